@@ -1,0 +1,80 @@
+namespace Sendoff.Engine.Deliveries;
+
+/// <summary>
+/// pending -> sending -> succeeded | failed | interrupted; pending -> blocked. Captured is the end of a send that was never meant to go:
+/// a dry run, or a failed run of a workflow that delivers on success only.
+/// </summary>
+/// <remarks>The numbers are stored. They start at 2 because SQLite gives 0 and 1 no byte, and a row that keeps its size is updated in place.</remarks>
+public enum DeliveryStatus { Pending = 2, Sending = 3, Succeeded = 4, Failed = 5, Blocked = 6, Interrupted = 7, Captured = 8 }
+
+/// <summary>A header line. Names keep the spelling they were given.</summary>
+public readonly record struct Header(string Name, string Value);
+
+/// <summary>
+/// A validated send: final method, URL, headers and body, as the worker's harness made it (A4-A7). <paramref name="Url"/> is absolute http or https, without
+/// userinfo and fragment.
+/// </summary>
+public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> Headers, ReadOnlyMemory<byte> Body);
+
+/// <summary>A committed send. <paramref name="Step"/> is the step's index, <paramref name="Index"/> the send's index in that step, both from 0.</summary>
+/// <param name="Destination">Scheme, host and port that it goes to, as <c>https://example.com:443</c>.</param>
+/// <param name="Error">Why it was blocked, or the last attempt's error.</param>
+public sealed record Delivery(
+    DeliveryId Id, RunId RunId, WorkspaceId WorkspaceId, WorkflowId WorkflowId, int Step, int Index, string Destination, HttpSend Request,
+    DeliveryStatus Status, AttemptError? Error = null);
+
+/// <summary>One try at a delivery, as it went over the wire (C6).</summary>
+/// <param name="Number">From 1; a resend counts on.</param>
+/// <param name="RequestHeaders">Every header line that was written, in order. The body is the delivery's.</param>
+public sealed record Attempt(
+    DeliveryId DeliveryId, int Number, DateTimeOffset StartedAt, DeliveryStatus Status, IReadOnlyList<Header> RequestHeaders, AttemptResponse? Response,
+    AttemptError? Error, AttemptTiming Timing, string? LocalAddress, string? RemoteAddress, bool ConnectionReused);
+
+/// <summary>What came back, complete or not. Header names are lower-case. The body is decoded and cut (C4).</summary>
+/// <param name="BodyIsText">The body is valid UTF-8, converted from its declared charset; else raw bytes.</param>
+/// <param name="BodyBytes">Bytes of the body on the wire.</param>
+public sealed record AttemptResponse(
+    int Status, string HttpVersion, IReadOnlyList<Header> Headers, ReadOnlyMemory<byte> Body, bool BodyIsText, long BodyBytes, bool Truncated);
+
+/// <summary>The waterfall, in ms; null where the phase did not happen. <paramref name="TotalMs"/> leaves <paramref name="QueueMs"/> out.</summary>
+public sealed record AttemptTiming(
+    double QueueMs, double? DnsMs, double? ConnectMs, double? TlsMs, double? WriteMs, double? WaitMs, double? ReadMs, double TotalMs);
+
+/// <summary>What went wrong and in which phase (C5). The message says what and where, in a sentence.</summary>
+public sealed record AttemptError(AttemptErrorCode Code, AttemptPhase Phase, string Message);
+
+/// <summary>The phases of an attempt, in order. Status line and headers are <see cref="Wait"/>, the body is <see cref="Read"/>.</summary>
+public enum AttemptPhase { Queue, Dns, Connect, Tls, Write, Wait, Read }
+
+/// <summary>All the ways in which an attempt can end without a complete response (C5). Closed: nothing else is ever reported.</summary>
+public enum AttemptErrorCode
+{
+    /// <summary>The address is one that deliveries may not reach (D1, D2). Nothing was dialled.</summary>
+    BlockedByEgressPolicy,
+    /// <summary>The name does not exist.</summary>
+    DnsNotFound,
+    /// <summary>The resolver failed or gave no usable answer.</summary>
+    DnsFailed,
+    /// <summary>Nobody listens on that port.</summary>
+    ConnectRefused,
+    /// <summary>No route to that host or network.</summary>
+    ConnectUnreachable,
+    /// <summary>The connection could not be made for another reason.</summary>
+    ConnectFailed,
+    /// <summary>The TLS handshake failed; the message gives the reason.</summary>
+    TlsFailed,
+    /// <summary>The deadline passed (C1).</summary>
+    Timeout,
+    /// <summary>The receiver reset the connection.</summary>
+    ConnectionReset,
+    /// <summary>The receiver closed the connection before the response was complete.</summary>
+    ConnectionClosed,
+    /// <summary>What came back is not HTTP/1.1.</summary>
+    InvalidResponse,
+    /// <summary>Status line and headers went over their limit (C4).</summary>
+    ResponseHeadersTooLarge,
+    /// <summary>The server stopped in mid-attempt; the request may have been sent (C7).</summary>
+    Interrupted,
+    /// <summary>A fault of Sendoff itself.</summary>
+    Internal,
+}

@@ -1,0 +1,8 @@
+namespace Sendoff.Engine.Deliveries;
+
+/// <summary>Takes committed deliveries to their attempts: fairly by destination, bounded in each and in total (B5).</summary>
+public sealed class DeliveryDispatcher
+{
+    /// <summary>Sends a delivery again by hand: a new attempt of the same delivery. False when there is none, or it is under way.</summary>
+    public Task<bool> ResendAsync(DeliveryId delivery, CancellationToken ct) => throw new NotImplementedException();
+}

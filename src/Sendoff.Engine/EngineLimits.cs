@@ -1,0 +1,65 @@
+namespace Sendoff.Engine;
+
+/// <summary>Every limit of the engine, with its unit and default. Each has a setting of the same name (docs/operating.md).</summary>
+public sealed record EngineLimits
+{
+    /// <summary>One attempt, from DNS to the last byte of the response (C1). Setting <c>Delivery:Deadline</c>.</summary>
+    public TimeSpan DeliveryDeadline { get; init; } = TimeSpan.FromSeconds(5);
+    /// <summary>Deliveries on the wire at once, over all destinations (B5). Setting <c>Delivery:MaxConcurrent</c>.</summary>
+    public int DeliveryMaxConcurrent { get; init; } = 1_000;
+    /// <summary>Deliveries on the wire at once to one destination (B5). Setting <c>Delivery:MaxPerDestination</c>.</summary>
+    public int DeliveryMaxPerDestination { get; init; } = 64;
+    /// <summary>Waiting deliveries held in memory for one destination; the rest wait in the store.</summary>
+    public int DeliveryQueuePerDestination { get; init; } = 1_000;
+    /// <summary>Bytes of a response body that are kept (C4). Setting <c>Delivery:BodyCapture</c>.</summary>
+    public int DeliveryBodyCapture { get; init; } = 64 * 1024;
+    /// <summary>Bytes of a response body that are read, on the wire or decoded, before the connection is dropped (C4).</summary>
+    public long DeliveryBodyRead { get; init; } = 10 * 1024 * 1024;
+    /// <summary>Bytes of a response's status line and headers (C4).</summary>
+    public int ResponseHeaderBytes { get; init; } = 64 * 1024;
+    /// <summary>Lines of a response's headers (C4).</summary>
+    public int ResponseHeaderLines { get; init; } = 1_000;
+    /// <summary>How long an idle connection may be used again. Shorter than receivers keep theirs open (docs/decisions/0003).</summary>
+    public TimeSpan ConnectionIdle { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Sends of one run (A9). Setting <c>Sends:MaxPerRun</c>.</summary>
+    public int SendsPerRun { get; init; } = 1_000;
+    /// <summary>Bytes of one send's body (A9). Setting <c>Sends:MaxBodyBytes</c>.</summary>
+    public int SendBodyBytes { get; init; } = 1024 * 1024;
+    /// <summary>Bytes of console output kept of one run. Setting <c>Runs:MaxLogBytes</c>.</summary>
+    public int RunLogBytes { get; init; } = 256 * 1024;
+    /// <summary>Bytes of all exports of one run. Setting <c>Runs:MaxExportBytes</c>.</summary>
+    public int RunExportBytes { get; init; } = 6 * 1024 * 1024;
+    /// <summary>How long a run may take when its trigger is HTTP (E4). Setting <c>Workers:Timeout</c>; a workflow's <c>timeout</c> wins.</summary>
+    public TimeSpan RunTimeout { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>The longest timeout that a workflow may ask for (E4).</summary>
+    public TimeSpan RunTimeoutMax { get; init; } = TimeSpan.FromSeconds(750);
+    /// <summary>How often a run that crashes of the server cut off is started again (E1).</summary>
+    public int RunRecoveries { get; init; } = 3;
+    /// <summary>Accepted runs of one workflow that may wait; then the trigger answers 429. Setting <c>Runs:MaxQueued</c>.</summary>
+    public int RunsQueued { get; init; } = 10_000;
+    /// <summary>Runs of one workflow in the house before its trigger slows its answers, so that completing goes before accepting.</summary>
+    public int RunsBeforePacing { get; init; } = 256;
+    /// <summary>The longest that a trigger slows one answer.</summary>
+    public TimeSpan PacingMax { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Worker processes at once. Setting <c>Workers:Max</c>; 0 is four times the processors, at least 8.</summary>
+    public int WorkersMax { get; init; }
+    /// <summary>Worker processes started ahead of need, bound to no workflow yet.</summary>
+    public int WorkersWarm { get; init; } = 1;
+    /// <summary>Memory of a worker in MiB (E4). Setting <c>Workers:Memory</c>; a workflow's <c>memory</c> wins.</summary>
+    public int WorkerMemoryMb { get; init; } = 256;
+    /// <summary>Runs handed to a worker ahead of the one that executes, when the workflow's runs are short.</summary>
+    public int WorkerDepth { get; init; } = 16;
+    /// <summary>How long a worker without work is kept.</summary>
+    public TimeSpan WorkerIdle { get; init; } = TimeSpan.FromMinutes(10);
+    /// <summary>Bytes of one frame of the worker protocol.</summary>
+    public int FrameBytes { get; init; } = 16 * 1024 * 1024;
+
+    /// <summary>Bytes of a trigger's request body (E7). Setting <c>Triggers:MaxBodyBytes</c>.</summary>
+    public int TriggerBodyBytes { get; init; } = 512 * 1024;
+    /// <summary>History older than this is pruned (G2). Setting <c>Retention:Age</c>.</summary>
+    public TimeSpan RetentionAge { get; init; } = TimeSpan.FromDays(7);
+    /// <summary>History is pruned above this many bytes of database (G2). Setting <c>Retention:Size</c>; 0 is no limit.</summary>
+    public long RetentionBytes { get; init; }
+}

@@ -1,0 +1,15 @@
+using Sendoff.Engine.Events;
+using Sendoff.Engine.Workers;
+
+namespace Sendoff.Engine.Runs;
+
+public enum RunStatus { Queued, Running, Succeeded, Failed, TimedOut, OutOfMemory, Suspended, Held }
+
+/// <summary>A run that is accepted and durable, and has no end yet.</summary>
+public sealed record QueuedRun(RunId Id, Event Event, int Version, bool Replay = false, bool Recovered = false);
+
+/// <summary>A run at its committed end. Compute time (E6) is its time in workers; deliveries are metered apart.</summary>
+public sealed record Run(
+    RunId Id, EventId EventId, WorkspaceId WorkspaceId, WorkflowId WorkflowId, int Version, string Trigger, RunStatus Status,
+    DateTimeOffset StartedAt, TimeSpan Duration, TimeSpan Compute, bool Recovered, bool Replay, StepError? Error, string? Message, RunResponse? Response,
+    IReadOnlyList<StepResult> Steps);

@@ -1,0 +1,113 @@
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Events;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Engine.Storage;
+
+/// <summary>
+/// The one seam to a database. Every write completes when it is durable. Callers call singly; a driver commits what waits in one transaction
+/// (group commit). One suite, StoreConformanceTests, states what every driver does.
+/// </summary>
+public interface IStore : IAsyncDisposable
+{
+    // The straight line, in its order.
+
+    /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores the run only.</summary>
+    Task AcceptAsync(QueuedRun run, CancellationToken ct);
+
+    /// <summary>Commits a run's end and all of its deliveries, or neither (B1).</summary>
+    Task FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct);
+
+    /// <summary>Marks pending deliveries as sending, before their first byte (C7). Answers those that were pending.</summary>
+    Task<IReadOnlyList<DeliveryId>> MarkSendingAsync(IReadOnlyList<DeliveryId> deliveries, CancellationToken ct);
+
+    /// <summary>Stores an attempt, and its status and error as the delivery's.</summary>
+    Task RecordAttemptAsync(Attempt attempt, CancellationToken ct);
+
+    /// <summary>Ends a pending or sending delivery without an attempt: blocked before it was dialled.</summary>
+    Task RecordBlockedAsync(DeliveryId delivery, AttemptError error, CancellationToken ct);
+
+    // After a start.
+
+    /// <summary>Turns what an earlier server left as sending into interrupted (C7) and answers how many; call once, before any delivery starts.</summary>
+    Task<int> InterruptSendingAsync(CancellationToken ct);
+
+    /// <summary>Runs that were accepted and have no end (E1), oldest first, flagged recovered.</summary>
+    Task<IReadOnlyList<QueuedRun>> ListUnfinishedRunsAsync(int limit, RunId? after, CancellationToken ct);
+
+    /// <summary>Notes durably that a recovered run is about to start, and answers how often it has been noted, this time included (E1).</summary>
+    Task<int> StartRecoveredRunAsync(RunId run, CancellationToken ct);
+
+    /// <summary>Destinations that have pending deliveries.</summary>
+    Task<IReadOnlyList<string>> ListPendingDestinationsAsync(CancellationToken ct);
+
+    /// <summary>Pending deliveries of one destination in call order, from above <paramref name="after"/>.</summary>
+    Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct);
+
+    // Workflows.
+
+    /// <summary>Stores a new version, made the current one. Triggers without a key keep the one that they had, or get one; a key that
+    /// another workflow holds throws <see cref="TriggerKeyTakenException"/>.</summary>
+    Task<Workflow> DeployAsync(string name, IReadOnlyDictionary<string, string> files, IReadOnlyList<Trigger> triggers, CancellationToken ct);
+    Task<IReadOnlyList<Workflow>> ListWorkflowsAsync(CancellationToken ct);
+    Task<Workflow?> GetWorkflowAsync(string name, CancellationToken ct);
+    /// <summary>The files of a version with when it was deployed; null when there is none.</summary>
+    Task<StoredVersion?> GetVersionAsync(WorkflowId workflow, int version, CancellationToken ct);
+    Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(WorkflowId workflow, CancellationToken ct);
+    /// <summary>Answers false when there is no such workflow.</summary>
+    Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct);
+    /// <summary>Removes a workflow, its versions and its history. Answers false when there is none.</summary>
+    Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct);
+
+    // Reads.
+
+    Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct);
+    Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct);
+    Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct);
+    Task<Page<StoredDelivery>> ListDeliveriesAsync(DeliveryFilter filter, CancellationToken ct);
+    Task<Event?> GetEventAsync(EventId id, CancellationToken ct);
+    Task<Page<Event>> ListEventsAsync(EventFilter filter, CancellationToken ct);
+    /// <summary>Compute and delivery time apart (E6), a row for each workflow and UTC day.</summary>
+    Task<IReadOnlyList<UsageRow>> ListUsageAsync(DateOnly since, CancellationToken ct);
+
+    // Keeping house.
+
+    /// <summary>Deletes a slice of the history that is older than <paramref name="before"/>, or the oldest when the database is larger than
+    /// <paramref name="maxBytes"/> (0: no limit), and gives disk space back. Unfinished work stays. Call until it answers no more work (G2).</summary>
+    Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct);
+
+    /// <summary>Throws <see cref="StoreUnavailableException"/> unless the store can be read and written.</summary>
+    Task CheckAsync(CancellationToken ct);
+    Task<long> SizeBytesAsync(CancellationToken ct);
+
+    /// <summary>The highest id of any row, for <see cref="IdSequence.StartAfter"/>.</summary>
+    Task<long> HighestIdAsync(CancellationToken ct);
+}
+
+public sealed record StoredVersion(WorkflowId WorkflowId, string Name, int Number, DateTimeOffset DeployedAt, IReadOnlyDictionary<string, string> Files);
+/// <summary>A run with all that belongs to it. Before its end, <paramref name="Run"/> has no steps and its status is queued.</summary>
+public sealed record StoredRun(Run Run, string WorkflowName, IReadOnlyList<StoredDelivery> Deliveries);
+public sealed record StoredDelivery(Delivery Delivery, string WorkflowName, IReadOnlyList<Attempt> Attempts);
+public sealed record RunSummary(
+    RunId Id, EventId EventId, string WorkflowName, int Version, string Trigger, RunStatus Status, DateTimeOffset StartedAt, TimeSpan Duration,
+    string? Message, int Sends, int SendsDone, int SendsFailed);
+/// <summary>Lists are newest first. <paramref name="Before"/> is a cursor: rows below it.</summary>
+public sealed record RunFilter(string? Workflow, RunStatus? Status, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
+/// <summary><paramref name="Text"/> is sought in URL and destination.</summary>
+public sealed record DeliveryFilter(
+    string? Workflow, DeliveryStatus? Status, string? Host, string? Text, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
+public sealed record EventFilter(string? Workflow, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
+public sealed record Page<T>(IReadOnlyList<T> Items, long? Next);
+public sealed record UsageRow(DateOnly Day, string Workflow, long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
+public readonly record struct PruneResult(long Rows, bool More);
+
+/// <summary>The store cannot take a write now: the disk is full, the database locked or lost (G3). Nothing was changed.</summary>
+public sealed class StoreUnavailableException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>An HTTP trigger asked for a key that another workflow holds.</summary>
+public sealed class TriggerKeyTakenException(string key, string workflow)
+    : Exception($"the trigger key '{key}' belongs to the workflow '{workflow}'; choose another key")
+{
+    public string Key { get; } = key;
+}

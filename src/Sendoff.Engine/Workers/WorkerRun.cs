@@ -1,0 +1,72 @@
+using System.Text.Json;
+using Sendoff.Engine.Deliveries;
+
+namespace Sendoff.Engine.Workers;
+
+/// <summary>What a worker is bound to: one version of one workflow, its files in <paramref name="Root"/>.</summary>
+/// <param name="Key">Names this version among all; workers are shared by key.</param>
+/// <param name="Environment">What the steps see as <c>process.env</c>, and nothing else.</param>
+/// <param name="Concurrency">Runs at once, in as many workers; null is as many as the pool gives.</param>
+public sealed record WorkerProgram(
+    string Key, string WorkflowId, string Name, int Version, string Root, IReadOnlyList<ProgramStep> Steps,
+    IReadOnlyDictionary<string, string> Environment, int MemoryMb, int? Concurrency);
+
+public sealed record ProgramStep(string Name, string File, JsonElement? Props, bool Disabled);
+
+/// <summary>A mistake that the worker found while it loaded a step, at the user's own line and column, both from 1.</summary>
+public sealed record StepProblem(string Step, string File, string Name, string Message, int? Line, int? Column, string? SourceLine);
+
+/// <summary>One send as the worker reported it, under its step and its index there.</summary>
+public readonly record struct StepSend(int Step, int Index, HttpSend Send);
+
+/// <summary>How a run in a worker ended.</summary>
+public enum WorkerEnd
+{
+    /// <summary>Every step came to its end, or <c>$end</c> or <c>$.flow.exit</c> stopped it.</summary>
+    Succeeded,
+    /// <summary>A step threw.</summary>
+    Failed,
+    /// <summary>Killed at the timeout.</summary>
+    TimedOut,
+    /// <summary>Killed at the memory limit, or Node.js gave up for want of memory.</summary>
+    OutOfMemory,
+    /// <summary>The process ended in mid-run, or broke the protocol.</summary>
+    Died,
+}
+
+/// <summary>One run's way through a worker: what goes in, and what the worker reported, as it was reported. Whole even when the worker dies (B2).</summary>
+public sealed class WorkerRun
+{
+    public required string Id { get; init; }
+    public required ReadOnlyMemory<byte> EventJson { get; init; }
+    public required DateTimeOffset ReceivedAt { get; init; }
+    public required TimeSpan Timeout { get; init; }
+    public bool Replay { get; init; }
+    /// <summary>Called once, on the first <c>$.respond</c> that is immediate.</summary>
+    public Action<RunResponse>? OnImmediateResponse { get; init; }
+
+    public WorkerEnd End { get; internal set; }
+    /// <summary>When the worker began it.</summary>
+    public DateTimeOffset StartedAt { get; internal set; }
+    /// <summary>Time in the worker (E6).</summary>
+    public TimeSpan Compute { get; internal set; }
+    /// <summary>What <c>$end</c> or <c>$.flow.exit</c> was given, or why the worker ended.</summary>
+    public string? Message { get; internal set; }
+    public RunResponse? Response { get; internal set; }
+    /// <summary>Every step in order; those never reached are skipped.</summary>
+    public IReadOnlyList<StepResult> Steps { get; internal set; } = [];
+    public List<StepSend> Sends { get; } = [];
+}
+
+/// <summary>Runs programs in workers. The seam between runs and processes.</summary>
+public interface IStepRunner
+{
+    /// <summary>Loads a program in a worker and answers what is wrong with it: nothing, when it can run.</summary>
+    Task<IReadOnlyList<StepProblem>> CheckAsync(WorkerProgram program, CancellationToken ct);
+
+    /// <summary>Executes one run and fills in <paramref name="run"/>. Throws only when the server stops or no worker can be had.</summary>
+    Task RunAsync(WorkerProgram program, WorkerRun run, CancellationToken ct);
+}
+
+/// <summary>No worker can be had: no Node.js, or it does not start. The message says how to mend it.</summary>
+public sealed class WorkerUnavailableException(string message, Exception? inner = null) : Exception(message, inner);

@@ -1,0 +1,40 @@
+using System.Text.Json;
+
+namespace Sendoff.Engine.Workflows;
+
+/// <summary>A workflow as it stands: its newest version and whether its triggers are on.</summary>
+public sealed record Workflow(WorkflowId Id, string Name, int Version, bool Enabled, DateTimeOffset DeployedAt, IReadOnlyList<TriggerAddress> Triggers);
+
+/// <summary>Where a trigger of a workflow is reached. The key survives redeploys.</summary>
+public sealed record TriggerAddress(string Type, string Key);
+
+/// <summary>An immutable deployed snapshot of a workflow: its files, and what they say.</summary>
+public sealed record WorkflowVersion(
+    WorkflowId WorkflowId, string Name, int Number, DateTimeOffset DeployedAt, IReadOnlyDictionary<string, string> Files, WorkflowDefinition Definition);
+
+/// <summary>What a workflow folder says. Made by <see cref="WorkflowReader"/> only.</summary>
+public sealed record WorkflowDefinition(string Name, IReadOnlyList<Trigger> Triggers, WorkflowSettings Settings, IReadOnlyList<Step> Steps);
+
+/// <summary>One code step. <paramref name="File"/> is relative to the folder; its style is chosen by its content, in the worker (E2).</summary>
+public sealed record Step(string Name, string File, JsonElement? Props, bool Disabled);
+
+/// <summary>What starts a run.</summary>
+public abstract record Trigger(string Type);
+
+/// <summary>Any HTTP request to <c>/hooks/{key}</c> (E7). Without a key one is made at the first deploy and kept.</summary>
+public sealed record HttpTrigger(string? Key, TriggerResponse Response) : Trigger("http");
+
+/// <summary>How a trigger answers: at once, with a fixed answer, or with the run's own <c>$.respond</c>.</summary>
+public sealed record TriggerResponse(bool FromRun, int Status, string? Body)
+{
+    public static readonly TriggerResponse Default = new(FromRun: false, 200, null);
+}
+
+/// <summary>Settings of a workflow; null is the server's default.</summary>
+public sealed record WorkflowSettings(TimeSpan? Timeout, int? MemoryMb, int? Concurrency, bool DeliverOnlyOnSuccess)
+{
+    public static readonly WorkflowSettings Default = new(null, null, null, DeliverOnlyOnSuccess: false);
+}
+
+/// <summary>A mistake in a workflow's files: what, where, and how to mend it.</summary>
+public sealed record WorkflowProblem(string Message, string? File = null, int? Line = null, int? Column = null, string? SourceLine = null, string? Hint = null);

@@ -1,0 +1,34 @@
+using Microsoft.Extensions.Time.Testing;
+using Sendoff.Engine;
+
+namespace Sendoff.Tests;
+
+public sealed class IdTests
+{
+    [Fact]
+    public void Text_form_sorts_as_the_number_and_reads_back()
+    {
+        var ids = new IdSequence(new FakeTimeProvider(DateTimeOffset.Parse("2026-11-23T00:00:00Z")));
+        var first = new RunId(ids.Next());
+        var second = new RunId(ids.Next());
+
+        Assert.True(string.CompareOrdinal(first.ToString(), second.ToString()) < 0);
+        Assert.True(RunId.TryParse(second.ToString(), out var read));
+        Assert.Equal(second, read);
+        Assert.False(EventId.TryParse(second.ToString(), out _));
+    }
+
+    [Fact]
+    public void Ids_keep_growing_when_the_clock_steps_back_or_the_store_is_ahead()
+    {
+        var clock = new FakeTimeProvider(DateTimeOffset.Parse("2026-11-23T00:00:00Z")) { };
+        var ids = new IdSequence(clock, slot: 7);
+        long before = ids.NextBlock(1000);
+        var restarted = new IdSequence(new FakeTimeProvider(DateTimeOffset.Parse("2026-01-23T00:00:00Z")), slot: 7);
+        restarted.StartAfter(before + 999 * IdSequence.Stride);
+
+        Assert.True(ids.Next() > before + 999 * IdSequence.Stride);
+        Assert.True(restarted.Next() > before + 999 * IdSequence.Stride);
+        Assert.Equal(7, restarted.Next() & (IdSequence.Stride - 1));
+    }
+}
