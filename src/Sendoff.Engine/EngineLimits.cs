@@ -49,6 +49,10 @@ public sealed record EngineLimits
     public int WorkersWarm { get; init; } = 1;
     /// <summary>Memory of a worker in MiB (E4). Setting <c>Workers:Memory</c>; a workflow's <c>memory</c> wins.</summary>
     public int WorkerMemoryMb { get; init; } = 256;
+    /// <summary>Memory in MiB that Node.js itself takes; a worker is killed above this and its own memory together.</summary>
+    public int WorkerBaseMemoryMb { get; init; } = 96;
+    /// <summary>How long a worker may take to start, and to load its steps.</summary>
+    public TimeSpan WorkerStart { get; init; } = TimeSpan.FromSeconds(15);
     /// <summary>Runs handed to a worker ahead of the one that executes, when the workflow's runs are short.</summary>
     public int WorkerDepth { get; init; } = 16;
     /// <summary>How long a worker without work is kept.</summary>

@@ -11,8 +11,8 @@ namespace Sendoff.Engine;
 
 /// <summary>What the engine is told at its start.</summary>
 /// <param name="DataDirectory">Holds the database and the versions' files.</param>
-/// <param name="NodePath">The Node.js that workers run on.</param>
-public sealed record EngineOptions(string DataDirectory, string NodePath, EngineLimits Limits, EgressPolicy Egress);
+/// <param name="Node">Gets the Node.js that workers run on.</param>
+public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, EngineLimits Limits, EgressPolicy Egress);
 
 /// <summary>The one registration list, in the order in which data walks.</summary>
 public static class EngineServiceCollectionExtensions
@@ -30,7 +30,7 @@ public static class EngineServiceCollectionExtensions
             s.GetRequiredService<ILogger<SqliteStore>>()));
         services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions"), new Dictionary<string, string>()));
         services.AddSingleton<IStepRunner>(s => new WorkerPool(
-            options.NodePath, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>()));
+            options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>()));
         services.AddSingleton<WorkflowCatalog>();
         services.AddSingleton<RunExecutor>();
         services.AddSingleton(s => new DeliverySender(options.Egress, options.Limits, s.GetRequiredService<TimeProvider>()));

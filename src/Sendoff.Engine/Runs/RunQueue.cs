@@ -203,7 +203,7 @@ public sealed class RunQueue(
             }
             catch (WorkerUnavailableException x)
             {
-                log.WorkerUnavailable(x.Message);
+                log.RunsWaitForWorker(x.Message);
                 await Task.Delay(TimeSpan.FromSeconds(1), engine.Time, killed.Token).ConfigureAwait(false);
             }
         }
