@@ -22,6 +22,17 @@ static partial class LogMessages
     [LoggerMessage(1004, LogLevel.Warning, "Pruning is put off: {Reason}")]
     public static partial void PruningPostponed(this ILogger log, string reason);
 
+    // Storage: 3000-3099
+
+    [LoggerMessage(3000, LogLevel.Warning, "The store takes no writes: {Reason}. New events are refused; what is under way is kept and tried again.")]
+    public static partial void StoreUnavailable(this ILogger log, string reason);
+
+    [LoggerMessage(3001, LogLevel.Information, "The store takes writes again.")]
+    public static partial void StoreRestored(this ILogger log);
+
+    [LoggerMessage(3002, LogLevel.Information, "Opened {Path}: schema {Schema}, {Unfinished} unfinished runs.")]
+    public static partial void StoreOpened(this ILogger log, string path, int schema, int unfinished);
+
     // Workers: 4000-4099
 
     [LoggerMessage(4000, LogLevel.Information, "Node.js {Version} of npm package {Package} is fetched into {Folder}")]
