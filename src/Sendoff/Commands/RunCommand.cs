@@ -45,7 +45,7 @@ static class RunCommand
         var limits = settings.Limits with { WorkersWarm = 0, WorkersMax = 1, RunTimeout = ReadTimeout(request.Timeout) ?? definition.Settings.Timeout ?? settings.Limits.RunTimeout };
         var egress = EgressRules.Create([.. settings.EffectiveAllow, .. request.Allow], settings.EgressDeny);
 
-        string node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
+        var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
         await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance);
         var program = new WorkerProgram(
             "run", new WorkflowId(0).ToString(), definition.Name, 0, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Net;
-using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
@@ -42,7 +41,7 @@ static class ServeCommand
         var address = new Uri(settings.Listen);
         var egress = EgressRules.Create(settings.EffectiveAllow, settings.EgressDeny);
         string folder = DataDirectory.Prepare(settings.Data);
-        string node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
+        var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
 
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information);

@@ -41,7 +41,7 @@ sealed class TestServer : IAsyncDisposable
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-        builder.Services.AddSendoffEngine(new EngineOptions(data, await TestNode.PathAsync(), limits ?? new EngineLimits(), new EgressPolicy(["127.0.0.0/8", "::1/128"], [])));
+        builder.Services.AddSendoffEngine(new EngineOptions(data, TestNode.Runtime, limits ?? new EngineLimits(), new EgressPolicy(["127.0.0.0/8", "::1/128"], [])));
         builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = data, Token = Token });
         var app = builder.Build();
         app.MapSendoff();

@@ -42,7 +42,7 @@ internal sealed partial class SqliteStore : IStore
         return await Task.Run(() => Open(path, ids, limits, time, log), ct);
     }
 
-    static SqliteStore Open(string path, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
+    internal static SqliteStore Open(string path, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
     {
         var processLock = TakeLock(path);
         SqliteSession? session = null;
