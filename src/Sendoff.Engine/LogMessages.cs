@@ -22,6 +22,17 @@ static partial class LogMessages
     [LoggerMessage(1004, LogLevel.Warning, "Pruning is put off: {Reason}")]
     public static partial void PruningPostponed(this ILogger log, string reason);
 
+    // Deliveries: 2000-2099
+
+    [LoggerMessage(2000, LogLevel.Warning, "Deliveries that were in mid-flight when the server ended: {Count}. They are interrupted: they may have been sent, and are not sent again by themselves")]
+    public static partial void DeliveriesInterrupted(this ILogger log, int count);
+
+    [LoggerMessage(2001, LogLevel.Error, "What happened to the delivery {Delivery} could not be recorded")]
+    public static partial void DeliveryNotRecorded(this ILogger log, Exception exception, DeliveryId delivery);
+
+    [LoggerMessage(2002, LogLevel.Warning, "Pending deliveries to {Destination} cannot be read back yet: {Reason}")]
+    public static partial void PendingNotRead(this ILogger log, string destination, string reason);
+
     // Storage: 3000-3099
 
     [LoggerMessage(3000, LogLevel.Warning, "The store takes no writes: {Reason}. New events are refused; what is under way is kept and tried again.")]
