@@ -64,6 +64,9 @@ public sealed class IdSequence(TimeProvider time, int slot = 0)
         }
     }
 
+    /// <summary>No id made at this moment or later is lower: a span of time is a range of ids.</summary>
+    public static long LowestAt(DateTimeOffset moment) => Math.Max(0, moment.ToUnixTimeMilliseconds() - epochMs) << (SequenceBits + SlotBits);
+
     /// <summary>Never gives an id at or below this one: the highest that the store holds.</summary>
     public void StartAfter(long highest)
     {
