@@ -20,7 +20,7 @@ public sealed class CrashTests
     public async Task Kill_at_random_moments_loses_no_acknowledged_event_and_sends_nothing_twice()
     {
         int rounds = int.TryParse(Environment.GetEnvironmentVariable("SENDOFF_CRASH_ROUNDS"), out int given) ? given : 10;
-        await using var receiver = Receiver.Start();
+        await using var receiver = Sink.Start();
         using var folder = new TempFolder();
         var acknowledged = new ConcurrentDictionary<int, string>(); // event number -> run id
         int numbers = 0;

@@ -47,9 +47,16 @@ internal sealed partial class SqliteStore
     public Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<Delivery>>(
             session => session.Sql($"""
-                SELECT {DeliveryColumns} FROM deliveries d WHERE status = 2 AND destination = ? AND id > ? ORDER BY id LIMIT ?
-                """).Set(destination).Set(after?.Value ?? 0).Set(limit).All(ReadDelivery),
+                SELECT {DeliveryColumns}, {LastAttempt} FROM deliveries d WHERE status = 2 AND destination = ? AND id > ? ORDER BY id LIMIT ?
+                """).Set(destination).Set(after?.Value ?? 0).Set(limit).All(ReadPending),
             ct);
+
+    const string LastAttempt = """
+        (SELECT coalesce(max(number), 0) FROM (
+            SELECT number FROM attempts WHERE id = d.id UNION ALL SELECT number FROM attempts WHERE delivery_id = d.id AND number > 1))
+        """;
+
+    static Delivery ReadPending(SqliteStatement row) => ReadDelivery(row) with { Attempts = row.Int(13) };
 
     // Runs.
 

@@ -113,6 +113,13 @@ internal sealed partial class SqliteStore : IStore
     public Task RecordBlockedAsync(DeliveryId delivery, AttemptError error, CancellationToken ct) =>
         commits.WriteAsync(new RecordBlockedWrite(delivery, error), ct);
 
+    public Task<Delivery?> RequeueAsync(DeliveryId delivery, CancellationToken ct) => WriteAsync(
+        OutageRule.Refuse,
+        session => session.Sql("UPDATE deliveries SET status = 2, error = NULL WHERE id = ? AND status NOT IN (2, 3)").Set(delivery.Value).Run() == 0
+            ? null
+            : session.Sql($"SELECT {DeliveryColumns}, {LastAttempt} FROM deliveries d WHERE id = ?").Set(delivery.Value).FirstOrDefault(ReadPending),
+        ct);
+
     public Task<int> InterruptSendingAsync(CancellationToken ct)
     {
         var error = StoredJson.AttemptError(new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped in mid-attempt; it may have been sent"));
