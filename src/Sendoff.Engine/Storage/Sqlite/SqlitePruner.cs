@@ -77,8 +77,10 @@ internal sealed class SqlitePruner(EngineLimits limits)
     bool GiveBack(SqliteSession session, long maxBytes)
     {
         if (!IsWorthwhile(session, maxBytes)) return false;
+        long free = session.Number("PRAGMA freelist_count");
         session.Execute($"PRAGMA incremental_vacuum({limits.PrunePages})");
-        return IsWorthwhile(session, maxBytes);
+        // A file that another program made without auto_vacuum never shrinks, and must not be tried for ever.
+        return session.Number("PRAGMA freelist_count") < free && IsWorthwhile(session, maxBytes);
     }
 
     static bool IsWorthwhile(SqliteSession session, long maxBytes)

@@ -88,7 +88,7 @@ internal sealed partial class SqliteStore : IStore
     static SqliteSession OpenWriter(string path) => SqliteSession.Open(
         path, SqliteOpenMode.ReadWriteCreate,
         "auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=2000", "temp_store=MEMORY", "cache_size=-32768",
-        "wal_autocheckpoint=4000", "journal_size_limit=67108864");
+        "wal_autocheckpoint=2000", "journal_size_limit=67108864");
 
     public Task AcceptAsync(QueuedRun run, CancellationToken ct) => commits.WriteAsync(new AcceptWrite(run), ct);
 
@@ -145,6 +145,9 @@ internal sealed partial class SqliteStore : IStore
 
     /// <summary>What the database takes on the disk, its log included.</summary>
     public Task<long> SizeBytesAsync(CancellationToken ct) => Task.FromResult(FileBytes(path) + FileBytes(path + "-wal"));
+
+    /// <inheritdoc cref="GroupCommit.Measured"/>
+    internal (TimeSpan Busy, long Batches, long Writes) Measured => commits.Measured;
 
     static long FileBytes(string file) => new FileInfo(file) is { Exists: true, Length: var length } ? length : 0;
 
