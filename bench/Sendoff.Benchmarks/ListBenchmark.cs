@@ -21,6 +21,8 @@ internal static class ListBenchmark
         })));
         Console.WriteLine($"{rows:N0} runs, {await load.Store.SizeBytesAsync(CancellationToken.None) / 1048576.0:N0} MiB");
 
+        Console.WriteLine($"opened after a crash in {(await load.CrashAsync()).TotalMilliseconds:N1} ms");
+
         foreach (string? name in (string?[])[null, "orders", "rare"])
             foreach (RunStatus? status in (RunStatus?[])[null, RunStatus.Succeeded, RunStatus.Failed, RunStatus.TimedOut])
                 await Measure($"runs of {name ?? "any"}, {status?.ToString() ?? "any"}", async () =>
@@ -32,6 +34,12 @@ internal static class ListBenchmark
         await Measure("deliveries to rare.example", async () => await Deliveries(new(null, null, "rare.example", null, null, null, null, 50)));
         await Measure("deliveries with the text 'rare'", async () => await Deliveries(new(null, null, null, "rare", null, null, null, 50)));
         await Measure("events of rare", async () => (await load.Store.ListEventsAsync(new("rare", null, null, null, 50), CancellationToken.None)).Items.Count);
+        long start = Stopwatch.GetTimestamp();
+        int slices = 1;
+        while ((await load.Store.PruneAsync(DateTimeOffset.MaxValue, 0, CancellationToken.None)).More) slices++;
+        Console.WriteLine(
+            $"pruned all in {slices:N0} slices of {Stopwatch.GetElapsedTime(start).TotalMilliseconds / slices:N1} ms, "
+            + $"left {await load.Store.SizeBytesAsync(CancellationToken.None) / 1048576.0:N1} MiB");
         return 0;
 
         async Task<int> Deliveries(DeliveryFilter filter) => (await load.Store.ListDeliveriesAsync(filter, CancellationToken.None)).Items.Count;

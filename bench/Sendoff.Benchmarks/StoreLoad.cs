@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
@@ -12,6 +13,8 @@ namespace Sendoff.Benchmarks;
 /// <summary>A store in a folder of its own, and events as S1 has them: a 300-byte body, one step, one 200-byte send.</summary>
 internal sealed class StoreLoad(SqliteStore store, IdSequence ids, string folder) : IAsyncDisposable
 {
+    SqliteStore store = store;
+
     static readonly byte[] eventJson = Encoding.UTF8.GetBytes(
         """{"method":"POST","path":"/","query":{},"headers":{"content-type":"application/json","user-agent":"load/1.0"},"body":{"order":"A-1000","text":""" +
         $"\"{new string('x', 300)}\"" + """},"client_ip":"127.0.0.1","url":"http://127.0.0.1/hooks/abc"}""");
@@ -32,6 +35,18 @@ internal sealed class StoreLoad(SqliteStore store, IdSequence ids, string folder
         var store = await SqliteStore.OpenAsync(
             Path.Combine(folder, "sendoff.db"), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, CancellationToken.None);
         return new(store, ids, folder);
+    }
+
+    /// <summary>Opens what a crash now would leave, and answers how long that took.</summary>
+    public async Task<TimeSpan> CrashAsync()
+    {
+        string copy = Path.Combine(folder, "crashed", "sendoff.db");
+        Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+        foreach (string suffix in new[] { "-wal", "" }) File.Copy(Path.Combine(folder, "sendoff.db") + suffix, copy + suffix);
+        await store.DisposeAsync();
+        long start = Stopwatch.GetTimestamp();
+        store = await SqliteStore.OpenAsync(copy, ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, CancellationToken.None);
+        return Stopwatch.GetElapsedTime(start);
     }
 
     public async Task<WorkflowId> DeployAsync(string name) =>

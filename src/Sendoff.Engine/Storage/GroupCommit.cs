@@ -43,13 +43,16 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
     /// <summary>How long the writer was committing, in how many transactions, how many writes. Exact while it stands still.</summary>
     public (TimeSpan Busy, long Batches, long Writes) Measured { get; private set; }
 
+    /// <summary>Why the store takes no new events now; null when it does.</summary>
+    public StoreUnavailableException? Outage => outage is { } known ? Again(known) : null;
+
     public void Start() => new Thread(Loop) { IsBackground = true, Name = "store writer" }.Start();
 
     /// <summary>Completes when the write is durable. <paramref name="ct"/> gives up while it waits for room; once queued it is not taken back.</summary>
     public Task WriteAsync(StoreWrite write, CancellationToken ct)
     {
         if (ct.IsCancellationRequested) return Task.FromCanceled(ct);
-        if (write.Outage == OutageRule.Refuse && outage is { } known) return Task.FromException(Again(known));
+        if (write.Outage == OutageRule.Refuse && Outage is { } known) return Task.FromException(known);
         // What ends an outage must not wait behind what the outage holds up.
         if (write.Outage == OutageRule.Probe || room.Wait(0, CancellationToken.None)) return Enqueue(write);
         return WaitForRoomAsync(write, ct);
@@ -126,7 +129,7 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
             return CommitBatch(batch[..half]) ?? CommitBatch(batch[half..]);
         }
         foreach (var write in batch) Succeed(write);
-        if (outageLogged) Restored();
+        if (outage is null && outageLogged) Restored();
         return null;
     }
 
@@ -142,15 +145,18 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
         {
             bool last = !WaitToRetry(ref left);
             Sort(left, kept, reason);
+            // With nothing kept, accepts try again, and the next commit says whether the outage is over.
             if (kept.Count == 0) break;
-            if (RetryKept(kept) is not { } again) break;
-            reason = again;
-            outage = again;
+            if (RetryKept(kept) is not { } again)
+            {
+                Restored();
+                break;
+            }
+            outage = reason = again;
             if (!last) continue;
             foreach (var write in kept) Fail(write, Again(again));
             break;
         }
-        // From here accepts try again. The next commit says whether the outage is over.
         outage = null;
     }
 

@@ -150,6 +150,25 @@ public sealed class SqliteStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task A_deletion_that_a_crash_cut_off_is_finished_by_pruning()
+    {
+        await using (var store = await OpenAsync())
+        {
+            await FillAsync(store, await DeployAsync(store), 700);
+            await store.WriteAsync(OutageRule.Keep, static session => session.Sql("""
+                INSERT INTO deletions(workflow_id) SELECT id FROM workflows WHERE name = 'orders'
+                """).Run() + session.Sql("DELETE FROM workflows").Run(), Ct);
+        }
+        await using var after = await OpenAsync();
+
+        await PruneAllAsync(after, DateTimeOffset.MinValue, 0);
+
+        Assert.Equal(0, await after.WriteAsync(OutageRule.Keep, static session => session.Number("""
+            SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM events) + (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM deletions)
+            """), Ct));
+    }
+
+    [Fact]
     public async Task A_reader_does_not_hold_up_pruning()
     {
         await using var store = await OpenAsync();
@@ -187,6 +206,7 @@ public sealed class SqliteStoreTests : IDisposable
         Assert.Contains(folder.Database, refused.Message);
         Assert.False(finish.IsCompleted);
         await Assert.ThrowsAsync<StoreUnavailableException>(() => store.AcceptAsync(NewRun(workflow), Ct));
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => store.CheckAsync(Ct));
         Assert.Equal(RunStatus.Queued, (await store.GetRunAsync(running.Id, Ct))!.Run.Status);
 
         await store.WriteAsync(OutageRule.Probe, static session => session.Number("PRAGMA max_page_count = 1000000"), Ct);

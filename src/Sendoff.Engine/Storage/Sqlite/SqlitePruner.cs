@@ -13,6 +13,12 @@ internal sealed class SqlitePruner(EngineLimits limits)
 
     public PruneResult Slice(SqliteSession session, long before, long maxBytes)
     {
+        // A workflow's deletion that a crash cut off goes on here.
+        if (session.Sql("SELECT workflow_id FROM deletions LIMIT 1").Number() is { } deleted)
+        {
+            DeleteHistory(session, deleted);
+            return new(0, More: true);
+        }
         bool tooLarge = maxBytes > 0 && UsedBytes(session) > maxBytes;
         var oldest = session.Sql("SELECT id, event_id, first_delivery, delivery_count, started_at FROM runs WHERE id > ? ORDER BY id LIMIT ?")
             .Set(passed).Set(limits.PruneRuns).All(ReadRun);
@@ -31,8 +37,11 @@ internal sealed class SqlitePruner(EngineLimits limits)
         foreach (var run in runs) Delete(session, run);
         if (runs.Count > 0) return true;
         session.Sql("DELETE FROM replays WHERE event_id IN (SELECT id FROM events WHERE workflow_id = ?)").Set(workflow).Run();
-        return session.Sql("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE workflow_id = ? LIMIT ?)")
-            .Set(workflow).Set(limits.PruneRuns).Run() > 0;
+        int events = session.Sql("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE workflow_id = ? LIMIT ?)")
+            .Set(workflow).Set(limits.PruneRuns).Run();
+        if (events > 0) return true;
+        session.Sql("DELETE FROM deletions WHERE workflow_id = ?").Set(workflow).Run();
+        return false;
     }
 
     readonly record struct PrunedRun(long Id, long EventId, long FirstDelivery, long LastDelivery, long StartedAt);

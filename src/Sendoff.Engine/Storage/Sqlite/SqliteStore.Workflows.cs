@@ -106,6 +106,7 @@ internal sealed partial class SqliteStore
         long workflow = session.Sql("DELETE FROM workflows WHERE name = ? RETURNING id").Set(name).Number() ?? 0;
         foreach (string table in (ReadOnlySpan<string>)["triggers", "versions", "usage"])
             session.Sql($"DELETE FROM {table} WHERE workflow_id = ?").Set(workflow).Run();
+        if (workflow != 0) session.Sql("INSERT INTO deletions(workflow_id) VALUES (?)").Set(workflow).Run();
         return workflow;
     }
 }

@@ -140,6 +140,8 @@ internal sealed partial class SqliteStore : IStore
         await WriteAsync(OutageRule.Probe, session => session.Sql("""
             INSERT INTO meta(name, value) VALUES ('checked_at', ?) ON CONFLICT DO UPDATE SET value = excluded.value
             """).Set(SqliteTime.From(time.GetUtcNow())).Run(), ct);
+        // So small a write may fit where an event does not.
+        if (commits.Outage is { } known) throw known;
         await readers.ReadAsync(static session => session.Number("SELECT value FROM meta WHERE name = 'checked_at'"), ct);
     }
 
@@ -155,7 +157,7 @@ internal sealed partial class SqliteStore : IStore
     public async ValueTask DisposeAsync()
     {
         await commits.DisposeAsync();
-        readers.Dispose();
+        await readers.DisposeAsync();
         session.Dispose();
         processLock.Dispose();
     }
