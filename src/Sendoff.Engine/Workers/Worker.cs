@@ -429,7 +429,9 @@ internal sealed class Worker
     string LastWords()
     {
         string[] lines = Stderr().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        return lines.Length == 0 ? "" : ": " + string.Join(" | ", lines.TakeLast(5));
+        // The line that names an error says most; it may stand far above the last.
+        string? named = lines.LastOrDefault(line => line.Contains("Error: ", StringComparison.Ordinal) || line.Contains("FATAL ERROR", StringComparison.Ordinal));
+        return lines.Length == 0 ? "" : ": " + (named ?? string.Join(" | ", lines.TakeLast(5)));
     }
 
     WorkerDeath Autopsy(string? broke)

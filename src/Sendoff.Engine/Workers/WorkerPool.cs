@@ -54,7 +54,9 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
     /// <summary>Starts the blank workers (<see cref="EngineLimits.WorkersWarm"/>) ahead of the first run.</summary>
     public void Warm()
     {
-        lock (gate) Supply();
+        var touched = new TouchedWorkers();
+        lock (gate) Supply(ref touched);
+        touched.Flush();
     }
 
     public async Task<IReadOnlyList<StepProblem>> CheckAsync(WorkerProgram program, CancellationToken ct)
@@ -192,12 +194,6 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
     }
 
     Worker? Blank(int memoryMb) => workers.Find(worker => worker.Program is null && worker.MemoryMb == memoryMb && !worker.IsDoomed);
-
-    void Supply()
-    {
-        var touched = new TouchedWorkers();
-        Supply(ref touched); // nothing can be bound yet, so that nothing is to be flushed
-    }
 
     void Supply(ref TouchedWorkers touched)
     {
