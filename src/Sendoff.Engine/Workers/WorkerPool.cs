@@ -46,6 +46,9 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
     /// <summary>The harness's entry.</summary>
     internal string Harness { get; init; } = Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs");
 
+    /// <summary>Where the sockets' folders are made.</summary>
+    internal string Sockets { get; init; } = Path.GetTempPath();
+
     internal IReadOnlyList<int> ProcessIds
     {
         get { lock (gate) return [.. workers.Select(worker => worker.Id)]; }

@@ -14,13 +14,11 @@ sealed class WorkerRig : IAsyncDisposable
     readonly string root = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
     int programs;
 
-    public WorkerRig(EngineLimits? limits = null, string? harness = null)
-    {
-        limits ??= new();
-        Pool = harness is null
-            ? new(Node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
-            : new(Node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance) { Harness = harness };
-    }
+    public WorkerRig(EngineLimits? limits = null, string? harness = null, string? sockets = null) =>
+        Pool = new(Node, limits ?? new(), TimeProvider.System, NullLogger<WorkerPool>.Instance)
+        {
+            Harness = harness ?? Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), Sockets = sockets ?? Path.GetTempPath(),
+        };
 
     public WorkerPool Pool { get; }
 
