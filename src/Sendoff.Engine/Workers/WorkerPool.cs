@@ -13,7 +13,7 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
 {
     /// <summary>Above this wait another worker is worth its start; a blank one is worth it sooner.</summary>
     const double LongWaitMs = 50, LongWaitForBlankMs = 15;
-    const int MostDeadLoads = 2, MostGivenBack = 3;
+    const int MostDeadLoads = 2, MostGivenBack = 100;
     static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
     static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(250);
 
@@ -407,7 +407,8 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
                 var job = worker.Assigned.Find(job => job.Number == number) ?? throw new WorkerProtocolException($"run {number} given back, which it does not have");
                 if (job == worker.Executing)
                 {
-                    if (asked || job.Heard || ++job.GivenBack > MostGivenBack) throw new WorkerProtocolException($"run {number} given back, which had started");
+                    // Its turn had come, but the worker read the revocation first; a step that says so of its own run gains nothing.
+                    if (job.Heard || ++job.GivenBack > MostGivenBack) throw new WorkerProtocolException($"run {number} given back, which had started");
                     worker.Executing = null;
                 }
                 worker.Assigned.Remove(job);
