@@ -184,13 +184,14 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
     {
         if (queue.Waiting == 0 && queue.Checks.Count == 0) return false;
         int able = queue.Coming;
-        double executingMs = 0;
+        double executingMs = double.MaxValue;
         foreach (var worker in queue.Workers)
         {
             if (worker.Retiring || worker.IsDoomed) continue;
             able++;
-            if (worker.Assigned.Count > 0) executingMs = Math.Max(executingMs, Time.GetElapsedTime(worker.BeganAt).TotalMilliseconds);
+            executingMs = Math.Min(executingMs, worker.Assigned.Count > 0 ? Time.GetElapsedTime(worker.BeganAt).TotalMilliseconds : 0);
         }
+        if (executingMs == double.MaxValue) executingMs = 0;
         if (able == 0) return true;
         if (able >= Math.Min(queue.Program.Concurrency ?? max, max) || queue.Waiting == 0) return false;
         return queue.WaitMs(able, executingMs) > (Blank(queue.MemoryMb) is null ? LongWaitMs : LongWaitForBlankMs);
