@@ -67,7 +67,7 @@ const problems = /** @type {[string, Record<string, string>, any][]} */ ([
   ['a file that is not there', { 's.mjs': '\nimport x from "./missing.mjs"\nexport default {}' }, { line: 2, column: 15, message: /Cannot find module 'missing.mjs'/ }],
   ['an error while a module loads', { 's.mjs': 'let a\n  a.b.c\nexport default { run() {} }' }, { line: 2, column: 5, name: 'TypeError' }],
   ['a module without a step', { 's.mjs': 'export const x = 1' }, { line: null, message: /export default defineComponent/ }],
-  ['process.exit while a module loads', { 's.mjs': '\nprocess.exit(1)' }, { line: 2, message: /process\.exit\(1\) was called while/ }],
+  ['process.exit while a module loads', { 's.mjs': '\nprocess.exit(1)\nexport default {}' }, { line: 2, message: /process\.exit\(1\) was called while/ }],
 ]);
 for (const [what, files, expected] of problems) test(`The problem ${what} is reported with its place`, async () => {
   const worker = await Worker.start(files, { steps: [{ name: 's', file: Object.keys(files)[0] }] });

@@ -107,7 +107,7 @@ function readsFromSend(error, code) {
     const variable = exec(/^[^=;]*=\s*(?:await\s+)?([A-Za-z_$][\w$]*)\s*[;\n]/, after);
     return variable !== null && assignedFromSend(variable[1], code.source);
   }
-  const access = exec(/\s*(?:\.|\[)\s*['"`]?$/, before);
+  const access = exec(/\s*(?:\.|\[)\s*['"`]?$|\s+$/, before);
   const target = access === null ? before : slice(before, 0, access.index);
   if (target[target.length - 1] === ')') {
     const open = opening(target);

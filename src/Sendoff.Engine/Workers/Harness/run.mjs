@@ -57,7 +57,7 @@ export function begin(loaded) {
   steps = loaded;
   baseline = activeResources().length;
   ready = true;
-  next();
+  later(next); // files that loading had open are closed by then
 }
 
 /** @param {RunFrame} frame */
@@ -89,6 +89,8 @@ function next() {
     return;
   }
   if (head >= queue.length) { queue = []; head = 0; return; }
+  const before = activeResources().length;
+  if (before < baseline) baseline = before;
   const frame = queue[head++];
   if (head > 1024) { queue = queue.slice(head); head = 0; }
   currentRun = new Run(frame);
@@ -272,7 +274,6 @@ function finishRun(exiting = false) {
   run.over = true;
   const pending = activeResources().length;
   run.tainted ||= exiting || pending > baseline || builtinsChanged();
-  if (pending < baseline) baseline = pending;
   const message = run.message === null ? '' : `,"message":${toJson(run.message)}`;
   worker.writer.json(RUN_END, `{"run":${run.number},"status":"${run.failed ? 'failed' : 'succeeded'}"${message},"durationMs":${ms(clock() - run.started)},"tainted":${run.tainted}}`);
   worker.writer.flush();
