@@ -273,6 +273,12 @@ test('A step that replaces built-ins cannot touch the record, and its worker is 
   assert.deepEqual([result.end.status, result.end.tainted], ['succeeded', true]);
 });
 
+test('A toJSON on a prototype reaches the values of the user only', async () => {
+  const result = await once('Array.prototype.toJSON = Object.prototype.toJSON = () => "patched"; $send.http({ method: "GET", url: "https://a.example/", headers: { "x-a": 1 } }); throw new Error("mine")');
+  assert.deepEqual(result.sends[0].headers, [['x-a', '1']]);
+  assert.equal(result.error.message, 'mine');
+});
+
 test('A response is handed over with status, headers and body', async () => {
   const result = await once('await $respond({ status: 201, headers: { "x-a": 1 }, body: { a: 1 }, immediate: true }); await $.respond({ body: "text" }); $respond({ status: 204 }); $respond({ headers: { "content-type": "image/png" }, body: Buffer.from("bytes") })');
   assert.deepEqual(result.responses.map(({ status, headers, immediate, text }) => [status, headers, immediate, text]), [

@@ -3,7 +3,7 @@
 // (3) one turn of the event loop, in which unhandled rejections surface  (4) look for pending work  (5) write stepEnd.
 import { activeResources, apply, assign, builtinsChanged, clock, defineProperty, later, now, parseJson, resolve, runWith, storeOf, text, then, toJson } from './globals.mjs';
 import { RUN_END, STEP_END, coded } from './frames.mjs';
-import { describe, explain } from './errors.mjs';
+import { describe, describedJson, explain } from './errors.mjs';
 import { Call, calls, dollarOf, endOf, exportJson, newSend, respondOf, triggerContext, warn, worker, writeEarly } from './step.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
@@ -261,7 +261,7 @@ function failureJson(call) {
   const described = describe(call.error, call.step);
   const explained = explain(described, call.step, call.run.sends > 0);
   if (explained !== null) warn(call, explained.code, explained.message, described);
-  return `,"error":${toJson(described)}`;
+  return `,"error":${describedJson(described)}`;
 }
 
 /** @param {any} error whether `$end` threw it, ours or that of the package @pipedreamhq/platform */

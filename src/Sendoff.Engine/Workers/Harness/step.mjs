@@ -85,7 +85,7 @@ function send(call, options) {
   if (run.sends >= worker.limits.sends) throw coded(new Error(`$send.http: more than ${worker.limits.sends} sends in a run (setting Sends:MaxPerRun)`), 'SENDOFF_TOO_MANY_SENDS');
   const request = encodeSend(options, (code, message) => warn(call, code, message));
   const start = `{"run":${run.number},"step":${call.step.index},"index":`;
-  const end = `,"method":${toJson(request.method)},"url":${toJson(request.url)},"headers":${toJson(request.headers)}}`;
+  const end = `,"method":${toJson(request.method)},"url":${toJson(request.url)},"headers":${headersJson(request.headers)}}`;
   if (request.parts === null) {
     const bytes = worker.writer.withBody(SEND, `${start}${call.sends}${end}`, request.body, worker.limits.bodyBytes);
     if (bytes > worker.limits.bodyBytes) throw bodyTooLarge(bytes);
@@ -99,6 +99,13 @@ function send(call, options) {
   }
   call.sends++;
   run.sends++;
+}
+
+/** Built by hand, as a step may have given Array.prototype a toJSON. @param {[string, string][]} headers */
+function headersJson(headers) {
+  let json = '[';
+  for (let i = 0; i < headers.length; i++) json += `${i === 0 ? '' : ','}[${toJson(headers[i][0])},${toJson(headers[i][1])}]`;
+  return `${json}]`;
 }
 
 /** @param {number} bytes */
@@ -169,8 +176,8 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
     captureStackTrace(error, $respond);
     return coded(error, 'SENDOFF_INVALID_RESPONSE');
   });
-  const list = type === '' || headers.contentType !== undefined ? headers.list : [...headers.list, ['content-type', type]];
-  worker.writer.withBody(RESPOND, `{"run":${call.run.number},"status":${status},"headers":${toJson(list)},"immediate":${options.immediate === true}}`, body);
+  /** @type {[string, string][]} */ const list = type === '' || headers.contentType !== undefined ? headers.list : [...headers.list, ['content-type', type]];
+  worker.writer.withBody(RESPOND, `{"run":${call.run.number},"status":${status},"headers":${headersJson(list)},"immediate":${options.immediate === true}}`, body);
   worker.writer.flush();
   return resolve(undefined);
 };
