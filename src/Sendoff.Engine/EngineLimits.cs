@@ -62,4 +62,17 @@ public sealed record EngineLimits
     public TimeSpan RetentionAge { get; init; } = TimeSpan.FromDays(7);
     /// <summary>History is pruned above this many bytes of database (G2). Setting <c>Retention:Size</c>; 0 is no limit.</summary>
     public long RetentionBytes { get; init; }
+
+    /// <summary>Writes that wait for the store; then callers wait.</summary>
+    public int StoreQueue { get; init; } = 10_000;
+    /// <summary>Writes in one transaction.</summary>
+    public int StoreBatch { get; init; } = 512;
+    /// <summary>How long the store waits before it tries again what it could not write (G3).</summary>
+    public TimeSpan StoreRetry { get; init; } = TimeSpan.FromMilliseconds(250);
+    /// <summary>Connections that read at once.</summary>
+    public int StoreReaders { get; init; } = 4;
+    /// <summary>Runs deleted in one slice of pruning, so that serving goes on in between (G2).</summary>
+    public int PruneRuns { get; init; } = 300;
+    /// <summary>Pages given back to the disk in one slice of pruning (G2).</summary>
+    public int PrunePages { get; init; } = 2_000;
 }

@@ -1,0 +1,68 @@
+using System.Data.Common;
+using System.Reflection;
+
+namespace Sendoff.Engine.Storage;
+
+/// <summary>
+/// Brings a database to this program's schema: numbered SQL files, forward only, each in its own transaction, noted in the table <c>migrations</c>.
+/// </summary>
+internal static class Migrator
+{
+    /// <param name="folder">Where the files are among the embedded resources, as <c>Storage/Sqlite/Migrations/</c>.</param>
+    /// <returns>The schema's number.</returns>
+    /// <exception cref="StoreUnavailableException">The database was written by a newer program.</exception>
+    public static int Run(DbConnection connection, string folder)
+    {
+        var migrations = Read(folder);
+        int newest = migrations[^1].Number;
+        Execute(connection, null, "CREATE TABLE IF NOT EXISTS migrations(number INTEGER PRIMARY KEY, name TEXT NOT NULL)");
+        int current = Current(connection);
+        if (current > newest)
+            throw new StoreUnavailableException(
+                $"the database {connection.DataSource} has schema {current} of a newer Sendoff, and this one knows {newest}; " +
+                "update Sendoff, or use the backup made before the update");
+        foreach (var migration in migrations.Where(migration => migration.Number > current)) Apply(connection, migration);
+        return newest;
+    }
+
+    static void Apply(DbConnection connection, Migration migration)
+    {
+        using var transaction = connection.BeginTransaction();
+        Execute(connection, transaction, migration.Sql);
+        Execute(connection, transaction, $"INSERT INTO migrations(number, name) VALUES ({migration.Number}, '{migration.Name}')");
+        transaction.Commit();
+    }
+
+    static int Current(DbConnection connection)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT coalesce(max(number), 0) FROM migrations";
+        return Convert.ToInt32(command.ExecuteScalar());
+    }
+
+    static void Execute(DbConnection connection, DbTransaction? transaction, string sql)
+    {
+        using var command = connection.CreateCommand();
+        command.Transaction = transaction;
+        command.CommandText = sql;
+        command.ExecuteNonQuery();
+    }
+
+    static List<Migration> Read(string folder)
+    {
+        var assembly = Assembly.GetExecutingAssembly();
+        return [.. assembly.GetManifestResourceNames()
+            .Where(resource => resource.Replace('\\', '/').StartsWith(folder, StringComparison.Ordinal))
+            .Select(resource => Read(assembly, resource))
+            .OrderBy(migration => migration.Number)];
+    }
+
+    static Migration Read(Assembly assembly, string resource)
+    {
+        using var reader = new StreamReader(assembly.GetManifestResourceStream(resource)!);
+        string name = Path.GetFileNameWithoutExtension(resource.Replace('\\', '/'));
+        return new(int.Parse(name.AsSpan(0, 4)), name, reader.ReadToEnd());
+    }
+
+    sealed record Migration(int Number, string Name, string Sql);
+}

@@ -1,0 +1,47 @@
+using System.Text;
+
+namespace Sendoff.Engine.Storage.Sqlite;
+
+/// <summary>The conditions of a list, with their values in order. Values are always bound, never part of the text.</summary>
+internal sealed class SqliteFilter
+{
+    readonly StringBuilder sql = new("id < ? AND id >= ?");
+    readonly List<object> values = [long.MaxValue, 0L];
+
+    /// <summary>Ids grow with time, so a span of time is a range of ids, and needs no index of its own.</summary>
+    public SqliteFilter Ids(long? before, DateTimeOffset? since, DateTimeOffset? until)
+    {
+        long end = until is { } late ? IdSequence.LowestAt(late) : long.MaxValue;
+        values[0] = Math.Min(before ?? long.MaxValue, end);
+        values[1] = since is { } early ? IdSequence.LowestAt(early) : 0L;
+        return this;
+    }
+
+    public SqliteFilter And(string condition)
+    {
+        sql.Append(" AND ").Append(condition);
+        return this;
+    }
+
+    /// <summary>Adds nothing when there is no value.</summary>
+    public SqliteFilter And(string condition, object? value)
+    {
+        if (value is null) return this;
+        values.Add(value);
+        return And(condition);
+    }
+
+    /// <summary>A pattern for LIKE with <c>ESCAPE '\'</c> that finds <paramref name="text"/> as it is.</summary>
+    public static string Like(string before, string text, string after) =>
+        before + text.Replace("\\", "\\\\").Replace("%", "\\%").Replace("_", "\\_") + after;
+
+    public SqliteStatement Set(SqliteStatement statement)
+    {
+        foreach (object value in values)
+            if (value is long number) statement.Set(number);
+            else statement.Set((string)value);
+        return statement;
+    }
+
+    public override string ToString() => sql.ToString();
+}

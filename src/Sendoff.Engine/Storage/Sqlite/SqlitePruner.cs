@@ -1,0 +1,112 @@
+using SQLitePCL;
+
+namespace Sendoff.Engine.Storage.Sqlite;
+
+/// <summary>Deletes history in slices, and gives the pages back to the disk (G2). Runs on the writer's thread, between the batches of serving.</summary>
+internal sealed class SqlitePruner(EngineLimits limits)
+{
+    /// <summary>Free pages that are left for the next rows: fewer are not worth moving others for.</summary>
+    const int SparePages = 64;
+
+    /// <summary>The last run of the slice before: what cannot be deleted yet is passed once a round, not in every slice.</summary>
+    long passed;
+
+    public PruneResult Slice(SqliteSession session, long before, long maxBytes)
+    {
+        // A workflow's deletion that a crash cut off goes on here.
+        if (session.Sql("SELECT workflow_id FROM deletions LIMIT 1").Number() is { } deleted)
+        {
+            DeleteHistory(session, deleted);
+            return new(0, More: true);
+        }
+        bool tooLarge = maxBytes > 0 && UsedBytes(session) > maxBytes;
+        var oldest = session.Sql("SELECT id, event_id, first_delivery, delivery_count, started_at FROM runs WHERE id > ? ORDER BY id LIMIT ?")
+            .Set(passed).Set(limits.PruneRuns).All(ReadRun);
+        var doomed = oldest.TakeWhile(run => tooLarge || run.StartedAt < before).ToList();
+        long rows = doomed.Where(run => !HasUnfinished(session, run)).Sum(run => Delete(session, run));
+        bool more = doomed.Count == limits.PruneRuns;
+        passed = more ? doomed[^1].Id : 0;
+        return new(rows, GiveBack(session, maxBytes) || more);
+    }
+
+    /// <summary>Deletes a slice of what a deleted workflow left, finished or not. Answers whether there may be more.</summary>
+    public bool DeleteHistory(SqliteSession session, long workflow)
+    {
+        var runs = session.Sql("SELECT id, event_id, first_delivery, delivery_count, started_at FROM runs WHERE workflow_id = ? LIMIT ?")
+            .Set(workflow).Set(limits.PruneRuns).All(ReadRun);
+        foreach (var run in runs) Delete(session, run);
+        if (runs.Count > 0) return true;
+        session.Sql("DELETE FROM replays WHERE event_id IN (SELECT id FROM events WHERE workflow_id = ?)").Set(workflow).Run();
+        int events = session.Sql("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE workflow_id = ? LIMIT ?)")
+            .Set(workflow).Set(limits.PruneRuns).Run();
+        if (events > 0) return true;
+        session.Sql("DELETE FROM deletions WHERE workflow_id = ?").Set(workflow).Run();
+        return false;
+    }
+
+    readonly record struct PrunedRun(long Id, long EventId, long FirstDelivery, long LastDelivery, long StartedAt);
+
+    static PrunedRun ReadRun(SqliteStatement row)
+    {
+        long first = row.Long(2);
+        return new(row.Long(0), row.Long(1), first, first + (row.Long(3) - 1) * IdSequence.Stride, row.Long(4));
+    }
+
+    static bool HasUnfinished(SqliteSession session, in PrunedRun run) =>
+        session.Sql("SELECT 1 FROM deliveries WHERE id BETWEEN ? AND ? AND status < 4 LIMIT 1").Set(run.FirstDelivery).Set(run.LastDelivery).Number() is not null;
+
+    static long Delete(SqliteSession session, PrunedRun run)
+    {
+        long rows = session.Sql("DELETE FROM runs WHERE id = ?").Set(run.Id).Run();
+        if (run.LastDelivery >= run.FirstDelivery)
+        {
+            rows += session.Sql("DELETE FROM deliveries WHERE id BETWEEN ? AND ?").Set(run.FirstDelivery).Set(run.LastDelivery).Run();
+            rows += session.Sql("DELETE FROM attempts WHERE id BETWEEN ? AND ?").Set(run.FirstDelivery).Set(run.LastDelivery).Run();
+            rows += session.Sql("DELETE FROM attempts WHERE number > 1 AND delivery_id BETWEEN ? AND ?")
+                .Set(run.FirstDelivery).Set(run.LastDelivery).Run();
+        }
+        rows += session.Sql("DELETE FROM replays WHERE run_id = ?").Set(run.Id).Run();
+        rows += session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run.Id).Run();
+        return rows + DeleteEvent(session, run);
+    }
+
+    /// <summary>An event goes with the last of its runs. When its first one goes before, it says so, or a start would take it for unfinished.</summary>
+    static long DeleteEvent(SqliteSession session, in PrunedRun run)
+    {
+        session.Sql("UPDATE events SET run_id = 0 WHERE id = ? AND run_id = ?").Set(run.EventId).Set(run.Id).Run();
+        return session.Sql("""
+            DELETE FROM events WHERE id = ? AND run_id = 0 AND NOT EXISTS (SELECT 1 FROM replays WHERE event_id = events.id)
+            """).Set(run.EventId).Run();
+    }
+
+    static long UsedBytes(SqliteSession session) =>
+        (session.Number("PRAGMA page_count") - session.Number("PRAGMA freelist_count")) * session.Number("PRAGMA page_size");
+
+    /// <summary>Moves rows from the end of the file into free pages and cuts the file, a bounded number of pages. Answers whether there is more.</summary>
+    bool GiveBack(SqliteSession session, long maxBytes)
+    {
+        if (!IsWorthwhile(session, maxBytes)) return false;
+        long free = session.Number("PRAGMA freelist_count");
+        session.Execute($"PRAGMA incremental_vacuum({limits.PrunePages})");
+        // A file that another program made without auto_vacuum never shrinks, and must not be tried for ever.
+        return session.Number("PRAGMA freelist_count") < free && IsWorthwhile(session, maxBytes);
+    }
+
+    static bool IsWorthwhile(SqliteSession session, long maxBytes)
+    {
+        long free = session.Number("PRAGMA freelist_count"), pages = session.Number("PRAGMA page_count");
+        if (free <= SparePages) return false;
+        return free > pages / 20 || (maxBytes > 0 && pages * session.Number("PRAGMA page_size") > maxBytes);
+    }
+
+    /// <summary>
+    /// The file itself gets shorter when the log is copied into it. Waits for nobody: what a reader holds, or a fault keeps, is left to the next time.
+    /// </summary>
+    public static void Checkpoint(SqliteSession session)
+    {
+        var database = session.Connection.Handle!;
+        raw.sqlite3_busy_timeout(database, 0);
+        raw.sqlite3_wal_checkpoint_v2(database, null, raw.SQLITE_CHECKPOINT_TRUNCATE, out _, out _);
+        raw.sqlite3_busy_timeout(database, 2_000);
+    }
+}

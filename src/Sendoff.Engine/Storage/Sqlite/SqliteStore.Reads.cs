@@ -1,0 +1,271 @@
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Events;
+using Sendoff.Engine.Runs;
+
+namespace Sendoff.Engine.Storage.Sqlite;
+
+internal sealed partial class SqliteStore
+{
+    // After a start.
+
+    /// <summary>Events from the low-water mark on whose run has no row, and replays likewise. What belongs to no workflow any more can never run.</summary>
+    static List<UnfinishedRun> ReadUnfinished(SqliteSession session)
+    {
+        long mark = session.Number(LowWater.Read);
+        return session.Sql("""
+            SELECT run_id, id, workflow_id, run_version, trigger, received_at, 0 FROM events e
+            WHERE id >= ?1 AND run_id <> 0 AND workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = e.run_id)
+            UNION ALL
+            SELECT p.run_id, e.id, e.workflow_id, p.version, e.trigger, e.received_at, 1 FROM replays p JOIN events e ON e.id = p.event_id
+            WHERE p.run_id >= ?1 AND e.workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = p.run_id)
+            """).Set(mark).All(static row => new UnfinishedRun(
+                row.Long(0), row.Long(1), row.Long(2), row.Int(3), row.Text(4), row.Long(5), Replay: row.Int(6) != 0, Left: true));
+    }
+
+    /// <summary>Only what an earlier server left: a run that this one accepted is in its queue already, and must not start twice.</summary>
+    public Task<IReadOnlyList<QueuedRun>> ListUnfinishedRunsAsync(int limit, RunId? after, CancellationToken ct)
+    {
+        var left = unfinished.Left(after?.Value ?? 0, limit);
+        return readers.ReadAsync<IReadOnlyList<QueuedRun>>(
+            session => [.. left.Select(run => (Run: run, Event: ReadEvent(session, run.EventId))).Where(static found => found.Event is not null)
+                .Select(static found => new QueuedRun(new(found.Run.RunId), found.Event!, found.Run.Version, found.Run.Replay, Recovered: true))],
+            ct);
+    }
+
+    /// <summary>Jumps from one destination to the next in the index of pending deliveries, however many each has.</summary>
+    public Task<IReadOnlyList<string>> ListPendingDestinationsAsync(CancellationToken ct) => readers.ReadAsync<IReadOnlyList<string>>(
+        static session => session.Sql("""
+            WITH RECURSIVE found(destination) AS (
+                SELECT min(destination) FROM deliveries WHERE status = 2
+                UNION ALL
+                SELECT (SELECT min(destination) FROM deliveries WHERE status = 2 AND destination > found.destination) FROM found
+                WHERE found.destination IS NOT NULL)
+            SELECT destination FROM found WHERE destination IS NOT NULL
+            """).All(static row => row.Text(0)),
+        ct);
+
+    public Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<Delivery>>(
+            session => session.Sql($"""
+                SELECT {DeliveryColumns} FROM deliveries d WHERE status = 2 AND destination = ? AND id > ? ORDER BY id LIMIT ?
+                """).Set(destination).Set(after?.Value ?? 0).Set(limit).All(ReadDelivery),
+            ct);
+
+    // Runs.
+
+    public Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct)
+    {
+        // Memory first: a run that ends in between is then found in the database.
+        var queued = unfinished.Find(run.Value);
+        return readers.ReadAsync(session => ReadRun(session, run) ?? (queued is { } found ? ReadQueued(session, found) : null), ct);
+    }
+
+    static StoredRun? ReadRun(SqliteSession session, RunId id)
+    {
+        var (run, name, first, count) = session.Sql("""
+            SELECT r.id, r.event_id, r.workspace_id, r.workflow_id, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.compute_us, r.flags,
+                r.error, r.message, r.response, r.steps, w.name, r.first_delivery, r.delivery_count
+            FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?
+            """).Set(id.Value).FirstOrDefault(static row => (ReadRun(row), row.Text(15), row.Long(16), row.Int(17)));
+        return run is null ? null : new(run, name, ReadDeliveries(session, name, first, count));
+    }
+
+    static Run ReadRun(SqliteStatement row) => new(
+        new(row.Long(0)), new(row.Long(1)), new(row.Int(2)), new(row.Long(3)), row.Int(4), row.Text(5), (RunStatus)row.Int(6),
+        SqliteTime.Moment(row.Long(7)), SqliteTime.Span(row.Long(8)), SqliteTime.Span(row.Long(9)), (row.Int(10) & 1) != 0, (row.Int(10) & 2) != 0,
+        StoredJson.ReadStepError(row.Blob(11)), row.TextOrNull(12), StoredJson.ReadResponse(row.Blob(13)), StoredJson.ReadSteps(row.Blob(14)));
+
+    static StoredRun? ReadQueued(SqliteSession session, UnfinishedRun queued)
+    {
+        if (WorkflowName(session, queued.WorkflowId) is not { } name || ReadEvent(session, queued.EventId) is not { } received) return null;
+        var run = new Run(
+            new(queued.RunId), received.Id, received.WorkspaceId, received.WorkflowId, queued.Version, received.Trigger, RunStatus.Queued, received.ReceivedAt,
+            TimeSpan.Zero, TimeSpan.Zero, queued.Left, queued.Replay, Error: null, Message: null, Response: null, Steps: []);
+        return new(run, name, []);
+    }
+
+    public Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct)
+    {
+        bool noQueued = filter.Status is { } status and not RunStatus.Queued;
+        var queued = noQueued ? [] : unfinished.Where(run => filter.Before is null || run.RunId < filter.Before);
+        return readers.ReadAsync(session => ListRuns(session, filter, queued), ct);
+    }
+
+    static Page<RunSummary> ListRuns(SqliteSession session, RunFilter filter, List<UnfinishedRun> queued)
+    {
+        if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
+        var ended = filter.Status == RunStatus.Queued ? [] : ListEnded(session, filter, workflow);
+        var known = ended.Select(static run => run.Id.Value).ToHashSet();
+        var waiting = queued
+            .Where(run => !known.Contains(run.RunId) && (workflow is null || run.WorkflowId == workflow)
+                && (filter.Since is null || run.RunId >= IdSequence.LowestAt(filter.Since.Value))
+                && (filter.Until is null || run.RunId < IdSequence.LowestAt(filter.Until.Value)))
+            .OrderByDescending(static run => run.RunId).Take(filter.Limit + 1)
+            .Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>();
+        return PageOf(ended.Concat(waiting).OrderByDescending(static run => run.Id.Value).Take(filter.Limit + 1).ToList(), filter.Limit, static run => run.Id.Value);
+    }
+
+    static RunSummary? Summary(UnfinishedRun run, string? name) => name is null ? null : new(
+        new(run.RunId), new(run.EventId), name, run.Version, run.Trigger, RunStatus.Queued, SqliteTime.Moment(run.ReceivedAt), TimeSpan.Zero,
+        Message: null, Sends: 0, SendsDone: 0, SendsFailed: 0);
+
+    static List<RunSummary> ListEnded(SqliteSession session, RunFilter filter, long? workflow)
+    {
+        var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
+        if (filter.Status is { } status and not RunStatus.Succeeded) where.And($"status <> 2 AND status = {(int)status}");
+        else if (filter.Status is not null) where.And("status = 2");
+        return where.Set(session.Sql($"""
+            SELECT r.id, r.event_id, w.name, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.message, r.delivery_count,
+                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND r.first_delivery + (r.delivery_count - 1) * 1024 AND +d.status > 3),
+                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND r.first_delivery + (r.delivery_count - 1) * 1024
+                    AND +d.status IN (5, 6, 7))
+            FROM runs r CROSS JOIN workflows w ON w.id = r.workflow_id
+            WHERE r.id IN (SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY r.id DESC
+            """)).Set(filter.Limit + 1).All(static row => new RunSummary(
+                new(row.Long(0)), new(row.Long(1)), row.Text(2), row.Int(3), row.Text(4), (RunStatus)row.Int(5), SqliteTime.Moment(row.Long(6)),
+                SqliteTime.Span(row.Long(7)), row.TextOrNull(8), row.Int(9), row.Int(10), row.Int(11)));
+    }
+
+    // Deliveries.
+
+    const string DeliveryColumns = "d.id, d.run_id, d.workspace_id, d.workflow_id, d.step, d.idx, d.destination, d.method, d.url, d.headers, d.body, d.status, d.error";
+
+    static Delivery ReadDelivery(SqliteStatement row) => new(
+        new(row.Long(0)), new(row.Long(1)), new(row.Int(2)), new(row.Long(3)), row.Int(4), row.Int(5), row.Text(6),
+        new HttpSend(row.Text(7), row.Text(8), StoredJson.ReadHeaders(row.Blob(9)), row.Blob(10).ToArray()),
+        (DeliveryStatus)row.Int(11), StoredJson.ReadAttemptError(row.Blob(12)));
+
+    public Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct) => readers.ReadAsync(
+        session => session.Sql($"SELECT {DeliveryColumns}, w.name FROM deliveries d JOIN workflows w ON w.id = d.workflow_id WHERE d.id = ?")
+            .Set(delivery.Value).FirstOrDefault(static row => (Delivery: ReadDelivery(row), Name: row.Text(13))) is { Delivery: { } found } one
+                ? new StoredDelivery(found, one.Name, [.. ReadAttempts(session, delivery.Value, delivery.Value)[delivery]]) : null,
+        ct);
+
+    static IReadOnlyList<StoredDelivery> ReadDeliveries(SqliteSession session, string workflow, long first, int count)
+    {
+        if (count == 0) return [];
+        long last = first + (count - 1) * IdSequence.Stride;
+        var attempts = ReadAttempts(session, first, last);
+        return session.Sql($"SELECT {DeliveryColumns} FROM deliveries d WHERE d.id BETWEEN ? AND ? ORDER BY d.id").Set(first).Set(last).All(ReadDelivery)
+            .ConvertAll(delivery => new StoredDelivery(delivery, workflow, [.. attempts[delivery.Id]]));
+    }
+
+    /// <summary>The attempts of a block of deliveries: the first ones have their ids, the later ones an index.</summary>
+    static ILookup<DeliveryId, Attempt> ReadAttempts(SqliteSession session, long first, long last)
+    {
+        const string columns = """
+            delivery_id, number, status, started_at, queue_us, dns_us, connect_us, tls_us, write_us, wait_us, read_us, total_us, reused, local_address,
+            remote_address, response_status, http_version, body_flags, body_bytes, error, request_headers, response_headers, body
+            """;
+        return session.Sql($"""
+            SELECT {columns} FROM attempts WHERE id BETWEEN ?1 AND ?2 AND number = 1
+            UNION ALL
+            SELECT {columns} FROM attempts WHERE delivery_id BETWEEN ?1 AND ?2 AND number > 1
+            ORDER BY 1, 2
+            """).Set(first).Set(last).All(ReadAttempt).ToLookup(static attempt => attempt.DeliveryId);
+    }
+
+    static Attempt ReadAttempt(SqliteStatement row) => new(
+        new(row.Long(0)), row.Int(1), SqliteTime.Moment(row.Long(3)), (DeliveryStatus)row.Int(2), StoredJson.ReadHeaders(row.Blob(20)), ReadResponse(row),
+        StoredJson.ReadAttemptError(row.Blob(19)),
+        new(SqliteTime.Ms(row.Long(4))!.Value, SqliteTime.Ms(row.LongOrNull(5)), SqliteTime.Ms(row.LongOrNull(6)), SqliteTime.Ms(row.LongOrNull(7)),
+            SqliteTime.Ms(row.LongOrNull(8)), SqliteTime.Ms(row.LongOrNull(9)), SqliteTime.Ms(row.LongOrNull(10)), SqliteTime.Ms(row.Long(11))!.Value),
+        row.TextOrNull(13), row.TextOrNull(14), row.Int(12) != 0);
+
+    static AttemptResponse? ReadResponse(SqliteStatement row) => row.LongOrNull(15) is not { } status ? null : new(
+        (int)status, row.Text(16), StoredJson.ReadHeaders(row.Blob(21)), row.Blob(22).ToArray(), BodyIsText: (row.Int(17) & 1) != 0,
+        row.Long(18), Truncated: (row.Int(17) & 2) != 0);
+
+    public Task<Page<StoredDelivery>> ListDeliveriesAsync(DeliveryFilter filter, CancellationToken ct) =>
+        readers.ReadAsync(session => ListDeliveries(session, filter), ct);
+
+    static Page<StoredDelivery> ListDeliveries(SqliteSession session, DeliveryFilter filter)
+    {
+        if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
+        var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
+        // A partial index serves only a query that repeats its condition.
+        if (filter.Status is { } status) where.And(status > DeliveryStatus.Succeeded ? $"status > 4 AND status = {(int)status}" : $"status = {(int)status}");
+        if (filter.Host is { } host) where.And("destination LIKE ? ESCAPE '\\'", SqliteFilter.Like("%://", host, host.Contains(':') ? "" : ":%"));
+        if (filter.Text is { } text) where.And("(url || ' ' || destination) LIKE ? ESCAPE '\\'", SqliteFilter.Like("%", text, "%"));
+        // Left to itself SQLite walks all rows backwards, which is slow just when few are unfinished.
+        string index = filter.Status switch
+        {
+            DeliveryStatus.Pending => "INDEXED BY deliveries_pending",
+            DeliveryStatus.Sending => "INDEXED BY deliveries_sending",
+            _ => "",
+        };
+        var found = where.Set(session.Sql($"""
+            SELECT {DeliveryColumns}, w.name FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
+            WHERE d.id IN (SELECT id FROM deliveries {index} WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY d.id DESC
+            """)).Set(filter.Limit + 1).All(static row => (Delivery: ReadDelivery(row), Name: row.Text(13)));
+        var rows = found.ConvertAll(one => new StoredDelivery(
+            one.Delivery, one.Name, [.. ReadAttempts(session, one.Delivery.Id.Value, one.Delivery.Id.Value)[one.Delivery.Id]]));
+        return PageOf(rows, filter.Limit, static one => one.Delivery.Id.Value);
+    }
+
+    // Events.
+
+    const string EventColumns = "id, workspace_id, workflow_id, trigger, received_at, body";
+
+    static Event ReadEvent(SqliteStatement row) =>
+        new(new(row.Long(0)), new(row.Int(1)), new(row.Long(2)), row.Text(3), SqliteTime.Moment(row.Long(4)), row.Blob(5).ToArray());
+
+    static Event? ReadEvent(SqliteSession session, long id) =>
+        session.Sql($"SELECT {EventColumns} FROM events WHERE id = ?").Set(id).FirstOrDefault(ReadEvent);
+
+    public Task<Event?> GetEventAsync(EventId id, CancellationToken ct) => readers.ReadAsync(session => ReadEvent(session, id.Value), ct);
+
+    public Task<Page<Event>> ListEventsAsync(EventFilter filter, CancellationToken ct) => readers.ReadAsync(session => ListEvents(session, filter), ct);
+
+    static Page<Event> ListEvents(SqliteSession session, EventFilter filter)
+    {
+        if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
+        var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
+        var rows = where.Set(session.Sql($"""
+            SELECT {EventColumns} FROM events WHERE {where} AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id DESC LIMIT ?
+            """)).Set(filter.Limit + 1).All(ReadEvent);
+        return PageOf(rows, filter.Limit, static one => one.Id.Value);
+    }
+
+    // What lists have in common.
+
+    static Page<T> PageOf<T>(List<T> rows, int limit, Func<T, long> id)
+    {
+        if (rows.Count <= limit) return new(rows, null);
+        rows.RemoveRange(limit, rows.Count - limit);
+        return new(rows, id(rows[^1]));
+    }
+
+    /// <summary>False when a workflow is named and there is none of that name.</summary>
+    static bool TryFindWorkflow(SqliteSession session, string? name, out long? id)
+    {
+        id = name is null ? null : session.Sql("SELECT id FROM workflows WHERE name = ?").Set(name).Number();
+        return name is null || id is not null;
+    }
+
+    static string? WorkflowName(SqliteSession session, long id) =>
+        session.Sql("SELECT name FROM workflows WHERE id = ?").Set(id).FirstOrDefault(static row => row.Text(0));
+
+    public Task<IReadOnlyList<UsageRow>> ListUsageAsync(DateOnly since, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<UsageRow>>(
+        session => session.Sql("""
+            SELECT u.day, w.name, u.runs, u.compute_us, u.deliveries, u.delivery_us FROM usage u JOIN workflows w ON w.id = u.workflow_id
+            WHERE u.day >= ? ORDER BY u.day, w.name
+            """).Set(since.DayNumber - epochDay).All(static row => new UsageRow(
+                DateOnly.FromDayNumber(epochDay + row.Int(0)), row.Text(1), row.Long(2), row.Long(3) / 1_000.0, row.Long(4), row.Long(5) / 1_000.0)),
+        ct);
+
+    static readonly int epochDay = new DateOnly(1970, 1, 1).DayNumber;
+
+    // Keeping house.
+
+    public Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct) =>
+        WriteAsync(OutageRule.Probe, session => pruner.Slice(session, SqliteTime.From(before), maxBytes), ct, SqlitePruner.Checkpoint);
+
+    public Task<long> HighestIdAsync(CancellationToken ct) => readers.ReadAsync(ReadHighestId, ct);
+
+    long ReadHighestId(SqliteSession session) => Math.Max(unfinished.HighestRun(), session.Number("""
+        SELECT max(
+            (SELECT coalesce(max(id), 0) FROM events), (SELECT coalesce(max(id), 0) FROM runs), (SELECT coalesce(max(id), 0) FROM deliveries),
+            (SELECT coalesce(max(id), 0) FROM attempts), (SELECT coalesce(max(run_id), 0) FROM replays), (SELECT coalesce(max(id), 0) FROM workflows))
+        """));
+}

@@ -1,0 +1,112 @@
+using System.Security.Cryptography;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Engine.Storage.Sqlite;
+
+internal sealed partial class SqliteStore
+{
+    public Task<Workflow> DeployAsync(
+        string name, IReadOnlyDictionary<string, string> files, IReadOnlyList<Trigger> triggers, CancellationToken ct)
+    {
+        byte[] json = StoredJson.Files(files);
+        return WriteAsync(OutageRule.Refuse, session => Deploy(session, name, json, triggers), ct);
+    }
+
+    Workflow Deploy(SqliteSession session, string name, byte[] files, IReadOnlyList<Trigger> triggers)
+    {
+        long workflow = session.Sql("""
+            INSERT INTO workflows(id, workspace_id, version, enabled, name) VALUES (?, ?, 1, 1, ?)
+            ON CONFLICT(name) DO UPDATE SET version = version + 1 RETURNING id
+            """).Set(ids.Next()).Set(WorkspaceId.Default.Value).Set(name).Number()!.Value;
+        session.Sql("INSERT INTO versions(workflow_id, number, deployed_at, files) SELECT id, version, ?, ? FROM workflows WHERE id = ?")
+            .Set(SqliteTime.From(time.GetUtcNow())).Set(files).Set(workflow).Run();
+        DeployTriggers(session, workflow, triggers);
+        return ReadWorkflows(session, name)[0];
+    }
+
+    static void DeployTriggers(SqliteSession session, long workflow, IReadOnlyList<Trigger> triggers)
+    {
+        // A key is kept by its trigger's place among those of its type, so that a trigger of another type before it changes nothing.
+        var kept = session.Sql("SELECT type, key FROM triggers WHERE workflow_id = ? ORDER BY position").Set(workflow)
+            .All(static row => (Type: row.Text(0), Key: row.Text(1))).ToLookup(static old => old.Type, static old => old.Key);
+        session.Sql("DELETE FROM triggers WHERE workflow_id = ?").Set(workflow).Run();
+        var asked = triggers.Select(AskedKey).ToHashSet();
+        for (int position = 0; position < triggers.Count; position++)
+        {
+            var trigger = triggers[position];
+            int place = triggers.Take(position).Count(before => before.Type == trigger.Type);
+            string? old = kept[trigger.Type].ElementAtOrDefault(place);
+            string key = AskedKey(trigger) ?? (old is null || asked.Contains(old) ? NewKey() : old);
+            if (KeyOwner(session, key) is { } owner) throw new TriggerKeyTakenException(key, owner);
+            session.Sql("INSERT INTO triggers(workflow_id, position, type, key) VALUES (?, ?, ?, ?)")
+                .Set(workflow).Set(position).Set(trigger.Type).Set(key).Run();
+        }
+    }
+
+    static string? AskedKey(Trigger trigger) => (trigger as HttpTrigger)?.Key;
+
+    static string? KeyOwner(SqliteSession session, string key) =>
+        session.Sql("SELECT w.name FROM triggers t JOIN workflows w ON w.id = t.workflow_id WHERE t.key = ?").Set(key)
+            .FirstOrDefault(static row => row.Text(0));
+
+    /// <summary>120 random bits: whoever has the key may start the workflow, so nobody guesses one.</summary>
+    static string NewKey() => RandomNumberGenerator.GetString("abcdefghijklmnopqrstuvwxyz234567", 24);
+
+    public Task<IReadOnlyList<Workflow>> ListWorkflowsAsync(CancellationToken ct) => readers.ReadAsync(session => ReadWorkflows(session, null), ct);
+
+    public Task<Workflow?> GetWorkflowAsync(string name, CancellationToken ct) =>
+        readers.ReadAsync(session => ReadWorkflows(session, name) is [var found, ..] ? found : null, ct);
+
+    static IReadOnlyList<Workflow> ReadWorkflows(SqliteSession session, string? name)
+    {
+        var triggers = session.Sql("SELECT workflow_id, type, key FROM triggers ORDER BY workflow_id, position")
+            .All(static row => (Workflow: row.Long(0), Address: new TriggerAddress(row.Text(1), row.Text(2))))
+            .ToLookup(static trigger => trigger.Workflow, static trigger => trigger.Address);
+        return session.Sql("""
+            SELECT w.id, w.name, w.version, w.enabled, v.deployed_at
+            FROM workflows w JOIN versions v ON v.workflow_id = w.id AND v.number = w.version
+            WHERE ?1 IS NULL OR w.name = ?1 ORDER BY w.name
+            """).Set(name)
+            .All(row => new Workflow(
+                new(row.Long(0)), row.Text(1), row.Int(2), row.Int(3) != 0, SqliteTime.Moment(row.Long(4)), [.. triggers[row.Long(0)]]));
+    }
+
+    public Task<StoredVersion?> GetVersionAsync(WorkflowId workflow, int version, CancellationToken ct) => readers.ReadAsync(
+        session => session.Sql("""
+            SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM versions v JOIN workflows w ON w.id = v.workflow_id
+            WHERE v.workflow_id = ? AND v.number = ?
+            """).Set(workflow.Value).Set(version).FirstOrDefault(ReadVersion),
+        ct);
+
+    public Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(WorkflowId workflow, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredVersion>>(
+        session => session.Sql("""
+            SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM versions v JOIN workflows w ON w.id = v.workflow_id
+            WHERE v.workflow_id = ? ORDER BY v.number DESC
+            """).Set(workflow.Value).All(ReadVersion),
+        ct);
+
+    static StoredVersion ReadVersion(SqliteStatement row) =>
+        new(new(row.Long(0)), row.Text(1), row.Int(2), SqliteTime.Moment(row.Long(3)), StoredJson.ReadFiles(row.Blob(4)));
+
+    public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) => WriteAsync(
+        OutageRule.Refuse, session => session.Sql("UPDATE workflows SET enabled = ? WHERE name = ?").Set(enabled).Set(name).Run() == 1, ct);
+
+    /// <summary>The workflow is gone at once, its history slice by slice, so that the others are served meanwhile. Lists show no history without a workflow.</summary>
+    public async Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct)
+    {
+        long workflow = await WriteAsync(OutageRule.Refuse, session => DeleteWorkflow(session, name), ct);
+        if (workflow == 0) return false;
+        foreach (var run in unfinished.Where(run => run.WorkflowId == workflow)) unfinished.Remove(run.RunId);
+        while (await WriteAsync(OutageRule.Probe, session => pruner.DeleteHistory(session, workflow), ct)) { }
+        return true;
+    }
+
+    static long DeleteWorkflow(SqliteSession session, string name)
+    {
+        long workflow = session.Sql("DELETE FROM workflows WHERE name = ? RETURNING id").Set(name).Number() ?? 0;
+        foreach (string table in (ReadOnlySpan<string>)["triggers", "versions", "usage"])
+            session.Sql($"DELETE FROM {table} WHERE workflow_id = ?").Set(workflow).Run();
+        if (workflow != 0) session.Sql("INSERT INTO deletions(workflow_id) VALUES (?)").Set(workflow).Run();
+        return workflow;
+    }
+}

@@ -1,0 +1,164 @@
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+
+namespace Sendoff.Engine.Storage.Sqlite;
+
+/// <summary>
+/// The store in one file, for one process (G1). One thread writes, in group commits with <c>synchronous=FULL</c>; a few connections read
+/// beside it. The lists and the single rows are in SqliteStore.Reads.cs, deploys in SqliteStore.Workflows.cs, pruning in SqlitePruner.cs.
+/// </summary>
+internal sealed partial class SqliteStore : IStore
+{
+    readonly string path;
+    readonly FileStream processLock;
+    readonly SqliteSession session;
+    readonly SqliteReaders readers;
+    readonly SqlitePruner pruner;
+    readonly UnfinishedRuns unfinished = new();
+    readonly GroupCommit commits;
+    readonly IdSequence ids;
+    readonly TimeProvider time;
+
+    SqliteStore(string path, FileStream processLock, SqliteSession session, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
+    {
+        (this.path, this.processLock, this.session, this.ids, this.time) = (path, processLock, session, ids, time);
+        readers = new(path, limits.StoreReaders);
+        pruner = new(limits);
+        unfinished.Load(ReadUnfinished(session));
+        var writer = new SqliteWriter(session, unfinished, ids, time);
+        commits = new(writer.Commit, error => SqliteErrors.Explain(error, path), limits, log);
+        ids.StartAfter(ReadHighestId(session));
+        commits.Start();
+    }
+
+    /// <summary>Opens the database, makes it when there is none, brings its schema up to date, and sets <paramref name="ids"/> above all that it holds.</summary>
+    /// <exception cref="StoreUnavailableException">It cannot be served; the message says why and how to mend it.</exception>
+    public static async Task<SqliteStore> OpenAsync(
+        string path, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger<SqliteStore> log, CancellationToken ct)
+    {
+        path = Path.GetFullPath(path);
+        return await Task.Run(() => Open(path, ids, limits, time, log), ct);
+    }
+
+    static SqliteStore Open(string path, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
+    {
+        var processLock = TakeLock(path);
+        SqliteSession? session = null;
+        try
+        {
+            session = OpenWriter(path);
+            int schema = Migrator.Run(session.Connection, "Storage/Sqlite/Migrations/");
+            var store = new SqliteStore(path, processLock, session, ids, limits, time, log);
+            log.StoreOpened(path, schema, store.unfinished.Count);
+            return store;
+        }
+        catch (Exception error)
+        {
+            session?.Dispose();
+            processLock.Dispose();
+            if (SqliteErrors.Explain(error, path) is { } unavailable) throw unavailable;
+            throw;
+        }
+    }
+
+    /// <summary>An exclusive handle: the system lets go of it when the process ends, however it ends.</summary>
+    static FileStream TakeLock(string path)
+    {
+        string folder = Path.GetDirectoryName(path)!, file = path + ".lock";
+        try
+        {
+            Directory.CreateDirectory(folder);
+            return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1);
+        }
+        catch (UnauthorizedAccessException error)
+        {
+            throw new StoreUnavailableException($"the data folder {folder} cannot be written; give Sendoff write access to it, or name another", error);
+        }
+        catch (IOException error)
+        {
+            throw File.Exists(file)
+                ? new StoreUnavailableException($"the database {path} is served by another Sendoff process; stop it, or name another data folder", error)
+                : new StoreUnavailableException($"the data folder {folder} cannot be written ({error.Message}); name another", error);
+        }
+    }
+
+    // auto_vacuum counts only before the first page is written, so before WAL.
+    static SqliteSession OpenWriter(string path) => SqliteSession.Open(
+        path, SqliteOpenMode.ReadWriteCreate,
+        "auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=2000", "temp_store=MEMORY", "cache_size=-32768",
+        "wal_autocheckpoint=2000", "journal_size_limit=67108864");
+
+    public Task AcceptAsync(QueuedRun run, CancellationToken ct) => commits.WriteAsync(new AcceptWrite(run), ct);
+
+    public Task FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct)
+    {
+        // The run's row says where its deliveries begin and how many they are, and nothing else leads to them.
+        for (int i = 1; i < deliveries.Count; i++)
+            if (deliveries[i].Id.Value != deliveries[0].Id.Value + i * IdSequence.Stride)
+                return Task.FromException(new ArgumentException("the ids of a run's deliveries are one block, in call order", nameof(deliveries)));
+        return commits.WriteAsync(new FinishRunWrite(run, deliveries), ct);
+    }
+
+    public async Task<IReadOnlyList<DeliveryId>> MarkSendingAsync(IReadOnlyList<DeliveryId> deliveries, CancellationToken ct)
+    {
+        var write = new MarkSendingWrite(deliveries);
+        await commits.WriteAsync(write, ct);
+        return write.Marked;
+    }
+
+    public Task RecordAttemptAsync(Attempt attempt, CancellationToken ct) => commits.WriteAsync(new RecordAttemptWrite(attempt), ct);
+
+    public Task RecordBlockedAsync(DeliveryId delivery, AttemptError error, CancellationToken ct) =>
+        commits.WriteAsync(new RecordBlockedWrite(delivery, error), ct);
+
+    public Task<int> InterruptSendingAsync(CancellationToken ct)
+    {
+        var error = StoredJson.AttemptError(new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped in mid-attempt; it may have been sent"));
+        return WriteAsync(OutageRule.Keep, session => session.Sql("UPDATE deliveries SET status = 7, error = ? WHERE status = 3").Set(error).Run(), ct);
+    }
+
+    public Task<int> StartRecoveredRunAsync(RunId run, CancellationToken ct) => WriteAsync(
+        OutageRule.Keep,
+        session => (int)session.Sql("""
+            INSERT INTO recoveries(run_id, count) VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count
+            """).Set(run.Value).Number()!.Value,
+        ct);
+
+    /// <summary>Any other write, in the same group commits.</summary>
+    internal async Task<T> WriteAsync<T>(
+        OutageRule outage, Func<SqliteSession, T> apply, CancellationToken ct, Action<SqliteSession>? committed = null)
+    {
+        var write = new SqliteWrite<T>(outage, apply, committed);
+        await commits.WriteAsync(write, ct);
+        return write.Result;
+    }
+
+    public async Task CheckAsync(CancellationToken ct)
+    {
+        await WriteAsync(OutageRule.Probe, session => session.Sql("""
+            INSERT INTO meta(name, value) VALUES ('checked_at', ?) ON CONFLICT DO UPDATE SET value = excluded.value
+            """).Set(SqliteTime.From(time.GetUtcNow())).Run(), ct);
+        // So small a write may fit where an event does not.
+        if (commits.Outage is { } known) throw known;
+        await readers.ReadAsync(static session => session.Number("SELECT value FROM meta WHERE name = 'checked_at'"), ct);
+    }
+
+    /// <summary>What the database takes on the disk, its log included.</summary>
+    public Task<long> SizeBytesAsync(CancellationToken ct) => Task.FromResult(FileBytes(path) + FileBytes(path + "-wal"));
+
+    /// <inheritdoc cref="GroupCommit.Measured"/>
+    internal (TimeSpan Busy, long Batches, long Writes) Measured => commits.Measured;
+
+    static long FileBytes(string file) => new FileInfo(file) is { Exists: true, Length: var length } ? length : 0;
+
+    /// <summary>Commits what is queued, then closes the file.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await commits.DisposeAsync();
+        await readers.DisposeAsync();
+        session.Dispose();
+        processLock.Dispose();
+    }
+}

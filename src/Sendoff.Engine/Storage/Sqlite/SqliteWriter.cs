@@ -1,0 +1,233 @@
+using System.Runtime.InteropServices;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+
+namespace Sendoff.Engine.Storage.Sqlite;
+
+/// <summary>Any other write: what it does to the database, and what it answers.</summary>
+/// <param name="committed">What is done after the commit, outside of any transaction. It must not throw.</param>
+internal sealed class SqliteWrite<T>(OutageRule outage, Func<SqliteSession, T> apply, Action<SqliteSession>? committed = null) : SqliteWrite(outage)
+{
+    public T Result { get; private set; } = default!;
+
+    public override void Apply(SqliteSession session) => Result = apply(session);
+    public override void Committed(SqliteSession session) => committed?.Invoke(session);
+}
+
+internal abstract class SqliteWrite(OutageRule outage) : StoreWrite(outage)
+{
+    public abstract void Apply(SqliteSession session);
+    public abstract void Committed(SqliteSession session);
+}
+
+/// <summary>The one connection that writes, used by the writer's thread only.</summary>
+/// <remarks>A batch: (1) begin  (2) apply each write  (3) add up the usage  (4) note the low-water mark  (5) commit  (6) tell memory.</remarks>
+internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinished, IdSequence ids, TimeProvider time)
+{
+    static readonly TimeSpan markEvery = TimeSpan.FromSeconds(1);
+
+    readonly Dictionary<(long Workflow, long Day), Usage> usage = [];
+    long mark = session.Number(LowWater.Read), highestMark, batchMark, markedAt;
+
+    public void Commit(ReadOnlySpan<StoreWrite> writes)
+    {
+        session.Sql("BEGIN IMMEDIATE").Run();
+        long newMark;
+        try
+        {
+            batchMark = long.MaxValue;
+            foreach (var write in writes) Apply(write);
+            AddUsage();
+            newMark = Mark();
+            session.Sql("COMMIT").Run();
+        }
+        catch
+        {
+            usage.Clear();
+            // SQLite has rolled back by itself after a full disk and the like.
+            if (session.InTransaction) session.Sql("ROLLBACK").Run();
+            throw;
+        }
+        mark = newMark;
+        foreach (var write in writes) Remember(write);
+    }
+
+    void Apply(StoreWrite write)
+    {
+        switch (write)
+        {
+            case AcceptWrite accept: Accept(accept.Run); break;
+            case FinishRunWrite finish: Finish(finish); break;
+            case MarkSendingWrite mark: mark.Marked = [.. mark.Deliveries.Where(MarkSending)]; break;
+            case RecordAttemptWrite record: Record(record); break;
+            case RecordBlockedWrite blocked: Block(blocked); break;
+            case SqliteWrite other: other.Apply(session); break;
+        }
+    }
+
+    void Remember(StoreWrite write)
+    {
+        if (write is FinishRunWrite finish)
+        {
+            unfinished.Remove(finish.Run.Id.Value);
+        }
+        else if (write is AcceptWrite { Run: var run })
+        {
+            var accepted = new UnfinishedRun(
+                run.Id.Value, run.Event.Id.Value, run.Event.WorkflowId.Value, run.Version, run.Event.Trigger,
+                SqliteTime.From(run.Event.ReceivedAt), run.Replay, Left: false);
+            unfinished.Add(accepted);
+            highestMark = Math.Max(highestMark, accepted.Mark);
+        }
+        else if (write is SqliteWrite other)
+        {
+            other.Committed(session);
+        }
+    }
+
+    void Accept(QueuedRun run)
+    {
+        batchMark = Math.Min(batchMark, run.Replay ? run.Id.Value : run.Event.Id.Value);
+        if (run.Replay) AcceptReplay(run);
+        else session.Sql("""
+            INSERT INTO events(id, workspace_id, workflow_id, run_id, run_version, received_at, trigger, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            """)
+            .Set(run.Event.Id.Value).Set(run.Event.WorkspaceId.Value).Set(run.Event.WorkflowId.Value).Set(run.Id.Value).Set(run.Version)
+            .Set(SqliteTime.From(run.Event.ReceivedAt)).Set(run.Event.Trigger).Set(run.Event.Json.Span).Run();
+    }
+
+    void AcceptReplay(QueuedRun run)
+    {
+        int rows = session.Sql("INSERT INTO replays(run_id, event_id, version) SELECT ?, id, ? FROM events WHERE id = ?")
+            .Set(run.Id.Value).Set(run.Version).Set(run.Event.Id.Value).Run();
+        if (rows == 0) throw new InvalidOperationException($"the event {run.Event.Id} is not stored any more, so it cannot be replayed");
+    }
+
+    void Finish(FinishRunWrite write)
+    {
+        var (run, deliveries) = (write.Run, write.Deliveries);
+        session.Sql("""
+            INSERT INTO runs(id, event_id, workspace_id, workflow_id, version, status, flags, started_at, duration_us, compute_us,
+                first_delivery, delivery_count, trigger, message, error, response, steps)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """)
+            .Set(run.Id.Value).Set(run.EventId.Value).Set(run.WorkspaceId.Value).Set(run.WorkflowId.Value).Set(run.Version).Set((int)run.Status)
+            .Set((run.Recovered ? 1 : 0) + (run.Replay ? 2 : 0)).Set(SqliteTime.From(run.StartedAt)).Set(SqliteTime.From(run.Duration))
+            .Set(SqliteTime.From(run.Compute)).Set(deliveries.Count == 0 ? null : deliveries[0].Id.Value).Set(deliveries.Count)
+            .Set(run.Trigger).Set(run.Message).Set(write.Error).Set(write.Response).Set(write.Steps).Run();
+        for (int i = 0; i < deliveries.Count; i++) Insert(deliveries[i], write.Headers[i]);
+        if (run.Recovered) session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run.Id.Value).Run();
+        ref var used = ref UsageOf(run.WorkflowId.Value, run.StartedAt);
+        used.Runs++;
+        used.ComputeUs += SqliteTime.From(run.Compute);
+    }
+
+    void Insert(Delivery delivery, byte[]? headers) => session.Sql("""
+        INSERT INTO deliveries(id, run_id, workspace_id, workflow_id, step, idx, status, destination, method, url, error, headers, body)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """)
+        .Set(delivery.Id.Value).Set(delivery.RunId.Value).Set(delivery.WorkspaceId.Value).Set(delivery.WorkflowId.Value).Set(delivery.Step)
+        .Set(delivery.Index).Set((int)delivery.Status).Set(delivery.Destination).Set(delivery.Request.Method).Set(delivery.Request.Url)
+        .Set(StoredJson.AttemptError(delivery.Error)).Set(headers).Set(delivery.Request.Body.Span).Run();
+
+    bool MarkSending(DeliveryId delivery) =>
+        session.Sql("UPDATE deliveries SET status = 3 WHERE id = ? AND status = 2").Set(delivery.Value).Run() == 1;
+
+    void Record(RecordAttemptWrite write)
+    {
+        var attempt = write.Attempt;
+        // Nothing is recorded of a delivery that was deleted with its workflow while it was on its way.
+        if (session.Sql("SELECT workflow_id FROM deliveries WHERE id = ?").Set(attempt.DeliveryId.Value).Number() is not { } workflow) return;
+        InsertAttempt(write);
+        // A status alone keeps the row's size, and is written in place. A resend may have an earlier error to clear.
+        if (write.Error is null && attempt.Number == 1)
+            session.Sql("UPDATE deliveries SET status = ? WHERE id = ?").Set((int)attempt.Status).Set(attempt.DeliveryId.Value).Run();
+        else
+            session.Sql("UPDATE deliveries SET status = ?, error = ? WHERE id = ?")
+                .Set((int)attempt.Status).Set(write.Error).Set(attempt.DeliveryId.Value).Run();
+        ref var used = ref UsageOf(workflow, attempt.StartedAt);
+        used.Deliveries++;
+        used.DeliveryUs += SqliteTime.From(attempt.Timing.TotalMs);
+    }
+
+    void InsertAttempt(RecordAttemptWrite write)
+    {
+        var (attempt, response, timing) = (write.Attempt, write.Attempt.Response, write.Attempt.Timing);
+        session.Sql("""
+            INSERT INTO attempts(id, delivery_id, number, status, started_at, queue_us, dns_us, connect_us, tls_us, write_us, wait_us, read_us, total_us,
+                reused, local_address, remote_address, response_status, http_version, body_flags, body_bytes, error, request_headers, response_headers, body)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """)
+            .Set(attempt.Number == 1 ? attempt.DeliveryId.Value : ids.Next()).Set(attempt.DeliveryId.Value).Set(attempt.Number).Set((int)attempt.Status)
+            .Set(SqliteTime.From(attempt.StartedAt)).Set(SqliteTime.From(timing.QueueMs)).Set(SqliteTime.From(timing.DnsMs))
+            .Set(SqliteTime.From(timing.ConnectMs)).Set(SqliteTime.From(timing.TlsMs)).Set(SqliteTime.From(timing.WriteMs))
+            .Set(SqliteTime.From(timing.WaitMs)).Set(SqliteTime.From(timing.ReadMs)).Set(SqliteTime.From(timing.TotalMs))
+            .Set(attempt.ConnectionReused).Set(attempt.LocalAddress).Set(attempt.RemoteAddress).Set(response?.Status).Set(response?.HttpVersion)
+            .Set(response is null ? null : (response.BodyIsText ? 1 : 0) + (response.Truncated ? 2 : 0)).Set(response?.BodyBytes)
+            .Set(write.Error).Set(write.RequestHeaders).Set(write.ResponseHeaders).Set(response is null ? default : response.Body.Span).Run();
+    }
+
+    void Block(RecordBlockedWrite write) =>
+        session.Sql("UPDATE deliveries SET status = 6, error = ? WHERE id = ? AND status IN (2, 3)").Set(write.Error).Set(write.Delivery.Value).Run();
+
+    struct Usage
+    {
+        public long Runs, ComputeUs, Deliveries, DeliveryUs;
+    }
+
+    ref Usage UsageOf(long workflow, DateTimeOffset at) =>
+        ref CollectionsMarshal.GetValueRefOrAddDefault(usage, (workflow, SqliteTime.Day(at)), out _);
+
+    /// <summary>E6: exact, as it is part of the batch's transaction, and one statement a workflow and batch, not one an event.</summary>
+    void AddUsage()
+    {
+        foreach (var ((workflow, day), used) in usage)
+            session.Sql("""
+                INSERT INTO usage(workflow_id, day, runs, compute_us, deliveries, delivery_us) VALUES (?, ?, ?, ?, ?, ?)
+                ON CONFLICT DO UPDATE SET runs = runs + excluded.runs, compute_us = compute_us + excluded.compute_us,
+                    deliveries = deliveries + excluded.deliveries, delivery_us = delivery_us + excluded.delivery_us
+                """)
+                .Set(workflow).Set(day).Set(used.Runs).Set(used.ComputeUs).Set(used.Deliveries).Set(used.DeliveryUs).Run();
+        usage.Clear();
+    }
+
+    /// <summary>
+    /// The low-water mark: no unfinished run has a lower one, so a start looks from there only. It goes up lazily. It goes down in the very batch
+    /// that stores an event below it, as ids are given before their events reach the writer.
+    /// </summary>
+    long Mark()
+    {
+        if (batchMark < mark) return Save(batchMark);
+        if (time.GetElapsedTime(markedAt) < markEvery) return mark;
+        markedAt = time.GetTimestamp();
+        return unfinished.LowestMark() is { } lowest ? SaveHigher(Math.Min(lowest, batchMark)) : SaveHigher(Math.Min(highestMark + 1, batchMark));
+    }
+
+    long SaveHigher(long to) => to > mark ? Save(to) : mark;
+
+    long Save(long to)
+    {
+        session.Sql(LowWater.Write).Set(to).Run();
+        return to;
+    }
+}
+
+internal static class LowWater
+{
+    public const string Read = "SELECT value FROM meta WHERE name = 'low_water'";
+    public const string Write = "INSERT INTO meta(name, value) VALUES ('low_water', ?) ON CONFLICT DO UPDATE SET value = excluded.value";
+}
+
+/// <summary>Times as they are stored: microseconds, since 1970 UTC where they are moments.</summary>
+internal static class SqliteTime
+{
+    public static long From(DateTimeOffset moment) => (moment.UtcTicks - DateTimeOffset.UnixEpoch.Ticks) / TimeSpan.TicksPerMicrosecond;
+    public static long From(TimeSpan span) => span.Ticks / TimeSpan.TicksPerMicrosecond;
+    public static long From(double ms) => (long)Math.Round(ms * 1_000);
+    public static long? From(double? ms) => ms is { } some ? From(some) : null;
+    public static long Day(DateTimeOffset moment) => From(moment) / (24L * 3600 * 1_000_000);
+
+    public static DateTimeOffset Moment(long us) => DateTimeOffset.UnixEpoch.AddTicks(us * TimeSpan.TicksPerMicrosecond);
+    public static TimeSpan Span(long us) => TimeSpan.FromTicks(us * TimeSpan.TicksPerMicrosecond);
+    public static double? Ms(long? us) => us / 1_000.0;
+}

@@ -1,0 +1,770 @@
+using System.Text;
+using Microsoft.Extensions.Time.Testing;
+using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Events;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workers;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Tests.Storage;
+
+/// <summary>What every driver does. A driver's suite derives from this and says how to open, to open again and to crash.</summary>
+public abstract class StoreConformanceTests : IAsyncLifetime
+{
+    protected static readonly DateTimeOffset Start = DateTimeOffset.Parse("2026-11-23T08:00:00Z");
+
+    protected FakeTimeProvider Clock { get; } = new(Start);
+    protected IdSequence Ids { get; private set; } = null!;
+    protected IStore Store { get; private set; } = null!;
+    Workflow workflow = null!;
+
+    protected abstract Task<IStore> OpenAsync(IdSequence ids);
+
+    /// <summary>The state on disk as a crash would leave it now, opened anew.</summary>
+    protected abstract Task<IStore> OpenAfterCrashAsync(IdSequence ids);
+
+    protected static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        Ids = new(Clock);
+        Store = await OpenAsync(Ids);
+        workflow = await DeployAsync("orders");
+    }
+
+    public virtual async ValueTask DisposeAsync()
+    {
+        await Store.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+
+    protected async Task ReopenAsync()
+    {
+        await Store.DisposeAsync();
+        Ids = new(Clock);
+        Store = await OpenAsync(Ids);
+    }
+
+    async Task CrashAsync()
+    {
+        var after = await OpenAfterCrashAsync(Ids = new(Clock));
+        await Store.DisposeAsync();
+        Store = after;
+    }
+
+    protected Task<Workflow> DeployAsync(string name, params Trigger[] triggers) =>
+        Store.DeployAsync(name, new Dictionary<string, string> { ["workflow.yaml"] = "name: " + name }, triggers, Ct);
+
+    protected QueuedRun NewRun(Workflow? of = null, string json = """{"body":{"a":1}}""")
+    {
+        var received = new Event(new(Ids.Next()), WorkspaceId.Default, (of ?? workflow).Id, "http", Clock.GetUtcNow(), Encoding.UTF8.GetBytes(json));
+        return new(new(Ids.Next()), received, 1);
+    }
+
+    protected async Task<QueuedRun> AcceptAsync(Workflow? of = null)
+    {
+        var run = NewRun(of);
+        await Store.AcceptAsync(run, Ct);
+        return run;
+    }
+
+    protected Run End(QueuedRun queued, RunStatus status = RunStatus.Succeeded) => new(
+        queued.Id, queued.Event.Id, queued.Event.WorkspaceId, queued.Event.WorkflowId, queued.Version, queued.Event.Trigger, status, Clock.GetUtcNow(),
+        TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(12.5), queued.Recovered, queued.Replay, null, null, null, []);
+
+    protected Delivery[] Sends(QueuedRun run, int count = 1, string host = "sink.example", DeliveryStatus status = DeliveryStatus.Pending)
+    {
+        long first = Ids.NextBlock(count);
+        return [.. Enumerable.Range(0, count).Select(i => new Delivery(
+            new(first + i * IdSequence.Stride), run.Id, run.Event.WorkspaceId, run.Event.WorkflowId, 0, i, $"https://{host}:443",
+            new("POST", $"https://{host}/in/{i}?q=100%25", [new("Content-Type", "application/json"), new("X-A", "ü")], Encoding.UTF8.GetBytes("""{"n":1}""")),
+            status))];
+    }
+
+    protected Attempt AttemptOf(Delivery delivery, DeliveryStatus status = DeliveryStatus.Succeeded, int number = 1, AttemptError? error = null) => new(
+        delivery.Id, number, Clock.GetUtcNow(), status, [new("host", "sink.example"), new("content-length", "7")],
+        error is null ? new(200, "1.1", [new("content-type", "text/plain")], "ok"u8.ToArray(), BodyIsText: true, BodyBytes: 2, Truncated: false) : null,
+        error, new(0.1, 1.5, 2.25, null, 0.05, 3, 0.5, 7.3), "10.0.0.1:5000", "192.0.2.1:443", ConnectionReused: true);
+
+    async Task<(QueuedRun Run, Delivery[] Deliveries)> FinishAsync(
+        Workflow? of = null, RunStatus status = RunStatus.Succeeded, int sends = 1, string host = "sink.example")
+    {
+        var run = await AcceptAsync(of);
+        var deliveries = Sends(run, sends, host);
+        await Store.FinishRunAsync(End(run, status), deliveries, Ct);
+        return (run, deliveries);
+    }
+
+    async Task<(QueuedRun Run, Delivery[] Deliveries)> DeliverAsync(Workflow? of = null, int sends = 1)
+    {
+        var (run, deliveries) = await FinishAsync(of, sends: sends);
+        await Store.MarkSendingAsync([.. deliveries.Select(one => one.Id)], Ct);
+        foreach (var delivery in deliveries) await Store.RecordAttemptAsync(AttemptOf(delivery), Ct);
+        return (run, deliveries);
+    }
+
+    static RunFilter Runs(string? of = null, RunStatus? status = null, long? before = null, int limit = 50) => new(of, status, null, null, before, limit);
+
+    static DeliveryFilter Deliveries(
+        string? of = null, DeliveryStatus? status = null, string? host = null, string? text = null, long? before = null, int limit = 50) =>
+        new(of, status, host, text, null, null, before, limit);
+
+    // Acceptance and end.
+
+    [Fact]
+    public async Task An_accepted_event_is_read_back_with_its_queued_run()
+    {
+        var queued = await AcceptAsync();
+
+        var received = await Store.GetEventAsync(queued.Event.Id, Ct);
+        var run = await Store.GetRunAsync(queued.Id, Ct);
+
+        Assert.Equal(queued.Event.Json.ToArray(), received!.Json.ToArray());
+        Assert.Equal(queued.Event with { Json = default }, received with { Json = default });
+        Assert.Equal(RunStatus.Queued, run!.Run.Status);
+        Assert.Equal("orders", run.WorkflowName);
+        Assert.Empty(run.Run.Steps);
+        Assert.Empty(run.Deliveries);
+    }
+
+    [Fact]
+    public async Task Accepted_events_and_unfinished_work_outlive_a_crash()
+    {
+        var queued = await AcceptAsync();
+        var (finished, deliveries) = await FinishAsync(sends: 2);
+
+        await CrashAsync();
+
+        var unfinished = Assert.Single(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+        Assert.Equal(queued.Id, unfinished.Id);
+        Assert.True(unfinished.Recovered);
+        Assert.Equal(queued.Event.Json.ToArray(), unfinished.Event.Json.ToArray());
+        Assert.Equal(deliveries.Select(one => one.Id), (await Store.ListPendingAsync("https://sink.example:443", null, 10, Ct)).Select(one => one.Id));
+        Assert.Equal(2, (await Store.GetRunAsync(finished.Id, Ct))!.Deliveries.Count);
+    }
+
+    [Fact]
+    public async Task A_thousand_concurrent_accepts_are_all_durable()
+    {
+        var runs = Enumerable.Range(0, 1_000).Select(_ => NewRun()).ToList();
+        await Task.WhenAll(runs.Select(run => Task.Run(() => Store.AcceptAsync(run, Ct), Ct)));
+
+        await CrashAsync();
+
+        var found = new List<RunId>();
+        while (await Store.ListUnfinishedRunsAsync(300, found.Count == 0 ? null : found[^1], Ct) is { Count: > 0 } page) found.AddRange(page.Select(run => run.Id));
+        Assert.Equal(runs.Select(run => run.Id).OrderBy(id => id.Value), found);
+    }
+
+    [Fact]
+    public async Task A_run_that_ended_is_read_back_whole()
+    {
+        var queued = await AcceptAsync();
+        var at = Clock.GetUtcNow();
+        var step = new StepResult(
+            "first", 0, StepStatus.Failed, 12.5, """{"deep":[1,2,{"a":null}],"big":12345678901234567890}"""u8.ToArray(), default,
+            [new("warn", "look out\n", at)], [new("unknown_send_option", "did you mean `data`?", 3, 7)], new("TypeError", "no", "E1", "at x", 1, 2));
+        var run = End(queued, RunStatus.Failed) with
+        {
+            Error = new("TypeError", "no", null, null, 1, 2), Message = "gave up", Steps = [step], Trigger = "http",
+            Response = new(201, [new("x-a", "1"), new("x-a", "2")], new byte[] { 0, 255 }),
+        };
+        await Store.FinishRunAsync(run, [], Ct);
+
+        var read = (await Store.GetRunAsync(queued.Id, Ct))!.Run;
+
+        Assert.Equal(run with { Steps = read.Steps, Response = read.Response }, read);
+        Assert.Equal(run.Response.Headers, read.Response!.Headers);
+        Assert.Equal(run.Response.Body.ToArray(), read.Response.Body.ToArray());
+        var readStep = Assert.Single(read.Steps);
+        Assert.Equal(step.Exports.ToArray(), readStep.Exports.ToArray());
+        Assert.True(readStep.Inputs.IsEmpty);
+        Assert.Equal(step.Logs, readStep.Logs);
+        Assert.Equal(step.Warnings, readStep.Warnings);
+        Assert.Equal(step.Error, readStep.Error);
+    }
+
+    [Fact]
+    public async Task Exports_may_be_nested_deeper_than_parsers_like()
+    {
+        var queued = await AcceptAsync();
+        byte[] deep = Encoding.UTF8.GetBytes(new string('[', 300) + new string(']', 300));
+        await Store.FinishRunAsync(End(queued) with { Steps = [new("a", 0, StepStatus.Succeeded, 1, deep, default, [], [], null)] }, [], Ct);
+
+        Assert.Equal(deep, (await Store.GetRunAsync(queued.Id, Ct))!.Run.Steps[0].Exports.ToArray());
+    }
+
+    [Theory]
+    [InlineData(5_000)]
+    [InlineData(0)]
+    public async Task A_run_ends_even_with_exports_that_cannot_be_read_back(int depth)
+    {
+        var queued = await AcceptAsync();
+        byte[] bad = Encoding.UTF8.GetBytes(depth == 0 ? "{\"a\":" : new string('[', depth) + new string(']', depth));
+        await Store.FinishRunAsync(End(queued) with { Steps = [new("a", 0, StepStatus.Succeeded, 1, bad, default, [], [], null)] }, [], Ct);
+
+        Assert.Equal((byte)'"', (await Store.GetRunAsync(queued.Id, Ct))!.Run.Steps[0].Exports.Span[0]);
+    }
+
+    [Fact]
+    public async Task A_run_and_its_deliveries_are_stored_together_or_not_at_all()
+    {
+        var (_, taken) = await FinishAsync();
+        var queued = await AcceptAsync();
+        var deliveries = Sends(queued, 2);
+        deliveries = [taken[0] with { RunId = queued.Id, Id = new(taken[0].Id.Value - IdSequence.Stride) }, taken[0] with { RunId = queued.Id, Index = 1 }];
+
+        var neighbour = AcceptAsync();
+        await Assert.ThrowsAnyAsync<Exception>(() => Store.FinishRunAsync(End(queued), deliveries, Ct));
+        await neighbour;
+
+        Assert.Equal(RunStatus.Queued, (await Store.GetRunAsync(queued.Id, Ct))!.Run.Status);
+        Assert.Null(await Store.GetDeliveryAsync(deliveries[0].Id, Ct));
+        await CrashAsync();
+        Assert.Contains(await Store.ListUnfinishedRunsAsync(10, null, Ct), run => run.Id == queued.Id);
+    }
+
+    [Fact]
+    public async Task A_run_ends_once()
+    {
+        var (run, _) = await FinishAsync();
+
+        await Assert.ThrowsAnyAsync<Exception>(() => Store.FinishRunAsync(End(run), [], Ct));
+
+        Assert.Single((await Store.GetRunAsync(run.Id, Ct))!.Deliveries);
+    }
+
+    [Fact]
+    public async Task One_bad_write_fails_alone_in_its_group()
+    {
+        var first = NewRun();
+        var same = NewRun() with { Event = first.Event };
+        var others = Enumerable.Range(0, 50).Select(_ => NewRun()).ToList();
+
+        var writes = others.Take(25).Append(first).Append(same).Concat(others.Skip(25)).Select(run => Store.AcceptAsync(run, Ct)).ToList();
+        await Assert.ThrowsAnyAsync<Exception>(() => Task.WhenAll(writes));
+
+        Assert.Equal(1, writes.Count(write => write.IsFaulted));
+        Assert.True(writes[26].IsFaulted);
+    }
+
+    [Fact]
+    public async Task A_replay_runs_a_stored_event_again_and_outlives_a_crash()
+    {
+        var (run, _) = await DeliverAsync();
+        var replay = new QueuedRun(new(Ids.Next()), run.Event, 1, Replay: true);
+        await Store.AcceptAsync(replay, Ct);
+
+        Assert.Equal(RunStatus.Queued, (await Store.GetRunAsync(replay.Id, Ct))!.Run.Status);
+        await CrashAsync();
+        var unfinished = Assert.Single(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+        Assert.True(unfinished.Replay);
+        Assert.Equal(run.Event.Id, unfinished.Event.Id);
+        await Store.FinishRunAsync(End(unfinished), [], Ct);
+        Assert.True((await Store.GetRunAsync(replay.Id, Ct))!.Run is { Replay: true, Recovered: true });
+    }
+
+    [Fact]
+    public async Task A_replay_of_an_event_that_is_gone_fails() =>
+        await Assert.ThrowsAnyAsync<InvalidOperationException>(() => Store.AcceptAsync(NewRun() with { Replay = true }, Ct));
+
+    // After a start.
+
+    [Fact]
+    public async Task Recoveries_are_counted_durably()
+    {
+        var queued = await AcceptAsync();
+
+        Assert.Equal(1, await Store.StartRecoveredRunAsync(queued.Id, Ct));
+        await CrashAsync();
+        Assert.Equal(2, await Store.StartRecoveredRunAsync(queued.Id, Ct));
+        Assert.Equal(3, await Store.StartRecoveredRunAsync(queued.Id, Ct));
+    }
+
+    [Fact]
+    public async Task Unfinished_runs_are_found_however_old_and_whatever_came_after()
+    {
+        var low = NewRun();
+        var old = await AcceptAsync();
+        for (int i = 0; i < 20; i++)
+        {
+            await FinishAsync();
+            Clock.Advance(TimeSpan.FromSeconds(2));
+        }
+        await Store.AcceptAsync(low, Ct);
+
+        await CrashAsync();
+
+        Assert.Equal([low.Id, old.Id], (await Store.ListUnfinishedRunsAsync(10, null, Ct)).Select(run => run.Id));
+    }
+
+    [Fact]
+    public async Task A_late_event_with_a_low_id_is_found_after_a_crash()
+    {
+        var low = NewRun();
+        for (int i = 0; i < 5; i++)
+        {
+            await FinishAsync();
+            Clock.Advance(TimeSpan.FromSeconds(2));
+        }
+        await Store.AcceptAsync(low, Ct);
+
+        await CrashAsync();
+
+        Assert.Equal(low.Id, Assert.Single(await Store.ListUnfinishedRunsAsync(10, null, Ct)).Id);
+    }
+
+    [Fact]
+    public async Task Runs_of_this_server_are_not_listed_as_left_by_an_earlier_one()
+    {
+        await AcceptAsync();
+
+        Assert.Empty(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+    }
+
+    [Fact]
+    public async Task Ids_start_above_all_that_is_stored()
+    {
+        var (_, deliveries) = await DeliverAsync(sends: 3);
+        var queued = await AcceptAsync();
+        Clock.AdjustTime(Start.AddDays(-30));
+
+        await ReopenAsync();
+
+        Assert.True(await Store.HighestIdAsync(Ct) >= queued.Id.Value);
+        Assert.True(Ids.Next() > Math.Max(queued.Id.Value, deliveries[^1].Id.Value));
+    }
+
+    // Deliveries.
+
+    [Fact]
+    public async Task Only_pending_deliveries_are_marked_sending()
+    {
+        var (_, deliveries) = await FinishAsync(sends: 3);
+        await Store.MarkSendingAsync([deliveries[1].Id], Ct);
+
+        var marked = await Store.MarkSendingAsync([.. deliveries.Select(one => one.Id), new DeliveryId(1)], Ct);
+
+        Assert.Equal([deliveries[0].Id, deliveries[2].Id], marked);
+        Assert.Empty(await Store.ListPendingDestinationsAsync(Ct));
+        Assert.Equal(DeliveryStatus.Sending, (await Store.GetDeliveryAsync(deliveries[2].Id, Ct))!.Delivery.Status);
+    }
+
+    [Fact]
+    public async Task Deliveries_may_be_committed_as_sending_already()
+    {
+        var run = await AcceptAsync();
+        var deliveries = Sends(run, 2, status: DeliveryStatus.Sending);
+        await Store.FinishRunAsync(End(run), deliveries, Ct);
+
+        Assert.Empty(await Store.ListPendingDestinationsAsync(Ct));
+        Assert.Equal(2, await Store.InterruptSendingAsync(Ct));
+    }
+
+    [Fact]
+    public async Task What_was_sending_at_a_crash_is_interrupted_and_not_pending()
+    {
+        var (_, deliveries) = await FinishAsync(sends: 3);
+        await Store.MarkSendingAsync([deliveries[0].Id], Ct);
+        await CrashAsync();
+
+        Assert.Equal(1, await Store.InterruptSendingAsync(Ct));
+        Assert.Equal(0, await Store.InterruptSendingAsync(Ct));
+
+        var interrupted = (await Store.GetDeliveryAsync(deliveries[0].Id, Ct))!.Delivery;
+        Assert.Equal(DeliveryStatus.Interrupted, interrupted.Status);
+        Assert.Equal(AttemptErrorCode.Interrupted, interrupted.Error!.Code);
+        Assert.Equal(2, (await Store.ListPendingAsync(deliveries[0].Destination, null, 10, Ct)).Count);
+    }
+
+    [Fact]
+    public async Task Pending_deliveries_are_listed_by_destination_in_call_order()
+    {
+        var (_, first) = await FinishAsync(sends: 3, host: "a.example");
+        await FinishAsync(sends: 1, host: "b.example");
+        var (_, more) = await FinishAsync(sends: 2, host: "a.example");
+
+        Assert.Equal(["https://a.example:443", "https://b.example:443"], await Store.ListPendingDestinationsAsync(Ct));
+        var page = await Store.ListPendingAsync("https://a.example:443", null, 2, Ct);
+        var rest = await Store.ListPendingAsync("https://a.example:443", page[^1].Id, 10, Ct);
+        Assert.Equal(first.Concat(more).Select(one => one.Id), page.Concat(rest).Select(one => one.Id));
+        Assert.Equal(first[0].Request.Headers, page[0].Request.Headers);
+        Assert.Equal(first[0].Request.Body.ToArray(), page[0].Request.Body.ToArray());
+        Assert.Equal(first[0].Request.Url, page[0].Request.Url);
+    }
+
+    [Fact]
+    public async Task An_attempt_is_read_back_whole_and_gives_the_delivery_its_status()
+    {
+        var (run, deliveries) = await FinishAsync();
+        var attempt = AttemptOf(deliveries[0]);
+        await Store.RecordAttemptAsync(attempt, Ct);
+
+        var stored = (await Store.GetDeliveryAsync(deliveries[0].Id, Ct))!;
+
+        Assert.Equal(DeliveryStatus.Succeeded, stored.Delivery.Status);
+        Assert.Equal("orders", stored.WorkflowName);
+        var read = Assert.Single(stored.Attempts);
+        Assert.Equal(attempt with { Response = read.Response, RequestHeaders = read.RequestHeaders }, read);
+        Assert.Equal(attempt.RequestHeaders, read.RequestHeaders);
+        Assert.Equal(attempt.Response!.Headers, read.Response!.Headers);
+        Assert.Equal("ok"u8.ToArray(), read.Response.Body.ToArray());
+        Assert.Equal(attempt.Response with { Headers = read.Response.Headers, Body = read.Response.Body }, read.Response);
+        Assert.Single((await Store.GetRunAsync(run.Id, Ct))!.Deliveries[0].Attempts);
+    }
+
+    [Fact]
+    public async Task A_resend_adds_an_attempt_and_its_outcome_replaces_the_error()
+    {
+        var (run, deliveries) = await FinishAsync(sends: 2);
+        var error = new AttemptError(AttemptErrorCode.Timeout, AttemptPhase.Read, "timed out after 5,000 ms");
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[0], DeliveryStatus.Failed, error: error), Ct);
+        Assert.Equal(error, (await Store.GetDeliveryAsync(deliveries[0].Id, Ct))!.Delivery.Error);
+
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[0], number: 2), Ct);
+
+        var stored = (await Store.GetRunAsync(run.Id, Ct))!.Deliveries[0];
+        Assert.Equal(DeliveryStatus.Succeeded, stored.Delivery.Status);
+        Assert.Null(stored.Delivery.Error);
+        Assert.Equal([1, 2], stored.Attempts.Select(attempt => attempt.Number));
+        Assert.Equal(error, stored.Attempts[0].Error);
+    }
+
+    [Fact]
+    public async Task A_blocked_delivery_ends_with_its_reason_and_no_attempt()
+    {
+        var (_, deliveries) = await FinishAsync();
+        var error = new AttemptError(AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Dns, "127.0.0.1 is loopback");
+        await Store.RecordBlockedAsync(deliveries[0].Id, error, Ct);
+
+        var stored = (await Store.GetDeliveryAsync(deliveries[0].Id, Ct))!;
+        Assert.Equal((DeliveryStatus.Blocked, error), (stored.Delivery.Status, stored.Delivery.Error));
+        Assert.Empty(stored.Attempts);
+        Assert.Empty(await Store.ListPendingDestinationsAsync(Ct));
+    }
+
+    // Workflows.
+
+    [Fact]
+    public async Task A_deploy_makes_a_new_current_version_and_keeps_the_old_ones()
+    {
+        Clock.Advance(TimeSpan.FromMinutes(1));
+        var second = await Store.DeployAsync("orders", new Dictionary<string, string> { ["a.mjs"] = "1" }, [], Ct);
+
+        Assert.Equal((workflow.Id, 2, true, Start.AddMinutes(1)), (second.Id, second.Version, second.Enabled, second.DeployedAt));
+        Assert.Equal([2, 1], (await Store.ListVersionsAsync(workflow.Id, Ct)).Select(version => version.Number));
+        Assert.Equal("1", (await Store.GetVersionAsync(workflow.Id, 2, Ct))!.Files["a.mjs"]);
+        Assert.Equal("name: orders", (await Store.GetVersionAsync(workflow.Id, 1, Ct))!.Files["workflow.yaml"]);
+        Assert.Null(await Store.GetVersionAsync(workflow.Id, 3, Ct));
+        Assert.Equal(2, (await Store.GetWorkflowAsync("orders", Ct))!.Version);
+        Assert.Null(await Store.GetWorkflowAsync("none", Ct));
+        Assert.Single(await Store.ListWorkflowsAsync(Ct));
+    }
+
+    static HttpTrigger Http(string? key = null) => new(key, TriggerResponse.Default);
+
+    [Fact]
+    public async Task Triggers_without_a_key_get_one_that_survives_redeploys()
+    {
+        var first = await DeployAsync("keys", Http(), Http());
+        var second = await DeployAsync("keys", Http(), Http(), Http());
+        await ReopenAsync();
+        var third = (await Store.GetWorkflowAsync("keys", Ct))!;
+
+        Assert.All(first.Triggers, trigger => Assert.Matches("^[a-z2-7]{20,}$", trigger.Key));
+        Assert.Equal(first.Triggers, second.Triggers.Take(2));
+        Assert.Equal(second.Triggers, third.Triggers);
+        Assert.Equal(3, third.Triggers.Distinct().Count());
+    }
+
+    [Fact]
+    public async Task A_key_that_the_workflow_names_is_used_and_belongs_to_it()
+    {
+        var first = await DeployAsync("a", Http("my-hook"));
+        var taken = await Assert.ThrowsAsync<TriggerKeyTakenException>(() => DeployAsync("b", Http("my-hook")));
+
+        Assert.Equal("my-hook", Assert.Single(first.Triggers).Key);
+        Assert.Equal("my-hook", taken.Key);
+        Assert.Contains("'a'", taken.Message);
+        Assert.Null(await Store.GetWorkflowAsync("b", Ct));
+        Assert.Equal("my-hook", Assert.Single((await DeployAsync("a", Http())).Triggers).Key);
+    }
+
+    [Fact]
+    public async Task A_workflow_is_switched_off_and_on()
+    {
+        Assert.True(await Store.SetEnabledAsync("orders", false, Ct));
+        Assert.False((await Store.GetWorkflowAsync("orders", Ct))!.Enabled);
+        Assert.False((await DeployAsync("orders")).Enabled);
+        Assert.True(await Store.SetEnabledAsync("orders", true, Ct));
+        Assert.True((await Store.GetWorkflowAsync("orders", Ct))!.Enabled);
+        Assert.False(await Store.SetEnabledAsync("none", true, Ct));
+    }
+
+    [Fact]
+    public async Task A_deleted_workflow_takes_its_history_with_it_and_leaves_the_others()
+    {
+        var other = await DeployAsync("other", Http("hook"));
+        var (run, deliveries) = await DeliverAsync(other, sends: 2);
+        var queued = await AcceptAsync(other);
+        var (kept, _) = await DeliverAsync();
+
+        Assert.True(await Store.DeleteWorkflowAsync("other", Ct));
+        Assert.False(await Store.DeleteWorkflowAsync("other", Ct));
+
+        Assert.Null(await Store.GetWorkflowAsync("other", Ct));
+        Assert.Null(await Store.GetRunAsync(run.Id, Ct));
+        Assert.Null(await Store.GetRunAsync(queued.Id, Ct));
+        Assert.Null(await Store.GetDeliveryAsync(deliveries[1].Id, Ct));
+        Assert.Null(await Store.GetEventAsync(run.Event.Id, Ct));
+        Assert.Equal(kept.Id, Assert.Single((await Store.ListRunsAsync(Runs(), Ct)).Items).Id);
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[0]), Ct);
+        await CrashAsync();
+        Assert.Empty(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+        Assert.Equal("hook", (await DeployAsync("third", Http("hook"))).Triggers[0].Key);
+    }
+
+    // Lists.
+
+    [Fact]
+    public async Task Runs_are_listed_newest_first_in_pages_with_those_still_queued()
+    {
+        var expected = new List<RunId>();
+        for (int i = 0; i < 7; i++) expected.Add(i % 3 == 0 ? (await AcceptAsync()).Id : (await DeliverAsync()).Run.Id);
+        expected.Reverse();
+
+        var listed = new List<RunSummary>();
+        long? before = null;
+        do
+        {
+            var page = await Store.ListRunsAsync(Runs(before: before, limit: 3), Ct);
+            listed.AddRange(page.Items);
+            before = page.Next;
+        }
+        while (before is not null);
+
+        Assert.Equal(expected, listed.Select(run => run.Id));
+        Assert.Equal(3, listed.Count(run => run.Status == RunStatus.Queued));
+    }
+
+    [Fact]
+    public async Task Runs_are_filtered_by_workflow_status_and_time()
+    {
+        var other = await DeployAsync("other");
+        var (ok, _) = await DeliverAsync();
+        var (bad, _) = await FinishAsync(status: RunStatus.Failed);
+        Clock.Advance(TimeSpan.FromHours(1));
+        var (late, _) = await FinishAsync(other, RunStatus.Failed);
+        var queued = await AcceptAsync(other);
+
+        async Task<IEnumerable<RunId>> List(RunFilter filter) => (await Store.ListRunsAsync(filter, Ct)).Items.Select(run => run.Id);
+
+        Assert.Equal([queued.Id, late.Id], await List(Runs("other")));
+        Assert.Equal([late.Id, bad.Id], await List(Runs(status: RunStatus.Failed)));
+        Assert.Equal([bad.Id], await List(Runs("orders", RunStatus.Failed)));
+        Assert.Equal([ok.Id], await List(Runs(status: RunStatus.Succeeded)));
+        Assert.Equal([queued.Id], await List(Runs(status: RunStatus.Queued)));
+        Assert.Empty(await List(Runs(status: RunStatus.TimedOut)));
+        Assert.Empty(await List(Runs("none")));
+        Assert.Equal([queued.Id, late.Id], await List(Runs() with { Since = Start.AddMinutes(30) }));
+        Assert.Equal([bad.Id, ok.Id], await List(Runs() with { Until = Start.AddMinutes(30) }));
+    }
+
+    [Fact]
+    public async Task A_run_in_a_list_says_how_its_sends_stand()
+    {
+        var (run, deliveries) = await FinishAsync(sends: 4);
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[0]), Ct);
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[1], DeliveryStatus.Failed), Ct);
+        await Store.MarkSendingAsync([deliveries[2].Id], Ct);
+
+        var summary = Assert.Single((await Store.ListRunsAsync(Runs(), Ct)).Items);
+
+        Assert.Equal((4, 2, 1), (summary.Sends, summary.SendsDone, summary.SendsFailed));
+        Assert.Equal((run.Id, run.Event.Id, "orders", "http"), (summary.Id, summary.EventId, summary.WorkflowName, summary.Trigger));
+    }
+
+    [Fact]
+    public async Task Deliveries_are_filtered_by_workflow_status_host_text_and_time()
+    {
+        var other = await DeployAsync("other");
+        var (_, a) = await FinishAsync(sends: 2, host: "a.example");
+        await Store.RecordAttemptAsync(AttemptOf(a[0], DeliveryStatus.Failed), Ct);
+        Clock.Advance(TimeSpan.FromHours(1));
+        var (_, b) = await FinishAsync(other, host: "b.a_example");
+
+        async Task<IEnumerable<DeliveryId>> List(DeliveryFilter filter) => (await Store.ListDeliveriesAsync(filter, Ct)).Items.Select(one => one.Delivery.Id);
+
+        Assert.Equal([b[0].Id, a[1].Id, a[0].Id], await List(Deliveries()));
+        Assert.Equal([b[0].Id], await List(Deliveries("other")));
+        Assert.Equal([a[0].Id], await List(Deliveries(status: DeliveryStatus.Failed)));
+        Assert.Equal([b[0].Id, a[1].Id], await List(Deliveries(status: DeliveryStatus.Pending)));
+        Assert.Equal([a[1].Id], await List(Deliveries("orders", DeliveryStatus.Pending)));
+        Assert.Equal([a[1].Id, a[0].Id], await List(Deliveries(host: "a.example")));
+        Assert.Equal([a[1].Id, a[0].Id], await List(Deliveries(host: "a.example:443")));
+        Assert.Empty(await List(Deliveries(host: "a.example:80")));
+        Assert.Equal([a[1].Id], await List(Deliveries(text: "A.EXAMPLE/in/1")));
+        Assert.Equal([b[0].Id], await List(Deliveries(text: "a_ex")));
+        Assert.Equal(3, (await List(Deliveries(text: "100%"))).Count());
+        Assert.Empty(await List(Deliveries(text: "x%y")));
+        Assert.Equal([b[0].Id], await List(Deliveries() with { Since = Start.AddMinutes(30) }));
+        Assert.Equal([a[1].Id, a[0].Id], await List(Deliveries() with { Until = Start.AddMinutes(30) }));
+    }
+
+    [Fact]
+    public async Task Deliveries_are_listed_in_pages_with_their_attempts()
+    {
+        var (_, deliveries) = await DeliverAsync(sends: 5);
+
+        var first = await Store.ListDeliveriesAsync(Deliveries(limit: 3), Ct);
+        var second = await Store.ListDeliveriesAsync(Deliveries(limit: 3, before: first.Next), Ct);
+
+        Assert.Equal(deliveries.Reverse().Select(one => one.Id), first.Items.Concat(second.Items).Select(one => one.Delivery.Id));
+        Assert.Null(second.Next);
+        Assert.All(first.Items, one => Assert.Single(one.Attempts));
+    }
+
+    [Fact]
+    public async Task Events_are_listed_newest_first_and_filtered()
+    {
+        var other = await DeployAsync("other");
+        var first = await AcceptAsync();
+        Clock.Advance(TimeSpan.FromHours(1));
+        var second = await AcceptAsync(other);
+        var third = await AcceptAsync();
+
+        async Task<IEnumerable<EventId>> List(EventFilter filter) => (await Store.ListEventsAsync(filter, Ct)).Items.Select(one => one.Id);
+        var all = new EventFilter(null, null, null, null, 50);
+
+        Assert.Equal([third.Event.Id, second.Event.Id, first.Event.Id], await List(all));
+        Assert.Equal([second.Event.Id], await List(all with { Workflow = "other" }));
+        Assert.Equal([first.Event.Id], await List(all with { Until = Start.AddMinutes(1) }));
+        Assert.Equal([third.Event.Id, second.Event.Id], await List(all with { Since = Start.AddMinutes(1) }));
+        var page = await Store.ListEventsAsync(all with { Limit = 2 }, Ct);
+        Assert.Equal([first.Event.Id], await List(all with { Before = page.Next }));
+    }
+
+    [Fact]
+    public async Task Usage_counts_compute_and_delivery_time_apart_by_workflow_and_day()
+    {
+        await DeliverAsync(sends: 2);
+        await DeliverAsync();
+        Clock.Advance(TimeSpan.FromDays(1));
+        await DeliverAsync();
+
+        var rows = await Store.ListUsageAsync(new(2026, 11, 23), Ct);
+
+        Assert.Equal(
+            [new(new(2026, 11, 23), "orders", 2, 25, 3, 21.9), new(new(2026, 11, 24), "orders", 1, 12.5, 1, 7.3)],
+            rows.Select(row => row with { DeliveryMs = Math.Round(row.DeliveryMs, 3) }));
+        Assert.Single(await Store.ListUsageAsync(new(2026, 11, 24), Ct));
+    }
+
+    [Fact]
+    public async Task Usage_is_not_counted_for_what_was_not_stored()
+    {
+        var (run, _) = await FinishAsync();
+        await Assert.ThrowsAnyAsync<Exception>(() => Store.FinishRunAsync(End(run), [], Ct));
+
+        Assert.Equal(1, Assert.Single(await Store.ListUsageAsync(new(2026, 11, 23), Ct)).Runs);
+    }
+
+    // Keeping house.
+
+    protected async Task<long> PruneAllAsync(DateTimeOffset before, long maxBytes = 0)
+    {
+        long rows = 0;
+        while (true)
+        {
+            var result = await Store.PruneAsync(before, maxBytes, Ct);
+            rows += result.Rows;
+            if (!result.More) return rows;
+        }
+    }
+
+    [Fact]
+    public async Task Pruning_by_age_removes_the_old_with_all_that_belongs_to_it_and_keeps_the_new()
+    {
+        var (old, deliveries) = await DeliverAsync(sends: 2);
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[0], number: 2), Ct);
+        Clock.Advance(TimeSpan.FromDays(2));
+        var (young, _) = await DeliverAsync();
+
+        long rows = await PruneAllAsync(Clock.GetUtcNow().AddDays(-1));
+
+        Assert.Equal(1 + 2 + 3 + 1, rows);
+        Assert.Null(await Store.GetRunAsync(old.Id, Ct));
+        Assert.Null(await Store.GetEventAsync(old.Event.Id, Ct));
+        Assert.Null(await Store.GetDeliveryAsync(deliveries[0].Id, Ct));
+        Assert.NotNull(await Store.GetRunAsync(young.Id, Ct));
+        Assert.NotNull(await Store.GetEventAsync(young.Event.Id, Ct));
+    }
+
+    [Fact]
+    public async Task Pruning_keeps_what_is_unfinished()
+    {
+        var queued = await AcceptAsync();
+        var (pending, _) = await FinishAsync(sends: 2);
+        var (sending, deliveries) = await FinishAsync();
+        await Store.MarkSendingAsync([deliveries[0].Id], Ct);
+        await DeliverAsync();
+
+        await PruneAllAsync(Clock.GetUtcNow().AddDays(1), maxBytes: 1);
+
+        Assert.Equal([sending.Id, pending.Id, queued.Id], (await Store.ListRunsAsync(Runs(), Ct)).Items.Select(run => run.Id));
+        Assert.NotNull(await Store.GetEventAsync(queued.Event.Id, Ct));
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[0]), Ct);
+        await PruneAllAsync(Clock.GetUtcNow().AddDays(1));
+        Assert.Null(await Store.GetRunAsync(sending.Id, Ct));
+    }
+
+    [Fact]
+    public async Task An_event_stays_as_long_as_one_of_its_runs()
+    {
+        var (run, _) = await DeliverAsync();
+        Clock.Advance(TimeSpan.FromDays(2));
+        var replay = new QueuedRun(new(Ids.Next()), run.Event, 1, Replay: true);
+        await Store.AcceptAsync(replay, Ct);
+        await Store.FinishRunAsync(End(replay), [], Ct);
+
+        await PruneAllAsync(Clock.GetUtcNow().AddDays(-1));
+        Assert.Null(await Store.GetRunAsync(run.Id, Ct));
+        Assert.NotNull(await Store.GetEventAsync(run.Event.Id, Ct));
+        await CrashAsync();
+        Assert.Empty(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+
+        await PruneAllAsync(Clock.GetUtcNow().AddDays(1));
+        Assert.Null(await Store.GetEventAsync(run.Event.Id, Ct));
+    }
+
+    [Fact]
+    public async Task The_store_can_be_checked_and_knows_its_size()
+    {
+        await Store.CheckAsync(Ct);
+
+        Assert.True(await Store.SizeBytesAsync(Ct) > 0);
+    }
+
+    [Fact]
+    public async Task Closing_commits_what_is_queued()
+    {
+        var runs = Enumerable.Range(0, 200).Select(_ => NewRun()).ToList();
+        var writes = runs.Select(run => Store.AcceptAsync(run, Ct)).ToList();
+
+        await ReopenAsync();
+
+        await Task.WhenAll(writes);
+        Assert.Equal(200, (await Store.ListUnfinishedRunsAsync(1_000, null, Ct)).Count);
+    }
+
+    [Fact]
+    public async Task A_cancelled_write_is_not_stored()
+    {
+        var run = NewRun();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Store.AcceptAsync(run, new CancellationToken(true)));
+
+        Assert.Null(await Store.GetRunAsync(run.Id, Ct));
+    }
+}
