@@ -27,12 +27,20 @@ internal sealed class RequestErrors(RequestDelegate next, ILogger<RequestErrors>
         }
     }
 
-    static Task AnswerAsync(HttpContext context, Problem problem)
+    static async Task AnswerAsync(HttpContext context, Problem problem)
     {
-        if (!RequestKind.IsPage(context.Request)) return problem.ExecuteAsync(context);
-        var page = new RazorComponentResult<ErrorPage>(new Dictionary<string, object?> { ["Title"] = problem.Title, ["Detail"] = problem.Detail });
-        context.Response.StatusCode = problem.Status;
-        page.StatusCode = problem.Status;
-        return page.ExecuteAsync(context);
+        if (!RequestKind.IsPage(context.Request))
+        {
+            await problem.ExecuteAsync(context);
+            return;
+        }
+        // The renderer of the page that failed cannot draw a second one; a new scope has a new renderer.
+        await using var scope = context.RequestServices.CreateAsyncScope();
+        context.RequestServices = scope.ServiceProvider;
+        var page = new RazorComponentResult<ErrorPage>(new Dictionary<string, object?> { ["Title"] = problem.Title, ["Detail"] = problem.Detail })
+        {
+            StatusCode = problem.Status,
+        };
+        await page.ExecuteAsync(context);
     }
 }

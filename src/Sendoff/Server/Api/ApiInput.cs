@@ -68,19 +68,19 @@ internal sealed class ApiInput
 
     public RunId Run(string text)
     {
-        if (!RunId.TryParse(text, out var id)) WrongId("run", "run_", text);
+        if (!RunId.TryParse(text, out var id)) WrongId("a run", "run_", text);
         return id;
     }
 
     public DeliveryId Delivery(string text)
     {
-        if (!DeliveryId.TryParse(text, out var id)) WrongId("delivery", "dlv_", text);
+        if (!DeliveryId.TryParse(text, out var id)) WrongId("a delivery", "dlv_", text);
         return id;
     }
 
     public EventId Event(string text)
     {
-        if (!EventId.TryParse(text, out var id)) WrongId("event", "evt_", text);
+        if (!EventId.TryParse(text, out var id)) WrongId("an event", "evt_", text);
         return id;
     }
 
@@ -94,7 +94,7 @@ internal sealed class ApiInput
     public void Wrong(string detail) => Problem ??= Problem.BadInput(detail);
 
     void WrongId(string what, string prefix, string text) =>
-        Wrong($"'{text}' is not the id of a {what}. It is '{prefix}' and 13 characters, as '{prefix}{new string('0', 13)}'.");
+        Wrong($"'{text}' is not the id of {what}. It is '{prefix}' and 13 characters, as '{prefix}{new string('0', 13)}'.");
 
     /// <summary>The body as one JSON object with none but the <paramref name="known"/> fields; null when there is a <see cref="Problem"/>.</summary>
     public async Task<JsonElement?> ObjectAsync(HttpRequest request, string[] known, CancellationToken ct)

@@ -18,7 +18,7 @@ internal static class DeliveriesApi
         deliveries.MapGet("/{id}", GetAsync).WithSummary("One delivery with its attempts");
         deliveries.MapPost("/{id}/resend", ResendAsync).WithSummary("Send one delivery again: a new attempt of it");
         deliveries.MapPost("/resend", ResendManyAsync).WithSummary("Send many deliveries again, by id or by filter")
-            .Accepts<ResendRequestDocument>("application/json");
+            .TakesBody<ResendRequestDocument>();
     }
 
     static async Task<Results<Ok<ListDocument<DeliveryDocument>>, Problem>> ListAsync(

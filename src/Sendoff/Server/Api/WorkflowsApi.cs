@@ -14,7 +14,7 @@ internal static class WorkflowsApi
         workflows.MapGet("/", ListAsync).WithSummary("All workflows");
         workflows.MapGet("/{name}", GetAsync).WithSummary("One workflow");
         workflows.MapPut("/{name}", DeployAsync).WithSummary("Deploy a new version: {files:{path:text}}, a zip, or a lone step file")
-            .Accepts<DeployDocument>("application/json", "application/zip", "text/javascript", "text/typescript")
+            .TakesBody<DeployDocument>("application/zip", "text/javascript", "text/typescript")
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status422UnprocessableEntity);
         workflows.MapDelete("/{name}", DeleteAsync).WithSummary("Remove a workflow, its versions and its history");
         workflows.MapGet("/{name}/versions", ListVersionsAsync).WithSummary("All versions of a workflow, newest first");

@@ -31,6 +31,9 @@ public static class Words
         _ => null,
     };
 
+    /// <summary>A message of the engine as a sentence of the page.</summary>
+    public static string Sentence(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..] + (text[^1] is '.' or '?' or '!' or ')' ? "" : ".");
+
     public static string Ms(double? ms) => ms switch
     {
         null => "–",
