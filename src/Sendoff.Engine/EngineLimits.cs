@@ -79,6 +79,8 @@ public sealed record EngineLimits
     public int StoreBatch { get; init; } = 512;
     /// <summary>How long the store waits before it tries again what it could not write (G3).</summary>
     public TimeSpan StoreRetry { get; init; } = TimeSpan.FromMilliseconds(250);
+    /// <summary>How long a closing store goes on trying what it cannot write.</summary>
+    public TimeSpan StoreClosing { get; init; } = TimeSpan.FromSeconds(5);
     /// <summary>Connections that read at once.</summary>
     public int StoreReaders { get; init; } = 4;
     /// <summary>Runs deleted in one slice of pruning, so that serving goes on in between (G2).</summary>

@@ -34,7 +34,9 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<WorkflowCatalog>();
         services.AddSingleton<RunExecutor>();
         services.AddSingleton(s => new DeliverySender(options.Egress, options.Limits, s.GetRequiredService<TimeProvider>()));
-        services.AddSingleton<DeliveryDispatcher>();
+        services.AddSingleton(s => new DeliveryDispatcher(
+            s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySender>(), s.GetRequiredService<EngineContext>(),
+            s.GetRequiredService<ILogger<DeliveryDispatcher>>()));
         services.AddSingleton<RunQueue>();
 
         services.AddHostedService<EngineService>();

@@ -65,7 +65,11 @@ public sealed class IdSequence(TimeProvider time, int slot = 0)
     }
 
     /// <summary>No id made at this moment or later is lower: a span of time is a range of ids.</summary>
-    public static long LowestAt(DateTimeOffset moment) => Math.Max(0, moment.ToUnixTimeMilliseconds() - epochMs) << (SequenceBits + SlotBits);
+    public static long LowestAt(DateTimeOffset moment)
+    {
+        const int bits = SequenceBits + SlotBits;
+        return Math.Clamp(moment.ToUnixTimeMilliseconds() - epochMs, 0, long.MaxValue >> bits) << bits;
+    }
 
     /// <summary>Never gives an id at or below this one: the highest that the store holds.</summary>
     public void StartAfter(long highest)

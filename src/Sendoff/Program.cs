@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Sendoff;
 using Sendoff.Commands;
 
 var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends their HTTP requests after each run, once, within five seconds.")

@@ -13,14 +13,14 @@ namespace Sendoff.Tests;
 /// </summary>
 public sealed class CrashTests
 {
-    const string Token = "a token for crashing tests";
+    const string Token = "a-token-for-crashing";
     const int Clients = 16;
 
     [Fact]
     public async Task Kill_at_random_moments_loses_no_acknowledged_event_and_sends_nothing_twice()
     {
         int rounds = int.TryParse(Environment.GetEnvironmentVariable("SENDOFF_CRASH_ROUNDS"), out int given) ? given : 10;
-        await using var receiver = Receiver.Start();
+        await using var receiver = Sink.Start();
         using var folder = new TempFolder();
         var acknowledged = new ConcurrentDictionary<int, string>(); // event number -> run id
         int numbers = 0;
@@ -41,7 +41,7 @@ public sealed class CrashTests
         await using var last = await ServerProcess.StartAsync(folder.Path, Token);
         var runs = await ReadAllRunsAsync(last.Http);
         Assert.True(runs.Count >= acknowledged.Count);
-        Assert.All(acknowledged.Values, id => Assert.Equal("succeeded", runs[id].Status));
+        Assert.All(acknowledged.Values, id => Assert.Equal(("succeeded", null), (runs[id].Status, runs[id].Message)));
 
         var received = receiver.Requests.CountBy(r => r.Target + " " + Encoding.UTF8.GetString(r.Body)).ToDictionary();
         Assert.All(received, request => Assert.Equal(1, request.Value));

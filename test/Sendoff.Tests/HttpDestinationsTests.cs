@@ -11,9 +11,9 @@ namespace Sendoff.Tests;
 public sealed class HttpDestinationsTests : IAsyncLifetime
 {
     TestServer server = null!;
-    Receiver receiver = null!;
+    Sink receiver = null!;
 
-    public async ValueTask InitializeAsync() => (server, receiver) = (await TestServer.StartAsync(), Receiver.Start());
+    public async ValueTask InitializeAsync() => (server, receiver) = (await TestServer.StartAsync(), Sink.Start());
 
     public async ValueTask DisposeAsync()
     {
@@ -89,7 +89,7 @@ public sealed class HttpDestinationsTests : IAsyncLifetime
     public async Task Requests_are_sent_after_the_workflow_finishes()
     {
         // The step sends first, then waits for an answer that the receiver holds back: nothing may have arrived meanwhile.
-        await using var gate = Receiver.Start(hold: true);
+        await using var gate = Sink.Start(hold: true);
         string hook = await server.DeployAsync("after", $$"""
             export default defineComponent({
               async run({ $ }) {
@@ -131,7 +131,7 @@ public sealed class HttpDestinationsTests : IAsyncLifetime
     [Fact]
     public async Task Requests_do_not_count_against_compute_time()
     {
-        await using var slow = Receiver.Start(delay: TimeSpan.FromMilliseconds(400));
+        await using var slow = Sink.Start(delay: TimeSpan.FromMilliseconds(400));
         string hook = await server.DeployAsync("compute", $$"""$send.http({ method: "POST", url: "{{slow.Url}}", data: {} });""", "step.js");
 
         var run = await server.RunAsync(hook);
@@ -208,7 +208,7 @@ public sealed class HttpDestinationsTests : IAsyncLifetime
         var attempt = Assert.Single(Assert.Single(run.Steps[0].Deliveries).Attempts);
         Assert.Equal(("POST", Url, """{"a":1}"""), (attempt.Request.Method, attempt.Request.Url, attempt.Request.Body));
         Assert.Equal(["application/json"], attempt.Request.Headers["content-type"]);
-        Assert.Equal((200, Receiver.DefaultBody), (attempt.Response!.Status, attempt.Response.Body));
+        Assert.Equal((200, Sink.DefaultBody), (attempt.Response!.Status, attempt.Response.Body));
     }
 
     [Fact]
@@ -241,7 +241,7 @@ public sealed class HttpDestinationsTests : IAsyncLifetime
     public async Task A_request_that_exceeds_the_timeout_yields_a_timeout_error()
     {
         await using var quick = await TestServer.StartAsync(new EngineLimits { DeliveryDeadline = TimeSpan.FromMilliseconds(300) });
-        await using var silent = Receiver.Start(hold: true);
+        await using var silent = Sink.Start(hold: true);
         string hook = await quick.DeployAsync("timeout", $$"""$send.http({ method: "POST", url: "{{silent.Url}}", data: {} });""", "step.js");
 
         var run = await quick.RunAsync(hook);
@@ -269,7 +269,7 @@ public sealed class HttpDestinationsTests : IAsyncLifetime
     [Fact]
     public async Task An_error_response_is_not_tried_again_and_is_shown()
     {
-        await using var broken = Receiver.Start(status: 503, body: "down for today");
+        await using var broken = Sink.Start(status: 503, body: "down for today");
         string hook = await server.DeployAsync("broken", $$"""$send.http({ method: "POST", url: "{{broken.Url}}", data: {} });""", "step.js");
 
         var run = await server.RunAsync(hook);

@@ -5,11 +5,15 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { afterEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/Sendoff.Engine/Workers/Harness/main.mjs', import.meta.url));
 const KINDS = { 16: 'ready', 17: 'loaded', 18: 'revoked', 20: 'send', 21: 'log', 22: 'export', 23: 'warning', 24: 'respond', 25: 'stepEnd', 26: 'runEnd' };
 const WITH_BODY = new Set(['send', 'respond']);
+
+/** @type {Set<Worker>} */ const open = new Set();
+afterEach(async () => { for (const worker of open) await worker.stop(); });
 
 /** @param {number} kind @param {object} payload */
 export function frame(kind, payload) {
@@ -23,7 +27,7 @@ export function frame(kind, payload) {
 
 export class Worker {
   /** @type {any[]} */ frames = [];
-  /** @type {{ matches: (frame: any) => boolean, resolve: (frame: any) => void, reject: (error: Error) => void }[]} */ #waiting = [];
+  /** @type {{ matches: (frame: any) => boolean, resolve: (frame: any) => void, reject: () => void }[]} */ #waiting = [];
   #held = Buffer.alloc(0);
   #runs = 0;
   exited = /** @type {Promise<number | null>} */ (new Promise(() => {}));
@@ -38,7 +42,7 @@ export class Worker {
     this.closed = new Promise(resolve => socket.on('close', resolve));
     socket.on('data', chunk => this.#take(chunk));
     socket.on('error', () => {});
-    this.closed.then(() => { for (const waiting of this.#waiting) waiting.reject(new Error(`the worker is gone; last frames: ${JSON.stringify(this.frames.slice(-3))}`)); });
+    this.closed.then(() => { for (const waiting of this.#waiting) waiting.reject(); });
   }
 
   /** @param {Record<string, string> | string} files a string is the only step's code @param {{ steps?: any[], limits?: object, env?: Record<string, string>, args?: string[] }} [options] */
@@ -56,6 +60,7 @@ export class Worker {
     const connected = new Promise(resolve => server.once('connection', resolve));
     const child = spawn(process.execPath, [...options.args ?? [], MAIN, socketPath], { stdio: ['ignore', 'inherit', 'inherit'], env: { PATH: process.env.PATH, OF_THE_SERVER: 'secret' } });
     const worker = new Worker(folder, server, child, await connected);
+    open.add(worker);
     await worker.next('ready');
     worker.send(1, {
       workflow: { id: 'p_1', name: 'flow', version: 'd_7' }, root, env: options.env ?? { NAME: 'value' },
@@ -100,10 +105,17 @@ export class Worker {
     const wanted = (/** @type {any} */ frame) => frame.kind === kind && matches(frame);
     const found = this.frames.find(wanted);
     if (found !== undefined) return Promise.resolve(found);
-    return new Promise((resolve, reject) => this.#waiting.push({ matches: wanted, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      const gone = () => reject(new Error(`no ${kind} came; the last frames: ${JSON.stringify(this.frames.slice(-3))}`));
+      const patience = setTimeout(gone, 10000);
+      this.#waiting.push({ matches: wanted, resolve: frame => { clearTimeout(patience); resolve(frame); }, reject: () => { clearTimeout(patience); gone(); } });
+      if (this.socket.destroyed) gone();
+    });
   }
 
   async stop() {
+    if (!open.delete(this)) return;
+    this.child.kill('SIGKILL');
     this.socket.destroy();
     await this.exited;
     await new Promise(resolve => this.server.close(resolve));

@@ -11,7 +11,7 @@ namespace Sendoff.Engine.Deliveries;
 /// (4) read the head, (5) read the body, bounded, (6) classify and record. One absolute deadline is over all of it (C1): it closes the
 /// connection, and what is pending there fails. A request is written on one connection, once: there is no code that could write it again (C2).
 /// </remarks>
-internal sealed class DeliverySender : IDisposable
+public sealed class DeliverySender : IDisposable
 {
     const int MaxInterimResponses = 16, WriteSize = 64 * 1024;
 
@@ -21,9 +21,13 @@ internal sealed class DeliverySender : IDisposable
     readonly ConnectionPool pool;
     readonly ConcurrentBag<CancellationTokenSource> deadlines = [];
 
+    public DeliverySender(EgressPolicy egress, EngineLimits limits, TimeProvider time) : this(egress, limits, time, null)
+    {
+    }
+
     /// <param name="roots">Certificates trusted besides the system's.</param>
     /// <param name="names">Null asks the system's resolver.</param>
-    public DeliverySender(EgressPolicy egress, EngineLimits limits, TimeProvider time, X509Certificate2Collection? roots = null, NameResolver? names = null)
+    internal DeliverySender(EgressPolicy egress, EngineLimits limits, TimeProvider time, X509Certificate2Collection? roots, NameResolver? names = null)
     {
         (this.limits, this.time) = (limits, time);
         pool = new ConnectionPool(limits, time);

@@ -5,7 +5,7 @@ using Sendoff.Engine.Workflows;
 namespace Sendoff.Engine.Runs;
 
 /// <summary>A run that has ended and is not committed yet, with its sends in call order.</summary>
-public sealed record ExecutedRun(Run Run, IReadOnlyList<Delivery> Deliveries);
+public sealed record ExecutedRun(Run Run, Delivery[] Deliveries);
 
 /// <summary>Takes one run through a worker and turns what the worker reported into the run's record and its deliveries.</summary>
 public sealed class RunExecutor(IStepRunner runner, IdSequence ids, EngineLimits limits, TimeProvider time)

@@ -159,19 +159,19 @@ public sealed class RunQueue(
         var executed = await ExecuteInWorkerAsync(queued, deployment!, waiting.Response).ConfigureAwait(false);
 
         // (3)
-        var deliveries = dispatcher.Reserve(executed.Deliveries);
+        dispatcher.Reserve(executed.Deliveries);
         try
         {
-            await store.FinishRunAsync(executed.Run, deliveries, CancellationToken.None).ConfigureAwait(false);
+            await store.FinishRunAsync(executed.Run, executed.Deliveries, CancellationToken.None).ConfigureAwait(false);
         }
         catch
         {
-            dispatcher.Release(deliveries);
+            dispatcher.Release(executed.Deliveries);
             throw;
         }
 
         // (4)
-        dispatcher.Start(deliveries);
+        dispatcher.Start(executed.Deliveries);
         engine.Changes.PublishRun(executed.Run.Id, executed.Run.Status);
         waiting.Response?.TrySetResult(executed.Run.Response);
     }

@@ -29,9 +29,12 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
 
     public bool IsShort => measured >= Enough && averageMs < ShortMs && sinceLong >= Recent;
 
-    /// <summary>How long a run that comes now would wait, if <paramref name="workers"/> shared what waits. Zero while nothing is known.</summary>
+    /// <summary>
+    /// How long a run that comes now would wait for one of <paramref name="workers"/>, of which the latest to begin has executed for <paramref name="executingMs"/>:
+    /// that long again, and what waits before it. Runs that nothing is known of are taken to be like the one that executes.
+    /// </summary>
     public double WaitMs(int workers, double executingMs) =>
-        Math.Max(measured >= Enough ? averageMs : 0, executingMs) * Waiting / Math.Max(1, workers);
+        measured >= Enough ? executingMs + averageMs * Waiting / workers : executingMs * Waiting / workers;
 
     public void Enqueue(WorkerJob job)
     {

@@ -82,7 +82,7 @@ internal sealed class Worker
     {
         using var limit = new CancellationTokenSource(pool.Limits.WorkerStart, pool.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, ct);
-        using var door = new WorkerDoor();
+        using var door = new WorkerDoor(pool.Sockets);
         var worker = new Worker(pool, StartProcess(node, harness, door.Address, memoryMb), memoryMb);
         try
         {
@@ -429,7 +429,9 @@ internal sealed class Worker
     string LastWords()
     {
         string[] lines = Stderr().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        return lines.Length == 0 ? "" : ": " + string.Join(" | ", lines.TakeLast(5));
+        // The line that names an error says most; it may stand far above the last.
+        string? named = lines.LastOrDefault(line => line.Contains("Error: ", StringComparison.Ordinal) || line.Contains("FATAL ERROR", StringComparison.Ordinal));
+        return lines.Length == 0 ? "" : ": " + (named ?? string.Join(" | ", lines.TakeLast(5)));
     }
 
     WorkerDeath Autopsy(string? broke)
@@ -461,7 +463,7 @@ internal sealed class WorkerDoor : IDisposable
     readonly NamedPipeServerStream? pipe;
     readonly string? folder;
 
-    public WorkerDoor()
+    public WorkerDoor(string parent)
     {
         if (OperatingSystem.IsWindows())
         {
@@ -471,7 +473,7 @@ internal sealed class WorkerDoor : IDisposable
             return;
         }
         string name8 = "sd-" + Guid.NewGuid().ToString("N")[..12];
-        folder = Path.Combine(Path.GetTempPath(), name8);
+        folder = Path.Combine(parent, name8);
         if (Encoding.UTF8.GetByteCount(folder) > LongestPath) folder = "/tmp/" + name8;
         Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         Address = Path.Combine(folder, "s");

@@ -30,7 +30,7 @@ internal sealed class WorkerJob(ProgramQueue queue, WorkerRun run, long sequence
     public volatile bool Written;
     /// <summary>Set when its caller has given it up.</summary>
     public CancellationToken? CancelToken { get; set; }
-    /// <summary>How often a worker gave it back unasked.</summary>
+    /// <summary>How often a worker gave it back when its turn had come.</summary>
     public int GivenBack { get; set; }
     public Task Done => done.Task;
 

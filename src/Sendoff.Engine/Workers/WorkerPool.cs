@@ -13,7 +13,7 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
 {
     /// <summary>Above this wait another worker is worth its start; a blank one is worth it sooner.</summary>
     const double LongWaitMs = 50, LongWaitForBlankMs = 15;
-    const int MostDeadLoads = 2, MostGivenBack = 3;
+    const int MostDeadLoads = 2, MostGivenBack = 100;
     static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
     static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(250);
 
@@ -46,6 +46,9 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
     /// <summary>The harness's entry.</summary>
     internal string Harness { get; init; } = Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs");
 
+    /// <summary>Where the sockets' folders are made.</summary>
+    internal string Sockets { get; init; } = Path.GetTempPath();
+
     internal IReadOnlyList<int> ProcessIds
     {
         get { lock (gate) return [.. workers.Select(worker => worker.Id)]; }
@@ -54,7 +57,9 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
     /// <summary>Starts the blank workers (<see cref="EngineLimits.WorkersWarm"/>) ahead of the first run.</summary>
     public void Warm()
     {
-        lock (gate) Supply();
+        var touched = new TouchedWorkers();
+        lock (gate) Supply(ref touched);
+        touched.Flush();
     }
 
     public async Task<IReadOnlyList<StepProblem>> CheckAsync(WorkerProgram program, CancellationToken ct)
@@ -179,25 +184,20 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
     {
         if (queue.Waiting == 0 && queue.Checks.Count == 0) return false;
         int able = queue.Coming;
-        double executingMs = 0;
+        double executingMs = double.MaxValue;
         foreach (var worker in queue.Workers)
         {
             if (worker.Retiring || worker.IsDoomed) continue;
             able++;
-            if (worker.Assigned.Count > 0) executingMs = Math.Max(executingMs, Time.GetElapsedTime(worker.BeganAt).TotalMilliseconds);
+            executingMs = Math.Min(executingMs, worker.Assigned.Count > 0 ? Time.GetElapsedTime(worker.BeganAt).TotalMilliseconds : 0);
         }
+        if (executingMs == double.MaxValue) executingMs = 0;
         if (able == 0) return true;
         if (able >= Math.Min(queue.Program.Concurrency ?? max, max) || queue.Waiting == 0) return false;
         return queue.WaitMs(able, executingMs) > (Blank(queue.MemoryMb) is null ? LongWaitMs : LongWaitForBlankMs);
     }
 
     Worker? Blank(int memoryMb) => workers.Find(worker => worker.Program is null && worker.MemoryMb == memoryMb && !worker.IsDoomed);
-
-    void Supply()
-    {
-        var touched = new TouchedWorkers();
-        Supply(ref touched); // nothing can be bound yet, so that nothing is to be flushed
-    }
 
     void Supply(ref TouchedWorkers touched)
     {
@@ -408,7 +408,8 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
                 var job = worker.Assigned.Find(job => job.Number == number) ?? throw new WorkerProtocolException($"run {number} given back, which it does not have");
                 if (job == worker.Executing)
                 {
-                    if (asked || job.Heard || ++job.GivenBack > MostGivenBack) throw new WorkerProtocolException($"run {number} given back, which had started");
+                    // Its turn had come, but the worker read the revocation first; a step that says so of its own run gains nothing.
+                    if (job.Heard || ++job.GivenBack > MostGivenBack) throw new WorkerProtocolException($"run {number} given back, which had started");
                     worker.Executing = null;
                 }
                 worker.Assigned.Remove(job);

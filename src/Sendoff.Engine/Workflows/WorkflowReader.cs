@@ -8,7 +8,7 @@ using YamlDotNet.RepresentationModel;
 namespace Sendoff.Engine.Workflows;
 
 /// <summary>What a reading gave: the definition, or what is wrong and where.</summary>
-public sealed record ReadResult(WorkflowDefinition? Definition, IReadOnlyList<WorkflowProblem> Problems);
+public sealed record WorkflowReading(WorkflowDefinition? Definition, IReadOnlyList<WorkflowProblem> Problems);
 
 /// <summary>
 /// Reads a workflow folder: <c>workflow.yaml</c> in Pipedream's GitHub-sync layout plus explicit triggers, or, without one, every step file of the
@@ -26,7 +26,7 @@ public static partial class WorkflowReader
         && (stepExtensions.Contains(Path.GetExtension(path)) || Path.GetExtension(path) is ".json" or ".yaml" or ".yml" or ".md" or ".txt");
 
     /// <summary>Reads a folder's files, given as paths with forward slashes.</summary>
-    public static ReadResult Read(string name, IReadOnlyDictionary<string, string> files)
+    public static WorkflowReading Read(string name, IReadOnlyDictionary<string, string> files)
     {
         string? yamlFile = files.ContainsKey(YamlFile) ? YamlFile : files.ContainsKey("workflow.yml") ? "workflow.yml" : null;
         var reading = new Reading(name, files, yamlFile ?? YamlFile);

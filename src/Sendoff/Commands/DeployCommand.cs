@@ -1,6 +1,6 @@
 using System.CommandLine;
-using System.Net.Http.Json;
 using Sendoff.Server.Api;
+using Spectre.Console;
 
 namespace Sendoff.Commands;
 

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Sendoff.Server.Api;
@@ -64,7 +63,7 @@ static class DeliveriesCommand
     static string[] Row(DeliveryDocument delivery) =>
     [
         delivery.Id, delivery.Status, delivery.Workflow, $"{delivery.Request.Method} {delivery.Request.Url}",
-        delivery.Error?.Message ?? delivery.Attempts.LastOrDefault()?.Response?.Status.ToString(CultureInfo.InvariantCulture) ?? "",
+        delivery.Error?.Message ?? (delivery.Attempts is [.., { Response: { } response }] ? response.Status.ToString(CultureInfo.InvariantCulture) : ""),
     ];
 }
 

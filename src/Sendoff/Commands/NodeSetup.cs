@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using Sendoff.Engine.Workers;
 using Spectre.Console;
 

@@ -20,6 +20,13 @@ static class RunPrinter
         Output.Console.Write(tree);
     }
 
+    public static void Print(DeliveryDocument delivery)
+    {
+        var tree = new Tree(Line($"{delivery.Id} [grey]of[/] {delivery.RunId}, {delivery.Workflow.EscapeMarkup()}"));
+        AddDelivery(tree, delivery);
+        Output.Console.Write(tree);
+    }
+
     static void AddStep(Tree tree, StepDocument step)
     {
         var node = tree.AddNode(Line($"{Mark(step.Status)} [bold]{step.Name.EscapeMarkup()}[/] {Words(step.Status)} [grey]{Ms(step.DurationMs)}[/]"));
@@ -30,7 +37,7 @@ static class RunPrinter
         foreach (var delivery in step.Deliveries) AddDelivery(node, delivery);
     }
 
-    static void AddDelivery(TreeNode step, DeliveryDocument delivery)
+    static void AddDelivery(IHasTreeNodes step, DeliveryDocument delivery)
     {
         var node = step.AddNode(Line(
             $"{Mark(delivery.Status)} $send.http {Markup.Escape($"[{delivery.Index}]")} [bold]{delivery.Request.Method} {delivery.Request.Url.EscapeMarkup()}[/] {Outcome(delivery)}"));

@@ -53,7 +53,7 @@ static class ServeCommand
         {
             await using var app = builder.Build();
             app.MapSendoff();
-            await ServerStart.RunAsync(app, settings.Listen, ct, onStarted: () => _ = GreetAsync(app, settings, address, ct));
+            await ServerStart.RunAsync(app, settings.Listen, () => _ = GreetAsync(app, settings, address, ct), ct);
             return ExitCode.Ok;
         }
         catch (StoreUnavailableException x)

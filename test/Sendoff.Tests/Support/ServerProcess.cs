@@ -64,14 +64,14 @@ sealed class ServerProcess : IAsyncDisposable
     {
         int port = FreePort();
         var info = SendoffCommand.Info(
-            "serve", "--data", folder, "--listen", $"http://127.0.0.1:{port}", "--set", $"Auth:Token={token.Replace(' ', '-')}", "--set", "Egress:Allow=127.0.0.0/8");
+            "serve", "--data", folder, "--listen", $"http://127.0.0.1:{port}", "--set", $"Auth:Token={token}", "--set", "Egress:Allow=127.0.0.0/8");
         var process = Process.Start(info)!;
         var ready = new TaskCompletionSource();
         var said = new StringBuilder();
         var output = Task.WhenAll(ReadAsync(process.StandardError, said, ready), ReadAsync(process.StandardOutput, said, ready));
         var ended = process.WaitForExitAsync();
         if (await Task.WhenAny(ready.Task, ended) == ended) Assert.Fail($"the server ended with {process.ExitCode}: {said}");
-        return new(process, output, new Uri($"http://127.0.0.1:{port}"), token.Replace(' ', '-'));
+        return new(process, output, new Uri($"http://127.0.0.1:{port}"), token);
     }
 
     /// <summary>Deploys one step in the older style and answers its trigger's path.</summary>

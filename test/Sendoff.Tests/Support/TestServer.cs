@@ -19,7 +19,7 @@ namespace Sendoff.Tests.Support;
 /// <summary>A whole server in this process: real workers, a real database in a fresh folder, a real port.</summary>
 sealed class TestServer : IAsyncDisposable
 {
-    const string Token = "a token for the tests of it";
+    const string Token = "a-token-for-the-tests";
     readonly WebApplication app;
     readonly string folder;
     readonly bool keepFolder;

@@ -4,7 +4,7 @@ namespace Sendoff.Tests.Workflows;
 
 public sealed class WorkflowReaderTests
 {
-    static ReadResult Read(string yaml, params string[] otherFiles) =>
+    static WorkflowReading Read(string yaml, params string[] otherFiles) =>
         WorkflowReader.Read("test", otherFiles.ToDictionary(f => f, _ => "").Append(new("workflow.yaml", yaml)).ToDictionary());
 
     [Fact]

@@ -2,7 +2,9 @@ using SQLitePCL;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>Deletes history in slices, and gives the pages back to the disk (G2). Runs on the writer's thread, between the batches of serving.</summary>
+/// <summary>
+/// Deletes history in slices, and gives the pages back to the disk (G2). Runs on the writer's thread, in the batches of serving.
+/// </summary>
 internal sealed class SqlitePruner(EngineLimits limits)
 {
     /// <summary>Free pages that are left for the next rows: fewer are not worth moving others for.</summary>
@@ -13,6 +15,12 @@ internal sealed class SqlitePruner(EngineLimits limits)
 
     public PruneResult Slice(SqliteSession session, long before, long maxBytes)
     {
+        // A workflow's deletion that a crash cut off goes on here.
+        if (session.Sql("SELECT workflow_id FROM deletions LIMIT 1").Number() is { } deleted)
+        {
+            DeleteHistory(session, deleted);
+            return new(0, More: true);
+        }
         bool tooLarge = maxBytes > 0 && UsedBytes(session) > maxBytes;
         var oldest = session.Sql("SELECT id, event_id, first_delivery, delivery_count, started_at FROM runs WHERE id > ? ORDER BY id LIMIT ?")
             .Set(passed).Set(limits.PruneRuns).All(ReadRun);
@@ -31,8 +39,11 @@ internal sealed class SqlitePruner(EngineLimits limits)
         foreach (var run in runs) Delete(session, run);
         if (runs.Count > 0) return true;
         session.Sql("DELETE FROM replays WHERE event_id IN (SELECT id FROM events WHERE workflow_id = ?)").Set(workflow).Run();
-        return session.Sql("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE workflow_id = ? LIMIT ?)")
-            .Set(workflow).Set(limits.PruneRuns).Run() > 0;
+        int events = session.Sql("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE workflow_id = ? LIMIT ?)")
+            .Set(workflow).Set(limits.PruneRuns).Run();
+        if (events > 0) return true;
+        session.Sql("DELETE FROM deletions WHERE workflow_id = ?").Set(workflow).Run();
+        return false;
     }
 
     readonly record struct PrunedRun(long Id, long EventId, long FirstDelivery, long LastDelivery, long StartedAt);
@@ -44,7 +55,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
     }
 
     static bool HasUnfinished(SqliteSession session, in PrunedRun run) =>
-        session.Sql("SELECT 1 FROM deliveries WHERE id BETWEEN ? AND ? AND status < 4 LIMIT 1").Set(run.FirstDelivery).Set(run.LastDelivery).Number() is not null;
+        session.Sql("SELECT 1 FROM deliveries WHERE id BETWEEN ? AND ? AND status < 4 LIMIT 1")
+            .Set(run.FirstDelivery).Set(run.LastDelivery).Number() is not null;
 
     static long Delete(SqliteSession session, PrunedRun run)
     {
@@ -61,7 +73,9 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return rows + DeleteEvent(session, run);
     }
 
-    /// <summary>An event goes with the last of its runs. When its first one goes before, it says so, or a start would take it for unfinished.</summary>
+    /// <summary>
+    /// An event goes with the last of its runs. When its first one goes before, it says so, or a start would take it for unfinished.
+    /// </summary>
     static long DeleteEvent(SqliteSession session, in PrunedRun run)
     {
         session.Sql("UPDATE events SET run_id = 0 WHERE id = ? AND run_id = ?").Set(run.EventId).Set(run.Id).Run();
@@ -73,12 +87,15 @@ internal sealed class SqlitePruner(EngineLimits limits)
     static long UsedBytes(SqliteSession session) =>
         (session.Number("PRAGMA page_count") - session.Number("PRAGMA freelist_count")) * session.Number("PRAGMA page_size");
 
-    /// <summary>Moves rows from the end of the file into free pages and cuts the file, a bounded number of pages. Answers whether there is more.</summary>
+    /// <summary>Moves pages from the end of the file into free ones and cuts the file, by a bounded number of pages.</summary>
+    /// <returns>Whether there is more.</returns>
     bool GiveBack(SqliteSession session, long maxBytes)
     {
         if (!IsWorthwhile(session, maxBytes)) return false;
+        long free = session.Number("PRAGMA freelist_count");
         session.Execute($"PRAGMA incremental_vacuum({limits.PrunePages})");
-        return IsWorthwhile(session, maxBytes);
+        // A file that another program made without auto_vacuum never shrinks, and must not be tried for ever.
+        return session.Number("PRAGMA freelist_count") < free && IsWorthwhile(session, maxBytes);
     }
 
     static bool IsWorthwhile(SqliteSession session, long maxBytes)
@@ -89,7 +106,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
     }
 
     /// <summary>
-    /// The file itself gets shorter when the log is copied into it. Waits for nobody: what a reader holds, or a fault keeps, is left to the next time.
+    /// The file itself gets shorter when the log is copied into it. Waits for nobody: what a reader holds, or a fault keeps, is left to
+    /// the next time.
     /// </summary>
     public static void Checkpoint(SqliteSession session)
     {

@@ -55,7 +55,7 @@ internal sealed class SqliteSession : IDisposable
 }
 
 /// <summary>Connections that read, while the writer writes. In WAL mode neither waits for the other.</summary>
-internal sealed class SqliteReaders(string path, int count) : IDisposable
+internal sealed class SqliteReaders(string path, int count) : IAsyncDisposable
 {
     readonly SemaphoreSlim free = new(count);
     readonly Stack<SqliteSession> idle = new();
@@ -106,9 +106,10 @@ internal sealed class SqliteReaders(string path, int count) : IDisposable
         }
     }
 
-    public void Dispose()
+    /// <summary>Waits for who still reads.</summary>
+    public async ValueTask DisposeAsync()
     {
-        lock (idle)
-            while (idle.TryPop(out var session)) session.Dispose();
+        for (int i = 0; i < count; i++) await free.WaitAsync();
+        while (idle.TryPop(out var session)) session.Dispose();
     }
 }

@@ -192,18 +192,17 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
     }
 
     /// <summary>
-    /// The low-water mark: no unfinished run has a lower one, so a start looks from there only. It goes up lazily. It goes down in the very batch
-    /// that stores an event below it, as ids are given before their events reach the writer.
+    /// The low-water mark: no unfinished run has a lower one, so a start looks from there only. It goes up lazily. It goes down in the
+    /// very batch that stores an event below it, as ids are given before their events reach the writer.
     /// </summary>
     long Mark()
     {
         if (batchMark < mark) return Save(batchMark);
         if (time.GetElapsedTime(markedAt) < markEvery) return mark;
         markedAt = time.GetTimestamp();
-        return unfinished.LowestMark() is { } lowest ? SaveHigher(Math.Min(lowest, batchMark)) : SaveHigher(Math.Min(highestMark + 1, batchMark));
+        long lowest = Math.Min(unfinished.LowestMark() ?? highestMark + 1, batchMark);
+        return lowest > mark ? Save(lowest) : mark;
     }
-
-    long SaveHigher(long to) => to > mark ? Save(to) : mark;
 
     long Save(long to)
     {

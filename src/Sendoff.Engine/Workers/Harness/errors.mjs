@@ -1,6 +1,6 @@
 // @ts-check
 // Errors as the user should see them: their own frames, their own line and column, and what a common mistake means.
-import { exec, indexOf, inspect, join, slice, split, text } from './globals.mjs';
+import { exec, indexOf, inspect, join, slice, split, text, toJson } from './globals.mjs';
 
 /** @typedef {{ file: string, root: string, source: string }} Code where a step's code lives; absolute paths */
 /** @typedef {{ line: number | null, column: number | null }} Position */
@@ -37,6 +37,12 @@ export function describe(error, code) {
   return described;
 }
 
+/** Built by hand, as a step may have given Object.prototype a toJSON. @param {Described} error */
+export function describedJson(error) {
+  const code = error.code === undefined ? '' : `,"code":${toJson(error.code)}`;
+  return `{"name":${toJson(error.name)},"message":${toJson(error.message)}${code},"stack":${toJson(error.stack)},"line":${error.line},"column":${error.column}}`;
+}
+
 /** The stack without frames of the harness and of Node itself. @param {string} stack */
 function userLines(stack) {
   const lines = split(stack, '\n');
@@ -62,10 +68,11 @@ function positionIn(lines, code) {
 
 /** Where the step's code is now. @param {Code} code @returns {Position} */
 export function userPosition(code) {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 50;
-  const stack = attempt(() => new Error().stack);
-  Error.stackTraceLimit = limit;
+  const stack = attempt(() => {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 50;
+    try { return new Error().stack; } finally { Error.stackTraceLimit = limit; }
+  });
   return typeof stack === 'string' ? positionIn(split(stack, '\n'), code) : NOWHERE;
 }
 
@@ -107,7 +114,7 @@ function readsFromSend(error, code) {
     const variable = exec(/^[^=;]*=\s*(?:await\s+)?([A-Za-z_$][\w$]*)\s*[;\n]/, after);
     return variable !== null && assignedFromSend(variable[1], code.source);
   }
-  const access = exec(/\s*(?:\.|\[)\s*['"`]?$/, before);
+  const access = exec(/\s*(?:\.|\[)\s*['"`]?$|\s+$/, before);
   const target = access === null ? before : slice(before, 0, access.index);
   if (target[target.length - 1] === ')') {
     const open = opening(target);

@@ -11,10 +11,10 @@ const getter = (type, key) =>
   uncurry(/** @type {any} */ (Object.getOwnPropertyDescriptor(type.prototype, key)).get);
 
 export const { stringify: toJson, parse: parseJson } = JSON;
-export const { keys, assign, create, defineProperty, getPrototypeOf } = Object;
+export const { keys, assign, defineProperty, getPrototypeOf } = Object;
 export const { isArray } = Array;
 export const { captureStackTrace } = Error;
-export const { isInteger, isFinite: isFiniteNumber } = Number;
+export const { isInteger } = Number;
 export const { wait } = Atomics;
 export const { apply } = Reflect;
 export const now = Date.now;
@@ -22,7 +22,6 @@ export const clock = performance.now.bind(performance);
 export const { writeSync } = fs;
 export const { inspect, format, types } = util;
 export const later = setImmediate;
-export const delay = setTimeout;
 export const encodeComponent = encodeURIComponent;
 export const decodeComponent = decodeURIComponent;
 export const text = String;

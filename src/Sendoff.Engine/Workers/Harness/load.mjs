@@ -16,7 +16,7 @@ import { describe } from './errors.mjs';
 // Outer parameters, so that user code may declare variables of these names itself.
 const OUTER = '(function (event, steps, params, auths, $send, $respond, $end) { return (async function () {';
 const COMPONENT = /\bdefineComponent\s*\(|\bmodule\.exports\b|\bexports\.\w+\s*=/;
-const MODULE_SYNTAX = /^\s*(?:import\b(?!\s*[(.])|export\b)/m;
+const MODULE_SYNTAX = /(?:^|[;}])\s*(?:import\b(?!\s*[(.])|export\b)/m;
 
 /** What `defineComponent` was last called with, for snippets that leave out `export default`. @type {any} */
 let lastDefined;

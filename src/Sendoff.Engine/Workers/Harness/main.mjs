@@ -7,11 +7,11 @@ import { acceptBuiltins, reallyExit, toJson } from './globals.mjs';
 import { FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
 import { captureConsole } from './console.mjs';
 import { defineComponent, loadSteps } from './load.mjs';
-import { begin, configure, defineGlobals, enqueue, exiting, loadingStep, log, revoke, uncaught } from './run.mjs';
+import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
+import { defineGlobals, log, worker } from './step.mjs';
 
-/** @type {FrameWriter} */ let writer;
 const socket = net.connect(process.argv[2], () => {
-  writer = new FrameWriter(socketSink(socket));
+  worker.writer = new FrameWriter(socketSink(socket));
   write(READY, { pid: process.pid, node: process.version });
 });
 socket.on('data', frameReader(onFrame));
@@ -20,8 +20,8 @@ socket.on('close', () => reallyExit(0));
 
 /** @param {number} kind @param {object} payload */
 function write(kind, payload) {
-  writer.json(kind, toJson(payload));
-  writer.flush();
+  worker.writer.json(kind, toJson(payload));
+  worker.writer.flush();
 }
 
 /** @param {number} kind @param {any} payload */
@@ -37,7 +37,9 @@ function onFrame(kind, payload) {
 /** @param {any} frame */
 async function load(frame) {
   const endOfRun = captureConsole(log);
-  configure({ writer, workflow: frame.workflow ?? {}, limits: frame.limits ?? {}, endOfRun, giveBack: runs => write(REVOKED, { runs }) });
+  configure({ endOfRun, giveBack: runs => write(REVOKED, { runs }) });
+  worker.workflow = frame.workflow ?? {};
+  Object.assign(worker.limits, frame.limits);
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, frame.env);
   guardProcess();
@@ -45,7 +47,7 @@ async function load(frame) {
   const globals = { defineComponent, require: createRequire(path.join(frame.root, 'package.json')) };
   for (const [name, value] of Object.entries(globals)) Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
 
-  const { steps, problems } = await loadSteps(frame, loadingStep);
+  const { steps, problems } = await loadSteps(frame, step => { worker.loading = step; });
   acceptBuiltins();
   write(LOADED, { steps: steps.map(({ name, style }) => ({ name, style })), problems });
   begin(steps);

@@ -36,6 +36,7 @@ export function show(value) {
       const escaped = exec(/[\x00-\x1f\x7f]/, value) === null ? value : slice(toJson(value), 1, -1);
       return escaped.length > 200 ? `${slice(escaped, 0, 200)}…` : escaped;
     }
+    if (types.isPromise(value)) return '[object Promise]'; // Node 20 would add its own symbols
     const shown = inspect(value, { depth: 0, breakLength: Infinity, maxArrayLength: 5, maxStringLength: 100, customInspect: false });
     return shown.length > 200 ? `${slice(shown, 0, 200)}…` : shown;
   } catch { return typeof value; }

@@ -11,6 +11,9 @@ CREATE TABLE versions(
 CREATE TABLE triggers(
     workflow_id INTEGER NOT NULL, position INTEGER NOT NULL, type TEXT NOT NULL, key TEXT NOT NULL UNIQUE, PRIMARY KEY(workflow_id, position)) WITHOUT ROWID;
 
+-- Deleted workflows whose history is not all gone yet.
+CREATE TABLE deletions(workflow_id INTEGER PRIMARY KEY);
+
 -- Written once, when it is accepted, with the run that it queues. A run that has no row in runs has not ended.
 CREATE TABLE events(
     id INTEGER PRIMARY KEY, workspace_id INTEGER NOT NULL, workflow_id INTEGER NOT NULL, run_id INTEGER NOT NULL, run_version INTEGER NOT NULL,

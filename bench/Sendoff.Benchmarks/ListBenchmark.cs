@@ -1,0 +1,57 @@
+using System.Diagnostics;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Benchmarks;
+
+/// <summary>One page of every list over many rows: the worst filters are those that match few or none.</summary>
+internal static class ListBenchmark
+{
+    public static async Task<int> RunAsync(string[] args)
+    {
+        int rows = args.Length > 0 ? int.Parse(args[0]) : 200_000, left = rows;
+        await using var load = await StoreLoad.OpenAsync(args.Length > 1 ? args[1] : null);
+        var rare = await load.DeployAsync("rare");
+        for (int i = 0; i < 5; i++) await load.RunAsync(rare, mark: false, RunStatus.Failed, "https://rare.example:443");
+        var workflow = await load.DeployAsync("orders");
+        await Task.WhenAll(Enumerable.Range(0, 256).Select(_ => Task.Run(async () =>
+        {
+            while (Interlocked.Decrement(ref left) >= 0) await load.RunAsync(workflow, mark: false);
+        })));
+        Console.WriteLine($"{rows:N0} runs, {await load.Store.SizeBytesAsync(CancellationToken.None) / 1048576.0:N0} MiB");
+
+        Console.WriteLine($"opened after a crash in {(await load.CrashAsync()).TotalMilliseconds:N1} ms");
+
+        foreach (string? name in (string?[])[null, "orders", "rare"])
+            foreach (RunStatus? status in (RunStatus?[])[null, RunStatus.Succeeded, RunStatus.Failed, RunStatus.TimedOut])
+                await Measure($"runs of {name ?? "any"}, {status?.ToString() ?? "any"}", async () =>
+                    (await load.Store.ListRunsAsync(new(name, status, null, null, null, 50), CancellationToken.None)).Items.Count);
+        foreach (string? name in (string?[])[null, "orders", "rare"])
+            foreach (DeliveryStatus? status in (DeliveryStatus?[])[null, DeliveryStatus.Pending, DeliveryStatus.Succeeded, DeliveryStatus.Failed])
+                await Measure($"deliveries of {name ?? "any"}, {status?.ToString() ?? "any"}", async () => await Deliveries(new(name, status, null, null, null, null, null, 50)));
+        await Measure("deliveries to 127.0.0.1", async () => await Deliveries(new(null, null, "127.0.0.1", null, null, null, null, 50)));
+        await Measure("deliveries to rare.example", async () => await Deliveries(new(null, null, "rare.example", null, null, null, null, 50)));
+        await Measure("deliveries with the text 'rare'", async () => await Deliveries(new(null, null, null, "rare", null, null, null, 50)));
+        await Measure("events of rare", async () => (await load.Store.ListEventsAsync(new("rare", null, null, null, 50), CancellationToken.None)).Items.Count);
+        long start = Stopwatch.GetTimestamp();
+        int slices = 1;
+        while ((await load.Store.PruneAsync(DateTimeOffset.MaxValue, 0, CancellationToken.None)).More) slices++;
+        Console.WriteLine(
+            $"pruned all in {slices:N0} slices of {Stopwatch.GetElapsedTime(start).TotalMilliseconds / slices:N1} ms, "
+            + $"left {await load.Store.SizeBytesAsync(CancellationToken.None) / 1048576.0:N1} MiB");
+        return 0;
+
+        async Task<int> Deliveries(DeliveryFilter filter) => (await load.Store.ListDeliveriesAsync(filter, CancellationToken.None)).Items.Count;
+    }
+
+    static async Task Measure(string what, Func<Task<int>> read)
+    {
+        long start = Stopwatch.GetTimestamp();
+        int items = await read();
+        double first = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        start = Stopwatch.GetTimestamp();
+        await read();
+        Console.WriteLine($"{what,-40} {items,3} rows  first {first,8:N1} ms  again {Stopwatch.GetElapsedTime(start).TotalMilliseconds,8:N1} ms");
+    }
+}

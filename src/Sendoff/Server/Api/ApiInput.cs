@@ -1,0 +1,160 @@
+using System.Globalization;
+using System.Text.Json;
+using Sendoff.Engine;
+using EventId = Sendoff.Engine.EventId;
+
+namespace Sendoff.Server.Api;
+
+/// <summary>Reads what a caller gave, and keeps the first mistake as an answer: what is wrong, where, and what is expected.</summary>
+internal sealed class ApiInput
+{
+    public const int LimitDefault = 50, LimitMax = 200;
+
+    /// <summary>The first mistake.</summary>
+    public Problem? Problem { get; private set; }
+
+    /// <param name="known">The query's parameters; another name is a mistake.</param>
+    public static ApiInput Of(HttpRequest request, params ReadOnlySpan<string> known)
+    {
+        var input = new ApiInput();
+        foreach (var (name, values) in request.Query)
+        {
+            if (!known.Contains(name)) input.Wrong($"The query parameter '{name}' is unknown. Known here: {string.Join(", ", known)}.");
+            else if (values.Count > 1) input.Wrong($"The query parameter '{name}' is given {values.Count} times. Give it once.");
+        }
+        return input;
+    }
+
+    public int Limit(string? text)
+    {
+        if (string.IsNullOrEmpty(text)) return LimitDefault;
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) && limit is >= 1 and <= LimitMax) return limit;
+        Wrong($"'limit' is '{text}'. It is a whole number from 1 to {LimitMax}.");
+        return LimitDefault;
+    }
+
+    public long? Cursor(string? text)
+    {
+        if (string.IsNullOrEmpty(text)) return null;
+        if (long.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long cursor) && cursor >= 0) return cursor;
+        Wrong($"'cursor' is '{text}'. It is the nextCursor of the page before, unchanged.");
+        return null;
+    }
+
+    public DateTimeOffset? Time(string name, string? text)
+    {
+        if (string.IsNullOrEmpty(text)) return null;
+        // A plus sign in a query that was not encoded arrives as a space.
+        if (DateTimeOffset.TryParse(text.Replace(' ', '+'), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) && text.Length >= 10) return time;
+        Wrong($"'{name}' is '{text}'. It is a time as 2026-11-23T14:00:00Z or a date as 2026-11-23, in UTC.");
+        return null;
+    }
+
+    public DateOnly? Day(string name, string? text)
+    {
+        if (string.IsNullOrEmpty(text)) return null;
+        if (DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day)) return day;
+        Wrong($"'{name}' is '{text}'. It is a date as 2026-11-23.");
+        return null;
+    }
+
+    public T? State<T>(string name, string? text) where T : struct, Enum
+    {
+        if (string.IsNullOrEmpty(text)) return null;
+        if (Names.TryParse(text, out T value)) return value;
+        Wrong($"'{name}' is '{text}'. It is one of {string.Join(", ", Names.All<T>())}.");
+        return null;
+    }
+
+    public RunId Run(string text)
+    {
+        if (!RunId.TryParse(text, out var id)) WrongId("a run", "run_", text);
+        return id;
+    }
+
+    public DeliveryId Delivery(string text)
+    {
+        if (!DeliveryId.TryParse(text, out var id)) WrongId("a delivery", "dlv_", text);
+        return id;
+    }
+
+    public EventId Event(string text)
+    {
+        if (!EventId.TryParse(text, out var id)) WrongId("an event", "evt_", text);
+        return id;
+    }
+
+    public string WorkflowName(string text)
+    {
+        if (text.Length > 100 || text.Trim().Length != text.Length || text.Length == 0 || text.Any(c => char.IsControl(c) || c is '/' or '\\'))
+            Wrong($"'{text}' cannot be a workflow's name. It has 1 to 100 characters, no slash, no control character and no space at its ends.");
+        return text;
+    }
+
+    public void Wrong(string detail) => Problem ??= Problem.BadInput(detail);
+
+    void WrongId(string what, string prefix, string text) =>
+        Wrong($"'{text}' is not the id of {what}. It is '{prefix}' and 13 characters, as '{prefix}{new string('0', 13)}'.");
+
+    /// <summary>The body as one JSON object with none but the <paramref name="known"/> fields; null when there is a <see cref="Problem"/>.</summary>
+    public async Task<JsonElement?> ObjectAsync(HttpRequest request, string[] known, CancellationToken ct)
+    {
+        JsonElement body;
+        try
+        {
+            using var document = await JsonDocument.ParseAsync(request.Body, default, ct);
+            body = document.RootElement.Clone();
+        }
+        catch (JsonException e)
+        {
+            NotJson(e);
+            return null;
+        }
+        return IsObject(body, known) ? body : null;
+    }
+
+    /// <summary>The same of a body that has been read.</summary>
+    public JsonElement? Object(byte[] body, string[] known)
+    {
+        try
+        {
+            var element = JsonElement.Parse(body);
+            return IsObject(element, known) ? element : null;
+        }
+        catch (JsonException e)
+        {
+            NotJson(e);
+            return null;
+        }
+    }
+
+    void NotJson(JsonException e) => Wrong($"The body is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}.");
+
+    bool IsObject(JsonElement body, string[] known)
+    {
+        if (body.ValueKind != JsonValueKind.Object)
+        {
+            Wrong($"The body is {Kind(body)}. It is a JSON object with {string.Join(", ", known)}.");
+            return false;
+        }
+        foreach (var field in body.EnumerateObject())
+        {
+            if (!known.Contains(field.Name)) Wrong($"The field '{field.Name}' is unknown. Known here: {string.Join(", ", known)}.");
+        }
+        return Problem is null;
+    }
+
+    public string? Text(JsonElement body, string name)
+    {
+        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
+        if (value.ValueKind == JsonValueKind.String) return value.GetString();
+        Wrong($"'{name}' is {Kind(value)}. It is a string.");
+        return null;
+    }
+
+    public static string Kind(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Array => "an array", JsonValueKind.Object => "an object", JsonValueKind.String => "a string", JsonValueKind.Number => "a number",
+        JsonValueKind.True or JsonValueKind.False => "a boolean", _ => "null",
+    };
+}

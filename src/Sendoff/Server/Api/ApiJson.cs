@@ -1,0 +1,44 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Sendoff.Server.Api;
+
+/// <summary>How every document is written: camelCase, UTC times, nulls kept.</summary>
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, NumberHandling = JsonNumberHandling.Strict, MaxDepth = ApiJson.MaxDepth, Converters = [typeof(UtcTime)])]
+[JsonSerializable(typeof(RunDocument))]
+[JsonSerializable(typeof(DeliveryDocument))]
+[JsonSerializable(typeof(EventDocument))]
+[JsonSerializable(typeof(WorkflowDocument))]
+[JsonSerializable(typeof(VersionDocument))]
+[JsonSerializable(typeof(ListDocument<RunSummaryDocument>))]
+[JsonSerializable(typeof(ListDocument<DeliveryDocument>))]
+[JsonSerializable(typeof(ListDocument<EventDocument>))]
+[JsonSerializable(typeof(ListDocument<WorkflowDocument>))]
+[JsonSerializable(typeof(ListDocument<VersionDocument>))]
+[JsonSerializable(typeof(UsageDocument))]
+[JsonSerializable(typeof(ReplayDocument))]
+[JsonSerializable(typeof(ResendDocument))]
+[JsonSerializable(typeof(ResendRequestDocument))]
+[JsonSerializable(typeof(DeployDocument))]
+[JsonSerializable(typeof(ChangeDocument))]
+[JsonSerializable(typeof(HealthDocument))]
+[JsonSerializable(typeof(ProblemDocument))]
+public sealed partial class ApiJson : JsonSerializerContext
+{
+    /// <summary>Levels of nesting that are read and written: an event's body may have 256 of them.</summary>
+    public const int MaxDepth = 512;
+}
+
+/// <summary>Times as <c>2026-11-23T14:02:31.207Z</c>.</summary>
+public sealed class UtcTime : JsonConverter<DateTimeOffset>
+{
+    public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetDateTimeOffset();
+
+    public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options)
+    {
+        Span<char> text = stackalloc char[24];
+        value.UtcDateTime.TryFormat(text, out int length, "yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+        writer.WriteStringValue(text[..length]);
+    }
+}

@@ -1,0 +1,105 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Server.Api;
+
+/// <summary><c>/api/v1/deliveries</c>.</summary>
+internal static class DeliveriesApi
+{
+    static readonly string[] resendFields = ["ids", "status", "host", "workflow", "since", "until", "q"];
+
+    public static void Map(IEndpointRouteBuilder api)
+    {
+        var deliveries = api.MapGroup("/deliveries").WithTags("Deliveries");
+        deliveries.MapGet("/", ListAsync).WithSummary("Deliveries with their attempts, newest first");
+        deliveries.MapGet("/{id}", GetAsync).WithSummary("One delivery with its attempts");
+        deliveries.MapPost("/{id}/resend", ResendAsync).WithSummary("Send one delivery again: a new attempt of it");
+        deliveries.MapPost("/resend", ResendManyAsync).WithSummary("Send many deliveries again, by id or by filter")
+            .TakesBody<ResendRequestDocument>();
+    }
+
+    static async Task<Results<Ok<ListDocument<DeliveryDocument>>, Problem>> ListAsync(
+        string? status, string? host, string? workflow, string? since, string? until, string? q, string? cursor, string? limit,
+        HttpRequest request, IStore store, CancellationToken ct)
+    {
+        var input = ApiInput.Of(request, "status", "host", "workflow", "since", "until", "q", "cursor", "limit");
+        var filter = new DeliveryFilter(
+            workflow, input.State<DeliveryStatus>("status", status), host, q, input.Time("since", since), input.Time("until", until),
+            input.Cursor(cursor), input.Limit(limit));
+        if (input.Problem is { } problem) return problem;
+        return TypedResults.Ok(ListDocument<DeliveryDocument>.From(await store.ListDeliveriesAsync(filter, ct), DeliveryDocument.From));
+    }
+
+    static async Task<Results<Ok<DeliveryDocument>, Problem>> GetAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    {
+        var input = ApiInput.Of(request);
+        var delivery = input.Delivery(id);
+        if (input.Problem is { } problem) return problem;
+        return await store.GetDeliveryAsync(delivery, ct) is { } stored ? TypedResults.Ok(DeliveryDocument.From(stored)) : Missing(id);
+    }
+
+    static async Task<Results<Accepted<ResendDocument>, Problem>> ResendAsync(
+        string id, HttpRequest request, IStore store, EngineActions engine, CancellationToken ct)
+    {
+        var input = ApiInput.Of(request);
+        var delivery = input.Delivery(id);
+        if (input.Problem is { } problem) return problem;
+        if (await engine.Resend(delivery, ct)) return TypedResults.Accepted($"/api/v1/deliveries/{id}", new ResendDocument(1, []));
+        if (await store.GetDeliveryAsync(delivery, ct) is null) return Missing(id);
+        return new Problem(StatusCodes.Status409Conflict, "Under way", $"The delivery '{id}' is waiting or being sent already. Resend it when it has ended.");
+    }
+
+    static async Task<Results<Ok<ResendDocument>, Problem>> ResendManyAsync(
+        HttpRequest request, IStore store, EngineActions engine, ServerOptions options, CancellationToken ct)
+    {
+        var input = ApiInput.Of(request);
+        if (await input.ObjectAsync(request, resendFields, ct) is not { } body) return input.Problem!;
+        var chosen = body.TryGetProperty("ids", out var ids) ? ReadIds(input, body, ids, options.ResendAtOnce) : null;
+        var filter = new DeliveryFilter(
+            input.Text(body, "workflow"), input.State<DeliveryStatus>("status", input.Text(body, "status")), input.Text(body, "host"), input.Text(body, "q"),
+            input.Time("since", input.Text(body, "since")), input.Time("until", input.Text(body, "until")), null, ApiInput.LimitMax);
+        // A body that chooses nothing would send the whole history again.
+        if (chosen is null && filter == new DeliveryFilter(null, null, null, null, null, null, null, ApiInput.LimitMax))
+            input.Wrong($"Choose deliveries: 'ids', or at least one of {string.Join(", ", resendFields[1..])}.");
+        if (input.Problem is { } problem) return problem;
+
+        chosen ??= await FindAsync(store, filter, options.ResendAtOnce, ct);
+        var skipped = new List<string>();
+        foreach (var id in chosen)
+        {
+            if (!await engine.Resend(id, ct)) skipped.Add(id.ToString());
+        }
+        return TypedResults.Ok(new ResendDocument(chosen.Count - skipped.Count, skipped));
+    }
+
+    static List<DeliveryId> ReadIds(ApiInput input, JsonElement body, JsonElement ids, int most)
+    {
+        var all = new List<DeliveryId>();
+        if (body.EnumerateObject().Count() > 1) input.Wrong("'ids' stands alone: no filter beside it.");
+        else if (ids.ValueKind != JsonValueKind.Array || ids.EnumerateArray().Any(i => i.ValueKind != JsonValueKind.String)) input.Wrong("'ids' is an array of delivery ids.");
+        else if (ids.GetArrayLength() > most) input.Wrong($"'ids' has {ids.GetArrayLength():N0} ids. It takes {most:N0} at once.");
+        else all.AddRange(ids.EnumerateArray().Select(i => input.Delivery(i.GetString()!)).Distinct());
+        return all;
+    }
+
+    /// <summary>Oldest first, as they were sent. Every id is found before the first is sent, since sending changes what the filter finds.</summary>
+    static async Task<List<DeliveryId>> FindAsync(IStore store, DeliveryFilter filter, int most, CancellationToken ct)
+    {
+        var found = new List<DeliveryId>();
+        Page<StoredDelivery> page;
+        do
+        {
+            page = await store.ListDeliveriesAsync(filter, ct);
+            found.AddRange(page.Items.Select(d => d.Delivery.Id).Take(most - found.Count));
+            filter = filter with { Before = page.Next };
+        }
+        while (page.Next is not null && found.Count < most);
+        found.Reverse();
+        return found;
+    }
+
+    static Problem Missing(string id) => Problem.NotFound($"There is no delivery '{id}'. It may have been pruned (setting Retention:Age).");
+}

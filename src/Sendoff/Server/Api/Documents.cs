@@ -1,0 +1,162 @@
+using System.Text;
+using System.Text.Json;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workers;
+
+namespace Sendoff.Server.Api;
+
+/// <summary>The run document (docs/run-document.schema.json): what <c>sendoff run --json</c> prints and <c>GET /api/v1/runs/{id}</c> answers.</summary>
+/// <param name="DeliveryMs">The sum of all attempts' <c>totalMs</c>: metered apart, never counted as compute (E6).</param>
+/// <param name="Message">What <c>$end</c> or <c>$.flow.exit</c> was given, or why the run ended.</param>
+public sealed record RunDocument(
+    string Id, string Workflow, int Version, string EventId, string Trigger, string Status, DateTimeOffset StartedAt, double DurationMs,
+    double ComputeMs, double DeliveryMs, bool Recovered, bool Replay, ErrorDocument? Error, string? Message, RunResponseDocument? Response,
+    IReadOnlyList<StepDocument> Steps)
+{
+    public static RunDocument From(StoredRun stored)
+    {
+        var run = stored.Run;
+        var byStep = stored.Deliveries.OrderBy(d => d.Delivery.Index).ToLookup(d => d.Delivery.Step);
+        return new(
+            run.Id.ToString(), stored.WorkflowName, run.Version, run.EventId.ToString(), run.Trigger, Names.Of(run.Status), run.StartedAt,
+            Names.Ms(run.Duration), Names.Ms(run.Compute), Names.Ms(stored.Deliveries.Sum(d => d.Attempts.Sum(a => a.Timing.TotalMs))),
+            run.Recovered, run.Replay, ErrorDocument.From(run.Error), run.Message, RunResponseDocument.From(run.Response),
+            [.. run.Steps.Select(step => StepDocument.From(step, byStep[step.Index]))]);
+    }
+}
+
+/// <summary>What the caller of the trigger was answered by <c>$.respond</c>.</summary>
+public sealed record RunResponseDocument(int Status, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, string Body, string BodyEncoding)
+{
+    public static RunResponseDocument? From(RunResponse? response)
+    {
+        if (response is null) return null;
+        var (body, encoding) = BodyText.Of(response.Body);
+        return new(response.Status, HeaderLines.Of(response.Headers), body, encoding);
+    }
+}
+
+/// <param name="Exports">A JSON object: <c>$return_value</c>, <c>$summary</c> and what the step exported by name.</param>
+/// <param name="Inputs">The step's props as they were evaluated; null when it has none.</param>
+public sealed record StepDocument(
+    string Name, int Index, string Status, double DurationMs, JsonElement Exports, JsonElement? Inputs, IReadOnlyList<LogDocument> Logs,
+    IReadOnlyList<WarningDocument> Warnings, ErrorDocument? Error, IReadOnlyList<DeliveryDocument> Deliveries)
+{
+    internal static StepDocument From(StepResult step, IEnumerable<StoredDelivery> deliveries) => new(
+        step.Name, step.Index, Names.Of(step.Status), Names.Ms(step.DurationMs), RawJson.Parse(step.Exports), step.Inputs.IsEmpty ? null : RawJson.Parse(step.Inputs),
+        [.. step.Logs.Select(l => new LogDocument(l.Level, l.Text, l.At))],
+        [.. step.Warnings.Select(w => new WarningDocument(w.Code, w.Message, w.Line, w.Column))],
+        ErrorDocument.From(step.Error), [.. deliveries.Select(DeliveryDocument.From)]);
+}
+
+public sealed record LogDocument(string Level, string Text, DateTimeOffset At);
+public sealed record WarningDocument(string Code, string Message, int? Line, int? Column);
+
+public sealed record ErrorDocument(string Name, string Message, string? Code, string? Stack, int? Line, int? Column)
+{
+    internal static ErrorDocument? From(StepError? error) =>
+        error is null ? null : new(error.Name, error.Message, error.Code, error.Stack, error.Line, error.Column);
+}
+
+/// <summary>A delivery with its attempts. <paramref name="Request"/> is what was asked; <paramref name="Error"/> the last attempt's, or why it was blocked.</summary>
+/// <param name="Step">The index of its step in the run.</param>
+/// <param name="Destination">The kind of destination: <c>http</c>.</param>
+public sealed record DeliveryDocument(
+    string Id, string RunId, string Workflow, int Step, int Index, string Destination, string Status, AttemptErrorDocument? Error,
+    RequestDocument Request, IReadOnlyList<AttemptDocument> Attempts)
+{
+    public static DeliveryDocument From(StoredDelivery stored)
+    {
+        var delivery = stored.Delivery;
+        var request = RequestDocument.From(delivery.Request, delivery.Request.Headers);
+        return new(
+            delivery.Id.ToString(), delivery.RunId.ToString(), stored.WorkflowName, delivery.Step, delivery.Index, "http", Names.Of(delivery.Status),
+            AttemptErrorDocument.From(delivery.Error), request, [.. stored.Attempts.Select(a => AttemptDocument.From(a, request))]);
+    }
+}
+
+public sealed record RequestDocument(
+    string Method, string Url, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, string Body, string BodyEncoding, long BodyBytes)
+{
+    internal static RequestDocument From(HttpSend send, IReadOnlyList<Header> headers)
+    {
+        var (body, encoding) = BodyText.Of(send.Body);
+        return new(send.Method, send.Url, HeaderLines.Of(headers), body, encoding, send.Body.Length);
+    }
+}
+
+/// <summary>One try, as it went over the wire: <paramref name="Request"/> has every header line that was written.</summary>
+public sealed record AttemptDocument(
+    int Number, DateTimeOffset StartedAt, string Status, RequestDocument Request, AttemptResponseDocument? Response, AttemptErrorDocument? Error,
+    TimingDocument Timing, string? LocalAddress, string? RemoteAddress, bool ConnectionReused)
+{
+    internal static AttemptDocument From(Attempt attempt, RequestDocument asked) => new(
+        attempt.Number, attempt.StartedAt, Names.Of(attempt.Status), asked with { Headers = HeaderLines.Of(attempt.RequestHeaders) },
+        AttemptResponseDocument.From(attempt.Response), AttemptErrorDocument.From(attempt.Error), TimingDocument.From(attempt.Timing),
+        attempt.LocalAddress, attempt.RemoteAddress, attempt.ConnectionReused);
+}
+
+/// <param name="BodyBytes">Bytes on the wire; <paramref name="Body"/> is decoded and may be cut (<paramref name="Truncated"/>).</param>
+public sealed record AttemptResponseDocument(
+    int Status, string HttpVersion, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, string Body, string BodyEncoding, long BodyBytes,
+    bool Truncated)
+{
+    internal static AttemptResponseDocument? From(AttemptResponse? response)
+    {
+        if (response is null) return null;
+        var (body, encoding) = response.BodyIsText ? (Encoding.UTF8.GetString(response.Body.Span), BodyText.Utf8) : BodyText.Base64(response.Body);
+        return new(response.Status, response.HttpVersion, HeaderLines.Of(response.Headers), body, encoding, response.BodyBytes, response.Truncated);
+    }
+}
+
+/// <param name="Code">One of the closed vocabulary of rule C5.</param>
+public sealed record AttemptErrorDocument(string Code, string Phase, string Message)
+{
+    internal static AttemptErrorDocument? From(AttemptError? error) =>
+        error is null ? null : new(Names.Of(error.Code), Names.Of(error.Phase), error.Message);
+}
+
+/// <summary>The waterfall; null where the phase did not happen. <paramref name="TotalMs"/> leaves <paramref name="QueueMs"/> out.</summary>
+public sealed record TimingDocument(
+    double QueueMs, double? DnsMs, double? ConnectMs, double? TlsMs, double? WriteMs, double? WaitMs, double? ReadMs, double TotalMs)
+{
+    internal static TimingDocument From(AttemptTiming t) => new(
+        Names.Ms(t.QueueMs), Names.Ms(t.DnsMs), Names.Ms(t.ConnectMs), Names.Ms(t.TlsMs), Names.Ms(t.WriteMs), Names.Ms(t.WaitMs), Names.Ms(t.ReadMs),
+        Names.Ms(t.TotalMs));
+}
+
+/// <summary>Header lines as <c>{name: [values]}</c>, in the order of their first line. Names that differ in case only are one.</summary>
+static class HeaderLines
+{
+    public static IReadOnlyDictionary<string, IReadOnlyList<string>> Of(IReadOnlyList<Header> lines)
+    {
+        var all = new OrderedDictionary<string, IReadOnlyList<string>>(lines.Count, StringComparer.OrdinalIgnoreCase);
+        foreach (var line in lines)
+        {
+            if (all.TryGetValue(line.Name, out var values)) ((List<string>)values).Add(line.Value);
+            else all.Add(line.Name, new List<string>(1) { line.Value });
+        }
+        return all;
+    }
+}
+
+/// <summary>Body bytes as text where they are UTF-8, else as Base64.</summary>
+static class BodyText
+{
+    public const string Utf8 = "utf8";
+
+    public static (string Body, string Encoding) Of(ReadOnlyMemory<byte> body) =>
+        System.Text.Unicode.Utf8.IsValid(body.Span) ? (Encoding.UTF8.GetString(body.Span), Utf8) : Base64(body);
+
+    public static (string Body, string Encoding) Base64(ReadOnlyMemory<byte> body) => (Convert.ToBase64String(body.Span), "base64");
+}
+
+/// <summary>Stored JSON as an element; nothing stored is an empty object.</summary>
+static class RawJson
+{
+    static readonly JsonElement empty = JsonElement.Parse("{}"u8);
+    static readonly JsonDocumentOptions deep = new() { MaxDepth = ApiJson.MaxDepth };
+
+    public static JsonElement Parse(ReadOnlyMemory<byte> json) => json.IsEmpty ? empty : JsonElement.Parse(json.Span, deep);
+}

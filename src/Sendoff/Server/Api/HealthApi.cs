@@ -1,0 +1,28 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Server.Api;
+
+/// <summary><c>/healthz/live</c> and <c>/healthz/ready</c>, open to everybody.</summary>
+internal static class HealthApi
+{
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        var health = routes.MapGroup("/healthz").WithTags("Health");
+        health.MapGet("/live", () => TypedResults.Ok(new HealthDocument("live"))).WithSummary("The process answers");
+        health.MapGet("/ready", ReadyAsync).WithSummary("The store can be read and written");
+    }
+
+    static async Task<Results<Ok<HealthDocument>, Problem>> ReadyAsync(IStore store, CancellationToken ct)
+    {
+        try
+        {
+            await store.CheckAsync(ct);
+            return TypedResults.Ok(new HealthDocument("ready"));
+        }
+        catch (StoreUnavailableException e)
+        {
+            return Problem.Of(e)!;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+using System.Globalization;
+using System.Text.Json;
+using Sendoff.Engine.Events;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Server.Api;
+
+/// <summary>A page of a list. <paramref name="NextCursor"/> goes into <c>cursor</c> for the next one; null at the end.</summary>
+public sealed record ListDocument<T>(IReadOnlyList<T> Items, string? NextCursor)
+{
+    internal static ListDocument<T> From<TRow>(Page<TRow> page, Func<TRow, T> map) =>
+        new([.. page.Items.Select(map)], page.Next?.ToString("x", CultureInfo.InvariantCulture));
+}
+
+/// <summary>A run in a list. <paramref name="SendsDone"/> are those delivered, <paramref name="SendsFailed"/> those that ended otherwise.</summary>
+public sealed record RunSummaryDocument(
+    string Id, string Workflow, int Version, string EventId, string Trigger, string Status, DateTimeOffset StartedAt, double DurationMs, string? Message,
+    int Sends, int SendsDone, int SendsFailed)
+{
+    internal static RunSummaryDocument From(RunSummary run) => new(
+        run.Id.ToString(), run.WorkflowName, run.Version, run.EventId.ToString(), run.Trigger, Names.Of(run.Status), run.StartedAt,
+        Names.Ms(run.Duration), run.Message, run.Sends, run.SendsDone, run.SendsFailed);
+}
+
+public sealed record TriggerDocument(string Type, string Key, string? Url);
+
+public sealed record WorkflowDocument(
+    string Id, string Name, int Version, bool Enabled, DateTimeOffset DeployedAt, IReadOnlyList<TriggerDocument> Triggers)
+{
+    /// <param name="origin">Where the server is reached, without a slash at the end.</param>
+    internal static WorkflowDocument From(Workflow workflow, string origin) => new(
+        workflow.Id.ToString(), workflow.Name, workflow.Version, workflow.Enabled, workflow.DeployedAt,
+        [.. workflow.Triggers.Select(t => new TriggerDocument(t.Type, t.Key, t.Type == "http" ? $"{origin}/hooks/{Uri.EscapeDataString(t.Key)}" : null))]);
+}
+
+/// <param name="Files">Path to text; null in lists.</param>
+public sealed record VersionDocument(string Workflow, int Version, DateTimeOffset DeployedAt, IReadOnlyDictionary<string, string>? Files)
+{
+    internal static VersionDocument From(StoredVersion version, bool withFiles) =>
+        new(version.Name, version.Number, version.DeployedAt, withFiles ? version.Files : null);
+}
+
+/// <summary>A mistake in a workflow's files: what, where, and how to mend it.</summary>
+public sealed record WorkflowProblemDocument(string Message, string? File, int? Line, int? Column, string? Source, string? Hint)
+{
+    internal static WorkflowProblemDocument From(WorkflowProblem p) => new(p.Message, p.File, p.Line, p.Column, p.SourceLine, p.Hint);
+}
+
+/// <param name="Event">What steps see, with credentials masked (C8).</param>
+public sealed record EventDocument(string Id, string WorkflowId, string? Workflow, string Trigger, DateTimeOffset ReceivedAt, JsonElement Event)
+{
+    internal static EventDocument From(Event e, string? workflow) =>
+        new(e.Id.ToString(), e.WorkflowId.ToString(), workflow, e.Trigger, e.ReceivedAt, MaskedEvent.Of(RawJson.Parse(e.Json)));
+}
+
+/// <summary>Compute and delivery time of a workflow on a UTC day, apart (E6).</summary>
+public sealed record UsageRowDocument(DateOnly Day, string Workflow, long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
+public sealed record UsageTotalDocument(long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
+public sealed record UsageDocument(DateOnly Since, IReadOnlyList<UsageRowDocument> Items, UsageTotalDocument Total);
+
+/// <summary>The run that a replay made.</summary>
+public sealed record ReplayDocument(string Id, string EventId, int Version);
+/// <param name="Skipped">Ids that were not sent again: unknown, or under way already.</param>
+public sealed record ResendDocument(int Resent, IReadOnlyList<string> Skipped);
+public sealed record ChangeDocument(string Type, string Id, string RunId, string Status);
+public sealed record HealthDocument(string Status);
+/// <summary>The body of a PUT of a workflow: path to text, relative to the folder.</summary>
+public sealed record DeployDocument(IReadOnlyDictionary<string, string> Files);
+/// <summary>Which deliveries a bulk resend takes: by id, or all that the filter finds.</summary>
+public sealed record ResendRequestDocument(
+    IReadOnlyList<string>? Ids, string? Status, string? Host, string? Workflow, string? Since, string? Until, string? Q);
+public sealed record ProblemDocument(string Title, int Status, string Detail, IReadOnlyList<WorkflowProblemDocument>? Problems);
+
+/// <summary>An event as people see it: credentials in its headers are masked (C8).</summary>
+static class MaskedEvent
+{
+    const string Mask = "••••••••";
+
+    public static JsonElement Of(JsonElement e)
+    {
+        if (e.ValueKind != JsonValueKind.Object || !e.TryGetProperty("headers", out var headers) || headers.ValueKind != JsonValueKind.Object) return e;
+        if (!headers.EnumerateObject().Any(h => IsCredential(h.Name))) return e;
+        var buffer = new System.Buffers.ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = ApiJson.MaxDepth }))
+        {
+            json.WriteStartObject();
+            foreach (var field in e.EnumerateObject())
+            {
+                if (field.NameEquals("headers")) WriteHeaders(json, field.Value);
+                else field.WriteTo(json);
+            }
+            json.WriteEndObject();
+        }
+        return RawJson.Parse(buffer.WrittenMemory);
+    }
+
+    static void WriteHeaders(Utf8JsonWriter json, JsonElement headers)
+    {
+        json.WriteStartObject("headers");
+        foreach (var header in headers.EnumerateObject())
+        {
+            if (IsCredential(header.Name)) json.WriteString(header.Name, Mask);
+            else header.WriteTo(json);
+        }
+        json.WriteEndObject();
+    }
+
+    static bool IsCredential(string name) =>
+        name.Equals("authorization", StringComparison.OrdinalIgnoreCase) || name.Equals("proxy-authorization", StringComparison.OrdinalIgnoreCase)
+        || name.Equals("cookie", StringComparison.OrdinalIgnoreCase);
+}

@@ -1,0 +1,68 @@
+using System.Text;
+using System.Text.Json;
+using Sendoff.Engine;
+
+namespace Sendoff.Server.Api;
+
+/// <summary><c>/api/v1/stream</c>: changes of runs and deliveries as server-sent events, from now on. Missed ones are read from the lists.</summary>
+internal static class StreamApi
+{
+    public static void Map(IEndpointRouteBuilder api) =>
+        api.MapGet("/stream", StreamAsync).WithTags("Stream").WithSummary("Changes of runs and deliveries, as server-sent events")
+            .Produces(StatusCodes.Status200OK, contentType: "text/event-stream");
+
+    static async Task StreamAsync(
+        string? run, HttpContext context, ChangeFeed changes, ServerOptions options, TimeProvider time, IHostApplicationLifetime life, CancellationToken ct)
+    {
+        var input = ApiInput.Of(context.Request, "run");
+        string? only = string.IsNullOrEmpty(run) ? null : input.Run(run).ToString();
+        if (input.Problem is { } problem)
+        {
+            await problem.ExecuteAsync(context);
+            return;
+        }
+        context.Response.ContentType = "text/event-stream";
+        context.Response.Headers.CacheControl = "no-store";
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(ct, life.ApplicationStopping);
+        try
+        {
+            await SendAsync(context.Response, changes, only, options.StreamKeepAlive, time, end.Token);
+        }
+        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        {
+            // The listener left, or the server stops: both end a stream.
+        }
+    }
+
+    static async Task SendAsync(HttpResponse response, ChangeFeed changes, string? only, TimeSpan keepAlive, TimeProvider time, CancellationToken ct)
+    {
+        await using var feed = changes.ListenAsync(ct).GetAsyncEnumerator(ct);
+        // Listening starts here, before the caller is told that it listens.
+        var next = feed.MoveNextAsync().AsTask();
+        await WriteAsync(response, "retry: 2000\n: listening\n\n", ct);
+        while (true)
+        {
+            try
+            {
+                if (!await next.WaitAsync(keepAlive, time, ct)) return;
+            }
+            catch (TimeoutException)
+            {
+                await WriteAsync(response, ": still here\n\n", ct);
+                continue;
+            }
+            var change = feed.Current;
+            next = feed.MoveNextAsync().AsTask();
+            if (only is not null && change.RunId != only) continue;
+            string status = JsonNamingPolicy.SnakeCaseLower.ConvertName(change.Status);
+            string data = JsonSerializer.Serialize(new ChangeDocument(change.Type, change.Id, change.RunId, status), ApiJson.Default.ChangeDocument);
+            await WriteAsync(response, $"event: {change.Type}\ndata: {data}\n\n", ct);
+        }
+    }
+
+    static async Task WriteAsync(HttpResponse response, string text, CancellationToken ct)
+    {
+        await response.Body.WriteAsync(Encoding.UTF8.GetBytes(text), ct);
+        await response.Body.FlushAsync(ct);
+    }
+}

@@ -1,0 +1,104 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Server.Api;
+
+/// <summary><c>/api/v1/workflows</c>.</summary>
+internal static class WorkflowsApi
+{
+    public static void Map(IEndpointRouteBuilder api)
+    {
+        var workflows = api.MapGroup("/workflows").WithTags("Workflows");
+        workflows.MapGet("/", ListAsync).WithSummary("All workflows");
+        workflows.MapGet("/{name}", GetAsync).WithSummary("One workflow");
+        workflows.MapPut("/{name}", DeployAsync).WithSummary("Deploy a new version: {files:{path:text}}, a zip, or a lone step file")
+            .TakesBody<DeployDocument>("application/zip", "text/javascript", "text/typescript")
+            .ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status422UnprocessableEntity);
+        workflows.MapDelete("/{name}", DeleteAsync).WithSummary("Remove a workflow, its versions and its history");
+        workflows.MapGet("/{name}/versions", ListVersionsAsync).WithSummary("All versions of a workflow, newest first");
+        workflows.MapGet("/{name}/versions/{version}", GetVersionAsync).WithSummary("One version with its files");
+        workflows.MapPost("/{name}/enable", (string name, HttpRequest request, IStore store, EngineActions engine, ServerOptions options, CancellationToken ct) =>
+            SetEnabledAsync(name, true, request, store, engine, options, ct)).WithSummary("Switch a workflow's triggers on");
+        workflows.MapPost("/{name}/disable", (string name, HttpRequest request, IStore store, EngineActions engine, ServerOptions options, CancellationToken ct) =>
+            SetEnabledAsync(name, false, request, store, engine, options, ct)).WithSummary("Switch a workflow's triggers off");
+    }
+
+    static async Task<Results<Ok<ListDocument<WorkflowDocument>>, Problem>> ListAsync(HttpRequest request, IStore store, ServerOptions options, CancellationToken ct)
+    {
+        var input = ApiInput.Of(request);
+        if (input.Problem is { } problem) return problem;
+        string origin = Origin.Of(request, options);
+        return TypedResults.Ok(new ListDocument<WorkflowDocument>([.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin))], null));
+    }
+
+    static async Task<Results<Ok<WorkflowDocument>, Problem>> GetAsync(string name, HttpRequest request, IStore store, ServerOptions options, CancellationToken ct) =>
+        await store.GetWorkflowAsync(name, ct) is { } found ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options))) : Missing(name);
+
+    static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAsync(
+        string name, [FromQuery] string? file, HttpRequest request, EngineActions engine, ServerOptions options, CancellationToken ct)
+    {
+        var input = ApiInput.Of(request, "file");
+        input.WorkflowName(name);
+        if (input.Problem is { } bad) return bad;
+        if (await ReadBodyAsync(request, options.DeployBytes, ct) is not { } body) return Problem.TooLarge($"The body is over {options.DeployBytes:N0} bytes, the limit of a deploy.");
+        if (DeployedFiles.Read(input, request.ContentType, file, body, options) is not { } files) return input.Problem!;
+        var result = await engine.Deploy(name, files, ct);
+        if (result.Workflow is { } workflow) return TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options)));
+        return new Problem(StatusCodes.Status422UnprocessableEntity, "Not deployed", Say(result.Problems))
+        {
+            Problems = [.. result.Problems.Select(WorkflowProblemDocument.From)],
+        };
+    }
+
+    /// <summary>The first problem in one line; all of them are in <c>problems</c>.</summary>
+    static string Say(IReadOnlyList<WorkflowProblem> problems)
+    {
+        if (problems.Count == 0) return "The workflow cannot be deployed.";
+        var first = problems[0];
+        string place = first.File is null ? "" : $"{first.File}{(first.Line is { } line ? $":{line}" : "")}{(first.Column is { } column ? $":{column}" : "")}: ";
+        return place + first.Message + (problems.Count > 1 ? $" (and {problems.Count - 1} more)" : "");
+    }
+
+    static async Task<Results<NoContent, Problem>> DeleteAsync(string name, EngineActions engine, CancellationToken ct) =>
+        await engine.Delete(name, ct) ? TypedResults.NoContent() : Missing(name);
+
+    static async Task<Results<Ok<ListDocument<VersionDocument>>, Problem>> ListVersionsAsync(string name, IStore store, CancellationToken ct)
+    {
+        if (await store.GetWorkflowAsync(name, ct) is not { } workflow) return Missing(name);
+        var versions = await store.ListVersionsAsync(workflow.Id, ct);
+        return TypedResults.Ok(new ListDocument<VersionDocument>([.. versions.OrderByDescending(v => v.Number).Select(v => VersionDocument.From(v, withFiles: false))], null));
+    }
+
+    static async Task<Results<Ok<VersionDocument>, Problem>> GetVersionAsync(string name, string version, IStore store, CancellationToken ct)
+    {
+        if (!int.TryParse(version, out int number) || number < 1) return Problem.BadInput($"'{version}' is not a version. It is a whole number from 1.");
+        if (await store.GetWorkflowAsync(name, ct) is not { } workflow) return Missing(name);
+        return await store.GetVersionAsync(workflow.Id, number, ct) is { } found
+            ? TypedResults.Ok(VersionDocument.From(found, withFiles: true))
+            : Problem.NotFound($"The workflow '{name}' has no version {number}. Its newest is {workflow.Version}.");
+    }
+
+    static async Task<Results<Ok<WorkflowDocument>, Problem>> SetEnabledAsync(
+        string name, bool enabled, HttpRequest request, IStore store, EngineActions engine, ServerOptions options, CancellationToken ct)
+    {
+        if (!await engine.SetEnabled(name, enabled, ct)) return Missing(name);
+        return await store.GetWorkflowAsync(name, ct) is { } found ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options))) : Missing(name);
+    }
+
+    static async Task<byte[]?> ReadBodyAsync(HttpRequest request, int limit, CancellationToken ct)
+    {
+        if (request.ContentLength > limit) return null;
+        var body = new MemoryStream();
+        byte[] chunk = new byte[64 * 1024];
+        while (await request.Body.ReadAsync(chunk, ct) is > 0 and var read)
+        {
+            if (body.Length + read > limit) return null;
+            body.Write(chunk, 0, read);
+        }
+        return body.ToArray();
+    }
+
+    static Problem Missing(string name) => Problem.NotFound($"There is no workflow '{name}'.");
+}

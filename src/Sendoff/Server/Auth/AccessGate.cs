@@ -1,0 +1,58 @@
+using System.Net;
+
+namespace Sendoff.Server.Auth;
+
+/// <summary>Lets in who may come: the API by bearer token or session, pages by session. Triggers never pass here.</summary>
+internal sealed class AccessGate(RequestDelegate next, AdminToken token, ServerOptions options)
+{
+    public Task InvokeAsync(HttpContext context)
+    {
+        var request = context.Request;
+        if (!IsOwnHost(context)) return Refuse(context, StatusCodes.Status403Forbidden, "Foreign host", $"This server does not answer for the host '{request.Host}'. Use the address that it printed at its start, or set its public URL.");
+        if (RequestKind.IsOpen(request)) return next(context);
+
+        string? authorization = request.Headers.Authorization;
+        if (authorization is not null && authorization.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase))
+            return token.Matches(authorization["Bearer ".Length..].Trim())
+                ? next(context)
+                : Unauthorized(context, "The bearer token is not the one of this server. It is in the file 'admin-token' of its data directory.");
+        if (AdminSession.IsSignedIn(request, token))
+            return IsSafe(request) || IsSameOrigin(request)
+                ? next(context)
+                : Refuse(context, StatusCodes.Status403Forbidden, "Cross-site request", "A request that changes something must come from this server's own pages, or carry a bearer token.");
+        if (!RequestKind.IsPage(request))
+            return Unauthorized(context, "Send 'Authorization: Bearer <admin token>'. The token is in the file 'admin-token' of the server's data directory.");
+        if (!IsSafe(request)) return Refuse(context, StatusCodes.Status401Unauthorized, "Not signed in", "Sign in first.");
+        context.Response.Redirect("/signin?next=" + Uri.EscapeDataString(request.Path + request.QueryString));
+        return Task.CompletedTask;
+    }
+
+    static Task Unauthorized(HttpContext context, string detail)
+    {
+        context.Response.Headers.WWWAuthenticate = "Bearer";
+        return Refuse(context, StatusCodes.Status401Unauthorized, "Not allowed", detail);
+    }
+
+    static Task Refuse(HttpContext context, int status, string title, string detail) => new Problem(status, title, detail).ExecuteAsync(context);
+
+    static bool IsSafe(HttpRequest request) => HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method);
+
+    /// <summary>Browsers say where a request comes from; one that says nothing is not trusted with a cookie.</summary>
+    static bool IsSameOrigin(HttpRequest request)
+    {
+        string? site = request.Headers["Sec-Fetch-Site"];
+        if (site is not null) return site == "same-origin";
+        string? origin = request.Headers.Origin;
+        return origin is not null && Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Authority.Equals(request.Host.Value, StringComparison.OrdinalIgnoreCase);
+    }
+
+    /// <summary>On a loopback listener a foreign Host is a page of somebody else whose name now leads here (DNS rebinding).</summary>
+    bool IsOwnHost(HttpContext context)
+    {
+        if (context.Connection.LocalIpAddress is not { } local || !IPAddress.IsLoopback(local.IsIPv4MappedToIPv6 ? local.MapToIPv4() : local)) return true;
+        string host = context.Request.Host.Host;
+        return host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase)
+            || IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address)
+            || options.PublicUrl is { } own && host.Equals(own.Host, StringComparison.OrdinalIgnoreCase);
+    }
+}

@@ -1,0 +1,69 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace Sendoff.Server.Auth;
+
+/// <summary>The admin token: setting <c>Auth:Token</c>, else the file <c>admin-token</c> in the data directory, made at the first start.</summary>
+public sealed class AdminToken
+{
+    public const string FileName = "admin-token";
+    const int RandomBytes = 32, MinLength = 16;
+
+    readonly byte[] hash;
+
+    AdminToken(string value)
+    {
+        Value = value;
+        hash = SHA256.HashData(Encoding.UTF8.GetBytes(value));
+        // The cookie is derived, so that the token itself never lies in a browser.
+        Session = WebEncoders.Base64UrlEncode(HMACSHA256.HashData(hash, "sendoff session 1"u8));
+    }
+
+    public string Value { get; }
+
+    /// <summary>The value of the session cookie. It stays the same as long as the token does.</summary>
+    internal string Session { get; }
+
+    /// <exception cref="InvalidDataException">The token is too short to be one; the message says where it came from.</exception>
+    public static AdminToken Load(string? setting, string dataDirectory)
+    {
+        if (setting is not null) return Checked(setting, "the setting Auth:Token");
+        Directory.CreateDirectory(dataDirectory);
+        string path = Path.Combine(dataDirectory, FileName);
+        return Checked(TryCreate(path) ?? File.ReadAllText(path).Trim(), path);
+    }
+
+    static AdminToken Checked(string value, string source) =>
+        value.Length >= MinLength && value.All(c => c is > ' ' and <= '~')
+            ? new(value)
+            : throw new InvalidDataException($"The admin token in {source} must have at least {MinLength} visible ASCII characters. Delete it to have one made.");
+
+    /// <summary>Null when the file is there already, perhaps of another start at this moment.</summary>
+    static string? TryCreate(string path)
+    {
+        string token = WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(RandomBytes));
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        try
+        {
+            using var file = new FileStream(path, options);
+            file.Write(Encoding.ASCII.GetBytes(token + "\n"));
+            return token;
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The link that signs a browser in.</summary>
+    public Uri SignInLink(Uri server) => new(server, "/signin?token=" + Uri.EscapeDataString(Value));
+
+    /// <summary>Compares in constant time.</summary>
+    public bool Matches(string? candidate) =>
+        candidate is not null && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(candidate)), hash);
+
+    internal bool MatchesSession(string? candidate) =>
+        candidate is not null && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(candidate), Encoding.UTF8.GetBytes(Session));
+}

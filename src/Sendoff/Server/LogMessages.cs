@@ -1,0 +1,11 @@
+namespace Sendoff.Server;
+
+/// <summary>What the server logs. Event ids 3000 to 3999. Never a body, a header value or a secret.</summary>
+internal static partial class LogMessages
+{
+    [LoggerMessage(3001, LogLevel.Error, "{Method} {Path} failed")]
+    public static partial void RequestFailed(this ILogger log, Exception exception, string method, string path);
+
+    [LoggerMessage(3002, LogLevel.Information, "The admin token is in {File}")]
+    public static partial void TokenMade(this ILogger log, string file);
+}

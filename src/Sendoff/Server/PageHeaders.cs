@@ -1,0 +1,19 @@
+namespace Sendoff.Server;
+
+/// <summary>Pages run no script, load nothing from elsewhere, and are not framed. The API's answers are never taken for pages.</summary>
+internal sealed class PageHeaders(RequestDelegate next)
+{
+    const string Pages = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+    // Scalar's page starts itself with an inline script and styles itself.
+    const string Reference = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+        + "connect-src 'self'; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'";
+
+    public Task InvokeAsync(HttpContext context)
+    {
+        var headers = context.Response.Headers;
+        headers.XContentTypeOptions = "nosniff";
+        headers["Referrer-Policy"] = "no-referrer";
+        headers.ContentSecurityPolicy = context.Request.Path.StartsWithSegments("/docs") ? Reference : Pages;
+        return next(context);
+    }
+}

@@ -1,0 +1,46 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Sendoff.Ui.Pages;
+
+namespace Sendoff.Server;
+
+/// <summary>The border of the request pipeline: every exception ends here, as problem details or as the error page.</summary>
+internal sealed class RequestErrors(RequestDelegate next, ILogger<RequestErrors> log)
+{
+    public static readonly Problem Fault = new(StatusCodes.Status500InternalServerError, "Internal error", "Sendoff failed at this request. Its log says why.");
+
+    public async Task InvokeAsync(HttpContext context)
+    {
+        try
+        {
+            await next(context);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // Nobody is left to be answered.
+        }
+        catch (Exception e) when (!context.Response.HasStarted)
+        {
+            var problem = Problem.Of(e);
+            if (problem is null) log.RequestFailed(e, context.Request.Method, context.Request.Path);
+            context.Response.Clear();
+            await AnswerAsync(context, problem ?? Fault);
+        }
+    }
+
+    static async Task AnswerAsync(HttpContext context, Problem problem)
+    {
+        if (!RequestKind.IsPage(context.Request))
+        {
+            await problem.ExecuteAsync(context);
+            return;
+        }
+        // The renderer of the page that failed cannot draw a second one; a new scope has a new renderer.
+        await using var scope = context.RequestServices.CreateAsyncScope();
+        context.RequestServices = scope.ServiceProvider;
+        var page = new RazorComponentResult<ErrorPage>(new Dictionary<string, object?> { ["Title"] = problem.Title, ["Detail"] = problem.Detail })
+        {
+            StatusCode = problem.Status,
+        };
+        await page.ExecuteAsync(context);
+    }
+}

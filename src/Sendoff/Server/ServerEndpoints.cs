@@ -1,0 +1,73 @@
+using System.Text.Encodings.Web;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.DataProtection;
+using Scalar.AspNetCore;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+using Sendoff.Server.Api;
+using Sendoff.Server.Auth;
+using Sendoff.Server.Triggers;
+using Sendoff.Ui;
+
+namespace Sendoff.Server;
+
+/// <summary>The server in two calls: what it needs, and what it answers.</summary>
+public static class ServerEndpoints
+{
+    /// <summary>Registers the server. The engine's IStore, EngineLimits, ChangeFeed, TimeProvider and classes are registered by the caller.</summary>
+    public static IServiceCollection AddSendoffServer(this IServiceCollection services, ServerOptions options)
+    {
+        services.AddSingleton(options);
+        services.AddSingleton(_ => AdminToken.Load(options.Token, options.DataDirectory));
+        services.AddSingleton(p => EngineActions.Of(
+            p.GetRequiredService<WorkflowCatalog>(), p.GetRequiredService<RunQueue>(), p.GetRequiredService<DeliveryDispatcher>()));
+        services.AddSingleton<HttpTriggerEndpoint>();
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
+            json.SerializerOptions.Converters.Add(new UtcTime());
+            json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
+            json.SerializerOptions.MaxDepth = ApiJson.MaxDepth;
+            json.SerializerOptions.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+        });
+        services.AddOpenApi("v1", o => o.AddDocumentTransformer((document, _, _) =>
+        {
+            document.Info = new() { Title = "Sendoff", Version = "v1", Description = "Lists answer {items, nextCursor}. Errors are problem details (RFC 9457)." };
+            return Task.CompletedTask;
+        }));
+        // Nothing that is kept depends on these keys: the session is derived from the admin token.
+        services.AddDataProtection().UseEphemeralDataProtectionProvider();
+        services.AddRazorComponents();
+        return services;
+    }
+
+    /// <summary>Maps triggers, API and pages, in this order.</summary>
+    public static void MapSendoff(this WebApplication app)
+    {
+        // The hot path leaves the pipeline at the router: no middleware below sees it.
+        app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
+
+        app.UseMiddleware<RequestErrors>();
+        app.UseMiddleware<AccessGate>();
+        app.UseMiddleware<PageHeaders>();
+        app.UseAntiforgery();
+        HealthApi.Map(app);
+        SignInEndpoints.Map(app);
+        MapApi(app);
+        app.MapOpenApi("/openapi/{documentName}.json");
+        app.MapScalarApiReference("/docs", scalar => scalar.WithTitle("Sendoff API").DisableDefaultFonts().DisableTelemetry());
+        UiEndpoints.Map(app);
+    }
+
+    static void MapApi(WebApplication app)
+    {
+        var api = app.MapGroup("/api/v1").ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status404NotFound).DisableAntiforgery();
+        WorkflowsApi.Map(api);
+        RunsApi.Map(api);
+        DeliveriesApi.Map(api);
+        EventsApi.Map(api);
+        UsageApi.Map(api);
+        StreamApi.Map(api);
+        app.Map("/api/{**path}", (HttpRequest request) => Problem.NotFound($"There is nothing at {request.Path}. The API is described at /openapi/v1.json.")).ExcludeFromDescription();
+    }
+}

@@ -1,0 +1,143 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text;
+using Sendoff.Engine;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Workers;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Server.Triggers;
+
+/// <summary><c>ANY /hooks/{key}/{**path}</c>: takes an event in, durably, and answers (E7).</summary>
+/// <remarks>(1) find the trigger  (2) read the body under its limit  (3) write the event  (4) accept it  (5) answer.</remarks>
+internal sealed class HttpTriggerEndpoint(EngineActions engine, EngineLimits limits, ILogger<HttpTriggerEndpoint> log)
+{
+    public const string Pattern = "/hooks/{key}/{**path}";
+    /// <summary>Tells the caller which run its event became.</summary>
+    const string RunHeader = "sendoff-run";
+    const string Methods = "GET,HEAD,PUT,PATCH,POST,DELETE";
+    static readonly byte[] accepted = "Event accepted.\n"u8.ToArray();
+    static readonly byte[] neverResponded = "No $.respond called in workflow"u8.ToArray();
+
+    public async Task HandleAsync(HttpContext context)
+    {
+        context.Response.Headers.AccessControlAllowOrigin = "*";
+        try
+        {
+            await TriggerAsync(context);
+        }
+        catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
+        {
+            var problem = Problem.Of(e);
+            if (problem is null) log.RequestFailed(e, context.Request.Method, "/hooks");
+            await (problem ?? RequestErrors.Fault).ExecuteAsync(context);
+        }
+    }
+
+    async Task TriggerAsync(HttpContext context)
+    {
+        // (1) An unknown key and a disabled one look the same from outside.
+        string key = (string)context.Request.RouteValues["key"]!;
+        var target = engine.FindTrigger(key);
+        if (target is not { Enabled: true })
+        {
+            await Problem.NotFound("There is no trigger at this address, or it is disabled.").ExecuteAsync(context);
+            return;
+        }
+        if (HttpMethods.IsOptions(context.Request.Method))
+        {
+            AnswerPreflight(context);
+            return;
+        }
+
+        // (2) The event is written while the body's buffers are still the connection's.
+        var body = await ReadBodyAsync(context);
+        if (body is not { } bytes) return;
+        // (3)
+        var json = EventWriter.Write(context.Request, "/" + context.Request.RouteValues["path"], bytes);
+        context.Request.BodyReader.AdvanceTo(bytes.End);
+
+        // (4) An event that has arrived whole is taken in even if its sender hangs up now.
+        var run = await engine.Accept(target.Version, "http", json, CancellationToken.None);
+
+        // (5)
+        context.Response.Headers[RunHeader] = run.Run.Id.ToString();
+        var answer = target.Trigger.Response;
+        if (answer.FromRun) await AnswerFromRunAsync(context, run);
+        else if (answer.Body is null) await WriteAsync(context.Response, answer.Status, "text/plain; charset=utf-8", answer.Status == 200 ? accepted : default(ReadOnlyMemory<byte>));
+        else await AnswerFixedAsync(context.Response, answer);
+    }
+
+    static void AnswerPreflight(HttpContext context)
+    {
+        var headers = context.Response.Headers;
+        headers.AccessControlAllowMethods = Methods;
+        headers.AccessControlMaxAge = "600";
+        if (context.Request.Headers.AccessControlRequestHeaders is { Count: > 0 } asked) headers.AccessControlAllowHeaders = asked;
+        context.Response.StatusCode = StatusCodes.Status204NoContent;
+    }
+
+    /// <summary>The whole body, or null when it was over the limit and has been answered. The caller gives the buffers back.</summary>
+    async ValueTask<ReadOnlySequence<byte>?> ReadBodyAsync(HttpContext context)
+    {
+        int limit = limits.TriggerBodyBytes;
+        if (context.Request.ContentLength > limit) return await RefuseAsync(context, limit);
+        var reader = context.Request.BodyReader;
+        while (true)
+        {
+            ReadResult read = await reader.ReadAsync();
+            if (read.Buffer.Length > limit)
+            {
+                reader.AdvanceTo(read.Buffer.End);
+                return await RefuseAsync(context, limit);
+            }
+            if (read.IsCompleted) return read.Buffer;
+            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+        }
+    }
+
+    static async ValueTask<ReadOnlySequence<byte>?> RefuseAsync(HttpContext context, int limit)
+    {
+        await Problem.TooLarge($"The body is over {limit:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).").ExecuteAsync(context);
+        return null;
+    }
+
+    static Task AnswerFixedAsync(HttpResponse response, TriggerResponse answer)
+    {
+        byte[] body = Encoding.UTF8.GetBytes(answer.Body!);
+        string type = answer.Body!.AsSpan().TrimStart() is ['{' or '[', ..] ? "application/json" : "text/plain; charset=utf-8";
+        return WriteAsync(response, answer.Status, type, body);
+    }
+
+    /// <summary>Waits for <c>$.respond</c>; a caller that hangs up ends the waiting, not the run.</summary>
+    static async Task AnswerFromRunAsync(HttpContext context, AcceptedRun run)
+    {
+        RunResponse? answer;
+        try
+        {
+            answer = await run.Response.WaitAsync(context.RequestAborted);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            return;
+        }
+        if (answer is null) await WriteAsync(context.Response, StatusCodes.Status400BadRequest, "text/plain; charset=utf-8", neverResponded);
+        else if (answer.Status is < 200 or > 599)
+            await new Problem(StatusCodes.Status500InternalServerError, "Bad answer", $"The workflow answered with status {answer.Status}; $.respond takes 200 to 599.").ExecuteAsync(context);
+        else
+        {
+            ResponseHeaders.Copy(answer.Headers, context.Response.Headers);
+            await WriteAsync(context.Response, answer.Status, null, answer.Body);
+        }
+    }
+
+    static async Task WriteAsync(HttpResponse response, int status, string? contentType, ReadOnlyMemory<byte> body)
+    {
+        response.StatusCode = status;
+        if (contentType is not null && body.Length > 0) response.Headers.ContentType = contentType;
+        ResponseHeaders.Sandbox(response.Headers);
+        if (status is StatusCodes.Status204NoContent or StatusCodes.Status205ResetContent or StatusCodes.Status304NotModified) return;
+        response.ContentLength = body.Length;
+        if (!HttpMethods.IsHead(response.HttpContext.Request.Method)) await response.BodyWriter.WriteAsync(body);
+    }
+}

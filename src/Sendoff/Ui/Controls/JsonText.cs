@@ -1,0 +1,90 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Rendering;
+
+namespace Sendoff.Ui.Controls;
+
+/// <summary>JSON with colours, always as text. What fits a line stays on it.</summary>
+public sealed class JsonText : ComponentBase
+{
+    const int LineLength = 72, MaxValues = 5_000;
+    static readonly JsonSerializerOptions plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    int values;
+
+    [Parameter, EditorRequired] public JsonElement Value { get; set; }
+
+    protected override void BuildRenderTree(RenderTreeBuilder builder)
+    {
+        values = 0;
+        builder.OpenElement(0, "pre");
+        builder.AddAttribute(1, "class", "json");
+        Write(builder, Value, 0);
+        builder.CloseElement();
+    }
+
+    void Write(RenderTreeBuilder builder, JsonElement value, int depth)
+    {
+        if (++values > MaxValues)
+        {
+            Span(builder, "faint", "…");
+            return;
+        }
+        switch (value.ValueKind)
+        {
+            case JsonValueKind.Object: WriteObject(builder, value, depth); break;
+            case JsonValueKind.Array: WriteArray(builder, value, depth); break;
+            case JsonValueKind.String: Span(builder, "s", Text(value.GetString()!)); break;
+            default: Span(builder, "num", value.GetRawText()); break;
+        }
+    }
+
+    void WriteObject(RenderTreeBuilder builder, JsonElement value, int depth)
+    {
+        var fields = value.EnumerateObject().Take(MaxValues).ToList();
+        string separator = Open(builder, '{', value, depth, fields.Count);
+        for (int i = 0; i < fields.Count && values <= MaxValues; i++)
+        {
+            if (i > 0) builder.AddContent(2, "," + separator);
+            Span(builder, "k", Text(fields[i].Name));
+            builder.AddContent(3, ": ");
+            Write(builder, fields[i].Value, depth + 1);
+        }
+        Close(builder, '}', separator, fields.Count);
+    }
+
+    void WriteArray(RenderTreeBuilder builder, JsonElement value, int depth)
+    {
+        var items = value.EnumerateArray().Take(MaxValues).ToList();
+        string separator = Open(builder, '[', value, depth, items.Count);
+        for (int i = 0; i < items.Count && values <= MaxValues; i++)
+        {
+            if (i > 0) builder.AddContent(2, "," + separator);
+            Write(builder, items[i], depth + 1);
+        }
+        Close(builder, ']', separator, items.Count);
+    }
+
+    /// <summary>Answers what stands between two members: a space, or a new line with its indent.</summary>
+    static string Open(RenderTreeBuilder builder, char bracket, JsonElement value, int depth, int count)
+    {
+        bool inline = depth > 0 && value.GetRawText() is { Length: <= LineLength } raw && !raw.Contains('\n');
+        string separator = inline ? " " : "\n" + new string(' ', 2 * (depth + 1));
+        builder.AddContent(4, count == 0 ? bracket.ToString() : bracket + separator);
+        return separator;
+    }
+
+    static void Close(RenderTreeBuilder builder, char bracket, string separator, int count) =>
+        builder.AddContent(5, count == 0 ? bracket.ToString() : (separator == " " ? " " : separator[..^2]) + bracket);
+
+    static string Text(string value) => JsonSerializer.Serialize(value, plain);
+
+    static void Span(RenderTreeBuilder builder, string kind, string text)
+    {
+        builder.OpenElement(6, "span");
+        builder.AddAttribute(7, "class", kind);
+        builder.AddContent(8, text);
+        builder.CloseElement();
+    }
+}

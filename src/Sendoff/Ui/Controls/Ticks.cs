@@ -1,0 +1,26 @@
+using Microsoft.AspNetCore.Components;
+using Microsoft.AspNetCore.Components.Rendering;
+
+namespace Sendoff.Ui.Controls;
+
+/// <summary>A sentence in which what stands between backticks is code.</summary>
+public sealed class Ticks : ComponentBase
+{
+    [Parameter, EditorRequired] public string Text { get; set; } = "";
+
+    protected override void BuildRenderTree(RenderTreeBuilder builder)
+    {
+        string[] parts = Text.Split('`');
+        for (int i = 0; i < parts.Length; i++)
+        {
+            // The last of an even number of parts has no closing tick.
+            if (i % 2 == 0 || i == parts.Length - 1) builder.AddContent(0, i % 2 == 0 ? parts[i] : "`" + parts[i]);
+            else
+            {
+                builder.OpenElement(1, "code");
+                builder.AddContent(2, parts[i]);
+                builder.CloseElement();
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+using System.Globalization;
+
+namespace Sendoff.Ui.Controls;
+
+/// <summary>States, times and sizes as people read them.</summary>
+public static class Words
+{
+    /// <summary>The colour of a state: <c>ok bad warn info</c>.</summary>
+    public static string Tone(string status) => status switch
+    {
+        "succeeded" => "ok",
+        "failed" or "timed_out" or "out_of_memory" or "blocked" => "bad",
+        "interrupted" or "held" or "suspended" => "warn",
+        _ => "info",
+    };
+
+    public static string Status(string status) => status switch
+    {
+        "timed_out" => "Timed out",
+        "out_of_memory" => "Out of memory",
+        _ => char.ToUpperInvariant(status[0]) + status[1..],
+    };
+
+    /// <summary>What a delivery's state means, where the word alone does not say it.</summary>
+    public static string? Meaning(string status) => status switch
+    {
+        "pending" => "Waiting for its turn.",
+        "sending" => "On its way.",
+        "interrupted" => "The server stopped in mid-send: it may have been sent. It is not sent again by itself.",
+        "captured" => "Recorded, and not meant to be sent.",
+        _ => null,
+    };
+
+    /// <summary>A message of the engine as a sentence of the page.</summary>
+    public static string Sentence(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..] + (text[^1] is '.' or '?' or '!' or ')' ? "" : ".");
+
+    public static string Ms(double? ms) => ms switch
+    {
+        null => "–",
+        0 => "0 ms",
+        < 10 => ms.Value.ToString("0.##", CultureInfo.InvariantCulture) + " ms",
+        < 100 => ms.Value.ToString("0.0", CultureInfo.InvariantCulture) + " ms",
+        _ => ms.Value.ToString("#,##0", CultureInfo.InvariantCulture) + " ms",
+    };
+
+    public static string Bytes(long bytes) => bytes switch
+    {
+        < 1024 => $"{bytes} B",
+        < 1024 * 1024 => (bytes / 1024.0).ToString("0.0", CultureInfo.InvariantCulture) + " KiB",
+        _ => (bytes / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture) + " MiB",
+    };
+
+    public static string Day(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
+    public static string Clock(DateTimeOffset at) => at.UtcDateTime.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture);
+    public static string Iso(DateTimeOffset at) => at.UtcDateTime.ToString("o", CultureInfo.InvariantCulture);
+
+    /// <summary>A path with those query parameters that have a value.</summary>
+    public static string Url(string path, params ReadOnlySpan<(string Name, string? Value)> query)
+    {
+        char mark = '?';
+        foreach (var (name, value) in query)
+        {
+            if (string.IsNullOrEmpty(value)) continue;
+            path += $"{mark}{name}={Uri.EscapeDataString(value)}";
+            mark = '&';
+        }
+        return path;
+    }
+}

@@ -1,0 +1,132 @@
+using System.Net;
+using Sendoff.Server.Auth;
+
+namespace Sendoff.Tests.Server;
+
+public sealed class AccessTests : IAsyncLifetime
+{
+    TestServer server = null!;
+    HttpClient client = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        server = await TestServer.StartAsync();
+        client = server.NewClient();
+    }
+
+    public ValueTask DisposeAsync() => server.DisposeAsync();
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("Bearer wrong")]
+    [InlineData("Bearer ")]
+    [InlineData("Basic YTpi")]
+    public async Task The_API_wants_the_token(string? authorization)
+    {
+        using var response = await SendAsync(HttpMethod.Get, "/api/v1/runs", ("authorization", authorization));
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType!.MediaType);
+        Assert.Equal("Bearer", response.Headers.WwwAuthenticate.Single().Scheme);
+    }
+
+    [Fact]
+    public async Task The_link_of_the_start_signs_a_browser_in()
+    {
+        string link = AdminToken.Load(TestServer.Token, ".").SignInLink(server.Url).PathAndQuery;
+        using var signedIn = await client.GetAsync(link);
+        string cookie = signedIn.Headers.GetValues("set-cookie").Single();
+
+        Assert.Equal(HttpStatusCode.Redirect, signedIn.StatusCode);
+        Assert.Equal("/", signedIn.Headers.Location!.ToString());
+        Assert.Contains("httponly", cookie);
+        Assert.Contains("samesite=strict", cookie);
+        Assert.DoesNotContain(TestServer.Token, cookie);
+        using var page = await SendAsync(HttpMethod.Get, "/", ("cookie", cookie.Split(';')[0]));
+        Assert.Equal(HttpStatusCode.OK, page.StatusCode);
+    }
+
+    [Fact]
+    public async Task A_page_without_session_leads_to_the_sign_in_and_back()
+    {
+        using var page = await client.GetAsync("/deliveries?status=failed");
+        Assert.Equal(HttpStatusCode.Redirect, page.StatusCode);
+        Assert.Equal("/signin?next=%2Fdeliveries%3Fstatus%3Dfailed", page.Headers.Location!.ToString());
+
+        using var signedIn = await client.PostAsync("/signin", new FormUrlEncodedContent([new("token", TestServer.Token), new("next", "/deliveries?status=failed")]));
+        Assert.Equal("/deliveries?status=failed", signedIn.Headers.Location!.ToString());
+    }
+
+    [Theory]
+    [InlineData("//evil.example")]
+    [InlineData("/\\evil.example")]
+    [InlineData("https://evil.example/")]
+    public async Task The_sign_in_leads_to_this_server_only(string next)
+    {
+        using var signedIn = await client.GetAsync($"/signin?token={TestServer.Token}&next={Uri.EscapeDataString(next)}");
+        Assert.Equal("/", signedIn.Headers.Location!.ToString());
+    }
+
+    [Fact]
+    public async Task A_wrong_token_signs_nobody_in()
+    {
+        using var response = await client.GetAsync("/signin?token=wrong");
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+        Assert.False(response.Headers.Contains("set-cookie"));
+        Assert.Contains("not this server", await response.Content.ReadAsStringAsync());
+    }
+
+    [Theory]
+    [InlineData("sec-fetch-site", "same-origin", HttpStatusCode.Accepted)]
+    [InlineData("sec-fetch-site", "same-site", HttpStatusCode.Forbidden)]
+    [InlineData("sec-fetch-site", "cross-site", HttpStatusCode.Forbidden)]
+    [InlineData("origin", "https://evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("origin", "null", HttpStatusCode.Forbidden)]
+    [InlineData("accept", "*/*", HttpStatusCode.Forbidden)]
+    public async Task A_session_changes_things_from_own_pages_only(string header, string value, HttpStatusCode expected)
+    {
+        var run = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        using var response = await SendAsync(HttpMethod.Post, $"/api/v1/runs/{run}/replay", ("cookie", Session()), (header, value));
+        Assert.Equal(expected, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("localhost.evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("localhost:5180", HttpStatusCode.OK)]
+    [InlineData("[::1]", HttpStatusCode.OK)]
+    public async Task A_foreign_host_name_on_loopback_is_refused_even_with_a_session(string host, HttpStatusCode expected)
+    {
+        using var response = await SendAsync(HttpMethod.Get, "/api/v1/runs", ("cookie", Session()), ("host", host));
+        using var page = await SendAsync(HttpMethod.Get, "/", ("cookie", Session()), ("host", host));
+        Assert.Equal(expected, response.StatusCode);
+        Assert.Equal(expected, page.StatusCode);
+    }
+
+    [Fact]
+    public void A_token_is_made_once_and_is_for_its_owner_only()
+    {
+        string folder = Directory.CreateTempSubdirectory("sendoff-").FullName;
+        var made = AdminToken.Load(null, folder);
+        var again = AdminToken.Load(null, folder);
+
+        Assert.Equal(43, made.Value.Length);
+        Assert.Equal(made.Value, again.Value);
+        if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(folder, AdminToken.FileName)));
+        Assert.True(made.Matches(again.Value));
+        Assert.False(made.Matches(again.Value + "x"));
+        Assert.Contains("Auth:Token", Assert.Throws<InvalidDataException>(() => AdminToken.Load("short", folder)).Message);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    string Session() => $"{AdminSession.CookieName}={AdminToken.Load(TestServer.Token, ".").Session}";
+
+    async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string? Value)[] headers)
+    {
+        using var request = new HttpRequestMessage(method, path);
+        foreach (var (name, value) in headers)
+        {
+            if (value is not null) request.Headers.TryAddWithoutValidation(name, value);
+        }
+        return await client.SendAsync(request);
+    }
+}

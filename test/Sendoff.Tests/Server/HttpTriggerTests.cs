@@ -1,0 +1,252 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Tests.Server;
+
+public sealed class HttpTriggerTests : IAsyncLifetime
+{
+    TestServer server = null!;
+    HttpClient client = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        server = await TestServer.StartAsync();
+        client = server.NewClient();
+    }
+
+    public ValueTask DisposeAsync() => server.DisposeAsync();
+
+    [Fact]
+    public async Task An_event_tells_method_path_query_headers_body_client_and_url()
+    {
+        var request = new HttpRequestMessage(HttpMethod.Put, "/hooks/orders/a/b%20c?x=1&y=2&y=3") { Content = Json("""{ "id": 1043 }""") };
+        request.Headers.Add("X-Shop", ["one", "two"]);
+        using var response = await client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal("*", response.Headers.GetValues("access-control-allow-origin").Single());
+        Assert.NotEmpty(await response.Content.ReadAsStringAsync());
+        var e = server.Events.Single();
+        Assert.Equal("PUT", e.GetProperty("method").GetString());
+        Assert.Equal("/a/b c", e.GetProperty("path").GetString());
+        Assert.Equal("""{"x":"1","y":["2","3"]}""", e.GetProperty("query").GetRawText());
+        Assert.Equal("one, two", e.GetProperty("headers").GetProperty("x-shop").GetString());
+        Assert.Equal(1043, e.GetProperty("body").GetProperty("id").GetInt32());
+        Assert.Equal("127.0.0.1", e.GetProperty("client_ip").GetString());
+        Assert.Equal(new Uri(server.Url, "/hooks/orders/a/b%20c?x=1&y=2&y=3").ToString(), new Uri(e.GetProperty("url").GetString()!).ToString());
+        Assert.Equal("JSON", e.GetProperty("inferred_body_type").GetString());
+    }
+
+    [Theory]
+    [InlineData("application/json", "[1,{\"a\":null}]", "[1,{\"a\":null}]", "JSON")]
+    [InlineData("application/vnd.shop+json; charset=utf-8", "{\"a\":\"é\"}", "{\"a\":\"é\"}", "JSON")]
+    [InlineData(null, "{\"a\":1}", "{\"a\":1}", "JSON")]
+    [InlineData("application/json", "{\"a\":", "\"{\\\"a\\\":\"", "TEXT")]
+    [InlineData("application/json", "{} trailing", "\"{} trailing\"", "TEXT")]
+    [InlineData("text/plain", "{\"a\":1}", "\"{\\\"a\\\":1}\"", "TEXT")]
+    [InlineData("application/x-www-form-urlencoded", "a=1&b=x+y%26&b=2", "{\"a\":\"1\",\"b\":[\"x y&\",\"2\"]}", "FORM")]
+    [InlineData("application/x-www-form-urlencoded", "{\"a\":1}", "{\"a\":1}", "JSON")]
+    public async Task A_body_is_read_by_its_content_type(string? type, string body, string expected, string inferred)
+    {
+        using var response = await client.PostAsync("/hooks/orders", Content(type, Encoding.UTF8.GetBytes(body)));
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        var e = server.Events.Single();
+        Assert.True(JsonElement.DeepEquals(JsonElement.Parse(expected), e.GetProperty("body")), e.GetRawText());
+        Assert.Equal(inferred, e.GetProperty("inferred_body_type").GetString());
+    }
+
+    [Fact]
+    public async Task A_body_that_is_no_text_is_Base64_and_says_so()
+    {
+        byte[] bytes = [0xff, 0x00, 0x80, 0x22];
+        await client.PostAsync("/hooks/orders", Content("application/json", bytes));
+        await client.PostAsync("/hooks/orders", Content("text/plain; charset=iso-8859-1", [0x63, 0x61, 0x66, 0xe9]));
+
+        Assert.Equal(bytes, server.Events[0].GetProperty("body").GetBytesFromBase64());
+        Assert.Equal("BASE64", server.Events[0].GetProperty("inferred_body_type").GetString());
+        Assert.Equal("café", server.Events[1].GetProperty("body").GetString());
+    }
+
+    [Fact]
+    public async Task JSON_nested_beyond_all_reason_is_a_string()
+    {
+        await client.PostAsync("/hooks/orders", Json(new string('[', 100_000) + new string(']', 100_000)));
+        Assert.Equal(JsonValueKind.String, server.Events.Single().GetProperty("body").ValueKind);
+    }
+
+    [Fact]
+    public async Task A_multipart_form_is_an_object_with_its_files()
+    {
+        var form = new MultipartFormDataContent { { new StringContent("Ada"), "name" }, { new StringContent("a"), "tag" }, { new StringContent("b"), "tag" } };
+        var file = new ByteArrayContent([1, 2, 255]);
+        file.Headers.ContentType = new MediaTypeHeaderValue("image/png");
+        form.Add(file, "photo", "p.png");
+        await client.PostAsync("/hooks/orders", form);
+
+        var body = server.Events.Single().GetProperty("body");
+        Assert.Equal("Ada", body.GetProperty("name").GetString());
+        Assert.Equal("""["a","b"]""", body.GetProperty("tag").GetRawText());
+        Assert.Equal("""{"filename":"p.png","mimetype":"image/png","content":"AQL/"}""", body.GetProperty("photo").GetRawText());
+        Assert.Equal("MULTIPART_FORM", server.Events.Single().GetProperty("inferred_body_type").GetString());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_body_over_the_limit_is_refused_with_and_without_a_length(bool chunked)
+    {
+        var content = new ByteArrayContent(new byte[new EngineLimits().TriggerBodyBytes + 1]);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/hooks/orders") { Content = content };
+        request.Headers.TransferEncodingChunked = chunked;
+        using var response = await client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
+        await AssertProblemAsync(response, "524,288");
+        Assert.Empty(server.Events);
+    }
+
+    [Fact]
+    public async Task A_body_of_exactly_the_limit_is_taken_in_many_pieces()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/hooks/orders") { Content = new ByteArrayContent([.. Enumerable.Repeat((byte)'x', new EngineLimits().TriggerBodyBytes)]) };
+        request.Headers.TransferEncodingChunked = true;
+        using var response = await client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal(new EngineLimits().TriggerBodyBytes, server.Events.Single().GetProperty("body").GetString()!.Length);
+    }
+
+    [Fact]
+    public async Task An_unknown_key_and_a_disabled_one_get_the_same_answer()
+    {
+        using var unknown = await client.PostAsync("/hooks/nobody", Json("{}"));
+        server.Enabled = false;
+        using var disabled = await client.PostAsync("/hooks/orders", Json("{}"));
+
+        Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, disabled.StatusCode);
+        Assert.Equal(await unknown.Content.ReadAsStringAsync(), await disabled.Content.ReadAsStringAsync());
+        await AssertProblemAsync(disabled, "no trigger");
+    }
+
+    [Fact]
+    public async Task A_full_queue_and_a_lost_store_say_when_to_come_again()
+    {
+        server.AcceptFails = new RunQueueFullException("orders", 10);
+        using var full = await client.PostAsync("/hooks/orders", Json("{}"));
+        server.AcceptFails = new StoreUnavailableException("the disk is full");
+        using var lost = await client.PostAsync("/hooks/orders", Json("{}"));
+        server.AcceptFails = new InvalidOperationException("secret detail");
+        using var fault = await client.PostAsync("/hooks/orders", Json("{}"));
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, full.StatusCode);
+        Assert.NotNull(full.Headers.RetryAfter);
+        await AssertProblemAsync(full, "10 runs waiting");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, lost.StatusCode);
+        Assert.NotNull(lost.Headers.RetryAfter);
+        await AssertProblemAsync(lost, "the disk is full");
+        Assert.Equal(HttpStatusCode.InternalServerError, fault.StatusCode);
+        Assert.DoesNotContain("secret detail", await fault.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task A_preflight_is_answered_and_starts_no_run()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Options, "/hooks/orders");
+        request.Headers.Add("origin", "https://shop.example");
+        request.Headers.Add("access-control-request-method", "POST");
+        request.Headers.Add("access-control-request-headers", "content-type, x-shop");
+        using var response = await client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.NoContent, response.StatusCode);
+        Assert.Equal("*", response.Headers.GetValues("access-control-allow-origin").Single());
+        Assert.Equal("GET,HEAD,PUT,PATCH,POST,DELETE", response.Headers.GetValues("access-control-allow-methods").Single());
+        Assert.Equal("content-type, x-shop", response.Headers.GetValues("access-control-allow-headers").Single());
+        Assert.Empty(server.Events);
+    }
+
+    [Fact]
+    public async Task A_fixed_answer_is_given_as_it_stands()
+    {
+        server.Answer = new TriggerResponse(FromRun: false, 202, "{\"queued\":true}");
+        using var response = await client.PostAsync("/hooks/orders", Json("{}"));
+
+        Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
+        Assert.Equal("application/json", response.Content.Headers.ContentType!.MediaType);
+        Assert.Equal("{\"queued\":true}", await response.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task The_run_answers_with_its_own_status_headers_and_body_and_without_hop_by_hop_headers()
+    {
+        server.Answer = new TriggerResponse(FromRun: true, 200, null);
+        server.Responds = Task.FromResult<Sendoff.Engine.Workers.RunResponse?>(new(
+            418, [new Header("content-type", "text/html"), new("X-Own", "1"), new("set-cookie", "a=1"), new("set-cookie", "b=2"), new("connection", "close"), new("transfer-encoding", "chunked"),
+                new("content-length", "9999"), new("bad name", "x"), new("x-split", "a\r\nb: c")], "<p>tea</p>"u8.ToArray()));
+        using var response = await client.PostAsync("/hooks/orders", Json("{}"));
+
+        Assert.Equal(418, (int)response.StatusCode);
+        Assert.Equal("<p>tea</p>", await response.Content.ReadAsStringAsync());
+        Assert.Equal("1", response.Headers.GetValues("x-own").Single());
+        Assert.Equal(["a=1", "b=2"], response.Headers.GetValues("set-cookie"));
+        Assert.Null(response.Headers.ConnectionClose);
+        Assert.Equal(10, response.Content.Headers.ContentLength);
+        Assert.False(response.Headers.Contains("x-split"));
+        Assert.Contains("sandbox", response.Headers.GetValues("content-security-policy").Single());
+    }
+
+    [Fact]
+    public async Task A_run_that_never_responds_is_a_400_that_says_so()
+    {
+        server.Answer = new TriggerResponse(FromRun: true, 200, null);
+        using var response = await client.PostAsync("/hooks/orders", Json("{}"));
+
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Equal("No $.respond called in workflow", await response.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task The_session_of_a_signed_in_browser_does_not_reach_the_workflow()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/hooks/orders");
+        request.Headers.Add("cookie", "theme=dark; sendoff_session=abc; cart=7");
+        await client.SendAsync(request);
+
+        Assert.Equal("theme=dark; cart=7", server.Events.Single().GetProperty("headers").GetProperty("cookie").GetString());
+        Assert.Equal("", server.Events.Single().GetProperty("body").GetString());
+    }
+
+    [Fact]
+    public async Task A_trigger_answers_for_any_host_without_a_token()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/hooks/orders");
+        request.Headers.Host = "hooks.example.com";
+        using var response = await client.SendAsync(request);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    static async Task AssertProblemAsync(HttpResponseMessage response, string says)
+    {
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType!.MediaType);
+        var problem = JsonElement.Parse(await response.Content.ReadAsStringAsync());
+        Assert.Equal((int)response.StatusCode, problem.GetProperty("status").GetInt32());
+        Assert.Contains(says, problem.GetProperty("detail").GetString());
+    }
+
+    static ByteArrayContent Json(string text) => Content("application/json", Encoding.UTF8.GetBytes(text));
+
+    static ByteArrayContent Content(string? type, byte[] body)
+    {
+        var content = new ByteArrayContent(body);
+        if (type is not null) content.Headers.ContentType = MediaTypeHeaderValue.Parse(type);
+        return content;
+    }
+}

@@ -1,0 +1,114 @@
+using System.Net;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Tests.Server;
+
+public sealed class PageTests : IAsyncLifetime
+{
+    TestServer server = null!;
+
+    public async ValueTask InitializeAsync() => server = await TestServer.StartAsync();
+
+    public ValueTask DisposeAsync() => server.DisposeAsync();
+
+    [Fact]
+    public async Task A_run_shows_its_steps_and_each_send_in_words()
+    {
+        var id = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        string page = await PageAsync($"/runs/{id}");
+
+        foreach (string expected in new[] { "Run succeeded", "2 sends failed", "5,271 ms", "not counted", "$send.http [1]", "Timed out after 5,000 ms while waiting for the response",
+            "169.254.169.254 is link-local", "Line 14:", "telling 3 systems about order 1043", "198.51.100.7", "connection reused", "attempt 1 of 1" })
+            Assert.Contains(expected, WebUtility.HtmlDecode(page));
+    }
+
+    [Fact]
+    public async Task A_failed_run_shows_the_error_at_its_line_and_what_was_skipped()
+    {
+        var id = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id, RunStatus.Failed);
+        string page = WebUtility.HtmlDecode(await PageAsync($"/runs/{id}"));
+        Assert.Contains("Line 4: TypeError:", page);
+        Assert.Contains("Skipped", page);
+    }
+
+    [Fact]
+    public async Task Bodies_are_never_markup_and_pages_run_no_script()
+    {
+        var id = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        using var response = await server.Client.GetAsync($"/runs/{id}");
+        string page = await response.Content.ReadAsStringAsync();
+
+        Assert.DoesNotContain("<script", page);
+        Assert.DoesNotContain("style=\"", page);
+        Assert.Contains("&lt;script&gt;alert(1)&lt;/script&gt;", page);
+        Assert.Contains("default-src 'none'", response.Headers.GetValues("content-security-policy").Single());
+        Assert.DoesNotContain("of-a-caller", page);
+    }
+
+    [Fact]
+    public async Task Runs_are_listed_filtered_and_paged()
+    {
+        for (int i = 0; i < 51; i++) await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id, RunStatus.Failed);
+
+        string all = await PageAsync("/");
+        Assert.Contains("1 of 3", all);
+        Assert.Contains("rel=\"next\"", all);
+        Assert.Contains("Cannot read properties of undefined", all);
+        Assert.DoesNotContain("rel=\"next\"", await PageAsync("/?status=failed&workflow=orders"));
+        Assert.Contains("No run matches", await PageAsync("/?status=held"));
+        Assert.Contains("That filter does not work", await PageAsync("/?status=nonsense"));
+    }
+
+    [Fact]
+    public async Task Deliveries_and_workflows_have_their_lists()
+    {
+        await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        Assert.Contains("https://erp.example.com/v2/orders", await PageAsync("/deliveries?status=failed"));
+        Assert.Contains("No delivery matches", await PageAsync("/deliveries?q=nowhere"));
+        Assert.Contains($"{server.Url}hooks/orders", await PageAsync("/workflows"));
+    }
+
+    [Fact]
+    public async Task Empty_missing_and_broken_are_drawn()
+    {
+        Assert.Contains("No runs yet", await PageAsync("/"));
+        Assert.Contains("There is no such run", await PageAsync("/runs/run_0000000000001", HttpStatusCode.NotFound));
+        Assert.Contains("There is no such page", await PageAsync("/nowhere/at/all", HttpStatusCode.NotFound));
+        server.Store.Broken = new StoreUnavailableException("the database is locked");
+        Assert.Contains("the database is locked", await PageAsync("/", HttpStatusCode.ServiceUnavailable));
+    }
+
+    [Fact]
+    public async Task The_style_sheet_comes_from_the_server_itself()
+    {
+        string page = await PageAsync("/");
+        string href = page.Split("rel=\"stylesheet\" href=\"")[1].Split('"')[0];
+        using var css = await server.NewClient().GetAsync(href);
+        Assert.Equal("text/css", css.Content.Headers.ContentType!.MediaType);
+        Assert.Contains("prefers-color-scheme: dark", await css.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task Buttons_replay_and_resend()
+    {
+        var id = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        var delivery = (await server.Store.GetRunAsync(id, default))!.Deliveries[1].Delivery.Id;
+        using var replay = await server.Client.PostAsync($"/runs/{id}/replay", null);
+        using var resend = await server.Client.PostAsync($"/deliveries/{delivery}/resend", null);
+
+        Assert.StartsWith("/runs/run_", replay.Headers.Location!.ToString());
+        Assert.Equal($"/runs/{id}#{delivery}", resend.Headers.Location!.ToString());
+        Assert.Equal(delivery, server.Resent.Single());
+    }
+
+    async Task<string> PageAsync(string path, HttpStatusCode expected = HttpStatusCode.OK)
+    {
+        using var response = await server.Client.GetAsync(path);
+        string text = await response.Content.ReadAsStringAsync();
+        Assert.True(response.StatusCode == expected, $"{response.StatusCode}: {text}");
+        Assert.Equal("text/html", response.Content.Headers.ContentType!.MediaType);
+        return text;
+    }
+}
