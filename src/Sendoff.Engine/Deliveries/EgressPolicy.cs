@@ -119,13 +119,14 @@ internal sealed record EgressRule(string Text, IPNetwork? Network, string? Host,
 
     static IPNetwork ParseNetwork(string setting, string text, string what)
     {
-        if (IPNetwork.TryParse(what, out var network)) return network;
         string[] halves = what.Split('/');
         if (halves.Length != 2 || !IPAddress.TryParse(halves[0], out var address) || !int.TryParse(halves[1], out int bits)) throw Bad(setting, text, "not a range like 10.0.0.0/8");
         byte[] bytes = address.GetAddressBytes();
         if (bits < 0 || bits > bytes.Length * 8) throw Bad(setting, text, $"the prefix is a number from 0 to {bytes.Length * 8}");
         for (int i = bits; i < bytes.Length * 8; i++) bytes[i / 8] &= (byte)~(0x80 >> (i % 8));
-        throw Bad(setting, text, $"did you mean {new IPAddress(bytes)}/{bits}?");
+        // 10.0.0.1/8 is either a slip or means one address: whoever wrote it has to say which.
+        var first = new IPAddress(bytes);
+        return first.Equals(address) ? new IPNetwork(first, bits) : throw Bad(setting, text, $"did you mean {first}/{bits}?");
     }
 
     static FormatException Bad(string setting, string text, string why) => new($"{setting}: \"{text}\" is no egress rule: {why}");
