@@ -111,14 +111,14 @@ static class Lists
     {
         var status = new Option<string?>("--status") { Description = "Only those in this state" };
         var workflow = new Option<string?>("--workflow") { Description = "Only those of this workflow" };
-        var limit = new Option<int>("--limit") { Description = "How many, up to 200", DefaultValueFactory = _ => 20 };
+        var limit = new Option<int?>("--limit") { Description = "How many, up to 200 (50)" };
         var follow = new Option<bool>("--follow") { Description = "Go on with every change, until Ctrl+C" };
         var command = new Command("list", "List them") { status, workflow, limit, follow };
         command.SetAction(async (parsed, ct) =>
         {
             using var api = ApiClient.From(parsed);
             string query = string.Concat(
-                Parameter("limit", parsed.GetValue(limit).ToString(CultureInfo.InvariantCulture)), Parameter("status", parsed.GetValue(status)),
+                Parameter("limit", parsed.GetValue(limit)?.ToString(CultureInfo.InvariantCulture)), Parameter("status", parsed.GetValue(status)),
                 Parameter("workflow", parsed.GetValue(workflow)));
             if (await api.GetAsync(path + "?" + query.TrimStart('&'), type, ct) is { } page) PrintTable(page.Items, columns, row);
             if (parsed.GetValue(follow))

@@ -1,9 +1,10 @@
-using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
+using System.Net;
 using NJsonSchema;
 using Sendoff.Server.Api;
+using Sendoff.Tests.Server;
 using Sendoff.Tests.Support;
-using System.Text.Json;
 
 namespace Sendoff.Tests.Commands;
 
@@ -60,7 +61,7 @@ public sealed class RunCommandTests : IAsyncLifetime
         var result = await RunAsync(FourSends(), "--allow", "127.0.0.0/8", "--json");
 
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
-        var schema = await JsonSchema.FromFileAsync(Path.Combine(AppContext.BaseDirectory, "run-document.schema.json"), TestContext.Current.CancellationToken);
+        var schema = await JsonSchema.FromFileAsync(RunDocumentTests.SchemaPath(), TestContext.Current.CancellationToken);
         Assert.Empty(schema.Validate(result.Output));
         var run = JsonSerializer.Deserialize(result.Output, ApiJson.Default.RunDocument)!;
         Assert.Equal(4, run.Steps.Single().Deliveries.Count);

@@ -75,5 +75,5 @@ public sealed class RunDocumentTests
 
     static Task<JsonSchema> SchemaAsync() => JsonSchema.FromFileAsync(SchemaPath());
 
-    static string SchemaPath([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "../../../docs/run-document.schema.json");
+    internal static string SchemaPath([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "../../../docs/run-document.schema.json");
 }

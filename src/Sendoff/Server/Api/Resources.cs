@@ -75,12 +75,10 @@ public sealed record ProblemDocument(string Title, int Status, string Detail, IR
 /// <summary>An event as people see it: credentials in its headers are masked (C8).</summary>
 static class MaskedEvent
 {
-    const string Mask = "••••••••";
-
     public static JsonElement Of(JsonElement e)
     {
         if (e.ValueKind != JsonValueKind.Object || !e.TryGetProperty("headers", out var headers) || headers.ValueKind != JsonValueKind.Object) return e;
-        if (!headers.EnumerateObject().Any(h => IsCredential(h.Name))) return e;
+        if (!headers.EnumerateObject().Any(h => HeaderLines.IsCredential(h.Name))) return e;
         var buffer = new System.Buffers.ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = ApiJson.MaxDepth }))
         {
@@ -100,13 +98,10 @@ static class MaskedEvent
         json.WriteStartObject("headers");
         foreach (var header in headers.EnumerateObject())
         {
-            if (IsCredential(header.Name)) json.WriteString(header.Name, Mask);
+            if (HeaderLines.IsCredential(header.Name)) json.WriteString(header.Name, HeaderLines.Mask);
             else header.WriteTo(json);
         }
         json.WriteEndObject();
     }
 
-    static bool IsCredential(string name) =>
-        name.Equals("authorization", StringComparison.OrdinalIgnoreCase) || name.Equals("proxy-authorization", StringComparison.OrdinalIgnoreCase)
-        || name.Equals("cookie", StringComparison.OrdinalIgnoreCase);
 }
