@@ -356,7 +356,7 @@ internal sealed class WorkerJob(ProgramQueue queue, WorkerRun run, long sequence
         if (step < steps.Length)
         {
             steps[step].Status = StepStatus.Failed;
-            steps[step].Error = new(problem.Name, problem.Message, null, null, problem.Line, problem.Column);
+            steps[step].Error = new(problem.Name, problem.Message, "SENDOFF_LOAD", null, problem.Line, problem.Column);
         }
         run.Steps = Results();
     }

@@ -15,6 +15,7 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
     const double LongWaitMs = 50, LongWaitForBlankMs = 15;
     const int MostDeadLoads = 2, MostGivenBack = 100;
     static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
+    static readonly TimeSpan FailurePause = TimeSpan.FromSeconds(10);
     static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(250);
 
     readonly Lock gate = new();
@@ -30,7 +31,7 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
     readonly List<int> starting = [];
     /// <summary>Programs in line for a worker, each once for every worker that it wants.</summary>
     readonly List<ProgramQueue> line = [];
-    long lastSequence;
+    long lastSequence, lastFailure;
     bool ticking, disposed;
 
     public WorkerPool(NodeRuntime node, EngineLimits limits, TimeProvider time, ILogger<WorkerPool> log)
@@ -57,9 +58,7 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
     /// <summary>Starts the blank workers (<see cref="EngineLimits.WorkersWarm"/>) ahead of the first run.</summary>
     public void Warm()
     {
-        var touched = new TouchedWorkers();
-        lock (gate) Supply(ref touched);
-        touched.Flush();
+        lock (gate) Refill();
     }
 
     public async Task<IReadOnlyList<StepProblem>> CheckAsync(WorkerProgram program, CancellationToken ct)
@@ -218,7 +217,14 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
             else if (LeastUsed(queue) is { } idle) idle.Kill(WorkerCause.Retired);
             else break;
         }
-        int blanks = workers.Count(worker => worker.Program is null && !worker.IsDoomed) + starting.Count - line.Count;
+    }
+
+    /// <summary>Starts blank workers ahead of need, but never beside a first run that waits for the processor.</summary>
+    void Refill()
+    {
+        if (line.Count > 0 || workers.Exists(worker => worker.Program is not null && !worker.Loaded)) return;
+        if (lastFailure != 0 && Time.GetElapsedTime(lastFailure) < FailurePause) return;
+        int blanks = workers.Count(worker => worker.Program is null && !worker.IsDoomed) + starting.Count;
         while (blanks++ < Limits.WorkersWarm && workers.Count + starting.Count < max) StartWorker(Limits.WorkerMemoryMb);
     }
 
@@ -293,6 +299,7 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
         lock (gate)
         {
             starting.Remove(memoryMb);
+            lastFailure = Time.GetTimestamp();
             if (starting.Contains(memoryMb)) return; // another may come
             foreach (var queue in line.Where(queue => queue.MemoryMb == memoryMb).Distinct().ToList())
             {
@@ -400,6 +407,7 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
         lock (gate)
         {
             if (worker.Program is not { } queue) throw new WorkerProtocolException("a frame that gives runs back, before it had any");
+            if (worker.IsDoomed) return; // what it had is given back already, or will be when it is gone
             // A worker that gives back unasked is one that takes no more runs.
             bool asked = worker.Revoking;
             worker.Revoking = false;
@@ -526,6 +534,7 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
             }
             foreach (var queue in programs.Values.Where(queue => queue.Waiting > 0).ToList()) Schedule(queue, ref touched);
             if (line.Count > 0) YieldTurn(ref touched);
+            else Refill();
             ForgetPrograms();
             ticking = busy;
             timer.Change(busy ? Tick : workers.Count > 0 ? Limits.WorkerIdle / 4 + Tick : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -600,5 +609,25 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
             ends = [.. workers.Select(worker => worker.Ended)];
         }
         await Task.WhenAll(ends);
+    }
+}
+
+/// <summary>The workers that were given frames under the pool's gate, to be flushed when it is left.</summary>
+internal struct TouchedWorkers
+{
+    Worker? one;
+    List<Worker>? more;
+
+    public void Add(Worker worker)
+    {
+        if (one is null || one == worker) one = worker;
+        else if ((more ??= []).IndexOf(worker) < 0) more.Add(worker);
+    }
+
+    public readonly void Flush()
+    {
+        one?.Flush();
+        if (more is null) return;
+        foreach (var worker in more) worker.Flush();
     }
 }

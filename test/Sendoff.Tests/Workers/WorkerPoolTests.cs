@@ -208,4 +208,39 @@ public sealed class WorkerPoolTests
 
         for (int n = 0; n < runs.Length; n++) Assert.Equal(n % 10 == 3 ? WorkerEnd.Died : WorkerEnd.Succeeded, runs[n].End);
     }
+
+    [Fact]
+    public async Task Worker_that_is_idle_for_long_ends()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0, WorkerIdle = TimeSpan.FromMilliseconds(200) });
+        var run = await rig.RunAsync(rig.Program("return process.pid;"));
+
+        using var process = System.Diagnostics.Process.GetProcessById(run.Exports(0).GetProperty("$return_value").GetInt32());
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task However_workers_fare_every_run_starts_exactly_once()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 4 });
+        string file = rig.FileIn("starts");
+        const string step = Noted + """
+            if (event.kind === 1) { process.kill(process.pid, 'SIGKILL'); for (;;); }
+            if (event.kind === 2) setTimeout(() => {}, 60000);
+            if (event.kind === 3) await new Promise(go => setTimeout(go, 60));
+            if (event.kind === 4) { const end = Date.now() + 40; while (Date.now() < end); }
+            if (event.kind === 5) process.exit();
+            if (event.kind === 6) for (;;);
+            """;
+        var programs = Enumerable.Range(0, 3).Select(_ => rig.Program(step)).ToArray();
+        var random = new Random(4711);
+        var kinds = Enumerable.Range(0, 500).Select(_ => random.Next(60)).ToArray();
+
+        var runs = await Task.WhenAll(kinds.Select((kind, n) => rig.RunAsync(programs[n % 3], $$"""{"file":"{{file}}","n":{{n}},"kind":{{kind}}}""", timeoutSeconds: kind == 6 ? 0.3 : 30)));
+
+        for (int n = 0; n < runs.Length; n++)
+            Assert.Equal(kinds[n] switch { 1 => WorkerEnd.Died, 5 => WorkerEnd.Failed, 6 => WorkerEnd.TimedOut, _ => WorkerEnd.Succeeded }, runs[n].End);
+        var starts = (await File.ReadAllLinesAsync(file, TestContext.Current.CancellationToken)).Select(int.Parse);
+        Assert.Equal(Enumerable.Range(0, runs.Length), starts.Order());
+    }
 }

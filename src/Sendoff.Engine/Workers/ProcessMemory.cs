@@ -1,0 +1,50 @@
+using System.Buffers.Text;
+using System.Diagnostics;
+using Microsoft.Win32.SafeHandles;
+
+namespace Sendoff.Engine.Workers;
+
+/// <summary>The memory of a process, read without rummaging through all of its other figures.</summary>
+internal sealed class ProcessMemory : IDisposable
+{
+    readonly Process process;
+    readonly SafeFileHandle? statm;
+    readonly byte[] text = new byte[128];
+
+    public ProcessMemory(Process process)
+    {
+        this.process = process;
+        if (!OperatingSystem.IsLinux()) return;
+        try
+        {
+            statm = File.OpenHandle($"/proc/{process.Id}/statm");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It has ended already.
+        }
+    }
+
+    public long Read()
+    {
+        try
+        {
+            if (!OperatingSystem.IsLinux())
+            {
+                process.Refresh();
+                return process.WorkingSet64;
+            }
+            if (statm is null) return 0;
+            int length = RandomAccess.Read(statm, text, 0);
+            var fields = text.AsSpan(0, length); // size resident shared ..., in pages
+            fields = fields[(fields.IndexOf((byte)' ') + 1)..];
+            return Utf8Parser.TryParse(fields, out long pages, out _) ? pages * Environment.SystemPageSize : 0;
+        }
+        catch (Exception e) when (e is IOException or InvalidOperationException or ObjectDisposedException)
+        {
+            return 0;
+        }
+    }
+
+    public void Dispose() => statm?.Dispose();
+}

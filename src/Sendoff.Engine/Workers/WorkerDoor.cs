@@ -1,0 +1,52 @@
+using System.IO.Pipes;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Sendoff.Engine.Workers;
+
+/// <summary>Where a worker connects: a Unix socket in a folder that only this user can enter, or a named pipe on Windows. Gone when it is disposed.</summary>
+internal sealed class WorkerDoor : IDisposable
+{
+    const int LongestPath = 100; // of the 108 bytes that a Unix socket's path may have, and the 104 of macOS
+
+    readonly Socket? socket;
+    readonly NamedPipeServerStream? pipe;
+    readonly string? folder;
+
+    public WorkerDoor(string parent)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            string name = "sendoff-" + Guid.NewGuid().ToString("N");
+            Address = @"\\.\pipe\" + name;
+            pipe = new(name, PipeDirection.InOut, 1, PipeTransmissionMode.Byte, PipeOptions.Asynchronous | PipeOptions.CurrentUserOnly, FirstPipeBuffer, FirstPipeBuffer);
+            return;
+        }
+        string name8 = "sd-" + Guid.NewGuid().ToString("N")[..12];
+        folder = Path.Combine(parent, name8);
+        if (Encoding.UTF8.GetByteCount(folder) > LongestPath) folder = "/tmp/" + name8;
+        Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        Address = Path.Combine(folder, "s");
+        socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(Address));
+        socket.Listen(1);
+    }
+
+    const int FirstPipeBuffer = 64 * 1024;
+
+    public string Address { get; }
+
+    public async Task<Stream> AcceptAsync(CancellationToken ct)
+    {
+        if (socket is not null) return new NetworkStream(await socket.AcceptAsync(ct), ownsSocket: true);
+        await pipe!.WaitForConnectionAsync(ct);
+        return pipe;
+    }
+
+    public void Dispose()
+    {
+        socket?.Dispose();
+        if (pipe is { IsConnected: false }) pipe.Dispose();
+        if (folder is not null && Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+    }
+}
