@@ -81,20 +81,20 @@ public sealed class ApiTests : IAsyncLifetime
     [Fact]
     public async Task A_lost_store_is_503_for_readiness_and_API_while_the_process_is_live()
     {
-        server.Store.Broken = new StoreUnavailableException("the database is locked");
+        server.StoreFails = new StoreUnavailableException("the database is locked");
         using var open = server.NewClient();
 
         Assert.Equal(HttpStatusCode.OK, (await open.GetAsync("/healthz/live")).StatusCode);
         await AssertProblemAsync(await open.GetAsync("/healthz/ready"), HttpStatusCode.ServiceUnavailable, "the database is locked");
         await AssertProblemAsync(await server.Client.GetAsync("/api/v1/runs"), HttpStatusCode.ServiceUnavailable, "the database is locked");
-        server.Store.Broken = null;
+        server.StoreFails = null;
         Assert.Equal(HttpStatusCode.OK, (await open.GetAsync("/healthz/ready")).StatusCode);
     }
 
     [Fact]
     public async Task A_fault_of_Sendoff_tells_nothing_of_its_inside()
     {
-        server.Store.Broken = new InvalidOperationException("password=hunter2");
+        server.StoreFails = new InvalidOperationException("password=hunter2");
         using var response = await server.Client.GetAsync("/api/v1/runs");
         Assert.DoesNotContain("hunter2", await response.Content.ReadAsStringAsync());
         Assert.Equal(HttpStatusCode.InternalServerError, response.StatusCode);

@@ -49,7 +49,7 @@ public sealed class PageTests : IAsyncLifetime
     [Fact]
     public async Task Runs_are_listed_filtered_and_paged()
     {
-        for (int i = 0; i < 51; i++) await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        for (int i = 0; i < 50; i++) await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
         await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id, RunStatus.Failed);
 
         string all = await PageAsync("/");
@@ -76,7 +76,7 @@ public sealed class PageTests : IAsyncLifetime
         Assert.Contains("No runs yet", await PageAsync("/"));
         Assert.Contains("There is no such run", await PageAsync("/runs/run_0000000000001", HttpStatusCode.NotFound));
         Assert.Contains("There is no such page", await PageAsync("/nowhere/at/all", HttpStatusCode.NotFound));
-        server.Store.Broken = new StoreUnavailableException("the database is locked");
+        server.StoreFails = new StoreUnavailableException("the database is locked");
         Assert.Contains("the database is locked", await PageAsync("/", HttpStatusCode.ServiceUnavailable));
     }
 

@@ -67,8 +67,8 @@ public sealed class RunDocumentTests
 
     async Task<string> DocumentAsync(RunStatus status)
     {
-        await using var store = new MemoryStore(ids, TimeProvider.System);
-        var workflow = await store.DeployAsync("orders", new Dictionary<string, string>(), [new HttpTrigger("orders", TriggerResponse.Default)], default);
+        await using var store = await TestServer.OpenStoreAsync(Directory.CreateTempSubdirectory("sendoff-").FullName, ids);
+        var workflow = await store.DeployAsync("orders", new Dictionary<string, string> { ["step.js"] = "" }, [new HttpTrigger("orders", TriggerResponse.Default)], default);
         var id = await SampleRuns.AddAsync(store, ids, workflow.Id, status);
         return JsonSerializer.Serialize(RunDocument.From((await store.GetRunAsync(id, default))!), ApiJson.Default.RunDocument);
     }

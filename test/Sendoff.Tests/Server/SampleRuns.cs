@@ -20,6 +20,7 @@ static class SampleRuns
             """{"method":"POST","path":"/","query":{},"headers":{"content-type":"application/json","authorization":"Bearer of-a-caller"},"body":{"id":1043,"customer":"Ada <b>","total":129.5},"client_ip":"203.0.113.9","url":"http://localhost:5180/hooks/orders"}"""));
         var run = new RunId(ids.Next());
         await store.AcceptAsync(new QueuedRun(run, received, 1), default);
+        long first = ids.NextBlock(3);
         var sends = new[] { Send(0, "https://crm.example.com/contacts"), Send(1, "https://erp.example.com/v2/orders?source=shop"), Send(2, "http://169.254.169.254/latest") };
         await store.FinishRunAsync(Ended(run, received, status), sends, default);
         await store.MarkSendingAsync([sends[0].Id, sends[1].Id], default);
@@ -29,7 +30,7 @@ static class SampleRuns
         return run;
 
         Delivery Send(int index, string url) => new(
-            new(ids.Next()), run, WorkspaceId.Default, workflow, 1, index, new Uri(url).GetLeftPart(UriPartial.Authority),
+            new(first + index * IdSequence.Stride), run, WorkspaceId.Default, workflow, 1, index, new Uri(url).GetLeftPart(UriPartial.Authority),
             new("POST", url, [new("content-type", "application/json"), new("X-Trace", "a"), new("x-trace", "b")], Utf8("""{"order":1043,"lines":["SKU-7","SKU-9"],"total":129.5,"note":"<script>alert(1)</script>"}""")), DeliveryStatus.Pending);
     }
 
@@ -39,7 +40,7 @@ static class SampleRuns
         bool failed = status == RunStatus.Failed;
         return new(
             id, received.Id, received.WorkspaceId, received.WorkflowId, 1, "http", status, At, TimeSpan.FromMilliseconds(12.4), TimeSpan.FromMilliseconds(11.9004), false, false,
-            failed ? error : null, null, new(201, [new("content-type", "application/json")], Utf8("{\"ok\":true}")),
+            failed ? error : null, failed ? error.Message : null, new(201, [new("content-type", "application/json")], Utf8("{\"ok\":true}")),
             [
                 new("prepare", 0, StepStatus.Succeeded, 3.1, Utf8("""{"$return_value":{"notified":3},"$summary":"3 systems"}"""), default, [], [], null),
                 new("notify", 1, failed ? StepStatus.Failed : StepStatus.Succeeded, 8.3, default, Utf8("""{"channel":"shop"}"""),

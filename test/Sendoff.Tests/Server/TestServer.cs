@@ -4,11 +4,13 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
+using Sendoff.Engine.Storage.Sqlite;
 using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server;
@@ -22,9 +24,12 @@ sealed class TestServer : IAsyncDisposable
 
     WebApplication app = null!;
 
-    TestServer() => Store = new(Ids, TimeProvider.System);
+    readonly string folder = Directory.CreateTempSubdirectory("sendoff-").FullName;
+    StoreThatBreaks switched = null!;
 
-    public MemoryStore Store { get; }
+    public IStore Store { get; private set; } = null!;
+    /// <summary>What every call of the store throws from now on.</summary>
+    public Exception? StoreFails { set => switched.Broken = value; }
     public ChangeFeed Changes { get; } = new();
     public IdSequence Ids { get; } = new(TimeProvider.System);
     public Uri Url { get; private set; } = null!;
@@ -46,10 +51,11 @@ sealed class TestServer : IAsyncDisposable
     public static async Task<TestServer> StartAsync(ServerOptions? options = null, EngineLimits? limits = null, int port = 0)
     {
         var server = new TestServer();
+        (server.Store, server.switched) = StoreThatBreaks.Of(await OpenStoreAsync(server.folder, server.Ids));
         var builder = WebApplication.CreateBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
-        builder.Services.AddSingleton<IStore>(server.Store).AddSingleton(server.Changes).AddSingleton(TimeProvider.System).AddSingleton(limits ?? new());
+        builder.Services.AddSingleton(server.Store).AddSingleton(server.Changes).AddSingleton(TimeProvider.System).AddSingleton(limits ?? new());
         builder.Services.AddSendoffServer(options ?? new() { DataDirectory = ".", Token = Token });
         builder.Services.AddSingleton(server.Actions());
         server.app = builder.Build();
@@ -61,6 +67,9 @@ sealed class TestServer : IAsyncDisposable
         server.Orders = await server.Store.DeployAsync("orders", new Dictionary<string, string> { ["step.js"] = "return 1" }, [new HttpTrigger("orders", TriggerResponse.Default)], default);
         return server;
     }
+
+    public static async Task<IStore> OpenStoreAsync(string folder, IdSequence ids) =>
+        await SqliteStore.OpenAsync(Path.Combine(folder, "sendoff.db"), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, default);
 
     /// <summary>A client without token, cookies or redirects.</summary>
     public HttpClient NewClient() => new(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = Url };
@@ -103,5 +112,8 @@ sealed class TestServer : IAsyncDisposable
     {
         Client.Dispose();
         await app.DisposeAsync();
+        switched.Broken = null;
+        await Store.DisposeAsync();
+        Directory.Delete(folder, recursive: true);
     }
 }

@@ -13,7 +13,7 @@ public sealed record ListDocument<T>(IReadOnlyList<T> Items, string? NextCursor)
         new([.. page.Items.Select(map)], page.Next?.ToString("x", CultureInfo.InvariantCulture));
 }
 
-/// <summary>A run in a list. <paramref name="SendsDone"/> are those delivered, <paramref name="SendsFailed"/> those that ended otherwise.</summary>
+/// <summary>A run in a list. <paramref name="SendsDone"/> are those that have ended, <paramref name="SendsFailed"/> those of them that failed, were blocked or interrupted.</summary>
 public sealed record RunSummaryDocument(
     string Id, string Workflow, int Version, string EventId, string Trigger, string Status, DateTimeOffset StartedAt, double DurationMs, string? Message,
     int Sends, int SendsDone, int SendsFailed)
