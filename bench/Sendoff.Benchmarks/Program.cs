@@ -5,6 +5,8 @@ return args switch
     ["store", .. var rest] => await StoreBenchmark.RunAsync(rest),
     ["lists", .. var rest] => await ListBenchmark.RunAsync(rest),
     ["workers", .. var rest] => await WorkerBenchmark.RunAsync(rest),
+    ["deliveries", .. var rest] => await DeliveryBenchmark.RunAsync(rest),
+    ["sink"] => await DeliveryBenchmark.SinkAsync(),
     _ => Usage(),
 };
 
@@ -14,6 +16,7 @@ static int Usage()
         usage: store [events] [callers] [folder]   events through the store: accept, finish with one delivery, record
                lists [rows] [folder]               pages of lists over that many runs
         usage: workers [runs] [callers] [workers]   runs of one step with one send, through the worker pool
+               deliveries [requests] [callers]     attempts to a sink on loopback, and the client of .NET beside them
         """);
     return 2;
 }

@@ -29,8 +29,8 @@ internal static class BodyDecoder
         try
         {
             if (usesBrotli && Interlocked.Increment(ref brotliInUse) > MaxBrotli) return false;
-            await using var plain = await UndoAsync(codings, wire);
-            while (decoded.Total < most && await plain.ReadAsync(buffer) is > 0 and int count) decoded.Add(buffer.AsSpan(0, count));
+            await using var plain = await UndoAsync(codings, wire).ConfigureAwait(false);
+            while (decoded.Total < most && await plain.ReadAsync(buffer).ConfigureAwait(false) is > 0 and int count) decoded.Add(buffer.AsSpan(0, count));
             return true;
         }
         catch (Exception e) when (e is InvalidDataException or InvalidOperationException or IOException)
@@ -52,7 +52,7 @@ internal static class BodyDecoder
             stream = codings[i] switch
             {
                 "br" => new BrotliStream(stream, CompressionMode.Decompress),
-                "deflate" => await UndoDeflateAsync(stream),
+                "deflate" => await UndoDeflateAsync(stream).ConfigureAwait(false),
                 _ => new GZipStream(stream, CompressionMode.Decompress),
             };
         }
@@ -63,7 +63,7 @@ internal static class BodyDecoder
     static async Task<Stream> UndoDeflateAsync(Stream stream)
     {
         byte[] first = new byte[2];
-        int count = await stream.ReadAtLeastAsync(first, 2, throwOnEndOfStream: false);
+        int count = await stream.ReadAtLeastAsync(first, 2, throwOnEndOfStream: false).ConfigureAwait(false);
         bool isZlib = count == 2 && (first[0] & 0x0f) == 8 && ((first[0] << 8) | first[1]) % 31 == 0;
         var whole = new PrefixedStream(first.AsMemory(0, count), stream);
         return isZlib ? new ZLibStream(whole, CompressionMode.Decompress) : new DeflateStream(whole, CompressionMode.Decompress);

@@ -14,17 +14,17 @@ internal sealed class ConnectionDialer(NameResolver names, EgressPolicy egress, 
         else
         {
             progress.Enter(AttemptPhase.Dns, $"resolving {to.Host}");
-            addresses = await names.ResolveAsync(to.Host, ct);
+            addresses = await names.ResolveAsync(to.Host, ct).ConfigureAwait(false);
         }
         if (egress.FindBlock(to.Host, addresses, to.Port) is { } reason) throw new WireException(AttemptErrorCode.BlockedByEgressPolicy, reason);
 
         progress.Enter(AttemptPhase.Connect, "connecting");
-        var socket = await ConnectAsync(addresses, to.Port, progress, ct);
+        var socket = await ConnectAsync(addresses, to.Port, progress, ct).ConfigureAwait(false);
         try
         {
             if (!to.IsTls) return new HttpConnection(to.Key, socket, new NetworkStream(socket, ownsSocket: false));
             progress.Enter(AttemptPhase.Tls, $"making a TLS session with {to.Host}");
-            return new HttpConnection(to.Key, socket, await tls.MakeAsync(socket, to.Host, ct));
+            return new HttpConnection(to.Key, socket, await tls.MakeAsync(socket, to.Host, ct).ConfigureAwait(false));
         }
         catch
         {
@@ -46,7 +46,7 @@ internal sealed class ConnectionDialer(NameResolver names, EgressPolicy egress, 
             try
             {
                 socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-                await socket.ConnectAsync(endPoint, ct);
+                await socket.ConnectAsync(endPoint, ct).ConfigureAwait(false);
                 return socket;
             }
             catch (SocketException e)

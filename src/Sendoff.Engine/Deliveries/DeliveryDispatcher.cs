@@ -68,9 +68,9 @@ public sealed class DeliveryDispatcher : IDisposable
             if (stopping) return;
             for (int i = 0; i < deliveries.Length; i++)
             {
-                if (deliveries[i].Status != DeliveryStatus.Pending || senders >= engine.Limits.DeliveryMaxConcurrent) continue;
+                if (deliveries[i].Status != DeliveryStatus.Pending) continue;
                 var lane = LaneOf(deliveries[i].Destination);
-                if (lane.Waiting > 0 || lane.HasMoreInStore || lane.Senders >= engine.Limits.DeliveryMaxPerDestination) continue;
+                if (lane.Waiting > 0 || lane.HasMoreInStore || !HasPlace(lane)) continue;
                 lane.Senders++;
                 senders++;
                 deliveries[i] = deliveries[i] with { Status = DeliveryStatus.Sending };
@@ -147,12 +147,30 @@ public sealed class DeliveryDispatcher : IDisposable
         turn.Enqueue(lane);
     }
 
+    /// <summary>
+    /// B5: a lane's bound shrinks as senders run out, to an eighth of those that are left: dozens of destinations that never answer
+    /// leave a place for one that does.
+    /// </summary>
+    bool HasPlace(DestinationLane lane)
+    {
+        int free = engine.Limits.DeliveryMaxConcurrent - senders;
+        return free > 0 && lane.Senders < Math.Max(1, Math.Min(engine.Limits.DeliveryMaxPerDestination, free / 8));
+    }
+
     // (3) One sender for each lane in turn, so that a long lane waits for a short one and not the other way round.
     void GrantInTurn()
     {
-        while (!stopping && senders < engine.Limits.DeliveryMaxConcurrent && turn.TryDequeue(out var lane))
+        for (int passed = 0; !stopping && passed < turn.Count && senders < engine.Limits.DeliveryMaxConcurrent;)
         {
+            var lane = turn.Dequeue();
             lane.IsInTurn = false;
+            if (!HasPlace(lane))
+            {
+                Queue(lane);
+                passed++;
+                continue;
+            }
+            passed = 0;
             senders++;
             if (lane.Grant().Congests) congestion--;
             if (!lane.IsMarking)
@@ -209,9 +227,7 @@ public sealed class DeliveryDispatcher : IDisposable
         double queueMs = engine.Time.GetElapsedTime(since).TotalMilliseconds;
         var attempt = await sender.SendAsync(delivery, delivery.Attempts + 1, queueMs, cutOff.Token).ConfigureAwait(false);
         bool isBehind = Interlocked.Increment(ref recording) > MostRecording;
-        var record = attempt.Status == DeliveryStatus.Blocked
-            ? store.RecordBlockedAsync(delivery.Id, attempt.Error!, CancellationToken.None)
-            : store.RecordAttemptAsync(attempt, CancellationToken.None);
+        var record = RecordAsync(attempt);
         // The sender is free once the record is on its way, unless the store has fallen behind.
         if (!isBehind) Free(delivery.Destination, attempt);
         try
@@ -226,6 +242,13 @@ public sealed class DeliveryDispatcher : IDisposable
         Interlocked.Decrement(ref recording);
         if (isBehind) Free(delivery.Destination, attempt);
         EndIfIdle();
+    }
+
+    // Async, so that a store that throws at once fails the record and not the sender's place.
+    async Task RecordAsync(Attempt attempt)
+    {
+        if (attempt.Status == DeliveryStatus.Blocked) await store.RecordBlockedAsync(attempt.DeliveryId, attempt.Error!, CancellationToken.None).ConfigureAwait(false);
+        else await store.RecordAttemptAsync(attempt, CancellationToken.None).ConfigureAwait(false);
     }
 
     void Free(string destination, Attempt? attempt)

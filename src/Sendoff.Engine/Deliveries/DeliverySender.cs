@@ -46,7 +46,7 @@ public sealed class DeliverySender : IDisposable
         {
             try
             {
-                await ExchangeAsync(delivery, progress, deadline.Token);
+                await ExchangeAsync(delivery, progress, deadline.Token).ConfigureAwait(false);
             }
             catch (Exception e)
             {
@@ -73,7 +73,7 @@ public sealed class DeliverySender : IDisposable
         // (1) and (2)
         var connection = pool.Take(destination.Key);
         progress.ConnectionReused = connection is not null;
-        connection ??= await dialer.DialAsync(destination, progress, ct);
+        connection ??= await dialer.DialAsync(destination, progress, ct).ConfigureAwait(false);
         progress.Connection = connection;
         using var abort = ct.UnsafeRegister(static state => ((HttpConnection)state!).Abort(), connection);
 
@@ -85,21 +85,21 @@ public sealed class DeliverySender : IDisposable
         var writing = WriteAsync(connection, rented, length, length == head ? send.Body : default, progress);
 
         // (4)
-        progress.Head = await ReadHeadAsync(connection, writing);
+        progress.Head = await ReadHeadAsync(connection, writing).ConfigureAwait(false);
 
         // (5)
         progress.Enter(AttemptPhase.Read, "");
         progress.Body = new ResponseBody(connection, progress.Head, send.Method, limits);
         try
         {
-            await ReadBodyAsync(progress);
+            await ReadBodyAsync(progress).ConfigureAwait(false);
         }
         finally
         {
             // An early answer ends the exchange; whatever of the request is not written by now never will be.
             progress.IsWritten = writing.IsCompletedSuccessfully && writing.Result is null;
             if (!writing.IsCompleted) connection.Abort();
-            await writing;
+            await writing.ConfigureAwait(false);
         }
     }
 
@@ -108,11 +108,11 @@ public sealed class DeliverySender : IDisposable
     {
         try
         {
-            await connection.WriteAsync(rented.AsMemory(0, length));
+            await connection.WriteAsync(rented.AsMemory(0, length)).ConfigureAwait(false);
             progress.RequestBytesWritten = length;
             for (; !rest.IsEmpty; rest = rest[Math.Min(WriteSize, rest.Length)..])
             {
-                await connection.WriteAsync(rest[..Math.Min(WriteSize, rest.Length)]);
+                await connection.WriteAsync(rest[..Math.Min(WriteSize, rest.Length)]).ConfigureAwait(false);
                 progress.RequestBytesWritten += Math.Min(WriteSize, rest.Length);
             }
             progress.SetWritten();
@@ -132,7 +132,7 @@ public sealed class DeliverySender : IDisposable
     {
         try
         {
-            return await ReadHeadAsync(connection);
+            return await ReadHeadAsync(connection).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -140,7 +140,7 @@ public sealed class DeliverySender : IDisposable
             if (stillWriting) connection.Abort();
             // That the response is missing follows from a write that failed first; then the write is what went wrong.
             bool isMissing = e is not WireException { Code: not AttemptErrorCode.ConnectionClosed };
-            if (await writing is { } fault && !stillWriting && isMissing) throw fault;
+            if (await writing.ConfigureAwait(false) is { } fault && !stillWriting && isMissing) throw fault;
             throw;
         }
     }
@@ -159,7 +159,7 @@ public sealed class DeliverySender : IDisposable
                     throw new WireException(AttemptErrorCode.InvalidResponse, head.Status == 101 ? "the receiver switched protocols unasked" : "the receiver sent too many interim responses");
                 continue;
             }
-            if (await connection.ReadAsync(limits.ResponseHeaderBytes) == 0)
+            if (await connection.ReadAsync(limits.ResponseHeaderBytes).ConfigureAwait(false) == 0)
             {
                 string when = connection.Unread.IsEmpty ? "before it answered" : $"in mid-headers ({connection.Unread.Length:N0} bytes received)";
                 throw new WireException(AttemptErrorCode.ConnectionClosed, $"the receiver closed the connection {when}");
@@ -177,13 +177,13 @@ public sealed class DeliverySender : IDisposable
             var wire = new ResponseBodyStream(body, raw, limits.DeliveryBodyRead);
             progress.Captured = new BodyCapture(limits.DeliveryBodyCapture);
             // C4: a body that does not decode is kept raw, and counted to its end all the same.
-            if (!await BodyDecoder.DecodeAsync(codings, wire, progress.Captured, limits.DeliveryBodyRead)) progress.Captured = raw;
+            if (!await BodyDecoder.DecodeAsync(codings, wire, progress.Captured, limits.DeliveryBodyRead).ConfigureAwait(false)) progress.Captured = raw;
             if (wire.Fault is { } fault) throw fault;
             if (progress.Captured.Total >= limits.DeliveryBodyRead) return;
         }
         while (body.Received < limits.DeliveryBodyRead)
         {
-            var piece = await body.NextAsync();
+            var piece = await body.NextAsync().ConfigureAwait(false);
             if (piece.IsEmpty) return;
             raw.Add(piece.Span);
         }

@@ -51,7 +51,7 @@ internal sealed class HttpConnection : IDisposable
         if (end == buffer.Length) MakeRoom(most);
         var begun = ahead;
         ahead = null;
-        int count = begun is not null ? await begun : await stream.ReadAsync(buffer.AsMemory(end));
+        int count = begun is not null ? await begun.ConfigureAwait(false) : await stream.ReadAsync(buffer.AsMemory(end)).ConfigureAwait(false);
         end += count;
         return count;
     }
@@ -122,13 +122,13 @@ internal sealed class HttpConnection : IDisposable
     {
         try
         {
-            await ahead;
+            await ahead.ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or SocketException)
         {
             // The socket was closed under it, as it should be.
         }
-        await stream.DisposeAsync();
+        await stream.DisposeAsync().ConfigureAwait(false);
     }
 
     void ReturnBuffer()

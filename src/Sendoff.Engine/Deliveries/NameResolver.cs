@@ -19,7 +19,7 @@ internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddr
     {
         try
         {
-            var addresses = await Share(name).WaitAsync(ct);
+            var addresses = await Share(name).WaitAsync(ct).ConfigureAwait(false);
             return addresses.Length > 0 ? addresses : throw new WireException(AttemptErrorCode.DnsNotFound, $"{name} has no address");
         }
         catch (SocketException e) when (e.SocketErrorCode is SocketError.HostNotFound or SocketError.NoData)
@@ -45,10 +45,10 @@ internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddr
 
     async Task<IPAddress[]> LookUpAsync(string name)
     {
-        await slots.WaitAsync();
+        await slots.WaitAsync().ConfigureAwait(false);
         try
         {
-            return await lookup(name);
+            return await lookup(name).ConfigureAwait(false);
         }
         finally
         {

@@ -52,12 +52,12 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
 
     async ValueTask<ReadOnlyMemory<byte>> ReadNextAsync()
     {
-        if (framing == Framing.Chunks && left == 0 && !await ReadChunkLineAsync())
+        if (framing == Framing.Chunks && left == 0 && !await ReadChunkLineAsync().ConfigureAwait(false))
         {
             isEnded = true;
             return default;
         }
-        if (connection.Unread.IsEmpty && await connection.ReadAsync(ReadSize) == 0)
+        if (connection.Unread.IsEmpty && await connection.ReadAsync(ReadSize).ConfigureAwait(false) == 0)
         {
             if (framing != Framing.Close) throw Closed();
             isEnded = true;
@@ -82,15 +82,15 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
     /// <summary>Reads up to the data of the next chunk. False after the last one, when the trailers are read too.</summary>
     async ValueTask<bool> ReadChunkLineAsync()
     {
-        if (!isFirstChunk && await ReadLineLengthAsync(2) != 0) throw Invalid("a chunk is longer than it says");
+        if (!isFirstChunk && await ReadLineLengthAsync(2).ConfigureAwait(false) != 0) throw Invalid("a chunk is longer than it says");
         if (!isFirstChunk) connection.Take(2);
         isFirstChunk = false;
 
-        int length = await ReadLineLengthAsync(ChunkLine);
+        int length = await ReadLineLengthAsync(ChunkLine).ConfigureAwait(false);
         left = ParseChunkSize(connection.Unread.Span[..length]);
         connection.Take(length + 2);
         if (left > 0) return true;
-        await SkipTrailersAsync();
+        await SkipTrailersAsync().ConfigureAwait(false);
         return false;
     }
 
@@ -108,7 +108,7 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
     async ValueTask SkipTrailersAsync()
     {
         int bytes = 0, lines = 0;
-        while (await ReadLineLengthAsync(limits.ResponseHeaderBytes - bytes) is > 0 and int length)
+        while (await ReadLineLengthAsync(limits.ResponseHeaderBytes - bytes).ConfigureAwait(false) is > 0 and int length)
         {
             bytes += length + 2;
             if (++lines > limits.ResponseHeaderLines) throw Invalid($"it has more than {limits.ResponseHeaderLines:N0} trailer lines");
@@ -126,7 +126,7 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
             int end = unread.Span.IndexOf((byte)'\n');
             if (end > 0 && end <= most && unread.Span[end - 1] == '\r') return end - 1;
             if (end >= 0 || unread.Length > most) throw Invalid("a chunk line is too long or does not end as one");
-            if (await connection.ReadAsync(Math.Max(ReadSize, most + 2)) == 0) throw Closed();
+            if (await connection.ReadAsync(Math.Max(ReadSize, most + 2)).ConfigureAwait(false) == 0) throw Closed();
         }
     }
 
@@ -150,7 +150,7 @@ internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw, lon
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        if (piece.IsEmpty && !await NextAsync()) return 0;
+        if (piece.IsEmpty && !await NextAsync().ConfigureAwait(false)) return 0;
         int count = Math.Min(piece.Length, buffer.Length);
         piece.Span[..count].CopyTo(buffer.Span);
         piece = piece[count..];
@@ -162,7 +162,7 @@ internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw, lon
         if (Fault is not null || body.Received >= most) return false;
         try
         {
-            piece = await body.NextAsync();
+            piece = await body.NextAsync().ConfigureAwait(false);
         }
         catch (Exception e)
         {

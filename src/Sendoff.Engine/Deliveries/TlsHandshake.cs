@@ -26,12 +26,12 @@ internal sealed class TlsHandshake(X509Certificate2Collection? roots)
         };
         try
         {
-            await session.AuthenticateAsClientAsync(options, ct);
+            await session.AuthenticateAsClientAsync(options, ct).ConfigureAwait(false);
             return session;
         }
         catch (Exception e)
         {
-            await session.DisposeAsync();
+            await session.DisposeAsync().ConfigureAwait(false);
             if (ct.IsCancellationRequested) throw;
             throw refusal is not null ? new WireException(AttemptErrorCode.TlsFailed, $"the TLS handshake with {host} failed: {refusal}", e) : Explain(host, e);
         }
