@@ -11,6 +11,12 @@ public sealed record EngineLimits
     public int DeliveryMaxPerDestination { get; init; } = 64;
     /// <summary>Waiting deliveries held in memory for one destination; the rest wait in the store.</summary>
     public int DeliveryQueuePerDestination { get; init; } = 1_000;
+    /// <summary>Waiting deliveries held in memory over all destinations; the rest wait in the store.</summary>
+    public int DeliveryQueueTotal { get; init; } = 10_000;
+    /// <summary>Attempts whose record is not durable yet, before sending slows down to the store's pace.</summary>
+    public int DeliveryRecordsOutstanding { get; init; } = 500;
+    /// <summary>Names that are looked up at once. A lookup holds a thread and cannot be cancelled.</summary>
+    public int DnsLookups { get; init; } = 16;
     /// <summary>Bytes of a response body that are kept (C4). Setting <c>Delivery:BodyCapture</c>.</summary>
     public int DeliveryBodyCapture { get; init; } = 64 * 1024;
     /// <summary>Bytes of a response body that are read, on the wire or decoded, before the connection is dropped (C4).</summary>
@@ -49,6 +55,10 @@ public sealed record EngineLimits
     public int WorkersWarm { get; init; } = 1;
     /// <summary>Memory of a worker in MiB (E4). Setting <c>Workers:Memory</c>; a workflow's <c>memory</c> wins.</summary>
     public int WorkerMemoryMb { get; init; } = 256;
+    /// <summary>Memory in MiB that Node.js itself takes; a worker is killed above this and its own memory together.</summary>
+    public int WorkerBaseMemoryMb { get; init; } = 96;
+    /// <summary>How long a worker may take to start, and to load its steps.</summary>
+    public TimeSpan WorkerStart { get; init; } = TimeSpan.FromSeconds(15);
     /// <summary>Runs handed to a worker ahead of the one that executes, when the workflow's runs are short.</summary>
     public int WorkerDepth { get; init; } = 16;
     /// <summary>How long a worker without work is kept.</summary>
@@ -69,6 +79,8 @@ public sealed record EngineLimits
     public int StoreBatch { get; init; } = 512;
     /// <summary>How long the store waits before it tries again what it could not write (G3).</summary>
     public TimeSpan StoreRetry { get; init; } = TimeSpan.FromMilliseconds(250);
+    /// <summary>How long a closing store goes on trying what it cannot write.</summary>
+    public TimeSpan StoreClosing { get; init; } = TimeSpan.FromSeconds(5);
     /// <summary>Connections that read at once.</summary>
     public int StoreReaders { get; init; } = 4;
     /// <summary>Runs deleted in one slice of pruning, so that serving goes on in between (G2).</summary>

@@ -2,10 +2,38 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine;
 
-/// <summary>Every log line of the engine. Event ids are stable, by area. Never a body, a header value or a secret.</summary>
-internal static partial class LogMessages
+/// <summary>Every log line of the engine, by area. Never a body, a header value or a secret.</summary>
+static partial class LogMessages
 {
-    // Storage: 3000-3099.
+    // Runs: 1000-1099
+
+    [LoggerMessage(1000, LogLevel.Information, "Runs that an earlier server left unfinished are queued again: {Count}")]
+    public static partial void RecoveredRuns(this ILogger log, int count);
+
+    [LoggerMessage(1001, LogLevel.Error, "The run {Run} could not be ended; it is run again after the next start")]
+    public static partial void RunLost(this ILogger log, Exception exception, RunId run);
+
+    [LoggerMessage(1002, LogLevel.Error, "No worker can be had, runs wait: {Reason}")]
+    public static partial void RunsWaitForWorker(this ILogger log, string reason);
+
+    [LoggerMessage(1003, LogLevel.Information, "History pruned: {Rows} runs")]
+    public static partial void HistoryPruned(this ILogger log, long rows);
+
+    [LoggerMessage(1004, LogLevel.Warning, "Pruning is put off: {Reason}")]
+    public static partial void PruningPostponed(this ILogger log, string reason);
+
+    // Deliveries: 2000-2099
+
+    [LoggerMessage(2000, LogLevel.Warning, "Deliveries that were in mid-flight when the server ended: {Count}. They are interrupted: they may have been sent, and are not sent again by themselves")]
+    public static partial void DeliveriesInterrupted(this ILogger log, int count);
+
+    [LoggerMessage(2001, LogLevel.Error, "What happened to the delivery {Delivery} could not be recorded")]
+    public static partial void DeliveryNotRecorded(this ILogger log, Exception exception, DeliveryId delivery);
+
+    [LoggerMessage(2002, LogLevel.Warning, "Pending deliveries to {Destination} cannot be read back yet: {Reason}")]
+    public static partial void PendingNotRead(this ILogger log, string destination, string reason);
+
+    // Storage: 3000-3099
 
     [LoggerMessage(3000, LogLevel.Warning, "The store takes no writes: {Reason}. New events are refused; what is under way is kept and tried again.")]
     public static partial void StoreUnavailable(this ILogger log, string reason);
@@ -15,4 +43,24 @@ internal static partial class LogMessages
 
     [LoggerMessage(3002, LogLevel.Information, "Opened {Path}: schema {Schema}, {Unfinished} unfinished runs.")]
     public static partial void StoreOpened(this ILogger log, string path, int schema, int unfinished);
+
+    // Workers: 4000-4099
+
+    [LoggerMessage(4000, LogLevel.Information, "Node.js {Version} of npm package {Package} is fetched into {Folder}")]
+    public static partial void NodeFetched(this ILogger log, Version version, string package, string folder);
+
+    [LoggerMessage(4001, LogLevel.Warning, "Workers use Node.js {Version} from the PATH ({Path}), not {Pinned}: {Reason}. {Lost}")]
+    public static partial void NodeFromPath(this ILogger log, Version version, string path, string pinned, string reason, string lost);
+
+    [LoggerMessage(4002, LogLevel.Debug, "Worker {Pid} is ready in {Milliseconds} ms")]
+    public static partial void WorkerReady(this ILogger log, int pid, long milliseconds);
+
+    [LoggerMessage(4003, LogLevel.Error, "No worker can be started: {Reason}")]
+    public static partial void WorkerUnavailable(this ILogger log, string reason);
+
+    [LoggerMessage(4004, LogLevel.Warning, "Worker {Pid} of {Program} ended in mid-run ({Cause}): {Reason}")]
+    public static partial void WorkerDied(this ILogger log, int pid, string program, string cause, string reason);
+
+    [LoggerMessage(4005, LogLevel.Error, "Worker {Pid} ends because of a fault of the server")]
+    public static partial void WorkerFailed(this ILogger log, int pid, Exception error);
 }

@@ -1,1 +1,37 @@
-return 0;
+using System.CommandLine;
+using Sendoff;
+using Sendoff.Commands;
+
+var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends their HTTP requests after each run, once, within five seconds.")
+{
+    ServeCommand.Build(),
+    RunCommand.Build(),
+    DeployCommand.Build(),
+    WorkflowsCommand.Build(),
+    RunsCommand.Build(),
+    DeliveriesCommand.Build(),
+    EventsCommand.Build(),
+    ReceiveCommand.Build(),
+};
+ServeCommand.MakeDefault(root);
+
+var parsed = root.Parse(args);
+if (parsed.Errors.Count > 0)
+{
+    Output.Error($"{parsed.Errors[0].Message} Try `sendoff {string.Join(' ', args.TakeWhile(a => !a.StartsWith('-')).Take(1).Append("--help"))}`.");
+    return ExitCode.Usage;
+}
+try
+{
+    return await parsed.InvokeAsync(new() { EnableDefaultExceptionHandler = false });
+}
+catch (CommandException x)
+{
+    Output.Error(x.Message);
+    return x.ExitCode;
+}
+catch (SettingsException x)
+{
+    Output.Error(x.Message);
+    return ExitCode.Usage;
+}

@@ -19,9 +19,10 @@ public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> H
 /// <summary>A committed send. <paramref name="Step"/> is the step's index, <paramref name="Index"/> the send's index in that step, both from 0.</summary>
 /// <param name="Destination">Scheme, host and port that it goes to, as <c>https://example.com:443</c>.</param>
 /// <param name="Error">Why it was blocked, or the last attempt's error.</param>
+/// <param name="Attempts">How many were made before; read back with what is pending.</param>
 public sealed record Delivery(
     DeliveryId Id, RunId RunId, WorkspaceId WorkspaceId, WorkflowId WorkflowId, int Step, int Index, string Destination, HttpSend Request,
-    DeliveryStatus Status, AttemptError? Error = null);
+    DeliveryStatus Status, AttemptError? Error = null, int Attempts = 0);
 
 /// <summary>One try at a delivery, as it went over the wire (C6).</summary>
 /// <param name="Number">From 1; a resend counts on.</param>

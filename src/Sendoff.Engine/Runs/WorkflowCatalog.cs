@@ -1,3 +1,7 @@
+using System.Collections.Concurrent;
+using System.Collections.Frozen;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
@@ -8,18 +12,115 @@ public sealed record TriggerTarget(WorkflowVersion Version, HttpTrigger Trigger,
 /// <summary>What came of a deploy: the workflow, or what is wrong with it and nothing changed.</summary>
 public sealed record DeployResult(Workflow? Workflow, IReadOnlyList<WorkflowProblem> Problems);
 
+/// <summary>A version made ready to run.</summary>
+public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program);
+
 /// <summary>The deployed workflows, in memory as they stand in the store.</summary>
-public sealed class WorkflowCatalog
+public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFolder folder, EngineLimits limits)
 {
+    readonly ConcurrentDictionary<(WorkflowId, int), Deployment> deployments = [];
+    readonly SemaphoreSlim changing = new(1);
+    FrozenDictionary<string, TriggerTarget> triggers = FrozenDictionary<string, TriggerTarget>.Empty;
+
     /// <summary>What an HTTP trigger's key leads to; null when it is unknown.</summary>
-    public TriggerTarget? FindTrigger(string key) => throw new NotImplementedException();
+    public TriggerTarget? FindTrigger(string key) => triggers.GetValueOrDefault(key);
+
+    /// <summary>Reads the deployed workflows from the store. Call once, before the first event.</summary>
+    public async Task LoadAsync(CancellationToken ct)
+    {
+        var found = new Dictionary<string, TriggerTarget>(StringComparer.Ordinal);
+        foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false))
+        {
+            if (await FindAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, workflow, deployment.Version);
+        }
+        triggers = found.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    /// <summary>A version of a workflow, ready to run; null when it is gone.</summary>
+    public async ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, CancellationToken ct)
+    {
+        if (deployments.TryGetValue((workflow, version), out var known)) return known;
+        if (await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } stored) return null;
+        if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition) return null;
+        var read = new WorkflowVersion(workflow, stored.Name, version, stored.DeployedAt, stored.Files, definition);
+        return deployments[(workflow, version)] = new(read, Prepare(read));
+    }
+
+    /// <summary>The version that new events of a workflow start; null when there is none.</summary>
+    public async ValueTask<Deployment?> FindCurrentAsync(WorkflowId workflow, CancellationToken ct)
+    {
+        var current = (await store.ListWorkflowsAsync(ct).ConfigureAwait(false)).FirstOrDefault(w => w.Id == workflow);
+        return current is null ? null : await FindAsync(workflow, current.Version, ct).ConfigureAwait(false);
+    }
 
     /// <summary>Reads, checks in a worker and stores a new version, and makes it the current one. Nothing changes when there are problems.</summary>
-    public Task<DeployResult> DeployAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct) => throw new NotImplementedException();
+    public async Task<DeployResult> DeployAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    {
+        var read = WorkflowReader.Read(name, files);
+        if (read.Definition is not { } definition) return new(null, read.Problems);
+        var problems = await CheckAsync(name, definition, files, ct).ConfigureAwait(false);
+        if (problems.Count > 0) return new(null, problems);
+
+        await changing.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            var workflow = await store.DeployAsync(name, files, definition.Triggers, ct).ConfigureAwait(false);
+            await LoadAsync(ct).ConfigureAwait(false);
+            return new(workflow, []);
+        }
+        catch (TriggerKeyTakenException x)
+        {
+            return new(null, [new(x.Message, WorkflowReader.YamlFile)]);
+        }
+        finally
+        {
+            changing.Release();
+        }
+    }
 
     /// <summary>Answers false when there is no such workflow.</summary>
-    public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) => throw new NotImplementedException();
+    public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) => ChangeAsync(() => store.SetEnabledAsync(name, enabled, ct), ct);
 
     /// <summary>Answers false when there is no such workflow.</summary>
-    public Task<bool> DeleteAsync(string name, CancellationToken ct) => throw new NotImplementedException();
+    public Task<bool> DeleteAsync(string name, CancellationToken ct) => ChangeAsync(() => store.DeleteWorkflowAsync(name, ct), ct);
+
+    /// <summary>Loads a definition's steps in a worker, from a folder of their own, and answers what is wrong with them.</summary>
+    public async Task<IReadOnlyList<WorkflowProblem>> CheckAsync(
+        string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    {
+        using var trial = folder.Trial(files);
+        var found = await runner.CheckAsync(ToProgram("check " + trial.Root, default, name, 0, definition, trial.Root), ct).ConfigureAwait(false);
+        return [.. found.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))];
+    }
+
+    async Task<bool> ChangeAsync(Func<Task<bool>> change, CancellationToken ct)
+    {
+        await changing.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            if (!await change().ConfigureAwait(false)) return false;
+            await LoadAsync(ct).ConfigureAwait(false);
+            return true;
+        }
+        finally
+        {
+            changing.Release();
+        }
+    }
+
+    // The store answers a workflow's keys in the order of its triggers.
+    static void AddTriggers(Dictionary<string, TriggerTarget> found, Workflow workflow, WorkflowVersion version)
+    {
+        foreach (var (trigger, address) in version.Definition.Triggers.Zip(workflow.Triggers))
+        {
+            if (trigger is HttpTrigger http) found[address.Key] = new(version, http, workflow.Enabled);
+        }
+    }
+
+    WorkerProgram Prepare(WorkflowVersion version) =>
+        ToProgram($"{version.WorkflowId}/{version.Number}", version.WorkflowId, version.Name, version.Number, version.Definition, folder.Keep(version));
+
+    WorkerProgram ToProgram(string key, WorkflowId id, string name, int version, WorkflowDefinition definition, string root) => new(
+        key, id.ToString(), name, version, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
+        folder.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency);
 }

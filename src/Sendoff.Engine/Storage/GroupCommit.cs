@@ -37,6 +37,7 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
     readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     List<StoreWrite> waiting = [];
     bool closing;
+    long closingUntil;
     volatile StoreUnavailableException? outage;
     bool outageLogged;
 
@@ -48,7 +49,8 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
 
     public void Start() => new Thread(Loop) { IsBackground = true, Name = "store writer" }.Start();
 
-    /// <summary>Completes when the write is durable. <paramref name="ct"/> gives up while it waits for room; once queued it is not taken back.</summary>
+    /// <summary>Completes when the write is durable.</summary>
+    /// <param name="ct">Gives up while the write waits for room; once queued it is not taken back.</param>
     public Task WriteAsync(StoreWrite write, CancellationToken ct)
     {
         if (ct.IsCancellationRequested) return Task.FromCanceled(ct);
@@ -68,10 +70,14 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
     {
         lock (gate)
         {
-            if (closing) return Task.FromException(new ObjectDisposedException(nameof(GroupCommit), "the store is closed"));
-            waiting.Add(write);
-            if (waiting.Count == 1 || write.Outage == OutageRule.Probe) Monitor.Pulse(gate);
+            if (!closing)
+            {
+                waiting.Add(write);
+                if (waiting.Count == 1 || write.Outage == OutageRule.Probe) Monitor.Pulse(gate);
+                return write.Task;
+            }
         }
+        Fail(write, new ObjectDisposedException(nameof(GroupCommit), "the store is closed"));
         return write.Task;
     }
 
@@ -111,7 +117,8 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
         }
     }
 
-    /// <summary>Commits a batch. One bad write fails alone. Answers the outage when there is one; then what is not completed stays to be done.</summary>
+    /// <summary>Commits a batch; one bad write fails alone.</summary>
+    /// <returns>The outage, when there is one: then what is not completed stays to be done.</returns>
     StoreUnavailableException? CommitBatch(ReadOnlySpan<StoreWrite> batch)
     {
         long start = Stopwatch.GetTimestamp();
@@ -181,7 +188,8 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
         return reason;
     }
 
-    /// <summary>Waits a little, less when a probe comes, and takes what came meanwhile. False when the store closes and has tried long enough.</summary>
+    /// <summary>Waits a little, less when a probe comes, and takes what came meanwhile.</summary>
+    /// <returns>False when the store closes and has tried long enough.</returns>
     bool WaitToRetry(ref List<StoreWrite> taken)
     {
         lock (gate)
@@ -190,13 +198,9 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
             while (until - Environment.TickCount64 is > 0 and var rest && !waiting.Exists(static write => write.Outage == OutageRule.Probe))
                 Monitor.Wait(gate, TimeSpan.FromMilliseconds(rest));
             (waiting, taken) = (taken, waiting);
-            closingTries = closing ? closingTries + 1 : 0;
-            return closingTries < ClosingTries;
+            return !closing || Environment.TickCount64 < closingUntil;
         }
     }
-
-    const int ClosingTries = 20;
-    int closingTries;
 
     void Succeed(StoreWrite write)
     {
@@ -220,11 +224,12 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
         log.StoreRestored();
     }
 
-    /// <summary>Commits what is queued, then ends. During an outage it gives up after some tries, and the tasks of what is left fail.</summary>
+    /// <summary>Commits what is queued, then ends. During an outage it gives up after a while, and the tasks of what is left fail.</summary>
     public async ValueTask DisposeAsync()
     {
         lock (gate)
         {
+            if (!closing) closingUntil = Environment.TickCount64 + (long)limits.StoreClosing.TotalMilliseconds;
             closing = true;
             Monitor.Pulse(gate);
         }

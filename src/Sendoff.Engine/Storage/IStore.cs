@@ -25,6 +25,9 @@ public interface IStore : IAsyncDisposable
     /// <summary>Stores an attempt, and its status and error as the delivery's.</summary>
     Task RecordAttemptAsync(Attempt attempt, CancellationToken ct);
 
+    /// <summary>Makes a delivery that has ended pending again, and answers it; null when there is none, or it is under way.</summary>
+    Task<Delivery?> RequeueAsync(DeliveryId delivery, CancellationToken ct);
+
     /// <summary>Ends a pending or sending delivery without an attempt: blocked before it was dialled.</summary>
     Task RecordBlockedAsync(DeliveryId delivery, AttemptError error, CancellationToken ct);
 

@@ -9,7 +9,8 @@ namespace Sendoff.Engine.Storage;
 /// <summary>The parts of a row that are kept as JSON. The same in every database.</summary>
 internal static class StoredJson
 {
-    public static byte[] Steps(IReadOnlyList<StepResult> steps) => JsonSerializer.SerializeToUtf8Bytes(steps, StepJsonContext.Default.IReadOnlyListStepResult);
+    public static byte[] Steps(IReadOnlyList<StepResult> steps) =>
+        JsonSerializer.SerializeToUtf8Bytes(steps, StepJsonContext.Default.IReadOnlyListStepResult);
 
     public static IReadOnlyList<StepResult> ReadSteps(ReadOnlySpan<byte> json) =>
         json.IsEmpty ? [] : JsonSerializer.Deserialize(json, StepJsonContext.Default.IReadOnlyListStepResult)!;

@@ -62,7 +62,10 @@ public sealed class SqliteStoreTests : IDisposable
 
     Task<SqliteStore> OpenAsync(string? path = null, int pruneRuns = 300)
     {
-        var limits = new EngineLimits { StoreRetry = TimeSpan.FromMilliseconds(50), PruneRuns = pruneRuns };
+        var limits = new EngineLimits
+        {
+            StoreRetry = TimeSpan.FromMilliseconds(50), StoreClosing = TimeSpan.FromMilliseconds(500), PruneRuns = pruneRuns,
+        };
         return SqliteStore.OpenAsync(path ?? folder.Database, ids, limits, TimeProvider.System, log, Ct);
     }
 

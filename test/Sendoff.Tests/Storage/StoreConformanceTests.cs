@@ -433,6 +433,18 @@ public abstract class StoreConformanceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_interrupted_delivery_that_is_sent_again_loses_its_error()
+    {
+        var (_, deliveries) = await FinishAsync();
+        await Store.MarkSendingAsync([deliveries[0].Id], Ct);
+        await Store.InterruptSendingAsync(Ct);
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[0]), Ct);
+
+        var stored = (await Store.GetDeliveryAsync(deliveries[0].Id, Ct))!.Delivery;
+        Assert.Equal((DeliveryStatus.Succeeded, null), (stored.Status, stored.Error));
+    }
+
+    [Fact]
     public async Task A_blocked_delivery_ends_with_its_reason_and_no_attempt()
     {
         var (_, deliveries) = await FinishAsync();

@@ -2,7 +2,9 @@ using SQLitePCL;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>Deletes history in slices, and gives the pages back to the disk (G2). Runs on the writer's thread, between the batches of serving.</summary>
+/// <summary>
+/// Deletes history in slices, and gives the pages back to the disk (G2). Runs on the writer's thread, in the batches of serving.
+/// </summary>
 internal sealed class SqlitePruner(EngineLimits limits)
 {
     /// <summary>Free pages that are left for the next rows: fewer are not worth moving others for.</summary>
@@ -53,7 +55,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
     }
 
     static bool HasUnfinished(SqliteSession session, in PrunedRun run) =>
-        session.Sql("SELECT 1 FROM deliveries WHERE id BETWEEN ? AND ? AND status < 4 LIMIT 1").Set(run.FirstDelivery).Set(run.LastDelivery).Number() is not null;
+        session.Sql("SELECT 1 FROM deliveries WHERE id BETWEEN ? AND ? AND status < 4 LIMIT 1")
+            .Set(run.FirstDelivery).Set(run.LastDelivery).Number() is not null;
 
     static long Delete(SqliteSession session, PrunedRun run)
     {
@@ -70,7 +73,9 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return rows + DeleteEvent(session, run);
     }
 
-    /// <summary>An event goes with the last of its runs. When its first one goes before, it says so, or a start would take it for unfinished.</summary>
+    /// <summary>
+    /// An event goes with the last of its runs. When its first one goes before, it says so, or a start would take it for unfinished.
+    /// </summary>
     static long DeleteEvent(SqliteSession session, in PrunedRun run)
     {
         session.Sql("UPDATE events SET run_id = 0 WHERE id = ? AND run_id = ?").Set(run.EventId).Set(run.Id).Run();
@@ -82,7 +87,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
     static long UsedBytes(SqliteSession session) =>
         (session.Number("PRAGMA page_count") - session.Number("PRAGMA freelist_count")) * session.Number("PRAGMA page_size");
 
-    /// <summary>Moves rows from the end of the file into free pages and cuts the file, a bounded number of pages. Answers whether there is more.</summary>
+    /// <summary>Moves pages from the end of the file into free ones and cuts the file, by a bounded number of pages.</summary>
+    /// <returns>Whether there is more.</returns>
     bool GiveBack(SqliteSession session, long maxBytes)
     {
         if (!IsWorthwhile(session, maxBytes)) return false;
@@ -100,7 +106,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
     }
 
     /// <summary>
-    /// The file itself gets shorter when the log is copied into it. Waits for nobody: what a reader holds, or a fault keeps, is left to the next time.
+    /// The file itself gets shorter when the log is copied into it. Waits for nobody: what a reader holds, or a fault keeps, is left to
+    /// the next time.
     /// </summary>
     public static void Checkpoint(SqliteSession session)
     {

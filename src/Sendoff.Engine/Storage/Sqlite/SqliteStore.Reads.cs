@@ -8,7 +8,7 @@ internal sealed partial class SqliteStore
 {
     // After a start.
 
-    /// <summary>Events from the low-water mark on whose run has no row, and replays likewise. What belongs to no workflow any more can never run.</summary>
+    /// <summary>Events from the low-water mark on whose run has no row, and replays likewise. Without its workflow nothing can run.</summary>
     static List<UnfinishedRun> ReadUnfinished(SqliteSession session)
     {
         long mark = session.Number(LowWater.Read);
@@ -47,9 +47,16 @@ internal sealed partial class SqliteStore
     public Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<Delivery>>(
             session => session.Sql($"""
-                SELECT {DeliveryColumns} FROM deliveries d WHERE status = 2 AND destination = ? AND id > ? ORDER BY id LIMIT ?
-                """).Set(destination).Set(after?.Value ?? 0).Set(limit).All(ReadDelivery),
+                SELECT {DeliveryColumns}, {LastAttempt} FROM deliveries d WHERE status = 2 AND destination = ? AND id > ? ORDER BY id LIMIT ?
+                """).Set(destination).Set(after?.Value ?? 0).Set(limit).All(ReadPending),
             ct);
+
+    const string LastAttempt = """
+        (SELECT coalesce(max(number), 0) FROM (
+            SELECT number FROM attempts WHERE id = d.id UNION ALL SELECT number FROM attempts WHERE delivery_id = d.id AND number > 1))
+        """;
+
+    static Delivery ReadPending(SqliteStatement row) => ReadDelivery(row) with { Attempts = row.Int(13) };
 
     // Runs.
 
@@ -72,15 +79,16 @@ internal sealed partial class SqliteStore
 
     static Run ReadRun(SqliteStatement row) => new(
         new(row.Long(0)), new(row.Long(1)), new(row.Int(2)), new(row.Long(3)), row.Int(4), row.Text(5), (RunStatus)row.Int(6),
-        SqliteTime.Moment(row.Long(7)), SqliteTime.Span(row.Long(8)), SqliteTime.Span(row.Long(9)), (row.Int(10) & 1) != 0, (row.Int(10) & 2) != 0,
+        SqliteTime.Moment(row.Long(7)), SqliteTime.Span(row.Long(8)), SqliteTime.Span(row.Long(9)),
+        Recovered: (row.Int(10) & 1) != 0, Replay: (row.Int(10) & 2) != 0,
         StoredJson.ReadStepError(row.Blob(11)), row.TextOrNull(12), StoredJson.ReadResponse(row.Blob(13)), StoredJson.ReadSteps(row.Blob(14)));
 
     static StoredRun? ReadQueued(SqliteSession session, UnfinishedRun queued)
     {
         if (WorkflowName(session, queued.WorkflowId) is not { } name || ReadEvent(session, queued.EventId) is not { } received) return null;
         var run = new Run(
-            new(queued.RunId), received.Id, received.WorkspaceId, received.WorkflowId, queued.Version, received.Trigger, RunStatus.Queued, received.ReceivedAt,
-            TimeSpan.Zero, TimeSpan.Zero, queued.Left, queued.Replay, Error: null, Message: null, Response: null, Steps: []);
+            new(queued.RunId), received.Id, received.WorkspaceId, received.WorkflowId, queued.Version, received.Trigger, RunStatus.Queued,
+            received.ReceivedAt, TimeSpan.Zero, TimeSpan.Zero, queued.Left, queued.Replay, Error: null, Message: null, Response: null, Steps: []);
         return new(run, name, []);
     }
 
@@ -102,12 +110,15 @@ internal sealed partial class SqliteStore
                 && (filter.Until is null || run.RunId < IdSequence.LowestAt(filter.Until.Value)))
             .OrderByDescending(static run => run.RunId).Take(filter.Limit + 1)
             .Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>();
-        return PageOf(ended.Concat(waiting).OrderByDescending(static run => run.Id.Value).Take(filter.Limit + 1).ToList(), filter.Limit, static run => run.Id.Value);
+        var newest = ended.Concat(waiting).OrderByDescending(static run => run.Id.Value).Take(filter.Limit + 1).ToList();
+        return PageOf(newest, filter.Limit, static run => run.Id.Value);
     }
 
     static RunSummary? Summary(UnfinishedRun run, string? name) => name is null ? null : new(
         new(run.RunId), new(run.EventId), name, run.Version, run.Trigger, RunStatus.Queued, SqliteTime.Moment(run.ReceivedAt), TimeSpan.Zero,
         Message: null, Sends: 0, SendsDone: 0, SendsFailed: 0);
+
+    static readonly string lastDelivery = $"r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride}";
 
     static List<RunSummary> ListEnded(SqliteSession session, RunFilter filter, long? workflow)
     {
@@ -116,9 +127,8 @@ internal sealed partial class SqliteStore
         else if (filter.Status is not null) where.And("status = 2");
         return where.Set(session.Sql($"""
             SELECT r.id, r.event_id, w.name, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.message, r.delivery_count,
-                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND r.first_delivery + (r.delivery_count - 1) * 1024 AND +d.status > 3),
-                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND r.first_delivery + (r.delivery_count - 1) * 1024
-                    AND +d.status IN (5, 6, 7))
+                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status > 3),
+                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))
             FROM runs r CROSS JOIN workflows w ON w.id = r.workflow_id
             WHERE r.id IN (SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY r.id DESC
             """)).Set(filter.Limit + 1).All(static row => new RunSummary(
@@ -128,7 +138,9 @@ internal sealed partial class SqliteStore
 
     // Deliveries.
 
-    const string DeliveryColumns = "d.id, d.run_id, d.workspace_id, d.workflow_id, d.step, d.idx, d.destination, d.method, d.url, d.headers, d.body, d.status, d.error";
+    const string DeliveryColumns = """
+        d.id, d.run_id, d.workspace_id, d.workflow_id, d.step, d.idx, d.destination, d.method, d.url, d.headers, d.body, d.status, d.error
+        """;
 
     static Delivery ReadDelivery(SqliteStatement row) => new(
         new(row.Long(0)), new(row.Long(1)), new(row.Int(2)), new(row.Long(3)), row.Int(4), row.Int(5), row.Text(6),
@@ -146,8 +158,8 @@ internal sealed partial class SqliteStore
         if (count == 0) return [];
         long last = first + (count - 1) * IdSequence.Stride;
         var attempts = ReadAttempts(session, first, last);
-        return session.Sql($"SELECT {DeliveryColumns} FROM deliveries d WHERE d.id BETWEEN ? AND ? ORDER BY d.id").Set(first).Set(last).All(ReadDelivery)
-            .ConvertAll(delivery => new StoredDelivery(delivery, workflow, [.. attempts[delivery.Id]]));
+        return session.Sql($"SELECT {DeliveryColumns} FROM deliveries d WHERE d.id BETWEEN ? AND ? ORDER BY d.id")
+            .Set(first).Set(last).All(ReadDelivery).ConvertAll(delivery => new StoredDelivery(delivery, workflow, [.. attempts[delivery.Id]]));
     }
 
     /// <summary>The attempts of a block of deliveries: the first ones have their ids, the later ones an index.</summary>
@@ -184,7 +196,7 @@ internal sealed partial class SqliteStore
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
         var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
         // A partial index serves only a query that repeats its condition.
-        if (filter.Status is { } status) where.And(status > DeliveryStatus.Succeeded ? $"status > 4 AND status = {(int)status}" : $"status = {(int)status}");
+        if (filter.Status is { } status) where.And((status > DeliveryStatus.Succeeded ? "status > 4 AND " : "") + $"status = {(int)status}");
         if (filter.Host is { } host) where.And("destination LIKE ? ESCAPE '\\'", SqliteFilter.Like("%://", host, host.Contains(':') ? "" : ":%"));
         if (filter.Text is { } text) where.And("(url || ' ' || destination) LIKE ? ESCAPE '\\'", SqliteFilter.Like("%", text, "%"));
         // Left to itself SQLite walks all rows backwards, which is slow just when few are unfinished.

@@ -78,7 +78,8 @@ internal sealed partial class SqliteStore
             """).Set(workflow.Value).Set(version).FirstOrDefault(ReadVersion),
         ct);
 
-    public Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(WorkflowId workflow, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredVersion>>(
+    public Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(
+        WorkflowId workflow, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredVersion>>(
         session => session.Sql("""
             SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM versions v JOIN workflows w ON w.id = v.workflow_id
             WHERE v.workflow_id = ? ORDER BY v.number DESC
@@ -91,7 +92,9 @@ internal sealed partial class SqliteStore
     public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) => WriteAsync(
         OutageRule.Refuse, session => session.Sql("UPDATE workflows SET enabled = ? WHERE name = ?").Set(enabled).Set(name).Run() == 1, ct);
 
-    /// <summary>The workflow is gone at once, its history slice by slice, so that the others are served meanwhile. Lists show no history without a workflow.</summary>
+    /// <summary>
+    /// The workflow is gone at once, its history slice by slice, so that the others are served meanwhile. Lists show none of it from the start.
+    /// </summary>
     public async Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct)
     {
         long workflow = await WriteAsync(OutageRule.Refuse, session => DeleteWorkflow(session, name), ct);

@@ -6,8 +6,9 @@ using Sendoff.Engine.Runs;
 namespace Sendoff.Engine.Storage.Sqlite;
 
 /// <summary>
-/// The store in one file, for one process (G1). One thread writes, in group commits with <c>synchronous=FULL</c>; a few connections read
-/// beside it. The lists and the single rows are in SqliteStore.Reads.cs, deploys in SqliteStore.Workflows.cs, pruning in SqlitePruner.cs.
+/// The store in one file, for one process (G1). One thread writes, in group commits with <c>synchronous=FULL</c>; a few connections
+/// read beside it. Rows and lists are read in SqliteStore.Reads.cs, deploys are in SqliteStore.Workflows.cs, the hot writes in
+/// SqliteWriter.cs, pruning in SqlitePruner.cs. The layout is docs/decisions/0010.
 /// </summary>
 internal sealed partial class SqliteStore : IStore
 {
@@ -20,6 +21,7 @@ internal sealed partial class SqliteStore : IStore
     readonly GroupCommit commits;
     readonly IdSequence ids;
     readonly TimeProvider time;
+    int closed;
 
     SqliteStore(string path, FileStream processLock, SqliteSession session, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
     {
@@ -33,7 +35,8 @@ internal sealed partial class SqliteStore : IStore
         commits.Start();
     }
 
-    /// <summary>Opens the database, makes it when there is none, brings its schema up to date, and sets <paramref name="ids"/> above all that it holds.</summary>
+    /// <summary>Opens the database, makes it when there is none, and brings its schema up to date.</summary>
+    /// <param name="ids">Set above all ids that the database holds.</param>
     /// <exception cref="StoreUnavailableException">It cannot be served; the message says why and how to mend it.</exception>
     public static async Task<SqliteStore> OpenAsync(
         string path, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger<SqliteStore> log, CancellationToken ct)
@@ -42,7 +45,7 @@ internal sealed partial class SqliteStore : IStore
         return await Task.Run(() => Open(path, ids, limits, time, log), ct);
     }
 
-    static SqliteStore Open(string path, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
+    internal static SqliteStore Open(string path, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
     {
         var processLock = TakeLock(path);
         SqliteSession? session = null;
@@ -74,12 +77,13 @@ internal sealed partial class SqliteStore : IStore
         }
         catch (UnauthorizedAccessException error)
         {
-            throw new StoreUnavailableException($"the data folder {folder} cannot be written; give Sendoff write access to it, or name another", error);
+            throw new StoreUnavailableException(
+                $"the data folder {folder} cannot be written; give Sendoff write access to it, or name another", error);
         }
         catch (IOException error)
         {
             throw File.Exists(file)
-                ? new StoreUnavailableException($"the database {path} is served by another Sendoff process; stop it, or name another data folder", error)
+                ? new($"the database {path} is served by another Sendoff process; stop it, or name another data folder", error)
                 : new StoreUnavailableException($"the data folder {folder} cannot be written ({error.Message}); name another", error);
         }
     }
@@ -113,10 +117,19 @@ internal sealed partial class SqliteStore : IStore
     public Task RecordBlockedAsync(DeliveryId delivery, AttemptError error, CancellationToken ct) =>
         commits.WriteAsync(new RecordBlockedWrite(delivery, error), ct);
 
+    public Task<Delivery?> RequeueAsync(DeliveryId delivery, CancellationToken ct) => WriteAsync(
+        OutageRule.Refuse,
+        session => session.Sql("UPDATE deliveries SET status = 2, error = NULL WHERE id = ? AND status NOT IN (2, 3)").Set(delivery.Value).Run() == 0
+            ? null
+            : session.Sql($"SELECT {DeliveryColumns}, {LastAttempt} FROM deliveries d WHERE id = ?").Set(delivery.Value).FirstOrDefault(ReadPending),
+        ct);
+
     public Task<int> InterruptSendingAsync(CancellationToken ct)
     {
-        var error = StoredJson.AttemptError(new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped in mid-attempt; it may have been sent"));
-        return WriteAsync(OutageRule.Keep, session => session.Sql("UPDATE deliveries SET status = 7, error = ? WHERE status = 3").Set(error).Run(), ct);
+        var error = StoredJson.AttemptError(
+            new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped in mid-attempt; it may have been sent"));
+        return WriteAsync(
+            OutageRule.Keep, session => session.Sql("UPDATE deliveries SET status = 7, error = ? WHERE status = 3").Set(error).Run(), ct);
     }
 
     public Task<int> StartRecoveredRunAsync(RunId run, CancellationToken ct) => WriteAsync(
@@ -156,6 +169,7 @@ internal sealed partial class SqliteStore : IStore
     /// <summary>Commits what is queued, then closes the file.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref closed, 1) == 1) return;
         await commits.DisposeAsync();
         await readers.DisposeAsync();
         session.Dispose();

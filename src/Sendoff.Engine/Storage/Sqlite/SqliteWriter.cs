@@ -137,10 +137,12 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
     {
         var attempt = write.Attempt;
         // Nothing is recorded of a delivery that was deleted with its workflow while it was on its way.
-        if (session.Sql("SELECT workflow_id FROM deliveries WHERE id = ?").Set(attempt.DeliveryId.Value).Number() is not { } workflow) return;
+        var (workflow, hadError) = session.Sql("SELECT workflow_id, error IS NOT NULL FROM deliveries WHERE id = ?").Set(attempt.DeliveryId.Value)
+            .FirstOrDefault(static row => (row.Long(0), row.Int(1) != 0));
+        if (workflow == 0) return;
         InsertAttempt(write);
         // A status alone keeps the row's size, and is written in place. A resend may have an earlier error to clear.
-        if (write.Error is null && attempt.Number == 1)
+        if (write.Error is null && !hadError)
             session.Sql("UPDATE deliveries SET status = ? WHERE id = ?").Set((int)attempt.Status).Set(attempt.DeliveryId.Value).Run();
         else
             session.Sql("UPDATE deliveries SET status = ?, error = ? WHERE id = ?")
@@ -192,18 +194,17 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
     }
 
     /// <summary>
-    /// The low-water mark: no unfinished run has a lower one, so a start looks from there only. It goes up lazily. It goes down in the very batch
-    /// that stores an event below it, as ids are given before their events reach the writer.
+    /// The low-water mark: no unfinished run has a lower one, so a start looks from there only. It goes up lazily. It goes down in the
+    /// very batch that stores an event below it, as ids are given before their events reach the writer.
     /// </summary>
     long Mark()
     {
         if (batchMark < mark) return Save(batchMark);
         if (time.GetElapsedTime(markedAt) < markEvery) return mark;
         markedAt = time.GetTimestamp();
-        return unfinished.LowestMark() is { } lowest ? SaveHigher(Math.Min(lowest, batchMark)) : SaveHigher(Math.Min(highestMark + 1, batchMark));
+        long lowest = Math.Min(unfinished.LowestMark() ?? highestMark + 1, batchMark);
+        return lowest > mark ? Save(lowest) : mark;
     }
-
-    long SaveHigher(long to) => to > mark ? Save(to) : mark;
 
     long Save(long to)
     {

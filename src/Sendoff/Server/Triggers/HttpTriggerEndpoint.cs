@@ -13,6 +13,8 @@ namespace Sendoff.Server.Triggers;
 internal sealed class HttpTriggerEndpoint(EngineActions engine, EngineLimits limits, ILogger<HttpTriggerEndpoint> log)
 {
     public const string Pattern = "/hooks/{key}/{**path}";
+    /// <summary>Tells the caller which run its event became.</summary>
+    const string RunHeader = "sendoff-run";
     const string Methods = "GET,HEAD,PUT,PATCH,POST,DELETE";
     static readonly byte[] accepted = "Event accepted.\n"u8.ToArray();
     static readonly byte[] neverResponded = "No $.respond called in workflow"u8.ToArray();
@@ -59,6 +61,7 @@ internal sealed class HttpTriggerEndpoint(EngineActions engine, EngineLimits lim
         var run = await engine.Accept(target.Version, "http", json, CancellationToken.None);
 
         // (5)
+        context.Response.Headers[RunHeader] = run.Run.Id.ToString();
         var answer = target.Trigger.Response;
         if (answer.FromRun) await AnswerFromRunAsync(context, run);
         else if (answer.Body is null) await WriteAsync(context.Response, answer.Status, "text/plain; charset=utf-8", answer.Status == 200 ? accepted : default(ReadOnlyMemory<byte>));

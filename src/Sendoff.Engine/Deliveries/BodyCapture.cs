@@ -1,0 +1,88 @@
+using System.Text;
+
+namespace Sendoff.Engine.Deliveries;
+
+/// <summary>Keeps the first bytes of a body and counts the rest (C4).</summary>
+internal sealed class BodyCapture(int limit, long? expected = null)
+{
+    byte[] bytes = expected is > 0 ? new byte[Math.Min(expected.Value, limit)] : [];
+    int length;
+
+    /// <summary>Bytes that came, kept or not.</summary>
+    public long Total { get; private set; }
+
+    public bool IsCut => Total > length;
+
+    public ReadOnlyMemory<byte> Kept => bytes.AsMemory(0, length);
+
+    public void Add(ReadOnlySpan<byte> piece)
+    {
+        Total += piece.Length;
+        var kept = piece[..Math.Min(piece.Length, limit - length)];
+        if (kept.IsEmpty) return;
+        if (length + kept.Length > bytes.Length) Array.Resize(ref bytes, Math.Min(limit, Math.Max(Math.Max(bytes.Length * 2, 512), length + kept.Length)));
+        kept.CopyTo(bytes.AsSpan(length));
+        length += kept.Length;
+    }
+
+    /// <summary>The body as it is stored: UTF-8 when it is text in its declared charset, else as it is.</summary>
+    /// <param name="isPartial">The end is missing, so that the last character may be too.</param>
+    public (ReadOnlyMemory<byte> Body, bool IsText) ToStored(string? contentType, bool isPartial)
+    {
+        var kept = length < bytes.Length / 2 ? Kept.ToArray() : Kept;
+        var charset = CharsetOf(contentType);
+        if (charset is null || charset.CodePage is 65001 or 20127)
+        {
+            var whole = isPartial || IsCut ? kept[..WholeCharacters(kept.Span)] : kept;
+            return System.Text.Unicode.Utf8.IsValid(whole.Span) ? (whole, true) : (kept, false);
+        }
+        try
+        {
+            var decoder = charset.GetDecoder();
+            char[] text = new char[charset.GetMaxCharCount(kept.Length)];
+            int count = decoder.GetChars(kept.Span, text, flush: !(isPartial || IsCut));
+            var span = text.AsSpan(0, count);
+            // The mark says how the bytes were to be read; it is no part of the text.
+            if (span is ['\ufeff', ..]) span = span[1..];
+            byte[] utf8 = new UTF8Encoding(false, true).GetBytes(span.ToArray());
+            return utf8.Length <= limit ? (utf8, true) : (utf8.AsMemory(0, WholeCharacters(utf8.AsSpan(0, limit))), true);
+        }
+        catch (Exception e) when (e is DecoderFallbackException or EncoderFallbackException)
+        {
+            return (kept, false);
+        }
+    }
+
+    /// <summary>How much of it is left when a character that the cut has split is taken off.</summary>
+    static int WholeCharacters(ReadOnlySpan<byte> utf8)
+    {
+        for (int back = 1; back <= Math.Min(3, utf8.Length); back++)
+        {
+            byte b = utf8[^back];
+            if ((b & 0xc0) == 0x80) continue;
+            int needed = b switch { >= 0xf0 => 4, >= 0xe0 => 3, >= 0xc0 => 2, _ => 1 };
+            return needed > back ? utf8.Length - back : utf8.Length;
+        }
+        return utf8.Length;
+    }
+
+    static Encoding? CharsetOf(string? contentType)
+    {
+        int at = contentType?.IndexOf("charset=", StringComparison.OrdinalIgnoreCase) ?? -1;
+        if (at < 0) return null;
+        var name = contentType.AsSpan(at + 8);
+        int end = name.IndexOf(';');
+        string label = (end < 0 ? name : name[..end]).Trim().Trim("\"'").ToString().ToLowerInvariant();
+        // What says Latin-1 or ASCII means Windows-1252 on the web (WHATWG Encoding 4.2).
+        if (label is "iso-8859-1" or "latin1" or "iso8859-1") label = "windows-1252";
+        try
+        {
+            return CodePagesEncodingProvider.Instance.GetEncoding(label, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback)
+                ?? Encoding.GetEncoding(label, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback);
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
+    }
+}

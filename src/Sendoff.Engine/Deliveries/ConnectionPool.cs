@@ -1,0 +1,114 @@
+namespace Sendoff.Engine.Deliveries;
+
+/// <summary>
+/// Connections at rest, by destination, the last one used first. A connection is handed out only when the receiver is sure to keep it open
+/// still: nothing is ever sent again, so a stale one costs a delivery.
+/// </summary>
+internal sealed class ConnectionPool : IDisposable
+{
+    readonly record struct Resting(HttpConnection Connection, long Until);
+
+    readonly EngineLimits limits;
+    readonly TimeProvider time;
+    readonly Lock gate = new();
+    readonly Dictionary<string, List<Resting>> byDestination = [];
+    readonly ITimer sweep;
+    int count;
+    bool isSweeping, isClosed;
+
+    public ConnectionPool(EngineLimits limits, TimeProvider time)
+    {
+        (this.limits, this.time) = (limits, time);
+        sweep = time.CreateTimer(static pool => ((ConnectionPool)pool!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>An open connection that is ready for a request; null when there is none.</summary>
+    public HttpConnection? Take(string destination)
+    {
+        while (TryPop(destination, out var resting))
+        {
+            if (resting.Until > time.GetTimestamp() && resting.Connection.IsQuiet()) return resting.Connection;
+            resting.Connection.Dispose();
+        }
+        return null;
+    }
+
+    bool TryPop(string destination, out Resting resting)
+    {
+        lock (gate)
+        {
+            resting = default;
+            if (!byDestination.TryGetValue(destination, out var list) || list.Count == 0) return false;
+            resting = list[^1];
+            list.RemoveAt(list.Count - 1);
+            count--;
+            return true;
+        }
+    }
+
+    /// <summary>Keeps a connection whose exchange is complete, or closes it.</summary>
+    /// <param name="hintSeconds">The receiver's own <c>keep-alive: timeout=N</c>.</param>
+    public void Return(HttpConnection connection, int? hintSeconds)
+    {
+        var idle = limits.ConnectionIdle;
+        // A second of air, so that our request does not meet the receiver's close.
+        if (hintSeconds is { } hint && hint - 1 < idle.TotalSeconds) idle = TimeSpan.FromSeconds(hint - 1);
+        if (idle <= TimeSpan.Zero || !connection.TryRest() || !TryKeep(connection, idle)) connection.Dispose();
+    }
+
+    bool TryKeep(HttpConnection connection, TimeSpan idle)
+    {
+        long until = time.GetTimestamp() + (long)(idle.TotalSeconds * time.TimestampFrequency);
+        lock (gate)
+        {
+            if (isClosed || count >= limits.DeliveryMaxConcurrent) return false;
+            if (!byDestination.TryGetValue(connection.Destination, out var list)) byDestination[connection.Destination] = list = [];
+            if (list.Count >= limits.DeliveryMaxPerDestination) return false;
+            list.Add(new Resting(connection, until));
+            count++;
+            StartSweep();
+            return true;
+        }
+    }
+
+    void StartSweep()
+    {
+        if (isSweeping) return;
+        isSweeping = true;
+        sweep.Change(limits.ConnectionIdle, Timeout.InfiniteTimeSpan);
+    }
+
+    void Sweep()
+    {
+        var expired = new List<HttpConnection>();
+        lock (gate)
+        {
+            long now = time.GetTimestamp();
+            foreach (var (destination, list) in byDestination)
+            {
+                count -= list.RemoveAll(resting =>
+                {
+                    if (resting.Until > now) return false;
+                    expired.Add(resting.Connection);
+                    return true;
+                });
+                if (list.Count == 0) byDestination.Remove(destination);
+            }
+            isSweeping = false;
+            if (count > 0 && !isClosed) StartSweep();
+        }
+        foreach (var connection in expired) connection.Dispose();
+    }
+
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            isClosed = true;
+            foreach (var resting in byDestination.Values.SelectMany(list => list)) resting.Connection.Dispose();
+            byDestination.Clear();
+            count = 0;
+        }
+        sweep.Dispose();
+    }
+}

@@ -1,0 +1,267 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Sendoff.Engine.Deliveries;
+
+/// <summary>Makes one attempt at a delivery and reports what happened. Never throws for what the network does.</summary>
+/// <remarks>
+/// (1) resolve and check egress, (2) connect, or reuse a connection that was checked when it was dialled, (3) write the request,
+/// (4) read the head, (5) read the body, bounded, (6) classify and record. One absolute deadline is over all of it (C1): it closes the
+/// connection, and what is pending there fails. A request is written on one connection, once: there is no code that could write it again (C2).
+/// </remarks>
+public sealed class DeliverySender : IDisposable
+{
+    const int MaxInterimResponses = 16, WriteSize = 64 * 1024;
+
+    readonly EngineLimits limits;
+    readonly TimeProvider time;
+    readonly ConnectionDialer dialer;
+    readonly ConnectionPool pool;
+    readonly ConcurrentBag<CancellationTokenSource> deadlines = [];
+
+    public DeliverySender(EgressPolicy egress, EngineLimits limits, TimeProvider time) : this(egress, limits, time, null)
+    {
+    }
+
+    /// <param name="roots">Certificates trusted besides the system's.</param>
+    /// <param name="names">Null asks the system's resolver.</param>
+    internal DeliverySender(EgressPolicy egress, EngineLimits limits, TimeProvider time, X509Certificate2Collection? roots, NameResolver? names = null)
+    {
+        (this.limits, this.time) = (limits, time);
+        pool = new ConnectionPool(limits, time);
+        dialer = new ConnectionDialer(names ?? new NameResolver(limits), egress, new TlsHandshake(roots));
+    }
+
+    /// <param name="number">The attempt's number, from 1.</param>
+    /// <param name="queueMs">How long it waited for this call.</param>
+    /// <param name="shutdown">Cuts the attempt off: it ends as interrupted.</param>
+    public async Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown)
+    {
+        var deadline = StartDeadline();
+        var progress = new AttemptProgress(time) { Deadline = deadline };
+        AttemptError? error = null;
+        using (shutdown.UnsafeRegister(static progress => CutOff((AttemptProgress)progress!), progress))
+        {
+            try
+            {
+                await ExchangeAsync(delivery, progress, deadline.Token);
+            }
+            catch (Exception e)
+            {
+                error = Classify(e, progress, deadline.IsCancellationRequested);
+            }
+        }
+        Release(progress, error is null && !deadline.IsCancellationRequested);
+        EndDeadline(deadline);
+        return Record(delivery, number, queueMs, progress, error);
+    }
+
+    static void CutOff(AttemptProgress progress)
+    {
+        progress.IsShutDown = true;
+        progress.Deadline.Cancel();
+    }
+
+    async Task ExchangeAsync(Delivery delivery, AttemptProgress progress, CancellationToken ct)
+    {
+        var send = delivery.Request;
+        if (!Destination.TryParse(send.Url, out var destination, out int target))
+            throw new WireException(AttemptErrorCode.Internal, "the URL is not one that can be sent; nothing was dialled");
+
+        // (1) and (2)
+        var connection = pool.Take(destination.Key);
+        progress.ConnectionReused = connection is not null;
+        connection ??= await dialer.DialAsync(destination, progress, ct);
+        progress.Connection = connection;
+        using var abort = ct.UnsafeRegister(static state => ((HttpConnection)state!).Abort(), connection);
+
+        // (3) Reading begins before writing has ended: a receiver may refuse a large body without reading it, and its answer counts.
+        progress.RequestHeaders = RequestWriter.BuildHeaders(send, destination);
+        var (rented, head, length) = RequestWriter.Serialize(send, target, progress.RequestHeaders);
+        progress.RequestBytes = head + send.Body.Length;
+        progress.Enter(AttemptPhase.Write, "");
+        var writing = WriteAsync(connection, rented, length, length == head ? send.Body : default, progress);
+
+        // (4)
+        progress.Head = await ReadHeadAsync(connection, writing);
+
+        // (5)
+        progress.Enter(AttemptPhase.Read, "");
+        progress.Body = new ResponseBody(connection, progress.Head, send.Method, limits);
+        try
+        {
+            await ReadBodyAsync(progress);
+        }
+        finally
+        {
+            // An early answer ends the exchange; whatever of the request is not written by now never will be.
+            progress.IsWritten = writing.IsCompletedSuccessfully && writing.Result is null;
+            if (!writing.IsCompleted) connection.Abort();
+            await writing;
+        }
+    }
+
+    /// <summary>Writes head and body. Answers what went wrong instead of throwing: whether it matters depends on the response.</summary>
+    static async Task<Exception?> WriteAsync(HttpConnection connection, byte[] rented, int length, ReadOnlyMemory<byte> rest, AttemptProgress progress)
+    {
+        try
+        {
+            await connection.WriteAsync(rented.AsMemory(0, length));
+            progress.RequestBytesWritten = length;
+            for (; !rest.IsEmpty; rest = rest[Math.Min(WriteSize, rest.Length)..])
+            {
+                await connection.WriteAsync(rest[..Math.Min(WriteSize, rest.Length)]);
+                progress.RequestBytesWritten += Math.Min(WriteSize, rest.Length);
+            }
+            progress.SetWritten();
+            return null;
+        }
+        catch (Exception e)
+        {
+            return e;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    async ValueTask<ResponseHead> ReadHeadAsync(HttpConnection connection, Task<Exception?> writing)
+    {
+        try
+        {
+            return await ReadHeadAsync(connection);
+        }
+        catch (Exception e)
+        {
+            bool stillWriting = !writing.IsCompleted;
+            if (stillWriting) connection.Abort();
+            // That the response is missing follows from a write that failed first; then the write is what went wrong.
+            bool isMissing = e is not WireException { Code: not AttemptErrorCode.ConnectionClosed };
+            if (await writing is { } fault && !stillWriting && isMissing) throw fault;
+            throw;
+        }
+    }
+
+    async ValueTask<ResponseHead> ReadHeadAsync(HttpConnection connection)
+    {
+        int interim = 0;
+        while (true)
+        {
+            if (!connection.Unread.IsEmpty && ResponseHead.TryParse(connection.Unread.Span, limits, out var head, out int used))
+            {
+                connection.Take(used);
+                if (head!.Status >= 200) return head;
+                // 100, 102 and 103 announce the response; 101 would be another protocol, which nobody asked for.
+                if (head.Status == 101 || ++interim > MaxInterimResponses)
+                    throw new WireException(AttemptErrorCode.InvalidResponse, head.Status == 101 ? "the receiver switched protocols unasked" : "the receiver sent too many interim responses");
+                continue;
+            }
+            if (await connection.ReadAsync(limits.ResponseHeaderBytes) == 0)
+            {
+                string when = connection.Unread.IsEmpty ? "before it answered" : $"in mid-headers ({connection.Unread.Length:N0} bytes received)";
+                throw new WireException(AttemptErrorCode.ConnectionClosed, $"the receiver closed the connection {when}");
+            }
+        }
+    }
+
+    async ValueTask ReadBodyAsync(AttemptProgress progress)
+    {
+        var body = progress.Body!;
+        string[]? codings = BodyDecoder.CodingsOf(progress.Head!.ContentEncoding);
+        var raw = progress.Captured = new BodyCapture(limits.DeliveryBodyCapture, body.DeclaredLength);
+        if (codings is { Length: > 0 } && !body.IsComplete)
+        {
+            var wire = new ResponseBodyStream(body, raw, limits.DeliveryBodyRead);
+            progress.Captured = new BodyCapture(limits.DeliveryBodyCapture);
+            // C4: a body that does not decode is kept raw, and counted to its end all the same.
+            if (!await BodyDecoder.DecodeAsync(codings, wire, progress.Captured, limits.DeliveryBodyRead)) progress.Captured = raw;
+            if (wire.Fault is { } fault) throw fault;
+            if (progress.Captured.Total >= limits.DeliveryBodyRead) return;
+        }
+        while (body.Received < limits.DeliveryBodyRead)
+        {
+            var piece = await body.NextAsync();
+            if (piece.IsEmpty) return;
+            raw.Add(piece.Span);
+        }
+    }
+
+    /// <summary>Keeps the connection when the exchange on it is complete in both directions; closes it otherwise.</summary>
+    void Release(AttemptProgress progress, bool isWell)
+    {
+        if (progress.Connection is not { } connection) return;
+        bool keep = isWell && progress is { IsWritten: true, Head.KeepAlive: true, Body: { IsComplete: true, EndsConnection: false } };
+        if (keep) pool.Return(connection, progress.Head!.KeepAliveSeconds);
+        else connection.Dispose();
+    }
+
+    AttemptError Classify(Exception e, AttemptProgress progress, bool isCutOff)
+    {
+        var phase = progress.Phase;
+        if (isCutOff)
+        {
+            return progress.IsShutDown
+                ? new(AttemptErrorCode.Interrupted, phase, $"the server stopped while {progress.Describe()}; the request may have been sent")
+                : new(AttemptErrorCode.Timeout, phase, $"timed out after {limits.DeliveryDeadline.TotalMilliseconds:N0} ms while {progress.Describe()}");
+        }
+        string reused = progress.ConnectionReused ? " on a kept-alive connection" : "";
+        return e switch
+        {
+            WireException wire => new(wire.Code, phase, wire.Message + (wire.Code == AttemptErrorCode.ConnectionClosed ? reused : "")),
+            IOException { InnerException: SocketException socket } => FromSocket(socket, reused, progress),
+            SocketException socket => FromSocket(socket, reused, progress),
+            IOException => new(AttemptErrorCode.ConnectionClosed, phase, $"the connection broke{reused} while {progress.Describe()}: {e.Message}"),
+            _ => new(AttemptErrorCode.Internal, phase, $"{e.GetType().Name} while {progress.Describe()}: {e.Message}"),
+        };
+    }
+
+    static AttemptError FromSocket(SocketException e, string reused, AttemptProgress progress) => e.SocketErrorCode switch
+    {
+        SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown =>
+            new(AttemptErrorCode.ConnectionReset, progress.Phase, $"the receiver reset the connection{reused} while {progress.Describe()}"),
+        _ => new(AttemptErrorCode.ConnectionClosed, progress.Phase, $"the connection broke{reused} while {progress.Describe()}: {e.Message}"),
+    };
+
+    /// <summary>(6)</summary>
+    static Attempt Record(Delivery delivery, int number, double queueMs, AttemptProgress progress, AttemptError? error)
+    {
+        var response = ResponseOf(progress, error);
+        var status = error?.Code switch
+        {
+            AttemptErrorCode.BlockedByEgressPolicy => DeliveryStatus.Blocked,
+            AttemptErrorCode.Interrupted => DeliveryStatus.Interrupted,
+            // C3: any other status than 2xx is a failure without an error.
+            null when response!.Status is >= 200 and < 300 => DeliveryStatus.Succeeded,
+            _ => DeliveryStatus.Failed,
+        };
+        return new Attempt(delivery.Id, number, progress.StartedAt, status, progress.RequestHeaders, response, error, progress.Finish(queueMs),
+            progress.Connection?.LocalAddress, progress.Connection?.RemoteAddress ?? progress.RemoteAddress, progress.ConnectionReused);
+    }
+
+    static AttemptResponse? ResponseOf(AttemptProgress progress, AttemptError? error)
+    {
+        if (progress is not { Head: { } head, Body: { } body }) return null;
+        bool isPartial = error is not null || !body.IsComplete;
+        var (bytes, isText) = progress.Captured?.ToStored(head.ContentType, isPartial) ?? (default, true);
+        bool truncated = progress.Captured is { IsCut: true } || (error is null && !body.IsComplete);
+        return new(head.Status, head.HttpVersion, head.Headers, bytes, isText, body.Received, truncated);
+    }
+
+    CancellationTokenSource StartDeadline()
+    {
+        if (!deadlines.TryTake(out var deadline)) return new(limits.DeliveryDeadline, time);
+        deadline.CancelAfter(limits.DeliveryDeadline);
+        return deadline;
+    }
+
+    void EndDeadline(CancellationTokenSource deadline)
+    {
+        if (deadline.TryReset()) deadlines.Add(deadline);
+        else deadline.Dispose();
+    }
+
+    public void Dispose() => pool.Dispose();
+}

@@ -1,0 +1,133 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Sendoff.Engine.Deliveries;
+
+/// <summary>
+/// Where deliveries may go (D1, D2). Special ranges are denied unless an allow rule names the target; a deny rule wins over an allow rule,
+/// but for the rule <c>*</c>, which denies whatever no allow rule names.
+/// </summary>
+/// <remarks>
+/// A rule is <c>10.1.0.0/16</c>, <c>10.1.2.3</c>, <c>fd00::/8</c>, <c>api.example.com</c>, <c>*.example.com</c> (names below it) or
+/// <c>*</c>, with <c>:443</c> or <c>:8000-8099</c> behind it if only those ports are meant; an IPv6 range stands in brackets then: <c>[fd00::/8]:443</c>.
+/// </remarks>
+public sealed class EgressPolicy
+{
+    readonly EgressRule[] allow;
+    readonly EgressRule[] deny;
+
+    /// <summary>Nothing but the default deny table.</summary>
+    public static readonly EgressPolicy Default = new([], []);
+
+    /// <param name="allow">Setting <c>Egress:Allow</c>.</param>
+    /// <param name="deny">Setting <c>Egress:Deny</c>.</param>
+    /// <exception cref="FormatException">A text is no rule; the message names the setting, the text and what is wrong.</exception>
+    public EgressPolicy(IEnumerable<string> allow, IEnumerable<string> deny)
+    {
+        this.allow = [.. allow.Select(text => EgressRule.Parse("Egress:Allow", text))];
+        this.deny = [.. deny.Select(text => EgressRule.Parse("Egress:Deny", text))];
+    }
+
+    /// <summary>Why nothing may be dialled; null when every address may. One bad address among many blocks them all.</summary>
+    /// <param name="host">The URL's host: a name, or the address itself.</param>
+    internal string? FindBlock(string host, IReadOnlyList<IPAddress> addresses, int port)
+    {
+        foreach (var address in addresses)
+            if (FindBlock(host, address, port) is { } reason) return reason;
+        return null;
+    }
+
+    string? FindBlock(string host, IPAddress address, int port)
+    {
+        // A mapped address is dialled as the IPv4 address that it is.
+        var dialled = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        string what = host == dialled.ToString() ? host : $"{host} resolves to {dialled}, which";
+        if (FindReason(host, dialled, port) is { } reason) return $"{what} {reason}";
+        // D1: an address that is routed to an IPv4 address is as good or bad as that one.
+        var inner = SpecialRanges.Embedded(dialled);
+        return inner is not null && FindReason(host, inner, port) is { } innerReason ? $"{what} stands for {inner}, which {innerReason}" : null;
+    }
+
+    string? FindReason(string host, IPAddress address, int port)
+    {
+        string target = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address}]:{port}" : $"{address}:{port}";
+        string remedy = $"nothing was dialled; to allow exactly this, add \"{target}\" to the setting Egress:Allow";
+        foreach (var rule in deny)
+            if (!rule.IsCatchAll && rule.Matches(host, address, port))
+                return $"is denied by the rule \"{rule.Text}\" of the setting Egress:Deny; nothing was dialled; to allow it, change that rule";
+        foreach (var rule in allow)
+            if (rule.Matches(host, address, port)) return null;
+        foreach (var rule in deny)
+            if (rule.IsCatchAll && rule.Matches(host, address, port)) return $"is denied by the rule \"{rule.Text}\" of the setting Egress:Deny; {remedy}";
+        return SpecialRanges.Find(address) is { } range ? $"lies in {range.Network} ({range.Meaning}); {remedy}" : null;
+    }
+}
+
+/// <summary>One rule of the egress policy: addresses or names, and ports.</summary>
+internal sealed record EgressRule(string Text, IPNetwork? Network, string? Host, int FromPort, int ToPort)
+{
+    /// <summary>The rule <c>*</c>: every host, on its ports.</summary>
+    public bool IsCatchAll => Network is null && Host == "*";
+
+    public bool Matches(string host, IPAddress address, int port)
+    {
+        if (port < FromPort || port > ToPort) return false;
+        if (Network is { } network) return network.Contains(address);
+        if (Host == "*") return true;
+        host = host.TrimEnd('.');
+        return Host!.StartsWith("*.", StringComparison.Ordinal)
+            ? host.Length > Host.Length - 1 && host.EndsWith(Host[1..], StringComparison.OrdinalIgnoreCase)
+            : host.Equals(Host, StringComparison.OrdinalIgnoreCase);
+    }
+
+    public static EgressRule Parse(string setting, string text)
+    {
+        string what = text.Trim(), ports = "";
+        int close = what.IndexOf(']');
+        int colon = what.LastIndexOf(':');
+        if (what.StartsWith('[') && close > 0)
+        {
+            if (close + 1 < what.Length && what[close + 1] != ':') throw Bad(setting, text, "after ']' comes ':' and a port");
+            ports = close + 1 < what.Length ? what[(close + 1)..] : "";
+            what = what[1..close];
+        }
+        else if (colon >= 0 && what.IndexOf(':') == colon)
+        {
+            ports = what[colon..];
+            what = what[..colon];
+        }
+        var (from, to) = ParsePorts(setting, text, ports);
+        if (what.Contains('/')) return new EgressRule(text.Trim(), ParseNetwork(setting, text, what), null, from, to);
+        if (what.Contains(':'))
+            return IPAddress.TryParse(what, out var six) ? new EgressRule(text.Trim(), new IPNetwork(six, 128), null, from, to) : throw Bad(setting, text, "not an IPv6 address");
+        string name = what.StartsWith("*.", StringComparison.Ordinal) ? what[2..] : what;
+        if (what == "*") return new EgressRule(text.Trim(), null, "*", from, to);
+        if (!Destination.TryParseHost(name, out string? host, out var literal)) throw Bad(setting, text, "neither an address, a range nor a host name");
+        if (literal is null) return new EgressRule(text.Trim(), null, what.Length == name.Length ? host.TrimEnd('.') : $"*.{host.TrimEnd('.')}", from, to);
+        if (literal.ToString() != what) throw Bad(setting, text, $"write the address in full: {literal}");
+        return new EgressRule(text.Trim(), new IPNetwork(literal, 32), null, from, to);
+    }
+
+    static (int From, int To) ParsePorts(string setting, string text, string ports)
+    {
+        if (ports.Length == 0) return (1, 65_535);
+        string[] ends = ports[1..].Split('-');
+        if (ends.Length > 2 || !int.TryParse(ends[0], out int from) || !int.TryParse(ends[^1], out int to) || from < 1 || to > 65_535 || from > to)
+            throw Bad(setting, text, "the port is a number from 1 to 65535, or two of them with '-'");
+        return (from, to);
+    }
+
+    static IPNetwork ParseNetwork(string setting, string text, string what)
+    {
+        string[] halves = what.Split('/');
+        if (halves.Length != 2 || !IPAddress.TryParse(halves[0], out var address) || !int.TryParse(halves[1], out int bits)) throw Bad(setting, text, "not a range like 10.0.0.0/8");
+        byte[] bytes = address.GetAddressBytes();
+        if (bits < 0 || bits > bytes.Length * 8) throw Bad(setting, text, $"the prefix is a number from 0 to {bytes.Length * 8}");
+        for (int i = bits; i < bytes.Length * 8; i++) bytes[i / 8] &= (byte)~(0x80 >> (i % 8));
+        // 10.0.0.1/8 is either a slip or means one address: whoever wrote it has to say which.
+        var first = new IPAddress(bytes);
+        return first.Equals(address) ? new IPNetwork(first, bits) : throw Bad(setting, text, $"did you mean {first}/{bits}?");
+    }
+
+    static FormatException Bad(string setting, string text, string why) => new($"{setting}: \"{text}\" is no egress rule: {why}");
+}

@@ -1,0 +1,63 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Storage.Sqlite;
+using Sendoff.Engine.Workers;
+
+namespace Sendoff.Engine;
+
+/// <summary>What the engine is told at its start.</summary>
+/// <param name="DataDirectory">Holds the database and the versions' files.</param>
+/// <param name="Node">Gets the Node.js that workers run on.</param>
+public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, EngineLimits Limits, EgressPolicy Egress);
+
+/// <summary>The one registration list, in the order in which data walks.</summary>
+public static class EngineServiceCollectionExtensions
+{
+    public static IServiceCollection AddSendoffEngine(this IServiceCollection services, EngineOptions options)
+    {
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(options.Limits);
+        services.AddSingleton<ChangeFeed>();
+        services.AddSingleton(s => new IdSequence(s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<EngineContext>();
+
+        services.AddSingleton<IStore>(s => SqliteStore.Open(
+            Path.Combine(options.DataDirectory, "sendoff.db"), s.GetRequiredService<IdSequence>(), options.Limits, s.GetRequiredService<TimeProvider>(),
+            s.GetRequiredService<ILogger<SqliteStore>>()));
+        services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions"), new Dictionary<string, string>()));
+        services.AddSingleton<IStepRunner>(s => new WorkerPool(
+            options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>()));
+        services.AddSingleton<WorkflowCatalog>();
+        services.AddSingleton<RunExecutor>();
+        services.AddSingleton(s => new DeliverySender(options.Egress, options.Limits, s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(s => new DeliveryDispatcher(
+            s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySender>(), s.GetRequiredService<EngineContext>(),
+            s.GetRequiredService<ILogger<DeliveryDispatcher>>()));
+        services.AddSingleton<RunQueue>();
+
+        services.AddHostedService<EngineService>();
+        services.AddHostedService<Retention>();
+        return services;
+    }
+}
+
+/// <summary>Starts the rooms against the stream and stops them with it: what receives goes last up and first down.</summary>
+sealed class EngineService(WorkflowCatalog catalog, DeliveryDispatcher dispatcher, RunQueue runs) : IHostedService
+{
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
+        await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
+        await runs.RecoverAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await runs.StopAsync(cancellationToken).ConfigureAwait(false);
+        await dispatcher.StopAsync(cancellationToken).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,53 @@
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Engine.Runs;
+
+/// <summary>Lays a version's files out on disk, where Node.js imports them by their own names, so that every error names the user's file and line.</summary>
+/// <param name="root">The folder that holds one folder for each version.</param>
+/// <param name="environment">What steps see as <c>process.env</c>.</param>
+public sealed class ProgramFolder(string root, IReadOnlyDictionary<string, string> environment)
+{
+    public IReadOnlyDictionary<string, string> Environment { get; } = environment;
+
+    /// <summary>The folder of a deployed version, written when it is not there yet. A version never changes, so it is written once.</summary>
+    public string Keep(WorkflowVersion version)
+    {
+        string target = Path.Combine(root, $"{version.WorkflowId}-{version.Number}");
+        if (Directory.Exists(target)) return target;
+        string fresh = Fresh(version.Files);
+        try
+        {
+            Directory.Move(fresh, target);
+        }
+        catch (IOException) when (Directory.Exists(target))
+        {
+            Directory.Delete(fresh, recursive: true);
+        }
+        return target;
+    }
+
+    /// <summary>A folder that goes when it is disposed.</summary>
+    public TrialFolder Trial(IReadOnlyDictionary<string, string> files) => new(Fresh(files));
+
+    string Fresh(IReadOnlyDictionary<string, string> files)
+    {
+        string fresh = Path.Combine(root, "new-" + Guid.NewGuid().ToString("N"));
+        Directory.CreateDirectory(fresh);
+        foreach (var (path, text) in files)
+        {
+            string full = Path.GetFullPath(Path.Combine(fresh, path));
+            if (!full.StartsWith(fresh + Path.DirectorySeparatorChar, StringComparison.Ordinal)) throw new ArgumentException($"the file '{path}' leaves the workflow's folder");
+            Directory.CreateDirectory(Path.GetDirectoryName(full)!);
+            File.WriteAllText(full, text);
+        }
+        return fresh;
+    }
+}
+
+/// <summary>Files laid out for a check.</summary>
+public sealed class TrialFolder(string root) : IDisposable
+{
+    public string Root { get; } = root;
+
+    public void Dispose() => Directory.Delete(Root, recursive: true);
+}

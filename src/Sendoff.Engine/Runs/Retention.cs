@@ -1,0 +1,42 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Engine.Runs;
+
+/// <summary>Prunes history by age and size, slice by slice beside the server's work, so that the disk gets its space back while serving (G2).</summary>
+sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> log) : BackgroundService
+{
+    static readonly TimeSpan rest = TimeSpan.FromMinutes(1);
+    static readonly TimeSpan betweenSlices = TimeSpan.FromMilliseconds(50);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (true)
+        {
+            await Task.Delay(rest, engine.Time, stoppingToken).ConfigureAwait(false);
+            try
+            {
+                long rows = await PruneAsync(stoppingToken).ConfigureAwait(false);
+                if (rows > 0) log.HistoryPruned(rows);
+            }
+            catch (StoreUnavailableException x)
+            {
+                log.PruningPostponed(x.Message);
+            }
+        }
+    }
+
+    async Task<long> PruneAsync(CancellationToken ct)
+    {
+        long rows = 0;
+        var before = engine.Time.GetUtcNow() - engine.Limits.RetentionAge;
+        while (true)
+        {
+            var slice = await store.PruneAsync(before, engine.Limits.RetentionBytes, ct).ConfigureAwait(false);
+            rows += slice.Rows;
+            if (!slice.More) return rows;
+            await Task.Delay(betweenSlices, engine.Time, ct).ConfigureAwait(false);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Workers;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Engine.Runs;
+
+/// <summary>A run that has ended and is not committed yet, with its sends in call order.</summary>
+public sealed record ExecutedRun(Run Run, Delivery[] Deliveries);
+
+/// <summary>Takes one run through a worker and turns what the worker reported into the run's record and its deliveries.</summary>
+public sealed class RunExecutor(IStepRunner runner, IdSequence ids, EngineLimits limits, TimeProvider time)
+{
+    /// <summary>Executes a run. Nothing is stored and nothing is dialled; every way in which user code can end is data, not an exception.</summary>
+    /// <param name="onImmediateResponse">Called with the first <c>$.respond</c> that is immediate.</param>
+    public async Task<ExecutedRun> ExecuteAsync(
+        QueuedRun queued, WorkflowVersion version, WorkerProgram program, Action<RunResponse>? onImmediateResponse, CancellationToken ct)
+    {
+        var settings = version.Definition.Settings;
+        var work = new WorkerRun
+        {
+            Id = queued.Id.ToString(),
+            EventJson = queued.Event.Json,
+            ReceivedAt = queued.Event.ReceivedAt,
+            Timeout = settings.Timeout ?? limits.RunTimeout,
+            Replay = queued.Replay,
+            OnImmediateResponse = onImmediateResponse,
+        };
+        await runner.RunAsync(program, work, ct).ConfigureAwait(false);
+
+        var run = ToRun(queued, version.WorkflowId, work);
+        return new(run, ToDeliveries(run, work.Sends, settings.DeliverOnlyOnSuccess));
+    }
+
+    /// <summary>The end of a run that may not be started again: crashes of the server cut it off too often (E1).</summary>
+    public Run GiveUp(QueuedRun queued, int starts)
+    {
+        var error = new StepError("RecoveryError",
+            $"the server ended in mid-run {starts - 1} times, so the run is not started again; none of its sends went out. Replay it when the cause is found",
+            "recovered_too_often", null, null, null);
+        return new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, queued.Event.WorkflowId, queued.Version, queued.Event.Trigger, RunStatus.Failed,
+            time.GetUtcNow(), TimeSpan.Zero, TimeSpan.Zero, Recovered: true, queued.Replay, error, error.Message, null, []);
+    }
+
+    static Run ToRun(QueuedRun queued, WorkflowId workflow, WorkerRun work)
+    {
+        var error = work.Steps.FirstOrDefault(s => s.Error is not null)?.Error;
+        return new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, workflow, queued.Version, queued.Event.Trigger, Status(work.End), work.StartedAt,
+            work.Compute, work.Compute, queued.Recovered, queued.Replay, error, work.Message ?? error?.Message, work.Response, work.Steps);
+    }
+
+    static RunStatus Status(WorkerEnd end) => end switch
+    {
+        WorkerEnd.Succeeded => RunStatus.Succeeded,
+        WorkerEnd.TimedOut => RunStatus.TimedOut,
+        WorkerEnd.OutOfMemory => RunStatus.OutOfMemory,
+        _ => RunStatus.Failed,
+    };
+
+    // B2: sends are delivered however the run ended, unless the workflow delivers on success only.
+    Delivery[] ToDeliveries(Run run, List<StepSend> sends, bool onlyOnSuccess)
+    {
+        if (sends.Count == 0) return [];
+        var status = onlyOnSuccess && run.Status != RunStatus.Succeeded ? DeliveryStatus.Captured : DeliveryStatus.Pending;
+        long first = ids.NextBlock(sends.Count);
+        var deliveries = new Delivery[sends.Count];
+        for (int i = 0; i < deliveries.Length; i++)
+        {
+            var (step, index, send) = sends[i];
+            deliveries[i] = new(new(first + i * IdSequence.Stride), run.Id, run.WorkspaceId, run.WorkflowId, step, index, Destination.Of(send.Url), send, status);
+        }
+        return deliveries;
+    }
+}

@@ -1,0 +1,140 @@
+// @ts-check
+// Errors as the user should see them: their own frames, their own line and column, and what a common mistake means.
+import { exec, indexOf, inspect, join, slice, split, text, toJson } from './globals.mjs';
+
+/** @typedef {{ file: string, root: string, source: string }} Code where a step's code lives; absolute paths */
+/** @typedef {{ line: number | null, column: number | null }} Position */
+/** @typedef {{ name: string, message: string, code?: string, stack: string, line: number | null, column: number | null }} Described */
+
+const HARNESS = new URL('.', import.meta.url).href;
+const MAX_TEXT = 16 * 1024;
+const NOWHERE = { line: null, column: null };
+
+/** Reads what a hostile getter may refuse. @param {() => any} get */
+function attempt(get) {
+  try { return get(); } catch { return undefined; }
+}
+
+/** @param {string} value */
+const cut = value => value.length > MAX_TEXT ? `${slice(value, 0, MAX_TEXT)}…` : value;
+
+/** @param {any} error whatever was thrown @param {Code} code @returns {Described} */
+export function describe(error, code) {
+  if (error === null || (typeof error !== 'object' && typeof error !== 'function')) {
+    return { name: 'Error', message: cut(typeof error === 'string' ? error : `${text(error)} was thrown`), stack: '', ...NOWHERE };
+  }
+  const read = (/** @type {string} */ key) => attempt(() => error[key]);
+  const stack = read('stack'), message = read('message'), name = read('name'), errorCode = read('code');
+  const lines = typeof stack === 'string' ? userLines(stack) : [];
+  /** @type {Described} */
+  const described = {
+    name: typeof name === 'string' && name !== '' ? cut(name) : 'Error',
+    message: cut(typeof message === 'string' ? message : attempt(() => inspect(error, { depth: 2 })) ?? 'an object was thrown that cannot be shown'),
+    stack: cut(join(split(join(split(join(lines, '\n'), `file://${code.root}/`), ''), `${code.root}/`), '')),
+    ...positionIn(lines, code),
+  };
+  if (typeof errorCode === 'string' || typeof errorCode === 'number') described.code = cut(text(errorCode));
+  return described;
+}
+
+/** Built by hand, as a step may have given Object.prototype a toJSON. @param {Described} error */
+export function describedJson(error) {
+  const code = error.code === undefined ? '' : `,"code":${toJson(error.code)}`;
+  return `{"name":${toJson(error.name)},"message":${toJson(error.message)}${code},"stack":${toJson(error.stack)},"line":${error.line},"column":${error.column}}`;
+}
+
+/** The stack without frames of the harness and of Node itself. @param {string} stack */
+function userLines(stack) {
+  const lines = split(stack, '\n');
+  /** @type {string[]} */ const kept = [];
+  for (let i = 0; i < lines.length && kept.length < 40; i++) {
+    const frame = exec(/^\s+at /, lines[i]) !== null;
+    if (frame && (indexOf(lines[i], HARNESS) >= 0 || indexOf(lines[i], '(node:') >= 0 || indexOf(lines[i], ' node:') >= 0)) continue;
+    kept[kept.length] = lines[i];
+  }
+  return kept;
+}
+
+/** The first frame in the step's own file. @param {string[]} lines @param {Code} code @returns {Position} */
+function positionIn(lines, code) {
+  for (let i = 0; i < lines.length; i++) {
+    const at = indexOf(lines[i], `${code.file}:`);
+    if (at < 0 || exec(/^\s+at /, lines[i]) === null) continue;
+    const match = exec(/^(\d+):(\d+)/, slice(lines[i], at + code.file.length + 1));
+    if (match !== null) return { line: +match[1], column: +match[2] };
+  }
+  return NOWHERE;
+}
+
+/** Where the step's code is now. @param {Code} code @returns {Position} */
+export function userPosition(code) {
+  const stack = attempt(() => {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 50;
+    try { return new Error().stack; } finally { Error.stackTraceLimit = limit; }
+  });
+  return typeof stack === 'string' ? positionIn(split(stack, '\n'), code) : NOWHERE;
+}
+
+const NO_RESPONSE = 'the response does not exist yet: $send.http sends after the run and returns undefined. Use axios or fetch where you need the response';
+const SENT = String.raw`(?:await\s+)?\$\.?send\.http\b`;
+/** @type {Record<string, string>} */
+const LATER = /** @type {any} */ ({ __proto__: null, email: 1, emit: 1, sse: 1, s3: 1, sql: 1, snowflake: 1 });
+
+/** What a failure of a step means, where it is one of the mistakes of A8. @param {Described} error @param {Code} code @param {boolean} sent
+ *  @returns {{ code: string, message: string } | null} */
+export function explain(error, code, sent) {
+  if (error.name !== 'TypeError') return null;
+  const unknown = exec(/^\$\.?send\.([\w$]+) is not a function/, error.message);
+  if (unknown !== null && unknown[1] !== 'http') {
+    const name = unknown[1];
+    return {
+      code: 'unknown_destination',
+      message: name in LATER ? `the destination ${name} is not available in this version: $send.http is` : `there is no destination ${name}: call its HTTP interface with $send.http({ method, url, data })`,
+    };
+  }
+  return sent && error.line !== null && readsFromSend(error, code) ? { code: 'send_has_no_response', message: NO_RESPONSE } : null;
+}
+
+/** Whether the `undefined` that the error complains of is what a send returned. @param {Described} error @param {Code} code */
+function readsFromSend(error, code) {
+  const { message } = error;
+  const reads = exec(/^Cannot read properties of undefined/, message) !== null;
+  const destructured = exec(/^Cannot destructure property .* of '(.*)' as it is undefined|^(.*) is not iterable|^(.*) is not a function or its return value is not iterable/, message);
+  if (!reads && destructured === null) return false;
+  const lines = split(code.source, '\n');
+  let at = /** @type {number} */ (error.column) - 1;
+  for (let i = 0; i < /** @type {number} */ (error.line) - 1 && i < lines.length; i++) at += lines[i].length + 1;
+  const before = slice(code.source, 0, at), after = slice(code.source, at);
+
+  if (destructured !== null) {
+    const subject = destructured[1] ?? destructured[2] ?? destructured[3];
+    if (exec(/^[A-Za-z_$][\w$]*$/, subject) !== null && subject !== 'undefined') return assignedFromSend(subject, code.source);
+    if (exec(new RegExp(`^${SENT}`), after) !== null || exec(new RegExp(`^[^=;]*=\\s*\\(?\\s*${SENT}`), after) !== null) return true;
+    const variable = exec(/^[^=;]*=\s*(?:await\s+)?([A-Za-z_$][\w$]*)\s*[;\n]/, after);
+    return variable !== null && assignedFromSend(variable[1], code.source);
+  }
+  const access = exec(/\s*(?:\.|\[)\s*['"`]?$|\s+$/, before);
+  const target = access === null ? before : slice(before, 0, access.index);
+  if (target[target.length - 1] === ')') {
+    const open = opening(target);
+    return exec(new RegExp(`^\\(\\s*${SENT}`), slice(target, open)) !== null || exec(/\$\.?send\.http\s*$/, slice(target, 0, open)) !== null;
+  }
+  const variable = exec(/(?:^|[^\w$.])([A-Za-z_$][\w$]*)$/, target);
+  return variable !== null && assignedFromSend(variable[1], code.source);
+}
+
+/** @param {string} name @param {string} source */
+function assignedFromSend(name, source) {
+  const escapedName = join(split(name, '$'), '\\$');
+  return exec(new RegExp(`(?:^|[^\\w$.])${escapedName}\\s*=\\s*\\(?\\s*${SENT}`), source) !== null;
+}
+
+/** The index of the parenthesis that the last one closes. @param {string} value */
+function opening(value) {
+  for (let i = value.length - 1, depth = 0; i >= 0; i--) {
+    if (value[i] === ')') depth++;
+    else if (value[i] === '(' && --depth === 0) return i;
+  }
+  return 0;
+}

@@ -1,0 +1,111 @@
+// @ts-check
+// What the harness uses of the built-ins, captured before any user code can replace it (E9).
+import fs from 'node:fs';
+import util from 'node:util';
+import { AsyncLocalStorage as Als } from 'node:async_hooks';
+
+const uncurry = Function.prototype.bind.bind(Function.prototype.call);
+
+/** @template T @param {new (...args: any[]) => T} type @param {string} key @returns {(self: any) => any} */
+const getter = (type, key) =>
+  uncurry(/** @type {any} */ (Object.getOwnPropertyDescriptor(type.prototype, key)).get);
+
+export const { stringify: toJson, parse: parseJson } = JSON;
+export const { keys, assign, defineProperty, getPrototypeOf } = Object;
+export const { isArray } = Array;
+export const { captureStackTrace } = Error;
+export const { isInteger } = Number;
+export const { wait } = Atomics;
+export const { apply } = Reflect;
+export const now = Date.now;
+export const clock = performance.now.bind(performance);
+export const { writeSync } = fs;
+export const { inspect, format, types } = util;
+export const later = setImmediate;
+export const encodeComponent = encodeURIComponent;
+export const decodeComponent = decodeURIComponent;
+export const text = String;
+
+/** @type {(self: object, key: PropertyKey) => boolean} */
+export const hasOwn = Object.hasOwn;
+/** @type {<T>(self: Promise<T>, ok: (value: T) => any, bad?: (error: any) => any) => Promise<any>} */
+export const then = uncurry(Promise.prototype.then);
+/** @type {<T>(value: T | PromiseLike<T>) => Promise<T>} */
+export const resolve = Promise.resolve.bind(Promise);
+/** @type {(self: RegExp, value: string) => RegExpExecArray | null} */
+export const exec = uncurry(RegExp.prototype.exec);
+/** @type {(self: string, from?: number, to?: number) => string} */
+export const slice = uncurry(String.prototype.slice);
+/** @type {(self: string) => string} */
+export const upper = uncurry(String.prototype.toUpperCase);
+/** @type {(self: string) => string} */
+export const lower = uncurry(String.prototype.toLowerCase);
+/** @type {(self: string) => string} */
+export const trim = uncurry(String.prototype.trim);
+/** @type {(self: string, part: string, from?: number) => number} */
+export const indexOf = uncurry(String.prototype.indexOf);
+/** @type {(self: string, at: number) => number} */
+export const codeAt = uncurry(String.prototype.charCodeAt);
+/** @type {(self: string, separator: string) => string[]} */
+export const split = uncurry(String.prototype.split);
+/** @type {(self: string[], separator: string) => string} */
+export const join = uncurry(Array.prototype.join);
+/** @type {(self: string) => string} */
+export const wellFormed = uncurry(String.prototype.toWellFormed);
+/** @type {(self: Date) => string} */
+export const isoDate = uncurry(Date.prototype.toISOString);
+
+export const Url = URL;
+export const url = {
+  href: getter(URL, 'href'), protocol: getter(URL, 'protocol'), port: getter(URL, 'port'),
+  username: getter(URL, 'username'), password: getter(URL, 'password'),
+  toString: uncurry(URLSearchParams.prototype.toString),
+  /** @type {(self: URLSearchParams, each: (value: string, key: string) => void) => void} */
+  each: uncurry(URLSearchParams.prototype.forEach),
+};
+export const QueryParams = URLSearchParams;
+export const Form = FormData;
+/** @type {(self: FormData, each: (value: any, key: string) => void) => void} */
+export const eachField = uncurry(FormData.prototype.forEach);
+export const HeaderList = Headers;
+/** @type {(self: Headers, each: (value: string, name: string) => void) => void} */
+export const eachHeader = uncurry(Headers.prototype.forEach);
+export const Bytes = Blob;
+export const blob = {
+  size: getter(Blob, 'size'), type: getter(Blob, 'type'),
+  /** @type {(self: Blob) => Promise<ArrayBuffer>} */
+  read: uncurry(Blob.prototype.arrayBuffer),
+};
+/** @type {(value: any, a?: any, b?: any) => Buffer} */
+export const bufferFrom = Buffer.from.bind(Buffer);
+export const byteLength = Buffer.byteLength.bind(Buffer);
+export const joinBuffers = Buffer.concat.bind(Buffer);
+export const allocate = Buffer.allocUnsafeSlow.bind(Buffer);
+/** @type {(self: Buffer, encoding: string, from?: number, to?: number) => string} */
+export const decode = uncurry(Buffer.prototype.toString);
+
+export const AsyncLocalStorage = Als;
+export const storeOf = uncurry(Als.prototype.getStore);
+export const runWith = uncurry(Als.prototype.run);
+
+export const activeResources = process.getActiveResourcesInfo.bind(process);
+export const reallyExit = /** @type {any} */ (process).reallyExit.bind(process);
+
+/** Built-ins that a step may have replaced: a worker in which one differs is not reused (E9). */
+const watched = [
+  [JSON, 'stringify'], [JSON, 'parse'], [Array.prototype, 'push'], [Array.prototype, 'map'], [Array.prototype, 'forEach'],
+  [Array.prototype, 'join'], [Object, 'keys'], [Object, 'assign'], [Object.prototype, 'toString'], [Object.prototype, 'hasOwnProperty'],
+  [String.prototype, 'replace'], [String.prototype, 'split'], [String.prototype, 'slice'], [Promise.prototype, 'then'], [Date, 'now'],
+  [Math, 'random'], [globalThis, 'fetch'], [globalThis, 'setTimeout'], [globalThis, 'setImmediate'], [globalThis, 'Promise'],
+  [globalThis, 'Date'], [globalThis, 'URL'], [globalThis, 'Buffer'], [process, 'exit'], [process, 'nextTick'], [fs, 'writeSync'],
+].map(([owner, key]) => ({ owner: /** @type {any} */ (owner), key: /** @type {string} */ (key), value: /** @type {any} */ (owner)[/** @type {string} */ (key)] }));
+
+/** Takes what the loaded modules changed (polyfills, instrumentation) as the new normal. */
+export function acceptBuiltins() {
+  for (let i = 0; i < watched.length; i++) watched[i].value = watched[i].owner[watched[i].key];
+}
+
+export function builtinsChanged() {
+  for (let i = 0; i < watched.length; i++) if (watched[i].owner[watched[i].key] !== watched[i].value) return true;
+  return false;
+}

@@ -1,0 +1,204 @@
+// @ts-check
+// Loads the steps of one workflow version: chooses each one's style by its content (E2) and compiles it once.
+import fs from 'node:fs';
+import path from 'node:path';
+import vm from 'node:vm';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { describe } from './errors.mjs';
+
+/** @typedef {{ name: string, file: string, props?: Record<string, any>, disabled?: boolean }} StepConfig */
+/** @typedef {{ step: number, file: string, name: string, message: string, line: number | null, column: number | null, source: string }} Problem */
+/** @typedef {(this: any, event: any, steps: any, params: any, auths: any, $send: any, $respond: any, $end: any) => any} Body */
+/** @typedef {{ index: number, name: string, json: string, file: string, root: string, source: string, disabled: boolean, style: 'module' | 'body' | 'wrapper',
+ *   body: Body | null, component: any, propsJson: string | null, problem: Problem | null }} Step */
+
+// Outer parameters, so that user code may declare variables of these names itself.
+const OUTER = '(function (event, steps, params, auths, $send, $respond, $end) { return (async function () {';
+const COMPONENT = /\bdefineComponent\s*\(|\bmodule\.exports\b|\bexports\.\w+\s*=/;
+const MODULE_SYNTAX = /(?:^|[;}])\s*(?:import\b(?!\s*[(.])|export\b)/m;
+
+/** What `defineComponent` was last called with, for snippets that leave out `export default`. @type {any} */
+let lastDefined;
+/** @param {any} component */
+export function defineComponent(component) { lastDefined = component; return component; }
+
+/** @param {{ root: string, steps: StepConfig[] }} load @param {(step: number) => void} onStep the step being loaded, at last -1
+ *  @returns {Promise<{ steps: Step[], problems: Problem[] }>} */
+export async function loadSteps(load, onStep) {
+  const root = fs.realpathSync(load.root); // stack traces carry real paths
+  /** @type {Step[]} */ const steps = [];
+  /** @type {Problem[]} */ const problems = [];
+  const names = new Set(['trigger']);
+  for (const config of load.steps) {
+    onStep(steps.length);
+    const step = await loadStep(config, steps.length, root);
+    if (names.has(step.name)) step.problem ??= problemOf(step, { name: 'Error', message: `two steps are called "${step.name}"`, line: null, column: null });
+    names.add(step.name);
+    if (step.problem !== null) problems.push(step.problem);
+    steps.push(step);
+  }
+  onStep(-1);
+  return { steps, problems };
+}
+
+/** @param {StepConfig} config @param {number} index @param {string} root @returns {Promise<Step>} */
+async function loadStep(config, index, root) {
+  /** @type {Step} */
+  const step = {
+    index, name: config.name, json: JSON.stringify(config.name), file: path.resolve(root, config.file), root, source: '', disabled: config.disabled === true,
+    style: 'module', body: null, component: null, propsJson: config.props === undefined ? null : JSON.stringify(unwrapLabels(config.props)), problem: null,
+  };
+  if (step.disabled) return step;
+  try {
+    step.source = fs.readFileSync(step.file, 'utf8').replace(/^\uFEFF/, '');
+    await chooseStyle(step);
+  } catch (error) {
+    step.problem = problemOf(step, locate(step, error));
+  }
+  return step;
+}
+
+/** @param {Step} step */
+async function chooseStyle(step) {
+  if (/\.[cm]?ts$/.test(step.file)) return loadModule(step);
+  const wrapper = loneFunction(step);
+  if (wrapper !== null) {
+    step.style = 'wrapper';
+    step.body = /** @type {Body} */ (wrapper);
+    return;
+  }
+  const bodyError = bodyProblem(step.source, step.file);
+  if (bodyError === null ? COMPONENT.test(step.source) : MODULE_SYNTAX.test(step.source) || /\bdefineComponent\s*\(/.test(step.source)) return loadModule(step);
+  step.style = 'body';
+  if (bodyError !== null) throw bodyError;
+  const outer = compile(`(function (require, __filename, __dirname) { return ${OUTER}\n${step.source}\n}).call(this); }); })`, step.file);
+  step.body = inScope(outer, step);
+}
+
+/** @param {Step} step */
+async function loadModule(step) {
+  lastDefined = undefined;
+  const exports = await import(pathToFileURL(step.file).href);
+  let component = exports.default ?? exports['module.exports'];
+  if (component?.__esModule === true && component.default !== undefined) component = component.default;
+  if (typeof component !== 'function' && typeof component?.run !== 'function' && lastDefined !== undefined) component = lastDefined;
+  if (typeof component === 'function') {
+    step.style = 'wrapper';
+    step.body = component;
+  } else if (typeof component?.run === 'function') step.component = component;
+  else throw new TypeError('the module has no step: use export default defineComponent({ async run({ steps, $ }) { ... } })');
+}
+
+/** @param {string} source @param {string} file */
+function compile(source, file) {
+  return new vm.Script(source, {
+    filename: file, lineOffset: -1, // the user's code starts on the second line
+    importModuleDynamically: /** @type {any} */ (vm.constants).USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
+}
+
+/** @param {vm.Script} script @param {Step} step */
+const inScope = (script, step) => script.runInThisContext()(createRequire(step.file), step.file, path.dirname(step.file));
+
+/** @param {string} source */
+function compiles(source) {
+  try { new vm.Script(source); return true; } catch { return false; }
+}
+
+/** @param {string} source @param {string} file */
+function bodyProblem(source, file) {
+  try { compile(`${OUTER}\n${source}\n}).call(this); })`, file); return null; } catch (error) { return error; }
+}
+
+/** The function that is the whole file: `async (event, steps) => {...}` or `async function (event, steps) {...}`. @param {Step} step */
+function loneFunction(step) {
+  const source = step.source.replace(/;((?:\s|\/\/[^\n]*|\/\*[^]*?\*\/)*)$/, ' $1');
+  const code = source.replace(/^(?:\s|\/\/[^\n]*\n|\/\*[^]*?\*\/|(['"])use strict\1;?)*/, '');
+  const named = /^(async\s+)?function\b\s*\*?\s*[\w$]*/.exec(code);
+  const alone = named !== null
+    // A call of it is no declaration.
+    ? compiles(`(${code}\n)`) && compiles(`${named[1] ?? ''}function __step${code.slice(named[0].length)}`)
+    // An arrow function is no operand; a call of it is.
+    : /^(?:async\b|\(|[\w$]+\s*=>)/.test(code) && compiles(`(${code}\n)`) && !compiles(`(0 || ${code}\n)`);
+  return alone ? inScope(compile(`(function (require, __filename, __dirname) { return (\n${source}\n) })`, step.file), step) : null;
+}
+
+/** @param {any} value a labelled option counts as its value (E9) @returns {any} */
+function unwrapLabels(value) {
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map(unwrapLabels);
+  if (value.__lv !== null && typeof value.__lv === 'object') return unwrapLabels(value.__lv.value);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, unwrapLabels(inner)]));
+}
+
+/** @typedef {{ name: string, message: string, line: number | null, column: number | null, file?: string, source?: string }} Located */
+
+/** @param {Step} step @param {Located} at @returns {Problem} */
+function problemOf(step, at) {
+  const file = at.file ?? step.file;
+  const lines = (at.source ?? step.source).split('\n');
+  const line = at.line === null ? null : Math.min(at.line, lines.length); // an unclosed bracket is found behind the end
+  return { step: step.index, file: path.relative(step.root, file), name: at.name, message: at.message, line, column: at.column, source: line === null ? '' : lines[line - 1].trimEnd() };
+}
+
+/** Where a step that does not load is at fault. @param {Step} step @param {any} error @returns {Located} */
+function locate(step, error) {
+  const described = describe(error, step);
+  const { name, message } = described;
+  if (error?.code === 'ENOENT' && step.source === '') return { ...described, message: `the file ${path.relative(step.root, step.file)} does not exist` };
+  if (error instanceof SyntaxError || name === 'SyntaxError') {
+    const header = /^(?:file:\/\/)?(\/.*|[A-Za-z]:.*):(\d+)\n([^]*?)\n(\s*)\^/.exec(String(error.stack));
+    if (header !== null) return { name, message, file: header[1], source: readOr(header[1], step.source), line: +header[2], column: header[4].length + 1 };
+    return searchModules(step.file, message, new Set()) ?? described;
+  }
+  const missing = /^Cannot find (?:package|module) '([^']+)'(?: imported from (.+))?/.exec(message);
+  if (missing !== null) {
+    const file = missing[2] ?? step.file, source = readOr(file, step.source);
+    const at = findSpecifier(source, missing[1]);
+    return { name, message: message.split('\n')[0].replaceAll(`${step.root}/`, ''), file, source, ...at };
+  }
+  return described;
+}
+
+/** @param {string} source @param {string} target a package's name, or the path that a specifier led to */
+function findSpecifier(source, target) {
+  const lines = source.split('\n');
+  for (let i = 0; i < lines.length; i++) {
+    for (const match of lines[i].matchAll(/(['"`])([^'"`\n]+)\1/g)) {
+      const specifier = match[2];
+      if (specifier === target || specifier.startsWith(`${target}/`) || (/^\.{0,2}\//.test(specifier) && path.basename(specifier) === path.basename(target))) return { line: i + 1, column: /** @type {number} */ (match.index) + 1 };
+    }
+  }
+  return { line: null, column: null };
+}
+
+/** V8 keeps a module's syntax error's position to itself: find it by compiling the module's text as a script of the same shape.
+ *  @param {string} file @param {string} message @param {Set<string>} seen @returns {Located | null} */
+function searchModules(file, message, seen) {
+  if (seen.has(file) || seen.size > 100) return null;
+  seen.add(file);
+  const source = readOr(file, '');
+  const pad = (/** @type {string} */ text) => text.replace(/[^\n]/g, ' ');
+  const script = source
+    .replace(/^([ \t]*)export(\s+)default\b/gm, (_, indent, gap) => `${indent}void  ${gap}       `)
+    .replace(/^([ \t]*)(?:import\b(?!\s*[(.])[^'"`;()]*?(['"])[^'"\n]*\2(?:\s*with\s*\{[^}]*\})?|export\s*(?:\*[^;'"]*|\{[^}]*\}\s*(?:from)?)\s*(?:(['"])[^'"\n]*\3)?)/gm, pad)
+    .replace(/^([ \t]*)export\b/gm, '$1      ')
+    .replace(/\bimport\.meta\b/g, 'import_meta');
+  try {
+    compile(`(async function () { 'use strict';\n${script}\n})`, file);
+  } catch (error) {
+    const header = /:(\d+)\n[^]*?\n(\s*)\^/.exec(String(/** @type {any} */ (error).stack));
+    return { name: 'SyntaxError', message, file, source, line: header === null ? null : +header[1], column: header === null ? null : header[2].length + 1 };
+  }
+  for (const match of source.matchAll(/\b(?:from|import)\s*\(?\s*(['"])(\.{1,2}\/[^'"]+)\1/g)) {
+    const found = searchModules(path.resolve(path.dirname(file), match[2]), message, seen);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** @param {string} file @param {string} fallback */
+function readOr(file, fallback) {
+  try { return fs.readFileSync(file, 'utf8'); } catch { return fallback; }
+}

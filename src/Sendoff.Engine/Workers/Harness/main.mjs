@@ -1,0 +1,62 @@
+// @ts-check
+// A worker: executes the runs that the server sends over the socket whose path is its argument (docs/worker-protocol.md).
+import net from 'node:net';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { acceptBuiltins, reallyExit, toJson } from './globals.mjs';
+import { FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
+import { captureConsole } from './console.mjs';
+import { defineComponent, loadSteps } from './load.mjs';
+import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
+import { defineGlobals, log, worker } from './step.mjs';
+
+const socket = net.connect(process.argv[2], () => {
+  worker.writer = new FrameWriter(socketSink(socket));
+  write(READY, { pid: process.pid, node: process.version });
+});
+socket.on('data', frameReader(onFrame));
+socket.on('error', () => reallyExit(0));
+socket.on('close', () => reallyExit(0));
+
+/** @param {number} kind @param {object} payload */
+function write(kind, payload) {
+  worker.writer.json(kind, toJson(payload));
+  worker.writer.flush();
+}
+
+/** @param {number} kind @param {any} payload */
+function onFrame(kind, payload) {
+  switch (kind) {
+    case RUN: return enqueue(payload);
+    case REVOKE: return write(REVOKED, { runs: revoke(payload.runs) });
+    case LOAD: return void load(payload);
+    default: throw new Error(`unknown frame ${kind}`);
+  }
+}
+
+/** @param {any} frame */
+async function load(frame) {
+  const endOfRun = captureConsole(log);
+  configure({ endOfRun, giveBack: runs => write(REVOKED, { runs }) });
+  worker.workflow = frame.workflow ?? {};
+  Object.assign(worker.limits, frame.limits);
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  Object.assign(process.env, frame.env);
+  guardProcess();
+  defineGlobals();
+  const globals = { defineComponent, require: createRequire(path.join(frame.root, 'package.json')) };
+  for (const [name, value] of Object.entries(globals)) Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+
+  const { steps, problems } = await loadSteps(frame, step => { worker.loading = step; });
+  acceptBuiltins();
+  write(LOADED, { steps: steps.map(({ name, style }) => ({ name, style })), problems });
+  begin(steps);
+}
+
+function guardProcess() {
+  process.setUncaughtExceptionCaptureCallback(uncaught);
+  const target = /** @type {any} */ (process);
+  target.exit = (/** @type {any} */ code) => { exiting(`process.exit(${code ?? ''})`); reallyExit(code ?? process.exitCode ?? 0); };
+  target.reallyExit = target.exit;
+  target.abort = () => { exiting('process.abort()'); reallyExit(134); };
+}

@@ -1,0 +1,312 @@
+// @ts-check
+// Executes runs strictly one after another. A step: (1) call it in its own async context  (2) take what it returned
+// (3) one turn of the event loop, in which unhandled rejections surface  (4) look for pending work  (5) write stepEnd.
+import { activeResources, apply, assign, builtinsChanged, clock, defineProperty, later, now, parseJson, resolve, runWith, storeOf, text, then, toJson } from './globals.mjs';
+import { RUN_END, STEP_END, coded } from './frames.mjs';
+import { describe, describedJson, explain } from './errors.mjs';
+import { Call, calls, dollarOf, endOf, exportJson, newSend, respondOf, triggerContext, warn, worker, writeEarly } from './step.mjs';
+
+/** @typedef {import('./load.mjs').Step} Step */
+/** @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, replay?: boolean, attempt?: number, event: any, context?: any }} RunFrame */
+
+const PENDING = 'This step was still trying to run code when the step ended. Make sure you await all Promises, or promisify callback functions.';
+const GRACE_MS = 10; // for sockets and files that are closing
+
+/** One run. */
+export class Run {
+  sends = 0;
+  logBytes = 0;
+  over = false;
+  tainted = false;
+  failed = false;
+  /** What $end or $.flow.exit was given. @type {string | null} */ message = null;
+  exited = false;
+  /** The run's shared `$checkpoint`. @type {any} */ checkpoint = undefined;
+  started = clock();
+  startedAt = now();
+  /** Exports of the steps so far, as JSON. @type {(string | undefined)[]} */ exports = [];
+
+  /** @param {RunFrame} frame */
+  constructor(frame) {
+    this.frame = frame;
+    this.number = frame.run;
+    this.eventJson = steps.length > 1 ? toJson(frame.event ?? null) : '';
+  }
+}
+
+/** @type {Step[]} */ let steps = [];
+let ready = false, tainted = false, baseline = 0, graceEnds = 0;
+/** @type {RunFrame[]} */ let queue = [];
+let head = 0; // of the queue
+/** @type {Run | null} */ let currentRun = null;
+/** From a module, while no run executed: fails the next one. @type {{ error: any } | null} */ let orphan = null;
+let endOfRun = () => {};
+/** @type {(runs: number[]) => void} */ let giveBack = () => {};
+
+/** @param {{ endOfRun: () => void, giveBack: (runs: number[]) => void }} host */
+export function configure(host) {
+  ({ endOfRun, giveBack } = host);
+  worker.afterReading = (call, failed, error) => {
+    if (failed) settle(call, true, error);
+    if (call.reading === 0 && call.waiting) afterTurn();
+  };
+}
+
+/** @param {Step[]} loaded */
+export function begin(loaded) {
+  steps = loaded;
+  baseline = activeResources().length;
+  ready = true;
+  later(next); // files that loading had open are closed by then
+}
+
+/** @param {RunFrame} frame */
+export function enqueue(frame) {
+  queue[queue.length] = frame;
+  if (ready && currentRun === null) next();
+}
+
+/** Removes runs that have not started. @param {number[]} runs @returns {number[]} those removed */
+export function revoke(runs) {
+  const removed = [], kept = [];
+  for (let i = head; i < queue.length; i++) {
+    let asked = false;
+    for (let j = 0; j < runs.length; j++) if (runs[j] === queue[i].run) asked = true;
+    if (asked) removed[removed.length] = queue[i].run; else kept[kept.length] = queue[i];
+  }
+  queue = kept;
+  head = 0;
+  return removed;
+}
+
+function next() {
+  if (currentRun !== null) return;
+  if (tainted) {
+    const rest = queue.slice(head).map(frame => frame.run);
+    queue = [];
+    head = 0;
+    if (rest.length > 0) giveBack(rest);
+    return;
+  }
+  if (head >= queue.length) { queue = []; head = 0; return; }
+  const before = activeResources().length;
+  if (before < baseline) baseline = before;
+  const frame = queue[head++];
+  if (head > 1024) { queue = queue.slice(head); head = 0; }
+  currentRun = new Run(frame);
+  startStep(0);
+}
+
+/** @param {number} index */
+function startStep(index) {
+  const run = /** @type {Run} */ (currentRun);
+  for (; index < steps.length; index++) {
+    const step = steps[index];
+    if (step.disabled || run.exited) {
+      worker.writer.json(STEP_END, `{"run":${run.number},"step":${index},"status":"skipped","durationMs":0,"exports":{}}`);
+      continue;
+    }
+    const call = new Call(run, step);
+    worker.current = call;
+    writeEarly(call);
+    runWith(calls, call, invoke, call);
+    return;
+  }
+  finishRun();
+}
+
+/** (1) @param {Call} call */
+function invoke(call) {
+  let result;
+  try {
+    const { step, run } = call;
+    if (step.problem !== null) throw problemError(step);
+    if (orphan !== null) throw takeOrphan();
+    call.$send = newSend(call);
+    // The event as it came: an earlier step may have changed its own copy.
+    call.event = step.index === 0 || steps.length === 1 ? run.frame.event : parseJson(run.eventJson);
+    const seen = stepsSeenBy(call);
+    const props = step.propsJson === null ? null : resolveProps(step.propsJson);
+    if (step.body !== null) {
+      call.self = {};
+      result = apply(step.body, call.self, [call.event, seen, props ?? {}, {}, call.$send, respondOf(call), endOf(call)]);
+    } else {
+      result = apply(step.component.run, thisOf(step.component, props), [{ steps: seen, $: dollarOf(call) }]);
+    }
+    then(resolve(result), value => settle(call, false, value), error => settle(call, true, error));
+  } catch (error) {
+    settle(call, true, error);
+  }
+}
+
+function takeOrphan() {
+  const { error } = /** @type {{ error: any }} */ (orphan);
+  orphan = null;
+  /** @type {Run} */ (currentRun).tainted = true;
+  return error;
+}
+
+/** Literal values; `{{ }}` templates are to be evaluated here. @param {string} json */
+function resolveProps(json) { return parseJson(json); }
+
+/** A component's `this`: methods, defaults of props, values of props. @param {any} component @param {any} props */
+function thisOf(component, props) {
+  const self = assign({}, component.methods);
+  for (const name in component.props) {
+    const fallback = component.props[name]?.default;
+    if (fallback !== undefined) self[name] = typeof fallback === 'object' ? parseJson(toJson(fallback)) : fallback;
+  }
+  return props === null ? self : assign(self, props);
+}
+
+/** @param {Step} step */
+function problemError(step) {
+  const problem = /** @type {import('./load.mjs').Problem} */ (step.problem);
+  const error = new Error(problem.message);
+  error.name = problem.name;
+  error.stack = `${problem.name}: ${problem.message}\n    at ${step.file}:${problem.line ?? 1}:${problem.column ?? 1}`;
+  return coded(error, 'SENDOFF_LOAD');
+}
+
+/** `steps` for one step: exports of earlier ones are parsed when first read, a fresh copy for each step. @param {Call} call */
+function stepsSeenBy(call) {
+  const { run, event } = call;
+  const seen = { trigger: { event, get context() { return lazily(this, 'context', triggerContext(run)); } } };
+  for (let i = 0; i < call.step.index; i++) {
+    const json = run.exports[i];
+    if (json === undefined) continue;
+    const { name } = steps[i];
+    defineProperty(seen, name, { enumerable: true, configurable: true, set(value) { lazily(this, name, value); }, get() { return lazily(this, name, parseJson(json)); } });
+  }
+  return seen;
+}
+
+/** @param {any} object @param {string} key @param {any} value */
+function lazily(object, key, value) {
+  defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  return value;
+}
+
+/** (2) What it returned is taken as JSON at once. @param {Call} call @param {boolean} failed @param {any} value */
+function settle(call, failed, value) {
+  if (call.settled) {
+    if (failed && !call.failed && !call.finished) { call.failed = true; call.error = value; }
+    return;
+  }
+  call.settled = true;
+  call.failed = failed;
+  if (failed) call.error = value;
+  else if (value !== undefined) {
+    try { call.own += exportJson(call, '$return_value', value); } catch (error) { call.failed = true; call.error = error; }
+  }
+  if (call.self !== null) takeThis(call);
+  call.ended = clock();
+  later(afterTurn);
+}
+
+/** Fields that a body put on `this`. @param {Call} call */
+function takeThis(call) {
+  try {
+    for (const name in call.self) if (name !== '$checkpoint') call.own += exportJson(call, name, call.self[name]);
+  } catch (error) {
+    if (!call.failed) { call.failed = true; call.error = error; }
+  }
+}
+
+/** (3) */
+function afterTurn() {
+  const call = worker.current;
+  if (call === null || call.finished) return;
+  if (call.reading > 0) { call.waiting = true; return; }
+  call.waiting = false;
+  // (4) Timers that are left would fire too late; sockets and files get a moment to close.
+  if (activeResources().length > baseline) {
+    const left = activeResources();
+    let timers = 0;
+    for (let i = 0; i < left.length; i++) if (left[i] === 'Timeout') timers++;
+    if (graceEnds === 0) graceEnds = clock() + GRACE_MS;
+    if (left.length - timers > baseline && clock() < graceEnds) { later(afterTurn); return; }
+    warn(call, 'unfinished_work', PENDING);
+  }
+  graceEnds = 0;
+  finishStep(call);
+}
+
+/** (5) @param {Call} call */
+function finishStep(call) {
+  call.finished = true;
+  const { run, step } = call;
+  if (call.failed && endsRun(call.error)) {
+    call.failed = false;
+    const message = call.error.__pd_end?.message;
+    run.message = message === undefined ? null : text(message);
+    run.exited = true;
+  }
+  const failure = call.failed ? failureJson(call) : '';
+  const exports = call.own === '' ? '' : call.own.substring(1);
+  const inputs = step.propsJson === null ? '' : `,"inputs":${step.propsJson}`;
+  worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"${call.failed ? 'failed' : 'succeeded'}","durationMs":${ms(call.ended - call.started)},"exports":{${exports}}${inputs}${failure}}`);
+  if (step.index + 1 < steps.length) run.exports[step.index] = `{${(call.reported + call.own).substring(1)}}`;
+  if (call.failed) {
+    run.failed = true;
+    finishRun();
+    return;
+  }
+  if (step.index + 1 < steps.length) worker.writer.flush();
+  startStep(step.index + 1);
+}
+
+/** @param {Call} call */
+function failureJson(call) {
+  const described = describe(call.error, call.step);
+  const explained = explain(described, call.step, call.run.sends > 0);
+  if (explained !== null) warn(call, explained.code, explained.message, described);
+  return `,"error":${describedJson(described)}`;
+}
+
+/** @param {any} error whether `$end` threw it, ours or that of the package @pipedreamhq/platform */
+function endsRun(error) {
+  try { return error !== null && typeof error === 'object' && error.__pd_end !== undefined; } catch { return false; }
+}
+
+function finishRun(exiting = false) {
+  const run = /** @type {Run} */ (currentRun);
+  run.over = true;
+  const pending = activeResources().length;
+  run.tainted ||= exiting || pending > baseline || builtinsChanged();
+  const message = run.message === null ? '' : `,"message":${toJson(run.message)}`;
+  worker.writer.json(RUN_END, `{"run":${run.number},"status":"${run.failed ? 'failed' : 'succeeded'}"${message},"durationMs":${ms(clock() - run.started)},"tainted":${run.tainted}}`);
+  worker.writer.flush();
+  tainted ||= run.tainted;
+  currentRun = worker.current = null;
+  endOfRun();
+  if (!exiting) later(next);
+}
+
+/** @param {number} value */
+const ms = value => value < 0 ? 0 : Math.round(value * 1000) / 1000;
+
+/** An uncaught exception or unhandled rejection fails the step that is executing. @param {any} error */
+export function uncaught(error) {
+  const origin = storeOf(calls);
+  if (origin !== undefined && origin.run.over) return; // the worker is tainted by it already
+  if (worker.current !== null) settle(worker.current, true, error);
+  else orphan = { error };
+}
+
+/** The run fails, with its record complete, before the process ends. @param {string} what */
+export function exiting(what) {
+  if (worker.loading >= 0) throw coded(new Error(`${what} was called while the module was loading`), 'SENDOFF_EXIT');
+  const call = worker.current;
+  if (currentRun === null || call === null || call.finished) return;
+  call.failed = true;
+  call.error = coded(new Error(`${what} was called: it ends the worker and so fails the run. Use return, or $.flow.exit(), to end early`), 'SENDOFF_EXIT');
+  if (call.self !== null && !call.settled) takeThis(call);
+  call.settled = true;
+  call.ended = clock();
+  call.finished = true;
+  const { run, step } = call;
+  worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"failed","durationMs":${ms(call.ended - call.started)},"exports":{${call.own.substring(1)}}${failureJson(call)}}`);
+  run.failed = true;
+  finishRun(true);
+}

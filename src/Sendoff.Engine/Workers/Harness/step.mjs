@@ -1,0 +1,271 @@
+// @ts-check
+// What a step can call while it executes: $send, $, $respond, $end, and what is written of it.
+import {
+  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, isInteger, now, resolve, runWith, split, storeOf, text, then, toJson, types,
+} from './globals.mjs';
+import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
+import { userPosition } from './errors.mjs';
+import { encodeSend, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
+
+/** @typedef {import('./load.mjs').Step} Step */
+/** @typedef {import('./run.mjs').Run} Run */
+/** @typedef {{ sends: number, bodyBytes: number, logBytes: number, valueBytes: number }} Limits */
+
+/** What the steps of this worker share.
+ *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string }, limits: Limits, current: Call | null, loading: number,
+ *   afterReading: (call: Call, failed: boolean, error?: any) => void }} `loading` is the step whose file is being loaded, or -1 */
+export const worker = { writer: /** @type {any} */ (null), workflow: {}, limits: { sends: 1000, bodyBytes: 1024 * 1024, logBytes: 1024 * 1024, valueBytes: 6 * 1024 * 1024 }, current: null, loading: -1, afterReading() {} };
+export const calls = new AsyncLocalStorage();
+/** Console output of modules while they load belongs to the first run. @type {[step: number, level: string, text: string][]} */ let early = [];
+
+/** One call of one step. */
+export class Call {
+  settled = false;
+  finished = false;
+  waiting = false;
+  failed = false;
+  /** @type {any} */ error = undefined;
+  /** `,"name":json` of what export frames reported, and of what stepEnd will. */
+  reported = '';
+  own = '';
+  sends = 0;
+  /** Bodies whose Blobs are being read. */
+  reading = 0;
+  started = clock();
+  ended = 0;
+  /** @type {Record<string, number> | null} */ warned = null;
+  /** @type {any} */ self = null;
+  /** @type {any} */ dollar = null;
+  /** @type {any} */ event = undefined;
+  /** @type {any} */ $send = null;
+
+  /** @param {Run} run @param {Step} step */
+  constructor(run, step) { this.run = run; this.step = step; }
+}
+
+/** @param {Run} run */
+export function triggerContext(run) {
+  const { frame } = run;
+  const { workflow } = worker;
+  const ts = typeof frame.ts === 'number' ? new Date(frame.ts).toISOString() : frame.ts;
+  return {
+    id: frame.id, ts, workflow_id: workflow.id, workflow_name: workflow.name, deployment_id: workflow.version, owner_id: workflow.owner ?? null, emitter_id: null,
+    trace_id: frame.id, platform_version: 'sendoff', replay: frame.replay === true, verified: false, hops: null, test: false, ...frame.context,
+  };
+}
+
+/** The call that the code executing now belongs to. A callback that lost its context belongs to the run at hand. @returns {Call | null} */
+const callingNow = () => storeOf(calls) ?? worker.current;
+
+/** @param {Call | null} call @param {string} what @returns {asserts call is Call} */
+function mustBeLive(call, what) {
+  if (call === null) throw coded(new Error(`${what} was called while no run was executing`), 'SENDOFF_RUN_ENDED');
+  if (call.run.over) throw coded(new Error(`${what} was called after its run had ended: nothing was sent. Await all promises in the step`), 'SENDOFF_RUN_ENDED');
+}
+
+/** Every step gets its own (E9). @param {Call | null} call */
+export function newSend(call) {
+  return {
+    /** @param {any} options */
+    http: function http(options) {
+      try {
+        mustBeLive(call, '$send.http');
+        send(call, options);
+      } catch (error) {
+        if (/** @type {any} */ (error)?.code?.startsWith?.('SENDOFF_')) captureStackTrace(/** @type {any} */ (error), http);
+        throw error;
+      }
+    },
+  };
+}
+
+/** A3: synchronous, a snapshot, and in the server's hands when it returns (B2). @param {Call} call @param {any} options */
+function send(call, options) {
+  const { run } = call;
+  if (run.sends >= worker.limits.sends) throw coded(new Error(`$send.http: more than ${worker.limits.sends} sends in a run (setting Sends:MaxPerRun)`), 'SENDOFF_TOO_MANY_SENDS');
+  const request = encodeSend(options, (code, message) => warn(call, code, message));
+  const start = `{"run":${run.number},"step":${call.step.index},"index":`;
+  const end = `,"method":${toJson(request.method)},"url":${toJson(request.url)},"headers":${headersJson(request.headers)}}`;
+  if (request.parts === null) {
+    const bytes = worker.writer.withBody(SEND, `${start}${call.sends}${end}`, request.body, worker.limits.bodyBytes);
+    if (bytes > worker.limits.bodyBytes) throw bodyTooLarge(bytes);
+    worker.writer.flush();
+  } else {
+    const bytes = partsBytes(request.parts);
+    if (bytes > worker.limits.bodyBytes) throw bodyTooLarge(bytes);
+    // The one exception to B2: a Blob's bytes are immutable but only to be had asynchronously. The send has its index,
+    // and the step does not end before it is handed over.
+    readThenSend(call, `${start}${call.sends}${end}`, request.parts);
+  }
+  call.sends++;
+  run.sends++;
+}
+
+/** Built by hand, as a step may have given Array.prototype a toJSON. @param {[string, string][]} headers */
+function headersJson(headers) {
+  let json = '[';
+  for (let i = 0; i < headers.length; i++) json += `${i === 0 ? '' : ','}[${toJson(headers[i][0])},${toJson(headers[i][1])}]`;
+  return `${json}]`;
+}
+
+/** @param {number} bytes */
+const bodyTooLarge = bytes => coded(new Error(`$send.http: the body has ${bytes} bytes or more, over the limit of ${worker.limits.bodyBytes} (setting Sends:MaxBodyBytes)`), 'SENDOFF_BODY_TOO_LARGE');
+
+/** @param {Call} call @param {string} head @param {(string | Blob)[]} parts */
+function readThenSend(call, head, parts) {
+  call.reading++;
+  then(readParts(parts), body => {
+    worker.writer.withBody(SEND, head, body);
+    worker.writer.flush();
+    call.reading--;
+    worker.afterReading(call, false);
+  }, error => {
+    call.reading--;
+    worker.afterReading(call, true, error);
+  });
+}
+
+/** @param {Call} call @param {string} name @param {any} value @returns {string} `,"name":json`, or nothing */
+export function exportJson(call, name, value) {
+  if (value === undefined) return '';
+  let json, why = 'it has no JSON form';
+  try {
+    json = types.isPromise(value) ? undefined : toJson(value);
+    if (types.isPromise(value)) why = 'it is a Promise: await it first';
+  } catch (error) {
+    try { why = split(text(/** @type {any} */ (error).message), '\n')[0]; } catch { /* a hostile toJSON */ }
+  }
+  if (json === undefined) {
+    warn(call, 'export_not_serialisable', `the value of ${name} was left out, as only JSON passes between steps: ${why}`);
+    return '';
+  }
+  const bytes = json.length * 3 <= worker.limits.valueBytes ? 0 : byteLength(json);
+  if (bytes > worker.limits.valueBytes) throw coded(new Error(`the value of ${name} has ${bytes} bytes, over the limit of ${worker.limits.valueBytes} (setting Runs:MaxValueBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
+  return `,${toJson(name)}:${json}`;
+}
+
+/** @param {Call} call @param {any} name @param {any} value */
+function exportValue(call, name, value) {
+  mustBeLive(call, '$.export');
+  const json = exportJson(call, text(name), value);
+  if (json === '') return;
+  const key = toJson(text(name));
+  worker.writer.json(EXPORT, `{"run":${call.run.number},"step":${call.step.index},"name":${key},"value":${json.substring(key.length + 2)}}`);
+  worker.writer.flush();
+  call.reported += json;
+}
+
+/** E7. @param {Call} call */
+export const respondOf = call => function $respond(/** @type {any} */ options) {
+  mustBeLive(call, '$respond');
+  const refused = (/** @type {string} */ why) => { warn(call, 'response_not_sent', `$respond: ${why}, so no response was sent`); return resolve(undefined); };
+  if (options === null || typeof options !== 'object') return refused('an object { status, headers, body } is needed');
+  const status = options.status === undefined ? 200 : +options.status;
+  if (!isInteger(status) || status < 200 || status > 599) return refused(`${show(options.status)} is no HTTP status from 200 to 599`);
+  let { body } = options, type = '';
+  if (body === undefined || body === null) body = null;
+  else if (types.isArrayBufferView(body)) body = bufferFrom(body.buffer, body.byteOffset, body.byteLength);
+  else if (types.isAnyArrayBuffer(body)) body = bufferFrom(body);
+  else if (typeof body === 'object' && typeof body.pipe !== 'function' && typeof body.getReader !== 'function' && !types.isPromise(body)) {
+    try { body = toJson(body); } catch (error) { return refused(`its body has no JSON form`); }
+    type = 'application/json';
+  } else if (typeof body !== 'string') return refused(`a body is a string, an object or a Buffer, not ${show(body)}`);
+  const headers = readHeaders(options.headers, (code, message) => warn(call, code, message), (value, path) => {
+    const error = invalid(value, path);
+    error.message = `$respond: invalid value ${show(value)} for ${path}`;
+    captureStackTrace(error, $respond);
+    return coded(error, 'SENDOFF_INVALID_RESPONSE');
+  });
+  /** @type {[string, string][]} */ const list = type === '' || headers.contentType !== undefined ? headers.list : [...headers.list, ['content-type', type]];
+  worker.writer.withBody(RESPOND, `{"run":${call.run.number},"status":${status},"headers":${headersJson(list)},"immediate":${options.immediate === true}}`, body);
+  worker.writer.flush();
+  return resolve(undefined);
+};
+
+/** E9: throws, so that user code may catch it. @param {Call} call */
+export const endOf = call => function $end(/** @type {any} */ message) {
+  mustBeLive(call, '$end');
+  const error = coded(new Error(''), 'SENDOFF_END');
+  defineProperty(error, '__pd_end', { value: { message, ts: triggerContext(call.run).ts } });
+  captureStackTrace(error, $end);
+  throw error;
+};
+
+/** `$`, made when it is first asked for. @param {Call} call */
+export function dollarOf(call) {
+  return call.dollar ??= {
+    export: (/** @type {any} */ name, /** @type {any} */ value) => exportValue(call, name, value),
+    respond: respondOf(call),
+    end: endOf(call),
+    send: call.$send,
+    flow: {
+      // Sets a flag: the rest of the step still runs (E9).
+      exit(/** @type {any} */ reason) {
+        call.run.exited = true;
+        if (reason !== undefined) call.run.message = text(reason);
+      },
+    },
+    get context() {
+      const { run } = call;
+      return { ...triggerContext(run), deadline: run.startedAt + run.frame.deadlineMs, run: { runs: run.frame.attempt ?? 1 }, JIT: false };
+    },
+  };
+}
+
+/** @param {Call} call @param {string} code @param {string} message @param {{ line: number | null, column: number | null }} [position] of the code that runs now, if not given */
+export function warn(call, code, message, position) {
+  const key = `${code} ${message}`;
+  call.warned ??= /** @type {any} */ ({ __proto__: null });
+  const warned = /** @type {Record<string, number>} */ (call.warned);
+  if (key in warned || call.run.over) return; // once a step, however often a loop does it
+  warned[key] = 1;
+  const { line, column } = position ?? userPosition(call.step);
+  worker.writer.json(WARNING, `{"run":${call.run.number},"step":${call.step.index},"code":"${code}","message":${toJson(message)},"line":${line},"column":${column}}`);
+  if (!call.finished) worker.writer.flush();
+}
+
+/** @param {string} level @param {string} line */
+export function log(level, line) {
+  const call = callingNow();
+  if (call === null) { if (worker.loading >= 0 && early.length < 1000) early[early.length] = [worker.loading, level, line]; return; }
+  if (call.run.over) return;
+  const { run } = call;
+  if (run.logBytes > worker.limits.logBytes) return;
+  run.logBytes += line.length * 3 < 4096 ? line.length : byteLength(line);
+  if (run.logBytes > worker.limits.logBytes) {
+    level = 'warn';
+    line = `the run's console output is over the limit of ${worker.limits.logBytes} bytes (setting Runs:MaxLogBytes): the rest was dropped`;
+  }
+  worker.writer.json(LOG, `{"run":${run.number},"step":${call.step.index},"level":"${level}","text":${toJson(line)},"at":${now()}}`);
+  worker.writer.flush();
+}
+
+/** @param {Call} call */
+export function writeEarly(call) {
+  if (early.length === 0) return;
+  const mine = early.filter(line => line[0] === call.step.index);
+  early = early.filter(line => line[0] !== call.step.index);
+  runWith(calls, call, () => { for (const [, level, line] of mine) log(level, line); });
+}
+
+/** The names that both step styles may use (A1), resolved to the step that asks. */
+export function defineGlobals() {
+  const orphan = { send: newSend(null) };
+  const value = (/** @type {string} */ name, /** @type {(call: Call) => any} */ get, /** @type {any} */ without = undefined) => {
+    defineProperty(globalThis, name, {
+      configurable: true,
+      get: () => { const call = callingNow(); return call === null ? without : get(call); },
+      set(given) { defineProperty(globalThis, name, { value: given, writable: true, configurable: true }); },
+    });
+  };
+  value('$send', call => call.$send, orphan.send);
+  value('$respond', respondOf);
+  value('$end', endOf);
+  value('$', dollarOf, orphan);
+  value('$event', call => call.event);
+  defineProperty(globalThis, '$checkpoint', {
+    configurable: true,
+    get: () => callingNow()?.run.checkpoint,
+    set(given) { const call = callingNow(); if (call !== null) call.run.checkpoint = given; },
+  });
+}

@@ -1,0 +1,116 @@
+// What a step can use: for editors, and for the harness's own checks. Rules A1 to A9, E2, E7 and E9.
+
+/** An HTTP request, made after the run. It is taken as it is at the call: later changes to the objects do not matter. */
+interface SendHttpOptions {
+  /** GET, POST or any other method. */
+  method: string;
+  /** An absolute http or https address. A fragment is dropped; userinfo becomes Basic credentials. */
+  url: string | URL;
+  /** The body. Objects, arrays, numbers and booleans are sent as JSON, text and bytes as they are, FormData as multipart. */
+  data?: SendData;
+  /** An array repeats the header; null or undefined leaves it out. A content-type of your own always wins. */
+  headers?: Record<string, string | number | boolean | null | undefined | readonly (string | number | boolean)[]> | Headers;
+  /** Appended to the query of `url`, where it wins over a key of the same name. Arrays repeat as `key[]`. */
+  params?: Record<string, unknown> | URLSearchParams | null;
+  /** Basic credentials. */
+  auth?: { username: string; password: string };
+}
+
+type SendData = string | number | boolean | null | object | Uint8Array | ArrayBuffer | URLSearchParams | FormData | Blob;
+
+interface Send {
+  /**
+   * Collects an HTTP request, which is made after the run. Returns nothing: there is no response to await.
+   * Use fetch or axios where you need the response.
+   * @throws an error with the code SENDOFF_INVALID_SEND for options that cannot be sent
+   */
+  http(options: SendHttpOptions): void;
+}
+
+interface RespondOptions {
+  /** From 200 to 599; 200 if not given. */
+  status?: number;
+  headers?: Record<string, string | number | boolean | null | undefined | readonly string[]>;
+  /** An object is sent as JSON. */
+  body?: string | object | Uint8Array | null;
+  /** Respond now, not at the end of the run. */
+  immediate?: boolean;
+}
+
+interface TriggerContext {
+  /** Of the run. */
+  id: string;
+  /** When the event came, ISO 8601. */
+  ts: string;
+  workflow_id: string;
+  workflow_name: string;
+  deployment_id: string;
+  owner_id: string | null;
+  emitter_id: string | null;
+  trace_id: string;
+  platform_version: string;
+  replay: boolean;
+  verified: boolean;
+  hops: number | null;
+  test: boolean;
+}
+
+/** What an HTTP trigger received. Other triggers have fields of their own. */
+interface TriggerEvent {
+  method?: string;
+  path?: string;
+  query?: Record<string, string>;
+  headers?: Record<string, string>;
+  body?: any;
+  client_ip?: string;
+  url?: string;
+  [field: string]: any;
+}
+
+interface Steps {
+  trigger: { event: TriggerEvent; context: TriggerContext };
+  /** The exports of an earlier step, by its name. */
+  [step: string]: any;
+}
+
+/** The `$` of `run({ steps, $ })`. */
+interface Dollar {
+  /** A value for later steps, as `steps.<this step>.<name>`. It has to be JSON. `$summary` is shown beside the step. */
+  export(name: string, value: unknown): void;
+  send: Send;
+  respond(options: RespondOptions): Promise<void>;
+  /** Ends the run at once, as succeeded. */
+  end(message?: string): never;
+  flow: {
+    /** Ends the run after this step; the rest of the step still runs. */
+    exit(reason?: string): void;
+  };
+  context: TriggerContext & { /** When the run is stopped, in ms since 1970. */ deadline: number; run: { /** From 1. */ runs: number } };
+}
+
+interface Component {
+  name?: string;
+  key?: string;
+  version?: string;
+  type?: string;
+  description?: string;
+  props?: Record<string, any>;
+  methods?: Record<string, (this: any, ...args: any[]) => any>;
+  run(this: any, context: { steps: Steps; $: Dollar }): unknown;
+  [other: string]: any;
+}
+
+/** Returns its argument. */
+declare function defineComponent<T extends Component>(component: T & ThisType<any>): T;
+
+declare const $: Dollar;
+declare const $send: Send;
+declare const $respond: Dollar['respond'];
+declare const $end: Dollar['end'];
+/** Shared by the steps of a run. */
+declare let $checkpoint: any;
+/** In body-style steps: what the trigger received. */
+declare const event: TriggerEvent;
+declare const steps: Steps;
+declare const params: Record<string, any>;
+declare const auths: Record<string, any>;

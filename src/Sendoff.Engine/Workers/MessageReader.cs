@@ -1,0 +1,206 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace Sendoff.Engine.Workers;
+
+/// <summary>
+/// The fields of one message, read in place. It trusts nothing: a step can write to the socket, so a field that is missing, of the wrong type or not UTF-8 is a
+/// <see cref="WorkerProtocolException"/>.
+/// </summary>
+internal ref struct MessageReader
+{
+    /// <summary>How deep a step's values may nest.</summary>
+    public const int MaxDepth = 1_000;
+
+    readonly ReadOnlySpan<byte> payload;
+    Utf8JsonReader reader;
+
+    /// <summary>Halves of surrogate pairs, which JavaScript strings may hold, become U+FFFD in <paramref name="payload"/> itself.</summary>
+    public MessageReader(Span<byte> payload)
+    {
+        if (!Utf8.IsValid(payload)) throw new WorkerProtocolException("a message that is not UTF-8");
+        MendSurrogates(payload);
+        this.payload = payload;
+        reader = new Utf8JsonReader(payload, new JsonReaderOptions { MaxDepth = MaxDepth });
+        Expect(reader.Read() && reader.TokenType == JsonTokenType.StartObject, "an object");
+    }
+
+    /// <summary>Goes on to the next field, or answers false at the end. The value must be read or skipped before the next call.</summary>
+    public bool NextField()
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.PropertyName) return true;
+        Expect(reader.TokenType == JsonTokenType.EndObject, "the end of the object");
+        if (reader.CurrentDepth == 0) Expect(!reader.Read(), "one object");
+        return false;
+    }
+
+    public bool Is(ReadOnlySpan<byte> name) => reader.ValueTextEquals(name);
+
+    public string FieldName() => reader.GetString()!;
+
+    public void Skip() => reader.Skip();
+
+    public int Int(int min, int max)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int value) && value >= min && value <= max) return value;
+        throw new WorkerProtocolException($"a message without a number from {min} to {max} where it must be");
+    }
+
+    public int? OptionalInt()
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.Null) return null;
+        Expect(reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int value) && value >= 0, "a number");
+        return reader.GetInt32();
+    }
+
+    public double Milliseconds()
+    {
+        reader.Read();
+        double value = 0;
+        Expect(reader.TokenType == JsonTokenType.Number && reader.TryGetDouble(out value) && value >= 0 && value < 1e15, "milliseconds");
+        return value;
+    }
+
+    public bool Bool()
+    {
+        reader.Read();
+        Expect(reader.TokenType is JsonTokenType.True or JsonTokenType.False, "true or false");
+        return reader.TokenType == JsonTokenType.True;
+    }
+
+    public string Text()
+    {
+        reader.Read();
+        return CurrentText();
+    }
+
+    public string? OptionalText()
+    {
+        reader.Read();
+        return reader.TokenType == JsonTokenType.Null ? null : CurrentText();
+    }
+
+    /// <summary>Text that comes again and again, without a new string for each.</summary>
+    public string KnownText(TextCache known)
+    {
+        reader.Read();
+        return CurrentKnownText(known);
+    }
+
+    /// <summary>The value as it stands, as JSON.</summary>
+    public ReadOnlySpan<byte> Raw()
+    {
+        reader.Read();
+        int start = (int)reader.TokenStartIndex;
+        reader.Skip();
+        return payload[start..(int)reader.BytesConsumed];
+    }
+
+    /// <summary>The object as it stands, as JSON.</summary>
+    public ReadOnlySpan<byte> RawObject()
+    {
+        var raw = Raw();
+        Expect(raw[0] == '{', "an object");
+        return raw;
+    }
+
+    /// <summary>Opens an array; its elements follow with <see cref="NextElement"/>.</summary>
+    public void Array()
+    {
+        reader.Read();
+        Expect(reader.TokenType == JsonTokenType.StartArray, "an array");
+    }
+
+    public bool NextElement()
+    {
+        reader.Read();
+        return reader.TokenType != JsonTokenType.EndArray;
+    }
+
+    /// <summary>Opens the object that is the current element or field's value.</summary>
+    public void Object()
+    {
+        if (reader.TokenType == JsonTokenType.PropertyName) reader.Read();
+        Expect(reader.TokenType == JsonTokenType.StartObject, "an object");
+    }
+
+    /// <summary>Opens the value when it is an object; null is none.</summary>
+    public bool OptionalObject()
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.Null) return false;
+        Expect(reader.TokenType == JsonTokenType.StartObject, "an object");
+        return true;
+    }
+
+    public int ElementInt()
+    {
+        int value = 0;
+        Expect(reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out value), "a number");
+        return value;
+    }
+
+    /// <summary>Reads <c>[name, value]</c>, the current element.</summary>
+    public (string Name, string Value) Pair(TextCache known)
+    {
+        Expect(reader.TokenType == JsonTokenType.StartArray, "a header line");
+        reader.Read();
+        string name = CurrentKnownText(known);
+        reader.Read();
+        string value = CurrentKnownText(known);
+        reader.Read();
+        Expect(reader.TokenType == JsonTokenType.EndArray, "name and value");
+        return (name, value);
+    }
+
+    string CurrentKnownText(TextCache known)
+    {
+        Expect(reader.TokenType == JsonTokenType.String, "text");
+        return reader.ValueIsEscaped ? CurrentText() : known.Get(reader.ValueSpan);
+    }
+
+    string CurrentText()
+    {
+        Expect(reader.TokenType == JsonTokenType.String, "text");
+        return reader.GetString()!;
+    }
+
+    static void MendSurrogates(Span<byte> json)
+    {
+        if (json.IndexOf("\\ud"u8) < 0 && json.IndexOf("\\uD"u8) < 0) return;
+        for (int i = 0; i < json.Length; i++)
+        {
+            if (json[i] != '\\') continue;
+            if (!TryEscape(json[i..], out char unit))
+            {
+                i++; // the escaped character may be a backslash
+                continue;
+            }
+            if (char.IsHighSurrogate(unit) && TryEscape(json[(i + 6)..], out char low) && char.IsLowSurrogate(low)) i += 11;
+            else
+            {
+                if (char.IsSurrogate(unit)) "\\ufffd"u8.CopyTo(json[i..]);
+                i += 5;
+            }
+        }
+    }
+
+    /// <summary>Reads <c>\uXXXX</c>.</summary>
+    static bool TryEscape(ReadOnlySpan<byte> json, out char unit)
+    {
+        unit = default;
+        if (json.Length < 6 || json[0] != '\\' || json[1] != 'u') return false;
+        bool hex = ushort.TryParse(json.Slice(2, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort value);
+        unit = (char)value;
+        return hex;
+    }
+
+    static void Expect(bool holds, string what)
+    {
+        if (!holds) throw new WorkerProtocolException($"a message without {what} where it must be");
+    }
+}

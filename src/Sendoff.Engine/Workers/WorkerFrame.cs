@@ -1,0 +1,142 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+
+namespace Sendoff.Engine.Workers;
+
+/// <summary>The kinds of frames (docs/worker-protocol.md).</summary>
+internal enum FrameKind : byte
+{
+    Load = 1, Run = 2, Revoke = 3,
+    Ready = 16, Loaded = 17, Revoked = 18,
+    Send = 20, Log = 21, Export = 22, Warning = 23, Respond = 24, StepEnd = 25, RunEnd = 26,
+}
+
+/// <summary>The worker broke the protocol. It ends, and its run with it.</summary>
+internal sealed class WorkerProtocolException(string message) : Exception(message);
+
+/// <summary>The run went over a limit that only the server can watch. Its worker ends.</summary>
+internal sealed class WorkerLimitException(string message) : Exception(message);
+
+/// <summary>Writes the server's frames and splits what a worker wrote: <c>u32 length | u8 kind | payload</c>.</summary>
+internal static class WorkerFrame
+{
+    const int LengthBytes = 4;
+
+    public static void WriteLoad(ArrayBufferWriter<byte> output, Utf8JsonWriter json, WorkerProgram program, EngineLimits limits)
+    {
+        int start = Open(output, json, FrameKind.Load);
+        json.WriteStartObject();
+        json.WriteStartObject("workflow"u8);
+        json.WriteString("id"u8, program.WorkflowId);
+        json.WriteString("name"u8, program.Name);
+        json.WriteNumber("version"u8, program.Version);
+        json.WriteEndObject();
+        json.WriteString("root"u8, program.Root);
+        json.WriteStartArray("steps"u8);
+        foreach (var step in program.Steps)
+        {
+            json.WriteStartObject();
+            json.WriteString("name"u8, step.Name);
+            json.WriteString("file"u8, step.File);
+            if (step.Props is { } props)
+            {
+                json.WritePropertyName("props"u8);
+                props.WriteTo(json);
+            }
+            if (step.Disabled) json.WriteBoolean("disabled"u8, true);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteStartObject("env"u8);
+        foreach (var (name, value) in program.Environment) json.WriteString(name, value);
+        json.WriteEndObject();
+        json.WriteStartObject("limits"u8);
+        json.WriteNumber("sends"u8, limits.SendsPerRun);
+        json.WriteNumber("bodyBytes"u8, limits.SendBodyBytes);
+        json.WriteNumber("logBytes"u8, limits.RunLogBytes);
+        json.WriteNumber("valueBytes"u8, limits.RunExportBytes);
+        json.WriteEndObject();
+        json.WriteEndObject();
+        Close(output, json, start);
+    }
+
+    public static void WriteRun(ArrayBufferWriter<byte> output, Utf8JsonWriter json, int number, WorkerRun run)
+    {
+        int start = Open(output, json, FrameKind.Run);
+        json.WriteStartObject();
+        json.WriteNumber("run"u8, number);
+        json.WriteString("id"u8, run.Id);
+        Span<byte> ts = stackalloc byte[24];
+        run.ReceivedAt.UtcDateTime.TryFormat(ts, out int tsBytes, "yyyy-MM-ddTHH:mm:ss.fffZ");
+        json.WriteString("ts"u8, ts[..tsBytes]);
+        json.WriteNumber("deadlineMs"u8, (long)run.Timeout.TotalMilliseconds);
+        json.WriteBoolean("replay"u8, run.Replay);
+        json.WriteNumber("attempt"u8, 1);
+        json.WritePropertyName("event"u8);
+        json.WriteRawValue(run.EventJson.Span, skipInputValidation: true); // it was parsed when it was accepted
+        json.WriteEndObject();
+        Close(output, json, start);
+    }
+
+    public static void WriteRevoke(ArrayBufferWriter<byte> output, Utf8JsonWriter json, IReadOnlyList<int> runs)
+    {
+        int start = Open(output, json, FrameKind.Revoke);
+        json.WriteStartObject();
+        json.WriteStartArray("runs"u8);
+        foreach (int run in runs) json.WriteNumberValue(run);
+        json.WriteEndArray();
+        json.WriteEndObject();
+        Close(output, json, start);
+    }
+
+    /// <summary>Takes the next whole frame off <paramref name="input"/>. Answers false when more bytes are needed.</summary>
+    public static bool TryRead(ref Span<byte> input, int maxBytes, out FrameKind kind, out Span<byte> payload)
+    {
+        kind = default;
+        payload = default;
+        if (input.Length < LengthBytes) return false;
+        uint length = BinaryPrimitives.ReadUInt32LittleEndian(input);
+        if (length < 1 || length > maxBytes) throw new WorkerProtocolException($"a frame of {length:N0} bytes, where 1 to {maxBytes:N0} are allowed");
+        if (input.Length - LengthBytes < length) return false;
+
+        kind = (FrameKind)input[LengthBytes];
+        payload = input.Slice(LengthBytes + 1, (int)length - 1);
+        input = input[(LengthBytes + (int)length)..];
+        return true;
+    }
+
+    /// <summary>Bytes that the frame at the start of <paramref name="input"/> takes in all; 0 while that is not known.</summary>
+    public static int WholeBytes(ReadOnlySpan<byte> input) =>
+        input.Length < LengthBytes ? 0 : LengthBytes + (int)BinaryPrimitives.ReadUInt32LittleEndian(input);
+
+    /// <summary>Splits the payload of a frame that carries a body into its JSON head and its body.</summary>
+    public static (int HeadStart, int BodyStart) SplitBody(ReadOnlySpan<byte> payload)
+    {
+        if (payload.Length >= LengthBytes)
+        {
+            uint head = BinaryPrimitives.ReadUInt32LittleEndian(payload);
+            if (head <= payload.Length - LengthBytes) return (LengthBytes, LengthBytes + (int)head);
+        }
+        throw new WorkerProtocolException("a frame whose head is longer than the frame");
+    }
+
+    static int Open(ArrayBufferWriter<byte> output, Utf8JsonWriter json, FrameKind kind)
+    {
+        int start = output.WrittenCount;
+        var head = output.GetSpan(LengthBytes + 1);
+        head[LengthBytes] = (byte)kind;
+        output.Advance(LengthBytes + 1);
+        json.Reset(output);
+        return start;
+    }
+
+    static void Close(ArrayBufferWriter<byte> output, Utf8JsonWriter json, int start)
+    {
+        json.Flush();
+        // The buffer is our own: its written part may be changed in place.
+        var written = MemoryMarshal.AsMemory(output.WrittenMemory);
+        BinaryPrimitives.WriteUInt32LittleEndian(written.Span[start..], (uint)(output.WrittenCount - start - LengthBytes));
+    }
+}

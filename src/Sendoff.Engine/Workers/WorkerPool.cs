@@ -1,0 +1,604 @@
+using Microsoft.Extensions.Logging;
+
+namespace Sendoff.Engine.Workers;
+
+/// <summary>Keeps warm workers and hands runs to them: one program a worker, one run at a time in it (E4).</summary>
+/// <remarks>
+/// (1) A run waits in its program's queue.  (2) <see cref="Schedule"/> hands it to an idle worker of the program, or ahead to a busy one while runs are short.
+/// (3) When the wait would be long, the program gets in line for another worker.  (4) <see cref="Supply"/> serves that line: blank workers, new ones, or the place of the
+/// worker that was idle longest.  (5) A timer watches timeouts, memory and runs that hold others up.
+/// Everything that schedules is guarded by one gate; frames are written and results built outside of it.
+/// </remarks>
+public sealed class WorkerPool : IStepRunner, IAsyncDisposable
+{
+    /// <summary>Above this wait another worker is worth its start; a blank one is worth it sooner.</summary>
+    const double LongWaitMs = 50, LongWaitForBlankMs = 15;
+    const int MostDeadLoads = 2, MostGivenBack = 100;
+    static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
+    static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(250);
+
+    readonly Lock gate = new();
+    readonly NodeRuntime node;
+    readonly int max;
+    readonly CancellationTokenSource stop = new();
+    readonly ITimer timer;
+    readonly Dictionary<string, ProgramQueue> programs = [];
+    /// <summary>Every process that is ready and not yet known to be gone.</summary>
+    readonly List<Worker> workers = [];
+    readonly List<Task> starts = [];
+    /// <summary>Memory of each worker that is starting.</summary>
+    readonly List<int> starting = [];
+    /// <summary>Programs in line for a worker, each once for every worker that it wants.</summary>
+    readonly List<ProgramQueue> line = [];
+    long lastSequence;
+    bool ticking, disposed;
+
+    public WorkerPool(NodeRuntime node, EngineLimits limits, TimeProvider time, ILogger<WorkerPool> log)
+    {
+        (this.node, Limits, Time, Log) = (node, limits, time, log);
+        max = limits.WorkersMax > 0 ? limits.WorkersMax : Math.Max(8, 4 * Environment.ProcessorCount);
+        timer = time.CreateTimer(_ => OnTick(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    internal EngineLimits Limits { get; }
+    internal TimeProvider Time { get; }
+    internal ILogger Log { get; }
+    /// <summary>The harness's entry.</summary>
+    internal string Harness { get; init; } = Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs");
+
+    /// <summary>Where the sockets' folders are made.</summary>
+    internal string Sockets { get; init; } = Path.GetTempPath();
+
+    internal IReadOnlyList<int> ProcessIds
+    {
+        get { lock (gate) return [.. workers.Select(worker => worker.Id)]; }
+    }
+
+    /// <summary>Starts the blank workers (<see cref="EngineLimits.WorkersWarm"/>) ahead of the first run.</summary>
+    public void Warm()
+    {
+        var touched = new TouchedWorkers();
+        lock (gate) Supply(ref touched);
+        touched.Flush();
+    }
+
+    public async Task<IReadOnlyList<StepProblem>> CheckAsync(WorkerProgram program, CancellationToken ct)
+    {
+        var check = new TaskCompletionSource<IReadOnlyList<StepProblem>>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var touched = new TouchedWorkers();
+        lock (gate)
+        {
+            var queue = QueueOf(program);
+            if (queue.Problems is { } known) return known;
+            queue.Checks.Add(check);
+            Schedule(queue, ref touched);
+        }
+        touched.Flush();
+        return await check.Task.WaitAsync(ct);
+    }
+
+    public async Task RunAsync(WorkerProgram program, WorkerRun run, CancellationToken ct)
+    {
+        WorkerJob job;
+        var touched = new TouchedWorkers();
+        lock (gate)
+        {
+            var queue = QueueOf(program);
+            job = new(queue, run, ++lastSequence, Limits);
+            if (queue.Problems is [var problem, ..])
+            {
+                job.Refuse(problem, Time.GetUtcNow());
+                return;
+            }
+            queue.Enqueue(job);
+            Schedule(queue, ref touched);
+        }
+        touched.Flush();
+        if (!ct.CanBeCanceled)
+        {
+            await job.Done;
+            return;
+        }
+        using var cancelled = ct.UnsafeRegister(static (state, ct) => ((WorkerJob)state!).Queue.Pool.Cancel((WorkerJob)state, ct), job);
+        await job.Done;
+    }
+
+    ProgramQueue QueueOf(WorkerProgram program)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        if (!programs.TryGetValue(program.Key, out var queue)) programs[program.Key] = queue = new(this, program, program.MemoryMb > 0 ? program.MemoryMb : Limits.WorkerMemoryMb);
+        queue.LastUsed = Time.GetTimestamp();
+        return queue;
+    }
+
+    void Cancel(WorkerJob job, CancellationToken ct)
+    {
+        var touched = new TouchedWorkers();
+        lock (gate)
+        {
+            if (job.Done.IsCompleted) return;
+            job.CancelToken = ct;
+            if (job.Worker is not { } worker)
+            {
+                job.Cancel(ct);
+                job.Queue.Forget();
+            }
+            else if (worker.Executing == job) worker.Kill(WorkerCause.Cancelled, job);
+            else if (worker.Assigned.Contains(job)) Revoke(worker, ref touched);
+        }
+        touched.Flush();
+    }
+
+    // ---- (2) handing runs to workers
+
+    void Schedule(ProgramQueue queue, ref TouchedWorkers touched)
+    {
+        while (queue.Waiting > 0 && FreeWorker(queue) is { } worker)
+        {
+            if (queue.Dequeue() is not { } job) break;
+            Hand(worker, job, ref touched);
+        }
+        if (WantsWorker(queue))
+        {
+            queue.Coming++;
+            line.Add(queue);
+            Supply(ref touched);
+        }
+        if (!ticking) StartTicking();
+    }
+
+    /// <summary>An idle worker, or the least busy one that may be handed runs ahead.</summary>
+    Worker? FreeWorker(ProgramQueue queue)
+    {
+        int depth = queue.IsShort ? Math.Max(1, Limits.WorkerDepth) : 1;
+        Worker? best = null;
+        foreach (var worker in queue.Workers)
+        {
+            if (worker.Retiring || worker.Revoking || worker.IsDoomed || worker.Assigned.Count >= depth) continue;
+            if (best is null || worker.Assigned.Count < best.Assigned.Count) best = worker;
+        }
+        return best;
+    }
+
+    void Hand(Worker worker, WorkerJob job, ref TouchedWorkers touched)
+    {
+        job.Worker = worker;
+        job.Number = ++worker.LastNumber;
+        worker.Assigned.Add(job);
+        if (worker.Assigned.Count == 1) Begin(worker, job);
+        worker.Post(job);
+        touched.Add(worker);
+    }
+
+    void Begin(Worker worker, WorkerJob job)
+    {
+        worker.BeganAt = Time.GetTimestamp();
+        job.Begin(Time.GetUtcNow());
+        worker.Executing = job;
+        if (job.CancelToken is not null) worker.Kill(WorkerCause.Cancelled, job);
+    }
+
+    // ---- (3) and (4) giving workers to programs
+
+    bool WantsWorker(ProgramQueue queue)
+    {
+        if (queue.Waiting == 0 && queue.Checks.Count == 0) return false;
+        int able = queue.Coming;
+        double executingMs = double.MaxValue;
+        foreach (var worker in queue.Workers)
+        {
+            if (worker.Retiring || worker.IsDoomed) continue;
+            able++;
+            executingMs = Math.Min(executingMs, worker.Assigned.Count > 0 ? Time.GetElapsedTime(worker.BeganAt).TotalMilliseconds : 0);
+        }
+        if (executingMs == double.MaxValue) executingMs = 0;
+        if (able == 0) return true;
+        if (able >= Math.Min(queue.Program.Concurrency ?? max, max) || queue.Waiting == 0) return false;
+        return queue.WaitMs(able, executingMs) > (Blank(queue.MemoryMb) is null ? LongWaitMs : LongWaitForBlankMs);
+    }
+
+    Worker? Blank(int memoryMb) => workers.Find(worker => worker.Program is null && worker.MemoryMb == memoryMb && !worker.IsDoomed);
+
+    void Supply(ref TouchedWorkers touched)
+    {
+        if (disposed) return;
+        var coming = new List<int>(starting);
+        int leaving = workers.Count(worker => worker.IsDoomed);
+        for (int i = 0; i < line.Count; i++)
+        {
+            var queue = line[i];
+            if (Blank(queue.MemoryMb) is { } blank)
+            {
+                Bind(blank, queue, ref touched);
+                line.RemoveAt(i--);
+            }
+            else if (coming.Remove(queue.MemoryMb)) continue;
+            else if (workers.Count + starting.Count < max) StartWorker(queue.MemoryMb);
+            else if (leaving > 0) leaving--; // its place is taken when it is gone
+            else if (LeastUsed(queue) is { } idle) idle.Kill(WorkerCause.Retired);
+            else break;
+        }
+        int blanks = workers.Count(worker => worker.Program is null && !worker.IsDoomed) + starting.Count - line.Count;
+        while (blanks++ < Limits.WorkersWarm && workers.Count + starting.Count < max) StartWorker(Limits.WorkerMemoryMb);
+    }
+
+    Worker? LeastUsed(ProgramQueue asking)
+    {
+        Worker? least = null;
+        foreach (var worker in workers)
+            if (worker.Assigned.Count == 0 && !worker.IsDoomed && worker.Program != asking && (worker.Program is null || worker.Loaded)
+                && (least is null || worker.LastUsed < least.LastUsed)) least = worker;
+        return least;
+    }
+
+    void Bind(Worker worker, ProgramQueue queue, ref TouchedWorkers touched)
+    {
+        worker.Program = queue;
+        worker.BeganAt = worker.LastUsed = worker.BoundAt = Time.GetTimestamp();
+        worker.PostLoad();
+        touched.Add(worker);
+    }
+
+    void StartWorker(int memoryMb)
+    {
+        starting.Add(memoryMb);
+        var start = Task.Run(() => StartWorkerAsync(memoryMb));
+        starts.Add(start);
+        starts.RemoveAll(done => done.IsCompleted);
+    }
+
+    async Task StartWorkerAsync(int memoryMb)
+    {
+        long begin = Time.GetTimestamp();
+        try
+        {
+            var binary = await node.EnsureAsync(null, stop.Token);
+            var worker = await Worker.StartAsync(this, binary, Harness, memoryMb, stop.Token);
+            Log.WorkerReady(worker.Id, (long)Time.GetElapsedTime(begin).TotalMilliseconds);
+            OnReady(worker);
+        }
+        catch (WorkerUnavailableException e)
+        {
+            Log.WorkerUnavailable(e.Message);
+            OnUnavailable(memoryMb, e);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The server stops.
+        }
+        catch (Exception e)
+        {
+            OnUnavailable(memoryMb, new($"a worker does not start: {e.Message}", e));
+        }
+    }
+
+    void OnReady(Worker worker)
+    {
+        var touched = new TouchedWorkers();
+        lock (gate)
+        {
+            starting.Remove(worker.MemoryMb);
+            worker.LastUsed = Time.GetTimestamp();
+            workers.Add(worker);
+            if (disposed) worker.Kill(WorkerCause.Stopped);
+            else Supply(ref touched);
+        }
+        touched.Flush();
+        _ = BuryAsync(worker);
+    }
+
+    /// <summary>Nobody waits for a worker that does not come; those that have others go on with them.</summary>
+    void OnUnavailable(int memoryMb, WorkerUnavailableException e)
+    {
+        lock (gate)
+        {
+            starting.Remove(memoryMb);
+            if (starting.Contains(memoryMb)) return; // another may come
+            foreach (var queue in line.Where(queue => queue.MemoryMb == memoryMb).Distinct().ToList())
+            {
+                queue.Coming -= line.RemoveAll(waiting => waiting == queue);
+                if (queue.Workers.Count + queue.Coming > 0) continue;
+                foreach (var check in queue.Checks) check.TrySetException(e);
+                queue.Checks.Clear();
+                while (queue.Dequeue() is { } job) job.Fail(e);
+            }
+        }
+    }
+
+    // ---- what workers report
+
+    internal void OnLoaded(Worker worker, IReadOnlyList<StepProblem> problems, ref TouchedWorkers touched)
+    {
+        lock (gate)
+        {
+            if (worker.Program is not { } queue || worker.Loaded) throw new WorkerProtocolException("a frame that says it is loaded, out of turn");
+            worker.Loaded = true;
+            worker.LastUsed = Time.GetTimestamp();
+            queue.Coming--;
+            queue.DeadLoads = 0;
+            queue.Problems = problems;
+            foreach (var check in queue.Checks) check.TrySetResult(problems);
+            queue.Checks.Clear();
+            if (problems.Count == 0)
+            {
+                queue.Workers.Add(worker);
+                Schedule(queue, ref touched);
+                return;
+            }
+            Refuse(queue, problems[0]);
+            worker.Kill(WorkerCause.Retired);
+        }
+    }
+
+    void Refuse(ProgramQueue queue, StepProblem problem)
+    {
+        while (queue.Dequeue() is { } job)
+        {
+            job.Refuse(problem, Time.GetUtcNow());
+            job.Complete();
+        }
+    }
+
+    internal void OnRunEnd(Worker worker, WorkerJob job, in RunEndMessage end, ref TouchedWorkers touched)
+    {
+        job.Finish(end, Time.GetElapsedTime(worker.BeganAt));
+        lock (gate)
+        {
+            var queue = job.Queue;
+            worker.Assigned.RemoveAt(0);
+            worker.LastUsed = queue.LastUsed = Time.GetTimestamp();
+            worker.Executing = null;
+            // The first run in a new process is slow for reasons of its own.
+            if (worker.Warm) queue.Measure(job.Run.Compute.TotalMilliseconds);
+            worker.Warm = true;
+            // After a run that taints it, a worker starts nothing more.
+            if (end.Tainted) Retire(worker);
+            else if (worker.Assigned.Count > 0) Begin(worker, worker.Assigned[0]);
+            else if (worker.Retiring) worker.Kill(WorkerCause.Retired);
+            Schedule(queue, ref touched);
+        }
+        job.Complete();
+    }
+
+    /// <summary>Takes a worker out of service; what it has not started goes to others.</summary>
+    void Retire(Worker worker)
+    {
+        worker.Retiring = true;
+        worker.Program!.Workers.Remove(worker);
+        GiveBack(worker, worker.Assigned.Count);
+        worker.Kill(WorkerCause.Retired);
+    }
+
+    /// <summary>The last <paramref name="count"/> runs of a worker were never started: they get in line again.</summary>
+    static void GiveBack(Worker worker, int count)
+    {
+        for (; count > 0; count--)
+        {
+            var job = worker.Assigned[^1];
+            worker.Assigned.RemoveAt(worker.Assigned.Count - 1);
+            GiveBack(job);
+        }
+    }
+
+    static void GiveBack(WorkerJob job)
+    {
+        job.Worker = null;
+        if (job.CancelToken is { } ct) job.Cancel(ct);
+        else job.Queue.Return(job);
+    }
+
+    void Revoke(Worker worker, ref TouchedWorkers touched)
+    {
+        if (worker.Revoking || worker.Assigned.Count < 2) return;
+        worker.Revoking = true;
+        worker.PostRevoke([.. worker.Assigned.Skip(1).Select(job => job.Number)]);
+        touched.Add(worker);
+    }
+
+    internal void OnRevoked(Worker worker, List<int> runs, ref TouchedWorkers touched)
+    {
+        lock (gate)
+        {
+            if (worker.Program is not { } queue) throw new WorkerProtocolException("a frame that gives runs back, before it had any");
+            // A worker that gives back unasked is one that takes no more runs.
+            bool asked = worker.Revoking;
+            worker.Revoking = false;
+            foreach (int number in runs)
+            {
+                var job = worker.Assigned.Find(job => job.Number == number) ?? throw new WorkerProtocolException($"run {number} given back, which it does not have");
+                if (job == worker.Executing)
+                {
+                    // Its turn had come, but the worker read the revocation first; a step that says so of its own run gains nothing.
+                    if (job.Heard || ++job.GivenBack > MostGivenBack) throw new WorkerProtocolException($"run {number} given back, which had started");
+                    worker.Executing = null;
+                }
+                worker.Assigned.Remove(job);
+                GiveBack(job);
+            }
+            if (!asked && worker.Executing is not null) throw new WorkerProtocolException("runs given back unasked, while it executed one");
+            if (!asked) Retire(worker);
+            else if (worker.Executing is null && worker.Assigned.Count > 0) Begin(worker, worker.Assigned[0]);
+            Schedule(queue, ref touched);
+        }
+    }
+
+    // ---- the end of a worker
+
+    async Task BuryAsync(Worker worker)
+    {
+        var death = await worker.Ended;
+        var touched = new TouchedWorkers();
+        WorkerJob? job = null;
+        lock (gate)
+        {
+            workers.Remove(worker);
+            var queue = worker.Program;
+            queue?.Workers.Remove(worker);
+            if (worker.Assigned.Count > 0)
+            {
+                job = worker.Assigned[0];
+                GiveBack(worker, worker.Assigned.Count - 1);
+                worker.Assigned.Clear();
+                // A run whose frame was never written cannot have started.
+                if (!job.Written)
+                {
+                    GiveBack(job);
+                    job = null;
+                }
+            }
+            if (queue is { } && !worker.Loaded) DeadInLoad(worker, queue, death);
+            if (!disposed)
+            {
+                if (queue is { }) Schedule(queue, ref touched);
+                Supply(ref touched);
+            }
+        }
+        touched.Flush();
+        if (job is not null) CutOff(worker, job, death);
+    }
+
+    /// <summary>A program whose loading kills its worker is tried again once; then that is its problem.</summary>
+    void DeadInLoad(Worker worker, ProgramQueue queue, WorkerDeath death)
+    {
+        queue.Coming--;
+        if (death.Cause == WorkerCause.Stopped || ++queue.DeadLoads < MostDeadLoads) return;
+        queue.DeadLoads = 0;
+        var error = ErrorFor(death, worker, Limits.WorkerStart);
+        var step = queue.Program.Steps.Count > 0 ? queue.Program.Steps[0] : new("", "", null, false);
+        var problem = new StepProblem(step.Name, step.File, error.Name, $"while the steps were loaded, {error.Message}", null, null, null);
+        foreach (var check in queue.Checks) check.TrySetResult([problem]);
+        queue.Checks.Clear();
+        Refuse(queue, problem);
+    }
+
+    void CutOff(Worker worker, WorkerJob job, WorkerDeath death)
+    {
+        if (death.Cause == WorkerCause.Stopped) job.Cancel(stop.Token);
+        else if (job.CancelToken is { } ct) job.Cancel(ct);
+        else
+        {
+            if (death.Victim is { } victim && victim != job) death = new(WorkerCause.Exited, "it was killed because of the run before", null);
+            var error = ErrorFor(death, worker, job.Run.Timeout);
+            Log.WorkerDied(worker.Id, job.Queue.Program.Key, death.Cause.ToString(), error.Message);
+            job.CutOff(
+                death.Cause switch
+                {
+                    WorkerCause.TimedOut => WorkerEnd.TimedOut,
+                    WorkerCause.OutOfMemory => WorkerEnd.OutOfMemory,
+                    WorkerCause.OverLimit => WorkerEnd.Failed,
+                    _ => WorkerEnd.Died,
+                },
+                error, Time.GetElapsedTime(worker.BeganAt));
+            job.Complete();
+        }
+    }
+
+    static StepError ErrorFor(WorkerDeath death, Worker worker, TimeSpan timeout) => death.Cause switch
+    {
+        WorkerCause.TimedOut => Error("TimeoutError", "timeout", $"it did not end within its timeout of {timeout.TotalMilliseconds:N0} ms, and its worker was killed"),
+        WorkerCause.OutOfMemory => Error("OutOfMemoryError", "out_of_memory", $"it took more than its {worker.MemoryMb:N0} MB of memory, and its worker was killed"),
+        WorkerCause.BrokeProtocol => Error("WorkerDiedError", "worker_protocol", death.Message),
+        WorkerCause.OverLimit => Error("LimitError", "limit", death.Message),
+        _ => Error("WorkerDiedError", "worker_died", $"the worker ended in mid-run: {death.Message}"),
+    };
+
+    static StepError Error(string name, string code, string message) => new(name, message, code, null, null, null);
+
+    // ---- (5) the watch
+
+    void StartTicking()
+    {
+        ticking = true;
+        timer.Change(Tick, Timeout.InfiniteTimeSpan);
+    }
+
+    void OnTick()
+    {
+        var touched = new TouchedWorkers();
+        lock (gate)
+        {
+            if (disposed) return;
+            bool busy = line.Count > 0;
+            foreach (var worker in workers)
+            {
+                if (worker.Assigned.Count > 0 || (worker.Program is not null && !worker.Loaded)) busy = true;
+                Watch(worker, ref touched);
+            }
+            foreach (var queue in programs.Values.Where(queue => queue.Waiting > 0).ToList()) Schedule(queue, ref touched);
+            if (line.Count > 0) YieldTurn(ref touched);
+            ForgetPrograms();
+            ticking = busy;
+            timer.Change(busy ? Tick : workers.Count > 0 ? Limits.WorkerIdle / 4 + Tick : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+        touched.Flush();
+    }
+
+    void Watch(Worker worker, ref TouchedWorkers touched)
+    {
+        if (worker.IsDoomed) return;
+        var elapsed = Time.GetElapsedTime(worker.BeganAt);
+        if (worker.Executing is { } job)
+        {
+            if (elapsed > job.Run.Timeout) worker.Kill(WorkerCause.TimedOut, job);
+            else if (worker.ReadMemory() > worker.MemoryLimit) worker.Kill(WorkerCause.OutOfMemory, job);
+            else if (elapsed > Tick && worker.Assigned.Count > 1)
+            {
+                job.Queue.NoteLong();
+                Revoke(worker, ref touched);
+            }
+        }
+        else if (worker.Program is not null && !worker.Loaded)
+        {
+            if (elapsed > Limits.WorkerStart) worker.Kill(WorkerCause.TimedOut);
+            else if (worker.ReadMemory() > worker.MemoryLimit) worker.Kill(WorkerCause.OutOfMemory);
+        }
+        else if (worker.Program is not null && worker.Assigned.Count == 0 && Time.GetElapsedTime(worker.LastUsed) > Limits.WorkerIdle) Retire(worker);
+    }
+
+    /// <summary>All workers are busy and a program has none: one that had its turn makes room, of the program that has most.</summary>
+    void YieldTurn(ref TouchedWorkers touched)
+    {
+        Supply(ref touched);
+        if (line.Count == 0 || starting.Count > 0 || workers.Exists(worker => worker.IsDoomed || worker.Retiring)) return;
+        if (!line.Exists(queue => queue.Workers.Count == 0)) return;
+        Worker? from = null;
+        foreach (var worker in workers)
+            if (worker.Loaded && Time.GetElapsedTime(worker.BoundAt) > Turn && (from is null || worker.Program!.Workers.Count > from.Program!.Workers.Count)) from = worker;
+        if (from is null) return;
+        from.Retiring = true;
+        Revoke(from, ref touched);
+    }
+
+    void ForgetPrograms()
+    {
+        foreach (var (key, queue) in programs)
+            if (queue.Waiting == 0 && queue.Coming == 0 && queue.Workers.Count == 0 && queue.Checks.Count == 0 && Time.GetElapsedTime(queue.LastUsed) > Limits.WorkerIdle)
+                programs.Remove(key);
+    }
+
+    /// <summary>Kills all workers, waits until they are gone, and cancels the runs that had no end.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        List<Task> ends;
+        lock (gate)
+        {
+            if (disposed) return;
+            disposed = true;
+            foreach (var worker in workers) worker.Kill(WorkerCause.Stopped);
+            ends = [.. starts, .. workers.Select(worker => worker.Ended)];
+        }
+        await stop.CancelAsync();
+        await timer.DisposeAsync();
+        await Task.WhenAll(ends);
+        lock (gate)
+        {
+            foreach (var queue in programs.Values)
+            {
+                foreach (var check in queue.Checks) check.TrySetCanceled(stop.Token);
+                while (queue.Dequeue() is { } job) job.Cancel(stop.Token);
+            }
+            ends = [.. workers.Select(worker => worker.Ended)];
+        }
+        await Task.WhenAll(ends);
+    }
+}

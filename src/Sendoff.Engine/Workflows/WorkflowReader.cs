@@ -1,0 +1,284 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace Sendoff.Engine.Workflows;
+
+/// <summary>What a reading gave: the definition, or what is wrong and where.</summary>
+public sealed record WorkflowReading(WorkflowDefinition? Definition, IReadOnlyList<WorkflowProblem> Problems);
+
+/// <summary>
+/// Reads a workflow folder: <c>workflow.yaml</c> in Pipedream's GitHub-sync layout plus explicit triggers, or, without one, every step file of the
+/// folder in file-name order behind an HTTP trigger.
+/// </summary>
+public static partial class WorkflowReader
+{
+    public const string YamlFile = "workflow.yaml";
+    static readonly string[] stepExtensions = [".js", ".mjs", ".cjs", ".ts"];
+    static readonly string[] componentSchemes = ["npm:"];
+
+    /// <summary>Files that a workflow is made of, out of all in a folder: what a deploy sends.</summary>
+    public static bool Belongs(string path) =>
+        !path.Split('/').Any(part => part.StartsWith('.') || part == "node_modules")
+        && (stepExtensions.Contains(Path.GetExtension(path)) || Path.GetExtension(path) is ".json" or ".yaml" or ".yml" or ".md" or ".txt");
+
+    /// <summary>Reads a folder's files, given as paths with forward slashes.</summary>
+    public static WorkflowReading Read(string name, IReadOnlyDictionary<string, string> files)
+    {
+        string? yamlFile = files.ContainsKey(YamlFile) ? YamlFile : files.ContainsKey("workflow.yml") ? "workflow.yml" : null;
+        var reading = new Reading(name, files, yamlFile ?? YamlFile);
+        foreach (string path in files.Keys.Where(LeavesFolder))
+            reading.Problems.Add(new($"the path '{path}' leaves the workflow's folder", path, Hint: "use relative paths with forward slashes and without `..`"));
+        var definition = yamlFile is null ? reading.FromStepFiles() : reading.FromYaml(files[yamlFile]);
+        return reading.Problems.Count == 0 ? new(definition, []) : new(null, reading.Problems);
+    }
+
+    static bool LeavesFolder(string path) => path.Length == 0 || path[0] == '/' || path.AsSpan().ContainsAny('\\', '\0', ':') || path.Split('/').Any(part => part is ".." or "");
+
+    static bool IsStepFile(string path) =>
+        !path.Contains('/') && path[0] is not ('.' or '_') && stepExtensions.Contains(Path.GetExtension(path))
+        && !path.EndsWith(".d.ts", StringComparison.Ordinal) && !path.Contains(".test.", StringComparison.Ordinal);
+
+    // 01-fetch.js and 2_notify.mjs are ordered by their numbers and named without them.
+    static string StepName(string file) => OrderPrefix().Replace(Path.GetFileNameWithoutExtension(file), "") is { Length: > 0 } name
+        ? name : Path.GetFileNameWithoutExtension(file);
+
+    [GeneratedRegex(@"^\d+[-_. ]+")]
+    private static partial Regex OrderPrefix();
+
+    [GeneratedRegex(@"^[A-Za-z_$][A-Za-z0-9_$-]*$")]
+    private static partial Regex NamePattern();
+
+    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$")]
+    private static partial Regex KeyPattern();
+
+    [GeneratedRegex(@"^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$")]
+    private static partial Regex DurationPattern();
+
+    [GeneratedRegex(@"^(\d+)\s*(MB|MiB|GB|GiB)?$", RegexOptions.IgnoreCase)]
+    private static partial Regex MemoryPattern();
+
+    /// <summary>A duration such as <c>30s</c>, <c>500ms</c>, <c>2m</c> or a bare number of seconds.</summary>
+    public static TimeSpan? ParseDuration(string text)
+    {
+        var match = DurationPattern().Match(text.Trim());
+        if (!match.Success) return null;
+        double number = double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
+        double seconds = match.Groups[2].Value switch { "ms" => number / 1000, "m" => number * 60, "h" => number * 3600, _ => number };
+        return seconds is > 0 and < 1e9 ? TimeSpan.FromSeconds(seconds) : null;
+    }
+
+    static int? ParseMemoryMb(string text)
+    {
+        var match = MemoryPattern().Match(text.Trim());
+        if (!match.Success || !int.TryParse(match.Groups[1].Value, out int number)) return null;
+        return match.Groups[2].Value.StartsWith("g", StringComparison.OrdinalIgnoreCase) ? number * 1024 : number;
+    }
+
+    /// <summary>One reading, which gathers every problem instead of stopping at the first.</summary>
+    sealed class Reading(string name, IReadOnlyDictionary<string, string> files, string yamlFile)
+    {
+        public List<WorkflowProblem> Problems { get; } = [];
+
+        public WorkflowDefinition? FromStepFiles()
+        {
+            var steps = files.Keys.Where(IsStepFile).Order(StringComparer.Ordinal).Select(file => new Step(StepName(file), file, null, false)).ToList();
+            if (steps.Count == 0)
+                Problems.Add(new($"there is no {YamlFile} and no step file (.js .mjs .cjs .ts)", Hint: "give a workflow folder, or a folder with step files"));
+            foreach (var twins in steps.GroupBy(s => s.Name).Where(g => g.Count() > 1))
+                Problems.Add(new($"two step files give the step name '{twins.Key}'", twins.Last().File, Hint: "rename one of them"));
+            return new(name, [new HttpTrigger(null, TriggerResponse.Default)], WorkflowSettings.Default, steps);
+        }
+
+        public WorkflowDefinition? FromYaml(string yaml)
+        {
+            var root = ParseRoot(yaml);
+            if (root is null) return null;
+            string title = Text(root, "name") ?? name;
+            var settings = Child(root, "settings") is YamlMappingNode map ? ReadSettings(map) : WorkflowSettings.Default;
+            var triggers = Items(root, "triggers").Select(ReadTrigger).OfType<Trigger>().ToList();
+            var steps = Items(root, "steps").Select(ReadStep).OfType<Step>().ToList();
+            if (steps.Count == 0 && Problems.Count == 0) Problem(root, "there are no steps", "add a list `steps` with `namespace` and `uses`");
+            foreach (var twins in steps.GroupBy(s => s.Name).Where(g => g.Count() > 1))
+                Problem(Child(root, "steps")!, $"two steps have the namespace '{twins.Key}'", "rename one of them");
+            // A synced folder names its triggers by id only: the workflow is reached by HTTP until it says otherwise.
+            return new(title, triggers.Count > 0 ? triggers : [new HttpTrigger(null, TriggerResponse.Default)], settings, steps);
+        }
+
+        YamlMappingNode? ParseRoot(string yaml)
+        {
+            try
+            {
+                var stream = new YamlStream();
+                stream.Load(new StringReader(yaml));
+                if (stream.Documents.Count > 0 && stream.Documents[0].RootNode is YamlMappingNode root) return root;
+                Problems.Add(new("this is not a YAML mapping", yamlFile, 1, 1, SourceLine(yaml, 1), Hint: "it starts like `name: Orders` and `steps:`"));
+            }
+            catch (YamlException x)
+            {
+                string message = x.InnerException is YamlException inner ? inner.Message : x.Message;
+                // What is missing at the end is reported behind the last line: point at that line.
+                int line = Math.Min((int)x.Start.Line, yaml.TrimEnd().Count(c => c == '\n') + 1);
+                Problems.Add(new($"malformed YAML: {Lower(message)}", yamlFile, line, (int)x.Start.Column, SourceLine(yaml, line)));
+            }
+            return null;
+        }
+
+        Trigger? ReadTrigger(YamlNode node)
+        {
+            if (node is not YamlMappingNode map) return Problem<Trigger>(node, "a trigger is a mapping", "write `- type: http`");
+            string? type = Text(map, "type");
+            if (type is null && Text(map, "id") is { } id)
+            {
+                // hi_ HTTP, ti_ timer, ei_ email, dc_ event source: only the id is in a synced file.
+                return id.StartsWith("hi_", StringComparison.Ordinal) ? new HttpTrigger(null, TriggerResponse.Default) : null;
+            }
+            return type switch
+            {
+                "http" => new HttpTrigger(ReadKey(map), ReadResponse(map)),
+                null => Problem<Trigger>(map, "a trigger needs a `type`", "write `type: http`"),
+                _ => Problem<Trigger>(Child(map, "type")!, $"there is no trigger type '{type}' in this version", "use `http`"),
+            };
+        }
+
+        string? ReadKey(YamlMappingNode map)
+        {
+            string? key = Text(map, "key");
+            if (key is null || KeyPattern().IsMatch(key)) return key;
+            Problem(Child(map, "key")!, $"'{key}' cannot be a trigger's key", "use up to 64 letters, digits and . _ ~ -");
+            return null;
+        }
+
+        TriggerResponse ReadResponse(YamlMappingNode map)
+        {
+            switch (Child(map, "response"))
+            {
+                case null or YamlScalarNode { Value: "default" }: return TriggerResponse.Default;
+                case YamlScalarNode { Value: "custom" }: return new(FromRun: true, 200, null);
+                case YamlMappingNode fixedAnswer:
+                    int status = 200;
+                    if (Text(fixedAnswer, "status") is { } text && (!int.TryParse(text, out status) || status is < 200 or > 599))
+                        Problem(fixedAnswer, $"'{text}' is no status that can be answered", "use 200 to 599");
+                    return new(FromRun: false, status, Text(fixedAnswer, "body") ?? "");
+                case var other:
+                    Problem(other, $"'{other}' is no response", "use `default`, `custom`, or `{ status: 202, body: taken }`");
+                    return TriggerResponse.Default;
+            }
+        }
+
+        WorkflowSettings ReadSettings(YamlMappingNode map)
+        {
+            TimeSpan? timeout = null;
+            int? memory = null, concurrency = null;
+            bool onSuccess = false;
+            foreach (var (keyNode, node) in map.Children)
+            {
+                string key = keyNode.ToString(), value = node.ToString();
+                switch (key)
+                {
+                    case "timeout" or "lambda_timeout":
+                        timeout = ParseDuration(value) ?? Problem<TimeSpan?>(node, $"'{value}' is no timeout", "write `30s`, at most `750s`");
+                        if (timeout > TimeSpan.FromSeconds(750)) Problem(node, $"a timeout of {value} is over the most, 750s", "lower it");
+                        break;
+                    case "memory" or "lambda_memory":
+                        memory = ParseMemoryMb(value) ?? Problem<int?>(node, $"'{value}' is no amount of memory", "write `256MB`");
+                        if (memory is < 64 or > 10240) Problem(node, $"memory of {value} is outside 64MB to 10GB", "change it");
+                        break;
+                    case "concurrency":
+                        concurrency = int.TryParse(value, out int n) && n > 0 ? n : Problem<int?>(node, $"'{value}' is no concurrency", "write a whole number from 1");
+                        break;
+                    case "deliver":
+                        if (value is not ("always" or "success")) Problem(node, $"'{value}' is not when to deliver", "use `always` or `success`");
+                        onSuccess = value == "success";
+                        break;
+                    case "error_notification" or "notify_on_error" or "auto_retry": break; // Pipedream's own, without effect here
+                    default: Problem(keyNode, $"there is no setting '{key}'", "settings are timeout, memory, concurrency, deliver"); break;
+                }
+            }
+            return new(timeout, memory, concurrency, onSuccess);
+        }
+
+        Step? ReadStep(YamlNode node)
+        {
+            if (node is not YamlMappingNode map) return Problem<Step>(node, "a step is a mapping", "write `- namespace: notify` and `uses: ./notify/entry.js`");
+            string? stepName = Text(map, "namespace"), uses = Text(map, "uses");
+            if (stepName is null) return Problem<Step>(map, "a step needs a `namespace`", "write `namespace: notify`");
+            if (!NamePattern().IsMatch(stepName))
+                return Problem<Step>(Child(map, "namespace")!, $"'{stepName}' cannot be a step's namespace", "use letters, digits, _ $ and -, not starting with a digit");
+            if (uses is null) return Problem<Step>(map, $"the step '{stepName}' needs `uses`", "write `uses: ./notify/entry.js`");
+            bool disabled = Text(map, "disabled") == "true";
+            if (Text(map, "runtime") is { } runtime && !runtime.StartsWith("nodejs", StringComparison.Ordinal) && !disabled)
+                return Problem<Step>(Child(map, "runtime")!, $"the step '{stepName}' needs {runtime}; steps are Node.js", "rewrite it in JavaScript, or set `disabled: true`");
+            string? file = ResolveFile(map, stepName, uses, disabled);
+            var props = Child(map, "props") is { } given ? JsonSerializer.SerializeToElement(ToJson(given)) : (JsonElement?)null;
+            return file is null ? null : new(stepName, file, props, disabled);
+        }
+
+        string? ResolveFile(YamlMappingNode map, string stepName, string uses, bool disabled)
+        {
+            var node = Child(map, "uses")!;
+            bool isFile = uses.StartsWith("./", StringComparison.Ordinal) || stepExtensions.Contains(Path.GetExtension(uses));
+            if (componentSchemes.Any(s => uses.StartsWith(s, StringComparison.Ordinal)) || !isFile)
+            {
+                if (disabled) return uses;
+                return Problem<string>(node, $"the step '{stepName}' uses the component '{uses}', which is not a file of this folder",
+                    "put the component's file into the folder and write `uses: ./component.mjs`");
+            }
+            string path = uses.StartsWith("./", StringComparison.Ordinal) ? uses[2..] : uses;
+            if (LeavesFolder(path)) return Problem<string>(node, $"'{uses}' leaves the workflow's folder", "use a file inside it");
+            return files.ContainsKey(path) || disabled ? path : Problem<string>(node, $"the step '{stepName}' uses {uses}, and there is no such file", $"add {path}, or correct `uses`");
+        }
+
+        // A labelled option, { __lv: { label, value } }, is its value.
+        static JsonNode? ToJson(YamlNode node) => node switch
+        {
+            YamlMappingNode { Children.Count: 1 } map when Child(map, "__lv") is YamlMappingNode labelled => Child(labelled, "value") is { } value ? ToJson(value) : null,
+            YamlMappingNode map => new JsonObject(map.Children.Select(pair => KeyValuePair.Create(pair.Key.ToString(), ToJson(pair.Value)))),
+            YamlSequenceNode list => new JsonArray([.. list.Select(ToJson)]),
+            YamlScalarNode { Style: ScalarStyle.Plain or ScalarStyle.Any, Value: var plain } => PlainScalar(plain ?? ""),
+            _ => JsonValue.Create(node is YamlScalarNode scalar ? scalar.Value : node.ToString()),
+        };
+
+        // YAML 1.2 core schema.
+        static JsonNode? PlainScalar(string text) => text switch
+        {
+            "" or "~" or "null" or "Null" or "NULL" => null,
+            "true" or "True" or "TRUE" => JsonValue.Create(true),
+            "false" or "False" or "FALSE" => JsonValue.Create(false),
+            _ when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole) => JsonValue.Create(whole),
+            _ when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) => JsonValue.Create(number),
+            _ => JsonValue.Create(text),
+        };
+
+        static YamlNode? Child(YamlMappingNode map, string key) => map.Children.TryGetValue(new YamlScalarNode(key), out var node) ? node : null;
+
+        string? Text(YamlMappingNode map, string key) => Child(map, key) switch
+        {
+            null => null,
+            YamlScalarNode scalar => scalar.Value,
+            var other => Problem<string>(other, $"`{key}` must be a text", "write it on one line"),
+        };
+
+        IEnumerable<YamlNode> Items(YamlMappingNode map, string key) => Child(map, key) switch
+        {
+            null or YamlScalarNode { Value: "" or null } => [],
+            YamlSequenceNode list => list,
+            var other => Problem<IEnumerable<YamlNode>>(other, $"`{key}` must be a list", "start each item with `- `") ?? [],
+        };
+
+        void Problem(YamlNode at, string message, string hint) =>
+            Problems.Add(new(message, yamlFile, (int)at.Start.Line, (int)at.Start.Column, SourceLine(files[yamlFile], (int)at.Start.Line), hint));
+
+        T? Problem<T>(YamlNode at, string message, string hint)
+        {
+            Problem(at, message, hint);
+            return default;
+        }
+
+        static string? SourceLine(string text, int line) => text.Split('\n').ElementAtOrDefault(line - 1)?.TrimEnd('\r');
+        static string Lower(string message) => message.Length > 0 ? char.ToLowerInvariant(message[0]) + message[1..] : message;
+    }
+}

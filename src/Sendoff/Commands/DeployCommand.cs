@@ -1,0 +1,31 @@
+using System.CommandLine;
+using Sendoff.Server.Api;
+using Spectre.Console;
+
+namespace Sendoff.Commands;
+
+/// <summary><c>sendoff deploy DIR</c>: a new version on a server, which checks it first.</summary>
+static class DeployCommand
+{
+    public static Command Build()
+    {
+        var path = new Argument<string>("path") { Description = "A workflow folder or a single step file" };
+        var name = new Option<string?>("--name") { Description = "The workflow's name on the server; else the folder's" };
+        var command = new Command("deploy", "Put a new version of a workflow on a server") { path, name };
+        command.SetAction((parsed, ct) => DeployAsync(parsed, parsed.GetValue(path)!, parsed.GetValue(name), ct));
+        return ApiClient.With(command);
+    }
+
+    static async Task<int> DeployAsync(ParseResult parsed, string path, string? name, CancellationToken ct)
+    {
+        var (_, folderName, files) = WorkflowFolder.Read(path);
+        WorkflowFolder.Definition(folderName, files);
+        using var api = ApiClient.From(parsed);
+        var body = JsonContent.Create(new DeployDocument(files), ApiJson.Default.DeployDocument);
+        var deployed = await api.SendAsync(HttpMethod.Put, $"/api/v1/workflows/{Uri.EscapeDataString(name ?? folderName)}", body, ApiJson.Default.WorkflowDocument, ct);
+        if (deployed is null) return ExitCode.Ok;
+        Output.Console.WriteLine($"{deployed.Name} version {deployed.Version} is deployed");
+        foreach (var trigger in deployed.Triggers) Output.Console.WriteLine($"  {trigger.Type}  {trigger.Url ?? trigger.Key}");
+        return ExitCode.Ok;
+    }
+}

@@ -1,0 +1,178 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Sendoff.Server.Api;
+using Spectre.Console;
+
+namespace Sendoff.Commands;
+
+/// <summary><c>sendoff workflows list | show NAME | enable NAME | disable NAME | delete NAME</c></summary>
+static class WorkflowsCommand
+{
+    public static Command Build()
+    {
+        var command = new Command("workflows", "The deployed workflows")
+        {
+            Lists.List("/api/v1/workflows", ApiJson.Default.ListDocumentWorkflowDocument, ["name", "version", "enabled", "trigger"],
+                w => [w.Name, w.Version.ToString(CultureInfo.InvariantCulture), w.Enabled ? "yes" : "no", w.Triggers.Select(t => t.Url ?? t.Key).FirstOrDefault("")]),
+            Lists.Act("show", "Show one as JSON", HttpMethod.Get, id => $"/api/v1/workflows/{id}", null),
+            Lists.Act("enable", "Let its triggers start runs", HttpMethod.Post, id => $"/api/v1/workflows/{id}/enable", "enabled"),
+            Lists.Act("disable", "Let its triggers answer 404", HttpMethod.Post, id => $"/api/v1/workflows/{id}/disable", "disabled"),
+            Lists.Act("delete", "Remove it with its history", HttpMethod.Delete, id => $"/api/v1/workflows/{id}", "deleted"),
+        };
+        return ApiClient.With(command);
+    }
+}
+
+/// <summary><c>sendoff runs list | show ID | replay ID</c></summary>
+static class RunsCommand
+{
+    public static Command Build()
+    {
+        var command = new Command("runs", "Runs, newest first")
+        {
+            Lists.List("/api/v1/runs", ApiJson.Default.ListDocumentRunSummaryDocument, ["run", "status", "workflow", "trigger", "started", "took", "sends"], Row),
+            Lists.Show("Show one with its steps, requests and responses", id => $"/api/v1/runs/{id}", ApiJson.Default.RunDocument, RunPrinter.Print),
+            Lists.Act("replay", "Run its event again on the current version", HttpMethod.Post, id => $"/api/v1/runs/{id}/replay", "queued again"),
+        };
+        return ApiClient.With(command);
+    }
+
+    static string[] Row(RunSummaryDocument run) =>
+    [
+        run.Id, run.Status, run.Workflow, run.Trigger, Lists.Time(run.StartedAt), $"{run.DurationMs:0.0} ms",
+        run.Sends == 0 ? "" : $"{run.SendsDone}/{run.Sends}" + (run.SendsFailed > 0 ? $", {run.SendsFailed} failed" : ""),
+    ];
+}
+
+/// <summary><c>sendoff deliveries list | show ID | resend ID</c></summary>
+static class DeliveriesCommand
+{
+    public static Command Build()
+    {
+        var command = new Command("deliveries", "Deliveries, newest first")
+        {
+            Lists.List("/api/v1/deliveries", ApiJson.Default.ListDocumentDeliveryDocument, ["delivery", "status", "workflow", "request", "outcome"], Row),
+            Lists.Show("Show one with its attempts", id => $"/api/v1/deliveries/{id}", ApiJson.Default.DeliveryDocument, RunPrinter.Print),
+            Lists.Act("resend", "Send it again: a new attempt of the same delivery", HttpMethod.Post, id => $"/api/v1/deliveries/{id}/resend", "is sent again"),
+        };
+        return ApiClient.With(command);
+    }
+
+    static string[] Row(DeliveryDocument delivery) =>
+    [
+        delivery.Id, delivery.Status, delivery.Workflow, $"{delivery.Request.Method} {delivery.Request.Url}",
+        delivery.Error?.Message ?? (delivery.Attempts is [.., { Response: { } response }] ? response.Status.ToString(CultureInfo.InvariantCulture) : ""),
+    ];
+}
+
+/// <summary><c>sendoff events list | show ID | send WORKFLOW FILE</c></summary>
+static class EventsCommand
+{
+    public static Command Build()
+    {
+        var command = new Command("events", "What triggers received, newest first")
+        {
+            Lists.List("/api/v1/events", ApiJson.Default.ListDocumentEventDocument, ["event", "workflow", "trigger", "received"],
+                e => [e.Id, e.Workflow ?? e.WorkflowId, e.Trigger, Lists.Time(e.ReceivedAt)]),
+            Lists.Act("show", "Show one as JSON", HttpMethod.Get, id => $"/api/v1/events/{id}", null),
+            BuildSend(),
+        };
+        return ApiClient.With(command);
+    }
+
+    static Command BuildSend()
+    {
+        var workflow = new Argument<string>("workflow") { Description = "The workflow's name" };
+        var file = new Argument<string>("file") { Description = "The body: a JSON file, or - for standard input" };
+        var command = new Command("send", "Post a file to a workflow's HTTP trigger") { workflow, file };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            string path = parsed.GetValue(file)!;
+            if (path != "-" && !File.Exists(path)) throw new CommandException($"{path}: there is no such file", ExitCode.Usage);
+            string body = path == "-" ? await Console.In.ReadToEndAsync(ct) : await File.ReadAllTextAsync(path, ct);
+            string name = parsed.GetValue(workflow)!;
+            var found = JsonSerializer.Deserialize(
+                await api.SendAsync(HttpMethod.Get, $"/api/v1/workflows/{Uri.EscapeDataString(name)}", null, ct), ApiJson.Default.WorkflowDocument)!;
+            string key = found.Triggers.FirstOrDefault(t => t.Type == "http")?.Key ?? throw new CommandException($"{name} has no HTTP trigger", ExitCode.Usage);
+            Console.Out.WriteLine(await api.SendAsync(HttpMethod.Post, $"/hooks/{Uri.EscapeDataString(key)}", new StringContent(body, null, "application/json"), ct));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+}
+
+/// <summary>What the commands over the API have in common: a list, one item, an act upon one.</summary>
+static class Lists
+{
+    public static Command List<T>(string path, JsonTypeInfo<ListDocument<T>> type, string[] columns, Func<T, string[]> row) where T : class
+    {
+        var status = new Option<string?>("--status") { Description = "Only those in this state" };
+        var workflow = new Option<string?>("--workflow") { Description = "Only those of this workflow" };
+        var limit = new Option<int>("--limit") { Description = "How many, up to 200", DefaultValueFactory = _ => 20 };
+        var follow = new Option<bool>("--follow") { Description = "Go on with every change, until Ctrl+C" };
+        var command = new Command("list", "List them") { status, workflow, limit, follow };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            string query = string.Concat(
+                Parameter("limit", parsed.GetValue(limit).ToString(CultureInfo.InvariantCulture)), Parameter("status", parsed.GetValue(status)),
+                Parameter("workflow", parsed.GetValue(workflow)));
+            if (await api.GetAsync(path + "?" + query.TrimStart('&'), type, ct) is { } page) PrintTable(page.Items, columns, row);
+            if (parsed.GetValue(follow))
+            {
+                await foreach (string change in api.FollowAsync(ct)) Console.Out.WriteLine(change);
+            }
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    public static Command Show<T>(string description, Func<string, string> path, JsonTypeInfo<T> type, Action<T> print) where T : class
+    {
+        var id = new Argument<string>("id");
+        var command = new Command("show", description) { id };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            if (await api.GetAsync(path(Uri.EscapeDataString(parsed.GetValue(id)!)), type, ct) is { } item) print(item);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    /// <param name="done">What is printed behind the id; null prints the API's answer.</param>
+    public static Command Act(string verb, string description, HttpMethod method, Func<string, string> path, string? done)
+    {
+        var id = new Argument<string>("id");
+        var command = new Command(verb, description) { id };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            string name = parsed.GetValue(id)!;
+            string answer = await api.SendAsync(method, path(Uri.EscapeDataString(name)), null, ct);
+            Console.Out.WriteLine(done is null ? answer : $"{name} {done}");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    public static string Time(DateTimeOffset time) => time.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture);
+
+    static string Parameter(string name, string? value) => value is null ? "" : $"&{name}={Uri.EscapeDataString(value)}";
+
+    static void PrintTable<T>(IReadOnlyList<T> items, string[] columns, Func<T, string[]> row)
+    {
+        if (items.Count == 0)
+        {
+            Output.Console.WriteLine("none");
+            return;
+        }
+        var table = new Table().Border(TableBorder.None);
+        foreach (string column in columns) table.AddColumn(new TableColumn(new Markup($"[grey]{column}[/]")).NoWrap());
+        foreach (var item in items) table.AddRow([.. row(item).Select(cell => new Markup(cell.EscapeMarkup()))]);
+        Output.Console.Write(table);
+    }
+}

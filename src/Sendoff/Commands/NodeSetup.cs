@@ -1,0 +1,50 @@
+using Sendoff.Engine.Workers;
+using Spectre.Console;
+
+namespace Sendoff.Commands;
+
+/// <summary>Gets the Node.js that workers run on, with a progress bar when it has to be fetched and somebody watches.</summary>
+static class NodeSetup
+{
+    // About what the package's tarball has; the bar is a picture, not a promise.
+    const double TypicalBytes = 45e6;
+
+    public static async Task<NodeRuntime> EnsureAsync(string? configured, CancellationToken ct)
+    {
+        var runtime = new NodeRuntime(new NodeOptions { NodePath = configured }, new WarningsOnly());
+        try
+        {
+            await (Output.Progress.Profile.Capabilities.Interactive ? WithBarAsync(runtime, ct) : runtime.EnsureAsync(null, ct));
+            return runtime;
+        }
+        catch (WorkerUnavailableException x)
+        {
+            throw new CommandException(x.Message, ExitCode.Usage);
+        }
+    }
+
+    static Task WithBarAsync(NodeRuntime runtime, CancellationToken ct) => Output.Progress.Progress()
+        .AutoClear(true).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new SpinnerColumn())
+        .StartAsync(async bars =>
+        {
+            // The bar comes up with the first byte: mostly Node.js is in the cache, and there is nothing to show.
+            ProgressTask? bar = null;
+            await runtime.EnsureAsync(new Progress<NodeProgress>(progress =>
+            {
+                bar ??= bars.AddTask("", maxValue: TypicalBytes);
+                bar.Description = $"{progress.Phase} Node.js ({progress.Package})";
+                bar.Value = progress.Phase == NodePhase.Fetching ? Math.Min(progress.Bytes, TypicalBytes * 0.9) : TypicalBytes;
+            }), ct);
+        });
+
+    sealed class WarningsOnly : ILogger<NodeRuntime>
+    {
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information;
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (logLevel >= LogLevel.Warning) Output.Warning(formatter(state, exception));
+            else Output.Progress.MarkupLineInterpolated($"[grey]{formatter(state, exception)}[/]");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+using Sendoff.Engine.Workflows;
+using Spectre.Console;
+
+namespace Sendoff.Commands;
+
+/// <summary>Mistakes in a workflow's files: where, what, the line with a caret, and how to mend it.</summary>
+static class ProblemPrinter
+{
+    public static void Print(IReadOnlyList<WorkflowProblem> problems)
+    {
+        foreach (var problem in problems)
+        {
+            string where = string.Join(':', new object?[] { problem.File, problem.Line, problem.Column }.Where(part => part is not null));
+            Output.Progress.MarkupLineInterpolated($"[bold]{where}[/]{(where.Length > 0 ? ": " : "")}[red]{problem.Message}[/]");
+            if (problem.SourceLine is { } source) PrintSource(source, problem.Line ?? 1, problem.Column);
+            if (problem.Hint is { } hint) Output.Progress.MarkupLineInterpolated($"  {hint}");
+        }
+    }
+
+    static void PrintSource(string source, int line, int? column)
+    {
+        string margin = $"  {line} | ";
+        Output.Progress.MarkupLineInterpolated($"[grey]{margin}[/]{source}");
+        if (column is not { } at || at < 1 || at > source.Length + 1) return;
+        // Tabs are kept, so that the caret stands under its character whatever their width.
+        string indent = string.Concat(source.Take(at - 1).Select(c => c == '\t' ? '\t' : ' '));
+        Output.Progress.MarkupLineInterpolated($"{new string(' ', margin.Length)}{indent}[red]^[/]");
+    }
+}

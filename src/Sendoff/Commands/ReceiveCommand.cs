@@ -1,0 +1,90 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using Microsoft.AspNetCore.Http.Features;
+using Spectre.Console;
+
+namespace Sendoff.Commands;
+
+/// <summary><c>sendoff receive</c>: a receiver for trying things out, which prints each request as it arrives.</summary>
+static class ReceiveCommand
+{
+    const int MaxPrintedBytes = 64 * 1024;
+
+    public static Command Build()
+    {
+        var port = new Option<int>("--port") { Description = "Port on loopback", DefaultValueFactory = _ => 9099 };
+        var status = new Option<int>("--status") { Description = "Status that is answered", DefaultValueFactory = _ => 200 };
+        var body = new Option<string>("--body") { Description = "Body that is answered", DefaultValueFactory = _ => "{\"received\":true}" };
+        var count = new Option<int?>("--count") { Description = "End after this many requests" };
+        var command = new Command("receive", "Receive requests on loopback and print them") { port, status, body, count };
+        command.SetAction((parsed, ct) => ReceiveAsync(
+            parsed.GetValue(port), parsed.GetValue(status), parsed.GetValue(body)!, parsed.GetValue(count) ?? int.MaxValue, ct));
+        return command;
+    }
+
+    static async Task<int> ReceiveAsync(int port, int status, string answer, int count, CancellationToken ct)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.ListenLocalhost(port);
+        });
+        await using var app = builder.Build();
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        using var printing = new SemaphoreSlim(1);
+        int seen = 0;
+        app.Run(async context =>
+        {
+            byte[] received = await ReadBodyAsync(context.Request, context.RequestAborted);
+            await printing.WaitAsync(CancellationToken.None);
+            Print(context.Request, received, ++seen);
+            printing.Release();
+            context.Response.StatusCode = status;
+            context.Response.ContentType = answer.StartsWith('{') ? "application/json" : "text/plain; charset=utf-8";
+            await context.Response.WriteAsync(answer, context.RequestAborted);
+            if (seen >= count) enough.CancelAfter(TimeSpan.FromMilliseconds(50));
+        });
+        await ServerStart.RunAsync(app, port,
+            () => Output.Progress.MarkupLineInterpolated($"Receiving on [bold]http://127.0.0.1:{port}/[/]; Ctrl+C ends it"), enough.Token);
+        return ExitCode.Ok;
+    }
+
+    static async Task<byte[]> ReadBodyAsync(HttpRequest request, CancellationToken ct)
+    {
+        request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>()!.MaxRequestBodySize = null;
+        using var buffer = new MemoryStream();
+        byte[] chunk = new byte[16 * 1024];
+        while (await request.Body.ReadAsync(chunk, ct) is > 0 and var read)
+        {
+            if (buffer.Length < MaxPrintedBytes) buffer.Write(chunk, 0, read);
+        }
+        return buffer.ToArray();
+    }
+
+    static void Print(HttpRequest request, byte[] body, int number)
+    {
+        var time = TimeProvider.System.GetLocalNow().ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture);
+        Output.Console.MarkupLineInterpolated($"[grey]{time}  #{number}[/]  [bold]{request.Method} {request.Path}{request.QueryString}[/]");
+        foreach (var (name, values) in request.Headers)
+        {
+            foreach (string? value in values) Output.Console.MarkupLineInterpolated($"  [grey]{name}:[/] {value}");
+        }
+        if (body.Length > 0) Output.Console.WriteLine("  " + Text(body).ReplaceLineEndings("\n  "));
+        Output.Console.WriteLine();
+    }
+
+    static string Text(byte[] body)
+    {
+        try
+        {
+            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(body);
+        }
+        catch (DecoderFallbackException)
+        {
+            return $"({body.Length:N0} bytes, not text)";
+        }
+    }
+}

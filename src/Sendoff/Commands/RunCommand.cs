@@ -1,0 +1,165 @@
+using System.CommandLine;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Events;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workers;
+using Sendoff.Engine.Workflows;
+using Sendoff.Server.Api;
+
+namespace Sendoff.Commands;
+
+/// <summary><c>sendoff run PATH</c>: one run in this process, without a server and without a database.</summary>
+static class RunCommand
+{
+    sealed record Request(string Path, string? Event, bool DryRun, bool Json, IReadOnlyList<string> Allow, IReadOnlyList<string> Secrets, string? Timeout);
+
+    public static Command Build()
+    {
+        var path = new Argument<string>("path") { Description = "A workflow folder or a single step file (.js .mjs .cjs .ts)" };
+        var eventText = new Option<string?>("--event") { Description = "The event: a JSON file, JSON text, or - for standard input" };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Capture the sends, dial nothing" };
+        var json = new Option<bool>("--json") { Description = "Print the run document, nothing else" };
+        var allow = new Option<string[]>("--allow") { Description = "Let deliveries reach this range, such as 127.0.0.0/8", DefaultValueFactory = _ => [] };
+        var secret = new Option<string[]>("--secret") { Description = "NAME=VALUE for process.env, masked in what is printed", DefaultValueFactory = _ => [] };
+        var timeout = new Option<string?>("--timeout") { Description = "How long the run may take, such as 30s" };
+        var command = new Command("run", "Run a workflow or a step once, here") { path, eventText, dryRun, json, allow, secret, timeout };
+        command.SetAction((parsed, ct) => RunAsync(
+            new(parsed.GetValue(path)!, parsed.GetValue(eventText), parsed.GetValue(dryRun), parsed.GetValue(json), parsed.GetValue(allow)!,
+                parsed.GetValue(secret)!, parsed.GetValue(timeout)), ct));
+        return command;
+    }
+
+    static async Task<int> RunAsync(Request request, CancellationToken ct)
+    {
+        var (settings, warnings) = Settings.Load([]);
+        foreach (string warning in warnings) Output.Warning(warning);
+        var (root, name, files) = WorkflowFolder.Read(request.Path);
+        var definition = WorkflowFolder.Definition(name, files);
+        var environment = ReadSecrets(request.Secrets);
+        byte[] eventJson = await ReadEventAsync(request.Event, ct);
+        var limits = settings.Limits with { WorkersWarm = 0, WorkersMax = 1, RunTimeout = ReadTimeout(request.Timeout) ?? definition.Settings.Timeout ?? settings.Limits.RunTimeout };
+        var egress = EgressRules.Create([.. settings.EffectiveAllow, .. request.Allow], settings.EgressDeny);
+
+        var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
+        await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance);
+        var program = new WorkerProgram(
+            "run", new WorkflowId(0).ToString(), definition.Name, 0, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
+            environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, Concurrency: 1);
+        var problems = await pool.CheckAsync(program, ct);
+        if (problems.Count > 0)
+        {
+            ProblemPrinter.Print([.. problems.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))]);
+            return ExitCode.Usage;
+        }
+
+        var executed = await ExecuteAsync(pool, program, definition, limits, eventJson, ct);
+        using var sender = new DeliverySender(egress, limits, TimeProvider.System);
+        var deliveries = await DeliverAsync(sender, executed.Deliveries, request.DryRun, limits, ct);
+        var document = RunDocument.From(new StoredRun(executed.Run, definition.Name, deliveries));
+        Print(document, request.Json, environment.Values);
+        return ToExitCode(executed.Run, deliveries);
+    }
+
+    static Task<ExecutedRun> ExecuteAsync(
+        WorkerPool pool, WorkerProgram program, WorkflowDefinition definition, EngineLimits limits, byte[] eventJson, CancellationToken ct)
+    {
+        var ids = new IdSequence(TimeProvider.System);
+        var version = new WorkflowVersion(
+            default, definition.Name, 0, default, new Dictionary<string, string>(), definition with { Settings = definition.Settings with { Timeout = limits.RunTimeout } });
+        var received = new Event(new(ids.Next()), WorkspaceId.Default, default, "manual", TimeProvider.System.GetUtcNow(), eventJson);
+        return new RunExecutor(pool, ids, limits, TimeProvider.System).ExecuteAsync(new(new(ids.Next()), received, 0), version, program, null, ct);
+    }
+
+    // The sends go out now that the run has ended, in call order and side by side (B4).
+    static async Task<IReadOnlyList<StoredDelivery>> DeliverAsync(
+        DeliverySender sender, IReadOnlyList<Delivery> deliveries, bool dryRun, EngineLimits limits, CancellationToken ct)
+    {
+        var results = new StoredDelivery[deliveries.Count];
+        using var places = new SemaphoreSlim(limits.DeliveryMaxPerDestination);
+        long committed = TimeProvider.System.GetTimestamp();
+        await Task.WhenAll(deliveries.Select(async (delivery, i) =>
+        {
+            if (dryRun || delivery.Status == DeliveryStatus.Captured)
+            {
+                results[i] = new(delivery with { Status = DeliveryStatus.Captured }, "", []);
+                return;
+            }
+            await places.WaitAsync(ct);
+            double queueMs = TimeProvider.System.GetElapsedTime(committed).TotalMilliseconds;
+            var attempt = await sender.SendAsync(delivery, 1, queueMs, ct);
+            places.Release();
+            var ended = delivery with { Status = attempt.Status, Error = attempt.Error };
+            results[i] = new(ended, "", attempt.Status == DeliveryStatus.Blocked ? [] : [attempt]);
+        }));
+        return results;
+    }
+
+    static void Print(RunDocument document, bool json, IEnumerable<string> secrets)
+    {
+        string text = Mask(JsonSerializer.Serialize(document, ApiJson.Default.RunDocument), secrets);
+        if (json) Console.Out.WriteLine(text);
+        else RunPrinter.Print(JsonSerializer.Deserialize(text, ApiJson.Default.RunDocument)!);
+    }
+
+    // C8: a secret is masked wherever it could be printed, also in Base64 and as JSON or a URL escape it.
+    static string Mask(string text, IEnumerable<string> secrets)
+    {
+        foreach (string secret in secrets.Where(s => s.Length >= 4).OrderByDescending(s => s.Length))
+        {
+            string[] forms =
+            [
+                JsonEncodedText.Encode(secret).ToString(), secret, Uri.EscapeDataString(secret), Convert.ToBase64String(Encoding.UTF8.GetBytes(secret)),
+            ];
+            foreach (string form in forms.Distinct()) text = text.Replace(form, "••••••••", StringComparison.Ordinal);
+        }
+        return text;
+    }
+
+    static int ToExitCode(Run run, IReadOnlyList<StoredDelivery> deliveries) =>
+        run.Status != RunStatus.Succeeded ? ExitCode.RunFailed
+        : deliveries.All(d => d.Delivery.Status is DeliveryStatus.Succeeded or DeliveryStatus.Captured) ? ExitCode.Ok
+        : ExitCode.DeliveryFailed;
+
+    static Dictionary<string, string> ReadSecrets(IReadOnlyList<string> pairs)
+    {
+        var environment = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (string pair in pairs)
+        {
+            int at = pair.IndexOf('=');
+            if (at <= 0) throw new CommandException($"--secret {pair}: expected NAME=VALUE", ExitCode.Usage);
+            environment[pair[..at]] = pair[(at + 1)..];
+        }
+        return environment;
+    }
+
+    static TimeSpan? ReadTimeout(string? text) => text is null ? null
+        : WorkflowReader.ParseDuration(text) ?? throw new CommandException($"--timeout {text}: expected a duration such as 30s or 500ms", ExitCode.Usage);
+
+    static async Task<byte[]> ReadEventAsync(string? given, CancellationToken ct)
+    {
+        const string sample = """{"method":"POST","path":"/","query":{},"headers":{},"body":{},"client_ip":"127.0.0.1","url":"http://localhost/"}""";
+        string text = given switch
+        {
+            null => sample,
+            "-" => await Console.In.ReadToEndAsync(ct),
+            _ when File.Exists(given) => await File.ReadAllTextAsync(given, ct),
+            _ => given,
+        };
+        string source = given is not null && File.Exists(given) ? given : "--event";
+        try
+        {
+            using var document = JsonDocument.Parse(text);
+            return Encoding.UTF8.GetBytes(text);
+        }
+        catch (JsonException x)
+        {
+            string where = x.LineNumber is { } line ? $" at line {line + 1}, column {x.BytePositionInLine + 1}" : "";
+            throw new CommandException($"{source}: neither a file nor JSON{where}; give a JSON file, JSON text, or - for standard input", ExitCode.Usage);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Commands;
+
+/// <summary>The workflows that come along, deployed when the store has none, so that the first event can be sent a minute after the first start.</summary>
+static class Samples
+{
+    public static string Folder => Path.Combine(AppContext.BaseDirectory, "samples");
+
+    public static async Task DeployAtFirstStartAsync(IStore store, WorkflowCatalog catalog, CancellationToken ct)
+    {
+        if (!Directory.Exists(Folder) || (await store.ListWorkflowsAsync(ct)).Count > 0) return;
+        foreach (string folder in Directory.EnumerateDirectories(Folder).Order(StringComparer.Ordinal))
+        {
+            var (_, name, files) = WorkflowFolder.Read(folder);
+            var result = await catalog.DeployAsync(name, files, ct);
+            foreach (var problem in result.Problems) Output.Warning($"sample {name}: {problem.Message}");
+        }
+    }
+}

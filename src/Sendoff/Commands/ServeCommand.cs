@@ -1,0 +1,107 @@
+using System.CommandLine;
+using System.Net;
+using Sendoff.Engine;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+using Sendoff.Server;
+using Sendoff.Server.Auth;
+using Spectre.Console;
+
+namespace Sendoff.Commands;
+
+/// <summary><c>sendoff serve</c>: the server. Gets Node.js, opens the data directory, deploys the samples at the first start, and serves.</summary>
+static class ServeCommand
+{
+    static readonly TimeSpan patience = TimeSpan.FromSeconds(30);
+
+    static readonly Option<string?> data = new("--data") { Description = "The data directory (setting Data; ./.sendoff)" };
+    static readonly Option<string?> listen = new("--listen") { Description = "Where to listen (setting Listen; http://localhost:5180)" };
+    static readonly Option<string[]> set = new("--set") { Description = "Any setting as KEY=VALUE, such as Delivery:Deadline=5s", DefaultValueFactory = _ => [] };
+
+    public static Command Build()
+    {
+        var command = new Command("serve", "Serve triggers, deliveries, the API and the pages (the default)") { data, listen, set };
+        command.SetAction(ServeAsync);
+        return command;
+    }
+
+    /// <summary>Serving is what <c>sendoff</c> does when it is told nothing else.</summary>
+    public static void MakeDefault(RootCommand root)
+    {
+        root.Add(data);
+        root.Add(listen);
+        root.Add(set);
+        root.SetAction(ServeAsync);
+    }
+
+    static async Task<int> ServeAsync(ParseResult parsed, CancellationToken ct)
+    {
+        var (settings, warnings) = Settings.Load(Flags(parsed));
+        foreach (string warning in warnings) Output.Warning(warning);
+        var address = new Uri(settings.Listen);
+        var egress = EgressRules.Create(settings.EffectiveAllow, settings.EgressDeny);
+        string folder = DataDirectory.Prepare(settings.Data);
+        var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
+
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information);
+        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, address));
+        builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
+        builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress));
+        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken });
+        try
+        {
+            await using var app = builder.Build();
+            app.MapSendoff();
+            await ServerStart.RunAsync(app, settings.Listen, () => _ = GreetAsync(app, settings, address, ct), ct);
+            return ExitCode.Ok;
+        }
+        catch (StoreUnavailableException x)
+        {
+            throw new CommandException(x.Message, ExitCode.Usage);
+        }
+    }
+
+    static void Listen(Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions kestrel, Uri address)
+    {
+        kestrel.AddServerHeader = false;
+        if (IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip)) kestrel.Listen(ip, address.Port);
+        else if (address.IsLoopback) kestrel.ListenLocalhost(address.Port);
+        else kestrel.ListenAnyIP(address.Port);
+    }
+
+    static IEnumerable<KeyValuePair<string, string?>> Flags(ParseResult parsed)
+    {
+        foreach (string pair in parsed.GetValue(set)!)
+        {
+            int at = pair.IndexOf('=');
+            if (at <= 0) throw new CommandException($"--set {pair}: expected KEY=VALUE", ExitCode.Usage);
+            yield return new(pair[..at], pair[(at + 1)..]);
+        }
+        if (parsed.GetValue(data) is { } folder) yield return new("Data", folder);
+        if (parsed.GetValue(listen) is { } url) yield return new("Listen", url);
+    }
+
+    static async Task GreetAsync(WebApplication app, Settings settings, Uri address, CancellationToken ct)
+    {
+        var console = Output.Progress;
+        var token = app.Services.GetRequiredService<AdminToken>();
+        console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{address}[/], data in {Path.GetFullPath(settings.Data)}");
+        console.MarkupLineInterpolated($"  sign in      {token.SignInLink(address)}");
+        if (settings.Development) console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
+        try
+        {
+            await Samples.DeployAtFirstStartAsync(app.Services.GetRequiredService<IStore>(), app.Services.GetRequiredService<WorkflowCatalog>(), ct);
+            foreach (var workflow in await app.Services.GetRequiredService<IStore>().ListWorkflowsAsync(ct))
+            {
+                foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))
+                    console.MarkupLineInterpolated($"  {workflow.Name,-12} {new Uri(address, "/hooks/" + trigger.Key)}");
+            }
+            console.MarkupLine("  ready; Ctrl+C ends it in order");
+        }
+        catch (Exception x) when (x is not OperationCanceledException)
+        {
+            Output.Warning($"the samples could not be deployed: {x.Message}");
+        }
+    }
+}

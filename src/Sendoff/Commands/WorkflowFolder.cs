@@ -1,0 +1,68 @@
+using System.Text;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Commands;
+
+/// <summary>A workflow folder or a single step file on this disk.</summary>
+static class WorkflowFolder
+{
+    const long MaxBytes = 5 * 1024 * 1024;
+
+    /// <summary>The files that belong to the workflow, by their paths in it.</summary>
+    public static (string Root, string Name, IReadOnlyDictionary<string, string> Files) Read(string path)
+    {
+        string full = Path.GetFullPath(path);
+        try
+        {
+            if (File.Exists(full))
+            {
+                string file = Path.GetFileName(full);
+                if (!WorkflowReader.Belongs(file) || Path.GetExtension(file) is ".json" or ".md" or ".txt" or ".yaml" or ".yml")
+                    throw new CommandException($"{path} is no step file; give a .js .mjs .cjs or .ts file, or a workflow folder", ExitCode.Usage);
+                return (Path.GetDirectoryName(full)!, Path.GetFileNameWithoutExtension(full), new Dictionary<string, string> { [file] = ReadText(full) });
+            }
+            if (!Directory.Exists(full)) throw new CommandException($"{path}: there is no such file or folder", ExitCode.Usage);
+            return (full, Path.GetFileName(full.TrimEnd(Path.DirectorySeparatorChar)), ReadFolder(full));
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException($"{path} cannot be read: {x.Message}", ExitCode.Usage);
+        }
+    }
+
+    /// <summary>What the files say; mistakes are printed and end the command.</summary>
+    public static WorkflowDefinition Definition(string name, IReadOnlyDictionary<string, string> files)
+    {
+        var read = WorkflowReader.Read(name, files);
+        if (read.Definition is { } definition) return definition;
+        ProblemPrinter.Print(read.Problems);
+        throw new CommandException($"{name} cannot run; {read.Problems.Count} to mend", ExitCode.Usage);
+    }
+
+    static Dictionary<string, string> ReadFolder(string root)
+    {
+        var files = new Dictionary<string, string>(StringComparer.Ordinal);
+        long bytes = 0;
+        foreach (string file in Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+        {
+            string path = Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/');
+            if (!WorkflowReader.Belongs(path)) continue;
+            bytes += new FileInfo(file).Length;
+            if (bytes > MaxBytes) throw new CommandException($"{root} holds more than {MaxBytes / 1024 / 1024} MB of workflow files; is it the right folder?", ExitCode.Usage);
+            files[path] = ReadText(file);
+        }
+        return files;
+    }
+
+    static string ReadText(string file)
+    {
+        try
+        {
+            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(File.ReadAllBytes(file)).TrimStart('\uFEFF');
+        }
+        catch (DecoderFallbackException)
+        {
+            throw new CommandException($"{file} is not UTF-8 text", ExitCode.Usage);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+using System.Globalization;
+using Sendoff.Engine;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff;
+
+/// <summary>A setting that cannot be used: its key, its value and what is expected.</summary>
+sealed class SettingsException(string key, string value, string expected) : Exception($"the setting {key} is '{value}'; expected {expected}");
+
+/// <summary>All settings, read once at start. Sources, later ones winning: <c>appsettings.json</c>, <c>SENDOFF_Section__Key</c>, flags.</summary>
+sealed record Settings
+{
+    /// <summary>The data directory. Setting <c>Data</c>.</summary>
+    public string Data { get; init; } = ".sendoff";
+    /// <summary>Where the server listens. Setting <c>Listen</c>.</summary>
+    public string Listen { get; init; } = "http://localhost:5180";
+    public EngineLimits Limits { get; init; } = new();
+    /// <summary>Node.js instead of the pinned one. Setting <c>Workers:NodePath</c>.</summary>
+    public string? NodePath { get; init; }
+    /// <summary>Rules of where deliveries may go beside public addresses (D2). Setting <c>Egress:Allow</c>.</summary>
+    public IReadOnlyList<string> EgressAllow { get; init; } = [];
+    /// <summary>Rules of where they may not go, which win. Setting <c>Egress:Deny</c>.</summary>
+    public IReadOnlyList<string> EgressDeny { get; init; } = [];
+    /// <summary>The admin token; null for the one in the data directory. Setting <c>Auth:Token</c>.</summary>
+    public string? AuthToken { get; init; }
+    /// <summary>The development profile (<c>dotnet run</c>): deliveries to loopback are allowed.</summary>
+    public bool Development { get; init; }
+
+    public static readonly IReadOnlyList<string> Loopback = ["127.0.0.0/8", "::1/128"];
+
+    /// <summary>The rules in force: the development profile adds loopback.</summary>
+    public IReadOnlyList<string> EffectiveAllow => Development ? [.. Loopback, .. EgressAllow] : EgressAllow;
+
+    /// <summary>Reads the settings. A bad value throws <see cref="SettingsException"/>; unknown keys come back as warnings.</summary>
+    public static (Settings Settings, IReadOnlyList<string> Warnings) Read(IEnumerable<KeyValuePair<string, string?>> values, bool development)
+    {
+        var settings = new Settings { Development = development };
+        var warnings = new List<string>();
+        foreach (var (key, value) in values.Where(v => v.Value is not null))
+        {
+            if (keys.TryGetValue(key, out var known)) settings = known.Apply(settings, value!) ?? throw new SettingsException(key, value!, known.Expected);
+            else if (!others.Contains(key.Split(':')[0])) warnings.Add($"there is no setting {key}; see docs/operating.md for all of them");
+        }
+        return (settings, warnings);
+    }
+
+    /// <summary>Reads <c>appsettings.json</c> of the current folder, the environment, and the flags.</summary>
+    public static (Settings Settings, IReadOnlyList<string> Warnings) Load(IEnumerable<KeyValuePair<string, string?>> flags)
+    {
+        var configuration = new ConfigurationBuilder()
+            .AddJsonFile(Path.GetFullPath("appsettings.json"), optional: true)
+            .AddEnvironmentVariables("SENDOFF_")
+            .AddInMemoryCollection(flags)
+            .Build();
+        return Read(configuration.AsEnumerable(), Environment.GetEnvironmentVariable("DOTNET_ENVIRONMENT") == "Development");
+    }
+
+    sealed record Key(string Expected, Func<Settings, string, Settings?> Apply);
+
+    // Sections of ASP.NET's own, and the commands' own variables.
+    static readonly HashSet<string> others = new(StringComparer.OrdinalIgnoreCase) { "Logging", "AllowedHosts", "Kestrel", "SERVER", "TOKEN" };
+
+    static readonly Dictionary<string, Key> keys = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["Data"] = new("a folder", (s, v) => v.Length > 0 ? s with { Data = v } : null),
+        ["Listen"] = new("a URL such as http://localhost:5180",
+            (s, v) => Uri.TryCreate(v, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? s with { Listen = v } : null),
+        ["Database"] = new("sqlite", (s, v) => v == "sqlite" ? s : null),
+        ["Delivery:Deadline"] = Duration((l, v) => l with { DeliveryDeadline = v }),
+        ["Delivery:MaxConcurrent"] = Count((l, v) => l with { DeliveryMaxConcurrent = v }),
+        ["Delivery:MaxPerDestination"] = Count((l, v) => l with { DeliveryMaxPerDestination = v }),
+        ["Delivery:BodyCapture"] = Bytes((l, v) => v <= 16 * 1024 * 1024 ? l with { DeliveryBodyCapture = (int)v } : null),
+        ["Egress:Allow"] = new("a comma-separated list of CIDR ranges, host patterns and ports", (s, v) => s with { EgressAllow = List(v) }),
+        ["Egress:Deny"] = new("a comma-separated list of CIDR ranges, host patterns and ports", (s, v) => s with { EgressDeny = List(v) }),
+        ["Sends:MaxPerRun"] = Count((l, v) => l with { SendsPerRun = v }),
+        ["Sends:MaxBodyBytes"] = Bytes((l, v) => v <= 15 * 1024 * 1024 ? l with { SendBodyBytes = (int)v } : null),
+        ["Runs:MaxQueued"] = Count((l, v) => l with { RunsQueued = v }),
+        ["Runs:MaxLogBytes"] = Bytes((l, v) => v <= 15 * 1024 * 1024 ? l with { RunLogBytes = (int)v } : null),
+        ["Runs:MaxExportBytes"] = Bytes((l, v) => v <= 15 * 1024 * 1024 ? l with { RunExportBytes = (int)v } : null),
+        ["Triggers:MaxBodyBytes"] = Bytes((l, v) => v <= 10 * 1024 * 1024 ? l with { TriggerBodyBytes = (int)v } : null),
+        ["Workers:Max"] = Count((l, v) => l with { WorkersMax = v }),
+        ["Workers:Memory"] = new("64MB to 10GB", (s, v) => ReadBytes(v) / (1024 * 1024) is { } mb and >= 64 and <= 10240
+            ? s with { Limits = s.Limits with { WorkerMemoryMb = (int)mb } } : null),
+        ["Workers:Timeout"] = new("a duration up to 750s, such as 30s", (s, v) => WorkflowReader.ParseDuration(v) is { } t && t <= s.Limits.RunTimeoutMax
+            ? s with { Limits = s.Limits with { RunTimeout = t } } : null),
+        ["Workers:NodePath"] = new("the path of a Node.js program", (s, v) => File.Exists(v) ? s with { NodePath = v } : null),
+        ["Retention:Age"] = new("a duration such as 7d or 12h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { RetentionAge = age } } : null),
+        ["Retention:Size"] = Bytes((l, v) => l with { RetentionBytes = v }),
+        ["Auth:Token"] = new("at least 16 characters without spaces",
+            (s, v) => v.Length >= 16 && !v.Any(char.IsWhiteSpace) ? s with { AuthToken = v } : null),
+    };
+
+    static Key Duration(Func<EngineLimits, TimeSpan, EngineLimits> apply) => new("a duration such as 5s or 500ms",
+        (s, v) => WorkflowReader.ParseDuration(v) is { } duration ? s with { Limits = apply(s.Limits, duration) } : null);
+
+    static Key Count(Func<EngineLimits, int, EngineLimits> apply) => new("a whole number from 1",
+        (s, v) => int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0 ? s with { Limits = apply(s.Limits, n) } : null);
+
+    static Key Bytes(Func<EngineLimits, long, EngineLimits?> apply) => new("a size such as 64KB or 1MB",
+        (s, v) => ReadBytes(v) is { } bytes && apply(s.Limits, bytes) is { } limits ? s with { Limits = limits } : null);
+
+    static string[] List(string value) => value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    static TimeSpan? ReadAge(string value) => value.EndsWith('d') && double.TryParse(value[..^1], CultureInfo.InvariantCulture, out double days) && days > 0
+        ? TimeSpan.FromDays(days) : WorkflowReader.ParseDuration(value);
+
+    static long? ReadBytes(string value)
+    {
+        string text = value.Trim().ToUpperInvariant().Replace("IB", "B", StringComparison.Ordinal);
+        var (digits, unit) = text switch
+        {
+            _ when text.EndsWith("KB", StringComparison.Ordinal) => (text[..^2], 1024L),
+            _ when text.EndsWith("MB", StringComparison.Ordinal) => (text[..^2], 1024L * 1024),
+            _ when text.EndsWith("GB", StringComparison.Ordinal) => (text[..^2], 1024L * 1024 * 1024),
+            _ when text.EndsWith('B') => (text[..^1], 1L),
+            _ => (text, 1L),
+        };
+        return long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out long n) && n < 1L << 33 ? n * unit : null;
+    }
+}

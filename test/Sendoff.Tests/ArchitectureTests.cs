@@ -1,0 +1,72 @@
+using System.Text.RegularExpressions;
+using ArchUnitNET.Domain;
+using ArchUnitNET.Fluent;
+using ArchUnitNET.Loader;
+using Sendoff.Engine;
+using static ArchUnitNET.Fluent.ArchRuleDefinition;
+using Assembly = System.Reflection.Assembly;
+
+namespace Sendoff.Tests;
+
+/// <summary>The never-arrows of docs/architecture.md.</summary>
+public sealed partial class ArchitectureTests
+{
+    static readonly Assembly engine = typeof(EngineLimits).Assembly, executable = typeof(Settings).Assembly;
+    static readonly Architecture all = new ArchLoader().LoadAssemblies(engine, executable).Build();
+
+    static IObjectProvider<IType> Types(string pattern) => ArchRuleDefinition.Types().That().ResideInNamespaceMatching(pattern).As(pattern);
+
+    public static TheoryData<string, string> NeverArrows => new()
+    {
+        { "^Sendoff\\.Engine\\.Workflows", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Storage|Events)" },
+        { "^Sendoff\\.Engine\\.Events", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Storage|Workflows)" },
+        { "^Sendoff\\.Engine\\.Deliveries", "^Sendoff\\.Engine\\.(Runs|Workers|Workflows)" },
+        { "^Sendoff\\.Engine\\.Workers", "^Sendoff\\.Engine\\.(Storage|Runs|Workflows)" },
+        { "^Sendoff\\.Engine\\.Storage$", "^Sendoff\\.Engine\\.Storage\\.(Sqlite|Postgres)" },
+        { "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Workflows|Events)", "^Sendoff\\.Engine\\.Storage\\.(Sqlite|Postgres)" },
+        { "^Sendoff\\.(Ui|Server|Commands)", "^Sendoff\\.Engine\\.Storage\\.(Sqlite|Postgres)" },
+        { "^Sendoff\\.Ui", "^Sendoff\\.Engine\\.Workers\\.Worker" },
+        { "^Sendoff\\.Server\\.Api", "^Sendoff\\.Ui" },
+    };
+
+    static void Check(IArchRule rule) =>
+        Assert.Empty(rule.Evaluate(all).Where(result => !result.Passed).Select(result => result.Description));
+
+    [Theory]
+    [MemberData(nameof(NeverArrows))]
+    public void A_room_never_calls_one_that_stands_before_it(string from, string to)
+    {
+        Check(ArchRuleDefinition.Types().That().ResideInNamespaceMatching(from).Should().NotDependOnAny(Types(to)).WithoutRequiringPositiveResults());
+    }
+
+    [Fact]
+    public void The_engine_knows_no_web_framework_and_no_command_line()
+    {
+        string[] forbidden = ["Microsoft.AspNetCore", "System.CommandLine", "Spectre.Console"];
+        Assert.DoesNotContain(engine.GetReferencedAssemblies(), a => forbidden.Any(f => a.Name!.StartsWith(f, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Only_workers_start_processes_and_only_the_worker_room_names_them()
+    {
+        Check(Classes().That().DoNotResideInNamespaceMatching("^Sendoff\\.Engine\\.Workers").Should().NotDependOnAny(typeof(System.Diagnostics.Process)));
+    }
+
+    [Fact]
+    public void Only_composition_sees_the_service_provider()
+    {
+        Check(Classes().That().ResideInNamespaceMatching("^Sendoff\\.Engine\\.").Should().NotDependOnAny(typeof(IServiceProvider)));
+    }
+
+    [Fact]
+    public void The_harness_imports_nothing_but_node_and_itself()
+    {
+        string harness = Path.Combine(AppContext.BaseDirectory, "harness");
+        var imports = Directory.EnumerateFiles(harness, "*.mjs").SelectMany(file => ImportedModule().Matches(File.ReadAllText(file))).Select(m => m.Groups[1].Value).ToList();
+        Assert.NotEmpty(imports);
+        Assert.All(imports, source => Assert.True(source.StartsWith("node:", StringComparison.Ordinal) || source.StartsWith("./", StringComparison.Ordinal), source));
+    }
+
+    [GeneratedRegex("""^(?:import|export)\b[^'";]*?\bfrom '([^']+)'""", RegexOptions.Multiline)]
+    private static partial Regex ImportedModule();
+}

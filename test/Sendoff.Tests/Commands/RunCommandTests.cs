@@ -1,0 +1,190 @@
+using System.Net;
+using System.Net.Sockets;
+using NJsonSchema;
+using Sendoff.Server.Api;
+using Sendoff.Tests.Support;
+using System.Text.Json;
+
+namespace Sendoff.Tests.Commands;
+
+/// <summary><c>sendoff run</c> as people call it: a process, its output, its exit code.</summary>
+public sealed class RunCommandTests : IAsyncLifetime
+{
+    readonly TempFolder folder = new();
+    readonly Sink receiver = Sink.Start();
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        folder.Dispose();
+        await receiver.DisposeAsync();
+    }
+
+    string Write(string file, string text)
+    {
+        string path = Path.Combine(folder.Path, file);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    Task<CommandResult> RunAsync(params string[] args) => SendoffCommand.RunAsync(["run", .. args], folder.Path);
+
+    string FourSends() => Write("four.mjs", $$"""
+        export default defineComponent({
+          async run({ $ }) {
+            console.log("telling four");
+            for (const n of [1, 2, 3, 4]) $.send.http({ method: "POST", url: "{{receiver.Url}}" + n, data: { n } });
+            return "done";
+          },
+        });
+        """);
+
+    [Fact]
+    public async Task Four_sends_print_a_tree_with_log_requests_responses_and_waterfalls()
+    {
+        var result = await RunAsync(FourSends(), "--allow", "127.0.0.0/8");
+
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.Contains("telling four", result.Output);
+        for (int i = 0; i < 4; i++) Assert.Contains($"$send.http [{i}] POST {receiver.Url}{i + 1} → 200", result.Output);
+        Assert.Contains("connect", result.Output);
+        Assert.Contains("├──", result.Output);
+        Assert.DoesNotContain("\u001b", result.Output); // a pipe has no colours
+        Assert.Equal(4, receiver.Requests.Count);
+    }
+
+    [Fact]
+    public async Task Json_prints_the_run_document_and_nothing_else_valid_by_its_schema()
+    {
+        var result = await RunAsync(FourSends(), "--allow", "127.0.0.0/8", "--json");
+
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        var schema = await JsonSchema.FromFileAsync(Path.Combine(AppContext.BaseDirectory, "run-document.schema.json"), TestContext.Current.CancellationToken);
+        Assert.Empty(schema.Validate(result.Output));
+        var run = JsonSerializer.Deserialize(result.Output, ApiJson.Default.RunDocument)!;
+        Assert.Equal(4, run.Steps.Single().Deliveries.Count);
+    }
+
+    [Fact]
+    public async Task Dry_run_captures_the_sends_and_dials_nothing()
+    {
+        // Names that do not exist and a listener that counts: neither is asked.
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        string step = Write("dry.mjs", $$"""
+            export default { run({ $ }) {
+              $.send.http({ method: "POST", url: "http://127.0.0.1:{{((IPEndPoint)listener.LocalEndpoint).Port}}/", data: { a: 1 } });
+              $.send.http({ method: "GET", url: "https://name.that.does.not.exist.invalid/" });
+            } };
+            """);
+
+        var result = await RunAsync(step, "--dry-run", "--json", "--allow", "127.0.0.0/8");
+
+        Assert.Equal(0, result.ExitCode);
+        var deliveries = JsonSerializer.Deserialize(result.Output, ApiJson.Default.RunDocument)!.Steps.Single().Deliveries;
+        Assert.All(deliveries, d => Assert.Equal(("captured", 0), (d.Status, d.Attempts.Count)));
+        Assert.Equal("""{"a":1}""", deliveries[0].Request.Body);
+        Assert.False(listener.Pending());
+    }
+
+    [Fact]
+    public async Task A_failed_delivery_ends_with_3_and_a_failed_run_with_1()
+    {
+        string refused = Write("refused.mjs", $"export default {{ run({{ $ }}) {{ $.send.http({{ method: 'GET', url: 'http://127.0.0.1:{ServerProcess.FreePort()}/' }}) }} }}");
+        string thrown = Write("thrown.mjs", "export default {\n  run() {\n    throw new RangeError('too far');\n  }\n}");
+
+        var delivery = await RunAsync(refused, "--allow", "127.0.0.0/8");
+        var run = await RunAsync(thrown);
+
+        Assert.Equal(3, delivery.ExitCode);
+        Assert.Contains("connect_refused in connect", delivery.Output);
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("RangeError at line 3, column 11: too far", run.Output);
+    }
+
+    [Fact]
+    public async Task Loopback_is_blocked_unless_it_is_allowed_and_the_message_says_how()
+    {
+        var result = await RunAsync(FourSends());
+
+        Assert.Equal(3, result.ExitCode);
+        Assert.Contains("blocked_by_egress_policy", result.Output);
+        Assert.Contains("Egress:Allow", result.Output);
+        Assert.Empty(receiver.Requests);
+    }
+
+    [Fact]
+    public async Task A_syntax_error_is_shown_with_file_line_column_and_a_caret()
+    {
+        var result = await RunAsync(Write("broken.mjs", "export default {\n  run() {\n    const a = ;\n  }\n}\n"));
+
+        Assert.Equal((2, ""), (result.ExitCode, result.Output));
+        Assert.Contains("broken.mjs:3:15: SyntaxError: Unexpected token ';'", result.Error);
+        Assert.Contains("  3 |     const a = ;\n                    ^", result.Error);
+    }
+
+    [Fact]
+    public async Task The_event_comes_from_a_file_from_text_or_from_standard_input()
+    {
+        string step = Write("echo.js", "return event.body.who");
+        string file = Write("event.json", """{"body":{"who":"file"}}""");
+
+        Assert.Contains("\"file\"", (await RunAsync(step, "--event", file)).Output);
+        Assert.Contains("\"text\"", (await RunAsync(step, "--event", """{"body":{"who":"text"}}""")).Output);
+        Assert.Contains("\"stdin\"", (await SendoffCommand.RunAsync(["run", step, "--event", "-"], folder.Path, """{"body":{"who":"stdin"}}""")).Output);
+    }
+
+    [Fact]
+    public async Task Secrets_reach_the_step_and_the_receiver_and_are_masked_in_what_is_printed()
+    {
+        string step = Write("secret.js", $$"""
+            console.log("it is", process.env.API_KEY)
+            $send.http({ method: "POST", url: "{{receiver.Url}}?key=" + process.env.API_KEY, auth: { username: "u", password: process.env.API_KEY }, data: process.env.API_KEY })
+            """);
+
+        var result = await RunAsync(step, "--secret", "API_KEY=s3cret/value", "--allow", "127.0.0.0/8", "--json");
+
+        Assert.Equal(0, result.ExitCode);
+        Assert.DoesNotContain("s3cret", result.Output);
+        Assert.DoesNotContain(Convert.ToBase64String("s3cret/value"u8), result.Output);
+        Assert.DoesNotContain(Convert.ToBase64String("u:s3cret/value"u8), result.Output);
+        Assert.Equal("s3cret/value"u8, Assert.Single(receiver.Requests).Body);
+    }
+
+    [Theory]
+    [InlineData("nowhere.mjs", "there is no such file or folder")]
+    [InlineData("notes.txt", "is no step file")]
+    [InlineData("step.js --event {oops", "neither a file nor JSON")]
+    [InlineData("step.js --timeout soon", "expected a duration")]
+    [InlineData("step.js --secret nothing", "expected NAME=VALUE")]
+    [InlineData("step.js --allow 300.0.0.0/8", "300.0.0.0/8")]
+    [InlineData("step.js --unknown", "--unknown")]
+    [InlineData("empty", "no step file")]
+    public async Task Wrong_usage_is_one_clear_line_and_ends_with_2(string args, string message)
+    {
+        Write("step.js", "return 1");
+        Write("notes.txt", "");
+        Directory.CreateDirectory(Path.Combine(folder.Path, "empty"));
+
+        var result = await RunAsync(args.Split(' '));
+
+        Assert.Equal((2, ""), (result.ExitCode, result.Output));
+        Assert.Contains(message, result.Error);
+    }
+
+    [Fact]
+    public async Task A_timeout_ends_the_run_and_its_earlier_sends_go_out()
+    {
+        string step = Write("loop.js", $$"""
+            $send.http({ method: "POST", url: "{{receiver.Url}}", data: 1 })
+            for (;;) {}
+            """);
+
+        var result = await RunAsync(step, "--timeout", "300ms", "--allow", "127.0.0.0/8");
+
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains("timed out", result.Output);
+        Assert.Single(receiver.Requests);
+    }
+}

@@ -1,0 +1,85 @@
+using System.Net;
+using System.Net.Sockets;
+using Sendoff.Tests.Support;
+
+namespace Sendoff.Tests.Commands;
+
+/// <summary>Every way in which a start can go wrong is one clear line and an exit code.</summary>
+public sealed class ServeCommandTests
+{
+    [Fact]
+    public async Task A_port_in_use_is_named()
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        string url = $"http://127.0.0.1:{((IPEndPoint)taken.LocalEndpoint).Port}";
+        using var folder = new TempFolder();
+
+        var result = await SendoffCommand.RunAsync(["serve", "--data", folder.Path, "--listen", url]);
+
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains($"{url} is in use by another program", result.Error);
+    }
+
+    [Fact]
+    public async Task A_data_directory_that_cannot_be_written_is_named()
+    {
+        var result = await SendoffCommand.RunAsync(["serve", "--data", "/proc/sendoff", "--listen", $"http://127.0.0.1:{ServerProcess.FreePort()}"]);
+
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("the data directory /proc/sendoff cannot be written", result.Error);
+    }
+
+    [Fact]
+    public async Task A_data_directory_that_is_served_already_is_named()
+    {
+        using var folder = new TempFolder();
+        await using var first = await ServerProcess.StartAsync(folder.Path, "a-token-for-the-first");
+
+        var second = await SendoffCommand.RunAsync(["serve", "--data", folder.Path, "--listen", $"http://127.0.0.1:{ServerProcess.FreePort()}"]);
+
+        Assert.Equal(2, second.ExitCode);
+        Assert.Contains("is served by another Sendoff process", second.Error);
+    }
+
+    [Fact]
+    public async Task A_bad_setting_is_named_with_its_value_and_what_is_expected()
+    {
+        var result = await SendoffCommand.RunAsync(["serve", "--set", "Delivery:Deadline=soon"]);
+
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("the setting Delivery:Deadline is 'soon'; expected a duration such as 5s or 500ms", result.Error);
+    }
+
+    [Fact]
+    public async Task Commands_without_a_server_end_with_4_and_say_so()
+    {
+        var result = await SendoffCommand.RunAsync(["runs", "list", "--server", $"http://127.0.0.1:{ServerProcess.FreePort()}"]);
+
+        Assert.Equal(4, result.ExitCode);
+        Assert.Contains("no server answers at", result.Error);
+    }
+
+    [Fact]
+    public async Task A_deploy_of_a_broken_step_shows_the_line_and_changes_nothing()
+    {
+        using var folder = new TempFolder();
+        using var workflow = new TempFolder();
+        const string token = "a-token-for-deploys";
+        await using var server = await ServerProcess.StartAsync(folder.Path, token);
+        string[] where = ["--server", server.Http.BaseAddress!.ToString(), "--token", token];
+        File.WriteAllText(Path.Combine(workflow.Path, "step.js"), "return 1");
+        var good = await SendoffCommand.RunAsync(["deploy", workflow.Path, "--name", "mine", .. where]);
+        File.WriteAllText(Path.Combine(workflow.Path, "step.js"), "const a = ;");
+
+        var broken = await SendoffCommand.RunAsync(["deploy", workflow.Path, "--name", "mine", .. where]);
+        var list = await SendoffCommand.RunAsync(["workflows", "list", .. where]);
+
+        Assert.Equal(0, good.ExitCode);
+        Assert.Contains("mine version 1 is deployed", good.Output);
+        Assert.Equal(2, broken.ExitCode);
+        Assert.Contains("step.js:1:11: SyntaxError: Unexpected token ';'", broken.Error);
+        Assert.Contains("1 | const a = ;\n                ^", broken.Error);
+        Assert.Matches(@"mine +1 +yes", list.Output);
+    }
+}

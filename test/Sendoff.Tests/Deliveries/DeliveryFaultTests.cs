@@ -1,0 +1,265 @@
+using System.Net;
+using System.Net.Sockets;
+using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Tests.Support;
+
+namespace Sendoff.Tests.Deliveries;
+
+public sealed class DeliveryFaultTests
+{
+    static (AttemptErrorCode, AttemptPhase) Of(Attempt attempt)
+    {
+        Assert.Equal(DeliveryStatus.Failed, attempt.Status);
+        return (attempt.Error!.Code, attempt.Error.Phase);
+    }
+
+    static NameResolver Names(Func<string, Task<IPAddress[]>> lookup) => new(new EngineLimits(), lookup);
+
+    [Fact]
+    public async Task Port_that_nobody_listens_on_is_connect_refused()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        using var sending = new Sending();
+        var attempt = await sending.PostAsync($"http://{socket.LocalEndPoint}/");
+
+        Assert.Equal((AttemptErrorCode.ConnectRefused, AttemptPhase.Connect), Of(attempt));
+        Assert.Equal(socket.LocalEndPoint!.ToString(), attempt.RemoteAddress);
+        Assert.Empty(attempt.RequestHeaders);
+        Assert.NotNull(attempt.Timing.ConnectMs);
+        Assert.Null(attempt.Timing.WriteMs);
+    }
+
+    [Fact]
+    public async Task Name_that_does_not_exist_is_dns_not_found()
+    {
+        using var sending = new Sending(names: Names(_ => throw new SocketException((int)SocketError.HostNotFound)));
+        var attempt = await sending.PostAsync("http://nobody.example/");
+        Assert.Equal((AttemptErrorCode.DnsNotFound, AttemptPhase.Dns), Of(attempt));
+        Assert.Contains("nobody.example", attempt.Error!.Message);
+        Assert.NotNull(attempt.Timing.DnsMs);
+    }
+
+    [Fact]
+    public async Task Resolver_that_fails_is_dns_failed()
+    {
+        using var sending = new Sending(names: Names(_ => throw new SocketException((int)SocketError.TryAgain)));
+        Assert.Equal((AttemptErrorCode.DnsFailed, AttemptPhase.Dns), Of(await sending.PostAsync("http://nobody.example/")));
+    }
+
+    [Fact]
+    public async Task Resolver_that_never_answers_is_timeout_in_dns()
+    {
+        using var sending = new Sending(Sending.Short, names: Names(_ => new TaskCompletionSource<IPAddress[]>().Task));
+        var attempt = await sending.PostAsync("http://slow.example/");
+        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Dns), Of(attempt));
+        Assert.Equal("timed out after 300 ms while resolving slow.example", attempt.Error!.Message);
+    }
+
+    [Fact]
+    public async Task Refused_first_address_leads_to_the_next()
+    {
+        await using var receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        using var sending = new Sending(names: Names(_ => Task.FromResult(new[] { IPAddress.Parse("127.0.0.2"), IPAddress.Loopback })));
+        var attempt = await sending.PostAsync($"http://two.example:{receiver.Port}/");
+        Assert.Equal(DeliveryStatus.Succeeded, attempt.Status);
+        Assert.Equal($"127.0.0.1:{receiver.Port}", attempt.RemoteAddress);
+        Assert.StartsWith($"POST / HTTP/1.1\r\nhost: two.example:{receiver.Port}\r\n", receiver.Request);
+    }
+
+    [Fact]
+    public async Task Full_backlog_is_timeout_in_connect()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen(0);
+        var fill = Enumerable.Range(0, 4).Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)).ToArray();
+        foreach (var socket in fill) _ = socket.ConnectAsync(listener.LocalEndPoint!);
+        using var sending = new Sending(Sending.Short);
+        var attempt = await sending.PostAsync($"http://{listener.LocalEndPoint}/");
+        foreach (var socket in fill) socket.Dispose();
+
+        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Connect), Of(attempt));
+        Assert.Equal($"timed out after 300 ms while connecting to {listener.LocalEndPoint}", attempt.Error!.Message);
+    }
+
+    [Fact]
+    public async Task Receiver_that_never_answers_is_timeout_in_wait()
+    {
+        await using var receiver = Receiver.Start(async connection => { await connection.ReadRequestAsync(); await connection.HoldAsync(); });
+        using var sending = new Sending(Sending.Short);
+        var attempt = await sending.PostAsync(receiver.Url);
+        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Wait), Of(attempt));
+        Assert.Equal("timed out after 300 ms while waiting for the response", attempt.Error!.Message);
+        Assert.InRange(attempt.Timing.TotalMs, 290, 2_000);
+        Assert.InRange(attempt.Timing.WaitMs!.Value, 250, 2_000);
+        Assert.Null(attempt.Timing.ReadMs);
+    }
+
+    [Fact]
+    public async Task Headers_that_stall_are_timeout_in_wait()
+    {
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            await connection.ReadRequestAsync();
+            await connection.WriteAsync("HTTP/1.1 200 OK\r\nx-a:");
+            await connection.HoldAsync();
+        });
+        using var sending = new Sending(Sending.Short);
+        var attempt = await sending.PostAsync(receiver.Url);
+        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Wait), Of(attempt));
+        Assert.Equal("timed out after 300 ms while reading the response headers (21 bytes received)", attempt.Error!.Message);
+        Assert.Null(attempt.Response);
+    }
+
+    [Fact]
+    public async Task Response_body_that_drips_past_the_deadline_is_recorded_as_timeout_in_read()
+    {
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            await connection.ReadRequestAsync();
+            await connection.WriteAsync("HTTP/1.1 200 OK\r\nx-a: b\r\ncontent-length: 1000\r\n\r\n");
+            for (int i = 0; i < 1000; i++)
+            {
+                await connection.WriteAsync("a");
+                await Task.Delay(20, connection.Stop);
+            }
+        });
+        using var sending = new Sending(Sending.Short);
+        var attempt = await sending.PostAsync(receiver.Url);
+
+        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Read), Of(attempt));
+        Assert.Equal($"timed out after 300 ms while reading the response body ({attempt.Response!.BodyBytes} bytes received)", attempt.Error!.Message);
+        Assert.Equal((200, new string('a', (int)attempt.Response.BodyBytes)), (attempt.Response.Status, attempt.Text()));
+        Assert.InRange(attempt.Response.BodyBytes, 2, 100);
+        Assert.InRange(attempt.Timing.TotalMs, 290, 2_000);
+    }
+
+    [Fact]
+    public async Task Receiver_that_never_reads_is_timeout_in_write()
+    {
+        await using var receiver = Receiver.Start(connection => connection.HoldAsync());
+        using var sending = new Sending(Sending.Short);
+        var attempt = await sending.SendAsync(new HttpSend("POST", receiver.Url, [], new byte[20_000_000]));
+
+        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Write), Of(attempt));
+        Assert.Matches(@"^timed out after 300 ms while writing the request \([\d,]+ of 20,000,\d+ bytes written\)$", attempt.Error!.Message);
+        Assert.NotNull(attempt.Timing.WriteMs);
+        Assert.Null(attempt.Timing.WaitMs);
+    }
+
+    [Fact]
+    public async Task Early_answer_to_a_large_body_is_the_response()
+    {
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            await connection.ReadHeadAsync();
+            await connection.WriteAsync("HTTP/1.1 413 Content Too Large\r\ncontent-length: 9\r\n\r\ntoo large");
+            await connection.HoldAsync();
+        });
+        using var sending = new Sending();
+        var attempt = await sending.SendAsync(new HttpSend("POST", receiver.Url, [], new byte[20_000_000]));
+
+        Assert.Equal((DeliveryStatus.Failed, 413, "too large"), (attempt.Status, attempt.Response!.Status, attempt.Text()));
+        Assert.Null(attempt.Error);
+    }
+
+    [Fact]
+    public async Task Early_answer_then_close_is_the_response()
+    {
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            await connection.ReadHeadAsync();
+            await connection.WriteAsync("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 9\r\n\r\ntoo large");
+        });
+        using var sending = new Sending();
+        for (int i = 0; i < 20; i++)
+        {
+            var attempt = await sending.SendAsync(new HttpSend("POST", receiver.Url, [], new byte[3_000_000]));
+            Assert.Equal((DeliveryStatus.Failed, 413), (attempt.Status, attempt.Response?.Status));
+            Assert.Null(attempt.Error);
+        }
+    }
+
+    [Theory]
+    [InlineData("", AttemptPhase.Wait)]
+    [InlineData("HTTP/1.1 200", AttemptPhase.Wait)]
+    [InlineData("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", AttemptPhase.Read)]
+    [InlineData("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel", AttemptPhase.Read)]
+    [InlineData("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", AttemptPhase.Read)]
+    public async Task Connection_that_ends_before_the_response_does_is_connection_closed(string response, AttemptPhase phase)
+    {
+        await using var receiver = Receiver.Start(async connection => { await connection.ReadRequestAsync(); await connection.WriteAsync(response); });
+        using var sending = new Sending();
+        var attempt = await sending.PostAsync(receiver.Url);
+        Assert.Equal((AttemptErrorCode.ConnectionClosed, phase), Of(attempt));
+        Assert.Equal(phase == AttemptPhase.Read, attempt.Response?.Status == 200);
+        Assert.Single(receiver.Requests);
+    }
+
+    [Theory]
+    [InlineData("", AttemptPhase.Wait)]
+    [InlineData("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", AttemptPhase.Read)]
+    public async Task Connection_that_is_reset_is_connection_reset(string response, AttemptPhase phase)
+    {
+        var seen = new TaskCompletionSource();
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            await connection.ReadRequestAsync();
+            await connection.WriteAsync(response);
+            if (response.Length > 0) await Task.Delay(100);
+            connection.Reset();
+        });
+        using var sending = new Sending();
+        var attempt = await sending.PostAsync(receiver.Url);
+        Assert.Equal((AttemptErrorCode.ConnectionReset, phase), Of(attempt));
+        Assert.Single(receiver.Requests);
+    }
+
+    [Fact]
+    public async Task Reset_while_a_large_body_is_written_is_connection_reset_in_write()
+    {
+        await using var receiver = Receiver.Start(async connection => { await connection.ReadHeadAsync(); connection.Reset(); });
+        using var sending = new Sending();
+        var attempt = await sending.SendAsync(new HttpSend("POST", receiver.Url, [], new byte[20_000_000]));
+        Assert.Equal((AttemptErrorCode.ConnectionReset, AttemptPhase.Write), Of(attempt));
+    }
+
+    [Fact]
+    public async Task Shutdown_is_told_apart_from_the_deadline()
+    {
+        var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var receiver = Receiver.Start(async connection => { await connection.ReadRequestAsync(); arrived.SetResult(); await connection.HoldAsync(); });
+        using var sending = new Sending();
+        using var shutdown = new CancellationTokenSource();
+        var attempt = sending.SendAsync(Sending.Post(receiver.Url), shutdown.Token);
+        await arrived.Task;
+        await shutdown.CancelAsync();
+
+        Assert.Equal((DeliveryStatus.Interrupted, AttemptErrorCode.Interrupted, AttemptPhase.Wait), ((await attempt).Status, (await attempt).Error!.Code, (await attempt).Error!.Phase));
+    }
+
+    [Fact]
+    public async Task Waterfall_adds_up()
+    {
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            await connection.ReadRequestAsync();
+            await Task.Delay(60);
+            await connection.WriteAsync("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no");
+            await Task.Delay(60);
+            await connection.WriteAsync("k");
+        });
+        using var sending = new Sending(names: Names(async _ => { await Task.Delay(60); return [IPAddress.Loopback]; }));
+        var timing = (await sending.PostAsync($"http://named.example:{receiver.Port}/")).Timing;
+
+        Assert.InRange(timing.DnsMs!.Value, 50, 500);
+        Assert.InRange(timing.WaitMs!.Value, 50, 500);
+        Assert.InRange(timing.ReadMs!.Value, 50, 500);
+        Assert.Null(timing.TlsMs);
+        double sum = timing.DnsMs.Value + timing.ConnectMs!.Value + timing.WriteMs!.Value + timing.WaitMs.Value + timing.ReadMs.Value;
+        Assert.InRange(timing.TotalMs - sum, 0, 20);
+        Assert.Equal(0.5, timing.QueueMs);
+    }
+}

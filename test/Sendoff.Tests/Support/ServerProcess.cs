@@ -1,0 +1,117 @@
+using System.Diagnostics;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text;
+using Sendoff.Server.Api;
+
+namespace Sendoff.Tests.Support;
+
+/// <summary>A folder that goes when it is disposed.</summary>
+sealed class TempFolder : IDisposable
+{
+    public string Path { get; } = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+}
+
+/// <summary>What a command printed and ended with.</summary>
+sealed record CommandResult(int ExitCode, string Output, string Error);
+
+/// <summary><c>sendoff</c> as a process of its own.</summary>
+static class SendoffCommand
+{
+    public static ProcessStartInfo Info(params string[] args)
+    {
+        var info = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        info.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "sendoff.dll"));
+        foreach (string arg in args) info.ArgumentList.Add(arg);
+        return info;
+    }
+
+    /// <summary>Runs a command to its end.</summary>
+    public static async Task<CommandResult> RunAsync(string[] args, string? workingDirectory = null, string? input = null)
+    {
+        var info = Info(args);
+        info.WorkingDirectory = workingDirectory ?? "";
+        using var process = Process.Start(info)!;
+        if (input is not null) await process.StandardInput.WriteAsync(input);
+        process.StandardInput.Close();
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token);
+        return new(process.ExitCode, await output, await error);
+    }
+}
+
+/// <summary><c>sendoff serve</c> as a process of its own, that can be killed.</summary>
+sealed class ServerProcess : IAsyncDisposable
+{
+    readonly Process process;
+    readonly Task output;
+
+    ServerProcess(Process process, Task output, Uri address, string token)
+    {
+        (this.process, this.output) = (process, output);
+        Http = new HttpClient { BaseAddress = address };
+        Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+    }
+
+    public HttpClient Http { get; }
+
+    /// <summary>Starts it on a free port and waits until it says that it is ready.</summary>
+    public static async Task<ServerProcess> StartAsync(string folder, string token)
+    {
+        int port = FreePort();
+        var info = SendoffCommand.Info(
+            "serve", "--data", folder, "--listen", $"http://127.0.0.1:{port}", "--set", $"Auth:Token={token}", "--set", "Egress:Allow=127.0.0.0/8");
+        var process = Process.Start(info)!;
+        var ready = new TaskCompletionSource();
+        var said = new StringBuilder();
+        var output = Task.WhenAll(ReadAsync(process.StandardError, said, ready), ReadAsync(process.StandardOutput, said, ready));
+        var ended = process.WaitForExitAsync();
+        if (await Task.WhenAny(ready.Task, ended) == ended) Assert.Fail($"the server ended with {process.ExitCode}: {said}");
+        return new(process, output, new Uri($"http://127.0.0.1:{port}"), token);
+    }
+
+    /// <summary>Deploys one step in the older style and answers its trigger's path.</summary>
+    public async Task<string> DeployAsync(string name, string body)
+    {
+        var files = new Dictionary<string, string>
+        {
+            ["workflow.yaml"] = $"triggers: [ {{ type: http, key: {name} }} ]\nsteps: [ {{ namespace: step, uses: ./step.js }} ]",
+            ["step.js"] = body,
+        };
+        using var response = await Http.PutAsJsonAsync($"/api/v1/workflows/{name}", new DeployDocument(files), ApiJson.Default.DeployDocument);
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+        return $"/hooks/{name}";
+    }
+
+    /// <summary>As a power cut does it.</summary>
+    public void Kill() => process.Kill();
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        if (!process.HasExited) process.Kill();
+        await process.WaitForExitAsync();
+        await output;
+        process.Dispose();
+    }
+
+    static async Task ReadAsync(StreamReader reader, StringBuilder said, TaskCompletionSource ready)
+    {
+        while (await reader.ReadLineAsync() is { } line)
+        {
+            lock (said) said.AppendLine(line);
+            if (line.Contains("ready;", StringComparison.Ordinal)) ready.TrySetResult();
+        }
+    }
+
+    public static int FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
+        return ((System.Net.IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+}

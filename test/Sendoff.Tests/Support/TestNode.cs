@@ -1,0 +1,10 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Sendoff.Engine.Workers;
+
+namespace Sendoff.Tests.Support;
+
+/// <summary>The Node.js of all tests: the pinned one, fetched once.</summary>
+static class TestNode
+{
+    public static readonly NodeRuntime Runtime = new(new NodeOptions(), NullLogger<NodeRuntime>.Instance);
+}

@@ -1,0 +1,108 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Server;
+using Sendoff.Server.Api;
+
+namespace Sendoff.Tests.Support;
+
+/// <summary>A whole server in this process: real workers, a real database in a fresh folder, a real port.</summary>
+sealed class TestServer : IAsyncDisposable
+{
+    const string Token = "a-token-for-the-tests";
+    readonly WebApplication app;
+    readonly string folder;
+    readonly bool keepFolder;
+
+    TestServer(WebApplication app, string folder, bool keepFolder)
+    {
+        (this.app, this.folder, this.keepFolder) = (app, folder, keepFolder);
+        Address = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+        Http = new HttpClient { BaseAddress = Address };
+        Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
+    }
+
+    public Uri Address { get; }
+    public HttpClient Http { get; }
+
+    public static async Task<TestServer> StartAsync(EngineLimits? limits = null, string? folder = null)
+    {
+        string data = folder ?? Directory.CreateTempSubdirectory("sendoff-test-").FullName;
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        builder.Services.AddSendoffEngine(new EngineOptions(data, TestNode.Runtime, limits ?? new EngineLimits(), new EgressPolicy(["127.0.0.0/8", "::1/128"], [])));
+        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = data, Token = Token });
+        var app = builder.Build();
+        app.MapSendoff();
+        await app.StartAsync();
+        return new(app, data, keepFolder: folder is not null);
+    }
+
+    /// <summary>Deploys one step, as a module unless its name says otherwise, and answers its trigger's path.</summary>
+    public Task<string> DeployAsync(string name, string code, string file = "step.mjs", string response = "default") => DeployAsync(name, new()
+    {
+        ["workflow.yaml"] = $$"""
+            name: {{name}}
+            triggers: [ { type: http, key: {{name}}, response: {{response}} } ]
+            steps: [ { namespace: step, uses: ./{{file}} } ]
+            """,
+        [file] = code,
+    });
+
+    public async Task<string> DeployAsync(string name, Dictionary<string, string> files)
+    {
+        using var response = await Http.PutAsJsonAsync($"/api/v1/workflows/{name}", new DeployDocument(files), ApiJson.Default.DeployDocument);
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+        return (await response.Content.ReadFromJsonAsync(ApiJson.Default.WorkflowDocument))!.Triggers[0].Url is { } url ? new Uri(url).AbsolutePath : "";
+    }
+
+    /// <summary>Posts an event and answers the id of its run.</summary>
+    public async Task<string> PostAsync(string hook, string json = "{}")
+    {
+        using var response = await Http.PostAsync(hook, new StringContent(json, Encoding.UTF8, "application/json"));
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+        return response.Headers.GetValues("sendoff-run").Single();
+    }
+
+    /// <summary>Posts an event and answers its run once every delivery has ended.</summary>
+    public async Task<RunDocument> RunAsync(string hook, string json = "{}") => await EndOfAsync(await PostAsync(hook, json));
+
+    /// <summary>The run once it and every delivery of it have ended.</summary>
+    public async Task<RunDocument> EndOfAsync(string run)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        // Listening begins before the first look, so that no change falls between the two.
+        var changes = app.Services.GetRequiredService<ChangeFeed>().ListenAsync(patience.Token).GetAsyncEnumerator(patience.Token);
+        var next = changes.MoveNextAsync();
+        while (true)
+        {
+            var document = await GetRunAsync(run);
+            if (document.Status is not ("queued" or "running") && document.Steps.SelectMany(s => s.Deliveries).All(d => d.Status is not ("pending" or "sending")))
+                return document;
+            await next;
+            next = changes.MoveNextAsync();
+        }
+    }
+
+    public async Task<RunDocument> GetRunAsync(string run) =>
+        JsonSerializer.Deserialize(await Http.GetStringAsync($"/api/v1/runs/{run}"), ApiJson.Default.RunDocument)!;
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        await app.StopAsync();
+        await app.DisposeAsync();
+        if (!keepFolder) Directory.Delete(folder, recursive: true);
+    }
+}

@@ -1,0 +1,211 @@
+using System.Text;
+using Sendoff.Engine;
+using Sendoff.Engine.Workers;
+
+namespace Sendoff.Tests.Workers;
+
+/// <summary>Which worker gets which run, and that none is lost or runs twice.</summary>
+public sealed class WorkerPoolTests
+{
+    /// <summary>Notes every start of a run in a file, so that a test sees what ran and how often.</summary>
+    const string Noted = "require('fs').appendFileSync(event.file, event.n + '\\n'); ";
+
+    static async Task MakeShortAsync(WorkerRig rig, WorkerProgram program, string file)
+    {
+        for (int i = 0; i < 60; i++) await rig.RunAsync(program, $$"""{"file":"{{file}}","n":"warm"}""");
+    }
+
+    [Fact]
+    public async Task Crash_with_runs_handed_ahead_runs_exactly_those_again_that_had_not_started()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 2 });
+        var program = rig.Program(Noted + "if (event.crash) process.kill(process.pid, 'SIGKILL'), (() => { for (;;); })();", concurrency: 1);
+        string file = rig.FileIn("starts");
+        await MakeShortAsync(rig, program, file);
+        await File.WriteAllTextAsync(file, "", TestContext.Current.CancellationToken);
+
+        var runs = await Task.WhenAll(Enumerable.Range(0, 12).Select(n => rig.RunAsync(program, $$"""{"file":"{{file}}","n":{{n}},"crash":{{(n == 3 ? "true" : "false")}}}""")));
+
+        Assert.Equal(WorkerEnd.Died, runs[3].End);
+        Assert.All(runs.Where(run => run != runs[3]), run => Assert.Equal(WorkerEnd.Succeeded, run.End));
+        Assert.Equal(Enumerable.Range(0, 12).Select(n => n.ToString()), await File.ReadAllLinesAsync(file, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task Runs_handed_ahead_of_one_that_lasts_go_to_another_worker_and_start_once()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 4 });
+        string file = rig.FileIn("starts"), gate = rig.FileIn("gate");
+        var program = rig.Program(
+            Noted + "if (event.wait) await new Promise(go => { const t = setInterval(() => { if (require('fs').existsSync(event.wait)) { clearInterval(t); go(); } }, 2); });");
+        await MakeShortAsync(rig, program, file);
+        await File.WriteAllTextAsync(file, "", TestContext.Current.CancellationToken);
+
+        var long1 = rig.RunAsync(program, $$"""{"file":"{{file}}","n":"long","wait":"{{gate}}"}""");
+        var others = await Task.WhenAll(Enumerable.Range(0, 10).Select(n => rig.RunAsync(program, $$"""{"file":"{{file}}","n":{{n}}}""")));
+
+        Assert.False(long1.IsCompleted);
+        await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
+        Assert.Equal(WorkerEnd.Succeeded, (await long1).End);
+        Assert.All(others, run => Assert.Equal(WorkerEnd.Succeeded, run.End));
+        string[] starts = await File.ReadAllLinesAsync(file, TestContext.Current.CancellationToken);
+        Assert.Equal(11, starts.Length);
+        Assert.Equal(11, starts.Distinct().Count());
+    }
+
+    [Fact]
+    public async Task Two_programs_never_share_a_worker()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 3 });
+        var programs = Enumerable.Range(0, 2).Select(_ => rig.Program("return process.pid;")).ToArray();
+
+        var runs = await Task.WhenAll(Enumerable.Range(0, 200).Select(n => rig.RunAsync(programs[n % 2])));
+
+        var pids = runs.Select((run, n) => (Program: n % 2, Pid: run.Exports(0).GetProperty("$return_value").GetInt32())).ToLookup(x => x.Program, x => x.Pid);
+        Assert.Empty(pids[0].Intersect(pids[1]));
+    }
+
+    [Fact]
+    public async Task One_worker_serves_many_programs_in_turn_and_none_starves()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 1 });
+        var programs = Enumerable.Range(0, 3).Select(_ => rig.Program("return 1;")).ToArray();
+
+        var runs = await Task.WhenAll(Enumerable.Range(0, 90).Select(n => rig.RunAsync(programs[n % 3])));
+
+        Assert.All(runs, run => Assert.Equal(WorkerEnd.Succeeded, run.End));
+    }
+
+    [Fact]
+    public async Task Busy_program_makes_room_for_one_that_has_no_worker()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 1 });
+        var busy = rig.Program("await new Promise(go => setTimeout(go, 30)); return 1;");
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        async Task Loop()
+        {
+            while (!stop.IsCancellationRequested) await rig.RunAsync(busy);
+        }
+        var loops = Enumerable.Range(0, 3).Select(_ => Loop()).ToArray();
+        await rig.RunAsync(busy);
+
+        var run = await rig.RunAsync(rig.Program("return 2;"));
+
+        Assert.Equal(WorkerEnd.Succeeded, run.End);
+        await stop.CancelAsync();
+        await Task.WhenAll(loops);
+    }
+
+    [Fact]
+    public async Task Short_runs_of_many_callers_stay_in_one_worker()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 8, WorkersWarm = 0 });
+        var program = rig.Program("return process.pid;");
+        await MakeShortAsync(rig, program, "");
+
+        var runs = await Task.WhenAll(Enumerable.Range(0, 500).Select(_ => rig.RunAsync(program)));
+
+        Assert.InRange(runs.Select(run => run.Exports(0).GetProperty("$return_value").GetInt32()).Distinct().Count(), 1, 2);
+    }
+
+    [Fact]
+    public async Task Runs_that_wait_get_as_many_workers_as_their_concurrency_allows()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 8 });
+        var program = rig.Program("await new Promise(go => setTimeout(go, 200)); return process.pid;", concurrency: 3);
+
+        var runs = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => rig.RunAsync(program)));
+
+        Assert.Equal(3, runs.Select(run => run.Exports(0).GetProperty("$return_value").GetInt32()).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task Tainted_worker_is_replaced()
+    {
+        await using var rig = new WorkerRig();
+        var program = rig.Program("setTimeout(() => {}, 60000); return process.pid;");
+
+        var first = await rig.RunAsync(program);
+        var second = await rig.RunAsync(program);
+
+        Assert.Equal((WorkerEnd.Succeeded, WorkerEnd.Succeeded), (first.End, second.End));
+        Assert.NotEqual(first.Exports(0).GetProperty("$return_value").GetInt32(), second.Exports(0).GetProperty("$return_value").GetInt32());
+    }
+
+    [Fact]
+    public async Task Dispose_leaves_no_process_and_no_socket_and_cancels_what_ran()
+    {
+        string sockets = Directory.CreateTempSubdirectory("sd").FullName;
+        IReadOnlyList<int> processes;
+        Task running;
+        await using (var rig = new WorkerRig(new EngineLimits { WorkersWarm = 2 }, sockets: sockets))
+        {
+            var program = rig.Program("for (;;);");
+            await rig.RunAsync(rig.Program("return 1;"));
+            running = rig.Pool.RunAsync(program, WorkerRig.NewRun(), TestContext.Current.CancellationToken);
+            processes = rig.Pool.ProcessIds;
+        }
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        Assert.NotEmpty(processes);
+        Assert.All(processes, pid => Assert.False(Directory.Exists($"/proc/{pid}")));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(sockets));
+    }
+
+    [Fact]
+    public async Task Cancelled_run_ends_its_worker_and_the_others_go_on()
+    {
+        await using var rig = new WorkerRig();
+        var program = rig.Program("if (event.loop) { $respond({ status: 200, immediate: true }); for (;;); }", concurrency: 1);
+        using var cancel = new CancellationTokenSource();
+        var began = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var run = new WorkerRun
+        {
+            Id = "r", EventJson = Encoding.UTF8.GetBytes("""{"loop":true}"""), ReceivedAt = TimeProvider.System.GetUtcNow(), Timeout = TimeSpan.FromSeconds(30),
+            OnImmediateResponse = _ => began.SetResult(),
+        };
+        var running = rig.Pool.RunAsync(program, run, cancel.Token);
+        await Task.WhenAny(began.Task, running);
+        var waiting = rig.RunAsync(program);
+        await cancel.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        Assert.Equal(WorkerEnd.Succeeded, (await waiting).End);
+    }
+
+    [Fact]
+    public async Task Program_that_exits_while_it_loads_is_a_problem_and_loses_no_run()
+    {
+        await using var rig = new WorkerRig();
+        var program = rig.Program("import fs from 'node:fs'; process.kill(process.pid, 'SIGKILL'); for (;;); export default { run() {} };");
+
+        var run = await rig.RunAsync(program);
+
+        Assert.Equal((WorkerEnd.Failed, "WorkerDiedError"), (run.End, run.Steps[0].Error!.Name));
+        Assert.Contains("while the steps were loaded", run.Steps[0].Error!.Message);
+    }
+
+    [Fact]
+    public async Task Worker_that_does_not_start_is_unavailable_with_its_reason()
+    {
+        string harness = Path.Combine(Directory.CreateTempSubdirectory().FullName, "main.mjs");
+        await File.WriteAllTextAsync(harness, "throw new Error('broken harness')", TestContext.Current.CancellationToken);
+        await using var rig = new WorkerRig(harness: harness);
+
+        var e = await Assert.ThrowsAsync<WorkerUnavailableException>(() => rig.RunAsync(rig.Program("return 1;")));
+
+        Assert.Contains("broken harness", e.Message);
+        Assert.Contains("Node.js", e.Message);
+    }
+
+    [Fact]
+    public async Task Worker_that_breaks_ends_no_more_than_its_own_run_however_often()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 3 });
+        var program = rig.Program("if (event.n % 10 === 3) process.kill(process.pid, 'SIGKILL'), (() => { for (;;); })(); return event.n;");
+
+        var runs = await Task.WhenAll(Enumerable.Range(0, 100).Select(n => rig.RunAsync(program, $$"""{"n":{{n}}}""")));
+
+        for (int n = 0; n < runs.Length; n++) Assert.Equal(n % 10 == 3 ? WorkerEnd.Died : WorkerEnd.Succeeded, runs[n].End);
+    }
+}

@@ -1,0 +1,110 @@
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Tests.Workflows;
+
+public sealed class WorkflowReaderTests
+{
+    static WorkflowReading Read(string yaml, params string[] otherFiles) =>
+        WorkflowReader.Read("test", otherFiles.ToDictionary(f => f, _ => "").Append(new("workflow.yaml", yaml)).ToDictionary());
+
+    [Fact]
+    public void A_synced_folder_is_taken_as_it_is()
+    {
+        var definition = Read("""
+            schema: workflow/2022.04
+            name: Orders
+            settings:
+              error_notification: true
+              lambda_timeout: 40
+            triggers:
+            - id: hi_xQTMXB8
+            steps:
+            - namespace: notify
+              runtime: nodejs20.x
+              uses: "./notify/entry.js"
+              props:
+                sheetId: { __lv: { label: Guestbook, value: "1RL" } }
+                count: 3
+                text: "3"
+            """, "notify/entry.js").Definition!;
+
+        Assert.Equal("Orders", definition.Name);
+        Assert.Equal(TimeSpan.FromSeconds(40), definition.Settings.Timeout);
+        Assert.IsType<HttpTrigger>(Assert.Single(definition.Triggers));
+        var step = Assert.Single(definition.Steps);
+        Assert.Equal(("notify", "notify/entry.js"), (step.Name, step.File));
+        Assert.Equal("""{"sheetId":"1RL","count":3,"text":"3"}""", step.Props!.Value.GetRawText());
+    }
+
+    [Fact]
+    public void A_folder_of_step_files_is_a_workflow_in_file_name_order()
+    {
+        var files = new Dictionary<string, string> { ["02-notify.js"] = "", ["01-fetch.mjs"] = "", ["lib/util.js"] = "", ["_shared.js"] = "", ["types.d.ts"] = "" };
+
+        var definition = WorkflowReader.Read("plain", files).Definition!;
+
+        Assert.Equal(["fetch", "notify"], definition.Steps.Select(s => s.Name));
+        Assert.IsType<HttpTrigger>(Assert.Single(definition.Triggers));
+    }
+
+    [Fact]
+    public void Explicit_triggers_carry_key_and_response()
+    {
+        var definition = Read("""
+            triggers:
+              - type: http
+                key: orders
+                response: custom
+              - { type: http, key: fixed, response: { status: 202, body: taken } }
+            settings: { timeout: 500ms, memory: 1GB, concurrency: 4, deliver: success }
+            steps: [ { namespace: a, uses: ./a.js } ]
+            """, "a.js").Definition!;
+
+        Assert.Equal(new HttpTrigger("orders", new(true, 200, null)), definition.Triggers[0]);
+        Assert.Equal(new HttpTrigger("fixed", new(false, 202, "taken")), definition.Triggers[1]);
+        Assert.Equal(new WorkflowSettings(TimeSpan.FromMilliseconds(500), 1024, 4, true), definition.Settings);
+    }
+
+    [Theory]
+    [InlineData("name: [a", "malformed YAML", 1)]
+    [InlineData("- a\n- b", "not a YAML mapping", 1)]
+    [InlineData("name: x\nsteps:\n  - uses: ./a.js", "needs a `namespace`", 3)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./gone.js", "there is no such file", 4)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ../a.js", "leaves the workflow's folder", 4)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: slack-send@1.0.0", "not a file of this folder", 4)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: python3.12\n    uses: ./a.js", "steps are Node.js", 4)]
+    [InlineData("name: x\nsteps:\n  - namespace: 9a\n    uses: ./a.js", "cannot be a step's namespace", 3)]
+    [InlineData("name: x\nsettings: { timeout: soon }\nsteps:\n  - namespace: a\n    uses: ./a.js", "'soon' is no timeout", 2)]
+    [InlineData("name: x\nsettings: { tiemout: 3s }\nsteps:\n  - namespace: a\n    uses: ./a.js", "no setting 'tiemout'", 2)]
+    [InlineData("name: x\ntriggers:\n  - type: smoke\nsteps:\n  - namespace: a\n    uses: ./a.js", "no trigger type 'smoke'", 3)]
+    [InlineData("name: x\ntriggers:\n  - { type: http, key: 'a b' }\nsteps:\n  - namespace: a\n    uses: ./a.js", "cannot be a trigger's key", 3)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./a.js\n  - namespace: a\n    uses: ./a.js", "two steps have the namespace", 3)]
+    public void A_mistake_is_named_with_file_line_and_a_way_to_mend_it(string yaml, string message, int line)
+    {
+        var problem = Assert.Single(Read(yaml, "a.js").Problems);
+
+        Assert.Contains(message, problem.Message);
+        Assert.Equal("workflow.yaml", problem.File);
+        Assert.Equal(line, problem.Line);
+        Assert.NotNull(problem.SourceLine);
+    }
+
+    [Fact]
+    public void Every_mistake_is_reported_not_only_the_first()
+    {
+        Assert.Equal(2, Read("steps:\n  - uses: ./a.js\n  - namespace: b", "a.js").Problems.Count);
+    }
+
+    [Fact]
+    public void A_file_path_that_leaves_the_folder_is_refused()
+    {
+        var result = WorkflowReader.Read("x", new Dictionary<string, string> { ["../evil.js"] = "", ["a.js"] = "" });
+        Assert.Contains("leaves the workflow's folder", Assert.Single(result.Problems).Message);
+    }
+
+    [Fact]
+    public void A_folder_without_steps_says_what_is_missing()
+    {
+        Assert.Contains("no step file", Assert.Single(WorkflowReader.Read("x", new Dictionary<string, string>()).Problems).Message);
+    }
+}
