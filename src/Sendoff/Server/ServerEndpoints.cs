@@ -55,7 +55,7 @@ public static class ServerEndpoints
         SignInEndpoints.Map(app);
         MapApi(app);
         app.MapOpenApi("/openapi/{documentName}.json");
-        app.MapScalarApiReference("/docs", scalar => scalar.WithTitle("Sendoff API").DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools());
+        app.MapScalarApiReference("/docs", scalar => scalar.WithTitle("Sendoff API").DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools().HideClientButton());
         UiEndpoints.Map(app);
     }
 

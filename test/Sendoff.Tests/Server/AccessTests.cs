@@ -99,7 +99,9 @@ public sealed class AccessTests : IAsyncLifetime
         using var response = await SendAsync(HttpMethod.Get, "/api/v1/runs", ("cookie", Session()), ("host", host));
         using var page = await SendAsync(HttpMethod.Get, "/", ("cookie", Session()), ("host", host));
         Assert.Equal(expected, response.StatusCode);
+        using var health = await SendAsync(HttpMethod.Get, "/healthz/live", ("host", host));
         Assert.Equal(expected, page.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, health.StatusCode);
     }
 
     [Fact]

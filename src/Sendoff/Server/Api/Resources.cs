@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
@@ -70,7 +71,9 @@ public sealed record DeployDocument(IReadOnlyDictionary<string, string> Files);
 /// <summary>Which deliveries a bulk resend takes: by id, or all that the filter finds.</summary>
 public sealed record ResendRequestDocument(
     IReadOnlyList<string>? Ids, string? Status, string? Host, string? Workflow, string? Since, string? Until, string? Q);
-public sealed record ProblemDocument(string Title, int Status, string Detail, IReadOnlyList<WorkflowProblemDocument>? Problems);
+public sealed record ProblemDocument(
+    string Title, int Status, string Detail,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<WorkflowProblemDocument>? Problems);
 
 /// <summary>An event as people see it: credentials in its headers are masked (C8).</summary>
 static class MaskedEvent

@@ -8,7 +8,7 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ServerO
     public Task InvokeAsync(HttpContext context)
     {
         var request = context.Request;
-        if (!IsOwnHost(context)) return Refuse(context, StatusCodes.Status403Forbidden, "Foreign host", $"This server does not answer for the host '{request.Host}'. Use the address that it printed at its start, or set its public URL.");
+        if (!RequestKind.IsPublic(request) && !IsOwnHost(context)) return Refuse(context, StatusCodes.Status403Forbidden, "Foreign host", $"This server does not answer for the host '{request.Host}'. Use the address that it printed at its start, or set its public URL.");
         if (RequestKind.IsOpen(request)) return next(context);
 
         string? authorization = request.Headers.Authorization;
