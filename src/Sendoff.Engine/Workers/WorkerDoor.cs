@@ -36,6 +36,22 @@ internal sealed class WorkerDoor : IDisposable
 
     public string Address { get; }
 
+    /// <summary>Removes what a server that was killed while a worker started has left behind. A door is open for seconds.</summary>
+    public static void Sweep(string parent, TimeProvider time)
+    {
+        if (OperatingSystem.IsWindows()) return;
+        try
+        {
+            foreach (string folder in Directory.EnumerateDirectories(parent, "sd-????????????"))
+                if (time.GetUtcNow() - Directory.GetLastWriteTimeUtc(folder) > TimeSpan.FromHours(1) && Directory.EnumerateFileSystemEntries(folder).All(file => Path.GetFileName(file) == "s"))
+                    Directory.Delete(folder, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Somebody else's, or swept by another server at the same time.
+        }
+    }
+
     public async Task<Stream> AcceptAsync(CancellationToken ct)
     {
         if (socket is not null) return new NetworkStream(await socket.AcceptAsync(ct), ownsSocket: true);

@@ -32,7 +32,7 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
     /// <summary>Programs in line for a worker, each once for every worker that it wants.</summary>
     readonly List<ProgramQueue> line = [];
     long lastSequence, lastFailure;
-    bool ticking, disposed;
+    bool ticking, disposed, swept;
 
     public WorkerPool(NodeRuntime node, EngineLimits limits, TimeProvider time, ILogger<WorkerPool> log)
     {
@@ -258,6 +258,7 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
         long begin = Time.GetTimestamp();
         try
         {
+            if (Interlocked.Exchange(ref swept, true) == false) WorkerDoor.Sweep(Sockets, Time);
             var binary = await node.EnsureAsync(null, stop.Token);
             var worker = await Worker.StartAsync(this, binary, Harness, memoryMb, stop.Token);
             Log.WorkerReady(worker.Id, (long)Time.GetElapsedTime(begin).TotalMilliseconds);
