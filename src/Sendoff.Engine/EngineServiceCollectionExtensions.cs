@@ -26,11 +26,12 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<EngineContext>();
 
         services.AddSingleton<IStore>(s => SqliteStore.Open(
-            Path.Combine(options.DataDirectory, "sendoff.db"), s.GetRequiredService<IdSequence>(), options.Limits, s.GetRequiredService<TimeProvider>(),
+            Path.Combine(Path.GetFullPath(options.DataDirectory), "sendoff.db"), s.GetRequiredService<IdSequence>(), options.Limits, s.GetRequiredService<TimeProvider>(),
             s.GetRequiredService<ILogger<SqliteStore>>()));
         services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions"), new Dictionary<string, string>()));
-        services.AddSingleton<IStepRunner>(s => new WorkerPool(
+        services.AddSingleton(s => new WorkerPool(
             options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>()));
+        services.AddSingleton<IStepRunner>(s => s.GetRequiredService<WorkerPool>());
         services.AddSingleton<WorkflowCatalog>();
         services.AddSingleton<RunExecutor>();
         services.AddSingleton(s => new DeliverySender(options.Egress, options.Limits, s.GetRequiredService<TimeProvider>()));
@@ -46,10 +47,11 @@ public static class EngineServiceCollectionExtensions
 }
 
 /// <summary>Starts the rooms against the stream and stops them with it: what receives goes last up and first down.</summary>
-sealed class EngineService(WorkflowCatalog catalog, DeliveryDispatcher dispatcher, RunQueue runs) : IHostedService
+sealed class EngineService(WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        workers.Warm();
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
         await runs.RecoverAsync(cancellationToken).ConfigureAwait(false);
