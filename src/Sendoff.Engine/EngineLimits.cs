@@ -11,10 +11,8 @@ public sealed record EngineLimits
     public int DeliveryMaxPerDestination { get; init; } = 64;
     /// <summary>Waiting deliveries held in memory for one destination; the rest wait in the store.</summary>
     public int DeliveryQueuePerDestination { get; init; } = 1_000;
-    /// <summary>Waiting deliveries held in memory over all destinations; the rest wait in the store.</summary>
-    public int DeliveryQueueTotal { get; init; } = 10_000;
     /// <summary>Attempts whose record is not durable yet, before sending slows down to the store's pace.</summary>
-    public int DeliveryRecordsOutstanding { get; init; } = 500;
+    public int DeliveryRecordsOutstanding { get; init; } = 4_096;
     /// <summary>Names that are looked up at once. A lookup holds a thread and cannot be cancelled.</summary>
     public int DnsLookups { get; init; } = 16;
     /// <summary>Bytes of a response body that are kept (C4). Setting <c>Delivery:BodyCapture</c>.</summary>

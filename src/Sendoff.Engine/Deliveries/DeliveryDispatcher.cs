@@ -11,7 +11,7 @@ namespace Sendoff.Engine.Deliveries;
 /// </remarks>
 public sealed class DeliveryDispatcher : IDisposable
 {
-    const int ReadAtOnce = 500, MostRecording = 4_096;
+    const int ReadAtOnce = 500;
 
     readonly IStore store;
     readonly DeliverySender sender;
@@ -226,7 +226,7 @@ public sealed class DeliveryDispatcher : IDisposable
     {
         double queueMs = engine.Time.GetElapsedTime(since).TotalMilliseconds;
         var attempt = await sender.SendAsync(delivery, delivery.Attempts + 1, queueMs, cutOff.Token).ConfigureAwait(false);
-        bool isBehind = Interlocked.Increment(ref recording) > MostRecording;
+        bool isBehind = Interlocked.Increment(ref recording) > engine.Limits.DeliveryRecordsOutstanding;
         var record = RecordAsync(attempt);
         // The sender is free once the record is on its way, unless the store has fallen behind.
         if (!isBehind) Free(delivery.Destination, attempt);
