@@ -42,8 +42,10 @@ public sealed record EngineLimits
     public int RunRecoveries { get; init; } = 3;
     /// <summary>Accepted runs of one workflow that may wait; then the trigger answers 429. Setting <c>Runs:MaxQueued</c>.</summary>
     public int RunsQueued { get; init; } = 10_000;
-    /// <summary>Runs of one workflow in the house before its trigger slows its answers, so that completing goes before accepting.</summary>
-    public int RunsBeforePacing { get; init; } = 256;
+    /// <summary>Runs of one workflow that are handed to the workers at once; the others wait in its lane.</summary>
+    public int RunsExecuting { get; init; } = 256;
+    /// <summary>Runs and deliveries under way before triggers slow their answers, so that completing goes before accepting.</summary>
+    public int PacingLoad { get; init; } = 192;
     /// <summary>The longest that a trigger slows one answer.</summary>
     public TimeSpan PacingMax { get; init; } = TimeSpan.FromMilliseconds(100);
 

@@ -23,6 +23,7 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton(options.Limits);
         services.AddSingleton<ChangeFeed>();
         services.AddSingleton(s => new IdSequence(s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<Pacing>();
         services.AddSingleton<EngineContext>();
 
         services.AddSingleton<IStore>(s => SqliteStore.Open(

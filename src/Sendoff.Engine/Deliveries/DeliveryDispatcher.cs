@@ -22,14 +22,11 @@ public sealed class DeliveryDispatcher : IDisposable
     readonly Lock gate = new();
     readonly Dictionary<string, DestinationLane> lanes = [];
     readonly Queue<DestinationLane> turn = new();
-    int senders, recording, congestion;
+    int senders, recording;
     bool stopping;
 
     internal DeliveryDispatcher(IStore store, DeliverySender sender, EngineContext engine, ILogger<DeliveryDispatcher> log) =>
         (this.store, this.sender, this.engine, this.log) = (store, sender, engine, log);
-
-    /// <summary>Deliveries that wait although their destinations are quick: the server has more to do than it can.</summary>
-    public int Congestion => Volatile.Read(ref congestion);
 
     /// <summary>Takes up what an earlier server left: what was in mid-flight is interrupted (C7), what was not started goes out. Call once, first.</summary>
     public async Task StartAsync(CancellationToken ct)
@@ -94,7 +91,7 @@ public sealed class DeliveryDispatcher : IDisposable
         bool anyWaits = false;
         foreach (var delivery in deliveries)
         {
-            if (delivery.Status == DeliveryStatus.Sending) _ = AttemptAsync(delivery, now);
+            if (delivery.Status == DeliveryStatus.Sending) _ = AttemptAsync(delivery, now, TakePace(delivery.Destination));
             else anyWaits |= delivery.Status == DeliveryStatus.Pending;
         }
         if (!anyWaits) return;
@@ -119,6 +116,19 @@ public sealed class DeliveryDispatcher : IDisposable
 
     public void Dispose() => cutOff.Dispose();
 
+    bool TakePace(string destination)
+    {
+        lock (gate) return TakePace(LaneOf(destination));
+    }
+
+    /// <summary>True when the server's pace depends on the delivery.</summary>
+    bool TakePace(DestinationLane lane)
+    {
+        if (lane.IsSlow) return false;
+        engine.Pacing.Add();
+        return true;
+    }
+
     DestinationLane LaneOf(string destination)
     {
         if (!lanes.TryGetValue(destination, out var lane)) lanes[destination] = lane = new(destination);
@@ -134,9 +144,7 @@ public sealed class DeliveryDispatcher : IDisposable
             lane.HasSkipped = true;
             return;
         }
-        bool congests = !lane.IsSlow;
-        if (congests) congestion++;
-        lane.Add(new(delivery, since, congests));
+        lane.Add(new(delivery, since, TakePace(lane)));
         Queue(lane);
     }
 
@@ -172,7 +180,7 @@ public sealed class DeliveryDispatcher : IDisposable
             }
             passed = 0;
             senders++;
-            if (lane.Grant().Congests) congestion--;
+            lane.Grant();
             if (!lane.IsMarking)
             {
                 lane.IsMarking = true;
@@ -200,10 +208,16 @@ public sealed class DeliveryDispatcher : IDisposable
             }
             if (granted.Count == 0) return;
             var marked = await MarkAsync(granted).ConfigureAwait(false);
-            foreach (var (delivery, since, _) in granted)
+            foreach (var (delivery, since, isPaced) in granted)
             {
-                if (marked.Contains(delivery.Id)) _ = AttemptAsync(delivery, since);
-                else Free(lane.Destination, null); // it was sent already, or deleted
+                if (marked.Contains(delivery.Id))
+                {
+                    _ = AttemptAsync(delivery, since, isPaced);
+                    continue;
+                }
+                // It was sent already, or deleted.
+                if (isPaced) engine.Pacing.Remove();
+                Free(lane.Destination, null);
             }
         }
     }
@@ -222,10 +236,11 @@ public sealed class DeliveryDispatcher : IDisposable
     }
 
     // (4) and (5)
-    async Task AttemptAsync(Delivery delivery, long since)
+    async Task AttemptAsync(Delivery delivery, long since, bool isPaced)
     {
         double queueMs = engine.Time.GetElapsedTime(since).TotalMilliseconds;
         var attempt = await sender.SendAsync(delivery, delivery.Attempts + 1, queueMs, cutOff.Token).ConfigureAwait(false);
+        if (isPaced) engine.Pacing.Remove();
         bool isBehind = Interlocked.Increment(ref recording) > engine.Limits.DeliveryRecordsOutstanding;
         var record = RecordAsync(attempt);
         // The sender is free once the record is on its way, unless the store has fallen behind.

@@ -1,7 +1,7 @@
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>A delivery that waits for a sender.</summary>
-readonly record struct WaitingDelivery(Delivery Delivery, long Since, bool Congests);
+/// <summary>A delivery that waits for a sender, since when, and whether the server's pace depends on it.</summary>
+readonly record struct WaitingDelivery(Delivery Delivery, long Since, bool IsPaced);
 
 /// <summary>The deliveries of one destination: how many are on the wire, and which wait, in call order. Guarded by the dispatcher's gate.</summary>
 sealed class DestinationLane(string destination)
@@ -38,12 +38,10 @@ sealed class DestinationLane(string destination)
         if (delivery.Delivery.Id.Value > Last.Value) Last = delivery.Delivery.Id;
     }
 
-    public WaitingDelivery Grant()
+    public void Grant()
     {
-        var granted = waiting.Dequeue();
-        Granted.Add(granted);
+        Granted.Add(waiting.Dequeue());
         Senders++;
-        return granted;
     }
 
     public List<WaitingDelivery> TakeGranted()

@@ -1,22 +1,22 @@
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>A run in a lane, with who waits for its response.</summary>
-sealed record Waiting(QueuedRun Run, TaskCompletionSource<RunResponse?>? Response);
+/// <summary>A run in a lane, with who waits for its response, and whether the server's pace depends on it.</summary>
+sealed record Waiting(QueuedRun Run, TaskCompletionSource<RunResponse?>? Response, bool IsPaced = false);
 
 /// <summary>The runs of one workflow that are accepted and not ended: a bounded number executes, the rest waits in order.</summary>
 sealed class RunLane
 {
     // Events that wait in memory. Above it only their ids wait, and the event is read again when its turn comes.
     const long MemoryBytes = 32 * 1024 * 1024;
+    const double SlowMs = 100, Weight = 0.1;
 
     readonly Lock gate = new();
     readonly Queue<Waiting> waiting = new();
-    readonly Queue<TaskCompletionSource> paced = new();
     long waitingBytes;
     int open, executing;
+    double averageMs;
 
     /// <summary>Takes a place among the runs that are not ended; false when all are taken.</summary>
     public bool TryAdmit(int most)
@@ -35,15 +35,16 @@ sealed class RunLane
         lock (gate) open++;
     }
 
-    /// <summary>Gives a place back, and lets one answer go that was held back.</summary>
+    /// <summary>Gives a place back.</summary>
     public void Leave()
     {
-        lock (gate)
-        {
-            open--;
-            while (paced.TryDequeue(out var held) && !held.TrySetResult()) { }
-        }
+        lock (gate) open--;
     }
+
+    /// <summary>Its runs take so long that the server's pace does not depend on them.</summary>
+    public bool IsSlow => Volatile.Read(ref averageMs) > SlowMs;
+
+    public void Measure(TimeSpan compute) => Volatile.Write(ref averageMs, averageMs + Weight * (compute.TotalMilliseconds - averageMs));
 
     /// <summary>True when the run may execute now; else it waits in the lane.</summary>
     public bool TryStart(Waiting run, int most)
@@ -71,29 +72,6 @@ sealed class RunLane
             if (waiting.TryDequeue(out var next)) waitingBytes -= next.Run.Event.Json.Length;
             else executing--;
             return next;
-        }
-    }
-
-    /// <summary>Holds an answer back while completing cannot keep up with accepting, for a bounded time.</summary>
-    public async ValueTask PaceAsync(DeliveryDispatcher dispatcher, EngineContext engine, CancellationToken ct)
-    {
-        TaskCompletionSource? turn = null;
-        lock (gate)
-        {
-            if (open + dispatcher.Congestion > engine.Limits.RunsBeforePacing)
-            {
-                turn = new(TaskCreationOptions.RunContinuationsAsynchronously);
-                paced.Enqueue(turn);
-            }
-        }
-        if (turn is null) return;
-        try
-        {
-            await turn.Task.WaitAsync(engine.Limits.PacingMax, engine.Time, ct).ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-            turn.TrySetResult(); // it no longer waits: Leave passes it over
         }
     }
 }

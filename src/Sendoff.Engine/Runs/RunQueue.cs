@@ -45,16 +45,8 @@ public sealed class RunQueue(
     /// <param name="eventJson">The <c>event</c> that steps see.</param>
     public async Task<AcceptedRun> AcceptAsync(WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson, CancellationToken ct)
     {
+        await engine.Pacing.WaitAsync(ct).ConfigureAwait(false);
         var lane = Admit(version.WorkflowId, version.Name);
-        try
-        {
-            await lane.PaceAsync(dispatcher, engine, ct).ConfigureAwait(false);
-        }
-        catch
-        {
-            lane.Leave();
-            throw;
-        }
         var received = new Event(
             new(engine.Ids.Next()), WorkspaceId.Default, version.WorkflowId, trigger, engine.Time.GetUtcNow(), eventJson);
         var response = version.Definition.Triggers.Any(t => t is HttpTrigger { Response.FromRun: true }) ? NewResponse() : null;
@@ -123,7 +115,12 @@ public sealed class RunQueue(
     void Queue(RunLane lane, Waiting waiting)
     {
         engine.Changes.PublishRun(waiting.Run.Id, RunStatus.Queued);
-        if (lane.TryStart(waiting, engine.Limits.RunsBeforePacing)) _ = ExecuteLaneAsync(lane, waiting);
+        if (!lane.IsSlow)
+        {
+            engine.Pacing.Add();
+            waiting = waiting with { IsPaced = true };
+        }
+        if (lane.TryStart(waiting, engine.Limits.RunsExecuting)) _ = ExecuteLaneAsync(lane, waiting);
     }
 
     // One place of a lane: it takes the lane's next run as soon as it has ended one.
@@ -134,7 +131,7 @@ public sealed class RunQueue(
         {
             try
             {
-                await ExecuteAsync(next).ConfigureAwait(false);
+                await ExecuteAsync(lane, next).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (killed.IsCancellationRequested)
             {
@@ -145,18 +142,21 @@ public sealed class RunQueue(
                 log.RunLost(x, next.Run.Id);
             }
             next.Response?.TrySetResult(null);
+            if (next.IsPaced) engine.Pacing.Remove();
             lane.Leave();
         }
         if (Interlocked.Decrement(ref executing) == 0 && stopping) idle.TrySetResult();
     }
 
-    async Task ExecuteAsync(Waiting waiting)
+    async Task ExecuteAsync(RunLane lane, Waiting waiting)
     {
         var (queued, deployment) = await PrepareAsync(waiting.Run).ConfigureAwait(false);
         if (queued is null) return;
 
         // (2)
         var executed = await ExecuteInWorkerAsync(queued, deployment!, waiting.Response).ConfigureAwait(false);
+
+        lane.Measure(executed.Run.Compute);
 
         // (3)
         dispatcher.Reserve(executed.Deliveries);

@@ -89,7 +89,7 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
         string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
         using var trial = folder.Trial(files);
-        var found = await runner.CheckAsync(ToProgram("check " + trial.Root, default, name, 0, definition, trial.Root), ct).ConfigureAwait(false);
+        var found = await runner.CheckAsync(ToProgram("check " + trial.Root, default, name, 0, definition, trial.Root) with { IsTrial = true }, ct).ConfigureAwait(false);
         return [.. found.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))];
     }
 

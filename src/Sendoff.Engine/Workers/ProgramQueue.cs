@@ -4,7 +4,9 @@ namespace Sendoff.Engine.Workers;
 internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int memoryMb)
 {
     const double ShortMs = 2, LongMs = 10, Weight = 1.0 / 8;
-    const int Recent = 32, Enough = 4;
+    /// <summary>While V8 still compiles, the first runs last longer than those that follow.</summary>
+    const double UnsettledMs = 20;
+    const int Recent = 32, Enough = 4, Settled = 64;
 
     readonly Queue<WorkerJob> arrived = new();
     /// <summary>Runs that were handed to a worker and came back unstarted; the oldest is last.</summary>
@@ -26,6 +28,10 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     /// <summary>Loads in a row that ended with the worker's death.</summary>
     public int DeadLoads { get; set; }
     public long LastUsed { get; set; }
+
+    /// <summary>Its runs are short on the whole, whatever a single one did.</summary>
+    public bool IsBrief => averageMs < (measured < Settled ? UnsettledMs : ShortMs);
+    public bool IsKnown => measured > 0;
 
     public bool IsShort => measured >= Enough && averageMs < ShortMs && sinceLong >= Recent;
 

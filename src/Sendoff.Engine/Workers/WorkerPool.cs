@@ -13,6 +13,8 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
 {
     /// <summary>Above this wait another worker is worth its start; a blank one is worth it sooner.</summary>
     const double LongWaitMs = 50, LongWaitForBlankMs = 15;
+    /// <summary>A run of a program whose runs are short is stuck after this; on a busy machine any run may last this long once.</summary>
+    const double StuckMs = 250;
     const int MostDeadLoads = 2, MostGivenBack = 100;
     static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
     static readonly TimeSpan FailurePause = TimeSpan.FromSeconds(10);
@@ -192,7 +194,9 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
         }
         if (executingMs == double.MaxValue) executingMs = 0;
         if (able == 0) return true;
-        if (able >= Math.Min(queue.Program.Concurrency ?? max, max) || queue.Waiting == 0) return false;
+        // Short runs are bound by the processors, and these also have the rest of the server to do: one worker for every two.
+        int most = queue.IsBrief && executingMs < (queue.IsKnown ? StuckMs : LongWaitMs) ? Math.Max(1, Environment.ProcessorCount / 2) : max;
+        if (able >= Math.Min(queue.Program.Concurrency ?? most, most) || queue.Waiting == 0) return false;
         return queue.WaitMs(able, executingMs) > (Blank(queue.MemoryMb) is null ? LongWaitMs : LongWaitForBlankMs);
     }
 
@@ -327,13 +331,13 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
             queue.Problems = problems;
             foreach (var check in queue.Checks) check.TrySetResult(problems);
             queue.Checks.Clear();
-            if (problems.Count == 0)
+            if (problems.Count == 0 && !queue.Program.IsTrial)
             {
                 queue.Workers.Add(worker);
                 Schedule(queue, ref touched);
                 return;
             }
-            Refuse(queue, problems[0]);
+            if (problems.Count > 0) Refuse(queue, problems[0]);
             worker.Kill(WorkerCause.Retired);
         }
     }

@@ -7,9 +7,10 @@ namespace Sendoff.Engine.Workers;
 /// <param name="Key">Names this version among all; workers are shared by key.</param>
 /// <param name="Environment">What the steps see as <c>process.env</c>, and nothing else.</param>
 /// <param name="Concurrency">Runs at once, in as many workers; null is as many as the pool gives.</param>
+/// <param name="IsTrial">It is checked and never run: its worker goes after the check.</param>
 public sealed record WorkerProgram(
     string Key, string WorkflowId, string Name, int Version, string Root, IReadOnlyList<ProgramStep> Steps,
-    IReadOnlyDictionary<string, string> Environment, int MemoryMb, int? Concurrency);
+    IReadOnlyDictionary<string, string> Environment, int MemoryMb, int? Concurrency, bool IsTrial = false);
 
 public sealed record ProgramStep(string Name, string File, JsonElement? Props, bool Disabled);
 

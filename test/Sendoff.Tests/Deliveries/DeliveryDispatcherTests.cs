@@ -43,7 +43,7 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
         limits ??= new EngineLimits();
         changes = new ChangeFeed();
         var dispatcher = new DeliveryDispatcher(
-            store, new DeliverySender(Sending.Loopback, limits, TimeProvider.System), new EngineContext(ids, limits, TimeProvider.System, changes), NullLogger<DeliveryDispatcher>.Instance);
+            store, new DeliverySender(Sending.Loopback, limits, TimeProvider.System), new EngineContext(ids, limits, TimeProvider.System, changes, new Pacing(limits, TimeProvider.System)), NullLogger<DeliveryDispatcher>.Instance);
         dispatchers.Add(dispatcher);
         return dispatcher;
     }
