@@ -1,6 +1,6 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
-using System.Net;
 using NJsonSchema;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Server;

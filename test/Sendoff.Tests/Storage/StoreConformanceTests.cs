@@ -168,7 +168,10 @@ public abstract class StoreConformanceTests : IAsyncLifetime
             [new("warn", "look out\n", at)], [new("unknown_send_option", "did you mean `data`?", 3, 7)], new("TypeError", "no", "E1", "at x", 1, 2));
         var run = End(queued, RunStatus.Failed) with
         {
-            Error = new("TypeError", "no", null, null, 1, 2), Message = "gave up", Steps = [step], Trigger = "http",
+            Error = new("TypeError", "no", null, null, 1, 2),
+            Message = "gave up",
+            Steps = [step],
+            Trigger = "http",
             Response = new(201, [new("x-a", "1"), new("x-a", "2")], new byte[] { 0, 255 }),
         };
         await Store.FinishRunAsync(run, [], Ct);
