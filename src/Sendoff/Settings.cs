@@ -23,7 +23,7 @@ sealed record Settings
     public IReadOnlyList<string> EgressDeny { get; init; } = [];
     /// <summary>The admin token; null for the one in the data directory. Setting <c>Auth:Token</c>.</summary>
     public string? AuthToken { get; init; }
-    /// <summary>The development profile (<c>dotnet run</c>): deliveries to loopback are allowed.</summary>
+    /// <summary>The development profile (<c>--development</c>, which <c>dotnet run</c> gives): deliveries to loopback are allowed.</summary>
     public bool Development { get; init; }
 
     public static readonly IReadOnlyList<string> Loopback = ["127.0.0.0/8", "::1/128"];
@@ -45,14 +45,14 @@ sealed record Settings
     }
 
     /// <summary>Reads <c>appsettings.json</c> of the current folder, the environment, and the flags.</summary>
-    public static (Settings Settings, IReadOnlyList<string> Warnings) Load(IEnumerable<KeyValuePair<string, string?>> flags)
+    public static (Settings Settings, IReadOnlyList<string> Warnings) Load(IEnumerable<KeyValuePair<string, string?>> flags, bool development)
     {
         var configuration = new ConfigurationBuilder()
             .AddJsonFile(Path.GetFullPath("appsettings.json"), optional: true)
             .AddEnvironmentVariables("SENDOFF_")
             .AddInMemoryCollection(flags)
             .Build();
-        return Read(configuration.AsEnumerable(), Environment.GetEnvironmentVariable("DOTNET_ENVIRONMENT") == "Development");
+        return Read(configuration.AsEnumerable(), development);
     }
 
     sealed record Key(string Expected, Func<Settings, string, Settings?> Apply);

@@ -16,7 +16,7 @@ namespace Sendoff.Commands;
 /// <summary><c>sendoff run PATH</c>: one run in this process, without a server and without a database.</summary>
 static class RunCommand
 {
-    sealed record Request(string Path, string? Event, bool DryRun, bool Json, IReadOnlyList<string> Allow, IReadOnlyList<string> Secrets, string? Timeout);
+    sealed record Request(string Path, string? Event, bool DryRun, bool Json, IReadOnlyList<string> Allow, IReadOnlyList<string> Secrets, string? Timeout, bool Development);
 
     public static Command Build()
     {
@@ -30,13 +30,13 @@ static class RunCommand
         var command = new Command("run", "Run a workflow or a step once, here") { path, eventText, dryRun, json, allow, secret, timeout };
         command.SetAction((parsed, ct) => RunAsync(
             new(parsed.GetValue(path)!, parsed.GetValue(eventText), parsed.GetValue(dryRun), parsed.GetValue(json), parsed.GetValue(allow)!,
-                parsed.GetValue(secret)!, parsed.GetValue(timeout)), ct));
+                parsed.GetValue(secret)!, parsed.GetValue(timeout), parsed.GetValue(ServeCommand.Development)), ct));
         return command;
     }
 
     static async Task<int> RunAsync(Request request, CancellationToken ct)
     {
-        var (settings, warnings) = Settings.Load([]);
+        var (settings, warnings) = Settings.Load([], request.Development);
         foreach (string warning in warnings) Output.Warning(warning);
         var (root, name, files) = WorkflowFolder.Read(request.Path);
         var definition = WorkflowFolder.Definition(name, files);

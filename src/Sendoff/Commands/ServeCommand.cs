@@ -14,6 +14,9 @@ static class ServeCommand
 {
     static readonly TimeSpan patience = TimeSpan.FromSeconds(30);
 
+    /// <summary>The development profile, of every command that sends.</summary>
+    public static readonly Option<bool> Development = new("--development") { Description = "Let deliveries reach loopback", Recursive = true };
+
     static readonly Option<string?> data = new("--data") { Description = "The data directory (setting Data; ./.sendoff)" };
     static readonly Option<string?> listen = new("--listen") { Description = "Where to listen (setting Listen; http://localhost:5180)" };
     static readonly Option<string[]> set = new("--set") { Description = "Any setting as KEY=VALUE, such as Delivery:Deadline=5s", DefaultValueFactory = _ => [] };
@@ -28,6 +31,7 @@ static class ServeCommand
     /// <summary>Serving is what <c>sendoff</c> does when it is told nothing else.</summary>
     public static void MakeDefault(RootCommand root)
     {
+        root.Add(Development);
         root.Add(data);
         root.Add(listen);
         root.Add(set);
@@ -36,7 +40,7 @@ static class ServeCommand
 
     static async Task<int> ServeAsync(ParseResult parsed, CancellationToken ct)
     {
-        var (settings, warnings) = Settings.Load(Flags(parsed));
+        var (settings, warnings) = Settings.Load(Flags(parsed), parsed.GetValue(Development));
         foreach (string warning in warnings) Output.Warning(warning);
         var address = new Uri(settings.Listen);
         var egress = EgressRules.Create(settings.EffectiveAllow, settings.EgressDeny);
