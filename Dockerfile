@@ -1,0 +1,28 @@
+# Sendoff in a container: docker build -t sendoff . && docker run -p 5180:5180 -v sendoff-data:/data sendoff
+# The sign-in link is in the container's log. Data: /data. Settings: SENDOFF_… (docs/operating.md).
+
+FROM mcr.microsoft.com/dotnet/sdk:10.0 AS build
+WORKDIR /source
+COPY global.json Directory.Build.props Directory.Packages.props BannedSymbols.txt .editorconfig ./
+COPY src/Sendoff.Engine/Sendoff.Engine.csproj src/Sendoff.Engine/packages.lock.json src/Sendoff.Engine/
+COPY src/Sendoff/Sendoff.csproj src/Sendoff/packages.lock.json src/Sendoff/
+RUN dotnet restore src/Sendoff --locked-mode
+COPY src src
+COPY samples samples
+RUN dotnet publish src/Sendoff --no-restore -c Release -o /app
+
+# The Node.js that workers run on, of the version that the source pins.
+FROM node:24.21.0-bookworm-slim AS node
+
+FROM mcr.microsoft.com/dotnet/aspnet:10.0
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
+COPY --from=build /app /app
+RUN useradd --system --create-home --uid 5180 sendoff && mkdir /data && chown sendoff /data
+USER sendoff
+WORKDIR /data
+VOLUME /data
+ENV SENDOFF_Data=/data SENDOFF_Listen=http://0.0.0.0:5180 SENDOFF_Workers__NodePath=/usr/local/bin/node
+EXPOSE 5180
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/app/sendoff"]
+CMD ["serve"]
