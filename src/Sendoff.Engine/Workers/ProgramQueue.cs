@@ -11,7 +11,7 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     readonly Queue<WorkerJob> arrived = new();
     /// <summary>Runs that were handed to a worker and came back unstarted; the oldest is last.</summary>
     readonly List<WorkerJob> returned = [];
-    double averageMs;
+    double averageMs, averageIdleMs;
     int measured, sinceLong = Recent;
 
     public WorkerPool Pool => pool;
@@ -32,6 +32,8 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     /// <summary>Its runs are short on the whole, whatever a single one did.</summary>
     public bool IsBrief => averageMs < (measured < Settled ? UnsettledMs : ShortMs);
     public bool IsKnown => measured > 0;
+    /// <summary>Its runs spend a good part of their time waiting: for a timer, a database, an answer.</summary>
+    public bool Waits => averageIdleMs > averageMs / 4;
 
     public bool IsShort => measured >= Enough && averageMs < ShortMs && sinceLong >= Recent;
 
@@ -85,8 +87,10 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
         returned.Clear();
     }
 
-    public void Measure(double ms)
+    /// <param name="idleMs">How much of it the worker had nothing to do.</param>
+    public void Measure(double ms, double idleMs)
     {
+        averageIdleMs = measured == 0 ? idleMs : averageIdleMs + (idleMs - averageIdleMs) * Weight;
         averageMs = measured == 0 ? ms : averageMs + (ms - averageMs) * Weight;
         if (measured < int.MaxValue) measured++;
         if (ms > LongMs) sinceLong = 0;

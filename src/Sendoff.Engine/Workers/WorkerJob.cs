@@ -6,7 +6,7 @@ using Sendoff.Engine.Deliveries;
 namespace Sendoff.Engine.Workers;
 
 /// <summary>What a worker says at a run's end.</summary>
-internal readonly record struct RunEndMessage(bool Succeeded, string? Message, double DurationMs, bool Tainted);
+internal readonly record struct RunEndMessage(bool Succeeded, string? Message, double DurationMs, double IdleMs, bool Tainted);
 
 /// <summary>One run on its way: waiting, handed to a worker, executing, done. Gathers what the worker reports and checks every word of it.</summary>
 internal sealed class WorkerJob(ProgramQueue queue, WorkerRun run, long sequence, EngineLimits limits)
@@ -296,7 +296,7 @@ internal sealed class WorkerJob(ProgramQueue queue, WorkerRun run, long sequence
         bool? succeeded = null;
         bool tainted = false;
         string? text = null;
-        double durationMs = 0;
+        double durationMs = 0, idleMs = 0;
         var message = new MessageReader(payload);
         while (message.NextField())
         {
@@ -309,11 +309,12 @@ internal sealed class WorkerJob(ProgramQueue queue, WorkerRun run, long sequence
             };
             else if (message.Is("message"u8)) text = message.OptionalText();
             else if (message.Is("durationMs"u8)) durationMs = message.Milliseconds();
+            else if (message.Is("idleMs"u8)) idleMs = message.Milliseconds();
             else if (message.Is("tainted"u8)) tainted = message.Bool();
             else message.Skip();
         }
         RequireRun();
-        return new(succeeded ?? throw new WorkerProtocolException("a run's end without a status"), text, durationMs, tainted);
+        return new(succeeded ?? throw new WorkerProtocolException("a run's end without a status"), text, durationMs, idleMs, tainted);
     }
 
     /// <summary>Fills in the run when the worker brought it to its end itself.</summary>

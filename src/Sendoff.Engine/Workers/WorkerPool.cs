@@ -194,8 +194,9 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
         }
         if (executingMs == double.MaxValue) executingMs = 0;
         if (able == 0) return true;
-        // Short runs are bound by the processors, and these also have the rest of the server to do: one worker for every two.
-        int most = queue.IsBrief && executingMs < (queue.IsKnown ? StuckMs : LongWaitMs) ? Math.Max(1, Environment.ProcessorCount / 2) : max;
+        // Runs that wait for somebody else are worth a worker each. Others are bound by the processors, which have the server's own work to do as well.
+        bool isStuck = executingMs >= (queue.IsKnown ? StuckMs : LongWaitMs);
+        int most = isStuck || queue.Waits ? max : queue.IsBrief ? Math.Max(1, Environment.ProcessorCount / 2) : Environment.ProcessorCount;
         if (able >= Math.Min(queue.Program.Concurrency ?? most, most) || queue.Waiting == 0) return false;
         return queue.WaitMs(able, executingMs) > (Blank(queue.MemoryMb) is null ? LongWaitMs : LongWaitForBlankMs);
     }
@@ -361,7 +362,7 @@ public sealed class WorkerPool : IStepRunner, IAsyncDisposable
             worker.LastUsed = queue.LastUsed = Time.GetTimestamp();
             worker.Executing = null;
             // The first run in a new process is slow for reasons of its own.
-            if (worker.Warm) queue.Measure(job.Run.Compute.TotalMilliseconds);
+            if (worker.Warm) queue.Measure(job.Run.Compute.TotalMilliseconds, end.IdleMs);
             worker.Warm = true;
             // After a run that taints it, a worker starts nothing more.
             if (end.Tainted) Retire(worker);

@@ -19,6 +19,7 @@ export const { wait } = Atomics;
 export const { apply } = Reflect;
 export const now = Date.now;
 export const clock = performance.now.bind(performance);
+export const loop = performance.nodeTiming;
 export const { writeSync } = fs;
 export const { inspect, format, types } = util;
 export const later = setImmediate;

@@ -1,7 +1,7 @@
 // @ts-check
 // Executes runs strictly one after another. A step: (1) call it in its own async context  (2) take what it returned
 // (3) one turn of the event loop, in which unhandled rejections surface  (4) look for pending work  (5) write stepEnd.
-import { activeResources, apply, assign, builtinsChanged, clock, defineProperty, later, now, parseJson, resolve, runWith, storeOf, text, then, toJson } from './globals.mjs';
+import { activeResources, apply, assign, builtinsChanged, clock, defineProperty, later, loop, now, parseJson, resolve, runWith, storeOf, text, then, toJson } from './globals.mjs';
 import { RUN_END, STEP_END, coded } from './frames.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
 import { Call, calls, dollarOf, endOf, exportJson, newSend, respondOf, triggerContext, warn, worker, writeEarly } from './step.mjs';
@@ -23,6 +23,7 @@ export class Run {
   exited = false;
   /** The run's shared `$checkpoint`. @type {any} */ checkpoint = undefined;
   started = clock();
+  idleBefore = loop.idleTime;
   startedAt = now();
   /** Exports of the steps so far, as JSON. @type {(string | undefined)[]} */ exports = [];
 
@@ -275,7 +276,7 @@ function finishRun(exiting = false) {
   const pending = activeResources().length;
   run.tainted ||= exiting || pending > baseline || builtinsChanged();
   const message = run.message === null ? '' : `,"message":${toJson(run.message)}`;
-  worker.writer.json(RUN_END, `{"run":${run.number},"status":"${run.failed ? 'failed' : 'succeeded'}"${message},"durationMs":${ms(clock() - run.started)},"tainted":${run.tainted}}`);
+  worker.writer.json(RUN_END, `{"run":${run.number},"status":"${run.failed ? 'failed' : 'succeeded'}"${message},"durationMs":${ms(clock() - run.started)},"idleMs":${ms(loop.idleTime - run.idleBefore)},"tainted":${run.tainted}}`);
   worker.writer.flush();
   tainted ||= run.tainted;
   currentRun = worker.current = null;
