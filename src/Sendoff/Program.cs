@@ -18,7 +18,8 @@ ServeCommand.MakeDefault(root);
 var parsed = root.Parse(args);
 if (parsed.Errors.Count > 0)
 {
-    Output.Error($"{parsed.Errors[0].Message} Try `sendoff {string.Join(' ', args.TakeWhile(a => !a.StartsWith('-')).Take(1).Append("--help"))}`.");
+    string command = parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ";
+    Output.Error($"{parsed.Errors[0].Message} Try `sendoff {command}--help`.");
     return ExitCode.Usage;
 }
 try

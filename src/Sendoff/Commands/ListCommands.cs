@@ -97,7 +97,8 @@ static class EventsCommand
             var found = JsonSerializer.Deserialize(
                 await api.SendAsync(HttpMethod.Get, $"/api/v1/workflows/{Uri.EscapeDataString(name)}", null, ct), ApiJson.Default.WorkflowDocument)!;
             string key = found.Triggers.FirstOrDefault(t => t.Type == "http")?.Key ?? throw new CommandException($"{name} has no HTTP trigger", ExitCode.Usage);
-            Console.Out.WriteLine(await api.SendAsync(HttpMethod.Post, $"/hooks/{Uri.EscapeDataString(key)}", new StringContent(body, null, "application/json"), ct));
+            string answer = await api.SendAsync(HttpMethod.Post, $"/hooks/{Uri.EscapeDataString(key)}", new StringContent(body, null, "application/json"), ct);
+            Console.Out.WriteLine(answer.TrimEnd());
             return ExitCode.Ok;
         });
         return command;

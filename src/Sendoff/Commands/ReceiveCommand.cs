@@ -47,7 +47,7 @@ static class ReceiveCommand
             await context.Response.WriteAsync(answer, context.RequestAborted);
             if (seen >= count) enough.CancelAfter(TimeSpan.FromMilliseconds(50));
         });
-        await ServerStart.RunAsync(app, port,
+        await ServerStart.RunAsync(app, $"http://127.0.0.1:{port}",
             () => Output.Progress.MarkupLineInterpolated($"Receiving on [bold]http://127.0.0.1:{port}/[/]; Ctrl+C ends it"), enough.Token);
         return ExitCode.Ok;
     }

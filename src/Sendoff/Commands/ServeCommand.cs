@@ -86,12 +86,16 @@ static class ServeCommand
         if (parsed.GetValue(listen) is { } url) yield return new("Listen", url);
     }
 
+    // 0.0.0.0 and [::] are where it listens, not where it is reached.
+    static Uri Reachable(Uri address) => IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any))
+        ? new UriBuilder(address) { Host = "localhost" }.Uri : address;
+
     static async Task GreetAsync(WebApplication app, Settings settings, Uri address, CancellationToken ct)
     {
         var console = Output.Progress;
         var token = app.Services.GetRequiredService<AdminToken>();
         console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{address}[/], data in {Path.GetFullPath(settings.Data)}");
-        console.MarkupLineInterpolated($"  sign in      {token.SignInLink(address)}");
+        console.MarkupLineInterpolated($"  sign in      {token.SignInLink(Reachable(address))}");
         if (settings.Development) console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
         try
         {
@@ -99,7 +103,7 @@ static class ServeCommand
             foreach (var workflow in await app.Services.GetRequiredService<IStore>().ListWorkflowsAsync(ct))
             {
                 foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))
-                    console.MarkupLineInterpolated($"  {workflow.Name,-12} {new Uri(address, "/hooks/" + trigger.Key)}");
+                    console.MarkupLineInterpolated($"  {workflow.Name,-12} {new Uri(Reachable(address), "/hooks/" + trigger.Key)}");
             }
             console.MarkupLine("  ready; Ctrl+C ends it in order");
         }

@@ -6,7 +6,7 @@ namespace Sendoff.Commands;
 /// <summary>Starts a web application and ends it in order; a port that is taken is one clear line.</summary>
 static class ServerStart
 {
-    public static async Task RunAsync(WebApplication app, object address, Action onStarted, CancellationToken ct)
+    public static async Task RunAsync(WebApplication app, string address, Action onStarted, CancellationToken ct)
     {
         try
         {
