@@ -141,7 +141,7 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
 
 /// <summary>A body as the decompressors of .NET want it. It answers "end" when the body ends, fails or has been read far enough.</summary>
 /// <param name="raw">Gets every byte as it came, for a body that turns out not to decode.</param>
-internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw, long most) : Stream
+internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw, long most) : ReadOnlyStream
 {
     ReadOnlyMemory<byte> piece;
 
@@ -173,15 +173,4 @@ internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw, lon
         raw.Add(piece.Span);
         return !piece.IsEmpty;
     }
-
-    public override bool CanRead => true;
-    public override bool CanSeek => false;
-    public override bool CanWrite => false;
-    public override long Length => throw new NotSupportedException();
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-    public override void Flush() { }
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-    public override void SetLength(long value) => throw new NotSupportedException();
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }

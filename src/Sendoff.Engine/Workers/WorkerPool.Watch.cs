@@ -1,0 +1,159 @@
+namespace Sendoff.Engine.Workers;
+
+public sealed partial class WorkerPool
+{
+    // ---- the end of a worker
+
+    async Task BuryAsync(Worker worker)
+    {
+        var death = await worker.Ended;
+        var touched = new TouchedWorkers();
+        WorkerJob? job = null;
+        lock (gate)
+        {
+            workers.Remove(worker);
+            var queue = worker.Program;
+            queue?.Workers.Remove(worker);
+            if (worker.Assigned.Count > 0)
+            {
+                job = worker.Assigned[0];
+                GiveBack(worker, worker.Assigned.Count - 1);
+                worker.Assigned.Clear();
+                // A run whose frame was never written cannot have started.
+                if (!job.Written)
+                {
+                    GiveBack(job);
+                    job = null;
+                }
+            }
+            if (queue is { } && !worker.Loaded) DeadInLoad(worker, queue, death);
+            if (!disposed)
+            {
+                if (queue is { }) Schedule(queue, ref touched);
+                Supply(ref touched);
+            }
+        }
+        touched.Flush();
+        if (job is not null) CutOff(worker, job, death);
+    }
+
+    /// <summary>A program whose loading kills its worker is tried again once; then that is its problem.</summary>
+    void DeadInLoad(Worker worker, ProgramQueue queue, WorkerDeath death)
+    {
+        queue.Coming--;
+        if (death.Cause == WorkerCause.Stopped || ++queue.DeadLoads < MostDeadLoads) return;
+        queue.DeadLoads = 0;
+        var error = ErrorFor(death, worker, Limits.WorkerStart);
+        var step = queue.Program.Steps.Count > 0 ? queue.Program.Steps[0] : new("", "", null, false);
+        var problem = new StepProblem(step.Name, step.File, error.Name, $"while the steps were loaded, {error.Message}", null, null, null);
+        foreach (var check in queue.Checks) check.TrySetResult([problem]);
+        queue.Checks.Clear();
+        Refuse(queue, problem);
+    }
+
+    void CutOff(Worker worker, WorkerJob job, WorkerDeath death)
+    {
+        if (death.Cause == WorkerCause.Stopped) job.Cancel(stop.Token);
+        else if (job.CancelToken is { } ct) job.Cancel(ct);
+        else
+        {
+            if (death.Victim is { } victim && victim != job) death = new(WorkerCause.Exited, "it was killed because of the run before", null);
+            var error = ErrorFor(death, worker, job.Run.Timeout);
+            Log.WorkerDied(worker.Id, job.Queue.Program.Key, death.Cause.ToString(), error.Message);
+            job.CutOff(
+                death.Cause switch
+                {
+                    WorkerCause.TimedOut => WorkerEnd.TimedOut,
+                    WorkerCause.OutOfMemory => WorkerEnd.OutOfMemory,
+                    WorkerCause.OverLimit => WorkerEnd.Failed,
+                    _ => WorkerEnd.Died,
+                },
+                error, Time.GetElapsedTime(worker.BeganAt));
+            job.Complete();
+        }
+    }
+
+    static StepError ErrorFor(WorkerDeath death, Worker worker, TimeSpan timeout) => death.Cause switch
+    {
+        WorkerCause.TimedOut => Error("TimeoutError", "timeout", $"it did not end within its timeout of {timeout.TotalMilliseconds:N0} ms, and its worker was killed"),
+        WorkerCause.OutOfMemory => Error("OutOfMemoryError", "out_of_memory", $"it took more than its {worker.MemoryMb:N0} MB of memory, and its worker was killed"),
+        WorkerCause.BrokeProtocol => Error("WorkerDiedError", "worker_protocol", death.Message),
+        WorkerCause.OverLimit => Error("LimitError", "limit", death.Message),
+        _ => Error("WorkerDiedError", "worker_died", $"the worker ended in mid-run: {death.Message}"),
+    };
+
+    static StepError Error(string name, string code, string message) => new(name, message, code, null, null, null);
+
+    // ---- (5) the watch
+
+    void StartTicking()
+    {
+        ticking = true;
+        timer.Change(Tick, Timeout.InfiniteTimeSpan);
+    }
+
+    void OnTick()
+    {
+        var touched = new TouchedWorkers();
+        lock (gate)
+        {
+            if (disposed) return;
+            bool busy = line.Count > 0;
+            foreach (var worker in workers)
+            {
+                if (worker.Assigned.Count > 0 || (worker.Program is not null && !worker.Loaded)) busy = true;
+                Watch(worker, ref touched);
+            }
+            foreach (var queue in programs.Values.Where(queue => queue.Waiting > 0).ToList()) Schedule(queue, ref touched);
+            if (line.Count > 0) YieldTurn(ref touched);
+            else Refill();
+            ForgetPrograms();
+            ticking = busy;
+            timer.Change(busy ? Tick : workers.Count > 0 ? Limits.WorkerIdle / 4 + Tick : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+        touched.Flush();
+    }
+
+    void Watch(Worker worker, ref TouchedWorkers touched)
+    {
+        if (worker.IsDoomed) return;
+        var elapsed = Time.GetElapsedTime(worker.BeganAt);
+        if (worker.Executing is { } job)
+        {
+            if (elapsed > job.Run.Timeout) worker.Kill(WorkerCause.TimedOut, job);
+            else if (worker.ReadMemory() > worker.MemoryLimit) worker.Kill(WorkerCause.OutOfMemory, job);
+            else if (elapsed > Tick && worker.Assigned.Count > 1)
+            {
+                job.Queue.NoteLong();
+                Revoke(worker, ref touched);
+            }
+        }
+        else if (worker.Program is not null && !worker.Loaded)
+        {
+            if (elapsed > Limits.WorkerStart) worker.Kill(WorkerCause.TimedOut);
+            else if (worker.ReadMemory() > worker.MemoryLimit) worker.Kill(WorkerCause.OutOfMemory);
+        }
+        else if (worker.Program is not null && worker.Assigned.Count == 0 && Time.GetElapsedTime(worker.LastUsed) > Limits.WorkerIdle) Retire(worker);
+    }
+
+    /// <summary>All workers are busy and a program has none: one that had its turn makes room, of the program that has most.</summary>
+    void YieldTurn(ref TouchedWorkers touched)
+    {
+        Supply(ref touched);
+        if (line.Count == 0 || starting.Count > 0 || workers.Exists(worker => worker.IsDoomed || worker.Retiring)) return;
+        if (!line.Exists(queue => queue.Workers.Count == 0)) return;
+        Worker? from = null;
+        foreach (var worker in workers)
+            if (worker.Loaded && Time.GetElapsedTime(worker.BoundAt) > Turn && (from is null || worker.Program!.Workers.Count > from.Program!.Workers.Count)) from = worker;
+        if (from is null) return;
+        from.Retiring = true;
+        Revoke(from, ref touched);
+    }
+
+    void ForgetPrograms()
+    {
+        foreach (var (key, queue) in programs)
+            if (queue.Waiting == 0 && queue.Coming == 0 && queue.Workers.Count == 0 && queue.Checks.Count == 0 && Time.GetElapsedTime(queue.LastUsed) > Limits.WorkerIdle)
+                programs.Remove(key);
+    }
+}
