@@ -1,20 +1,13 @@
 using System.Net;
 using Sendoff.Server.Auth;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;
 
-public sealed class AccessTests : IAsyncLifetime
+public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServer>
 {
-    TestServer server = null!;
-    HttpClient client = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        server = await TestServer.StartAsync();
-        client = server.NewClient();
-    }
-
-    public ValueTask DisposeAsync() => server.DisposeAsync();
+    readonly TestServer server = shared.Server;
+    readonly HttpClient client = shared.Server.NewClient();
 
     [Theory]
     [InlineData(null)]
@@ -32,7 +25,7 @@ public sealed class AccessTests : IAsyncLifetime
     [Fact]
     public async Task The_link_of_the_start_signs_a_browser_in()
     {
-        string link = AdminToken.Load(TestServer.Token, ".").SignInLink(server.Url).PathAndQuery;
+        string link = AdminToken.Load(TestServer.Token, ".").SignInLink(server.Address).PathAndQuery;
         using var signedIn = await client.GetAsync(link);
         string cookie = signedIn.Headers.GetValues("set-cookie").Single();
 
@@ -84,7 +77,8 @@ public sealed class AccessTests : IAsyncLifetime
     [InlineData("accept", "*/*", HttpStatusCode.Forbidden)]
     public async Task A_session_changes_things_from_own_pages_only(string header, string value, HttpStatusCode expected)
     {
-        var run = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        string run = await server.PostAsync(await server.DeployAsync("orders", "export default async () => {};"));
+        await server.EndOfAsync(run);
         using var response = await SendAsync(HttpMethod.Post, $"/api/v1/runs/{run}/replay", ("cookie", Session()), (header, value));
         Assert.Equal(expected, response.StatusCode);
     }

@@ -10,7 +10,7 @@ namespace Sendoff.Server.Triggers;
 
 /// <summary><c>ANY /hooks/{key}/{**path}</c>: takes an event in, durably, and answers (E7).</summary>
 /// <remarks>(1) find the trigger  (2) read the body under its limit  (3) write the event  (4) accept it  (5) answer.</remarks>
-internal sealed class HttpTriggerEndpoint(EngineActions engine, EngineLimits limits, ILogger<HttpTriggerEndpoint> log)
+internal sealed class HttpTriggerEndpoint(WorkflowCatalog workflows, RunQueue runs, EngineLimits limits, ILogger<HttpTriggerEndpoint> log)
 {
     public const string Pattern = "/hooks/{key}/{**path}";
     /// <summary>Tells the caller which run its event became.</summary>
@@ -38,7 +38,7 @@ internal sealed class HttpTriggerEndpoint(EngineActions engine, EngineLimits lim
     {
         // (1) An unknown key and a disabled one look the same from outside.
         string key = (string)context.Request.RouteValues["key"]!;
-        var target = engine.FindTrigger(key);
+        var target = workflows.FindTrigger(key);
         if (target is not { Enabled: true })
         {
             await Problem.NotFound("There is no trigger at this address, or it is disabled.").ExecuteAsync(context);
@@ -58,7 +58,7 @@ internal sealed class HttpTriggerEndpoint(EngineActions engine, EngineLimits lim
         context.Request.BodyReader.AdvanceTo(bytes.End);
 
         // (4) An event that has arrived whole is taken in even if its sender hangs up now.
-        var run = await engine.Accept(target.Version, "http", json, CancellationToken.None);
+        var run = await runs.AcceptAsync(target.Version, "http", json, CancellationToken.None);
 
         // (5)
         context.Response.Headers[RunHeader] = run.Run.Id.ToString();
