@@ -1,19 +1,33 @@
 using System.Collections.Immutable;
 using System.Threading.Channels;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
 
 namespace Sendoff.Engine;
 
-/// <summary>A run or a delivery that came to be or changed: <paramref name="Type"/> is <c>run</c> or <c>delivery</c>.</summary>
-public readonly record struct Change(string Type, string Id, string RunId, string Status);
+/// <summary>A run that came to be or changed, or a delivery of it.</summary>
+public abstract record Change(RunId Run);
+
+public sealed record RunChange(RunId Run, RunStatus Status) : Change(Run);
+
+public sealed record DeliveryChange(RunId Run, DeliveryId Delivery, DeliveryStatus Status) : Change(Run);
 
 /// <summary>Tells who listens what changed in the store. Costs nothing while nobody does; a listener that is too slow loses the oldest.</summary>
 public sealed class ChangeFeed
 {
     ImmutableArray<Channel<Change>> listeners = [];
 
-    public bool HasListeners => !listeners.IsEmpty;
+    public void Publish(RunId run, RunStatus status)
+    {
+        if (!listeners.IsEmpty) Publish(new RunChange(run, status));
+    }
 
-    public void Publish(Change change)
+    public void Publish(RunId run, DeliveryId delivery, DeliveryStatus status)
+    {
+        if (!listeners.IsEmpty) Publish(new DeliveryChange(run, delivery, status));
+    }
+
+    void Publish(Change change)
     {
         foreach (var listener in listeners) listener.Writer.TryWrite(change);
     }

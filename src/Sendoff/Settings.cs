@@ -14,6 +14,8 @@ sealed record Settings
     public string Data { get; init; } = ".sendoff";
     /// <summary>Where the server listens. Setting <c>Listen</c>.</summary>
     public string Listen { get; init; } = "http://localhost:5180";
+    /// <summary>Where the server is reached through a reverse proxy; null for where it listens. Setting <c>PublicUrl</c>.</summary>
+    public Uri? PublicUrl { get; init; }
     public EngineLimits Limits { get; init; } = new();
     /// <summary>Node.js instead of the pinned one. Setting <c>Workers:NodePath</c>.</summary>
     public string? NodePath { get; init; }
@@ -65,6 +67,9 @@ sealed record Settings
         ["Data"] = new("a folder", (s, v) => v.Length > 0 ? s with { Data = v } : null),
         ["Listen"] = new("a URL such as http://localhost:5180",
             (s, v) => Uri.TryCreate(v, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? s with { Listen = v } : null),
+        ["PublicUrl"] = new("a URL without a path, such as https://hooks.example.com",
+            (s, v) => Uri.TryCreate(v, UriKind.Absolute, out var url) && url is { Scheme: "http" or "https", PathAndQuery: "/", Fragment: "", UserInfo: "" }
+                ? s with { PublicUrl = url } : null),
         ["Database"] = new("sqlite", (s, v) => v == "sqlite" ? s : null),
         ["Delivery:Deadline"] = Duration((l, v) => l with { DeliveryDeadline = v }),
         ["Delivery:MaxConcurrent"] = Count((l, v) => l with { DeliveryMaxConcurrent = v }),

@@ -11,6 +11,7 @@ public sealed class SettingsTests
         Assert.Equal(TimeSpan.FromMilliseconds(500), Read("Delivery:Deadline", "500ms").Settings.Limits.DeliveryDeadline);
         Assert.Equal(2 * 1024 * 1024, Read("Sends:MaxBodyBytes", "2MB").Settings.Limits.SendBodyBytes);
         Assert.Equal(TimeSpan.FromDays(30), Read("Retention:Age", "30d").Settings.Limits.RetentionAge);
+        Assert.Equal(new Uri("https://hooks.example.com"), Read("PublicUrl", "https://hooks.example.com").Settings.PublicUrl);
         Assert.Equal(["10.0.0.0/8", "*.internal"], Read("Egress:Allow", "10.0.0.0/8, *.internal").Settings.EgressAllow);
     }
 
@@ -18,6 +19,8 @@ public sealed class SettingsTests
     [InlineData("Delivery:Deadline", "soon")]
     [InlineData("Delivery:MaxConcurrent", "-1")]
     [InlineData("Listen", "5180")]
+    [InlineData("PublicUrl", "hooks.example.com")]
+    [InlineData("PublicUrl", "https://example.com/sendoff")]
     [InlineData("Workers:Memory", "1MB")]
     [InlineData("Auth:Token", "short")]
     public void A_bad_value_names_the_key_the_value_and_what_is_expected(string key, string value)

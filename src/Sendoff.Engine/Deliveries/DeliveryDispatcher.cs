@@ -109,7 +109,7 @@ public sealed class DeliveryDispatcher : IDisposable
     public async Task<bool> ResendAsync(DeliveryId delivery, CancellationToken ct)
     {
         if (await store.RequeueAsync(delivery, ct).ConfigureAwait(false) is not { } queued) return false;
-        Publish(queued.Id, queued.RunId, DeliveryStatus.Pending);
+        engine.Changes.Publish(queued.RunId, queued.Id, DeliveryStatus.Pending);
         Start([queued]);
         return true;
     }
@@ -248,7 +248,7 @@ public sealed class DeliveryDispatcher : IDisposable
         try
         {
             await record.ConfigureAwait(false);
-            Publish(delivery.Id, delivery.RunId, attempt.Status);
+            engine.Changes.Publish(delivery.RunId, delivery.Id, attempt.Status);
         }
         catch (Exception x)
         {
@@ -330,10 +330,5 @@ public sealed class DeliveryDispatcher : IDisposable
                 await Task.Delay(TimeSpan.FromSeconds(1), engine.Time, cutOff.Token).ConfigureAwait(false);
             }
         }
-    }
-
-    void Publish(DeliveryId delivery, RunId run, DeliveryStatus status)
-    {
-        if (engine.Changes.HasListeners) engine.Changes.Publish(new("delivery", delivery.ToString(), run.ToString(), status.ToString()));
     }
 }

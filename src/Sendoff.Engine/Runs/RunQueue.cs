@@ -114,7 +114,7 @@ public sealed class RunQueue(
 
     void Queue(RunLane lane, Waiting waiting)
     {
-        engine.Changes.PublishRun(waiting.Run.Id, RunStatus.Queued);
+        engine.Changes.Publish(waiting.Run.Id, RunStatus.Queued);
         if (!lane.IsSlow)
         {
             engine.Pacing.Add();
@@ -172,7 +172,7 @@ public sealed class RunQueue(
 
         // (4)
         dispatcher.Start(executed.Deliveries);
-        engine.Changes.PublishRun(executed.Run.Id, executed.Run.Status);
+        engine.Changes.Publish(executed.Run.Id, executed.Run.Status);
         waiting.Response?.TrySetResult(executed.Run.Response);
     }
 

@@ -92,9 +92,10 @@ public sealed record StoredVersion(WorkflowId WorkflowId, string Name, int Numbe
 /// <summary>A run with all that belongs to it. Before its end, <paramref name="Run"/> has no steps and its status is queued.</summary>
 public sealed record StoredRun(Run Run, string WorkflowName, IReadOnlyList<StoredDelivery> Deliveries);
 public sealed record StoredDelivery(Delivery Delivery, string WorkflowName, IReadOnlyList<Attempt> Attempts);
+/// <summary>A run in a list. Of its sends, failed ones are those that failed, were blocked or interrupted; the rest of the sum is under way.</summary>
 public sealed record RunSummary(
     RunId Id, EventId EventId, string WorkflowName, int Version, string Trigger, RunStatus Status, DateTimeOffset StartedAt, TimeSpan Duration,
-    string? Message, int Sends, int SendsDone, int SendsFailed);
+    string? Message, int Sends, int SendsDelivered, int SendsFailed, int SendsCaptured);
 /// <summary>Lists are newest first. <paramref name="Before"/> is a cursor: rows below it.</summary>
 public sealed record RunFilter(string? Workflow, RunStatus? Status, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
 /// <summary><paramref name="Text"/> is sought in URL and destination.</summary>

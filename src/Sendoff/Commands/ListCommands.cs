@@ -42,7 +42,7 @@ static class RunsCommand
     static string[] Row(RunSummaryDocument run) =>
     [
         run.Id, run.Status, run.Workflow, run.Trigger, Lists.Time(run.StartedAt), $"{run.DurationMs:0.0} ms",
-        run.Sends == 0 ? "" : $"{run.SendsDone}/{run.Sends}" + (run.SendsFailed > 0 ? $", {run.SendsFailed} failed" : ""),
+        run.Sends == 0 ? "" : $"{run.SendsDelivered} of {run.Sends} delivered" + (run.SendsFailed > 0 ? $", {run.SendsFailed} failed" : ""),
     ];
 }
 

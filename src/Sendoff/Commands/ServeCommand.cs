@@ -52,7 +52,7 @@ static class ServeCommand
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, address));
         builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
         builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress));
-        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken });
+        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl });
         try
         {
             await using var app = builder.Build();
@@ -94,8 +94,9 @@ static class ServeCommand
     {
         var console = Output.Progress;
         var token = app.Services.GetRequiredService<AdminToken>();
+        var reached = settings.PublicUrl ?? Reachable(address);
         console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{address}[/], data in {Path.GetFullPath(settings.Data)}");
-        console.MarkupLineInterpolated($"  sign in      {token.SignInLink(Reachable(address))}");
+        console.MarkupLineInterpolated($"  sign in      {token.SignInLink(reached)}");
         if (settings.Development) console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
         try
         {
@@ -103,7 +104,7 @@ static class ServeCommand
             foreach (var workflow in await app.Services.GetRequiredService<IStore>().ListWorkflowsAsync(ct))
             {
                 foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))
-                    console.MarkupLineInterpolated($"  {workflow.Name,-12} {new Uri(Reachable(address), "/hooks/" + trigger.Key)}");
+                    console.MarkupLineInterpolated($"  {workflow.Name,-12} {new Uri(reached, "/hooks/" + trigger.Key)}");
             }
             console.MarkupLine("  ready; Ctrl+C ends it in order");
         }

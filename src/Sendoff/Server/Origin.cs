@@ -1,3 +1,5 @@
+using Microsoft.AspNetCore.Http.Extensions;
+
 namespace Sendoff.Server;
 
 /// <summary>Where the server is reached, without a slash at the end: the public URL, else what the request says.</summary>
@@ -5,4 +7,11 @@ internal static class Origin
 {
     public static string Of(HttpRequest request, ServerOptions options) =>
         options.PublicUrl?.GetLeftPart(UriPartial.Authority) ?? $"{request.Scheme}://{request.Host}";
+
+    /// <summary>The whole URL that a caller asked for.</summary>
+    public static string UrlOf(HttpRequest request, ServerOptions options) =>
+        options.PublicUrl is null ? request.GetEncodedUrl() : Of(request, options) + request.GetEncodedPathAndQuery();
+
+    /// <summary>The browser came over TLS: to this server, or to the proxy before it.</summary>
+    public static bool IsSecure(HttpRequest request, ServerOptions options) => request.IsHttps || options.PublicUrl?.Scheme == Uri.UriSchemeHttps;
 }

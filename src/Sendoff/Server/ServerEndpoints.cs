@@ -2,8 +2,6 @@ using System.Text.Encodings.Web;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.DataProtection;
 using Scalar.AspNetCore;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
 using Sendoff.Server.Api;
 using Sendoff.Server.Auth;
 using Sendoff.Server.Triggers;
@@ -14,13 +12,11 @@ namespace Sendoff.Server;
 /// <summary>The server in two calls: what it needs, and what it answers.</summary>
 public static class ServerEndpoints
 {
-    /// <summary>Registers the server. The engine's IStore, EngineLimits, ChangeFeed, TimeProvider and classes are registered by the caller.</summary>
+    /// <summary>Registers the server. It stands on the engine, which the caller registers.</summary>
     public static IServiceCollection AddSendoffServer(this IServiceCollection services, ServerOptions options)
     {
         services.AddSingleton(options);
         services.AddSingleton(_ => AdminToken.Load(options.Token, options.DataDirectory));
-        services.AddSingleton(p => EngineActions.Of(
-            p.GetRequiredService<WorkflowCatalog>(), p.GetRequiredService<RunQueue>(), p.GetRequiredService<DeliveryDispatcher>()));
         services.AddSingleton<HttpTriggerEndpoint>();
         services.ConfigureHttpJsonOptions(json =>
         {
@@ -45,7 +41,8 @@ public static class ServerEndpoints
     public static void MapSendoff(this WebApplication app)
     {
         // The hot path leaves the pipeline at the router: no middleware below sees it.
-        app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
+        app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync)
+            .ShortCircuit().ExcludeFromDescription();
 
         app.UseMiddleware<RequestErrors>();
         app.UseMiddleware<AccessGate>();
@@ -55,19 +52,22 @@ public static class ServerEndpoints
         SignInEndpoints.Map(app);
         MapApi(app);
         app.MapOpenApi("/openapi/{documentName}.json");
-        app.MapScalarApiReference("/docs", scalar => scalar.WithTitle("Sendoff API").DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools().HideClientButton());
+        app.MapScalarApiReference("/docs", scalar => scalar.WithTitle("Sendoff API")
+            .DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools().HideClientButton());
         UiEndpoints.Map(app);
     }
 
     static void MapApi(WebApplication app)
     {
-        var api = app.MapGroup("/api/v1").ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status404NotFound).DisableAntiforgery();
+        var api = app.MapGroup("/api/v1").DisableAntiforgery()
+            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status404NotFound);
         WorkflowsApi.Map(api);
         RunsApi.Map(api);
         DeliveriesApi.Map(api);
         EventsApi.Map(api);
         UsageApi.Map(api);
         StreamApi.Map(api);
-        app.Map("/api/{**path}", (HttpRequest request) => Problem.NotFound($"There is nothing at {request.Path}. The API is described at /openapi/v1.json.")).ExcludeFromDescription();
+        app.Map("/api/{**path}", (HttpRequest request) =>
+            Problem.NotFound($"There is nothing at {request.Path}. The API is described at /openapi/v1.json.")).ExcludeFromDescription();
     }
 }

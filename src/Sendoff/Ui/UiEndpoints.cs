@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
 using Sendoff.Engine;
-using Sendoff.Server;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
 
 namespace Sendoff.Ui;
 
@@ -24,14 +26,18 @@ internal static class UiEndpoints
         app.MapRazorComponents<App>();
     }
 
-    static async Task<IResult> ReplayAsync(string id, EngineActions engine, CancellationToken ct) =>
-        RunId.TryParse(id, out var run) && await engine.Replay(run, ct) is { } made ? Results.LocalRedirect($"/runs/{made.Run.Id}") : Results.LocalRedirect($"/runs/{Uri.EscapeDataString(id)}");
+    /// <summary>To the new run; to the page that says so when there is none.</summary>
+    static async Task<IResult> ReplayAsync(string id, RunQueue runs, CancellationToken ct)
+    {
+        var replay = RunId.TryParse(id, out var run) ? await runs.ReplayAsync(run, ct) : null;
+        return Results.LocalRedirect($"/runs/{replay?.Run.Id.ToString() ?? Uri.EscapeDataString(id)}");
+    }
 
     /// <summary>Back to the run that the delivery is part of, at its place.</summary>
-    static async Task<IResult> ResendAsync(string id, EngineActions engine, Engine.Storage.IStore store, CancellationToken ct)
+    static async Task<IResult> ResendAsync(string id, IStore store, DeliveryDispatcher deliveries, CancellationToken ct)
     {
         if (!DeliveryId.TryParse(id, out var delivery) || await store.GetDeliveryAsync(delivery, ct) is not { } found) return Results.LocalRedirect("/deliveries");
-        await engine.Resend(delivery, ct);
+        await deliveries.ResendAsync(delivery, ct);
         return Results.LocalRedirect($"/runs/{found.Delivery.RunId}#{id}");
     }
 

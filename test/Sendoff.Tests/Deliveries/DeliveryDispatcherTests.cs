@@ -304,6 +304,6 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
         var next = listening.MoveNextAsync();
         var delivery = (await SendAsync(dispatcher, receiver.Url))[0];
         Assert.True(await next);
-        Assert.Equal(("delivery", delivery.Id.ToString(), delivery.RunId.ToString()), (listening.Current.Type, listening.Current.Id, listening.Current.RunId));
+        Assert.Equal(new DeliveryChange(delivery.RunId, delivery.Id, DeliveryStatus.Succeeded), listening.Current);
     }
 }

@@ -1,20 +1,13 @@
 using System.Net;
 using Sendoff.Server.Auth;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;
 
-public sealed class AccessTests : IAsyncLifetime
+public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServer>
 {
-    TestServer server = null!;
-    HttpClient client = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        server = await TestServer.StartAsync();
-        client = server.NewClient();
-    }
-
-    public ValueTask DisposeAsync() => server.DisposeAsync();
+    readonly TestServer server = shared.Server;
+    readonly HttpClient client = shared.Server.NewClient();
 
     [Theory]
     [InlineData(null)]
@@ -32,7 +25,7 @@ public sealed class AccessTests : IAsyncLifetime
     [Fact]
     public async Task The_link_of_the_start_signs_a_browser_in()
     {
-        string link = AdminToken.Load(TestServer.Token, ".").SignInLink(server.Url).PathAndQuery;
+        string link = AdminToken.Load(TestServer.Token, ".").SignInLink(server.Address).PathAndQuery;
         using var signedIn = await client.GetAsync(link);
         string cookie = signedIn.Headers.GetValues("set-cookie").Single();
 
@@ -84,7 +77,8 @@ public sealed class AccessTests : IAsyncLifetime
     [InlineData("accept", "*/*", HttpStatusCode.Forbidden)]
     public async Task A_session_changes_things_from_own_pages_only(string header, string value, HttpStatusCode expected)
     {
-        var run = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        string run = await server.PostAsync(await server.DeployAsync("orders", "export default async () => {};"));
+        await server.EndOfAsync(run);
         using var response = await SendAsync(HttpMethod.Post, $"/api/v1/runs/{run}/replay", ("cookie", Session()), (header, value));
         Assert.Equal(expected, response.StatusCode);
     }
@@ -105,6 +99,30 @@ public sealed class AccessTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Behind_a_proxy_the_public_URL_is_where_everything_is()
+    {
+        await using var server = await TestServer.StartAsync(publicUrl: new Uri("https://hooks.example.com"));
+        using var browser = server.NewClient();
+        await server.DeployAsync("orders", "export default async () => {};");
+
+        using var signedIn = await SendAsync(browser, HttpMethod.Get, $"/signin?token={TestServer.Token}", ("host", "hooks.example.com"));
+        string cookie = signedIn.Headers.GetValues("set-cookie").Single();
+        using var page = await SendAsync(browser, HttpMethod.Get, "/workflows", ("host", "hooks.example.com"), ("cookie", cookie.Split(';')[0]));
+        using var posted = await SendAsync(browser, HttpMethod.Post, "/hooks/orders/a?b=1", ("host", "127.0.0.1"));
+        await server.EndOfAsync(posted.Headers.GetValues("sendoff-run").Single());
+        string replay = $"/api/v1/runs/{posted.Headers.GetValues("sendoff-run").Single()}/replay";
+        using var own = await SendAsync(browser, HttpMethod.Post, replay, ("cookie", cookie.Split(';')[0]), ("origin", "https://hooks.example.com"));
+        using var foreign = await SendAsync(browser, HttpMethod.Post, replay, ("cookie", cookie.Split(';')[0]), ("origin", "https://evil.example"));
+        using var other = await SendAsync(browser, HttpMethod.Get, "/workflows", ("host", "evil.example"), ("cookie", cookie.Split(';')[0]));
+
+        Assert.Contains("secure", cookie);
+        Assert.Contains("https://hooks.example.com/hooks/orders", await page.Content.ReadAsStringAsync());
+        Assert.Equal("https://hooks.example.com/hooks/orders/a?b=1", (await server.EventOfAsync(posted)).GetProperty("url").GetString());
+        Assert.Equal(
+            (HttpStatusCode.Accepted, HttpStatusCode.Forbidden, HttpStatusCode.Forbidden), (own.StatusCode, foreign.StatusCode, other.StatusCode));
+    }
+
+    [Fact]
     public void A_token_is_made_once_and_is_for_its_owner_only()
     {
         string folder = Directory.CreateTempSubdirectory("sendoff-").FullName;
@@ -122,7 +140,10 @@ public sealed class AccessTests : IAsyncLifetime
 
     string Session() => $"{AdminSession.CookieName}={AdminToken.Load(TestServer.Token, ".").Session}";
 
-    async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string? Value)[] headers)
+    Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string? Value)[] headers) =>
+        SendAsync(client, method, path, headers);
+
+    static async Task<HttpResponseMessage> SendAsync(HttpClient client, HttpMethod method, string path, params (string Name, string? Value)[] headers)
     {
         using var request = new HttpRequestMessage(method, path);
         foreach (var (name, value) in headers)

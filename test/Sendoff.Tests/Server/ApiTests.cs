@@ -2,23 +2,28 @@ using System.IO.Compression;
 using System.Net;
 using System.Text;
 using System.Text.Json;
-using Sendoff.Engine.Runs;
+using Sendoff.Engine;
 using Sendoff.Engine.Storage;
+using Sendoff.Server.Api;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;
 
-public sealed class ApiTests : IAsyncLifetime
+public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>, IAsyncLifetime
 {
-    TestServer server = null!;
+    const string Nothing = "export default async () => {};";
 
-    public async ValueTask InitializeAsync() => server = await TestServer.StartAsync();
+    readonly TestServer server = shared.Server;
 
-    public ValueTask DisposeAsync() => server.DisposeAsync();
+    /// <summary>The workflow that the runs of <see cref="SampleRuns"/> are of.</summary>
+    public async ValueTask InitializeAsync() => await SampleRuns.DeployAsync(server.Store, "orders");
+
+    public ValueTask DisposeAsync() => default;
 
     [Fact]
     public async Task A_run_is_told_with_its_steps_sends_attempts_and_meters()
     {
-        var id = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        var id = await SampleRuns.AddAsync(server);
         var run = await GetAsync($"/api/v1/runs/{id}");
 
         Assert.Equal(id.ToString(), run.GetProperty("id").GetString());
@@ -42,15 +47,41 @@ public sealed class ApiTests : IAsyncLifetime
     [Fact]
     public async Task Lists_go_on_where_the_cursor_says()
     {
-        for (int i = 0; i < 3; i++) await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
-        var first = await GetAsync("/api/v1/runs?limit=2");
-        var second = await GetAsync($"/api/v1/runs?limit=2&cursor={first.GetProperty("nextCursor").GetString()}");
+        for (int i = 0; i < 3; i++) await SampleRuns.AddAsync(server, workflow: "paged");
+        var first = await GetAsync("/api/v1/runs?workflow=paged&limit=2");
+        var second = await GetAsync($"/api/v1/runs?workflow=paged&limit=2&cursor={first.GetProperty("nextCursor").GetString()}");
 
         Assert.Equal(2, first.GetProperty("items").GetArrayLength());
         Assert.Equal(1, second.GetProperty("items").GetArrayLength());
         Assert.Equal(JsonValueKind.Null, second.GetProperty("nextCursor").ValueKind);
         Assert.True(string.CompareOrdinal(first.GetProperty("items")[1].GetProperty("id").GetString(), second.GetProperty("items")[0].GetProperty("id").GetString()) > 0);
-        Assert.Equal(3, first.GetProperty("items")[0].GetProperty("sends").GetInt32());
+    }
+
+    [Fact]
+    public async Task A_run_in_a_list_tells_apart_what_was_delivered_and_what_failed()
+    {
+        await SampleRuns.AddAsync(server, workflow: "counted");
+        var run = (await GetAsync("/api/v1/runs?workflow=counted")).GetProperty("items")[0];
+        Assert.Equal([3, 1, 2, 0], new[] { "sends", "sendsDelivered", "sendsFailed", "sendsCaptured" }.Select(name => run.GetProperty(name).GetInt32()));
+    }
+
+    [Fact]
+    public async Task A_captured_send_is_not_delivered()
+    {
+        string hook = await server.DeployAsync("captured", new()
+        {
+            ["workflow.yaml"] = """
+                triggers: [ { type: http, key: captured } ]
+                settings: { deliver: success }
+                steps: [ { namespace: step, uses: ./step.js } ]
+                """,
+            ["step.js"] = "$send.http({ method: 'GET', url: 'http://127.0.0.1:9/' }); throw new Error('no');",
+        });
+        var shown = await server.RunAsync(hook);
+        var run = (await GetAsync("/api/v1/runs?workflow=captured")).GetProperty("items")[0];
+
+        Assert.Equal("captured", shown.Steps[0].Deliveries[0].Status);
+        Assert.Equal([1, 0, 0, 1], new[] { "sends", "sendsDelivered", "sendsFailed", "sendsCaptured" }.Select(name => run.GetProperty(name).GetInt32()));
     }
 
     [Theory]
@@ -68,7 +99,7 @@ public sealed class ApiTests : IAsyncLifetime
     [InlineData("/api/v1/events/nonsense", "is not the id of an event")]
     [InlineData("/api/v1/usage?since=2026-13-01", "'since' is '2026-13-01'")]
     [InlineData("/api/v1/workflows/orders/versions/two", "is not a version")]
-    public async Task Bad_input_is_one_clear_problem(string path, string says) => await AssertProblemAsync(await server.Client.GetAsync(path), HttpStatusCode.BadRequest, says);
+    public async Task Bad_input_is_one_clear_problem(string path, string says) => await AssertProblemAsync(await server.Http.GetAsync(path), HttpStatusCode.BadRequest, says);
 
     [Theory]
     [InlineData("/api/v1/runs/run_0000000000001", "There is no run")]
@@ -77,7 +108,7 @@ public sealed class ApiTests : IAsyncLifetime
     [InlineData("/api/v1/workflows/nobody", "There is no workflow 'nobody'")]
     [InlineData("/api/v1/workflows/orders/versions/9", "has no version 9")]
     [InlineData("/api/v1/rusn", "nothing at /api/v1/rusn")]
-    public async Task What_is_not_there_is_a_404_that_names_it(string path, string says) => await AssertProblemAsync(await server.Client.GetAsync(path), HttpStatusCode.NotFound, says);
+    public async Task What_is_not_there_is_a_404_that_names_it(string path, string says) => await AssertProblemAsync(await server.Http.GetAsync(path), HttpStatusCode.NotFound, says);
 
     [Fact]
     public async Task A_lost_store_is_503_for_readiness_and_API_while_the_process_is_live()
@@ -87,7 +118,7 @@ public sealed class ApiTests : IAsyncLifetime
 
         Assert.Equal(HttpStatusCode.OK, (await open.GetAsync("/healthz/live")).StatusCode);
         await AssertProblemAsync(await open.GetAsync("/healthz/ready"), HttpStatusCode.ServiceUnavailable, "the database is locked");
-        await AssertProblemAsync(await server.Client.GetAsync("/api/v1/runs"), HttpStatusCode.ServiceUnavailable, "the database is locked");
+        await AssertProblemAsync(await server.Http.GetAsync("/api/v1/runs"), HttpStatusCode.ServiceUnavailable, "the database is locked");
         server.StoreFails = null;
         Assert.Equal(HttpStatusCode.OK, (await open.GetAsync("/healthz/ready")).StatusCode);
     }
@@ -96,7 +127,8 @@ public sealed class ApiTests : IAsyncLifetime
     public async Task A_fault_of_Sendoff_tells_nothing_of_its_inside()
     {
         server.StoreFails = new InvalidOperationException("password=hunter2");
-        using var response = await server.Client.GetAsync("/api/v1/runs");
+        using var response = await server.Http.GetAsync("/api/v1/runs");
+        server.StoreFails = null;
         Assert.DoesNotContain("hunter2", await response.Content.ReadAsStringAsync());
         Assert.Equal(HttpStatusCode.InternalServerError, response.StatusCode);
     }
@@ -104,13 +136,15 @@ public sealed class ApiTests : IAsyncLifetime
     [Fact]
     public async Task A_deploy_answers_with_version_and_trigger_address()
     {
-        server.Deployed = new(server.Orders, []);
-        var answer = await SendAsync(HttpMethod.Put, "/api/v1/workflows/orders", """{"files":{"a/entry.js":"return 1","workflow.yaml":"name: x"}}""", HttpStatusCode.OK);
+        const string yaml = "triggers: [ { type: http, key: shop } ]\nsteps: [ { namespace: a, uses: ./a/entry.js } ]";
+        string body = JsonSerializer.Serialize(new DeployDocument(new Dictionary<string, string> { ["a/entry.js"] = "return 1", ["workflow.yaml"] = yaml }), ApiJson.Default.DeployDocument);
+        var answer = await SendAsync(HttpMethod.Put, "/api/v1/workflows/shop", body, HttpStatusCode.OK);
 
-        Assert.Equal(["a/entry.js", "workflow.yaml"], server.Files!.Keys.Order());
-        Assert.Equal("orders", answer.GetProperty("name").GetString());
+        Assert.Equal(["a/entry.js", "workflow.yaml"], (await FilesAsync("shop")).Keys.Order());
+        Assert.Equal("shop", answer.GetProperty("name").GetString());
+        Assert.Equal(1, answer.GetProperty("version").GetInt32());
         Assert.StartsWith("wf_", answer.GetProperty("id").GetString());
-        Assert.Equal($$"""[{"type":"http","key":"orders","url":"{{server.Url}}hooks/orders"}]""", answer.GetProperty("triggers").GetRawText());
+        Assert.Equal($$"""[{"type":"http","key":"shop","url":"{{server.Address}}hooks/shop"}]""", answer.GetProperty("triggers").GetRawText());
     }
 
     [Theory]
@@ -119,21 +153,20 @@ public sealed class ApiTests : IAsyncLifetime
     [InlineData(null, "?file=notify.mjs", "notify.mjs")]
     public async Task A_lone_step_file_is_a_workflow(string? type, string query, string path)
     {
-        server.Deployed = new(server.Orders, []);
-        using var response = await server.Client.PutAsync("/api/v1/workflows/orders" + query, Content(type, "return 1"u8.ToArray()));
+        using var response = await server.Http.PutAsync("/api/v1/workflows/lone" + query, Content(type, Encoding.UTF8.GetBytes(Nothing)));
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        Assert.Equal(new KeyValuePair<string, string>(path, "return 1"), server.Files!.Single());
+        Assert.Equal(new KeyValuePair<string, string>(path, Nothing), (await FilesAsync("lone")).Single());
     }
 
     [Fact]
     public async Task A_zip_is_unpacked_without_its_top_folder()
     {
-        server.Deployed = new(server.Orders, []);
-        using var response = await server.Client.PutAsync("/api/v1/workflows/orders", Content("application/zip", Zip(("orders-main/workflow.yaml", "name: x"), ("orders-main/a/entry.js", "return 1"))));
+        const string yaml = "steps: [ { namespace: a, uses: ./a/entry.js } ]";
+        using var response = await server.Http.PutAsync("/api/v1/workflows/zipped", Content("application/zip", Zip(("zipped-main/workflow.yaml", yaml), ("zipped-main/a/entry.js", "return 1"))));
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        Assert.Equal(["a/entry.js", "workflow.yaml"], server.Files!.Keys.Order());
+        Assert.Equal(["a/entry.js", "workflow.yaml"], (await FilesAsync("zipped")).Keys.Order());
     }
 
     [Theory]
@@ -145,65 +178,83 @@ public sealed class ApiTests : IAsyncLifetime
     [InlineData("{\"files\":{\"../a.js\":\"\"}}", "'../a.js' is not inside")]
     [InlineData("{\"files\":{\"/etc/a.js\":\"\"}}", "'/etc/a.js' is not inside")]
     public async Task A_deploy_that_is_no_folder_says_why(string body, string says) =>
-        await AssertProblemAsync(await server.Client.PutAsync("/api/v1/workflows/orders", Content("application/json", Encoding.UTF8.GetBytes(body))), HttpStatusCode.BadRequest, says);
+        await AssertProblemAsync(await server.Http.PutAsync("/api/v1/workflows/orders", Content("application/json", Encoding.UTF8.GetBytes(body))), HttpStatusCode.BadRequest, says);
 
     [Fact]
     public async Task A_zip_that_climbs_out_or_swells_is_refused()
     {
-        await AssertProblemAsync(await server.Client.PutAsync("/api/v1/workflows/x", Content("application/zip", Zip(("a.js", "1"), ("../b.js", "2")))), HttpStatusCode.BadRequest, "'../b.js' is not inside");
-        await AssertProblemAsync(await server.Client.PutAsync("/api/v1/workflows/x", Content("application/zip", Zip(("a.js", new string(' ', 17 * 1024 * 1024))))), HttpStatusCode.BadRequest, "unpacks to more than");
-        await AssertProblemAsync(await server.Client.PutAsync("/api/v1/workflows/x", Content("application/zip", "PK\u0003\u0004no"u8.ToArray())), HttpStatusCode.BadRequest, "cannot be read");
+        await AssertProblemAsync(await server.Http.PutAsync("/api/v1/workflows/x", Content("application/zip", Zip(("a.js", "1"), ("../b.js", "2")))), HttpStatusCode.BadRequest, "'../b.js' is not inside");
+        await AssertProblemAsync(await server.Http.PutAsync("/api/v1/workflows/x", Content("application/zip", Zip(("a.js", new string(' ', 17 * 1024 * 1024))))), HttpStatusCode.BadRequest, "unpacks to more than");
+        await AssertProblemAsync(await server.Http.PutAsync("/api/v1/workflows/x", Content("application/zip", "PK\u0003\u0004no"u8.ToArray())), HttpStatusCode.BadRequest, "cannot be read");
     }
 
     [Fact]
     public async Task Mistakes_in_the_files_come_with_file_line_column_and_hint()
     {
-        server.Deployed = new(null, [new("Unexpected token", "a/entry.js", 3, 7, "  retrun 1", "did you mean return?"), new("no steps")]);
-        var answer = await SendAsync(HttpMethod.Put, "/api/v1/workflows/orders", """{"files":{"a/entry.js":"x"}}""", HttpStatusCode.UnprocessableEntity);
+        var code = await SendAsync(HttpMethod.Put, "/api/v1/workflows/wrong", """{"files":{"step.js":"const a = 1;\n  retrun 1;"}}""", HttpStatusCode.UnprocessableEntity);
+        var yaml = await SendAsync(HttpMethod.Put, "/api/v1/workflows/wrong", """{"files":{"workflow.yaml":"- a"}}""", HttpStatusCode.UnprocessableEntity);
 
-        Assert.Equal("a/entry.js:3:7: Unexpected token (and 1 more)", answer.GetProperty("detail").GetString());
-        Assert.Equal("""{"message":"Unexpected token","file":"a/entry.js","line":3,"column":7,"source":"  retrun 1","hint":"did you mean return?"}""", answer.GetProperty("problems")[0].GetRawText());
+        Assert.StartsWith("step.js:2:", code.GetProperty("detail").GetString());
+        Assert.Equal("  retrun 1;", code.GetProperty("problems")[0].GetProperty("source").GetString());
+        Assert.StartsWith("workflow.yaml:1:1: ", yaml.GetProperty("detail").GetString());
+        Assert.Contains("`steps:`", yaml.GetProperty("problems")[0].GetProperty("hint").GetString());
+        await AssertProblemAsync(await server.Http.GetAsync("/api/v1/workflows/wrong"), HttpStatusCode.NotFound, "There is no workflow 'wrong'");
     }
 
     [Fact]
     public async Task Workflows_are_listed_switched_off_and_on_and_removed()
     {
-        Assert.Equal("orders", (await GetAsync("/api/v1/workflows")).GetProperty("items")[0].GetProperty("name").GetString());
-        Assert.False((await SendAsync(HttpMethod.Post, "/api/v1/workflows/orders/disable", null, HttpStatusCode.OK)).GetProperty("enabled").GetBoolean());
-        Assert.True((await SendAsync(HttpMethod.Post, "/api/v1/workflows/orders/enable", null, HttpStatusCode.OK)).GetProperty("enabled").GetBoolean());
-        Assert.Equal("return 1", (await GetAsync("/api/v1/workflows/orders/versions/1")).GetProperty("files").GetProperty("step.js").GetString());
-        Assert.Equal(JsonValueKind.Null, (await GetAsync("/api/v1/workflows/orders/versions")).GetProperty("items")[0].GetProperty("files").ValueKind);
-        Assert.Equal(HttpStatusCode.NoContent, (await server.Client.DeleteAsync("/api/v1/workflows/orders")).StatusCode);
-        Assert.Equal(HttpStatusCode.NotFound, (await server.Client.DeleteAsync("/api/v1/workflows/orders")).StatusCode);
+        await server.DeployAsync("removed", Nothing);
+        Assert.Contains("removed", (await GetAsync("/api/v1/workflows")).GetProperty("items").EnumerateArray().Select(w => w.GetProperty("name").GetString()));
+        Assert.False((await SendAsync(HttpMethod.Post, "/api/v1/workflows/removed/disable", null, HttpStatusCode.OK)).GetProperty("enabled").GetBoolean());
+        Assert.True((await SendAsync(HttpMethod.Post, "/api/v1/workflows/removed/enable", null, HttpStatusCode.OK)).GetProperty("enabled").GetBoolean());
+        Assert.Equal(Nothing, (await FilesAsync("removed"))["step.mjs"]);
+        Assert.Equal(JsonValueKind.Null, (await GetAsync("/api/v1/workflows/removed/versions")).GetProperty("items")[0].GetProperty("files").ValueKind);
+        Assert.Equal(HttpStatusCode.NoContent, (await server.Http.DeleteAsync("/api/v1/workflows/removed")).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await server.Http.DeleteAsync("/api/v1/workflows/removed")).StatusCode);
     }
 
     [Fact]
     public async Task A_replay_answers_with_the_new_run()
     {
-        var id = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
-        using var response = await server.Client.PostAsync($"/api/v1/runs/{id}/replay", null);
+        var run = await server.RunAsync(await server.DeployAsync("replayed", "return event.body.n;", "step.js"), """{"n":7}""");
+        using var response = await server.Http.PostAsync($"/api/v1/runs/{run.Id}/replay", null);
 
         Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
         string made = JsonElement.Parse(await response.Content.ReadAsStringAsync()).GetProperty("id").GetString()!;
-        Assert.NotEqual(id.ToString(), made);
+        Assert.NotEqual(run.Id, made);
+        var again = await server.EndOfAsync(made);
+        Assert.True(again.Replay);
+        Assert.Equal(run.EventId, again.EventId);
+        Assert.Equal("""{"$return_value":7}""", again.Steps[0].Exports.GetRawText());
         Assert.Equal($"/api/v1/runs/{made}", response.Headers.Location!.ToString());
-        await AssertProblemAsync(await server.Client.PostAsync("/api/v1/runs/run_0000000000001/replay", null), HttpStatusCode.NotFound, "There is no run");
+        await AssertProblemAsync(await server.Http.PostAsync("/api/v1/runs/run_0000000000001/replay", null), HttpStatusCode.NotFound, "There is no run");
     }
 
     [Fact]
     public async Task Deliveries_are_resent_singly_by_ids_and_by_filter()
     {
-        await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
-        var failed = (await GetAsync("/api/v1/deliveries?status=failed")).GetProperty("items").EnumerateArray().Single().GetProperty("id").GetString()!;
+        await using var one = await TestServer.StartAsync(new EngineLimits { DeliveryMaxPerDestination = 1 });
+        await using var receiver = Sink.Start(status: 500);
+        string step = string.Concat(Enumerable.Range(0, 3).Select(i => $"$send.http({{ method: 'GET', url: '{receiver.Url}{i}' }});"));
+        var run = await one.RunAsync(await one.DeployAsync("again", step, "step.js"));
+        string second = run.Steps[0].Deliveries[1].Id;
 
-        await SendAsync(HttpMethod.Post, $"/api/v1/deliveries/{failed}/resend", null, HttpStatusCode.Accepted);
-        var byId = await SendAsync(HttpMethod.Post, "/api/v1/deliveries/resend", $$"""{"ids":["{{failed}}","dlv_0000000000001"]}""", HttpStatusCode.OK);
-        var byFilter = await SendAsync(HttpMethod.Post, "/api/v1/deliveries/resend", """{"workflow":"orders"}""", HttpStatusCode.OK);
+        await PostAsync($"/{second}/resend", "", HttpStatusCode.Accepted);
+        var byId = await PostAsync("/resend", $$"""{"ids":["{{second}}","dlv_0000000000001"]}""", HttpStatusCode.OK);
+        var byFilter = await PostAsync("/resend", """{"workflow":"again","status":"failed"}""", HttpStatusCode.OK);
 
-        Assert.Equal("""{"resent":1,"skipped":["dlv_0000000000001"]}""", byId.GetRawText());
-        Assert.Equal(3, byFilter.GetProperty("resent").GetInt32());
-        Assert.Equal(5, server.Resent.Count);
-        Assert.True(server.Resent[2].Value < server.Resent[3].Value && server.Resent[3].Value < server.Resent[4].Value);
+        Assert.Equal("""{"resent":1,"skipped":["dlv_0000000000001"]}""", byId);
+        Assert.Equal("""{"resent":3,"skipped":[]}""", byFilter);
+        Assert.Equal("/0 /1 /2 /1 /1 /0 /1 /2", string.Join(' ', receiver.Requests.Select(r => r.Target)));
+
+        async Task<string> PostAsync(string path, string body, HttpStatusCode expected)
+        {
+            using var response = await one.Http.PostAsync("/api/v1/deliveries" + path, Content("application/json", Encoding.UTF8.GetBytes(body)));
+            Assert.Equal(expected, response.StatusCode);
+            await one.EndOfAsync(run.Id);
+            return await response.Content.ReadAsStringAsync();
+        }
     }
 
     [Theory]
@@ -215,16 +266,16 @@ public sealed class ApiTests : IAsyncLifetime
     [InlineData("nonsense", "The body is not JSON: line 1")]
     public async Task A_bulk_resend_that_is_unclear_sends_nothing(string body, string says)
     {
-        await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
-        await AssertProblemAsync(await server.Client.PostAsync("/api/v1/deliveries/resend", Content("application/json", Encoding.UTF8.GetBytes(body))), HttpStatusCode.BadRequest, says);
-        Assert.Empty(server.Resent);
+        var run = await SampleRuns.AddAsync(server);
+        await AssertProblemAsync(await server.Http.PostAsync("/api/v1/deliveries/resend", Content("application/json", Encoding.UTF8.GetBytes(body))), HttpStatusCode.BadRequest, says);
+        Assert.Equal(["succeeded", "failed", "blocked"], (await server.GetRunAsync(run.ToString())).Steps[1].Deliveries.Select(d => d.Status));
     }
 
     [Fact]
     public async Task An_event_is_shown_with_its_credentials_masked()
     {
-        await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
-        var e = (await GetAsync("/api/v1/events")).GetProperty("items")[0];
+        await SampleRuns.AddAsync(server);
+        var e = (await GetAsync("/api/v1/events?workflow=orders")).GetProperty("items")[0];
 
         Assert.Equal("orders", e.GetProperty("workflow").GetString());
         Assert.Equal(1043, e.GetProperty("event").GetProperty("body").GetProperty("id").GetInt32());
@@ -234,15 +285,34 @@ public sealed class ApiTests : IAsyncLifetime
     [Fact]
     public async Task The_stream_tells_changes_as_they_happen()
     {
-        using var response = await server.Client.GetAsync("/api/v1/stream", HttpCompletionOption.ResponseHeadersRead);
+        await using var receiver = Sink.Start();
+        string hook = await server.DeployAsync("endless", new()
+        {
+            ["workflow.yaml"] = "triggers: [ { type: http, key: endless } ]\nsettings: { timeout: 200ms }\nsteps: [ { namespace: step, uses: ./step.js } ]",
+            ["step.js"] = $"$send.http({{ method: 'GET', url: '{receiver.Url}' }}); while (true) {{ }}",
+        });
+        using var response = await server.Http.GetAsync("/api/v1/stream", HttpCompletionOption.ResponseHeadersRead);
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType!.MediaType);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         while (await reader.ReadLineAsync() != ": listening") { }
-        server.Changes.Publish(new("run", "run_1", "run_1", RunStatus.TimedOut.ToString()));
-        await reader.ReadLineAsync();
 
-        Assert.Equal("event: run", await reader.ReadLineAsync());
-        Assert.Equal("""data: {"type":"run","id":"run_1","runId":"run_1","status":"timed_out"}""", await reader.ReadLineAsync());
+        string run = await server.PostAsync(hook);
+        var told = new List<string>();
+        while (told.Count < 6)
+        {
+            if (await reader.ReadLineAsync() is { Length: > 0 } line) told.Add(line);
+        }
+        string delivery = (await server.GetRunAsync(run)).Steps[0].Deliveries[0].Id;
+
+        // The delivery's end and the run's are told by two tasks.
+        Assert.Equal(
+            new[]
+            {
+                $$"""event: run, data: {"type":"run","id":"{{run}}","runId":"{{run}}","status":"queued"}""",
+                $$"""event: run, data: {"type":"run","id":"{{run}}","runId":"{{run}}","status":"timed_out"}""",
+                $$"""event: delivery, data: {"type":"delivery","id":"{{delivery}}","runId":"{{run}}","status":"succeeded"}""",
+            }.Order(),
+            told.Chunk(2).Select(event_ => string.Join(", ", event_)).Order());
     }
 
     [Fact]
@@ -253,7 +323,7 @@ public sealed class ApiTests : IAsyncLifetime
         Assert.Contains(api.GetProperty("paths").GetProperty("/api/v1/runs").GetProperty("get").GetProperty("parameters").EnumerateArray(), p => p.GetProperty("name").GetString() == "cursor");
         Assert.False(api.GetProperty("paths").TryGetProperty("/hooks/{key}/{path}", out _));
 
-        string page = await server.Client.GetStringAsync("/docs/");
+        string page = await server.Http.GetStringAsync("/docs/");
         Assert.DoesNotContain("https://", page);
         Assert.DoesNotContain("http://", page);
     }
@@ -261,15 +331,24 @@ public sealed class ApiTests : IAsyncLifetime
     [Fact]
     public async Task Usage_keeps_the_two_meters_apart()
     {
-        await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        await SampleRuns.AddAsync(server, workflow: "metered");
         var usage = await GetAsync("/api/v1/usage?since=2026-11-01");
-        Assert.Equal(1, usage.GetProperty("total").GetProperty("runs").GetInt64());
-        Assert.True(usage.GetProperty("items")[0].TryGetProperty("deliveryMs", out _));
+        var metered = usage.GetProperty("items").EnumerateArray().Single(row => row.GetProperty("workflow").GetString() == "metered");
+
+        Assert.Equal((1, 11.9, 5271), (metered.GetProperty("runs").GetInt64(), metered.GetProperty("computeMs").GetDouble(), metered.GetProperty("deliveryMs").GetDouble()));
+        Assert.True(usage.GetProperty("total").GetProperty("runs").GetInt64() >= 1);
+    }
+
+    /// <summary>The files of a workflow's current version.</summary>
+    async Task<Dictionary<string, string>> FilesAsync(string workflow)
+    {
+        int version = (await GetAsync($"/api/v1/workflows/{workflow}")).GetProperty("version").GetInt32();
+        return (await GetAsync($"/api/v1/workflows/{workflow}/versions/{version}")).GetProperty("files").Deserialize<Dictionary<string, string>>()!;
     }
 
     async Task<JsonElement> GetAsync(string path)
     {
-        using var response = await server.Client.GetAsync(path);
+        using var response = await server.Http.GetAsync(path);
         string text = await response.Content.ReadAsStringAsync();
         Assert.True(response.IsSuccessStatusCode, $"{response.StatusCode}: {text}");
         return JsonElement.Parse(text);
@@ -278,7 +357,7 @@ public sealed class ApiTests : IAsyncLifetime
     async Task<JsonElement> SendAsync(HttpMethod method, string path, string? body, HttpStatusCode expected)
     {
         using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : Content("application/json", Encoding.UTF8.GetBytes(body)) };
-        using var response = await server.Client.SendAsync(request);
+        using var response = await server.Http.SendAsync(request);
         string text = await response.Content.ReadAsStringAsync();
         Assert.True(response.StatusCode == expected, $"{response.StatusCode}: {text}");
         return JsonElement.Parse(text);

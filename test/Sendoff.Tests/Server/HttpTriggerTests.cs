@@ -2,26 +2,25 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.Http;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
-using Sendoff.Engine.Workflows;
+using Sendoff.Server.Triggers;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;
 
-public sealed class HttpTriggerTests : IAsyncLifetime
+public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<SharedServer>, IAsyncLifetime
 {
-    TestServer server = null!;
-    HttpClient client = null!;
+    readonly TestServer server = shared.Server;
+    readonly HttpClient client = shared.Server.NewClient();
 
     public async ValueTask InitializeAsync()
     {
-        server = await TestServer.StartAsync();
-        client = server.NewClient();
+        if (await server.Store.GetWorkflowAsync("orders", default) is null) await server.DeployAsync("orders", "export default async () => {};");
     }
 
-    public ValueTask DisposeAsync() => server.DisposeAsync();
+    public ValueTask DisposeAsync() => default;
 
     [Fact]
     public async Task An_event_tells_method_path_query_headers_body_client_and_url()
@@ -33,14 +32,14 @@ public sealed class HttpTriggerTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal("*", response.Headers.GetValues("access-control-allow-origin").Single());
         Assert.NotEmpty(await response.Content.ReadAsStringAsync());
-        var e = server.Events.Single();
+        var e = await server.EventOfAsync(response);
         Assert.Equal("PUT", e.GetProperty("method").GetString());
         Assert.Equal("/a/b c", e.GetProperty("path").GetString());
         Assert.Equal("""{"x":"1","y":["2","3"]}""", e.GetProperty("query").GetRawText());
         Assert.Equal("one, two", e.GetProperty("headers").GetProperty("x-shop").GetString());
         Assert.Equal(1043, e.GetProperty("body").GetProperty("id").GetInt32());
         Assert.Equal("127.0.0.1", e.GetProperty("client_ip").GetString());
-        Assert.Equal(new Uri(server.Url, "/hooks/orders/a/b%20c?x=1&y=2&y=3").ToString(), new Uri(e.GetProperty("url").GetString()!).ToString());
+        Assert.Equal(new Uri(server.Address, "/hooks/orders/a/b%20c?x=1&y=2&y=3").ToString(), new Uri(e.GetProperty("url").GetString()!).ToString());
         Assert.Equal("JSON", e.GetProperty("inferred_body_type").GetString());
     }
 
@@ -58,7 +57,7 @@ public sealed class HttpTriggerTests : IAsyncLifetime
         using var response = await client.PostAsync("/hooks/orders", Content(type, Encoding.UTF8.GetBytes(body)));
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        var e = server.Events.Single();
+        var e = await server.EventOfAsync(response);
         Assert.True(JsonElement.DeepEquals(JsonElement.Parse(expected), e.GetProperty("body")), e.GetRawText());
         Assert.Equal(inferred, e.GetProperty("inferred_body_type").GetString());
     }
@@ -67,19 +66,20 @@ public sealed class HttpTriggerTests : IAsyncLifetime
     public async Task A_body_that_is_no_text_is_Base64_and_says_so()
     {
         byte[] bytes = [0xff, 0x00, 0x80, 0x22];
-        await client.PostAsync("/hooks/orders", Content("application/json", bytes));
-        await client.PostAsync("/hooks/orders", Content("text/plain; charset=iso-8859-1", [0x63, 0x61, 0x66, 0xe9]));
+        using var binary = await client.PostAsync("/hooks/orders", Content("application/json", bytes));
+        using var latin = await client.PostAsync("/hooks/orders", Content("text/plain; charset=iso-8859-1", [0x63, 0x61, 0x66, 0xe9]));
 
-        Assert.Equal(bytes, server.Events[0].GetProperty("body").GetBytesFromBase64());
-        Assert.Equal("BASE64", server.Events[0].GetProperty("inferred_body_type").GetString());
-        Assert.Equal("café", server.Events[1].GetProperty("body").GetString());
+        var e = await server.EventOfAsync(binary);
+        Assert.Equal(bytes, e.GetProperty("body").GetBytesFromBase64());
+        Assert.Equal("BASE64", e.GetProperty("inferred_body_type").GetString());
+        Assert.Equal("café", (await server.EventOfAsync(latin)).GetProperty("body").GetString());
     }
 
     [Fact]
     public async Task JSON_nested_beyond_all_reason_is_a_string()
     {
-        await client.PostAsync("/hooks/orders", Json(new string('[', 100_000) + new string(']', 100_000)));
-        Assert.Equal(JsonValueKind.String, server.Events.Single().GetProperty("body").ValueKind);
+        using var response = await client.PostAsync("/hooks/orders", Json(new string('[', 100_000) + new string(']', 100_000)));
+        Assert.Equal(JsonValueKind.String, (await server.EventOfAsync(response)).GetProperty("body").ValueKind);
     }
 
     [Fact]
@@ -89,13 +89,14 @@ public sealed class HttpTriggerTests : IAsyncLifetime
         var file = new ByteArrayContent([1, 2, 255]);
         file.Headers.ContentType = new MediaTypeHeaderValue("image/png");
         form.Add(file, "photo", "p.png");
-        await client.PostAsync("/hooks/orders", form);
+        using var response = await client.PostAsync("/hooks/orders", form);
 
-        var body = server.Events.Single().GetProperty("body");
+        var e = await server.EventOfAsync(response);
+        var body = e.GetProperty("body");
         Assert.Equal("Ada", body.GetProperty("name").GetString());
         Assert.Equal("""["a","b"]""", body.GetProperty("tag").GetRawText());
         Assert.Equal("""{"filename":"p.png","mimetype":"image/png","content":"AQL/"}""", body.GetProperty("photo").GetRawText());
-        Assert.Equal("MULTIPART_FORM", server.Events.Single().GetProperty("inferred_body_type").GetString());
+        Assert.Equal("MULTIPART_FORM", e.GetProperty("inferred_body_type").GetString());
     }
 
     [Theory]
@@ -110,7 +111,7 @@ public sealed class HttpTriggerTests : IAsyncLifetime
 
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
         await AssertProblemAsync(response, "524,288");
-        Assert.Empty(server.Events);
+        Assert.False(response.Headers.Contains("sendoff-run"));
     }
 
     [Fact]
@@ -121,15 +122,16 @@ public sealed class HttpTriggerTests : IAsyncLifetime
         using var response = await client.SendAsync(request);
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        Assert.Equal(new EngineLimits().TriggerBodyBytes, server.Events.Single().GetProperty("body").GetString()!.Length);
+        Assert.Equal(new EngineLimits().TriggerBodyBytes, (await server.EventOfAsync(response)).GetProperty("body").GetString()!.Length);
     }
 
     [Fact]
     public async Task An_unknown_key_and_a_disabled_one_get_the_same_answer()
     {
         using var unknown = await client.PostAsync("/hooks/nobody", Json("{}"));
-        server.Enabled = false;
-        using var disabled = await client.PostAsync("/hooks/orders", Json("{}"));
+        string hook = await server.DeployAsync("off", "export default async () => {};");
+        (await server.Http.PostAsync("/api/v1/workflows/off/disable", null)).EnsureSuccessStatusCode();
+        using var disabled = await client.PostAsync(hook, Json("{}"));
 
         Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, disabled.StatusCode);
@@ -140,16 +142,19 @@ public sealed class HttpTriggerTests : IAsyncLifetime
     [Fact]
     public async Task A_full_queue_and_a_lost_store_say_when_to_come_again()
     {
-        server.AcceptFails = new RunQueueFullException("orders", 10);
-        using var full = await client.PostAsync("/hooks/orders", Json("{}"));
-        server.AcceptFails = new StoreUnavailableException("the disk is full");
-        using var lost = await client.PostAsync("/hooks/orders", Json("{}"));
-        server.AcceptFails = new InvalidOperationException("secret detail");
-        using var fault = await client.PostAsync("/hooks/orders", Json("{}"));
+        await using var small = await TestServer.StartAsync(new EngineLimits { RunsQueued = 1 });
+        string busy = await small.DeployAsync("busy", "export default async () => { await new Promise(done => setTimeout(done, 1_000)); };");
+        string idle = await small.DeployAsync("idle", "export default async () => {};");
+        using var first = await client.PostAsync(new Uri(small.Address, busy), Json("{}"));
+        using var full = await client.PostAsync(new Uri(small.Address, busy), Json("{}"));
+        small.StoreFails = new StoreUnavailableException("the disk is full");
+        using var lost = await client.PostAsync(new Uri(small.Address, idle), Json("{}"));
+        small.StoreFails = new InvalidOperationException("secret detail");
+        using var fault = await client.PostAsync(new Uri(small.Address, idle), Json("{}"));
 
         Assert.Equal(HttpStatusCode.TooManyRequests, full.StatusCode);
         Assert.NotNull(full.Headers.RetryAfter);
-        await AssertProblemAsync(full, "10 runs waiting");
+        await AssertProblemAsync(full, "1 runs waiting");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, lost.StatusCode);
         Assert.NotNull(lost.Headers.RetryAfter);
         await AssertProblemAsync(lost, "the disk is full");
@@ -170,14 +175,14 @@ public sealed class HttpTriggerTests : IAsyncLifetime
         Assert.Equal("*", response.Headers.GetValues("access-control-allow-origin").Single());
         Assert.Equal("GET,HEAD,PUT,PATCH,POST,DELETE", response.Headers.GetValues("access-control-allow-methods").Single());
         Assert.Equal("content-type, x-shop", response.Headers.GetValues("access-control-allow-headers").Single());
-        Assert.Empty(server.Events);
+        Assert.False(response.Headers.Contains("sendoff-run"));
     }
 
     [Fact]
     public async Task A_fixed_answer_is_given_as_it_stands()
     {
-        server.Answer = new TriggerResponse(FromRun: false, 202, "{\"queued\":true}");
-        using var response = await client.PostAsync("/hooks/orders", Json("{}"));
+        string hook = await server.DeployAsync("fixed", "export default async () => {};", response: "{ status: 202, body: '{\"queued\":true}' }");
+        using var response = await client.PostAsync(hook, Json("{}"));
 
         Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
         Assert.Equal("application/json", response.Content.Headers.ContentType!.MediaType);
@@ -187,11 +192,14 @@ public sealed class HttpTriggerTests : IAsyncLifetime
     [Fact]
     public async Task The_run_answers_with_its_own_status_headers_and_body_and_without_hop_by_hop_headers()
     {
-        server.Answer = new TriggerResponse(FromRun: true, 200, null);
-        server.Responds = Task.FromResult<Sendoff.Engine.Workers.RunResponse?>(new(
-            418, [new Header("content-type", "text/html"), new("X-Own", "1"), new("set-cookie", "a=1"), new("set-cookie", "b=2"), new("connection", "close"), new("transfer-encoding", "chunked"),
-                new("content-length", "9999"), new("bad name", "x"), new("x-split", "a\r\nb: c")], "<p>tea</p>"u8.ToArray()));
-        using var response = await client.PostAsync("/hooks/orders", Json("{}"));
+        string hook = await server.DeployAsync("tea", """
+            $respond({
+              status: 418,
+              headers: { "content-type": "text/html", "X-Own": "1", "set-cookie": ["a=1", "b=2"], connection: "close", "transfer-encoding": "chunked", "content-length": "9999" },
+              body: "<p>tea</p>",
+            });
+            """, "step.js", "custom");
+        using var response = await client.PostAsync(hook, Json("{}"));
 
         Assert.Equal(418, (int)response.StatusCode);
         Assert.Equal("<p>tea</p>", await response.Content.ReadAsStringAsync());
@@ -199,15 +207,21 @@ public sealed class HttpTriggerTests : IAsyncLifetime
         Assert.Equal(["a=1", "b=2"], response.Headers.GetValues("set-cookie"));
         Assert.Null(response.Headers.ConnectionClose);
         Assert.Equal(10, response.Content.Headers.ContentLength);
-        Assert.False(response.Headers.Contains("x-split"));
         Assert.Contains("sandbox", response.Headers.GetValues("content-security-policy").Single());
+    }
+
+    [Fact]
+    public void Header_lines_that_would_break_the_response_are_left_out_whatever_a_worker_says()
+    {
+        var headers = new HeaderDictionary();
+        ResponseHeaders.Copy([new("bad name", "x"), new("", "x"), new("x-split", "a\r\nb: c"), new("x-null", "\0"), new("x-ok", "1")], headers);
+        Assert.Equal("x-ok", Assert.Single(headers).Key);
     }
 
     [Fact]
     public async Task A_run_that_never_responds_is_a_400_that_says_so()
     {
-        server.Answer = new TriggerResponse(FromRun: true, 200, null);
-        using var response = await client.PostAsync("/hooks/orders", Json("{}"));
+        using var response = await client.PostAsync(await server.DeployAsync("silent", "export default async () => {};", response: "custom"), Json("{}"));
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Equal("No $.respond called in workflow", await response.Content.ReadAsStringAsync());
@@ -218,10 +232,11 @@ public sealed class HttpTriggerTests : IAsyncLifetime
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, "/hooks/orders");
         request.Headers.Add("cookie", "theme=dark; sendoff_session=abc; cart=7");
-        await client.SendAsync(request);
+        using var response = await client.SendAsync(request);
 
-        Assert.Equal("theme=dark; cart=7", server.Events.Single().GetProperty("headers").GetProperty("cookie").GetString());
-        Assert.Equal("", server.Events.Single().GetProperty("body").GetString());
+        var e = await server.EventOfAsync(response);
+        Assert.Equal("theme=dark; cart=7", e.GetProperty("headers").GetProperty("cookie").GetString());
+        Assert.Equal("", e.GetProperty("body").GetString());
     }
 
     [Fact]

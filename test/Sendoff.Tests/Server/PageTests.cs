@@ -1,21 +1,18 @@
 using System.Net;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;
 
-public sealed class PageTests : IAsyncLifetime
+public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
 {
-    TestServer server = null!;
-
-    public async ValueTask InitializeAsync() => server = await TestServer.StartAsync();
-
-    public ValueTask DisposeAsync() => server.DisposeAsync();
+    readonly TestServer server = shared.Server;
 
     [Fact]
     public async Task A_run_shows_its_steps_and_each_send_in_words()
     {
-        var id = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        var id = await SampleRuns.AddAsync(server);
         string page = await PageAsync($"/runs/{id}");
 
         foreach (string expected in new[] { "Run succeeded", "2 sends failed", "5,271 ms", "not counted", "$send.http [1]", "Timed out after 5,000 ms while waiting for the response",
@@ -26,7 +23,7 @@ public sealed class PageTests : IAsyncLifetime
     [Fact]
     public async Task A_failed_run_shows_the_error_at_its_line_and_what_was_skipped()
     {
-        var id = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id, RunStatus.Failed);
+        var id = await SampleRuns.AddAsync(server, RunStatus.Failed);
         string page = WebUtility.HtmlDecode(await PageAsync($"/runs/{id}"));
         Assert.Contains("Line 4: TypeError:", page);
         Assert.Contains("Skipped", page);
@@ -35,8 +32,8 @@ public sealed class PageTests : IAsyncLifetime
     [Fact]
     public async Task Bodies_are_never_markup_and_pages_run_no_script()
     {
-        var id = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
-        using var response = await server.Client.GetAsync($"/runs/{id}");
+        var id = await SampleRuns.AddAsync(server);
+        using var response = await server.Http.GetAsync($"/runs/{id}");
         string page = await response.Content.ReadAsStringAsync();
 
         Assert.DoesNotContain("<script", page);
@@ -49,14 +46,15 @@ public sealed class PageTests : IAsyncLifetime
     [Fact]
     public async Task Runs_are_listed_filtered_and_paged()
     {
-        for (int i = 0; i < 50; i++) await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
-        await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id, RunStatus.Failed);
+        for (int i = 0; i < 50; i++) await SampleRuns.AddAsync(server, workflow: "listed");
+        await SampleRuns.AddAsync(server, RunStatus.Failed, "listed");
 
-        string all = await PageAsync("/");
-        Assert.Contains("1 of 3", all);
+        string all = await PageAsync("/?workflow=listed");
+        Assert.Contains("1 of 3 delivered", all);
+        Assert.Contains("2 failed", all);
         Assert.Contains("rel=\"next\"", all);
         Assert.Contains("Cannot read properties of undefined", all);
-        Assert.DoesNotContain("rel=\"next\"", await PageAsync("/?status=failed&workflow=orders"));
+        Assert.DoesNotContain("rel=\"next\"", await PageAsync("/?status=failed&workflow=listed"));
         Assert.Contains("No run matches", await PageAsync("/?status=held"));
         Assert.Contains("That filter does not work", await PageAsync("/?status=nonsense"));
     }
@@ -64,20 +62,23 @@ public sealed class PageTests : IAsyncLifetime
     [Fact]
     public async Task Deliveries_and_workflows_have_their_lists()
     {
-        await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
+        await SampleRuns.AddAsync(server);
         Assert.Contains("https://erp.example.com/v2/orders", await PageAsync("/deliveries?status=failed"));
         Assert.Contains("No delivery matches", await PageAsync("/deliveries?q=nowhere"));
-        Assert.Contains($"{server.Url}hooks/orders", await PageAsync("/workflows"));
+        Assert.Contains($"{server.Address}hooks/orders", await PageAsync("/workflows"));
     }
 
     [Fact]
     public async Task Empty_missing_and_broken_are_drawn()
     {
-        Assert.Contains("No runs yet", await PageAsync("/"));
-        Assert.Contains("There is no such run", await PageAsync("/runs/run_0000000000001", HttpStatusCode.NotFound));
-        Assert.Contains("There is no such page", await PageAsync("/nowhere/at/all", HttpStatusCode.NotFound));
-        server.StoreFails = new StoreUnavailableException("the database is locked");
-        Assert.Contains("the database is locked", await PageAsync("/", HttpStatusCode.ServiceUnavailable));
+        await using var empty = await TestServer.StartAsync();
+        Assert.Contains("No runs yet", await PageAsync(empty, "/"));
+        Assert.Contains("No deliveries yet", await PageAsync(empty, "/deliveries"));
+        Assert.Contains("No workflows yet", await PageAsync(empty, "/workflows"));
+        Assert.Contains("There is no such run", await PageAsync(empty, "/runs/run_0000000000001", HttpStatusCode.NotFound));
+        Assert.Contains("There is no such page", await PageAsync(empty, "/nowhere/at/all", HttpStatusCode.NotFound));
+        empty.StoreFails = new StoreUnavailableException("the database is locked");
+        Assert.Contains("the database is locked", await PageAsync(empty, "/", HttpStatusCode.ServiceUnavailable));
     }
 
     [Fact]
@@ -93,19 +94,26 @@ public sealed class PageTests : IAsyncLifetime
     [Fact]
     public async Task Buttons_replay_and_resend()
     {
-        var id = await SampleRuns.AddAsync(server.Store, server.Ids, server.Orders.Id);
-        var delivery = (await server.Store.GetRunAsync(id, default))!.Deliveries[1].Delivery.Id;
-        using var replay = await server.Client.PostAsync($"/runs/{id}/replay", null);
-        using var resend = await server.Client.PostAsync($"/deliveries/{delivery}/resend", null);
+        await using var receiver = Sink.Start();
+        var run = await server.RunAsync(await server.DeployAsync("buttons", $"$send.http({{ method: 'GET', url: '{receiver.Url}' }});", "step.js"));
+        string delivery = run.Steps[0].Deliveries[0].Id;
+        using var client = server.NewClient();
+        client.DefaultRequestHeaders.Authorization = server.Http.DefaultRequestHeaders.Authorization;
+
+        using var replay = await client.PostAsync($"/runs/{run.Id}/replay", null);
+        using var resend = await client.PostAsync($"/deliveries/{delivery}/resend", null);
 
         Assert.StartsWith("/runs/run_", replay.Headers.Location!.ToString());
-        Assert.Equal($"/runs/{id}#{delivery}", resend.Headers.Location!.ToString());
-        Assert.Equal(delivery, server.Resent.Single());
+        Assert.NotEqual($"/runs/{run.Id}", replay.Headers.Location.ToString());
+        Assert.Equal($"/runs/{run.Id}#{delivery}", resend.Headers.Location!.ToString());
+        await receiver.WaitForRequestsAsync(3);
     }
 
-    async Task<string> PageAsync(string path, HttpStatusCode expected = HttpStatusCode.OK)
+    Task<string> PageAsync(string path, HttpStatusCode expected = HttpStatusCode.OK) => PageAsync(server, path, expected);
+
+    static async Task<string> PageAsync(TestServer server, string path, HttpStatusCode expected = HttpStatusCode.OK)
     {
-        using var response = await server.Client.GetAsync(path);
+        using var response = await server.Http.GetAsync(path);
         string text = await response.Content.ReadAsStringAsync();
         Assert.True(response.StatusCode == expected, $"{response.StatusCode}: {text}");
         Assert.Equal("text/html", response.Content.Headers.ContentType!.MediaType);

@@ -1,13 +1,16 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging.Abstractions;
 using NJsonSchema;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
+using Sendoff.Engine.Storage.Sqlite;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server.Api;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;
 
@@ -67,7 +70,9 @@ public sealed class RunDocumentTests
 
     async Task<string> DocumentAsync(RunStatus status)
     {
-        await using var store = await TestServer.OpenStoreAsync(Directory.CreateTempSubdirectory("sendoff-").FullName, ids);
+        using var folder = new TempFolder();
+        await using var store = SqliteStore.Open(
+            Path.Combine(folder.Path, "sendoff.db"), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance);
         var workflow = await store.DeployAsync("orders", new Dictionary<string, string> { ["step.js"] = "" }, [new HttpTrigger("orders", TriggerResponse.Default)], default);
         var id = await SampleRuns.AddAsync(store, ids, workflow.Id, status);
         return JsonSerializer.Serialize(RunDocument.From((await store.GetRunAsync(id, default))!), ApiJson.Default.RunDocument);

@@ -5,6 +5,8 @@ using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workers;
+using Sendoff.Engine.Workflows;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;
 
@@ -13,7 +15,18 @@ static class SampleRuns
 {
     public static readonly DateTimeOffset At = DateTimeOffset.Parse("2026-11-23T14:02:31.207Z");
 
-    /// <summary>Two steps; three sends: one delivered, one timed out, one blocked.</summary>
+    /// <summary>A run of a workflow that is stored if it is not there yet.</summary>
+    public static async Task<RunId> AddAsync(TestServer server, RunStatus status = RunStatus.Succeeded, string workflow = "orders")
+    {
+        var of = await DeployAsync(server.Store, workflow);
+        return await AddAsync(server.Store, server.Ids, of.Id, status);
+    }
+
+    /// <summary>Stores a workflow, without the check of a deploy, if it is not there yet.</summary>
+    public static async Task<Workflow> DeployAsync(IStore store, string name) => await store.GetWorkflowAsync(name, default)
+        ?? await store.DeployAsync(name, new Dictionary<string, string> { ["step.js"] = "return 1" }, [new HttpTrigger(name, TriggerResponse.Default)], default);
+
+    /// <summary>Three steps; three sends: one delivered, one timed out, one blocked.</summary>
     public static async Task<RunId> AddAsync(IStore store, IdSequence ids, WorkflowId workflow, RunStatus status = RunStatus.Succeeded)
     {
         var received = new Event(new(ids.Next()), WorkspaceId.Default, workflow, "http", At, Utf8(

@@ -590,14 +590,19 @@ public abstract class StoreConformanceTests : IAsyncLifetime
     [Fact]
     public async Task A_run_in_a_list_says_how_its_sends_stand()
     {
-        var (run, deliveries) = await FinishAsync(sends: 4);
+        var run = await AcceptAsync();
+        var deliveries = Sends(run, 7);
+        deliveries[6] = deliveries[6] with { Status = DeliveryStatus.Captured };
+        await Store.FinishRunAsync(End(run), deliveries, Ct);
         await Store.RecordAttemptAsync(AttemptOf(deliveries[0]), Ct);
-        await Store.RecordAttemptAsync(AttemptOf(deliveries[1], DeliveryStatus.Failed), Ct);
-        await Store.MarkSendingAsync([deliveries[2].Id], Ct);
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[1]), Ct);
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[2], DeliveryStatus.Failed), Ct);
+        await Store.RecordBlockedAsync(deliveries[3].Id, new(AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Connect, "refused"), Ct);
+        await Store.MarkSendingAsync([deliveries[4].Id], Ct);
 
         var summary = Assert.Single((await Store.ListRunsAsync(Runs(), Ct)).Items);
 
-        Assert.Equal((4, 2, 1), (summary.Sends, summary.SendsDone, summary.SendsFailed));
+        Assert.Equal((7, 2, 2, 1), (summary.Sends, summary.SendsDelivered, summary.SendsFailed, summary.SendsCaptured));
         Assert.Equal((run.Id, run.Event.Id, "orders", "http"), (summary.Id, summary.EventId, summary.WorkflowName, summary.Trigger));
     }
 

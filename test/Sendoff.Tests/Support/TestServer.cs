@@ -11,6 +11,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Storage;
 using Sendoff.Server;
 using Sendoff.Server.Api;
 
@@ -19,30 +20,42 @@ namespace Sendoff.Tests.Support;
 /// <summary>A whole server in this process: real workers, a real database in a fresh folder, a real port.</summary>
 sealed class TestServer : IAsyncDisposable
 {
-    const string Token = "a-token-for-the-tests";
+    public const string Token = "a-token-for-the-tests";
     readonly WebApplication app;
+    readonly StoreThatBreaks breaking;
     readonly string folder;
     readonly bool keepFolder;
 
     TestServer(WebApplication app, string folder, bool keepFolder)
     {
         (this.app, this.folder, this.keepFolder) = (app, folder, keepFolder);
+        breaking = (StoreThatBreaks)Store;
         Address = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
         Http = new HttpClient { BaseAddress = Address };
         Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
     }
 
     public Uri Address { get; }
+    /// <summary>Carries the token.</summary>
     public HttpClient Http { get; }
+    public IStore Store => app.Services.GetRequiredService<IStore>();
+    public IdSequence Ids => app.Services.GetRequiredService<IdSequence>();
 
-    public static async Task<TestServer> StartAsync(EngineLimits? limits = null, string? folder = null)
+    /// <summary>What every call of the store throws from now on.</summary>
+    public Exception? StoreFails { set => breaking.Broken = value; }
+
+    /// <summary>A client without token, cookies or redirects.</summary>
+    public HttpClient NewClient() => new(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = Address };
+
+    public static async Task<TestServer> StartAsync(EngineLimits? limits = null, string? folder = null, Uri? publicUrl = null)
     {
         string data = folder ?? Directory.CreateTempSubdirectory("sendoff-test-").FullName;
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         builder.Services.AddSendoffEngine(new EngineOptions(data, TestNode.Runtime, limits ?? new EngineLimits(), new EgressPolicy(["127.0.0.0/8", "::1/128"], [])));
-        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = data, Token = Token });
+        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = data, Token = Token, PublicUrl = publicUrl });
+        StoreThatBreaks.Wrap(builder.Services);
         var app = builder.Build();
         app.MapSendoff();
         await app.StartAsync();
@@ -65,6 +78,14 @@ sealed class TestServer : IAsyncDisposable
         using var response = await Http.PutAsJsonAsync($"/api/v1/workflows/{name}", new DeployDocument(files), ApiJson.Default.DeployDocument);
         Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
         return (await response.Content.ReadFromJsonAsync(ApiJson.Default.WorkflowDocument))!.Triggers[0].Url is { } url ? new Uri(url).AbsolutePath : "";
+    }
+
+    /// <summary>The event that an accepted request became, as steps see it.</summary>
+    public async Task<JsonElement> EventOfAsync(HttpResponseMessage accepted)
+    {
+        Assert.True(RunId.TryParse(accepted.Headers.GetValues("sendoff-run").Single(), out var id));
+        var run = (await Store.GetRunAsync(id, default))!.Run;
+        return JsonElement.Parse((await Store.GetEventAsync(run.EventId, default))!.Json.Span, new() { MaxDepth = 1_000 });
     }
 
     /// <summary>Posts an event and answers the id of its run.</summary>
@@ -100,9 +121,20 @@ sealed class TestServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        StoreFails = null;
         Http.Dispose();
         await app.StopAsync();
         await app.DisposeAsync();
         if (!keepFolder) Directory.Delete(folder, recursive: true);
     }
+}
+
+/// <summary>One server for all tests of a class.</summary>
+public sealed class SharedServer : IAsyncLifetime
+{
+    internal TestServer Server { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync() => Server = await TestServer.StartAsync();
+
+    public ValueTask DisposeAsync() => Server.DisposeAsync();
 }

@@ -116,7 +116,7 @@ internal sealed partial class SqliteStore
 
     static RunSummary? Summary(UnfinishedRun run, string? name) => name is null ? null : new(
         new(run.RunId), new(run.EventId), name, run.Version, run.Trigger, RunStatus.Queued, SqliteTime.Moment(run.ReceivedAt), TimeSpan.Zero,
-        Message: null, Sends: 0, SendsDone: 0, SendsFailed: 0);
+        Message: null, Sends: 0, SendsDelivered: 0, SendsFailed: 0, SendsCaptured: 0);
 
     static readonly string lastDelivery = $"r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride}";
 
@@ -127,13 +127,14 @@ internal sealed partial class SqliteStore
         else if (filter.Status is not null) where.And("status = 2");
         return where.Set(session.Sql($"""
             SELECT r.id, r.event_id, w.name, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.message, r.delivery_count,
-                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status > 3),
-                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))
+                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 4),
+                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7)),
+                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 8)
             FROM runs r CROSS JOIN workflows w ON w.id = r.workflow_id
             WHERE r.id IN (SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY r.id DESC
             """)).Set(filter.Limit + 1).All(static row => new RunSummary(
                 new(row.Long(0)), new(row.Long(1)), row.Text(2), row.Int(3), row.Text(4), (RunStatus)row.Int(5), SqliteTime.Moment(row.Long(6)),
-                SqliteTime.Span(row.Long(7)), row.TextOrNull(8), row.Int(9), row.Int(10), row.Int(11)));
+                SqliteTime.Span(row.Long(7)), row.TextOrNull(8), row.Int(9), row.Int(10), row.Int(11), row.Int(12)));
     }
 
     // Deliveries.

@@ -42,18 +42,18 @@ internal static class DeliveriesApi
     }
 
     static async Task<Results<Accepted<ResendDocument>, Problem>> ResendAsync(
-        string id, HttpRequest request, IStore store, EngineActions engine, CancellationToken ct)
+        string id, HttpRequest request, IStore store, DeliveryDispatcher deliveries, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         var delivery = input.Delivery(id);
         if (input.Problem is { } problem) return problem;
-        if (await engine.Resend(delivery, ct)) return TypedResults.Accepted($"/api/v1/deliveries/{id}", new ResendDocument(1, []));
+        if (await deliveries.ResendAsync(delivery, ct)) return TypedResults.Accepted($"/api/v1/deliveries/{id}", new ResendDocument(1, []));
         if (await store.GetDeliveryAsync(delivery, ct) is null) return Missing(id);
         return new Problem(StatusCodes.Status409Conflict, "Under way", $"The delivery '{id}' is waiting or being sent already. Resend it when it has ended.");
     }
 
     static async Task<Results<Ok<ResendDocument>, Problem>> ResendManyAsync(
-        HttpRequest request, IStore store, EngineActions engine, ServerOptions options, CancellationToken ct)
+        HttpRequest request, IStore store, DeliveryDispatcher deliveries, ServerOptions options, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         if (await input.ObjectAsync(request, resendFields, ct) is not { } body) return input.Problem!;
@@ -70,7 +70,7 @@ internal static class DeliveriesApi
         var skipped = new List<string>();
         foreach (var id in chosen)
         {
-            if (!await engine.Resend(id, ct)) skipped.Add(id.ToString());
+            if (!await deliveries.ResendAsync(id, ct)) skipped.Add(id.ToString());
         }
         return TypedResults.Ok(new ResendDocument(chosen.Count - skipped.Count, skipped));
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Sendoff.Engine;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
@@ -14,14 +15,17 @@ public sealed record ListDocument<T>(IReadOnlyList<T> Items, string? NextCursor)
         new([.. page.Items.Select(map)], page.Next?.ToString("x", CultureInfo.InvariantCulture));
 }
 
-/// <summary>A run in a list. <paramref name="SendsDone"/> are those that have ended, <paramref name="SendsFailed"/> those of them that failed, were blocked or interrupted.</summary>
+/// <summary>A run in a list, with how its sends stand. Those that are in none of the three counts are under way.</summary>
+/// <param name="SendsDelivered">Sends that were answered with a 2xx status.</param>
+/// <param name="SendsFailed">Sends that failed, were blocked or interrupted.</param>
+/// <param name="SendsCaptured">Sends that were never meant to go.</param>
 public sealed record RunSummaryDocument(
     string Id, string Workflow, int Version, string EventId, string Trigger, string Status, DateTimeOffset StartedAt, double DurationMs, string? Message,
-    int Sends, int SendsDone, int SendsFailed)
+    int Sends, int SendsDelivered, int SendsFailed, int SendsCaptured)
 {
     internal static RunSummaryDocument From(RunSummary run) => new(
         run.Id.ToString(), run.WorkflowName, run.Version, run.EventId.ToString(), run.Trigger, Names.Of(run.Status), run.StartedAt,
-        Names.Ms(run.Duration), run.Message, run.Sends, run.SendsDone, run.SendsFailed);
+        Names.Ms(run.Duration), run.Message, run.Sends, run.SendsDelivered, run.SendsFailed, run.SendsCaptured);
 }
 
 public sealed record TriggerDocument(string Type, string Key, string? Url);
@@ -64,7 +68,17 @@ public sealed record UsageDocument(DateOnly Since, IReadOnlyList<UsageRowDocumen
 public sealed record ReplayDocument(string Id, string EventId, int Version);
 /// <param name="Skipped">Ids that were not sent again: unknown, or under way already.</param>
 public sealed record ResendDocument(int Resent, IReadOnlyList<string> Skipped);
-public sealed record ChangeDocument(string Type, string Id, string RunId, string Status);
+/// <param name="Type"><c>run</c> or <c>delivery</c>.</param>
+public sealed record ChangeDocument(string Type, string Id, string RunId, string Status)
+{
+    internal static ChangeDocument From(Change change) => change switch
+    {
+        RunChange run => new("run", run.Run.ToString(), run.Run.ToString(), Names.Of(run.Status)),
+        DeliveryChange delivery => new("delivery", delivery.Delivery.ToString(), delivery.Run.ToString(), Names.Of(delivery.Status)),
+        _ => throw new ArgumentOutOfRangeException(nameof(change)),
+    };
+}
+
 public sealed record HealthDocument(string Status);
 /// <summary>The body of a PUT of a workflow: path to text, relative to the folder.</summary>
 public sealed record DeployDocument(IReadOnlyDictionary<string, string> Files);

@@ -33,12 +33,12 @@ internal static class RunsApi
         return await store.GetRunAsync(run, ct) is { } stored ? TypedResults.Ok(RunDocument.From(stored)) : Missing(id);
     }
 
-    static async Task<Results<Accepted<ReplayDocument>, Problem>> ReplayAsync(string id, HttpRequest request, EngineActions engine, CancellationToken ct)
+    static async Task<Results<Accepted<ReplayDocument>, Problem>> ReplayAsync(string id, HttpRequest request, RunQueue runs, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         var run = input.Run(id);
         if (input.Problem is { } problem) return problem;
-        if (await engine.Replay(run, ct) is not { } accepted) return Missing(id);
+        if (await runs.ReplayAsync(run, ct) is not { } accepted) return Missing(id);
         string made = accepted.Run.Id.ToString();
         return TypedResults.Accepted($"/api/v1/runs/{made}", new ReplayDocument(made, accepted.Run.Event.Id.ToString(), accepted.Run.Version));
     }

@@ -15,7 +15,7 @@ internal static class StreamApi
         string? run, HttpContext context, ChangeFeed changes, ServerOptions options, TimeProvider time, IHostApplicationLifetime life, CancellationToken ct)
     {
         var input = ApiInput.Of(context.Request, "run");
-        string? only = string.IsNullOrEmpty(run) ? null : input.Run(run).ToString();
+        RunId? only = string.IsNullOrEmpty(run) ? null : input.Run(run);
         if (input.Problem is { } problem)
         {
             await problem.ExecuteAsync(context);
@@ -34,7 +34,7 @@ internal static class StreamApi
         }
     }
 
-    static async Task SendAsync(HttpResponse response, ChangeFeed changes, string? only, TimeSpan keepAlive, TimeProvider time, CancellationToken ct)
+    static async Task SendAsync(HttpResponse response, ChangeFeed changes, RunId? only, TimeSpan keepAlive, TimeProvider time, CancellationToken ct)
     {
         await using var feed = changes.ListenAsync(ct).GetAsyncEnumerator(ct);
         // Listening starts here, before the caller is told that it listens.
@@ -53,10 +53,9 @@ internal static class StreamApi
             }
             var change = feed.Current;
             next = feed.MoveNextAsync().AsTask();
-            if (only is not null && change.RunId != only) continue;
-            string status = JsonNamingPolicy.SnakeCaseLower.ConvertName(change.Status);
-            string data = JsonSerializer.Serialize(new ChangeDocument(change.Type, change.Id, change.RunId, status), ApiJson.Default.ChangeDocument);
-            await WriteAsync(response, $"event: {change.Type}\ndata: {data}\n\n", ct);
+            if (only is not null && change.Run != only) continue;
+            var document = ChangeDocument.From(change);
+            await WriteAsync(response, $"event: {document.Type}\ndata: {JsonSerializer.Serialize(document, ApiJson.Default.ChangeDocument)}\n\n", ct);
         }
     }
 

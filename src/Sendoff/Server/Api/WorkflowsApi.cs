@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
+using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
 
@@ -19,10 +20,8 @@ internal static class WorkflowsApi
         workflows.MapDelete("/{name}", DeleteAsync).WithSummary("Remove a workflow, its versions and its history");
         workflows.MapGet("/{name}/versions", ListVersionsAsync).WithSummary("All versions of a workflow, newest first");
         workflows.MapGet("/{name}/versions/{version}", GetVersionAsync).WithSummary("One version with its files");
-        workflows.MapPost("/{name}/enable", (string name, HttpRequest request, IStore store, EngineActions engine, ServerOptions options, CancellationToken ct) =>
-            SetEnabledAsync(name, true, request, store, engine, options, ct)).WithSummary("Switch a workflow's triggers on");
-        workflows.MapPost("/{name}/disable", (string name, HttpRequest request, IStore store, EngineActions engine, ServerOptions options, CancellationToken ct) =>
-            SetEnabledAsync(name, false, request, store, engine, options, ct)).WithSummary("Switch a workflow's triggers off");
+        workflows.MapPost("/{name}/enable", EnableAsync).WithSummary("Switch a workflow's triggers on");
+        workflows.MapPost("/{name}/disable", DisableAsync).WithSummary("Switch a workflow's triggers off");
     }
 
     static async Task<Results<Ok<ListDocument<WorkflowDocument>>, Problem>> ListAsync(HttpRequest request, IStore store, ServerOptions options, CancellationToken ct)
@@ -33,18 +32,18 @@ internal static class WorkflowsApi
         return TypedResults.Ok(new ListDocument<WorkflowDocument>([.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin))], null));
     }
 
-    static async Task<Results<Ok<WorkflowDocument>, Problem>> GetAsync(string name, HttpRequest request, IStore store, ServerOptions options, CancellationToken ct) =>
-        await store.GetWorkflowAsync(name, ct) is { } found ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options))) : Missing(name);
+    static async Task<Results<Ok<WorkflowDocument>, Problem>> GetAsync(
+        string name, HttpRequest request, IStore store, ServerOptions options, CancellationToken ct) => await store.GetWorkflowAsync(name, ct) is { } found ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options))) : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAsync(
-        string name, [FromQuery] string? file, HttpRequest request, EngineActions engine, ServerOptions options, CancellationToken ct)
+        string name, [FromQuery] string? file, HttpRequest request, WorkflowCatalog catalog, ServerOptions options, CancellationToken ct)
     {
         var input = ApiInput.Of(request, "file");
         input.WorkflowName(name);
         if (input.Problem is { } bad) return bad;
         if (await ReadBodyAsync(request, options.DeployBytes, ct) is not { } body) return Problem.TooLarge($"The body is over {options.DeployBytes:N0} bytes, the limit of a deploy.");
         if (DeployedFiles.Read(input, request.ContentType, file, body, options) is not { } files) return input.Problem!;
-        var result = await engine.Deploy(name, files, ct);
+        var result = await catalog.DeployAsync(name, files, ct);
         if (result.Workflow is { } workflow) return TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options)));
         return new Problem(StatusCodes.Status422UnprocessableEntity, "Not deployed", Say(result.Problems))
         {
@@ -61,8 +60,8 @@ internal static class WorkflowsApi
         return place + first.Message + (problems.Count > 1 ? $" (and {problems.Count - 1} more)" : "");
     }
 
-    static async Task<Results<NoContent, Problem>> DeleteAsync(string name, EngineActions engine, CancellationToken ct) =>
-        await engine.Delete(name, ct) ? TypedResults.NoContent() : Missing(name);
+    static async Task<Results<NoContent, Problem>> DeleteAsync(string name, WorkflowCatalog catalog, CancellationToken ct) =>
+        await catalog.DeleteAsync(name, ct) ? TypedResults.NoContent() : Missing(name);
 
     static async Task<Results<Ok<ListDocument<VersionDocument>>, Problem>> ListVersionsAsync(string name, IStore store, CancellationToken ct)
     {
@@ -80,12 +79,13 @@ internal static class WorkflowsApi
             : Problem.NotFound($"The workflow '{name}' has no version {number}. Its newest is {workflow.Version}.");
     }
 
-    static async Task<Results<Ok<WorkflowDocument>, Problem>> SetEnabledAsync(
-        string name, bool enabled, HttpRequest request, IStore store, EngineActions engine, ServerOptions options, CancellationToken ct)
-    {
-        if (!await engine.SetEnabled(name, enabled, ct)) return Missing(name);
-        return await store.GetWorkflowAsync(name, ct) is { } found ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options))) : Missing(name);
-    }
+    static async Task<Results<Ok<WorkflowDocument>, Problem>> EnableAsync(
+        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, CancellationToken ct) =>
+        await catalog.SetEnabledAsync(name, true, ct) ? await GetAsync(name, request, store, options, ct) : Missing(name);
+
+    static async Task<Results<Ok<WorkflowDocument>, Problem>> DisableAsync(
+        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, CancellationToken ct) =>
+        await catalog.SetEnabledAsync(name, false, ct) ? await GetAsync(name, request, store, options, ct) : Missing(name);
 
     static async Task<byte[]?> ReadBodyAsync(HttpRequest request, int limit, CancellationToken ct)
     {

@@ -8,7 +8,8 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ServerO
     public Task InvokeAsync(HttpContext context)
     {
         var request = context.Request;
-        if (!RequestKind.IsPublic(request) && !IsOwnHost(context)) return Refuse(context, StatusCodes.Status403Forbidden, "Foreign host", $"This server does not answer for the host '{request.Host}'. Use the address that it printed at its start, or set its public URL.");
+        if (!RequestKind.IsPublic(request) && !IsOwnHost(context)) return Forbid(context, "Foreign host",
+            $"This server does not answer for the host '{request.Host}'. Use the address that it printed at its start, or set PublicUrl.");
         if (RequestKind.IsOpen(request)) return next(context);
 
         string? authorization = request.Headers.Authorization;
@@ -19,7 +20,8 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ServerO
         if (AdminSession.IsSignedIn(request, token))
             return IsSafe(request) || IsSameOrigin(request)
                 ? next(context)
-                : Refuse(context, StatusCodes.Status403Forbidden, "Cross-site request", "A request that changes something must come from this server's own pages, or carry a bearer token.");
+                : Forbid(context, "Cross-site request",
+                    "A request that changes something must come from this server's own pages, or carry a bearer token.");
         if (!RequestKind.IsPage(request))
             return Unauthorized(context, "Send 'Authorization: Bearer <admin token>'. The token is in the file 'admin-token' of the server's data directory.");
         if (!IsSafe(request)) return Refuse(context, StatusCodes.Status401Unauthorized, "Not signed in", "Sign in first.");
@@ -33,17 +35,19 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ServerO
         return Refuse(context, StatusCodes.Status401Unauthorized, "Not allowed", detail);
     }
 
+    static Task Forbid(HttpContext context, string title, string detail) => Refuse(context, StatusCodes.Status403Forbidden, title, detail);
+
     static Task Refuse(HttpContext context, int status, string title, string detail) => new Problem(status, title, detail).ExecuteAsync(context);
 
     static bool IsSafe(HttpRequest request) => HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method);
 
     /// <summary>Browsers say where a request comes from; one that says nothing is not trusted with a cookie.</summary>
-    static bool IsSameOrigin(HttpRequest request)
+    bool IsSameOrigin(HttpRequest request)
     {
         string? site = request.Headers["Sec-Fetch-Site"];
         if (site is not null) return site == "same-origin";
-        string? origin = request.Headers.Origin;
-        return origin is not null && Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Authority.Equals(request.Host.Value, StringComparison.OrdinalIgnoreCase);
+        if (!Uri.TryCreate(request.Headers.Origin, UriKind.Absolute, out var origin)) return false;
+        return origin.Authority.Equals(options.PublicUrl?.Authority ?? request.Host.Value, StringComparison.OrdinalIgnoreCase);
     }
 
     /// <summary>On a loopback listener a foreign Host is a page of somebody else whose name now leads here (DNS rebinding).</summary>

@@ -10,13 +10,14 @@ internal static class AdminSession
 
     public static bool IsSignedIn(HttpRequest request, AdminToken token) => token.MatchesSession(request.Cookies[CookieName]);
 
-    public static void SignIn(HttpContext context, AdminToken token) =>
-        context.Response.Cookies.Append(CookieName, token.Session, Cookie(context.Request, lasts));
+    public static void SignIn(HttpContext context, AdminToken token, ServerOptions options) =>
+        context.Response.Cookies.Append(CookieName, token.Session, Cookie(context.Request, options, lasts));
 
-    public static void SignOut(HttpContext context) => context.Response.Cookies.Delete(CookieName, Cookie(context.Request, null));
+    public static void SignOut(HttpContext context, ServerOptions options) =>
+        context.Response.Cookies.Delete(CookieName, Cookie(context.Request, options, null));
 
-    static CookieOptions Cookie(HttpRequest request, TimeSpan? age) =>
-        new() { HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = request.IsHttps, Path = "/", MaxAge = age };
+    static CookieOptions Cookie(HttpRequest request, ServerOptions options, TimeSpan? age) =>
+        new() { HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = Origin.IsSecure(request, options), Path = "/", MaxAge = age };
 
     /// <summary>Takes the session out of cookie lines: a workflow that is called from a signed-in browser must not get it.</summary>
     public static bool Remove(StringValues lines, out string rest)

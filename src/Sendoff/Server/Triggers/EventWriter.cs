@@ -4,7 +4,6 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Unicode;
-using Microsoft.AspNetCore.Http.Extensions;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
@@ -22,7 +21,7 @@ internal static class EventWriter
     [ThreadStatic] static Scratch? scratch;
 
     /// <summary>The event of a request whose body has arrived. The answer is the caller's own.</summary>
-    public static ReadOnlyMemory<byte> Write(HttpRequest request, string path, ReadOnlySequence<byte> body)
+    public static ReadOnlyMemory<byte> Write(HttpRequest request, string path, string url, ReadOnlySequence<byte> body)
     {
         var mine = scratch ?? new Scratch();
         scratch = null;
@@ -34,7 +33,7 @@ internal static class EventWriter
         WriteHeaders(json, request.Headers);
         WriteBody(json, request, body);
         json.WriteString("client_ip"u8, ClientAddress(request.HttpContext.Connection.RemoteIpAddress));
-        json.WriteString("url"u8, request.GetEncodedUrl());
+        json.WriteString("url"u8, url);
         json.WriteEndObject();
         json.Flush();
         byte[] written = mine.Buffer.WrittenSpan.ToArray();

@@ -10,11 +10,13 @@ namespace Sendoff.Server.Triggers;
 
 /// <summary><c>ANY /hooks/{key}/{**path}</c>: takes an event in, durably, and answers (E7).</summary>
 /// <remarks>(1) find the trigger  (2) read the body under its limit  (3) write the event  (4) accept it  (5) answer.</remarks>
-internal sealed class HttpTriggerEndpoint(EngineActions engine, EngineLimits limits, ILogger<HttpTriggerEndpoint> log)
+internal sealed class HttpTriggerEndpoint(
+    WorkflowCatalog workflows, RunQueue runs, EngineLimits limits, ServerOptions options, ILogger<HttpTriggerEndpoint> log)
 {
     public const string Pattern = "/hooks/{key}/{**path}";
     /// <summary>Tells the caller which run its event became.</summary>
     const string RunHeader = "sendoff-run";
+    const string Text = "text/plain; charset=utf-8";
     const string Methods = "GET,HEAD,PUT,PATCH,POST,DELETE";
     static readonly byte[] accepted = "Event accepted.\n"u8.ToArray();
     static readonly byte[] neverResponded = "No $.respond called in workflow"u8.ToArray();
@@ -38,7 +40,7 @@ internal sealed class HttpTriggerEndpoint(EngineActions engine, EngineLimits lim
     {
         // (1) An unknown key and a disabled one look the same from outside.
         string key = (string)context.Request.RouteValues["key"]!;
-        var target = engine.FindTrigger(key);
+        var target = workflows.FindTrigger(key);
         if (target is not { Enabled: true })
         {
             await Problem.NotFound("There is no trigger at this address, or it is disabled.").ExecuteAsync(context);
@@ -54,17 +56,17 @@ internal sealed class HttpTriggerEndpoint(EngineActions engine, EngineLimits lim
         var body = await ReadBodyAsync(context);
         if (body is not { } bytes) return;
         // (3)
-        var json = EventWriter.Write(context.Request, "/" + context.Request.RouteValues["path"], bytes);
+        var json = EventWriter.Write(context.Request, "/" + context.Request.RouteValues["path"], Origin.UrlOf(context.Request, options), bytes);
         context.Request.BodyReader.AdvanceTo(bytes.End);
 
         // (4) An event that has arrived whole is taken in even if its sender hangs up now.
-        var run = await engine.Accept(target.Version, "http", json, CancellationToken.None);
+        var run = await runs.AcceptAsync(target.Version, "http", json, CancellationToken.None);
 
         // (5)
         context.Response.Headers[RunHeader] = run.Run.Id.ToString();
         var answer = target.Trigger.Response;
         if (answer.FromRun) await AnswerFromRunAsync(context, run);
-        else if (answer.Body is null) await WriteAsync(context.Response, answer.Status, "text/plain; charset=utf-8", answer.Status == 200 ? accepted : default(ReadOnlyMemory<byte>));
+        else if (answer.Body is null) await WriteAsync(context.Response, answer.Status, Text, answer.Status == 200 ? accepted : default(ReadOnlyMemory<byte>));
         else await AnswerFixedAsync(context.Response, answer);
     }
 
@@ -105,7 +107,7 @@ internal sealed class HttpTriggerEndpoint(EngineActions engine, EngineLimits lim
     static Task AnswerFixedAsync(HttpResponse response, TriggerResponse answer)
     {
         byte[] body = Encoding.UTF8.GetBytes(answer.Body!);
-        string type = answer.Body!.AsSpan().TrimStart() is ['{' or '[', ..] ? "application/json" : "text/plain; charset=utf-8";
+        string type = answer.Body!.AsSpan().TrimStart() is ['{' or '[', ..] ? "application/json" : Text;
         return WriteAsync(response, answer.Status, type, body);
     }
 
@@ -121,9 +123,12 @@ internal sealed class HttpTriggerEndpoint(EngineActions engine, EngineLimits lim
         {
             return;
         }
-        if (answer is null) await WriteAsync(context.Response, StatusCodes.Status400BadRequest, "text/plain; charset=utf-8", neverResponded);
+        if (answer is null) await WriteAsync(context.Response, StatusCodes.Status400BadRequest, Text, neverResponded);
         else if (answer.Status is < 200 or > 599)
-            await new Problem(StatusCodes.Status500InternalServerError, "Bad answer", $"The workflow answered with status {answer.Status}; $.respond takes 200 to 599.").ExecuteAsync(context);
+        {
+            string detail = $"The workflow answered with status {answer.Status}; $.respond takes 200 to 599.";
+            await new Problem(StatusCodes.Status500InternalServerError, "Bad answer", detail).ExecuteAsync(context);
+        }
         else
         {
             ResponseHeaders.Copy(answer.Headers, context.Response.Headers);

@@ -1,0 +1,29 @@
+using System.Reflection;
+using Microsoft.Extensions.DependencyInjection;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Tests.Support;
+
+/// <summary>A real store whose every call fails while <see cref="Broken"/> is set.</summary>
+public class StoreThatBreaks : DispatchProxy
+{
+    IStore store = null!;
+
+    public Exception? Broken { get; set; }
+
+    /// <summary>Stands before the store that is registered.</summary>
+    internal static void Wrap(IServiceCollection services)
+    {
+        var registered = services.Single(service => service.ServiceType == typeof(IStore));
+        services.Remove(registered);
+        services.AddSingleton(provider =>
+        {
+            var proxy = Create<IStore, StoreThatBreaks>();
+            ((StoreThatBreaks)(object)proxy).store = (IStore)registered.ImplementationFactory!(provider);
+            return proxy;
+        });
+    }
+
+    protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
+        Broken is null ? targetMethod!.Invoke(store, BindingFlags.DoNotWrapExceptions, null, args, null) : throw Broken;
+}
