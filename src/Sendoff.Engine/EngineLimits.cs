@@ -11,6 +11,10 @@ public sealed record EngineLimits
     public int DeliveryMaxPerDestination { get; init; } = 64;
     /// <summary>Waiting deliveries held in memory for one destination; the rest wait in the store.</summary>
     public int DeliveryQueuePerDestination { get; init; } = 1_000;
+    /// <summary>Bytes of waiting deliveries in memory, over all destinations; one destination gets an eighth of what is left, and one delivery in any case (B5).</summary>
+    public long DeliveryQueueBytes { get; init; } = 64 * 1024 * 1024;
+    /// <summary>Destinations whose waiting deliveries are read back from the store at once.</summary>
+    public int DeliveryReaders { get; init; } = 2;
     /// <summary>Attempts whose record is not durable yet, before sending slows down to the store's pace.</summary>
     public int DeliveryRecordsOutstanding { get; init; } = 4_096;
     /// <summary>Names that are looked up at once. A lookup holds a thread and cannot be cancelled.</summary>
@@ -44,6 +48,10 @@ public sealed record EngineLimits
     public int RunsQueued { get; init; } = 10_000;
     /// <summary>Runs of one workflow that are handed to the workers at once; the others wait in its lane.</summary>
     public int RunsExecuting { get; init; } = 256;
+    /// <summary>Bytes of events that wait in memory, over all workflows; the others wait in the store.</summary>
+    public long RunsWaitingBytes { get; init; } = 64 * 1024 * 1024;
+    /// <summary>Runs of one workflow that an earlier server left and that are under way at once. Few, because a start is noted before it is sure to come (E1).</summary>
+    public int RunsRecovering { get; init; } = 8;
     /// <summary>Runs and deliveries under way before triggers slow their answers, so that completing goes before accepting.</summary>
     public int PacingLoad { get; init; } = 192;
     /// <summary>The longest that a trigger slows one answer.</summary>

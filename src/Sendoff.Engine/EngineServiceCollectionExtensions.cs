@@ -55,7 +55,7 @@ sealed class EngineService(WorkflowCatalog catalog, WorkerPool workers, Delivery
         workers.Warm();
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
-        await runs.RecoverAsync(cancellationToken).ConfigureAwait(false);
+        runs.Recover();
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)

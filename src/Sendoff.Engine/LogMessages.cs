@@ -22,6 +22,18 @@ static partial class LogMessages
     [LoggerMessage(1004, LogLevel.Warning, "Pruning is put off: {Reason}")]
     public static partial void PruningPostponed(this ILogger log, string reason);
 
+    [LoggerMessage(1005, LogLevel.Error, "History could not be pruned; it is tried again")]
+    public static partial void PruningFailed(this ILogger log, Exception exception);
+
+    [LoggerMessage(1006, LogLevel.Error, "The run {Run} met a fault of the server and is ended as failed")]
+    public static partial void RunFaulted(this ILogger log, Exception exception, RunId run);
+
+    [LoggerMessage(1007, LogLevel.Warning, "The run {Run} cannot start yet and is tried again: {Reason}")]
+    public static partial void RunPutOff(this ILogger log, RunId run, string reason);
+
+    [LoggerMessage(1008, LogLevel.Warning, "Runs that an earlier server left cannot be read yet: {Reason}")]
+    public static partial void RecoveryPutOff(this ILogger log, string reason);
+
     // Deliveries: 2000-2099
 
     [LoggerMessage(2000, LogLevel.Warning, "Deliveries that were in mid-flight when the server ended: {Count}. They are interrupted: they may have been sent, and are not sent again by themselves")]
@@ -32,6 +44,9 @@ static partial class LogMessages
 
     [LoggerMessage(2002, LogLevel.Warning, "Pending deliveries to {Destination} cannot be read back yet: {Reason}")]
     public static partial void PendingNotRead(this ILogger log, string destination, string reason);
+
+    [LoggerMessage(2003, LogLevel.Error, "Deliveries to {Destination} could not be marked as sending; it is tried again")]
+    public static partial void DeliveriesNotMarked(this ILogger log, Exception exception, string destination);
 
     // Storage: 3000-3099
 

@@ -11,7 +11,7 @@ namespace Sendoff.Engine.Deliveries;
 /// </remarks>
 public sealed class DeliveryDispatcher : IDisposable
 {
-    const int ReadAtOnce = 500;
+    static readonly TimeSpan rest = TimeSpan.FromSeconds(1);
 
     readonly IStore store;
     readonly DeliverySender sender;
@@ -22,11 +22,19 @@ public sealed class DeliveryDispatcher : IDisposable
     readonly Lock gate = new();
     readonly Dictionary<string, DestinationLane> lanes = [];
     readonly Queue<DestinationLane> turn = new();
+    readonly SemaphoreSlim readers;
+    long waitingBytes;
     int senders, recording;
     bool stopping;
 
     internal DeliveryDispatcher(IStore store, DeliverySender sender, EngineContext engine, ILogger<DeliveryDispatcher> log) =>
-        (this.store, this.sender, this.engine, this.log) = (store, sender, engine, log);
+        (this.store, this.sender, this.engine, this.log, readers) = (store, sender, engine, log, new(engine.Limits.DeliveryReaders));
+
+    /// <summary>What waits in memory, over all destinations.</summary>
+    internal (int Count, long Bytes) Waiting
+    {
+        get { lock (gate) return (lanes.Values.Sum(static lane => lane.Waiting), waitingBytes); }
+    }
 
     /// <summary>Takes up what an earlier server left: what was in mid-flight is interrupted (C7), what was not started goes out. Call once, first.</summary>
     public async Task StartAsync(CancellationToken ct)
@@ -45,16 +53,18 @@ public sealed class DeliveryDispatcher : IDisposable
         }
     }
 
-    /// <summary>Starts nothing more and waits for what is on the wire; the rest stays pending. When <paramref name="ct"/> ends the patience, attempts are cut off.</summary>
+    /// <summary>Starts nothing more and waits for what is on the wire; the rest stays pending. When <paramref name="ct"/> ends the patience, attempts are cut off;
+    /// what the store cannot take by then (G3) is not waited for much longer, and interrupted after the next start.</summary>
     public async Task StopAsync(CancellationToken ct)
     {
         lock (gate)
         {
             stopping = true;
+            Interlocked.MemoryBarrier(); // whoever has recorded now sees it, or is seen
             if (senders + recording == 0) return;
         }
-        using var patience = ct.Register(cutOff.Cancel);
-        await idle.Task.ConfigureAwait(false);
+        using (ct.Register(cutOff.Cancel)) await idle.Task.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await idle.Task.WaitAsync(engine.Limits.StoreClosing, engine.Time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>(1) Before the commit: pending deliveries become sending where a sender is free for them.</summary>
@@ -81,6 +91,10 @@ public sealed class DeliveryDispatcher : IDisposable
         foreach (var delivery in deliveries)
         {
             if (delivery.Status == DeliveryStatus.Sending) Free(delivery.Destination, null);
+        }
+        lock (gate)
+        {
+            foreach (var delivery in deliveries) Forget(delivery.Destination);
         }
     }
 
@@ -116,17 +130,9 @@ public sealed class DeliveryDispatcher : IDisposable
 
     public void Dispose() => cutOff.Dispose();
 
-    bool TakePace(string destination)
+    PaceTicket TakePace(string destination)
     {
-        lock (gate) return TakePace(LaneOf(destination));
-    }
-
-    /// <summary>True when the server's pace depends on the delivery.</summary>
-    bool TakePace(DestinationLane lane)
-    {
-        if (lane.IsSlow) return false;
-        engine.Pacing.Add();
-        return true;
+        lock (gate) return engine.Pacing.Begin(LaneOf(destination).Pace);
     }
 
     DestinationLane LaneOf(string destination)
@@ -138,15 +144,26 @@ public sealed class DeliveryDispatcher : IDisposable
     void Wait(DestinationLane lane, Delivery delivery, long since)
     {
         // Behind those in the store it waits there too, unless it is older than what was read back last: then it would be passed over.
-        if (lane.Waiting >= engine.Limits.DeliveryQueuePerDestination) lane.HasMoreInStore = true;
+        if (!HasRoom(lane, part: 1)) lane.HasMoreInStore = true;
         if (lane.HasMoreInStore && delivery.Id.Value > lane.Last.Value)
         {
             lane.HasSkipped = true;
             return;
         }
-        lane.Add(new(delivery, since, TakePace(lane)));
+        var waiting = new WaitingDelivery(delivery, since, engine.Pacing.Begin(lane.Pace));
+        lane.Add(waiting);
+        waitingBytes += waiting.Bytes;
         Queue(lane);
     }
+
+    /// <summary>
+    /// B5: bounded in each and in total. A lane's bytes are bounded by an eighth of those that are left, so that what piles up for some leaves room for others;
+    /// one may wait in any case, so that every lane goes on.
+    /// </summary>
+    bool HasRoom(DestinationLane lane, int part) => lane.Waiting == 0 || (lane.Waiting < engine.Limits.DeliveryQueuePerDestination / part
+        && lane.WaitingBytes < (engine.Limits.DeliveryQueueBytes - waitingBytes) / 8 / part);
+
+    bool ShouldRead(DestinationLane lane) => lane.HasMoreInStore && !stopping && HasRoom(lane, part: 2);
 
     void Queue(DestinationLane lane)
     {
@@ -180,14 +197,14 @@ public sealed class DeliveryDispatcher : IDisposable
             }
             passed = 0;
             senders++;
-            lane.Grant();
+            waitingBytes -= lane.Grant();
             if (!lane.IsMarking)
             {
                 lane.IsMarking = true;
                 _ = MarkAndSendAsync(lane);
             }
             Queue(lane);
-            if (lane.HasMoreInStore && !lane.IsReading && lane.Waiting < engine.Limits.DeliveryQueuePerDestination / 2)
+            if (!lane.IsReading && ShouldRead(lane))
             {
                 lane.IsReading = true;
                 _ = ReadBackAsync(lane);
@@ -207,40 +224,45 @@ public sealed class DeliveryDispatcher : IDisposable
                 lane.IsMarking = granted.Count > 0;
             }
             if (granted.Count == 0) return;
-            var marked = await MarkAsync(granted).ConfigureAwait(false);
-            foreach (var (delivery, since, isPaced) in granted)
+            var marked = await MarkAsync(lane.Destination, granted).ConfigureAwait(false);
+            foreach (var (delivery, since, pace) in granted)
             {
                 if (marked.Contains(delivery.Id))
                 {
-                    _ = AttemptAsync(delivery, since, isPaced);
+                    _ = AttemptAsync(delivery, since, pace);
                     continue;
                 }
-                // It was sent already, or deleted.
-                if (isPaced) engine.Pacing.Remove();
+                // It was sent already, or deleted; or the server stops, and it stays pending.
+                engine.Pacing.End(pace);
                 Free(lane.Destination, null);
             }
         }
     }
 
-    async Task<HashSet<DeliveryId>> MarkAsync(List<WaitingDelivery> granted)
+    // Tried until it succeeds: nothing else would come back to them before the next start.
+    async Task<HashSet<DeliveryId>> MarkAsync(string destination, List<WaitingDelivery> granted)
     {
-        try
+        while (!Volatile.Read(ref stopping))
         {
-            return [.. await store.MarkSendingAsync([.. granted.Select(g => g.Delivery.Id)], CancellationToken.None).ConfigureAwait(false)];
+            try
+            {
+                return [.. await store.MarkSendingAsync([.. granted.Select(g => g.Delivery.Id)], CancellationToken.None).ConfigureAwait(false)];
+            }
+            catch (Exception x)
+            {
+                log.DeliveriesNotMarked(x, destination);
+                await Task.Delay(rest, engine.Time, cutOff.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
         }
-        catch (Exception x)
-        {
-            log.DeliveryNotRecorded(x, granted[0].Delivery.Id); // they stay pending and go out after the next start
-            return [];
-        }
+        return [];
     }
 
     // (4) and (5)
-    async Task AttemptAsync(Delivery delivery, long since, bool isPaced)
+    async Task AttemptAsync(Delivery delivery, long since, PaceTicket pace)
     {
         double queueMs = engine.Time.GetElapsedTime(since).TotalMilliseconds;
         var attempt = await sender.SendAsync(delivery, delivery.Attempts + 1, queueMs, cutOff.Token).ConfigureAwait(false);
-        if (isPaced) engine.Pacing.Remove();
+        engine.Pacing.End(pace);
         bool isBehind = Interlocked.Increment(ref recording) > engine.Limits.DeliveryRecordsOutstanding;
         var record = RecordAsync(attempt);
         // The sender is free once the record is on its way, unless the store has fallen behind.
@@ -273,12 +295,17 @@ public sealed class DeliveryDispatcher : IDisposable
             senders--;
             var lane = lanes[destination];
             lane.Senders--;
-            if (attempt is not null) lane.Measure(attempt.Timing.TotalMs);
+            if (attempt is not null) engine.Pacing.Measure(lane.Pace, attempt.Timing.TotalMs);
             Queue(lane);
             GrantInTurn();
-            if (lane.IsIdle) lanes.Remove(destination);
+            Forget(destination);
         }
         EndIfIdle();
+    }
+
+    void Forget(string destination)
+    {
+        if (lanes.TryGetValue(destination, out var lane) && lane.IsIdle) lanes.Remove(destination);
     }
 
     void EndIfIdle()
@@ -300,35 +327,44 @@ public sealed class DeliveryDispatcher : IDisposable
                 after = lane.Last;
                 lane.HasSkipped = false;
             }
-            var page = await ReadPendingAsync(lane.Destination, after).ConfigureAwait(false);
+            int most = lane.ReadAtOnce;
+            var page = await ReadPendingAsync(lane.Destination, after, most).ConfigureAwait(false);
             lock (gate)
             {
                 lane.HasMoreInStore = false;
+                lane.MeasureRead(page.Count, page.Sum(static delivery => (long)delivery.Request.Body.Length));
                 long now = engine.Time.GetTimestamp();
                 foreach (var delivery in page) Wait(lane, delivery, now);
                 // What was committed while the page was read may not be on it.
-                lane.HasMoreInStore |= lane.HasSkipped || page.Count == ReadAtOnce;
-                more = lane.HasMoreInStore && lane.Waiting < engine.Limits.DeliveryQueuePerDestination / 2 && !stopping;
-                lane.IsReading = more;
+                lane.HasMoreInStore |= lane.HasSkipped || page.Count == most;
+                lane.IsReading = true;
                 GrantInTurn();
-                if (lane.IsIdle) lanes.Remove(lane.Destination);
+                lane.IsReading = more = ShouldRead(lane);
+                Forget(lane.Destination);
             }
         }
     }
 
-    async Task<IReadOnlyList<Delivery>> ReadPendingAsync(string destination, DeliveryId after)
+    async Task<IReadOnlyList<Delivery>> ReadPendingAsync(string destination, DeliveryId after, int most)
     {
-        while (true)
+        await Task.Yield(); // out of the gate
+        while (!Volatile.Read(ref stopping))
         {
+            await readers.WaitAsync(CancellationToken.None).ConfigureAwait(false);
             try
             {
-                return await store.ListPendingAsync(destination, after, ReadAtOnce, CancellationToken.None).ConfigureAwait(false);
+                return await store.ListPendingAsync(destination, after, most, CancellationToken.None).ConfigureAwait(false);
             }
-            catch (StoreUnavailableException x)
+            catch (Exception x)
             {
                 log.PendingNotRead(destination, x.Message);
-                await Task.Delay(TimeSpan.FromSeconds(1), engine.Time, cutOff.Token).ConfigureAwait(false);
             }
+            finally
+            {
+                readers.Release();
+            }
+            await Task.Delay(rest, engine.Time, cutOff.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+        return [];
     }
 }

@@ -1,16 +1,21 @@
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>A delivery that waits for a sender, since when, and whether the server's pace depends on it.</summary>
-readonly record struct WaitingDelivery(Delivery Delivery, long Since, bool IsPaced);
+/// <summary>A delivery that waits for a sender, since when, and what it counts in the server's pace.</summary>
+readonly record struct WaitingDelivery(Delivery Delivery, long Since, PaceTicket Pace)
+{
+    // What its objects and headers take, about.
+    const int Overhead = 1_024;
+
+    public int Bytes => Overhead + Delivery.Request.Body.Length;
+}
 
 /// <summary>The deliveries of one destination: how many are on the wire, and which wait, in call order. Guarded by the dispatcher's gate.</summary>
 sealed class DestinationLane(string destination)
 {
-    // A destination that answers this slowly is not what the server's pace depends on.
-    const double SlowMs = 500, Weight = 0.1;
+    const double SlowMs = 500;
+    const int ReadMost = 500, ReadLeast = 8, ReadBytes = 1024 * 1024;
 
     readonly Queue<WaitingDelivery> waiting = new();
-    double averageMs;
 
     public string Destination => destination;
     /// <summary>Senders that it holds, from the grant to the end of the attempt.</summary>
@@ -28,20 +33,36 @@ sealed class DestinationLane(string destination)
     /// <summary>The newest that has ever been in memory.</summary>
     public DeliveryId Last { get; private set; }
 
-    public bool IsSlow => averageMs > SlowMs;
+    /// <summary>How many to read back at once: what large bodies take in memory is known only when they are read.</summary>
+    public int ReadAtOnce { get; private set; } = 32;
+
+    /// <summary>Its part in the server's pace.</summary>
+    public PaceShare Pace { get; } = new(SlowMs);
     public int Waiting => waiting.Count;
+    /// <summary>Bytes that those which wait take in memory.</summary>
+    public long WaitingBytes { get; private set; }
     public bool IsIdle => Senders == 0 && waiting.Count == 0 && !HasMoreInStore && !IsReading;
 
     public void Add(WaitingDelivery delivery)
     {
         waiting.Enqueue(delivery);
+        WaitingBytes += delivery.Bytes;
         if (delivery.Delivery.Id.Value > Last.Value) Last = delivery.Delivery.Id;
     }
 
-    public void Grant()
+    /// <summary>Gives the next one a sender, and answers the bytes that wait no more.</summary>
+    public int Grant()
     {
-        Granted.Add(waiting.Dequeue());
+        var next = waiting.Dequeue();
+        Granted.Add(next);
         Senders++;
+        WaitingBytes -= next.Bytes;
+        return next.Bytes;
+    }
+
+    public void MeasureRead(int count, long bytes)
+    {
+        if (count > 0) ReadAtOnce = (int)Math.Clamp(ReadBytes / Math.Max(1, bytes / count), ReadLeast, ReadMost);
     }
 
     public List<WaitingDelivery> TakeGranted()
@@ -50,6 +71,4 @@ sealed class DestinationLane(string destination)
         Granted = [];
         return taken;
     }
-
-    public void Measure(double ms) => averageMs += Weight * (ms - averageMs);
 }

@@ -24,6 +24,10 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
             {
                 log.PruningPostponed(x.Message);
             }
+            catch (Exception x) when (!stoppingToken.IsCancellationRequested)
+            {
+                log.PruningFailed(x); // an exception that left here would end the server
+            }
         }
     }
 

@@ -32,14 +32,20 @@ public sealed class RunExecutor(IStepRunner runner, IdSequence ids, EngineLimits
     }
 
     /// <summary>The end of a run that may not be started again: crashes of the server cut it off too often (E1).</summary>
-    public Run GiveUp(QueuedRun queued, int starts)
-    {
-        var error = new StepError("RecoveryError",
-            $"the server ended in mid-run {starts - 1} times, so the run is not started again; none of its sends went out. Replay it when the cause is found",
-            "recovered_too_often", null, null, null);
-        return new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, queued.Event.WorkflowId, queued.Version, queued.Event.Trigger, RunStatus.Failed,
-            time.GetUtcNow(), TimeSpan.Zero, TimeSpan.Zero, Recovered: true, queued.Replay, error, error.Message, null, []);
-    }
+    public Run GiveUp(QueuedRun queued, int starts) => Failed(queued, "RecoveryError", "recovered_too_often",
+        $"the server ended in mid-run {starts - 1} times, so the run is not started again; none of its sends went out. Replay it when the cause is found");
+
+    /// <summary>The end of a run whose version is stored, and cannot be read by this server.</summary>
+    public Run Unreadable(QueuedRun queued) => Failed(queued, "VersionError", "version_unreadable",
+        $"version {queued.Version} of the workflow cannot be read by this version of Sendoff; deploy the workflow again and replay the run");
+
+    /// <summary>The end of a run that a fault of the server cut off.</summary>
+    public Run Fault(QueuedRun queued, Exception fault) => Failed(queued, "InternalError", "internal",
+        $"the server could not end the run ({fault.GetType().Name}: {fault.Message}); none of its sends went out. Replay it when the cause is found");
+
+    Run Failed(QueuedRun queued, string name, string code, string message) =>
+        new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, queued.Event.WorkflowId, queued.Version, queued.Event.Trigger, RunStatus.Failed,
+            time.GetUtcNow(), TimeSpan.Zero, TimeSpan.Zero, queued.Recovered, queued.Replay, new(name, message, code, null, null, null), message, null, []);
 
     static Run ToRun(QueuedRun queued, WorkflowId workflow, WorkerRun work)
     {

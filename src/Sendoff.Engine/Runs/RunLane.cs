@@ -1,22 +1,46 @@
+using Sendoff.Engine.Events;
 using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>A run in a lane, with who waits for its response, and whether the server's pace depends on it.</summary>
-sealed record Waiting(QueuedRun Run, TaskCompletionSource<RunResponse?>? Response, bool IsPaced = false);
+/// <summary>A run in a lane, with who waits for its response, and what it counts in the server's pace.</summary>
+sealed record Waiting(QueuedRun Run, TaskCompletionSource<RunResponse?>? Response, PaceTicket Pace = default);
 
-/// <summary>The runs of one workflow that are accepted and not ended: a bounded number executes, the rest waits in order.</summary>
-sealed class RunLane
+/// <summary>A run that an earlier server left, as narrow as it can be held: there may be a million of them.</summary>
+readonly record struct LeftRun(RunId Run, EventId Event, int Version, bool Replay);
+
+/// <summary>The memory for events that wait, of all workflows together. What finds none waits by its id, and its event is read again when its turn comes.</summary>
+sealed class EventMemory(long most)
 {
-    // Events that wait in memory. Above it only their ids wait, and the event is read again when its turn comes.
-    const long MemoryBytes = 32 * 1024 * 1024;
-    const double SlowMs = 100, Weight = 0.1;
+    long taken;
+
+    public long Taken => Volatile.Read(ref taken);
+
+    public bool TryTake(int bytes)
+    {
+        if (Interlocked.Add(ref taken, bytes) <= most) return true;
+        Give(bytes);
+        return false;
+    }
+
+    public void Give(int bytes) => Interlocked.Add(ref taken, -bytes);
+}
+
+/// <summary>
+/// The runs of one workflow that are accepted and not ended: a bounded number executes, the rest waits in order. What an earlier server left has places of
+/// its own, so that neither waits for the other.
+/// </summary>
+sealed class RunLane(WorkflowId workflow, EventMemory memory)
+{
+    const double SlowMs = 100;
 
     readonly Lock gate = new();
     readonly Queue<Waiting> waiting = new();
-    long waitingBytes;
-    int open, executing;
-    double averageMs;
+    readonly Queue<LeftRun> left = new();
+    int open, executing, executingLeft;
+
+    /// <summary>Its part in the server's pace.</summary>
+    public PaceShare Pace { get; } = new(SlowMs);
 
     /// <summary>Takes a place among the runs that are not ended; false when all are taken.</summary>
     public bool TryAdmit(int most)
@@ -29,22 +53,11 @@ sealed class RunLane
         }
     }
 
-    /// <summary>Takes a place whether there is one or not: for runs that were accepted earlier.</summary>
-    public void Enter()
-    {
-        lock (gate) open++;
-    }
-
     /// <summary>Gives a place back.</summary>
     public void Leave()
     {
         lock (gate) open--;
     }
-
-    /// <summary>Its runs take so long that the server's pace does not depend on them.</summary>
-    public bool IsSlow => Volatile.Read(ref averageMs) > SlowMs;
-
-    public void Measure(TimeSpan compute) => Volatile.Write(ref averageMs, averageMs + Weight * (compute.TotalMilliseconds - averageMs));
 
     /// <summary>True when the run may execute now; else it waits in the lane.</summary>
     public bool TryStart(Waiting run, int most)
@@ -56,9 +69,7 @@ sealed class RunLane
                 executing++;
                 return true;
             }
-            int size = run.Run.Event.Json.Length;
-            if (waitingBytes + size > MemoryBytes) run = run with { Run = run.Run with { Event = run.Run.Event with { Json = default } } };
-            else waitingBytes += size;
+            if (!memory.TryTake(run.Run.Event.Json.Length)) run = run with { Run = run.Run with { Event = run.Run.Event with { Json = default } } };
             waiting.Enqueue(run);
             return false;
         }
@@ -69,9 +80,36 @@ sealed class RunLane
     {
         lock (gate)
         {
-            if (waiting.TryDequeue(out var next)) waitingBytes -= next.Run.Event.Json.Length;
+            if (waiting.TryDequeue(out var next)) memory.Give(next.Run.Event.Json.Length);
             else executing--;
             return next;
+        }
+    }
+
+    /// <summary>Adds what an earlier server left. Answers the first of it when there is a place to execute it now.</summary>
+    public Waiting? AddLeft(LeftRun run, int most)
+    {
+        lock (gate)
+        {
+            left.Enqueue(run);
+            if (executingLeft >= most) return null;
+            executingLeft++;
+        }
+        return NextLeft();
+    }
+
+    /// <summary>The next run that an earlier server left; null gives the place back.</summary>
+    public Waiting? NextLeft()
+    {
+        lock (gate)
+        {
+            if (left.TryDequeue(out var next))
+            {
+                var received = new Event(next.Event, WorkspaceId.Default, workflow, "", default, default);
+                return new(new(next.Run, received, next.Version, next.Replay, Recovered: true), null);
+            }
+            executingLeft--;
+            return null;
         }
     }
 }

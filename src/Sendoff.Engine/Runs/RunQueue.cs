@@ -23,22 +23,52 @@ public sealed class RunQueueFullException(string workflow, int limit)
 public sealed class RunQueue(
     IStore store, WorkflowCatalog catalog, RunExecutor executor, DeliveryDispatcher dispatcher, EngineContext engine, ILogger<RunQueue> log) : IAsyncDisposable
 {
+    const int ReadAtOnce = 100;
+    static readonly TimeSpan rest = TimeSpan.FromSeconds(1);
+
     readonly ConcurrentDictionary<WorkflowId, RunLane> lanes = [];
+    readonly EventMemory memory = new(engine.Limits.RunsWaitingBytes);
     readonly CancellationTokenSource killed = new();
     readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
     int executing;
     volatile bool stopping;
 
-    /// <summary>Queues what an earlier server accepted and did not end (E1). Call once, before the first event.</summary>
-    public async Task RecoverAsync(CancellationToken ct)
+    /// <summary>Begins to queue what an earlier server accepted and did not end (E1), while new events are served. Call once, before the first event.</summary>
+    public void Recover() => _ = Task.Run(RecoverAsync);
+
+    async Task RecoverAsync()
     {
+        Enter();
         RunId? after = null;
-        while (await store.ListUnfinishedRunsAsync(limit: 1_000, after, ct).ConfigureAwait(false) is { Count: > 0 } page)
+        for (int found = 0; !stopping;)
         {
-            foreach (var run in page) Enqueue(Lane(run.Event.WorkflowId), new Waiting(run, null));
-            after = page[^1].Id;
-            log.RecoveredRuns(page.Count);
+            try
+            {
+                var page = await store.ListUnfinishedRunsAsync(ReadAtOnce, after, killed.Token).ConfigureAwait(false);
+                foreach (var run in page) QueueLeft(run);
+                found += page.Count;
+                if (page is [.., var last])
+                {
+                    after = last.Id;
+                    continue;
+                }
+                if (found > 0) log.RecoveredRuns(found);
+                break;
+            }
+            catch (Exception x)
+            {
+                if (!stopping) log.RecoveryPutOff(x.Message);
+            }
+            await Task.Delay(rest, engine.Time, killed.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+        Leave();
+    }
+
+    void QueueLeft(QueuedRun run)
+    {
+        var lane = Lane(run.Event.WorkflowId);
+        var first = lane.AddLeft(new(run.Id, run.Event.Id, run.Version, run.Replay), engine.Limits.RunsRecovering);
+        if (first is not null) _ = ExecuteLaneAsync(lane, first, lane.NextLeft);
     }
 
     /// <summary>Stores the event, then queues its run. Durable on completion (E1). Waits a little when completing cannot keep up.</summary>
@@ -64,13 +94,14 @@ public sealed class RunQueue(
     }
 
     /// <summary>Starts no further run and waits for those that execute; when <paramref name="ct"/> ends the patience, they are cut off and run again
-    /// after the next start.</summary>
+    /// after the next start. What the store cannot take by then (G3) is not waited for much longer.</summary>
     public async Task StopAsync(CancellationToken ct)
     {
         stopping = true;
+        Interlocked.MemoryBarrier(); // whoever ends now sees it, or is seen
         if (Volatile.Read(ref executing) == 0) return;
-        using var patience = ct.Register(killed.Cancel);
-        await idle.Task.ConfigureAwait(false);
+        using (ct.Register(killed.Cancel)) await idle.Task.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await idle.Task.WaitAsync(engine.Limits.StoreClosing, engine.Time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     public async ValueTask DisposeAsync()
@@ -80,7 +111,14 @@ public sealed class RunQueue(
         killed.Dispose();
     }
 
-    RunLane Lane(WorkflowId workflow) => lanes.GetOrAdd(workflow, static _ => new());
+    void Enter() => Interlocked.Increment(ref executing);
+
+    void Leave()
+    {
+        if (Interlocked.Decrement(ref executing) == 0 && stopping) idle.TrySetResult();
+    }
+
+    RunLane Lane(WorkflowId workflow) => lanes.GetOrAdd(workflow, static (id, memory) => new(id, memory), memory);
 
     RunLane Admit(WorkflowId workflow, string name)
     {
@@ -106,57 +144,53 @@ public sealed class RunQueue(
         return accepted;
     }
 
-    void Enqueue(RunLane lane, Waiting waiting)
-    {
-        lane.Enter();
-        Queue(lane, waiting);
-    }
-
     void Queue(RunLane lane, Waiting waiting)
     {
         engine.Changes.Publish(waiting.Run.Id, RunStatus.Queued);
-        if (!lane.IsSlow)
-        {
-            engine.Pacing.Add();
-            waiting = waiting with { IsPaced = true };
-        }
-        if (lane.TryStart(waiting, engine.Limits.RunsExecuting)) _ = ExecuteLaneAsync(lane, waiting);
+        waiting = waiting with { Pace = engine.Pacing.Begin(lane.Pace) };
+        if (lane.TryStart(waiting, engine.Limits.RunsExecuting)) _ = ExecuteLaneAsync(lane, waiting, () => NextOf(lane));
+    }
+
+    static Waiting? NextOf(RunLane lane)
+    {
+        lane.Leave();
+        return lane.Next();
     }
 
     // One place of a lane: it takes the lane's next run as soon as it has ended one.
-    async Task ExecuteLaneAsync(RunLane lane, Waiting? next)
+    async Task ExecuteLaneAsync(RunLane lane, Waiting? next, Func<Waiting?> more)
     {
-        Interlocked.Increment(ref executing);
-        for (; next is not null; next = stopping ? null : lane.Next())
+        Enter();
+        for (; next is not null && !stopping; next = more())
         {
             try
             {
                 await ExecuteAsync(lane, next).ConfigureAwait(false);
+                next.Response?.TrySetResult(null);
             }
-            catch (OperationCanceledException) when (killed.IsCancellationRequested)
+            catch (Exception x) when (stopping || x is StoreUnavailableException)
             {
-                break;
+                if (x is not OperationCanceledException) log.RunLost(x, next.Run.Id);
+                next.Response?.TrySetException(new StoreUnavailableException("the server stopped before the run had ended; it runs again after the next start"));
             }
             catch (Exception x)
             {
-                log.RunLost(x, next.Run.Id);
+                log.RunFaulted(x, next.Run.Id);
+                await EndFaultedAsync(next.Run, x).ConfigureAwait(false);
+                next.Response?.TrySetException(x);
             }
-            next.Response?.TrySetResult(null);
-            if (next.IsPaced) engine.Pacing.Remove();
-            lane.Leave();
+            engine.Pacing.End(next.Pace);
         }
-        if (Interlocked.Decrement(ref executing) == 0 && stopping) idle.TrySetResult();
+        Leave();
     }
 
     async Task ExecuteAsync(RunLane lane, Waiting waiting)
     {
-        var (queued, deployment) = await PrepareAsync(waiting.Run).ConfigureAwait(false);
-        if (queued is null) return;
+        if (await PrepareAsync(waiting.Run).ConfigureAwait(false) is not var (queued, deployment)) return;
 
         // (2)
-        var executed = await ExecuteInWorkerAsync(queued, deployment!, waiting.Response).ConfigureAwait(false);
-
-        lane.Measure(executed.Run.Compute);
+        var executed = await ExecuteInWorkerAsync(queued, deployment, waiting.Response).ConfigureAwait(false);
+        engine.Pacing.Measure(lane.Pace, executed.Run.Compute.TotalMilliseconds);
 
         // (3)
         dispatcher.Reserve(executed.Deliveries);
@@ -176,19 +210,63 @@ public sealed class RunQueue(
         waiting.Response?.TrySetResult(executed.Run.Response);
     }
 
-    // Null when the run came to its end here: started too often (E1), or without anything left to run.
-    async ValueTask<(QueuedRun?, Deployment?)> PrepareAsync(QueuedRun queued)
+    // Nothing was started yet, so that what the disk or the store refuses is tried again.
+    async ValueTask<(QueuedRun, Deployment)?> PrepareAsync(QueuedRun queued)
     {
+        while (true)
+        {
+            try
+            {
+                return await TryPrepareAsync(queued).ConfigureAwait(false);
+            }
+            catch (Exception x) when (!stopping && x is StoreUnavailableException or IOException or UnauthorizedAccessException)
+            {
+                log.RunPutOff(queued.Id, x.Message);
+                await RestAsync().ConfigureAwait(false);
+            }
+        }
+    }
+
+    // Null when the run came to its end here: started too often (E1), or without anything left to run.
+    async ValueTask<(QueuedRun, Deployment)?> TryPrepareAsync(QueuedRun queued)
+    {
+        if (queued.Event.Json.IsEmpty)
+        {
+            if (await store.GetEventAsync(queued.Event.Id, CancellationToken.None).ConfigureAwait(false) is not { } stored) return null; // deleted with its workflow
+            queued = queued with { Event = stored };
+        }
+        if (await catalog.FindAsync(queued.Event.WorkflowId, queued.Version, CancellationToken.None).ConfigureAwait(false) is not { } deployment)
+        {
+            if (await store.GetVersionAsync(queued.Event.WorkflowId, queued.Version, CancellationToken.None).ConfigureAwait(false) is not null)
+                await EndAsync(executor.Unreadable(queued)).ConfigureAwait(false);
+            return null;
+        }
+        // Last, so that a start is noted only when the run does start.
         if (queued.Recovered && await store.StartRecoveredRunAsync(queued.Id, CancellationToken.None).ConfigureAwait(false) is var starts && starts > engine.Limits.RunRecoveries)
         {
-            await store.FinishRunAsync(executor.GiveUp(queued, starts), [], CancellationToken.None).ConfigureAwait(false);
-            return default;
+            await EndAsync(executor.GiveUp(queued, starts)).ConfigureAwait(false);
+            return null;
         }
-        var deployment = await catalog.FindAsync(queued.Event.WorkflowId, queued.Version, CancellationToken.None).ConfigureAwait(false);
-        if (deployment is null) return default; // deleted meanwhile, with its history
-        if (!queued.Event.Json.IsEmpty) return (queued, deployment);
-        var stored = await store.GetEventAsync(queued.Event.Id, CancellationToken.None).ConfigureAwait(false);
-        return stored is null ? default : (queued with { Event = stored }, deployment);
+        return (queued, deployment);
+    }
+
+    async Task EndAsync(Run run)
+    {
+        await store.FinishRunAsync(run, [], CancellationToken.None).ConfigureAwait(false);
+        engine.Changes.Publish(run.Id, run.Status);
+    }
+
+    // A fault of the server or of what the run gave back: it would be the same after the next start.
+    async Task EndFaultedAsync(QueuedRun queued, Exception fault)
+    {
+        try
+        {
+            await EndAsync(executor.Fault(queued, fault)).ConfigureAwait(false);
+        }
+        catch (Exception x)
+        {
+            log.RunLost(x, queued.Id);
+        }
     }
 
     // A server without workers loses nothing: the run waits until there is one.
@@ -201,12 +279,18 @@ public sealed class RunQueue(
             {
                 return await executor.ExecuteAsync(queued, deployment.Version, deployment.Program, onImmediate, killed.Token).ConfigureAwait(false);
             }
-            catch (WorkerUnavailableException x)
+            catch (WorkerUnavailableException x) when (!stopping)
             {
                 log.RunsWaitForWorker(x.Message);
-                await Task.Delay(TimeSpan.FromSeconds(1), engine.Time, killed.Token).ConfigureAwait(false);
+                await RestAsync().ConfigureAwait(false);
             }
         }
+    }
+
+    async Task RestAsync()
+    {
+        await Task.Delay(rest, engine.Time, killed.Token).ConfigureAwait(false);
+        if (stopping) throw new OperationCanceledException("the server stops");
     }
 
     static readonly Task<RunResponse?> noResponse = Task.FromResult<RunResponse?>(null);

@@ -29,11 +29,16 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     public async Task LoadAsync(CancellationToken ct)
     {
         var found = new Dictionary<string, TriggerTarget>(StringComparer.Ordinal);
+        var current = new HashSet<(WorkflowId, int)>();
         foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false))
         {
+            current.Add((workflow.Id, workflow.Version));
             if (await FindAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, workflow, deployment.Version);
         }
         triggers = found.ToFrozenDictionary(StringComparer.Ordinal);
+        // What waits on an older version reads it again; what waits on a deleted workflow finds it gone.
+        foreach (var key in deployments.Keys)
+            if (!current.Contains(key)) deployments.TryRemove(key, out _);
     }
 
     /// <summary>A version of a workflow, ready to run; null when it is gone.</summary>
@@ -65,7 +70,7 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
         try
         {
             var workflow = await store.DeployAsync(name, files, definition.Triggers, ct).ConfigureAwait(false);
-            await LoadAsync(ct).ConfigureAwait(false);
+            await LoadAsync(CancellationToken.None).ConfigureAwait(false); // it is deployed, whoever still waits for the answer
             return new(workflow, []);
         }
         catch (TriggerKeyTakenException x)
@@ -98,13 +103,19 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
         await changing.WaitAsync(ct).ConfigureAwait(false);
         try
         {
-            if (!await change().ConfigureAwait(false)) return false;
-            await LoadAsync(ct).ConfigureAwait(false);
-            return true;
+            return await change().ConfigureAwait(false);
         }
         finally
         {
-            changing.Release();
+            try
+            {
+                // Also when it was given up half way: what is gone from the store takes no more events.
+                await LoadAsync(CancellationToken.None).ConfigureAwait(false);
+            }
+            finally
+            {
+                changing.Release();
+            }
         }
     }
 

@@ -1,0 +1,49 @@
+using System.Collections.Concurrent;
+using System.Reflection;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Tests.Runs;
+
+/// <summary>A real store of which single calls fail, as often as they are told to.</summary>
+public class FailingStore : DispatchProxy
+{
+    readonly ConcurrentDictionary<string, (Exception Error, int Times)> failures = new();
+    readonly ConcurrentDictionary<string, TaskCompletionSource> held = new();
+    readonly ConcurrentDictionary<string, int> calls = new();
+    IStore store = null!;
+
+    public static (IStore Store, FailingStore Switch) Of(IStore store)
+    {
+        var proxy = Create<IStore, FailingStore>();
+        var failing = (FailingStore)(object)proxy;
+        failing.store = store;
+        return (proxy, failing);
+    }
+
+    /// <summary>The next calls of a method fail.</summary>
+    public void Fail(string method, Exception error, int times = 1) => failures[method] = (error, times);
+
+    /// <summary>Calls of a method do not come back until they are let go.</summary>
+    public TaskCompletionSource Hold(string method) => held[method] = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public int CallsOf(string method) => calls.GetValueOrDefault(method);
+
+    protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
+    {
+        string name = targetMethod!.Name;
+        calls.AddOrUpdate(name, 1, static (_, count) => count + 1);
+        if (failures.TryGetValue(name, out var failure) && failure.Times > 0)
+        {
+            failures[name] = (failure.Error, failure.Times - 1);
+            throw failure.Error;
+        }
+        if (held.TryGetValue(name, out var gate)) return targetMethod.ReturnType == typeof(Task) ? HoldAsync(gate, targetMethod, args) : throw new NotSupportedException(name);
+        return targetMethod.Invoke(store, args);
+    }
+
+    async Task HoldAsync(TaskCompletionSource gate, MethodInfo method, object?[]? args)
+    {
+        await gate.Task;
+        await (Task)method.Invoke(store, args)!;
+    }
+}

@@ -1,0 +1,303 @@
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+using Sendoff.Engine;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+using Sendoff.Tests.Support;
+
+namespace Sendoff.Tests.Runs;
+
+/// <summary>Faults on the way of a run: what the store refuses, what is deleted meanwhile, what a stop or a crash cuts off.</summary>
+public sealed class RunQueueTests : IDisposable
+{
+    readonly TempFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    static StoreUnavailableException Outage() => new("the disk is full");
+
+    [Fact]
+    public async Task Run_whose_version_cannot_be_read_now_is_tried_again_and_not_left_until_the_next_start()
+    {
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        var old = await rig.DeployAsync("orders", "return 1");
+        await rig.DeployAsync("orders", "return 2"); // the older version is read again when it is needed
+        rig.Failing.Fail(nameof(IStore.GetVersionAsync), Outage());
+        var run = await rig.AcceptAsync(old);
+        var end = await rig.EndOfAsync(run.Run.Id);
+        Assert.Equal((RunStatus.Succeeded, 1), (end.Run.Status, end.Run.Version));
+    }
+
+    [Fact]
+    public async Task Run_that_the_store_cannot_take_for_a_fault_of_its_own_ends_failed_and_sends_nothing()
+    {
+        await using var sink = Sink.Start();
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); $respond({ status: 201 })""", response: "custom");
+        rig.Failing.Fail(nameof(IStore.FinishRunAsync), new InvalidOperationException("a value that does not fit"));
+        var run = await rig.AcceptAsync(version);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => run.Response.WaitAsync(TimeSpan.FromSeconds(10)));
+
+        var end = await rig.EndOfAsync(run.Run.Id);
+        Assert.Equal((RunStatus.Failed, "internal"), (end.Run.Status, end.Run.Error!.Code));
+        Assert.Contains("a value that does not fit", end.Run.Message);
+        Assert.Equal(RunStatus.Succeeded, (await rig.EndOfAsync((await rig.AcceptAsync(version)).Run.Id)).Run.Status);
+        Assert.Single(sink.Requests);
+    }
+
+    [Fact]
+    public async Task Runs_of_a_deleted_workflow_that_wait_are_not_executed()
+    {
+        await using var sink = Sink.Start();
+        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsExecuting = 1 });
+        var version = await rig.DeployAsync("orders", $$"""await new Promise(r => setTimeout(r, 400)); $send.http({ method: "GET", url: "{{sink.Url}}" })""");
+        var runs = new List<AcceptedRun>();
+        for (int i = 0; i < 4; i++) runs.Add(await rig.AcceptAsync(version));
+        Assert.True(await rig.Catalog.DeleteAsync("orders", default));
+        await rig.StopAsync(default);
+        await Task.Delay(100);
+        Assert.InRange(sink.Requests.Count, 0, 1); // the one that executed
+        foreach (var run in runs.Skip(1)) Assert.Null(await rig.Store.GetRunAsync(run.Run.Id, default));
+    }
+
+    [Fact]
+    public async Task Deletion_that_is_given_up_half_way_still_closes_the_trigger()
+    {
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        var version = await rig.DeployAsync("orders", "return 1");
+        await rig.EndOfAsync((await rig.AcceptAsync(version)).Run.Id);
+        using var hangup = new CancellationTokenSource();
+        var deleting = rig.Catalog.DeleteAsync("orders", hangup.Token);
+        await hangup.CancelAsync();
+        await deleting.ContinueWith(_ => { }, TaskScheduler.Default);
+        Assert.Equal((await rig.Store.GetWorkflowAsync("orders", default)) is null, rig.Catalog.FindTrigger("orders") is null);
+    }
+
+    [Fact]
+    public async Task Run_on_a_version_that_this_server_cannot_read_any_more_ends_failed_with_a_clear_message()
+    {
+        RunId id;
+        await using (var rig = await RunRig.StartAsync(folder.Path))
+        {
+            var version = await rig.DeployAsync("orders", "return 1");
+            // As a later version of Sendoff might leave it.
+            await rig.Store.DeployAsync("orders", new Dictionary<string, string> { ["workflow.yaml"] = "steps: 7" }, version.Definition.Triggers, default);
+            var run = new QueuedRun(new(version.WorkflowId.Value + 1_000_000), new(new(version.WorkflowId.Value + 999_999), WorkspaceId.Default, version.WorkflowId, "http", DateTimeOffset.UtcNow, "{}"u8.ToArray()), 2);
+            await rig.Store.AcceptAsync(run, default);
+            id = run.Id;
+        }
+        await using var next = await RunRig.StartAsync(folder.Path);
+        var end = await next.EndOfAsync(id);
+        Assert.Equal((RunStatus.Failed, "version_unreadable"), (end.Run.Status, end.Run.Error!.Code));
+    }
+
+    [Fact]
+    public async Task Run_that_is_cut_off_is_run_again_flagged_recovered_and_sends_once()
+    {
+        await using var sink = Sink.Start();
+        RunId id;
+        await using (var rig = await RunRig.StartAsync(folder.Path))
+        {
+            var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await new Promise(r => setTimeout(r, 1500)); return event.n""");
+            id = (await rig.AcceptAsync(version, """{"n":7}""")).Run.Id;
+            await Task.Delay(500);
+        }
+        Assert.Empty(sink.Requests);
+        await using var next = await RunRig.StartAsync(folder.Path);
+        var end = await next.EndOfAsync(id);
+        Assert.Equal((RunStatus.Succeeded, true), (end.Run.Status, end.Run.Recovered));
+        Assert.Single(sink.Requests);
+    }
+
+    [Fact]
+    public async Task Run_that_is_cut_off_in_three_recoveries_ends_failed_with_a_clear_message_and_sends_nothing()
+    {
+        await using var sink = Sink.Start();
+        RunId id = default;
+        for (int start = 0; start <= 3; start++)
+        {
+            await using var rig = await RunRig.StartAsync(folder.Path);
+            if (start == 0)
+            {
+                var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await new Promise(r => setTimeout(r, 20000))""");
+                id = (await rig.AcceptAsync(version)).Run.Id;
+            }
+            else for (int i = 0; i < 400 && rig.Failing.CallsOf(nameof(IStore.StartRecoveredRunAsync)) == 0; i++) await Task.Delay(5);
+            await Task.Delay(50);
+        }
+        await using var last = await RunRig.StartAsync(folder.Path);
+        var end = await last.EndOfAsync(id);
+        Assert.Equal((RunStatus.Failed, true, "recovered_too_often"), (end.Run.Status, end.Run.Recovered, end.Run.Error!.Code));
+        Assert.Contains("3 times", end.Run.Message);
+        Assert.Empty(end.Deliveries);
+        Assert.Empty(sink.Requests);
+    }
+
+    [Fact]
+    public async Task Run_that_only_waited_when_the_server_ended_does_not_use_up_its_starts()
+    {
+        var limits = new EngineLimits { WorkersMax = 1 };
+        var ids = new List<RunId>();
+        await using (var rig = await RunRig.StartAsync(folder.Path, limits))
+        {
+            var version = await rig.DeployAsync("orders", "await new Promise(r => setTimeout(r, event.ms)); return 1");
+            for (int i = 0; i < 40; i++) ids.Add((await rig.AcceptAsync(version, i < 8 ? """{"ms":20000}""" : """{"ms":1}""")).Run.Id);
+        }
+        for (int start = 0; start < 3; start++)
+        {
+            await using var rig = await RunRig.StartAsync(folder.Path, limits);
+            for (int i = 0; i < 400 && rig.Failing.CallsOf(nameof(IStore.StartRecoveredRunAsync)) < 8; i++) await Task.Delay(5);
+            await Task.Delay(100);
+        }
+        await using var last = await RunRig.StartAsync(folder.Path, limits);
+        foreach (var id in ids.Skip(8)) Assert.Equal(RunStatus.Succeeded, (await last.EndOfAsync(id)).Run.Status);
+        Assert.All(ids.Take(8), id => Assert.Equal(RunStatus.Failed, last.Store.GetRunAsync(id, default).Result!.Run.Status));
+    }
+
+    [Fact]
+    public async Task Start_does_not_wait_for_what_an_earlier_server_left_and_serves_new_events_beside_it()
+    {
+        var ids = new List<RunId>();
+        await using (var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsExecuting = 1 }))
+        {
+            var version = await rig.DeployAsync("orders", "await new Promise(r => setTimeout(r, 30)); return 1");
+            for (int i = 0; i < 300; i++) ids.Add((await rig.AcceptAsync(version)).Run.Id);
+        }
+        await using var next = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsRecovering = 2 });
+        var fresh = await next.AcceptAsync(next.Catalog.FindTrigger("orders")!.Version);
+        await next.EndOfAsync(fresh.Run.Id);
+        Assert.Contains(ids, id => next.Store.GetRunAsync(id, default).Result!.Run.Status == RunStatus.Queued);
+        foreach (var id in ids) Assert.Equal(RunStatus.Succeeded, (await next.EndOfAsync(id, seconds: 60)).Run.Status);
+    }
+
+    [Fact]
+    public async Task What_an_earlier_server_left_is_found_although_the_store_cannot_be_read_at_first()
+    {
+        RunId id;
+        await using (var rig = await RunRig.StartAsync(folder.Path))
+            id = (await rig.AcceptAsync(await rig.DeployAsync("orders", "await new Promise(r => setTimeout(r, 500)); return 1"))).Run.Id;
+        var next = await RunRig.StartAsync(folder.Path);
+        await using var _ = next;
+        next.Failing.Fail(nameof(IStore.GetEventAsync), Outage(), times: 2);
+        Assert.Equal(RunStatus.Succeeded, (await next.EndOfAsync(id)).Run.Status);
+    }
+
+    [Fact]
+    public async Task Orderly_stop_finishes_what_executes_and_leaves_the_rest_for_the_next_start()
+    {
+        await using var sink = Sink.Start();
+        var ids = new List<RunId>();
+        var limits = new EngineLimits { RunsExecuting = 2 };
+        await using (var rig = await RunRig.StartAsync(folder.Path, limits))
+        {
+            var version = await rig.DeployAsync("orders", $$"""await new Promise(r => setTimeout(r, 300)); $send.http({ method: "POST", url: "{{sink.Url}}", data: { n: event.n } })""");
+            for (int i = 0; i < 10; i++) ids.Add((await rig.AcceptAsync(version, $$"""{"n":{{i}}}""")).Run.Id);
+            await Task.Delay(50);
+            await rig.StopAsync(default);
+            var statuses = ids.Select(id => rig.Store.GetRunAsync(id, default).Result!.Run.Status).ToList();
+            Assert.Equal((2, 8), (statuses.Count(s => s == RunStatus.Succeeded), statuses.Count(s => s == RunStatus.Queued)));
+            await Assert.ThrowsAsync<StoreUnavailableException>(() => rig.AcceptAsync(version));
+        }
+        await using var next = await RunRig.StartAsync(folder.Path, limits);
+        foreach (var id in ids) Assert.Equal(RunStatus.Succeeded, (await next.EndOfAsync(id)).Run.Status);
+        Assert.Equal(Enumerable.Range(0, 10).Select(n => $$"""{"n":{{n}}}"""), sink.Requests.Select(r => Encoding.UTF8.GetString(r.Body)).Order());
+    }
+
+    [Fact]
+    public async Task Stop_ends_although_the_store_takes_no_writes()
+    {
+        var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { StoreClosing = TimeSpan.FromMilliseconds(300) });
+        await using var _ = rig;
+        var version = await rig.DeployAsync("orders", "return 1");
+        var gate = rig.Failing.Hold(nameof(IStore.FinishRunAsync));
+        var run = await rig.AcceptAsync(version);
+        for (int i = 0; i < 400 && rig.Failing.CallsOf(nameof(IStore.FinishRunAsync)) == 0; i++) await Task.Delay(5);
+        await rig.StopAsync(new CancellationToken(true)).WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.Equal(RunStatus.Queued, (await rig.Store.GetRunAsync(run.Run.Id, default))!.Run.Status);
+        gate.SetResult();
+    }
+
+    [Fact]
+    public async Task Caller_that_waits_for_the_response_of_a_run_that_is_cut_off_is_told_so()
+    {
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        var version = await rig.DeployAsync("orders", "await new Promise(r => setTimeout(r, 20000))", response: "custom");
+        var run = await rig.AcceptAsync(version);
+        await Task.Delay(200);
+        await rig.StopAsync(new CancellationToken(true));
+        var told = await Assert.ThrowsAsync<StoreUnavailableException>(() => run.Response.WaitAsync(TimeSpan.FromSeconds(5)));
+        Assert.Contains("runs again after the next start", told.Message);
+    }
+
+    [Fact]
+    public async Task Replay_runs_the_event_on_the_current_version()
+    {
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        var first = (await rig.AcceptAsync(await rig.DeployAsync("orders", "return event.n"), """{"n":5}""")).Run.Id;
+        await rig.EndOfAsync(first);
+        await rig.DeployAsync("orders", "return event.n * 2");
+        var replay = (await rig.Queue.ReplayAsync(first, default))!;
+        var end = await rig.EndOfAsync(replay.Run.Id);
+        Assert.Equal((RunStatus.Succeeded, 2, true, false), (end.Run.Status, end.Run.Version, end.Run.Replay, end.Run.Recovered));
+        Assert.Null(await rig.Queue.ReplayAsync(new RunId(1), default));
+    }
+
+    [Fact]
+    public async Task Events_that_wait_take_a_bounded_part_of_the_memory_and_all_come_to_their_end()
+    {
+        var limits = new EngineLimits { RunsExecuting = 4, RunsWaitingBytes = 8 * 1024 * 1024 };
+        await using var rig = await RunRig.StartAsync(folder.Path, limits);
+        var slow = await rig.DeployAsync("slow", "await new Promise(r => setTimeout(r, 60000))", settings: "{ timeout: 60s }");
+        string json = $$"""{"text":"{{new string('x', 100_000)}}"}""";
+        byte[] bytes = Encoding.UTF8.GetBytes(json);
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        for (int i = 0; i < 50; i++) await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => rig.Queue.AcceptAsync(slow, "http", bytes.ToArray(), default)));
+        long grown = GC.GetTotalMemory(forceFullCollection: true) - before;
+        Assert.InRange(grown, 0, 48L * 1024 * 1024); // of 500 MB
+    }
+
+    [Fact]
+    public async Task Places_and_the_pace_are_given_back_whatever_became_of_the_runs()
+    {
+        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsQueued = 20 });
+        var version = await rig.DeployAsync("orders", "if (event.n % 3 == 0) throw new Error('no'); if (event.n % 7 == 0) process.exit(); return 1");
+        rig.Failing.Fail(nameof(IStore.FinishRunAsync), new InvalidOperationException("no"), times: 2);
+        for (int i = 1; i <= 60; i++)
+        {
+            while (true)
+            {
+                try
+                {
+                    await rig.AcceptAsync(version, $$"""{"n":{{i}}}""");
+                    break;
+                }
+                catch (RunQueueFullException)
+                {
+                    await Task.Delay(5);
+                }
+            }
+        }
+        for (int i = 0; i < 1_000 && rig.Pacing.Load > 0; i++) await Task.Delay(5);
+        Assert.Equal(0, rig.Pacing.Load);
+        for (int i = 0; i < 20; i++) await rig.AcceptAsync(version, """{"n":1}""");
+    }
+
+    [Fact]
+    public async Task Retention_survives_an_error_that_it_does_not_know()
+    {
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        rig.Failing.Fail(nameof(IStore.PruneAsync), new InvalidOperationException("unknown"));
+        var time = new FakeTimeProvider();
+        var limits = new EngineLimits();
+        using var retention = new Retention(rig.Store, new(new IdSequence(time), limits, time, rig.Changes, rig.Pacing), NullLogger<Retention>.Instance);
+        await retention.StartAsync(default);
+        for (int i = 0; i < 400 && rig.Failing.CallsOf(nameof(IStore.PruneAsync)) < 3; i++)
+        {
+            time.Advance(TimeSpan.FromMinutes(1));
+            await Task.Delay(5);
+        }
+        Assert.InRange(rig.Failing.CallsOf(nameof(IStore.PruneAsync)), 3, 400);
+        await retention.StopAsync(default);
+    }
+}

@@ -1,0 +1,99 @@
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Storage.Sqlite;
+using Sendoff.Engine.Workers;
+using Sendoff.Engine.Workflows;
+using Sendoff.Tests.Support;
+
+namespace Sendoff.Tests.Runs;
+
+/// <summary>The engine without its web server: the real store, real workers, real sockets, and a store of which single calls can be made to fail.</summary>
+sealed class RunRig : IAsyncDisposable
+{
+    readonly IStore real;
+    readonly WorkerPool workers;
+    readonly DeliverySender sender;
+    bool stopped;
+
+    RunRig(string folder, EngineLimits limits)
+    {
+        var time = TimeProvider.System;
+        var ids = new IdSequence(time);
+        real = SqliteStore.Open(Path.Combine(folder, "sendoff.db"), ids, limits, time, NullLogger<SqliteStore>.Instance);
+        (Store, Failing) = FailingStore.Of(real);
+        Pacing = new Pacing(limits, time);
+        Changes = new ChangeFeed();
+        var engine = new EngineContext(ids, limits, time, Changes, Pacing);
+        workers = new WorkerPool(TestNode.Runtime, limits, time, NullLogger<WorkerPool>.Instance);
+        Catalog = new WorkflowCatalog(Store, workers, new ProgramFolder(Path.Combine(folder, "versions"), new Dictionary<string, string>()), limits);
+        sender = new DeliverySender(Sending.Loopback, limits, time);
+        Dispatcher = new DeliveryDispatcher(Store, sender, engine, NullLogger<DeliveryDispatcher>.Instance);
+        Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, ids, limits, time), Dispatcher, engine, NullLogger<RunQueue>.Instance);
+    }
+
+    public IStore Store { get; }
+    public FailingStore Failing { get; }
+    public Pacing Pacing { get; }
+    public ChangeFeed Changes { get; }
+    public WorkflowCatalog Catalog { get; }
+    public DeliveryDispatcher Dispatcher { get; }
+    public RunQueue Queue { get; }
+
+    public static async Task<RunRig> StartAsync(string folder, EngineLimits? limits = null)
+    {
+        var rig = new RunRig(folder, limits ?? new EngineLimits());
+        await rig.Catalog.LoadAsync(default);
+        await rig.Dispatcher.StartAsync(default);
+        rig.Queue.Recover();
+        return rig;
+    }
+
+    /// <summary>Deploys one step in the older style.</summary>
+    public async Task<WorkflowVersion> DeployAsync(string name, string code, string response = "default", string settings = "{}")
+    {
+        var deployed = await Catalog.DeployAsync(name, new Dictionary<string, string>
+        {
+            ["workflow.yaml"] = $"triggers: [ {{ type: http, key: {name}, response: {response} }} ]\nsettings: {settings}\nsteps: [ {{ namespace: step, uses: ./step.js }} ]",
+            ["step.js"] = code,
+        }, default);
+        Assert.Empty(deployed.Problems);
+        return Catalog.FindTrigger(name)!.Version;
+    }
+
+    public Task<AcceptedRun> AcceptAsync(WorkflowVersion version, string json = "{}") => Queue.AcceptAsync(version, "http", Encoding.UTF8.GetBytes(json), default);
+
+    /// <summary>The run once it and every delivery of it have ended.</summary>
+    public async Task<StoredRun> EndOfAsync(RunId id, double seconds = 20)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
+        while (true)
+        {
+            if (await real.GetRunAsync(id, patience.Token) is { } run && run.Run.Status != RunStatus.Queued
+                && run.Deliveries.All(d => d.Delivery.Status is not (DeliveryStatus.Pending or DeliveryStatus.Sending))) return run;
+            await Task.Delay(5, patience.Token);
+        }
+    }
+
+    /// <summary>Stops in order, and again out of patience when there is none.</summary>
+    public async Task StopAsync(CancellationToken ct)
+    {
+        stopped = true;
+        await Queue.StopAsync(ct);
+        await Dispatcher.StopAsync(ct);
+    }
+
+    /// <summary>Ends as a crash does: what executes is cut off without a word to the store.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (!stopped) await StopAsync(new CancellationToken(true));
+        await Queue.DisposeAsync();
+        await workers.DisposeAsync();
+        await real.DisposeAsync();
+        Dispatcher.Dispose();
+        sender.Dispose();
+    }
+}
