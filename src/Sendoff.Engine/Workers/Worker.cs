@@ -115,6 +115,8 @@ internal sealed class Worker
             WorkingDirectory = Path.GetTempPath(),
         };
         start.ArgumentList.Add($"--max-old-space-size={memoryMb}");
+        // Steps make short-lived objects: a young generation of 24 MiB serves them as well as V8's own, which costs a busy worker 60 MB more.
+        start.ArgumentList.Add("--max-semi-space-size=8");
         // A step without package.json beside it is a module if it reads like one; since 22.7 Node.js does so by itself.
         if (node.Version < new Version(22, 7) && node.Version >= new Version(20, 10)) start.ArgumentList.Add("--experimental-detect-module");
         start.ArgumentList.Add(harness);

@@ -34,6 +34,8 @@ public static class ServerEndpoints
         // Nothing that is kept depends on these keys: the session is derived from the admin token.
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
         services.AddRazorComponents();
+        // So no keys are made at start, and none is written to the user's home.
+        foreach (var warmUp in services.Where(s => s.ImplementationType?.Name == "DataProtectionHostedService").ToList()) services.Remove(warmUp);
         return services;
     }
 
