@@ -8,7 +8,7 @@ namespace Sendoff.Ui.Controls;
 /// <summary>JSON with colours, always as text. What fits a line stays on it.</summary>
 public sealed class JsonText : ComponentBase
 {
-    const int LineLength = 56, MaxValues = 5_000, ShortValue = 12;
+    const int LineLength = 44, MaxValues = 5_000, ShortValue = 12;
     static readonly JsonSerializerOptions plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     int values;
@@ -79,7 +79,8 @@ public sealed class JsonText : ComponentBase
 
     /// <summary>Numbers and short texts side by side read better than one below the other.</summary>
     static bool IsListOfShort(JsonElement value) => value.ValueKind == JsonValueKind.Array
-        && value.EnumerateArray().All(item => item.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array) && IsShort(item, ShortValue));
+        && value.EnumerateArray().All(item => item.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)
+            && IsShort(item, ShortValue));
 
     static void Close(RenderTreeBuilder builder, char bracket, string separator, int count) =>
         builder.AddContent(5, count == 0 ? bracket.ToString() : (separator == " " ? " " : separator[..^2]) + bracket);
