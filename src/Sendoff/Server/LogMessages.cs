@@ -5,7 +5,4 @@ internal static partial class LogMessages
 {
     [LoggerMessage(3001, LogLevel.Error, "{Method} {Path} failed")]
     public static partial void RequestFailed(this ILogger log, Exception exception, string method, string path);
-
-    [LoggerMessage(3002, LogLevel.Information, "The admin token is in {File}")]
-    public static partial void TokenMade(this ILogger log, string file);
 }

@@ -13,5 +13,6 @@ internal static class Origin
         options.PublicUrl is null ? request.GetEncodedUrl() : Of(request, options) + request.GetEncodedPathAndQuery();
 
     /// <summary>The browser came over TLS: to this server, or to the proxy before it.</summary>
-    public static bool IsSecure(HttpRequest request, ServerOptions options) => request.IsHttps || options.PublicUrl?.Scheme == Uri.UriSchemeHttps;
+    public static bool IsSecure(HttpRequest request, ServerOptions options) =>
+        request.IsHttps || options.PublicUrl?.Scheme == Uri.UriSchemeHttps;
 }

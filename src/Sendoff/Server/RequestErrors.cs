@@ -6,7 +6,8 @@ namespace Sendoff.Server;
 /// <summary>The border of the request pipeline: every exception ends here, as problem details or as the error page.</summary>
 internal sealed class RequestErrors(RequestDelegate next, ILogger<RequestErrors> log)
 {
-    public static readonly Problem Fault = new(StatusCodes.Status500InternalServerError, "Internal error", "Sendoff failed at this request. Its log says why.");
+    public static readonly Problem Fault = new(StatusCodes.Status500InternalServerError, "Internal error",
+        "Sendoff failed at this request. Its log says why.");
 
     public async Task InvokeAsync(HttpContext context)
     {

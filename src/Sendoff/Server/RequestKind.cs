@@ -6,7 +6,8 @@ internal static class RequestKind
     public static bool IsTrigger(HttpRequest request) => request.Path.StartsWithSegments("/hooks");
 
     /// <summary>Asked by machines under whatever name they know this one by; tells nothing that is secret.</summary>
-    public static bool IsPublic(HttpRequest request) => request.Path.StartsWithSegments("/healthz") || request.Path.StartsWithSegments("/.well-known");
+    public static bool IsPublic(HttpRequest request) =>
+        request.Path.StartsWithSegments("/healthz") || request.Path.StartsWithSegments("/.well-known");
 
     /// <summary>Open to everybody: health, the sign-in and what its page is drawn with.</summary>
     public static bool IsOpen(HttpRequest request) =>

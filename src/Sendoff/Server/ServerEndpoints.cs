@@ -28,7 +28,8 @@ public static class ServerEndpoints
         });
         services.AddOpenApi("v1", o => o.AddDocumentTransformer((document, _, _) =>
         {
-            document.Info = new() { Title = "Sendoff", Version = "v1", Description = "Lists answer {items, nextCursor}. Errors are problem details (RFC 9457)." };
+            const string description = "Lists answer {items, nextCursor}. Errors are problem details (RFC 9457).";
+            document.Info = new() { Title = "Sendoff", Version = "v1", Description = description };
             return Task.CompletedTask;
         }));
         // Nothing that is kept depends on these keys: the session is derived from the admin token.

@@ -7,8 +7,8 @@ public sealed record ServerOptions
     public required string DataDirectory { get; init; }
     /// <summary>The admin token; null makes one at the first start and keeps it in the data directory. Setting <c>Auth:Token</c>.</summary>
     public string? Token { get; init; }
-    /// <summary>Where the server is reached from outside, when that is not where it listens (a reverse proxy): no path. Null: as each request says.
-    /// Setting <c>PublicUrl</c>.</summary>
+    /// <summary>Where the server is reached from outside, when that is not where it listens (a reverse proxy): no path.
+    /// Null: as each request says. Setting <c>PublicUrl</c>.</summary>
     public Uri? PublicUrl { get; init; }
 
     /// <summary>Bytes of a deployed folder, packed or not, and of any other body that the API takes.</summary>

@@ -36,7 +36,8 @@ internal static class UiEndpoints
     /// <summary>Back to the run that the delivery is part of, at its place.</summary>
     static async Task<IResult> ResendAsync(string id, IStore store, DeliveryDispatcher deliveries, CancellationToken ct)
     {
-        if (!DeliveryId.TryParse(id, out var delivery) || await store.GetDeliveryAsync(delivery, ct) is not { } found) return Results.LocalRedirect("/deliveries");
+        if (!DeliveryId.TryParse(id, out var delivery) || await store.GetDeliveryAsync(delivery, ct) is not { } found)
+            return Results.LocalRedirect("/deliveries");
         await deliveries.ResendAsync(delivery, ct);
         return Results.LocalRedirect($"/runs/{found.Delivery.RunId}#{id}");
     }

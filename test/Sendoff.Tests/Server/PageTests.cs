@@ -15,7 +15,7 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         var id = await SampleRuns.AddAsync(server);
         string page = await PageAsync($"/runs/{id}");
 
-        foreach (string expected in new[] { "Run succeeded", "2 sends failed", "5,271 ms", "not counted", "$send.http [1]", "Timed out after 5,000 ms while waiting for the response",
+        foreach (string expected in new[] { "Run succeeded", "2 sends failed", "5,271 ms", "not part of compute", "$send.http [1]", "Timed out after 5,000 ms while waiting for the response",
             "169.254.169.254 is link-local", "Line 14:", "telling 3 systems about order 1043", "198.51.100.7", "connection reused", "attempt 1 of 1" })
             Assert.Contains(expected, WebUtility.HtmlDecode(page));
     }

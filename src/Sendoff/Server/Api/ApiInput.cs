@@ -28,7 +28,8 @@ internal sealed class ApiInput
     public int Limit(string? text)
     {
         if (string.IsNullOrEmpty(text)) return LimitDefault;
-        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) && limit is >= 1 and <= LimitMax) return limit;
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) && limit is >= 1 and <= LimitMax)
+            return limit;
         Wrong($"'limit' is '{text}'. It is a whole number from 1 to {LimitMax}.");
         return LimitDefault;
     }
@@ -36,7 +37,8 @@ internal sealed class ApiInput
     public long? Cursor(string? text)
     {
         if (string.IsNullOrEmpty(text)) return null;
-        if (long.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long cursor) && cursor >= 0) return cursor;
+        if (long.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long cursor) && cursor >= 0)
+            return cursor;
         Wrong($"'cursor' is '{text}'. It is the nextCursor of the page before, unchanged.");
         return null;
     }
@@ -45,7 +47,9 @@ internal sealed class ApiInput
     {
         if (string.IsNullOrEmpty(text)) return null;
         // A plus sign in a query that was not encoded arrives as a space.
-        if (DateTimeOffset.TryParse(text.Replace(' ', '+'), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) && text.Length >= 10) return time;
+        string encoded = text.Replace(' ', '+');
+        if (text.Length >= 10 && DateTimeOffset.TryParse(encoded, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time))
+            return time;
         Wrong($"'{name}' is '{text}'. It is a time as 2026-11-23T14:00:00Z or a date as 2026-11-23, in UTC.");
         return null;
     }
@@ -86,7 +90,8 @@ internal sealed class ApiInput
 
     public string WorkflowName(string text)
     {
-        if (text.Length > 100 || text.Trim().Length != text.Length || text.Length == 0 || text.Any(c => char.IsControl(c) || c is '/' or '\\'))
+        if (text.Length > 100 || text.Trim().Length != text.Length || text.Length == 0
+            || text.Any(c => char.IsControl(c) || c is '/' or '\\'))
             Wrong($"'{text}' cannot be a workflow's name. It has 1 to 100 characters, no slash, no control character and no space at its ends.");
         return text;
     }
@@ -96,7 +101,8 @@ internal sealed class ApiInput
     void WrongId(string what, string prefix, string text) =>
         Wrong($"'{text}' is not the id of {what}. It is '{prefix}' and 13 characters, as '{prefix}{new string('0', 13)}'.");
 
-    /// <summary>The body as one JSON object with none but the <paramref name="known"/> fields; null when there is a <see cref="Problem"/>.</summary>
+    /// <summary>The body as one JSON object with none but the <paramref name="known"/> fields;
+    /// null when there is a <see cref="Problem"/>.</summary>
     public async Task<JsonElement?> ObjectAsync(HttpRequest request, string[] known, CancellationToken ct)
     {
         JsonElement body;
@@ -154,11 +160,8 @@ internal sealed class ApiInput
 
     public static string Kind(JsonElement value) => value.ValueKind switch
     {
-        JsonValueKind.Array => "an array",
-        JsonValueKind.Object => "an object",
-        JsonValueKind.String => "a string",
-        JsonValueKind.Number => "a number",
-        JsonValueKind.True or JsonValueKind.False => "a boolean",
-        _ => "null",
+        JsonValueKind.Array => "an array", JsonValueKind.Object => "an object",
+        JsonValueKind.String => "a string", JsonValueKind.Number => "a number",
+        JsonValueKind.True or JsonValueKind.False => "a boolean", _ => "null",
     };
 }

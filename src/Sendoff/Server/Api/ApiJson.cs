@@ -5,7 +5,8 @@ using System.Text.Json.Serialization;
 namespace Sendoff.Server.Api;
 
 /// <summary>How every document is written: camelCase, UTC times, nulls kept.</summary>
-[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, NumberHandling = JsonNumberHandling.Strict, MaxDepth = ApiJson.MaxDepth, Converters = [typeof(UtcTime)])]
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, NumberHandling = JsonNumberHandling.Strict,
+    MaxDepth = ApiJson.MaxDepth, Converters = [typeof(UtcTime)])]
 [JsonSerializable(typeof(RunDocument))]
 [JsonSerializable(typeof(DeliveryDocument))]
 [JsonSerializable(typeof(EventDocument))]
@@ -33,7 +34,8 @@ public sealed partial class ApiJson : JsonSerializerContext
 /// <summary>Times as <c>2026-11-23T14:02:31.207Z</c>.</summary>
 public sealed class UtcTime : JsonConverter<DateTimeOffset>
 {
-    public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetDateTimeOffset();
+    public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        reader.GetDateTimeOffset();
 
     public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options)
     {

@@ -49,7 +49,8 @@ internal static class DeliveriesApi
         if (input.Problem is { } problem) return problem;
         if (await deliveries.ResendAsync(delivery, ct)) return TypedResults.Accepted($"/api/v1/deliveries/{id}", new ResendDocument(1, []));
         if (await store.GetDeliveryAsync(delivery, ct) is null) return Missing(id);
-        return new Problem(StatusCodes.Status409Conflict, "Under way", $"The delivery '{id}' is waiting or being sent already. Resend it when it has ended.");
+        return new Problem(StatusCodes.Status409Conflict, "Under way",
+            $"The delivery '{id}' is waiting or being sent already. Resend it when it has ended.");
     }
 
     static async Task<Results<Ok<ResendDocument>, Problem>> ResendManyAsync(
@@ -59,7 +60,8 @@ internal static class DeliveriesApi
         if (await input.ObjectAsync(request, resendFields, ct) is not { } body) return input.Problem!;
         var chosen = body.TryGetProperty("ids", out var ids) ? ReadIds(input, body, ids, options.ResendAtOnce) : null;
         var filter = new DeliveryFilter(
-            input.Text(body, "workflow"), input.State<DeliveryStatus>("status", input.Text(body, "status")), input.Text(body, "host"), input.Text(body, "q"),
+            input.Text(body, "workflow"), input.State<DeliveryStatus>("status", input.Text(body, "status")),
+            input.Text(body, "host"), input.Text(body, "q"),
             input.Time("since", input.Text(body, "since")), input.Time("until", input.Text(body, "until")), null, ApiInput.LimitMax);
         // A body that chooses nothing would send the whole history again.
         if (chosen is null && filter == new DeliveryFilter(null, null, null, null, null, null, null, ApiInput.LimitMax))
@@ -79,13 +81,15 @@ internal static class DeliveriesApi
     {
         var all = new List<DeliveryId>();
         if (body.EnumerateObject().Count() > 1) input.Wrong("'ids' stands alone: no filter beside it.");
-        else if (ids.ValueKind != JsonValueKind.Array || ids.EnumerateArray().Any(i => i.ValueKind != JsonValueKind.String)) input.Wrong("'ids' is an array of delivery ids.");
+        else if (ids.ValueKind != JsonValueKind.Array || ids.EnumerateArray().Any(i => i.ValueKind != JsonValueKind.String))
+            input.Wrong("'ids' is an array of delivery ids.");
         else if (ids.GetArrayLength() > most) input.Wrong($"'ids' has {ids.GetArrayLength():N0} ids. It takes {most:N0} at once.");
         else all.AddRange(ids.EnumerateArray().Select(i => input.Delivery(i.GetString()!)).Distinct());
         return all;
     }
 
-    /// <summary>Oldest first, as they were sent. Every id is found before the first is sent, since sending changes what the filter finds.</summary>
+    /// <summary>Oldest first, as they were sent. Every id is found before the first is sent,
+    /// since sending changes what the filter finds.</summary>
     static async Task<List<DeliveryId>> FindAsync(IStore store, DeliveryFilter filter, int most, CancellationToken ct)
     {
         var found = new List<DeliveryId>();

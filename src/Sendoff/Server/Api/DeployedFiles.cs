@@ -15,14 +15,17 @@ internal static class DeployedFiles
     {
         string type = contentType?.Split(';')[0].Trim().ToLowerInvariant() ?? "";
         IReadOnlyDictionary<string, string>? files =
-            body.AsSpan().StartsWith("PK\u0003\u0004"u8) || type is "application/zip" or "application/x-zip-compressed" ? FromZip(input, body, options)
+            body.AsSpan().StartsWith("PK\u0003\u0004"u8) || type is "application/zip" or "application/x-zip-compressed"
+                ? FromZip(input, body, options)
             : type is "application/json" || type.EndsWith("+json", StringComparison.Ordinal) ? FromJson(input, body)
             : FromStep(input, type, file, body);
         if (files is null || input.Problem is not null) return null;
-        if (files.Count > options.DeployFiles) input.Wrong($"There are {files.Count:N0} files. A workflow has {options.DeployFiles:N0} at most.");
+        if (files.Count > options.DeployFiles)
+            input.Wrong($"There are {files.Count:N0} files. A workflow has {options.DeployFiles:N0} at most.");
         foreach (string path in files.Keys)
         {
-            if (!IsInside(path)) input.Wrong($"The path '{path}' is not inside the folder. Paths are relative, with forward slashes and without '..'.");
+            if (!IsInside(path))
+                input.Wrong($"The path '{path}' is not inside the folder. Paths are relative, with forward slashes and without '..'.");
         }
         return input.Problem is null ? files : null;
     }
@@ -38,7 +41,8 @@ internal static class DeployedFiles
         var all = new Dictionary<string, string>();
         foreach (var file in files.EnumerateObject())
         {
-            if (file.Value.ValueKind != JsonValueKind.String) input.Wrong($"'files' has {ApiInput.Kind(file.Value)} for '{file.Name}'. It is the file's text.");
+            if (file.Value.ValueKind != JsonValueKind.String)
+                input.Wrong($"'files' has {ApiInput.Kind(file.Value)} for '{file.Name}'. It is the file's text.");
             else all[file.Name] = file.Value.GetString()!;
         }
         return all;
@@ -70,8 +74,8 @@ internal static class DeployedFiles
             return null;
         }
         if (all.Count == 0) input.Wrong("The zip has no text file in it.");
-        string? top = all.Keys.Select(k => k.Split('/', 2)).All(k => k.Length == 2 && k[0] == all.Keys.First().Split('/')[0]) ? all.Keys.FirstOrDefault()?.Split('/')[0] : null;
-        return top is null ? all : all.ToDictionary(f => f.Key[(top.Length + 1)..], f => f.Value);
+        string[] tops = [.. all.Keys.Select(path => path[..(path.IndexOf('/') + 1)]).Distinct()];
+        return tops is [{ Length: > 0 } top] ? all.ToDictionary(f => f.Key[top.Length..], f => f.Value) : all;
     }
 
     /// <summary>Stops one byte over the limit: what an archive says about its sizes is not to be believed.</summary>
@@ -87,8 +91,10 @@ internal static class DeployedFiles
     static Dictionary<string, string>? FromStep(ApiInput input, string type, string? file, byte[] body)
     {
         string name = string.IsNullOrEmpty(file) ? type.Contains("typescript") ? "step.ts" : "step.js" : file;
-        if (!stepExtensions.Contains(Path.GetExtension(name))) input.Wrong($"'file' is '{name}'. A step file ends in {string.Join(", ", stepExtensions)}.");
-        else if (body.Length == 0) input.Wrong("The body is empty. It is a step file, a zip of a workflow folder, or JSON as {\"files\":{\"step.js\":\"...\"}}.");
+        if (!stepExtensions.Contains(Path.GetExtension(name)))
+            input.Wrong($"'file' is '{name}'. A step file ends in {string.Join(", ", stepExtensions)}.");
+        else if (body.Length == 0)
+            input.Wrong("The body is empty. It is a step file, a zip of a workflow folder, or JSON as {\"files\":{\"step.js\":\"...\"}}.");
         else if (!Utf8.IsValid(body)) input.Wrong("The step file is not UTF-8 text.");
         else return new() { [name] = Encoding.UTF8.GetString(body) };
         return null;

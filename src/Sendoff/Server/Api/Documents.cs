@@ -7,7 +7,8 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>The run document (docs/run-document.schema.json): what <c>sendoff run --json</c> prints and <c>GET /api/v1/runs/{id}</c> answers.</summary>
+/// <summary>The run document (docs/run-document.schema.json): what <c>sendoff run --json</c> prints
+/// and <c>GET /api/v1/runs/{id}</c> answers.</summary>
 /// <param name="DeliveryMs">The sum of all attempts' <c>totalMs</c>: metered apart, never counted as compute (E6).</param>
 /// <param name="Message">What <c>$end</c> or <c>$.flow.exit</c> was given, or why the run ended.</param>
 public sealed record RunDocument(
@@ -45,7 +46,8 @@ public sealed record StepDocument(
     IReadOnlyList<WarningDocument> Warnings, ErrorDocument? Error, IReadOnlyList<DeliveryDocument> Deliveries)
 {
     internal static StepDocument From(StepResult step, IEnumerable<StoredDelivery> deliveries) => new(
-        step.Name, step.Index, Names.Of(step.Status), Names.Ms(step.DurationMs), RawJson.Parse(step.Exports), step.Inputs.IsEmpty ? null : RawJson.Parse(step.Inputs),
+        step.Name, step.Index, Names.Of(step.Status), Names.Ms(step.DurationMs), RawJson.Parse(step.Exports),
+        step.Inputs.IsEmpty ? null : RawJson.Parse(step.Inputs),
         [.. step.Logs.Select(l => new LogDocument(l.Level, l.Text, l.At))],
         [.. step.Warnings.Select(w => new WarningDocument(w.Code, w.Message, w.Line, w.Column))],
         ErrorDocument.From(step.Error), [.. deliveries.Select(DeliveryDocument.From)]);
@@ -60,7 +62,8 @@ public sealed record ErrorDocument(string Name, string Message, string? Code, st
         error is null ? null : new(error.Name, error.Message, error.Code, error.Stack, error.Line, error.Column);
 }
 
-/// <summary>A delivery with its attempts. <paramref name="Request"/> is what was asked; <paramref name="Error"/> the last attempt's, or why it was blocked.</summary>
+/// <summary>A delivery with its attempts. <paramref name="Request"/> is what was asked;
+/// <paramref name="Error"/> the last attempt's, or why it was blocked.</summary>
 /// <param name="Step">The index of its step in the run.</param>
 /// <param name="Destination">The kind of destination: <c>http</c>.</param>
 public sealed record DeliveryDocument(
@@ -72,7 +75,8 @@ public sealed record DeliveryDocument(
         var delivery = stored.Delivery;
         var request = RequestDocument.From(delivery.Request, delivery.Request.Headers);
         return new(
-            delivery.Id.ToString(), delivery.RunId.ToString(), stored.WorkflowName, delivery.Step, delivery.Index, "http", Names.Of(delivery.Status),
+            delivery.Id.ToString(), delivery.RunId.ToString(), stored.WorkflowName, delivery.Step, delivery.Index,
+            "http", Names.Of(delivery.Status),
             AttemptErrorDocument.From(delivery.Error), request, [.. stored.Attempts.Select(a => AttemptDocument.From(a, request))]);
     }
 }
@@ -89,8 +93,8 @@ public sealed record RequestDocument(
 
 /// <summary>One try, as it went over the wire: <paramref name="Request"/> has every header line that was written.</summary>
 public sealed record AttemptDocument(
-    int Number, DateTimeOffset StartedAt, string Status, RequestDocument Request, AttemptResponseDocument? Response, AttemptErrorDocument? Error,
-    TimingDocument Timing, string? LocalAddress, string? RemoteAddress, bool ConnectionReused)
+    int Number, DateTimeOffset StartedAt, string Status, RequestDocument Request, AttemptResponseDocument? Response,
+    AttemptErrorDocument? Error, TimingDocument Timing, string? LocalAddress, string? RemoteAddress, bool ConnectionReused)
 {
     internal static AttemptDocument From(Attempt attempt, RequestDocument asked) => new(
         attempt.Number, attempt.StartedAt, Names.Of(attempt.Status), asked with { Headers = HeaderLines.Of(attempt.RequestHeaders) },
@@ -100,13 +104,15 @@ public sealed record AttemptDocument(
 
 /// <param name="BodyBytes">Bytes on the wire; <paramref name="Body"/> is decoded and may be cut (<paramref name="Truncated"/>).</param>
 public sealed record AttemptResponseDocument(
-    int Status, string HttpVersion, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, string Body, string BodyEncoding, long BodyBytes,
-    bool Truncated)
+    int Status, string HttpVersion, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, string Body, string BodyEncoding,
+    long BodyBytes, bool Truncated)
 {
     internal static AttemptResponseDocument? From(AttemptResponse? response)
     {
         if (response is null) return null;
-        var (body, encoding) = response.BodyIsText ? (Encoding.UTF8.GetString(response.Body.Span), BodyText.Utf8) : BodyText.Base64(response.Body);
+        var (body, encoding) = response.BodyIsText
+            ? (Encoding.UTF8.GetString(response.Body.Span), BodyText.Utf8)
+            : BodyText.Base64(response.Body);
         return new(response.Status, response.HttpVersion, HeaderLines.Of(response.Headers), body, encoding, response.BodyBytes, response.Truncated);
     }
 }
@@ -128,7 +134,8 @@ public sealed record TimingDocument(
 }
 
 /// <summary>
-/// Header lines as <c>{name: [values]}</c>, in the order of their first line. Names that differ in case only are one. Credentials are masked (C8).
+/// Header lines as <c>{name: [values]}</c>, in the order of their first line. Names that differ in case only are one.
+/// Credentials are masked (C8).
 /// </summary>
 static class HeaderLines
 {

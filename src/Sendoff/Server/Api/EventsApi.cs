@@ -15,13 +15,16 @@ internal static class EventsApi
     }
 
     static async Task<Results<Ok<ListDocument<EventDocument>>, Problem>> ListAsync(
-        string? workflow, string? since, string? until, string? cursor, string? limit, HttpRequest request, IStore store, CancellationToken ct)
+        string? workflow, string? since, string? until, string? cursor, string? limit,
+        HttpRequest request, IStore store, CancellationToken ct)
     {
         var input = ApiInput.Of(request, "workflow", "since", "until", "cursor", "limit");
-        var filter = new EventFilter(workflow, input.Time("since", since), input.Time("until", until), input.Cursor(cursor), input.Limit(limit));
+        var filter = new EventFilter(workflow, input.Time("since", since), input.Time("until", until),
+            input.Cursor(cursor), input.Limit(limit));
         if (input.Problem is { } problem) return problem;
         var names = await NamesAsync(store, ct);
-        return TypedResults.Ok(ListDocument<EventDocument>.From(await store.ListEventsAsync(filter, ct), e => EventDocument.From(e, names.GetValueOrDefault(e.WorkflowId))));
+        return TypedResults.Ok(ListDocument<EventDocument>.From(
+            await store.ListEventsAsync(filter, ct), e => EventDocument.From(e, names.GetValueOrDefault(e.WorkflowId))));
     }
 
     static async Task<Results<Ok<EventDocument>, Problem>> GetAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
@@ -29,7 +32,8 @@ internal static class EventsApi
         var input = ApiInput.Of(request);
         var wanted = input.Event(id);
         if (input.Problem is { } problem) return problem;
-        if (await store.GetEventAsync(wanted, ct) is not { } found) return Problem.NotFound($"There is no event '{id}'. It may have been pruned (setting Retention:Age).");
+        if (await store.GetEventAsync(wanted, ct) is not { } found)
+            return Problem.NotFound($"There is no event '{id}'. It may have been pruned (setting Retention:Age).");
         return TypedResults.Ok(EventDocument.From(found, (await NamesAsync(store, ct)).GetValueOrDefault(found.WorkflowId)));
     }
 

@@ -2,13 +2,15 @@ using Microsoft.OpenApi;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>Describes a body that an endpoint reads itself. Accepts() would also turn requests away by content type, before they can be told why.</summary>
+/// <summary>Describes a body that an endpoint reads itself. Accepts() would also turn requests away by content type,
+/// before they can be told why.</summary>
 internal static class RequestBodies
 {
     public static RouteHandlerBuilder TakesBody<T>(this RouteHandlerBuilder endpoint, params string[] otherTypes) =>
         endpoint.AddOpenApiOperationTransformer(async (operation, context, ct) =>
         {
-            var content = new Dictionary<string, OpenApiMediaType> { ["application/json"] = new() { Schema = await context.GetOrCreateSchemaAsync(typeof(T), null, ct) } };
+            var schema = await context.GetOrCreateSchemaAsync(typeof(T), null, ct);
+            var content = new Dictionary<string, OpenApiMediaType> { ["application/json"] = new() { Schema = schema } };
             foreach (string type in otherTypes) content[type] = new() { Schema = new OpenApiSchema { Type = JsonSchemaType.String } };
             operation.RequestBody = new OpenApiRequestBody { Required = true, Content = content };
         });

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Sendoff.Engine;
@@ -20,8 +21,8 @@ public sealed record ListDocument<T>(IReadOnlyList<T> Items, string? NextCursor)
 /// <param name="SendsFailed">Sends that failed, were blocked or interrupted.</param>
 /// <param name="SendsCaptured">Sends that were never meant to go.</param>
 public sealed record RunSummaryDocument(
-    string Id, string Workflow, int Version, string EventId, string Trigger, string Status, DateTimeOffset StartedAt, double DurationMs, string? Message,
-    int Sends, int SendsDelivered, int SendsFailed, int SendsCaptured)
+    string Id, string Workflow, int Version, string EventId, string Trigger, string Status, DateTimeOffset StartedAt, double DurationMs,
+    string? Message, int Sends, int SendsDelivered, int SendsFailed, int SendsCaptured)
 {
     internal static RunSummaryDocument From(RunSummary run) => new(
         run.Id.ToString(), run.WorkflowName, run.Version, run.EventId.ToString(), run.Trigger, Names.Of(run.Status), run.StartedAt,
@@ -36,7 +37,8 @@ public sealed record WorkflowDocument(
     /// <param name="origin">Where the server is reached, without a slash at the end.</param>
     internal static WorkflowDocument From(Workflow workflow, string origin) => new(
         workflow.Id.ToString(), workflow.Name, workflow.Version, workflow.Enabled, workflow.DeployedAt,
-        [.. workflow.Triggers.Select(t => new TriggerDocument(t.Type, t.Key, t.Type == "http" ? $"{origin}/hooks/{Uri.EscapeDataString(t.Key)}" : null))]);
+        [.. workflow.Triggers.Select(t => new TriggerDocument(t.Type, t.Key,
+            t.Type == "http" ? $"{origin}/hooks/{Uri.EscapeDataString(t.Key)}" : null))]);
 }
 
 /// <param name="Files">Path to text; null in lists.</param>
@@ -94,10 +96,11 @@ static class MaskedEvent
 {
     public static JsonElement Of(JsonElement e)
     {
-        if (e.ValueKind != JsonValueKind.Object || !e.TryGetProperty("headers", out var headers) || headers.ValueKind != JsonValueKind.Object) return e;
+        if (e.ValueKind != JsonValueKind.Object || !e.TryGetProperty("headers", out var headers)
+            || headers.ValueKind != JsonValueKind.Object) return e;
         if (!headers.EnumerateObject().Any(h => HeaderLines.IsCredential(h.Name))) return e;
         var buffer = new System.Buffers.ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = ApiJson.MaxDepth }))
+        using (var json = new Utf8JsonWriter(buffer, new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = ApiJson.MaxDepth }))
         {
             json.WriteStartObject();
             foreach (var field in e.EnumerateObject())

@@ -12,15 +12,18 @@ internal static class RunsApi
         var runs = api.MapGroup("/runs").WithTags("Runs");
         runs.MapGet("/", ListAsync).WithSummary("Runs, newest first");
         runs.MapGet("/{id}", GetAsync).WithSummary("The run document");
-        runs.MapPost("/{id}/replay", ReplayAsync).WithSummary("Run the same event again, on the workflow's current version").Produces<ReplayDocument>(StatusCodes.Status202Accepted);
+        runs.MapPost("/{id}/replay", ReplayAsync).WithSummary("Run the same event again, on the workflow's current version")
+            .Produces<ReplayDocument>(StatusCodes.Status202Accepted);
     }
 
     static async Task<Results<Ok<ListDocument<RunSummaryDocument>>, Problem>> ListAsync(
-        string? workflow, string? status, string? since, string? until, string? cursor, string? limit, HttpRequest request, IStore store, CancellationToken ct)
+        string? workflow, string? status, string? since, string? until, string? cursor, string? limit,
+        HttpRequest request, IStore store, CancellationToken ct)
     {
         var input = ApiInput.Of(request, "workflow", "status", "since", "until", "cursor", "limit");
         var filter = new RunFilter(
-            workflow, input.State<RunStatus>("status", status), input.Time("since", since), input.Time("until", until), input.Cursor(cursor), input.Limit(limit));
+            workflow, input.State<RunStatus>("status", status), input.Time("since", since), input.Time("until", until),
+            input.Cursor(cursor), input.Limit(limit));
         if (input.Problem is { } problem) return problem;
         return TypedResults.Ok(ListDocument<RunSummaryDocument>.From(await store.ListRunsAsync(filter, ct), RunSummaryDocument.From));
     }
@@ -33,14 +36,16 @@ internal static class RunsApi
         return await store.GetRunAsync(run, ct) is { } stored ? TypedResults.Ok(RunDocument.From(stored)) : Missing(id);
     }
 
-    static async Task<Results<Accepted<ReplayDocument>, Problem>> ReplayAsync(string id, HttpRequest request, RunQueue runs, CancellationToken ct)
+    static async Task<Results<Accepted<ReplayDocument>, Problem>> ReplayAsync(
+        string id, HttpRequest request, RunQueue runs, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         var run = input.Run(id);
         if (input.Problem is { } problem) return problem;
         if (await runs.ReplayAsync(run, ct) is not { } accepted) return Missing(id);
         string made = accepted.Run.Id.ToString();
-        return TypedResults.Accepted($"/api/v1/runs/{made}", new ReplayDocument(made, accepted.Run.Event.Id.ToString(), accepted.Run.Version));
+        return TypedResults.Accepted($"/api/v1/runs/{made}",
+            new ReplayDocument(made, accepted.Run.Event.Id.ToString(), accepted.Run.Version));
     }
 
     static Problem Missing(string id) => Problem.NotFound($"There is no run '{id}'. It may have been pruned (setting Retention:Age).");

@@ -4,7 +4,8 @@ using Sendoff.Engine;
 
 namespace Sendoff.Server.Api;
 
-/// <summary><c>/api/v1/stream</c>: changes of runs and deliveries as server-sent events, from now on. Missed ones are read from the lists.</summary>
+/// <summary><c>/api/v1/stream</c>: changes of runs and deliveries as server-sent events, from now on.
+/// Missed ones are read from the lists.</summary>
 internal static class StreamApi
 {
     public static void Map(IEndpointRouteBuilder api) =>
@@ -12,7 +13,8 @@ internal static class StreamApi
             .Produces(StatusCodes.Status200OK, contentType: "text/event-stream");
 
     static async Task StreamAsync(
-        string? run, HttpContext context, ChangeFeed changes, ServerOptions options, TimeProvider time, IHostApplicationLifetime life, CancellationToken ct)
+        string? run, HttpContext context, ChangeFeed changes, ServerOptions options, TimeProvider time,
+        IHostApplicationLifetime life, CancellationToken ct)
     {
         var input = ApiInput.Of(context.Request, "run");
         RunId? only = string.IsNullOrEmpty(run) ? null : input.Run(run);
@@ -34,7 +36,8 @@ internal static class StreamApi
         }
     }
 
-    static async Task SendAsync(HttpResponse response, ChangeFeed changes, RunId? only, TimeSpan keepAlive, TimeProvider time, CancellationToken ct)
+    static async Task SendAsync(
+        HttpResponse response, ChangeFeed changes, RunId? only, TimeSpan keepAlive, TimeProvider time, CancellationToken ct)
     {
         await using var feed = changes.ListenAsync(ct).GetAsyncEnumerator(ct);
         // Listening starts here, before the caller is told that it listens.
@@ -55,7 +58,8 @@ internal static class StreamApi
             next = feed.MoveNextAsync().AsTask();
             if (only is not null && change.Run != only) continue;
             var document = ChangeDocument.From(change);
-            await WriteAsync(response, $"event: {document.Type}\ndata: {JsonSerializer.Serialize(document, ApiJson.Default.ChangeDocument)}\n\n", ct);
+            string data = JsonSerializer.Serialize(document, ApiJson.Default.ChangeDocument);
+            await WriteAsync(response, $"event: {document.Type}\ndata: {data}\n\n", ct);
         }
     }
 

@@ -11,7 +11,8 @@ internal static class UsageApi
     public static void Map(IEndpointRouteBuilder api) =>
         api.MapGet("/usage", GetAsync).WithTags("Usage").WithSummary("Compute and delivery time by workflow and UTC day");
 
-    static async Task<Results<Ok<UsageDocument>, Problem>> GetAsync(string? since, HttpRequest request, IStore store, TimeProvider time, CancellationToken ct)
+    static async Task<Results<Ok<UsageDocument>, Problem>> GetAsync(
+        string? since, HttpRequest request, IStore store, TimeProvider time, CancellationToken ct)
     {
         var input = ApiInput.Of(request, "since");
         var day = input.Day("since", since) ?? DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime).AddDays(1 - DaysDefault);

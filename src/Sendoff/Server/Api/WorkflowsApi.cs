@@ -24,16 +24,21 @@ internal static class WorkflowsApi
         workflows.MapPost("/{name}/disable", DisableAsync).WithSummary("Switch a workflow's triggers off");
     }
 
-    static async Task<Results<Ok<ListDocument<WorkflowDocument>>, Problem>> ListAsync(HttpRequest request, IStore store, ServerOptions options, CancellationToken ct)
+    static async Task<Results<Ok<ListDocument<WorkflowDocument>>, Problem>> ListAsync(
+        HttpRequest request, IStore store, ServerOptions options, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         if (input.Problem is { } problem) return problem;
         string origin = Origin.Of(request, options);
-        return TypedResults.Ok(new ListDocument<WorkflowDocument>([.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin))], null));
+        return TypedResults.Ok(new ListDocument<WorkflowDocument>(
+            [.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin))], null));
     }
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> GetAsync(
-        string name, HttpRequest request, IStore store, ServerOptions options, CancellationToken ct) => await store.GetWorkflowAsync(name, ct) is { } found ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options))) : Missing(name);
+        string name, HttpRequest request, IStore store, ServerOptions options, CancellationToken ct) =>
+        await store.GetWorkflowAsync(name, ct) is { } found
+            ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options)))
+            : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAsync(
         string name, [FromQuery] string? file, HttpRequest request, WorkflowCatalog catalog, ServerOptions options, CancellationToken ct)
@@ -41,7 +46,8 @@ internal static class WorkflowsApi
         var input = ApiInput.Of(request, "file");
         input.WorkflowName(name);
         if (input.Problem is { } bad) return bad;
-        if (await ReadBodyAsync(request, options.DeployBytes, ct) is not { } body) return Problem.TooLarge($"The body is over {options.DeployBytes:N0} bytes, the limit of a deploy.");
+        if (await ReadBodyAsync(request, options.DeployBytes, ct) is not { } body)
+            return Problem.TooLarge($"The body is over {options.DeployBytes:N0} bytes, the limit of a deploy.");
         if (DeployedFiles.Read(input, request.ContentType, file, body, options) is not { } files) return input.Problem!;
         var result = await catalog.DeployAsync(name, files, ct);
         if (result.Workflow is { } workflow) return TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options)));
@@ -56,23 +62,27 @@ internal static class WorkflowsApi
     {
         if (problems.Count == 0) return "The workflow cannot be deployed.";
         var first = problems[0];
-        string place = first.File is null ? "" : $"{first.File}{(first.Line is { } line ? $":{line}" : "")}{(first.Column is { } column ? $":{column}" : "")}: ";
-        return place + first.Message + (problems.Count > 1 ? $" (and {problems.Count - 1} more)" : "");
+        string place = string.Join(':', new object?[] { first.File, first.Line, first.Column }.Where(part => part is not null));
+        return (first.File is null ? "" : place + ": ") + first.Message + (problems.Count > 1 ? $" (and {problems.Count - 1} more)" : "");
     }
 
     static async Task<Results<NoContent, Problem>> DeleteAsync(string name, WorkflowCatalog catalog, CancellationToken ct) =>
         await catalog.DeleteAsync(name, ct) ? TypedResults.NoContent() : Missing(name);
 
-    static async Task<Results<Ok<ListDocument<VersionDocument>>, Problem>> ListVersionsAsync(string name, IStore store, CancellationToken ct)
+    static async Task<Results<Ok<ListDocument<VersionDocument>>, Problem>> ListVersionsAsync(
+        string name, IStore store, CancellationToken ct)
     {
         if (await store.GetWorkflowAsync(name, ct) is not { } workflow) return Missing(name);
         var versions = await store.ListVersionsAsync(workflow.Id, ct);
-        return TypedResults.Ok(new ListDocument<VersionDocument>([.. versions.OrderByDescending(v => v.Number).Select(v => VersionDocument.From(v, withFiles: false))], null));
+        return TypedResults.Ok(new ListDocument<VersionDocument>(
+            [.. versions.OrderByDescending(v => v.Number).Select(v => VersionDocument.From(v, withFiles: false))], null));
     }
 
-    static async Task<Results<Ok<VersionDocument>, Problem>> GetVersionAsync(string name, string version, IStore store, CancellationToken ct)
+    static async Task<Results<Ok<VersionDocument>, Problem>> GetVersionAsync(
+        string name, string version, IStore store, CancellationToken ct)
     {
-        if (!int.TryParse(version, out int number) || number < 1) return Problem.BadInput($"'{version}' is not a version. It is a whole number from 1.");
+        if (!int.TryParse(version, out int number) || number < 1)
+            return Problem.BadInput($"'{version}' is not a version. It is a whole number from 1.");
         if (await store.GetWorkflowAsync(name, ct) is not { } workflow) return Missing(name);
         return await store.GetVersionAsync(workflow.Id, number, ct) is { } found
             ? TypedResults.Ok(VersionDocument.From(found, withFiles: true))

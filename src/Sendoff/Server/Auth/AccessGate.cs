@@ -16,14 +16,15 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ServerO
         if (authorization is not null && authorization.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase))
             return token.Matches(authorization["Bearer ".Length..].Trim())
                 ? next(context)
-                : Unauthorized(context, "The bearer token is not the one of this server. It is in the file 'admin-token' of its data directory.");
+                : Unauthorized(context, "The bearer token is not this server's. It is in the file 'admin-token' of its data directory.");
         if (AdminSession.IsSignedIn(request, token))
             return IsSafe(request) || IsSameOrigin(request)
                 ? next(context)
                 : Forbid(context, "Cross-site request",
                     "A request that changes something must come from this server's own pages, or carry a bearer token.");
         if (!RequestKind.IsPage(request))
-            return Unauthorized(context, "Send 'Authorization: Bearer <admin token>'. The token is in the file 'admin-token' of the server's data directory.");
+            return Unauthorized(context,
+                "Send 'Authorization: Bearer <admin token>'. The token is in the file 'admin-token' of the server's data directory.");
         if (!IsSafe(request)) return Refuse(context, StatusCodes.Status401Unauthorized, "Not signed in", "Sign in first.");
         context.Response.Redirect("/signin?next=" + Uri.EscapeDataString(request.Path + request.QueryString));
         return Task.CompletedTask;
@@ -37,7 +38,8 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ServerO
 
     static Task Forbid(HttpContext context, string title, string detail) => Refuse(context, StatusCodes.Status403Forbidden, title, detail);
 
-    static Task Refuse(HttpContext context, int status, string title, string detail) => new Problem(status, title, detail).ExecuteAsync(context);
+    static Task Refuse(HttpContext context, int status, string title, string detail) =>
+        new Problem(status, title, detail).ExecuteAsync(context);
 
     static bool IsSafe(HttpRequest request) => HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method);
 
@@ -53,9 +55,11 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ServerO
     /// <summary>On a loopback listener a foreign Host is a page of somebody else whose name now leads here (DNS rebinding).</summary>
     bool IsOwnHost(HttpContext context)
     {
-        if (context.Connection.LocalIpAddress is not { } local || !IPAddress.IsLoopback(local.IsIPv4MappedToIPv6 ? local.MapToIPv4() : local)) return true;
+        if (context.Connection.LocalIpAddress is not { } local
+            || !IPAddress.IsLoopback(local.IsIPv4MappedToIPv6 ? local.MapToIPv4() : local)) return true;
         string host = context.Request.Host.Host;
-        return host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase)
+        return host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+            || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase)
             || IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address)
             || options.PublicUrl is { } own && host.Equals(own.Host, StringComparison.OrdinalIgnoreCase);
     }

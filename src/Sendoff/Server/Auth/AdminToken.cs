@@ -4,7 +4,8 @@ using Microsoft.AspNetCore.WebUtilities;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>The admin token: setting <c>Auth:Token</c>, else the file <c>admin-token</c> in the data directory, made at the first start.</summary>
+/// <summary>The admin token: setting <c>Auth:Token</c>, else the file <c>admin-token</c> in the data directory,
+/// made at the first start.</summary>
 public sealed class AdminToken
 {
     public const string FileName = "admin-token";
@@ -37,7 +38,8 @@ public sealed class AdminToken
     static AdminToken Checked(string value, string source) =>
         value.Length >= MinLength && value.All(c => c is > ' ' and <= '~')
             ? new(value)
-            : throw new InvalidDataException($"The admin token in {source} must have at least {MinLength} visible ASCII characters. Delete it to have one made.");
+            : throw new InvalidDataException(
+                $"The admin token in {source} must have at least {MinLength} visible ASCII characters. Delete it to have one made.");
 
     /// <summary>Null when the file is there already, perhaps of another start at this moment.</summary>
     static string? TryCreate(string path)

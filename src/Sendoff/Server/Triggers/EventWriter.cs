@@ -11,7 +11,8 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>Writes the <c>event</c> that steps see (E7; docs/http-trigger.md) as UTF-8. A JSON body is embedded as it came, after one look through it.</summary>
+/// <summary>Writes the <c>event</c> that steps see (E7; docs/http-trigger.md) as UTF-8.
+/// A JSON body is embedded as it came, after one look through it.</summary>
 internal static class EventWriter
 {
     /// <summary>Levels of nesting of a JSON body; a deeper one is a string.</summary>
@@ -63,7 +64,8 @@ internal static class EventWriter
         json.WriteEndArray();
     }
 
-    /// <summary>Lower-case names; lines of one name are joined, as Node.js does. The session of this server's own pages stays out.</summary>
+    /// <summary>Lower-case names; lines of one name are joined, as Node.js does.
+    /// The session of this server's own pages stays out.</summary>
     static void WriteHeaders(Utf8JsonWriter json, IHeaderDictionary headers)
     {
         Span<char> lower = stackalloc char[128];
@@ -71,7 +73,8 @@ internal static class EventWriter
         foreach (var (name, values) in headers)
         {
             string value = values.Count == 1 ? values[0]! : string.Join(", ", values.ToArray());
-            if (name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase) && AdminSession.Remove(values, out value) && value.Length == 0) continue;
+            if (name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase)
+                && AdminSession.Remove(values, out value) && value.Length == 0) continue;
             if (name.Length <= lower.Length) json.WriteString(lower[..name.AsSpan().ToLowerInvariant(lower)], value);
             else json.WriteString(name.ToLowerInvariant(), value);
         }
@@ -111,7 +114,8 @@ internal static class EventWriter
         string.IsNullOrEmpty(contentType) || Is(type, "application/json") || Is(type, "text/json")
         || type is not null && type.Suffix.Equals("json", StringComparison.OrdinalIgnoreCase);
 
-    static bool Is(MediaTypeHeaderValue? type, string name) => type is not null && type.MediaType.Equals(name, StringComparison.OrdinalIgnoreCase);
+    static bool Is(MediaTypeHeaderValue? type, string name) =>
+        type is not null && type.MediaType.Equals(name, StringComparison.OrdinalIgnoreCase);
 
     static bool IsValidJson(ReadOnlySpan<byte> bytes)
     {
@@ -156,6 +160,7 @@ internal static class EventWriter
     {
         public ArrayBufferWriter<byte> Buffer { get; } = new(4096);
         public Utf8JsonWriter Writer { get; }
-        public Scratch() => Writer = new Utf8JsonWriter(Buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true });
+        public Scratch() => Writer = new Utf8JsonWriter(Buffer,
+            new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true });
     }
 }

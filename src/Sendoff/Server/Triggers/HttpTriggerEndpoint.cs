@@ -56,7 +56,8 @@ internal sealed class HttpTriggerEndpoint(
         var body = await ReadBodyAsync(context);
         if (body is not { } bytes) return;
         // (3)
-        var json = EventWriter.Write(context.Request, "/" + context.Request.RouteValues["path"], Origin.UrlOf(context.Request, options), bytes);
+        var json = EventWriter.Write(context.Request, "/" + context.Request.RouteValues["path"],
+            Origin.UrlOf(context.Request, options), bytes);
         context.Request.BodyReader.AdvanceTo(bytes.End);
 
         // (4) An event that has arrived whole is taken in even if its sender hangs up now.
@@ -66,7 +67,8 @@ internal sealed class HttpTriggerEndpoint(
         context.Response.Headers[RunHeader] = run.Run.Id.ToString();
         var answer = target.Trigger.Response;
         if (answer.FromRun) await AnswerFromRunAsync(context, run);
-        else if (answer.Body is null) await WriteAsync(context.Response, answer.Status, Text, answer.Status == 200 ? accepted : default(ReadOnlyMemory<byte>));
+        else if (answer.Body is null)
+            await WriteAsync(context.Response, answer.Status, Text, answer.Status == 200 ? accepted : default(ReadOnlyMemory<byte>));
         else await AnswerFixedAsync(context.Response, answer);
     }
 
@@ -100,7 +102,8 @@ internal sealed class HttpTriggerEndpoint(
 
     static async ValueTask<ReadOnlySequence<byte>?> RefuseAsync(HttpContext context, int limit)
     {
-        await Problem.TooLarge($"The body is over {limit:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).").ExecuteAsync(context);
+        await Problem.TooLarge($"The body is over {limit:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).")
+            .ExecuteAsync(context);
         return null;
     }
 

@@ -5,7 +5,8 @@ using Microsoft.Net.Http.Headers;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>A multipart form in memory: fields are strings, files <c>{filename, mimetype, content}</c> with Base64 content. A repeated name is an array.</summary>
+/// <summary>A multipart form in memory: fields are strings, files <c>{filename, mimetype, content}</c> with Base64 content.
+/// A repeated name is an array.</summary>
 internal sealed class Multipart
 {
     const int MaxParts = 1_000, MaxBoundaryLength = 128;
@@ -36,10 +37,12 @@ internal sealed class Multipart
 
     bool Add(MultipartSection section)
     {
-        if (section.GetContentDispositionHeader() is not { } disposition || HeaderUtilities.RemoveQuotes(disposition.Name).Value is not { Length: > 0 } name) return false;
+        if (section.GetContentDispositionHeader() is not { } disposition
+            || HeaderUtilities.RemoveQuotes(disposition.Name).Value is not { Length: > 0 } name) return false;
         var content = new MemoryStream();
         section.Body.CopyTo(content);
-        string? fileName = HeaderUtilities.RemoveQuotes(disposition.FileNameStar.HasValue ? disposition.FileNameStar : disposition.FileName).Value;
+        string? fileName = HeaderUtilities.RemoveQuotes(
+            disposition.FileNameStar.HasValue ? disposition.FileNameStar : disposition.FileName).Value;
         if (!parts.TryGetValue(name, out var all)) parts.Add(name, all = new(1));
         all.Add(new(fileName, section.ContentType, content.ToArray()));
         return true;

@@ -8,7 +8,7 @@ namespace Sendoff.Ui.Controls;
 /// <summary>JSON with colours, always as text. What fits a line stays on it.</summary>
 public sealed class JsonText : ComponentBase
 {
-    const int LineLength = 72, MaxValues = 5_000;
+    const int LineLength = 44, MaxValues = 5_000, ShortValue = 12;
     static readonly JsonSerializerOptions plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     int values;
@@ -69,11 +69,18 @@ public sealed class JsonText : ComponentBase
     /// <summary>Answers what stands between two members: a space, or a new line with its indent.</summary>
     static string Open(RenderTreeBuilder builder, char bracket, JsonElement value, int depth, int count)
     {
-        bool inline = depth > 0 && value.GetRawText() is { Length: <= LineLength } raw && !raw.Contains('\n');
+        bool inline = depth > 0 && (IsShort(value, LineLength) || IsListOfShort(value));
         string separator = inline ? " " : "\n" + new string(' ', 2 * (depth + 1));
         builder.AddContent(4, count == 0 ? bracket.ToString() : bracket + separator);
         return separator;
     }
+
+    static bool IsShort(JsonElement value, int length) => value.GetRawText() is var raw && raw.Length <= length && !raw.Contains('\n');
+
+    /// <summary>Numbers and short texts side by side read better than one below the other.</summary>
+    static bool IsListOfShort(JsonElement value) => value.ValueKind == JsonValueKind.Array
+        && value.EnumerateArray().All(item => item.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)
+            && IsShort(item, ShortValue));
 
     static void Close(RenderTreeBuilder builder, char bracket, string separator, int count) =>
         builder.AddContent(5, count == 0 ? bracket.ToString() : (separator == " " ? " " : separator[..^2]) + bracket);

@@ -27,12 +27,13 @@ public static class Words
         "pending" => "Waiting for its turn.",
         "sending" => "On its way.",
         "interrupted" => "The server stopped in mid-send: it may have been sent. It is not sent again by itself.",
-        "captured" => "Recorded, and not meant to be sent.",
+        "captured" => "Recorded and not sent: the run failed, and its workflow delivers on success only.",
         _ => null,
     };
 
     /// <summary>A message of the engine as a sentence of the page.</summary>
-    public static string Sentence(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..] + (text[^1] is '.' or '?' or '!' or ')' ? "" : ".");
+    public static string Sentence(string text) =>
+        text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..] + (text[^1] is '.' or '?' or '!' or ')' ? "" : ".");
 
     public static string Ms(double? ms) => ms switch
     {
