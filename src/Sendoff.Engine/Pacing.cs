@@ -6,11 +6,14 @@ namespace Sendoff.Engine;
 /// </summary>
 public sealed class Pacing(EngineLimits limits, TimeProvider time)
 {
+    static readonly TimeSpan lookEvery = TimeSpan.FromMilliseconds(10);
+
     readonly Lock gate = new();
     /// <summary>Those that have something counted.</summary>
     readonly HashSet<PaceShare> shares = [];
     readonly LinkedList<TaskCompletionSource> held = [];
     int load;
+    long lookedAt;
 
     /// <summary>What is under way and counted.</summary>
     internal int Load => Volatile.Read(ref load);
@@ -101,6 +104,8 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
     /// <summary>What has begun and of which nothing has come back for so long is slow, although nothing was measured yet: a destination that never answers.</summary>
     void WithdrawStalled()
     {
+        if (lookedAt != 0 && time.GetElapsedTime(lookedAt) < lookEvery) return;
+        lookedAt = time.GetTimestamp();
         List<(PaceShare Share, double Ms)>? stalled = null;
         foreach (var share in shares)
         {

@@ -192,6 +192,13 @@ public sealed class RunQueue(
         var executed = await ExecuteInWorkerAsync(queued, deployment, waiting.Response).ConfigureAwait(false);
         engine.Pacing.Measure(lane.Pace, executed.Run.Compute.TotalMilliseconds);
 
+        if (!catalog.Has(executed.Run.WorkflowId))
+        {
+            // Deleted meanwhile, with its history: its end would come after it, and its sends are not wanted any more.
+            waiting.Response?.TrySetResult(executed.Run.Response);
+            return;
+        }
+
         // (3)
         dispatcher.Reserve(executed.Deliveries);
         try
