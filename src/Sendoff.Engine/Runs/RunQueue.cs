@@ -33,6 +33,9 @@ public sealed class RunQueue(
     int executing;
     volatile bool stopping;
 
+    /// <summary>Bytes of events that wait in memory.</summary>
+    internal long WaitingBytes => memory.Taken;
+
     /// <summary>Begins to queue what an earlier server accepted and did not end (E1), while new events are served. Call once, before the first event.</summary>
     public void Recover() => _ = Task.Run(RecoverAsync);
 

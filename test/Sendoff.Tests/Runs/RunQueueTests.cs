@@ -247,15 +247,25 @@ public sealed class RunQueueTests : IDisposable
     [Fact]
     public async Task Events_that_wait_take_a_bounded_part_of_the_memory_and_all_come_to_their_end()
     {
+        const int events = 400, bytes = 100_000;
         var limits = new EngineLimits { RunsExecuting = 4, RunsWaitingBytes = 8 * 1024 * 1024 };
         await using var rig = await RunRig.StartAsync(folder.Path, limits);
-        var slow = await rig.DeployAsync("slow", "await new Promise(r => setTimeout(r, 60000))", settings: "{ timeout: 60s }");
-        string json = $$"""{"text":"{{new string('x', 100_000)}}"}""";
-        byte[] bytes = Encoding.UTF8.GetBytes(json);
-        long before = GC.GetTotalMemory(forceFullCollection: true);
-        for (int i = 0; i < 50; i++) await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => rig.Queue.AcceptAsync(slow, "http", bytes.ToArray(), default)));
-        long grown = GC.GetTotalMemory(forceFullCollection: true) - before;
-        Assert.InRange(grown, 0, 48L * 1024 * 1024); // of 500 MB
+        await using var gate = Sink.Start(hold: true);
+        var held = await rig.DeployAsync("held", $"await fetch('{gate.Url}'); return event.text.length", settings: "{ timeout: 60s }");
+        byte[] json = Encoding.UTF8.GetBytes($$"""{"text":"{{new string('x', bytes)}}"}""");
+
+        for (int i = 0; i < events; i += 100) await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => rig.Queue.AcceptAsync(held, "http", json.ToArray(), default)));
+        Assert.InRange(rig.Queue.WaitingBytes, limits.RunsWaitingBytes - 2 * bytes, limits.RunsWaitingBytes); // of 40 MB
+        gate.Release();
+
+        long ended = 0;
+        for (int i = 0; i < 4_000 && ended < events; i++)
+        {
+            await Task.Delay(5);
+            ended = (await rig.Store.ListUsageAsync(default, default)).Sum(row => row.Runs);
+        }
+        Assert.Equal(events, ended);
+        Assert.Equal(0, rig.Queue.WaitingBytes);
     }
 
     [Fact]
