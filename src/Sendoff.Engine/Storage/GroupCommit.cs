@@ -135,6 +135,8 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
             int half = batch.Length / 2;
             return CommitBatch(batch[..half]) ?? CommitBatch(batch[half..]);
         }
+        // Before anybody learns of it: who was told that a write is durable may offer the next one at once. A probe proves nothing for the others.
+        if (outage is not null && batch[0].Outage != OutageRule.Probe) outage = null;
         foreach (var write in batch) Succeed(write);
         if (outage is null && outageLogged) Restored();
         return null;

@@ -160,8 +160,11 @@ internal sealed class ApiInput
 
     public static string Kind(JsonElement value) => value.ValueKind switch
     {
-        JsonValueKind.Array => "an array", JsonValueKind.Object => "an object",
-        JsonValueKind.String => "a string", JsonValueKind.Number => "a number",
-        JsonValueKind.True or JsonValueKind.False => "a boolean", _ => "null",
+        JsonValueKind.Array => "an array",
+        JsonValueKind.Object => "an object",
+        JsonValueKind.String => "a string",
+        JsonValueKind.Number => "a number",
+        JsonValueKind.True or JsonValueKind.False => "a boolean",
+        _ => "null",
     };
 }
