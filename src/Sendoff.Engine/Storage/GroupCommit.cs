@@ -138,7 +138,7 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
         // Before anybody learns of it: who was told that a write is durable may offer the next one at once. A probe proves nothing for the others.
         if (outage is not null && batch[0].Outage != OutageRule.Probe) outage = null;
         foreach (var write in batch) Succeed(write);
-        if (outage is null && outageLogged) Restored();
+        if (outage is null) Restored();
         return null;
     }
 
@@ -156,11 +156,7 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
             Sort(left, kept, reason);
             // With nothing kept, accepts try again, and the next commit says whether the outage is over.
             if (kept.Count == 0) break;
-            if (RetryKept(kept) is not { } again)
-            {
-                Restored();
-                break;
-            }
+            if (RetryKept(kept) is not { } again) break;
             outage = reason = again;
             if (!last) continue;
             foreach (var write in kept) Fail(write, Again(again));
@@ -222,6 +218,7 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
 
     void Restored()
     {
+        if (!outageLogged) return;
         outageLogged = false;
         log.StoreRestored();
     }
