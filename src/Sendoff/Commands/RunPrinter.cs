@@ -52,7 +52,7 @@ static class RunPrinter
             delivery.AddNode(Line($"[grey]response[/] {Body(response.Body, response.BodyEncoding, response.BodyBytes)}{(response.Truncated ? " [yellow]truncated[/]" : "")}"));
         delivery.AddNode(Line(Waterfall(attempt.Timing)));
         if (attempt.RemoteAddress is not null)
-            delivery.AddNode(Line($"[grey]from {attempt.LocalAddress} to {attempt.RemoteAddress}, {(attempt.ConnectionReused ? "connection reused" : "new connection")}[/]"));
+            delivery.AddNode(Line($"[grey]{(attempt.LocalAddress is null ? "" : $"from {attempt.LocalAddress} ")}to {attempt.RemoteAddress}, {(attempt.ConnectionReused ? "connection reused" : "new connection")}[/]"));
     }
 
     // The phases that happened, as a bar in proportion and as figures.
