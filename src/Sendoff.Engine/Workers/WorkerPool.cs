@@ -396,7 +396,9 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     static void GiveBack(WorkerJob job)
     {
         job.Worker = null;
+        var pool = job.Queue.Pool;
         if (job.CancelToken is { } ct) job.Cancel(ct);
+        else if (pool.disposed) job.Cancel(pool.stop.Token); // nobody would take it from the line
         else job.Queue.Return(job);
     }
 
