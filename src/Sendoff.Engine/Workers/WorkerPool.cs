@@ -449,9 +449,9 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
             foreach (var worker in workers) worker.Kill(WorkerCause.Stopped);
             ends = [.. starts, .. workers.Select(worker => worker.Ended)];
         }
-        await stop.CancelAsync();
-        await timer.DisposeAsync();
-        await Task.WhenAll(ends);
+        // A stop ends, whatever a process or a pipe of it does: what is still under way after this long is cancelled all the same.
+        await Task.WhenAll([stop.CancelAsync(), timer.DisposeAsync().AsTask(), .. ends])
+            .WaitAsync(Limits.WorkerStart, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         lock (gate)
         {
             foreach (var queue in programs.Values)
@@ -459,9 +459,10 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
                 foreach (var check in queue.Checks) check.TrySetCanceled(stop.Token);
                 while (queue.Dequeue() is { } job) job.Cancel(stop.Token);
             }
+            foreach (var job in workers.SelectMany(worker => worker.Assigned)) job.Cancel(stop.Token);
             ends = [.. workers.Select(worker => worker.Ended)];
         }
-        await Task.WhenAll(ends);
+        await Task.WhenAll(ends).WaitAsync(Limits.WorkerStart, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 }
 
