@@ -5,6 +5,8 @@ using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
+using Sendoff.Engine.Secrets;
+using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
 using Sendoff.Engine.Workers;
 
@@ -33,9 +35,11 @@ internal sealed class StoreLoad(SqliteStore store, IdSequence ids, string folder
         string folder = Path.Combine(parent ?? Path.GetTempPath(), "sendoff-bench-" + Path.GetRandomFileName());
         var ids = new IdSequence(TimeProvider.System);
         var store = await SqliteStore.OpenAsync(
-            Path.Combine(folder, "sendoff.db"), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, CancellationToken.None);
+            Path.Combine(folder, "sendoff.db"), NewConcealment(), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, CancellationToken.None);
         return new(store, ids, folder);
     }
+
+    static Concealment NewConcealment() => new(new SecretCipher(new byte[SecretCipher.KeyBytes]));
 
     /// <summary>Opens what a crash now would leave, and answers how long that took.</summary>
     public async Task<TimeSpan> CrashAsync()
@@ -45,7 +49,7 @@ internal sealed class StoreLoad(SqliteStore store, IdSequence ids, string folder
         foreach (string suffix in new[] { "-wal", "" }) File.Copy(Path.Combine(folder, "sendoff.db") + suffix, copy + suffix);
         await store.DisposeAsync();
         long start = Stopwatch.GetTimestamp();
-        store = await SqliteStore.OpenAsync(copy, ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, CancellationToken.None);
+        store = await SqliteStore.OpenAsync(copy, NewConcealment(), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, CancellationToken.None);
         return Stopwatch.GetElapsedTime(start);
     }
 

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Runs;
+using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
 using Sendoff.Engine.Workers;
@@ -12,7 +13,8 @@ namespace Sendoff.Engine;
 /// <summary>What the engine is told at its start.</summary>
 /// <param name="DataDirectory">Holds the database and the versions' files.</param>
 /// <param name="Node">Gets the Node.js that workers run on.</param>
-public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, EngineLimits Limits, EgressPolicy Egress);
+/// <param name="Cipher">Seals what the database must not show.</param>
+public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, EngineLimits Limits, EgressPolicy Egress, SecretCipher Cipher);
 
 /// <summary>The one registration list, in the order in which data walks.</summary>
 public static class EngineServiceCollectionExtensions
@@ -24,12 +26,14 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<ChangeFeed>();
         services.AddSingleton(s => new IdSequence(s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<Pacing>();
+        services.AddSingleton(new Concealment(options.Cipher));
         services.AddSingleton<EngineContext>();
 
         services.AddSingleton<IStore>(s => SqliteStore.Open(
-            Path.Combine(Path.GetFullPath(options.DataDirectory), "sendoff.db"), s.GetRequiredService<IdSequence>(), options.Limits, s.GetRequiredService<TimeProvider>(),
-            s.GetRequiredService<ILogger<SqliteStore>>()));
-        services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions"), new Dictionary<string, string>()));
+            Path.Combine(Path.GetFullPath(options.DataDirectory), "sendoff.db"), s.GetRequiredService<Concealment>(), s.GetRequiredService<IdSequence>(),
+            options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<SqliteStore>>()));
+        services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions")));
+        services.AddSingleton<SecretCatalog>();
         services.AddSingleton(s => new WorkerPool(
             options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>()));
         services.AddSingleton<IStepRunner>(s => s.GetRequiredService<WorkerPool>());
@@ -48,11 +52,12 @@ public static class EngineServiceCollectionExtensions
 }
 
 /// <summary>Starts the rooms against the stream and stops them with it: what receives goes last up and first down.</summary>
-sealed class EngineService(WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs) : IHostedService
+sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         workers.Warm();
+        await secrets.LoadAsync(cancellationToken).ConfigureAwait(false);
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
         runs.Recover();

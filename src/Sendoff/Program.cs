@@ -11,6 +11,7 @@ var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends th
     RunsCommand.Build(),
     DeliveriesCommand.Build(),
     EventsCommand.Build(),
+    SecretsCommand.Build(),
     ReceiveCommand.Build(),
 };
 ServeCommand.MakeDefault(root);
@@ -31,7 +32,7 @@ catch (CommandException x)
     Output.Error(x.Message);
     return x.ExitCode;
 }
-catch (SettingsException x)
+catch (Exception x) when (x is SettingsException or InvalidDataException)
 {
     Output.Error(x.Message);
     return ExitCode.Usage;

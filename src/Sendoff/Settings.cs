@@ -1,6 +1,8 @@
 using System.Globalization;
 using Sendoff.Engine;
+using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Workflows;
+using Sendoff.Server.Auth;
 
 namespace Sendoff;
 
@@ -25,6 +27,8 @@ sealed record Settings
     public IReadOnlyList<string> EgressDeny { get; init; } = [];
     /// <summary>The admin token; null for the one in the data directory. Setting <c>Auth:Token</c>.</summary>
     public string? AuthToken { get; init; }
+    /// <summary>What secrets are sealed under, in Base64; null for the key in the data directory. Setting <c>Secrets:Key</c>.</summary>
+    public string? SecretsKey { get; init; }
     /// <summary>The development profile (<c>--development</c>, which <c>dotnet run</c> gives): deliveries to loopback are allowed.</summary>
     public bool Development { get; init; }
 
@@ -40,7 +44,7 @@ sealed record Settings
         var warnings = new List<string>();
         foreach (var (key, value) in values.Where(v => v.Value is not null))
         {
-            if (keys.TryGetValue(key, out var known)) settings = known.Apply(settings, value!) ?? throw new SettingsException(key, value!, known.Expected);
+            if (keys.TryGetValue(key, out var known)) settings = known.Apply(settings, value!) ?? throw new SettingsException(key, known.IsSecret ? SecretMask.Cover : value!, known.Expected);
             else if (!others.Contains(key.Split(':')[0])) warnings.Add($"there is no setting {key}; see docs/operating.md for all of them");
         }
         return (settings, warnings);
@@ -57,7 +61,11 @@ sealed record Settings
         return Read(configuration.AsEnumerable(), development);
     }
 
-    sealed record Key(string Expected, Func<Settings, string, Settings?> Apply);
+    sealed record Key(string Expected, Func<Settings, string, Settings?> Apply)
+    {
+        /// <summary>An error does not show its value.</summary>
+        public bool IsSecret { get; init; }
+    }
 
     // Sections of ASP.NET's own, and the commands' own variables.
     static readonly HashSet<string> others = new(StringComparer.OrdinalIgnoreCase) { "Logging", "AllowedHosts", "Kestrel", "SERVER", "TOKEN" };
@@ -91,8 +99,13 @@ sealed record Settings
         ["Workers:NodePath"] = new("the path of a Node.js program", (s, v) => File.Exists(v) ? s with { NodePath = v } : null),
         ["Retention:Age"] = new("a duration such as 7d or 12h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { RetentionAge = age } } : null),
         ["Retention:Size"] = Bytes((l, v) => l with { RetentionBytes = v }),
+        ["Secrets:Key"] = new("32 bytes in Base64, such as `openssl rand -base64 32` prints", (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null)
+        {
+            IsSecret = true,
+        },
         ["Auth:Token"] = new("at least 16 characters without spaces",
-            (s, v) => v.Length >= 16 && !v.Any(char.IsWhiteSpace) ? s with { AuthToken = v } : null),
+            (s, v) => v.Length >= 16 && !v.Any(char.IsWhiteSpace) ? s with { AuthToken = v } : null)
+        { IsSecret = true },
     };
 
     static Key Duration(Func<EngineLimits, TimeSpan, EngineLimits> apply) => new("a duration such as 5s or 500ms",

@@ -20,6 +20,7 @@ public sealed partial class ArchitectureTests
     {
         { "^Sendoff\\.Engine\\.Workflows", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Storage|Events)" },
         { "^Sendoff\\.Engine\\.Events", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Storage|Workflows)" },
+        { "^Sendoff\\.Engine\\.Secrets", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Storage|Workflows|Events)" },
         { "^Sendoff\\.Engine\\.Deliveries", "^Sendoff\\.Engine\\.(Runs|Workers|Workflows)" },
         { "^Sendoff\\.Engine\\.Workers", "^Sendoff\\.Engine\\.(Storage|Runs|Workflows)" },
         { "^Sendoff\\.Engine\\.Storage$", "^Sendoff\\.Engine\\.Storage\\.(Sqlite|Postgres)" },

@@ -22,11 +22,19 @@ public sealed class SettingsTests
     [InlineData("PublicUrl", "hooks.example.com")]
     [InlineData("PublicUrl", "https://example.com/sendoff")]
     [InlineData("Workers:Memory", "1MB")]
-    [InlineData("Auth:Token", "short")]
     public void A_bad_value_names_the_key_the_value_and_what_is_expected(string key, string value)
     {
         var error = Assert.Throws<SettingsException>(() => Read(key, value));
         Assert.StartsWith($"the setting {key} is '{value}'; expected ", error.Message);
+    }
+
+    [Theory]
+    [InlineData("Auth:Token", "short")]
+    [InlineData("Secrets:Key", "c2hvcnQ=")]
+    public void A_bad_value_that_is_a_secret_is_not_shown(string key, string value)
+    {
+        var error = Assert.Throws<SettingsException>(() => Read(key, value));
+        Assert.StartsWith($"the setting {key} is '••••••••'; expected ", error.Message);
     }
 
     [Fact]

@@ -20,16 +20,25 @@ public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> H
 /// <param name="Destination">Scheme, host and port that it goes to, as <c>https://example.com:443</c>.</param>
 /// <param name="Error">Why it was blocked, or the last attempt's error.</param>
 /// <param name="Attempts">How many were made before; read back with what is pending.</param>
+/// <param name="Sealed">What <paramref name="Request"/> hides of the original when it is masked as it is stored (C8); read back with what is pending.</param>
 public sealed record Delivery(
     DeliveryId Id, RunId RunId, WorkspaceId WorkspaceId, WorkflowId WorkflowId, int Step, int Index, string Destination, HttpSend Request,
-    DeliveryStatus Status, AttemptError? Error = null, int Attempts = 0);
+    DeliveryStatus Status, AttemptError? Error = null, int Attempts = 0, ReadOnlyMemory<byte> Sealed = default)
+{
+    /// <summary>What its run's event carried of credentials: a response that echoes them must not show them. Sealed with the request (C8).</summary>
+    public IReadOnlyList<string> Credentials { get; init; } = [];
+}
 
 /// <summary>One try at a delivery, as it went over the wire (C6).</summary>
 /// <param name="Number">From 1; a resend counts on.</param>
 /// <param name="RequestHeaders">Every header line that was written, in order. The body is the delivery's.</param>
 public sealed record Attempt(
     DeliveryId DeliveryId, int Number, DateTimeOffset StartedAt, DeliveryStatus Status, IReadOnlyList<Header> RequestHeaders, AttemptResponse? Response,
-    AttemptError? Error, AttemptTiming Timing, string? LocalAddress, string? RemoteAddress, bool ConnectionReused);
+    AttemptError? Error, AttemptTiming Timing, string? LocalAddress, string? RemoteAddress, bool ConnectionReused)
+{
+    /// <summary>The delivery's; they are not stored.</summary>
+    public IReadOnlyList<string> Credentials { get; init; } = [];
+}
 
 /// <summary>What came back, complete or not. Header names are lower-case. The body is decoded and cut (C4).</summary>
 /// <param name="BodyIsText">The body is valid UTF-8, converted from its declared charset; else raw bytes.</param>

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Deliveries;
@@ -261,7 +262,7 @@ public sealed class DeliveryDispatcher : IDisposable
     async Task AttemptAsync(Delivery delivery, long since, PaceTicket pace)
     {
         double queueMs = engine.Time.GetElapsedTime(since).TotalMilliseconds;
-        var attempt = await sender.SendAsync(delivery, delivery.Attempts + 1, queueMs, cutOff.Token).ConfigureAwait(false);
+        var attempt = await SendAsync(delivery, delivery.Attempts + 1, queueMs).ConfigureAwait(false);
         engine.Pacing.End(pace);
         bool isBehind = Interlocked.Increment(ref recording) > engine.Limits.DeliveryRecordsOutstanding;
         var record = RecordAsync(attempt);
@@ -279,6 +280,19 @@ public sealed class DeliveryDispatcher : IDisposable
         Interlocked.Decrement(ref recording);
         if (isBehind) Free(delivery.Destination, attempt);
         EndIfIdle();
+    }
+
+    // What was read back from the store is masked; its original lives from here to the end of the attempt (C8).
+    Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs)
+    {
+        try
+        {
+            return sender.SendAsync(engine.Concealment.Open(delivery), number, queueMs, cutOff.Token);
+        }
+        catch (SealedException x)
+        {
+            return Task.FromResult(sender.Unreadable(delivery, number, queueMs, x));
+        }
     }
 
     // Async, so that a store that throws at once fails the record and not the sender's place.

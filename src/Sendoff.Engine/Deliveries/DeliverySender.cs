@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
+using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Engine.Deliveries;
 
@@ -56,6 +57,14 @@ public sealed class DeliverySender : IDisposable
         Release(progress, error is null && !deadline.IsCancellationRequested);
         EndDeadline(deadline);
         return Record(delivery, number, queueMs, progress, error);
+    }
+
+    /// <summary>The attempt at a delivery whose original cannot be decrypted: nothing was dialled.</summary>
+    public Attempt Unreadable(Delivery delivery, int number, double queueMs, SealedException reason)
+    {
+        using var none = new CancellationTokenSource();
+        var error = new AttemptError(AttemptErrorCode.Internal, AttemptPhase.Queue, $"what this delivery sends is sealed: {reason.Message} and resend it");
+        return Record(delivery, number, queueMs, new AttemptProgress(time) { Deadline = none }, error);
     }
 
     static void CutOff(AttemptProgress progress)
@@ -238,7 +247,8 @@ public sealed class DeliverySender : IDisposable
             _ => DeliveryStatus.Failed,
         };
         return new Attempt(delivery.Id, number, progress.StartedAt, status, progress.RequestHeaders, response, error, progress.Finish(queueMs),
-            progress.Connection?.LocalAddress, progress.Connection?.RemoteAddress ?? progress.RemoteAddress, progress.ConnectionReused);
+            progress.Connection?.LocalAddress, progress.Connection?.RemoteAddress ?? progress.RemoteAddress, progress.ConnectionReused)
+        { Credentials = delivery.Credentials };
     }
 
     static AttemptResponse? ResponseOf(AttemptProgress progress, AttemptError? error)

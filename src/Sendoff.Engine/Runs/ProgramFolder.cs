@@ -4,11 +4,8 @@ namespace Sendoff.Engine.Runs;
 
 /// <summary>Lays a version's files out on disk, where Node.js imports them by their own names, so that every error names the user's file and line.</summary>
 /// <param name="root">The folder that holds one folder for each version.</param>
-/// <param name="environment">What steps see as <c>process.env</c>.</param>
-public sealed class ProgramFolder(string root, IReadOnlyDictionary<string, string> environment)
+public sealed class ProgramFolder(string root)
 {
-    public IReadOnlyDictionary<string, string> Environment { get; } = environment;
-
     /// <summary>The folder of a deployed version, written when it is not there yet. A version never changes, so it is written once.</summary>
     public string Keep(WorkflowVersion version)
     {

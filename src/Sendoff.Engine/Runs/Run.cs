@@ -12,4 +12,8 @@ public sealed record QueuedRun(RunId Id, Event Event, int Version, bool Replay =
 public sealed record Run(
     RunId Id, EventId EventId, WorkspaceId WorkspaceId, WorkflowId WorkflowId, int Version, string Trigger, RunStatus Status,
     DateTimeOffset StartedAt, TimeSpan Duration, TimeSpan Compute, bool Recovered, bool Replay, StepError? Error, string? Message, RunResponse? Response,
-    IReadOnlyList<StepResult> Steps);
+    IReadOnlyList<StepResult> Steps)
+{
+    /// <summary>What the event's credential headers held: it is not to show in the record, and is not stored (C8).</summary>
+    public IReadOnlyList<string> Credentials { get; init; } = [];
+}

@@ -1,4 +1,6 @@
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Secrets;
+using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
 
@@ -8,7 +10,7 @@ namespace Sendoff.Engine.Runs;
 public sealed record ExecutedRun(Run Run, Delivery[] Deliveries);
 
 /// <summary>Takes one run through a worker and turns what the worker reported into the run's record and its deliveries.</summary>
-public sealed class RunExecutor(IStepRunner runner, IdSequence ids, EngineLimits limits, TimeProvider time)
+public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time)
 {
     /// <summary>Executes a run. Nothing is stored and nothing is dialled; every way in which user code can end is data, not an exception.</summary>
     /// <param name="onImmediateResponse">Called with the first <c>$.respond</c> that is immediate.</param>
@@ -39,6 +41,10 @@ public sealed class RunExecutor(IStepRunner runner, IdSequence ids, EngineLimits
     public Run Unreadable(QueuedRun queued) => Failed(queued, "VersionError", "version_unreadable",
         $"version {queued.Version} of the workflow cannot be read by this version of Sendoff; deploy the workflow again and replay the run");
 
+    /// <summary>The end of a run whose event is stored, and sealed under another key (C8).</summary>
+    public Run Sealed(QueuedRun queued, SealedException reason) =>
+        Failed(queued, "KeyError", "event_sealed", $"the event is sealed: {reason.Message} and replay the run");
+
     /// <summary>The end of a run that a fault of the server cut off.</summary>
     public Run Fault(QueuedRun queued, Exception fault) => Failed(queued, "InternalError", "internal",
         $"the server could not end the run ({fault.GetType().Name}: {fault.Message}); none of its sends went out. Replay it when the cause is found");
@@ -51,7 +57,8 @@ public sealed class RunExecutor(IStepRunner runner, IdSequence ids, EngineLimits
     {
         var error = work.Steps.FirstOrDefault(s => s.Error is not null)?.Error;
         return new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, workflow, queued.Version, queued.Event.Trigger, Status(work.End), work.StartedAt,
-            work.Compute, work.Compute, queued.Recovered, queued.Replay, error, work.Message ?? error?.Message, work.Response, work.Steps);
+            work.Compute, work.Compute, queued.Recovered, queued.Replay, error, work.Message ?? error?.Message, work.Response, work.Steps)
+        { Credentials = Credentials.Of(queued.Event.Json) };
     }
 
     static RunStatus Status(WorkerEnd end) => end switch
@@ -72,7 +79,11 @@ public sealed class RunExecutor(IStepRunner runner, IdSequence ids, EngineLimits
         for (int i = 0; i < deliveries.Length; i++)
         {
             var (step, index, send) = sends[i];
-            deliveries[i] = new(new(first + i * IdSequence.Stride), run.Id, run.WorkspaceId, run.WorkflowId, step, index, Destination.Of(send.Url), send, status);
+            deliveries[i] = new(
+                new(first + i * IdSequence.Stride), run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Text(Destination.Of(send.Url)), send, status)
+            {
+                Credentials = run.Credentials,
+            };
         }
         return deliveries;
     }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Events;
+using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
@@ -91,6 +92,7 @@ public sealed class RunQueue(
     {
         if (await store.GetRunAsync(run, ct).ConfigureAwait(false) is not { } stored) return null;
         if (await store.GetEventAsync(stored.Run.EventId, ct).ConfigureAwait(false) is not { } received) return null;
+        received = engine.Concealment.Open(received);
         if (await catalog.FindCurrentAsync(received.WorkflowId, ct).ConfigureAwait(false) is not { } current) return null;
         var lane = Admit(received.WorkflowId, current.Version.Name);
         return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, current.Version.Number, Replay: true), null)).ConfigureAwait(false);
@@ -243,7 +245,15 @@ public sealed class RunQueue(
         if (queued.Event.Json.IsEmpty)
         {
             if (await store.GetEventAsync(queued.Event.Id, CancellationToken.None).ConfigureAwait(false) is not { } stored) return null; // deleted with its workflow
-            queued = queued with { Event = stored };
+            try
+            {
+                queued = queued with { Event = engine.Concealment.Open(stored) };
+            }
+            catch (SealedException x)
+            {
+                await EndAsync(executor.Sealed(queued, x)).ConfigureAwait(false);
+                return null;
+            }
         }
         if (await catalog.FindAsync(queued.Event.WorkflowId, queued.Version, CancellationToken.None).ConfigureAwait(false) is not { } deployment)
         {

@@ -16,7 +16,7 @@ public sealed record DeployResult(Workflow? Workflow, IReadOnlyList<WorkflowProb
 public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program);
 
 /// <summary>The deployed workflows, in memory as they stand in the store.</summary>
-public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFolder folder, EngineLimits limits)
+public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFolder folder, SecretCatalog secrets, EngineLimits limits)
 {
     readonly ConcurrentDictionary<(WorkflowId, int), Deployment> deployments = [];
     readonly SemaphoreSlim changing = new(1);
@@ -49,7 +49,8 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     /// <summary>A version of a workflow, ready to run; null when it is gone.</summary>
     public async ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, CancellationToken ct)
     {
-        if (deployments.TryGetValue((workflow, version), out var known)) return known;
+        // Made ready again after the secrets changed, since workers keep what they were given.
+        if (deployments.TryGetValue((workflow, version), out var known) && known.Program.Environment == secrets.Environment) return known;
         if (await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } stored) return null;
         if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition) return null;
         var read = new WorkflowVersion(workflow, stored.Name, version, stored.DeployedAt, stored.Files, definition);
@@ -134,9 +135,9 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     }
 
     WorkerProgram Prepare(WorkflowVersion version) =>
-        ToProgram($"{version.WorkflowId}/{version.Number}", version.WorkflowId, version.Name, version.Number, version.Definition, folder.Keep(version));
+        ToProgram($"{version.WorkflowId}/{version.Number}/{secrets.Revision}", version.WorkflowId, version.Name, version.Number, version.Definition, folder.Keep(version));
 
     WorkerProgram ToProgram(string key, WorkflowId id, string name, int version, WorkflowDefinition definition, string root) => new(
         key, id.ToString(), name, version, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
-        folder.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency);
+        secrets.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency);
 }

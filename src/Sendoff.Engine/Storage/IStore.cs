@@ -7,7 +7,8 @@ namespace Sendoff.Engine.Storage;
 
 /// <summary>
 /// The one seam to a database. Every write completes when it is durable. Callers call singly; a driver commits what waits in one transaction
-/// (group commit). One suite, StoreConformanceTests, states what every driver does.
+/// (group commit). What is written is masked, and comes back masked; its sealed original goes through <see cref="Concealment"/> (C8).
+/// One suite, StoreConformanceTests, states what every driver does.
 /// </summary>
 public interface IStore : IAsyncDisposable
 {
@@ -63,6 +64,17 @@ public interface IStore : IAsyncDisposable
     /// <summary>Removes a workflow, its versions and its history. Answers false when there is none.</summary>
     Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct);
 
+    // The workspace's variables and secrets.
+
+    /// <summary>All of them, those that were replaced too: they are masked still.</summary>
+    Task<IReadOnlyList<StoredSecret>> ListSecretsAsync(CancellationToken ct);
+    /// <summary>Stores a value in place of the one of that name.</summary>
+    Task SaveSecretAsync(StoredSecret secret, CancellationToken ct);
+    /// <summary>Answers false when there is none of that name.</summary>
+    Task<bool> DeleteSecretAsync(WorkspaceId workspace, string name, CancellationToken ct);
+    /// <summary>Remembers which key this database is under, unless it knows already, and answers what it remembers.</summary>
+    Task<long> KeepFingerprintAsync(long fingerprint, CancellationToken ct);
+
     // Reads.
 
     Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct);
@@ -88,6 +100,10 @@ public interface IStore : IAsyncDisposable
     Task<long> HighestIdAsync(CancellationToken ct);
 }
 
+/// <param name="Sealed">The value, sealed for the id.</param>
+/// <param name="IsSecret">Masked everywhere; else a variable that may be shown.</param>
+public sealed record StoredSecret(
+    long Id, WorkspaceId WorkspaceId, string Name, bool IsSecret, ReadOnlyMemory<byte> Sealed, DateTimeOffset ChangedAt, DateTimeOffset? ReplacedAt = null);
 public sealed record StoredVersion(WorkflowId WorkflowId, string Name, int Number, DateTimeOffset DeployedAt, IReadOnlyDictionary<string, string> Files);
 /// <summary>A run with all that belongs to it. Before its end, <paramref name="Run"/> has no steps and its status is queued.</summary>
 public sealed record StoredRun(Run Run, string WorkflowName, IReadOnlyList<StoredDelivery> Deliveries);

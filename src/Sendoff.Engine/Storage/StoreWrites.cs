@@ -3,21 +3,36 @@ using Sendoff.Engine.Runs;
 
 namespace Sendoff.Engine.Storage;
 
-// The writes of the straight line, as every driver gets them. JSON is made by the caller's thread, not by the one writer.
+// The writes of the straight line, as every driver gets them: masked (C8), and made into JSON by the caller's thread, not by the one writer.
 
-internal sealed class AcceptWrite(QueuedRun run) : StoreWrite(OutageRule.Refuse)
+internal sealed class AcceptWrite(QueuedRun run, Concealment concealment) : StoreWrite(OutageRule.Refuse)
 {
-    public QueuedRun Run => run;
+    // A replay's event is stored already.
+    public QueuedRun Run { get; } = run.Replay || concealment.Conceal(run.Event) is var received && ReferenceEquals(received, run.Event)
+        ? run : run with { Event = received };
 }
 
-internal sealed class FinishRunWrite(Run run, IReadOnlyList<Delivery> deliveries) : StoreWrite(OutageRule.Keep)
+internal sealed class FinishRunWrite : StoreWrite
 {
-    public Run Run => run;
-    public IReadOnlyList<Delivery> Deliveries => deliveries;
-    public byte[] Steps { get; } = StoredJson.Steps(run.Steps);
-    public byte[]? Error { get; } = StoredJson.StepError(run.Error);
-    public byte[]? Response { get; } = StoredJson.Response(run.Response);
-    public byte[]?[] Headers { get; } = [.. deliveries.Select(static delivery => StoredJson.Headers(delivery.Request.Headers))];
+    public FinishRunWrite(Run run, IReadOnlyList<Delivery> deliveries, Concealment concealment) : base(OutageRule.Keep)
+    {
+        var mask = concealment.MaskOf(run, deliveries);
+        Steps = StoredJson.Steps(run.Steps);
+        bool withSteps = mask.Finds(Steps);
+        Run = run.Masked(mask, withSteps);
+        if (withSteps) Steps = StoredJson.Steps(Run.Steps);
+        Error = StoredJson.StepError(Run.Error);
+        Response = StoredJson.Response(Run.Response);
+        Deliveries = [.. deliveries.Select(delivery => concealment.Conceal(delivery, mask))];
+        Headers = [.. Deliveries.Select(static delivery => StoredJson.Headers(delivery.Request.Headers))];
+    }
+
+    public Run Run { get; }
+    public Delivery[] Deliveries { get; }
+    public byte[] Steps { get; }
+    public byte[]? Error { get; }
+    public byte[]? Response { get; }
+    public byte[]?[] Headers { get; }
 }
 
 internal sealed class MarkSendingWrite(IReadOnlyList<DeliveryId> deliveries) : StoreWrite(OutageRule.Keep)
@@ -27,16 +42,24 @@ internal sealed class MarkSendingWrite(IReadOnlyList<DeliveryId> deliveries) : S
     public IReadOnlyList<DeliveryId> Marked { get; set; } = [];
 }
 
-internal sealed class RecordAttemptWrite(Attempt attempt) : StoreWrite(OutageRule.Keep)
+internal sealed class RecordAttemptWrite : StoreWrite
 {
-    public Attempt Attempt => attempt;
-    public byte[]? RequestHeaders { get; } = StoredJson.Headers(attempt.RequestHeaders);
-    public byte[]? ResponseHeaders { get; } = attempt.Response is { } response ? StoredJson.Headers(response.Headers) : null;
-    public byte[]? Error { get; } = StoredJson.AttemptError(attempt.Error);
+    public RecordAttemptWrite(Attempt attempt, Concealment concealment) : base(OutageRule.Keep)
+    {
+        Attempt = concealment.Conceal(attempt);
+        RequestHeaders = StoredJson.Headers(Attempt.RequestHeaders);
+        ResponseHeaders = Attempt.Response is { } response ? StoredJson.Headers(response.Headers) : null;
+        Error = StoredJson.AttemptError(Attempt.Error);
+    }
+
+    public Attempt Attempt { get; }
+    public byte[]? RequestHeaders { get; }
+    public byte[]? ResponseHeaders { get; }
+    public byte[]? Error { get; }
 }
 
-internal sealed class RecordBlockedWrite(DeliveryId delivery, AttemptError error) : StoreWrite(OutageRule.Keep)
+internal sealed class RecordBlockedWrite(DeliveryId delivery, AttemptError error, Concealment concealment) : StoreWrite(OutageRule.Keep)
 {
     public DeliveryId Delivery => delivery;
-    public byte[]? Error { get; } = StoredJson.AttemptError(error);
+    public byte[]? Error { get; } = StoredJson.AttemptError(concealment.Conceal(error));
 }

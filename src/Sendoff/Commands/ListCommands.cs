@@ -164,7 +164,7 @@ static class Lists
 
     static string Parameter(string name, string? value) => value is null ? "" : $"&{name}={Uri.EscapeDataString(value)}";
 
-    static void PrintTable<T>(IReadOnlyList<T> items, string[] columns, Func<T, string[]> row)
+    public static void PrintTable<T>(IReadOnlyList<T> items, string[] columns, Func<T, string[]> row)
     {
         if (items.Count == 0)
         {

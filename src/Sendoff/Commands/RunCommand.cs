@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -6,6 +7,7 @@ using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
+using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
@@ -57,22 +59,23 @@ static class RunCommand
             return ExitCode.Usage;
         }
 
-        var executed = await ExecuteAsync(pool, program, definition, limits, eventJson, ct);
+        // Nothing is stored, so nothing is ever opened again.
+        var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes))) { Mask = new(environment.Values) };
+        var executed = await ExecuteAsync(pool, program, definition, concealment, limits, eventJson, ct);
         using var sender = new DeliverySender(egress, limits, TimeProvider.System);
         var deliveries = await DeliverAsync(sender, executed.Deliveries, request.DryRun, limits, ct);
-        var document = RunDocument.From(new StoredRun(executed.Run, definition.Name, deliveries));
-        Print(document, request.Json, environment.Values);
+        Print(RunDocument.From(Masked(new StoredRun(executed.Run, definition.Name, deliveries), concealment.Mask)), request.Json);
         return ToExitCode(executed.Run, deliveries);
     }
 
     static Task<ExecutedRun> ExecuteAsync(
-        WorkerPool pool, WorkerProgram program, WorkflowDefinition definition, EngineLimits limits, byte[] eventJson, CancellationToken ct)
+        WorkerPool pool, WorkerProgram program, WorkflowDefinition definition, Concealment concealment, EngineLimits limits, byte[] eventJson, CancellationToken ct)
     {
         var ids = new IdSequence(TimeProvider.System);
         var version = new WorkflowVersion(
             default, definition.Name, 0, default, new Dictionary<string, string>(), definition with { Settings = definition.Settings with { Timeout = limits.RunTimeout } });
         var received = new Event(new(ids.Next()), WorkspaceId.Default, default, "manual", TimeProvider.System.GetUtcNow(), eventJson);
-        return new RunExecutor(pool, ids, limits, TimeProvider.System).ExecuteAsync(new(new(ids.Next()), received, 0), version, program, null, ct);
+        return new RunExecutor(pool, concealment, ids, limits, TimeProvider.System).ExecuteAsync(new(new(ids.Next()), received, 0), version, program, null, ct);
     }
 
     // The sends go out now that the run has ended, in call order and side by side (B4).
@@ -99,25 +102,21 @@ static class RunCommand
         return results;
     }
 
-    static void Print(RunDocument document, bool json, IEnumerable<string> secrets)
+    // C8: what a server would write masked is printed masked.
+    static StoredRun Masked(StoredRun executed, SecretMask secrets)
     {
-        string text = Mask(JsonSerializer.Serialize(document, ApiJson.Default.RunDocument), secrets);
-        if (json) Console.Out.WriteLine(text);
-        else RunPrinter.Print(JsonSerializer.Deserialize(text, ApiJson.Default.RunDocument)!);
+        var mask = MaskedRecords.MaskOf(executed.Run, [.. executed.Deliveries.Select(d => d.Delivery)], secrets);
+        return executed with
+        {
+            Run = executed.Run.Masked(mask),
+            Deliveries = [.. executed.Deliveries.Select(d => d with { Delivery = d.Delivery.Masked(mask), Attempts = [.. d.Attempts.Select(a => a.Masked(mask))] })],
+        };
     }
 
-    // C8: a secret is masked wherever it could be printed, also in Base64 and as JSON or a URL escape it.
-    static string Mask(string text, IEnumerable<string> secrets)
+    static void Print(RunDocument document, bool json)
     {
-        foreach (string secret in secrets.Where(s => s.Length >= 4).OrderByDescending(s => s.Length))
-        {
-            string[] forms =
-            [
-                JsonEncodedText.Encode(secret).ToString(), secret, Uri.EscapeDataString(secret), Convert.ToBase64String(Encoding.UTF8.GetBytes(secret)),
-            ];
-            foreach (string form in forms.Distinct()) text = text.Replace(form, "••••••••", StringComparison.Ordinal);
-        }
-        return text;
+        if (json) Console.Out.WriteLine(JsonSerializer.Serialize(document, ApiJson.Default.RunDocument));
+        else RunPrinter.Print(document);
     }
 
     static int ToExitCode(Run run, IReadOnlyList<StoredDelivery> deliveries) =>
@@ -133,6 +132,8 @@ static class RunCommand
             int at = pair.IndexOf('=');
             if (at <= 0) throw new CommandException($"--secret {pair}: expected NAME=VALUE", ExitCode.Usage);
             environment[pair[..at]] = pair[(at + 1)..];
+            if (pair.Length - at - 1 < SecretMask.Shortest)
+                Output.Warning($"--secret {pair[..at]}: a value under {SecretMask.Shortest} characters is not masked, as it is part of any text");
         }
         return environment;
     }

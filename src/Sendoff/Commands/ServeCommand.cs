@@ -45,13 +45,14 @@ static class ServeCommand
         var address = new Uri(settings.Listen);
         var egress = EgressRules.Create(settings.EffectiveAllow, settings.EgressDeny);
         string folder = DataDirectory.Prepare(settings.Data);
+        var cipher = SecretKey.Load(settings.SecretsKey, folder);
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
 
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information);
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, address));
         builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
-        builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress));
+        builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress, cipher));
         builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl });
         try
         {

@@ -1,4 +1,5 @@
 using Sendoff.Engine.Runs;
+using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workers;
 using Sendoff.Server.Api;
@@ -27,6 +28,7 @@ internal sealed class Problem(int status, string title, string detail) : IResult
         WorkerUnavailableException e => new(StatusCodes.Status503ServiceUnavailable, "No worker", e.Message) { RetryAfterSeconds = 30 },
         RunQueueFullException e => new(StatusCodes.Status429TooManyRequests, "Queue full", e.Message) { RetryAfterSeconds = 1 },
         TriggerKeyTakenException e => new(StatusCodes.Status409Conflict, "Trigger key taken", e.Message),
+        SealedException e => new(StatusCodes.Status409Conflict, "Sealed", e.Message),
         BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } e => TooLarge(e.Message),
         BadHttpRequestException e => new(e.StatusCode, "Bad request", e.Message),
         _ => null,

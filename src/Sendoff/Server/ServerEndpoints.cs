@@ -68,6 +68,7 @@ public static class ServerEndpoints
         RunsApi.Map(api);
         DeliveriesApi.Map(api);
         EventsApi.Map(api);
+        SecretsApi.Map(api);
         UsageApi.Map(api);
         StreamApi.Map(api);
         app.Map("/api/{**path}", (HttpRequest request) =>

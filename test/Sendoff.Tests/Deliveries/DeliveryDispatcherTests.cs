@@ -29,7 +29,7 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
     }
 
     async Task<IStore> OpenAsync() => await SqliteStore.OpenAsync(
-        Path.Combine(folder.FullName, "sendoff.db"), ids = new(TimeProvider.System), new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, default);
+        Path.Combine(folder.FullName, "sendoff.db"), TestSecrets.Concealment(), ids = new(TimeProvider.System), new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, default);
 
     public async ValueTask DisposeAsync()
     {
@@ -43,7 +43,7 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
         limits ??= new EngineLimits();
         changes = new ChangeFeed();
         var dispatcher = new DeliveryDispatcher(
-            store, new DeliverySender(Sending.Loopback, limits, TimeProvider.System), new EngineContext(ids, limits, TimeProvider.System, changes, new Pacing(limits, TimeProvider.System)), NullLogger<DeliveryDispatcher>.Instance);
+            store, new DeliverySender(Sending.Loopback, limits, TimeProvider.System), new EngineContext(ids, limits, TimeProvider.System, changes, new Pacing(limits, TimeProvider.System), TestSecrets.Concealment()), NullLogger<DeliveryDispatcher>.Instance);
         dispatchers.Add(dispatcher);
         return dispatcher;
     }

@@ -301,7 +301,7 @@ public sealed class RunQueueTests : IDisposable
         rig.Failing.Fail(nameof(IStore.PruneAsync), new InvalidOperationException("unknown"));
         var time = new FakeTimeProvider();
         var limits = new EngineLimits();
-        using var retention = new Retention(rig.Store, new(new IdSequence(time), limits, time, rig.Changes, rig.Pacing), NullLogger<Retention>.Instance);
+        using var retention = new Retention(rig.Store, new(new IdSequence(time), limits, time, rig.Changes, rig.Pacing, TestSecrets.Concealment()), NullLogger<Retention>.Instance);
         await retention.StartAsync(default);
         for (int i = 0; i < 400 && rig.Failing.CallsOf(nameof(IStore.PruneAsync)) < 3; i++)
         {

@@ -22,23 +22,27 @@ sealed class RunRig : IAsyncDisposable
     RunRig(string folder, EngineLimits limits)
     {
         var time = TimeProvider.System;
-        var ids = new IdSequence(time);
-        real = SqliteStore.Open(Path.Combine(folder, "sendoff.db"), ids, limits, time, NullLogger<SqliteStore>.Instance);
+        var ids = Ids = new IdSequence(time);
+        var concealment = TestSecrets.Concealment();
+        real = SqliteStore.Open(Path.Combine(folder, "sendoff.db"), concealment, ids, limits, time, NullLogger<SqliteStore>.Instance);
         (Store, Failing) = FailingStore.Of(real);
         Pacing = new Pacing(limits, time);
         Changes = new ChangeFeed();
-        var engine = new EngineContext(ids, limits, time, Changes, Pacing);
+        var engine = new EngineContext(ids, limits, time, Changes, Pacing, concealment);
         workers = new WorkerPool(TestNode.Runtime, limits, time, NullLogger<WorkerPool>.Instance);
-        Catalog = new WorkflowCatalog(Store, workers, new ProgramFolder(Path.Combine(folder, "versions"), new Dictionary<string, string>()), limits);
+        Secrets = new SecretCatalog(Store, concealment, ids, time);
+        Catalog = new WorkflowCatalog(Store, workers, new ProgramFolder(Path.Combine(folder, "versions")), Secrets, limits);
         sender = new DeliverySender(Sending.Loopback, limits, time);
         Dispatcher = new DeliveryDispatcher(Store, sender, engine, NullLogger<DeliveryDispatcher>.Instance);
-        Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, ids, limits, time), Dispatcher, engine, NullLogger<RunQueue>.Instance);
+        Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, concealment, ids, limits, time), Dispatcher, engine, NullLogger<RunQueue>.Instance);
     }
 
+    public IdSequence Ids { get; }
     public IStore Store { get; }
     public FailingStore Failing { get; }
     public Pacing Pacing { get; }
     public ChangeFeed Changes { get; }
+    public SecretCatalog Secrets { get; }
     public WorkflowCatalog Catalog { get; }
     public DeliveryDispatcher Dispatcher { get; }
     public RunQueue Queue { get; }
@@ -46,6 +50,7 @@ sealed class RunRig : IAsyncDisposable
     public static async Task<RunRig> StartAsync(string folder, EngineLimits? limits = null)
     {
         var rig = new RunRig(folder, limits ?? new EngineLimits());
+        await rig.Secrets.LoadAsync(default);
         await rig.Catalog.LoadAsync(default);
         await rig.Dispatcher.StartAsync(default);
         rig.Queue.Recover();

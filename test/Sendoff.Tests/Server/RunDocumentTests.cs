@@ -72,7 +72,7 @@ public sealed class RunDocumentTests
     {
         using var folder = new TempFolder();
         await using var store = SqliteStore.Open(
-            Path.Combine(folder.Path, "sendoff.db"), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance);
+            Path.Combine(folder.Path, "sendoff.db"), TestSecrets.Concealment(), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance);
         var workflow = await store.DeployAsync("orders", new Dictionary<string, string> { ["step.js"] = "" }, [new HttpTrigger("orders", TriggerResponse.Default)], default);
         var id = await SampleRuns.AddAsync(store, ids, workflow.Id, status);
         return JsonSerializer.Serialize(RunDocument.From((await store.GetRunAsync(id, default))!), ApiJson.Default.RunDocument);

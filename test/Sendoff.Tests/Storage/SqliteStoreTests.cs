@@ -8,6 +8,7 @@ using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
 using Sendoff.Engine.Workflows;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Storage;
 
@@ -36,7 +37,7 @@ public sealed class SqliteStoreConformanceTests : StoreConformanceTests
     readonly StoreFolder folder = new();
 
     async Task<IStore> OpenAsync(string path, IdSequence ids) =>
-        await SqliteStore.OpenAsync(path, ids, new EngineLimits(), Clock, NullLogger<SqliteStore>.Instance, Ct);
+        await SqliteStore.OpenAsync(path, TestSecrets.Concealment(), ids, new EngineLimits(), Clock, NullLogger<SqliteStore>.Instance, Ct);
 
     protected override Task<IStore> OpenAsync(IdSequence ids) => OpenAsync(folder.Database, ids);
 
@@ -66,7 +67,7 @@ public sealed class SqliteStoreTests : IDisposable
         {
             StoreRetry = TimeSpan.FromMilliseconds(50), StoreClosing = TimeSpan.FromMilliseconds(500), PruneRuns = pruneRuns,
         };
-        return SqliteStore.OpenAsync(path ?? folder.Database, ids, limits, TimeProvider.System, log, Ct);
+        return SqliteStore.OpenAsync(path ?? folder.Database, TestSecrets.Concealment(), ids, limits, TimeProvider.System, log, Ct);
     }
 
     static Task<Workflow> DeployAsync(SqliteStore store) => store.DeployAsync("orders", new Dictionary<string, string> { ["a"] = "b" }, [], Ct);

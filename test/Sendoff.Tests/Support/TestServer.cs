@@ -11,6 +11,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
 using Sendoff.Server;
 using Sendoff.Server.Api;
@@ -47,18 +48,26 @@ sealed class TestServer : IAsyncDisposable
     /// <summary>A client without token, cookies or redirects.</summary>
     public HttpClient NewClient() => new(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = Address };
 
-    public static async Task<TestServer> StartAsync(EngineLimits? limits = null, string? folder = null, Uri? publicUrl = null)
+    public static async Task<TestServer> StartAsync(EngineLimits? limits = null, string? folder = null, Uri? publicUrl = null, SecretCipher? cipher = null)
     {
         string data = folder ?? Directory.CreateTempSubdirectory("sendoff-test-").FullName;
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-        builder.Services.AddSendoffEngine(new EngineOptions(data, TestNode.Runtime, limits ?? new EngineLimits(), new EgressPolicy(["127.0.0.0/8", "::1/128"], [])));
+        builder.Services.AddSendoffEngine(new EngineOptions(data, TestNode.Runtime, limits ?? new EngineLimits(), new EgressPolicy(["127.0.0.0/8", "::1/128"], []), cipher ?? TestSecrets.Cipher));
         builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = data, Token = Token, PublicUrl = publicUrl });
         StoreThatBreaks.Wrap(builder.Services);
         var app = builder.Build();
         app.MapSendoff();
-        await app.StartAsync();
+        try
+        {
+            await app.StartAsync();
+        }
+        catch
+        {
+            await app.DisposeAsync();
+            throw;
+        }
         return new(app, data, keepFolder: folder is not null);
     }
 
@@ -85,7 +94,8 @@ sealed class TestServer : IAsyncDisposable
     {
         Assert.True(RunId.TryParse(accepted.Headers.GetValues("sendoff-run").Single(), out var id));
         var run = (await Store.GetRunAsync(id, default))!.Run;
-        return JsonElement.Parse((await Store.GetEventAsync(run.EventId, default))!.Json.Span, new() { MaxDepth = 1_000 });
+        var received = app.Services.GetRequiredService<Concealment>().Open((await Store.GetEventAsync(run.EventId, default))!);
+        return JsonElement.Parse(received.Json.Span, new() { MaxDepth = 1_000 });
     }
 
     /// <summary>Posts an event and answers the id of its run.</summary>

@@ -21,6 +21,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
             DeleteHistory(session, deleted);
             return new(0, More: true);
         }
+        session.Sql("DELETE FROM secrets WHERE replaced_at < ?").Set(before).Run();
         bool tooLarge = maxBytes > 0 && UsedBytes(session) > maxBytes;
         var oldest = session.Sql("SELECT id, event_id, first_delivery, delivery_count, started_at FROM runs WHERE id > ? ORDER BY id LIMIT ?")
             .Set(passed).Set(limits.PruneRuns).All(ReadRun);

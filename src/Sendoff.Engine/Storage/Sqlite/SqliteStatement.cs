@@ -107,6 +107,7 @@ internal sealed class SqliteStatement : IDisposable
     public string Text(int column) => raw.sqlite3_column_text(statement, column).utf8_to_string();
     public string? TextOrNull(int column) => IsNull(column) ? null : Text(column);
     /// <summary>Valid until the next row.</summary>
+    public ReadOnlyMemory<byte> Bytes(int column) => IsNull(column) ? default : Blob(column).ToArray();
     public ReadOnlySpan<byte> Blob(int column) => raw.sqlite3_column_blob(statement, column);
     bool IsNull(int column) => raw.sqlite3_column_type(statement, column) == raw.SQLITE_NULL;
 

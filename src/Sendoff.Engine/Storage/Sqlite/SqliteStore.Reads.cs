@@ -47,7 +47,7 @@ internal sealed partial class SqliteStore
     public Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<Delivery>>(
             session => session.Sql($"""
-                SELECT {DeliveryColumns}, {LastAttempt} FROM deliveries d WHERE status = 2 AND destination = ? AND id > ? ORDER BY id LIMIT ?
+                SELECT {DeliveryColumns}, {LastAttempt}, sealed FROM deliveries d WHERE status = 2 AND destination = ? AND id > ? ORDER BY id LIMIT ?
                 """).Set(destination).Set(after?.Value ?? 0).Set(limit).All(ReadPending),
             ct);
 
@@ -56,7 +56,7 @@ internal sealed partial class SqliteStore
             SELECT number FROM attempts WHERE id = d.id UNION ALL SELECT number FROM attempts WHERE delivery_id = d.id AND number > 1))
         """;
 
-    static Delivery ReadPending(SqliteStatement row) => ReadDelivery(row) with { Attempts = row.Int(13) };
+    static Delivery ReadPending(SqliteStatement row) => ReadDelivery(row) with { Attempts = row.Int(13), Sealed = row.Bytes(14) };
 
     // Runs.
 
@@ -224,7 +224,8 @@ internal sealed partial class SqliteStore
         new(new(row.Long(0)), new(row.Int(1)), new(row.Long(2)), row.Text(3), SqliteTime.Moment(row.Long(4)), row.Blob(5).ToArray());
 
     static Event? ReadEvent(SqliteSession session, long id) =>
-        session.Sql($"SELECT {EventColumns} FROM events WHERE id = ?").Set(id).FirstOrDefault(ReadEvent);
+        session.Sql($"SELECT {EventColumns}, sealed FROM events WHERE id = ?").Set(id)
+            .FirstOrDefault(static row => ReadEvent(row) with { Sealed = row.Bytes(6) });
 
     public Task<Event?> GetEventAsync(EventId id, CancellationToken ct) => readers.ReadAsync(session => ReadEvent(session, id.Value), ct);
 

@@ -19,13 +19,15 @@ internal sealed partial class SqliteStore : IStore
     readonly SqlitePruner pruner;
     readonly UnfinishedRuns unfinished = new();
     readonly GroupCommit commits;
+    readonly Concealment concealment;
     readonly IdSequence ids;
     readonly TimeProvider time;
     int closed;
 
-    SqliteStore(string path, FileStream processLock, SqliteSession session, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
+    SqliteStore(
+        string path, FileStream processLock, SqliteSession session, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
     {
-        (this.path, this.processLock, this.session, this.ids, this.time) = (path, processLock, session, ids, time);
+        (this.path, this.processLock, this.session, this.concealment, this.ids, this.time) = (path, processLock, session, concealment, ids, time);
         readers = new(path, limits.StoreReaders);
         pruner = new(limits);
         unfinished.Load(ReadUnfinished(session));
@@ -39,13 +41,13 @@ internal sealed partial class SqliteStore : IStore
     /// <param name="ids">Set above all ids that the database holds.</param>
     /// <exception cref="StoreUnavailableException">It cannot be served; the message says why and how to mend it.</exception>
     public static async Task<SqliteStore> OpenAsync(
-        string path, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger<SqliteStore> log, CancellationToken ct)
+        string path, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger<SqliteStore> log, CancellationToken ct)
     {
         path = Path.GetFullPath(path);
-        return await Task.Run(() => Open(path, ids, limits, time, log), ct);
+        return await Task.Run(() => Open(path, concealment, ids, limits, time, log), ct);
     }
 
-    internal static SqliteStore Open(string path, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
+    internal static SqliteStore Open(string path, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
     {
         var processLock = TakeLock(path);
         SqliteSession? session = null;
@@ -53,7 +55,7 @@ internal sealed partial class SqliteStore : IStore
         {
             session = OpenWriter(path);
             int schema = Migrator.Run(session.Connection, "Storage/Sqlite/Migrations/");
-            var store = new SqliteStore(path, processLock, session, ids, limits, time, log);
+            var store = new SqliteStore(path, processLock, session, concealment, ids, limits, time, log);
             log.StoreOpened(path, schema, store.unfinished.Count);
             return store;
         }
@@ -94,7 +96,7 @@ internal sealed partial class SqliteStore : IStore
         "auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=2000", "temp_store=MEMORY", "cache_size=-32768",
         "wal_autocheckpoint=2000", "journal_size_limit=67108864");
 
-    public Task AcceptAsync(QueuedRun run, CancellationToken ct) => commits.WriteAsync(new AcceptWrite(run), ct);
+    public Task AcceptAsync(QueuedRun run, CancellationToken ct) => commits.WriteAsync(new AcceptWrite(run, concealment), ct);
 
     public Task FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct)
     {
@@ -102,7 +104,7 @@ internal sealed partial class SqliteStore : IStore
         for (int i = 1; i < deliveries.Count; i++)
             if (deliveries[i].Id.Value != deliveries[0].Id.Value + i * IdSequence.Stride)
                 return Task.FromException(new ArgumentException("the ids of a run's deliveries are one block, in call order", nameof(deliveries)));
-        return commits.WriteAsync(new FinishRunWrite(run, deliveries), ct);
+        return commits.WriteAsync(new FinishRunWrite(run, deliveries, concealment), ct);
     }
 
     public async Task<IReadOnlyList<DeliveryId>> MarkSendingAsync(IReadOnlyList<DeliveryId> deliveries, CancellationToken ct)
@@ -112,16 +114,16 @@ internal sealed partial class SqliteStore : IStore
         return write.Marked;
     }
 
-    public Task RecordAttemptAsync(Attempt attempt, CancellationToken ct) => commits.WriteAsync(new RecordAttemptWrite(attempt), ct);
+    public Task RecordAttemptAsync(Attempt attempt, CancellationToken ct) => commits.WriteAsync(new RecordAttemptWrite(attempt, concealment), ct);
 
     public Task RecordBlockedAsync(DeliveryId delivery, AttemptError error, CancellationToken ct) =>
-        commits.WriteAsync(new RecordBlockedWrite(delivery, error), ct);
+        commits.WriteAsync(new RecordBlockedWrite(delivery, error, concealment), ct);
 
     public Task<Delivery?> RequeueAsync(DeliveryId delivery, CancellationToken ct) => WriteAsync(
         OutageRule.Refuse,
         session => session.Sql("UPDATE deliveries SET status = 2, error = NULL WHERE id = ? AND status NOT IN (2, 3)").Set(delivery.Value).Run() == 0
             ? null
-            : session.Sql($"SELECT {DeliveryColumns}, {LastAttempt} FROM deliveries d WHERE id = ?").Set(delivery.Value).FirstOrDefault(ReadPending),
+            : session.Sql($"SELECT {DeliveryColumns}, {LastAttempt}, sealed FROM deliveries d WHERE id = ?").Set(delivery.Value).FirstOrDefault(ReadPending),
         ct);
 
     public Task<int> InterruptSendingAsync(CancellationToken ct)

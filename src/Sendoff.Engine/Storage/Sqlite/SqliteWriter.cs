@@ -90,10 +90,10 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         batchMark = Math.Min(batchMark, run.Replay ? run.Id.Value : run.Event.Id.Value);
         if (run.Replay) AcceptReplay(run);
         else session.Sql("""
-            INSERT INTO events(id, workspace_id, workflow_id, run_id, run_version, received_at, trigger, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO events(id, workspace_id, workflow_id, run_id, run_version, received_at, trigger, body, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             """)
             .Set(run.Event.Id.Value).Set(run.Event.WorkspaceId.Value).Set(run.Event.WorkflowId.Value).Set(run.Id.Value).Set(run.Version)
-            .Set(SqliteTime.From(run.Event.ReceivedAt)).Set(run.Event.Trigger).Set(run.Event.Json.Span).Run();
+            .Set(SqliteTime.From(run.Event.ReceivedAt)).Set(run.Event.Trigger).Set(run.Event.Json.Span).Set(OrNull(run.Event.Sealed)).Run();
     }
 
     void AcceptReplay(QueuedRun run)
@@ -113,9 +113,9 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
             """)
             .Set(run.Id.Value).Set(run.EventId.Value).Set(run.WorkspaceId.Value).Set(run.WorkflowId.Value).Set(run.Version).Set((int)run.Status)
             .Set((run.Recovered ? 1 : 0) + (run.Replay ? 2 : 0)).Set(SqliteTime.From(run.StartedAt)).Set(SqliteTime.From(run.Duration))
-            .Set(SqliteTime.From(run.Compute)).Set(deliveries.Count == 0 ? null : deliveries[0].Id.Value).Set(deliveries.Count)
+            .Set(SqliteTime.From(run.Compute)).Set(deliveries.Length == 0 ? null : deliveries[0].Id.Value).Set(deliveries.Length)
             .Set(run.Trigger).Set(run.Message).Set(write.Error).Set(write.Response).Set(write.Steps).Run();
-        for (int i = 0; i < deliveries.Count; i++) Insert(deliveries[i], write.Headers[i]);
+        for (int i = 0; i < deliveries.Length; i++) Insert(deliveries[i], write.Headers[i]);
         if (run.Recovered) session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run.Id.Value).Run();
         ref var used = ref UsageOf(run.WorkflowId.Value, run.StartedAt);
         used.Runs++;
@@ -123,12 +123,14 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
     }
 
     void Insert(Delivery delivery, byte[]? headers) => session.Sql("""
-        INSERT INTO deliveries(id, run_id, workspace_id, workflow_id, step, idx, status, destination, method, url, error, headers, body)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO deliveries(id, run_id, workspace_id, workflow_id, step, idx, status, destination, method, url, error, headers, body, sealed)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """)
         .Set(delivery.Id.Value).Set(delivery.RunId.Value).Set(delivery.WorkspaceId.Value).Set(delivery.WorkflowId.Value).Set(delivery.Step)
         .Set(delivery.Index).Set((int)delivery.Status).Set(delivery.Destination).Set(delivery.Request.Method).Set(delivery.Request.Url)
-        .Set(StoredJson.AttemptError(delivery.Error)).Set(headers).Set(delivery.Request.Body.Span).Run();
+        .Set(StoredJson.AttemptError(delivery.Error)).Set(headers).Set(delivery.Request.Body.Span).Set(OrNull(delivery.Sealed)).Run();
+
+    static byte[]? OrNull(ReadOnlyMemory<byte> bytes) => bytes.IsEmpty ? null : bytes.ToArray();
 
     bool MarkSending(DeliveryId delivery) =>
         session.Sql("UPDATE deliveries SET status = 3 WHERE id = ? AND status = 2").Set(delivery.Value).Run() == 1;

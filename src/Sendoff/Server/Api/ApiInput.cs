@@ -158,6 +158,14 @@ internal sealed class ApiInput
         return null;
     }
 
+    public bool? Flag(JsonElement body, string name)
+    {
+        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
+        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False) return value.GetBoolean();
+        Wrong($"'{name}' is {Kind(value)}. It is true or false.");
+        return null;
+    }
+
     public static string Kind(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Array => "an array",

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Text;
 using System.Text.Json;
 using Sendoff.Engine.Deliveries;
@@ -133,26 +132,16 @@ public sealed record TimingDocument(
         Names.Ms(t.TotalMs));
 }
 
-/// <summary>
-/// Header lines as <c>{name: [values]}</c>, in the order of their first line. Names that differ in case only are one.
-/// Credentials are masked (C8).
-/// </summary>
+/// <summary>Header lines as <c>{name: [values]}</c>, in the order of their first line. Names that differ in case only are one.</summary>
 static class HeaderLines
 {
-    public const string Mask = "••••••••";
-    static readonly FrozenSet<string> credentials =
-        FrozenSet.Create(StringComparer.OrdinalIgnoreCase, "authorization", "proxy-authorization", "cookie", "set-cookie");
-
-    public static bool IsCredential(string name) => credentials.Contains(name);
-
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Of(IReadOnlyList<Header> lines)
     {
         var all = new OrderedDictionary<string, IReadOnlyList<string>>(lines.Count, StringComparer.OrdinalIgnoreCase);
         foreach (var line in lines)
         {
-            string value = IsCredential(line.Name) ? Mask : line.Value;
-            if (all.TryGetValue(line.Name, out var values)) ((List<string>)values).Add(value);
-            else all.Add(line.Name, new List<string>(1) { value });
+            if (all.TryGetValue(line.Name, out var values)) ((List<string>)values).Add(line.Value);
+            else all.Add(line.Name, new List<string>(1) { line.Value });
         }
         return all;
     }

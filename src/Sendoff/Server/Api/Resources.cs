@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Sendoff.Engine;
@@ -54,11 +53,11 @@ public sealed record WorkflowProblemDocument(string Message, string? File, int? 
     internal static WorkflowProblemDocument From(WorkflowProblem p) => new(p.Message, p.File, p.Line, p.Column, p.SourceLine, p.Hint);
 }
 
-/// <param name="Event">What steps see, with credentials masked (C8).</param>
+/// <param name="Event">What steps see, with credentials and secrets masked (C8).</param>
 public sealed record EventDocument(string Id, string WorkflowId, string? Workflow, string Trigger, DateTimeOffset ReceivedAt, JsonElement Event)
 {
     internal static EventDocument From(Event e, string? workflow) =>
-        new(e.Id.ToString(), e.WorkflowId.ToString(), workflow, e.Trigger, e.ReceivedAt, MaskedEvent.Of(RawJson.Parse(e.Json)));
+        new(e.Id.ToString(), e.WorkflowId.ToString(), workflow, e.Trigger, e.ReceivedAt, RawJson.Parse(e.Json));
 }
 
 /// <summary>Compute and delivery time of a workflow on a UTC day, apart (E6).</summary>
@@ -90,38 +89,3 @@ public sealed record ResendRequestDocument(
 public sealed record ProblemDocument(
     string Title, int Status, string Detail,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<WorkflowProblemDocument>? Problems);
-
-/// <summary>An event as people see it: credentials in its headers are masked (C8).</summary>
-static class MaskedEvent
-{
-    public static JsonElement Of(JsonElement e)
-    {
-        if (e.ValueKind != JsonValueKind.Object || !e.TryGetProperty("headers", out var headers)
-            || headers.ValueKind != JsonValueKind.Object) return e;
-        if (!headers.EnumerateObject().Any(h => HeaderLines.IsCredential(h.Name))) return e;
-        var buffer = new System.Buffers.ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer, new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = ApiJson.MaxDepth }))
-        {
-            json.WriteStartObject();
-            foreach (var field in e.EnumerateObject())
-            {
-                if (field.NameEquals("headers")) WriteHeaders(json, field.Value);
-                else field.WriteTo(json);
-            }
-            json.WriteEndObject();
-        }
-        return RawJson.Parse(buffer.WrittenMemory);
-    }
-
-    static void WriteHeaders(Utf8JsonWriter json, JsonElement headers)
-    {
-        json.WriteStartObject("headers");
-        foreach (var header in headers.EnumerateObject())
-        {
-            if (HeaderLines.IsCredential(header.Name)) json.WriteString(header.Name, HeaderLines.Mask);
-            else header.WriteTo(json);
-        }
-        json.WriteEndObject();
-    }
-
-}

@@ -30,9 +30,8 @@ public sealed class AdminToken
     public static AdminToken Load(string? setting, string dataDirectory)
     {
         if (setting is not null) return Checked(setting, "the setting Auth:Token");
-        Directory.CreateDirectory(dataDirectory);
         string path = Path.Combine(dataDirectory, FileName);
-        return Checked(TryCreate(path) ?? File.ReadAllText(path).Trim(), path);
+        return Checked(PrivateFile.ReadOrCreate(path, static () => WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(RandomBytes))), path);
     }
 
     static AdminToken Checked(string value, string source) =>
@@ -40,24 +39,6 @@ public sealed class AdminToken
             ? new(value)
             : throw new InvalidDataException(
                 $"The admin token in {source} must have at least {MinLength} visible ASCII characters. Delete it to have one made.");
-
-    /// <summary>Null when the file is there already, perhaps of another start at this moment.</summary>
-    static string? TryCreate(string path)
-    {
-        string token = WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(RandomBytes));
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        try
-        {
-            using var file = new FileStream(path, options);
-            file.Write(Encoding.ASCII.GetBytes(token + "\n"));
-            return token;
-        }
-        catch (IOException) when (File.Exists(path))
-        {
-            return null;
-        }
-    }
 
     /// <summary>The link that signs a browser in.</summary>
     public Uri SignInLink(Uri server) => new(server, "/signin?token=" + Uri.EscapeDataString(Value));

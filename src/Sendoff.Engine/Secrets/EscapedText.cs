@@ -1,0 +1,109 @@
+using System.Text;
+
+namespace Sendoff.Engine.Secrets;
+
+/// <summary>Text with its escapes undone, and where each of its bytes came from.</summary>
+internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool isChanged)
+{
+    public ReadOnlySpan<byte> Bytes => bytes.AsSpan(0, length);
+    /// <summary>One more than there are bytes: the last is where the text ended.</summary>
+    public int[] Origin => origin;
+    /// <summary>There was an escape to undo.</summary>
+    public bool IsChanged => isChanged;
+
+    public static EscapedText UndoPercent(ReadOnlySpan<byte> text, bool plusIsSpace)
+    {
+        var output = new Builder(text.Length);
+        for (int i = 0; i < text.Length;)
+        {
+            if (text[i] == '%' && i + 2 < text.Length && TryHex(text.Slice(i + 1, 2), out int value)) output.Escape((byte)value, ref i, 3);
+            else if (text[i] == '+' && plusIsSpace) output.Escape((byte)' ', ref i, 1);
+            else output.Byte(text[i], ref i);
+        }
+        return output.Build(text.Length);
+    }
+
+    public static EscapedText UndoJson(ReadOnlySpan<byte> text)
+    {
+        var output = new Builder(text.Length);
+        Span<byte> utf8 = stackalloc byte[4];
+        for (int i = 0; i < text.Length;)
+        {
+            if (text[i] != '\\' || i + 1 == text.Length) output.Byte(text[i], ref i);
+            else if (text[i + 1] != 'u') output.Escape(Meaning(text[i + 1]), ref i, 2);
+            else if (!TryRune(text[i..], out var rune, out int length)) output.Byte(text[i], ref i);
+            else output.Escape(utf8[..rune.EncodeToUtf8(utf8)], ref i, length);
+        }
+        return output.Build(text.Length);
+    }
+
+    static byte Meaning(byte escaped) => escaped switch
+    {
+        (byte)'b' => (byte)'\b',
+        (byte)'f' => (byte)'\f',
+        (byte)'n' => (byte)'\n',
+        (byte)'r' => (byte)'\r',
+        (byte)'t' => (byte)'\t',
+        _ => escaped, // a quote, a slash, a backslash; anything else is no JSON
+    };
+
+    static bool TryRune(ReadOnlySpan<byte> text, out Rune rune, out int length)
+    {
+        (rune, length) = (default, 6);
+        if (!TryUnit(text, out char first)) return false;
+        if (Rune.TryCreate(first, out rune)) return true;
+        length = 12;
+        return TryUnit(text[6..], out char second) && Rune.TryCreate(first, second, out rune);
+    }
+
+    static bool TryUnit(ReadOnlySpan<byte> text, out char unit)
+    {
+        bool isUnit = text is [(byte)'\\', (byte)'u', _, _, _, _, ..] & TryHex(text.Length >= 6 ? text[2..6] : default, out int value);
+        unit = (char)value;
+        return isUnit;
+    }
+
+    static bool TryHex(ReadOnlySpan<byte> digits, out int value)
+    {
+        value = 0;
+        foreach (byte digit in digits)
+        {
+            if (!char.IsAsciiHexDigit((char)digit)) return false;
+            value = value * 16 + (digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
+        }
+        return digits.Length > 0;
+    }
+
+    /// <summary>Undoing never makes text longer.</summary>
+    struct Builder(int most)
+    {
+        readonly byte[] bytes = new byte[most];
+        readonly int[] origin = new int[most + 1];
+        int length, escapes;
+
+        public void Byte(byte value, ref int from)
+        {
+            origin[length] = from++;
+            bytes[length++] = value;
+        }
+
+        public void Escape(byte value, ref int from, int width) => Escape([value], ref from, width);
+
+        public void Escape(scoped ReadOnlySpan<byte> value, ref int from, int width)
+        {
+            escapes++;
+            foreach (byte b in value)
+            {
+                origin[length] = from;
+                bytes[length++] = b;
+            }
+            from += width;
+        }
+
+        public readonly EscapedText Build(int end)
+        {
+            origin[length] = end;
+            return new(bytes, origin, length, escapes > 0);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Events;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Secrets;
+
+namespace Sendoff.Engine.Storage;
+
+/// <summary>
+/// Stands between records and the database (C8): what is written is masked, and what sending and running again need of the original goes beside it,
+/// sealed. Every driver writes through it; <see cref="Open(Event)"/> and <see cref="Open(Delivery)"/> are the only ways back.
+/// </summary>
+public sealed class Concealment(SecretCipher cipher)
+{
+    volatile SecretMask mask = SecretMask.None;
+
+    /// <summary>The workspace's secrets as they stand.</summary>
+    public SecretMask Mask { get => mask; set => mask = value; }
+
+    public SecretCipher Cipher => cipher;
+
+    internal Event Conceal(Event received)
+    {
+        var masked = received.Masked(mask);
+        return ReferenceEquals(masked, received) ? received : masked with { Sealed = cipher.Seal(received.Json.Span, received.Id.Value) };
+    }
+
+    internal SecretMask MaskOf(Run run, IReadOnlyList<Delivery> deliveries) => MaskedRecords.MaskOf(run, deliveries, mask);
+
+    /// <param name="mask">That of its run.</param>
+    internal Delivery Conceal(Delivery delivery, SecretMask mask)
+    {
+        var masked = delivery.Masked(mask);
+        return ReferenceEquals(masked.Request, delivery.Request) ? masked
+            : masked with { Sealed = cipher.Seal(Original(delivery, masked.Request), delivery.Id.Value) };
+    }
+
+    internal Attempt Conceal(Attempt attempt) => attempt.Masked(mask);
+
+    internal AttemptError Conceal(AttemptError error) => error.Masked(mask);
+
+    /// <summary>The event as it was received.</summary>
+    /// <exception cref="SealedException">The key is not the one that it was sealed under.</exception>
+    public Event Open(Event stored) =>
+        stored.Sealed.IsEmpty ? stored : stored with { Json = cipher.Open(stored.Sealed.Span, stored.Id.Value), Sealed = default };
+
+    /// <summary>The delivery as it was asked for.</summary>
+    /// <exception cref="SealedException">The key is not the one that it was sealed under.</exception>
+    public Delivery Open(Delivery stored) =>
+        stored.Sealed.IsEmpty ? stored
+            : WithOriginal(stored with { Sealed = default }, cipher.Open(stored.Sealed.Span, stored.Id.Value));
+
+    // Length and bytes of the URL, of the headers, of the body, of the credentials; a length of -1 says that the record has it as it is.
+    static ReadOnlySpan<byte> Original(Delivery delivery, HttpSend masked)
+    {
+        var original = delivery.Request;
+        var output = new ArrayBufferWriter<byte>();
+        Write(output, !ReferenceEquals(original.Url, masked.Url), Encoding.UTF8.GetBytes(original.Url));
+        Write(output, !ReferenceEquals(original.Headers, masked.Headers), StoredJson.Headers(original.Headers));
+        Write(output, !original.Body.Equals(masked.Body), original.Body.Span);
+        Write(output, delivery.Credentials.Count > 0, Encoding.UTF8.GetBytes(string.Join('\0', delivery.Credentials)));
+        return output.WrittenSpan;
+    }
+
+    static Delivery WithOriginal(Delivery delivery, ReadOnlyMemory<byte> parts)
+    {
+        var masked = delivery.Request;
+        var url = Read(ref parts);
+        var headers = Read(ref parts);
+        var body = Read(ref parts);
+        var credentials = Read(ref parts);
+        return delivery with
+        {
+            Request = masked with
+            {
+                Url = url is { } u ? Encoding.UTF8.GetString(u.Span) : masked.Url,
+                Headers = headers is { } h ? StoredJson.ReadHeaders(h.Span) : masked.Headers,
+                Body = body ?? masked.Body,
+            },
+            Credentials = credentials is { } c ? Encoding.UTF8.GetString(c.Span).Split('\0') : [],
+        };
+    }
+
+    static void Write(ArrayBufferWriter<byte> output, bool differs, ReadOnlySpan<byte> part)
+    {
+        BinaryPrimitives.WriteInt32LittleEndian(output.GetSpan(sizeof(int)), differs ? part.Length : -1);
+        output.Advance(sizeof(int));
+        if (differs) output.Write(part);
+    }
+
+    static ReadOnlyMemory<byte>? Read(ref ReadOnlyMemory<byte> parts)
+    {
+        int length = BinaryPrimitives.ReadInt32LittleEndian(parts.Span);
+        parts = parts[sizeof(int)..];
+        if (length < 0) return null;
+        var part = parts[..length];
+        parts = parts[length..];
+        return part;
+    }
+}

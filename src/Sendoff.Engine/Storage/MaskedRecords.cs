@@ -1,0 +1,116 @@
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Events;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Secrets;
+using Sendoff.Engine.Workers;
+
+namespace Sendoff.Engine.Storage;
+
+/// <summary>Records as they are written down and shown (C8): credentials and secrets are covered. What has none comes back as it is.</summary>
+public static class MaskedRecords
+{
+    public static Event Masked(this Event e, SecretMask mask) =>
+        mask.Json(Credentials.Cover(e.Json), "{}"u8) is var json && json.Equals(e.Json) ? e : e with { Json = json };
+
+    /// <summary>The mask of a run: the workspace's secrets, the credentials that its event carried, and those of its own sends.</summary>
+    public static SecretMask MaskOf(Run run, IReadOnlyList<Delivery> deliveries, SecretMask workspace)
+    {
+        List<string>? credentials = run.Credentials.Count > 0 ? [.. run.Credentials] : null;
+        foreach (var delivery in deliveries) Collect(delivery.Request.Headers, ref credentials);
+        return credentials is null ? workspace : workspace.With(credentials);
+    }
+
+    /// <param name="withSteps">False when it is known that the steps hold nothing to cover.</param>
+    public static Run Masked(this Run run, SecretMask mask, bool withSteps = true)
+    {
+        var error = run.Error?.Masked(mask);
+        string? message = run.Message is null ? null : mask.Text(run.Message);
+        if (!withSteps && ReferenceEquals(error, run.Error) && ReferenceEquals(message, run.Message) && run.Response is null) return run;
+        return run with
+        {
+            Steps = withSteps ? [.. run.Steps.Select(step => step.Masked(mask))] : run.Steps,
+            Error = error,
+            Message = message,
+            Response = run.Response is not { } response ? null : response with { Headers = Masked(response.Headers, mask), Body = mask.Bytes(response.Body) },
+        };
+    }
+
+    static StepResult Masked(this StepResult step, SecretMask mask) => step with
+    {
+        Exports = mask.Json(step.Exports, "{}"u8),
+        Inputs = mask.Json(step.Inputs, "{}"u8),
+        Logs = [.. step.Logs.Select(line => line with { Text = mask.Text(line.Text) })],
+        Warnings = [.. step.Warnings.Select(warning => warning with { Message = mask.Text(warning.Message) })],
+        Error = step.Error?.Masked(mask),
+    };
+
+    static StepError Masked(this StepError error, SecretMask mask)
+    {
+        var masked = error with
+        {
+            Name = mask.Text(error.Name),
+            Message = mask.Text(error.Message),
+            Code = error.Code is null ? null : mask.Text(error.Code),
+            Stack = error.Stack is null ? null : mask.Text(error.Stack),
+        };
+        return masked.Equals(error) ? error : masked;
+    }
+
+    // Its destination is covered when it is made: queues go by it, before the restart and after.
+    public static Delivery Masked(this Delivery delivery, SecretMask mask)
+    {
+        var request = delivery.Request.Masked(mask);
+        var error = delivery.Error?.Masked(mask);
+        return ReferenceEquals(request, delivery.Request) && ReferenceEquals(error, delivery.Error) ? delivery : delivery with { Request = request, Error = error };
+    }
+
+    static HttpSend Masked(this HttpSend send, SecretMask mask)
+    {
+        string url = mask.Text(send.Url);
+        var headers = Masked(send.Headers, mask);
+        var body = mask.Bytes(send.Body);
+        bool isSame = ReferenceEquals(url, send.Url) && ReferenceEquals(headers, send.Headers) && body.Equals(send.Body);
+        return isSame ? send : send with { Url = url, Headers = headers, Body = body };
+    }
+
+    public static Attempt Masked(this Attempt attempt, SecretMask workspace)
+    {
+        List<string>? own = attempt.Credentials.Count > 0 ? [.. attempt.Credentials] : null;
+        Collect(attempt.RequestHeaders, ref own);
+        // A receiver that echoes what it was sent must not bring the credentials into the record.
+        var mask = own is null ? workspace : workspace.With(own);
+        return attempt with
+        {
+            RequestHeaders = Masked(attempt.RequestHeaders, mask),
+            Response = attempt.Response?.Masked(mask, attempt.Error is not null),
+            Error = attempt.Error?.Masked(mask),
+        };
+    }
+
+    static AttemptResponse Masked(this AttemptResponse response, SecretMask mask, bool isPartial) => response with
+    {
+        Headers = Masked(response.Headers, mask),
+        Body = mask.Bytes(response.Body, isPartial || response.Truncated),
+    };
+
+    public static AttemptError Masked(this AttemptError error, SecretMask mask) =>
+        mask.Text(error.Message) is var message && ReferenceEquals(message, error.Message) ? error : error with { Message = message };
+
+    /// <summary>The same list when there is nothing to cover.</summary>
+    static IReadOnlyList<Header> Masked(IReadOnlyList<Header> lines, SecretMask mask)
+    {
+        Header[]? masked = null;
+        for (int i = 0; i < lines.Count; i++)
+        {
+            string value = Credentials.IsCredential(lines[i].Name) ? SecretMask.Cover : mask.Text(lines[i].Value);
+            if (!ReferenceEquals(value, lines[i].Value)) (masked ??= [.. lines])[i] = lines[i] with { Value = value };
+        }
+        return masked ?? lines;
+    }
+
+    static void Collect(IReadOnlyList<Header> lines, ref List<string>? into)
+    {
+        foreach (var line in lines)
+            if (Credentials.IsCredential(line.Name)) Credentials.Collect(line.Name, line.Value, into ??= []);
+    }
+}

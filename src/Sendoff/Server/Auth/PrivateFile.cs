@@ -1,0 +1,32 @@
+using System.Text;
+
+namespace Sendoff.Server.Auth;
+
+/// <summary>A line of text in the data directory that only the server's user can read, made at the first start.</summary>
+static class PrivateFile
+{
+    public static string ReadOrCreate(string path, Func<string> make)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        return TryCreate(path, make) ?? File.ReadAllText(path).Trim();
+    }
+
+    /// <summary>Null when the file is there already, perhaps of another start at this moment.</summary>
+    static string? TryCreate(string path, Func<string> make)
+    {
+        if (File.Exists(path)) return null;
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        try
+        {
+            using var file = new FileStream(path, options);
+            string text = make();
+            file.Write(Encoding.ASCII.GetBytes(text + "\n"));
+            return text;
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            return null;
+        }
+    }
+}

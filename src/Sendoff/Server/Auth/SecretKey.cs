@@ -1,0 +1,26 @@
+using System.Security.Cryptography;
+using Sendoff.Engine.Secrets;
+
+namespace Sendoff.Server.Auth;
+
+/// <summary>The key that secrets and originals of masked records are sealed under: setting <c>Secrets:Key</c>, else the file <c>secret-key</c> in the data
+/// directory, made at the first start. It is never in the database.</summary>
+static class SecretKey
+{
+    public const string FileName = "secret-key";
+
+    /// <exception cref="InvalidDataException">It is not a key; the message says where it came from.</exception>
+    public static SecretCipher Load(string? setting, string dataDirectory)
+    {
+        string path = Path.Combine(dataDirectory, FileName);
+        string text = setting ?? PrivateFile.ReadOrCreate(path, static () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)));
+        return Read(text) ?? throw new InvalidDataException(
+            $"{(setting is null ? path : "the setting Secrets:Key")} holds no key: it is {SecretCipher.KeyBytes} bytes in Base64. Put the key back that the database is under.");
+    }
+
+    public static SecretCipher? Read(string text)
+    {
+        byte[] key = new byte[text.Length];
+        return Convert.TryFromBase64String(text, key, out int length) && length == SecretCipher.KeyBytes ? new(key.AsSpan(0, length)) : null;
+    }
+}

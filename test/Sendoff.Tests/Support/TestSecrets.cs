@@ -1,0 +1,12 @@
+using Sendoff.Engine.Secrets;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Tests.Support;
+
+/// <summary>A key for tests, and what stands between records and a database under it.</summary>
+internal static class TestSecrets
+{
+    public static SecretCipher Cipher { get; } = new("0123456789abcdef0123456789abcdef"u8);
+
+    public static Concealment Concealment(params string[] secrets) => new(Cipher) { Mask = new SecretMask(secrets) };
+}
