@@ -49,7 +49,8 @@ static class ServeCommand
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
 
         var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information);
+        builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information)
+            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, address));
         builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
         builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress, cipher));
