@@ -12,7 +12,7 @@ namespace Sendoff.Engine;
 /// <summary>What the engine is told at its start.</summary>
 /// <param name="DataDirectory">Holds the database and the versions' files.</param>
 /// <param name="Node">Gets the Node.js that workers run on.</param>
-public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, EngineLimits Limits, EgressPolicy Egress);
+public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, EngineLimits Limits, EgressOptions Egress);
 
 /// <summary>The one registration list, in the order in which data walks.</summary>
 public static class EngineServiceCollectionExtensions
@@ -35,7 +35,9 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<IStepRunner>(s => s.GetRequiredService<WorkerPool>());
         services.AddSingleton<WorkflowCatalog>();
         services.AddSingleton<RunExecutor>();
-        services.AddSingleton(s => new DeliverySender(options.Egress, options.Limits, s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(options.Egress);
+        services.AddSingleton(s => new DeliverySender(
+            options.Egress, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<WorkflowCatalog>().NameOf));
         services.AddSingleton(s => new DeliveryDispatcher(
             s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySender>(), s.GetRequiredService<EngineContext>(),
             s.GetRequiredService<ILogger<DeliveryDispatcher>>()));

@@ -43,7 +43,7 @@ static class RunCommand
         var environment = ReadSecrets(request.Secrets);
         byte[] eventJson = await ReadEventAsync(request.Event, ct);
         var limits = settings.Limits with { WorkersWarm = 0, WorkersMax = 1, RunTimeout = ReadTimeout(request.Timeout) ?? definition.Settings.Timeout ?? settings.Limits.RunTimeout };
-        var egress = EgressRules.Create([.. settings.EffectiveAllow, .. request.Allow], settings.EgressDeny);
+        var egress = EgressSetup.Create(settings, request.Allow);
 
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
         await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance);
@@ -58,7 +58,7 @@ static class RunCommand
         }
 
         var executed = await ExecuteAsync(pool, program, definition, limits, eventJson, ct);
-        using var sender = new DeliverySender(egress, limits, TimeProvider.System);
+        using var sender = new DeliverySender(egress, limits, TimeProvider.System, _ => definition.Name);
         var deliveries = await DeliverAsync(sender, executed.Deliveries, request.DryRun, limits, ct);
         var document = RunDocument.From(new StoredRun(executed.Run, definition.Name, deliveries));
         Print(document, request.Json, environment.Values);

@@ -43,7 +43,7 @@ static class ServeCommand
         var (settings, warnings) = Settings.Load(Flags(parsed), parsed.GetValue(Development));
         foreach (string warning in warnings) Output.Warning(warning);
         var address = new Uri(settings.Listen);
-        var egress = EgressRules.Create(settings.EffectiveAllow, settings.EgressDeny);
+        var egress = EgressSetup.Create(settings);
         string folder = DataDirectory.Prepare(settings.Data);
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
 
@@ -52,7 +52,7 @@ static class ServeCommand
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, address));
         builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
         builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress));
-        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl });
+        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, Development = settings.Development });
         try
         {
             await using var app = builder.Build();

@@ -52,6 +52,7 @@ public static class ServerEndpoints
         app.UseMiddleware<PageHeaders>();
         app.UseAntiforgery();
         HealthApi.Map(app);
+        EgressApi.MapPublic(app);
         SignInEndpoints.Map(app);
         MapApi(app);
         app.MapOpenApi("/openapi/{documentName}.json");
@@ -69,6 +70,7 @@ public static class ServerEndpoints
         DeliveriesApi.Map(api);
         EventsApi.Map(api);
         UsageApi.Map(api);
+        EgressApi.Map(api);
         StreamApi.Map(api);
         app.Map("/api/{**path}", (HttpRequest request) =>
             Problem.NotFound($"There is nothing at {request.Path}. The API is described at /openapi/v1.json.")).ExcludeFromDescription();
