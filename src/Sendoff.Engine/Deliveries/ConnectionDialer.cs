@@ -15,11 +15,8 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
         var addresses = await FindAddressesAsync(to, progress, ct).ConfigureAwait(false);
         if (route.Policy.FindBlock(to.Host, addresses, to.Port) is { } reason) throw new WireException(AttemptErrorCode.BlockedByEgressPolicy, reason);
 
-        string doing = "connecting to";
-        progress.Enter(AttemptPhase.Connect, doing);
-        var endPoints = ConnectionRace.Interleave(addresses.Where(a => route.From.Covers(FamilyOf(a))), to.Port, limits.ConnectAddresses);
-        if (endPoints.Length == 0) throw NoAddressOfThatFamily(to.Host, addresses[0]);
-        var (socket, remote) = await ConnectionRace.RunAsync(endPoints, (endPoint, ct) => ConnectAsync(endPoint, route.From, ct), Note, time, ct).ConfigureAwait(false);
+        progress.Enter(AttemptPhase.Connect, "connecting");
+        var (socket, remote) = await ReachAsync(route, addresses, progress, ct).ConfigureAwait(false);
         (progress.LocalAddress, progress.RemoteAddress) = ((socket.LocalEndPoint as IPEndPoint)?.Address.ToString(), remote.ToString());
         try
         {
@@ -33,13 +30,6 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
             socket.Dispose();
             throw;
         }
-
-        void Note(IPEndPoint next)
-        {
-            doing += doing.EndsWith("to", StringComparison.Ordinal) ? $" {next}" : $" and {next}";
-            progress.Doing = doing + Through;
-            (progress.LocalAddress, progress.RemoteAddress) = (route.From.For(next.AddressFamily)?.ToString(), next.ToString());
-        }
     }
 
     async Task<IPAddress[]> FindAddressesAsync(Destination to, AttemptProgress progress, CancellationToken ct)
@@ -47,6 +37,21 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
         // A name is refused for what it resolved to, an address where a connection to it would begin.
         progress.Enter(to.Literal is null ? AttemptPhase.Dns : AttemptPhase.Connect, $"resolving {to.Host}");
         return to.Literal is { } literal ? [literal] : await names.ResolveAsync(to.Host, ct).ConfigureAwait(false);
+    }
+
+    async Task<(Socket Socket, IPEndPoint To)> ReachAsync(Route route, IPAddress[] addresses, AttemptProgress progress, CancellationToken ct)
+    {
+        var endPoints = ConnectionRace.Interleave(addresses.Where(a => route.From.Covers(FamilyOf(a))), route.To.Port, limits.ConnectAddresses);
+        if (endPoints.Length == 0) throw NoAddressOfThatFamily(route.To.Host, addresses[0]);
+        var tried = new List<IPEndPoint>();
+        return await ConnectionRace.RunAsync(endPoints, (to, ct) => ConnectAsync(to, route.From, ct), Note, time, ct).ConfigureAwait(false);
+
+        void Note(IPEndPoint next)
+        {
+            tried.Add(next);
+            progress.Doing = $"connecting to {string.Join(" and ", tried)}{(proxy is null ? "" : $" through the proxy {proxy}")}";
+            (progress.LocalAddress, progress.RemoteAddress) = (route.From.For(next.AddressFamily)?.ToString(), next.ToString());
+        }
     }
 
     async Task<Socket> ConnectAsync(IPEndPoint to, LocalChoice from, CancellationToken ct)
@@ -120,8 +125,6 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
         return new(AttemptErrorCode.ConnectUnreachable,
             $"{host} is reached over {family} only, and deliveries leave from other addresses only; to send there, add a local {family} address to the setting Egress:Addresses");
     }
-
-    string Through => proxy is null ? "" : $" through the proxy {proxy}";
 
     static AddressFamily FamilyOf(IPAddress address) => address.IsIPv4MappedToIPv6 ? AddressFamily.InterNetwork : address.AddressFamily;
 }

@@ -101,7 +101,10 @@ static class ServeCommand
         try
         {
             await Samples.DeployAtFirstStartAsync(app.Services.GetRequiredService<IStore>(), app.Services.GetRequiredService<WorkflowCatalog>(), ct);
-            foreach (var workflow in await app.Services.GetRequiredService<IStore>().ListWorkflowsAsync(ct))
+            var workflows = await app.Services.GetRequiredService<IStore>().ListWorkflowsAsync(ct);
+            foreach (string name in settings.EgressWorkflows.Keys.Except(workflows.Select(w => w.Name), StringComparer.OrdinalIgnoreCase))
+                Output.Warning($"Egress:Workflows:{name} has rules for a workflow that is not deployed");
+            foreach (var workflow in workflows)
             {
                 foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))
                     console.MarkupLineInterpolated($"  {workflow.Name,-12} {new Uri(reached, "/hooks/" + trigger.Key)}");
