@@ -14,6 +14,7 @@ public sealed class ConnectionRaceTests
 
     static IPEndPoint[] EndPoints(params string[] addresses) => [.. addresses.Select(IPEndPoint.Parse)];
 
+    // Nothing else in these tests comes from 127.0.0.22 and 23, so that a port that is free at 127.0.0.1 is free there.
     /// <summary>A socket that listens and takes no more connections: what knocks gets no answer.</summary>
     sealed class SilentListener : IDisposable
     {
@@ -38,8 +39,8 @@ public sealed class ConnectionRaceTests
     public async Task A_first_address_that_is_silent_costs_a_quarter_of_a_second_and_not_the_delivery()
     {
         await using var receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-        using var silent = new SilentListener("127.0.0.2", receiver.Port);
-        using var sending = new Sending(names: Names("127.0.0.2", "127.0.0.1"));
+        using var silent = new SilentListener("127.0.0.22", receiver.Port);
+        using var sending = new Sending(names: Names("127.0.0.22", "127.0.0.1"));
         var attempt = await sending.PostAsync($"http://two.example:{receiver.Port}/");
 
         Assert.Equal((DeliveryStatus.Succeeded, $"127.0.0.1:{receiver.Port}"), (attempt.Status, attempt.RemoteAddress));
@@ -53,13 +54,13 @@ public sealed class ConnectionRaceTests
         using var one = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         one.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         int port = ((IPEndPoint)one.LocalEndPoint!).Port;
-        using var two = new SilentListener("127.0.0.2", port);
-        using var three = new SilentListener("127.0.0.3", port);
-        using var sending = new Sending(new EngineLimits { DeliveryDeadline = TimeSpan.FromSeconds(1) }, names: Names("127.0.0.2", "127.0.0.3"));
+        using var two = new SilentListener("127.0.0.22", port);
+        using var three = new SilentListener("127.0.0.23", port);
+        using var sending = new Sending(new EngineLimits { DeliveryDeadline = TimeSpan.FromSeconds(3) }, names: Names("127.0.0.22", "127.0.0.23"));
         var attempt = await sending.PostAsync($"http://two.example:{port}/");
 
         Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Connect), (attempt.Error!.Code, attempt.Error.Phase));
-        Assert.EndsWith($"while connecting to 127.0.0.2:{port} and 127.0.0.3:{port}", attempt.Error.Message);
+        Assert.EndsWith($"while connecting to 127.0.0.22:{port} and 127.0.0.23:{port}", attempt.Error.Message);
     }
 
     [Fact]
@@ -68,11 +69,11 @@ public sealed class ConnectionRaceTests
         using var closed = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         closed.Bind(new IPEndPoint(IPAddress.Any, 0));
         int port = ((IPEndPoint)closed.LocalEndPoint!).Port;
-        using var sending = new Sending(names: Names("127.0.0.2", "127.0.0.3"));
+        using var sending = new Sending(names: Names("127.0.0.22", "127.0.0.23"));
         var attempt = await sending.PostAsync($"http://two.example:{port}/");
 
         Assert.Equal((AttemptErrorCode.ConnectRefused, AttemptPhase.Connect), (attempt.Error!.Code, attempt.Error.Phase));
-        Assert.Equal($"none of 2 addresses took the connection: 127.0.0.2:{port} refused the connection: nobody listens there; 127.0.0.3:{port} refused the connection: nobody listens there",
+        Assert.Equal($"none of 2 addresses took the connection: 127.0.0.22:{port} refused the connection: nobody listens there; 127.0.0.23:{port} refused the connection: nobody listens there",
             attempt.Error.Message);
     }
 
