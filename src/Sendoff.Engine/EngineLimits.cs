@@ -19,6 +19,10 @@ public sealed record EngineLimits
     public int DeliveryRecordsOutstanding { get; init; } = 4_096;
     /// <summary>Names that are looked up at once. A lookup holds a thread and cannot be cancelled.</summary>
     public int DnsLookups { get; init; } = 16;
+    /// <summary>Addresses of one name that are tried.</summary>
+    public int ConnectAddresses { get; init; } = 16;
+    /// <summary>Bytes of a proxy's answer.</summary>
+    public int ProxyReplyBytes { get; init; } = 16 * 1024;
     /// <summary>Bytes of a response body that are kept (C4). Setting <c>Delivery:BodyCapture</c>.</summary>
     public int DeliveryBodyCapture { get; init; } = 64 * 1024;
     /// <summary>Bytes of a response body that are read, on the wire or decoded, before the connection is dropped (C4).</summary>

@@ -14,7 +14,7 @@ namespace Sendoff.Engine;
 /// <param name="DataDirectory">Holds the database and the versions' files.</param>
 /// <param name="Node">Gets the Node.js that workers run on.</param>
 /// <param name="Cipher">Seals what the database must not show.</param>
-public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, EngineLimits Limits, EgressPolicy Egress, SecretCipher Cipher);
+public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, EngineLimits Limits, EgressOptions Egress, SecretCipher Cipher);
 
 /// <summary>The one registration list, in the order in which data walks.</summary>
 public static class EngineServiceCollectionExtensions
@@ -39,7 +39,9 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<IStepRunner>(s => s.GetRequiredService<WorkerPool>());
         services.AddSingleton<WorkflowCatalog>();
         services.AddSingleton<RunExecutor>();
-        services.AddSingleton(s => new DeliverySender(options.Egress, options.Limits, s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(options.Egress);
+        services.AddSingleton(s => new DeliverySender(
+            options.Egress, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<WorkflowCatalog>().NameOf));
         services.AddSingleton(s => new DeliveryDispatcher(
             s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySender>(), s.GetRequiredService<EngineContext>(),
             s.GetRequiredService<ILogger<DeliveryDispatcher>>()));

@@ -1,5 +1,8 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Net;
 using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server.Auth;
@@ -8,6 +11,9 @@ namespace Sendoff;
 
 /// <summary>A setting that cannot be used: its key, its value and what is expected.</summary>
 sealed class SettingsException(string key, string value, string expected) : Exception($"the setting {key} is '{value}'; expected {expected}");
+
+/// <summary>A workflow's own rules beside the server's.</summary>
+sealed record WorkflowEgress(IReadOnlyList<string> Allow, IReadOnlyList<string> Deny);
 
 /// <summary>All settings, read once at start. Sources, later ones winning: <c>appsettings.json</c>, <c>SENDOFF_Section__Key</c>, flags.</summary>
 sealed record Settings
@@ -25,6 +31,14 @@ sealed record Settings
     public IReadOnlyList<string> EgressAllow { get; init; } = [];
     /// <summary>Rules of where they may not go, which win. Setting <c>Egress:Deny</c>.</summary>
     public IReadOnlyList<string> EgressDeny { get; init; } = [];
+    /// <summary>Own rules of workflows beside those, by name. Settings <c>Egress:Workflows:NAME:Allow</c> and <c>:Deny</c>.</summary>
+    public IReadOnlyDictionary<string, WorkflowEgress> EgressWorkflows { get; init; } = new Dictionary<string, WorkflowEgress>();
+    /// <summary>Local addresses that deliveries come from (D3); none lets the system choose. Setting <c>Egress:Addresses</c>.</summary>
+    public IReadOnlyList<IPAddress> EgressAddresses { get; init; } = [];
+    /// <summary>The addresses and ranges that are published as those; none for <see cref="EgressAddresses"/>. Setting <c>Egress:PublicAddresses</c>.</summary>
+    public IReadOnlyList<string> EgressPublicAddresses { get; init; } = [];
+    /// <summary>A proxy that deliveries go through. Setting <c>Egress:Proxy</c>.</summary>
+    public EgressProxy? EgressProxy { get; init; }
     /// <summary>The admin token; null for the one in the data directory. Setting <c>Auth:Token</c>.</summary>
     public string? AuthToken { get; init; }
     /// <summary>What secrets are sealed under, in Base64; null for the key in the data directory. Setting <c>Secrets:Key</c>.</summary>
@@ -44,7 +58,8 @@ sealed record Settings
         var warnings = new List<string>();
         foreach (var (key, value) in values.Where(v => v.Value is not null))
         {
-            if (keys.TryGetValue(key, out var known)) settings = known.Apply(settings, value!) ?? throw new SettingsException(key, known.IsSecret ? SecretMask.Cover : value!, known.Expected);
+            if ((keys.GetValueOrDefault(key) ?? OfWorkflow(key)) is { } known)
+                settings = known.Apply(settings, value!) ?? throw new SettingsException(key, known.IsSecret ? SecretMask.Cover : value!, known.Expected);
             else if (!others.Contains(key.Split(':')[0])) warnings.Add($"there is no setting {key}; see docs/operating.md for all of them");
         }
         return (settings, warnings);
@@ -61,11 +76,10 @@ sealed record Settings
         return Read(configuration.AsEnumerable(), development);
     }
 
-    sealed record Key(string Expected, Func<Settings, string, Settings?> Apply)
-    {
-        /// <summary>An error does not show its value.</summary>
-        public bool IsSecret { get; init; }
-    }
+    /// <param name="IsSecret">A bad value is not printed: it may hold a password.</param>
+    sealed record Key(string Expected, Func<Settings, string, Settings?> Apply, bool IsSecret = false);
+
+    const string Rules = "a comma-separated list of CIDR ranges, host patterns and ports";
 
     // Sections of ASP.NET's own, and the commands' own variables.
     static readonly HashSet<string> others = new(StringComparer.OrdinalIgnoreCase) { "Logging", "AllowedHosts", "Kestrel", "SERVER", "TOKEN" };
@@ -83,8 +97,13 @@ sealed record Settings
         ["Delivery:MaxConcurrent"] = Count((l, v) => l with { DeliveryMaxConcurrent = v }),
         ["Delivery:MaxPerDestination"] = Count((l, v) => l with { DeliveryMaxPerDestination = v }),
         ["Delivery:BodyCapture"] = Bytes((l, v) => v <= 16 * 1024 * 1024 ? l with { DeliveryBodyCapture = (int)v } : null),
-        ["Egress:Allow"] = new("a comma-separated list of CIDR ranges, host patterns and ports", (s, v) => s with { EgressAllow = List(v) }),
-        ["Egress:Deny"] = new("a comma-separated list of CIDR ranges, host patterns and ports", (s, v) => s with { EgressDeny = List(v) }),
+        ["Egress:Allow"] = new(Rules, (s, v) => s with { EgressAllow = List(v) }),
+        ["Egress:Deny"] = new(Rules, (s, v) => s with { EgressDeny = List(v) }),
+        ["Egress:Addresses"] = new("a comma-separated list of this machine's IP addresses, each in full", (s, v) => ReadAddresses(v) is { } all ? s with { EgressAddresses = all } : null),
+        ["Egress:PublicAddresses"] = new("a comma-separated list of IP addresses and ranges such as 203.0.113.0/28",
+            (s, v) => List(v) is { } all && all.All(a => IsAddress(a, out _) || IsRange(a)) ? s with { EgressPublicAddresses = all } : null),
+        ["Egress:Proxy"] = new("http://[user:password@]host:port or socks5://[user:password@]host:port, user and password percent-encoded",
+            (s, v) => EgressProxy.TryParse(v, out var proxy) ? s with { EgressProxy = proxy } : null, IsSecret: true),
         ["Sends:MaxPerRun"] = Count((l, v) => l with { SendsPerRun = v }),
         ["Sends:MaxBodyBytes"] = Bytes((l, v) => v <= 15 * 1024 * 1024 ? l with { SendBodyBytes = (int)v } : null),
         ["Runs:MaxQueued"] = Count((l, v) => l with { RunsQueued = v }),
@@ -99,13 +118,32 @@ sealed record Settings
         ["Workers:NodePath"] = new("the path of a Node.js program", (s, v) => File.Exists(v) ? s with { NodePath = v } : null),
         ["Retention:Age"] = new("a duration such as 7d or 12h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { RetentionAge = age } } : null),
         ["Retention:Size"] = Bytes((l, v) => l with { RetentionBytes = v }),
-        ["Secrets:Key"] = new("32 bytes in Base64, such as `openssl rand -base64 32` prints", (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null)
-        {
-            IsSecret = true,
-        },
+        ["Secrets:Key"] = new("32 bytes in Base64, such as `openssl rand -base64 32` prints", (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null, IsSecret: true),
         ["Auth:Token"] = new("at least 16 characters without spaces",
-            (s, v) => v.Length >= 16 && !v.Any(char.IsWhiteSpace) ? s with { AuthToken = v } : null)
-        { IsSecret = true },
+            (s, v) => v.Length >= 16 && !v.Any(char.IsWhiteSpace) ? s with { AuthToken = v } : null, IsSecret: true),
+    };
+
+    // A workflow's name may hold a colon.
+    static Key? OfWorkflow(string key)
+    {
+        const string prefix = "Egress:Workflows:";
+        int end = key.LastIndexOf(':');
+        if (!key.StartsWith(prefix, StringComparison.OrdinalIgnoreCase) || end <= prefix.Length) return null;
+        string name = key[prefix.Length..end];
+        return key[(end + 1)..].ToUpperInvariant() switch
+        {
+            "ALLOW" => new(Rules, (s, v) => s.With(name, own => own with { Allow = List(v) })),
+            "DENY" => new(Rules, (s, v) => s.With(name, own => own with { Deny = List(v) })),
+            _ => null,
+        };
+    }
+
+    Settings With(string workflow, Func<WorkflowEgress, WorkflowEgress> change) => this with
+    {
+        EgressWorkflows = new Dictionary<string, WorkflowEgress>(EgressWorkflows, StringComparer.OrdinalIgnoreCase)
+        {
+            [workflow] = change(EgressWorkflows.GetValueOrDefault(workflow) ?? new([], [])),
+        },
     };
 
     static Key Duration(Func<EngineLimits, TimeSpan, EngineLimits> apply) => new("a duration such as 5s or 500ms",
@@ -118,6 +156,24 @@ sealed record Settings
         (s, v) => ReadBytes(v) is { } bytes && apply(s.Limits, bytes) is { } limits ? s with { Limits = limits } : null);
 
     static string[] List(string value) => value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    static IPAddress[]? ReadAddresses(string value)
+    {
+        var all = new List<IPAddress>();
+        foreach (string text in List(value))
+        {
+            if (!IsAddress(text, out var address) || address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any)) return null;
+            all.Add(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address);
+        }
+        return [.. all];
+    }
+
+    // 10.1 and 012.0.0.1 are addresses too, and hardly those that were meant.
+    static bool IsAddress(string text, [NotNullWhen(true)] out IPAddress? address) =>
+        IPAddress.TryParse(text, out address) && (text.Contains(':') || text == address.ToString());
+
+    static bool IsRange(string text) =>
+        IPNetwork.TryParse(text, out var range) && IPAddress.TryParse(text[..text.IndexOf('/')], out var first) && first.Equals(range.BaseAddress);
 
     static TimeSpan? ReadAge(string value) => value.EndsWith('d') && double.TryParse(value[..^1], CultureInfo.InvariantCulture, out double days) && days > 0
         ? TimeSpan.FromDays(days) : WorkflowReader.ParseDuration(value);

@@ -1,7 +1,9 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Support;
 
@@ -232,6 +234,33 @@ public sealed class HttpDestinationsTests : IAsyncLifetime
         var run = await server.RunAsync(hook);
 
         Assert.Equal(200, run.Steps[0].Exports.GetProperty("$return_value").GetInt32());
+    }
+
+    [Fact]
+    public async Task Requests_come_from_a_published_list_of_addresses_that_only_they_come_from()
+    {
+        string[] list = ["127.0.0.2", "127.0.0.3", "127.0.0.4"];
+        var egress = new EgressOptions { Policies = new(Sending.Loopback), Addresses = new([.. list.Select(IPAddress.Parse)]), PublicAddresses = list };
+        await using var fixedServer = await TestServer.StartAsync(egress: egress);
+        await using var seen = AddressSink.Start();
+        string hook = await fixedServer.DeployAsync("addresses", $$"""
+            export default defineComponent({
+              async run({ $ }) {
+                for (let n = 0; n < 3; n++) $.send.http({ method: "POST", url: "{{seen.Url}}send", data: { n } });
+                await (await fetch("{{seen.Url}}own")).text();
+              },
+            });
+            """);
+
+        var run = await fixedServer.RunAsync(hook);
+
+        using var anybody = fixedServer.NewClient();
+        var published = JsonElement.Parse(await anybody.GetByteArrayAsync("/.well-known/egress.json"));
+        Assert.Equal(list, published.GetProperty("addresses").EnumerateArray().Select(a => a.GetString()));
+        Assert.Equal(list, seen.From("/send").Order());
+        Assert.Equal(list, Sends(run).Select(d => Assert.Single(d.Attempts).LocalAddress).Order());
+        // The step's own request, made by the worker, comes from the machine's ordinary address.
+        Assert.Equal(["127.0.0.1"], seen.From("/own"));
     }
 
     [Fact]

@@ -15,7 +15,38 @@ public sealed class SettingsTests
         Assert.Equal(["10.0.0.0/8", "*.internal"], Read("Egress:Allow", "10.0.0.0/8, *.internal").Settings.EgressAllow);
     }
 
+    [Fact]
+    public void Egress_settings_are_read_with_those_of_workflows()
+    {
+        var (settings, warnings) = Settings.Read(
+        [
+            new("Egress:Addresses", "203.0.113.7, 2001:DB8::7,203.0.113.8"), new("Egress:PublicAddresses", "198.51.100.7,198.51.100.16/28"),
+            new("egress:workflows:orders:allow", "10.0.0.0/8, a.example"), new("Egress:Workflows:Orders:Deny", "*"), new("Egress:Workflows:a:b:Deny", "x.example"),
+            new("Egress:Workflows:orders:Alow", "*"),
+        ], development: false);
+
+        Assert.Equal(["203.0.113.7", "2001:db8::7", "203.0.113.8"], settings.EgressAddresses.Select(a => a.ToString()));
+        Assert.Equal(["198.51.100.7", "198.51.100.16/28"], settings.EgressPublicAddresses);
+        Assert.Equal(["10.0.0.0/8", "a.example"], settings.EgressWorkflows["orders"].Allow);
+        Assert.Equal(["*"], settings.EgressWorkflows["orders"].Deny);
+        Assert.Equal(["x.example"], settings.EgressWorkflows["a:b"].Deny);
+        Assert.Contains("Egress:Workflows:orders:Alow", Assert.Single(warnings));
+        Assert.Equal("socks5://proxy.example:1080", Read("Egress:Proxy", "socks5://user:pass@proxy.example").Settings.EgressProxy!.ToString());
+    }
+
+    [Fact]
+    public void A_bad_proxy_is_not_printed_as_it_may_hold_a_password()
+    {
+        var error = Assert.Throws<SettingsException>(() => Read("Egress:Proxy", "https://user:hunter2@proxy.example"));
+        Assert.StartsWith("the setting Egress:Proxy is '(not shown)'; expected http://", error.Message);
+    }
+
     [Theory]
+    [InlineData("Egress:Addresses", "0.0.0.0")]
+    [InlineData("Egress:Addresses", "::")]
+    [InlineData("Egress:Addresses", "10.1")]
+    [InlineData("Egress:Addresses", "10.0.0.1,egress.example")]
+    [InlineData("Egress:PublicAddresses", "203.0.113.1/28")]
     [InlineData("Delivery:Deadline", "soon")]
     [InlineData("Delivery:MaxConcurrent", "-1")]
     [InlineData("Listen", "5180")]

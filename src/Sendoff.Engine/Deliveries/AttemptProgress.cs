@@ -20,6 +20,7 @@ internal sealed class AttemptProgress
     /// <summary>What is being done, for the message: "timed out after 5,000 ms while …".</summary>
     public string Doing { get; set; } = "starting";
     public Header[] RequestHeaders { get; set; } = [];
+    public string? LocalAddress { get; set; }
     public string? RemoteAddress { get; set; }
     public HttpConnection? Connection { get; set; }
     public bool ConnectionReused { get; set; }

@@ -3,28 +3,27 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Opens connections: resolves, checks what was resolved (D1), and dials that very address. There is no other way out.</summary>
-internal sealed class ConnectionDialer(NameResolver names, EgressPolicy egress, TlsHandshake tls)
+/// <summary>Opens connections: resolves, checks what was resolved (D1), and dials that very address, or has the proxy dial it. There is no other way out.</summary>
+internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, TlsHandshake tls, EngineLimits limits, TimeProvider time)
 {
+    readonly ProxyTunnel? tunnel = proxy is null ? null : new(proxy, limits);
+
     /// <exception cref="WireException">There is no connection, and why.</exception>
-    public async Task<HttpConnection> DialAsync(Destination to, AttemptProgress progress, CancellationToken ct)
+    public async Task<HttpConnection> DialAsync(Route route, AttemptProgress progress, CancellationToken ct)
     {
-        IPAddress[] addresses;
-        if (to.Literal is { } literal) addresses = [literal];
-        else
-        {
-            progress.Enter(AttemptPhase.Dns, $"resolving {to.Host}");
-            addresses = await names.ResolveAsync(to.Host, ct).ConfigureAwait(false);
-        }
-        if (egress.FindBlock(to.Host, addresses, to.Port) is { } reason) throw new WireException(AttemptErrorCode.BlockedByEgressPolicy, reason);
+        var to = route.To;
+        var addresses = await FindAddressesAsync(to, progress, ct).ConfigureAwait(false);
+        if (route.Policy.FindBlock(to.Host, addresses, to.Port) is { } reason) throw new WireException(AttemptErrorCode.BlockedByEgressPolicy, reason);
 
         progress.Enter(AttemptPhase.Connect, "connecting");
-        var socket = await ConnectAsync(addresses, to.Port, progress, ct).ConfigureAwait(false);
+        var (socket, remote) = await ReachAsync(route, addresses, progress, ct).ConfigureAwait(false);
+        (progress.LocalAddress, progress.RemoteAddress) = ((socket.LocalEndPoint as IPEndPoint)?.Address.ToString(), remote.ToString());
         try
         {
-            if (!to.IsTls) return new HttpConnection(to.Key, socket, new NetworkStream(socket, ownsSocket: false));
+            var key = route.KeyOf(route.From.For(remote.AddressFamily));
+            if (!to.IsTls) return new HttpConnection(key, socket, new NetworkStream(socket, ownsSocket: false), remote);
             progress.Enter(AttemptPhase.Tls, $"making a TLS session with {to.Host}");
-            return new HttpConnection(to.Key, socket, await tls.MakeAsync(socket, to.Host, ct).ConfigureAwait(false));
+            return new HttpConnection(key, socket, await tls.MakeAsync(socket, to.Host, ct).ConfigureAwait(false), remote);
         }
         catch
         {
@@ -33,40 +32,99 @@ internal sealed class ConnectionDialer(NameResolver names, EgressPolicy egress, 
         }
     }
 
-    /// <summary>Tries the addresses in the resolver's order. Nothing has been written yet, so trying the next is no second request.</summary>
-    static async Task<Socket> ConnectAsync(IPAddress[] addresses, int port, AttemptProgress progress, CancellationToken ct)
+    async Task<IPAddress[]> FindAddressesAsync(Destination to, AttemptProgress progress, CancellationToken ct)
     {
-        for (int i = 0; ; i++)
+        // A name is refused for what it resolved to, an address where a connection to it would begin.
+        progress.Enter(to.Literal is null ? AttemptPhase.Dns : AttemptPhase.Connect, $"resolving {to.Host}");
+        return to.Literal is { } literal ? [literal] : await names.ResolveAsync(to.Host, ct).ConfigureAwait(false);
+    }
+
+    async Task<(Socket Socket, IPEndPoint To)> ReachAsync(Route route, IPAddress[] addresses, AttemptProgress progress, CancellationToken ct)
+    {
+        var endPoints = ConnectionRace.Interleave(addresses.Where(a => route.From.Covers(FamilyOf(a))), route.To.Port, limits.ConnectAddresses);
+        if (endPoints.Length == 0) throw NoAddressOfThatFamily(route.To.Host, addresses[0]);
+        var tried = new List<IPEndPoint>();
+        return await ConnectionRace.RunAsync(endPoints, (to, ct) => ConnectAsync(to, route.From, ct), Note, time, ct).ConfigureAwait(false);
+
+        void Note(IPEndPoint next)
         {
-            var address = addresses[i].IsIPv4MappedToIPv6 ? addresses[i].MapToIPv4() : addresses[i];
-            var endPoint = new IPEndPoint(address, port);
-            progress.Doing = $"connecting to {endPoint}";
-            progress.RemoteAddress = endPoint.ToString();
-            Socket? socket = null;
-            try
-            {
-                socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-                await socket.ConnectAsync(endPoint, ct).ConfigureAwait(false);
-                return socket;
-            }
-            catch (SocketException e)
-            {
-                socket?.Dispose();
-                if (i == addresses.Length - 1) throw Explain(e, endPoint);
-            }
-            catch
-            {
-                socket?.Dispose();
-                throw;
-            }
+            tried.Add(next);
+            progress.Doing = $"connecting to {string.Join(" and ", tried)}{(proxy is null ? "" : $" through the proxy {proxy}")}";
+            (progress.LocalAddress, progress.RemoteAddress) = (route.From.For(next.AddressFamily)?.ToString(), next.ToString());
         }
     }
 
-    static WireException Explain(SocketException e, IPEndPoint endPoint) => e.SocketErrorCode switch
+    async Task<Socket> ConnectAsync(IPEndPoint to, LocalChoice from, CancellationToken ct)
     {
-        SocketError.ConnectionRefused => new(AttemptErrorCode.ConnectRefused, $"{endPoint} refused the connection: nobody listens there", e),
-        SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.NetworkDown or SocketError.AddressNotAvailable
-            or SocketError.AddressFamilyNotSupported => new(AttemptErrorCode.ConnectUnreachable, $"{endPoint} cannot be reached: {e.Message}", e),
-        _ => new(AttemptErrorCode.ConnectFailed, $"no connection to {endPoint}: {e.Message}", e),
-    };
+        if (tunnel is null) return await DialAsync(to, from.For(to.AddressFamily), ct).ConfigureAwait(false);
+        var socket = await ReachProxyAsync(ct).ConfigureAwait(false);
+        try
+        {
+            await tunnel.OpenAsync(socket, to, ct).ConfigureAwait(false);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    async Task<Socket> ReachProxyAsync(CancellationToken ct)
+    {
+        try
+        {
+            var addresses = proxy!.Literal is { } literal ? [literal] : await names.ResolveAsync(proxy.Host, ct).ConfigureAwait(false);
+            var endPoints = ConnectionRace.Interleave(addresses, proxy.Port, limits.ConnectAddresses);
+            return (await ConnectionRace.RunAsync(endPoints, static (to, ct) => DialAsync(to, null, ct), static _ => { }, time, ct).ConfigureAwait(false)).Socket;
+        }
+        catch (WireException e)
+        {
+            throw new WireException(AttemptErrorCode.ProxyFailed, $"the proxy {proxy} cannot be reached: {e.Message}", e);
+        }
+    }
+
+    static async Task<Socket> DialAsync(IPEndPoint to, IPAddress? from, CancellationToken ct)
+    {
+        Socket? socket = null;
+        try
+        {
+            socket = new Socket(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            if (from is not null) EgressAddresses.Bind(socket, from);
+            await socket.ConnectAsync(to, ct).ConfigureAwait(false);
+            return socket;
+        }
+        catch (SocketException e)
+        {
+            socket?.Dispose();
+            throw Explain(e, to, from);
+        }
+        catch
+        {
+            socket?.Dispose();
+            throw;
+        }
+    }
+
+    static WireException Explain(SocketException e, IPEndPoint to, IPAddress? from)
+    {
+        string way = from is null ? $"{to}" : $"{to} from {from} (Egress:Addresses)";
+        return e.SocketErrorCode switch
+        {
+            SocketError.ConnectionRefused => new(AttemptErrorCode.ConnectRefused, $"{to} refused the connection: nobody listens there", e),
+            SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.NetworkDown or SocketError.AddressNotAvailable
+                or SocketError.AddressFamilyNotSupported or SocketError.InvalidArgument =>
+                new(AttemptErrorCode.ConnectUnreachable, from is null ? $"{to} cannot be reached: {e.Message}" : $"no way to {way}: {e.Message}", e),
+            _ => new(AttemptErrorCode.ConnectFailed, $"no connection to {way}: {e.Message}", e),
+        };
+    }
+
+    static WireException NoAddressOfThatFamily(string host, IPAddress address)
+    {
+        string family = FamilyOf(address) == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4";
+        return new(AttemptErrorCode.ConnectUnreachable,
+            $"{host} is reached over {family} only, and deliveries leave from other addresses only; to send there, add a local {family} address to the setting Egress:Addresses");
+    }
+
+    static AddressFamily FamilyOf(IPAddress address) => address.IsIPv4MappedToIPv6 ? AddressFamily.InterNetwork : address.AddressFamily;
 }

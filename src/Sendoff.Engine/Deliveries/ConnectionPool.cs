@@ -1,7 +1,7 @@
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>
-/// Connections at rest, by destination, the last one used first. A connection is handed out only when the receiver is sure to keep it open
+/// Connections at rest, by who may use them, the last one used first. A connection is handed out only when the receiver is sure to keep it open
 /// still: nothing is ever sent again, so a stale one costs a delivery.
 /// </summary>
 internal sealed class ConnectionPool : IDisposable
@@ -11,7 +11,7 @@ internal sealed class ConnectionPool : IDisposable
     readonly EngineLimits limits;
     readonly TimeProvider time;
     readonly Lock gate = new();
-    readonly Dictionary<string, List<Resting>> byDestination = [];
+    readonly Dictionary<ConnectionKey, List<Resting>> byKey = [];
     readonly ITimer sweep;
     int count;
     bool isSweeping, isClosed;
@@ -23,9 +23,12 @@ internal sealed class ConnectionPool : IDisposable
     }
 
     /// <summary>An open connection that is ready for a request; null when there is none.</summary>
-    public HttpConnection? Take(string destination)
+    public HttpConnection? Take(Route route) =>
+        route.From is { V4: { } v4, V6: { } v6 } ? Take(route.KeyOf(v4)) ?? Take(route.KeyOf(v6)) : Take(route.KeyOf(route.From.V4 ?? route.From.V6));
+
+    HttpConnection? Take(ConnectionKey key)
     {
-        while (TryPop(destination, out var resting))
+        while (TryPop(key, out var resting))
         {
             if (resting.Until > time.GetTimestamp() && resting.Connection.IsQuiet()) return resting.Connection;
             resting.Connection.Dispose();
@@ -33,12 +36,12 @@ internal sealed class ConnectionPool : IDisposable
         return null;
     }
 
-    bool TryPop(string destination, out Resting resting)
+    bool TryPop(ConnectionKey key, out Resting resting)
     {
         lock (gate)
         {
             resting = default;
-            if (!byDestination.TryGetValue(destination, out var list) || list.Count == 0) return false;
+            if (!byKey.TryGetValue(key, out var list) || list.Count == 0) return false;
             resting = list[^1];
             list.RemoveAt(list.Count - 1);
             count--;
@@ -62,7 +65,7 @@ internal sealed class ConnectionPool : IDisposable
         lock (gate)
         {
             if (isClosed || count >= limits.DeliveryMaxConcurrent) return false;
-            if (!byDestination.TryGetValue(connection.Destination, out var list)) byDestination[connection.Destination] = list = [];
+            if (!byKey.TryGetValue(connection.Key, out var list)) byKey[connection.Key] = list = [];
             if (list.Count >= limits.DeliveryMaxPerDestination) return false;
             list.Add(new Resting(connection, until));
             count++;
@@ -84,7 +87,7 @@ internal sealed class ConnectionPool : IDisposable
         lock (gate)
         {
             long now = time.GetTimestamp();
-            foreach (var (destination, list) in byDestination)
+            foreach (var (key, list) in byKey)
             {
                 count -= list.RemoveAll(resting =>
                 {
@@ -92,7 +95,7 @@ internal sealed class ConnectionPool : IDisposable
                     expired.Add(resting.Connection);
                     return true;
                 });
-                if (list.Count == 0) byDestination.Remove(destination);
+                if (list.Count == 0) byKey.Remove(key);
             }
             isSweeping = false;
             if (count > 0 && !isClosed) StartSweep();
@@ -105,8 +108,8 @@ internal sealed class ConnectionPool : IDisposable
         lock (gate)
         {
             isClosed = true;
-            foreach (var resting in byDestination.Values.SelectMany(list => list)) resting.Connection.Dispose();
-            byDestination.Clear();
+            foreach (var resting in byKey.Values.SelectMany(list => list)) resting.Connection.Dispose();
+            byKey.Clear();
             count = 0;
         }
         sweep.Dispose();

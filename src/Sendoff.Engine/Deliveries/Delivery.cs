@@ -71,6 +71,8 @@ public enum AttemptErrorCode
     ConnectUnreachable,
     /// <summary>The connection could not be made for another reason.</summary>
     ConnectFailed,
+    /// <summary>The proxy that deliveries go through cannot be reached, refuses, or answers nonsense; the destination may be well.</summary>
+    ProxyFailed,
     /// <summary>The TLS handshake failed; the message gives the reason.</summary>
     TlsFailed,
     /// <summary>The deadline passed (C1).</summary>

@@ -18,21 +18,25 @@ public sealed class DeliverySender : IDisposable
 
     readonly EngineLimits limits;
     readonly TimeProvider time;
+    readonly EgressOptions egress;
+    readonly Func<WorkflowId, string?> nameOf;
     readonly ConnectionDialer dialer;
     readonly ConnectionPool pool;
     readonly ConcurrentBag<CancellationTokenSource> deadlines = [];
 
-    public DeliverySender(EgressPolicy egress, EngineLimits limits, TimeProvider time) : this(egress, limits, time, null)
+    /// <param name="nameOf">A workflow's name, under which it may have own egress rules (D2); null when it is gone.</param>
+    public DeliverySender(EgressOptions egress, EngineLimits limits, TimeProvider time, Func<WorkflowId, string?>? nameOf = null) : this(egress, limits, time, roots: null, nameOf: nameOf)
     {
     }
 
     /// <param name="roots">Certificates trusted besides the system's.</param>
     /// <param name="names">Null asks the system's resolver.</param>
-    internal DeliverySender(EgressPolicy egress, EngineLimits limits, TimeProvider time, X509Certificate2Collection? roots, NameResolver? names = null)
+    internal DeliverySender(
+        EgressOptions egress, EngineLimits limits, TimeProvider time, X509Certificate2Collection? roots, NameResolver? names = null, Func<WorkflowId, string?>? nameOf = null)
     {
-        (this.limits, this.time) = (limits, time);
+        (this.egress, this.limits, this.time, this.nameOf) = (egress, limits, time, nameOf ?? (static _ => ""));
         pool = new ConnectionPool(limits, time);
-        dialer = new ConnectionDialer(names ?? new NameResolver(limits), egress, new TlsHandshake(roots));
+        dialer = new ConnectionDialer(names ?? new NameResolver(limits), egress.Proxy, new TlsHandshake(roots), limits, time);
     }
 
     /// <param name="number">The attempt's number, from 1.</param>
@@ -80,10 +84,7 @@ public sealed class DeliverySender : IDisposable
             throw new WireException(AttemptErrorCode.Internal, "the URL is not one that can be sent; nothing was dialled");
 
         // (1) and (2)
-        var connection = pool.Take(destination.Key);
-        progress.ConnectionReused = connection is not null;
-        connection ??= await dialer.DialAsync(destination, progress, ct).ConfigureAwait(false);
-        progress.Connection = connection;
+        var connection = await ConnectAsync(destination, delivery.WorkflowId, progress, ct).ConfigureAwait(false);
         using var abort = ct.UnsafeRegister(static state => ((HttpConnection)state!).Abort(), connection);
 
         // (3) Reading begins before writing has ended: a receiver may refuse a large body without reading it, and its answer counts.
@@ -110,6 +111,15 @@ public sealed class DeliverySender : IDisposable
             if (!writing.IsCompleted) connection.Abort();
             await writing.ConfigureAwait(false);
         }
+    }
+
+    /// <summary>A connection to a destination, under the workflow's rules and from the address whose turn it is: one at rest, or a new one.</summary>
+    async ValueTask<HttpConnection> ConnectAsync(Destination to, WorkflowId workflow, AttemptProgress progress, CancellationToken ct)
+    {
+        var route = new Route(to, egress.Policies.Of(nameOf(workflow)), egress.Addresses.Next(to.Key));
+        var connection = pool.Take(route);
+        progress.ConnectionReused = connection is not null;
+        return progress.Connection = connection ?? await dialer.DialAsync(route, progress, ct).ConfigureAwait(false);
     }
 
     /// <summary>Writes head and body. Answers what went wrong instead of throwing: whether it matters depends on the response.</summary>
@@ -247,7 +257,7 @@ public sealed class DeliverySender : IDisposable
             _ => DeliveryStatus.Failed,
         };
         return new Attempt(delivery.Id, number, progress.StartedAt, status, progress.RequestHeaders, response, error, progress.Finish(queueMs),
-            progress.Connection?.LocalAddress, progress.Connection?.RemoteAddress ?? progress.RemoteAddress, progress.ConnectionReused)
+            progress.Connection?.LocalAddress ?? progress.LocalAddress, progress.Connection?.RemoteAddress ?? progress.RemoteAddress, progress.ConnectionReused)
         { Credentials = delivery.Credentials };
     }
 

@@ -5,16 +5,16 @@ namespace Sendoff.Engine.Deliveries;
 
 /// <summary>
 /// Where deliveries may go (D1, D2). Special ranges are denied unless an allow rule names the target; a deny rule wins over an allow rule,
-/// but for the rule <c>*</c>, which denies whatever no allow rule names.
+/// but for the rule <c>*</c>, which denies whatever no allow rule beside it names.
 /// </summary>
 /// <remarks>
 /// A rule is <c>10.1.0.0/16</c>, <c>10.1.2.3</c>, <c>fd00::/8</c>, <c>api.example.com</c>, <c>*.example.com</c> (names below it) or
 /// <c>*</c>, with <c>:443</c> or <c>:8000-8099</c> behind it if only those ports are meant; an IPv6 range stands in brackets then: <c>[fd00::/8]:443</c>.
+/// A workflow's rules lie before the server's: a deny rule of either wins over an allow rule of either, and <c>*</c> is judged in the order of the layers.
 /// </remarks>
 public sealed class EgressPolicy
 {
-    readonly EgressRule[] allow;
-    readonly EgressRule[] deny;
+    readonly EgressLayer[] layers;
 
     /// <summary>Nothing but the default deny table.</summary>
     public static readonly EgressPolicy Default = new([], []);
@@ -22,11 +22,15 @@ public sealed class EgressPolicy
     /// <param name="allow">Setting <c>Egress:Allow</c>.</param>
     /// <param name="deny">Setting <c>Egress:Deny</c>.</param>
     /// <exception cref="FormatException">A text is no rule; the message names the setting, the text and what is wrong.</exception>
-    public EgressPolicy(IEnumerable<string> allow, IEnumerable<string> deny)
-    {
-        this.allow = [.. allow.Select(text => EgressRule.Parse("Egress:Allow", text))];
-        this.deny = [.. deny.Select(text => EgressRule.Parse("Egress:Deny", text))];
-    }
+    public EgressPolicy(IEnumerable<string> allow, IEnumerable<string> deny) => layers = [new EgressLayer(null, allow, deny)];
+
+    EgressPolicy(EgressLayer[] layers) => this.layers = layers;
+
+    /// <summary>The rules, the nearest first: a workflow's own, then the server's.</summary>
+    public IReadOnlyList<EgressLayer> Layers => layers;
+
+    /// <summary>These rules and nearer ones before them.</summary>
+    public EgressPolicy With(EgressLayer nearer) => new([nearer, .. layers]);
 
     /// <summary>Why nothing may be dialled; null when every address may. One bad address among many blocks them all.</summary>
     /// <param name="host">The URL's host: a name, or the address itself.</param>
@@ -50,16 +54,63 @@ public sealed class EgressPolicy
 
     string? FindReason(string host, IPAddress address, int port)
     {
+        foreach (var layer in layers)
+        {
+            if (layer.FindDeny(host, address, port, isCatchAll: false) is { } rule)
+                return $"is denied by the rule \"{rule.Text}\" of the setting {layer.DenySetting}; nothing was dialled; to allow it, change that rule";
+        }
+        foreach (var layer in layers)
+        {
+            if (layer.Allows(host, address, port)) return null;
+            if (layer.FindDeny(host, address, port, isCatchAll: true) is { } rule)
+                return $"is denied by the rule \"{rule.Text}\" of the setting {layer.DenySetting}; {Remedy(layer, address, port)}";
+        }
+        return SpecialRanges.Find(address) is { } range ? $"lies in {range.Network} ({range.Meaning}); {Remedy(layers[^1], address, port)}" : null;
+    }
+
+    /// <summary>How to allow exactly this: in the layer that denies it, or in a nearer one.</summary>
+    string Remedy(EgressLayer denying, IPAddress address, int port)
+    {
         string target = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address}]:{port}" : $"{address}:{port}";
-        string remedy = $"nothing was dialled; to allow exactly this, add \"{target}\" to the setting Egress:Allow";
-        foreach (var rule in deny)
-            if (!rule.IsCatchAll && rule.Matches(host, address, port))
-                return $"is denied by the rule \"{rule.Text}\" of the setting Egress:Deny; nothing was dialled; to allow it, change that rule";
+        string text = $"nothing was dialled; to allow exactly this, add \"{target}\" to the setting {denying.AllowSetting}";
+        return ReferenceEquals(denying, layers[0]) ? text : $"{text}, or to {layers[0].AllowSetting} for this workflow alone";
+    }
+}
+
+/// <summary>One layer of the policy: the server's rules, or those of one workflow.</summary>
+public sealed class EgressLayer
+{
+    readonly EgressRule[] allow, deny;
+
+    /// <param name="workflow">The workflow's name; null for the server's.</param>
+    /// <exception cref="FormatException">A text is no rule; the message names the setting, the text and what is wrong.</exception>
+    public EgressLayer(string? workflow, IEnumerable<string> allow, IEnumerable<string> deny)
+    {
+        Workflow = workflow;
+        this.allow = [.. allow.Select(text => EgressRule.Parse(AllowSetting, text))];
+        this.deny = [.. deny.Select(text => EgressRule.Parse(DenySetting, text))];
+    }
+
+    public string? Workflow { get; }
+    public IEnumerable<string> Allow => allow.Select(rule => rule.Text);
+    public IEnumerable<string> Deny => deny.Select(rule => rule.Text);
+    internal string AllowSetting => $"{Prefix}:Allow";
+    internal string DenySetting => $"{Prefix}:Deny";
+
+    string Prefix => Workflow is null ? "Egress" : $"Egress:Workflows:{Workflow}";
+
+    internal bool Allows(string host, IPAddress address, int port)
+    {
         foreach (var rule in allow)
-            if (rule.Matches(host, address, port)) return null;
+            if (rule.Matches(host, address, port)) return true;
+        return false;
+    }
+
+    internal EgressRule? FindDeny(string host, IPAddress address, int port, bool isCatchAll)
+    {
         foreach (var rule in deny)
-            if (rule.IsCatchAll && rule.Matches(host, address, port)) return $"is denied by the rule \"{rule.Text}\" of the setting Egress:Deny; {remedy}";
-        return SpecialRanges.Find(address) is { } range ? $"lies in {range.Network} ({range.Meaning}); {remedy}" : null;
+            if (rule.IsCatchAll == isCatchAll && rule.Matches(host, address, port)) return rule;
+        return null;
     }
 }
 

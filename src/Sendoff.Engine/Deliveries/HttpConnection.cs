@@ -23,14 +23,16 @@ internal sealed class HttpConnection : IDisposable
     int disposed;
 
     /// <param name="stream">The socket's bytes, or the TLS session on it. Owned, as is the socket.</param>
-    public HttpConnection(string destination, Socket socket, Stream stream)
+    /// <param name="remote">Where the other end is; the socket's own word for it is the proxy's, where there is one.</param>
+    public HttpConnection(ConnectionKey key, Socket socket, Stream stream, IPEndPoint remote)
     {
-        (Destination, this.socket, this.stream, buffer) = (destination, socket, stream, small);
+        (Key, this.socket, this.stream, buffer) = (key, socket, stream, small);
         LocalAddress = (socket.LocalEndPoint as IPEndPoint)?.Address.ToString();
-        RemoteAddress = socket.RemoteEndPoint?.ToString();
+        RemoteAddress = remote.ToString();
     }
 
-    public string Destination { get; }
+    /// <summary>Which requests may use it.</summary>
+    public ConnectionKey Key { get; }
     public string? LocalAddress { get; }
     public string? RemoteAddress { get; }
 

@@ -45,7 +45,7 @@ static class RunCommand
         var environment = ReadSecrets(request.Secrets);
         byte[] eventJson = await ReadEventAsync(request.Event, ct);
         var limits = settings.Limits with { WorkersWarm = 0, WorkersMax = 1, RunTimeout = ReadTimeout(request.Timeout) ?? definition.Settings.Timeout ?? settings.Limits.RunTimeout };
-        var egress = EgressRules.Create([.. settings.EffectiveAllow, .. request.Allow], settings.EgressDeny);
+        var egress = EgressSetup.Create(settings, request.Allow);
 
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
         await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance);
@@ -62,7 +62,7 @@ static class RunCommand
         // Nothing is stored, so nothing is ever opened again.
         var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes))) { Mask = new(environment.Values) };
         var executed = await ExecuteAsync(pool, program, definition, concealment, limits, eventJson, ct);
-        using var sender = new DeliverySender(egress, limits, TimeProvider.System);
+        using var sender = new DeliverySender(egress, limits, TimeProvider.System, _ => definition.Name);
         var deliveries = await DeliverAsync(sender, executed.Deliveries, request.DryRun, limits, ct);
         Print(RunDocument.From(Masked(new StoredRun(executed.Run, definition.Name, deliveries), concealment.Mask)), request.Json);
         return ToExitCode(executed.Run, deliveries);

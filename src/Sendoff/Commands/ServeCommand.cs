@@ -43,7 +43,7 @@ static class ServeCommand
         var (settings, warnings) = Settings.Load(Flags(parsed), parsed.GetValue(Development));
         foreach (string warning in warnings) Output.Warning(warning);
         var address = new Uri(settings.Listen);
-        var egress = EgressRules.Create(settings.EffectiveAllow, settings.EgressDeny);
+        var egress = EgressSetup.Create(settings);
         string folder = DataDirectory.Prepare(settings.Data);
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
@@ -54,7 +54,7 @@ static class ServeCommand
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, address));
         builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
         builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress, cipher));
-        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl });
+        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, Development = settings.Development });
         try
         {
             await using var app = builder.Build();
@@ -103,7 +103,10 @@ static class ServeCommand
         try
         {
             await Samples.DeployAtFirstStartAsync(app.Services.GetRequiredService<IStore>(), app.Services.GetRequiredService<WorkflowCatalog>(), ct);
-            foreach (var workflow in await app.Services.GetRequiredService<IStore>().ListWorkflowsAsync(ct))
+            var workflows = await app.Services.GetRequiredService<IStore>().ListWorkflowsAsync(ct);
+            foreach (string name in settings.EgressWorkflows.Keys.Except(workflows.Select(w => w.Name), StringComparer.OrdinalIgnoreCase))
+                Output.Warning($"Egress:Workflows:{name} has rules for a workflow that is not deployed");
+            foreach (var workflow in workflows)
             {
                 foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))
                     console.MarkupLineInterpolated($"  {workflow.Name,-12} {new Uri(reached, "/hooks/" + trigger.Key)}");

@@ -52,6 +52,7 @@ public static class ServerEndpoints
         app.UseMiddleware<PageHeaders>();
         app.UseAntiforgery();
         HealthApi.Map(app);
+        EgressApi.MapPublic(app);
         SignInEndpoints.Map(app);
         MapApi(app);
         app.MapOpenApi("/openapi/{documentName}.json");
@@ -70,6 +71,7 @@ public static class ServerEndpoints
         EventsApi.Map(api);
         SecretsApi.Map(api);
         UsageApi.Map(api);
+        EgressApi.Map(api);
         StreamApi.Map(api);
         app.Map("/api/{**path}", (HttpRequest request) =>
             Problem.NotFound($"There is nothing at {request.Path}. The API is described at /openapi/v1.json.")).ExcludeFromDescription();

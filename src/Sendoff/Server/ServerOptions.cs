@@ -10,6 +10,8 @@ public sealed record ServerOptions
     /// <summary>Where the server is reached from outside, when that is not where it listens (a reverse proxy): no path.
     /// Null: as each request says. Setting <c>PublicUrl</c>.</summary>
     public Uri? PublicUrl { get; init; }
+    /// <summary>The development profile, in which deliveries reach loopback. Told on the API.</summary>
+    public bool Development { get; init; }
 
     /// <summary>Bytes of a deployed folder, packed or not, and of any other body that the API takes.</summary>
     public int DeployBytes { get; init; } = 16 * 1024 * 1024;

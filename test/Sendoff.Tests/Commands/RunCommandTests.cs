@@ -56,6 +56,21 @@ public sealed class RunCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_egress_settings_hold_here_too()
+    {
+        Write("appsettings.json", """{ "Egress": { "Addresses": "127.0.0.3", "Workflows": { "four": { "Allow": "127.0.0.1" } } } }""");
+        var result = await RunAsync(FourSends(), "--json");
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        var run = JsonSerializer.Deserialize(result.Output, ApiJson.Default.RunDocument)!;
+        Assert.All(run.Steps[0].Deliveries, d => Assert.Equal("127.0.0.3", Assert.Single(d.Attempts).LocalAddress));
+
+        Write("appsettings.json", """{ "Egress": { "Addresses": "198.51.100.77" } }""");
+        result = await RunAsync(FourSends());
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("the setting Egress:Addresses is '198.51.100.77'", result.Error);
+    }
+
+    [Fact]
     public async Task Json_prints_the_run_document_and_nothing_else_valid_by_its_schema()
     {
         var result = await RunAsync(FourSends(), "--allow", "127.0.0.0/8", "--json");

@@ -51,6 +51,29 @@ public sealed class ServeCommandTests
         Assert.Contains("the setting Delivery:Deadline is 'soon'; expected a duration such as 5s or 500ms", result.Error);
     }
 
+    [Theory]
+    [InlineData("Egress:Addresses=127.0.0.2,198.51.100.77", "the setting Egress:Addresses is '127.0.0.2, 198.51.100.77'; expected addresses of this machine; 198.51.100.77 cannot be used: ")]
+    [InlineData("Egress:Addresses=localhost", "the setting Egress:Addresses is 'localhost'; expected a comma-separated list of this machine's IP addresses")]
+    [InlineData("Egress:Workflows:orders:Deny=10.0.0.1/8", "Egress:Workflows:orders:Deny: \"10.0.0.1/8\" is no egress rule: did you mean 10.0.0.0/8?")]
+    public async Task What_deliveries_cannot_leave_by_stops_the_start(string setting, string says)
+    {
+        using var folder = new TempFolder();
+        var result = await SendoffCommand.RunAsync(["serve", "--data", folder.Path, "--set", setting]);
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains(says, result.Error);
+    }
+
+    [Fact]
+    public async Task Addresses_and_a_proxy_together_stop_the_start()
+    {
+        using var folder = new TempFolder();
+        var result = await SendoffCommand.RunAsync(
+            ["serve", "--data", folder.Path, "--set", "Egress:Addresses=127.0.0.2", "--set", "Egress:Proxy=http://user:hunter2@127.0.0.1:3128"]);
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("Egress:Addresses and Egress:Proxy are both set", result.Error);
+        Assert.DoesNotContain("hunter2", result.Error);
+    }
+
     [Fact]
     public async Task Commands_without_a_server_end_with_4_and_say_so()
     {

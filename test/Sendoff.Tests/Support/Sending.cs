@@ -6,7 +6,10 @@ using Sendoff.Engine.Deliveries;
 namespace Sendoff.Tests.Support;
 
 /// <summary>A sender that may reach loopback, and deliveries for it.</summary>
-internal sealed class Sending(EngineLimits? limits = null, X509Certificate2Collection? roots = null, NameResolver? names = null, EgressPolicy? egress = null) : IDisposable
+/// <param name="nameOf">Workflows' names.</param>
+internal sealed class Sending(
+    EngineLimits? limits = null, X509Certificate2Collection? roots = null, NameResolver? names = null, EgressOptions? egress = null,
+    Func<WorkflowId, string?>? nameOf = null) : IDisposable
 {
     static readonly IdSequence ids = new(TimeProvider.System);
 
@@ -15,7 +18,7 @@ internal sealed class Sending(EngineLimits? limits = null, X509Certificate2Colle
 
     public static readonly EgressPolicy Loopback = new(["127.0.0.0/8", "::1"], []);
 
-    public DeliverySender Sender { get; } = new(egress ?? Loopback, limits ?? new EngineLimits(), TimeProvider.System, roots, names);
+    public DeliverySender Sender { get; } = new(egress ?? Loopback, limits ?? new EngineLimits(), TimeProvider.System, roots, names, nameOf);
 
     public Task<Attempt> SendAsync(HttpSend send, CancellationToken shutdown = default) => Sender.SendAsync(DeliveryOf(send), 1, 0.5, shutdown);
 

@@ -48,13 +48,15 @@ sealed class TestServer : IAsyncDisposable
     /// <summary>A client without token, cookies or redirects.</summary>
     public HttpClient NewClient() => new(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = Address };
 
-    public static async Task<TestServer> StartAsync(EngineLimits? limits = null, string? folder = null, Uri? publicUrl = null, SecretCipher? cipher = null)
+    public static async Task<TestServer> StartAsync(
+        EngineLimits? limits = null, string? folder = null, Uri? publicUrl = null, EgressOptions? egress = null, SecretCipher? cipher = null)
     {
         string data = folder ?? Directory.CreateTempSubdirectory("sendoff-test-").FullName;
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-        builder.Services.AddSendoffEngine(new EngineOptions(data, TestNode.Runtime, limits ?? new EngineLimits(), new EgressPolicy(["127.0.0.0/8", "::1/128"], []), cipher ?? TestSecrets.Cipher));
+        builder.Services.AddSendoffEngine(
+            new EngineOptions(data, TestNode.Runtime, limits ?? new EngineLimits(), egress ?? Sending.Loopback, cipher ?? TestSecrets.Cipher));
         builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = data, Token = Token, PublicUrl = publicUrl });
         StoreThatBreaks.Wrap(builder.Services);
         var app = builder.Build();

@@ -27,6 +27,8 @@ namespace Sendoff.Server.Api;
 [JsonSerializable(typeof(DeployDocument))]
 [JsonSerializable(typeof(ChangeDocument))]
 [JsonSerializable(typeof(HealthDocument))]
+[JsonSerializable(typeof(EgressAddressesDocument))]
+[JsonSerializable(typeof(EgressDocument))]
 [JsonSerializable(typeof(ProblemDocument))]
 public sealed partial class ApiJson : JsonSerializerContext
 {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Ui.Controls;
 
@@ -50,6 +51,15 @@ public static class Words
         < 1024 * 1024 => (bytes / 1024.0).ToString("0.0", CultureInfo.InvariantCulture) + " KiB",
         _ => (bytes / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture) + " MiB",
     };
+
+    /// <summary>Where deliveries come from, for those who have to let them in.</summary>
+    public static string Egress(EgressOptions egress)
+    {
+        string way = egress.Proxy is { } proxy ? $" through the proxy {proxy}" : "";
+        return egress.PublicAddresses.Count > 0
+            ? $"Sent{way} from {string.Join(", ", egress.PublicAddresses)}"
+            : $"Sent{way} from no fixed addresses: whichever {(way.Length > 0 ? "the proxy" : "the system")} chooses";
+    }
 
     public static string Day(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
     public static string Clock(DateTimeOffset at) => at.UtcDateTime.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture);
