@@ -33,6 +33,7 @@ internal sealed class RecordAttemptWrite(Attempt attempt) : StoreWrite(OutageRul
     public byte[]? RequestHeaders { get; } = StoredJson.Headers(attempt.RequestHeaders);
     public byte[]? ResponseHeaders { get; } = attempt.Response is { } response ? StoredJson.Headers(response.Headers) : null;
     public byte[]? Error { get; } = StoredJson.AttemptError(attempt.Error);
+    public byte[]? Redirects { get; } = StoredJson.Redirects(attempt.Redirects);
 }
 
 internal sealed class RecordBlockedWrite(DeliveryId delivery, AttemptError error) : StoreWrite(OutageRule.Keep)
