@@ -11,6 +11,7 @@ var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends th
     RunsCommand.Build(),
     DeliveriesCommand.Build(),
     EventsCommand.Build(),
+    ExportCommand.Build(),
     ReceiveCommand.Build(),
 };
 ServeCommand.MakeDefault(root);

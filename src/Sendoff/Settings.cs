@@ -76,7 +76,8 @@ sealed record Settings
         ["Delivery:MaxPerDestination"] = Count((l, v) => l with { DeliveryMaxPerDestination = v }),
         ["Delivery:BodyCapture"] = Bytes((l, v) => v <= 16 * 1024 * 1024 ? l with { DeliveryBodyCapture = (int)v } : null),
         ["Delivery:MaxRedirects"] = new("a whole number from 0 to 10",
-            (s, v) => int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n <= 10 ? s with { Limits = s.Limits with { DeliveryMaxRedirects = n } } : null),
+            (s, v) => int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n <= 10
+                ? s with { Limits = s.Limits with { DeliveryMaxRedirects = n } } : null),
         ["Delivery:IdempotencyKey"] = Switch((l, v) => l with { DeliveryIdempotencyKey = v }),
         ["Delivery:Traceparent"] = Switch((l, v) => l with { DeliveryTraceparent = v }),
         ["Egress:Allow"] = new("a comma-separated list of CIDR ranges, host patterns and ports", (s, v) => s with { EgressAllow = List(v) }),

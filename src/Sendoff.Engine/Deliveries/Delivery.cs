@@ -18,7 +18,8 @@ public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> H
 {
     /// <summary>With a header line more, unless there is one of that name.</summary>
     internal HttpSend WithDefault(string name, string value) =>
-        Headers.Any(header => header.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) ? this : this with { Headers = [.. Headers, new(name, value)] };
+        Headers.Any(header => header.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) ? this
+            : this with { Headers = [.. Headers, new(name, value)] };
 }
 
 /// <summary>A committed send. <paramref name="Step"/> is the step's index, <paramref name="Index"/> the send's index in that step, both from 0.</summary>
@@ -36,7 +37,7 @@ public sealed record Attempt(
     DeliveryId DeliveryId, int Number, DateTimeOffset StartedAt, DeliveryStatus Status, IReadOnlyList<Header> RequestHeaders, AttemptResponse? Response,
     AttemptError? Error, AttemptTiming Timing, string? LocalAddress, string? RemoteAddress, bool ConnectionReused)
 {
-    /// <summary>Redirects that were followed, in order (C3). The request is the first one; response, timing and addresses: the last one's, the sum, the last one's.</summary>
+    /// <summary>Redirects that were followed, in order (C3). The request is the first one, response and addresses are the last one's, the timing is the sum.</summary>
     public IReadOnlyList<RedirectHop> Redirects { get; init; } = [];
 }
 

@@ -196,7 +196,7 @@ public static partial class WorkflowReader
                         onSuccess = value == "success";
                         break;
                     case "idempotency_key":
-                        if (value is not ("true" or "false")) Problem(node, $"'{value}' does not say whether deliveries carry an idempotency-key", "use `true` or `false`");
+                        if (value is not ("true" or "false")) Problem(node, $"'{value}' does not switch the idempotency-key on or off", "use `true` or `false`");
                         idempotencyKey = value == "true";
                         break;
                     case "error_notification" or "notify_on_error" or "auto_retry": break; // Pipedream's own, without effect here

@@ -67,6 +67,7 @@ public static class ServerEndpoints
         WorkflowsApi.Map(api);
         RunsApi.Map(api);
         DeliveriesApi.Map(api);
+        ExportApi.Map(api);
         EventsApi.Map(api);
         UsageApi.Map(api);
         StreamApi.Map(api);

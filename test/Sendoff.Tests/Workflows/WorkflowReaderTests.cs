@@ -85,7 +85,7 @@ public sealed class WorkflowReaderTests
     [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: python3.12\n    uses: ./a.js", "steps are Node.js", 4)]
     [InlineData("name: x\nsteps:\n  - namespace: 9a\n    uses: ./a.js", "cannot be a step's namespace", 3)]
     [InlineData("name: x\nsettings: { timeout: soon }\nsteps:\n  - namespace: a\n    uses: ./a.js", "'soon' is no timeout", 2)]
-    [InlineData("name: x\nsettings: { idempotency_key: maybe }\nsteps:\n  - namespace: a\n    uses: ./a.js", "does not say whether", 2)]
+    [InlineData("name: x\nsettings: { idempotency_key: maybe }\nsteps:\n  - namespace: a\n    uses: ./a.js", "does not switch the idempotency-key", 2)]
     [InlineData("name: x\nsettings: { tiemout: 3s }\nsteps:\n  - namespace: a\n    uses: ./a.js", "no setting 'tiemout'", 2)]
     [InlineData("name: x\ntriggers:\n  - type: smoke\nsteps:\n  - namespace: a\n    uses: ./a.js", "no trigger type 'smoke'", 3)]
     [InlineData("name: x\ntriggers:\n  - { type: http, key: 'a b' }\nsteps:\n  - namespace: a\n    uses: ./a.js", "cannot be a trigger's key", 3)]

@@ -183,7 +183,10 @@ internal sealed partial class SqliteStore
         StoredJson.ReadAttemptError(row.Blob(19)),
         new(SqliteTime.Ms(row.Long(4))!.Value, SqliteTime.Ms(row.LongOrNull(5)), SqliteTime.Ms(row.LongOrNull(6)), SqliteTime.Ms(row.LongOrNull(7)),
             SqliteTime.Ms(row.LongOrNull(8)), SqliteTime.Ms(row.LongOrNull(9)), SqliteTime.Ms(row.LongOrNull(10)), SqliteTime.Ms(row.Long(11))!.Value),
-        row.TextOrNull(13), row.TextOrNull(14), row.Int(12) != 0) { Redirects = StoredJson.ReadRedirects(row.Blob(23)) };
+        row.TextOrNull(13), row.TextOrNull(14), row.Int(12) != 0)
+    {
+        Redirects = StoredJson.ReadRedirects(row.Blob(23)),
+    };
 
     static AttemptResponse? ReadResponse(SqliteStatement row) => row.LongOrNull(15) is not { } status ? null : new(
         (int)status, row.Text(16), StoredJson.ReadHeaders(row.Blob(21)), row.Blob(22).ToArray(), BodyIsText: (row.Int(17) & 1) != 0,
