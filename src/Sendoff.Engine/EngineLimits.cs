@@ -1,6 +1,6 @@
 namespace Sendoff.Engine;
 
-/// <summary>Every limit of the engine, with its unit and default. Each has a setting of the same name (docs/operating.md).</summary>
+/// <summary>Every limit and switch of the engine, with its unit and default. Each has a setting of the same name (docs/operating.md).</summary>
 public sealed record EngineLimits
 {
     /// <summary>One attempt, from DNS to the last byte of the response (C1). Setting <c>Delivery:Deadline</c>.</summary>
@@ -23,6 +23,8 @@ public sealed record EngineLimits
     public int ConnectAddresses { get; init; } = 16;
     /// <summary>Bytes of a proxy's answer.</summary>
     public int ProxyReplyBytes { get; init; } = 16 * 1024;
+    /// <summary>Redirects of one attempt that are followed, up to 10; with 0 a 3xx is the response (C3). Setting <c>Delivery:MaxRedirects</c>.</summary>
+    public int DeliveryMaxRedirects { get; init; }
     /// <summary>Bytes of a response body that are kept (C4). Setting <c>Delivery:BodyCapture</c>.</summary>
     public int DeliveryBodyCapture { get; init; } = 64 * 1024;
     /// <summary>Bytes of a response body that are read, on the wire or decoded, before the connection is dropped (C4).</summary>
@@ -33,6 +35,11 @@ public sealed record EngineLimits
     public int ResponseHeaderLines { get; init; } = 1_000;
     /// <summary>How long an idle connection may be used again. Shorter than receivers keep theirs open (docs/decisions/0003).</summary>
     public TimeSpan ConnectionIdle { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Deliveries carry an <c>idempotency-key</c> (F1). Setting <c>Delivery:IdempotencyKey</c>; a workflow's <c>idempotency_key</c> wins.</summary>
+    public bool DeliveryIdempotencyKey { get; init; }
+    /// <summary>Deliveries carry a <c>traceparent</c> (A7). Setting <c>Delivery:Traceparent</c>.</summary>
+    public bool DeliveryTraceparent { get; init; }
 
     /// <summary>Sends of one run (A9). Setting <c>Sends:MaxPerRun</c>.</summary>
     public int SendsPerRun { get; init; } = 1_000;

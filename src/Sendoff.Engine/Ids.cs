@@ -71,6 +71,9 @@ public sealed class IdSequence(TimeProvider time, int slot = 0)
         return Math.Clamp(moment.ToUnixTimeMilliseconds() - epochMs, 0, long.MaxValue >> bits) << bits;
     }
 
+    /// <summary>When an id was made, to the millisecond, unless the clock had stepped back before.</summary>
+    public static DateTimeOffset MomentOf(long id) => DateTimeOffset.FromUnixTimeMilliseconds((id >> (SequenceBits + SlotBits)) + epochMs);
+
     /// <summary>Never gives an id at or below this one: the highest that the store holds.</summary>
     public void StartAfter(long highest)
     {

@@ -12,6 +12,7 @@ var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends th
     DeliveriesCommand.Build(),
     EventsCommand.Build(),
     SecretsCommand.Build(),
+    ExportCommand.Build(),
     ReceiveCommand.Build(),
 };
 ServeCommand.MakeDefault(root);

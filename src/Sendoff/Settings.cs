@@ -97,6 +97,11 @@ sealed record Settings
         ["Delivery:MaxConcurrent"] = Count((l, v) => l with { DeliveryMaxConcurrent = v }),
         ["Delivery:MaxPerDestination"] = Count((l, v) => l with { DeliveryMaxPerDestination = v }),
         ["Delivery:BodyCapture"] = Bytes((l, v) => v <= 16 * 1024 * 1024 ? l with { DeliveryBodyCapture = (int)v } : null),
+        ["Delivery:MaxRedirects"] = new("a whole number from 0 to 10",
+            (s, v) => int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n <= 10
+                ? s with { Limits = s.Limits with { DeliveryMaxRedirects = n } } : null),
+        ["Delivery:IdempotencyKey"] = Switch((l, v) => l with { DeliveryIdempotencyKey = v }),
+        ["Delivery:Traceparent"] = Switch((l, v) => l with { DeliveryTraceparent = v }),
         ["Egress:Allow"] = new(Rules, (s, v) => s with { EgressAllow = List(v) }),
         ["Egress:Deny"] = new(Rules, (s, v) => s with { EgressDeny = List(v) }),
         ["Egress:Addresses"] = new("a comma-separated list of this machine's IP addresses, each in full", (s, v) => ReadAddresses(v) is { } all ? s with { EgressAddresses = all } : null),
@@ -154,6 +159,9 @@ sealed record Settings
 
     static Key Bytes(Func<EngineLimits, long, EngineLimits?> apply) => new("a size such as 64KB or 1MB",
         (s, v) => ReadBytes(v) is { } bytes && apply(s.Limits, bytes) is { } limits ? s with { Limits = limits } : null);
+
+    static Key Switch(Func<EngineLimits, bool, EngineLimits> apply) => new("true or false",
+        (s, v) => bool.TryParse(v, out bool on) ? s with { Limits = apply(s.Limits, on) } : null);
 
     static string[] List(string value) => value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 

@@ -12,6 +12,9 @@ public sealed class SettingsTests
         Assert.Equal(2 * 1024 * 1024, Read("Sends:MaxBodyBytes", "2MB").Settings.Limits.SendBodyBytes);
         Assert.Equal(TimeSpan.FromDays(30), Read("Retention:Age", "30d").Settings.Limits.RetentionAge);
         Assert.Equal(new Uri("https://hooks.example.com"), Read("PublicUrl", "https://hooks.example.com").Settings.PublicUrl);
+        Assert.Equal(10, Read("Delivery:MaxRedirects", "10").Settings.Limits.DeliveryMaxRedirects);
+        Assert.True(Read("Delivery:IdempotencyKey", "true").Settings.Limits.DeliveryIdempotencyKey);
+        Assert.True(Read("Delivery:Traceparent", "True").Settings.Limits.DeliveryTraceparent);
         Assert.Equal(["10.0.0.0/8", "*.internal"], Read("Egress:Allow", "10.0.0.0/8, *.internal").Settings.EgressAllow);
     }
 
@@ -38,7 +41,7 @@ public sealed class SettingsTests
     public void A_bad_proxy_is_not_printed_as_it_may_hold_a_password()
     {
         var error = Assert.Throws<SettingsException>(() => Read("Egress:Proxy", "https://user:hunter2@proxy.example"));
-        Assert.StartsWith("the setting Egress:Proxy is '(not shown)'; expected http://", error.Message);
+        Assert.StartsWith("the setting Egress:Proxy is '••••••••'; expected http://", error.Message);
     }
 
     [Theory]
@@ -49,6 +52,9 @@ public sealed class SettingsTests
     [InlineData("Egress:PublicAddresses", "203.0.113.1/28")]
     [InlineData("Delivery:Deadline", "soon")]
     [InlineData("Delivery:MaxConcurrent", "-1")]
+    [InlineData("Delivery:MaxRedirects", "11")]
+    [InlineData("Delivery:MaxRedirects", "many")]
+    [InlineData("Delivery:IdempotencyKey", "yes")]
     [InlineData("Listen", "5180")]
     [InlineData("PublicUrl", "hooks.example.com")]
     [InlineData("PublicUrl", "https://example.com/sendoff")]

@@ -7,6 +7,8 @@ internal sealed class AttemptProgress
     readonly long startedTicks;
     AttemptPhase phase = AttemptPhase.Queue;
     long phaseTicks, writtenTicks;
+    List<RedirectHop>? redirects;
+    Header[]? firstHeaders;
     double? dnsMs, connectMs, tlsMs, writeMs, waitMs, readMs;
 
     public AttemptProgress(TimeProvider time)
@@ -19,8 +21,12 @@ internal sealed class AttemptProgress
     public DateTimeOffset StartedAt { get; }
     /// <summary>What is being done, for the message: "timed out after 5,000 ms while …".</summary>
     public string Doing { get; set; } = "starting";
+    /// <summary>Of the request that is being made.</summary>
     public Header[] RequestHeaders { get; set; } = [];
     public string? LocalAddress { get; set; }
+    /// <summary>Of the delivery's own request.</summary>
+    public Header[] FirstHeaders => firstHeaders ?? RequestHeaders;
+    public IReadOnlyList<RedirectHop> Redirects => (IReadOnlyList<RedirectHop>?)redirects ?? [];
     public string? RemoteAddress { get; set; }
     public HttpConnection? Connection { get; set; }
     public bool ConnectionReused { get; set; }
@@ -54,20 +60,41 @@ internal sealed class AttemptProgress
         double ms = Ms(phaseTicks, now);
         switch (phase)
         {
-            case AttemptPhase.Dns: dnsMs = ms; break;
-            case AttemptPhase.Connect: connectMs = ms; break;
-            case AttemptPhase.Tls: tlsMs = ms; break;
-            case AttemptPhase.Read: readMs = ms; break;
+            case AttemptPhase.Dns: Add(ref dnsMs, ms); break;
+            case AttemptPhase.Connect: Add(ref connectMs, ms); break;
+            case AttemptPhase.Tls: Add(ref tlsMs, ms); break;
+            case AttemptPhase.Read: Add(ref readMs, ms); break;
             case AttemptPhase.Write:
                 long written = Volatile.Read(ref writtenTicks);
-                writeMs = Ms(phaseTicks, written == 0 ? now : written);
-                if (written != 0 || Head is not null) waitMs = written == 0 ? 0 : Ms(written, now);
+                Add(ref writeMs, Ms(phaseTicks, written == 0 ? now : written));
+                if (written != 0 || Head is not null) Add(ref waitMs, written == 0 ? 0 : Ms(written, now));
                 break;
         }
         phaseTicks = now;
     }
 
+    /// <summary>Over redirects the phases add up.</summary>
+    static void Add(ref double? sum, double ms) => sum = (sum ?? 0) + ms;
+
     double Ms(long from, long to) => time.GetElapsedTime(from, to).TotalMilliseconds;
+
+    /// <summary>Goes on with the request that a redirect asks for. What came stays the attempt's response until another one comes.</summary>
+    public void Follow(HttpSend answered, HttpSend next)
+    {
+        (redirects ??= []).Add(new(answered.Method, answered.Url, Head!.Status, Connection!.RemoteAddress, next.Url));
+        Enter(AttemptPhase.Queue, "following a redirect");
+        firstHeaders ??= RequestHeaders;
+        (Connection, RemoteAddress, ConnectionReused, IsWritten) = (null, null, false, false);
+        (RequestBytes, RequestBytesWritten, writtenTicks) = (0, 0, 0);
+    }
+
+    /// <summary>Says behind which redirects an error happened, by destination: a URL may hold what a message should not.</summary>
+    public AttemptError Located(AttemptError error)
+    {
+        if (redirects is null) return error;
+        string to = Destination.TryParse(redirects[^1].Location, out var destination, out _) ? destination.Key : "";
+        return error with { Message = $"after {redirects.Count} redirect{(redirects.Count == 1 ? "" : "s")}, at {to}: {error.Message}" };
+    }
 
     /// <summary>The waterfall. Call once, at the end.</summary>
     public AttemptTiming Finish(double queueMs)

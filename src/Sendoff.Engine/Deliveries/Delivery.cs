@@ -14,7 +14,13 @@ public readonly record struct Header(string Name, string Value);
 /// A validated send: final method, URL, headers and body, as the worker's harness made it (A4-A7). <paramref name="Url"/> is absolute http or https, without
 /// userinfo and fragment.
 /// </summary>
-public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> Headers, ReadOnlyMemory<byte> Body);
+public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> Headers, ReadOnlyMemory<byte> Body)
+{
+    /// <summary>With a header line more, unless there is one of that name.</summary>
+    internal HttpSend WithDefault(string name, string value) =>
+        Headers.Any(header => header.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) ? this
+            : this with { Headers = [.. Headers, new(name, value)] };
+}
 
 /// <summary>A committed send. <paramref name="Step"/> is the step's index, <paramref name="Index"/> the send's index in that step, both from 0.</summary>
 /// <param name="Destination">Scheme, host and port that it goes to, as <c>https://example.com:443</c>.</param>
@@ -36,6 +42,8 @@ public sealed record Attempt(
     DeliveryId DeliveryId, int Number, DateTimeOffset StartedAt, DeliveryStatus Status, IReadOnlyList<Header> RequestHeaders, AttemptResponse? Response,
     AttemptError? Error, AttemptTiming Timing, string? LocalAddress, string? RemoteAddress, bool ConnectionReused)
 {
+    /// <summary>Redirects that were followed, in order (C3). The request is the first one, response and addresses are the last one's, the timing is the sum.</summary>
+    public IReadOnlyList<RedirectHop> Redirects { get; init; } = [];
     /// <summary>The delivery's; they are not stored.</summary>
     public IReadOnlyList<string> Credentials { get; init; } = [];
 }
@@ -59,7 +67,7 @@ public enum AttemptPhase { Queue, Dns, Connect, Tls, Write, Wait, Read }
 /// <summary>All the ways in which an attempt can end without a complete response (C5). Closed: nothing else is ever reported.</summary>
 public enum AttemptErrorCode
 {
-    /// <summary>The address is one that deliveries may not reach (D1, D2). Nothing was dialled.</summary>
+    /// <summary>The address is one that deliveries may not reach (D1, D2). It was not dialled.</summary>
     BlockedByEgressPolicy,
     /// <summary>The name does not exist.</summary>
     DnsNotFound,

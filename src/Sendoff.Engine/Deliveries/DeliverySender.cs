@@ -11,6 +11,7 @@ namespace Sendoff.Engine.Deliveries;
 /// (1) resolve and check egress, (2) connect, or reuse a connection that was checked when it was dialled, (3) write the request,
 /// (4) read the head, (5) read the body, bounded, (6) classify and record. One absolute deadline is over all of it (C1): it closes the
 /// connection, and what is pending there fails. A request is written on one connection, once: there is no code that could write it again (C2).
+/// Where the setting allows redirects, (1) to (5) are gone through again for the request that a response asks for (C3).
 /// </remarks>
 public sealed class DeliverySender : IDisposable
 {
@@ -52,10 +53,11 @@ public sealed class DeliverySender : IDisposable
             try
             {
                 await ExchangeAsync(delivery, progress, deadline.Token).ConfigureAwait(false);
+                if (limits.DeliveryMaxRedirects > 0) await FollowAsync(delivery, progress, deadline.Token).ConfigureAwait(false);
             }
             catch (Exception e)
             {
-                error = Classify(e, progress, deadline.IsCancellationRequested);
+                error = progress.Located(Classify(e, progress, deadline.IsCancellationRequested));
             }
         }
         Release(progress, error is null && !deadline.IsCancellationRequested);
@@ -120,6 +122,18 @@ public sealed class DeliverySender : IDisposable
         var connection = pool.Take(route);
         progress.ConnectionReused = connection is not null;
         return progress.Connection = connection ?? await dialer.DialAsync(route, progress, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>C3: each hop is checked, dialled and recorded as the first request was, under the same deadline. The last 3xx is the response.</summary>
+    async Task FollowAsync(Delivery delivery, AttemptProgress progress, CancellationToken ct)
+    {
+        for (int left = limits.DeliveryMaxRedirects; left > 0 && Redirect.Next(delivery.Request, progress.Head!) is { } next; left--)
+        {
+            Release(progress, !ct.IsCancellationRequested);
+            progress.Follow(delivery.Request, next);
+            delivery = delivery with { Request = next };
+            await ExchangeAsync(delivery, progress, ct).ConfigureAwait(false);
+        }
     }
 
     /// <summary>Writes head and body. Answers what went wrong instead of throwing: whether it matters depends on the response.</summary>
@@ -250,15 +264,19 @@ public sealed class DeliverySender : IDisposable
         var response = ResponseOf(progress, error);
         var status = error?.Code switch
         {
-            AttemptErrorCode.BlockedByEgressPolicy => DeliveryStatus.Blocked,
+            // Blocked means that nothing was on the wire; behind a redirect something was.
+            AttemptErrorCode.BlockedByEgressPolicy when progress.Redirects.Count == 0 => DeliveryStatus.Blocked,
             AttemptErrorCode.Interrupted => DeliveryStatus.Interrupted,
             // C3: any other status than 2xx is a failure without an error.
             null when response!.Status is >= 200 and < 300 => DeliveryStatus.Succeeded,
             _ => DeliveryStatus.Failed,
         };
-        return new Attempt(delivery.Id, number, progress.StartedAt, status, progress.RequestHeaders, response, error, progress.Finish(queueMs),
+        return new Attempt(delivery.Id, number, progress.StartedAt, status, progress.FirstHeaders, response, error, progress.Finish(queueMs),
             progress.Connection?.LocalAddress ?? progress.LocalAddress, progress.Connection?.RemoteAddress ?? progress.RemoteAddress, progress.ConnectionReused)
-        { Credentials = delivery.Credentials };
+        {
+            Redirects = progress.Redirects,
+            Credentials = delivery.Credentials,
+        };
     }
 
     static AttemptResponse? ResponseOf(AttemptProgress progress, AttemptError? error)

@@ -30,7 +30,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         await runner.RunAsync(program, work, ct).ConfigureAwait(false);
 
         var run = ToRun(queued, version.WorkflowId, work);
-        return new(run, ToDeliveries(run, work.Sends, settings.DeliverOnlyOnSuccess));
+        return new(run, ToDeliveries(run, work.Sends, settings));
     }
 
     /// <summary>The end of a run that may not be started again: crashes of the server cut it off too often (E1).</summary>
@@ -70,21 +70,30 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     };
 
     // B2: sends are delivered however the run ended, unless the workflow delivers on success only.
-    Delivery[] ToDeliveries(Run run, List<StepSend> sends, bool onlyOnSuccess)
+    Delivery[] ToDeliveries(Run run, List<StepSend> sends, WorkflowSettings settings)
     {
         if (sends.Count == 0) return [];
-        var status = onlyOnSuccess && run.Status != RunStatus.Succeeded ? DeliveryStatus.Captured : DeliveryStatus.Pending;
+        var status = settings.DeliverOnlyOnSuccess && run.Status != RunStatus.Succeeded ? DeliveryStatus.Captured : DeliveryStatus.Pending;
         long first = ids.NextBlock(sends.Count);
         var deliveries = new Delivery[sends.Count];
         for (int i = 0; i < deliveries.Length; i++)
         {
             var (step, index, send) = sends[i];
+            var id = new DeliveryId(first + i * IdSequence.Stride);
             deliveries[i] = new(
-                new(first + i * IdSequence.Stride), run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Text(Destination.Of(send.Url)), send, status)
+                id, run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Text(Destination.Of(send.Url)), WithHeaders(send, run.Id, id, settings), status)
             {
                 Credentials = run.Credentials,
             };
         }
         return deliveries;
+    }
+
+    // Made with the delivery and part of its request, so that attempts and resends carry the same (F1). What the step set wins.
+    HttpSend WithHeaders(HttpSend send, RunId run, DeliveryId delivery, WorkflowSettings settings)
+    {
+        if (settings.IdempotencyKey ?? limits.DeliveryIdempotencyKey) send = send.WithDefault("idempotency-key", delivery.ToString());
+        if (limits.DeliveryTraceparent) send = send.WithDefault("traceparent", $"00-{run.Value:x32}-{delivery.Value:x16}-01");
+        return send;
     }
 }

@@ -84,6 +84,8 @@ public static class MaskedRecords
             RequestHeaders = Masked(attempt.RequestHeaders, mask),
             Response = attempt.Response?.Masked(mask, attempt.Error is not null),
             Error = attempt.Error?.Masked(mask),
+            Redirects = attempt.Redirects.Count == 0 ? attempt.Redirects
+                : [.. attempt.Redirects.Select(hop => hop with { Url = mask.Text(hop.Url), Location = mask.Text(hop.Location) })],
         };
     }
 

@@ -50,12 +50,14 @@ internal sealed class RecordAttemptWrite : StoreWrite
         RequestHeaders = StoredJson.Headers(Attempt.RequestHeaders);
         ResponseHeaders = Attempt.Response is { } response ? StoredJson.Headers(response.Headers) : null;
         Error = StoredJson.AttemptError(Attempt.Error);
+        Redirects = StoredJson.Redirects(Attempt.Redirects);
     }
 
     public Attempt Attempt { get; }
     public byte[]? RequestHeaders { get; }
     public byte[]? ResponseHeaders { get; }
     public byte[]? Error { get; }
+    public byte[]? Redirects { get; }
 }
 
 internal sealed class RecordBlockedWrite(DeliveryId delivery, AttemptError error, Concealment concealment) : StoreWrite(OutageRule.Keep)

@@ -40,6 +40,13 @@ internal static class StoredJson
     public static IReadOnlyList<Header> ReadHeaders(ReadOnlySpan<byte> json) =>
         json.IsEmpty ? [] : JsonSerializer.Deserialize(json, RowJsonContext.Default.IReadOnlyListHeader)!;
 
+    /// <summary>Null when there are none.</summary>
+    public static byte[]? Redirects(IReadOnlyList<RedirectHop> redirects) =>
+        redirects.Count == 0 ? null : JsonSerializer.SerializeToUtf8Bytes(redirects, RowJsonContext.Default.IReadOnlyListRedirectHop);
+
+    public static IReadOnlyList<RedirectHop> ReadRedirects(ReadOnlySpan<byte> json) =>
+        json.IsEmpty ? [] : JsonSerializer.Deserialize(json, RowJsonContext.Default.IReadOnlyListRedirectHop)!;
+
     public static byte[] Files(IReadOnlyDictionary<string, string> files) =>
         JsonSerializer.SerializeToUtf8Bytes(files, RowJsonContext.Default.IReadOnlyDictionaryStringString);
 
@@ -62,6 +69,7 @@ internal sealed partial class StepJsonContext : JsonSerializerContext
 [JsonSerializable(typeof(IReadOnlyList<Header>))]
 [JsonSerializable(typeof(RunResponse))]
 [JsonSerializable(typeof(AttemptError))]
+[JsonSerializable(typeof(IReadOnlyList<RedirectHop>))]
 [JsonSerializable(typeof(IReadOnlyDictionary<string, string>))]
 internal sealed partial class RowJsonContext : JsonSerializerContext;
 

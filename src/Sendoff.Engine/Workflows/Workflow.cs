@@ -34,6 +34,9 @@ public sealed record TriggerResponse(bool FromRun, int Status, string? Body)
 public sealed record WorkflowSettings(TimeSpan? Timeout, int? MemoryMb, int? Concurrency, bool DeliverOnlyOnSuccess)
 {
     public static readonly WorkflowSettings Default = new(null, null, null, DeliverOnlyOnSuccess: false);
+
+    /// <summary>Deliveries carry an <c>idempotency-key</c> (F1).</summary>
+    public bool? IdempotencyKey { get; init; }
 }
 
 /// <summary>A mistake in a workflow's files: what, where, and how to mend it.</summary>

@@ -174,6 +174,7 @@ public static partial class WorkflowReader
             TimeSpan? timeout = null;
             int? memory = null, concurrency = null;
             bool onSuccess = false;
+            bool? idempotencyKey = null;
             foreach (var (keyNode, node) in map.Children)
             {
                 string key = keyNode.ToString(), value = node.ToString();
@@ -194,11 +195,15 @@ public static partial class WorkflowReader
                         if (value is not ("always" or "success")) Problem(node, $"'{value}' is not when to deliver", "use `always` or `success`");
                         onSuccess = value == "success";
                         break;
+                    case "idempotency_key":
+                        if (value is not ("true" or "false")) Problem(node, $"'{value}' does not switch the idempotency-key on or off", "use `true` or `false`");
+                        idempotencyKey = value == "true";
+                        break;
                     case "error_notification" or "notify_on_error" or "auto_retry": break; // Pipedream's own, without effect here
-                    default: Problem(keyNode, $"there is no setting '{key}'", "settings are timeout, memory, concurrency, deliver"); break;
+                    default: Problem(keyNode, $"there is no setting '{key}'", "settings are timeout, memory, concurrency, deliver, idempotency_key"); break;
                 }
             }
-            return new(timeout, memory, concurrency, onSuccess);
+            return new(timeout, memory, concurrency, onSuccess) { IdempotencyKey = idempotencyKey };
         }
 
         Step? ReadStep(YamlNode node)

@@ -45,6 +45,9 @@ sealed class ApiClient : IDisposable
         return new(address, bearer, parsed.GetValue(json));
     }
 
+    /// <summary>The caller wants the API's answer as it is.</summary>
+    public bool AsJson => asJson;
+
     public void Dispose() => http.Dispose();
 
     public Task<T?> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken ct) where T : class => SendAsync(HttpMethod.Get, path, null, type, ct);

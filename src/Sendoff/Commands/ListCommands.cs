@@ -46,7 +46,7 @@ static class RunsCommand
     ];
 }
 
-/// <summary><c>sendoff deliveries list | show ID | resend ID</c></summary>
+/// <summary><c>sendoff deliveries list | show ID | resend ID…</c></summary>
 static class DeliveriesCommand
 {
     public static Command Build()
@@ -55,7 +55,7 @@ static class DeliveriesCommand
         {
             Lists.List("/api/v1/deliveries", ApiJson.Default.ListDocumentDeliveryDocument, ["delivery", "status", "workflow", "request", "outcome"], Row),
             Lists.Show("Show one with its attempts", id => $"/api/v1/deliveries/{id}", ApiJson.Default.DeliveryDocument, RunPrinter.Print),
-            Lists.Act("resend", "Send it again: a new attempt of the same delivery", HttpMethod.Post, id => $"/api/v1/deliveries/{id}/resend", "is sent again"),
+            ResendCommand.Build(),
         };
         return ApiClient.With(command);
     }

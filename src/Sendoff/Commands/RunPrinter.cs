@@ -48,6 +48,7 @@ static class RunPrinter
 
     static void AddAttempt(TreeNode delivery, AttemptDocument attempt)
     {
+        foreach (var hop in attempt.Redirects) delivery.AddNode(Line($"[grey]redirect[/] {hop.Status} → {hop.Location.EscapeMarkup()}"));
         if (attempt.Response is { } response)
             delivery.AddNode(Line($"[grey]response[/] {Body(response.Body, response.BodyEncoding, response.BodyBytes)}{(response.Truncated ? " [yellow]truncated[/]" : "")}"));
         delivery.AddNode(Line(Waterfall(attempt.Timing)));

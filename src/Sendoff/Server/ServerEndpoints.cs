@@ -68,6 +68,7 @@ public static class ServerEndpoints
         WorkflowsApi.Map(api);
         RunsApi.Map(api);
         DeliveriesApi.Map(api);
+        ExportApi.Map(api);
         EventsApi.Map(api);
         SecretsApi.Map(api);
         UsageApi.Map(api);

@@ -244,8 +244,8 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         var byId = await PostAsync("/resend", $$"""{"ids":["{{second}}","dlv_0000000000001"]}""", HttpStatusCode.OK);
         var byFilter = await PostAsync("/resend", """{"workflow":"again","status":"failed"}""", HttpStatusCode.OK);
 
-        Assert.Equal("""{"resent":1,"skipped":["dlv_0000000000001"]}""", byId);
-        Assert.Equal("""{"resent":3,"skipped":[]}""", byFilter);
+        Assert.Equal($$$"""{"resent":1,"skipped":["dlv_0000000000001"],"ids":["{{{second}}}"],"reasons":{"dlv_0000000000001":"unknown"},"more":false}""", byId);
+        Assert.Equal($$"""{"resent":3,"skipped":[],"ids":["{{string.Join("\",\"", run.Steps[0].Deliveries.Select(d => d.Id))}}"],"reasons":{},"more":false}""", byFilter);
         Assert.Equal("/0 /1 /2 /1 /1 /0 /1 /2", string.Join(' ', receiver.Requests.Select(r => r.Target)));
 
         async Task<string> PostAsync(string path, string body, HttpStatusCode expected)
@@ -255,6 +255,21 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
             await one.EndOfAsync(run.Id);
             return await response.Content.ReadAsStringAsync();
         }
+    }
+
+    [Fact]
+    public async Task A_bulk_resend_takes_the_newest_oldest_first_and_says_that_there_are_more()
+    {
+        var run = await server.GetRunAsync((await SampleRuns.AddAsync(server, workflow: "many")).ToString());
+        string[] ids = [.. run.Steps[1].Deliveries.Select(d => d.Id)];
+        var filter = new DeliveryFilter("many", null, null, null, null, null, null, 2);
+
+        var some = await DeliveriesApi.FindAsync(server.Store, filter, 2, default);
+        var all = await DeliveriesApi.FindAsync(server.Store, filter, 3, default);
+
+        Assert.Equal(ids[1..], some.Found.Select(id => id.ToString()));
+        Assert.Equal(ids, all.Found.Select(id => id.ToString()));
+        Assert.Equal((true, false), (some.More, all.More));
     }
 
     [Theory]

@@ -21,6 +21,27 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
     }
 
     [Fact]
+    public async Task A_run_and_each_of_its_sends_lead_to_curl_and_HAR()
+    {
+        var id = await SampleRuns.AddAsync(server);
+        string delivery = (await server.GetRunAsync(id.ToString())).Steps[1].Deliveries[0].Id;
+        string page = await PageAsync($"/runs/{id}");
+
+        foreach (string path in new[] { $"/api/v1/runs/{id}/curl", $"/api/v1/runs/{id}/har", $"/api/v1/deliveries/{delivery}/curl", $"/api/v1/deliveries/{delivery}/har" })
+        {
+            Assert.Contains($"href=\"{path}\"", page);
+            Assert.True((await server.Http.GetAsync(path)).IsSuccessStatusCode);
+        }
+    }
+
+    [Fact]
+    public async Task Redirects_that_were_followed_are_shown()
+    {
+        string page = WebUtility.HtmlDecode(await PageAsync($"/runs/{await SampleRuns.AddAsync(server)}"));
+        Assert.Contains("from 203.0.113.19:443 to <code class=\"url\">https://crm.example.com/v2/orders</code>", page);
+    }
+
+    [Fact]
     public async Task A_failed_run_shows_the_error_at_its_line_and_what_was_skipped()
     {
         var id = await SampleRuns.AddAsync(server, RunStatus.Failed);

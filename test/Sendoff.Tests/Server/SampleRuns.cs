@@ -65,7 +65,10 @@ static class SampleRuns
 
     static Attempt Delivered(DeliveryId id) => new(
         id, 1, At.AddMilliseconds(13), DeliveryStatus.Succeeded, Sent, new(200, "1.1", [new("content-type", "application/json"), new("set-cookie", "a"), new("set-cookie", "b")], Utf8("{\"stored\":true}"), true, 15, false),
-        null, new(0.4, 12.1, 41.3, 96, 0.9, 120.5, 0.2, 271), "198.51.100.7", "203.0.113.20:443", false);
+        null, new(0.4, 12.1, 41.3, 96, 0.9, 120.5, 0.2, 271), "198.51.100.7", "203.0.113.20:443", false)
+    {
+        Redirects = [new("POST", "https://crm.example.com/v1/orders", 308, "203.0.113.19:443", "https://crm.example.com/v2/orders")],
+    };
 
     static Attempt TimedOut(DeliveryId id) => new(
         id, 1, At.AddMilliseconds(13), DeliveryStatus.Failed, Sent, null,

@@ -419,6 +419,16 @@ public abstract class StoreConformanceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Redirects_of_an_attempt_are_read_back_in_order()
+    {
+        var (_, deliveries) = await FinishAsync();
+        RedirectHop[] hops = [new("POST", "http://a/x?é", 302, "192.0.2.1:80", "https://b/"), new("GET", "https://b/", 307, null, "https://b/c")];
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[0]) with { Redirects = hops }, Ct);
+
+        Assert.Equal(hops, Assert.Single((await Store.GetDeliveryAsync(deliveries[0].Id, Ct))!.Attempts).Redirects);
+    }
+
+    [Fact]
     public async Task A_resend_adds_an_attempt_and_its_outcome_replaces_the_error()
     {
         var (run, deliveries) = await FinishAsync(sends: 2);

@@ -13,7 +13,7 @@ sealed record ReceivedRequest(string Method, string Target, IReadOnlyList<KeyVal
         int end = raw.IndexOf("\r\n\r\n", StringComparison.Ordinal);
         string[] lines = raw[..end].Split("\r\n");
         string[] first = lines[0].Split(' ');
-        return new(first[0], first[1], [.. lines.Skip(1).Select(l => l.Split(": ", 2)).Select(l => KeyValuePair.Create(l[0], l[1]))], Encoding.Latin1.GetBytes(raw[(end + 4)..]));
+        return new(first[0], first[1], [.. lines.Skip(1).Select(l => l.Split(':', 2)).Select(l => KeyValuePair.Create(l[0], l[1].TrimStart(' ')))], Encoding.Latin1.GetBytes(raw[(end + 4)..]));
     }
 }
 

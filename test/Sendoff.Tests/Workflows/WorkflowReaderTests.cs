@@ -47,6 +47,16 @@ public sealed class WorkflowReaderTests
         Assert.IsType<HttpTrigger>(Assert.Single(definition.Triggers));
     }
 
+    [Theory]
+    [InlineData("true", true)]
+    [InlineData("false", false)]
+    [InlineData(null, null)]
+    public void A_workflow_says_whether_its_deliveries_carry_an_idempotency_key(string? value, bool? expected)
+    {
+        string settings = value is null ? "" : $"settings: {{ idempotency_key: {value} }}";
+        Assert.Equal(expected, Read(settings + "\nsteps: [ { namespace: a, uses: ./a.js } ]", "a.js").Definition!.Settings.IdempotencyKey);
+    }
+
     [Fact]
     public void Explicit_triggers_carry_key_and_response()
     {
@@ -75,6 +85,7 @@ public sealed class WorkflowReaderTests
     [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: python3.12\n    uses: ./a.js", "steps are Node.js", 4)]
     [InlineData("name: x\nsteps:\n  - namespace: 9a\n    uses: ./a.js", "cannot be a step's namespace", 3)]
     [InlineData("name: x\nsettings: { timeout: soon }\nsteps:\n  - namespace: a\n    uses: ./a.js", "'soon' is no timeout", 2)]
+    [InlineData("name: x\nsettings: { idempotency_key: maybe }\nsteps:\n  - namespace: a\n    uses: ./a.js", "does not switch the idempotency-key", 2)]
     [InlineData("name: x\nsettings: { tiemout: 3s }\nsteps:\n  - namespace: a\n    uses: ./a.js", "no setting 'tiemout'", 2)]
     [InlineData("name: x\ntriggers:\n  - type: smoke\nsteps:\n  - namespace: a\n    uses: ./a.js", "no trigger type 'smoke'", 3)]
     [InlineData("name: x\ntriggers:\n  - { type: http, key: 'a b' }\nsteps:\n  - namespace: a\n    uses: ./a.js", "cannot be a trigger's key", 3)]

@@ -168,7 +168,7 @@ internal sealed partial class SqliteStore
     {
         const string columns = """
             delivery_id, number, status, started_at, queue_us, dns_us, connect_us, tls_us, write_us, wait_us, read_us, total_us, reused, local_address,
-            remote_address, response_status, http_version, body_flags, body_bytes, error, request_headers, response_headers, body
+            remote_address, response_status, http_version, body_flags, body_bytes, error, request_headers, response_headers, body, redirects
             """;
         return session.Sql($"""
             SELECT {columns} FROM attempts WHERE id BETWEEN ?1 AND ?2 AND number = 1
@@ -183,7 +183,10 @@ internal sealed partial class SqliteStore
         StoredJson.ReadAttemptError(row.Blob(19)),
         new(SqliteTime.Ms(row.Long(4))!.Value, SqliteTime.Ms(row.LongOrNull(5)), SqliteTime.Ms(row.LongOrNull(6)), SqliteTime.Ms(row.LongOrNull(7)),
             SqliteTime.Ms(row.LongOrNull(8)), SqliteTime.Ms(row.LongOrNull(9)), SqliteTime.Ms(row.LongOrNull(10)), SqliteTime.Ms(row.Long(11))!.Value),
-        row.TextOrNull(13), row.TextOrNull(14), row.Int(12) != 0);
+        row.TextOrNull(13), row.TextOrNull(14), row.Int(12) != 0)
+    {
+        Redirects = StoredJson.ReadRedirects(row.Blob(23)),
+    };
 
     static AttemptResponse? ReadResponse(SqliteStatement row) => row.LongOrNull(15) is not { } status ? null : new(
         (int)status, row.Text(16), StoredJson.ReadHeaders(row.Blob(21)), row.Blob(22).ToArray(), BodyIsText: (row.Int(17) & 1) != 0,

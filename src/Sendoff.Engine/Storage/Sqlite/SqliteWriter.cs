@@ -159,8 +159,9 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         var (attempt, response, timing) = (write.Attempt, write.Attempt.Response, write.Attempt.Timing);
         session.Sql("""
             INSERT INTO attempts(id, delivery_id, number, status, started_at, queue_us, dns_us, connect_us, tls_us, write_us, wait_us, read_us, total_us,
-                reused, local_address, remote_address, response_status, http_version, body_flags, body_bytes, error, request_headers, response_headers, body)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                reused, local_address, remote_address, response_status, http_version, body_flags, body_bytes, error, request_headers, response_headers, body,
+                redirects)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """)
             .Set(attempt.Number == 1 ? attempt.DeliveryId.Value : ids.Next()).Set(attempt.DeliveryId.Value).Set(attempt.Number).Set((int)attempt.Status)
             .Set(SqliteTime.From(attempt.StartedAt)).Set(SqliteTime.From(timing.QueueMs)).Set(SqliteTime.From(timing.DnsMs))
@@ -168,7 +169,8 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
             .Set(SqliteTime.From(timing.WaitMs)).Set(SqliteTime.From(timing.ReadMs)).Set(SqliteTime.From(timing.TotalMs))
             .Set(attempt.ConnectionReused).Set(attempt.LocalAddress).Set(attempt.RemoteAddress).Set(response?.Status).Set(response?.HttpVersion)
             .Set(response is null ? null : (response.BodyIsText ? 1 : 0) + (response.Truncated ? 2 : 0)).Set(response?.BodyBytes)
-            .Set(write.Error).Set(write.RequestHeaders).Set(write.ResponseHeaders).Set(response is null ? default : response.Body.Span).Run();
+            .Set(write.Error).Set(write.RequestHeaders).Set(write.ResponseHeaders).Set(response is null ? default : response.Body.Span)
+            .Set(write.Redirects).Run();
     }
 
     void Block(RecordBlockedWrite write) =>

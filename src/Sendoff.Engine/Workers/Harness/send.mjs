@@ -21,7 +21,7 @@ const FOREIGN = /** @type {any} */ ({
   timeout: 'not supported here: a delivery has 5 seconds in all, set for the server', retry: 'not supported here: retries are a setting of the workflow or the destination', retries: 'not supported here: retries are a setting of the workflow or the destination',
   validateStatus: 'not supported here: the request is made after the run, its status never fails a step', responseType: 'not supported here: the response is not available to the step',
   transformResponse: 'not supported here: the response is not available to the step', returnFullResponse: 'not supported here: the response is not available to the step',
-  maxRedirects: 'not supported here: redirects are not followed', proxy: 'not supported here: egress is a setting of the server',
+  maxRedirects: 'not supported here: redirects are a setting of the server', proxy: 'not supported here: egress is a setting of the server',
 });
 const IGNORED = { __proto__: null, 'content-length': 1, 'transfer-encoding': 1, connection: 1, 'keep-alive': 1, te: 1, trailer: 1, upgrade: 1, 'proxy-connection': 1, expect: 1 };
 const JSON_TYPE = 'application/json', FORM_TYPE = 'application/x-www-form-urlencoded';

@@ -47,7 +47,7 @@ internal static class DeliveriesApi
         var input = ApiInput.Of(request);
         var delivery = input.Delivery(id);
         if (input.Problem is { } problem) return problem;
-        if (await deliveries.ResendAsync(delivery, ct)) return TypedResults.Accepted($"/api/v1/deliveries/{id}", new ResendDocument(1, []));
+        if (await deliveries.ResendAsync(delivery, ct)) return TypedResults.Accepted($"/api/v1/deliveries/{id}", new ResendDocument(1, [], [id], new Dictionary<string, string>(), More: false));
         if (await store.GetDeliveryAsync(delivery, ct) is null) return Missing(id);
         return new Problem(StatusCodes.Status409Conflict, "Under way",
             $"The delivery '{id}' is waiting or being sent already. Resend it when it has ended.");
@@ -68,13 +68,16 @@ internal static class DeliveriesApi
             input.Wrong($"Choose deliveries: 'ids', or at least one of {string.Join(", ", resendFields[1..])}.");
         if (input.Problem is { } problem) return problem;
 
-        chosen ??= await FindAsync(store, filter, options.ResendAtOnce, ct);
-        var skipped = new List<string>();
+        bool more = false;
+        if (chosen is null) (chosen, more) = await FindAsync(store, filter, options.ResendAtOnce, ct);
+        var resent = new List<string>();
+        var skipped = new OrderedDictionary<string, string>();
         foreach (var id in chosen)
         {
-            if (!await deliveries.ResendAsync(id, ct)) skipped.Add(id.ToString());
+            if (await deliveries.ResendAsync(id, ct)) resent.Add(id.ToString());
+            else skipped[id.ToString()] = await store.GetDeliveryAsync(id, ct) is null ? "unknown" : "under_way";
         }
-        return TypedResults.Ok(new ResendDocument(chosen.Count - skipped.Count, skipped));
+        return TypedResults.Ok(new ResendDocument(resent.Count, [.. skipped.Keys], resent, skipped, more));
     }
 
     static List<DeliveryId> ReadIds(ApiInput input, JsonElement body, JsonElement ids, int most)
@@ -89,21 +92,23 @@ internal static class DeliveriesApi
     }
 
     /// <summary>Oldest first, as they were sent. Every id is found before the first is sent,
-    /// since sending changes what the filter finds.</summary>
-    static async Task<List<DeliveryId>> FindAsync(IStore store, DeliveryFilter filter, int most, CancellationToken ct)
+    /// since sending changes what the filter finds. Of more than <paramref name="most"/>, the newest.</summary>
+    internal static async Task<(List<DeliveryId> Found, bool More)> FindAsync(IStore store, DeliveryFilter filter, int most, CancellationToken ct)
     {
         var found = new List<DeliveryId>();
         Page<StoredDelivery> page;
+        int seen = 0;
         do
         {
             page = await store.ListDeliveriesAsync(filter, ct);
+            seen += page.Items.Count;
             found.AddRange(page.Items.Select(d => d.Delivery.Id).Take(most - found.Count));
             filter = filter with { Before = page.Next };
         }
         while (page.Next is not null && found.Count < most);
         found.Reverse();
-        return found;
+        return (found, seen > most || page.Next is not null);
     }
 
-    static Problem Missing(string id) => Problem.NotFound($"There is no delivery '{id}'. It may have been pruned (setting Retention:Age).");
+    internal static Problem Missing(string id) => Problem.NotFound($"There is no delivery '{id}'. It may have been pruned (setting Retention:Age).");
 }

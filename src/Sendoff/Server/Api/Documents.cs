@@ -91,14 +91,23 @@ public sealed record RequestDocument(
 }
 
 /// <summary>One try, as it went over the wire: <paramref name="Request"/> has every header line that was written.</summary>
+/// <param name="Redirects">Those that were followed, in order; <paramref name="Response"/> is what came last.</param>
 public sealed record AttemptDocument(
     int Number, DateTimeOffset StartedAt, string Status, RequestDocument Request, AttemptResponseDocument? Response,
-    AttemptErrorDocument? Error, TimingDocument Timing, string? LocalAddress, string? RemoteAddress, bool ConnectionReused)
+    AttemptErrorDocument? Error, TimingDocument Timing, string? LocalAddress, string? RemoteAddress, bool ConnectionReused,
+    IReadOnlyList<RedirectDocument> Redirects)
 {
     internal static AttemptDocument From(Attempt attempt, RequestDocument asked) => new(
         attempt.Number, attempt.StartedAt, Names.Of(attempt.Status), asked with { Headers = HeaderLines.Of(attempt.RequestHeaders) },
         AttemptResponseDocument.From(attempt.Response), AttemptErrorDocument.From(attempt.Error), TimingDocument.From(attempt.Timing),
-        attempt.LocalAddress, attempt.RemoteAddress, attempt.ConnectionReused);
+        attempt.LocalAddress, attempt.RemoteAddress, attempt.ConnectionReused, [.. attempt.Redirects.Select(RedirectDocument.From)]);
+}
+
+/// <summary>A redirect that was followed: the request, the status and address that answered it, and where that led.</summary>
+/// <param name="Location">Absolute, without userinfo and fragment.</param>
+public sealed record RedirectDocument(string Method, string Url, int Status, string? RemoteAddress, string Location)
+{
+    internal static RedirectDocument From(RedirectHop hop) => new(hop.Method, hop.Url, hop.Status, hop.RemoteAddress, hop.Location);
 }
 
 /// <param name="BodyBytes">Bytes on the wire; <paramref name="Body"/> is decoded and may be cut (<paramref name="Truncated"/>).</param>

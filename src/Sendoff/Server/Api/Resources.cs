@@ -67,8 +67,12 @@ public sealed record UsageDocument(DateOnly Since, IReadOnlyList<UsageRowDocumen
 
 /// <summary>The run that a replay made.</summary>
 public sealed record ReplayDocument(string Id, string EventId, int Version);
-/// <param name="Skipped">Ids that were not sent again: unknown, or under way already.</param>
-public sealed record ResendDocument(int Resent, IReadOnlyList<string> Skipped);
+/// <param name="Skipped">Ids that were not sent again.</param>
+/// <param name="Ids">Those that were, in their order.</param>
+/// <param name="Reasons">Why each was skipped: <c>unknown</c>, or <c>under_way</c> already.</param>
+/// <param name="More">The filter finds more, older ones, than one call takes.</param>
+public sealed record ResendDocument(
+    int Resent, IReadOnlyList<string> Skipped, IReadOnlyList<string> Ids, IReadOnlyDictionary<string, string> Reasons, bool More);
 /// <param name="Type"><c>run</c> or <c>delivery</c>.</param>
 public sealed record ChangeDocument(string Type, string Id, string RunId, string Status)
 {

@@ -48,5 +48,5 @@ internal static class RunsApi
             new ReplayDocument(made, accepted.Run.Event.Id.ToString(), accepted.Run.Version));
     }
 
-    static Problem Missing(string id) => Problem.NotFound($"There is no run '{id}'. It may have been pruned (setting Retention:Age).");
+    internal static Problem Missing(string id) => Problem.NotFound($"There is no run '{id}'. It may have been pruned (setting Retention:Age).");
 }

@@ -1,0 +1,45 @@
+using System.Collections.Frozen;
+
+namespace Sendoff.Engine.Deliveries;
+
+/// <summary>A redirect that was followed: the request, the status and address that answered it, and where that led.</summary>
+/// <param name="Location">Absolute, without userinfo and fragment.</param>
+public sealed record RedirectHop(string Method, string Url, int Status, string? RemoteAddress, string Location);
+
+/// <summary>What a response's redirect asks for (C3): RFC 9110 15.4, and the Fetch standard where that leaves a choice.</summary>
+internal static class Redirect
+{
+    /// <summary>What was meant for one origin and goes to no other.</summary>
+    static readonly FrozenSet<string> ofOrigin = FrozenSet.Create(StringComparer.OrdinalIgnoreCase, "authorization", "cookie", "host", "proxy-authorization");
+
+    /// <summary>The request that follows; null when the response is the answer.</summary>
+    public static HttpSend? Next(HttpSend send, ResponseHead head)
+    {
+        if (head.Status is not (301 or 302 or 303 or 307 or 308) || LocationOf(head) is not { } location) return null;
+        if (UrlReference.Resolve(send.Url, location) is not { } url) return null;
+        if (!Destination.TryParse(url, out var to, out _) || !Destination.TryParse(send.Url, out var from, out _)) return null;
+        // What went out encrypted is not sent in the clear because a receiver says so.
+        if (from.IsTls && !to.IsTls) return null;
+
+        bool isGet = head.Status == 303 || (head.Status is 301 or 302 && send.Method == "POST");
+        bool isForeign = to.Key != from.Key;
+        var headers = send.Headers.Where(header => !(isGet && IsOfContent(header)) && !(isForeign && ofOrigin.Contains(header.Name)));
+        string method = isGet && send.Method != "HEAD" ? "GET" : send.Method;
+        return new HttpSend(method, url, [.. headers], isGet ? default : send.Body);
+    }
+
+    /// <summary>Null when there is none, or more than one to choose from.</summary>
+    static string? LocationOf(ResponseHead head)
+    {
+        string? found = null;
+        foreach (var (name, value) in head.Headers)
+        {
+            if (name != "location") continue;
+            if (found is not null || value.Length == 0) return null;
+            found = value;
+        }
+        return found;
+    }
+
+    static bool IsOfContent(Header header) => header.Name.StartsWith("content-", StringComparison.OrdinalIgnoreCase);
+}

@@ -1,0 +1,56 @@
+using System.CommandLine;
+
+namespace Sendoff.Commands;
+
+/// <summary><c>sendoff export har|curl ID</c>: the traffic of a run or of one delivery, for other tools.</summary>
+static class ExportCommand
+{
+    public static Command Build()
+    {
+        var command = new Command("export", "The traffic of a run or a delivery, for other tools")
+        {
+            BuildFormat("har", "HTTP Archive 1.2, which browser tools open"),
+            BuildFormat("curl", "Commands that make the same requests from a shell"),
+        };
+        return ApiClient.With(command);
+    }
+
+    static Command BuildFormat(string format, string description)
+    {
+        var id = new Argument<string>("id") { Description = "A run (run_…) or a delivery (dlv_…)" };
+        var output = new Option<string?>("--output", "-o") { Description = "The file to write; else, and with -, standard output" };
+        var command = new Command(format, description) { id, output };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            string path = $"/api/v1/{Resource(parsed.GetValue(id)!)}/{format}";
+            await WriteAsync(await api.SendAsync(HttpMethod.Get, path, null, ct), parsed.GetValue(output), ct);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    static string Resource(string id) => id switch
+    {
+        _ when id.StartsWith("run_", StringComparison.Ordinal) => $"runs/{Uri.EscapeDataString(id)}",
+        _ when id.StartsWith("dlv_", StringComparison.Ordinal) => $"deliveries/{Uri.EscapeDataString(id)}",
+        _ => throw new CommandException($"{id} is neither a run (run_…) nor a delivery (dlv_…)", ExitCode.Usage),
+    };
+
+    static async Task WriteAsync(string text, string? file, CancellationToken ct)
+    {
+        if (file is null or "-")
+        {
+            Console.Out.Write(text.EndsWith('\n') ? text : text + '\n');
+            return;
+        }
+        try
+        {
+            await File.WriteAllTextAsync(file, text, ct);
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException($"{file} cannot be written: {x.Message}", ExitCode.Usage);
+        }
+    }
+}
