@@ -20,14 +20,10 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
 {
     readonly ConcurrentDictionary<(WorkflowId, int), Deployment> deployments = [];
     readonly SemaphoreSlim changing = new(1);
-    FrozenSet<WorkflowId> workflows = [];
     FrozenDictionary<string, TriggerTarget> triggers = FrozenDictionary<string, TriggerTarget>.Empty;
 
     /// <summary>What an HTTP trigger's key leads to; null when it is unknown.</summary>
     public TriggerTarget? FindTrigger(string key) => triggers.GetValueOrDefault(key);
-
-    /// <summary>False once a workflow is deleted.</summary>
-    public bool Has(WorkflowId workflow) => workflows.Contains(workflow);
 
     /// <summary>Reads the deployed workflows from the store. Call once, before the first event.</summary>
     public async Task LoadAsync(CancellationToken ct)
@@ -40,7 +36,6 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
             if (await FindAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, workflow, deployment.Version);
         }
         triggers = found.ToFrozenDictionary(StringComparer.Ordinal);
-        workflows = current.Select(static key => key.Item1).ToFrozenSet();
         // What waits on an older version reads it again; what waits on a deleted workflow finds it gone.
         foreach (var key in deployments.Keys)
             if (!current.Contains(key)) deployments.TryRemove(key, out _);

@@ -8,11 +8,15 @@ namespace Sendoff.Engine.Storage;
 internal sealed class AcceptWrite(QueuedRun run) : StoreWrite(OutageRule.Refuse)
 {
     public QueuedRun Run => run;
+    /// <summary>False when the workflow is deleted; known after the commit.</summary>
+    public bool IsStored { get; set; }
 }
 
 internal sealed class FinishRunWrite(Run run, IReadOnlyList<Delivery> deliveries) : StoreWrite(OutageRule.Keep)
 {
     public Run Run => run;
+    /// <inheritdoc cref="AcceptWrite.IsStored"/>
+    public bool IsStored { get; set; }
     public IReadOnlyList<Delivery> Deliveries => deliveries;
     public byte[] Steps { get; } = StoredJson.Steps(run.Steps);
     public byte[]? Error { get; } = StoredJson.StepError(run.Error);
