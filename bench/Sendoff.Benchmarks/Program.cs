@@ -6,6 +6,7 @@ return args switch
     ["lists", .. var rest] => await ListBenchmark.RunAsync(rest),
     ["workers", .. var rest] => await WorkerBenchmark.RunAsync(rest),
     ["deliveries", .. var rest] => await DeliveryBenchmark.RunAsync(rest),
+    ["fairness", .. var rest] => await FairnessBenchmark.RunAsync(rest),
     ["sink"] => await DeliveryBenchmark.SinkAsync(),
     _ => Usage(),
 };
@@ -17,6 +18,7 @@ static int Usage()
                lists [rows] [folder]               pages of lists over that many runs
         usage: workers [runs] [callers] [workers]   runs of one step with one send, through the worker pool
                deliveries [requests] [callers]     attempts to a sink on loopback, and the client of .NET beside them
+               fairness [sends] [rounds]           what deliveries wait for a sender, alone and beside a dead destination
         """);
     return 2;
 }

@@ -39,7 +39,7 @@ internal sealed class StoreLoad(SqliteStore store, IdSequence ids, string folder
         return new(store, ids, folder);
     }
 
-    static Concealment NewConcealment() => new(new SecretCipher(new byte[SecretCipher.KeyBytes]));
+    internal static Concealment NewConcealment() => new(new SecretCipher(new byte[SecretCipher.KeyBytes]));
 
     /// <summary>Opens what a crash now would leave, and answers how long that took.</summary>
     public async Task<TimeSpan> CrashAsync()

@@ -53,6 +53,11 @@ test('A lower-case method is upper-cased and a URL object accepted', () => {
   assert.equal(send.url, 'https://a.example/x?y=1');
 });
 
+test('CONNECT is no request to a server', () => {
+  refuses({ ...base, method: 'CONNECT' }, /^\$send\.http: invalid value CONNECT for method: /);
+  refuses({ ...base, method: 'connect' }, / for method: /);
+});
+
 test('Only own properties of the options count', () => {
   refuses(Object.create(base), '$send.http: invalid value undefined for method');
   const send = encodeSend(Object.assign(Object.create({ data: 'inherited', auth: 1 }), base), () => {});
@@ -150,6 +155,13 @@ test('A Blob is sent with its bytes and type', async () => {
   assert.equal(encode({ data: new Blob(['x']) }).type, 'application/octet-stream');
 });
 
+test('What stands for one text is JSON under a form content type, and bytes in a form are refused', () => {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  assert.equal(encode({ data: new Date(0), headers }).text, '"1970-01-01T00:00:00.000Z"');
+  refuses({ ...base, data: { a: new Blob(['x']) }, headers }, / for data\.a: it has no text$/);
+  refuses({ ...base, data: { a: Buffer.from('x') }, headers: { 'content-type': 'multipart/form-data' } }, / for data\.a: it has no text$/);
+});
+
 const queries = /** @type {[string, any, string][]} */ ([
   ['https://a.example/x', { b: 2 }, 'https://a.example/x?b=2'],
   ['https://a.example/x?a=1', { b: 2 }, 'https://a.example/x?a=1&b=2'],
@@ -165,6 +177,11 @@ const queries = /** @type {[string, any, string][]} */ ([
   ['https://a.example/x?', {}, 'https://a.example/x?'],
   ['https://a.example/x?q=%ff', { b: 1 }, 'https://a.example/x?q=%ff&b=1'],
   ['https://a.example/#top', undefined, 'https://a.example/'],
+  ['https://a.example/x?f[a]=1&f[b]=2', { 'f[b]': 3 }, 'https://a.example/x?f[a]=1&f[b]=3'],
+  ['https://a.example/x?f[a]=1&f[b][c]=2', { f: { z: 3 } }, 'https://a.example/x?f[z]=3'],
+  ['https://a.example/x?50%+off=1', { '50% off': 2 }, 'https://a.example/x?50%25%20off=2'],
+  ['https://a.example/x?%ff=1', { '%ff': 2 }, 'https://a.example/x?%ff=1&%25ff=2'],
+  ['https://a.example/x', { '': [1], a: { '': 2 } }, 'https://a.example/x?[]=1&a[]=2'],
 ]);
 for (const [url, params, expected] of queries) test(`Params ${JSON.stringify(params)} on ${url} make ${expected}`, () => assert.equal(encode({ url, params }).url, expected));
 
@@ -176,6 +193,9 @@ test('Params that have no text are refused', () => {
   refuses({ ...base, params: new Map() }, / for params: a Map/);
   refuses({ ...base, params: { f() {} } }, / for params\.f$/);
   refuses({ ...base, params: { p: Promise.resolve() } }, / for params\.p: a Promise/);
+  for (const params of [new Date(), Buffer.from('a'), new Blob(['a']), new FormData(), new String('a=1'), new URL(base.url)]) refuses({ ...base, params }, / for params: an object/);
+  refuses({ ...base, params: { b: Buffer.from('a') } }, / for params\.b: it has no text$/);
+  refuses({ ...base, params: { b: [new URLSearchParams('a=1')] } }, / for params\.b\[0\]: it has no text$/);
   refuses({ ...base, params: circular }, /nested too deeply, or circular$/);
 });
 
@@ -186,18 +206,23 @@ test('Credentials become a Basic authorization header, which wins', () => {
   assert.equal(fromUrl.url, 'https://a.example/x?e=a@b');
   assert.deepEqual(fromUrl.headers, [['authorization', basic('us@er:pa:ss')]]);
   assert.deepEqual(encode({ url: 'https://u:p@a.example/', auth: { username: 'v', password: 'w' } }).headers, [['authorization', basic('v:w')]]);
+  assert.deepEqual(encode({ url: 'https://ü%:%ff@a.example/' }).headers, [['authorization', `Basic ${Buffer.from([0xc3, 0xbc, 0x25, 0x3a, 0xff]).toString('base64')}`]]);
   assert.equal(encode({ url: 'https://a.example/x@y' }).url, 'https://a.example/x@y');
 });
 
 test('Header values become text, arrays repeat, null drops, the last of a name wins', () => {
   const send = encode({ headers: { 'X-N': 1, 'X-B': true, 'X-A': ['a', 2, null], 'X-Gone': null, 'X-Also': undefined, 'x-case': 'first', 'X-CASE': ' last ' } });
   assert.deepEqual(send.headers, [['X-N', '1'], ['X-B', 'true'], ['X-A', 'a'], ['X-A', '2'], ['X-CASE', 'last']]);
+  assert.deepEqual(encode({ headers: { 'X-Gone': 'a', 'x-gone': null, 'X-None': 'b', 'x-none': [] } }).headers, []);
+  assert.deepEqual(encode({ headers: { 'x-a': '\t\u00a0b\u00a0 ' } }).headers, [['x-a', '\u00a0b\u00a0']]);
   assert.deepEqual(encode({ headers: new Headers({ 'X-A': '1' }) }).headers, [['x-a', '1']]);
 });
 
 test('Illegal header names and values are refused with their path', () => {
   refuses({ ...base, headers: { 'x-name': 'a\r\nb: c' } }, /^\$send\.http: invalid value a\\r\\nb: c for headers\.x-name/);
   refuses({ ...base, headers: { 'x-name': 'a\0' } }, / for headers\.x-name/);
+  refuses({ ...base, headers: { authorization: 'Bearer x\n' } }, / for headers\.authorization/);
+  refuses({ ...base, headers: { host: ['a.example', 'b.example'] } }, / for headers\.host: a request has one host$/);
   refuses({ ...base, headers: { 'x-name': '€' } }, / for headers\.x-name/);
   refuses({ ...base, headers: { 'x-name': {} } }, / for headers\.x-name$/);
   refuses({ ...base, headers: { 'x-name': ['ok', 'a\nb'] } }, / for headers\.x-name/);
@@ -208,7 +233,7 @@ test('Illegal header names and values are refused with their path', () => {
 });
 
 test('Headers that the sender sets are ignored with a warning, host is honoured', () => {
-  const ignored = ['Content-Length', 'transfer-encoding', 'Connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'proxy-connection', 'expect'];
+  const ignored = ['Content-Length', 'transfer-encoding', 'Connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'proxy-connection', 'expect', 'http2-settings'];
   const send = encode({ headers: { Host: 'virtual.example', ...Object.fromEntries(ignored.map(name => [name, '1'])) } });
   assert.deepEqual(send.headers, [['Host', 'virtual.example']]);
   assert.deepEqual(send.warnings.map(([code]) => code), ignored.map(() => 'ignored_header'));

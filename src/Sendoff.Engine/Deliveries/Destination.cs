@@ -63,7 +63,7 @@ internal sealed record Destination(bool IsTls, string Host, int Port, IPAddress?
             // A zone (fe80::1%eth0) is no part of a URL, and IPAddress would take one.
             if (inside.ContainsAnyExcept(ipv6Characters) || !IPAddress.TryParse(inside, out literal)) return false;
             if (literal.AddressFamily != System.Net.Sockets.AddressFamily.InterNetworkV6) return false;
-            name = literal.ToString();
+            name = Written(literal);
             return true;
         }
         if (host.IsEmpty || host.Length > 254 || host[0] == '.') return false;
@@ -75,6 +75,15 @@ internal sealed record Destination(bool IsTls, string Host, int Port, IPAddress?
         if (!TryParseIPv4(name, out literal)) return false;
         name = literal.ToString();
         return true;
+    }
+
+    /// <summary>As the URL standard writes it: .NET writes the end of some addresses as an IPv4 one, and the <c>host</c> line is to be as in the URL.</summary>
+    static string Written(IPAddress address)
+    {
+        string text = address.ToString();
+        if (!text.Contains('.')) return text;
+        byte[] bytes = address.GetAddressBytes();
+        return $"{text[..(text.LastIndexOf(':') + 1)]}{(bytes[12] << 8) | bytes[13]:x}:{(bytes[14] << 8) | bytes[15]:x}";
     }
 
     /// <summary>WHATWG "ends in a number": such a host is an IPv4 address or an error, never a name.</summary>

@@ -75,9 +75,10 @@ public sealed class RunQueue(
         if (first is not null) _ = ExecuteLaneAsync(lane, first, lane.NextLeft);
     }
 
-    /// <summary>Stores the event, then queues its run. Durable on completion (E1). Waits a little when completing cannot keep up.</summary>
+    /// <summary>Stores the event, then queues its run. Durable on completion (E1). Waits a little when completing cannot keep up. Null when the workflow was
+    /// deleted meanwhile.</summary>
     /// <param name="eventJson">The <c>event</c> that steps see.</param>
-    public async Task<AcceptedRun> AcceptAsync(WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson, CancellationToken ct)
+    public async Task<AcceptedRun?> AcceptAsync(WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson, CancellationToken ct)
     {
         await engine.Pacing.WaitAsync(ct).ConfigureAwait(false);
         var lane = Admit(version.WorkflowId, version.Name);
@@ -87,7 +88,7 @@ public sealed class RunQueue(
         return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number), response)).ConfigureAwait(false);
     }
 
-    /// <summary>Runs a stored event again on the workflow's current version. Null when there is no such run.</summary>
+    /// <summary>Runs a stored event again on the workflow's current version. Null when there is no such run, or no such workflow any more.</summary>
     public async Task<AcceptedRun?> ReplayAsync(RunId run, CancellationToken ct)
     {
         if (await store.GetRunAsync(run, ct).ConfigureAwait(false) is not { } stored) return null;
@@ -133,17 +134,18 @@ public sealed class RunQueue(
     }
 
     // (1) From here on nothing is cancelled with the caller: the event may be durable although the caller has gone.
-    async Task<AcceptedRun> StoreAndQueueAsync(RunLane lane, Waiting waiting)
+    async Task<AcceptedRun?> StoreAndQueueAsync(RunLane lane, Waiting waiting)
     {
+        bool isStored = false;
         try
         {
-            await store.AcceptAsync(waiting.Run, CancellationToken.None).ConfigureAwait(false);
+            isStored = await store.AcceptAsync(waiting.Run, CancellationToken.None).ConfigureAwait(false);
         }
-        catch
+        finally
         {
-            lane.Leave();
-            throw;
+            if (!isStored) lane.Leave();
         }
+        if (!isStored) return null;
         var accepted = new AcceptedRun(waiting.Run, waiting.Response?.Task ?? noResponse);
         Queue(lane, waiting);
         return accepted;
@@ -197,28 +199,24 @@ public sealed class RunQueue(
         var executed = await ExecuteInWorkerAsync(queued, deployment, waiting.Response).ConfigureAwait(false);
         engine.Pacing.Measure(lane.Pace, executed.Run.Compute.TotalMilliseconds);
 
-        if (!catalog.Has(executed.Run.WorkflowId))
-        {
-            // Deleted meanwhile, with its history: its end would come after it, and its sends are not wanted any more.
-            waiting.Response?.TrySetResult(executed.Run.Response);
-            return;
-        }
-
         // (3)
         dispatcher.Reserve(executed.Deliveries);
+        bool isStored = false;
         try
         {
-            await store.FinishRunAsync(executed.Run, executed.Deliveries, CancellationToken.None).ConfigureAwait(false);
+            isStored = await store.FinishRunAsync(executed.Run, executed.Deliveries, CancellationToken.None).ConfigureAwait(false);
         }
-        catch
+        finally
         {
-            dispatcher.Release(executed.Deliveries);
-            throw;
+            if (!isStored) dispatcher.Release(executed.Deliveries);
         }
 
-        // (4)
-        dispatcher.Start(executed.Deliveries);
-        engine.Changes.Publish(executed.Run.Id, executed.Run.Status);
+        // (4) A workflow that was deleted meanwhile took its history with it; its sends are not wanted any more.
+        if (isStored)
+        {
+            dispatcher.Start(executed.Deliveries);
+            engine.Changes.Publish(executed.Run.Id, executed.Run.Status);
+        }
         waiting.Response?.TrySetResult(executed.Run.Response);
     }
 
@@ -262,18 +260,15 @@ public sealed class RunQueue(
             return null;
         }
         // Last, so that a start is noted only when the run does start.
-        if (queued.Recovered && await store.StartRecoveredRunAsync(queued.Id, CancellationToken.None).ConfigureAwait(false) is var starts && starts > engine.Limits.RunRecoveries)
-        {
-            await EndAsync(executor.GiveUp(queued, starts)).ConfigureAwait(false);
-            return null;
-        }
-        return (queued, deployment);
+        int starts = queued.Recovered ? await store.StartRecoveredRunAsync(queued.Id, CancellationToken.None).ConfigureAwait(false) : 0;
+        if (starts > engine.Limits.RunRecoveries) await EndAsync(executor.GiveUp(queued, starts)).ConfigureAwait(false);
+        // 0 of a recovered run: deleted with its workflow.
+        return queued.Recovered && (starts == 0 || starts > engine.Limits.RunRecoveries) ? null : (queued, deployment);
     }
 
     async Task EndAsync(Run run)
     {
-        await store.FinishRunAsync(run, [], CancellationToken.None).ConfigureAwait(false);
-        engine.Changes.Publish(run.Id, run.Status);
+        if (await store.FinishRunAsync(run, [], CancellationToken.None).ConfigureAwait(false)) engine.Changes.Publish(run.Id, run.Status);
     }
 
     // A fault of the server or of what the run gave back: it would be the same after the next start.

@@ -26,9 +26,6 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     /// <summary>What an HTTP trigger's key leads to; null when it is unknown.</summary>
     public TriggerTarget? FindTrigger(string key) => triggers.GetValueOrDefault(key);
 
-    /// <summary>False once a workflow is deleted.</summary>
-    public bool Has(WorkflowId workflow) => names.ContainsKey(workflow);
-
     /// <summary>A workflow's name; null once it is deleted.</summary>
     public string? NameOf(WorkflowId workflow) => names.GetValueOrDefault(workflow);
 

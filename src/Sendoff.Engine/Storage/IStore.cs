@@ -14,13 +14,15 @@ public interface IStore : IAsyncDisposable
 {
     // The straight line, in its order.
 
-    /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores the run only.</summary>
-    Task AcceptAsync(QueuedRun run, CancellationToken ct);
+    /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores the run only. Answers false when the workflow
+    /// is deleted: then nothing is stored.</summary>
+    Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct);
 
-    /// <summary>Commits a run's end and all of its deliveries, or neither (B1).</summary>
-    Task FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct);
+    /// <summary>Commits a run's end and all of its deliveries, or neither (B1). Answers false when the workflow is deleted: then nothing is stored, or it goes
+    /// with the workflow's history, and nothing may be sent.</summary>
+    Task<bool> FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct);
 
-    /// <summary>Marks pending deliveries as sending, before their first byte (C7). Answers those that were pending.</summary>
+    /// <summary>Marks pending deliveries as sending, before their first byte (C7). Answers those that were pending and whose workflow exists.</summary>
     Task<IReadOnlyList<DeliveryId>> MarkSendingAsync(IReadOnlyList<DeliveryId> deliveries, CancellationToken ct);
 
     /// <summary>Stores an attempt, and its status and error as the delivery's.</summary>
@@ -40,7 +42,8 @@ public interface IStore : IAsyncDisposable
     /// <summary>Runs that were accepted and have no end (E1), oldest first, flagged recovered.</summary>
     Task<IReadOnlyList<QueuedRun>> ListUnfinishedRunsAsync(int limit, RunId? after, CancellationToken ct);
 
-    /// <summary>Notes durably that a recovered run is about to start, and answers how often it has been noted, this time included (E1).</summary>
+    /// <summary>Notes durably that a recovered run is about to start, and answers how often it has been noted, this time included (E1). 0 when its workflow
+    /// is deleted.</summary>
     Task<int> StartRecoveredRunAsync(RunId run, CancellationToken ct);
 
     /// <summary>Destinations that have pending deliveries.</summary>
@@ -61,7 +64,8 @@ public interface IStore : IAsyncDisposable
     Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(WorkflowId workflow, CancellationToken ct);
     /// <summary>Answers false when there is no such workflow.</summary>
     Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct);
-    /// <summary>Removes a workflow, its versions and its history. Answers false when there is none.</summary>
+    /// <summary>Removes a workflow, its versions and its history. From its commit on, nothing of the workflow is stored or marked as sending any more. Answers
+    /// false when there is none.</summary>
     Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct);
 
     // The workspace's variables and secrets.

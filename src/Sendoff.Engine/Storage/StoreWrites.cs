@@ -10,6 +10,8 @@ internal sealed class AcceptWrite(QueuedRun run, Concealment concealment) : Stor
     // A replay's event is stored already.
     public QueuedRun Run { get; } = run.Replay || concealment.Conceal(run.Event) is var received && ReferenceEquals(received, run.Event)
         ? run : run with { Event = received };
+    /// <summary>False when the workflow is deleted; known after the commit.</summary>
+    public bool IsStored { get; set; }
 }
 
 internal sealed class FinishRunWrite : StoreWrite
@@ -28,6 +30,8 @@ internal sealed class FinishRunWrite : StoreWrite
     }
 
     public Run Run { get; }
+    /// <inheritdoc cref="AcceptWrite.IsStored"/>
+    public bool IsStored { get; set; }
     public Delivery[] Deliveries { get; }
     public byte[] Steps { get; }
     public byte[]? Error { get; }

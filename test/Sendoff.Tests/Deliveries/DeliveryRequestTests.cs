@@ -45,6 +45,17 @@ public sealed class DeliveryRequestTests
         Assert.StartsWith("GET / HTTP/1.1\r\nHost: elsewhere.example\r\nx-a: 1\r\n", request);
     }
 
+    [Theory]
+    [InlineData("http://[::ffff:127.0.0.1]:8080/", "[::ffff:7f00:1]:8080")]
+    [InlineData("http://[64:ff9b::192.0.2.33]/", "[64:ff9b::c000:221]")]
+    [InlineData("https://[::1]:443/", "[::1]")]
+    [InlineData("http://0x7f.1:443/", "127.0.0.1:443")]
+    public void Host_line_is_written_as_the_URL_standard_writes_the_host(string url, string host)
+    {
+        Assert.True(Destination.TryParse(url, out var destination, out _));
+        Assert.Equal(host, destination.Authority);
+    }
+
     [Fact]
     public async Task Headers_that_frame_the_message_are_ours()
     {

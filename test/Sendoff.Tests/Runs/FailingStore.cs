@@ -37,13 +37,20 @@ public class FailingStore : DispatchProxy
             failures[name] = (failure.Error, failure.Times - 1);
             throw failure.Error;
         }
-        if (held.TryGetValue(name, out var gate)) return targetMethod.ReturnType == typeof(Task) ? HoldAsync(gate, targetMethod, args) : throw new NotSupportedException(name);
-        return targetMethod.Invoke(store, args);
+        if (!held.TryGetValue(name, out var gate)) return targetMethod.Invoke(store, args);
+        if (targetMethod.ReturnType == typeof(Task)) return HoldAsync(gate, targetMethod, args);
+        return targetMethod.ReturnType == typeof(Task<bool>) ? HoldAnswerAsync(gate, targetMethod, args) : throw new NotSupportedException(name);
     }
 
     async Task HoldAsync(TaskCompletionSource gate, MethodInfo method, object?[]? args)
     {
         await gate.Task;
         await (Task)method.Invoke(store, args)!;
+    }
+
+    async Task<bool> HoldAnswerAsync(TaskCompletionSource gate, MethodInfo method, object?[]? args)
+    {
+        await gate.Task;
+        return await (Task<bool>)method.Invoke(store, args)!;
     }
 }

@@ -63,6 +63,39 @@ public sealed class RunQueueTests : IDisposable
     }
 
     [Fact]
+    public async Task Workflow_that_is_deleted_while_its_run_is_being_committed_sends_nothing_and_leaves_nothing()
+    {
+        await using var sink = Sink.Start();
+        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { DeliveryMaxPerDestination = 1 });
+        var version = await rig.DeployAsync("orders", $$"""$respond({ status: 201 }); $send.http({ method: "GET", url: "{{sink.Url}}" })""", response: "custom");
+        var gate = rig.Failing.Hold(nameof(IStore.FinishRunAsync));
+        var run = await rig.AcceptAsync(version);
+        for (int i = 0; i < 4_000 && rig.Failing.CallsOf(nameof(IStore.FinishRunAsync)) == 0; i++) await Task.Delay(5);
+        Assert.True(await rig.Catalog.DeleteAsync("orders", default));
+        gate.SetResult();
+
+        Assert.Equal(201, (await run.Response.WaitAsync(TimeSpan.FromSeconds(30)))!.Status);
+        Assert.Null(await rig.Store.GetRunAsync(run.Run.Id, default));
+        Assert.Empty((await rig.Store.ListDeliveriesAsync(new(null, null, null, null, null, null, null, 10), default)).Items);
+        // The sender that was reserved is free again.
+        var next = await rig.DeployAsync("next", $$"""$send.http({ method: "POST", url: "{{sink.Url}}" })""");
+        await rig.EndOfAsync((await rig.AcceptAsync(next)).Run.Id);
+        Assert.Equal("POST", Assert.Single(sink.Requests).Method);
+    }
+
+    [Fact]
+    public async Task Event_for_a_workflow_that_was_deleted_a_moment_ago_is_not_accepted()
+    {
+        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsQueued = 1 });
+        var version = await rig.DeployAsync("orders", "return 1");
+        Assert.True(await rig.Store.DeleteWorkflowAsync("orders", default));
+        // Twice: the first gave its place back.
+        Assert.Null(await rig.Queue.AcceptAsync(version, "http", "{}"u8.ToArray(), default));
+        Assert.Null(await rig.Queue.AcceptAsync(version, "http", "{}"u8.ToArray(), default));
+        Assert.Empty((await rig.Store.ListEventsAsync(new(null, null, null, null, 10), default)).Items);
+    }
+
+    [Fact]
     public async Task Deletion_that_is_given_up_half_way_still_closes_the_trigger()
     {
         await using var rig = await RunRig.StartAsync(folder.Path);

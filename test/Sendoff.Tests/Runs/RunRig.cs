@@ -69,7 +69,7 @@ sealed class RunRig : IAsyncDisposable
         return Catalog.FindTrigger(name)!.Version;
     }
 
-    public Task<AcceptedRun> AcceptAsync(WorkflowVersion version, string json = "{}") => Queue.AcceptAsync(version, "http", Encoding.UTF8.GetBytes(json), default);
+    public async Task<AcceptedRun> AcceptAsync(WorkflowVersion version, string json = "{}") => (await Queue.AcceptAsync(version, "http", Encoding.UTF8.GetBytes(json), default))!;
 
     /// <summary>The run once it and every delivery of it have ended.</summary>
     public async Task<StoredRun> EndOfAsync(RunId id, double seconds = 20)

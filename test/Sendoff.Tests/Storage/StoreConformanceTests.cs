@@ -66,7 +66,7 @@ public abstract class StoreConformanceTests : IAsyncLifetime
     protected async Task<QueuedRun> AcceptAsync(Workflow? of = null)
     {
         var run = NewRun(of);
-        await Store.AcceptAsync(run, Ct);
+        Assert.True(await Store.AcceptAsync(run, Ct));
         return run;
     }
 
@@ -93,7 +93,7 @@ public abstract class StoreConformanceTests : IAsyncLifetime
     {
         var run = await AcceptAsync(of);
         var deliveries = Sends(run, sends, host);
-        await Store.FinishRunAsync(End(run, status), deliveries, Ct);
+        Assert.True(await Store.FinishRunAsync(End(run, status), deliveries, Ct));
         return (run, deliveries);
     }
 
@@ -549,6 +549,30 @@ public abstract class StoreConformanceTests : IAsyncLifetime
         await CrashAsync();
         Assert.Empty(await Store.ListUnfinishedRunsAsync(10, null, Ct));
         Assert.Equal("hook", (await DeployAsync("third", Http("hook"))).Triggers[0].Key);
+    }
+
+    [Fact]
+    public async Task A_deleted_workflow_takes_no_events_and_ends_no_runs_any_more()
+    {
+        var other = await DeployAsync("other");
+        var (run, deliveries) = await FinishAsync(other);
+        var executing = await AcceptAsync(other);
+        await Store.DeleteWorkflowAsync("other", Ct);
+
+        Assert.False(await Store.FinishRunAsync(End(executing), Sends(executing), Ct));
+        Assert.False(await Store.AcceptAsync(NewRun(other), Ct));
+        Assert.False(await Store.AcceptAsync(run with { Id = new(Ids.Next()), Replay = true }, Ct));
+        Assert.Empty(await Store.MarkSendingAsync([deliveries[0].Id], Ct));
+        Assert.Null(await Store.RequeueAsync(deliveries[0].Id, Ct));
+        Assert.Equal(0, await Store.StartRecoveredRunAsync(executing.Id, Ct));
+
+        await CrashAsync();
+        Assert.Null(await Store.GetRunAsync(executing.Id, Ct));
+        Assert.Null(await Store.GetEventAsync(executing.Event.Id, Ct));
+        Assert.Empty(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+        Assert.Empty(await Store.ListPendingDestinationsAsync(Ct));
+        Assert.Empty(await Store.ListUsageAsync(DateOnly.MinValue, Ct));
+        Assert.True(await Store.AcceptAsync(NewRun(), Ct));
     }
 
     // Lists.

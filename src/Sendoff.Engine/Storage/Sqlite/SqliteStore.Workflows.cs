@@ -18,6 +18,7 @@ internal sealed partial class SqliteStore
             INSERT INTO workflows(id, workspace_id, version, enabled, name) VALUES (?, ?, 1, 1, ?)
             ON CONFLICT(name) DO UPDATE SET version = version + 1 RETURNING id
             """).Set(ids.Next()).Set(WorkspaceId.Default.Value).Set(name).Number()!.Value;
+        workflows.Add(workflow);
         session.Sql("INSERT INTO versions(workflow_id, number, deployed_at, files) SELECT id, version, ?, ? FROM workflows WHERE id = ?")
             .Set(SqliteTime.From(time.GetUtcNow())).Set(files).Set(workflow).Run();
         DeployTriggers(session, workflow, triggers);
@@ -97,19 +98,29 @@ internal sealed partial class SqliteStore
     /// </summary>
     public async Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct)
     {
-        long workflow = await WriteAsync(OutageRule.Refuse, session => DeleteWorkflow(session, name), ct);
+        long workflow = 0;
+        await WriteAsync(OutageRule.Refuse, session => workflow = DeleteWorkflow(session, name), ct, _ => ForgetRuns(workflow));
         if (workflow == 0) return false;
-        foreach (var run in unfinished.Where(run => run.WorkflowId == workflow)) unfinished.Remove(run.RunId);
         while (await WriteAsync(OutageRule.Probe, session => pruner.DeleteHistory(session, workflow), ct)) { }
         return true;
     }
 
-    static long DeleteWorkflow(SqliteSession session, string name)
+    void ForgetRuns(long workflow)
+    {
+        if (workflow == 0) return;
+        foreach (var run in unfinished.Where(run => run.WorkflowId == workflow)) unfinished.Remove(run.RunId);
+    }
+
+    long DeleteWorkflow(SqliteSession session, string name)
     {
         long workflow = session.Sql("DELETE FROM workflows WHERE name = ? RETURNING id").Set(name).Number() ?? 0;
+        if (workflow == 0) return 0;
+        workflows.Remove(workflow);
+        foreach (long run in session.Sql("SELECT run_id FROM recoveries").All(static row => row.Long(0)))
+            if (unfinished.Find(run)?.WorkflowId == workflow) session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run).Run();
         foreach (string table in (ReadOnlySpan<string>)["triggers", "versions", "usage"])
             session.Sql($"DELETE FROM {table} WHERE workflow_id = ?").Set(workflow).Run();
-        if (workflow != 0) session.Sql("INSERT INTO deletions(workflow_id) VALUES (?)").Set(workflow).Run();
+        session.Sql("INSERT INTO deletions(workflow_id) VALUES (?)").Set(workflow).Run();
         return workflow;
     }
 }

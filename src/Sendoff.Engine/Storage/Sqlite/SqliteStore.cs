@@ -18,6 +18,7 @@ internal sealed partial class SqliteStore : IStore
     readonly SqliteReaders readers;
     readonly SqlitePruner pruner;
     readonly UnfinishedRuns unfinished = new();
+    readonly LiveWorkflows workflows = new();
     readonly GroupCommit commits;
     readonly Concealment concealment;
     readonly IdSequence ids;
@@ -31,7 +32,8 @@ internal sealed partial class SqliteStore : IStore
         readers = new(path, limits.StoreReaders);
         pruner = new(limits);
         unfinished.Load(ReadUnfinished(session));
-        var writer = new SqliteWriter(session, unfinished, ids, time);
+        workflows.Load(session.Sql("SELECT id FROM workflows").All(static row => row.Long(0)));
+        var writer = new SqliteWriter(session, unfinished, workflows, ids, time);
         commits = new(writer.Commit, error => SqliteErrors.Explain(error, path), limits, log);
         ids.StartAfter(ReadHighestId(session));
         commits.Start();
@@ -96,15 +98,22 @@ internal sealed partial class SqliteStore : IStore
         "auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=2000", "temp_store=MEMORY", "cache_size=-32768",
         "wal_autocheckpoint=2000", "journal_size_limit=67108864");
 
-    public Task AcceptAsync(QueuedRun run, CancellationToken ct) => commits.WriteAsync(new AcceptWrite(run, concealment), ct);
+    public async Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct)
+    {
+        var write = new AcceptWrite(run, concealment);
+        await commits.WriteAsync(write, ct);
+        return write.IsStored;
+    }
 
-    public Task FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct)
+    public async Task<bool> FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct)
     {
         // The run's row says where its deliveries begin and how many they are, and nothing else leads to them.
         for (int i = 1; i < deliveries.Count; i++)
             if (deliveries[i].Id.Value != deliveries[0].Id.Value + i * IdSequence.Stride)
-                return Task.FromException(new ArgumentException("the ids of a run's deliveries are one block, in call order", nameof(deliveries)));
-        return commits.WriteAsync(new FinishRunWrite(run, deliveries, concealment), ct);
+                throw new ArgumentException("the ids of a run's deliveries are one block, in call order", nameof(deliveries));
+        var write = new FinishRunWrite(run, deliveries, concealment);
+        await commits.WriteAsync(write, ct);
+        return write.IsStored;
     }
 
     public async Task<IReadOnlyList<DeliveryId>> MarkSendingAsync(IReadOnlyList<DeliveryId> deliveries, CancellationToken ct)
@@ -121,7 +130,10 @@ internal sealed partial class SqliteStore : IStore
 
     public Task<Delivery?> RequeueAsync(DeliveryId delivery, CancellationToken ct) => WriteAsync(
         OutageRule.Refuse,
-        session => session.Sql("UPDATE deliveries SET status = 2, error = NULL WHERE id = ? AND status NOT IN (2, 3)").Set(delivery.Value).Run() == 0
+        session => session.Sql("""
+            UPDATE deliveries SET status = 2, error = NULL
+            WHERE id = ? AND status NOT IN (2, 3) AND NOT EXISTS (SELECT 1 FROM deletions WHERE workflow_id = deliveries.workflow_id)
+            """).Set(delivery.Value).Run() == 0
             ? null
             : session.Sql($"SELECT {DeliveryColumns}, {LastAttempt}, sealed FROM deliveries d WHERE id = ?").Set(delivery.Value).FirstOrDefault(ReadPending),
         ct);
@@ -136,10 +148,12 @@ internal sealed partial class SqliteStore : IStore
 
     public Task<int> StartRecoveredRunAsync(RunId run, CancellationToken ct) => WriteAsync(
         OutageRule.Keep,
-        session => (int)session.Sql("""
+        session => IsLeft(run) ? (int)session.Sql("""
             INSERT INTO recoveries(run_id, count) VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count
-            """).Set(run.Value).Number()!.Value,
+            """).Set(run.Value).Number()!.Value : 0,
         ct);
+
+    bool IsLeft(RunId run) => unfinished.Find(run.Value) is { } left && workflows.Has(left.WorkflowId);
 
     /// <summary>Any other write, in the same group commits.</summary>
     internal async Task<T> WriteAsync<T>(

@@ -22,7 +22,7 @@ internal abstract class SqliteWrite(OutageRule outage) : StoreWrite(outage)
 
 /// <summary>The one connection that writes, used by the writer's thread only.</summary>
 /// <remarks>A batch: (1) begin  (2) apply each write  (3) add up the usage  (4) note the low-water mark  (5) commit  (6) tell memory.</remarks>
-internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinished, IdSequence ids, TimeProvider time)
+internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinished, LiveWorkflows workflows, IdSequence ids, TimeProvider time)
 {
     static readonly TimeSpan markEvery = TimeSpan.FromSeconds(1);
 
@@ -44,11 +44,13 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         catch
         {
             usage.Clear();
+            workflows.Rollback();
             // SQLite has rolled back by itself after a full disk and the like.
             if (session.InTransaction) session.Sql("ROLLBACK").Run();
             throw;
         }
         mark = newMark;
+        workflows.Commit();
         foreach (var write in writes) Remember(write);
     }
 
@@ -69,10 +71,14 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
     {
         if (write is FinishRunWrite finish)
         {
+            // As it stands after the batch: a deletion behind it in the same batch takes its rows along, and nobody may send what they hold.
+            finish.IsStored = workflows.Has(finish.Run.WorkflowId.Value);
             unfinished.Remove(finish.Run.Id.Value);
         }
-        else if (write is AcceptWrite { Run: var run })
+        else if (write is AcceptWrite { Run: var run } accept)
         {
+            accept.IsStored = workflows.Has(run.Event.WorkflowId.Value);
+            if (!accept.IsStored) return;
             var accepted = new UnfinishedRun(
                 run.Id.Value, run.Event.Id.Value, run.Event.WorkflowId.Value, run.Version, run.Event.Trigger,
                 SqliteTime.From(run.Event.ReceivedAt), run.Replay, Left: false);
@@ -87,6 +93,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
 
     void Accept(QueuedRun run)
     {
+        if (!workflows.Has(run.Event.WorkflowId.Value)) return;
         batchMark = Math.Min(batchMark, run.Replay ? run.Id.Value : run.Event.Id.Value);
         if (run.Replay) AcceptReplay(run);
         else session.Sql("""
@@ -106,6 +113,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
     void Finish(FinishRunWrite write)
     {
         var (run, deliveries) = (write.Run, write.Deliveries);
+        if (!workflows.Has(run.WorkflowId.Value)) return;
         session.Sql("""
             INSERT INTO runs(id, event_id, workspace_id, workflow_id, version, status, flags, started_at, duration_us, compute_us,
                 first_delivery, delivery_count, trigger, message, error, response, steps)
@@ -132,8 +140,9 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
 
     static byte[]? OrNull(ReadOnlyMemory<byte> bytes) => bytes.IsEmpty ? null : bytes.ToArray();
 
-    bool MarkSending(DeliveryId delivery) =>
-        session.Sql("UPDATE deliveries SET status = 3 WHERE id = ? AND status = 2").Set(delivery.Value).Run() == 1;
+    bool MarkSending(DeliveryId delivery) => session.Sql("""
+        UPDATE deliveries SET status = 3 WHERE id = ? AND status = 2 AND NOT EXISTS (SELECT 1 FROM deletions WHERE workflow_id = deliveries.workflow_id)
+        """).Set(delivery.Value).Run() == 1;
 
     void Record(RecordAttemptWrite write)
     {
@@ -188,12 +197,15 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
     void AddUsage()
     {
         foreach (var ((workflow, day), used) in usage)
+        {
+            if (!workflows.Has(workflow)) continue;
             session.Sql("""
                 INSERT INTO usage(workflow_id, day, runs, compute_us, deliveries, delivery_us) VALUES (?, ?, ?, ?, ?, ?)
                 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs, compute_us = compute_us + excluded.compute_us,
                     deliveries = deliveries + excluded.deliveries, delivery_us = delivery_us + excluded.delivery_us
                 """)
                 .Set(workflow).Set(day).Set(used.Runs).Set(used.ComputeUs).Set(used.Deliveries).Set(used.DeliveryUs).Run();
+        }
         usage.Clear();
     }
 

@@ -24,7 +24,6 @@ export const { writeSync } = fs;
 export const { inspect, format, types } = util;
 export const later = setImmediate;
 export const encodeComponent = encodeURIComponent;
-export const decodeComponent = decodeURIComponent;
 export const text = String;
 
 /** @type {(self: object, key: PropertyKey) => boolean} */

@@ -1,7 +1,7 @@
 // @ts-check
 // From the options of $send.http to the request that a delivery makes: rules A2 to A7.
 import {
-  Bytes, Form, HeaderList, QueryParams, Url, blob, bufferFrom, codeAt, decode, decodeComponent, eachField, eachHeader, encodeComponent, exec,
+  Bytes, Form, HeaderList, QueryParams, Url, blob, bufferFrom, codeAt, decode, eachField, eachHeader, encodeComponent, exec,
   getPrototypeOf, hasOwn, indexOf, inspect, isArray, isoDate, join, joinBuffers, keys, lower, parseJson, slice, split, text, toJson,
   trim, types, upper, url as urlParts, wellFormed,
 } from './globals.mjs';
@@ -23,7 +23,7 @@ const FOREIGN = /** @type {any} */ ({
   transformResponse: 'not supported here: the response is not available to the step', returnFullResponse: 'not supported here: the response is not available to the step',
   maxRedirects: 'not supported here: redirects are a setting of the server', proxy: 'not supported here: egress is a setting of the server',
 });
-const IGNORED = { __proto__: null, 'content-length': 1, 'transfer-encoding': 1, connection: 1, 'keep-alive': 1, te: 1, trailer: 1, upgrade: 1, 'proxy-connection': 1, expect: 1 };
+const IGNORED = { __proto__: null, 'content-length': 1, 'transfer-encoding': 1, connection: 1, 'keep-alive': 1, te: 1, trailer: 1, upgrade: 1, 'proxy-connection': 1, expect: 1, 'http2-settings': 1 };
 const JSON_TYPE = 'application/json', FORM_TYPE = 'application/x-www-form-urlencoded';
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const BAD_HEADER_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
@@ -56,6 +56,7 @@ export function encodeSend(options, warn) {
   if (options === null || typeof options !== 'object') throw invalid(options, '');
   const method = own(options, 'method');
   if (typeof method !== 'string' || exec(TOKEN, method) === null) throw invalid(method, 'method');
+  if (upper(method) === 'CONNECT') throw invalid(method, 'method', 'it asks a proxy for a tunnel, and is no request to a server');
   const address = parseUrl(own(options, 'url'));
 
   /** @type {Headers_} */ let headers = NO_HEADERS;
@@ -84,7 +85,7 @@ function warnOfUnknownOptions(options, warn) {
   }
 }
 
-/** @param {any} value @returns {{ href: string, credentials: string | undefined }} */
+/** @param {any} value @returns {{ href: string, credentials: Uint8Array | undefined }} */
 function parseUrl(value) {
   let parsed, href;
   try {
@@ -100,12 +101,18 @@ function parseUrl(value) {
   const username = urlParts.username(parsed), password = urlParts.password(parsed);
   if (username === '' && password === '') return { href, credentials: undefined };
   const at = indexOf(href, '@'), start = protocol.length + 2;
-  return { href: slice(href, 0, start) + slice(href, at + 1), credentials: `${unescaped(username)}:${unescaped(password)}` };
+  return { href: slice(href, 0, start) + slice(href, at + 1), credentials: percentDecoded(`${username}:${password}`) };
 }
 
-/** @param {string} value */
-function unescaped(value) {
-  try { return decodeComponent(value); } catch { return value; }
+/** As the URL standard decodes: what is no escape stands for itself, and bytes need not be text. @param {string} value ASCII */
+function percentDecoded(value) {
+  /** @type {number[]} */ const bytes = [];
+  for (let i = 0; i < value.length; i++) {
+    const escape = value[i] === '%' && exec(/^%[0-9A-Fa-f]{2}/, slice(value, i, i + 3)) !== null;
+    bytes[bytes.length] = escape ? +`0x${slice(value, i + 1, i + 3)}` : codeAt(value, i);
+    if (escape) i += 2;
+  }
+  return bufferFrom(bytes);
 }
 
 /** @param {any} auth @returns {string | undefined} */
@@ -136,7 +143,7 @@ export function readHeaders(headers, warn, fail) {
   const names = keys(headers);
   for (let i = 0; i < names.length; i++) {
     if (exec(TOKEN, names[i]) === null) throw fail(headers[names[i]], `headers.${show(names[i])}`, 'not a legal header name');
-    if (headers[names[i]] != null) lastOf[lower(names[i])] = names[i];
+    lastOf[lower(names[i])] = names[i];
   }
   /** @type {[string, string][]} */ const list = [];
   let contentType;
@@ -151,6 +158,7 @@ export function readHeaders(headers, warn, fail) {
     if (!isArray(value)) list[list.length] = [name, headerText(value, name, fail)];
     else for (let j = 0; j < value.length; j++) if (value[j] != null) list[list.length] = [name, headerText(value[j], name, fail)];
     if (contentType === list.length) contentType = undefined;
+    if (key === 'host' && isArray(value) && list.length > 1 && lower(list[list.length - 2][0]) === 'host') throw fail(value, `headers.${name}`, 'a request has one host');
   }
   return { list, contentType };
 }
@@ -159,9 +167,17 @@ export function readHeaders(headers, warn, fail) {
 function headerText(value, name, fail) {
   const kind = typeof value;
   if (kind !== 'string' && kind !== 'number' && kind !== 'boolean' && kind !== 'bigint') throw fail(value, `headers.${name}`);
-  const line = trim(text(value));
+  const line = withoutBlanks(text(value));
   if (exec(BAD_HEADER_VALUE, line) !== null) throw fail(value, `headers.${name}`, 'a header value cannot hold line breaks, control characters or characters beyond Latin-1');
   return line;
+}
+
+/** Blanks around a value are no part of it (RFC 9110 5.5); other white space is: a no-break space may stay, a line break is refused. @param {string} value */
+function withoutBlanks(value) {
+  let start = 0, end = value.length;
+  while (start < end && (value[start] === ' ' || value[start] === '\t')) start++;
+  while (end > start && (value[end - 1] === ' ' || value[end - 1] === '\t')) end--;
+  return slice(value, start, end);
 }
 
 /** Replaces every header of that name. @param {[string, string][]} list @param {string} name lower-case @param {string} value */
@@ -193,12 +209,12 @@ function encodeData(data, chosen) {
     if (data instanceof QueryParams) return content(urlParts.toString(data), FORM_TYPE, chosen);
     if (data instanceof Form) return multipart(data, chosen);
     if (data instanceof Bytes) return { body: null, type: chosen ?? (blob.type(data) || 'application/octet-stream'), parts: [data] };
-    refuse(data);
+    refuse(data, 'data');
   }
-  if (typeof data.then === 'function') refuse(data);
-  if (chosen !== undefined) {
+  if (typeof data.then === 'function') refuse(data, 'data');
+  if (chosen !== undefined && !hasText(data)) {
     const type = lower(chosen);
-    if (indexOf(type, FORM_TYPE) === 0) return content(queryText(flatten(data, '', [], 0, 'data'), '+'), '', chosen);
+    if (indexOf(type, FORM_TYPE) === 0) return content(queryText(flatten(data, '', [], 0, 'data', false), '+'), '', chosen);
     if (indexOf(type, 'multipart/form-data') === 0) return multipart(data, chosen);
   }
   let json;
@@ -207,14 +223,20 @@ function encodeData(data, chosen) {
   return content(json, JSON_TYPE, chosen);
 }
 
-/** What JSON would turn into `{}` without a word. @param {any} data */
-function refuse(data) {
-  if (types.isPromise(data) || typeof data.then === 'function') throw invalid(data, 'data', 'a Promise: await it first');
-  if (types.isMap(data)) throw invalid(data, 'data', 'a Map: use Object.fromEntries(map)');
-  if (types.isSet(data)) throw invalid(data, 'data', 'a Set: use [...set]');
-  if (types.isWeakMap(data) || types.isWeakSet(data)) throw invalid(data, 'data');
-  if (typeof data.pipe === 'function' || typeof data.getReader === 'function') throw invalid(data, 'data', 'a stream: read it into a string or Buffer first');
+/** What JSON would turn into `{}` without a word. @param {any} data @param {string} path */
+function refuse(data, path) {
+  if (types.isPromise(data) || typeof data.then === 'function') throw invalid(data, path, 'a Promise: await it first');
+  if (types.isMap(data)) throw invalid(data, path, 'a Map: use Object.fromEntries(map)');
+  if (types.isSet(data)) throw invalid(data, path, 'a Set: use [...set]');
+  if (types.isWeakMap(data) || types.isWeakSet(data)) throw invalid(data, path);
+  if (typeof data.pipe === 'function' || typeof data.getReader === 'function') throw invalid(data, path, 'a stream: read it into a string or Buffer first');
 }
+
+/** An object that stands for one text, and has no fields to spread. @param {any} value */
+const hasText = value => types.isDate(value) || types.isBoxedPrimitive(value) || value instanceof Url;
+
+/** An object without a text, and without fields. @param {any} value */
+const isOpaque = value => types.isArrayBufferView(value) || types.isAnyArrayBuffer(value) || value instanceof Bytes || value instanceof Form || value instanceof QueryParams;
 
 /** @param {any} error */
 function reason(error) {
@@ -252,7 +274,7 @@ function multipart(data, chosen) {
   };
   if (data instanceof Form) eachField(data, add);
   else {
-    const pairs = flatten(data, '', [], 0, 'data');
+    const pairs = flatten(data, '', [], 0, 'data', true);
     for (let i = 0; i < pairs.length; i++) add(pairs[i][1], pairs[i][0]);
   }
   run += `--${boundary}--\r\n`;
@@ -288,31 +310,26 @@ export async function readParts(parts) {
 
 /** @typedef {[key: string, value: any][]} Pairs values are text, or a Blob */
 
-/** Arrays become `key[]`, objects `key[sub]`, null and undefined nothing (A6).
- *  @param {any} value @param {string} key @param {Pairs} pairs @param {number} depth @param {string} path @returns {Pairs} */
-function flatten(value, key, pairs, depth, path) {
+/** Arrays become `key[]`, objects `key[sub]`, null and undefined nothing (A6). At depth 0 is what holds the keys.
+ *  @param {any} value @param {string} key @param {Pairs} pairs @param {number} depth @param {string} path @param {boolean} blobs whether a Blob can be a value @returns {Pairs} */
+function flatten(value, key, pairs, depth, path, blobs) {
   if (value === undefined || value === null) return pairs;
   if (typeof value === 'function' || typeof value === 'symbol') throw invalid(value, path);
-  if (typeof value !== 'object' || value instanceof Bytes) {
+  if (typeof value !== 'object' || (blobs && value instanceof Bytes)) {
     pairs[pairs.length] = [key, typeof value === 'object' ? value : text(value)];
     return pairs;
   }
-  if (types.isPromise(value)) throw invalid(value, path, 'a Promise: await it first');
-  if (types.isMap(value)) throw invalid(value, path, 'a Map: use Object.fromEntries(map)');
-  if (types.isSet(value)) throw invalid(value, path, 'a Set: use [...set]');
+  if (hasText(value)) {
+    try { pairs[pairs.length] = [key, types.isDate(value) ? isoDate(value) : text(value)]; } catch { throw invalid(value, path); }
+    return pairs;
+  }
+  refuse(value, path);
+  if (isOpaque(value)) throw invalid(value, path, 'it has no text');
   if (depth > MAX_DEPTH) throw invalid(value, path, 'it is nested too deeply, or circular');
-  if (types.isDate(value)) {
-    try { pairs[pairs.length] = [key, isoDate(value)]; } catch { throw invalid(value, path); }
-    return pairs;
-  }
-  if (types.isBoxedPrimitive(value) || value instanceof Url) {
-    pairs[pairs.length] = [key, text(value)];
-    return pairs;
-  }
-  if (isArray(value) && key !== '') for (let i = 0; i < value.length; i++) flatten(value[i], `${key}[]`, pairs, depth + 1, `${path}[${i}]`);
+  if (depth > 0 && isArray(value)) for (let i = 0; i < value.length; i++) flatten(value[i], `${key}[]`, pairs, depth + 1, `${path}[${i}]`, blobs);
   else {
     const names = keys(value);
-    for (let i = 0; i < names.length; i++) flatten(value[names[i]], key === '' ? names[i] : `${key}[${names[i]}]`, pairs, depth + 1, `${path}.${names[i]}`);
+    for (let i = 0; i < names.length; i++) flatten(value[names[i]], depth === 0 ? names[i] : `${key}[${names[i]}]`, pairs, depth + 1, `${path}.${names[i]}`, blobs);
   }
   return pairs;
 }
@@ -333,28 +350,50 @@ function queryText(pairs, space) {
 /** @param {string} href without a fragment @param {any} params */
 function withParams(href, params) {
   if (params === undefined || params === null) return href;
-  if (typeof params !== 'object' || isArray(params)) throw invalid(params, 'params', 'an object or URLSearchParams is needed');
   /** @type {Pairs} */ const pairs = [];
-  if (params instanceof QueryParams) urlParts.each(params, (value, key) => { pairs[pairs.length] = [key, value]; });
-  else flatten(params, '', pairs, 0, 'params');
+  const names = namesOf(params, pairs);
   if (pairs.length === 0) return href;
   const mark = indexOf(href, '?');
   if (mark < 0) return `${href}?${queryText(pairs, '%20')}`;
 
-  // `params` wins over a key of the same name in the URL, as `key`, `key[]` or `key[sub]`.
-  /** @type {Record<string, number>} */ const replaced = /** @type {any} */ ({ __proto__: null });
-  for (let i = 0; i < pairs.length; i++) replaced[baseKey(pairs[i][0])] = 1;
+  // `params` wins over a key of the same name in the URL, also with brackets behind it there.
   const kept = split(slice(href, mark + 1), '&');
   let query = '';
-  for (let i = 0; i < kept.length; i++) {
-    if (kept[i] === '' || baseKey(unescaped(join(split(split(kept[i], '=')[0], '+'), ' '))) in replaced) continue;
-    query += `${kept[i]}&`;
-  }
+  for (let i = 0; i < kept.length; i++) if (kept[i] !== '' && !isNamed(keyOf(kept[i]), names)) query += `${kept[i]}&`;
   return `${slice(href, 0, mark)}?${query}${queryText(pairs, '%20')}`;
 }
 
-/** @param {string} key */
-function baseKey(key) {
-  const bracket = indexOf(key, '[');
-  return bracket > 0 ? slice(key, 0, bracket) : key;
+/** Fills in the pairs, and answers the names that have any. @param {any} params @param {Pairs} pairs */
+function namesOf(params, pairs) {
+  /** @type {Record<string, number>} */ const names = /** @type {any} */ ({ __proto__: null });
+  if (params instanceof QueryParams) {
+    urlParts.each(params, (value, key) => {
+      pairs[pairs.length] = [key, value];
+      names[key] = 1;
+    });
+    return names;
+  }
+  if (typeof params !== 'object' || isArray(params) || hasText(params) || isOpaque(params)) throw invalid(params, 'params', 'an object or URLSearchParams is needed');
+  refuse(params, 'params');
+  const own = keys(params);
+  for (let i = 0; i < own.length; i++) {
+    const before = pairs.length;
+    flatten(params[own[i]], own[i], pairs, 1, `params.${own[i]}`, false);
+    if (pairs.length > before) names[wellFormed(own[i])] = 1;
+  }
+  return names;
+}
+
+/** @param {string} piece of a query */
+function keyOf(piece) {
+  let found = '';
+  urlParts.each(new QueryParams(`&${piece}`), (_, key) => { found = key; });
+  return found;
+}
+
+/** @param {string} key @param {Record<string, number>} names */
+function isNamed(key, names) {
+  if (key in names) return true;
+  for (let at = indexOf(key, '['); at >= 0; at = indexOf(key, '[', at + 1)) if (slice(key, 0, at) in names) return true;
+  return false;
 }

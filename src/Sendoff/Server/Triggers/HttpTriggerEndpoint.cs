@@ -18,6 +18,7 @@ internal sealed class HttpTriggerEndpoint(
     const string RunHeader = "sendoff-run";
     const string Text = "text/plain; charset=utf-8";
     const string Methods = "GET,HEAD,PUT,PATCH,POST,DELETE";
+    static readonly Problem missing = Problem.NotFound("There is no trigger at this address, or it is disabled.");
     static readonly byte[] accepted = "Event accepted.\n"u8.ToArray();
     static readonly byte[] neverResponded = "No $.respond called in workflow"u8.ToArray();
 
@@ -43,7 +44,7 @@ internal sealed class HttpTriggerEndpoint(
         var target = workflows.FindTrigger(key);
         if (target is not { Enabled: true })
         {
-            await Problem.NotFound("There is no trigger at this address, or it is disabled.").ExecuteAsync(context);
+            await missing.ExecuteAsync(context);
             return;
         }
         if (HttpMethods.IsOptions(context.Request.Method))
@@ -61,7 +62,11 @@ internal sealed class HttpTriggerEndpoint(
         context.Request.BodyReader.AdvanceTo(bytes.End);
 
         // (4) An event that has arrived whole is taken in even if its sender hangs up now.
-        var run = await runs.AcceptAsync(target.Version, "http", json, CancellationToken.None);
+        if (await runs.AcceptAsync(target.Version, "http", json, CancellationToken.None) is not { } run)
+        {
+            await missing.ExecuteAsync(context);
+            return;
+        }
 
         // (5)
         context.Response.Headers[RunHeader] = run.Run.Id.ToString();
