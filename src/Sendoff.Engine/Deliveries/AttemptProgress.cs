@@ -40,7 +40,8 @@ internal sealed class AttemptProgress
 
     public void Enter(AttemptPhase next, string doing)
     {
-        Leave();
+        // What comes before the first phase, such as a look into the pool, counts with it: the phases add up to the total.
+        if (phase != AttemptPhase.Queue) Leave();
         (phase, Doing) = (next, doing);
     }
 
@@ -58,7 +59,7 @@ internal sealed class AttemptProgress
             case AttemptPhase.Tls: tlsMs = ms; break;
             case AttemptPhase.Read: readMs = ms; break;
             case AttemptPhase.Write:
-                long written = Volatile.Read(ref writtenTicks);
+                long written = Math.Min(Volatile.Read(ref writtenTicks), now);
                 writeMs = Ms(phaseTicks, written == 0 ? now : written);
                 if (written != 0 || Head is not null) waitMs = written == 0 ? 0 : Ms(written, now);
                 break;

@@ -27,6 +27,8 @@ sealed class Receiver : IAsyncDisposable
     public string Url => $"{(isTls ? "https" : "http")}://127.0.0.1:{Port}/";
     /// <summary>Connections that were accepted.</summary>
     public int Connections => receiver.Connections;
+    /// <summary>Those that are open.</summary>
+    public int Open => receiver.Open;
     /// <summary>Every request in full, as Latin-1 text, in the order in which they were read.</summary>
     public ConcurrentQueue<string> Requests { get; } = new();
     /// <summary>The tests' last word: no request ever comes but these.</summary>

@@ -7,6 +7,8 @@ static class Bombs
 {
     const int UnfoldedBytes = 256 * 1024 * 1024, Mebi = 1024 * 1024;
 
+    const byte Letter = (byte)'a';
+
     static readonly Lazy<byte[]> gzip = new(() => Compress(to => new GZipStream(to, CompressionLevel.Fastest, leaveOpen: true)));
     static readonly Lazy<byte[]> deflate = new(() => Compress(to => new ZLibStream(to, CompressionLevel.Fastest, leaveOpen: true)));
     static readonly Lazy<byte[]> brotli = new(MakeBrotli);
@@ -43,8 +45,9 @@ static class Bombs
 
     static void Fill(Action<byte[]> write)
     {
-        byte[] zeros = new byte[Mebi];
-        for (int written = 0; written < UnfoldedBytes; written += zeros.Length) write(zeros);
+        byte[] letters = new byte[Mebi];
+        letters.AsSpan().Fill(Letter);
+        for (int written = 0; written < UnfoldedBytes; written += letters.Length) write(letters);
     }
 
     /// <summary>One byte, repeated: each block of four bytes stands for 128 KiB (RFC 8878 3.1.1.2).</summary>
@@ -56,7 +59,7 @@ static class Bombs
         for (int left = UnfoldedBytes; left > 0; left -= blockSize)
         {
             int header = (left <= blockSize ? 1 : 0) | (runLength << 1) | (blockSize << 3);
-            bomb.Write([(byte)header, (byte)(header >> 8), (byte)(header >> 16), 0]);
+            bomb.Write([(byte)header, (byte)(header >> 8), (byte)(header >> 16), Letter]);
         }
         return bomb.ToArray();
     }

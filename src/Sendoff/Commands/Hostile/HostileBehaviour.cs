@@ -1,3 +1,5 @@
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Sendoff.Engine.Deliveries;
 
@@ -72,5 +74,5 @@ sealed record HostileBehaviour(string Name, string Does, HostileReport Reports, 
 /// <param name="Certificate">Makes the certificate of a TLS session; null is no TLS.</param>
 /// <param name="Protocol">The only protocol that the session takes; null takes none and leaves it to the sender.</param>
 sealed record HostileListener(
-    string Scheme, Func<ReceiverConnection, Task>? Raw = null, Func<ReceiverCertificates, System.Security.Cryptography.X509Certificates.X509Certificate2>? Certificate = null,
-    System.Net.Security.SslApplicationProtocol? Protocol = null);
+    string Scheme, Func<ReceiverConnection, Task>? Raw = null, Func<ReceiverCertificates, X509Certificate2>? Certificate = null,
+    SslApplicationProtocol? Protocol = null);

@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using static Sendoff.Commands.Hostile.HostileReport;
 using static Sendoff.Engine.Deliveries.AttemptErrorCode;
@@ -22,11 +23,12 @@ static partial class HostileBehaviours
         Raw("tls-close", "closes in the middle of the handshake", Fails(ConnectionClosed, Tls), new("https", connection => connection.ReadSomeAsync())),
         // RFC 8446 6: a fatal alert, which is what a TLS server says to a plain request.
         Raw("plain-tls", "speaks TLS where HTTP is due", Fails(InvalidResponse, Wait), new("http", connection => AnswerRawAsync(connection, "\u0015\u0003\u0003\0\u0002\u0002\u0046"))),
+        new("tls-dripping-body", "sends a body a byte at a time, over TLS", TimesOut(Read, 200), x => x.DripAsync(Text + "content-length: 1000\r\n\r\n", "a")) { Listener = new("https", Certificate: Good) },
         new("tls-http2-goaway", "speaks HTTP/2 over TLS without having been offered it: SETTINGS, GOAWAY", Fails(InvalidResponse, Wait), Respond(Settings + GoAway)) { Listener = new("https", Certificate: Good) },
         new("tls-http2-reset", "speaks HTTP/2 over TLS without having been offered it: SETTINGS, RST_STREAM", Fails(InvalidResponse, Wait), Respond(Settings + ResetStream)) { Listener = new("https", Certificate: Good) },
     ];
 
-    static System.Security.Cryptography.X509Certificates.X509Certificate2 Good(ReceiverCertificates authority) => authority.Issue(Address);
+    static X509Certificate2 Good(ReceiverCertificates authority) => authority.Issue(Address);
 
     static HostileBehaviour Session(string name, string does, string says, HostileListener listener) => Raw(name, does, Fails(TlsFailed, Tls, says: says), listener);
 
@@ -63,6 +65,7 @@ static partial class HostileBehaviours
         new("broken-utf-16", "sends UTF-16 with half of a character in the middle", Answered(200) with { AsBytes = true }, Of("text/plain; charset=utf-16le", [0x00, 0xd8, 0x61, 0x00])),
         new("long-utf-8", "sends 96 KiB of UTF-8 whose 64 KiB end within a character", Cut(keeps: true), Of("text/plain", Encoding.UTF8.GetBytes(Many("€", 32 * 1024)))),
         new("long-utf-16", "sends 128 KiB of UTF-16 whose 64 KiB end within a character", Cut(keeps: true), Of("text/plain; charset=utf-16le", Encoding.Unicode.GetBytes("a" + Many("😀", 32 * 1024)))),
+        new("long-windows-1251", "sends 50,000 bytes of Windows-1251, which are more than 64 KiB of UTF-8", Cut(keeps: true), Of("text/plain; charset=windows-1251", Filled(50_000, 0xcf))),
         new("false-gzip", "says gzip and sends text", Answered(200), Respond(Text + "content-encoding: gzip\r\ncontent-length: 5\r\n\r\nhello")),
         new("unknown-coding", "says a coding that does not exist", Answered(200), Respond(Text + "content-encoding: nonsense\r\ncontent-length: 5\r\n\r\nhello")),
     ];
