@@ -47,7 +47,8 @@ internal sealed class AttemptProgress
 
     public void Enter(AttemptPhase next, string doing)
     {
-        Leave();
+        // What comes before the first phase, such as a look into the pool, counts with it: the phases add up to the total.
+        if (phase != AttemptPhase.Queue) Leave();
         (phase, Doing) = (next, doing);
     }
 
@@ -65,7 +66,7 @@ internal sealed class AttemptProgress
             case AttemptPhase.Tls: Add(ref tlsMs, ms); break;
             case AttemptPhase.Read: Add(ref readMs, ms); break;
             case AttemptPhase.Write:
-                long written = Volatile.Read(ref writtenTicks);
+                long written = Math.Min(Volatile.Read(ref writtenTicks), now);
                 Add(ref writeMs, Ms(phaseTicks, written == 0 ? now : written));
                 if (written != 0 || Head is not null) Add(ref waitMs, written == 0 ? 0 : Ms(written, now));
                 break;
@@ -84,7 +85,7 @@ internal sealed class AttemptProgress
         (redirects ??= []).Add(new(answered.Method, answered.Url, Head!.Status, Connection!.RemoteAddress, next.Url));
         Enter(AttemptPhase.Queue, "following a redirect");
         firstHeaders ??= RequestHeaders;
-        (Connection, RemoteAddress, ConnectionReused, IsWritten) = (null, null, false, false);
+        (Connection, LocalAddress, RemoteAddress, ConnectionReused, IsWritten) = (null, null, null, false, false);
         (RequestBytes, RequestBytesWritten, writtenTicks) = (0, 0, 0);
     }
 

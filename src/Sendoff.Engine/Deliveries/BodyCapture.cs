@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace Sendoff.Engine.Deliveries;
@@ -5,6 +6,8 @@ namespace Sendoff.Engine.Deliveries;
 /// <summary>Keeps the first bytes of a body and counts the rest (C4).</summary>
 internal sealed class BodyCapture(int limit, long? expected = null)
 {
+    static readonly UTF8Encoding strictUtf8 = new(false, throwOnInvalidBytes: true);
+
     byte[] bytes = expected is > 0 ? new byte[Math.Min(expected.Value, limit)] : [];
     int length;
 
@@ -12,6 +15,9 @@ internal sealed class BodyCapture(int limit, long? expected = null)
     public long Total { get; private set; }
 
     public bool IsCut => Total > length;
+
+    /// <summary>No more will be kept.</summary>
+    public bool IsFull => length == limit;
 
     public ReadOnlyMemory<byte> Kept => bytes.AsMemory(0, length);
 
@@ -27,29 +33,37 @@ internal sealed class BodyCapture(int limit, long? expected = null)
 
     /// <summary>The body as it is stored: UTF-8 when it is text in its declared charset, else as it is.</summary>
     /// <param name="isPartial">The end is missing, so that the last character may be too.</param>
-    public (ReadOnlyMemory<byte> Body, bool IsText) ToStored(string? contentType, bool isPartial)
+    /// <returns>Also whether less of it is stored than came.</returns>
+    public (ReadOnlyMemory<byte> Body, bool IsText, bool IsCut) ToStored(string? contentType, bool isPartial)
     {
         var kept = length < bytes.Length / 2 ? Kept.ToArray() : Kept;
+        isPartial |= IsCut;
         var charset = CharsetOf(contentType);
-        if (charset is null || charset.CodePage is 65001 or 20127)
-        {
-            var whole = isPartial || IsCut ? kept[..WholeCharacters(kept.Span)] : kept;
-            return System.Text.Unicode.Utf8.IsValid(whole.Span) ? (whole, true) : (kept, false);
-        }
+        if (charset is not (null or { CodePage: 65001 or 20127 })) return Recode(kept, charset, isPartial) is { } text ? (text.Utf8, true, IsCut || text.IsCut) : (kept, false, IsCut);
+        var whole = isPartial ? kept[..WholeCharacters(kept.Span)] : kept;
+        return System.Text.Unicode.Utf8.IsValid(whole.Span) ? (whole, true, IsCut) : (kept, false, IsCut);
+    }
+
+    /// <summary>Null when it is no text in that charset. UTF-8 may take more bytes, and is cut then.</summary>
+    (byte[] Utf8, bool IsCut)? Recode(ReadOnlyMemory<byte> kept, Encoding charset, bool isPartial)
+    {
+        char[] text = ArrayPool<char>.Shared.Rent(charset.GetMaxCharCount(kept.Length));
         try
         {
-            var decoder = charset.GetDecoder();
-            char[] text = new char[charset.GetMaxCharCount(kept.Length)];
-            int count = decoder.GetChars(kept.Span, text, flush: !(isPartial || IsCut));
-            var span = text.AsSpan(0, count);
+            var span = text.AsSpan(0, charset.GetDecoder().GetChars(kept.Span, text, flush: !isPartial));
             // The mark says how the bytes were to be read; it is no part of the text.
             if (span is ['\ufeff', ..]) span = span[1..];
-            byte[] utf8 = new UTF8Encoding(false, true).GetBytes(span.ToArray());
-            return utf8.Length <= limit ? (utf8, true) : (utf8.AsMemory(0, WholeCharacters(utf8.AsSpan(0, limit))), true);
+            byte[] utf8 = new byte[strictUtf8.GetByteCount(span)];
+            strictUtf8.GetBytes(span, utf8);
+            return utf8.Length <= limit ? (utf8, false) : (utf8[..WholeCharacters(utf8.AsSpan(0, limit))], true);
         }
         catch (Exception e) when (e is DecoderFallbackException or EncoderFallbackException)
         {
-            return (kept, false);
+            return null;
+        }
+        finally
+        {
+            ArrayPool<char>.Shared.Return(text);
         }
     }
 
@@ -80,8 +94,9 @@ internal sealed class BodyCapture(int limit, long? expected = null)
             return CodePagesEncodingProvider.Instance.GetEncoding(label, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback)
                 ?? Encoding.GetEncoding(label, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback);
         }
-        catch (ArgumentException)
+        catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
+            // Unknown, or one that .NET refuses (UTF-7).
             return null;
         }
     }

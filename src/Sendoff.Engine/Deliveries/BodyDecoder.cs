@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.IO.Compression;
+using ZstdSharp;
+using ZstdSharp.Unsafe;
 
 namespace Sendoff.Engine.Deliveries;
 
@@ -7,40 +9,72 @@ namespace Sendoff.Engine.Deliveries;
 internal static class BodyDecoder
 {
     const int MaxLayers = 2;
-    /// <summary>A Brotli window takes up to 16 MiB; beyond so many at once a body is kept as it came.</summary>
-    const int MaxBrotli = 8;
+    /// <summary>RFC 8878 3.1.1.1.2: no sender should ask for more than 8 MiB.</summary>
+    const int ZstdWindowLog = 23;
 
-    static int brotliInUse;
+    /// <summary>Brotli and Zstandard look back over up to 16 and 8 MiB, and that much memory a body takes while it is decoded.</summary>
+    static readonly SemaphoreSlim wholeBodies = new(2), longBodies = new(4);
 
     /// <summary>The codings to undo, outermost last; null when one of them is unknown, and empty when there are none.</summary>
     public static string[]? CodingsOf(string? contentEncoding)
     {
         if (contentEncoding is null) return [];
         string[] codings = [.. contentEncoding.ToLowerInvariant().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(c => c != "identity")];
-        return codings.Length <= MaxLayers && codings.All(c => c is "gzip" or "x-gzip" or "deflate" or "br") ? codings : null;
+        return codings.Length <= MaxLayers && codings.All(c => c is "gzip" or "x-gzip" or "deflate" || HasWindow(c)) ? codings : null;
     }
 
+    static bool HasWindow(string coding) => coding is "br" or "zstd";
+
     /// <summary>Decodes a body into <paramref name="decoded"/> until it ends, fails or has grown beyond <paramref name="most"/>.</summary>
-    /// <returns>False when it does not decode.</returns>
-    public static async Task<bool> DecodeAsync(string[] codings, ResponseBodyStream wire, BodyCapture decoded, long most)
+    /// <returns>False when it does not decode, or when there is no room to.</returns>
+    public static async Task<bool> DecodeAsync(string[] codings, ResponseBodyStream wire, BodyCapture decoded, long most, CancellationToken deadline)
     {
-        bool usesBrotli = codings.Contains("br");
+        if (!codings.Any(HasWindow)) return await DecodeAsync(codings, wire, decoded, most).ConfigureAwait(false);
+
+        // A body that fits in the raw capture is read first, so that it holds a window for milliseconds, however slowly it came. Such a body
+        // waits for its turn; a longer one is kept raw when others have all the room, because they may hold it to their deadlines.
+        bool isWhole = await wire.PrefetchAsync().ConfigureAwait(false);
+        var room = isWhole ? wholeBodies : longBodies;
+        if (!room.Wait(0, CancellationToken.None) && !(isWhole && await WaitAsync(room, deadline).ConfigureAwait(false))) return false;
+        try
+        {
+            return await DecodeAsync(codings, wire, decoded, most).ConfigureAwait(false);
+        }
+        finally
+        {
+            room.Release();
+        }
+    }
+
+    static async Task<bool> WaitAsync(SemaphoreSlim room, CancellationToken deadline)
+    {
+        try
+        {
+            await room.WaitAsync(deadline).ConfigureAwait(false);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    static async Task<bool> DecodeAsync(string[] codings, ResponseBodyStream wire, BodyCapture decoded, long most)
+    {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
         try
         {
-            if (usesBrotli && Interlocked.Increment(ref brotliInUse) > MaxBrotli) return false;
             await using var plain = await UndoAsync(codings, wire).ConfigureAwait(false);
             while (decoded.Total < most && await plain.ReadAsync(buffer).ConfigureAwait(false) is > 0 and int count) decoded.Add(buffer.AsSpan(0, count));
             return true;
         }
-        catch (Exception e) when (e is InvalidDataException or InvalidOperationException or IOException)
+        catch (Exception e) when (e is InvalidDataException or InvalidOperationException or IOException or ZstdException)
         {
             // Cut off by the wire is not the same as wrong: then what was decoded stands.
             return wire.Fault is not null;
         }
         finally
         {
-            if (usesBrotli) Interlocked.Decrement(ref brotliInUse);
             ArrayPool<byte>.Shared.Return(buffer);
         }
     }
@@ -52,11 +86,19 @@ internal static class BodyDecoder
             stream = codings[i] switch
             {
                 "br" => new BrotliStream(stream, CompressionMode.Decompress),
+                "zstd" => UndoZstd(stream),
                 "deflate" => await UndoDeflateAsync(stream).ConfigureAwait(false),
                 _ => new GZipStream(stream, CompressionMode.Decompress),
             };
         }
         return stream;
+    }
+
+    static DecompressionStream UndoZstd(Stream stream)
+    {
+        var plain = new DecompressionStream(stream, bufferSize: 16 * 1024, leaveOpen: false);
+        plain.SetParameter(ZSTD_dParameter.ZSTD_d_windowLogMax, ZstdWindowLog);
+        return plain;
     }
 
     /// <summary>"deflate" means zlib (RFC 9110 8.4.1.2), but some send it bare; the first two bytes tell which.</summary>

@@ -207,14 +207,18 @@ public sealed class DeliverySender : IDisposable
         var raw = progress.Captured = new BodyCapture(limits.DeliveryBodyCapture, body.DeclaredLength);
         if (codings is { Length: > 0 } && !body.IsComplete)
         {
-            var wire = new ResponseBodyStream(body, raw, limits.DeliveryBodyRead);
+            var wire = new ResponseBodyStream(body, raw);
             progress.Captured = new BodyCapture(limits.DeliveryBodyCapture);
             // C4: a body that does not decode is kept raw, and counted to its end all the same.
-            if (!await BodyDecoder.DecodeAsync(codings, wire, progress.Captured, limits.DeliveryBodyRead).ConfigureAwait(false)) progress.Captured = raw;
+            if (!await BodyDecoder.DecodeAsync(codings, wire, progress.Captured, limits.DeliveryBodyRead, progress.Deadline.Token).ConfigureAwait(false)) progress.Captured = raw;
             if (wire.Fault is { } fault) throw fault;
-            if (progress.Captured.Total >= limits.DeliveryBodyRead) return;
+            if (progress.Captured.Total >= limits.DeliveryBodyRead)
+            {
+                body.Abandon();
+                return;
+            }
         }
-        while (body.Received < limits.DeliveryBodyRead)
+        while (!body.IsSpent)
         {
             var piece = await body.NextAsync().ConfigureAwait(false);
             if (piece.IsEmpty) return;
@@ -283,8 +287,8 @@ public sealed class DeliverySender : IDisposable
     {
         if (progress is not { Head: { } head, Body: { } body }) return null;
         bool isPartial = error is not null || !body.IsComplete;
-        var (bytes, isText) = progress.Captured?.ToStored(head.ContentType, isPartial) ?? (default, true);
-        bool truncated = progress.Captured is { IsCut: true } || (error is null && !body.IsComplete);
+        var (bytes, isText, isCut) = progress.Captured?.ToStored(head.ContentType, isPartial) ?? (default, true, false);
+        bool truncated = isCut || (error is null && !body.IsComplete);
         return new(head.Status, head.HttpVersion, head.Headers, bytes, isText, body.Received, truncated);
     }
 

@@ -20,13 +20,20 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
     /// <summary>What is left of the body, or of the current chunk.</summary>
     long left = FramingOf(head, method) == Framing.Length ? head.ContentLength!.Value : 0;
     bool isFirstChunk = true;
-    bool isEnded;
+    bool isLastChunk, isEnded, isAbandoned;
+    long framingBytes;
 
     /// <summary>Bytes of the body so far, as they came: without chunk lines, not yet decoded.</summary>
     public long Received { get; private set; }
 
     /// <summary>All of it was read.</summary>
-    public bool IsComplete => isEnded || framing == Framing.None || (framing == Framing.Length && left == 0);
+    public bool IsComplete => !isAbandoned && (isEnded || framing == Framing.None || (framing == Framing.Length && left == 0));
+
+    /// <summary>As much came as is read of a body (C4), chunk lines included: they cost as much as what they frame.</summary>
+    public bool IsSpent => Received + framingBytes >= limits.DeliveryBodyRead;
+
+    /// <summary>Nothing more is read of it, however much there is.</summary>
+    public void Abandon() => isAbandoned = true;
 
     /// <summary>The connection ends with the body, because only its end says where the body ends.</summary>
     public bool EndsConnection => framing == Framing.Close;
@@ -45,17 +52,24 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
     /// <exception cref="WireException">The connection ended too early, or the chunks are not valid.</exception>
     public ValueTask<ReadOnlyMemory<byte>> NextAsync()
     {
-        // Mostly the whole body came with the head; then nothing has to wait.
-        if (framing == Framing.Length && left > 0 && !connection.Unread.IsEmpty) return new(TakePiece());
+        // Mostly the whole body came with the head, or many chunks came at once; then nothing has to wait.
+        if (framing == Framing.Chunks && left == 0 && !isLastChunk) TryTakeChunkLine();
+        if (left > 0 && !connection.Unread.IsEmpty) return new(TakePiece());
         return IsComplete ? new(ReadOnlyMemory<byte>.Empty) : ReadNextAsync();
     }
 
     async ValueTask<ReadOnlyMemory<byte>> ReadNextAsync()
     {
-        if (framing == Framing.Chunks && left == 0 && !await ReadChunkLineAsync().ConfigureAwait(false))
+        if (framing == Framing.Chunks && left == 0)
         {
-            isEnded = true;
-            return default;
+            while (!isLastChunk && !TryTakeChunkLine())
+                if (await connection.ReadAsync(ReadSize).ConfigureAwait(false) == 0) throw Closed();
+            if (isLastChunk)
+            {
+                await SkipTrailersAsync().ConfigureAwait(false);
+                isEnded = true;
+                return default;
+            }
         }
         if (connection.Unread.IsEmpty && await connection.ReadAsync(ReadSize).ConfigureAwait(false) == 0)
         {
@@ -79,19 +93,24 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         return piece;
     }
 
-    /// <summary>Reads up to the data of the next chunk. False after the last one, when the trailers are read too.</summary>
-    async ValueTask<bool> ReadChunkLineAsync()
+    /// <summary>Takes what stands before the data of the next chunk. False when not all of it has come yet; then nothing is taken.</summary>
+    bool TryTakeChunkLine()
     {
-        if (!isFirstChunk && await ReadLineLengthAsync(2).ConfigureAwait(false) != 0) throw Invalid("a chunk is longer than it says");
-        if (!isFirstChunk) connection.Take(2);
-        isFirstChunk = false;
+        var unread = connection.Unread.Span;
+        int before = isFirstChunk ? 0 : 2;
+        if (!unread[..Math.Min(before, unread.Length)].SequenceEqual("\r\n"u8[..Math.Min(before, unread.Length)])) throw Invalid("a chunk is longer than it says");
+        if (unread.Length < before || LineLength(unread[before..], ChunkLine) is not (>= 0 and int length)) return false;
 
-        int length = await ReadLineLengthAsync(ChunkLine).ConfigureAwait(false);
-        left = ParseChunkSize(connection.Unread.Span[..length]);
-        connection.Take(length + 2);
-        if (left > 0) return true;
-        await SkipTrailersAsync().ConfigureAwait(false);
-        return false;
+        left = ParseChunkSize(unread.Slice(before, length));
+        (isFirstChunk, isLastChunk) = (false, left == 0);
+        TakeFraming(before + length + 2);
+        return true;
+    }
+
+    void TakeFraming(int count)
+    {
+        connection.Take(count);
+        framingBytes += count;
     }
 
     static long ParseChunkSize(ReadOnlySpan<byte> line)
@@ -122,12 +141,19 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
     {
         while (true)
         {
-            var unread = connection.Unread;
-            int end = unread.Span.IndexOf((byte)'\n');
-            if (end > 0 && end <= most && unread.Span[end - 1] == '\r') return end - 1;
-            if (end >= 0 || unread.Length > most) throw Invalid("a chunk line is too long or does not end as one");
+            int length = LineLength(connection.Unread.Span, most);
+            if (length >= 0) return length;
             if (await connection.ReadAsync(Math.Max(ReadSize, most + 2)).ConfigureAwait(false) == 0) throw Closed();
         }
+    }
+
+    /// <summary>Length of the first line, without its end; -1 when that has not come yet.</summary>
+    static int LineLength(ReadOnlySpan<byte> unread, int most)
+    {
+        int end = unread.IndexOf((byte)'\n');
+        if (end > 0 && end <= most && unread[end - 1] == '\r') return end - 1;
+        if (end >= 0 || unread.Length > most) throw Invalid("a chunk line is too long or does not end as one");
+        return -1;
     }
 
     WireException Closed()
@@ -141,25 +167,41 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
 
 /// <summary>A body as the decompressors of .NET want it. It answers "end" when the body ends, fails or has been read far enough.</summary>
 /// <param name="raw">Gets every byte as it came, for a body that turns out not to decode.</param>
-internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw, long most) : ReadOnlyStream
+internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw) : ReadOnlyStream
 {
-    ReadOnlyMemory<byte> piece;
+    ReadOnlyMemory<byte> prefetched, piece;
 
     /// <summary>Why the body ended early.</summary>
     public Exception? Fault { get; private set; }
 
+    /// <summary>Reads as much ahead as is kept of the raw body anyway. True when that is all of it.</summary>
+    public async ValueTask<bool> PrefetchAsync()
+    {
+        bool isWhole = false;
+        while (!raw.IsFull && !isWhole) isWhole = !await NextAsync().ConfigureAwait(false);
+        prefetched = raw.Kept;
+        piece = piece[^(int)(raw.Total - prefetched.Length)..];
+        return isWhole;
+    }
+
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
+        if (!prefetched.IsEmpty) return Take(ref prefetched, buffer);
         if (piece.IsEmpty && !await NextAsync().ConfigureAwait(false)) return 0;
-        int count = Math.Min(piece.Length, buffer.Length);
-        piece.Span[..count].CopyTo(buffer.Span);
-        piece = piece[count..];
+        return Take(ref piece, buffer);
+    }
+
+    static int Take(ref ReadOnlyMemory<byte> from, Memory<byte> buffer)
+    {
+        int count = Math.Min(from.Length, buffer.Length);
+        from[..count].CopyTo(buffer);
+        from = from[count..];
         return count;
     }
 
     async ValueTask<bool> NextAsync()
     {
-        if (Fault is not null || body.Received >= most) return false;
+        if (Fault is not null || body.IsSpent) return false;
         try
         {
             piece = await body.NextAsync().ConfigureAwait(false);

@@ -122,7 +122,8 @@ internal sealed class ResponseHead
             }
         }
         // Both lengths at once is what a smuggled response looks like: read the chunks, and use the connection no more (RFC 9112 6.3).
-        bool doubtful = HasTransferEncoding && ContentLength is not null;
+        // A 204 has no length at all (RFC 9110 8.6): who says one may send the body after all, into the next exchange.
+        bool doubtful = HasTransferEncoding ? ContentLength is not null || Status == 204 : Status == 204 && ContentLength > 0;
         KeepAlive = !close && !doubtful && (HttpVersion == "1.1" || (keep && !HasTransferEncoding));
     }
 

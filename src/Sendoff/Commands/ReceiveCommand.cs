@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http.Features;
+using Sendoff.Commands.Hostile;
 using Spectre.Console;
 
 namespace Sendoff.Commands;
@@ -17,9 +18,16 @@ static class ReceiveCommand
         var status = new Option<int>("--status") { Description = "Status that is answered", DefaultValueFactory = _ => 200 };
         var body = new Option<string>("--body") { Description = "Body that is answered", DefaultValueFactory = _ => "{\"received\":true}" };
         var count = new Option<int?>("--count") { Description = "End after this many requests" };
-        var command = new Command("receive", "Receive requests on loopback and print them") { port, status, body, count };
-        command.SetAction((parsed, ct) => ReceiveAsync(
-            parsed.GetValue(port), parsed.GetValue(status), parsed.GetValue(body)!, parsed.GetValue(count) ?? int.MaxValue, ct));
+        var hostile = new Option<bool>("--hostile") { Description = "Behave badly instead: a path for each thing that a receiver should not do, all listed at start" };
+        var authority = new Option<string?>("--authority") { Description = "With --hostile: write the certificate of its authority to this file, for SSL_CERT_FILE" };
+        var command = new Command("receive", "Receive requests on loopback and print them") { port, status, body, count, hostile, authority };
+        command.SetAction((parsed, ct) =>
+        {
+            int most = parsed.GetValue(count) ?? int.MaxValue;
+            return parsed.GetValue(hostile)
+                ? HostileCommand.RunAsync(parsed.GetValue(port), parsed.GetValue(authority), most, ct)
+                : ReceiveAsync(parsed.GetValue(port), parsed.GetValue(status), parsed.GetValue(body)!, most, ct);
+        });
         return command;
     }
 

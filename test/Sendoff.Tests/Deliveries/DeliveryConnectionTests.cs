@@ -36,47 +36,6 @@ public sealed class DeliveryConnectionTests
         Assert.Equal((connections, 3), (receiver.Connections, receiver.Requests.Count));
     }
 
-    [Theory]
-    [InlineData("GET")]
-    [InlineData("POST")]
-    [InlineData("DELETE")]
-    public async Task Kept_connection_that_closes_after_the_request_was_read_never_brings_a_second_request(string method)
-    {
-        await using var receiver = Receiver.Start(async connection =>
-        {
-            await connection.ReadRequestAsync();
-            await connection.WriteAsync(Ok);
-            await connection.ReadRequestAsync();
-        });
-        using var sending = new Sending();
-        await sending.GetAsync(receiver.Url);
-        var attempt = await sending.SendAsync(new HttpSend(method, receiver.Url, [], default));
-
-        Assert.Equal((DeliveryStatus.Failed, AttemptErrorCode.ConnectionClosed, AttemptPhase.Wait, true), (attempt.Status, attempt.Error!.Code, attempt.Error.Phase, attempt.ConnectionReused));
-        Assert.Contains("kept-alive", attempt.Error.Message);
-        Assert.Equal((1, 2), (receiver.Connections, receiver.Requests.Count));
-    }
-
-    [Theory]
-    [InlineData("GET")]
-    [InlineData("POST")]
-    public async Task Kept_connection_that_is_reset_after_the_request_was_read_never_brings_a_second_request(string method)
-    {
-        await using var receiver = Receiver.Start(async connection =>
-        {
-            await connection.ReadRequestAsync();
-            await connection.WriteAsync(Ok);
-            await connection.ReadRequestAsync();
-            connection.Reset();
-        });
-        using var sending = new Sending();
-        await sending.GetAsync(receiver.Url);
-        var attempt = await sending.SendAsync(new HttpSend(method, receiver.Url, [], default));
-
-        Assert.Equal((DeliveryStatus.Failed, AttemptErrorCode.ConnectionReset, AttemptPhase.Wait, true), (attempt.Status, attempt.Error!.Code, attempt.Error.Phase, attempt.ConnectionReused));
-        Assert.Equal((1, 2), (receiver.Connections, receiver.Requests.Count));
-    }
-
     [Fact]
     public async Task Kept_connection_that_was_closed_while_idle_is_not_used()
     {

@@ -49,15 +49,6 @@ public sealed class DeliveryFaultTests
     }
 
     [Fact]
-    public async Task Resolver_that_never_answers_is_timeout_in_dns()
-    {
-        using var sending = new Sending(Sending.Short, names: Names(_ => new TaskCompletionSource<IPAddress[]>().Task));
-        var attempt = await sending.PostAsync("http://slow.example/");
-        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Dns), Of(attempt));
-        Assert.Equal("timed out after 300 ms while resolving slow.example", attempt.Error!.Message);
-    }
-
-    [Fact]
     public async Task Refused_first_address_leads_to_the_next()
     {
         await using var receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
@@ -85,87 +76,6 @@ public sealed class DeliveryFaultTests
     }
 
     [Fact]
-    public async Task Receiver_that_never_answers_is_timeout_in_wait()
-    {
-        await using var receiver = Receiver.Start(async connection => { await connection.ReadRequestAsync(); await connection.HoldAsync(); });
-        using var sending = new Sending(Sending.Short);
-        var attempt = await sending.PostAsync(receiver.Url);
-        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Wait), Of(attempt));
-        Assert.Equal("timed out after 300 ms while waiting for the response", attempt.Error!.Message);
-        Assert.InRange(attempt.Timing.TotalMs, 200, 10_000);
-        Assert.InRange(attempt.Timing.WaitMs!.Value, 150, 10_000);
-        Assert.Null(attempt.Timing.ReadMs);
-    }
-
-    [Fact]
-    public async Task Headers_that_stall_are_timeout_in_wait()
-    {
-        await using var receiver = Receiver.Start(async connection =>
-        {
-            await connection.ReadRequestAsync();
-            await connection.WriteAsync("HTTP/1.1 200 OK\r\nx-a:");
-            await connection.HoldAsync();
-        });
-        using var sending = new Sending(Sending.Short);
-        var attempt = await sending.PostAsync(receiver.Url);
-        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Wait), Of(attempt));
-        Assert.Equal("timed out after 300 ms while reading the response headers (21 bytes received)", attempt.Error!.Message);
-        Assert.Null(attempt.Response);
-    }
-
-    [Fact]
-    public async Task Response_body_that_drips_past_the_deadline_is_recorded_as_timeout_in_read()
-    {
-        await using var receiver = Receiver.Start(async connection =>
-        {
-            await connection.ReadRequestAsync();
-            await connection.WriteAsync("HTTP/1.1 200 OK\r\nx-a: b\r\ncontent-length: 1000\r\n\r\n");
-            for (int i = 0; i < 1000; i++)
-            {
-                await connection.WriteAsync("a");
-                await Task.Delay(20, connection.Stop);
-            }
-        });
-        using var sending = new Sending(Sending.Short);
-        var attempt = await sending.PostAsync(receiver.Url);
-
-        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Read), Of(attempt));
-        Assert.Equal($"timed out after 300 ms while reading the response body ({attempt.Response!.BodyBytes} bytes received)", attempt.Error!.Message);
-        Assert.Equal((200, new string('a', (int)attempt.Response.BodyBytes)), (attempt.Response.Status, attempt.Text()));
-        Assert.InRange(attempt.Response.BodyBytes, 2, 100);
-        Assert.InRange(attempt.Timing.TotalMs, 200, 10_000);
-    }
-
-    [Fact]
-    public async Task Receiver_that_never_reads_is_timeout_in_write()
-    {
-        await using var receiver = Receiver.Start(connection => connection.HoldAsync());
-        using var sending = new Sending(Sending.Short);
-        var attempt = await sending.SendAsync(new HttpSend("POST", receiver.Url, [], new byte[20_000_000]));
-
-        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Write), Of(attempt));
-        Assert.Matches(@"^timed out after 300 ms while writing the request \([\d,]+ of 20,000,\d+ bytes written\)$", attempt.Error!.Message);
-        Assert.NotNull(attempt.Timing.WriteMs);
-        Assert.Null(attempt.Timing.WaitMs);
-    }
-
-    [Fact]
-    public async Task Early_answer_to_a_large_body_is_the_response()
-    {
-        await using var receiver = Receiver.Start(async connection =>
-        {
-            await connection.ReadHeadAsync();
-            await connection.WriteAsync("HTTP/1.1 413 Content Too Large\r\ncontent-length: 9\r\n\r\ntoo large");
-            await connection.HoldAsync();
-        });
-        using var sending = new Sending();
-        var attempt = await sending.SendAsync(new HttpSend("POST", receiver.Url, [], new byte[20_000_000]));
-
-        Assert.Equal((DeliveryStatus.Failed, 413, "too large"), (attempt.Status, attempt.Response!.Status, attempt.Text()));
-        Assert.Null(attempt.Error);
-    }
-
-    [Fact]
     public async Task Early_answer_then_close_is_the_response()
     {
         await using var receiver = Receiver.Start(async connection =>
@@ -180,50 +90,6 @@ public sealed class DeliveryFaultTests
             Assert.Equal((DeliveryStatus.Failed, 413), (attempt.Status, attempt.Response?.Status));
             Assert.Null(attempt.Error);
         }
-    }
-
-    [Theory]
-    [InlineData("", AttemptPhase.Wait)]
-    [InlineData("HTTP/1.1 200", AttemptPhase.Wait)]
-    [InlineData("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", AttemptPhase.Read)]
-    [InlineData("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel", AttemptPhase.Read)]
-    [InlineData("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", AttemptPhase.Read)]
-    public async Task Connection_that_ends_before_the_response_does_is_connection_closed(string response, AttemptPhase phase)
-    {
-        await using var receiver = Receiver.Start(async connection => { await connection.ReadRequestAsync(); await connection.WriteAsync(response); });
-        using var sending = new Sending();
-        var attempt = await sending.PostAsync(receiver.Url);
-        Assert.Equal((AttemptErrorCode.ConnectionClosed, phase), Of(attempt));
-        Assert.Equal(phase == AttemptPhase.Read, attempt.Response?.Status == 200);
-        Assert.Single(receiver.Requests);
-    }
-
-    [Theory]
-    [InlineData("", AttemptPhase.Wait)]
-    [InlineData("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", AttemptPhase.Read)]
-    public async Task Connection_that_is_reset_is_connection_reset(string response, AttemptPhase phase)
-    {
-        var seen = new TaskCompletionSource();
-        await using var receiver = Receiver.Start(async connection =>
-        {
-            await connection.ReadRequestAsync();
-            await connection.WriteAsync(response);
-            if (response.Length > 0) await Task.Delay(100);
-            connection.Reset();
-        });
-        using var sending = new Sending();
-        var attempt = await sending.PostAsync(receiver.Url);
-        Assert.Equal((AttemptErrorCode.ConnectionReset, phase), Of(attempt));
-        Assert.Single(receiver.Requests);
-    }
-
-    [Fact]
-    public async Task Reset_while_a_large_body_is_written_is_connection_reset_in_write()
-    {
-        await using var receiver = Receiver.Start(async connection => { await connection.ReadHeadAsync(); connection.Reset(); });
-        using var sending = new Sending();
-        var attempt = await sending.SendAsync(new HttpSend("POST", receiver.Url, [], new byte[20_000_000]));
-        Assert.Equal((AttemptErrorCode.ConnectionReset, AttemptPhase.Write), Of(attempt));
     }
 
     [Fact]
@@ -259,7 +125,7 @@ public sealed class DeliveryFaultTests
         Assert.InRange(timing.ReadMs!.Value, 30, 10_000);
         Assert.Null(timing.TlsMs);
         double sum = timing.DnsMs.Value + timing.ConnectMs!.Value + timing.WriteMs!.Value + timing.WaitMs.Value + timing.ReadMs.Value;
-        Assert.InRange(timing.TotalMs - sum, 0, 500);
+        Assert.Equal(timing.TotalMs, sum, 0.1);
         Assert.Equal(0.5, timing.QueueMs);
     }
 }

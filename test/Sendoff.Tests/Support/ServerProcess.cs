@@ -59,12 +59,20 @@ sealed class ServerProcess : IAsyncDisposable
 
     public HttpClient Http { get; }
 
+    /// <summary>The most memory that it ever had, in MiB. Linux only.</summary>
+    public int PeakMemoryMb()
+    {
+        string line = File.ReadLines($"/proc/{process.Id}/status").Single(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
+        return int.Parse(line.AsSpan(6, line.Length - 9)) / 1024;
+    }
+
     /// <summary>Starts it on a free port and waits until it says that it is ready.</summary>
-    public static async Task<ServerProcess> StartAsync(string folder, string token)
+    public static async Task<ServerProcess> StartAsync(string folder, string token, params string[] settings)
     {
         int port = FreePort();
         var info = SendoffCommand.Info(
             "serve", "--data", folder, "--listen", $"http://127.0.0.1:{port}", "--set", $"Auth:Token={token}", "--set", "Egress:Allow=127.0.0.0/8");
+        foreach (string setting in settings) info.ArgumentList.Add($"--set={setting}");
         var process = Process.Start(info)!;
         var ready = new TaskCompletionSource();
         var said = new StringBuilder();
