@@ -123,7 +123,8 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
     {
         string family = FamilyOf(address) == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4";
         return new(AttemptErrorCode.ConnectUnreachable,
-            $"{host} is reached over {family} only, and deliveries leave from other addresses only; to send there, add a local {family} address to the setting Egress:Addresses");
+            $"{host} is reached over {family} only, and deliveries leave from other addresses only; "
+            + $"to send there, add a local {family} address to the setting Egress:Addresses");
     }
 
     static AddressFamily FamilyOf(IPAddress address) => address.IsIPv4MappedToIPv6 ? AddressFamily.InterNetwork : address.AddressFamily;

@@ -16,7 +16,8 @@ internal static class ConnectionRace
     /// <param name="starting">Is told of each address that is tried.</param>
     /// <exception cref="WireException">No address took the connection, and why.</exception>
     public static async Task<(Socket Socket, IPEndPoint To)> RunAsync(
-        IReadOnlyList<IPEndPoint> addresses, Func<IPEndPoint, CancellationToken, Task<Socket>> connect, Action<IPEndPoint> starting, TimeProvider time, CancellationToken ct)
+        IReadOnlyList<IPEndPoint> addresses, Func<IPEndPoint, CancellationToken, Task<Socket>> connect, Action<IPEndPoint> starting, TimeProvider time,
+        CancellationToken ct)
     {
         if (addresses.Count == 1)
         {

@@ -26,14 +26,16 @@ public sealed class DeliverySender : IDisposable
     readonly ConcurrentBag<CancellationTokenSource> deadlines = [];
 
     /// <param name="nameOf">A workflow's name, under which it may have own egress rules (D2); null when it is gone.</param>
-    public DeliverySender(EgressOptions egress, EngineLimits limits, TimeProvider time, Func<WorkflowId, string?>? nameOf = null) : this(egress, limits, time, roots: null, nameOf: nameOf)
+    public DeliverySender(EgressOptions egress, EngineLimits limits, TimeProvider time, Func<WorkflowId, string?>? nameOf = null)
+        : this(egress, limits, time, roots: null, nameOf: nameOf)
     {
     }
 
     /// <param name="roots">Certificates trusted besides the system's.</param>
     /// <param name="names">Null asks the system's resolver.</param>
     internal DeliverySender(
-        EgressOptions egress, EngineLimits limits, TimeProvider time, X509Certificate2Collection? roots, NameResolver? names = null, Func<WorkflowId, string?>? nameOf = null)
+        EgressOptions egress, EngineLimits limits, TimeProvider time, X509Certificate2Collection? roots, NameResolver? names = null,
+        Func<WorkflowId, string?>? nameOf = null)
     {
         (this.egress, this.limits, this.time, this.nameOf) = (egress, limits, time, nameOf ?? (static _ => ""));
         pool = new ConnectionPool(limits, time);

@@ -32,7 +32,8 @@ public sealed class EgressProxy
         string user = Uri.UnescapeDataString(parts[0]), password = parts.Length > 1 ? Uri.UnescapeDataString(parts[1]) : "";
         // An empty user or one with a colon cannot be written in Basic; SOCKS has a byte for each length.
         if (url.UserInfo.Length > 0 && (user.Length == 0 || (!isSocks && user.Contains(':')))) return false;
-        if (isSocks && user.Length > 0 && (password.Length == 0 || Math.Max(Encoding.UTF8.GetByteCount(user), Encoding.UTF8.GetByteCount(password)) > SocksTextBytes)) return false;
+        int longest = Math.Max(Encoding.UTF8.GetByteCount(user), Encoding.UTF8.GetByteCount(password));
+        if (isSocks && user.Length > 0 && (password.Length == 0 || longest > SocksTextBytes)) return false;
         int port = url.Port < 0 ? SocksPort : url.Port;
         if (port == 0) return false;
         proxy = new EgressProxy { IsSocks = isSocks, Host = url.IdnHost, Port = port, User = user.Length > 0 ? user : null, Password = password };
