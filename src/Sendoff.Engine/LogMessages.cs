@@ -78,4 +78,7 @@ static partial class LogMessages
 
     [LoggerMessage(4005, LogLevel.Error, "Worker {Pid} ends because of a fault of the server")]
     public static partial void WorkerFailed(this ILogger log, int pid, Exception error);
+
+    [LoggerMessage(4006, LogLevel.Warning, "Workers would outlive a server that is killed: {Reason}")]
+    public static partial void WorkersUnguarded(this ILogger log, string reason);
 }

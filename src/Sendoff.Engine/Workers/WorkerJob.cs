@@ -26,8 +26,8 @@ internal sealed class WorkerJob(ProgramQueue queue, WorkerRun run, long sequence
     /// <summary>Its number in the worker that has it.</summary>
     public int Number { get; set; }
     public Worker? Worker { get; set; }
-    /// <summary>Its frame was, at least in part, given to the system. Until then it cannot have started.</summary>
-    public volatile bool Written;
+    /// <summary>Timestamp of when that worker was given it.</summary>
+    public long HandedAt { get; set; }
     /// <summary>Set when its caller has given it up.</summary>
     public CancellationToken? CancelToken { get; set; }
     /// <summary>How often a worker gave it back when its turn had come.</summary>

@@ -1,7 +1,12 @@
 namespace Sendoff.Engine.Workers;
 
+/// <remarks>The ends of workers, and (5) the watch.</remarks>
 public sealed partial class WorkerPool
 {
+    const int MostDeadLoads = 2;
+    static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
+    static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(250);
+
     // ---- the end of a worker
 
     async Task BuryAsync(Worker worker)
@@ -20,7 +25,7 @@ public sealed partial class WorkerPool
                 GiveBack(worker, worker.Assigned.Count - 1);
                 worker.Assigned.Clear();
                 // A run whose frame was never written cannot have started.
-                if (!job.Written)
+                if (job.Number > worker.Outbox.LastWritten)
                 {
                     GiveBack(job);
                     job = null;
@@ -126,6 +131,7 @@ public sealed partial class WorkerPool
             {
                 job.Queue.NoteLong();
                 Revoke(worker, ref touched);
+                if (IsLate(worker.Assigned[1], Time.GetTimestamp())) worker.AskSilence();
             }
         }
         else if (worker.Program is not null && !worker.Loaded)
