@@ -42,6 +42,20 @@ public sealed partial class WorkerPool
         if (job is not null) CutOff(worker, job, death);
     }
 
+    public Task RetireAsync(string workflowId)
+    {
+        lock (gate)
+        {
+            var gone = workers.FindAll(worker => worker.Program?.Program.WorkflowId == workflowId);
+            foreach (var worker in gone)
+            {
+                worker.Retiring = true;
+                if (worker.Loaded && worker.Assigned.Count == 0) worker.Kill(WorkerCause.Retired);
+            }
+            return Task.WhenAll(gone.Select(worker => worker.Ended));
+        }
+    }
+
     /// <summary>A program whose loading kills its worker is tried again once; then that is its problem.</summary>
     void DeadInLoad(Worker worker, ProgramQueue queue, WorkerDeath death)
     {

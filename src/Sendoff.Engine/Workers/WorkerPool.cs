@@ -154,7 +154,12 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     }
 
     /// <summary>A process that the system itself cannot end, because it waits for a disk, must not keep the server from ending.</summary>
-    async Task EndAsync(Task[] ends) => await Task.WhenAll(ends).WaitAsync(Limits.WorkerStart, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    async Task EndAsync(Task[] ends)
+    {
+        var ended = Task.WhenAll(ends);
+        await ended.WaitAsync(Limits.WorkerStart, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!ended.IsCompleted) Log.WorkersNotEnded(ends.Count(end => !end.IsCompleted), Limits.WorkerStart.TotalSeconds);
+    }
 }
 
 /// <summary>The workers that were given frames under the pool's gate, to be flushed when it is left.</summary>

@@ -182,7 +182,8 @@ public sealed class WorkerPoolTests
         string sockets = Directory.CreateTempSubdirectory("sd").FullName;
         IReadOnlyList<int> processes;
         Task running;
-        await using (var rig = new WorkerRig(new EngineLimits { WorkersWarm = 2 }, sockets: sockets))
+        // The pool's last resort, to stop without what does not end, comes after this long: it must not hide a wait that never ends.
+        await using (var rig = new WorkerRig(new EngineLimits { WorkersWarm = 2, WorkerStart = TimeSpan.FromMinutes(10) }, sockets: sockets))
         {
             var program = rig.Program("for (;;);");
             await rig.RunAsync(rig.Program("return 1;"));
