@@ -114,8 +114,15 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     // What executes comes to its end, and may read files of its own until then.
     async Task RemoveFilesAsync(WorkflowId workflow)
     {
-        await runner.RetireAsync(workflow.ToString()).ConfigureAwait(false);
-        folder.Remove(workflow);
+        try
+        {
+            await runner.RetireAsync(workflow.ToString()).ConfigureAwait(false);
+            folder.Remove(workflow);
+        }
+        catch (OperationCanceledException)
+        {
+            // The server stops; the next start removes them.
+        }
     }
 
     /// <summary>Loads a definition's steps in a worker, from a folder of their own, and answers what is wrong with them.</summary>

@@ -156,7 +156,7 @@ public sealed partial class WorkerPool
             queue.Problems = problems;
             foreach (var check in queue.Checks) check.TrySetResult(problems);
             queue.Checks.Clear();
-            if (problems.Count == 0 && !queue.Program.IsTrial && !worker.Retiring)
+            if (problems.Count == 0 && !queue.Program.IsTrial)
             {
                 queue.Workers.Add(worker);
                 Schedule(queue, ref touched);

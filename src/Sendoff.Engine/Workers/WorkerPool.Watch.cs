@@ -42,15 +42,24 @@ public sealed partial class WorkerPool
         if (job is not null) CutOff(worker, job, death);
     }
 
-    public Task RetireAsync(string workflowId)
+    public async Task RetireAsync(string workflowId)
+    {
+        Task? gone;
+        while ((gone = TryRetire(workflowId)) is null) await Task.Delay(Turn, Time, stop.Token);
+        await gone;
+    }
+
+    /// <summary>Null while runs of the workflow wait for a worker, or one is on its way: those come first.</summary>
+    Task? TryRetire(string workflowId)
     {
         lock (gate)
         {
+            if (programs.Values.Any(queue => queue.Program.WorkflowId == workflowId && queue.Waiting + queue.Coming + queue.Checks.Count > 0)) return null;
             var gone = workers.FindAll(worker => worker.Program?.Program.WorkflowId == workflowId);
             foreach (var worker in gone)
             {
                 worker.Retiring = true;
-                if (worker.Loaded && worker.Assigned.Count == 0) worker.Kill(WorkerCause.Retired);
+                if (worker.Assigned.Count == 0) worker.Kill(WorkerCause.Retired);
             }
             return Task.WhenAll(gone.Select(worker => worker.Ended));
         }

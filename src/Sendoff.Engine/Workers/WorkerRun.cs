@@ -68,7 +68,7 @@ public interface IStepRunner
     /// <summary>Executes one run and fills in <paramref name="run"/>. Throws only when the server stops or no worker can be had.</summary>
     Task RunAsync(WorkerProgram program, WorkerRun run, CancellationToken ct);
 
-    /// <summary>Ends the workers of a workflow that is gone, each when the runs that it was given have ended. Completes when these workers are gone.</summary>
+    /// <summary>Ends the workers of a workflow that takes no more runs, each when those that came have ended. Completes when these workers are gone.</summary>
     Task RetireAsync(string workflowId);
 }
 
