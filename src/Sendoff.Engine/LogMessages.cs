@@ -78,4 +78,10 @@ static partial class LogMessages
 
     [LoggerMessage(4005, LogLevel.Error, "Worker {Pid} ends because of a fault of the server")]
     public static partial void WorkerFailed(this ILogger log, int pid, Exception error);
+
+    [LoggerMessage(4006, LogLevel.Warning, "Workers would outlive a server that is killed: {Reason}")]
+    public static partial void WorkersUnguarded(this ILogger log, string reason);
+
+    [LoggerMessage(4007, LogLevel.Error, "{Count} of what belongs to workers did not end within {Seconds} s of being told: the server stops without")]
+    public static partial void WorkersNotEnded(this ILogger log, int count, double seconds);
 }

@@ -81,6 +81,22 @@ test('Revoke gives back what has not started, and nothing else', async () => {
   await worker.stop();
 });
 
+test('A run whose time to start has passed is given back as expired, and the next one in time is started', async () => {
+  const worker = await Worker.start('const end = Date.now() + event.busy; while (Date.now() < end);');
+  const { clock } = await worker.next('ready');
+  const late = clock + 60000, early = clock;
+  worker.post({ busy: 20 });
+  worker.post({ busy: 0 }, early);
+  worker.post({ busy: 0 }, early);
+  worker.post({ busy: 0 }, late);
+  worker.post({ busy: 0 }, early);
+  worker.post({ busy: 0 });
+  await worker.next('runEnd', frame => frame.run === 6);
+  const told = worker.frames.filter(frame => frame.kind === 'expired' || frame.kind === 'runEnd').map(frame => frame.runs ?? frame.run);
+  assert.deepEqual(told, [1, [2, 3], 4, [5], 6]);
+  await worker.stop();
+});
+
 test('A frame in many pieces is one frame', async () => {
   const worker = await Worker.start('return event.text.length');
   const { frame } = await import('./support.mjs');

@@ -9,7 +9,7 @@ import { afterEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/Sendoff.Engine/Workers/Harness/main.mjs', import.meta.url));
-const KINDS = { 16: 'ready', 17: 'loaded', 18: 'revoked', 20: 'send', 21: 'log', 22: 'export', 23: 'warning', 24: 'respond', 25: 'stepEnd', 26: 'runEnd' };
+const KINDS = { 16: 'ready', 17: 'loaded', 18: 'revoked', 19: 'expired', 20: 'send', 21: 'log', 22: 'export', 23: 'warning', 24: 'respond', 25: 'stepEnd', 26: 'runEnd' };
 const WITH_BODY = new Set(['send', 'respond']);
 
 /** @type {Set<Worker>} */ const open = new Set();
@@ -76,10 +76,10 @@ export class Worker {
   /** @param {number} kind @param {object} payload */
   send(kind, payload) { this.socket.write(frame(kind, payload)); }
 
-  /** @param {any} event */
-  post(event = {}) {
+  /** @param {any} event @param {number} [startBy] the worker's clock */
+  post(event = {}, startBy = undefined) {
     const run = ++this.#runs;
-    this.send(2, { run, id: `run-${run}`, ts: 1700000000000, deadlineMs: 30000, replay: false, attempt: 1, event });
+    this.send(2, { run, id: `run-${run}`, ts: 1700000000000, deadlineMs: 30000, startBy, replay: false, attempt: 1, event });
     return run;
   }
 

@@ -3,9 +3,34 @@ using Sendoff.Engine.Workflows;
 namespace Sendoff.Engine.Runs;
 
 /// <summary>Lays a version's files out on disk, where Node.js imports them by their own names, so that every error names the user's file and line.</summary>
-/// <param name="root">The folder that holds one folder for each version.</param>
+/// <param name="root">The folder that holds one folder for each version. The store has them all: what is here lasts as long as the server.</param>
 public sealed class ProgramFolder(string root)
 {
+    /// <summary>Removes what an earlier server has left, whole or not: after a power cut a folder may hold empty files. Call it before anything else.</summary>
+    public void Clear() => Remove("*");
+
+    /// <summary>Removes the folders of all versions of a workflow.</summary>
+    public void Remove(WorkflowId workflow) => Remove($"{workflow}-*");
+
+    // A folder that is there is whole: it loses its name before its first file.
+    void Remove(string pattern)
+    {
+        if (!Directory.Exists(root)) return;
+        foreach (string folder in Directory.EnumerateDirectories(root, pattern).ToList())
+        {
+            string old = Path.Combine(root, "old-" + Guid.NewGuid().ToString("N"));
+            try
+            {
+                Directory.Move(folder, old);
+                Directory.Delete(old, recursive: true);
+            }
+            catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+            {
+                // Somebody has a file of it open. The next start removes it.
+            }
+        }
+    }
+
     /// <summary>The folder of a deployed version, written when it is not there yet. A version never changes, so it is written once.</summary>
     public string Keep(WorkflowVersion version)
     {

@@ -30,7 +30,13 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     public string? NameOf(WorkflowId workflow) => names.GetValueOrDefault(workflow);
 
     /// <summary>Reads the deployed workflows from the store. Call once, before the first event.</summary>
-    public async Task LoadAsync(CancellationToken ct)
+    public Task LoadAsync(CancellationToken ct)
+    {
+        folder.Clear();
+        return ReadAsync(ct);
+    }
+
+    async Task ReadAsync(CancellationToken ct)
     {
         var found = new Dictionary<string, TriggerTarget>(StringComparer.Ordinal);
         var current = new HashSet<(WorkflowId, int)>();
@@ -78,7 +84,7 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
         try
         {
             var workflow = await store.DeployAsync(name, files, definition.Triggers, ct).ConfigureAwait(false);
-            await LoadAsync(CancellationToken.None).ConfigureAwait(false); // it is deployed, whoever still waits for the answer
+            await ReadAsync(CancellationToken.None).ConfigureAwait(false); // it is deployed, whoever still waits for the answer
             return new(workflow, []);
         }
         catch (TriggerKeyTakenException x)
@@ -95,7 +101,32 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) => ChangeAsync(() => store.SetEnabledAsync(name, enabled, ct), ct);
 
     /// <summary>Answers false when there is no such workflow.</summary>
-    public Task<bool> DeleteAsync(string name, CancellationToken ct) => ChangeAsync(() => store.DeleteWorkflowAsync(name, ct), ct);
+    public async Task<bool> DeleteAsync(string name, CancellationToken ct)
+    {
+        WorkflowId? gone = null;
+        bool deleted = await ChangeAsync(
+            async () =>
+            {
+                gone = (await store.GetWorkflowAsync(name, ct).ConfigureAwait(false))?.Id;
+                return await store.DeleteWorkflowAsync(name, ct).ConfigureAwait(false);
+            }, ct).ConfigureAwait(false);
+        if (deleted && gone is { } id) _ = RemoveFilesAsync(id);
+        return deleted;
+    }
+
+    // What executes comes to its end, and may read files of its own until then.
+    async Task RemoveFilesAsync(WorkflowId workflow)
+    {
+        try
+        {
+            await runner.RetireAsync(workflow.ToString()).ConfigureAwait(false);
+            folder.Remove(workflow);
+        }
+        catch (OperationCanceledException)
+        {
+            // The server stops; the next start removes them.
+        }
+    }
 
     /// <summary>Loads a definition's steps in a worker, from a folder of their own, and answers what is wrong with them.</summary>
     public async Task<IReadOnlyList<WorkflowProblem>> CheckAsync(
@@ -118,7 +149,7 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
             try
             {
                 // Also when it was given up half way: what is gone from the store takes no more events.
-                await LoadAsync(CancellationToken.None).ConfigureAwait(false);
+                await ReadAsync(CancellationToken.None).ConfigureAwait(false);
             }
             finally
             {

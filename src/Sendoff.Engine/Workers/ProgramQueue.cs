@@ -54,7 +54,6 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     public void Return(WorkerJob job)
     {
         job.Worker = null;
-        job.Written = false;
         int at = returned.FindIndex(other => other.Sequence < job.Sequence);
         returned.Insert(at < 0 ? returned.Count : at, job);
         Waiting++;

@@ -9,7 +9,7 @@ namespace Sendoff.Engine.Workers;
 internal enum FrameKind : byte
 {
     Load = 1, Run = 2, Revoke = 3,
-    Ready = 16, Loaded = 17, Revoked = 18,
+    Ready = 16, Loaded = 17, Revoked = 18, Expired = 19,
     Send = 20, Log = 21, Export = 22, Warning = 23, Respond = 24, StepEnd = 25, RunEnd = 26,
 }
 
@@ -18,6 +18,10 @@ internal sealed class WorkerProtocolException(string message) : Exception(messag
 
 /// <summary>The run went over a limit that only the server can watch. Its worker ends.</summary>
 internal sealed class WorkerLimitException(string message) : Exception(message);
+
+/// <summary>A run as one worker is given it.</summary>
+/// <param name="StartBy">The worker's clock in ms, from which on it must not be started any more; null for one that starts at once.</param>
+internal readonly record struct RunFrame(int Number, WorkerRun Run, long? StartBy);
 
 /// <summary>Writes the server's frames and splits what a worker wrote: <c>u32 length | u8 kind | payload</c>.</summary>
 internal static class WorkerFrame
@@ -62,16 +66,18 @@ internal static class WorkerFrame
         Close(output, json, start);
     }
 
-    public static void WriteRun(ArrayBufferWriter<byte> output, Utf8JsonWriter json, int number, WorkerRun run)
+    public static void WriteRun(ArrayBufferWriter<byte> output, Utf8JsonWriter json, in RunFrame frame)
     {
+        var run = frame.Run;
         int start = Open(output, json, FrameKind.Run);
         json.WriteStartObject();
-        json.WriteNumber("run"u8, number);
+        json.WriteNumber("run"u8, frame.Number);
         json.WriteString("id"u8, run.Id);
         Span<byte> ts = stackalloc byte[24];
         run.ReceivedAt.UtcDateTime.TryFormat(ts, out int tsBytes, "yyyy-MM-ddTHH:mm:ss.fffZ");
         json.WriteString("ts"u8, ts[..tsBytes]);
         json.WriteNumber("deadlineMs"u8, (long)run.Timeout.TotalMilliseconds);
+        if (frame.StartBy is { } startBy) json.WriteNumber("startBy"u8, startBy);
         json.WriteBoolean("replay"u8, run.Replay);
         json.WriteNumber("attempt"u8, 1);
         json.WritePropertyName("event"u8);

@@ -1,7 +1,12 @@
 namespace Sendoff.Engine.Workers;
 
+/// <remarks>The ends of workers, and (5) the watch.</remarks>
 public sealed partial class WorkerPool
 {
+    const int MostDeadLoads = 2;
+    static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(20);
+    static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(250);
+
     // ---- the end of a worker
 
     async Task BuryAsync(Worker worker)
@@ -20,7 +25,7 @@ public sealed partial class WorkerPool
                 GiveBack(worker, worker.Assigned.Count - 1);
                 worker.Assigned.Clear();
                 // A run whose frame was never written cannot have started.
-                if (!job.Written)
+                if (job.Number > worker.Outbox.LastWritten)
                 {
                     GiveBack(job);
                     job = null;
@@ -35,6 +40,29 @@ public sealed partial class WorkerPool
         }
         touched.Flush();
         if (job is not null) CutOff(worker, job, death);
+    }
+
+    public async Task RetireAsync(string workflowId)
+    {
+        Task? gone;
+        while ((gone = TryRetire(workflowId)) is null) await Task.Delay(Turn, Time, stop.Token);
+        await gone;
+    }
+
+    /// <summary>Null while runs of the workflow wait for a worker, or one is on its way: those come first.</summary>
+    Task? TryRetire(string workflowId)
+    {
+        lock (gate)
+        {
+            if (programs.Values.Any(queue => queue.Program.WorkflowId == workflowId && queue.Waiting + queue.Coming + queue.Checks.Count > 0)) return null;
+            var gone = workers.FindAll(worker => worker.Program?.Program.WorkflowId == workflowId);
+            foreach (var worker in gone)
+            {
+                worker.Retiring = true;
+                if (worker.Assigned.Count == 0) worker.Kill(WorkerCause.Retired);
+            }
+            return Task.WhenAll(gone.Select(worker => worker.Ended));
+        }
     }
 
     /// <summary>A program whose loading kills its worker is tried again once; then that is its problem.</summary>
@@ -126,6 +154,7 @@ public sealed partial class WorkerPool
             {
                 job.Queue.NoteLong();
                 Revoke(worker, ref touched);
+                if (IsLate(worker.Assigned[1], Time.GetTimestamp())) worker.AskSilence();
             }
         }
         else if (worker.Program is not null && !worker.Loaded)

@@ -67,6 +67,9 @@ public interface IStepRunner
 
     /// <summary>Executes one run and fills in <paramref name="run"/>. Throws only when the server stops or no worker can be had.</summary>
     Task RunAsync(WorkerProgram program, WorkerRun run, CancellationToken ct);
+
+    /// <summary>Ends the workers of a workflow that takes no more runs, each when those that came have ended. Completes when these workers are gone.</summary>
+    Task RetireAsync(string workflowId);
 }
 
 /// <summary>No worker can be had: no Node.js, or it does not start. The message says how to mend it.</summary>

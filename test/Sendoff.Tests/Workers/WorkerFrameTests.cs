@@ -28,7 +28,8 @@ public sealed class WorkerFrameTests
         };
 
         Assert.Equal(Frames["load"].Frame, Written((output, json) => WorkerFrame.WriteLoad(output, json, Program, new())));
-        Assert.Equal(Frames["run"].Frame, Written((output, json) => WorkerFrame.WriteRun(output, json, 1, run)));
+        Assert.Equal(Frames["run"].Frame, Written((output, json) => WorkerFrame.WriteRun(output, json, new(1, run, null))));
+        Assert.Equal(Frames["run handed ahead"].Frame, Written((output, json) => WorkerFrame.WriteRun(output, json, new(2, run, 1250))));
         Assert.Equal(Frames["revoke"].Frame, Written((output, json) => WorkerFrame.WriteRevoke(output, json, [2, 3])));
     }
 

@@ -54,6 +54,50 @@ public sealed class WorkerPoolTests
     }
 
     [Fact]
+    public async Task Runs_handed_ahead_of_a_synchronous_loop_go_to_another_worker_and_start_once()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 4 });
+        string file = rig.FileIn("starts"), gate = rig.FileIn("gate");
+        var program = rig.Program(Noted + "if (event.wait) while (!require('fs').existsSync(event.wait)); return process.pid;");
+        await MakeShortAsync(rig, program, file);
+        await File.WriteAllTextAsync(file, "", TestContext.Current.CancellationToken);
+
+        var loop = rig.RunAsync(program, $$"""{"file":"{{file}}","n":"loop","wait":"{{gate}}"}""", timeoutSeconds: 120);
+        var others = await Task.WhenAll(Enumerable.Range(0, 10).Select(n => rig.RunAsync(program, $$"""{"file":"{{file}}","n":{{n}}}""")));
+
+        Assert.False(loop.IsCompleted);
+        await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
+        Assert.Equal(WorkerEnd.Succeeded, (await loop).End);
+        Assert.All(others, run => Assert.Equal(WorkerEnd.Succeeded, run.End));
+        // What the looping worker still held, it skips, and it goes on with what comes after.
+        var later = await Task.WhenAll(Enumerable.Range(10, 40).Select(n => rig.RunAsync(program, $$"""{"file":"{{file}}","n":{{n}}}""")));
+        Assert.All(later, run => Assert.Equal(WorkerEnd.Succeeded, run.End));
+        string[] starts = await File.ReadAllLinesAsync(file, TestContext.Current.CancellationToken);
+        Assert.Equal(["loop", .. Enumerable.Range(0, 50).Select(n => n.ToString())], starts.OrderBy(start => start == "loop" ? -1 : int.Parse(start)));
+    }
+
+    [Fact]
+    public async Task Run_handed_ahead_of_a_synchronous_loop_is_cancelled_before_the_loop_ends()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 1 });
+        string file = rig.FileIn("starts"), gate = rig.FileIn("gate");
+        var program = rig.Program(Noted + "if (event.wait) while (!require('fs').existsSync(event.wait));");
+        await MakeShortAsync(rig, program, file);
+        await File.WriteAllTextAsync(file, "", TestContext.Current.CancellationToken);
+        using var cancel = new CancellationTokenSource();
+
+        var loop = rig.RunAsync(program, $$"""{"file":"{{file}}","n":"loop","wait":"{{gate}}"}""", timeoutSeconds: 120);
+        var behind = rig.Pool.RunAsync(program, WorkerRig.NewRun($$"""{"file":"{{file}}","n":"behind"}"""), cancel.Token);
+        await cancel.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => behind);
+        Assert.False(loop.IsCompleted);
+        await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
+        Assert.Equal(WorkerEnd.Succeeded, (await loop).End);
+        Assert.Equal(["loop"], await File.ReadAllLinesAsync(file, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
     public async Task Two_programs_never_share_a_worker()
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 3 });
@@ -138,7 +182,8 @@ public sealed class WorkerPoolTests
         string sockets = Directory.CreateTempSubdirectory("sd").FullName;
         IReadOnlyList<int> processes;
         Task running;
-        await using (var rig = new WorkerRig(new EngineLimits { WorkersWarm = 2 }, sockets: sockets))
+        // The pool's last resort, to stop without what does not end, comes after this long: it must not hide a wait that never ends.
+        await using (var rig = new WorkerRig(new EngineLimits { WorkersWarm = 2, WorkerStart = TimeSpan.FromMinutes(10) }, sockets: sockets))
         {
             var program = rig.Program("for (;;);");
             await rig.RunAsync(rig.Program("return 1;"));
@@ -150,6 +195,41 @@ public sealed class WorkerPoolTests
         Assert.NotEmpty(processes);
         Assert.All(processes, pid => Assert.False(Directory.Exists($"/proc/{pid}")));
         Assert.Empty(Directory.EnumerateFileSystemEntries(sockets));
+    }
+
+    [Fact]
+    public async Task Pool_that_closes_while_its_workers_start_ends_and_leaves_nothing()
+    {
+        string sockets = Directory.CreateTempSubdirectory("sd").FullName;
+        for (int i = 0; i < 20; i++)
+        {
+            var rig = new WorkerRig(new EngineLimits { WorkersWarm = 3, WorkersMax = 3, WorkerStart = TimeSpan.FromMinutes(5) }, sockets: sockets);
+            rig.Pool.Warm();
+            await Task.Delay(5 * i, TestContext.Current.CancellationToken);
+            await rig.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+        }
+
+        Assert.Empty(Directory.EnumerateFileSystemEntries(sockets));
+    }
+
+    [Fact]
+    public async Task Guard_that_was_killed_is_replaced_and_ends_with_the_pool()
+    {
+        int first, second;
+        await using (var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 }))
+        {
+            await rig.RunAsync(rig.Program("return 1;"));
+            first = rig.Pool.Guard.ShellId!.Value;
+            using var shell = System.Diagnostics.Process.GetProcessById(first);
+            shell.Kill();
+            await shell.WaitForExitAsync(TestContext.Current.CancellationToken);
+            await rig.RunAsync(rig.Program("return 2;"));
+            second = rig.Pool.Guard.ShellId!.Value;
+            Assert.True(Directory.Exists($"/proc/{second}"));
+        }
+
+        Assert.NotEqual(first, second);
+        Assert.False(Directory.Exists($"/proc/{second}"));
     }
 
     [Fact]
@@ -231,6 +311,7 @@ public sealed class WorkerPoolTests
             if (event.kind === 4) { const end = Date.now() + 40; while (Date.now() < end); }
             if (event.kind === 5) process.exit();
             if (event.kind === 6) for (;;);
+            if (event.kind === 7) { const end = Date.now() + 150 + event.n; while (Date.now() < end); }
             """;
         var programs = Enumerable.Range(0, 3).Select(_ => rig.Program(step)).ToArray();
         var random = new Random(4711);

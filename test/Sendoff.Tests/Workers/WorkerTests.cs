@@ -172,6 +172,18 @@ public sealed class WorkerTests
     }
 
     [Fact]
+    public async Task Program_whose_folder_is_gone_is_a_problem_of_its_first_step()
+    {
+        await using var rig = new WorkerRig();
+        var program = rig.Program("return 1;");
+        Directory.Delete(program.Root, recursive: true);
+
+        var run = await rig.RunAsync(program);
+
+        Assert.Equal((WorkerEnd.Failed, "SENDOFF_LOAD", "the file step1.js does not exist"), (run.End, run.Steps[0].Error!.Code, run.Steps[0].Error!.Message));
+    }
+
+    [Fact]
     public async Task Steps_see_their_own_environment_and_nothing_of_the_server()
     {
         await using var rig = new WorkerRig();

@@ -26,7 +26,7 @@ export function defineComponent(component) { lastDefined = component; return com
 /** @param {{ root: string, steps: StepConfig[] }} load @param {(step: number) => void} onStep the step being loaded, at last -1
  *  @returns {Promise<{ steps: Step[], problems: Problem[] }>} */
 export async function loadSteps(load, onStep) {
-  const root = fs.realpathSync(load.root); // stack traces carry real paths
+  const root = realPath(load.root);
   /** @type {Step[]} */ const steps = [];
   /** @type {Problem[]} */ const problems = [];
   const names = new Set(['trigger']);
@@ -40,6 +40,11 @@ export async function loadSteps(load, onStep) {
   }
   onStep(-1);
   return { steps, problems };
+}
+
+/** Stack traces carry real paths. Of a folder that is gone, every step's file is the problem. @param {string} folder */
+function realPath(folder) {
+  try { return fs.realpathSync(folder); } catch { return folder; }
 }
 
 /** @param {StepConfig} config @param {number} index @param {string} root @returns {Promise<Step>} */

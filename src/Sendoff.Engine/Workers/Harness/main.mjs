@@ -3,8 +3,8 @@
 import net from 'node:net';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { acceptBuiltins, reallyExit, toJson } from './globals.mjs';
-import { FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
+import { acceptBuiltins, clock, reallyExit, toJson } from './globals.mjs';
+import { EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
 import { captureConsole } from './console.mjs';
 import { defineComponent, loadSteps } from './load.mjs';
 import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
@@ -12,7 +12,7 @@ import { defineGlobals, log, worker } from './step.mjs';
 
 const socket = net.connect(process.argv[2], () => {
   worker.writer = new FrameWriter(socketSink(socket));
-  write(READY, { pid: process.pid, node: process.version });
+  write(READY, { pid: process.pid, node: process.version, clock: clock() });
 });
 socket.on('data', frameReader(onFrame));
 socket.on('error', () => reallyExit(0));
@@ -37,7 +37,7 @@ function onFrame(kind, payload) {
 /** @param {any} frame */
 async function load(frame) {
   const endOfRun = captureConsole(log);
-  configure({ endOfRun, giveBack: runs => write(REVOKED, { runs }) });
+  configure({ endOfRun, giveBack: runs => write(REVOKED, { runs }), expire: runs => write(EXPIRED, { runs }) });
   worker.workflow = frame.workflow ?? {};
   Object.assign(worker.limits, frame.limits);
   for (const name of Object.keys(process.env)) delete process.env[name];

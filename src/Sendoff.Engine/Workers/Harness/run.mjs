@@ -1,13 +1,13 @@
 // @ts-check
 // Executes runs strictly one after another. A step: (1) call it in its own async context  (2) take what it returned
 // (3) one turn of the event loop, in which unhandled rejections surface  (4) look for pending work  (5) write stepEnd.
-import { activeResources, apply, assign, builtinsChanged, clock, defineProperty, later, loop, now, parseJson, resolve, runWith, storeOf, text, then, toJson } from './globals.mjs';
+import { activeResources, apply, assign, builtinsChanged, clock, defineProperty, hasOwn, later, loop, now, parseJson, resolve, runWith, storeOf, text, then, toJson } from './globals.mjs';
 import { RUN_END, STEP_END, coded } from './frames.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
 import { Call, calls, dollarOf, endOf, exportJson, newSend, respondOf, triggerContext, warn, worker, writeEarly } from './step.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
-/** @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, replay?: boolean, attempt?: number, event: any, context?: any }} RunFrame */
+/** @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, startBy?: number, replay?: boolean, attempt?: number, event: any, context?: any }} RunFrame */
 
 const PENDING = 'This step was still trying to run code when the step ended. Make sure you await all Promises, or promisify callback functions.';
 const GRACE_MS = 10; // for sockets and files that are closing
@@ -43,10 +43,11 @@ let head = 0; // of the queue
 /** From a module, while no run executed: fails the next one. @type {{ error: any } | null} */ let orphan = null;
 let endOfRun = () => {};
 /** @type {(runs: number[]) => void} */ let giveBack = () => {};
+/** @type {(runs: number[]) => void} */ let expire = () => {};
 
-/** @param {{ endOfRun: () => void, giveBack: (runs: number[]) => void }} host */
+/** @param {{ endOfRun: () => void, giveBack: (runs: number[]) => void, expire: (runs: number[]) => void }} host */
 export function configure(host) {
-  ({ endOfRun, giveBack } = host);
+  ({ endOfRun, giveBack, expire } = host);
   worker.afterReading = (call, failed, error) => {
     if (failed) settle(call, true, error);
     if (call.reading === 0 && call.waiting) afterTurn();
@@ -89,6 +90,7 @@ function next() {
     if (rest.length > 0) giveBack(rest);
     return;
   }
+  skipLate();
   if (head >= queue.length) { queue = []; head = 0; return; }
   const before = activeResources().length;
   if (before < baseline) baseline = before;
@@ -96,6 +98,17 @@ function next() {
   if (head > 1024) { queue = queue.slice(head); head = 0; }
   currentRun = new Run(frame);
   startStep(0);
+}
+
+/** Runs whose time to start has passed: the server may have given them to another worker, and counts on their not being started here. */
+function skipLate() {
+  const late = [];
+  for (; head < queue.length; head++) {
+    const frame = queue[head];
+    if (!hasOwn(frame, 'startBy') || clock() < /** @type {number} */ (frame.startBy)) break;
+    late[late.length] = frame.run;
+  }
+  if (late.length > 0) expire(late);
 }
 
 /** @param {number} index */

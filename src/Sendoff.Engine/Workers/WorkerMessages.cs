@@ -1,0 +1,73 @@
+namespace Sendoff.Engine.Workers;
+
+/// <summary>What a worker says besides what it says of the run that it executes.</summary>
+internal static class WorkerMessages
+{
+    /// <summary>The worker's clock, in ms, when it said that it was ready.</summary>
+    public static double ReadClock(Span<byte> payload)
+    {
+        double? clock = null;
+        var message = new MessageReader(payload);
+        while (message.NextField())
+        {
+            if (message.Is("clock"u8)) clock = message.Milliseconds();
+            else message.Skip();
+        }
+        return clock ?? throw new WorkerProtocolException("a frame that says it is ready, without its clock");
+    }
+
+    public static List<int> ReadRuns(Span<byte> payload)
+    {
+        var runs = new List<int>();
+        var message = new MessageReader(payload);
+        while (message.NextField())
+        {
+            if (!message.Is("runs"u8))
+            {
+                message.Skip();
+                continue;
+            }
+            message.Array();
+            while (message.NextElement()) runs.Add(message.ElementInt());
+        }
+        return runs;
+    }
+
+    public static List<StepProblem> ReadProblems(Span<byte> payload, IReadOnlyList<ProgramStep> steps)
+    {
+        var problems = new List<StepProblem>();
+        var message = new MessageReader(payload);
+        while (message.NextField())
+        {
+            if (!message.Is("problems"u8))
+            {
+                message.Skip();
+                continue;
+            }
+            message.Array();
+            while (message.NextElement()) problems.Add(ReadProblem(ref message, steps));
+        }
+        return problems;
+    }
+
+    static StepProblem ReadProblem(ref MessageReader message, IReadOnlyList<ProgramStep> steps)
+    {
+        message.Object();
+        int step = 0;
+        string file = "", name = "Error", text = "";
+        string? source = null;
+        int? line = null, column = null;
+        while (message.NextField())
+        {
+            if (message.Is("step"u8)) step = message.Int(0, steps.Count - 1);
+            else if (message.Is("file"u8)) file = message.Text();
+            else if (message.Is("name"u8)) name = message.Text();
+            else if (message.Is("message"u8)) text = message.Text();
+            else if (message.Is("line"u8)) line = message.OptionalInt();
+            else if (message.Is("column"u8)) column = message.OptionalInt();
+            else if (message.Is("source"u8)) source = message.OptionalText();
+            else message.Skip();
+        }
+        return new(steps[step].Name, file, name, text, line, column, source);
+    }
+}

@@ -1,0 +1,87 @@
+using System.Buffers;
+using System.Net.Sockets;
+using System.Text.Json;
+
+namespace Sendoff.Engine.Workers;
+
+/// <summary>The frames for one worker. Whoever flushes while nobody writes becomes the writer, so that frames that wait together are written together.</summary>
+internal sealed class WorkerOutbox(Stream stream, EngineLimits limits)
+{
+    const int FirstBuffer = 64 * 1024, KeptBuffer = 1024 * 1024, MostAtOnce = 64;
+
+    readonly Lock gate = new();
+    readonly Queue<OutFrame> waiting = new();
+    readonly List<OutFrame> batch = [];
+    ArrayBufferWriter<byte> output = new(FirstBuffer);
+    Utf8JsonWriter? json;
+    bool writing;
+    volatile int lastWritten;
+
+    /// <summary>The number of the last run whose frame was, at least in part, given to the system. One that comes after it cannot have started.</summary>
+    public int LastWritten => lastWritten;
+
+    public void PostLoad(WorkerProgram program) => Post(new(program, null, null));
+
+    public void PostRun(in RunFrame run) => Post(new(null, run, null));
+
+    public void PostRevoke(List<int> runs) => Post(new(null, null, runs));
+
+    void Post(in OutFrame frame)
+    {
+        lock (gate) waiting.Enqueue(frame);
+    }
+
+    /// <summary>Writes what was posted, unless somebody is at it. Call it without the pool's gate.</summary>
+    public void Flush()
+    {
+        lock (gate)
+        {
+            if (writing || waiting.Count == 0) return;
+            writing = true;
+        }
+        _ = WriteAsync();
+    }
+
+    async Task WriteAsync()
+    {
+        while (TakeBatch())
+        {
+            json ??= new(output, new JsonWriterOptions { SkipValidation = true, MaxDepth = MessageReader.MaxDepth });
+            foreach (var frame in batch) Write(frame, json);
+            try
+            {
+                await stream.WriteAsync(output.WrittenMemory);
+            }
+            catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException)
+            {
+                return; // the reading side sees the end
+            }
+            if (output.Capacity <= KeptBuffer) output.ResetWrittenCount();
+            else output = new(FirstBuffer);
+        }
+    }
+
+    bool TakeBatch()
+    {
+        batch.Clear();
+        lock (gate)
+        {
+            while (batch.Count < MostAtOnce && waiting.TryDequeue(out var frame)) batch.Add(frame);
+            return writing = batch.Count > 0;
+        }
+    }
+
+    void Write(in OutFrame frame, Utf8JsonWriter json)
+    {
+        if (frame.Run is { } run)
+        {
+            WorkerFrame.WriteRun(output, json, run);
+            lastWritten = run.Number;
+        }
+        else if (frame.Revoke is { } runs) WorkerFrame.WriteRevoke(output, json, runs);
+        else WorkerFrame.WriteLoad(output, json, frame.Load!, limits);
+    }
+
+    /// <summary>One of the three.</summary>
+    readonly record struct OutFrame(WorkerProgram? Load, RunFrame? Run, List<int>? Revoke);
+}

@@ -1,0 +1,160 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Text;
+
+namespace Sendoff.Engine.Workers;
+
+/// <summary>The Node.js process of one worker: its start, its memory, its end and its last words.</summary>
+internal sealed class WorkerProcess
+{
+    const int TailBytes = 4096;
+    static readonly TimeSpan PipeGrace = TimeSpan.FromSeconds(1);
+
+    readonly Process process;
+    readonly TimeProvider time;
+    readonly ProcessMemory memory;
+    readonly Task drained;
+    readonly byte[] stderrTail = new byte[TailBytes];
+    readonly Lock ending = new();
+    int stderrLength, exitCode;
+    bool gone;
+
+    WorkerProcess(Process process, TimeProvider time)
+    {
+        (this.process, this.time) = (process, time);
+        Id = process.Id;
+        memory = new(process);
+        drained = Task.WhenAll(DrainAsync(process.StandardOutput.BaseStream, keep: false), DrainAsync(process.StandardError.BaseStream, keep: true));
+        Ended = WatchAsync();
+    }
+
+    public int Id { get; }
+    /// <summary>The process is gone and its last words are read.</summary>
+    public Task Ended { get; }
+
+    /// <exception cref="Win32Exception">It does not start.</exception>
+    public static WorkerProcess Start(NodeBinary node, string harness, string address, int memoryMb, TimeProvider time)
+    {
+        var start = new ProcessStartInfo(node.Path)
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false, CreateNoWindow = true,
+            WorkingDirectory = Path.GetTempPath(),
+        };
+        start.ArgumentList.Add($"--max-old-space-size={memoryMb}");
+        // Steps make short-lived objects: a young generation of 24 MiB serves them as well as V8's own, which costs a busy worker 60 MB more.
+        start.ArgumentList.Add("--max-semi-space-size=8");
+        // A step without package.json beside it is a module if it reads like one; since 22.7 Node.js does so by itself.
+        if (node.Version < new Version(22, 7) && node.Version >= new Version(20, 10)) start.ArgumentList.Add("--experimental-detect-module");
+        start.ArgumentList.Add(harness);
+        start.ArgumentList.Add(address);
+        // E4: nothing of the server's environment. Windows cannot open sockets without its own folder.
+        start.Environment.Clear();
+        if (OperatingSystem.IsWindows() && Environment.GetEnvironmentVariable("SystemRoot") is { } root) start.Environment["SystemRoot"] = root;
+        var process = Process.Start(start)!;
+        process.StandardInput.Close();
+        return new(process, time);
+    }
+
+    /// <summary>Kills it and all that it started. Takes a while: its children have to be found.</summary>
+    public void Kill()
+    {
+        lock (ending)
+        {
+            if (gone) return;
+            try
+            {
+                process.Kill(entireProcessTree: true);
+            }
+            catch (Exception e) when (e is InvalidOperationException or Win32Exception or AggregateException)
+            {
+                KillAlone(); // it, or one of its children, could not be stopped or looked at
+            }
+        }
+    }
+
+    void KillAlone()
+    {
+        try
+        {
+            process.Kill();
+        }
+        catch (Exception e) when (e is InvalidOperationException or Win32Exception)
+        {
+            // It has ended already.
+        }
+    }
+
+    /// <summary>Bytes of memory that it holds now; 0 when it is gone.</summary>
+    public long ReadMemory() => memory.Read();
+
+    /// <summary>
+    /// The one wait for the process's exit. <see cref="Process"/> adds and removes the handlers of its waits unguarded: a second wait that is given up at the moment
+    /// at which another begins can take the other's handler with it, and that one then never ends.
+    /// </summary>
+    async Task WatchAsync()
+    {
+        await process.WaitForExitAsync(CancellationToken.None);
+        // What the pipes still hold are its last words; a child of its own may keep them open.
+        await Task.WhenAny(drained, Task.Delay(PipeGrace, time));
+        memory.Dispose();
+        process.StandardOutput.Dispose();
+        process.StandardError.Dispose();
+        lock (ending)
+        {
+            gone = true;
+            exitCode = process.ExitCode;
+            process.Dispose();
+        }
+    }
+
+    async Task DrainAsync(Stream pipe, bool keep)
+    {
+        var buffer = new byte[TailBytes];
+        try
+        {
+            while (await pipe.ReadAsync(buffer) is var read and > 0)
+                if (keep) KeepTail(buffer.AsSpan(0, read));
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
+        {
+            // Closed.
+        }
+    }
+
+    void KeepTail(ReadOnlySpan<byte> words)
+    {
+        lock (stderrTail)
+        {
+            int keep = Math.Min(stderrLength, TailBytes - words.Length);
+            stderrTail.AsSpan(stderrLength - keep, keep).CopyTo(stderrTail);
+            words.CopyTo(stderrTail.AsSpan(keep));
+            stderrLength = keep + words.Length;
+        }
+    }
+
+    string Stderr()
+    {
+        lock (stderrTail) return Encoding.UTF8.GetString(stderrTail, 0, stderrLength);
+    }
+
+    public string LastWords()
+    {
+        string[] lines = Stderr().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        // The line that names an error says most; it may stand far above the last.
+        string? named = lines.LastOrDefault(line => line.Contains("Error: ", StringComparison.Ordinal) || line.Contains("FATAL ERROR", StringComparison.Ordinal));
+        return lines.Length == 0 ? "" : ": " + (named ?? string.Join(" | ", lines.TakeLast(5)));
+    }
+
+    /// <summary>Why it ended, when nobody killed it.</summary>
+    public WorkerDeath Autopsy()
+    {
+        if (exitCode != 0 && Stderr().Contains("JavaScript heap out of memory", StringComparison.Ordinal)) return new(WorkerCause.OutOfMemory, "", null);
+        // The reason of a fatal error stands in its first lines, those of a crash in the last.
+        string how = exitCode switch
+        {
+            > 128 and < 160 when !OperatingSystem.IsWindows() => $"its process was killed by signal {exitCode - 128}",
+            _ => $"its process ended with code {exitCode}",
+        };
+        return new(WorkerCause.Exited, how + LastWords(), null);
+    }
+}
