@@ -2,8 +2,8 @@ using System.Net;
 using System.Reflection;
 using System.Text;
 using Microsoft.AspNetCore.WebUtilities;
-using Sendoff.Engine.Secrets;
 using Sendoff.Engine;
+using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Server.Api;
 
