@@ -14,7 +14,11 @@ namespace Sendoff.Engine;
 /// <param name="DataDirectory">Holds the database and the versions' files.</param>
 /// <param name="Node">Gets the Node.js that workers run on.</param>
 /// <param name="Cipher">Seals what the database must not show.</param>
-public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, EngineLimits Limits, EgressOptions Egress, SecretCipher Cipher);
+public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, EngineLimits Limits, EgressOptions Egress, SecretCipher Cipher)
+{
+    /// <summary>What steps may see and do. Workers' rooms are in the data directory unless it says otherwise.</summary>
+    public SandboxOptions Isolation { get; init; } = new();
+}
 
 /// <summary>The one registration list, in the order in which data walks.</summary>
 public static class EngineServiceCollectionExtensions
@@ -35,7 +39,10 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions")));
         services.AddSingleton<SecretCatalog>();
         services.AddSingleton(s => new WorkerPool(
-            options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>()));
+            options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>())
+        {
+            Isolation = options.Isolation with { Rooms = options.Isolation.Rooms ?? Path.Combine(options.DataDirectory, "workers") },
+        });
         services.AddSingleton<IStepRunner>(s => s.GetRequiredService<WorkerPool>());
         services.AddSingleton<WorkflowCatalog>();
         services.AddSingleton<RunExecutor>();

@@ -84,4 +84,10 @@ static partial class LogMessages
 
     [LoggerMessage(4007, LogLevel.Error, "{Count} of what belongs to workers did not end within {Seconds} s of being told: the server stops without")]
     public static partial void WorkersNotEnded(this ILogger log, int count, double seconds);
+
+    [LoggerMessage(4008, LogLevel.Information, "Workers run on Node.js {Version} ({Path}): {State}")]
+    public static partial void WorkersIsolated(this ILogger log, Version version, string path, string state);
+
+    [LoggerMessage(4009, LogLevel.Warning, "Workers run on Node.js {Version} ({Path}): {State}. Steps can reach what the server's user can; deploy only what you trust")]
+    public static partial void WorkersWithoutSandbox(this ILogger log, Version version, string path, string state);
 }

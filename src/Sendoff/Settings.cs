@@ -4,6 +4,7 @@ using System.Net;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Secrets;
+using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server.Auth;
 
@@ -27,6 +28,8 @@ sealed record Settings
     public EngineLimits Limits { get; init; } = new();
     /// <summary>Node.js instead of the pinned one. Setting <c>Workers:NodePath</c>.</summary>
     public string? NodePath { get; init; }
+    /// <summary>What steps may see and do. Settings <c>Workers:Sandbox</c>, <c>:Network</c>, <c>:AllowChildProcesses</c>, <c>:TmpSize</c>.</summary>
+    public SandboxOptions Isolation { get; init; } = new();
     /// <summary>Rules of where deliveries may go beside public addresses (D2). Setting <c>Egress:Allow</c>.</summary>
     public IReadOnlyList<string> EgressAllow { get; init; } = [];
     /// <summary>Rules of where they may not go, which win. Setting <c>Egress:Deny</c>.</summary>
@@ -121,6 +124,16 @@ sealed record Settings
         ["Workers:Timeout"] = new("a duration up to 750s, such as 30s", (s, v) => WorkflowReader.ParseDuration(v) is { } t && t <= s.Limits.RunTimeoutMax
             ? s with { Limits = s.Limits with { RunTimeout = t } } : null),
         ["Workers:NodePath"] = new("the path of a Node.js program", (s, v) => File.Exists(v) ? s with { NodePath = v } : null),
+        ["Workers:Sandbox"] = new("auto, bubblewrap or none", (s, v) => v switch
+        {
+            "auto" => s.Isolated(o => o with { Mode = SandboxMode.Auto }),
+            "bubblewrap" => s.Isolated(o => o with { Mode = SandboxMode.Bubblewrap }),
+            "none" => s.Isolated(o => o with { Mode = SandboxMode.None }),
+            _ => null,
+        }),
+        ["Workers:Network"] = new("host or none", (s, v) => v is "host" or "none" ? s.Isolated(o => o with { HasNetwork = v == "host" }) : null),
+        ["Workers:AllowChildProcesses"] = new("true or false", (s, v) => bool.TryParse(v, out bool on) ? s.Isolated(o => o with { AllowChildProcesses = on }) : null),
+        ["Workers:TmpSize"] = new("a size from 1MB, such as 128MB", (s, v) => ReadBytes(v) is { } bytes and >= 1024 * 1024 ? s.Isolated(o => o with { TmpBytes = bytes }) : null),
         ["Retention:Age"] = new("a duration such as 7d or 12h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { RetentionAge = age } } : null),
         ["Retention:Size"] = Bytes((l, v) => l with { RetentionBytes = v }),
         ["Secrets:Key"] = new("32 bytes in Base64, such as `openssl rand -base64 32` prints", (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null, IsSecret: true),
@@ -150,6 +163,8 @@ sealed record Settings
             [workflow] = change(EgressWorkflows.GetValueOrDefault(workflow) ?? new([], [])),
         },
     };
+
+    Settings Isolated(Func<SandboxOptions, SandboxOptions> change) => this with { Isolation = change(Isolation) };
 
     static Key Duration(Func<EngineLimits, TimeSpan, EngineLimits> apply) => new("a duration such as 5s or 500ms",
         (s, v) => WorkflowReader.ParseDuration(v) is { } duration ? s with { Limits = apply(s.Limits, duration) } : null);

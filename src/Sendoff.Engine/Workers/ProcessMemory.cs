@@ -11,13 +11,14 @@ internal sealed class ProcessMemory : IDisposable
     readonly SafeFileHandle? statm;
     readonly byte[] text = new byte[128];
 
-    public ProcessMemory(Process process)
+    /// <param name="pid">On Linux, the process to read.</param>
+    public ProcessMemory(Process process, int pid)
     {
         this.process = process;
         if (!OperatingSystem.IsLinux()) return;
         try
         {
-            statm = File.OpenHandle($"/proc/{process.Id}/statm");
+            statm = File.OpenHandle($"/proc/{pid}/statm");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

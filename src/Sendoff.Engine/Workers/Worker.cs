@@ -23,6 +23,7 @@ internal sealed class Worker
 
     readonly WorkerPool pool;
     readonly WorkerProcess process;
+    readonly WorkerRoom room;
     readonly EngineLimits limits;
     readonly TimeProvider time;
     readonly ILogger log;
@@ -36,11 +37,11 @@ internal sealed class Worker
     int cause = -1;
     WorkerJob? victim;
 
-    Worker(WorkerPool pool, WorkerProcess process, int memoryMb)
+    Worker(WorkerPool pool, WorkerProcess process, WorkerRoom room, int memoryMb)
     {
-        (this.pool, this.process, limits, time, log) = (pool, process, pool.Limits, pool.Time, pool.Log);
+        (this.pool, this.process, this.room, limits, time, log) = (pool, process, room, pool.Limits, pool.Time, pool.Log);
         MemoryMb = memoryMb;
-        Outbox = new(stream, limits);
+        Outbox = new(stream, room, limits);
     }
 
     public int Id => process.Id;
@@ -72,12 +73,13 @@ internal sealed class Worker
 
     /// <summary>Starts a worker and waits until it says that it is ready.</summary>
     /// <exception cref="WorkerUnavailableException">It does not start.</exception>
-    public static async Task<Worker> StartAsync(WorkerPool pool, NodeBinary node, string harness, int memoryMb, CancellationToken ct)
+    public static async Task<Worker> StartAsync(WorkerPool pool, NodeBinary node, Sandbox sandbox, int memoryMb, CancellationToken ct)
     {
         using var limit = new CancellationTokenSource(pool.Limits.WorkerStart, pool.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, ct);
         using var door = new WorkerDoor(pool.Sockets);
-        var worker = new Worker(pool, StartProcess(pool, node, harness, door.Address, memoryMb), memoryMb);
+        var room = sandbox.NewRoom();
+        var worker = new Worker(pool, await StartProcessAsync(pool, node, sandbox, room, door.Address, memoryMb), room, memoryMb);
         try
         {
             var accept = door.AcceptAsync(either.Token);
@@ -98,16 +100,17 @@ internal sealed class Worker
         }
     }
 
-    static WorkerProcess StartProcess(WorkerPool pool, NodeBinary node, string harness, string address, int memoryMb)
+    static async Task<WorkerProcess> StartProcessAsync(WorkerPool pool, NodeBinary node, Sandbox sandbox, WorkerRoom room, string address, int memoryMb)
     {
         try
         {
-            var process = WorkerProcess.Start(node, harness, address, memoryMb, pool.Time);
+            var process = await WorkerProcess.StartAsync(sandbox, node, room, address, memoryMb, pool.Time);
             pool.Guard.Watch(process);
             return process;
         }
         catch (Exception e) when (e is Win32Exception or InvalidOperationException)
         {
+            room.Dispose();
             throw Unavailable(node, e.Message);
         }
     }
@@ -117,7 +120,8 @@ internal sealed class Worker
     void Connect(Stream connected)
     {
         stream = connected;
-        Outbox = new(stream, limits);
+        if (WorkerDoor.PeerOf(connected) is { } pid) process.Measure(pid);
+        Outbox = new(stream, room, limits);
     }
 
     /// <summary>
@@ -273,10 +277,11 @@ internal sealed class Worker
     /// <summary>Bytes of memory that the process holds now; 0 when it is gone.</summary>
     public long ReadMemory() => process.ReadMemory();
 
-    /// <summary>Whatever still holds the socket when the process is gone must not keep its reader.</summary>
+    /// <summary>Its room goes with it. Whatever still holds the socket when the process is gone must not keep its reader.</summary>
     async Task CloseLaterAsync()
     {
         await process.Ended;
+        room.Dispose();
         await Task.WhenAny(readerDone.Task, Task.Delay(ExitGrace, time));
         await stream.DisposeAsync();
     }

@@ -52,6 +52,15 @@ internal sealed class WorkerDoor : IDisposable
         }
     }
 
+    /// <summary>The process at the other end, as this machine numbers it; null where the system does not say.</summary>
+    public static int? PeerOf(Stream stream)
+    {
+        if (!OperatingSystem.IsLinux() || stream is not NetworkStream { Socket: var socket }) return null;
+        const int solSocket = 1, soPeerCred = 17;
+        Span<byte> credentials = stackalloc byte[12]; // pid, uid, gid
+        return socket.GetRawSocketOption(solSocket, soPeerCred, credentials) < 4 ? null : BitConverter.ToInt32(credentials);
+    }
+
     public async Task<Stream> AcceptAsync(CancellationToken ct)
     {
         if (socket is not null) return new NetworkStream(await socket.AcceptAsync(ct), ownsSocket: true);

@@ -5,7 +5,7 @@ using System.Text.Json;
 namespace Sendoff.Engine.Workers;
 
 /// <summary>The frames for one worker. Whoever flushes while nobody writes becomes the writer, so that frames that wait together are written together.</summary>
-internal sealed class WorkerOutbox(Stream stream, EngineLimits limits)
+internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits limits)
 {
     const int FirstBuffer = 64 * 1024, KeptBuffer = 1024 * 1024, MostAtOnce = 64;
 
@@ -79,7 +79,7 @@ internal sealed class WorkerOutbox(Stream stream, EngineLimits limits)
             lastWritten = run.Number;
         }
         else if (frame.Revoke is { } runs) WorkerFrame.WriteRevoke(output, json, runs);
-        else WorkerFrame.WriteLoad(output, json, frame.Load!, limits);
+        else WorkerFrame.WriteLoad(output, json, frame.Load! with { Root = room.Lay(frame.Load.Root) }, limits); // here, as whoever posts holds the pool's gate
     }
 
     /// <summary>One of the three.</summary>

@@ -91,7 +91,7 @@ public sealed partial class WorkerPool
         {
             if (Interlocked.Exchange(ref swept, true) == false) WorkerDoor.Sweep(Sockets, Time);
             var binary = await node.EnsureAsync(null, stop.Token);
-            var worker = await Worker.StartAsync(this, binary, Harness, memoryMb, stop.Token);
+            var worker = await Worker.StartAsync(this, binary, await SandboxAsync(binary), memoryMb, stop.Token);
             Log.WorkerReady(worker.Id, (long)Time.GetElapsedTime(begin).TotalMilliseconds);
             OnReady(worker);
         }
@@ -107,6 +107,24 @@ public sealed partial class WorkerPool
         catch (Exception e)
         {
             OnUnavailable(memoryMb, new($"a worker does not start: {e.Message}", e));
+        }
+    }
+
+    /// <summary>What works here is found out once, and said in the log.</summary>
+    async Task<Sandbox> SandboxAsync(NodeBinary binary)
+    {
+        await oneSandbox.WaitAsync(stop.Token);
+        try
+        {
+            if (sandbox is not null) return sandbox;
+            sandbox = await Sandbox.PrepareAsync(Isolation, binary, Harness, stop.Token);
+            if (sandbox.Missing is null) Log.WorkersIsolated(binary.Version, binary.Path, sandbox.State);
+            else Log.WorkersWithoutSandbox(binary.Version, binary.Path, sandbox.State);
+            return sandbox;
+        }
+        finally
+        {
+            oneSandbox.Release();
         }
     }
 

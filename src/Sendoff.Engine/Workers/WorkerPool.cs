@@ -28,6 +28,8 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     readonly List<int> starting = [];
     /// <summary>Programs in line for a worker, each once for every worker that it wants.</summary>
     readonly List<ProgramQueue> line = [];
+    readonly SemaphoreSlim oneSandbox = new(1);
+    Sandbox? sandbox;
     long lastSequence, lastFailure;
     bool ticking, disposed, swept;
 
@@ -45,6 +47,9 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     internal WorkerGuard Guard { get; }
     /// <summary>The harness's entry.</summary>
     internal string Harness { get; init; } = Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs");
+
+    /// <summary>What steps may see and do.</summary>
+    public SandboxOptions Isolation { get; init; } = new();
 
     /// <summary>Where the sockets' folders are made.</summary>
     internal string Sockets { get; init; } = Path.GetTempPath();
@@ -142,6 +147,7 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         lock (gate) ends = [.. workers.Select(worker => worker.Ended)]; // with those that were nearly ready, and are killed too
         await EndAsync(ends);
         await EndAsync([Guard.DisposeAsync().AsTask()]);
+        sandbox?.Close();
         lock (gate)
         {
             foreach (var queue in programs.Values)

@@ -12,7 +12,7 @@ internal sealed class WorkerProcess
 
     readonly Process process;
     readonly TimeProvider time;
-    readonly ProcessMemory memory;
+    ProcessMemory memory;
     readonly Task drained;
     readonly byte[] stderrTail = new byte[TailBytes];
     readonly Lock ending = new();
@@ -23,7 +23,7 @@ internal sealed class WorkerProcess
     {
         (this.process, this.time) = (process, time);
         Id = process.Id;
-        memory = new(process);
+        memory = new(process, process.Id);
         drained = Task.WhenAll(DrainAsync(process.StandardOutput.BaseStream, keep: false), DrainAsync(process.StandardError.BaseStream, keep: true));
         Ended = WatchAsync();
     }
@@ -33,26 +33,30 @@ internal sealed class WorkerProcess
     public Task Ended { get; }
 
     /// <exception cref="Win32Exception">It does not start.</exception>
-    public static WorkerProcess Start(NodeBinary node, string harness, string address, int memoryMb, TimeProvider time)
+    public static async Task<WorkerProcess> StartAsync(Sandbox sandbox, NodeBinary node, WorkerRoom room, string address, int memoryMb, TimeProvider time)
     {
-        var start = new ProcessStartInfo(node.Path)
-        {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false, CreateNoWindow = true,
-            WorkingDirectory = Path.GetTempPath(),
-        };
-        start.ArgumentList.Add($"--max-old-space-size={memoryMb}");
-        // Steps make short-lived objects: a young generation of 24 MiB serves them as well as V8's own, which costs a busy worker 60 MB more.
-        start.ArgumentList.Add("--max-semi-space-size=8");
+        List<string> flags =
+        [
+            $"--max-old-space-size={memoryMb}",
+            // Steps make short-lived objects: a young generation of 24 MiB serves them as well as V8's own, which costs a busy worker 60 MB more.
+            "--max-semi-space-size=8",
+        ];
         // A step without package.json beside it is a module if it reads like one; since 22.7 Node.js does so by itself.
-        if (node.Version < new Version(22, 7) && node.Version >= new Version(20, 10)) start.ArgumentList.Add("--experimental-detect-module");
-        start.ArgumentList.Add(harness);
-        start.ArgumentList.Add(address);
-        // E4: nothing of the server's environment. Windows cannot open sockets without its own folder.
-        start.Environment.Clear();
-        if (OperatingSystem.IsWindows() && Environment.GetEnvironmentVariable("SystemRoot") is { } root) start.Environment["SystemRoot"] = root;
-        var process = Process.Start(start)!;
+        if (node.Version < new Version(22, 7) && node.Version >= new Version(20, 10)) flags.Add("--experimental-detect-module");
+        var process = await WorkerLauncher.StartAsync(sandbox.Command(room, address, flags));
         process.StandardInput.Close();
         return new(process, time);
+    }
+
+    /// <summary>The process that connected is the one whose memory counts: in a sandbox it is a child of the one that was started.</summary>
+    public void Measure(int pid)
+    {
+        lock (ending)
+        {
+            if (gone || pid == Id) return;
+            memory.Dispose();
+            memory = new(process, pid);
+        }
     }
 
     /// <summary>Kills it and all that it started. Takes a while: its children have to be found.</summary>
@@ -96,11 +100,11 @@ internal sealed class WorkerProcess
         await process.WaitForExitAsync(CancellationToken.None);
         // What the pipes still hold are its last words; a child of its own may keep them open.
         await Task.WhenAny(drained, Task.Delay(PipeGrace, time));
-        memory.Dispose();
         process.StandardOutput.Dispose();
         process.StandardError.Dispose();
         lock (ending)
         {
+            memory.Dispose();
             gone = true;
             exitCode = process.ExitCode;
             process.Dispose();

@@ -48,7 +48,10 @@ static class RunCommand
         var egress = EgressSetup.Create(settings, request.Allow);
 
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
-        await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance);
+        await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
+        {
+            Isolation = settings.Isolation with { Readable = Readable(root) },
+        };
         var program = new WorkerProgram(
             "run", new WorkflowId(0).ToString(), definition.Name, 0, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
             environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, Concurrency: 1);
@@ -66,6 +69,15 @@ static class RunCommand
         var deliveries = await DeliverAsync(sender, executed.Deliveries, request.DryRun, limits, ct);
         Print(RunDocument.From(Masked(new StoredRun(executed.Run, definition.Name, deliveries), concealment.Mask)), request.Json);
         return ToExitCode(executed.Run, deliveries);
+    }
+
+    // The step reads its own folder, where it lies, and the packages that Node.js finds from there.
+    static IReadOnlyList<string> Readable(string root)
+    {
+        var list = new List<string> { root };
+        for (string? above = Path.GetDirectoryName(root); above is not null; above = Path.GetDirectoryName(above))
+            if (Path.Combine(above, "node_modules") is var packages && Directory.Exists(packages)) list.Add(packages);
+        return list;
     }
 
     static Task<ExecutedRun> ExecuteAsync(

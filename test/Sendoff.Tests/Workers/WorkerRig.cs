@@ -14,10 +14,12 @@ sealed class WorkerRig : IAsyncDisposable
     readonly string root = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
     int programs;
 
-    public WorkerRig(EngineLimits? limits = null, string? harness = null, string? sockets = null) =>
+    public WorkerRig(EngineLimits? limits = null, string? harness = null, string? sockets = null, SandboxOptions? isolation = null) =>
         Pool = new(Node, limits ?? new(), TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
             Harness = harness ?? Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), Sockets = sockets ?? Path.GetTempPath(),
+            // Steps of tests tell what they do by files that the test sees.
+            Isolation = isolation ?? new() { Mode = SandboxMode.None },
         };
 
     public WorkerPool Pool { get; }

@@ -1,15 +1,17 @@
 // @ts-check
-// A worker: executes the runs that the server sends over the socket whose path is its argument (docs/worker-protocol.md).
+// A worker: executes the runs that the server sends over the socket whose path is its argument (docs/worker-protocol.md). With `alone` behind it, steps start no processes.
 import net from 'node:net';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { acceptBuiltins, clock, reallyExit, toJson } from './globals.mjs';
 import { EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
+import { refuseChildren } from './children.mjs';
 import { captureConsole } from './console.mjs';
 import { defineComponent, loadSteps } from './load.mjs';
 import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
 import { defineGlobals, log, worker } from './step.mjs';
 
+if (process.argv[3] === 'alone') refuseChildren();
 const socket = net.connect(process.argv[2], () => {
   worker.writer = new FrameWriter(socketSink(socket));
   write(READY, { pid: process.pid, node: process.version, clock: clock() });

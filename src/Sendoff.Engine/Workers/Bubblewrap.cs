@@ -1,0 +1,59 @@
+namespace Sendoff.Engine.Workers;
+
+/// <summary>The arguments of <c>bwrap</c>: what there is of the machine inside of a worker's sandbox.</summary>
+internal static class Bubblewrap
+{
+    public const string Node = "/sendoff/node", Harness = "/sendoff/harness", Socket = "/sendoff/socket", Program = "/workflow";
+
+    static readonly string[] SystemFolders = ["/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin"];
+
+    // What looking up names, TLS and the loader read, and nothing that names a user or holds a key.
+    static readonly string[] Etc =
+    [
+        "resolv.conf", "hosts", "host.conf", "nsswitch.conf", "gai.conf", "services", "protocols", "localtime", "timezone", "mime.types", "alternatives",
+        "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf", "ca-certificates/extracted",
+        "pki/tls/certs", "pki/tls/cert.pem", "pki/tls/openssl.cnf", "pki/ca-trust/extracted", "crypto-policies",
+    ];
+
+    /// <summary>What is the same for all workers.</summary>
+    /// <param name="users">A folder with the <c>passwd</c> and <c>group</c> of the sandbox.</param>
+    public static List<string> Common(SandboxOptions options, string node, string harness, string users)
+    {
+        List<string> list =
+        [
+            "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent", "--new-session", "--clearenv",
+            "--uid", "1000", "--gid", "1000", "--hostname", "sendoff", "--ro-bind", "/usr", "/usr",
+        ];
+        if (!options.HasNetwork) list.Add("--unshare-net");
+        foreach (string folder in SystemFolders)
+        {
+            if (Directory.ResolveLinkTarget(folder, returnFinalTarget: false) is not null) list.AddRange("--symlink", new DirectoryInfo(folder).LinkTarget!, folder);
+            else if (Directory.Exists(folder)) list.AddRange("--ro-bind", folder, folder);
+        }
+        list.AddRange("--ro-bind-try", "/nix/store", "/nix/store");
+        foreach (string name in Etc) list.AddRange("--ro-bind-try", "/etc/" + name, "/etc/" + name);
+        list.AddRange("--ro-bind", Path.Combine(users, "passwd"), "/etc/passwd", "--ro-bind", Path.Combine(users, "group"), "/etc/group");
+        // Root's own files in /proc (sys, sysrq-trigger) are writable without any capability, when the server runs as root; /dev and / would be memory without a bound.
+        list.AddRange("--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--remount-ro", "/dev");
+        list.AddRange("--perms", "1777", "--size", $"{options.TmpBytes}", "--tmpfs", "/tmp");
+        foreach (string folder in options.Readable) list.AddRange("--ro-bind-try", folder, folder);
+        list.AddRange("--ro-bind", node, Node, "--ro-bind", harness, Harness);
+        return list;
+    }
+
+    public static string[] Own(string room, string socket) => ["--ro-bind", room, Program, "--ro-bind", socket, Socket];
+
+    public static readonly string[] Last = ["--chdir", "/tmp", "--remount-ro", "/", "--"];
+
+    static void AddRange(this List<string> list, params ReadOnlySpan<string> items)
+    {
+        foreach (string item in items) list.Add(item);
+    }
+
+    /// <summary>The user whom steps see themselves as.</summary>
+    public static void WriteUsers(string folder)
+    {
+        File.WriteAllText(Path.Combine(folder, "passwd"), "step:x:1000:1000::/tmp:/usr/sbin/nologin\n");
+        File.WriteAllText(Path.Combine(folder, "group"), "step:x:1000:\n");
+    }
+}

@@ -1,0 +1,215 @@
+using System.ComponentModel;
+using System.Diagnostics;
+
+namespace Sendoff.Engine.Workers;
+
+/// <summary>What keeps steps from the rest of the machine: bubblewrap where it works, Node.js's permission model, and limits of the system.</summary>
+/// <remarks>
+/// A worker starts before it knows its program. So each has a room, a folder that it sees from its start (with bubblewrap as <c>/workflow</c>), and its program's files are laid
+/// there when it is bound (docs/decisions/0015).
+/// </remarks>
+public sealed class Sandbox
+{
+    /// <summary>Part of util-linux; the sandbox sees it at the same place.</summary>
+    const string SystemPrlimit = "/usr/bin/prlimit";
+    const int OpenFiles = 4096, Processes = 64, ProcessesWithChildren = 512;
+    /// <summary>The first versions of Node.js with a permission model that is not an experiment, and with a switch against opening its inspector by signal.</summary>
+    static readonly Version Permissions = new(22, 13), NoSignal = new(22, 14), NetPermission = new(25, 0);
+    static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(20);
+
+    readonly SandboxOptions options;
+    readonly NodeBinary node;
+    readonly string harness, rooms;
+    readonly string? bwrap, prlimit;
+    readonly List<string> common = [];
+    int lastRoom;
+
+    Sandbox(SandboxOptions options, NodeBinary node, string harness, string rooms, string? bwrap, string? prlimit)
+    {
+        (this.options, this.node, this.harness, this.rooms, this.bwrap, this.prlimit) = (options, node, harness, rooms, bwrap, prlimit);
+        if (bwrap is not null) common = Bubblewrap.Common(options, node.Path, Path.GetDirectoryName(harness)!, rooms);
+    }
+
+    public bool HasBubblewrap => bwrap is not null;
+    public bool HasPermissionModel => node.Version >= Permissions;
+    public bool HasLimits => prlimit is not null;
+    /// <summary>Why bubblewrap is not in force, and how to get it; null when it is, or was not wanted.</summary>
+    public string? Missing { get; private init; }
+
+    /// <summary>What is in force, in one line.</summary>
+    public string State => string.Join("; ",
+        HasBubblewrap ? "sandbox bubblewrap" : Missing is { } why ? $"no sandbox ({why})" : "no sandbox (Workers:Sandbox is none)",
+        HasPermissionModel ? "permission model on" : $"no permission model (Node.js {Permissions} or later has it)",
+        HasLimits ? "limits on" : "no limits of files (prlimit of util-linux sets them)",
+        options.HasNetwork ? "network of the machine" : "no network",
+        options.AllowChildProcesses ? "child processes allowed" : "child processes refused");
+
+    /// <summary>Finds out what works here, by trying it.</summary>
+    /// <exception cref="WorkerUnavailableException">What the settings demand cannot be had.</exception>
+    public static async Task<Sandbox> PrepareAsync(SandboxOptions options, NodeBinary node, string harness, CancellationToken ct)
+    {
+        string rooms = OpenRooms(options);
+        try
+        {
+            return await TryAsync(options with { Readable = [.. options.Readable.Select(Path.GetFullPath)] }, node, harness, rooms, ct);
+        }
+        catch
+        {
+            Remove(rooms);
+            throw;
+        }
+    }
+
+    static async Task<Sandbox> TryAsync(SandboxOptions options, NodeBinary node, string harness, string rooms, CancellationToken ct)
+    {
+        string? missing = null;
+        if (options.Mode != SandboxMode.None)
+        {
+            missing = WhyNot(options, out string? bwrap);
+            foreach (string? limit in File.Exists(SystemPrlimit) ? (string?[])[SystemPrlimit, null] : [null])
+            {
+                if (bwrap is null) break;
+                var sandbox = new Sandbox(options, node, harness, rooms, bwrap, limit);
+                if (await sandbox.ProbeAsync(ct) is not { } fault) return sandbox;
+                missing = $"bwrap does not work here: {fault}; see docs/operating.md, Isolation";
+            }
+        }
+        if (missing is not null && options.Mode == SandboxMode.Bubblewrap) throw new WorkerUnavailableException($"Workers:Sandbox is bubblewrap, and {missing}");
+        if (!options.HasNetwork) throw new WorkerUnavailableException($"Workers:Network is none, which needs bubblewrap: {missing ?? "Workers:Sandbox is none"}");
+        var limited = new Sandbox(options, node, harness, rooms, null, File.Exists(SystemPrlimit) ? SystemPrlimit : null) { Missing = missing };
+        return limited.prlimit is null || await limited.ProbeAsync(ct) is null ? limited : new(options, node, harness, rooms, null, null) { Missing = missing };
+    }
+
+    static string? WhyNot(SandboxOptions options, out string? bwrap)
+    {
+        bwrap = OperatingSystem.IsLinux()
+            ? (options.SearchPath ?? Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+                .Select(folder => Path.Combine(folder, "bwrap")).FirstOrDefault(File.Exists)
+            : null;
+        if (bwrap is not null) return null;
+        return OperatingSystem.IsLinux() ? "bwrap is not installed: apt-get install bubblewrap" : "bubblewrap is for Linux only";
+    }
+
+    static string OpenRooms(SandboxOptions options)
+    {
+        if (options.Rooms is not { } given)
+        {
+            string own = Directory.CreateTempSubdirectory("sendoff-workers-").FullName;
+            Bubblewrap.WriteUsers(own);
+            return own;
+        }
+        string rooms = Path.GetFullPath(given);
+        if (Directory.Exists(rooms)) Directory.Delete(rooms, recursive: true); // what a server that was killed has left
+        Directory.CreateDirectory(rooms);
+        Bubblewrap.WriteUsers(rooms);
+        return rooms;
+    }
+
+    /// <summary>Removes the rooms.</summary>
+    internal void Close() => Remove(rooms);
+
+    static void Remove(string rooms)
+    {
+        try
+        {
+            Directory.Delete(rooms, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The next start removes them.
+        }
+    }
+
+    internal WorkerRoom NewRoom()
+    {
+        string folder = Path.Combine(rooms, $"{Interlocked.Increment(ref lastRoom)}");
+        var room = new WorkerRoom(folder, HasBubblewrap ? Bubblewrap.Program : folder, options.Readable);
+        room.Create();
+        return room;
+    }
+
+    /// <summary>The command that starts a worker in its room.</summary>
+    /// <param name="flags">For Node.js.</param>
+    /// <param name="socket">Where it connects; null for one that only shows that it starts.</param>
+    internal ProcessStartInfo Command(WorkerRoom room, string? socket, IEnumerable<string> flags)
+    {
+        List<string> all = [];
+        if (bwrap is not null) all.AddRange([bwrap, .. common, .. Bubblewrap.Own(room.Folder, socket ?? room.Folder), .. Bubblewrap.Last]);
+        if (prlimit is not null) all.AddRange([prlimit, .. Limits()]);
+        all.Add(bwrap is null ? node.Path : Bubblewrap.Node);
+        all.AddRange([.. flags, .. PermissionFlags(room)]);
+        if (socket is null) all.AddRange(["-e", "0"]);
+        else
+        {
+            all.AddRange(bwrap is null ? [harness, socket] : [$"{Bubblewrap.Harness}/{Path.GetFileName(harness)}", Bubblewrap.Socket]);
+            if (!options.AllowChildProcesses) all.Add("alone");
+        }
+        var start = new ProcessStartInfo(all[0], all.Skip(1))
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false, CreateNoWindow = true,
+            WorkingDirectory = Path.GetTempPath(),
+        };
+        // E4: nothing of the server's environment; the sandbox's first process shows its own as /proc/1/environ. Windows cannot open sockets without its own folder.
+        start.Environment.Clear();
+        if (OperatingSystem.IsWindows() && Environment.GetEnvironmentVariable("SystemRoot") is { } system) start.Environment["SystemRoot"] = system;
+        return start;
+    }
+
+    // Processes are counted by user, in a sandbox by user and sandbox. Threads count too.
+    IEnumerable<string> Limits()
+    {
+        yield return "--core=0";
+        yield return $"--nofile={OpenFiles}";
+        yield return $"--fsize={options.TmpBytes}";
+        if (bwrap is not null) yield return $"--nproc={(options.AllowChildProcesses ? ProcessesWithChildren : Processes)}";
+        yield return "--";
+    }
+
+    IEnumerable<string> PermissionFlags(WorkerRoom room)
+    {
+        if (node.Version >= NoSignal && node.Version.Major != 23) yield return "--disable-sigusr1";
+        if (!HasPermissionModel) yield break;
+        yield return "--permission";
+        // In the sandbox there is nothing to read but what is meant to be read.
+        if (bwrap is not null) yield return "--allow-fs-read=*";
+        else
+            foreach (string folder in (string[])[Path.GetDirectoryName(harness)!, room.Folder, .. options.Readable, .. Temporary()]) yield return "--allow-fs-read=" + folder;
+        foreach (string folder in bwrap is null ? Temporary() : ["/tmp"]) yield return "--allow-fs-write=" + folder;
+        if (options.AllowChildProcesses)
+        {
+            yield return "--allow-child-process";
+            yield return "--allow-worker";
+        }
+        if (node.Version >= NetPermission) yield return "--allow-net";
+    }
+
+    static string[] Temporary()
+    {
+        string own = Path.GetTempPath().TrimEnd(Path.DirectorySeparatorChar);
+        return OperatingSystem.IsWindows() || own == "/tmp" ? [own] : [own, "/tmp"];
+    }
+
+    /// <summary>Starts Node.js as workers are started; answers why that fails, or null.</summary>
+    async Task<string?> ProbeAsync(CancellationToken ct)
+    {
+        using var room = NewRoom();
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(ProbeLimit);
+        try
+        {
+            using var process = await WorkerLauncher.StartAsync(Command(room, null, []));
+            process.StandardInput.Close();
+            using var killed = limit.Token.Register(() => process.Kill(entireProcessTree: true));
+            var output = process.StandardOutput.ReadToEndAsync(CancellationToken.None);
+            string errors = await process.StandardError.ReadToEndAsync(CancellationToken.None);
+            await output;
+            await process.WaitForExitAsync(CancellationToken.None);
+            ct.ThrowIfCancellationRequested();
+            return process.ExitCode == 0 ? null : errors.Split('\n')[0].Trim() is { Length: > 0 } line ? line : $"it ends with code {process.ExitCode}";
+        }
+        catch (Win32Exception e)
+        {
+            return e.Message;
+        }
+    }
+}
