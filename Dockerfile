@@ -17,6 +17,8 @@ FROM node:24.21.0-bookworm-slim AS node
 FROM mcr.microsoft.com/dotnet/aspnet:10.0
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
 COPY --from=build /app /app
+# The sandbox of workers; it needs user namespaces, which Docker's default profile forbids (docs/operating.md, Isolation).
+RUN apt-get update && apt-get install -y --no-install-recommends bubblewrap && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --create-home --uid 5180 sendoff && mkdir /data && chown sendoff /data
 USER sendoff
 WORKDIR /data

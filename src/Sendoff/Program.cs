@@ -14,6 +14,7 @@ var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends th
     SecretsCommand.Build(),
     ExportCommand.Build(),
     ReceiveCommand.Build(),
+    DoctorCommand.Build(),
 };
 ServeCommand.MakeDefault(root);
 

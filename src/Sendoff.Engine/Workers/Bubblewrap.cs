@@ -27,8 +27,10 @@ internal static class Bubblewrap
         if (!options.HasNetwork) list.Add("--unshare-net");
         foreach (string folder in SystemFolders)
         {
-            if (Directory.ResolveLinkTarget(folder, returnFinalTarget: false) is not null) list.AddRange("--symlink", new DirectoryInfo(folder).LinkTarget!, folder);
-            else if (Directory.Exists(folder)) list.AddRange("--ro-bind", folder, folder);
+            var info = new DirectoryInfo(folder);
+            if (!info.Exists) continue;
+            if (info.LinkTarget is { } target) list.AddRange("--symlink", target, folder);
+            else list.AddRange("--ro-bind", folder, folder);
         }
         list.AddRange("--ro-bind-try", "/nix/store", "/nix/store");
         foreach (string name in Etc) list.AddRange("--ro-bind-try", "/etc/" + name, "/etc/" + name);

@@ -8,7 +8,7 @@ namespace Sendoff.Engine.Workers;
 /// A worker starts before it knows its program. So each has a room, a folder that it sees from its start (with bubblewrap as <c>/workflow</c>), and its program's files are laid
 /// there when it is bound (docs/decisions/0015).
 /// </remarks>
-public sealed class Sandbox
+public sealed class Sandbox : IDisposable
 {
     /// <summary>Part of util-linux; the sandbox sees it at the same place.</summary>
     const string SystemPrlimit = "/usr/bin/prlimit";
@@ -106,7 +106,7 @@ public sealed class Sandbox
     }
 
     /// <summary>Removes the rooms.</summary>
-    internal void Close() => Remove(rooms);
+    public void Dispose() => Remove(rooms);
 
     static void Remove(string rooms)
     {

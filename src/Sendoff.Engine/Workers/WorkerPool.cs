@@ -147,7 +147,7 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         lock (gate) ends = [.. workers.Select(worker => worker.Ended)]; // with those that were nearly ready, and are killed too
         await EndAsync(ends);
         await EndAsync([Guard.DisposeAsync().AsTask()]);
-        sandbox?.Close();
+        sandbox?.Dispose();
         lock (gate)
         {
             foreach (var queue in programs.Values)

@@ -76,7 +76,16 @@ static class ServeCommand
         else kestrel.ListenAnyIP(address.Port);
     }
 
-    static IEnumerable<KeyValuePair<string, string?>> Flags(ParseResult parsed)
+    /// <summary>What another command needs to read the same settings.</summary>
+    public static Command WithSettings(Command command)
+    {
+        command.Add(data);
+        command.Add(listen);
+        command.Add(set);
+        return command;
+    }
+
+    public static IEnumerable<KeyValuePair<string, string?>> Flags(ParseResult parsed)
     {
         foreach (string pair in parsed.GetValue(set)!)
         {

@@ -11,16 +11,19 @@ sealed class WorkerRig : IAsyncDisposable
 {
     public static readonly NodeRuntime Node = new(new NodeOptions(), NullLogger<NodeRuntime>.Instance);
 
-    readonly string root = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
+    readonly string root;
     int programs;
 
-    public WorkerRig(EngineLimits? limits = null, string? harness = null, string? sockets = null, SandboxOptions? isolation = null) =>
+    public WorkerRig(EngineLimits? limits = null, string? harness = null, string? sockets = null, SandboxOptions? isolation = null, string? folder = null)
+    {
+        root = folder is null ? Directory.CreateTempSubdirectory("sendoff-test-").FullName : Directory.CreateDirectory(folder).FullName;
         Pool = new(Node, limits ?? new(), TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
             Harness = harness ?? Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), Sockets = sockets ?? Path.GetTempPath(),
             // Steps of tests tell what they do by files that the test sees.
             Isolation = isolation ?? new() { Mode = SandboxMode.None },
         };
+    }
 
     public WorkerPool Pool { get; }
 

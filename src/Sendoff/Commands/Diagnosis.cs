@@ -1,0 +1,182 @@
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Workers;
+using Sendoff.Server.Auth;
+
+namespace Sendoff.Commands;
+
+enum CheckStatus { Ok, Warning, Failed }
+
+/// <summary>One thing that was looked at, and how to mend it where it is not well.</summary>
+sealed record Check(string Name, CheckStatus Status, string Text)
+{
+    public static Check Ok(string name, string text) => new(name, CheckStatus.Ok, text);
+    public static Check Warning(string name, string text) => new(name, CheckStatus.Warning, text);
+    public static Check Failed(string name, string text) => new(name, CheckStatus.Failed, text);
+}
+
+/// <summary>Looks at what the server needs, with the settings that the server would have. Changes nothing but Node.js's cache, where Node.js is fetched if it is not there.</summary>
+static class Diagnosis
+{
+    const long LittleSpace = 1024L * 1024 * 1024;
+    static readonly TimeSpan ProxyLimit = TimeSpan.FromSeconds(3), Ahead = TimeSpan.FromMinutes(5);
+    static readonly byte[] databaseStart = "SQLite format 3\0"u8.ToArray();
+
+    public static async Task<IReadOnlyList<Check>> MakeAsync(Settings settings, TimeProvider time, CancellationToken ct)
+    {
+        string folder = Path.GetFullPath(settings.Data), database = Path.Combine(folder, "sendoff.db");
+        List<Check> checks = [.. await WorkersAsync(settings, ct)];
+        checks.Add(Folder(folder));
+        checks.Add(Database(database));
+        checks.Add(Key(settings.SecretsKey, Path.Combine(folder, SecretKey.FileName), File.Exists(database)));
+        checks.Add(Addresses(settings));
+        if (settings.EgressProxy is { } proxy) checks.Add(await ProxyAsync(proxy, ct));
+        checks.Add(Clock(database, time));
+        return checks;
+    }
+
+    static async Task<IReadOnlyList<Check>> WorkersAsync(Settings settings, CancellationToken ct)
+    {
+        NodeBinary node;
+        try
+        {
+            node = await new NodeRuntime(new NodeOptions { NodePath = settings.NodePath }, NullLogger<NodeRuntime>.Instance).EnsureAsync(null, ct);
+        }
+        catch (WorkerUnavailableException x)
+        {
+            return [Check.Failed("node", x.Message)];
+        }
+        var found = Check.Ok("node", $"{node.Version}, {node.Path}");
+        try
+        {
+            using var sandbox = await Sandbox.PrepareAsync(settings.Isolation, node, Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), ct);
+            bool isWhole = sandbox is { HasBubblewrap: true, HasPermissionModel: true, HasLimits: true };
+            return [found, isWhole ? Check.Ok("sandbox", sandbox.State) : Check.Warning("sandbox", sandbox.State)];
+        }
+        catch (WorkerUnavailableException x)
+        {
+            return [found, Check.Failed("sandbox", x.Message)];
+        }
+    }
+
+    static Check Folder(string folder)
+    {
+        const string name = "data";
+        string there = folder;
+        while (!Directory.Exists(there)) there = Path.GetDirectoryName(there)!;
+        try
+        {
+            string probe = Path.Combine(there, ".write-" + Guid.NewGuid().ToString("N"));
+            File.WriteAllBytes(probe, []);
+            File.Delete(probe);
+            long free = new DriveInfo(there).AvailableFreeSpace;
+            string text = $"{folder}{(there == folder ? "" : " is made at the first start")}, {Megabytes(free)} free";
+            return free < LittleSpace ? Check.Warning(name, text + ": little for a history; see Retention:Size") : Check.Ok(name, text);
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            return Check.Failed(name, $"{folder} cannot be written: {x.Message} Give another with --data");
+        }
+    }
+
+    static Check Database(string path)
+    {
+        const string name = "database";
+        if (!File.Exists(path)) return Check.Ok(name, $"{path} is made at the first start");
+        string size = Megabytes(new FileInfo(path).Length);
+        if (IsServed(path + ".lock")) return Check.Ok(name, $"{path}, {size}, is being served");
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+            var start = new byte[databaseStart.Length];
+            file.ReadExactly(start);
+            return start.SequenceEqual(databaseStart) ? Check.Ok(name, $"{path}, {size}") : Check.Failed(name, $"{path} is no SQLite database; put a backup in its place");
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            return Check.Failed(name, $"{path} cannot be opened: {x.Message}");
+        }
+    }
+
+    static bool IsServed(string lockFile)
+    {
+        if (!File.Exists(lockFile)) return false;
+        try
+        {
+            using var file = new FileStream(lockFile, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            return false;
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            return true;
+        }
+    }
+
+    static Check Key(string? setting, string path, bool hasDatabase)
+    {
+        const string name = "secret key";
+        if (setting is not null) return Check.Ok(name, "the setting Secrets:Key");
+        if (!File.Exists(path)) return hasDatabase ? Check.Failed(name, $"{path} is missing, and the database is under it: put it back from a backup") : Check.Ok(name, $"{path} is made at the first start");
+        try
+        {
+            if (SecretKey.Read(File.ReadAllText(path, Encoding.UTF8)) is null) return Check.Failed(name, $"{path} holds no key: put it back from a backup");
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            return Check.Failed(name, $"{path} cannot be read: {x.Message}");
+        }
+        const UnixFileMode others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+        return !OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & others) != 0 ? Check.Warning(name, $"{path} can be read by others: chmod 600") : Check.Ok(name, path);
+    }
+
+    static Check Addresses(Settings settings)
+    {
+        const string name = "egress";
+        try
+        {
+            EgressSetup.Create(settings);
+        }
+        catch (Exception x) when (x is CommandException or SettingsException)
+        {
+            return Check.Failed(name, x.Message);
+        }
+        return Check.Ok(name, settings.EgressAddresses.Count > 0 ? $"deliveries leave from {string.Join(", ", settings.EgressAddresses)}" : "the system chooses the address");
+    }
+
+    static async Task<Check> ProxyAsync(EgressProxy proxy, CancellationToken ct)
+    {
+        const string name = "proxy";
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(ProxyLimit);
+        try
+        {
+            using var client = new TcpClient();
+            var where = new Uri(proxy.ToString());
+            await client.ConnectAsync(where.Host.Trim('[', ']'), where.Port, limit.Token);
+            return Check.Ok(name, $"{proxy} takes connections");
+        }
+        catch (SocketException x)
+        {
+            return Check.Failed(name, $"{proxy} cannot be reached: {x.Message}");
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            return Check.Failed(name, $"{proxy} does not answer within {ProxyLimit.TotalSeconds:0} s");
+        }
+    }
+
+    /// <summary>A clock that stands before what was written already makes ids and times run backwards.</summary>
+    static Check Clock(string database, TimeProvider time)
+    {
+        const string name = "clock";
+        var now = time.GetUtcNow();
+        string built = Path.Combine(AppContext.BaseDirectory, "sendoff.dll");
+        foreach (string file in (string[])[built, database])
+            if (File.Exists(file) && File.GetLastWriteTimeUtc(file) > now + Ahead) return Check.Failed(name, $"{now:u} is before {file} was written; set the clock, and keep it with NTP");
+        return Check.Ok(name, $"{now:u}");
+    }
+
+    static string Megabytes(long bytes) => bytes >= LittleSpace ? $"{bytes / 1024.0 / 1024 / 1024:0.0} GB" : $"{bytes / 1024.0 / 1024:0.0} MB";
+}

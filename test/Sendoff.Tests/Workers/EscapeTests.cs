@@ -1,0 +1,157 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Sendoff.Engine.Workers;
+
+namespace Sendoff.Tests.Workers;
+
+/// <summary>What hostile steps try, on real workers: in the sandbox, and with Node.js's permission model alone.</summary>
+public sealed class EscapeTests
+{
+    public static TheoryData<string> OutOfReach =>
+    [
+        "fs.readFileSync('/etc/shadow')",
+        "fs.readFileSync(data + '/sendoff.db')",
+        "fs.readFileSync(data + '/secret-key')",
+        "fs.readFileSync(data + '/admin-token')",
+        "fs.readFileSync(data + '/versions/other/step.js')",
+        "fs.readdirSync(data + '/workers')",
+        "fs.readFileSync('/proc/' + process.ppid + '/root' + data + '/secret-key')",
+        "fs.openSync(data + '/sendoff.db', 'r+')",
+        "fs.writeFileSync(data + '/x', 'x')",
+        "fs.writeFileSync(__filename, 'x')",
+        "fs.writeFileSync(__dirname + '/x', 'x')",
+        "fs.openSync('/proc/sys/kernel/core_pattern', fs.constants.O_WRONLY)",
+        "fs.writeFileSync('/dev/shm/sendoff-x', 'x')",
+        "fs.writeFileSync('/sendoff-x', 'x')",
+        "fs.writeFileSync('/usr/sendoff-x', 'x')",
+        "fs.mkdirSync('/etc/sendoff-x')",
+        "fs.symlinkSync(data, '/tmp/sendoff-link-' + process.hrtime.bigint()); fs.readFileSync(data + '/secret-key')",
+        "require('child_process').execSync('id')",
+        "require('child_process').spawn('id')",
+        "require('child_process').fork(__filename)",
+        "new (require('child_process').ChildProcess)().spawn({ file: '/usr/bin/id', args: ['id'] })",
+        "process.binding('spawn_sync').spawn({ file: '/usr/bin/id', args: ['id'], stdio: [] })",
+        "new (require('worker_threads').Worker)('0', { eval: true })",
+        "require('inspector').open(0); if (require('inspector').url()) return 'REACHED'; throw Object.assign(new Error(), { code: 'CLOSED' })",
+        "new (require('wasi').WASI)({ version: 'preview1', preopens: { '/': '/' } })",
+    ];
+
+    [Theory]
+    [MemberData(nameof(OutOfReach))]
+    public Task In_the_sandbox_a_step_does_not_get_there(string code) => RefusesAsync(inSandbox: true, code);
+
+    [Theory]
+    [MemberData(nameof(OutOfReach))]
+    public Task With_the_permission_model_alone_a_step_does_not_get_there(string code) => RefusesAsync(inSandbox: false, code);
+
+    static async Task RefusesAsync(bool inSandbox, string code)
+    {
+        await using var rig = await SandboxRig.StartAsync(inSandbox);
+        Assert.StartsWith("refused", await rig.AskAsync($"try {{ {code}; }} catch (e) {{ return 'refused ' + e.code; }} return 'REACHED';"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Native_code_is_not_loaded(bool inSandbox)
+    {
+        await using var rig = await SandboxRig.StartAsync(inSandbox);
+        Assert.Equal("ERR_DLOPEN_DISABLED", await rig.AskAsync("try { process.dlopen({ exports: {} }, '/usr/lib/x.node'); } catch (e) { return e.code; }"));
+    }
+
+    [Fact]
+    public async Task Every_environment_in_the_sandbox_is_empty_and_only_its_own_processes_are_seen()
+    {
+        await using var rig = await SandboxRig.StartAsync();
+        string seen = await rig.AskAsync("const all = fs.readdirSync('/proc').filter(n => /^\\d+$/.test(n)); return all.length + ' ' + all.map(n => fs.readFileSync(`/proc/${n}/environ`, 'latin1')).join('').length;");
+        Assert.Matches("^[1-4] 0$", seen);
+    }
+
+    [Fact]
+    public async Task A_step_in_the_sandbox_can_kill_neither_the_server_nor_the_sandbox()
+    {
+        await using var rig = await SandboxRig.StartAsync();
+        Assert.Equal("ESRCH alive", await rig.AskAsync(
+            $"let code; try {{ process.kill({Environment.ProcessId}, 'SIGKILL'); }} catch (e) {{ code = e.code; }} process.kill(process.ppid, 'SIGKILL'); return code + ' alive';"));
+    }
+
+    [Fact]
+    public async Task A_signal_does_not_open_the_inspector()
+    {
+        await using var rig = await SandboxRig.StartAsync(inSandbox: false);
+        string log = await rig.AskAsync("try { process._debugProcess(process.pid); } catch (e) { return 'closed'; } await new Promise(go => setTimeout(go, 200)); return require('inspector').url() ?? 'closed';");
+        Assert.Equal("closed", log);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_refused_process_names_the_setting_that_allows_it(bool inSandbox)
+    {
+        await using var rig = await SandboxRig.StartAsync(inSandbox);
+        var run = await rig.RunAsync("require('child_process').execSync('id');");
+        Assert.Contains("Workers:AllowChildProcesses=true", run.Steps[0].Error!.Message);
+        Assert.Equal(2, run.Steps[0].Error!.Line);
+    }
+
+    [Fact]
+    public async Task Processes_of_a_step_that_may_start_them_end_with_its_worker()
+    {
+        string mark = $"600.{Random.Shared.Next()}";
+        await using (var rig = await SandboxRig.StartAsync(options: new() { AllowChildProcesses = true }))
+        {
+            Assert.Equal("hello", await rig.AskAsync("return require('child_process').execSync('echo hello').toString().trim()"));
+            await rig.RunAsync($"for (let i = 0; i < 500; i++) require('child_process').spawn('sleep', ['{mark}'], {{ detached: true, stdio: 'ignore' }}).on('error', () => 0).unref();");
+        }
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (Process.GetProcessesByName("sleep").Any(p => CommandLine(p).Contains(mark))) await Task.Delay(20, patience.Token);
+    }
+
+    static string CommandLine(Process process)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{process.Id}/cmdline");
+        }
+        catch (IOException)
+        {
+            return ""; // it has ended
+        }
+    }
+
+    [Fact]
+    public async Task Tmp_is_writable_private_and_bounded()
+    {
+        await using var rig = await SandboxRig.StartAsync(options: new() { TmpBytes = 1024 * 1024 });
+        Assert.Equal("0 ENOSPC", await rig.AskAsync(
+            "const before = fs.readdirSync('/tmp').length; try { for (let i = 0; ; i++) fs.writeFileSync('/tmp/' + i, Buffer.alloc(65536)); } catch (e) { return before + ' ' + e.code; }"));
+        Assert.Equal("EFBIG", await rig.AskAsync("try { fs.writeFileSync('/tmp/large', Buffer.alloc(2 << 20)); } catch (e) { return e.code; }"));
+    }
+
+    [Fact]
+    public async Task Memory_outside_of_the_heap_is_counted_in_the_sandbox_too()
+    {
+        await using var rig = await SandboxRig.StartAsync();
+        var run = await rig.RunAsync("const m = new WebAssembly.Memory({ initial: 16384 }); new Uint8Array(m.buffer).fill(1); await new Promise(go => setTimeout(go, 20000));");
+        Assert.Equal(WorkerEnd.OutOfMemory, run.End);
+    }
+
+    [Fact]
+    public async Task Sockets_of_workers_and_of_the_server_are_not_in_the_sandbox()
+    {
+        await using var rig = await SandboxRig.StartAsync();
+        Assert.Equal("ECONNREFUSED", await rig.AskAsync("return await new Promise(go => require('net').connect('/sendoff/socket').on('error', e => go(e.code)).on('connect', () => go('REACHED')));"));
+    }
+
+    [Fact]
+    public async Task Without_a_network_a_step_reaches_nothing_and_its_run_is_reported()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        string connect = $"return await new Promise(go => require('net').connect({((IPEndPoint)listener.LocalEndpoint).Port}, '127.0.0.1').on('error', e => go(e.code)).on('connect', () => go('REACHED')));";
+        await using (var open = await SandboxRig.StartAsync()) Assert.Equal("REACHED", await open.AskAsync(connect));
+        await using var closed = await SandboxRig.StartAsync(options: new() { HasNetwork = false });
+        Assert.NotEqual("REACHED", await closed.AskAsync(connect));
+    }
+}
