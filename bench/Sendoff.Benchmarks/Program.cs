@@ -16,7 +16,7 @@ static int Usage()
     Console.Error.WriteLine("""
         usage: store [events] [callers] [folder]   events through the store: accept, finish with one delivery, record
                lists [rows] [folder]               pages of lists over that many runs
-        usage: workers [runs] [callers] [workers]   runs of one step with one send, through the worker pool
+        usage: workers [runs] [callers] [workers] [sandbox]   runs of one step with one send, through the worker pool; sandbox: auto, none
                deliveries [requests] [callers]     attempts to a sink on loopback, and the client of .NET beside them
                fairness [sends] [rounds]           what deliveries wait for a sender, alone and beside a dead destination
         """);

@@ -1,4 +1,3 @@
-using Sendoff.Engine;
 using Sendoff.Engine.Workers;
 
 namespace Sendoff.Tests.Workers;
