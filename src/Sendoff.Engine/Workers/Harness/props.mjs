@@ -1,6 +1,6 @@
 // @ts-check
 // What a step is configured with: the values of its props, their definitions, and what stands on a component's `this`.
-import { assign, byteLength, hasOwn, keys, parseJson, text, toJson } from './globals.mjs';
+import { assign, bind, byteLength, hasOwn, keys, parseJson, text, toJson } from './globals.mjs';
 import { ConfigurationError } from './errors.mjs';
 import { coded } from './frames.mjs';
 import { compileValue } from './templates.mjs';
@@ -135,7 +135,7 @@ const copyOf = value => value !== null && typeof value === 'object' ? parseJson(
 
 /** Bound, so that they may be handed on as callbacks. @param {any} self @param {any} methods */
 export function bindMethods(self, methods) {
-  for (const name in methods) self[name] = typeof methods[name] === 'function' ? methods[name].bind(self) : methods[name];
+  for (const name in methods) self[name] = typeof methods[name] === 'function' ? bind(methods[name], self) : methods[name];
   return self;
 }
 
@@ -145,6 +145,6 @@ export async function addProps(self, call) {
   const added = await component.additionalProps.call(self, { ...definitions });
   const found = definitionsOf({ props: added });
   if (found === null) return;
-  for (const name of Object.keys(found)) if (definitions !== null && Object.hasOwn(definitions, name)) delete found[name];
+  if (definitions !== null) for (const name in definitions) delete found[name];
   fillIn(self, found, self, call);
 }

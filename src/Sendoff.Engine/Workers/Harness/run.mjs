@@ -168,7 +168,14 @@ function callBody(call, seen, props) {
   const { body, order } = call.step;
   const given = [call.event, seen, props ?? {}, authsOf(call, props), call.$send, respondOf(call), endOf(call)];
   call.self = {};
-  return apply(/** @type {any} */ (body), call.self, order === null ? given : order.map(index => given[index]));
+  return apply(/** @type {any} */ (body), call.self, order === null ? given : ordered(given, order));
+}
+
+/** @param {any[]} given @param {number[]} order */
+function ordered(given, order) {
+  const result = [];
+  for (let i = 0; i < order.length; i++) result[i] = given[order[i]];
+  return result;
 }
 
 /** @param {Call} call @param {any} seen @param {any} props */
