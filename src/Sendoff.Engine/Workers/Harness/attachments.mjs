@@ -1,9 +1,9 @@
 // @ts-check
 // What older steps read of an event: its files as paths, and the request as it came.
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { bufferFrom, decode, defineProperty, isArray, keys, toJson } from './globals.mjs';
+import { TEMP } from './files.mjs';
 
 const FOLDER = Symbol('folder');
 
@@ -24,7 +24,7 @@ export function attachmentsOf(event) {
 
 /** @param {any} owner @param {string} name @param {string} content Base64 */
 function store(owner, name, content) {
-  if (owner[FOLDER] === '') owner[FOLDER] = fs.mkdtempSync(path.join(os.tmpdir(), 'attachments-'));
+  if (owner[FOLDER] === '') owner[FOLDER] = fs.mkdtempSync(path.join(TEMP, 'attachments-'));
   const file = path.join(owner[FOLDER], name);
   fs.writeFileSync(file, bufferFrom(content, 'base64'));
   return file;

@@ -7,9 +7,10 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { pathToFileURL } from 'node:url';
 
-const ROOT = os.tmpdir();
+/** Taken before the environment is the steps' own. */
+export const TEMP = os.tmpdir();
 
-/** @param {string} [folder] @returns {import('./files.mjs').Directory} */
+/** @param {string} [folder] relative to the temporary folder */
 export const directory = folder => new Directory(folder);
 
 /** The files of a folder. */
@@ -17,7 +18,7 @@ export class Directory {
   #root;
 
   /** @param {string} [folder] */
-  constructor(folder = '') { this.#root = path.resolve(ROOT, folder); }
+  constructor(folder = '') { this.#root = path.resolve(TEMP, folder); }
 
   /** @param {string} name a path, relative to the folder or absolute */
   open(name) { return new StoredFile(path.resolve(this.#root, String(name))); }

@@ -60,11 +60,12 @@ export function evaluateProps(call, seen) {
     return parseJson(inputs.fixed);
   }
   let values = '', shown = '';
+  call.inputs = '{}';
   for (let i = 0; i < inputs.props.length; i++) {
     const prop = inputs.props[i];
     const json = prop.evaluate === null ? prop.json : evaluated(prop, prop.evaluate, call, seen);
     if (json === undefined) continue; // undefined is no value
-    const key = `${i === 0 || values === '' ? '' : ','}${toJson(prop.name)}:`;
+    const key = `${values === '' ? '' : ','}${toJson(prop.name)}:`;
     values += key + json;
     shown += key + (prop.secret ? COVER : json);
     call.inputs = `{${shown}}`;

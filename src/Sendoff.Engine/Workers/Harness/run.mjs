@@ -303,7 +303,7 @@ function endsRun(error) {
 
 function finishRun(exiting = false) {
   const run = /** @type {Run} */ (currentRun);
-  if (run.unsent !== null && !run.responded) warn(run.unsent, 'response_not_sent', UNSENT, NOWHERE);
+  if (run.unsent !== null && !run.responded && !run.failed) warn(run.unsent, 'response_not_sent', UNSENT, NOWHERE);
   if (run.attachments !== null) removeAttachments(run.attachments);
   run.over = true;
   const pending = activeResources().length;

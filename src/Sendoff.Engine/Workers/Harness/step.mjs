@@ -67,11 +67,11 @@ export function lazily(object, key, value) {
 }
 
 /** `steps.trigger`. @param {Call} call */
-export const triggerOf = call => ({
-  event: call.event,
-  get context() { return lazily(this, 'context', triggerContext(call.run)); },
-  get raw_event() { return lazily(this, 'raw_event', rawEventOf(call.event)); },
-});
+export function triggerOf(call) {
+  const trigger = { event: call.event, get context() { return lazily(this, 'context', triggerContext(call.run)); } };
+  // Not among the fields that a step sees when it sends or returns them all: it repeats the event.
+  return defineProperty(trigger, 'raw_event', { configurable: true, get() { return lazily(this, 'raw_event', rawEventOf(call.event)); } });
+}
 
 /** The call that the code executing now belongs to. A callback that lost its context belongs to the run at hand. @returns {Call | null} */
 const callingNow = () => storeOf(calls) ?? worker.current;
