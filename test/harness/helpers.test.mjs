@@ -17,7 +17,7 @@ const values = /** @type {[string, any, any][]} */ ([
   ['raw_event has the body in Base64', 'const r = steps.trigger.raw_event; return [r.method, r.uri, r.scheme, r.client_ip, JSON.parse(Buffer.from(r.body_b64, "base64")).n]', ['POST', '/hook/x?q=1', 'https', '192.0.2.1', 1]],
   ['All of steps.trigger does not repeat the event', 'return Object.keys(JSON.parse(JSON.stringify(steps.trigger)))', ['event', 'context']],
   ['$attachments are paths', 'const fs = require("fs"); return [fs.readFileSync($attachments["file"], "utf8"), Object.keys($attachments), $attachments.file === $attachments.file, /a\\.txt$/.test($attachments.file)]', ['bytes', ['file'], true, true]],
-  ['$attachments has the form's files and nothing else', 'return [Object.keys($attachments), typeof $attachments.nope]', [['file'], 'undefined']],
+  ['$attachments has the files of the form and nothing else', 'return [Object.keys($attachments), typeof $attachments.nope]', [['file'], 'undefined']],
   ['params, auths and $send in the usual order', 'async (event, steps, params, auths, $send, $respond, $end) => [event.n ?? event.body.n, typeof steps.trigger, typeof params, typeof auths, typeof $send.http, typeof $respond, typeof $end]', [1, 'object', 'object', 'object', 'function', 'function', 'function']],
   ['Misspelt names in a wrapper', 'async (events, steps) => events.body.n', 1],
   ['Names in another order', 'async (steps, event) => [event.body.n, steps.trigger.event.body.n]', [1, 1]],
