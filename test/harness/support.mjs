@@ -45,7 +45,7 @@ export class Worker {
     this.closed.then(() => { for (const waiting of this.#waiting) waiting.reject(); });
   }
 
-  /** @param {Record<string, string> | string} files a string is the only step's code @param {{ steps?: any[], limits?: object, env?: Record<string, string>, args?: string[] }} [options] */
+  /** @param {Record<string, string> | string} files a string is the only step's code @param {{ steps?: any[], limits?: object, env?: Record<string, string>, accounts?: Record<string, Record<string, string>>, workflow?: object, args?: string[] }} [options] */
   static async start(files, options = {}) {
     const sources = typeof files === 'string' ? { 'step.js': files } : files;
     const folder = await mkdtemp(path.join(os.tmpdir(), 'harness-'));
@@ -63,7 +63,7 @@ export class Worker {
     open.add(worker);
     await worker.next('ready');
     worker.send(1, {
-      workflow: { id: 'p_1', name: 'flow', version: 'd_7' }, root, env: options.env ?? { NAME: 'value' },
+      workflow: { id: 'p_1', name: 'flow', version: 'd_7', ...options.workflow }, root, env: options.env ?? { NAME: 'value' }, accounts: options.accounts,
       steps: options.steps ?? Object.keys(sources).map(file => ({ name: path.basename(file).replace(/\..*/, ''), file })),
       limits: { sends: 1000, bodyBytes: 1024 * 1024, logBytes: 65536, valueBytes: 1024 * 1024, ...options.limits },
     });

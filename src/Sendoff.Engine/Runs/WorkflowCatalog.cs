@@ -172,5 +172,9 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
 
     WorkerProgram ToProgram(string key, WorkflowId id, string name, int version, WorkflowDefinition definition, string root) => new(
         key, id.ToString(), name, version, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
-        secrets.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency);
+        secrets.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency)
+    {
+        Accounts = secrets.Accounts,
+        CustomResponse = definition.Triggers.Any(static t => t is HttpTrigger { Response.FromRun: true }),
+    };
 }

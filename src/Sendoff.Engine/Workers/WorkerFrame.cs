@@ -36,6 +36,7 @@ internal static class WorkerFrame
         json.WriteString("id"u8, program.WorkflowId);
         json.WriteString("name"u8, program.Name);
         json.WriteNumber("version"u8, program.Version);
+        if (program.CustomResponse) json.WriteBoolean("customResponse"u8, true);
         json.WriteEndObject();
         json.WriteString("root"u8, program.Root);
         json.WriteStartArray("steps"u8);
@@ -56,6 +57,7 @@ internal static class WorkerFrame
         json.WriteStartObject("env"u8);
         foreach (var (name, value) in program.Environment) json.WriteString(name, value);
         json.WriteEndObject();
+        if (program.Accounts.Count > 0) WriteAccounts(json, program.Accounts);
         json.WriteStartObject("limits"u8);
         json.WriteNumber("sends"u8, limits.SendsPerRun);
         json.WriteNumber("bodyBytes"u8, limits.SendBodyBytes);
@@ -64,6 +66,18 @@ internal static class WorkerFrame
         json.WriteEndObject();
         json.WriteEndObject();
         Close(output, json, start);
+    }
+
+    static void WriteAccounts(Utf8JsonWriter json, IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> accounts)
+    {
+        json.WriteStartObject("accounts"u8);
+        foreach (var (app, fields) in accounts)
+        {
+            json.WriteStartObject(app);
+            foreach (var (field, value) in fields) json.WriteString(field, value);
+            json.WriteEndObject();
+        }
+        json.WriteEndObject();
     }
 
     public static void WriteRun(ArrayBufferWriter<byte> output, Utf8JsonWriter json, in RunFrame frame)

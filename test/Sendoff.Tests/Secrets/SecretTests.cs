@@ -175,6 +175,21 @@ public sealed class SecretTests : IDisposable
     }
 
     [Fact]
+    public async Task A_secret_named_after_an_app_and_a_field_is_its_account()
+    {
+        await using var server = await TestServer.StartAsync(folder: folder.Path);
+        string hook = await server.DeployAsync("account", """
+            export default defineComponent({
+              props: { slack: { type: "app", app: "slack" } },
+              run() { return [this.slack.$auth.oauth_access_token, this.slack.$auth.oauth_access_token.length] },
+            });
+            """);
+        await SetAsync(server, "SLACK__OAUTH_ACCESS_TOKEN", "xoxb-0123456789");
+
+        Assert.Equal("""["••••••••",15]""", Returned(await server.RunAsync(hook)));
+    }
+
+    [Fact]
     public async Task A_change_reaches_the_next_run_and_the_old_value_stays_masked()
     {
         await using var server = await TestServer.StartAsync(folder: folder.Path);

@@ -33,6 +33,21 @@ public sealed class WorkerFrameTests
         Assert.Equal(Frames["revoke"].Frame, Written((output, json) => WorkerFrame.WriteRevoke(output, json, [2, 3])));
     }
 
+    [Fact]
+    public void Load_tells_accounts_and_a_custom_response_where_there_are_any()
+    {
+        var program = Program with
+        {
+            Accounts = new Dictionary<string, IReadOnlyDictionary<string, string>> { ["slack"] = new Dictionary<string, string> { ["api_key"] = "k" } },
+            CustomResponse = true,
+        };
+
+        string frame = Encoding.UTF8.GetString(Convert.FromHexString(Written((output, json) => WorkerFrame.WriteLoad(output, json, program, new()))));
+
+        Assert.Contains("\"version\":3,\"customResponse\":true}", frame);
+        Assert.Contains("\"accounts\":{\"slack\":{\"api_key\":\"k\"}},\"limits\"", frame);
+    }
+
     static string Written(Action<ArrayBufferWriter<byte>, Utf8JsonWriter> write)
     {
         var output = new ArrayBufferWriter<byte>();

@@ -6,12 +6,14 @@ import vm from 'node:vm';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { describe } from './errors.mjs';
+import { definitionsOf, inputsOf } from './props.mjs';
+import { orderOf } from './signature.mjs';
 
 /** @typedef {{ name: string, file: string, props?: Record<string, any>, disabled?: boolean }} StepConfig */
 /** @typedef {{ step: number, file: string, name: string, message: string, line: number | null, column: number | null, source: string }} Problem */
 /** @typedef {(this: any, event: any, steps: any, params: any, auths: any, $send: any, $respond: any, $end: any) => any} Body */
 /** @typedef {{ index: number, name: string, json: string, file: string, root: string, source: string, disabled: boolean, style: 'module' | 'body' | 'wrapper',
- *   body: Body | null, component: any, propsJson: string | null, problem: Problem | null }} Step */
+ *   body: Body | null, order: number[] | null, component: any, definitions: import('./props.mjs').Definitions | null, inputs: import('./props.mjs').Inputs, problem: Problem | null }} Step */
 
 // Outer parameters, so that user code may declare variables of these names itself.
 const OUTER = '(function (event, steps, params, auths, $send, $respond, $end) { return (async function () {';
@@ -52,12 +54,15 @@ async function loadStep(config, index, root) {
   /** @type {Step} */
   const step = {
     index, name: config.name, json: JSON.stringify(config.name), file: path.resolve(root, config.file), root, source: '', disabled: config.disabled === true,
-    style: 'module', body: null, component: null, propsJson: config.props === undefined ? null : JSON.stringify(unwrapLabels(config.props)), problem: null,
+    style: 'module', body: null, order: null, component: null, definitions: null, inputs: null, problem: null,
   };
   if (step.disabled) return step;
   try {
     step.source = fs.readFileSync(step.file, 'utf8').replace(/^\uFEFF/, '');
     await chooseStyle(step);
+    if (step.style === 'wrapper') step.order = orderOf(step.body);
+    step.definitions = definitionsOf(step.component);
+    step.inputs = inputsOf(unwrapLabels(config.props), step.definitions);
   } catch (error) {
     step.problem = problemOf(step, locate(step, error));
   }

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { acceptBuiltins, clock, reallyExit, toJson } from './globals.mjs';
 import { EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
 import { captureConsole } from './console.mjs';
+import { ConfigurationError } from './errors.mjs';
 import { defineComponent, loadSteps } from './load.mjs';
 import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
 import { defineGlobals, log, worker } from './step.mjs';
@@ -40,11 +41,12 @@ async function load(frame) {
   configure({ endOfRun, giveBack: runs => write(REVOKED, { runs }), expire: runs => write(EXPIRED, { runs }) });
   worker.workflow = frame.workflow ?? {};
   Object.assign(worker.limits, frame.limits);
+  worker.accountsJson = frame.accounts === undefined ? '' : toJson(frame.accounts);
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, frame.env);
   guardProcess();
   defineGlobals();
-  const globals = { defineComponent, require: createRequire(path.join(frame.root, 'package.json')) };
+  const globals = { defineComponent, ConfigurationError, require: createRequire(path.join(frame.root, 'package.json')) };
   for (const [name, value] of Object.entries(globals)) Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
 
   const { steps, problems } = await loadSteps(frame, step => { worker.loading = step; });
