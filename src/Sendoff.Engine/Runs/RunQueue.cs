@@ -78,14 +78,16 @@ public sealed class RunQueue(
     /// <summary>Stores the event, then queues its run. Durable on completion (E1). Waits a little when completing cannot keep up. Null when the workflow was
     /// deleted meanwhile.</summary>
     /// <param name="eventJson">The <c>event</c> that steps see.</param>
-    public async Task<AcceptedRun?> AcceptAsync(WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson, CancellationToken ct)
+    /// <param name="due">Of a schedule: null comes back as well when the due time is taken, or the schedule is gone or off.</param>
+    public async Task<AcceptedRun?> AcceptAsync(
+        WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson, CancellationToken ct, DueTime? due = null)
     {
         await engine.Pacing.WaitAsync(ct).ConfigureAwait(false);
         var lane = Admit(version.WorkflowId, version.Name);
         var received = new Event(
             new(engine.Ids.Next()), WorkspaceId.Default, version.WorkflowId, trigger, engine.Time.GetUtcNow(), eventJson);
         var response = version.Definition.Triggers.Any(t => t is HttpTrigger { Response.FromRun: true }) ? NewResponse() : null;
-        return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number), response)).ConfigureAwait(false);
+        return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number, Due: due), response)).ConfigureAwait(false);
     }
 
     /// <summary>Runs a stored event again on the workflow's current version. Null when there is no such run, or no such workflow any more.</summary>

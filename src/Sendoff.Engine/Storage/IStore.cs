@@ -15,7 +15,8 @@ public interface IStore : IAsyncDisposable
     // The straight line, in its order.
 
     /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores the run only. Answers false when the workflow
-    /// is deleted: then nothing is stored.</summary>
+    /// is deleted, or the run's due time is settled or its schedule gone or off: then nothing is stored. A due time is settled in the same transaction, so that
+    /// it starts one run, whoever asks.</summary>
     Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct);
 
     /// <summary>Commits a run's end and all of its deliveries, or neither (B1). Answers false when the workflow is deleted: then nothing is stored, or it goes

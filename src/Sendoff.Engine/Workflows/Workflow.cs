@@ -6,7 +6,8 @@ namespace Sendoff.Engine.Workflows;
 public sealed record Workflow(WorkflowId Id, string Name, int Version, bool Enabled, DateTimeOffset DeployedAt, IReadOnlyList<TriggerAddress> Triggers);
 
 /// <summary>Where a trigger of a workflow is reached. The key survives redeploys.</summary>
-public sealed record TriggerAddress(string Type, string Key);
+/// <param name="SettledAt">Of a schedule: its due times up to here have started their run, or never will.</param>
+public sealed record TriggerAddress(string Type, string Key, DateTimeOffset SettledAt = default);
 
 /// <summary>An immutable deployed snapshot of a workflow: its files, and what they say.</summary>
 public sealed record WorkflowVersion(
@@ -19,7 +20,11 @@ public sealed record WorkflowDefinition(string Name, IReadOnlyList<Trigger> Trig
 public sealed record Step(string Name, string File, JsonElement? Props, bool Disabled);
 
 /// <summary>What starts a run.</summary>
-public abstract record Trigger(string Type);
+public abstract record Trigger(string Type)
+{
+    /// <summary>What tells it from others of its type: a trigger that keeps it over a redeploy is the same one and keeps its key.</summary>
+    public virtual string Identity => "";
+}
 
 /// <summary>Any HTTP request to <c>/hooks/{key}</c> (E7). Without a key one is made at the first deploy and kept.</summary>
 public sealed record HttpTrigger(string? Key, TriggerResponse Response) : Trigger("http");

@@ -1,0 +1,4 @@
+-- What a trigger keeps over a redeploy by. A schedule whose text changes is another one.
+ALTER TABLE triggers ADD COLUMN identity TEXT NOT NULL DEFAULT '';
+-- Of a schedule: its due times up to here are settled. Only a later one starts a run, and moves it, in the transaction of its event.
+ALTER TABLE triggers ADD COLUMN settled_at INTEGER NOT NULL DEFAULT 0;
