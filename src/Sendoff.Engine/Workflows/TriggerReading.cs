@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Cronos;
 using YamlDotNet.RepresentationModel;
 
@@ -5,8 +7,35 @@ namespace Sendoff.Engine.Workflows;
 
 public static partial class WorkflowReader
 {
+    const int ShortestToken = 8;
+
+    [GeneratedRegex(@"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")]
+    private static partial Regex SecretPattern();
+
+    [GeneratedRegex(@"^(\d{1,6})\s*/\s*(s|m|h)$")]
+    private static partial Regex RatePattern();
+
     sealed partial class Reading
     {
+        TriggerToken? ReadBearer(YamlMappingNode map)
+        {
+            if (Text(map, "bearer") is not { } text) return null;
+            if (SecretPattern().Match(text) is { Success: true } secret) return new(secret.Groups[1].Value, null);
+            if (text.Length >= ShortestToken && text.All(static c => c is > ' ' and <= '~' and not ('{' or '}'))) return new(null, text);
+            // The token itself stays out of the problem.
+            return Problem<TriggerToken>(Child(map, "bearer")!, "this cannot be a bearer token",
+                $"write `${{NAME}}` for the secret NAME, or {ShortestToken} or more visible ASCII characters");
+        }
+
+        TriggerRate? ReadRate(YamlMappingNode map)
+        {
+            if (Text(map, "rate") is not { } text) return null;
+            var match = RatePattern().Match(text);
+            if (!match.Success || int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) is not (> 0 and var count))
+                return Problem<TriggerRate>(Child(map, "rate")!, $"'{text}' is no rate", "write `10/s`, `600/m` or `1000/h`");
+            return new(count, match.Groups[2].Value switch { "s" => TimeSpan.FromSeconds(1), "m" => TimeSpan.FromMinutes(1), _ => TimeSpan.FromHours(1) });
+        }
+
         Trigger? ReadSchedule(YamlMappingNode map)
         {
             foreach (var key in map.Children.Keys.Where(k => k.ToString() is not ("type" or "id" or "cron" or "every" or "timezone")))
@@ -29,8 +58,8 @@ public static partial class WorkflowReader
         Trigger? ReadCron(YamlNode node, string cron, TimeZoneInfo zone)
         {
             int fields = cron.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length;
-            if (fields is 6 or 7)
-                return Problem<Trigger>(node, $"'{cron}' has {fields} fields: a schedule has no seconds, it is due once a minute at most", "write five: minute, hour, day, month, weekday");
+            if (fields is 6 or 7 || cron.Equals("@every_second", StringComparison.OrdinalIgnoreCase))
+                return Problem<Trigger>(node, $"'{cron}' has seconds: a schedule is due once a minute at most", "write five fields: minute, hour, day, month, weekday");
             CronExpression expression;
             try
             {

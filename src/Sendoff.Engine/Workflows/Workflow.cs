@@ -27,7 +27,19 @@ public abstract record Trigger(string Type)
 }
 
 /// <summary>Any HTTP request to <c>/hooks/{key}</c> (E7). Without a key one is made at the first deploy and kept.</summary>
-public sealed record HttpTrigger(string? Key, TriggerResponse Response) : Trigger("http");
+public sealed record HttpTrigger(string? Key, TriggerResponse Response) : Trigger("http")
+{
+    /// <summary>What callers must show; null lets everybody in who knows the key.</summary>
+    public TriggerToken? Bearer { get; init; }
+    /// <summary>How often it may be called; null is as often as anybody likes.</summary>
+    public TriggerRate? Rate { get; init; }
+}
+
+/// <summary>A bearer token: a secret of the workspace by its name, or the token itself.</summary>
+public sealed record TriggerToken(string? SecretName, string? Value);
+
+/// <summary>Requests in a span of time, all of which may come at once.</summary>
+public sealed record TriggerRate(int Count, TimeSpan Per);
 
 /// <summary>How a trigger answers: at once, with a fixed answer, or with the run's own <c>$.respond</c>.</summary>
 public sealed record TriggerResponse(bool FromRun, int Status, string? Body)

@@ -139,7 +139,7 @@ public static partial class WorkflowReader
             }
             return type switch
             {
-                "http" => new HttpTrigger(ReadKey(map), ReadResponse(map)),
+                "http" => new HttpTrigger(ReadKey(map), ReadResponse(map)) { Bearer = ReadBearer(map), Rate = ReadRate(map) },
                 ScheduleTrigger.TypeName => ReadSchedule(map),
                 null => Problem<Trigger>(map, "a trigger needs a `type`", "write `type: http` or `type: schedule`"),
                 _ => Problem<Trigger>(Child(map, "type")!, $"there is no trigger type '{type}' in this version", "use `http` or `schedule`"),

@@ -876,4 +876,43 @@ public abstract class StoreConformanceTests : IAsyncLifetime
         await Store.DeleteWorkflowAsync("clock", Ct);
         Assert.False(await AcceptDueAsync(clock, Start.AddHours(3)));
     }
+
+    [Fact]
+    public async Task An_event_kept_without_a_run_is_pruned_by_age_and_never_runs()
+    {
+        var received = NewRun().Event;
+        Assert.True(await Store.KeepEventAsync(received, Ct));
+        await CrashAsync();
+        Assert.Empty(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+        await PruneAllAsync(Start);
+        Assert.NotNull(await Store.GetEventAsync(received.Id, Ct));
+        await PruneAllAsync(Start.AddSeconds(1));
+        Assert.Null(await Store.GetEventAsync(received.Id, Ct));
+
+        await Store.DeleteWorkflowAsync("orders", Ct);
+        Assert.False(await Store.KeepEventAsync(NewRun().Event, Ct));
+    }
+
+    [Fact]
+    public async Task A_run_that_is_not_to_be_kept_stays_until_its_deliveries_have_ended_also_over_a_crash()
+    {
+        var run = NewRun() with { Keep = false };
+        await Store.AcceptAsync(run, Ct);
+        await CrashAsync();
+        await PruneAllAsync(default);
+        var left = Assert.Single(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+        var deliveries = Sends(left, 2);
+        Assert.True(await Store.FinishRunAsync(End(left), deliveries, Ct));
+        await Store.MarkSendingAsync([deliveries[0].Id], Ct);
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[0]), Ct);
+        await PruneAllAsync(default);
+        Assert.NotNull(await Store.GetRunAsync(run.Id, Ct));
+
+        await Store.MarkSendingAsync([deliveries[1].Id], Ct);
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[1]), Ct);
+        await PruneAllAsync(default);
+
+        Assert.Null(await Store.GetRunAsync(run.Id, Ct));
+        Assert.Null(await Store.GetEventAsync(run.Event.Id, Ct));
+    }
 }
