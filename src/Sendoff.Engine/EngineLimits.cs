@@ -51,6 +51,12 @@ public sealed record EngineLimits
     public int RunExportBytes { get; init; } = 6 * 1024 * 1024;
     /// <summary>How long a run may take when its trigger is HTTP (E4). Setting <c>Workers:Timeout</c>; a workflow's <c>timeout</c> wins.</summary>
     public TimeSpan RunTimeout { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>How long a run may take when its workflow has no HTTP trigger, or a schedule started it (E4). Setting <c>Workers:ScheduleTimeout</c>.</summary>
+    public TimeSpan ScheduleTimeout { get; init; } = TimeSpan.FromSeconds(60);
+    /// <summary>How late a due time still starts its run; one that is older was missed.</summary>
+    public TimeSpan ScheduleLateness { get; init; } = TimeSpan.FromMinutes(1);
+    /// <summary>Due times that are counted as missed, at most, of one schedule at once.</summary>
+    public int ScheduleMissed { get; init; } = 10_000;
     /// <summary>The longest timeout that a workflow may ask for (E4).</summary>
     public TimeSpan RunTimeoutMax { get; init; } = TimeSpan.FromSeconds(750);
     /// <summary>How often a run that crashes of the server cut off is started again (E1).</summary>

@@ -46,6 +46,7 @@ public static class EngineServiceCollectionExtensions
             s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySender>(), s.GetRequiredService<EngineContext>(),
             s.GetRequiredService<ILogger<DeliveryDispatcher>>()));
         services.AddSingleton<RunQueue>();
+        services.AddSingleton<Schedule>();
 
         services.AddHostedService<EngineService>();
         services.AddHostedService<Retention>();
@@ -54,7 +55,7 @@ public static class EngineServiceCollectionExtensions
 }
 
 /// <summary>Starts the rooms against the stream and stops them with it: what receives goes last up and first down.</summary>
-sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs) : IHostedService
+sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, Schedule schedule) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -63,10 +64,12 @@ sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, Worke
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
         runs.Recover();
+        schedule.Start();
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        await schedule.StopAsync().ConfigureAwait(false);
         await runs.StopAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StopAsync(cancellationToken).ConfigureAwait(false);
     }

@@ -34,6 +34,12 @@ static partial class LogMessages
     [LoggerMessage(1008, LogLevel.Warning, "Runs that an earlier server left cannot be read yet: {Reason}")]
     public static partial void RecoveryPutOff(this ILogger log, string reason);
 
+    [LoggerMessage(1020, LogLevel.Warning, "The schedule {Schedule} of {Workflow} missed {Count} due times after {Since:u}; they are not made up for")]
+    public static partial void DueTimesMissed(this ILogger log, string workflow, string schedule, int count, DateTimeOffset since);
+
+    [LoggerMessage(1021, LogLevel.Warning, "{Workflow}, which was due at {Due:u}, cannot start yet and is tried again: {Reason}")]
+    public static partial void DueTimePutOff(this ILogger log, string workflow, DateTimeOffset due, string reason);
+
     // Deliveries: 2000-2099
 
     [LoggerMessage(2000, LogLevel.Warning, "Deliveries that were in mid-flight when the server ended: {Count}. They are interrupted: they may have been sent, and are not sent again by themselves")]

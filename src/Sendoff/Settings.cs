@@ -118,8 +118,8 @@ sealed record Settings
         ["Workers:Max"] = Count((l, v) => l with { WorkersMax = v }),
         ["Workers:Memory"] = new("64MB to 10GB", (s, v) => ReadBytes(v) / (1024 * 1024) is { } mb and >= 64 and <= 10240
             ? s with { Limits = s.Limits with { WorkerMemoryMb = (int)mb } } : null),
-        ["Workers:Timeout"] = new("a duration up to 750s, such as 30s", (s, v) => WorkflowReader.ParseDuration(v) is { } t && t <= s.Limits.RunTimeoutMax
-            ? s with { Limits = s.Limits with { RunTimeout = t } } : null),
+        ["Workers:Timeout"] = Timeout((l, v) => l with { RunTimeout = v }),
+        ["Workers:ScheduleTimeout"] = Timeout((l, v) => l with { ScheduleTimeout = v }),
         ["Workers:NodePath"] = new("the path of a Node.js program", (s, v) => File.Exists(v) ? s with { NodePath = v } : null),
         ["Retention:Age"] = new("a duration such as 7d or 12h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { RetentionAge = age } } : null),
         ["Retention:Size"] = Bytes((l, v) => l with { RetentionBytes = v }),
@@ -153,6 +153,9 @@ sealed record Settings
 
     static Key Duration(Func<EngineLimits, TimeSpan, EngineLimits> apply) => new("a duration such as 5s or 500ms",
         (s, v) => WorkflowReader.ParseDuration(v) is { } duration ? s with { Limits = apply(s.Limits, duration) } : null);
+
+    static Key Timeout(Func<EngineLimits, TimeSpan, EngineLimits> apply) => new("a duration up to 750s, such as 30s",
+        (s, v) => WorkflowReader.ParseDuration(v) is { } t && t <= s.Limits.RunTimeoutMax ? s with { Limits = apply(s.Limits, t) } : null);
 
     static Key Count(Func<EngineLimits, int, EngineLimits> apply) => new("a whole number from 1",
         (s, v) => int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0 ? s with { Limits = apply(s.Limits, n) } : null);

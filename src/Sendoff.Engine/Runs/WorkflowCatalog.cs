@@ -9,6 +9,9 @@ namespace Sendoff.Engine.Runs;
 /// <summary>A trigger that a request reached, with the version that it starts.</summary>
 public sealed record TriggerTarget(WorkflowVersion Version, HttpTrigger Trigger, bool Enabled);
 
+/// <summary>A schedule of a workflow that is enabled, with the version that it starts.</summary>
+public sealed record ScheduleTarget(WorkflowVersion Version, ScheduleTrigger Trigger, string Key, DateTimeOffset SettledAt);
+
 /// <summary>What came of a deploy: the workflow, or what is wrong with it and nothing changed.</summary>
 public sealed record DeployResult(Workflow? Workflow, IReadOnlyList<WorkflowProblem> Problems);
 
@@ -22,6 +25,14 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     readonly SemaphoreSlim changing = new(1);
     FrozenDictionary<WorkflowId, string> names = FrozenDictionary<WorkflowId, string>.Empty;
     FrozenDictionary<string, TriggerTarget> triggers = FrozenDictionary<string, TriggerTarget>.Empty;
+
+    TaskCompletionSource schedulesChange = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The schedules that are on.</summary>
+    public IReadOnlyList<ScheduleTarget> Schedules { get; private set; } = [];
+
+    /// <summary>Completes when <see cref="Schedules"/> may have become others.</summary>
+    public Task SchedulesChange => schedulesChange.Task;
 
     /// <summary>What an HTTP trigger's key leads to; null when it is unknown.</summary>
     public TriggerTarget? FindTrigger(string key) => triggers.GetValueOrDefault(key);
@@ -41,14 +52,17 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
         var found = new Dictionary<string, TriggerTarget>(StringComparer.Ordinal);
         var current = new HashSet<(WorkflowId, int)>();
         var named = new Dictionary<WorkflowId, string>();
+        var scheduled = new List<ScheduleTarget>();
         foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false))
         {
             named[workflow.Id] = workflow.Name;
             current.Add((workflow.Id, workflow.Version));
-            if (await FindAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, workflow, deployment.Version);
+            if (await FindAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, scheduled, workflow, deployment.Version);
         }
+        Schedules = scheduled;
         names = named.ToFrozenDictionary();
         triggers = found.ToFrozenDictionary(StringComparer.Ordinal);
+        Interlocked.Exchange(ref schedulesChange, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         // What waits on an older version reads it again; what waits on a deleted workflow finds it gone.
         foreach (var key in deployments.Keys)
             if (!current.Contains(key)) deployments.TryRemove(key, out _);
@@ -159,11 +173,12 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     }
 
     // The store answers a workflow's keys in the order of its triggers.
-    static void AddTriggers(Dictionary<string, TriggerTarget> found, Workflow workflow, WorkflowVersion version)
+    static void AddTriggers(Dictionary<string, TriggerTarget> found, List<ScheduleTarget> scheduled, Workflow workflow, WorkflowVersion version)
     {
         foreach (var (trigger, address) in version.Definition.Triggers.Zip(workflow.Triggers))
         {
             if (trigger is HttpTrigger http) found[address.Key] = new(version, http, workflow.Enabled);
+            else if (trigger is ScheduleTrigger schedule && workflow.Enabled) scheduled.Add(new(version, schedule, address.Key, address.SettledAt));
         }
     }
 

@@ -79,7 +79,7 @@ public static partial class WorkflowReader
     }
 
     /// <summary>One reading, which gathers every problem instead of stopping at the first.</summary>
-    sealed class Reading(string name, IReadOnlyDictionary<string, string> files, string yamlFile)
+    sealed partial class Reading(string name, IReadOnlyDictionary<string, string> files, string yamlFile)
     {
         public List<WorkflowProblem> Problems { get; } = [];
 
@@ -134,13 +134,15 @@ public static partial class WorkflowReader
             if (type is null && Text(map, "id") is { } id)
             {
                 // hi_ HTTP, ti_ timer, ei_ email, dc_ event source: only the id is in a synced file.
+                if (map.Children.Keys.Any(k => k.ToString() is "cron" or "every")) return ReadSchedule(map);
                 return id.StartsWith("hi_", StringComparison.Ordinal) ? new HttpTrigger(null, TriggerResponse.Default) : null;
             }
             return type switch
             {
-                "http" => new HttpTrigger(ReadKey(map), ReadResponse(map)),
-                null => Problem<Trigger>(map, "a trigger needs a `type`", "write `type: http`"),
-                _ => Problem<Trigger>(Child(map, "type")!, $"there is no trigger type '{type}' in this version", "use `http`"),
+                "http" => new HttpTrigger(ReadKey(map), ReadResponse(map)) { Bearer = ReadBearer(map), Rate = ReadRate(map) },
+                ScheduleTrigger.TypeName => ReadSchedule(map),
+                null => Problem<Trigger>(map, "a trigger needs a `type`", "write `type: http` or `type: schedule`"),
+                _ => Problem<Trigger>(Child(map, "type")!, $"there is no trigger type '{type}' in this version", "use `http` or `schedule`"),
             };
         }
 

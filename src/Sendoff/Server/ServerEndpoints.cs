@@ -17,6 +17,7 @@ public static class ServerEndpoints
     {
         services.AddSingleton(options);
         services.AddSingleton(_ => AdminToken.Load(options.Token, options.DataDirectory));
+        services.AddSingleton<TriggerGate>();
         services.AddSingleton<HttpTriggerEndpoint>();
         services.ConfigureHttpJsonOptions(json =>
         {

@@ -1,6 +1,7 @@
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 
 namespace Sendoff.Engine.Storage.Sqlite;
@@ -20,6 +21,7 @@ internal sealed partial class SqliteStore : IStore
     readonly UnfinishedRuns unfinished = new();
     readonly LiveWorkflows workflows = new();
     readonly GroupCommit commits;
+    readonly SqliteWriter writer;
     readonly Concealment concealment;
     readonly IdSequence ids;
     readonly TimeProvider time;
@@ -33,7 +35,7 @@ internal sealed partial class SqliteStore : IStore
         pruner = new(limits);
         unfinished.Load(ReadUnfinished(session));
         workflows.Load(session.Sql("SELECT id FROM workflows").All(static row => row.Long(0)));
-        var writer = new SqliteWriter(session, unfinished, workflows, ids, time);
+        writer = new SqliteWriter(session, unfinished, workflows, ids, time);
         commits = new(writer.Commit, error => SqliteErrors.Explain(error, path), limits, log);
         ids.StartAfter(ReadHighestId(session));
         commits.Start();
@@ -103,6 +105,12 @@ internal sealed partial class SqliteStore : IStore
         var write = new AcceptWrite(run, concealment);
         await commits.WriteAsync(write, ct);
         return write.IsStored;
+    }
+
+    public Task<bool> KeepEventAsync(Event received, CancellationToken ct)
+    {
+        var masked = concealment.Conceal(received);
+        return WriteAsync(OutageRule.Refuse, _ => workflows.Has(received.WorkflowId.Value) && writer.Insert(masked, default, 0), ct);
     }
 
     public async Task<bool> FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct)

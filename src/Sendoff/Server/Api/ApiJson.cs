@@ -21,6 +21,7 @@ namespace Sendoff.Server.Api;
 [JsonSerializable(typeof(SecretListDocument))]
 [JsonSerializable(typeof(SecretRequestDocument))]
 [JsonSerializable(typeof(UsageDocument))]
+[JsonSerializable(typeof(ManualEventDocument))]
 [JsonSerializable(typeof(ReplayDocument))]
 [JsonSerializable(typeof(ResendDocument))]
 [JsonSerializable(typeof(ResendRequestDocument))]
