@@ -11,7 +11,7 @@ import { describe } from './errors.mjs';
 /** @typedef {{ step: number, file: string, name: string, message: string, line: number | null, column: number | null, source: string }} Problem */
 /** @typedef {(this: any, event: any, steps: any, params: any, auths: any, $send: any, $respond: any, $end: any) => any} Body */
 /** @typedef {{ index: number, name: string, json: string, file: string, root: string, source: string, disabled: boolean, style: 'module' | 'body' | 'wrapper',
- *   body: Body | null, component: any, propsJson: string | null, problem: Problem | null }} Step */
+ *   body: Body | null, component: any, propsJson: string | null, problem: Problem | null, keeps?: { db: boolean, checkpoint: boolean } }} Step */
 
 // Outer parameters, so that user code may declare variables of these names itself.
 const OUTER = '(function (event, steps, params, auths, $send, $respond, $end) { return (async function () {';

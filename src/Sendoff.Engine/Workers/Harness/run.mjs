@@ -4,6 +4,8 @@
 import { activeResources, apply, assign, builtinsChanged, clock, defineProperty, hasOwn, later, loop, now, parseJson, resolve, runWith, storeOf, text, then, toJson } from './globals.mjs';
 import { RUN_END, STEP_END, coded } from './frames.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
+import { forgetAsked } from './ask.mjs';
+import { loadKept, saveKept, withStores } from './stores.mjs';
 import { Call, calls, dollarOf, endOf, exportJson, newSend, respondOf, triggerContext, warn, worker, writeEarly } from './step.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
@@ -22,6 +24,8 @@ export class Run {
   /** What $end or $.flow.exit was given. @type {string | null} */ message = null;
   exited = false;
   /** The run's shared `$checkpoint`. @type {any} */ checkpoint = undefined;
+  /** As it was loaded or last saved. @type {string | undefined} */ checkpointJson = undefined;
+  hasCheckpoint = false;
   started = clock();
   idleBefore = loop.idleTime;
   startedAt = now();
@@ -50,7 +54,7 @@ export function configure(host) {
   ({ endOfRun, giveBack, expire } = host);
   worker.afterReading = (call, failed, error) => {
     if (failed) settle(call, true, error);
-    if (call.reading === 0 && call.waiting) afterTurn();
+    if (call.reading === 0 && call.asking === 0 && call.waiting) afterTurn();
   };
 }
 
@@ -123,7 +127,9 @@ function startStep(index) {
     const call = new Call(run, step);
     worker.current = call;
     writeEarly(call);
-    runWith(calls, call, invoke, call);
+    const loading = loadKept(call);
+    if (loading === null) runWith(calls, call, invoke, call);
+    else then(loading, () => { if (!call.settled) runWith(calls, call, invoke, call); }, error => settle(call, true, error));
     return;
   }
   finishRun();
@@ -142,10 +148,10 @@ function invoke(call) {
     const seen = stepsSeenBy(call);
     const props = step.propsJson === null ? null : resolveProps(step.propsJson);
     if (step.body !== null) {
-      call.self = {};
+      call.self = call.kept?.own === undefined ? {} : { $checkpoint: call.kept.own };
       result = apply(step.body, call.self, [call.event, seen, props ?? {}, {}, call.$send, respondOf(call), endOf(call)]);
     } else {
-      result = apply(step.component.run, thisOf(step.component, props), [{ steps: seen, $: dollarOf(call) }]);
+      result = apply(step.component.run, withStores(call, thisOf(step.component, props)), [{ steps: seen, $: dollarOf(call) }]);
     }
     then(resolve(result), value => settle(call, false, value), error => settle(call, true, error));
   } catch (error) {
@@ -231,8 +237,13 @@ function takeThis(call) {
 function afterTurn() {
   const call = worker.current;
   if (call === null || call.finished) return;
-  if (call.reading > 0) { call.waiting = true; return; }
+  if (call.reading > 0 || call.asking > 0) {
+    if (call.asking > 0) warn(call, 'unfinished_work', PENDING);
+    call.waiting = true;
+    return;
+  }
   call.waiting = false;
+  if (call.kept !== null && keep(call)) { call.waiting = true; return; }
   // (4) Timers that are left would fire too late; sockets and files get a moment to close.
   if (activeResources().length > baseline) {
     const left = activeResources();
@@ -244,6 +255,11 @@ function afterTurn() {
   }
   graceEnds = 0;
   finishStep(call);
+}
+
+/** @param {Call} call @returns {boolean} whether it has to wait */
+function keep(call) {
+  try { return saveKept(call); } catch (error) { settle(call, true, error); return call.asking > 0; }
 }
 
 /** (5) @param {Call} call */
@@ -293,6 +309,7 @@ function finishRun(exiting = false) {
   worker.writer.flush();
   tainted ||= run.tainted;
   currentRun = worker.current = null;
+  forgetAsked();
   endOfRun();
   if (!exiting) later(next);
 }
