@@ -78,6 +78,31 @@ public sealed class ForgedFrameTests
     }
 
     [Fact]
+    public async Task More_unanswered_calls_than_the_harness_makes_end_the_worker()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 }, calls: _ => new Silent());
+        var run = await rig.RunAsync(rig.Program(Forge + "for (let id = 0; id < 65; id++) frame(27, { run: 1, step: 0, id, method: 'get', args: {} }); await hold();"), timeoutSeconds: 10);
+
+        Assert.Equal(WorkerEnd.Died, run.End);
+        Assert.Contains("64 calls", run.Message);
+    }
+
+    sealed class Silent : IStepCalls
+    {
+        public Task<ReadOnlyMemory<byte>> CallAsync(string method, ReadOnlyMemory<byte> args) => new TaskCompletionSource<ReadOnlyMemory<byte>>().Task;
+    }
+
+    [Fact]
+    public async Task Call_of_a_run_that_has_ended_is_dropped()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
+        var program = rig.Program(Forge + "if (event.late) frame(27, { run: 1, step: 0, id: 1, method: 'get', args: {} }); return 1;");
+
+        Assert.Equal(WorkerEnd.Succeeded, (await rig.RunAsync(program)).End);
+        Assert.Equal(WorkerEnd.Succeeded, (await rig.RunAsync(program, """{"late":true}""")).End);
+    }
+
+    [Fact]
     public async Task Run_end_that_a_step_forges_ends_its_own_run_and_harms_no_other()
     {
         await using var rig = new WorkerRig();

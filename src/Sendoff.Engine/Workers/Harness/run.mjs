@@ -23,7 +23,7 @@ export class Run {
   failed = false;
   /** What $end or $.flow.exit was given. @type {string | null} */ message = null;
   exited = false;
-  /** The run's shared `$checkpoint`. @type {any} */ checkpoint = undefined;
+  /** The workflow's `$checkpoint`. @type {any} */ checkpoint = undefined;
   /** As it was loaded or last saved. @type {string | undefined} */ checkpointJson = undefined;
   hasCheckpoint = false;
   started = clock();
