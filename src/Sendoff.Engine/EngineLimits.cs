@@ -98,6 +98,13 @@ public sealed record EngineLimits
     /// <summary>History is pruned above this many bytes of database (G2). Setting <c>Retention:Size</c>; 0 is no limit.</summary>
     public long RetentionBytes { get; init; }
 
+    /// <summary>Bytes of one value of a data store. Setting <c>Stores:MaxValueBytes</c>.</summary>
+    public int DataStoreValueBytes { get; init; } = 1024 * 1024;
+    /// <summary>Keys of one data store. Setting <c>Stores:MaxKeys</c>.</summary>
+    public int DataStoreKeys { get; init; } = 100_000;
+    /// <summary>Keys of data stores deleted in one slice of pruning, when their time is over.</summary>
+    public int PruneKeys { get; init; } = 1_000;
+
     /// <summary>Writes that wait for the store; then callers wait.</summary>
     public int StoreQueue { get; init; } = 10_000;
     /// <summary>Writes in one transaction.</summary>

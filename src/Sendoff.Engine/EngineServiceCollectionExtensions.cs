@@ -35,7 +35,11 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions")));
         services.AddSingleton<SecretCatalog>();
         services.AddSingleton(s => new WorkerPool(
-            options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>()));
+            options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>())
+        {
+            Calls = program => new StepStores(
+                s.GetRequiredService<IStore>(), program, s.GetRequiredService<Concealment>(), options.Limits, s.GetRequiredService<TimeProvider>()),
+        });
         services.AddSingleton<IStepRunner>(s => s.GetRequiredService<WorkerPool>());
         services.AddSingleton<WorkflowCatalog>();
         services.AddSingleton<RunExecutor>();

@@ -88,6 +88,9 @@ static partial class LogMessages
     [LoggerMessage(4006, LogLevel.Warning, "Workers would outlive a server that is killed: {Reason}")]
     public static partial void WorkersUnguarded(this ILogger log, string reason);
 
+    [LoggerMessage(4008, LogLevel.Error, "A step's call of {Method} could not be answered")]
+    public static partial void StepCallFailed(this ILogger log, string method, Exception error);
+
     [LoggerMessage(4007, LogLevel.Error, "{Count} of what belongs to workers did not end within {Seconds} s of being told: the server stops without")]
     public static partial void WorkersNotEnded(this ILogger log, int count, double seconds);
 }

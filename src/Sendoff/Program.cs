@@ -15,6 +15,7 @@ var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends th
     EventsCommand.Build(),
     SecretsCommand.Build(),
     ExportCommand.Build(),
+    StoresCommand.Build(),
     ReceiveCommand.Build(),
 };
 ServeCommand.MakeDefault(root);

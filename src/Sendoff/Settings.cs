@@ -123,6 +123,8 @@ sealed record Settings
         ["Workers:NodePath"] = new("the path of a Node.js program", (s, v) => File.Exists(v) ? s with { NodePath = v } : null),
         ["Retention:Age"] = new("a duration such as 7d or 12h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { RetentionAge = age } } : null),
         ["Retention:Size"] = Bytes((l, v) => l with { RetentionBytes = v }),
+        ["Stores:MaxValueBytes"] = Bytes((l, v) => v <= 8 * 1024 * 1024 ? l with { DataStoreValueBytes = (int)v } : null),
+        ["Stores:MaxKeys"] = Count((l, v) => l with { DataStoreKeys = v }),
         ["Secrets:Key"] = new("32 bytes in Base64, such as `openssl rand -base64 32` prints", (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null, IsSecret: true),
         ["Auth:Token"] = new("at least 16 characters without spaces",
             (s, v) => v.Length >= 16 && !v.Any(char.IsWhiteSpace) ? s with { AuthToken = v } : null, IsSecret: true),

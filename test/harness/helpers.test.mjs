@@ -6,7 +6,7 @@ import { once } from './support.mjs';
 
 const EVENT = {
   method: 'POST', url: 'https://a.example/hook/x?q=1', path: '/hook/x', client_ip: '192.0.2.1', headers: { host: 'a.example' },
-  body: { n: 1, file: { filename: 'a.txt', mimetype: 'text/plain', content: Buffer.from('bytes').toString('base64') } },
+  body: { n: 1, file: { filename: 'a.txt', mimetype: 'text/plain', url: `data:text/plain;base64,${Buffer.from('bytes').toString('base64')}` } },
 };
 const module = (/** @type {string} */ code) => ({ 's.mjs': `import { Readable } from "node:stream"\nexport default defineComponent({ async run({ steps, $ }) { ${code} } })` });
 

@@ -50,7 +50,13 @@ static class RunCommand
         var egress = EgressSetup.Create(settings, request.Allow);
 
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
-        await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance);
+        // Nothing is stored, so nothing is ever opened again.
+        var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes))) { Mask = new([.. environment.Values, .. accounts.Values.SelectMany(static fields => fields.Values)]) };
+        var stores = new MemoryDataStores(TimeProvider.System);
+        await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
+        {
+            Calls = program => new StepStores(stores, program, concealment, limits, TimeProvider.System),
+        };
         var program = new WorkerProgram(
             "run", new WorkflowId(0).ToString(), definition.Name, 0, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
             environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, Concurrency: 1)
@@ -65,8 +71,6 @@ static class RunCommand
             return ExitCode.Usage;
         }
 
-        // Nothing is stored, so nothing is ever opened again.
-        var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes))) { Mask = new([.. environment.Values, .. accounts.Values.SelectMany(static fields => fields.Values)]) };
         var executed = await ExecuteAsync(pool, program, definition, concealment, limits, eventJson, ct);
         using var sender = new DeliverySender(egress, limits, TimeProvider.System, _ => definition.Name);
         var deliveries = await DeliverAsync(sender, executed.Deliveries, request.DryRun, limits, ct);

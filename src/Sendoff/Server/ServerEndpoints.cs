@@ -72,6 +72,7 @@ public static class ServerEndpoints
         ExportApi.Map(api);
         EventsApi.Map(api);
         SecretsApi.Map(api);
+        StoresApi.Map(api);
         UsageApi.Map(api);
         EgressApi.Map(api);
         StreamApi.Map(api);

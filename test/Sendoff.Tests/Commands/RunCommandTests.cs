@@ -56,6 +56,25 @@ public sealed class RunCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_one_run_has_a_data_store()
+    {
+        string step = Write("keep.mjs", """
+            export default { props: { data: { type: "data_store" } }, async run() {
+              await this.data.set("a", 1); await this.data.set("b", 2, { ttl: 60 });
+              $checkpoint = [await this.data.keys(), await this.data.size()];
+              return $checkpoint;
+            } };
+            """);
+
+        for (int i = 0; i < 2; i++)
+        {
+            var result = await RunAsync(step, "--json");
+            Assert.Equal((0, ""), (result.ExitCode, result.Error));
+            Assert.Equal("""[["a","b"],2]""", JsonDocument.Parse(result.Output).RootElement.GetProperty("steps")[0].GetProperty("exports").GetProperty("$return_value").GetRawText());
+        }
+    }
+
+    [Fact]
     public async Task The_egress_settings_hold_here_too()
     {
         Write("appsettings.json", """{ "Egress": { "Addresses": "127.0.0.3", "Workflows": { "four": { "Allow": "127.0.0.1" } } } }""");

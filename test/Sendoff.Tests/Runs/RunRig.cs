@@ -28,7 +28,7 @@ sealed class RunRig : IAsyncDisposable
         Pacing = new Pacing(limits, time);
         Changes = new ChangeFeed();
         var engine = new EngineContext(ids, limits, time, Changes, Pacing, concealment);
-        workers = new WorkerPool(TestNode.Runtime, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance);
+        workers = new WorkerPool(TestNode.Runtime, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance) { Calls = program => new StepStores(Store, program, concealment, limits, time) };
         Secrets = new SecretCatalog(Store, concealment, ids, time);
         Catalog = new WorkflowCatalog(Store, workers, new ProgramFolder(Path.Combine(folder, "versions")), Secrets, limits);
         sender = new DeliverySender(Sending.Loopback, limits, TimeProvider.System);

@@ -14,10 +14,10 @@ sealed class WorkerRig : IAsyncDisposable
     readonly string root = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
     int programs;
 
-    public WorkerRig(EngineLimits? limits = null, string? harness = null, string? sockets = null) =>
+    public WorkerRig(EngineLimits? limits = null, string? harness = null, string? sockets = null, Func<WorkerProgram, IStepCalls>? calls = null) =>
         Pool = new(Node, limits ?? new(), TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
-            Harness = harness ?? Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), Sockets = sockets ?? Path.GetTempPath(),
+            Harness = harness ?? Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), Sockets = sockets ?? Path.GetTempPath(), Calls = calls,
         };
 
     public WorkerPool Pool { get; }

@@ -127,6 +127,7 @@ internal sealed partial class SqliteStore
             if (unfinished.Find(run)?.WorkflowId == workflow) session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run).Run();
         foreach (string table in (ReadOnlySpan<string>)["triggers", "versions", "usage"])
             session.Sql($"DELETE FROM {table} WHERE workflow_id = ?").Set(workflow).Run();
+        DeleteStores(session, workflow);
         session.Sql("INSERT INTO deletions(workflow_id) VALUES (?)").Set(workflow).Run();
         return workflow;
     }

@@ -9,7 +9,8 @@ namespace Sendoff.Engine.Storage.Sqlite;
 /// <summary>
 /// The store in one file, for one process (G1). One thread writes, in group commits with <c>synchronous=FULL</c>; a few connections
 /// read beside it. Rows and lists are read in SqliteStore.Reads.cs, deploys are in SqliteStore.Workflows.cs, the hot writes in
-/// SqliteWriter.cs, pruning in SqlitePruner.cs. The layout is docs/decisions/0006.
+/// SqliteWriter.cs, pruning in SqlitePruner.cs, data stores in
+/// SqliteStore.DataStores.cs. The layout is docs/decisions/0006.
 /// </summary>
 internal sealed partial class SqliteStore : IStore
 {

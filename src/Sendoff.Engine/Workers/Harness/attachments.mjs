@@ -2,7 +2,7 @@
 // What older steps read of an event: its files as paths, and the request as it came.
 import fs from 'node:fs';
 import path from 'node:path';
-import { bufferFrom, decode, defineProperty, isArray, keys, toJson } from './globals.mjs';
+import { bufferFrom, decode, defineProperty, indexOf, isArray, keys, slice, toJson } from './globals.mjs';
 import { TEMP } from './files.mjs';
 
 const FOLDER = Symbol('folder');
@@ -15,11 +15,19 @@ export function attachmentsOf(event) {
   const fields = keys(body);
   for (let i = 0; i < fields.length; i++) {
     const part = isArray(body[fields[i]]) ? body[fields[i]][0] : body[fields[i]];
-    if (typeof part?.filename !== 'string' || typeof part.content !== 'string') continue;
+    const content = contentOf(part);
+    if (content === null) continue;
     let file = '';
-    defineProperty(found, fields[i], { enumerable: true, get() { return file === '' ? file = store(found, `${i}-${path.basename(part.filename)}`, part.content) : file; } });
+    defineProperty(found, fields[i], { enumerable: true, get() { return file === '' ? file = store(found, `${i}-${path.basename(part.filename)}`, content) : file; } });
   }
   return found;
+}
+
+/** A file comes as a data URL. @param {any} part @returns {string | null} Base64 */
+function contentOf(part) {
+  if (typeof part?.filename !== 'string' || typeof part.url !== 'string') return null;
+  const marker = ';base64,', at = indexOf(part.url, marker);
+  return at < 0 || indexOf(part.url, 'data:') !== 0 ? null : slice(part.url, at + marker.length);
 }
 
 /** @param {any} owner @param {string} name @param {string} content Base64 */

@@ -13,7 +13,7 @@ import { orderOf } from './signature.mjs';
 /** @typedef {{ step: number, file: string, name: string, message: string, line: number | null, column: number | null, source: string }} Problem */
 /** @typedef {(this: any, event: any, steps: any, params: any, auths: any, $send: any, $respond: any, $end: any) => any} Body */
 /** @typedef {{ index: number, name: string, json: string, file: string, root: string, source: string, disabled: boolean, style: 'module' | 'body' | 'wrapper',
- *   body: Body | null, order: number[] | null, component: any, definitions: import('./props.mjs').Definitions | null, inputs: import('./props.mjs').Inputs, problem: Problem | null }} Step */
+ *   body: Body | null, order: number[] | null, component: any, definitions: import('./props.mjs').Definitions | null, inputs: import('./props.mjs').Inputs, problem: Problem | null, keeps?: { db: boolean, checkpoint: boolean } }} Step */
 
 // Outer parameters, so that user code may declare variables of these names itself.
 const OUTER = '(function (event, steps, params, auths, $send, $respond, $end) { return (async function () {';

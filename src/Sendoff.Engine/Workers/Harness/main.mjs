@@ -4,7 +4,8 @@ import net from 'node:net';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { acceptBuiltins, clock, reallyExit, toJson } from './globals.mjs';
-import { EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
+import { answered } from './ask.mjs';
+import { ANSWER, EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
 import { captureConsole } from './console.mjs';
 import { ConfigurationError } from './errors.mjs';
 import { defineComponent, loadSteps } from './load.mjs';
@@ -29,6 +30,7 @@ function write(kind, payload) {
 function onFrame(kind, payload) {
   switch (kind) {
     case RUN: return enqueue(payload);
+    case ANSWER: return answered(payload);
     case REVOKE: return write(REVOKED, { runs: revoke(payload.runs) });
     case LOAD: return void load(payload);
     default: throw new Error(`unknown frame ${kind}`);

@@ -7,6 +7,7 @@ import { directory } from './files.mjs';
 import { httpRequest } from './httpRequest.mjs';
 import { bindMethods } from './props.mjs';
 import { respondOf, worker } from './step.mjs';
+import { storeProp } from './stores.mjs';
 
 /** @typedef {import('./step.mjs').Call} Call */
 /** @typedef {(name: string, definition: import('./props.mjs').Definition, value: any, call: Call) => any} Make */
@@ -18,8 +19,8 @@ export const objectTypes = {
   dir: (_, __, value) => directory(typeof value === 'string' ? value : value?.path),
   http_request: (_, __, value) => httpRequest(value),
   sql: name => { throw unavailable(name, 'sql', 'run the query with a client package in the code'); },
-  data_store: name => { throw unavailable(name, 'data_store', 'data stores are not part of this version'); },
-  '$.service.db': name => { throw unavailable(name, '$.service.db', 'data stores are not part of this version'); },
+  data_store: (name, definition, value, call) => storeProp(definition, value, call, name),
+  '$.service.db': (name, definition, value, call) => storeProp(definition, value, call, name),
   '$.interface.http': (_, __, ___, call) => ({ endpoint: call.event?.url, respond: respondOf(call) }),
   '$.interface.timer': (_, __, value) => value,
 };

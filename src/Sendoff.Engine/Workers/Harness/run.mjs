@@ -5,8 +5,10 @@ import { activeResources, apply, builtinsChanged, clock, defineProperty, hasOwn,
 import { RUN_END, STEP_END, coded } from './frames.mjs';
 import { removeAttachments } from './attachments.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
+import { forgetAsked } from './ask.mjs';
 import { authsOf } from './propObjects.mjs';
 import { addProps, evaluateProps, thisOf } from './props.mjs';
+import { loadKept, saveKept } from './stores.mjs';
 import { Call, calls, dollarOf, endOf, exportJson, lazily, newSend, respondOf, triggerOf, warn, worker, writeEarly } from './step.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
@@ -29,7 +31,9 @@ export class Run {
   responded = false;
   /** A step that returned what looks like a response. @type {Call | null} */ unsent = null;
   /** `$attachments`, once asked for. @type {any} */ attachments = null;
-  /** The run's shared `$checkpoint`. @type {any} */ checkpoint = undefined;
+  /** The workflow's `$checkpoint`. @type {any} */ checkpoint = undefined;
+  /** As it was loaded or last saved. @type {string | undefined} */ checkpointJson = undefined;
+  hasCheckpoint = false;
   started = clock();
   idleBefore = loop.idleTime;
   startedAt = now();
@@ -58,7 +62,7 @@ export function configure(host) {
   ({ endOfRun, giveBack, expire } = host);
   worker.afterReading = (call, failed, error) => {
     if (failed) settle(call, true, error);
-    if (call.reading === 0 && call.waiting) afterTurn();
+    if (call.reading === 0 && call.asking === 0 && call.waiting) afterTurn();
   };
 }
 
@@ -131,7 +135,9 @@ function startStep(index) {
     const call = new Call(run, step);
     worker.current = call;
     writeEarly(call);
-    runWith(calls, call, invoke, call);
+    const loading = loadKept(call);
+    if (loading === null) runWith(calls, call, invoke, call);
+    else then(loading, () => { if (!call.settled) runWith(calls, call, invoke, call); }, error => settle(call, true, error));
     return;
   }
   finishRun();
@@ -167,7 +173,7 @@ function takeOrphan() {
 function callBody(call, seen, props) {
   const { body, order } = call.step;
   const given = [call.event, seen, props ?? {}, authsOf(call, props), call.$send, respondOf(call), endOf(call)];
-  call.self = {};
+  call.self = call.kept?.own === undefined ? {} : { $checkpoint: call.kept.own };
   return apply(/** @type {any} */ (body), call.self, order === null ? given : ordered(given, order));
 }
 
@@ -247,8 +253,13 @@ function takeThis(call) {
 function afterTurn() {
   const call = worker.current;
   if (call === null || call.finished) return;
-  if (call.reading > 0) { call.waiting = true; return; }
+  if (call.reading > 0 || call.asking > 0) {
+    if (call.asking > 0) warn(call, 'unfinished_work', PENDING);
+    call.waiting = true;
+    return;
+  }
   call.waiting = false;
+  if (call.kept !== null && keep(call)) { call.waiting = true; return; }
   // (4) Timers that are left would fire too late; sockets and files get a moment to close.
   if (activeResources().length > baseline) {
     const left = activeResources();
@@ -260,6 +271,11 @@ function afterTurn() {
   }
   graceEnds = 0;
   finishStep(call);
+}
+
+/** @param {Call} call @returns {boolean} whether it has to wait */
+function keep(call) {
+  try { return saveKept(call); } catch (error) { settle(call, true, error); return call.asking > 0; }
 }
 
 /** (5) @param {Call} call */
@@ -313,6 +329,7 @@ function finishRun(exiting = false) {
   worker.writer.flush();
   tainted ||= run.tainted;
   currentRun = worker.current = null;
+  forgetAsked();
   endOfRun();
   if (!exiting) later(next);
 }

@@ -34,6 +34,9 @@ export class Call {
   sends = 0;
   /** Bodies whose Blobs are being read. */
   reading = 0;
+  /** Calls of the server that are not answered. */
+  asking = 0;
+  /** What it keeps between runs, while it executes. @type {import('./stores.mjs').Kept | null} */ kept = null;
   started = clock();
   ended = 0;
   /** @type {Record<string, number> | null} */ warned = null;
@@ -77,7 +80,7 @@ export function triggerOf(call) {
 const callingNow = () => storeOf(calls) ?? worker.current;
 
 /** @param {Call | null} call @param {string} what @returns {asserts call is Call} */
-function mustBeLive(call, what) {
+export function mustBeLive(call, what) {
   if (call === null) throw coded(new Error(`${what} was called while no run was executing`), 'SENDOFF_RUN_ENDED');
   if (call.run.over) throw coded(new Error(`${what} was called after its run had ended: nothing was sent. Await all promises in the step`), 'SENDOFF_RUN_ENDED');
 }

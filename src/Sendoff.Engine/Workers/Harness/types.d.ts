@@ -145,6 +145,30 @@ interface PropDefinition {
   [other: string]: any;
 }
 
+/** A prop of the type data_store. Values are JSON. */
+interface DataStore extends AsyncIterable<[string, any]> {
+  /** undefined when there is no such key, or it has expired. */
+  get(key: string): Promise<any>;
+  /** @param options.ttl seconds; without it the key stays. @returns when it is durable */
+  set(key: string, value: unknown, options?: { ttl?: number }): Promise<void>;
+  /** @param ttl seconds; null lets it stay. @returns false when there is no such key */
+  setTtl(key: string, ttl: number | null): Promise<boolean>;
+  has(key: string): Promise<boolean>;
+  delete(key: string): Promise<boolean>;
+  keys(): Promise<string[]>;
+  values(): Promise<any[]>;
+  entries(): Promise<[string, any][]>;
+  size(): Promise<number>;
+  clear(): Promise<void>;
+}
+
+/** A prop of the type $.service.db: up to 64 KiB, read before the step and written after it. */
+interface ServiceDb {
+  get(key: string): any;
+  /** undefined removes the key. */
+  set(key: string, value: unknown): void;
+}
+
 interface Component {
   name?: string;
   key?: string;
@@ -170,7 +194,7 @@ declare const $: Dollar;
 declare const $send: Send;
 declare const $respond: Dollar['respond'];
 declare const $end: Dollar['end'];
-/** Shared by the steps of a run. */
+/** Shared by the workflow's steps and kept between runs: JSON, up to 64 KiB. */
 declare let $checkpoint: any;
 /** In body-style steps: what the trigger received. */
 declare const event: TriggerEvent;
