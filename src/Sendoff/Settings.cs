@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Packages;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server.Auth;
@@ -121,6 +122,10 @@ sealed record Settings
         ["Workers:Timeout"] = new("a duration up to 750s, such as 30s", (s, v) => WorkflowReader.ParseDuration(v) is { } t && t <= s.Limits.RunTimeoutMax
             ? s with { Limits = s.Limits with { RunTimeout = t } } : null),
         ["Workers:NodePath"] = new("the path of a Node.js program", (s, v) => File.Exists(v) ? s with { NodePath = v } : null),
+        ["Packages:Timeout"] = Duration((l, v) => l with { PackagesTimeout = v }),
+        ["Packages:MaxBytes"] = Bytes((l, v) => l with { PackagesBytes = v }),
+        ["Packages:AllowScripts"] = new("a comma-separated list of npm package names",
+            (s, v) => List(v) is { } names && names.All(PackageFolder.IsName) ? s with { Limits = s.Limits with { PackagesAllowScripts = names } } : null),
         ["Retention:Age"] = new("a duration such as 7d or 12h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { RetentionAge = age } } : null),
         ["Retention:Size"] = Bytes((l, v) => l with { RetentionBytes = v }),
         ["Secrets:Key"] = new("32 bytes in Base64, such as `openssl rand -base64 32` prints", (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null, IsSecret: true),

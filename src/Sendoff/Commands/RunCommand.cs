@@ -48,9 +48,10 @@ static class RunCommand
         var egress = EgressSetup.Create(settings, request.Allow);
 
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
+        using var prepared = await PackageSetup.PrepareAsync(node, limits, root, definition, files, ct);
         await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance);
         var program = new WorkerProgram(
-            "run", new WorkflowId(0).ToString(), definition.Name, 0, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
+            "run", new WorkflowId(0).ToString(), definition.Name, 0, prepared.Root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
             environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, Concurrency: 1);
         var problems = await pool.CheckAsync(program, ct);
         if (problems.Count > 0)

@@ -1,0 +1,59 @@
+namespace Sendoff.Engine.Packages;
+
+/// <summary>A specifier that a file imports, and where: line and column from 1.</summary>
+internal sealed record Import(string Specifier, string File, int Line, int Column, string SourceLine);
+
+/// <summary>Finds what a file imports: <c>import</c> and <c>export ... from</c>, <c>import()</c>, <c>require()</c> and <c>require.resolve()</c> of a literal.</summary>
+internal static class ImportScanner
+{
+    public static IEnumerable<Import> Scan(string file, string source)
+    {
+        var tokens = ScriptTokens.Of(source);
+        for (int i = 0; i < tokens.Count; i++)
+        {
+            if (tokens[i].Kind == TokenKind.Word && Specifier(tokens, i) is { } found) yield return At(file, source, found);
+        }
+    }
+
+    static Token? Specifier(IReadOnlyList<Token> tokens, int i)
+    {
+        Token Peek(int ahead) => i + ahead < tokens.Count ? tokens[i + ahead] : default;
+        bool isMember = i > 0 && tokens[i - 1].Is(".") && !(i > 1 && tokens[i - 2].Is(".")); // ...require("x") spreads
+        if (isMember) return null;
+        return tokens[i].Value switch
+        {
+            "import" when Peek(1).Kind == TokenKind.Text && !Peek(2).Is(":") => Peek(1),
+            "import" when Peek(1).Is("(") => Argument(Peek(2), Peek(3)),
+            "import" or "export" when !IsTypeOnly(Peek(1), Peek(2)) => From(tokens, i + 1),
+            "require" when Peek(1).Is("(") => Argument(Peek(2), Peek(3)),
+            "require" when Peek(1).Is(".") && Peek(2).Is("resolve") && Peek(3).Is("(") => Argument(Peek(4), Peek(5)),
+            _ => null,
+        };
+    }
+
+    static Token? Argument(Token argument, Token after) => argument.Kind == TokenKind.Text && (after.Is(")") || after.Is(",")) ? argument : null;
+
+    // `import type X from`, which TypeScript leaves out; `import type from` and `import type, { a } from` import a value of that name.
+    static bool IsTypeOnly(Token first, Token second) => first.Is("type") && (second.Is("{") || second.Is("*") || (second.Kind == TokenKind.Word && !second.Is("from")));
+
+    static Token? From(IReadOnlyList<Token> tokens, int first)
+    {
+        for (int i = first; i + 1 < tokens.Count; i++)
+        {
+            var token = tokens[i];
+            if (token.Is("from") && tokens[i + 1].Kind == TokenKind.Text) return tokens[i + 1];
+            bool inClause = token.Kind is TokenKind.Word or TokenKind.Text || token.Is("{") || token.Is("}") || token.Is(",") || token.Is("*");
+            // `export { a }` and `export default` end before any `from`.
+            if (!inClause || (token.Is("}") && !tokens[i + 1].Is("from")) || (i == first && token.Is("default"))) return null;
+        }
+        return null;
+    }
+
+    static Import At(string file, string source, Token token)
+    {
+        int begin = token.Start == 0 ? 0 : source.LastIndexOf('\n', token.Start - 1) + 1;
+        int end = source.IndexOf('\n', token.Start);
+        string line = source[begin..(end < 0 ? source.Length : end)].TrimEnd('\r');
+        return new(token.Value, file, source.AsSpan(0, begin).Count('\n') + 1, token.Start - begin + 1, line);
+    }
+}
