@@ -89,6 +89,8 @@ public sealed record EngineLimits
     public TimeSpan PackagesTimeout { get; init; } = TimeSpan.FromSeconds(120);
     /// <summary>Bytes of a version's installed packages (E3). Setting <c>Packages:MaxBytes</c>.</summary>
     public long PackagesBytes { get; init; } = 500 * 1024 * 1024;
+    /// <summary>Packages, counted by version, that one workflow may import.</summary>
+    public int PackagesImported { get; init; } = 500;
     /// <summary>Packages whose install scripts run (E3). Setting <c>Packages:AllowScripts</c>.</summary>
     public IReadOnlyList<string> PackagesAllowScripts { get; init; } = [];
 

@@ -1,7 +1,18 @@
 namespace Sendoff.Engine.Packages;
 
 /// <summary>A specifier that a file imports, and where: line and column from 1.</summary>
-internal sealed record Import(string Specifier, string File, int Line, int Column, string SourceLine);
+/// <param name="LineStart">Where the line begins in <paramref name="Source"/>.</param>
+internal sealed record Import(string Specifier, string File, int Line, int Column, string Source, int LineStart)
+{
+    public string SourceLine
+    {
+        get
+        {
+            int end = Source.IndexOf('\n', LineStart);
+            return Source[LineStart..(end < 0 ? Source.Length : end)].TrimEnd('\r');
+        }
+    }
+}
 
 /// <summary>Finds what a file imports: <c>import</c> and <c>export ... from</c>, <c>import()</c>, <c>require()</c> and <c>require.resolve()</c> of a literal.</summary>
 internal static class ImportScanner
@@ -9,9 +20,12 @@ internal static class ImportScanner
     public static IEnumerable<Import> Scan(string file, string source)
     {
         var tokens = ScriptTokens.Of(source);
+        int line = 1, lineStart = 0;
         for (int i = 0; i < tokens.Count; i++)
         {
-            if (tokens[i].Kind == TokenKind.Word && Specifier(tokens, i) is { } found) yield return At(file, source, found);
+            if (tokens[i].Kind != TokenKind.Word || Specifier(tokens, i) is not { } found) continue;
+            for (int end; (end = source.IndexOf('\n', lineStart, found.Start - lineStart)) >= 0; line++) lineStart = end + 1;
+            yield return new(found.Value, file, line, found.Start - lineStart + 1, source, lineStart);
         }
     }
 
@@ -43,17 +57,9 @@ internal static class ImportScanner
             var token = tokens[i];
             if (token.Is("from") && tokens[i + 1].Kind == TokenKind.Text) return tokens[i + 1];
             bool inClause = token.Kind is TokenKind.Word or TokenKind.Text || token.Is("{") || token.Is("}") || token.Is(",") || token.Is("*");
-            // `export { a }` and `export default` end before any `from`.
-            if (!inClause || (token.Is("}") && !tokens[i + 1].Is("from")) || (i == first && token.Is("default"))) return null;
+            // `export { a }` and `export default` end before any `from`, and so does what the next statement cuts off.
+            if (!inClause || token.Is("import") || token.Is("export") || (token.Is("}") && !tokens[i + 1].Is("from")) || (i == first && token.Is("default"))) return null;
         }
         return null;
-    }
-
-    static Import At(string file, string source, Token token)
-    {
-        int begin = token.Start == 0 ? 0 : source.LastIndexOf('\n', token.Start - 1) + 1;
-        int end = source.IndexOf('\n', token.Start);
-        string line = source[begin..(end < 0 ? source.Length : end)].TrimEnd('\r');
-        return new(token.Value, file, source.AsSpan(0, begin).Count('\n') + 1, token.Start - begin + 1, line);
     }
 }

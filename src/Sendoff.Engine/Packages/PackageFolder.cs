@@ -38,7 +38,7 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
         WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, IProgress<string>? progress, CancellationToken ct)
     {
         // (1)
-        var plan = PackagePlan.Of(definition, files);
+        var plan = PackagePlan.Of(definition, files, limits.PackagesImported);
         if (plan.Problems.Count > 0) return InstalledPackages.None with { Problems = plan.Problems };
         if (plan.IsEmpty) return InstalledPackages.None;
         var (asked, names) = plan.Dependencies();

@@ -13,16 +13,19 @@ internal sealed class PackagePlan
     readonly SortedDictionary<string, (PackageSpecifier Package, Import First)> asked = new(StringComparer.Ordinal);
     readonly List<WorkflowProblem> problems = [];
 
-    PackagePlan(IReadOnlyDictionary<string, string> files) => this.files = files;
+    readonly int most;
+
+    PackagePlan(IReadOnlyDictionary<string, string> files, int most) => (this.files, this.most) = (files, most);
 
     public IReadOnlyList<WorkflowProblem> Problems => problems;
     /// <summary>What is asked for, with the first import of each.</summary>
     public IEnumerable<(PackageSpecifier Package, Import First)> Asked => asked.Values;
     public bool IsEmpty => asked.Count == 0;
 
-    public static PackagePlan Of(WorkflowDefinition definition, IReadOnlyDictionary<string, string> files)
+    /// <param name="most">Packages that may be asked for; what comes after is not read.</param>
+    public static PackagePlan Of(WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, int most)
     {
-        var plan = new PackagePlan(files);
+        var plan = new PackagePlan(files, most);
         var waiting = new Queue<string>();
         foreach (var step in definition.Steps.Where(s => !s.Disabled))
         {
@@ -35,6 +38,7 @@ internal sealed class PackagePlan
             if (!files.TryGetValue(file, out string? source) || file.EndsWith(".json", StringComparison.Ordinal)) continue;
             foreach (var import in ImportScanner.Scan(file, source))
             {
+                if (plan.asked.Count + plan.problems.Count > most) return plan;
                 if (import.Specifier.StartsWith('.'))
                 {
                     if (plan.FindFile(file, import.Specifier) is { } next && seen.Add(next)) waiting.Enqueue(next);
@@ -49,8 +53,10 @@ internal sealed class PackagePlan
     {
         if (PackageSpecifier.Read(import.Specifier, out var package) is { } wrong)
             problems.Add(Problem(import, wrong, "write import x from \"name\", \"name@1.2.3\" or \"@scope/name@^1.2/sub\""));
+        else if (asked.ContainsKey(package.Folder)) return;
+        else if (asked.Count == most) problems.Add(Problem(import, $"a workflow imports {most} packages at most"));
         // A package that comes with the files is theirs.
-        else if (!files.Keys.Any(path => path.StartsWith($"node_modules/{package.Folder}/", StringComparison.Ordinal))) asked.TryAdd(package.Folder, (package, import));
+        else if (!files.Keys.Any(path => path.StartsWith($"node_modules/{package.Folder}/", StringComparison.Ordinal))) asked.Add(package.Folder, (package, import));
     }
 
     public static WorkflowProblem Problem(Import import, string message, string? hint = null) =>
@@ -72,9 +78,9 @@ internal sealed class PackagePlan
     {
         string specifier = component["npm:".Length..];
         string yaml = files.ContainsKey(WorkflowReader.YamlFile) ? WorkflowReader.YamlFile : "workflow.yml";
-        string[] lines = files.GetValueOrDefault(yaml, "").Split('\n');
-        int line = Array.FindIndex(lines, text => text.Contains(component, StringComparison.Ordinal));
-        return line < 0 ? new(specifier, yaml, 1, 1, lines[0]) : new(specifier, yaml, line + 1, lines[line].IndexOf(component, StringComparison.Ordinal) + 1, lines[line].TrimEnd('\r'));
+        string text = files.GetValueOrDefault(yaml, "");
+        int at = Math.Max(text.IndexOf(component, StringComparison.Ordinal), 0), start = at == 0 ? 0 : text.LastIndexOf('\n', at - 1) + 1;
+        return new(specifier, yaml, text.AsSpan(0, start).Count('\n') + 1, at - start + 1, text, start);
     }
 
     /// <summary>The dependencies for npm, and by the name in an import the name that it is installed under.</summary>

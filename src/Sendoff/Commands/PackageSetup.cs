@@ -28,7 +28,7 @@ static class PackageSetup
         NodeRuntime node, EngineLimits limits, string root, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
         var packages = new PackageFolder(Path.Combine(node.CacheFolder, "packages"), node, limits, NullLogger<PackageFolder>.Instance);
-        string lastLock = Path.Combine(node.CacheFolder, "locks", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(root)))[..32] + ".json");
+        string lastLock = Path.Combine(node.CacheFolder, "locks", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{root}\n{definition.Name}")))[..32] + ".json");
         try
         {
             var installed = await packages.InstallAsync(definition, WithLastLock(files, lastLock), new SaidAtOnce(), ct);
