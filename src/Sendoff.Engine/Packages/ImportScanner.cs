@@ -20,11 +20,16 @@ internal static class ImportScanner
     public static IEnumerable<Import> Scan(string file, string source)
     {
         var tokens = ScriptTokens.Of(source);
-        int line = 1, lineStart = 0;
+        int line = 1, lineStart = 0, counted = 0;
         for (int i = 0; i < tokens.Count; i++)
         {
             if (tokens[i].Kind != TokenKind.Word || Specifier(tokens, i) is not { } found) continue;
-            for (int end; (end = source.IndexOf('\n', lineStart, found.Start - lineStart)) >= 0; line++) lineStart = end + 1;
+            for (; counted < found.Start; counted++)
+            {
+                if (source[counted] != '\n') continue;
+                lineStart = counted + 1;
+                line++;
+            }
             yield return new(found.Value, file, line, found.Start - lineStart + 1, source, lineStart);
         }
     }

@@ -26,7 +26,7 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
     /// <summary>At the import that is to blame; at the first one when it is a package that the packages need.</summary>
     public WorkflowProblem ToProblem(PackagePlan plan)
     {
-        var blamed = plan.Asked.Where(a => IsNamed(a.Package)).ToList();
+        var blamed = plan.Asked.Where(a => IsNamed(a.Package)).OrderByDescending(a => IsNamed(a.Package, a.Package.Range ?? "latest")).ToList();
         var (package, import) = blamed.Count > 0 ? blamed[0] : plan.Asked.First();
         bool isOwn = blamed.Count > 0;
         return Code switch
@@ -35,13 +35,15 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
             "ETARGET" or "E404" when isOwn => PackagePlan.Problem(import, $"the package '{package.Name}' has no version '{package.Range ?? "latest"}'",
                 $"see `npm view {package.Name} versions`"),
             "ENOTFOUND" or "ECONNREFUSED" or "ECONNRESET" or "ETIMEDOUT" or "EAI_AGAIN" or "ERR_SOCKET_TIMEOUT" or "ENETUNREACH" or "EHOSTUNREACH" =>
-                PackagePlan.Problem(import, $"npm cannot reach its registry ({Code}), so '{package.Folder}' is not installed", "look at `npm config get registry` and the network, and try again"),
+                PackagePlan.Problem(
+                    import, $"npm cannot reach its registry ({Code}), so '{package.Folder}' is not installed", "look at `npm config get registry` and the network, and try again"),
             _ => PackagePlan.Problem(import, $"npm cannot install what is imported: {Summary}{(Code.Length > 0 ? $" ({Code})" : "")}"),
         };
     }
 
     // 'name@range', npm:name@range, or name at the end of a URL, where a scope's slash is escaped.
-    bool IsNamed(PackageSpecifier package) =>
-        Regex.IsMatch($"{Summary}\n{Detail}", $"(?:['\": ]){Regex.Escape(package.Name)}@{(Code == "ETARGET" && package.Range is { } range ? Regex.Escape(range) : "")}")
-        || Regex.IsMatch(Summary, $"/{Regex.Escape(package.Name).Replace("/", "(?:/|%2f)", StringComparison.Ordinal)}(?: |$)", RegexOptions.IgnoreCase | RegexOptions.Multiline);
+    bool IsNamed(PackageSpecifier package, string range = "") =>
+        Regex.IsMatch($"{Summary}\n{Detail}", $"['\": ]{Regex.Escape(package.Name)}@{Regex.Escape(range)}")
+        || (range.Length == 0 && Regex.IsMatch(
+            Summary, $"/{Regex.Escape(package.Name).Replace("/", "(?:/|%2f)", StringComparison.Ordinal)}(?: |$)", RegexOptions.IgnoreCase | RegexOptions.Multiline));
 }

@@ -54,8 +54,10 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
             progress?.Report($"npm installs {string.Join(", ", plan.Asked.Select(a => a.Package.Folder))}");
             Directory.CreateDirectory(fresh);
             await WriteAsync(fresh, exact ?? asked, exact is null ? null : stored, ct).ConfigureAwait(false);
-            if (await NpmAsync(fresh, exact is null ? "install" : "ci", [], plan, ct).ConfigureAwait(false) is { } problem) return InstalledPackages.None with { Problems = [problem] };
-            string text = exact is not null ? stored! : PackageLock.From(await File.ReadAllTextAsync(Path.Combine(fresh, "package-lock.json"), ct).ConfigureAwait(false), asked);
+            if (await NpmAsync(fresh, exact is null ? "install" : "ci", [], plan, ct).ConfigureAwait(false) is { } problem)
+                return InstalledPackages.None with { Problems = [problem] };
+            string text = exact is not null ? stored!
+                : PackageLock.From(await File.ReadAllTextAsync(Path.Combine(fresh, "package-lock.json"), ct).ConfigureAwait(false), asked);
             if (Allowed(text) is { Count: > 0 } scripts && await NpmAsync(fresh, "rebuild", scripts, plan, ct).ConfigureAwait(false) is { } failed)
                 return InstalledPackages.None with { Problems = [failed] };
             // (4)
@@ -111,7 +113,8 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
     InstalledPackages Installed(string text, IReadOnlyDictionary<string, string> names)
     {
         string modules = Path.Combine(FolderOf(text), "node_modules");
-        return new(names.ToDictionary(n => n.Key, n => Path.Combine(modules, n.Value)), text, []) { ScriptsLeftOut = [.. PackageLock.WithScripts(text).Except(Allowed(text))] };
+        var folders = names.ToDictionary(n => n.Key, n => Path.Combine(modules, n.Value));
+        return new(folders, text, []) { ScriptsLeftOut = [.. PackageLock.WithScripts(text).Except(Allowed(text))] };
     }
 
     static async Task WriteAsync(string folder, JsonObject dependencies, string? locked, CancellationToken ct)
@@ -156,10 +159,12 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
         try
         {
             if (await npm.ConfigureAwait(false) is not { } result)
-                return PackagePlan.Problem(first, "a package is imported, and there is no npm on the server's PATH to install it", "install npm beside Node.js, or put the code into the folder");
+                return PackagePlan.Problem(
+                    first, "a package is imported, and there is no npm on the PATH to install it", "install npm beside Node.js, or put the code into the folder");
             if (result.Code == 0) return SizeOf(folder) > limits.PackagesBytes ? TooLarge(first) : null;
             if (TimeProvider.System.GetElapsedTime(started) >= limits.PackagesTimeout)
-                return PackagePlan.Problem(first, $"npm did not install within {limits.PackagesTimeout.TotalSeconds:0.#} seconds", "try again, or raise the setting Packages:Timeout");
+                return PackagePlan.Problem(
+                    first, $"npm did not install within {limits.PackagesTimeout.TotalSeconds:0.#} seconds", "try again, or raise the setting Packages:Timeout");
             return NpmError.Of(result).ToProblem(plan);
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
@@ -180,7 +185,8 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
     {
         try
         {
-            return new DirectoryInfo(folder).EnumerateFiles("*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint }).Sum(file => file.Length);
+            var all = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint };
+            return new DirectoryInfo(folder).EnumerateFiles("*", all).Sum(file => file.Length);
         }
         catch (IOException)
         {

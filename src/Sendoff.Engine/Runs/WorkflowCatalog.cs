@@ -41,7 +41,8 @@ public sealed class WorkflowCatalog(
     {
         folder.Clear();
         var versions = new List<StoredVersion>();
-        foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false)) versions.AddRange(await store.ListVersionsAsync(workflow.Id, ct).ConfigureAwait(false));
+        foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false))
+            versions.AddRange(await store.ListVersionsAsync(workflow.Id, ct).ConfigureAwait(false));
         // Older versions too, as runs may wait on them.
         packages.Sweep(versions.Select(v => v.Files));
         await ReadAsync(ct).ConfigureAwait(false);

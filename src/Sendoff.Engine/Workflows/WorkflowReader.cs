@@ -232,7 +232,8 @@ public static partial class WorkflowReader
         // Installed packages stand in the folder's node_modules under what is asked for (docs/decisions/0013).
         Step? ReadComponent(YamlMappingNode map, string stepName, string uses)
         {
-            if (ComponentPattern().IsMatch(uses) && !uses.Split('/').Contains("..")) return new(stepName, "node_modules/" + uses["npm:".Length..], ReadProps(map), false) { Component = uses };
+            if (ComponentPattern().IsMatch(uses) && !uses.Split('/').Contains(".."))
+                return new(stepName, "node_modules/" + uses["npm:".Length..], ReadProps(map), false) { Component = uses };
             return Problem<Step>(Child(map, "uses")!, $"'{uses}' names no file of an npm package", "write `uses: npm:@scope/name@1.2.3/actions/x/x.mjs`");
         }
 

@@ -195,7 +195,7 @@ function findSpecifier(source, target) {
   for (let i = 0; i < lines.length; i++) {
     for (const match of lines[i].matchAll(/(['"`])([^'"`\n]+)\1/g)) {
       const specifier = match[2];
-      if (specifier === target || specifier.startsWith(`${target}/`) || (/^\.{0,2}\//.test(specifier) && path.basename(specifier) === path.basename(target))) return { line: i + 1, column: /** @type {number} */ (match.index) + 1 };
+      if (specifier === target || specifier.startsWith(`${target}/`) || (specifier.includes('/') && path.basename(specifier) === path.basename(target))) return { line: i + 1, column: /** @type {number} */ (match.index) + 1 };
     }
   }
   return { line: null, column: null };
