@@ -91,6 +91,15 @@ public sealed record EngineLimits
     /// <summary>Bytes of one frame of the worker protocol.</summary>
     public int FrameBytes { get; init; } = 16 * 1024 * 1024;
 
+    /// <summary>How long npm may take to install a version's packages (E3). Setting <c>Packages:Timeout</c>.</summary>
+    public TimeSpan PackagesTimeout { get; init; } = TimeSpan.FromSeconds(120);
+    /// <summary>Bytes of a version's installed packages (E3). Setting <c>Packages:MaxBytes</c>.</summary>
+    public long PackagesBytes { get; init; } = 500 * 1024 * 1024;
+    /// <summary>Packages, counted by version, that one workflow may import.</summary>
+    public int PackagesImported { get; init; } = 500;
+    /// <summary>Packages whose install scripts run (E3). Setting <c>Packages:AllowScripts</c>.</summary>
+    public IReadOnlyList<string> PackagesAllowScripts { get; init; } = [];
+
     /// <summary>Bytes of a trigger's request body (E7). Setting <c>Triggers:MaxBodyBytes</c>.</summary>
     public int TriggerBodyBytes { get; init; } = 512 * 1024;
     /// <summary>History older than this is pruned (G2). Setting <c>Retention:Age</c>.</summary>

@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Packages;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
@@ -33,6 +34,8 @@ public static class EngineServiceCollectionExtensions
             Path.Combine(Path.GetFullPath(options.DataDirectory), "sendoff.db"), s.GetRequiredService<Concealment>(), s.GetRequiredService<IdSequence>(),
             options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<SqliteStore>>()));
         services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions")));
+        services.AddSingleton(s => new PackageFolder(
+            Path.Combine(options.DataDirectory, "packages"), options.Node, options.Limits, s.GetRequiredService<ILogger<PackageFolder>>()));
         services.AddSingleton<SecretCatalog>();
         services.AddSingleton(s => new WorkerPool(
             options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>())

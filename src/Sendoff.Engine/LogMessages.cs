@@ -93,4 +93,15 @@ static partial class LogMessages
 
     [LoggerMessage(4007, LogLevel.Error, "{Count} of what belongs to workers did not end within {Seconds} s of being told: the server stops without")]
     public static partial void WorkersNotEnded(this ILogger log, int count, double seconds);
+
+    // Packages: 5000-5099
+
+    [LoggerMessage(5000, LogLevel.Information, "npm installed {Count} packages into {Folder}")]
+    public static partial void PackagesInstalled(this ILogger log, int count, string folder);
+
+    [LoggerMessage(5001, LogLevel.Warning, "The install scripts of {Packages} were not run. If they are needed, name them in Packages:AllowScripts and deploy again")]
+    public static partial void PackageScriptsLeftOut(this ILogger log, string packages);
+
+    [LoggerMessage(5002, LogLevel.Error, "The packages of workflow {Workflow} version {Version} are missing and cannot be installed, so its steps do not load: {Reason}")]
+    public static partial void PackagesMissing(this ILogger log, string workflow, int version, string reason);
 }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Packages;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server.Auth;
@@ -121,6 +122,10 @@ sealed record Settings
         ["Workers:Timeout"] = Timeout((l, v) => l with { RunTimeout = v }),
         ["Workers:ScheduleTimeout"] = Timeout((l, v) => l with { ScheduleTimeout = v }),
         ["Workers:NodePath"] = new("the path of a Node.js program", (s, v) => File.Exists(v) ? s with { NodePath = v } : null),
+        ["Packages:Timeout"] = Duration((l, v) => l with { PackagesTimeout = v }),
+        ["Packages:MaxBytes"] = Bytes((l, v) => l with { PackagesBytes = v }),
+        ["Packages:AllowScripts"] = new("a comma-separated list of npm package names",
+            (s, v) => List(v) is { } names && names.All(PackageFolder.IsName) ? s with { Limits = s.Limits with { PackagesAllowScripts = names } } : null),
         ["Retention:Age"] = new("a duration such as 7d or 12h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { RetentionAge = age } } : null),
         ["Retention:Size"] = Bytes((l, v) => l with { RetentionBytes = v }),
         ["Stores:MaxValueBytes"] = Bytes((l, v) => v <= 8 * 1024 * 1024 ? l with { DataStoreValueBytes = (int)v } : null),

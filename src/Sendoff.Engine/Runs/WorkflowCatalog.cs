@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Frozen;
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Packages;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
@@ -13,13 +15,18 @@ public sealed record TriggerTarget(WorkflowVersion Version, HttpTrigger Trigger,
 public sealed record ScheduleTarget(WorkflowVersion Version, ScheduleTrigger Trigger, string Key, DateTimeOffset SettledAt);
 
 /// <summary>What came of a deploy: the workflow, or what is wrong with it and nothing changed.</summary>
-public sealed record DeployResult(Workflow? Workflow, IReadOnlyList<WorkflowProblem> Problems);
+public sealed record DeployResult(Workflow? Workflow, IReadOnlyList<WorkflowProblem> Problems)
+{
+    /// <summary>Installed packages whose install scripts were not run.</summary>
+    public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
+}
 
 /// <summary>A version made ready to run.</summary>
 public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program);
 
 /// <summary>The deployed workflows, in memory as they stand in the store.</summary>
-public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFolder folder, SecretCatalog secrets, EngineLimits limits)
+public sealed class WorkflowCatalog(
+    IStore store, IStepRunner runner, ProgramFolder folder, PackageFolder packages, SecretCatalog secrets, EngineLimits limits, ILogger<WorkflowCatalog> log)
 {
     readonly ConcurrentDictionary<(WorkflowId, int), Deployment> deployments = [];
     readonly SemaphoreSlim changing = new(1);
@@ -41,10 +48,15 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     public string? NameOf(WorkflowId workflow) => names.GetValueOrDefault(workflow);
 
     /// <summary>Reads the deployed workflows from the store. Call once, before the first event.</summary>
-    public Task LoadAsync(CancellationToken ct)
+    public async Task LoadAsync(CancellationToken ct)
     {
         folder.Clear();
-        return ReadAsync(ct);
+        var versions = new List<StoredVersion>();
+        foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false))
+            versions.AddRange(await store.ListVersionsAsync(workflow.Id, ct).ConfigureAwait(false));
+        // Older versions too, as runs may wait on them.
+        packages.Sweep(versions.Select(v => v.Files));
+        await ReadAsync(ct).ConfigureAwait(false);
     }
 
     async Task ReadAsync(CancellationToken ct)
@@ -76,7 +88,7 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
         if (await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } stored) return null;
         if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition) return null;
         var read = new WorkflowVersion(workflow, stored.Name, version, stored.DeployedAt, stored.Files, definition);
-        return deployments[(workflow, version)] = new(read, Prepare(read));
+        return deployments[(workflow, version)] = new(read, await PrepareAsync(read, ct).ConfigureAwait(false));
     }
 
     /// <summary>The version that new events of a workflow start; null when there is none.</summary>
@@ -91,7 +103,10 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     {
         var read = WorkflowReader.Read(name, files);
         if (read.Definition is not { } definition) return new(null, read.Problems);
-        var problems = await CheckAsync(name, definition, files, ct).ConfigureAwait(false);
+        var installed = await packages.InstallAsync(definition, files, null, ct).ConfigureAwait(false);
+        if (installed.Problems.Count > 0) return new(null, installed.Problems);
+        files = installed.AddLock(files);
+        var problems = await CheckAsync(name, definition, files, installed.Folders, ct).ConfigureAwait(false);
         if (problems.Count > 0) return new(null, problems);
 
         await changing.WaitAsync(ct).ConfigureAwait(false);
@@ -99,7 +114,7 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
         {
             var workflow = await store.DeployAsync(name, files, definition.Triggers, ct).ConfigureAwait(false);
             await ReadAsync(CancellationToken.None).ConfigureAwait(false); // it is deployed, whoever still waits for the answer
-            return new(workflow, []);
+            return new(workflow, []) { ScriptsLeftOut = installed.ScriptsLeftOut };
         }
         catch (TriggerKeyTakenException x)
         {
@@ -143,10 +158,10 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     }
 
     /// <summary>Loads a definition's steps in a worker, from a folder of their own, and answers what is wrong with them.</summary>
-    public async Task<IReadOnlyList<WorkflowProblem>> CheckAsync(
-        string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    async Task<IReadOnlyList<WorkflowProblem>> CheckAsync(
+        string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> installed, CancellationToken ct)
     {
-        using var trial = folder.Trial(files);
+        using var trial = folder.Trial(files, installed);
         var found = await runner.CheckAsync(ToProgram("check " + trial.Root, default, name, 0, definition, trial.Root) with { IsTrial = true }, ct).ConfigureAwait(false);
         return [.. found.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))];
     }
@@ -182,8 +197,14 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
         }
     }
 
-    WorkerProgram Prepare(WorkflowVersion version) =>
-        ToProgram($"{version.WorkflowId}/{version.Number}/{secrets.Revision}", version.WorkflowId, version.Name, version.Number, version.Definition, folder.Keep(version));
+    // The packages are there: npm is asked only when their folder was lost (E3).
+    async Task<WorkerProgram> PrepareAsync(WorkflowVersion version, CancellationToken ct)
+    {
+        var installed = await packages.InstallAsync(version.Definition, version.Files, null, ct).ConfigureAwait(false);
+        if (installed.Problems is [var problem, ..]) log.PackagesMissing(version.Name, version.Number, problem.Message);
+        string root = folder.Keep(version, installed.Folders);
+        return ToProgram($"{version.WorkflowId}/{version.Number}/{secrets.Revision}", version.WorkflowId, version.Name, version.Number, version.Definition, root);
+    }
 
     WorkerProgram ToProgram(string key, WorkflowId id, string name, int version, WorkflowDefinition definition, string root) => new(
         key, id.ToString(), name, version, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],

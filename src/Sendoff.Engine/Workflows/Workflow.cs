@@ -17,7 +17,11 @@ public sealed record WorkflowVersion(
 public sealed record WorkflowDefinition(string Name, IReadOnlyList<Trigger> Triggers, WorkflowSettings Settings, IReadOnlyList<Step> Steps);
 
 /// <summary>One code step. <paramref name="File"/> is relative to the folder; its style is chosen by its content, in the worker (E2).</summary>
-public sealed record Step(string Name, string File, JsonElement? Props, bool Disabled);
+public sealed record Step(string Name, string File, JsonElement? Props, bool Disabled)
+{
+    /// <summary>What <c>uses</c> says of a component in an npm package, such as <c>npm:@scope/name@1.2.3/actions/x/x.mjs</c>; else null.</summary>
+    public string? Component { get; init; }
+}
 
 /// <summary>What starts a run.</summary>
 public abstract record Trigger(string Type)

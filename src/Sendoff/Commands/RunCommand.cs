@@ -50,6 +50,7 @@ static class RunCommand
         var egress = EgressSetup.Create(settings, request.Allow);
 
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
+        using var prepared = await PackageSetup.PrepareAsync(node, limits, root, definition, files, ct);
         // Nothing is stored, so nothing is ever opened again.
         var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes))) { Mask = new([.. environment.Values, .. accounts.Values.SelectMany(static fields => fields.Values)]) };
         var stores = new MemoryDataStores(TimeProvider.System);
@@ -58,7 +59,7 @@ static class RunCommand
             Calls = program => new StepStores(stores, program, concealment, limits, TimeProvider.System),
         };
         var program = new WorkerProgram(
-            "run", new WorkflowId(0).ToString(), definition.Name, 0, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
+            "run", new WorkflowId(0).ToString(), definition.Name, 0, prepared.Root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
             environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, Concurrency: 1)
         {
             Accounts = accounts,

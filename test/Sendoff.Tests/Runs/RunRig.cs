@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Packages;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
@@ -30,7 +31,9 @@ sealed class RunRig : IAsyncDisposable
         var engine = new EngineContext(ids, limits, time, Changes, Pacing, concealment);
         workers = new WorkerPool(TestNode.Runtime, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance) { Calls = program => new StepStores(Store, program, concealment, limits, time) };
         Secrets = new SecretCatalog(Store, concealment, ids, time);
-        Catalog = new WorkflowCatalog(Store, workers, new ProgramFolder(Path.Combine(folder, "versions")), Secrets, limits);
+        var packages = new PackageFolder(Path.Combine(folder, "packages"), TestNode.Runtime, limits, NullLogger<PackageFolder>.Instance);
+        Catalog = new WorkflowCatalog(
+            Store, workers, new ProgramFolder(Path.Combine(folder, "versions")), packages, Secrets, limits, NullLogger<WorkflowCatalog>.Instance);
         sender = new DeliverySender(Sending.Loopback, limits, TimeProvider.System);
         Dispatcher = new DeliveryDispatcher(Store, sender, engine, NullLogger<DeliveryDispatcher>.Instance);
         Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, concealment, ids, limits, time), Dispatcher, engine, NullLogger<RunQueue>.Instance);

@@ -53,7 +53,7 @@ function realPath(folder) {
 async function loadStep(config, index, root) {
   /** @type {Step} */
   const step = {
-    index, name: config.name, json: JSON.stringify(config.name), file: path.resolve(root, config.file), root, source: '', disabled: config.disabled === true,
+    index, name: config.name, json: JSON.stringify(config.name), ...placeOf(config.file, root), source: '', disabled: config.disabled === true,
     style: 'module', body: null, order: null, component: null, definitions: null, inputs: null, problem: null,
   };
   if (step.disabled) return step;
@@ -69,6 +69,14 @@ async function loadStep(config, index, root) {
   return step;
 }
 
+/** A component of a package is where the package is installed, and its errors name the package's own files. @param {string} file @param {string} root */
+function placeOf(file, root) {
+  const name = /^node_modules\/(?:@[^/]+\/)?[^/]+\//.exec(file);
+  if (name === null) return { file: path.resolve(root, file), root };
+  const real = realPath(path.resolve(root, file));
+  return { file: real, root: real.slice(0, name[0].length - file.length - 1) };
+}
+
 /** @param {Step} step */
 async function chooseStyle(step) {
   if (/\.[cm]?ts$/.test(step.file)) return loadModule(step);
@@ -79,11 +87,25 @@ async function chooseStyle(step) {
     return;
   }
   const bodyError = bodyProblem(step.source, step.file);
+  if (bodyError !== null) refuseImport(step.source);
   if (bodyError === null ? COMPONENT.test(step.source) : MODULE_SYNTAX.test(step.source) || /\bdefineComponent\s*\(/.test(step.source)) return loadModule(step);
   step.style = 'body';
   if (bodyError !== null) throw bodyError;
   const outer = compile(`(function (require, __filename, __dirname) { return ${OUTER}\n${step.source}\n}).call(this); }); })`, step.file);
   step.body = inScope(outer, step);
+}
+
+const STATIC_IMPORT = /^(.*[;}])?([ \t]*)import\b(?!\s*[(.:=])/m;
+const EXPORTS = /\bexport\b|\bdefineComponent\b|\bmodule\.exports\b|\bexports\.\w/;
+
+/** Throws for an import statement in a step of the older style, which as a module would do its work while it is loaded. @param {string} source */
+function refuseImport(source) {
+  const found = EXPORTS.test(source) ? null : STATIC_IMPORT.exec(source);
+  if (found === null) return;
+  const at = found.index + (found[1] ?? '').length + found[2].length;
+  const before = source.slice(0, at).split('\n');
+  const message = 'import statements belong in steps with export default; in a step of this style use `await import("package")` or `require("package")`';
+  throw Object.assign(new SyntaxError(message), { located: { name: 'SyntaxError', message, line: before.length, column: before[before.length - 1].length + 1 } });
 }
 
 /** @param {Step} step */
@@ -154,6 +176,7 @@ function problemOf(step, at) {
 
 /** Where a step that does not load is at fault. @param {Step} step @param {any} error @returns {Located} */
 function locate(step, error) {
+  if (error?.located !== undefined && error instanceof SyntaxError) return error.located;
   const described = describe(error, step);
   const { name, message } = described;
   if (error?.code === 'ENOENT' && step.source === '') return { ...described, message: `the file ${path.relative(step.root, step.file)} does not exist` };
@@ -177,7 +200,7 @@ function findSpecifier(source, target) {
   for (let i = 0; i < lines.length; i++) {
     for (const match of lines[i].matchAll(/(['"`])([^'"`\n]+)\1/g)) {
       const specifier = match[2];
-      if (specifier === target || specifier.startsWith(`${target}/`) || (/^\.{0,2}\//.test(specifier) && path.basename(specifier) === path.basename(target))) return { line: i + 1, column: /** @type {number} */ (match.index) + 1 };
+      if (specifier === target || specifier.startsWith(`${target}/`) || (specifier.includes('/') && path.basename(specifier) === path.basename(target))) return { line: i + 1, column: /** @type {number} */ (match.index) + 1 };
     }
   }
   return { line: null, column: null };
