@@ -51,6 +51,12 @@ public sealed record EngineLimits
     public int RunExportBytes { get; init; } = 6 * 1024 * 1024;
     /// <summary>How long a run may take when its trigger is HTTP (E4). Setting <c>Workers:Timeout</c>; a workflow's <c>timeout</c> wins.</summary>
     public TimeSpan RunTimeout { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>How long a run may take when its workflow has no HTTP trigger, or a schedule started it (E4). Setting <c>Workers:ScheduleTimeout</c>.</summary>
+    public TimeSpan ScheduleTimeout { get; init; } = TimeSpan.FromSeconds(60);
+    /// <summary>How late a due time still starts its run; one that is older was missed.</summary>
+    public TimeSpan ScheduleLateness { get; init; } = TimeSpan.FromMinutes(1);
+    /// <summary>Due times that are counted as missed, at most, of one schedule at once.</summary>
+    public int ScheduleMissed { get; init; } = 10_000;
     /// <summary>The longest timeout that a workflow may ask for (E4).</summary>
     public TimeSpan RunTimeoutMax { get; init; } = TimeSpan.FromSeconds(750);
     /// <summary>How often a run that crashes of the server cut off is started again (E1).</summary>
@@ -85,12 +91,28 @@ public sealed record EngineLimits
     /// <summary>Bytes of one frame of the worker protocol.</summary>
     public int FrameBytes { get; init; } = 16 * 1024 * 1024;
 
+    /// <summary>How long npm may take to install a version's packages (E3). Setting <c>Packages:Timeout</c>.</summary>
+    public TimeSpan PackagesTimeout { get; init; } = TimeSpan.FromSeconds(120);
+    /// <summary>Bytes of a version's installed packages (E3). Setting <c>Packages:MaxBytes</c>.</summary>
+    public long PackagesBytes { get; init; } = 500 * 1024 * 1024;
+    /// <summary>Packages, counted by version, that one workflow may import.</summary>
+    public int PackagesImported { get; init; } = 500;
+    /// <summary>Packages whose install scripts run (E3). Setting <c>Packages:AllowScripts</c>.</summary>
+    public IReadOnlyList<string> PackagesAllowScripts { get; init; } = [];
+
     /// <summary>Bytes of a trigger's request body (E7). Setting <c>Triggers:MaxBodyBytes</c>.</summary>
     public int TriggerBodyBytes { get; init; } = 512 * 1024;
     /// <summary>History older than this is pruned (G2). Setting <c>Retention:Age</c>.</summary>
     public TimeSpan RetentionAge { get; init; } = TimeSpan.FromDays(7);
     /// <summary>History is pruned above this many bytes of database (G2). Setting <c>Retention:Size</c>; 0 is no limit.</summary>
     public long RetentionBytes { get; init; }
+
+    /// <summary>Bytes of one value of a data store. Setting <c>Stores:MaxValueBytes</c>.</summary>
+    public int DataStoreValueBytes { get; init; } = 1024 * 1024;
+    /// <summary>Keys of one data store. Setting <c>Stores:MaxKeys</c>.</summary>
+    public int DataStoreKeys { get; init; } = 100_000;
+    /// <summary>Keys of data stores deleted in one slice of pruning, when their time is over.</summary>
+    public int PruneKeys { get; init; } = 1_000;
 
     /// <summary>Writes that wait for the store; then callers wait.</summary>
     public int StoreQueue { get; init; } = 10_000;

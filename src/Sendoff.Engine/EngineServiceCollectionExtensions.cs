@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Packages;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
@@ -37,11 +38,19 @@ public static class EngineServiceCollectionExtensions
             Path.Combine(Path.GetFullPath(options.DataDirectory), "sendoff.db"), s.GetRequiredService<Concealment>(), s.GetRequiredService<IdSequence>(),
             options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<SqliteStore>>()));
         services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions")));
+        services.AddSingleton(s => new PackageFolder(
+            Path.Combine(options.DataDirectory, "packages"), options.Node, options.Limits, s.GetRequiredService<ILogger<PackageFolder>>()));
         services.AddSingleton<SecretCatalog>();
         services.AddSingleton(s => new WorkerPool(
             options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>())
         {
-            Isolation = options.Isolation with { Rooms = options.Isolation.Rooms ?? Path.Combine(options.DataDirectory, "workers") },
+            Isolation = options.Isolation with
+            {
+                Rooms = options.Isolation.Rooms ?? Path.Combine(options.DataDirectory, "workers"),
+                Readable = [.. options.Isolation.Readable, Directory.CreateDirectory(Path.Combine(Path.GetFullPath(options.DataDirectory), "packages")).FullName],
+            },
+            Calls = program => new StepStores(
+                s.GetRequiredService<IStore>(), program, s.GetRequiredService<Concealment>(), options.Limits, s.GetRequiredService<TimeProvider>()),
         });
         services.AddSingleton<IStepRunner>(s => s.GetRequiredService<WorkerPool>());
         services.AddSingleton<WorkflowCatalog>();
@@ -53,6 +62,7 @@ public static class EngineServiceCollectionExtensions
             s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySender>(), s.GetRequiredService<EngineContext>(),
             s.GetRequiredService<ILogger<DeliveryDispatcher>>()));
         services.AddSingleton<RunQueue>();
+        services.AddSingleton<Schedule>();
 
         services.AddHostedService<EngineService>();
         services.AddHostedService<Retention>();
@@ -61,7 +71,7 @@ public static class EngineServiceCollectionExtensions
 }
 
 /// <summary>Starts the rooms against the stream and stops them with it: what receives goes last up and first down.</summary>
-sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs) : IHostedService
+sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, Schedule schedule) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -70,10 +80,12 @@ sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, Worke
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
         runs.Recover();
+        schedule.Start();
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        await schedule.StopAsync().ConfigureAwait(false);
         await runs.StopAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StopAsync(cancellationToken).ConfigureAwait(false);
     }

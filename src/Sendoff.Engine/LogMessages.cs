@@ -34,6 +34,12 @@ static partial class LogMessages
     [LoggerMessage(1008, LogLevel.Warning, "Runs that an earlier server left cannot be read yet: {Reason}")]
     public static partial void RecoveryPutOff(this ILogger log, string reason);
 
+    [LoggerMessage(1020, LogLevel.Warning, "The schedule {Schedule} of {Workflow} missed {Count} due times after {Since:u}; they are not made up for")]
+    public static partial void DueTimesMissed(this ILogger log, string workflow, string schedule, int count, DateTimeOffset since);
+
+    [LoggerMessage(1021, LogLevel.Warning, "{Workflow}, which was due at {Due:u}, cannot start yet and is tried again: {Reason}")]
+    public static partial void DueTimePutOff(this ILogger log, string workflow, DateTimeOffset due, string reason);
+
     // Deliveries: 2000-2099
 
     [LoggerMessage(2000, LogLevel.Warning, "Deliveries that were in mid-flight when the server ended: {Count}. They are interrupted: they may have been sent, and are not sent again by themselves")]
@@ -82,6 +88,9 @@ static partial class LogMessages
     [LoggerMessage(4006, LogLevel.Warning, "Workers would outlive a server that is killed: {Reason}")]
     public static partial void WorkersUnguarded(this ILogger log, string reason);
 
+    [LoggerMessage(4008, LogLevel.Error, "A step's call of {Method} could not be answered")]
+    public static partial void StepCallFailed(this ILogger log, string method, Exception error);
+
     [LoggerMessage(4007, LogLevel.Error, "{Count} of what belongs to workers did not end within {Seconds} s of being told: the server stops without")]
     public static partial void WorkersNotEnded(this ILogger log, int count, double seconds);
 
@@ -90,4 +99,15 @@ static partial class LogMessages
 
     [LoggerMessage(4009, LogLevel.Warning, "Workers run on Node.js {Version} ({Path}): {State}. Steps can reach what the server's user can; deploy only what you trust")]
     public static partial void WorkersWithoutSandbox(this ILogger log, Version version, string path, string state);
+
+    // Packages: 5000-5099
+
+    [LoggerMessage(5000, LogLevel.Information, "npm installed {Count} packages into {Folder}")]
+    public static partial void PackagesInstalled(this ILogger log, int count, string folder);
+
+    [LoggerMessage(5001, LogLevel.Warning, "The install scripts of {Packages} were not run. If they are needed, name them in Packages:AllowScripts and deploy again")]
+    public static partial void PackageScriptsLeftOut(this ILogger log, string packages);
+
+    [LoggerMessage(5002, LogLevel.Error, "The packages of workflow {Workflow} version {Version} are missing and cannot be installed, so its steps do not load: {Reason}")]
+    public static partial void PackagesMissing(this ILogger log, string workflow, int version, string reason);
 }

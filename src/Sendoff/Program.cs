@@ -1,18 +1,21 @@
 using System.CommandLine;
 using Sendoff;
 using Sendoff.Commands;
+using Sendoff.Commands.Import;
 
 var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends their HTTP requests after each run, once, within five seconds.")
 {
     ServeCommand.Build(),
     RunCommand.Build(),
     DeployCommand.Build(),
+    ImportCommand.Build(),
     WorkflowsCommand.Build(),
     RunsCommand.Build(),
     DeliveriesCommand.Build(),
     EventsCommand.Build(),
     SecretsCommand.Build(),
     ExportCommand.Build(),
+    StoresCommand.Build(),
     ReceiveCommand.Build(),
     DoctorCommand.Build(),
 };

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Packages;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
@@ -121,8 +122,8 @@ sealed record Settings
         ["Workers:Max"] = Count((l, v) => l with { WorkersMax = v }),
         ["Workers:Memory"] = new("64MB to 10GB", (s, v) => ReadBytes(v) / (1024 * 1024) is { } mb and >= 64 and <= 10240
             ? s with { Limits = s.Limits with { WorkerMemoryMb = (int)mb } } : null),
-        ["Workers:Timeout"] = new("a duration up to 750s, such as 30s", (s, v) => WorkflowReader.ParseDuration(v) is { } t && t <= s.Limits.RunTimeoutMax
-            ? s with { Limits = s.Limits with { RunTimeout = t } } : null),
+        ["Workers:Timeout"] = Timeout((l, v) => l with { RunTimeout = v }),
+        ["Workers:ScheduleTimeout"] = Timeout((l, v) => l with { ScheduleTimeout = v }),
         ["Workers:NodePath"] = new("the path of a Node.js program", (s, v) => File.Exists(v) ? s with { NodePath = v } : null),
         ["Workers:Sandbox"] = new("auto, bubblewrap or none", (s, v) => v switch
         {
@@ -134,8 +135,14 @@ sealed record Settings
         ["Workers:Network"] = new("host or none", (s, v) => v is "host" or "none" ? s.Isolated(o => o with { HasNetwork = v == "host" }) : null),
         ["Workers:AllowChildProcesses"] = new("true or false", (s, v) => bool.TryParse(v, out bool on) ? s.Isolated(o => o with { AllowChildProcesses = on }) : null),
         ["Workers:TmpSize"] = new("a size from 1MB, such as 128MB", (s, v) => ReadBytes(v) is { } bytes and >= 1024 * 1024 ? s.Isolated(o => o with { TmpBytes = bytes }) : null),
+        ["Packages:Timeout"] = Duration((l, v) => l with { PackagesTimeout = v }),
+        ["Packages:MaxBytes"] = Bytes((l, v) => l with { PackagesBytes = v }),
+        ["Packages:AllowScripts"] = new("a comma-separated list of npm package names",
+            (s, v) => List(v) is { } names && names.All(PackageFolder.IsName) ? s with { Limits = s.Limits with { PackagesAllowScripts = names } } : null),
         ["Retention:Age"] = new("a duration such as 7d or 12h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { RetentionAge = age } } : null),
         ["Retention:Size"] = Bytes((l, v) => l with { RetentionBytes = v }),
+        ["Stores:MaxValueBytes"] = Bytes((l, v) => v <= 8 * 1024 * 1024 ? l with { DataStoreValueBytes = (int)v } : null),
+        ["Stores:MaxKeys"] = Count((l, v) => l with { DataStoreKeys = v }),
         ["Secrets:Key"] = new("32 bytes in Base64, such as `openssl rand -base64 32` prints", (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null, IsSecret: true),
         ["Auth:Token"] = new("at least 16 characters without spaces",
             (s, v) => v.Length >= 16 && !v.Any(char.IsWhiteSpace) ? s with { AuthToken = v } : null, IsSecret: true),
@@ -168,6 +175,9 @@ sealed record Settings
 
     static Key Duration(Func<EngineLimits, TimeSpan, EngineLimits> apply) => new("a duration such as 5s or 500ms",
         (s, v) => WorkflowReader.ParseDuration(v) is { } duration ? s with { Limits = apply(s.Limits, duration) } : null);
+
+    static Key Timeout(Func<EngineLimits, TimeSpan, EngineLimits> apply) => new("a duration up to 750s, such as 30s",
+        (s, v) => WorkflowReader.ParseDuration(v) is { } t && t <= s.Limits.RunTimeoutMax ? s with { Limits = apply(s.Limits, t) } : null);
 
     static Key Count(Func<EngineLimits, int, EngineLimits> apply) => new("a whole number from 1",
         (s, v) => int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0 ? s with { Limits = apply(s.Limits, n) } : null);

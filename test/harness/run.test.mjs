@@ -307,9 +307,3 @@ test('A response that cannot be sent is warned of', async () => {
   assert.equal(result.responses.length, 0);
   assert.deepEqual(result.warnings.map(({ code, line }) => [code, line]), Array(4).fill(['response_not_sent', 1]));
 });
-
-test('$checkpoint is shared by the steps of a run only', async () => {
-  const worker = await Worker.start({ 'a.js': '$checkpoint = ($checkpoint ?? 0) + 1', 'b.js': 'this.$checkpoint = 1; return $checkpoint' });
-  for (let i = 0; i < 2; i++) assert.deepEqual((await worker.run()).step.exports, { $return_value: 1 });
-  await worker.stop();
-});

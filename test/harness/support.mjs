@@ -9,7 +9,7 @@ import { afterEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/Sendoff.Engine/Workers/Harness/main.mjs', import.meta.url));
-const KINDS = { 16: 'ready', 17: 'loaded', 18: 'revoked', 19: 'expired', 20: 'send', 21: 'log', 22: 'export', 23: 'warning', 24: 'respond', 25: 'stepEnd', 26: 'runEnd' };
+const KINDS = { 16: 'ready', 17: 'loaded', 18: 'revoked', 19: 'expired', 20: 'send', 21: 'log', 22: 'export', 23: 'warning', 24: 'respond', 25: 'stepEnd', 26: 'runEnd', 27: 'call' };
 const WITH_BODY = new Set(['send', 'respond']);
 
 /** @type {Set<Worker>} */ const open = new Set();
@@ -30,6 +30,7 @@ export class Worker {
   /** @type {{ matches: (frame: any) => boolean, resolve: (frame: any) => void, reject: () => void }[]} */ #waiting = [];
   #held = Buffer.alloc(0);
   #runs = 0;
+  /** What the server keeps, by `store key`; null leaves calls unanswered. @type {Map<string, any> | null} */ kept = new Map();
   exited = /** @type {Promise<number | null>} */ (new Promise(() => {}));
 
   /** @param {string} folder @param {net.Server} server @param {import('node:child_process').ChildProcess} child @param {net.Socket} socket */
@@ -45,7 +46,7 @@ export class Worker {
     this.closed.then(() => { for (const waiting of this.#waiting) waiting.reject(); });
   }
 
-  /** @param {Record<string, string> | string} files a string is the only step's code @param {{ steps?: any[], limits?: object, env?: Record<string, string>, args?: string[] }} [options] */
+  /** @param {Record<string, string> | string} files a string is the only step's code @param {{ steps?: any[], limits?: object, env?: Record<string, string>, accounts?: Record<string, Record<string, string>>, workflow?: object, args?: string[] }} [options] */
   static async start(files, options = {}) {
     const sources = typeof files === 'string' ? { 'step.js': files } : files;
     const folder = await mkdtemp(path.join(os.tmpdir(), 'harness-'));
@@ -63,7 +64,7 @@ export class Worker {
     open.add(worker);
     await worker.next('ready');
     worker.send(1, {
-      workflow: { id: 'p_1', name: 'flow', version: 'd_7' }, root, env: options.env ?? { NAME: 'value' },
+      workflow: { id: 'p_1', name: 'flow', version: 'd_7', ...options.workflow }, root, env: options.env ?? { NAME: 'value' }, accounts: options.accounts,
       steps: options.steps ?? Object.keys(sources).map(file => ({ name: path.basename(file).replace(/\..*/, ''), file })),
       limits: { sends: 1000, bodyBytes: 1024 * 1024, logBytes: 65536, valueBytes: 1024 * 1024, ...options.limits },
     });
@@ -113,6 +114,22 @@ export class Worker {
     });
   }
 
+  /** As a server would, in short. @param {any} call @param {Map<string, any>} kept */
+  answer({ run, id, method, args }, kept) {
+    const place = `${args.store ?? ''} ${args.key}`, prefix = `${args.store ?? ''} `;
+    const reply = (/** @type {any} */ value) => this.send(4, { run, id, value });
+    const all = () => [...kept].filter(([at]) => at.startsWith(prefix)).map(([at, value]) => [at.slice(prefix.length), value]).filter(([key]) => key > (args.after ?? '')).sort().slice(0, 2);
+    switch (method) {
+      case 'get': return reply(kept.get(place));
+      case 'set': kept.set(place, args.value); return reply(undefined);
+      case 'has': return reply(kept.has(place));
+      case 'delete': return reply(kept.delete(place));
+      case 'keys': return reply(all().map(([key]) => key));
+      case 'entries': return reply(all());
+      default: return this.send(4, { run, id, error: { code: 'SENDOFF_NO', message: `no ${method}` } });
+    }
+  }
+
   async stop() {
     if (!open.delete(this)) return;
     this.child.kill('SIGKILL');
@@ -142,6 +159,7 @@ export class Worker {
     } else frame = JSON.parse(payload.toString());
     frame.kind = kind;
     this.frames.push(frame);
+    if (kind === 'call' && this.kept !== null) this.answer(frame, this.kept);
     for (const waiting of this.#waiting.filter(each => each.matches(frame))) waiting.resolve(frame);
     this.#waiting = this.#waiting.filter(each => !each.matches(frame));
   }

@@ -57,8 +57,9 @@ internal sealed class BodyCapture(int limit, long? expected = null)
             strictUtf8.GetBytes(span, utf8);
             return utf8.Length <= limit ? (utf8, false) : (utf8[..WholeCharacters(utf8.AsSpan(0, limit))], true);
         }
-        catch (Exception e) when (e is DecoderFallbackException or EncoderFallbackException)
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
+            // Not text in that charset, or more than its decoder can bear: the receiver chose it.
             return null;
         }
         finally

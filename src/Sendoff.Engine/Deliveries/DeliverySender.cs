@@ -175,7 +175,8 @@ public sealed class DeliverySender : IDisposable
             if (stillWriting) connection.Abort();
             // That the response is missing follows from a write that failed first; then the write is what went wrong.
             bool isMissing = e is not WireException { Code: not AttemptErrorCode.ConnectionClosed };
-            if (await writing.ConfigureAwait(false) is { } fault && !stillWriting && isMissing) throw fault;
+            // A reset is told to one of the two only, and the other sees an end.
+            if (await writing.ConfigureAwait(false) is { } fault && isMissing && (!stillWriting || IsReset(fault))) throw fault;
             throw;
         }
     }
@@ -257,12 +258,12 @@ public sealed class DeliverySender : IDisposable
         };
     }
 
-    static AttemptError FromSocket(SocketException e, string reused, AttemptProgress progress) => e.SocketErrorCode switch
-    {
-        SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown =>
-            new(AttemptErrorCode.ConnectionReset, progress.Phase, $"the receiver reset the connection{reused} while {progress.Describe()}"),
-        _ => new(AttemptErrorCode.ConnectionClosed, progress.Phase, $"the connection broke{reused} while {progress.Describe()}: {e.Message}"),
-    };
+    static AttemptError FromSocket(SocketException e, string reused, AttemptProgress progress) => IsReset(e)
+        ? new(AttemptErrorCode.ConnectionReset, progress.Phase, $"the receiver reset the connection{reused} while {progress.Describe()}")
+        : new(AttemptErrorCode.ConnectionClosed, progress.Phase, $"the connection broke{reused} while {progress.Describe()}: {e.Message}");
+
+    static bool IsReset(Exception e) =>
+        (e as SocketException ?? e.InnerException as SocketException)?.SocketErrorCode is SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown;
 
     /// <summary>(6)</summary>
     static Attempt Record(Delivery delivery, int number, double queueMs, AttemptProgress progress, AttemptError? error)

@@ -45,7 +45,7 @@ public sealed class EgressPolicy
     {
         // A mapped address is dialled as the IPv4 address that it is.
         var dialled = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        string what = host == dialled.ToString() ? host : $"{host} resolves to {dialled}, which";
+        string what = host == dialled.ToString() ? host : $"{host} {(IPAddress.TryParse(host, out _) ? "stands for" : "resolves to")} {dialled}, which";
         if (FindReason(host, dialled, port) is { } reason) return $"{what} {reason}";
         // D1: an address that is routed to an IPv4 address is as good or bad as that one.
         var inner = SpecialRanges.Embedded(dialled);

@@ -32,11 +32,12 @@ public sealed class ProgramFolder(string root)
     }
 
     /// <summary>The folder of a deployed version, written when it is not there yet. A version never changes, so it is written once.</summary>
-    public string Keep(WorkflowVersion version)
+    /// <param name="packages">By their names in <c>node_modules</c>, the folders that they are installed in.</param>
+    public string Keep(WorkflowVersion version, IReadOnlyDictionary<string, string> packages)
     {
         string target = Path.Combine(root, $"{version.WorkflowId}-{version.Number}");
         if (Directory.Exists(target)) return target;
-        string fresh = Fresh(version.Files);
+        string fresh = Fresh(version.Files, packages);
         try
         {
             Directory.Move(fresh, target);
@@ -49,9 +50,9 @@ public sealed class ProgramFolder(string root)
     }
 
     /// <summary>A folder that goes when it is disposed.</summary>
-    public TrialFolder Trial(IReadOnlyDictionary<string, string> files) => new(Fresh(files));
+    public TrialFolder Trial(IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> packages) => new(Fresh(files, packages));
 
-    string Fresh(IReadOnlyDictionary<string, string> files)
+    string Fresh(IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> packages)
     {
         string fresh = Path.Combine(root, "new-" + Guid.NewGuid().ToString("N"));
         Directory.CreateDirectory(fresh);
@@ -61,6 +62,12 @@ public sealed class ProgramFolder(string root)
             if (!full.StartsWith(fresh + Path.DirectorySeparatorChar, StringComparison.Ordinal)) throw new ArgumentException($"the file '{path}' leaves the workflow's folder");
             Directory.CreateDirectory(Path.GetDirectoryName(full)!);
             File.WriteAllText(full, text);
+        }
+        foreach (var (name, folder) in packages)
+        {
+            string link = Path.Combine(fresh, "node_modules", name);
+            Directory.CreateDirectory(Path.GetDirectoryName(link)!);
+            Directory.CreateSymbolicLink(link, folder);
         }
         return fresh;
     }

@@ -4,7 +4,7 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>Prunes history by age and size, slice by slice beside the server's work, so that the disk gets its space back while serving (G2).</summary>
+/// <summary>Prunes history by age and size, and what has expired in data stores, slice by slice beside the server's work, so that the disk gets its space back while serving (G2).</summary>
 sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> log) : BackgroundService
 {
     static readonly TimeSpan rest = TimeSpan.FromMinutes(1);
@@ -33,6 +33,8 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
 
     async Task<long> PruneAsync(CancellationToken ct)
     {
+        while (await store.PruneValuesAsync(engine.Limits.PruneKeys, ct).ConfigureAwait(false) == engine.Limits.PruneKeys)
+            await Task.Delay(betweenSlices, engine.Time, ct).ConfigureAwait(false);
         long rows = 0;
         var before = engine.Time.GetUtcNow() - engine.Limits.RetentionAge;
         while (true)

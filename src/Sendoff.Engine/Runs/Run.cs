@@ -5,8 +5,13 @@ namespace Sendoff.Engine.Runs;
 
 public enum RunStatus { Queued, Running, Succeeded, Failed, TimedOut, OutOfMemory, Suspended, Held }
 
+/// <summary>A due time of a schedule, which the trigger's key names.</summary>
+public sealed record DueTime(string Key, DateTimeOffset At);
+
 /// <summary>A run that is accepted and durable, and has no end yet.</summary>
-public sealed record QueuedRun(RunId Id, Event Event, int Version, bool Replay = false, bool Recovered = false);
+/// <param name="Due">What it settles when it is stored.</param>
+/// <param name="Keep">False prunes it with its event once every delivery has ended.</param>
+public sealed record QueuedRun(RunId Id, Event Event, int Version, bool Replay = false, bool Recovered = false, DueTime? Due = null, bool Keep = true);
 
 /// <summary>A run at its committed end. Compute time (E6) is its time in workers; deliveries are metered apart.</summary>
 public sealed record Run(

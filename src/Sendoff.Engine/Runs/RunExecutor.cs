@@ -12,6 +12,9 @@ public sealed record ExecutedRun(Run Run, Delivery[] Deliveries);
 /// <summary>Takes one run through a worker and turns what the worker reported into the run's record and its deliveries.</summary>
 public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time)
 {
+    /// <summary>The trigger of an event whose runs send nothing: their sends are captured, of replays and after a crash too.</summary>
+    public const string TestTrigger = "test";
+
     /// <summary>Executes a run. Nothing is stored and nothing is dialled; every way in which user code can end is data, not an exception.</summary>
     /// <param name="onImmediateResponse">Called with the first <c>$.respond</c> that is immediate.</param>
     public async Task<ExecutedRun> ExecuteAsync(
@@ -23,7 +26,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             Id = queued.Id.ToString(),
             EventJson = queued.Event.Json,
             ReceivedAt = queued.Event.ReceivedAt,
-            Timeout = settings.Timeout ?? limits.RunTimeout,
+            Timeout = settings.Timeout ?? DefaultTimeout(queued.Event.Trigger, version.Definition),
             Replay = queued.Replay,
             OnImmediateResponse = onImmediateResponse,
         };
@@ -32,6 +35,10 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         var run = ToRun(queued, version.WorkflowId, work);
         return new(run, ToDeliveries(run, work.Sends, settings));
     }
+
+    // E4: somebody waits for the answer of an HTTP trigger.
+    TimeSpan DefaultTimeout(string trigger, WorkflowDefinition definition) =>
+        trigger != ScheduleTrigger.TypeName && definition.Triggers.Any(static t => t is HttpTrigger) ? limits.RunTimeout : limits.ScheduleTimeout;
 
     /// <summary>The end of a run that may not be started again: crashes of the server cut it off too often (E1).</summary>
     public Run GiveUp(QueuedRun queued, int starts) => Failed(queued, "RecoveryError", "recovered_too_often",
@@ -73,7 +80,8 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     Delivery[] ToDeliveries(Run run, List<StepSend> sends, WorkflowSettings settings)
     {
         if (sends.Count == 0) return [];
-        var status = settings.DeliverOnlyOnSuccess && run.Status != RunStatus.Succeeded ? DeliveryStatus.Captured : DeliveryStatus.Pending;
+        bool isHeldBack = run.Trigger == TestTrigger || settings.DeliverOnlyOnSuccess && run.Status != RunStatus.Succeeded;
+        var status = isHeldBack ? DeliveryStatus.Captured : DeliveryStatus.Pending;
         long first = ids.NextBlock(sends.Count);
         var deliveries = new Delivery[sends.Count];
         for (int i = 0; i < deliveries.Length; i++)

@@ -78,14 +78,27 @@ public sealed class RunQueue(
     /// <summary>Stores the event, then queues its run. Durable on completion (E1). Waits a little when completing cannot keep up. Null when the workflow was
     /// deleted meanwhile.</summary>
     /// <param name="eventJson">The <c>event</c> that steps see.</param>
-    public async Task<AcceptedRun?> AcceptAsync(WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson, CancellationToken ct)
+    /// <param name="keep">False prunes event and run once every delivery has ended.</param>
+    /// <param name="due">Of a schedule: null comes back as well when the due time is taken, or the schedule is gone or off.</param>
+    public async Task<AcceptedRun?> AcceptAsync(
+        WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson, CancellationToken ct, DueTime? due = null, bool keep = true)
     {
         await engine.Pacing.WaitAsync(ct).ConfigureAwait(false);
         var lane = Admit(version.WorkflowId, version.Name);
-        var received = new Event(
-            new(engine.Ids.Next()), WorkspaceId.Default, version.WorkflowId, trigger, engine.Time.GetUtcNow(), eventJson);
+        var received = NewEvent(version, trigger, eventJson);
         var response = version.Definition.Triggers.Any(t => t is HttpTrigger { Response.FromRun: true }) ? NewResponse() : null;
-        return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number), response)).ConfigureAwait(false);
+        return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number, Due: due, Keep: keep), response)).ConfigureAwait(false);
+    }
+
+    Event NewEvent(WorkflowVersion version, string trigger, ReadOnlyMemory<byte> json) =>
+        new(new(engine.Ids.Next()), WorkspaceId.Default, version.WorkflowId, trigger, engine.Time.GetUtcNow(), json);
+
+    /// <summary>Stores an event that starts no run. Null when the workflow was deleted meanwhile.</summary>
+    public async Task<EventId?> KeepEventAsync(WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson)
+    {
+        if (stopping) throw new StoreUnavailableException("the server is stopping");
+        var received = NewEvent(version, trigger, eventJson);
+        return await store.KeepEventAsync(received, CancellationToken.None).ConfigureAwait(false) ? received.Id : null;
     }
 
     /// <summary>Runs a stored event again on the workflow's current version. Null when there is no such run, or no such workflow any more.</summary>

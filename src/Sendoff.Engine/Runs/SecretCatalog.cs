@@ -19,6 +19,9 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
     /// <summary>Another object after every change.</summary>
     public FrozenDictionary<string, string> Environment { get; private set; } = FrozenDictionary<string, string>.Empty;
 
+    /// <summary>The accounts of apps: <c>SLACK__API_KEY</c> is the field <c>api_key</c> of the app <c>slack</c>.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts { get; private set; } = AppAccounts.From([]);
+
     public IReadOnlyList<SecretEntry> Entries { get; private set; } = [];
 
     /// <summary>Counts the changes.</summary>
@@ -37,6 +40,7 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
         concealment.Mask = new SecretMask(values.Where(static v => v.Secret.IsSecret).Select(static v => v.Value));
         Entries = [.. current.Select(static v => new SecretEntry(v.Secret.Name, v.Secret.IsSecret, v.Secret.IsSecret ? null : v.Value, v.Secret.ChangedAt))];
         Environment = current.ToFrozenDictionary(static v => v.Secret.Name, static v => v.Value, StringComparer.Ordinal);
+        Accounts = AppAccounts.From(Environment);
         Revision++;
     }
 

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Frozen;
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Packages;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
@@ -9,19 +11,35 @@ namespace Sendoff.Engine.Runs;
 /// <summary>A trigger that a request reached, with the version that it starts.</summary>
 public sealed record TriggerTarget(WorkflowVersion Version, HttpTrigger Trigger, bool Enabled);
 
+/// <summary>A schedule of a workflow that is enabled, with the version that it starts.</summary>
+public sealed record ScheduleTarget(WorkflowVersion Version, ScheduleTrigger Trigger, string Key, DateTimeOffset SettledAt);
+
 /// <summary>What came of a deploy: the workflow, or what is wrong with it and nothing changed.</summary>
-public sealed record DeployResult(Workflow? Workflow, IReadOnlyList<WorkflowProblem> Problems);
+public sealed record DeployResult(Workflow? Workflow, IReadOnlyList<WorkflowProblem> Problems)
+{
+    /// <summary>Installed packages whose install scripts were not run.</summary>
+    public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
+}
 
 /// <summary>A version made ready to run.</summary>
 public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program);
 
 /// <summary>The deployed workflows, in memory as they stand in the store.</summary>
-public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFolder folder, SecretCatalog secrets, EngineLimits limits)
+public sealed class WorkflowCatalog(
+    IStore store, IStepRunner runner, ProgramFolder folder, PackageFolder packages, SecretCatalog secrets, EngineLimits limits, ILogger<WorkflowCatalog> log)
 {
     readonly ConcurrentDictionary<(WorkflowId, int), Deployment> deployments = [];
     readonly SemaphoreSlim changing = new(1);
     FrozenDictionary<WorkflowId, string> names = FrozenDictionary<WorkflowId, string>.Empty;
     FrozenDictionary<string, TriggerTarget> triggers = FrozenDictionary<string, TriggerTarget>.Empty;
+
+    TaskCompletionSource schedulesChange = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The schedules that are on.</summary>
+    public IReadOnlyList<ScheduleTarget> Schedules { get; private set; } = [];
+
+    /// <summary>Completes when <see cref="Schedules"/> may have become others.</summary>
+    public Task SchedulesChange => schedulesChange.Task;
 
     /// <summary>What an HTTP trigger's key leads to; null when it is unknown.</summary>
     public TriggerTarget? FindTrigger(string key) => triggers.GetValueOrDefault(key);
@@ -30,10 +48,15 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     public string? NameOf(WorkflowId workflow) => names.GetValueOrDefault(workflow);
 
     /// <summary>Reads the deployed workflows from the store. Call once, before the first event.</summary>
-    public Task LoadAsync(CancellationToken ct)
+    public async Task LoadAsync(CancellationToken ct)
     {
         folder.Clear();
-        return ReadAsync(ct);
+        var versions = new List<StoredVersion>();
+        foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false))
+            versions.AddRange(await store.ListVersionsAsync(workflow.Id, ct).ConfigureAwait(false));
+        // Older versions too, as runs may wait on them.
+        packages.Sweep(versions.Select(v => v.Files));
+        await ReadAsync(ct).ConfigureAwait(false);
     }
 
     async Task ReadAsync(CancellationToken ct)
@@ -41,14 +64,17 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
         var found = new Dictionary<string, TriggerTarget>(StringComparer.Ordinal);
         var current = new HashSet<(WorkflowId, int)>();
         var named = new Dictionary<WorkflowId, string>();
+        var scheduled = new List<ScheduleTarget>();
         foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false))
         {
             named[workflow.Id] = workflow.Name;
             current.Add((workflow.Id, workflow.Version));
-            if (await FindAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, workflow, deployment.Version);
+            if (await FindAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, scheduled, workflow, deployment.Version);
         }
+        Schedules = scheduled;
         names = named.ToFrozenDictionary();
         triggers = found.ToFrozenDictionary(StringComparer.Ordinal);
+        Interlocked.Exchange(ref schedulesChange, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         // What waits on an older version reads it again; what waits on a deleted workflow finds it gone.
         foreach (var key in deployments.Keys)
             if (!current.Contains(key)) deployments.TryRemove(key, out _);
@@ -62,7 +88,7 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
         if (await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } stored) return null;
         if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition) return null;
         var read = new WorkflowVersion(workflow, stored.Name, version, stored.DeployedAt, stored.Files, definition);
-        return deployments[(workflow, version)] = new(read, Prepare(read));
+        return deployments[(workflow, version)] = new(read, await PrepareAsync(read, ct).ConfigureAwait(false));
     }
 
     /// <summary>The version that new events of a workflow start; null when there is none.</summary>
@@ -77,7 +103,10 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     {
         var read = WorkflowReader.Read(name, files);
         if (read.Definition is not { } definition) return new(null, read.Problems);
-        var problems = await CheckAsync(name, definition, files, ct).ConfigureAwait(false);
+        var installed = await packages.InstallAsync(definition, files, null, ct).ConfigureAwait(false);
+        if (installed.Problems.Count > 0) return new(null, installed.Problems);
+        files = installed.AddLock(files);
+        var problems = await CheckAsync(name, definition, files, installed.Folders, ct).ConfigureAwait(false);
         if (problems.Count > 0) return new(null, problems);
 
         await changing.WaitAsync(ct).ConfigureAwait(false);
@@ -85,7 +114,7 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
         {
             var workflow = await store.DeployAsync(name, files, definition.Triggers, ct).ConfigureAwait(false);
             await ReadAsync(CancellationToken.None).ConfigureAwait(false); // it is deployed, whoever still waits for the answer
-            return new(workflow, []);
+            return new(workflow, []) { ScriptsLeftOut = installed.ScriptsLeftOut };
         }
         catch (TriggerKeyTakenException x)
         {
@@ -129,10 +158,10 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     }
 
     /// <summary>Loads a definition's steps in a worker, from a folder of their own, and answers what is wrong with them.</summary>
-    public async Task<IReadOnlyList<WorkflowProblem>> CheckAsync(
-        string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    async Task<IReadOnlyList<WorkflowProblem>> CheckAsync(
+        string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> installed, CancellationToken ct)
     {
-        using var trial = folder.Trial(files);
+        using var trial = folder.Trial(files, installed);
         var found = await runner.CheckAsync(ToProgram("check " + trial.Root, default, name, 0, definition, trial.Root) with { IsTrial = true }, ct).ConfigureAwait(false);
         return [.. found.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))];
     }
@@ -159,18 +188,29 @@ public sealed class WorkflowCatalog(IStore store, IStepRunner runner, ProgramFol
     }
 
     // The store answers a workflow's keys in the order of its triggers.
-    static void AddTriggers(Dictionary<string, TriggerTarget> found, Workflow workflow, WorkflowVersion version)
+    static void AddTriggers(Dictionary<string, TriggerTarget> found, List<ScheduleTarget> scheduled, Workflow workflow, WorkflowVersion version)
     {
         foreach (var (trigger, address) in version.Definition.Triggers.Zip(workflow.Triggers))
         {
             if (trigger is HttpTrigger http) found[address.Key] = new(version, http, workflow.Enabled);
+            else if (trigger is ScheduleTrigger schedule && workflow.Enabled) scheduled.Add(new(version, schedule, address.Key, address.SettledAt));
         }
     }
 
-    WorkerProgram Prepare(WorkflowVersion version) =>
-        ToProgram($"{version.WorkflowId}/{version.Number}/{secrets.Revision}", version.WorkflowId, version.Name, version.Number, version.Definition, folder.Keep(version));
+    // The packages are there: npm is asked only when their folder was lost (E3).
+    async Task<WorkerProgram> PrepareAsync(WorkflowVersion version, CancellationToken ct)
+    {
+        var installed = await packages.InstallAsync(version.Definition, version.Files, null, ct).ConfigureAwait(false);
+        if (installed.Problems is [var problem, ..]) log.PackagesMissing(version.Name, version.Number, problem.Message);
+        string root = folder.Keep(version, installed.Folders);
+        return ToProgram($"{version.WorkflowId}/{version.Number}/{secrets.Revision}", version.WorkflowId, version.Name, version.Number, version.Definition, root);
+    }
 
     WorkerProgram ToProgram(string key, WorkflowId id, string name, int version, WorkflowDefinition definition, string root) => new(
         key, id.ToString(), name, version, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
-        secrets.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency);
+        secrets.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency)
+    {
+        Accounts = secrets.Accounts,
+        CustomResponse = definition.Triggers.Any(static t => t is HttpTrigger { Response.FromRun: true }),
+    };
 }

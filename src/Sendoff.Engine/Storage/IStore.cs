@@ -10,13 +10,17 @@ namespace Sendoff.Engine.Storage;
 /// (group commit). What is written is masked, and comes back masked; its sealed original goes through <see cref="Concealment"/> (C8).
 /// One suite, StoreConformanceTests, states what every driver does.
 /// </summary>
-public interface IStore : IAsyncDisposable
+public interface IStore : IDataStores, IAsyncDisposable
 {
     // The straight line, in its order.
 
     /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores the run only. Answers false when the workflow
-    /// is deleted: then nothing is stored.</summary>
+    /// is deleted, or the run's due time is settled or its schedule gone or off: then nothing is stored. A due time is settled in the same transaction, so that
+    /// it starts one run, whoever asks.</summary>
     Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct);
+
+    /// <summary>Stores an event that starts no run. Answers false when the workflow is deleted: then nothing is stored.</summary>
+    Task<bool> KeepEventAsync(Event received, CancellationToken ct);
 
     /// <summary>Commits a run's end and all of its deliveries, or neither (B1). Answers false when the workflow is deleted: then nothing is stored, or it goes
     /// with the workflow's history, and nothing may be sent.</summary>
@@ -93,7 +97,8 @@ public interface IStore : IAsyncDisposable
     // Keeping house.
 
     /// <summary>Deletes a slice of the history that is older than <paramref name="before"/>, or the oldest when the database is larger than
-    /// <paramref name="maxBytes"/> (0: no limit), and gives disk space back. Unfinished work stays. Call until it answers no more work (G2).</summary>
+    /// <paramref name="maxBytes"/> (0: no limit), and gives disk space back; of what is not to be kept, all that has ended.
+    /// Unfinished work stays. Call until it answers no more work (G2).</summary>
     Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct);
 
     /// <summary>Throws <see cref="StoreUnavailableException"/> unless the store can be read and written.</summary>

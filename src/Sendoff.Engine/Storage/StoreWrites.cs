@@ -10,7 +10,9 @@ internal sealed class AcceptWrite(QueuedRun run, Concealment concealment) : Stor
     // A replay's event is stored already.
     public QueuedRun Run { get; } = run.Replay || concealment.Conceal(run.Event) is var received && ReferenceEquals(received, run.Event)
         ? run : run with { Event = received };
-    /// <summary>False when the workflow is deleted; known after the commit.</summary>
+    /// <summary>False when the workflow is deleted or the due time taken; made anew when a batch is tried again.</summary>
+    public bool IsClaimed { get; set; }
+    /// <summary>False when the workflow is deleted or the due time taken; known after the commit.</summary>
     public bool IsStored { get; set; }
 }
 

@@ -15,6 +15,9 @@ public enum NodePhase { Fetching, Checking, Unpacking }
 /// <summary>How far the fetching of Node.js is. <paramref name="Bytes"/> have come so far; 0 while npm does not show any.</summary>
 public sealed record NodeProgress(NodePhase Phase, string Package, long Bytes);
 
+/// <summary>What npm ended with. <paramref name="Reason"/> is its own first line of what went wrong.</summary>
+internal sealed record NpmResult(int Code, string Output, string Reason);
+
 /// <summary>Where Node.js is looked for.</summary>
 public sealed record NodeOptions
 {
@@ -24,6 +27,8 @@ public sealed record NodeOptions
     public string? CacheFolder { get; init; }
     /// <summary>Where <c>npm</c> and <c>node</c> are looked for, as in PATH; null is PATH.</summary>
     public string? SearchPath { get; init; }
+    /// <summary>Variables for npm when it installs packages, beside this process's own.</summary>
+    internal IReadOnlyDictionary<string, string> NpmEnvironment { get; init; } = new Dictionary<string, string>();
     internal NodePackage? Package { get; init; } = NodePackage.ForThisSystem();
 }
 
@@ -62,6 +67,9 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     readonly SemaphoreSlim one = new(1);
     NodeBinary? found;
 
+    /// <summary>Where Sendoff keeps what this user need not keep.</summary>
+    public string CacheFolder { get; } = Path.Combine(options.CacheFolder ?? UserCache(), "sendoff");
+
     /// <summary>The Node.js to use, fetched if need be. The same answer from then on.</summary>
     /// <exception cref="WorkerUnavailableException">There is none, and none can be had.</exception>
     public async Task<NodeBinary> EnsureAsync(IProgress<NodeProgress>? progress, CancellationToken ct)
@@ -89,13 +97,28 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         if (options.Package is not { } package)
             return await OnPathAsync($"npm has no Node.js for {RuntimeInformation.RuntimeIdentifier}", ct);
         // (2)
-        string folder = Path.Combine(options.CacheFolder ?? UserCache(), "sendoff", $"node-{package.Version}-{package.Name["node-".Length..]}");
+        string folder = Path.Combine(CacheFolder, $"node-{package.Version}-{package.Name["node-".Length..]}");
         var pinned = new NodeBinary(Path.Combine(folder, Executable), Version.Parse(package.Version));
         if (File.Exists(pinned.Path)) return pinned;
         // (3)
         if (await FetchAsync(package, folder, progress, ct) is { } reason) return await OnPathAsync(reason, ct);
         log.NodeFetched(pinned.Version, package.Name, folder);
         return pinned;
+    }
+
+    /// <summary>Runs npm in a folder. Install scripts find the workers' Node.js; no setting of the server reaches them. Null when there is no npm on the PATH.</summary>
+    internal async Task<NpmResult?> NpmAsync(string[] arguments, string folder, TimeSpan longest, CancellationToken ct)
+    {
+        if (Find("npm") is not { } npm) return null;
+        var node = await EnsureAsync(null, ct);
+        var (code, output, errors) = await ExecuteAsync(npm, arguments, folder, longest, ct, environment =>
+        {
+            foreach (string own in environment.Keys.Where(name => name.StartsWith("SENDOFF_", StringComparison.OrdinalIgnoreCase)).ToList()) environment.Remove(own);
+            foreach (var (name, value) in options.NpmEnvironment) environment[name] = value;
+            string? path = environment.TryGetValue("PATH", out string? given) ? given : null;
+            environment["PATH"] = Path.GetDirectoryName(Path.GetFullPath(node.Path)) + Path.PathSeparator + path;
+        });
+        return new(code, output, errors.Length > 0 ? NpmReason(errors) : "");
     }
 
     static string Executable => OperatingSystem.IsWindows() ? "node.exe" : "node";
@@ -232,7 +255,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             .FirstOrDefault(File.Exists);
     }
 
-    async Task<(int Code, string Output, string Errors)> ExecuteAsync(string file, string[] arguments, string folder, TimeSpan longest, CancellationToken ct)
+    async Task<(int Code, string Output, string Errors)> ExecuteAsync(string file, string[] arguments, string folder, TimeSpan longest, CancellationToken ct,
+        Action<IDictionary<string, string?>>? prepare = null)
     {
         var start = new ProcessStartInfo(file, arguments)
         {
@@ -240,6 +264,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             WorkingDirectory = folder,
         };
         if (options.SearchPath is { } path) start.Environment["PATH"] = path;
+        prepare?.Invoke(start.Environment);
         using var process = Process.Start(start)!;
         process.StandardInput.Close();
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);

@@ -249,6 +249,9 @@ internal sealed class Worker
                 var job = MustExecute(kind);
                 pool.OnRunEnd(this, job, job.ReadEnd(payload), ref touched);
                 break;
+            case FrameKind.Call:
+                OnCall(payload);
+                break;
             default:
                 MustExecute(kind).Accept(kind, payload, known);
                 break;
@@ -261,6 +264,15 @@ internal sealed class Worker
         readyAt = time.GetTimestamp();
         readyClock = WorkerMessages.ReadClock(payload);
         ready.SetResult();
+    }
+
+    /// <summary>A call is dropped when its run has ended: nobody awaits the answer.</summary>
+    void OnCall(Span<byte> payload)
+    {
+        var call = WorkerMessages.ReadCall(payload);
+        if (Executing is not { } job || call.Run < job.Number) return;
+        if (call.Run > job.Number) throw new WorkerProtocolException($"a call of run {call.Run}, which has not started");
+        job.Ask(this, call);
     }
 
     WorkerJob MustExecute(FrameKind kind) => Executing ?? throw new WorkerProtocolException($"a frame of kind {(byte)kind} while it had no run");

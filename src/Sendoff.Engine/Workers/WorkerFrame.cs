@@ -8,9 +8,9 @@ namespace Sendoff.Engine.Workers;
 /// <summary>The kinds of frames (docs/worker-protocol.md).</summary>
 internal enum FrameKind : byte
 {
-    Load = 1, Run = 2, Revoke = 3,
+    Load = 1, Run = 2, Revoke = 3, Answer = 4,
     Ready = 16, Loaded = 17, Revoked = 18, Expired = 19,
-    Send = 20, Log = 21, Export = 22, Warning = 23, Respond = 24, StepEnd = 25, RunEnd = 26,
+    Send = 20, Log = 21, Export = 22, Warning = 23, Respond = 24, StepEnd = 25, RunEnd = 26, Call = 27,
 }
 
 /// <summary>The worker broke the protocol. It ends, and its run with it.</summary>
@@ -36,6 +36,7 @@ internal static class WorkerFrame
         json.WriteString("id"u8, program.WorkflowId);
         json.WriteString("name"u8, program.Name);
         json.WriteNumber("version"u8, program.Version);
+        if (program.CustomResponse) json.WriteBoolean("customResponse"u8, true);
         json.WriteEndObject();
         json.WriteString("root"u8, program.Root);
         json.WriteStartArray("steps"u8);
@@ -56,6 +57,7 @@ internal static class WorkerFrame
         json.WriteStartObject("env"u8);
         foreach (var (name, value) in program.Environment) json.WriteString(name, value);
         json.WriteEndObject();
+        if (program.Accounts.Count > 0) WriteAccounts(json, program.Accounts);
         json.WriteStartObject("limits"u8);
         json.WriteNumber("sends"u8, limits.SendsPerRun);
         json.WriteNumber("bodyBytes"u8, limits.SendBodyBytes);
@@ -64,6 +66,18 @@ internal static class WorkerFrame
         json.WriteEndObject();
         json.WriteEndObject();
         Close(output, json, start);
+    }
+
+    static void WriteAccounts(Utf8JsonWriter json, IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> accounts)
+    {
+        json.WriteStartObject("accounts"u8);
+        foreach (var (app, fields) in accounts)
+        {
+            json.WriteStartObject(app);
+            foreach (var (field, value) in fields) json.WriteString(field, value);
+            json.WriteEndObject();
+        }
+        json.WriteEndObject();
     }
 
     public static void WriteRun(ArrayBufferWriter<byte> output, Utf8JsonWriter json, in RunFrame frame)
@@ -93,6 +107,28 @@ internal static class WorkerFrame
         json.WriteStartArray("runs"u8);
         foreach (int run in runs) json.WriteNumberValue(run);
         json.WriteEndArray();
+        json.WriteEndObject();
+        Close(output, json, start);
+    }
+
+    public static void WriteAnswer(ArrayBufferWriter<byte> output, Utf8JsonWriter json, StepAnswer answer)
+    {
+        int start = Open(output, json, FrameKind.Answer);
+        json.WriteStartObject();
+        json.WriteNumber("run"u8, answer.Run);
+        json.WriteNumber("id"u8, answer.Id);
+        if (answer.Code is not null)
+        {
+            json.WriteStartObject("error"u8);
+            json.WriteString("code"u8, answer.Code);
+            json.WriteString("message"u8, answer.Message);
+            json.WriteEndObject();
+        }
+        else if (!answer.Value.IsEmpty)
+        {
+            json.WritePropertyName("value"u8);
+            json.WriteRawValue(answer.Value.Span, skipInputValidation: true);
+        }
         json.WriteEndObject();
         Close(output, json, start);
     }

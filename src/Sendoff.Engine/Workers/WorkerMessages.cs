@@ -33,6 +33,24 @@ internal static class WorkerMessages
         return runs;
     }
 
+    public static StepCall ReadCall(Span<byte> payload)
+    {
+        int run = -1, id = -1;
+        string? method = null;
+        byte[]? args = null;
+        var message = new MessageReader(payload);
+        while (message.NextField())
+        {
+            if (message.Is("run"u8)) run = message.Int(1, int.MaxValue);
+            else if (message.Is("id"u8)) id = message.Int(0, int.MaxValue);
+            else if (message.Is("method"u8)) method = message.Text();
+            else if (message.Is("args"u8)) args = message.RawObject().ToArray();
+            else message.Skip();
+        }
+        if (run < 0 || id < 0 || method is null || args is null) throw new WorkerProtocolException("a call without its run, id, method or arguments");
+        return new(run, id, method, args);
+    }
+
     public static List<StepProblem> ReadProblems(Span<byte> payload, IReadOnlyList<ProgramStep> steps)
     {
         var problems = new List<StepProblem>();

@@ -20,11 +20,13 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
     /// <summary>The number of the last run whose frame was, at least in part, given to the system. One that comes after it cannot have started.</summary>
     public int LastWritten => lastWritten;
 
-    public void PostLoad(WorkerProgram program) => Post(new(program, null, null));
+    public void PostLoad(WorkerProgram program) => Post(new(program, null, null, null));
 
-    public void PostRun(in RunFrame run) => Post(new(null, run, null));
+    public void PostRun(in RunFrame run) => Post(new(null, run, null, null));
 
-    public void PostRevoke(List<int> runs) => Post(new(null, null, runs));
+    public void PostRevoke(List<int> runs) => Post(new(null, null, runs, null));
+
+    public void PostAnswer(StepAnswer answer) => Post(new(null, null, null, answer));
 
     void Post(in OutFrame frame)
     {
@@ -79,9 +81,10 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
             lastWritten = run.Number;
         }
         else if (frame.Revoke is { } runs) WorkerFrame.WriteRevoke(output, json, runs);
+        else if (frame.Answer is { } answer) WorkerFrame.WriteAnswer(output, json, answer);
         else WorkerFrame.WriteLoad(output, json, frame.Load! with { Root = room.Lay(frame.Load.Root) }, limits); // here, as whoever posts holds the pool's gate
     }
 
-    /// <summary>One of the three.</summary>
-    readonly record struct OutFrame(WorkerProgram? Load, RunFrame? Run, List<int>? Revoke);
+    /// <summary>One of the four.</summary>
+    readonly record struct OutFrame(WorkerProgram? Load, RunFrame? Run, List<int>? Revoke, StepAnswer? Answer);
 }

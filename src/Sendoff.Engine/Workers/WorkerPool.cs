@@ -41,6 +41,9 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         timer = time.CreateTimer(_ => OnTick(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>Answers what the steps of a run ask; made at the run's first call. Without it every call is refused.</summary>
+    public Func<WorkerProgram, IStepCalls>? Calls { get; init; }
+
     internal EngineLimits Limits { get; }
     internal TimeProvider Time { get; }
     internal ILogger Log { get; }

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Text.Json;
 using Sendoff.Engine.Deliveries;
 
@@ -10,7 +11,14 @@ namespace Sendoff.Engine.Workers;
 /// <param name="IsTrial">It is checked and never run: its worker goes after the check.</param>
 public sealed record WorkerProgram(
     string Key, string WorkflowId, string Name, int Version, string Root, IReadOnlyList<ProgramStep> Steps,
-    IReadOnlyDictionary<string, string> Environment, int MemoryMb, int? Concurrency, bool IsTrial = false);
+    IReadOnlyDictionary<string, string> Environment, int MemoryMb, int? Concurrency, bool IsTrial = false)
+{
+    /// <summary>What steps see as <c>auths</c> and <c>this.app.$auth</c>: fields by app.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts { get; init; } = FrozenDictionary<string, IReadOnlyDictionary<string, string>>.Empty;
+
+    /// <summary>Whether a trigger answers with the run's own response (E7): a run that only returns one is warned of.</summary>
+    public bool CustomResponse { get; init; }
+}
 
 public sealed record ProgramStep(string Name, string File, JsonElement? Props, bool Disabled);
 

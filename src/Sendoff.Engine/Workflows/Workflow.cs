@@ -6,7 +6,8 @@ namespace Sendoff.Engine.Workflows;
 public sealed record Workflow(WorkflowId Id, string Name, int Version, bool Enabled, DateTimeOffset DeployedAt, IReadOnlyList<TriggerAddress> Triggers);
 
 /// <summary>Where a trigger of a workflow is reached. The key survives redeploys.</summary>
-public sealed record TriggerAddress(string Type, string Key);
+/// <param name="SettledAt">Of a schedule: its due times up to here have started their run, or never will.</param>
+public sealed record TriggerAddress(string Type, string Key, DateTimeOffset SettledAt = default);
 
 /// <summary>An immutable deployed snapshot of a workflow: its files, and what they say.</summary>
 public sealed record WorkflowVersion(
@@ -16,13 +17,33 @@ public sealed record WorkflowVersion(
 public sealed record WorkflowDefinition(string Name, IReadOnlyList<Trigger> Triggers, WorkflowSettings Settings, IReadOnlyList<Step> Steps);
 
 /// <summary>One code step. <paramref name="File"/> is relative to the folder; its style is chosen by its content, in the worker (E2).</summary>
-public sealed record Step(string Name, string File, JsonElement? Props, bool Disabled);
+public sealed record Step(string Name, string File, JsonElement? Props, bool Disabled)
+{
+    /// <summary>What <c>uses</c> says of a component in an npm package, such as <c>npm:@scope/name@1.2.3/actions/x/x.mjs</c>; else null.</summary>
+    public string? Component { get; init; }
+}
 
 /// <summary>What starts a run.</summary>
-public abstract record Trigger(string Type);
+public abstract record Trigger(string Type)
+{
+    /// <summary>What tells it from others of its type: a trigger that keeps it over a redeploy is the same one and keeps its key.</summary>
+    public virtual string Identity => "";
+}
 
 /// <summary>Any HTTP request to <c>/hooks/{key}</c> (E7). Without a key one is made at the first deploy and kept.</summary>
-public sealed record HttpTrigger(string? Key, TriggerResponse Response) : Trigger("http");
+public sealed record HttpTrigger(string? Key, TriggerResponse Response) : Trigger("http")
+{
+    /// <summary>What callers must show; null lets everybody in who knows the key.</summary>
+    public TriggerToken? Bearer { get; init; }
+    /// <summary>How often it may be called; null is as often as anybody likes.</summary>
+    public TriggerRate? Rate { get; init; }
+}
+
+/// <summary>A bearer token: a secret of the workspace by its name, or the token itself.</summary>
+public sealed record TriggerToken(string? SecretName, string? Value);
+
+/// <summary>Requests in a span of time, all of which may come at once.</summary>
+public sealed record TriggerRate(int Count, TimeSpan Per);
 
 /// <summary>How a trigger answers: at once, with a fixed answer, or with the run's own <c>$.respond</c>.</summary>
 public sealed record TriggerResponse(bool FromRun, int Status, string? Body)

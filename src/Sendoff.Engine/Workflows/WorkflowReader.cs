@@ -18,7 +18,6 @@ public static partial class WorkflowReader
 {
     public const string YamlFile = "workflow.yaml";
     static readonly string[] stepExtensions = [".js", ".mjs", ".cjs", ".ts"];
-    static readonly string[] componentSchemes = ["npm:"];
 
     /// <summary>Files that a workflow is made of, out of all in a folder: what a deploy sends.</summary>
     public static bool Belongs(string path) =>
@@ -52,6 +51,12 @@ public static partial class WorkflowReader
     [GeneratedRegex(@"^[A-Za-z_$][A-Za-z0-9_$-]*$")]
     private static partial Regex NamePattern();
 
+    [GeneratedRegex(@"^npm:(?:@[^/@\s]+/)?[^/@\s]+(?:@[^/\s]+)?/[^\s\\]+\.[cm]?js$")]
+    private static partial Regex ComponentPattern();
+
+    [GeneratedRegex(@"^([a-z0-9_]+)-([a-z0-9-]+)@([0-9][0-9A-Za-z.+-]*)$")]
+    private static partial Regex RegistryKeyPattern();
+
     [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$")]
     private static partial Regex KeyPattern();
 
@@ -79,7 +84,7 @@ public static partial class WorkflowReader
     }
 
     /// <summary>One reading, which gathers every problem instead of stopping at the first.</summary>
-    sealed class Reading(string name, IReadOnlyDictionary<string, string> files, string yamlFile)
+    sealed partial class Reading(string name, IReadOnlyDictionary<string, string> files, string yamlFile)
     {
         public List<WorkflowProblem> Problems { get; } = [];
 
@@ -134,13 +139,15 @@ public static partial class WorkflowReader
             if (type is null && Text(map, "id") is { } id)
             {
                 // hi_ HTTP, ti_ timer, ei_ email, dc_ event source: only the id is in a synced file.
+                if (map.Children.Keys.Any(k => k.ToString() is "cron" or "every")) return ReadSchedule(map);
                 return id.StartsWith("hi_", StringComparison.Ordinal) ? new HttpTrigger(null, TriggerResponse.Default) : null;
             }
             return type switch
             {
-                "http" => new HttpTrigger(ReadKey(map), ReadResponse(map)),
-                null => Problem<Trigger>(map, "a trigger needs a `type`", "write `type: http`"),
-                _ => Problem<Trigger>(Child(map, "type")!, $"there is no trigger type '{type}' in this version", "use `http`"),
+                "http" => new HttpTrigger(ReadKey(map), ReadResponse(map)) { Bearer = ReadBearer(map), Rate = ReadRate(map) },
+                ScheduleTrigger.TypeName => ReadSchedule(map),
+                null => Problem<Trigger>(map, "a trigger needs a `type`", "write `type: http` or `type: schedule`"),
+                _ => Problem<Trigger>(Child(map, "type")!, $"there is no trigger type '{type}' in this version", "use `http` or `schedule`"),
             };
         }
 
@@ -217,18 +224,33 @@ public static partial class WorkflowReader
             bool disabled = Text(map, "disabled") == "true";
             if (Text(map, "runtime") is { } runtime && !runtime.StartsWith("nodejs", StringComparison.Ordinal) && !disabled)
                 return Problem<Step>(Child(map, "runtime")!, $"the step '{stepName}' needs {runtime}; steps are Node.js", "rewrite it in JavaScript, or set `disabled: true`");
+            if (uses.StartsWith("npm:", StringComparison.Ordinal) && !disabled) return ReadComponent(map, stepName, uses);
             string? file = ResolveFile(map, stepName, uses, disabled);
-            var props = Child(map, "props") is { } given ? JsonSerializer.SerializeToElement(ToJson(given)) : (JsonElement?)null;
-            return file is null ? null : new(stepName, file, props, disabled);
+            return file is null ? null : new(stepName, file, ReadProps(map), disabled);
+        }
+
+        static JsonElement? ReadProps(YamlMappingNode map) => Child(map, "props") is { } given ? JsonSerializer.SerializeToElement(ToJson(given)) : null;
+
+        // Installed packages stand in the folder's node_modules under what is asked for (docs/decisions/0013).
+        Step? ReadComponent(YamlMappingNode map, string stepName, string uses)
+        {
+            if (ComponentPattern().IsMatch(uses) && !uses.Split('/').Contains(".."))
+                return new(stepName, "node_modules/" + uses["npm:".Length..], ReadProps(map), false) { Component = uses };
+            return Problem<Step>(Child(map, "uses")!, $"'{uses}' names no file of an npm package", "write `uses: npm:@scope/name@1.2.3/actions/x/x.mjs`");
         }
 
         string? ResolveFile(YamlMappingNode map, string stepName, string uses, bool disabled)
         {
             var node = Child(map, "uses")!;
             bool isFile = uses.StartsWith("./", StringComparison.Ordinal) || stepExtensions.Contains(Path.GetExtension(uses));
-            if (componentSchemes.Any(s => uses.StartsWith(s, StringComparison.Ordinal)) || !isFile)
+            if (uses.StartsWith("npm:", StringComparison.Ordinal) || !isFile)
             {
                 if (disabled) return uses;
+                if (RegistryKeyPattern().Match(uses) is { Success: true } key)
+                {
+                    return Problem<string>(node, $"the step '{stepName}' uses '{uses}', a key of Pipedream's registry, which is not a file of this folder",
+                        $"the component is in an npm package: try `uses: npm:@pipedream/{key.Groups[1]}/actions/{key.Groups[2]}/{key.Groups[2]}.mjs`");
+                }
                 return Problem<string>(node, $"the step '{stepName}' uses the component '{uses}', which is not a file of this folder",
                     "put the component's file into the folder and write `uses: ./component.mjs`");
             }

@@ -15,7 +15,7 @@ static class WorkflowsCommand
         var command = new Command("workflows", "The deployed workflows")
         {
             Lists.List("/api/v1/workflows", ApiJson.Default.ListDocumentWorkflowDocument, ["name", "version", "enabled", "trigger"],
-                w => [w.Name, w.Version.ToString(CultureInfo.InvariantCulture), w.Enabled ? "yes" : "no", w.Triggers.Select(t => t.Url ?? t.Key).FirstOrDefault("")]),
+                w => [w.Name, w.Version.ToString(CultureInfo.InvariantCulture), w.Enabled ? "yes" : "no", w.Triggers.Select(Describe).FirstOrDefault("")]),
             Lists.Act("show", "Show one as JSON", HttpMethod.Get, id => $"/api/v1/workflows/{id}", null),
             Lists.Act("enable", "Let its triggers start runs", HttpMethod.Post, id => $"/api/v1/workflows/{id}/enable", "enabled"),
             Lists.Act("disable", "Let its triggers answer 404", HttpMethod.Post, id => $"/api/v1/workflows/{id}/disable", "disabled"),
@@ -23,6 +23,8 @@ static class WorkflowsCommand
         };
         return ApiClient.With(command);
     }
+
+    static string Describe(TriggerDocument trigger) => trigger.Url ?? (trigger.NextDueAt is { } due ? $"next due {Lists.Time(due)}" : trigger.Type);
 }
 
 /// <summary><c>sendoff runs list | show ID | replay ID</c></summary>
@@ -86,7 +88,9 @@ static class EventsCommand
     {
         var workflow = new Argument<string>("workflow") { Description = "The workflow's name" };
         var file = new Argument<string>("file") { Description = "The body: a JSON file, or - for standard input" };
-        var command = new Command("send", "Post a file to a workflow's HTTP trigger") { workflow, file };
+        var whole = new Option<bool>("--event") { Description = "The file is the whole event: start a run by hand, whatever the workflow's triggers are" };
+        var test = new Option<bool>("--test") { Description = "As --event, and the run's sends are captured, not delivered" };
+        var command = new Command("send", "Post a file to a workflow's HTTP trigger, or start a run by hand") { workflow, file, whole, test };
         command.SetAction(async (parsed, ct) =>
         {
             using var api = ApiClient.From(parsed);
@@ -94,14 +98,23 @@ static class EventsCommand
             if (path != "-" && !File.Exists(path)) throw new CommandException($"{path}: there is no such file", ExitCode.Usage);
             string body = path == "-" ? await Console.In.ReadToEndAsync(ct) : await File.ReadAllTextAsync(path, ct);
             string name = parsed.GetValue(workflow)!;
+            if (parsed.GetValue(whole) || parsed.GetValue(test)) return await StartAsync(api, name, body, parsed.GetValue(test), ct);
             var found = JsonSerializer.Deserialize(
                 await api.SendAsync(HttpMethod.Get, $"/api/v1/workflows/{Uri.EscapeDataString(name)}", null, ct), ApiJson.Default.WorkflowDocument)!;
-            string key = found.Triggers.FirstOrDefault(t => t.Type == "http")?.Key ?? throw new CommandException($"{name} has no HTTP trigger", ExitCode.Usage);
+            string key = found.Triggers.FirstOrDefault(t => t.Type == "http")?.Key ?? throw new CommandException($"{name} has no HTTP trigger; start it by hand with --event", ExitCode.Usage);
             string answer = await api.SendAsync(HttpMethod.Post, $"/hooks/{Uri.EscapeDataString(key)}", new StringContent(body, null, "application/json"), ct);
             Console.Out.WriteLine(answer.TrimEnd());
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    static async Task<int> StartAsync(ApiClient api, string workflow, string json, bool isTest, CancellationToken ct)
+    {
+        var body = new StringContent($$"""{"event":{{json}},"test":{{(isTest ? "true" : "false")}}}""", null, "application/json");
+        string path = $"/api/v1/workflows/{Uri.EscapeDataString(workflow)}/events";
+        if (await api.SendAsync(HttpMethod.Post, path, body, ApiJson.Default.ReplayDocument, ct) is { } started) Console.Out.WriteLine(started.Id);
+        return ExitCode.Ok;
     }
 }
 

@@ -18,7 +18,7 @@ namespace Sendoff.Commands;
 /// <summary><c>sendoff run PATH</c>: one run in this process, without a server and without a database.</summary>
 static class RunCommand
 {
-    sealed record Request(string Path, string? Event, bool DryRun, bool Json, IReadOnlyList<string> Allow, IReadOnlyList<string> Secrets, string? Timeout, bool Development);
+    sealed record Request(string Path, string? Event, bool DryRun, bool Json, IReadOnlyList<string> Allow, IReadOnlyList<string> Secrets, string? Accounts, string? Timeout, bool Development);
 
     public static Command Build()
     {
@@ -28,11 +28,12 @@ static class RunCommand
         var json = new Option<bool>("--json") { Description = "Print the run document, nothing else" };
         var allow = new Option<string[]>("--allow") { Description = "Let deliveries reach this range, such as 127.0.0.0/8", DefaultValueFactory = _ => [] };
         var secret = new Option<string[]>("--secret") { Description = "NAME=VALUE for process.env, masked in what is printed", DefaultValueFactory = _ => [] };
+        var accounts = new Option<string?>("--accounts") { Description = "A JSON file with the accounts of apps, { app: { field: value } }, masked in what is printed" };
         var timeout = new Option<string?>("--timeout") { Description = "How long the run may take, such as 30s" };
-        var command = new Command("run", "Run a workflow or a step once, here") { path, eventText, dryRun, json, allow, secret, timeout };
+        var command = new Command("run", "Run a workflow or a step once, here") { path, eventText, dryRun, json, allow, secret, accounts, timeout };
         command.SetAction((parsed, ct) => RunAsync(
             new(parsed.GetValue(path)!, parsed.GetValue(eventText), parsed.GetValue(dryRun), parsed.GetValue(json), parsed.GetValue(allow)!,
-                parsed.GetValue(secret)!, parsed.GetValue(timeout), parsed.GetValue(ServeCommand.Development)), ct));
+                parsed.GetValue(secret)!, parsed.GetValue(accounts), parsed.GetValue(timeout), parsed.GetValue(ServeCommand.Development)), ct));
         return command;
     }
 
@@ -43,18 +44,28 @@ static class RunCommand
         var (root, name, files) = WorkflowFolder.Read(request.Path);
         var definition = WorkflowFolder.Definition(name, files);
         var environment = ReadSecrets(request.Secrets);
+        var accounts = await AccountsFile.ReadAsync(request.Accounts, AppAccounts.From(environment), ct);
         byte[] eventJson = await ReadEventAsync(request.Event, ct);
         var limits = settings.Limits with { WorkersWarm = 0, WorkersMax = 1, RunTimeout = ReadTimeout(request.Timeout) ?? definition.Settings.Timeout ?? settings.Limits.RunTimeout };
         var egress = EgressSetup.Create(settings, request.Allow);
 
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
+        using var prepared = await PackageSetup.PrepareAsync(node, limits, root, definition, files, ct);
+        // Nothing is stored, so nothing is ever opened again.
+        var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes))) { Mask = new([.. environment.Values, .. accounts.Values.SelectMany(static fields => fields.Values)]) };
+        var stores = new MemoryDataStores(TimeProvider.System);
         await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
-            Isolation = settings.Isolation with { Readable = Readable(root) },
+            Calls = program => new StepStores(stores, program, concealment, limits, TimeProvider.System),
+            Isolation = settings.Isolation with { Readable = [.. Readable(prepared.Root), Directory.CreateDirectory(Path.Combine(node.CacheFolder, "packages")).FullName] },
         };
         var program = new WorkerProgram(
-            "run", new WorkflowId(0).ToString(), definition.Name, 0, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
-            environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, Concurrency: 1);
+            "run", new WorkflowId(0).ToString(), definition.Name, 0, prepared.Root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
+            environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, Concurrency: 1)
+        {
+            Accounts = accounts,
+            CustomResponse = definition.Triggers.Any(static t => t is HttpTrigger { Response.FromRun: true }),
+        };
         var problems = await pool.CheckAsync(program, ct);
         if (problems.Count > 0)
         {
@@ -62,8 +73,6 @@ static class RunCommand
             return ExitCode.Usage;
         }
 
-        // Nothing is stored, so nothing is ever opened again.
-        var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes))) { Mask = new(environment.Values) };
         var executed = await ExecuteAsync(pool, program, definition, concealment, limits, eventJson, ct);
         using var sender = new DeliverySender(egress, limits, TimeProvider.System, _ => definition.Name);
         var deliveries = await DeliverAsync(sender, executed.Deliveries, request.DryRun, limits, ct);

@@ -5,4 +5,7 @@ internal static partial class LogMessages
 {
     [LoggerMessage(3001, LogLevel.Error, "{Method} {Path} failed")]
     public static partial void RequestFailed(this ILogger log, Exception exception, string method, string path);
+
+    [LoggerMessage(3010, LogLevel.Warning, "A trigger lets nobody in: its bearer token is the secret {Name}, which is not set")]
+    public static partial void TokenNotSet(this ILogger log, string name);
 }

@@ -17,6 +17,7 @@ public static class ServerEndpoints
     {
         services.AddSingleton(options);
         services.AddSingleton(_ => AdminToken.Load(options.Token, options.DataDirectory));
+        services.AddSingleton<TriggerGate>();
         services.AddSingleton<HttpTriggerEndpoint>();
         services.ConfigureHttpJsonOptions(json =>
         {
@@ -71,6 +72,7 @@ public static class ServerEndpoints
         ExportApi.Map(api);
         EventsApi.Map(api);
         SecretsApi.Map(api);
+        StoresApi.Map(api);
         UsageApi.Map(api);
         EgressApi.Map(api);
         StreamApi.Map(api);

@@ -56,6 +56,25 @@ public sealed class RunCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_one_run_has_a_data_store()
+    {
+        string step = Write("keep.mjs", """
+            export default { props: { data: { type: "data_store" } }, async run() {
+              await this.data.set("a", 1); await this.data.set("b", 2, { ttl: 60 });
+              $checkpoint = [await this.data.keys(), await this.data.size()];
+              return $checkpoint;
+            } };
+            """);
+
+        for (int i = 0; i < 2; i++)
+        {
+            var result = await RunAsync(step, "--json");
+            Assert.Equal((0, ""), (result.ExitCode, result.Error));
+            Assert.Equal("""[["a","b"],2]""", JsonDocument.Parse(result.Output).RootElement.GetProperty("steps")[0].GetProperty("exports").GetProperty("$return_value").GetRawText());
+        }
+    }
+
+    [Fact]
     public async Task The_egress_settings_hold_here_too()
     {
         Write("appsettings.json", """{ "Egress": { "Addresses": "127.0.0.3", "Workflows": { "four": { "Allow": "127.0.0.1" } } } }""");
@@ -168,12 +187,31 @@ public sealed class RunCommandTests : IAsyncLifetime
         Assert.Equal("s3cret/value"u8, Assert.Single(receiver.Requests).Body);
     }
 
+    [Fact]
+    public async Task Accounts_of_a_file_reach_steps_of_both_generations_and_are_masked()
+    {
+        Write("accounts.json", """{ "slack": { "oauth_access_token": "xoxb-0123456789", "team": 7 } }""");
+        Write("body.js", "return [auths.slack.oauth_access_token, auths.slack.oauth_access_token.length, auths.slack.team, auths.other.key]");
+        Write("component.mjs", """export default { props: { slack: { type: "app", app: "slack" } }, run() { return [this.slack.$auth.oauth_access_token.length] } }""");
+
+        var body = await RunAsync(Path.Combine(folder.Path, "body.js"), "--accounts", Path.Combine(folder.Path, "accounts.json"), "--secret", "OTHER__KEY=key-of-other", "--json");
+        var component = await RunAsync(Path.Combine(folder.Path, "component.mjs"), "--accounts", Path.Combine(folder.Path, "accounts.json"), "--json");
+
+        Assert.Equal(["••••••••", "15", "7", "••••••••"], Returned(body));
+        Assert.Equal(["15"], Returned(component));
+        static string[] Returned(CommandResult result) =>
+            [.. JsonSerializer.Deserialize(result.Output, ApiJson.Default.RunDocument)!.Steps[0].Exports.GetProperty("$return_value").EnumerateArray().Select(static v => v.ToString())];
+    }
+
     [Theory]
     [InlineData("nowhere.mjs", "there is no such file or folder")]
     [InlineData("notes.txt", "is no step file")]
     [InlineData("step.js --event {oops", "neither a file nor JSON")]
     [InlineData("step.js --timeout soon", "expected a duration")]
     [InlineData("step.js --secret nothing", "expected NAME=VALUE")]
+    [InlineData("step.js --accounts nowhere.json", "--accounts nowhere.json: Could not find file")]
+    [InlineData("step.js --accounts notes.txt", "give a JSON file such as")]
+    [InlineData("step.js --accounts list.json", "an object of apps")]
     [InlineData("step.js --allow 300.0.0.0/8", "300.0.0.0/8")]
     [InlineData("step.js --unknown", "--unknown")]
     [InlineData("empty", "no step file")]
@@ -181,6 +219,7 @@ public sealed class RunCommandTests : IAsyncLifetime
     {
         Write("step.js", "return 1");
         Write("notes.txt", "");
+        Write("list.json", "[]");
         Directory.CreateDirectory(Path.Combine(folder.Path, "empty"));
 
         var result = await RunAsync(args.Split(' '));

@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Packages;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
@@ -19,9 +20,8 @@ sealed class RunRig : IAsyncDisposable
     readonly DeliverySender sender;
     bool stopped;
 
-    RunRig(string folder, EngineLimits limits)
+    RunRig(string folder, EngineLimits limits, TimeProvider time)
     {
-        var time = TimeProvider.System;
         var ids = Ids = new IdSequence(time);
         var concealment = TestSecrets.Concealment();
         real = SqliteStore.Open(Path.Combine(folder, "sendoff.db"), concealment, ids, limits, time, NullLogger<SqliteStore>.Instance);
@@ -29,12 +29,18 @@ sealed class RunRig : IAsyncDisposable
         Pacing = new Pacing(limits, time);
         Changes = new ChangeFeed();
         var engine = new EngineContext(ids, limits, time, Changes, Pacing, concealment);
-        workers = new WorkerPool(TestNode.Runtime, limits, time, NullLogger<WorkerPool>.Instance) { Isolation = new() { Mode = SandboxMode.None } };
+        workers = new WorkerPool(TestNode.Runtime, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
+        {
+            Calls = program => new StepStores(Store, program, concealment, limits, time), Isolation = new() { Mode = SandboxMode.None },
+        };
         Secrets = new SecretCatalog(Store, concealment, ids, time);
-        Catalog = new WorkflowCatalog(Store, workers, new ProgramFolder(Path.Combine(folder, "versions")), Secrets, limits);
-        sender = new DeliverySender(Sending.Loopback, limits, time);
+        var packages = new PackageFolder(Path.Combine(folder, "packages"), TestNode.Runtime, limits, NullLogger<PackageFolder>.Instance);
+        Catalog = new WorkflowCatalog(
+            Store, workers, new ProgramFolder(Path.Combine(folder, "versions")), packages, Secrets, limits, NullLogger<WorkflowCatalog>.Instance);
+        sender = new DeliverySender(Sending.Loopback, limits, TimeProvider.System);
         Dispatcher = new DeliveryDispatcher(Store, sender, engine, NullLogger<DeliveryDispatcher>.Instance);
         Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, concealment, ids, limits, time), Dispatcher, engine, NullLogger<RunQueue>.Instance);
+        Schedule = new Schedule(Catalog, Queue, engine, NullLogger<Schedule>.Instance);
     }
 
     public IdSequence Ids { get; }
@@ -46,10 +52,12 @@ sealed class RunRig : IAsyncDisposable
     public WorkflowCatalog Catalog { get; }
     public DeliveryDispatcher Dispatcher { get; }
     public RunQueue Queue { get; }
+    /// <summary>Not started.</summary>
+    public Schedule Schedule { get; }
 
-    public static async Task<RunRig> StartAsync(string folder, EngineLimits? limits = null)
+    public static async Task<RunRig> StartAsync(string folder, EngineLimits? limits = null, TimeProvider? time = null)
     {
-        var rig = new RunRig(folder, limits ?? new EngineLimits());
+        var rig = new RunRig(folder, limits ?? new EngineLimits(), time ?? TimeProvider.System);
         await rig.Secrets.LoadAsync(default);
         await rig.Catalog.LoadAsync(default);
         await rig.Dispatcher.StartAsync(default);
@@ -87,6 +95,7 @@ sealed class RunRig : IAsyncDisposable
     public async Task StopAsync(CancellationToken ct)
     {
         stopped = true;
+        await Schedule.StopAsync();
         await Queue.StopAsync(ct);
         await Dispatcher.StopAsync(ct);
     }

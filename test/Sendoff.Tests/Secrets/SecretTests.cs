@@ -122,6 +122,29 @@ public sealed class SecretTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task A_redirect_that_carries_a_secret_is_recorded_without_it()
+    {
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            while (await connection.ReadRequestAsync() is { } request)
+                await connection.WriteAsync(request.StartsWith("POST", StringComparison.Ordinal)
+                    ? $"HTTP/1.1 303 See Other\r\nlocation: /done?token={Uri.EscapeDataString(Secret)}\r\ncontent-length: 0\r\n\r\n" : "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        });
+        await using var server = await TestServer.StartAsync(new EngineLimits { DeliveryMaxRedirects = 1 });
+        await SetAsync(server, "TOKEN", Secret);
+        string hook = await server.DeployAsync("redirected", $"$send.http({{ method: 'POST', url: '{receiver.Url}?token=' + encodeURIComponent(process.env.TOKEN) }});", "step.js");
+
+        var run = await server.RunAsync(hook);
+
+        Assert.Equal(2, receiver.Requests.Count);
+        var hop = Assert.Single(run.Steps[0].Deliveries[0].Attempts[0].Redirects);
+        Assert.EndsWith($"/done?token={SecretMask.Cover}", hop.Location, StringComparison.Ordinal);
+        AssertShowsNothing(await server.Http.GetStringAsync($"/api/v1/runs/{run.Id}"));
+        AssertShowsNothing(await server.Http.GetStringAsync($"/api/v1/runs/{run.Id}/har"));
+        AssertShowsNothing(await server.Http.GetStringAsync($"/api/v1/runs/{run.Id}/curl"));
+    }
+
     static async Task<DeliveryDocument> EndOfResendAsync(TestServer server, string delivery)
     {
         var first = JsonSerializer.Deserialize(await server.Http.GetStringAsync($"/api/v1/deliveries/{delivery}"), ApiJson.Default.DeliveryDocument)!;
@@ -149,6 +172,21 @@ public sealed class SecretTests : IDisposable
         }
         Assert.All(receiver.Requests, request => Assert.EndsWith($"Bearer {Token}", request, StringComparison.Ordinal));
         foreach (string file in Directory.EnumerateFiles(folder.Path)) AssertShowsNothing(await File.ReadAllBytesAsync(file, default));
+    }
+
+    [Fact]
+    public async Task A_secret_named_after_an_app_and_a_field_is_its_account()
+    {
+        await using var server = await TestServer.StartAsync(folder: folder.Path);
+        string hook = await server.DeployAsync("account", """
+            export default defineComponent({
+              props: { slack: { type: "app", app: "slack" } },
+              run() { return [this.slack.$auth.oauth_access_token, this.slack.$auth.oauth_access_token.length] },
+            });
+            """);
+        await SetAsync(server, "SLACK__OAUTH_ACCESS_TOKEN", "xoxb-0123456789");
+
+        Assert.Equal("""["••••••••",15]""", Returned(await server.RunAsync(hook)));
     }
 
     [Fact]

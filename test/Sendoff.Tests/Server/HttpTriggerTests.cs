@@ -95,7 +95,7 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
         var body = e.GetProperty("body");
         Assert.Equal("Ada", body.GetProperty("name").GetString());
         Assert.Equal("""["a","b"]""", body.GetProperty("tag").GetRawText());
-        Assert.Equal("""{"filename":"p.png","mimetype":"image/png","content":"AQL/"}""", body.GetProperty("photo").GetRawText());
+        Assert.Equal("""{"filename":"p.png","mimetype":"image/png","url":"data:image/png;base64,AQL/"}""", body.GetProperty("photo").GetRawText());
         Assert.Equal("MULTIPART_FORM", e.GetProperty("inferred_body_type").GetString());
     }
 

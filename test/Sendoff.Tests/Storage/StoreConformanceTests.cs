@@ -821,4 +821,98 @@ public abstract class StoreConformanceTests : IAsyncLifetime
 
         Assert.Null(await Store.GetRunAsync(run.Id, Ct));
     }
+
+    // Due times of schedules.
+
+    static Trigger Every(int minutes) => new ScheduleTrigger(TimeSpan.FromMinutes(minutes), TimeZoneInfo.Utc);
+
+    Task<bool> AcceptDueAsync(Workflow of, DateTimeOffset at, string? key = null) =>
+        Store.AcceptAsync(NewRun(of) with { Due = new(key ?? of.Triggers[0].Key, at) }, Ct);
+
+    [Fact]
+    public async Task A_due_time_starts_one_run_also_after_a_crash_and_an_earlier_one_none()
+    {
+        var clock = await DeployAsync("clock", Every(5));
+        Assert.Equal(Start, clock.Triggers[0].SettledAt);
+
+        Assert.False(await AcceptDueAsync(clock, Start));
+        var asked = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => AcceptDueAsync(clock, Start.AddMinutes(5))));
+        Assert.Single(asked, stored => stored);
+        await CrashAsync();
+        Assert.False(await AcceptDueAsync(clock, Start.AddMinutes(5)));
+        Assert.False(await AcceptDueAsync(clock, Start.AddMinutes(4)));
+        Assert.True(await AcceptDueAsync(clock, Start.AddMinutes(10)));
+
+        Assert.Equal(Start.AddMinutes(10), (await Store.GetWorkflowAsync("clock", Ct))!.Triggers[0].SettledAt);
+        Assert.Equal(2, (await Store.ListEventsAsync(new("clock", null, null, null, 50), Ct)).Items.Count);
+    }
+
+    [Fact]
+    public async Task A_schedule_keeps_its_key_and_what_is_settled_over_a_redeploy_and_a_changed_one_does_not()
+    {
+        var clock = await DeployAsync("clock", Every(5));
+        Assert.True(await AcceptDueAsync(clock, Start.AddMinutes(5)));
+        Clock.Advance(TimeSpan.FromHours(1));
+
+        var moved = await DeployAsync("clock", Every(7), Every(5));
+        Assert.Equal(clock.Triggers[0] with { SettledAt = Start.AddMinutes(5) }, moved.Triggers[1]);
+        Assert.Equal(Start.AddHours(1), moved.Triggers[0].SettledAt);
+        await DeployAsync("clock", Every(7));
+        Assert.False(await AcceptDueAsync(clock, Start.AddHours(2), clock.Triggers[0].Key));
+    }
+
+    [Fact]
+    public async Task A_schedule_of_a_disabled_or_deleted_workflow_starts_nothing_and_missed_nothing()
+    {
+        var clock = await DeployAsync("clock", Every(5));
+        await Store.SetEnabledAsync("clock", false, Ct);
+        Assert.False(await AcceptDueAsync(clock, Start.AddMinutes(5)));
+        Clock.Advance(TimeSpan.FromHours(1));
+        await Store.SetEnabledAsync("clock", true, Ct);
+        Assert.Equal(Start.AddHours(1), (await Store.GetWorkflowAsync("clock", Ct))!.Triggers[0].SettledAt);
+        Clock.Advance(TimeSpan.FromHours(1));
+        await Store.SetEnabledAsync("clock", true, Ct);
+        Assert.Equal(Start.AddHours(1), (await Store.GetWorkflowAsync("clock", Ct))!.Triggers[0].SettledAt);
+        await Store.DeleteWorkflowAsync("clock", Ct);
+        Assert.False(await AcceptDueAsync(clock, Start.AddHours(3)));
+    }
+
+    [Fact]
+    public async Task An_event_kept_without_a_run_is_pruned_by_age_and_never_runs()
+    {
+        var received = NewRun().Event;
+        Assert.True(await Store.KeepEventAsync(received, Ct));
+        await CrashAsync();
+        Assert.Empty(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+        await PruneAllAsync(Start);
+        Assert.NotNull(await Store.GetEventAsync(received.Id, Ct));
+        await PruneAllAsync(Start.AddSeconds(1));
+        Assert.Null(await Store.GetEventAsync(received.Id, Ct));
+
+        await Store.DeleteWorkflowAsync("orders", Ct);
+        Assert.False(await Store.KeepEventAsync(NewRun().Event, Ct));
+    }
+
+    [Fact]
+    public async Task A_run_that_is_not_to_be_kept_stays_until_its_deliveries_have_ended_also_over_a_crash()
+    {
+        var run = NewRun() with { Keep = false };
+        await Store.AcceptAsync(run, Ct);
+        await CrashAsync();
+        await PruneAllAsync(default);
+        var left = Assert.Single(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+        var deliveries = Sends(left, 2);
+        Assert.True(await Store.FinishRunAsync(End(left), deliveries, Ct));
+        await Store.MarkSendingAsync([deliveries[0].Id], Ct);
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[0]), Ct);
+        await PruneAllAsync(default);
+        Assert.NotNull(await Store.GetRunAsync(run.Id, Ct));
+
+        await Store.MarkSendingAsync([deliveries[1].Id], Ct);
+        await Store.RecordAttemptAsync(AttemptOf(deliveries[1]), Ct);
+        await PruneAllAsync(default);
+
+        Assert.Null(await Store.GetRunAsync(run.Id, Ct));
+        Assert.Null(await Store.GetEventAsync(run.Event.Id, Ct));
+    }
 }

@@ -30,9 +30,11 @@ static class SendoffCommand
     }
 
     /// <summary>Runs a command to its end.</summary>
-    public static async Task<CommandResult> RunAsync(string[] args, string? workingDirectory = null, string? input = null)
+    public static async Task<CommandResult> RunAsync(string[] args, string? workingDirectory = null, string? input = null,
+        IReadOnlyDictionary<string, string>? environment = null)
     {
         var info = Info(args);
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) info.Environment[name] = value;
         info.WorkingDirectory = workingDirectory ?? "";
         using var process = Process.Start(info)!;
         if (input is not null) await process.StandardInput.WriteAsync(input);

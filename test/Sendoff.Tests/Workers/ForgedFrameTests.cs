@@ -60,6 +60,9 @@ public sealed class ForgedFrameTests
     [InlineData("frame(25, { run: 1, step: 0, status: 'fine', durationMs: 1, exports: {} })")]
     [InlineData("frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: [] })")]
     [InlineData("for (let i = 0; i < 2; i++) frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: {} })")]
+    [InlineData("frame(27, { run: 2, step: 0, id: 1, method: 'get', args: {} })")]
+    [InlineData("frame(27, { run: 1, step: 0, id: 1, method: 'get' })")]
+    [InlineData("frame(27, { run: 1, step: 0, id: 1, method: 'get', args: [] })")]
     [InlineData("frame(26, { run: 2, status: 'succeeded' })")]
     [InlineData("frame(26, { run: 1, status: 'succeeded', durationMs: -1 })")]
     [InlineData("frame(21, '\\u0001')")]
@@ -72,6 +75,31 @@ public sealed class ForgedFrameTests
         Assert.Equal(WorkerEnd.Died, run.End);
         Assert.Contains("worker_protocol", run.Message);
         if (run.Steps[0].Status != StepStatus.Succeeded) Assert.Equal(("WorkerDiedError", "worker_protocol"), (run.Steps[0].Error!.Name, run.Steps[0].Error!.Code));
+    }
+
+    [Fact]
+    public async Task More_unanswered_calls_than_the_harness_makes_end_the_worker()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 }, calls: _ => new Silent());
+        var run = await rig.RunAsync(rig.Program(Forge + "for (let id = 0; id < 65; id++) frame(27, { run: 1, step: 0, id, method: 'get', args: {} }); await hold();"), timeoutSeconds: 10);
+
+        Assert.Equal(WorkerEnd.Died, run.End);
+        Assert.Contains("64 calls", run.Message);
+    }
+
+    sealed class Silent : IStepCalls
+    {
+        public Task<ReadOnlyMemory<byte>> CallAsync(string method, ReadOnlyMemory<byte> args) => new TaskCompletionSource<ReadOnlyMemory<byte>>().Task;
+    }
+
+    [Fact]
+    public async Task Call_of_a_run_that_has_ended_is_dropped()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
+        var program = rig.Program(Forge + "if (event.late) frame(27, { run: 1, step: 0, id: 1, method: 'get', args: {} }); return 1;");
+
+        Assert.Equal(WorkerEnd.Succeeded, (await rig.RunAsync(program)).End);
+        Assert.Equal(WorkerEnd.Succeeded, (await rig.RunAsync(program, """{"late":true}""")).End);
     }
 
     [Fact]

@@ -33,6 +33,33 @@ public sealed class WorkerFrameTests
         Assert.Equal(Frames["revoke"].Frame, Written((output, json) => WorkerFrame.WriteRevoke(output, json, [2, 3])));
     }
 
+    [Fact]
+    public void Load_tells_accounts_and_a_custom_response_where_there_are_any()
+    {
+        var program = Program with
+        {
+            Accounts = new Dictionary<string, IReadOnlyDictionary<string, string>> { ["slack"] = new Dictionary<string, string> { ["api_key"] = "k" } },
+            CustomResponse = true,
+        };
+
+        string frame = Encoding.UTF8.GetString(Convert.FromHexString(Written((output, json) => WorkerFrame.WriteLoad(output, json, program, new()))));
+
+        Assert.Contains("\"version\":3,\"customResponse\":true}", frame);
+        Assert.Contains("\"accounts\":{\"slack\":{\"api_key\":\"k\"}},\"limits\"", frame);
+    }
+
+    [Fact]
+    public void Answers_are_written_to_the_byte_and_a_call_is_read_to_the_field()
+    {
+        var value = Encoding.UTF8.GetBytes("""{"n":[1,null]}""");
+        Assert.Equal(Frames["answer"].Frame, Written((output, json) => WorkerFrame.WriteAnswer(output, json, new(1, 7, value))));
+        Assert.Equal(Frames["answer of undefined"].Frame, Written((output, json) => WorkerFrame.WriteAnswer(output, json, new(1, 8, default))));
+        Assert.Equal(Frames["answer that refuses"].Frame, Written((output, json) => WorkerFrame.WriteAnswer(output, json, new(1, 9, default, "SENDOFF_STORE_KEY", "no"))));
+
+        var call = WorkerMessages.ReadCall(Convert.FromHexString(Frames["call"].Frame).AsSpan(5));
+        Assert.Equal((1, 7, "set", """{"store":"orders","key":"ä","value":{"n":[1,null]},"ttl":60}"""), (call.Run, call.Id, call.Method, Encoding.UTF8.GetString(call.Args)));
+    }
+
     static string Written(Action<ArrayBufferWriter<byte>, Utf8JsonWriter> write)
     {
         var output = new ArrayBufferWriter<byte>();
@@ -50,7 +77,7 @@ public sealed class WorkerFrameTests
         var known = new TextCache();
         RunEndMessage end = default;
         // All at once, as a busy worker's come.
-        Span<byte> input = Frames.Values.Where(golden => golden.Kind >= 20).SelectMany(golden => Convert.FromHexString(golden.Frame)).ToArray();
+        Span<byte> input = Frames.Values.Where(golden => golden.Kind is >= 20 and not 27).SelectMany(golden => Convert.FromHexString(golden.Frame)).ToArray();
         while (WorkerFrame.TryRead(ref input, new EngineLimits().FrameBytes, out var kind, out var payload))
         {
             if (kind == FrameKind.RunEnd) end = job.ReadEnd(payload);

@@ -14,12 +14,14 @@ sealed class WorkerRig : IAsyncDisposable
     readonly string root;
     int programs;
 
-    public WorkerRig(EngineLimits? limits = null, string? harness = null, string? sockets = null, SandboxOptions? isolation = null, string? folder = null)
+    public WorkerRig(
+        EngineLimits? limits = null, string? harness = null, string? sockets = null, SandboxOptions? isolation = null, string? folder = null,
+        Func<WorkerProgram, IStepCalls>? calls = null)
     {
         root = folder is null ? Directory.CreateTempSubdirectory("sendoff-test-").FullName : Directory.CreateDirectory(folder).FullName;
         Pool = new(Node, limits ?? new(), TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
-            Harness = harness ?? Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), Sockets = sockets ?? Path.GetTempPath(),
+            Harness = harness ?? Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), Sockets = sockets ?? Path.GetTempPath(), Calls = calls,
             // Steps of tests tell what they do by files that the test sees.
             Isolation = isolation ?? new() { Mode = SandboxMode.None },
         };

@@ -23,14 +23,32 @@ internal sealed class SqlitePruner(EngineLimits limits)
         }
         session.Sql("DELETE FROM secrets WHERE replaced_at < ?").Set(before).Run();
         bool tooLarge = maxBytes > 0 && UsedBytes(session) > maxBytes;
+        bool moreUnkept = DeleteUnkept(session), moreAlone = DeleteAlone(session, tooLarge ? long.MaxValue : before);
         var oldest = session.Sql("SELECT id, event_id, first_delivery, delivery_count, started_at FROM runs WHERE id > ? ORDER BY id LIMIT ?")
             .Set(passed).Set(limits.PruneRuns).All(ReadRun);
         var doomed = oldest.TakeWhile(run => tooLarge || run.StartedAt < before).ToList();
         long rows = doomed.Where(run => !HasUnfinished(session, run)).Sum(run => Delete(session, run));
         bool more = doomed.Count == limits.PruneRuns;
         passed = more ? doomed[^1].Id : 0;
-        return new(rows, GiveBack(session, maxBytes) || more);
+        return new(rows, GiveBack(session, maxBytes) || more || moreUnkept || moreAlone);
     }
+
+    bool DeleteUnkept(SqliteSession session)
+    {
+        var ended = session.Sql($"""
+            SELECT r.id, r.event_id, r.first_delivery, r.delivery_count, r.started_at FROM unkept u JOIN runs r ON r.id = u.run_id
+            WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE status < 4 AND id BETWEEN r.first_delivery AND r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride})
+            LIMIT ?
+            """).Set(limits.PruneRuns).All(ReadRun);
+        foreach (var run in ended) Delete(session, run);
+        return ended.Count == limits.PruneRuns;
+    }
+
+    bool DeleteAlone(SqliteSession session, long before) => session.Sql("""
+        DELETE FROM events WHERE id IN (
+            SELECT id FROM events WHERE run_id = 0 AND received_at < ? AND NOT EXISTS (SELECT 1 FROM replays WHERE event_id = events.id)
+            ORDER BY received_at LIMIT ?)
+        """).Set(before).Set(limits.PruneRuns).Run() == limits.PruneRuns;
 
     /// <summary>Deletes a slice of what a deleted workflow left, finished or not. Answers whether there may be more.</summary>
     public bool DeleteHistory(SqliteSession session, long workflow)
@@ -39,6 +57,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
             .Set(workflow).Set(limits.PruneRuns).All(ReadRun);
         foreach (var run in runs) Delete(session, run);
         if (runs.Count > 0) return true;
+        session.Sql("DELETE FROM unkept WHERE run_id IN (SELECT run_id FROM events WHERE workflow_id = ?)").Set(workflow).Run();
         session.Sql("DELETE FROM replays WHERE event_id IN (SELECT id FROM events WHERE workflow_id = ?)").Set(workflow).Run();
         int events = session.Sql("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE workflow_id = ? LIMIT ?)")
             .Set(workflow).Set(limits.PruneRuns).Run();
@@ -71,6 +90,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
         }
         rows += session.Sql("DELETE FROM replays WHERE run_id = ?").Set(run.Id).Run();
         rows += session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run.Id).Run();
+        session.Sql("DELETE FROM unkept WHERE run_id = ?").Set(run.Id).Run();
         return rows + DeleteEvent(session, run);
     }
 

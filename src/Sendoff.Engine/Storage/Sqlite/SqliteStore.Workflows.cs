@@ -25,22 +25,23 @@ internal sealed partial class SqliteStore
         return ReadWorkflows(session, name)[0];
     }
 
-    static void DeployTriggers(SqliteSession session, long workflow, IReadOnlyList<Trigger> triggers)
+    void DeployTriggers(SqliteSession session, long workflow, IReadOnlyList<Trigger> triggers)
     {
-        // A key is kept by its trigger's place among those of its type, so that a trigger of another type before it changes nothing.
-        var kept = session.Sql("SELECT type, key FROM triggers WHERE workflow_id = ? ORDER BY position").Set(workflow)
-            .All(static row => (Type: row.Text(0), Key: row.Text(1))).ToLookup(static old => old.Type, static old => old.Key);
+        // A key is kept by its trigger's place among those of its type and identity, so that another trigger before it changes nothing.
+        var kept = session.Sql("SELECT type, identity, key, settled_at FROM triggers WHERE workflow_id = ? ORDER BY position").Set(workflow)
+            .All(static row => (Kind: (row.Text(0), row.Text(1)), Key: row.Text(2), SettledAt: row.Long(3))).ToLookup(static old => old.Kind);
         session.Sql("DELETE FROM triggers WHERE workflow_id = ?").Set(workflow).Run();
         var asked = triggers.Select(AskedKey).ToHashSet();
         for (int position = 0; position < triggers.Count; position++)
         {
             var trigger = triggers[position];
-            int place = triggers.Take(position).Count(before => before.Type == trigger.Type);
-            string? old = kept[trigger.Type].ElementAtOrDefault(place);
-            string key = AskedKey(trigger) ?? (old is null || asked.Contains(old) ? NewKey() : old);
+            int place = triggers.Take(position).Count(before => before.Type == trigger.Type && before.Identity == trigger.Identity);
+            var (_, oldKey, oldSettledAt) = kept[(trigger.Type, trigger.Identity)].ElementAtOrDefault(place);
+            string key = AskedKey(trigger) ?? (oldKey is null || asked.Contains(oldKey) ? NewKey() : oldKey);
+            long settledAt = oldKey is null ? SqliteTime.From(time.GetUtcNow()) : oldSettledAt;
             if (KeyOwner(session, key) is { } owner) throw new TriggerKeyTakenException(key, owner);
-            session.Sql("INSERT INTO triggers(workflow_id, position, type, key) VALUES (?, ?, ?, ?)")
-                .Set(workflow).Set(position).Set(trigger.Type).Set(key).Run();
+            session.Sql("INSERT INTO triggers(workflow_id, position, type, key, identity, settled_at) VALUES (?, ?, ?, ?, ?, ?)")
+                .Set(workflow).Set(position).Set(trigger.Type).Set(key).Set(trigger.Identity).Set(settledAt).Run();
         }
     }
 
@@ -60,8 +61,8 @@ internal sealed partial class SqliteStore
 
     static IReadOnlyList<Workflow> ReadWorkflows(SqliteSession session, string? name)
     {
-        var triggers = session.Sql("SELECT workflow_id, type, key FROM triggers ORDER BY workflow_id, position")
-            .All(static row => (Workflow: row.Long(0), Address: new TriggerAddress(row.Text(1), row.Text(2))))
+        var triggers = session.Sql("SELECT workflow_id, type, key, settled_at FROM triggers ORDER BY workflow_id, position")
+            .All(static row => (Workflow: row.Long(0), Address: new TriggerAddress(row.Text(1), row.Text(2), SqliteTime.Moment(row.Long(3)))))
             .ToLookup(static trigger => trigger.Workflow, static trigger => trigger.Address);
         return session.Sql("""
             SELECT w.id, w.name, w.version, w.enabled, v.deployed_at
@@ -90,8 +91,14 @@ internal sealed partial class SqliteStore
     static StoredVersion ReadVersion(SqliteStatement row) =>
         new(new(row.Long(0)), row.Text(1), row.Int(2), SqliteTime.Moment(row.Long(3)), StoredJson.ReadFiles(row.Blob(4)));
 
-    public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) => WriteAsync(
-        OutageRule.Refuse, session => session.Sql("UPDATE workflows SET enabled = ? WHERE name = ?").Set(enabled).Set(name).Run() == 1, ct);
+    public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session =>
+    {
+        // A schedule that was off missed nothing.
+        if (enabled) session.Sql("""
+            UPDATE triggers SET settled_at = max(settled_at, ?) WHERE workflow_id = (SELECT id FROM workflows WHERE name = ? AND NOT enabled)
+            """).Set(SqliteTime.From(time.GetUtcNow())).Set(name).Run();
+        return session.Sql("UPDATE workflows SET enabled = ? WHERE name = ?").Set(enabled).Set(name).Run() == 1;
+    }, ct);
 
     /// <summary>
     /// The workflow is gone at once, its history slice by slice, so that the others are served meanwhile. Lists show none of it from the start.
@@ -120,6 +127,7 @@ internal sealed partial class SqliteStore
             if (unfinished.Find(run)?.WorkflowId == workflow) session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run).Run();
         foreach (string table in (ReadOnlySpan<string>)["triggers", "versions", "usage"])
             session.Sql($"DELETE FROM {table} WHERE workflow_id = ?").Set(workflow).Run();
+        DeleteStores(session, workflow);
         session.Sql("INSERT INTO deletions(workflow_id) VALUES (?)").Set(workflow).Run();
         return workflow;
     }

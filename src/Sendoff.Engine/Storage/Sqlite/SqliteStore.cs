@@ -1,6 +1,7 @@
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 
 namespace Sendoff.Engine.Storage.Sqlite;
@@ -8,7 +9,8 @@ namespace Sendoff.Engine.Storage.Sqlite;
 /// <summary>
 /// The store in one file, for one process (G1). One thread writes, in group commits with <c>synchronous=FULL</c>; a few connections
 /// read beside it. Rows and lists are read in SqliteStore.Reads.cs, deploys are in SqliteStore.Workflows.cs, the hot writes in
-/// SqliteWriter.cs, pruning in SqlitePruner.cs. The layout is docs/decisions/0006.
+/// SqliteWriter.cs, pruning in SqlitePruner.cs, data stores in
+/// SqliteStore.DataStores.cs. The layout is docs/decisions/0006.
 /// </summary>
 internal sealed partial class SqliteStore : IStore
 {
@@ -20,6 +22,7 @@ internal sealed partial class SqliteStore : IStore
     readonly UnfinishedRuns unfinished = new();
     readonly LiveWorkflows workflows = new();
     readonly GroupCommit commits;
+    readonly SqliteWriter writer;
     readonly Concealment concealment;
     readonly IdSequence ids;
     readonly TimeProvider time;
@@ -33,7 +36,7 @@ internal sealed partial class SqliteStore : IStore
         pruner = new(limits);
         unfinished.Load(ReadUnfinished(session));
         workflows.Load(session.Sql("SELECT id FROM workflows").All(static row => row.Long(0)));
-        var writer = new SqliteWriter(session, unfinished, workflows, ids, time);
+        writer = new SqliteWriter(session, unfinished, workflows, ids, time);
         commits = new(writer.Commit, error => SqliteErrors.Explain(error, path), limits, log);
         ids.StartAfter(ReadHighestId(session));
         commits.Start();
@@ -103,6 +106,12 @@ internal sealed partial class SqliteStore : IStore
         var write = new AcceptWrite(run, concealment);
         await commits.WriteAsync(write, ct);
         return write.IsStored;
+    }
+
+    public Task<bool> KeepEventAsync(Event received, CancellationToken ct)
+    {
+        var masked = concealment.Conceal(received);
+        return WriteAsync(OutageRule.Refuse, _ => workflows.Has(received.WorkflowId.Value) && writer.Insert(masked, default, 0), ct);
     }
 
     public async Task<bool> FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct)

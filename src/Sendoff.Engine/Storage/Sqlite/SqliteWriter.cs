@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 
 namespace Sendoff.Engine.Storage.Sqlite;
@@ -58,7 +59,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
     {
         switch (write)
         {
-            case AcceptWrite accept: Accept(accept.Run); break;
+            case AcceptWrite accept: accept.IsClaimed = TryAccept(accept.Run); break;
             case FinishRunWrite finish: Finish(finish); break;
             case MarkSendingWrite mark: mark.Marked = [.. mark.Deliveries.Where(MarkSending)]; break;
             case RecordAttemptWrite record: Record(record); break;
@@ -77,7 +78,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         }
         else if (write is AcceptWrite { Run: var run } accept)
         {
-            accept.IsStored = workflows.Has(run.Event.WorkflowId.Value);
+            accept.IsStored = accept.IsClaimed && workflows.Has(run.Event.WorkflowId.Value);
             if (!accept.IsStored) return;
             var accepted = new UnfinishedRun(
                 run.Id.Value, run.Event.Id.Value, run.Event.WorkflowId.Value, run.Version, run.Event.Trigger,
@@ -91,17 +92,28 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         }
     }
 
-    void Accept(QueuedRun run)
+    bool TryAccept(QueuedRun run)
     {
-        if (!workflows.Has(run.Event.WorkflowId.Value)) return;
+        if (!workflows.Has(run.Event.WorkflowId.Value) || run.Due is { } due && !Claim(run.Event.WorkflowId, due)) return false;
         batchMark = Math.Min(batchMark, run.Replay ? run.Id.Value : run.Event.Id.Value);
         if (run.Replay) AcceptReplay(run);
-        else session.Sql("""
-            INSERT INTO events(id, workspace_id, workflow_id, run_id, run_version, received_at, trigger, body, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """)
-            .Set(run.Event.Id.Value).Set(run.Event.WorkspaceId.Value).Set(run.Event.WorkflowId.Value).Set(run.Id.Value).Set(run.Version)
-            .Set(SqliteTime.From(run.Event.ReceivedAt)).Set(run.Event.Trigger).Set(run.Event.Json.Span).Set(OrNull(run.Event.Sealed)).Run();
+        else Insert(run.Event, run.Id, run.Version);
+        if (!run.Keep) session.Sql("INSERT INTO unkept(run_id) VALUES (?)").Set(run.Id.Value).Run();
+        return true;
     }
+
+    /// <param name="run">What it queues; 0 is none.</param>
+    public bool Insert(Event received, RunId run, int version) => session.Sql("""
+        INSERT INTO events(id, workspace_id, workflow_id, run_id, run_version, received_at, trigger, body, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """)
+        .Set(received.Id.Value).Set(received.WorkspaceId.Value).Set(received.WorkflowId.Value).Set(run.Value).Set(version)
+        .Set(SqliteTime.From(received.ReceivedAt)).Set(received.Trigger).Set(received.Json.Span).Set(OrNull(received.Sealed)).Run() == 1;
+
+    /// <summary>Whoever moves the mark over a due time has it; a schedule that is gone or off gives none.</summary>
+    bool Claim(WorkflowId workflow, DueTime due) => session.Sql("""
+        UPDATE triggers SET settled_at = ?1 WHERE workflow_id = ?2 AND key = ?3 AND settled_at < ?1
+            AND EXISTS (SELECT 1 FROM workflows WHERE id = ?2 AND enabled)
+        """).Set(SqliteTime.From(due.At)).Set(workflow.Value).Set(due.Key).Run() == 1;
 
     void AcceptReplay(QueuedRun run)
     {

@@ -1,14 +1,23 @@
 // @ts-check
 // Errors as the user should see them: their own frames, their own line and column, and what a common mistake means.
-import { exec, indexOf, inspect, join, slice, split, text, toJson } from './globals.mjs';
+import { exec, hasOwn, indexOf, inspect, join, slice, split, text, toJson, upper } from './globals.mjs';
 
-/** @typedef {{ file: string, root: string, source: string }} Code where a step's code lives; absolute paths */
+/** @typedef {{ file: string, root: string, source: string, style?: string }} Code where a step's code lives; absolute paths */
 /** @typedef {{ line: number | null, column: number | null }} Position */
 /** @typedef {{ name: string, message: string, code?: string, stack: string, line: number | null, column: number | null }} Described */
 
 const HARNESS = new URL('.', import.meta.url).href;
 const MAX_TEXT = 16 * 1024;
 const NOWHERE = { line: null, column: null };
+
+/** A mistake in what a step is configured with. A global in steps, as in Pipedream. */
+export class ConfigurationError extends Error {
+  /** @param {string} [message] */
+  constructor(message) {
+    super(message);
+    this.name = 'ConfigurationError';
+  }
+}
 
 /** Reads what a hostile getter may refuse. @param {() => any} get */
 function attempt(get) {
@@ -81,10 +90,35 @@ const SENT = String.raw`(?:await\s+)?\$\.?send\.http\b`;
 /** @type {Record<string, string>} */
 const LATER = /** @type {any} */ ({ __proto__: null, email: 1, emit: 1, sse: 1, s3: 1, sql: 1, snowflake: 1 });
 
+/** Packages by the names that code calls them by. @type {Record<string, string>} */
+const PACKAGES = /** @type {any} */ ({
+  __proto__: null, axios: 'axios', _: 'lodash', lodash: 'lodash', got: 'got', moment: 'moment', dayjs: 'dayjs', cheerio: 'cheerio', uuid: 'uuid', uuidv4: 'uuid', nodemailer: 'nodemailer',
+  googleapis: 'googleapis', google: 'googleapis', OpenAI: 'openai', openai: 'openai', Stripe: 'stripe', stripe: 'stripe', AWS: 'aws-sdk', jwt: 'jsonwebtoken', jsonwebtoken: 'jsonwebtoken',
+  csv: 'csv-parse', xml2js: 'xml2js', qs: 'qs', mysql: 'mysql2', pg: 'pg', mongodb: 'mongodb', twilio: 'twilio', Airtable: 'airtable', FormData: 'form-data', ical: 'node-ical', luxon: 'luxon',
+  fs: 'fs', path: 'path', crypto: 'crypto', os: 'os', util: 'util', https: 'https', http: 'http', zlib: 'zlib', stream: 'stream', querystring: 'querystring', child_process: 'child_process',
+});
+/** Those that are not the default export of their package. @type {Record<string, string>} */
+const NAMED = /** @type {any} */ ({ __proto__: null, uuidv4: '{ v4 as uuidv4 }', google: '{ google }' });
+
+/** @param {string} name @param {Code} code */
+function importOf(name, code) {
+  const source = PACKAGES[name], named = hasOwn(NAMED, name) ? NAMED[name] : name;
+  const module = code.style === 'module' && exec(/\bmodule\.exports\b/, code.source) === null;
+  return module ? `import ${named} from "${source}"` : `const ${join(split(named, ' as '), ': ')} = require("${source}")`;
+}
+
 /** What a failure of a step means, where it is one of the mistakes of A8. @param {Described} error @param {Code} code @param {boolean} sent
  *  @returns {{ code: string, message: string } | null} */
 export function explain(error, code, sent) {
+  if (error.name === 'ReferenceError') {
+    const name = exec(/^([\w$]+) is not defined$/, error.message)?.[1] ?? '';
+    return name in PACKAGES ? { code: 'missing_import', message: `${name} is not defined: add ${importOf(name, code)} ${code.style === 'module' ? 'at the top of the step' : 'before it is used'}` } : null;
+  }
   if (error.name !== 'TypeError') return null;
+  const account = missingAccount(error, code);
+  if (account !== null) {
+    return { code: 'missing_account', message: `there is no account of the app ${account}: set its fields as secrets named ${upper(account)}__ and the field, such as ${upper(account)}__API_KEY or ${upper(account)}__OAUTH_ACCESS_TOKEN` };
+  }
   const unknown = exec(/^\$\.?send\.([\w$]+) is not a function/, error.message);
   if (unknown !== null && unknown[1] !== 'http') {
     const name = unknown[1];
@@ -94,6 +128,13 @@ export function explain(error, code, sent) {
     };
   }
   return sent && error.line !== null && readsFromSend(error, code) ? { code: 'send_has_no_response', message: NO_RESPONSE } : null;
+}
+
+/** The app in `auths.<app>.<field>` where there is no such app. @param {Described} error @param {Code} code @returns {string | null} */
+function missingAccount(error, code) {
+  if (error.line === null || exec(/^Cannot read properties of undefined/, error.message) === null) return null;
+  const before = slice(split(code.source, '\n')[error.line - 1] ?? '', 0, /** @type {number} */ (error.column) - 1);
+  return exec(/\bauths\s*\.\s*(\w+)\s*(?:\.\s*|\[['"]?)$/, before)?.[1] ?? null;
 }
 
 /** Whether the `undefined` that the error complains of is what a send returned. @param {Described} error @param {Code} code */

@@ -2,9 +2,9 @@
 // The frames of docs/worker-protocol.md: u32 length | u8 kind | payload.
 import { allocate, bufferFrom, decode, joinBuffers, parseJson, reallyExit, wait, writeSync } from './globals.mjs';
 
-export const LOAD = 1, RUN = 2, REVOKE = 3;
+export const LOAD = 1, RUN = 2, REVOKE = 3, ANSWER = 4;
 export const READY = 16, LOADED = 17, REVOKED = 18, EXPIRED = 19;
-export const SEND = 20, LOG = 21, EXPORT = 22, WARNING = 23, RESPOND = 24, STEP_END = 25, RUN_END = 26;
+export const SEND = 20, LOG = 21, EXPORT = 22, WARNING = 23, RESPOND = 24, STEP_END = 25, RUN_END = 26, CALL = 27;
 
 const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 const KEPT_BYTES = 1024 * 1024;

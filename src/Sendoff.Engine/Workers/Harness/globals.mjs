@@ -26,6 +26,8 @@ export const later = setImmediate;
 export const encodeComponent = encodeURIComponent;
 export const text = String;
 
+/** @type {(self: Function, receiver: any) => any} */
+export const bind = uncurry(Function.prototype.bind);
 /** @type {(self: object, key: PropertyKey) => boolean} */
 export const hasOwn = Object.hasOwn;
 /** @type {<T>(self: Promise<T>, ok: (value: T) => any, bad?: (error: any) => any) => Promise<any>} */

@@ -6,12 +6,14 @@ import vm from 'node:vm';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { describe } from './errors.mjs';
+import { definitionsOf, inputsOf } from './props.mjs';
+import { orderOf } from './signature.mjs';
 
 /** @typedef {{ name: string, file: string, props?: Record<string, any>, disabled?: boolean }} StepConfig */
 /** @typedef {{ step: number, file: string, name: string, message: string, line: number | null, column: number | null, source: string }} Problem */
 /** @typedef {(this: any, event: any, steps: any, params: any, auths: any, $send: any, $respond: any, $end: any) => any} Body */
 /** @typedef {{ index: number, name: string, json: string, file: string, root: string, source: string, disabled: boolean, style: 'module' | 'body' | 'wrapper',
- *   body: Body | null, component: any, propsJson: string | null, problem: Problem | null }} Step */
+ *   body: Body | null, order: number[] | null, component: any, definitions: import('./props.mjs').Definitions | null, inputs: import('./props.mjs').Inputs, problem: Problem | null, keeps?: { db: boolean, checkpoint: boolean } }} Step */
 
 // Outer parameters, so that user code may declare variables of these names itself.
 const OUTER = '(function (event, steps, params, auths, $send, $respond, $end) { return (async function () {';
@@ -51,17 +53,28 @@ function realPath(folder) {
 async function loadStep(config, index, root) {
   /** @type {Step} */
   const step = {
-    index, name: config.name, json: JSON.stringify(config.name), file: path.resolve(root, config.file), root, source: '', disabled: config.disabled === true,
-    style: 'module', body: null, component: null, propsJson: config.props === undefined ? null : JSON.stringify(unwrapLabels(config.props)), problem: null,
+    index, name: config.name, json: JSON.stringify(config.name), ...placeOf(config.file, root), source: '', disabled: config.disabled === true,
+    style: 'module', body: null, order: null, component: null, definitions: null, inputs: null, problem: null,
   };
   if (step.disabled) return step;
   try {
     step.source = fs.readFileSync(step.file, 'utf8').replace(/^\uFEFF/, '');
     await chooseStyle(step);
+    if (step.style === 'wrapper') step.order = orderOf(step.body);
+    step.definitions = definitionsOf(step.component);
+    step.inputs = inputsOf(unwrapLabels(config.props), step.definitions);
   } catch (error) {
     step.problem = problemOf(step, locate(step, error));
   }
   return step;
+}
+
+/** A component of a package is where the package is installed, and its errors name the package's own files. @param {string} file @param {string} root */
+function placeOf(file, root) {
+  const name = /^node_modules\/(?:@[^/]+\/)?[^/]+\//.exec(file);
+  if (name === null) return { file: path.resolve(root, file), root };
+  const real = realPath(path.resolve(root, file));
+  return { file: real, root: real.slice(0, name[0].length - file.length - 1) };
 }
 
 /** @param {Step} step */
@@ -74,11 +87,25 @@ async function chooseStyle(step) {
     return;
   }
   const bodyError = bodyProblem(step.source, step.file);
+  if (bodyError !== null) refuseImport(step.source);
   if (bodyError === null ? COMPONENT.test(step.source) : MODULE_SYNTAX.test(step.source) || /\bdefineComponent\s*\(/.test(step.source)) return loadModule(step);
   step.style = 'body';
   if (bodyError !== null) throw bodyError;
   const outer = compile(`(function (require, __filename, __dirname) { return ${OUTER}\n${step.source}\n}).call(this); }); })`, step.file);
   step.body = inScope(outer, step);
+}
+
+const STATIC_IMPORT = /^(.*[;}])?([ \t]*)import\b(?!\s*[(.:=])/m;
+const EXPORTS = /\bexport\b|\bdefineComponent\b|\bmodule\.exports\b|\bexports\.\w/;
+
+/** Throws for an import statement in a step of the older style, which as a module would do its work while it is loaded. @param {string} source */
+function refuseImport(source) {
+  const found = EXPORTS.test(source) ? null : STATIC_IMPORT.exec(source);
+  if (found === null) return;
+  const at = found.index + (found[1] ?? '').length + found[2].length;
+  const before = source.slice(0, at).split('\n');
+  const message = 'import statements belong in steps with export default; in a step of this style use `await import("package")` or `require("package")`';
+  throw Object.assign(new SyntaxError(message), { located: { name: 'SyntaxError', message, line: before.length, column: before[before.length - 1].length + 1 } });
 }
 
 /** @param {Step} step */
@@ -149,6 +176,7 @@ function problemOf(step, at) {
 
 /** Where a step that does not load is at fault. @param {Step} step @param {any} error @returns {Located} */
 function locate(step, error) {
+  if (error?.located !== undefined && error instanceof SyntaxError) return error.located;
   const described = describe(error, step);
   const { name, message } = described;
   if (error?.code === 'ENOENT' && step.source === '') return { ...described, message: `the file ${path.relative(step.root, step.file)} does not exist` };
@@ -172,7 +200,7 @@ function findSpecifier(source, target) {
   for (let i = 0; i < lines.length; i++) {
     for (const match of lines[i].matchAll(/(['"`])([^'"`\n]+)\1/g)) {
       const specifier = match[2];
-      if (specifier === target || specifier.startsWith(`${target}/`) || (/^\.{0,2}\//.test(specifier) && path.basename(specifier) === path.basename(target))) return { line: i + 1, column: /** @type {number} */ (match.index) + 1 };
+      if (specifier === target || specifier.startsWith(`${target}/`) || (specifier.includes('/') && path.basename(specifier) === path.basename(target))) return { line: i + 1, column: /** @type {number} */ (match.index) + 1 };
     }
   }
   return { line: null, column: null };

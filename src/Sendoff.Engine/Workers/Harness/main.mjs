@@ -4,9 +4,11 @@ import net from 'node:net';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { acceptBuiltins, clock, reallyExit, toJson } from './globals.mjs';
-import { EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
+import { answered } from './ask.mjs';
+import { ANSWER, EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
 import { refuseChildren } from './children.mjs';
 import { captureConsole } from './console.mjs';
+import { ConfigurationError } from './errors.mjs';
 import { defineComponent, loadSteps } from './load.mjs';
 import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
 import { defineGlobals, log, worker } from './step.mjs';
@@ -30,6 +32,7 @@ function write(kind, payload) {
 function onFrame(kind, payload) {
   switch (kind) {
     case RUN: return enqueue(payload);
+    case ANSWER: return answered(payload);
     case REVOKE: return write(REVOKED, { runs: revoke(payload.runs) });
     case LOAD: return void load(payload);
     default: throw new Error(`unknown frame ${kind}`);
@@ -42,11 +45,12 @@ async function load(frame) {
   configure({ endOfRun, giveBack: runs => write(REVOKED, { runs }), expire: runs => write(EXPIRED, { runs }) });
   worker.workflow = frame.workflow ?? {};
   Object.assign(worker.limits, frame.limits);
+  worker.accountsJson = frame.accounts === undefined ? '' : toJson(frame.accounts);
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, frame.env);
   guardProcess();
   defineGlobals();
-  const globals = { defineComponent, require: createRequire(path.join(frame.root, 'package.json')) };
+  const globals = { defineComponent, ConfigurationError, require: createRequire(path.join(frame.root, 'package.json')) };
   for (const [name, value] of Object.entries(globals)) Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
 
   const { steps, problems } = await loadSteps(frame, step => { worker.loading = step; });

@@ -1,15 +1,22 @@
 // @ts-check
 // Executes runs strictly one after another. A step: (1) call it in its own async context  (2) take what it returned
 // (3) one turn of the event loop, in which unhandled rejections surface  (4) look for pending work  (5) write stepEnd.
-import { activeResources, apply, assign, builtinsChanged, clock, defineProperty, hasOwn, later, loop, now, parseJson, resolve, runWith, storeOf, text, then, toJson } from './globals.mjs';
+import { activeResources, apply, builtinsChanged, clock, defineProperty, hasOwn, isInteger, later, loop, now, parseJson, resolve, runWith, storeOf, text, then, toJson } from './globals.mjs';
 import { RUN_END, STEP_END, coded } from './frames.mjs';
+import { removeAttachments } from './attachments.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
-import { Call, calls, dollarOf, endOf, exportJson, newSend, respondOf, triggerContext, warn, worker, writeEarly } from './step.mjs';
+import { forgetAsked } from './ask.mjs';
+import { authsOf } from './propObjects.mjs';
+import { addProps, evaluateProps, thisOf } from './props.mjs';
+import { loadKept, saveKept } from './stores.mjs';
+import { Call, calls, dollarOf, endOf, exportJson, lazily, newSend, respondOf, triggerOf, warn, worker, writeEarly } from './step.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
 /** @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, startBy?: number, replay?: boolean, attempt?: number, event: any, context?: any }} RunFrame */
 
 const PENDING = 'This step was still trying to run code when the step ended. Make sure you await all Promises, or promisify callback functions.';
+const UNSENT = 'what a step returns is no response: await $.respond({ status, headers, body }) answers the request';
+const NOWHERE = { line: null, column: null };
 const GRACE_MS = 10; // for sockets and files that are closing
 
 /** One run. */
@@ -21,7 +28,12 @@ export class Run {
   failed = false;
   /** What $end or $.flow.exit was given. @type {string | null} */ message = null;
   exited = false;
-  /** The run's shared `$checkpoint`. @type {any} */ checkpoint = undefined;
+  responded = false;
+  /** A step that returned what looks like a response. @type {Call | null} */ unsent = null;
+  /** `$attachments`, once asked for. @type {any} */ attachments = null;
+  /** The workflow's `$checkpoint`. @type {any} */ checkpoint = undefined;
+  /** As it was loaded or last saved. @type {string | undefined} */ checkpointJson = undefined;
+  hasCheckpoint = false;
   started = clock();
   idleBefore = loop.idleTime;
   startedAt = now();
@@ -50,7 +62,7 @@ export function configure(host) {
   ({ endOfRun, giveBack, expire } = host);
   worker.afterReading = (call, failed, error) => {
     if (failed) settle(call, true, error);
-    if (call.reading === 0 && call.waiting) afterTurn();
+    if (call.reading === 0 && call.asking === 0 && call.waiting) afterTurn();
   };
 }
 
@@ -123,7 +135,9 @@ function startStep(index) {
     const call = new Call(run, step);
     worker.current = call;
     writeEarly(call);
-    runWith(calls, call, invoke, call);
+    const loading = loadKept(call);
+    if (loading === null) runWith(calls, call, invoke, call);
+    else then(loading, () => { if (!call.settled) runWith(calls, call, invoke, call); }, error => settle(call, true, error));
     return;
   }
   finishRun();
@@ -140,13 +154,8 @@ function invoke(call) {
     // The event as it came: an earlier step may have changed its own copy.
     call.event = step.index === 0 || steps.length === 1 ? run.frame.event : parseJson(run.eventJson);
     const seen = stepsSeenBy(call);
-    const props = step.propsJson === null ? null : resolveProps(step.propsJson);
-    if (step.body !== null) {
-      call.self = {};
-      result = apply(step.body, call.self, [call.event, seen, props ?? {}, {}, call.$send, respondOf(call), endOf(call)]);
-    } else {
-      result = apply(step.component.run, thisOf(step.component, props), [{ steps: seen, $: dollarOf(call) }]);
-    }
+    const props = step.inputs === null ? null : evaluateProps(call, seen);
+    result = step.body !== null ? callBody(call, seen, props) : callComponent(call, seen, props);
     then(resolve(result), value => settle(call, false, value), error => settle(call, true, error));
   } catch (error) {
     settle(call, true, error);
@@ -160,17 +169,30 @@ function takeOrphan() {
   return error;
 }
 
-/** Literal values; `{{ }}` templates are to be evaluated here. @param {string} json */
-function resolveProps(json) { return parseJson(json); }
+/** @param {Call} call @param {any} seen @param {any} props */
+function callBody(call, seen, props) {
+  const { body, order } = call.step;
+  const given = [call.event, seen, props ?? {}, authsOf(call, props), call.$send, respondOf(call), endOf(call)];
+  call.self = call.kept?.own === undefined ? {} : { $checkpoint: call.kept.own };
+  return apply(/** @type {any} */ (body), call.self, order === null ? given : ordered(given, order));
+}
 
-/** A component's `this`: methods, defaults of props, values of props. @param {any} component @param {any} props */
-function thisOf(component, props) {
-  const self = assign({}, component.methods);
-  for (const name in component.props) {
-    const fallback = component.props[name]?.default;
-    if (fallback !== undefined) self[name] = typeof fallback === 'object' ? parseJson(toJson(fallback)) : fallback;
-  }
-  return props === null ? self : assign(self, props);
+/** @param {any[]} given @param {number[]} order */
+function ordered(given, order) {
+  const result = [];
+  for (let i = 0; i < order.length; i++) result[i] = given[order[i]];
+  return result;
+}
+
+/** @param {Call} call @param {any} seen @param {any} props */
+function callComponent(call, seen, props) {
+  const { component } = call.step, self = thisOf(call, props);
+  const start = () => apply(component.run, self, [{ steps: seen, $: dollarOf(call) }]);
+  return typeof component.additionalProps !== 'function' ? start() : then(addProps(self, call), start, error => {
+    if (error?.code === 'SENDOFF_PROP') throw error;
+    warn(call, 'additional_props_failed', `additionalProps failed, so that the props it adds have no defaults: ${text(error?.message ?? error)}`);
+    return start();
+  });
 }
 
 /** @param {Step} step */
@@ -184,8 +206,8 @@ function problemError(step) {
 
 /** `steps` for one step: exports of earlier ones are parsed when first read, a fresh copy for each step. @param {Call} call */
 function stepsSeenBy(call) {
-  const { run, event } = call;
-  const seen = { trigger: { event, get context() { return lazily(this, 'context', triggerContext(run)); } } };
+  const { run } = call;
+  const seen = { trigger: triggerOf(call) };
   for (let i = 0; i < call.step.index; i++) {
     const json = run.exports[i];
     if (json === undefined) continue;
@@ -193,12 +215,6 @@ function stepsSeenBy(call) {
     defineProperty(seen, name, { enumerable: true, configurable: true, set(value) { lazily(this, name, value); }, get() { return lazily(this, name, parseJson(json)); } });
   }
   return seen;
-}
-
-/** @param {any} object @param {string} key @param {any} value */
-function lazily(object, key, value) {
-  defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
-  return value;
 }
 
 /** (2) What it returned is taken as JSON at once. @param {Call} call @param {boolean} failed @param {any} value */
@@ -211,11 +227,17 @@ function settle(call, failed, value) {
   call.failed = failed;
   if (failed) call.error = value;
   else if (value !== undefined) {
+    if (worker.workflow.customResponse === true && looksLikeResponse(value)) call.run.unsent = call;
     try { call.own += exportJson(call, '$return_value', value); } catch (error) { call.failed = true; call.error = error; }
   }
   if (call.self !== null) takeThis(call);
   call.ended = clock();
   later(afterTurn);
+}
+
+/** `return { status, body }` instead of a call of $.respond. @param {any} value */
+function looksLikeResponse(value) {
+  try { return value !== null && typeof value === 'object' && hasOwn(value, 'body') && isInteger(+(value.status ?? value.statusCode)); } catch { return false; }
 }
 
 /** Fields that a body put on `this`. @param {Call} call */
@@ -231,8 +253,13 @@ function takeThis(call) {
 function afterTurn() {
   const call = worker.current;
   if (call === null || call.finished) return;
-  if (call.reading > 0) { call.waiting = true; return; }
+  if (call.reading > 0 || call.asking > 0) {
+    if (call.asking > 0) warn(call, 'unfinished_work', PENDING);
+    call.waiting = true;
+    return;
+  }
   call.waiting = false;
+  if (call.kept !== null && keep(call)) { call.waiting = true; return; }
   // (4) Timers that are left would fire too late; sockets and files get a moment to close.
   if (activeResources().length > baseline) {
     const left = activeResources();
@@ -244,6 +271,11 @@ function afterTurn() {
   }
   graceEnds = 0;
   finishStep(call);
+}
+
+/** @param {Call} call @returns {boolean} whether it has to wait */
+function keep(call) {
+  try { return saveKept(call); } catch (error) { settle(call, true, error); return call.asking > 0; }
 }
 
 /** (5) @param {Call} call */
@@ -258,8 +290,7 @@ function finishStep(call) {
   }
   const failure = call.failed ? failureJson(call) : '';
   const exports = call.own === '' ? '' : call.own.substring(1);
-  const inputs = step.propsJson === null ? '' : `,"inputs":${step.propsJson}`;
-  worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"${call.failed ? 'failed' : 'succeeded'}","durationMs":${ms(call.ended - call.started)},"exports":{${exports}}${inputs}${failure}}`);
+  worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"${call.failed ? 'failed' : 'succeeded'}","durationMs":${ms(call.ended - call.started)},"exports":{${exports}}${inputsJson(call)}${failure}}`);
   if (step.index + 1 < steps.length) run.exports[step.index] = `{${(call.reported + call.own).substring(1)}}`;
   if (call.failed) {
     run.failed = true;
@@ -269,6 +300,9 @@ function finishStep(call) {
   if (step.index + 1 < steps.length) worker.writer.flush();
   startStep(step.index + 1);
 }
+
+/** @param {Call} call */
+const inputsJson = call => call.inputs === '' ? '' : `,"inputs":${call.inputs}`;
 
 /** @param {Call} call */
 function failureJson(call) {
@@ -285,6 +319,8 @@ function endsRun(error) {
 
 function finishRun(exiting = false) {
   const run = /** @type {Run} */ (currentRun);
+  if (run.unsent !== null && !run.responded && !run.failed) warn(run.unsent, 'response_not_sent', UNSENT, NOWHERE);
+  if (run.attachments !== null) removeAttachments(run.attachments);
   run.over = true;
   const pending = activeResources().length;
   run.tainted ||= exiting || pending > baseline || builtinsChanged();
@@ -293,6 +329,7 @@ function finishRun(exiting = false) {
   worker.writer.flush();
   tainted ||= run.tainted;
   currentRun = worker.current = null;
+  forgetAsked();
   endOfRun();
   if (!exiting) later(next);
 }
@@ -320,7 +357,7 @@ export function exiting(what) {
   call.ended = clock();
   call.finished = true;
   const { run, step } = call;
-  worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"failed","durationMs":${ms(call.ended - call.started)},"exports":{${call.own.substring(1)}}${failureJson(call)}}`);
+  worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"failed","durationMs":${ms(call.ended - call.started)},"exports":{${call.own.substring(1)}}${inputsJson(call)}${failureJson(call)}}`);
   run.failed = true;
   finishRun(true);
 }

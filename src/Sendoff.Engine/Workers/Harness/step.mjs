@@ -1,10 +1,12 @@
 // @ts-check
 // What a step can call while it executes: $send, $, $respond, $end, and what is written of it.
 import {
-  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, isInteger, now, resolve, runWith, split, storeOf, text, then, toJson, types,
+  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, isInteger, joinBuffers, later, now, resolve, runWith, split, storeOf, text, then, toJson, types,
 } from './globals.mjs';
 import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
 import { userPosition } from './errors.mjs';
+import { attachmentsOf, rawEventOf } from './attachments.mjs';
+import { directory } from './files.mjs';
 import { encodeSend, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
@@ -12,9 +14,10 @@ import { encodeSend, invalid, partsBytes, readHeaders, readParts, show } from '.
 /** @typedef {{ sends: number, bodyBytes: number, logBytes: number, valueBytes: number }} Limits */
 
 /** What the steps of this worker share.
- *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string }, limits: Limits, current: Call | null, loading: number,
- *   afterReading: (call: Call, failed: boolean, error?: any) => void }} `loading` is the step whose file is being loaded, or -1 */
-export const worker = { writer: /** @type {any} */ (null), workflow: {}, limits: { sends: 1000, bodyBytes: 1024 * 1024, logBytes: 1024 * 1024, valueBytes: 6 * 1024 * 1024 }, current: null, loading: -1, afterReading() {} };
+ *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string, customResponse?: boolean }, limits: Limits, accountsJson: string, current: Call | null, loading: number,
+ *   afterReading: (call: Call, failed: boolean, error?: any) => void }} `loading` is the step whose file is being loaded, or -1;
+ *  `accountsJson` is by app and field, empty when there are none */
+export const worker = { writer: /** @type {any} */ (null), workflow: {}, limits: { sends: 1000, bodyBytes: 1024 * 1024, logBytes: 1024 * 1024, valueBytes: 6 * 1024 * 1024 }, accountsJson: '', current: null, loading: -1, afterReading() {} };
 export const calls = new AsyncLocalStorage();
 /** Console output of modules while they load belongs to the first run. @type {[step: number, level: string, text: string][]} */ let early = [];
 
@@ -31,6 +34,9 @@ export class Call {
   sends = 0;
   /** Bodies whose Blobs are being read. */
   reading = 0;
+  /** Calls of the server that are not answered. */
+  asking = 0;
+  /** What it keeps between runs, while it executes. @type {import('./stores.mjs').Kept | null} */ kept = null;
   started = clock();
   ended = 0;
   /** @type {Record<string, number> | null} */ warned = null;
@@ -38,6 +44,9 @@ export class Call {
   /** @type {any} */ dollar = null;
   /** @type {any} */ event = undefined;
   /** @type {any} */ $send = null;
+  /** The props' values as they are recorded, JSON; empty is none. */
+  inputs = '';
+  /** @type {Record<string, Record<string, string>> | null} */ accounts = null;
 
   /** @param {Run} run @param {Step} step */
   constructor(run, step) { this.run = run; this.step = step; }
@@ -54,11 +63,24 @@ export function triggerContext(run) {
   };
 }
 
+/** @param {any} object @param {string} key @param {any} value */
+export function lazily(object, key, value) {
+  defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  return value;
+}
+
+/** `steps.trigger`. @param {Call} call */
+export function triggerOf(call) {
+  const trigger = { event: call.event, get context() { return lazily(this, 'context', triggerContext(call.run)); } };
+  // Not among the fields that a step sees when it sends or returns them all: it repeats the event.
+  return defineProperty(trigger, 'raw_event', { configurable: true, get() { return lazily(this, 'raw_event', rawEventOf(call.event)); } });
+}
+
 /** The call that the code executing now belongs to. A callback that lost its context belongs to the run at hand. @returns {Call | null} */
 const callingNow = () => storeOf(calls) ?? worker.current;
 
 /** @param {Call | null} call @param {string} what @returns {asserts call is Call} */
-function mustBeLive(call, what) {
+export function mustBeLive(call, what) {
   if (call === null) throw coded(new Error(`${what} was called while no run was executing`), 'SENDOFF_RUN_ENDED');
   if (call.run.over) throw coded(new Error(`${what} was called after its run had ended: nothing was sent. Await all promises in the step`), 'SENDOFF_RUN_ENDED');
 }
@@ -166,10 +188,12 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
   if (body === undefined || body === null) body = null;
   else if (types.isArrayBufferView(body)) body = bufferFrom(body.buffer, body.byteOffset, body.byteLength);
   else if (types.isAnyArrayBuffer(body)) body = bufferFrom(body);
-  else if (typeof body === 'object' && typeof body.pipe !== 'function' && typeof body.getReader !== 'function' && !types.isPromise(body)) {
+  else if (isStream(body)) type = 'application/octet-stream';
+  else if (typeof body === 'object' && typeof body.pipe !== 'function' && !types.isPromise(body)) {
     try { body = toJson(body); } catch (error) { return refused(`its body has no JSON form`); }
     type = 'application/json';
-  } else if (typeof body !== 'string') return refused(`a body is a string, an object or a Buffer, not ${show(body)}`);
+  } else if (typeof body !== 'string') return refused(`a body is a string, an object, a Buffer or a stream, not ${show(body)}`);
+  const stream = isStream(body) ? body : null;
   const headers = readHeaders(options.headers, (code, message) => warn(call, code, message), (value, path) => {
     const error = invalid(value, path);
     error.message = `$respond: invalid value ${show(value)} for ${path}`;
@@ -177,10 +201,44 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
     return coded(error, 'SENDOFF_INVALID_RESPONSE');
   });
   /** @type {[string, string][]} */ const list = type === '' || headers.contentType !== undefined ? headers.list : [...headers.list, ['content-type', type]];
-  worker.writer.withBody(RESPOND, `{"run":${call.run.number},"status":${status},"headers":${headersJson(list)},"immediate":${options.immediate === true}}`, body);
+  const head = `{"run":${call.run.number},"status":${status},"headers":${headersJson(list)},"immediate":${options.immediate === true}}`;
+  call.run.responded = true;
+  if (stream !== null) return respondWith(call, head, stream);
+  worker.writer.withBody(RESPOND, head, body);
   worker.writer.flush();
   return resolve(undefined);
 };
+
+/** @param {any} body a Readable of Node or a ReadableStream of the web */
+const isStream = body => body !== null && typeof body === 'object' && typeof body[Symbol.asyncIterator] === 'function' && (typeof body.pipe === 'function' || typeof body.getReader === 'function');
+
+/** The step does not end before its stream has. @param {Call} call @param {string} head @param {AsyncIterable<any>} stream */
+async function respondWith(call, head, stream) {
+  call.reading++;
+  try {
+    const body = await collect(stream);
+    worker.writer.withBody(RESPOND, head, body);
+    worker.writer.flush();
+  } finally {
+    later(() => { // a rejection that nobody handles surfaces before
+      call.reading--;
+      worker.afterReading(call, false);
+    });
+  }
+}
+
+/** @param {AsyncIterable<any>} stream */
+async function collect(stream) {
+  const most = worker.limits.valueBytes, chunks = [];
+  let bytes = 0;
+  for await (const chunk of stream) {
+    const buffer = bufferFrom(chunk);
+    bytes += buffer.length;
+    if (bytes > most) throw coded(new Error(`$respond: the stream has more than ${most} bytes (setting Runs:MaxValueBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
+    chunks[chunks.length] = buffer;
+  }
+  return joinBuffers(chunks);
+}
 
 /** E9: throws, so that user code may catch it. @param {Call} call */
 export const endOf = call => function $end(/** @type {any} */ message) {
@@ -198,6 +256,7 @@ export function dollarOf(call) {
     respond: respondOf(call),
     end: endOf(call),
     send: call.$send,
+    get files() { return lazily(this, 'files', directory()); },
     flow: {
       // Sets a flag: the rest of the step still runs (E9).
       exit(/** @type {any} */ reason) {
@@ -263,6 +322,7 @@ export function defineGlobals() {
   value('$end', endOf);
   value('$', dollarOf, orphan);
   value('$event', call => call.event);
+  value('$attachments', call => call.run.attachments ??= attachmentsOf(call.event), {});
   defineProperty(globalThis, '$checkpoint', {
     configurable: true,
     get: () => callingNow()?.run.checkpoint,

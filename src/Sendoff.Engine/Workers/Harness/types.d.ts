@@ -31,8 +31,8 @@ interface RespondOptions {
   /** From 200 to 599; 200 if not given. */
   status?: number;
   headers?: Record<string, string | number | boolean | null | undefined | readonly string[]>;
-  /** An object is sent as JSON. */
-  body?: string | object | Uint8Array | null;
+  /** An object is sent as JSON. A stream (a Readable of Node or a ReadableStream) is read to its end first: await the call. */
+  body?: string | object | Uint8Array | AsyncIterable<string | Uint8Array> | null;
   /** Respond now, not at the end of the run. */
   immediate?: boolean;
 }
@@ -67,10 +67,47 @@ interface TriggerEvent {
   [field: string]: any;
 }
 
+/** The request as it came, for older steps. */
+interface RawEvent {
+  method?: string;
+  /** Path and query. */
+  uri?: string;
+  scheme?: string;
+  client_ip?: string;
+  headers?: Record<string, string>;
+  /** The body in Base64; one that was parsed is written as JSON again. */
+  body_b64: string;
+}
+
 interface Steps {
-  trigger: { event: TriggerEvent; context: TriggerContext };
+  trigger: { event: TriggerEvent; context: TriggerContext; raw_event: RawEvent };
   /** The exports of an earlier step, by its name. */
   [step: string]: any;
+}
+
+/** A file that may not be there yet. As JSON it is `{ path, name }`, which `$.files.openDescriptor` takes. */
+interface StoredFile {
+  readonly path: string;
+  readonly name: string;
+  /** A file: address, good in this run. */
+  toUrl(): Promise<string>;
+  toBuffer(): Promise<Uint8Array>;
+  toEncodedString(encoding?: string, start?: number, end?: number): Promise<string>;
+  /** Copies it to a path on the disk. */
+  toFile(target: string): Promise<void>;
+  fromUrl(url: string, options?: object): Promise<StoredFile>;
+  fromFile(source: string): Promise<StoredFile>;
+  fromReadableStream(stream: any): Promise<StoredFile>;
+  delete(): Promise<void>;
+  createReadStream(): Promise<any>;
+  createWriteStream(): Promise<any>;
+}
+
+/** The files below the worker's temporary folder. They may be there in the next run, and may not. */
+interface Files {
+  open(path: string): StoredFile;
+  openDescriptor(descriptor: { path: string }): StoredFile;
+  dir(path?: string): AsyncIterable<{ name: string; path: string; size: number; modifiedAt: Date; isFile(): boolean; isDirectory(): boolean }>;
 }
 
 /** The `$` of `run({ steps, $ })`. */
@@ -81,11 +118,55 @@ interface Dollar {
   respond(options: RespondOptions): Promise<void>;
   /** Ends the run at once, as succeeded. */
   end(message?: string): never;
+  files: Files;
   flow: {
     /** Ends the run after this step; the rest of the step still runs. */
     exit(reason?: string): void;
   };
-  context: TriggerContext & { /** When the run is stopped, in ms since 1970. */ deadline: number; run: { /** From 1. */ runs: number } };
+  context: TriggerContext & { /** When the run is stopped, in ms since 1970. */ deadline: number; run: { /** From 1. */ runs: number }; /** False: it is always a deployed run. */ JIT: boolean };
+}
+
+/** One of a component's props. */
+interface PropDefinition {
+  /** `string`, `boolean`, `integer`, `number`, `object` or `any`, also with `[]`; `app`, `http_request`, `dir`, `alert`, `$.interface.http`, `$.interface.timer`. */
+  type?: string;
+  /** Of a prop of the type `app`: its account is `this.<prop>.$auth`. */
+  app?: string;
+  /** An app, and the name of one of its `propDefinitions`. */
+  propDefinition?: readonly [any, string, ...unknown[]];
+  label?: string;
+  description?: string;
+  /** Taken where the step is given no value. */
+  default?: unknown;
+  /** Without it and without a default, a prop needs a value. */
+  optional?: boolean;
+  /** The value is covered in the run's record. */
+  secret?: boolean;
+  [other: string]: any;
+}
+
+/** A prop of the type data_store. Values are JSON. */
+interface DataStore extends AsyncIterable<[string, any]> {
+  /** undefined when there is no such key, or it has expired. */
+  get(key: string): Promise<any>;
+  /** @param options.ttl seconds; without it the key stays. @returns when it is durable */
+  set(key: string, value: unknown, options?: { ttl?: number }): Promise<void>;
+  /** @param ttl seconds; null lets it stay. @returns false when there is no such key */
+  setTtl(key: string, ttl: number | null): Promise<boolean>;
+  has(key: string): Promise<boolean>;
+  delete(key: string): Promise<boolean>;
+  keys(): Promise<string[]>;
+  values(): Promise<any[]>;
+  entries(): Promise<[string, any][]>;
+  size(): Promise<number>;
+  clear(): Promise<void>;
+}
+
+/** A prop of the type $.service.db: up to 64 KiB, read before the step and written after it. */
+interface ServiceDb {
+  get(key: string): any;
+  /** undefined removes the key. */
+  set(key: string, value: unknown): void;
 }
 
 interface Component {
@@ -94,7 +175,10 @@ interface Component {
   version?: string;
   type?: string;
   description?: string;
-  props?: Record<string, any>;
+  /** Their values are on `this`. */
+  props?: Record<string, PropDefinition | string>;
+  /** Props that depend on what the others are; called before each run. */
+  additionalProps?(this: any, existing: Record<string, PropDefinition>): Record<string, PropDefinition> | Promise<Record<string, PropDefinition>>;
   methods?: Record<string, (this: any, ...args: any[]) => any>;
   run(this: any, context: { steps: Steps; $: Dollar }): unknown;
   [other: string]: any;
@@ -103,14 +187,21 @@ interface Component {
 /** Returns its argument. */
 declare function defineComponent<T extends Component>(component: T & ThisType<any>): T;
 
+/** A mistake in what the step is configured with. */
+declare class ConfigurationError extends Error {}
+
 declare const $: Dollar;
 declare const $send: Send;
 declare const $respond: Dollar['respond'];
 declare const $end: Dollar['end'];
-/** Shared by the steps of a run. */
+/** Shared by the workflow's steps and kept between runs: JSON, up to 64 KiB. */
 declare let $checkpoint: any;
 /** In body-style steps: what the trigger received. */
 declare const event: TriggerEvent;
 declare const steps: Steps;
+/** The values of the step's props. */
 declare const params: Record<string, any>;
-declare const auths: Record<string, any>;
+/** The accounts, by app. */
+declare const auths: Record<string, Record<string, string>>;
+/** Paths of the files that a multipart form held, by field. */
+declare const $attachments: Record<string, string>;

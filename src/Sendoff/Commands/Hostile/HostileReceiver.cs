@@ -75,7 +75,7 @@ sealed class HostileReceiver : IAsyncDisposable
             Interlocked.Increment(ref requests);
             onRequest?.Invoke(head);
             var exchange = new HostileExchange(connection, head, number);
-            await (find(head)?.Script(exchange) ?? AnswerWithListAsync(exchange));
+            await (find(head)?.Script(exchange) ?? AnswerWithListAsync(exchange, head.Split(' ', 3) is [_, "/", _] ? "200 OK" : "404 Not Found"));
             if (exchange.IsClosed) return;
         }
     }
@@ -87,10 +87,10 @@ sealed class HostileReceiver : IAsyncDisposable
         return behaviours.FirstOrDefault(behaviour => behaviour.Name == name);
     }
 
-    Task AnswerWithListAsync(HostileExchange exchange)
+    Task AnswerWithListAsync(HostileExchange exchange, string status)
     {
         string list = string.Concat(behaviours.Select(behaviour => $"{UrlOf(behaviour)}  {behaviour.Does}\n"));
-        return exchange.RespondAsync($"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {Encoding.Latin1.GetByteCount(list)}\r\n\r\n{list}");
+        return exchange.RespondAsync($"HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {Encoding.Latin1.GetByteCount(list)}\r\n\r\n{list}");
     }
 
     public async ValueTask DisposeAsync()

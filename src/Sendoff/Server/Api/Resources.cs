@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Sendoff.Engine;
 using Sendoff.Engine.Events;
+using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
 
@@ -28,16 +29,18 @@ public sealed record RunSummaryDocument(
         Names.Ms(run.Duration), run.Message, run.Sends, run.SendsDelivered, run.SendsFailed, run.SendsCaptured);
 }
 
-public sealed record TriggerDocument(string Type, string Key, string? Url);
+/// <param name="Url">Of an HTTP trigger.</param>
+/// <param name="NextDueAt">Of a schedule that is on.</param>
+public sealed record TriggerDocument(string Type, string Key, string? Url, DateTimeOffset? NextDueAt);
 
 public sealed record WorkflowDocument(
     string Id, string Name, int Version, bool Enabled, DateTimeOffset DeployedAt, IReadOnlyList<TriggerDocument> Triggers)
 {
     /// <param name="origin">Where the server is reached, without a slash at the end.</param>
-    internal static WorkflowDocument From(Workflow workflow, string origin) => new(
+    internal static WorkflowDocument From(Workflow workflow, string origin, Schedule schedule) => new(
         workflow.Id.ToString(), workflow.Name, workflow.Version, workflow.Enabled, workflow.DeployedAt,
         [.. workflow.Triggers.Select(t => new TriggerDocument(t.Type, t.Key,
-            t.Type == "http" ? $"{origin}/hooks/{Uri.EscapeDataString(t.Key)}" : null))]);
+            t.Type == "http" ? $"{origin}/hooks/{Uri.EscapeDataString(t.Key)}" : null, schedule.NextDueAt(t.Key)))]);
 }
 
 /// <param name="Files">Path to text; null in lists.</param>
@@ -65,7 +68,11 @@ public sealed record UsageRowDocument(DateOnly Day, string Workflow, long Runs, 
 public sealed record UsageTotalDocument(long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
 public sealed record UsageDocument(DateOnly Since, IReadOnlyList<UsageRowDocument> Items, UsageTotalDocument Total);
 
-/// <summary>The run that a replay made.</summary>
+/// <summary>An event that starts a run by hand.</summary>
+/// <param name="Event">What steps see as <c>event</c>: any JSON; null for an empty object.</param>
+/// <param name="Test">The run's sends are captured, not delivered.</param>
+public sealed record ManualEventDocument(JsonElement? Event, bool? Test);
+/// <summary>The run that a replay, or an event by hand, made.</summary>
 public sealed record ReplayDocument(string Id, string EventId, int Version);
 /// <param name="Skipped">Ids that were not sent again.</param>
 /// <param name="Ids">Those that were, in their order.</param>

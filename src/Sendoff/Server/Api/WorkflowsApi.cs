@@ -1,5 +1,8 @@
+using System.Text;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
+using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
@@ -20,28 +23,31 @@ internal static class WorkflowsApi
         workflows.MapDelete("/{name}", DeleteAsync).WithSummary("Remove a workflow, its versions and its history");
         workflows.MapGet("/{name}/versions", ListVersionsAsync).WithSummary("All versions of a workflow, newest first");
         workflows.MapGet("/{name}/versions/{version}", GetVersionAsync).WithSummary("One version with its files");
+        workflows.MapPost("/{name}/events", StartAsync).WithSummary("Start a run by hand, with an event of your own; its sends are captured when it is a test")
+            .TakesBody<ManualEventDocument>().Produces<ReplayDocument>(StatusCodes.Status202Accepted)
+            .ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status429TooManyRequests);
         workflows.MapPost("/{name}/enable", EnableAsync).WithSummary("Switch a workflow's triggers on");
         workflows.MapPost("/{name}/disable", DisableAsync).WithSummary("Switch a workflow's triggers off");
     }
 
     static async Task<Results<Ok<ListDocument<WorkflowDocument>>, Problem>> ListAsync(
-        HttpRequest request, IStore store, ServerOptions options, CancellationToken ct)
+        HttpRequest request, IStore store, ServerOptions options, Schedule schedule, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         if (input.Problem is { } problem) return problem;
         string origin = Origin.Of(request, options);
         return TypedResults.Ok(new ListDocument<WorkflowDocument>(
-            [.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin))], null));
+            [.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin, schedule))], null));
     }
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> GetAsync(
-        string name, HttpRequest request, IStore store, ServerOptions options, CancellationToken ct) =>
+        string name, HttpRequest request, IStore store, ServerOptions options, Schedule schedule, CancellationToken ct) =>
         await store.GetWorkflowAsync(name, ct) is { } found
-            ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options)))
+            ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options), schedule))
             : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAsync(
-        string name, [FromQuery] string? file, HttpRequest request, WorkflowCatalog catalog, ServerOptions options, CancellationToken ct)
+        string name, [FromQuery] string? file, HttpRequest request, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, CancellationToken ct)
     {
         var input = ApiInput.Of(request, "file");
         input.WorkflowName(name);
@@ -50,7 +56,7 @@ internal static class WorkflowsApi
             return Problem.TooLarge($"The body is over {options.DeployBytes:N0} bytes, the limit of a deploy.");
         if (DeployedFiles.Read(input, request.ContentType, file, body, options) is not { } files) return input.Problem!;
         var result = await catalog.DeployAsync(name, files, ct);
-        if (result.Workflow is { } workflow) return TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options)));
+        if (result.Workflow is { } workflow) return TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options), schedule));
         return new Problem(StatusCodes.Status422UnprocessableEntity, "Not deployed", Say(result.Problems))
         {
             Problems = [.. result.Problems.Select(WorkflowProblemDocument.From)],
@@ -90,12 +96,30 @@ internal static class WorkflowsApi
     }
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> EnableAsync(
-        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, CancellationToken ct) =>
-        await catalog.SetEnabledAsync(name, true, ct) ? await GetAsync(name, request, store, options, ct) : Missing(name);
+        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, CancellationToken ct) =>
+        await catalog.SetEnabledAsync(name, true, ct) ? await GetAsync(name, request, store, options, schedule, ct) : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DisableAsync(
-        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, CancellationToken ct) =>
-        await catalog.SetEnabledAsync(name, false, ct) ? await GetAsync(name, request, store, options, ct) : Missing(name);
+        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, CancellationToken ct) =>
+        await catalog.SetEnabledAsync(name, false, ct) ? await GetAsync(name, request, store, options, schedule, ct) : Missing(name);
+
+    /// <summary>Works on a workflow that is switched off as well: it is its triggers that are.</summary>
+    static async Task<Results<Accepted<ReplayDocument>, Problem>> StartAsync(
+        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, RunQueue runs, EngineLimits limits, CancellationToken ct)
+    {
+        var input = ApiInput.Of(request);
+        if (await ReadBodyAsync(request, limits.TriggerBodyBytes, ct) is not { } bytes)
+            return Problem.TooLarge($"The body is over {limits.TriggerBodyBytes:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
+        var body = bytes.Length == 0 ? default : input.Object(bytes, ["event", "test"]) ?? default;
+        bool isTest = body.ValueKind == JsonValueKind.Object && (input.Flag(body, "test") ?? false);
+        if (input.Problem is { } bad) return bad;
+        byte[] json = body.ValueKind == JsonValueKind.Object && body.TryGetProperty("event", out var given) && given.ValueKind != JsonValueKind.Null
+            ? Encoding.UTF8.GetBytes(given.GetRawText()) : "{}"u8.ToArray();
+        if (await store.GetWorkflowAsync(name, ct) is not { } workflow || await catalog.FindAsync(workflow.Id, workflow.Version, ct) is not { } current
+            || await runs.AcceptAsync(current.Version, isTest ? RunExecutor.TestTrigger : "manual", json, ct) is not { } accepted) return Missing(name);
+        string made = accepted.Run.Id.ToString();
+        return TypedResults.Accepted($"/api/v1/runs/{made}", new ReplayDocument(made, accepted.Run.Event.Id.ToString(), accepted.Run.Version));
+    }
 
     static async Task<byte[]?> ReadBodyAsync(HttpRequest request, int limit, CancellationToken ct)
     {

@@ -22,7 +22,8 @@ internal static class EventWriter
     [ThreadStatic] static Scratch? scratch;
 
     /// <summary>The event of a request whose body has arrived. The answer is the caller's own.</summary>
-    public static ReadOnlyMemory<byte> Write(HttpRequest request, string path, string url, ReadOnlySequence<byte> body)
+    /// <param name="withAuthorization">False when that header was for the trigger, not for the workflow.</param>
+    public static ReadOnlyMemory<byte> Write(HttpRequest request, string path, string url, ReadOnlySequence<byte> body, bool withAuthorization = true)
     {
         var mine = scratch ?? new Scratch();
         scratch = null;
@@ -31,7 +32,7 @@ internal static class EventWriter
         json.WriteString("method"u8, request.Method);
         json.WriteString("path"u8, path);
         WriteQuery(json, request.Query);
-        WriteHeaders(json, request.Headers);
+        WriteHeaders(json, request.Headers, withAuthorization);
         WriteBody(json, request, body);
         json.WriteString("client_ip"u8, ClientAddress(request.HttpContext.Connection.RemoteIpAddress));
         json.WriteString("url"u8, url);
@@ -66,12 +67,13 @@ internal static class EventWriter
 
     /// <summary>Lower-case names; lines of one name are joined, as Node.js does.
     /// The session of this server's own pages stays out.</summary>
-    static void WriteHeaders(Utf8JsonWriter json, IHeaderDictionary headers)
+    static void WriteHeaders(Utf8JsonWriter json, IHeaderDictionary headers, bool withAuthorization)
     {
         Span<char> lower = stackalloc char[128];
         json.WriteStartObject("headers"u8);
         foreach (var (name, values) in headers)
         {
+            if (!withAuthorization && name.Equals(HeaderNames.Authorization, StringComparison.OrdinalIgnoreCase)) continue;
             string value = values.Count == 1 ? values[0]! : string.Join(", ", values.ToArray());
             if (name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase)
                 && AdminSession.Remove(values, out value) && value.Length == 0) continue;

@@ -9,13 +9,17 @@ using Sendoff.Engine.Workflows;
 namespace Sendoff.Server.Triggers;
 
 /// <summary><c>ANY /hooks/{key}/{**path}</c>: takes an event in, durably, and answers (E7).</summary>
-/// <remarks>(1) find the trigger  (2) read the body under its limit  (3) write the event  (4) accept it  (5) answer.</remarks>
+/// <remarks>(1) find the trigger, and who may call it  (2) read the body under its limit  (3) write the event  (4) accept it  (5) answer.</remarks>
 internal sealed class HttpTriggerEndpoint(
-    WorkflowCatalog workflows, RunQueue runs, EngineLimits limits, ServerOptions options, ILogger<HttpTriggerEndpoint> log)
+    WorkflowCatalog workflows, TriggerGate gate, RunQueue runs, EngineLimits limits, ServerOptions options, ILogger<HttpTriggerEndpoint> log)
 {
     public const string Pattern = "/hooks/{key}/{**path}";
     /// <summary>Tells the caller which run its event became.</summary>
     const string RunHeader = "sendoff-run";
+    /// <summary>Tells the caller which event was kept without a run.</summary>
+    const string EventHeader = "sendoff-event";
+    /// <summary>Pipedream's flags, as a header or in the query: history is not kept; the event is kept and starts no run.</summary>
+    const string NoStore = "x-pd-nostore", NoTrigger = "x-pd-notrigger";
     const string Text = "text/plain; charset=utf-8";
     const string Methods = "GET,HEAD,PUT,PATCH,POST,DELETE";
     static readonly Problem missing = Problem.NotFound("There is no trigger at this address, or it is disabled.");
@@ -52,17 +56,28 @@ internal sealed class HttpTriggerEndpoint(
             AnswerPreflight(context);
             return;
         }
+        if (gate.Refuse(context, key, target.Trigger) is { } refusal)
+        {
+            await refusal.ExecuteAsync(context);
+            return;
+        }
 
         // (2) The event is written while the body's buffers are still the connection's.
         var body = await ReadBodyAsync(context);
         if (body is not { } bytes) return;
         // (3)
         var json = EventWriter.Write(context.Request, "/" + context.Request.RouteValues["path"],
-            Origin.UrlOf(context.Request, options), bytes);
+            Origin.UrlOf(context.Request, options), bytes, withAuthorization: target.Trigger.Bearer is null);
         context.Request.BodyReader.AdvanceTo(bytes.End);
 
         // (4) An event that has arrived whole is taken in even if its sender hangs up now.
-        if (await runs.AcceptAsync(target.Version, "http", json, CancellationToken.None) is not { } run)
+        if (IsFlagged(context.Request, NoTrigger))
+        {
+            await KeepAsync(context, target.Version, json);
+            return;
+        }
+        bool keep = !IsFlagged(context.Request, NoStore);
+        if (await runs.AcceptAsync(target.Version, "http", json, CancellationToken.None, keep: keep) is not { } run)
         {
             await missing.ExecuteAsync(context);
             return;
@@ -76,6 +91,20 @@ internal sealed class HttpTriggerEndpoint(
             await WriteAsync(context.Response, answer.Status, Text, answer.Status == 200 ? accepted : default(ReadOnlyMemory<byte>));
         else await AnswerFixedAsync(context.Response, answer);
     }
+
+    async Task KeepAsync(HttpContext context, WorkflowVersion version, ReadOnlyMemory<byte> json)
+    {
+        if (await runs.KeepEventAsync(version, "http", json) is not { } kept)
+        {
+            await missing.ExecuteAsync(context);
+            return;
+        }
+        context.Response.Headers[EventHeader] = kept.ToString();
+        await WriteAsync(context.Response, StatusCodes.Status200OK, Text, accepted);
+    }
+
+    static bool IsFlagged(HttpRequest request, string flag) =>
+        request.Headers.TryGetValue(flag, out var header) ? header == "1" : request.QueryString.HasValue && request.Query[flag] == "1";
 
     static void AnswerPreflight(HttpContext context)
     {

@@ -5,7 +5,7 @@ using Microsoft.Net.Http.Headers;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>A multipart form in memory: fields are strings, files <c>{filename, mimetype, content}</c> with Base64 content.
+/// <summary>A multipart form in memory: fields are strings, files <c>{filename, mimetype, url}</c> with a <c>data:</c> URL that holds the file.
 /// A repeated name is an array.</summary>
 internal sealed class Multipart
 {
@@ -73,8 +73,12 @@ internal sealed class Multipart
             json.WriteStartObject();
             json.WriteString("filename"u8, FileName);
             json.WriteString("mimetype"u8, MimeType ?? "application/octet-stream");
-            json.WriteBase64String("content"u8, Content);
+            json.WriteString("url"u8, $"data:{UrlType()};base64,{Convert.ToBase64String(Content)}");
             json.WriteEndObject();
         }
+
+        // What a URL cannot hold as it stands is left to `mimetype`.
+        string UrlType() => MimeType?.Replace(" ", "", StringComparison.Ordinal) is { Length: > 0 } type && type.All(static c => char.IsAsciiLetterOrDigit(c) || "/.+-_;=".Contains(c))
+            ? type : "application/octet-stream";
     }
 }

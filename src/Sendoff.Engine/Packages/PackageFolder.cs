@@ -1,0 +1,205 @@
+using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Workers;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Engine.Packages;
+
+/// <summary>The packages of a version: where each is installed by its name in imports, and the lock that says exactly which; or what is wrong.</summary>
+public sealed record InstalledPackages(IReadOnlyDictionary<string, string> Folders, string? Lock, IReadOnlyList<WorkflowProblem> Problems)
+{
+    public static readonly InstalledPackages None = new(new Dictionary<string, string>(), null, []);
+
+    /// <summary>Packages whose install scripts were not run.</summary>
+    public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
+
+    /// <summary>The files to store: with the lock, so that this version has these packages wherever it is laid out.</summary>
+    public IReadOnlyDictionary<string, string> AddLock(IReadOnlyDictionary<string, string> files) =>
+        Lock is null ? files : new Dictionary<string, string>(files) { [PackageFolder.LockFile] = Lock };
+}
+
+/// <summary>Installs what steps import from npm, once for all versions that need the very same (E3).</summary>
+/// <remarks>(1) find the imports  (2) look for a folder of the stored lock  (3) else npm installs into a fresh one  (4) which gets its name by its content.</remarks>
+/// <param name="root">Holds one folder for each content, and what is being installed.</param>
+public sealed partial class PackageFolder(string root, NodeRuntime node, EngineLimits limits, ILogger<PackageFolder> log)
+{
+    /// <summary>The lock among a version's files.</summary>
+    public const string LockFile = "sendoff-lock.json";
+    const string Fresh = "new-";
+    static readonly TimeSpan sizeEvery = TimeSpan.FromMilliseconds(250);
+
+    readonly string root = Path.GetFullPath(root);
+    readonly SemaphoreSlim one = new(1);
+
+    /// <summary>Finds or installs what a workflow's steps import.</summary>
+    /// <param name="progress">Told once, when npm is needed.</param>
+    public async Task<InstalledPackages> InstallAsync(
+        WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, IProgress<string>? progress, CancellationToken ct)
+    {
+        // (1)
+        var plan = PackagePlan.Of(definition, files, limits.PackagesImported);
+        if (plan.Problems.Count > 0) return InstalledPackages.None with { Problems = plan.Problems };
+        if (plan.IsEmpty) return InstalledPackages.None;
+        var (asked, names) = plan.Dependencies();
+        // (2)
+        string? stored = files.GetValueOrDefault(LockFile);
+        var exact = stored is null ? null : PackageLock.Exact(stored, asked);
+        if (exact is not null && Directory.Exists(FolderOf(stored!))) return Installed(stored!, names);
+        await one.WaitAsync(ct).ConfigureAwait(false);
+        string fresh = Path.Combine(root, Fresh + Guid.NewGuid().ToString("N"));
+        try
+        {
+            // (3)
+            progress?.Report($"npm installs {string.Join(", ", plan.Asked.Select(a => a.Package.Folder))}");
+            Directory.CreateDirectory(fresh);
+            await WriteAsync(fresh, exact ?? asked, exact is null ? null : stored, ct).ConfigureAwait(false);
+            if (await NpmAsync(fresh, exact is null ? "install" : "ci", [], plan, ct).ConfigureAwait(false) is { } problem)
+                return InstalledPackages.None with { Problems = [problem] };
+            string text = exact is not null ? stored!
+                : PackageLock.From(await File.ReadAllTextAsync(Path.Combine(fresh, "package-lock.json"), ct).ConfigureAwait(false), asked);
+            if (Allowed(text) is { Count: > 0 } scripts && await NpmAsync(fresh, "rebuild", scripts, plan, ct).ConfigureAwait(false) is { } failed)
+                return InstalledPackages.None with { Problems = [failed] };
+            // (4)
+            return Keep(fresh, text, names);
+        }
+        finally
+        {
+            if (Directory.Exists(fresh)) Directory.Delete(fresh, recursive: true);
+            one.Release();
+        }
+    }
+
+    /// <summary>Whether npm could have a package of this name.</summary>
+    public static bool IsName(string name) => PackageSpecifier.Read(name, out var package) is null && package.Folder == name && package.Range is null;
+
+    /// <summary>Removes what none of these versions' files needs, and what was never finished. Call it at the start.</summary>
+    public void Sweep(IEnumerable<IReadOnlyDictionary<string, string>> versions)
+    {
+        if (!Directory.Exists(root)) return;
+        var needed = versions.Select(files => files.GetValueOrDefault(LockFile)).OfType<string>().Distinct().Where(IsLock).Select(FolderOf).ToHashSet();
+        foreach (string folder in Directory.EnumerateDirectories(root).Where(folder => !needed.Contains(folder)).ToList())
+        {
+            try
+            {
+                // It loses its name first: a folder that is there is whole.
+                string old = Path.Combine(root, Fresh + Guid.NewGuid().ToString("N"));
+                Directory.Move(folder, old);
+                Directory.Delete(old, recursive: true);
+            }
+            catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+            {
+                // The next start removes it.
+            }
+        }
+    }
+
+    static bool IsLock(string text)
+    {
+        try
+        {
+            return PackageLock.Count(text) >= 0;
+        }
+        catch (Exception x) when (x is System.Text.Json.JsonException or InvalidOperationException or NullReferenceException)
+        {
+            return false;
+        }
+    }
+
+    string FolderOf(string text) => Path.Combine(root, PackageLock.FolderName(text, Allowed(text)));
+
+    IReadOnlyList<string> Allowed(string text) => [.. PackageLock.WithScripts(text).Where(limits.PackagesAllowScripts.Contains)];
+
+    InstalledPackages Installed(string text, IReadOnlyDictionary<string, string> names)
+    {
+        string modules = Path.Combine(FolderOf(text), "node_modules");
+        var folders = names.ToDictionary(n => n.Key, n => Path.Combine(modules, n.Value));
+        return new(folders, text, []) { ScriptsLeftOut = [.. PackageLock.WithScripts(text).Except(Allowed(text))] };
+    }
+
+    static async Task WriteAsync(string folder, JsonObject dependencies, string? locked, CancellationToken ct)
+    {
+        var manifest = new JsonObject { ["name"] = "packages", ["private"] = true, ["dependencies"] = dependencies.DeepClone() };
+        await File.WriteAllTextAsync(Path.Combine(folder, "package.json"), manifest.ToJsonString(), ct).ConfigureAwait(false);
+        if (locked is not null) await File.WriteAllTextAsync(Path.Combine(folder, "package-lock.json"), locked, ct).ConfigureAwait(false);
+    }
+
+    InstalledPackages Keep(string fresh, string text, IReadOnlyDictionary<string, string> names)
+    {
+        var installed = Installed(text, names);
+        string target = FolderOf(text);
+        if (Directory.Exists(target)) return installed;
+        Flush();
+        Directory.Move(fresh, target);
+        log.PackagesInstalled(PackageLock.Count(text), target);
+        if (installed.ScriptsLeftOut.Count > 0) log.PackageScriptsLeftOut(string.Join(", ", installed.ScriptsLeftOut));
+        return installed;
+    }
+
+    /// <summary>Answers what went wrong, or null.</summary>
+    async Task<WorkflowProblem?> NpmAsync(string folder, string command, IReadOnlyList<string> packages, PackagePlan plan, CancellationToken ct)
+    {
+        string scripts = command == "rebuild" ? "--ignore-scripts=false" : "--ignore-scripts";
+        string[] arguments =
+        [
+            command, .. packages, scripts, "--no-audit", "--no-fund", "--no-update-notifier", "--json", "--omit=dev", "--omit-lockfile-registry-resolved",
+            "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000",
+        ];
+        using var size = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var npm = node.NpmAsync(arguments, folder, limits.PackagesTimeout, size.Token);
+        long started = TimeProvider.System.GetTimestamp();
+        bool isOver = false;
+        while (await Task.WhenAny(npm, Task.Delay(sizeEvery, ct)).ConfigureAwait(false) != npm)
+        {
+            if (isOver || SizeOf(folder) <= limits.PackagesBytes) continue;
+            isOver = true;
+            await size.CancelAsync().ConfigureAwait(false);
+        }
+        var first = plan.Asked.First().First;
+        try
+        {
+            if (await npm.ConfigureAwait(false) is not { } result)
+                return PackagePlan.Problem(
+                    first, "a package is imported, and there is no npm on the PATH to install it", "install npm beside Node.js, or put the code into the folder");
+            if (result.Code == 0) return SizeOf(folder) > limits.PackagesBytes ? TooLarge(first) : null;
+            if (TimeProvider.System.GetElapsedTime(started) >= limits.PackagesTimeout)
+                return PackagePlan.Problem(
+                    first, $"npm did not install within {limits.PackagesTimeout.TotalSeconds:0.#} seconds", "try again, or raise the setting Packages:Timeout");
+            return NpmError.Of(result).ToProblem(plan);
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            return TooLarge(first);
+        }
+        catch (WorkerUnavailableException x)
+        {
+            return PackagePlan.Problem(first, x.Message);
+        }
+    }
+
+    WorkflowProblem TooLarge(Import first) => PackagePlan.Problem(
+        first, $"the packages take more than {limits.PackagesBytes:N0} bytes", "import less, or raise the setting Packages:MaxBytes");
+
+    // npm moves and removes files meanwhile.
+    static long SizeOf(string folder)
+    {
+        try
+        {
+            var all = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint };
+            return new DirectoryInfo(folder).EnumerateFiles("*", all).Sum(file => file.Length);
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
+
+    // A power cut after the folder has its name must not leave empty files in it.
+    static void Flush()
+    {
+        if (!OperatingSystem.IsWindows()) Sync();
+    }
+
+    [LibraryImport("libc", EntryPoint = "sync")]
+    private static partial void Sync();
+}

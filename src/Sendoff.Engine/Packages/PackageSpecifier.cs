@@ -1,0 +1,40 @@
+using System.Text.RegularExpressions;
+
+namespace Sendoff.Engine.Packages;
+
+/// <summary>What an import asks of npm: <c>@scope/name@range/sub</c>. Without a range it is what is newest at the deploy.</summary>
+internal sealed partial record PackageSpecifier(string Name, string? Range, string Subpath)
+{
+    // Node.js's own, which no package can replace.
+    static readonly HashSet<string> builtins = new(StringComparer.Ordinal)
+    {
+        "assert", "async_hooks", "buffer", "child_process", "cluster", "console", "constants", "crypto", "dgram", "diagnostics_channel", "dns", "domain", "events", "fs",
+        "http", "http2", "https", "inspector", "module", "net", "os", "path", "perf_hooks", "process", "punycode", "querystring", "readline", "repl", "stream",
+        "string_decoder", "sys", "timers", "tls", "trace_events", "tty", "url", "util", "v8", "vm", "wasi", "worker_threads", "zlib",
+    };
+
+    /// <summary>The name that Node.js looks for in <c>node_modules</c>: with the range, as the import has it.</summary>
+    public string Folder => Range is null ? Name : $"{Name}@{Range}";
+
+    /// <summary>Whether a specifier leads to npm at all: no file, no URL, nothing of Node.js's own.</summary>
+    public static bool IsPackage(string specifier) =>
+        specifier.Length > 0 && specifier[0] is not ('.' or '/' or '#') && !specifier.Contains(':') && !IsBuiltin(specifier);
+
+    static bool IsBuiltin(string specifier) => builtins.Contains(specifier.Split('/')[0]) && !specifier.EndsWith('/');
+
+    /// <summary>Answers what is wrong with it, or null.</summary>
+    public static string? Read(string specifier, out PackageSpecifier package)
+    {
+        var match = Pattern().Match(specifier);
+        package = new(match.Groups["name"].Value, match.Groups["range"] is { Success: true } range ? range.Value : null, match.Groups["sub"].Value);
+        if (!match.Success || package.Subpath.Split('/').Contains("..")) return $"'{specifier}' is no package of npm, no file and no module of Node.js";
+        if (package.Name.Length > 214) return $"the package name in '{specifier}' is longer than npm's 214 characters";
+        return package.Range is { } given && !RangePattern().IsMatch(given) ? $"'{given}' is no version, no ^range or ~range and no tag" : null;
+    }
+
+    [GeneratedRegex(@"^(?<name>(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]*)(?:@(?<range>[^/]*))?(?<sub>(?:/.*)?)$")]
+    private static partial Regex Pattern();
+
+    [GeneratedRegex(@"^[\^~]?[A-Za-z0-9][A-Za-z0-9.+_-]*$")]
+    private static partial Regex RangePattern();
+}

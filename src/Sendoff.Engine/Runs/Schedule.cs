@@ -1,0 +1,105 @@
+using Microsoft.Extensions.Logging;
+
+namespace Sendoff.Engine.Runs;
+
+/// <summary>Starts runs when their schedules are due.</summary>
+/// <remarks>
+/// (1) start what is due  (2) wait for the next due time, or for other schedules. The store decides: a due time is settled in the transaction that stores its
+/// event, so it starts one run, over restarts and with other servers beside this one. One that is past by more than a minute was missed, and is told, not made up for.
+/// </remarks>
+public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineContext engine, ILogger<Schedule> log)
+{
+    // A timer takes 49 days at most, and a clock that is set is noticed soon.
+    static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1), retry = TimeSpan.FromSeconds(5);
+
+    readonly CancellationTokenSource stop = new();
+    Dictionary<string, Place> places = [];
+    Task running = Task.CompletedTask;
+
+    /// <summary>How far one schedule has come.</summary>
+    sealed record Place(DateTimeOffset SettledAt, int Missed);
+
+    /// <summary>Raised when everything that was due has been started, and the wait begins.</summary>
+    internal event Action? Looked;
+
+    /// <summary>When a schedule is due next; null when its key is unknown, it is off, or never due any more.</summary>
+    public DateTimeOffset? NextDueAt(string key) => catalog.Schedules.FirstOrDefault(s => s.Key == key)?.Trigger.NextAfter(engine.Time.GetUtcNow());
+
+    /// <summary>Begins. Call once, with the workflows loaded.</summary>
+    public void Start() => running = RunAsync();
+
+    /// <summary>From its completion on, no schedule starts a run.</summary>
+    public async Task StopAsync()
+    {
+        await stop.CancelAsync().ConfigureAwait(false);
+        await running.ConfigureAwait(false);
+    }
+
+    async Task RunAsync()
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            var change = catalog.SchedulesChange;
+            var targets = catalog.Schedules;
+            // (1)
+            places = targets.ToDictionary(static t => t.Key, t => Latest(t, places.GetValueOrDefault(t.Key)));
+            var wake = engine.Time.GetUtcNow() + longestWait;
+            foreach (var target in targets)
+                if (await StartDueAsync(target).ConfigureAwait(false) is { } next && next < wake) wake = next;
+            // (2)
+            var wait = wake - engine.Time.GetUtcNow();
+            var timer = Task.Delay(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, engine.Time, stop.Token);
+            Looked?.Invoke();
+            await Task.WhenAny(timer, change).ConfigureAwait(false);
+        }
+    }
+
+    static Place Latest(ScheduleTarget target, Place? known) => known is not null && known.SettledAt >= target.SettledAt ? known : new(target.SettledAt, 0);
+
+    /// <summary>Starts what is due of one schedule, and answers when to look again.</summary>
+    async Task<DateTimeOffset?> StartDueAsync(ScheduleTarget target)
+    {
+        var place = places[target.Key] = PassMissed(target, places[target.Key]);
+        while (target.Trigger.NextAfter(place.SettledAt) is { } due)
+        {
+            if (due > engine.Time.GetUtcNow()) return due;
+            if (!await TryStartAsync(target, due, place.Missed).ConfigureAwait(false)) return engine.Time.GetUtcNow() + retry;
+            place = places[target.Key] = new(due, 0);
+        }
+        return null;
+    }
+
+    Place PassMissed(ScheduleTarget target, Place place)
+    {
+        var oldest = engine.Time.GetUtcNow() - engine.Limits.ScheduleLateness;
+        int missed = 0;
+        var settled = place.SettledAt;
+        while (missed < engine.Limits.ScheduleMissed && target.Trigger.NextAfter(settled) is { } due && due < oldest) (settled, missed) = (due, missed + 1);
+        if (missed == 0) return place;
+        log.DueTimesMissed(target.Version.Name, target.Trigger.Identity, missed, place.SettledAt);
+        if (missed == engine.Limits.ScheduleMissed && settled < oldest) settled = oldest;
+        return new(settled, place.Missed + missed);
+    }
+
+    // False when it is to be tried again.
+    async Task<bool> TryStartAsync(ScheduleTarget target, DateTimeOffset due, int missed)
+    {
+        try
+        {
+            var json = ScheduleEvent.Write(target.Trigger, due, missed);
+            // Null: another server has it, or the schedule is another one by now.
+            await runs.AcceptAsync(target.Version, Workflows.ScheduleTrigger.TypeName, json, stop.Token, new(target.Key, due)).ConfigureAwait(false);
+            return true;
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return false;
+        }
+        catch (Exception x)
+        {
+            // The store takes no writes, or the workflow's queue is full: until it is too late, it is tried again.
+            log.DueTimePutOff(target.Version.Name, due, x.Message);
+            return false;
+        }
+    }
+}

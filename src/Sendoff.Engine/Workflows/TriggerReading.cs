@@ -1,0 +1,86 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Cronos;
+using YamlDotNet.RepresentationModel;
+
+namespace Sendoff.Engine.Workflows;
+
+public static partial class WorkflowReader
+{
+    const int ShortestToken = 8;
+
+    [GeneratedRegex(@"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")]
+    private static partial Regex SecretPattern();
+
+    [GeneratedRegex(@"^(\d{1,6})\s*/\s*(s|m|h)$")]
+    private static partial Regex RatePattern();
+
+    sealed partial class Reading
+    {
+        TriggerToken? ReadBearer(YamlMappingNode map)
+        {
+            if (Text(map, "bearer") is not { } text) return null;
+            if (SecretPattern().Match(text) is { Success: true } secret) return new(secret.Groups[1].Value, null);
+            if (text.Length >= ShortestToken && text.All(static c => c is > ' ' and <= '~' and not ('{' or '}'))) return new(null, text);
+            // The token itself stays out of the problem.
+            return Problem<TriggerToken>(Child(map, "bearer")!, "this cannot be a bearer token",
+                $"write `${{NAME}}` for the secret NAME, or {ShortestToken} or more visible ASCII characters");
+        }
+
+        TriggerRate? ReadRate(YamlMappingNode map)
+        {
+            if (Text(map, "rate") is not { } text) return null;
+            var match = RatePattern().Match(text);
+            if (!match.Success || int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) is not (> 0 and var count))
+                return Problem<TriggerRate>(Child(map, "rate")!, $"'{text}' is no rate", "write `10/s`, `600/m` or `1000/h`");
+            return new(count, match.Groups[2].Value switch { "s" => TimeSpan.FromSeconds(1), "m" => TimeSpan.FromMinutes(1), _ => TimeSpan.FromHours(1) });
+        }
+
+        Trigger? ReadSchedule(YamlMappingNode map)
+        {
+            foreach (var key in map.Children.Keys.Where(k => k.ToString() is not ("type" or "id" or "cron" or "every" or "timezone")))
+                Problem(key, $"a schedule has no '{key}'", "it has cron or every, and timezone");
+            var zone = ReadZone(map);
+            string? cron = Text(map, "cron"), every = Text(map, "every");
+            if ((cron is null) == (every is null))
+                return Problem<Trigger>(map, "a schedule has either `cron` or `every`", "write `cron: \"*/5 * * * *\"` or `every: 15m`");
+            return cron is not null ? ReadCron(Child(map, "cron")!, cron.Trim(), zone) : ReadEvery(Child(map, "every")!, every!, zone);
+        }
+
+        TimeZoneInfo ReadZone(YamlMappingNode map)
+        {
+            if (Text(map, "timezone") is not { } id) return TimeZoneInfo.Utc;
+            if (TimeZoneInfo.TryFindSystemTimeZoneById(id, out var zone)) return zone;
+            Problem(Child(map, "timezone")!, $"there is no time zone '{id}'", "use an IANA name such as `Europe/Berlin`");
+            return TimeZoneInfo.Utc;
+        }
+
+        Trigger? ReadCron(YamlNode node, string cron, TimeZoneInfo zone)
+        {
+            int fields = cron.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length;
+            if (fields is 6 or 7 || cron.Equals("@every_second", StringComparison.OrdinalIgnoreCase))
+                return Problem<Trigger>(node, $"'{cron}' has seconds: a schedule is due once a minute at most", "write five fields: minute, hour, day, month, weekday");
+            CronExpression expression;
+            try
+            {
+                expression = CronExpression.Parse(cron);
+            }
+            catch (CronFormatException x)
+            {
+                return Problem<Trigger>(node, $"'{cron}' is no cron expression: {Lower(x.Message.TrimEnd('.'))}", "write five fields: minute, hour, day, month, weekday, such as `0 9 * * MON-FRI`");
+            }
+            return expression.GetNextOccurrence(DateTimeOffset.UnixEpoch, TimeZoneInfo.Utc) is null
+                ? Problem<Trigger>(node, $"'{cron}' is never due", "choose a day that its month has")
+                : new ScheduleTrigger(expression, cron, zone);
+        }
+
+        Trigger? ReadEvery(YamlNode node, string every, TimeZoneInfo zone)
+        {
+            var span = every.EndsWith('d') ? ParseDuration(every[..^1] + "h") * 24 : ParseDuration(every);
+            if (span is not { } interval || interval.Ticks % TimeSpan.TicksPerSecond != 0)
+                return Problem<Trigger>(node, $"'{every}' is no interval", "write `15m`, `6h` or `1d`");
+            if (interval < ScheduleTrigger.Shortest) return Problem<Trigger>(node, $"every {every} is too often: a schedule is due once a minute at most", "write `1m` or longer");
+            return interval > ScheduleTrigger.Longest ? Problem<Trigger>(node, $"every {every} is longer than a year", "use `cron`") : new ScheduleTrigger(interval, zone);
+        }
+    }
+}

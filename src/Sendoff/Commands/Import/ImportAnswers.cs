@@ -1,0 +1,94 @@
+using Spectre.Console;
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace Sendoff.Commands.Import;
+
+/// <summary>What a project does not say and its owner knows, by workflow: <c>{ folder: { trigger: {...}, actions: { step: uses } } }</c>, in YAML or JSON.</summary>
+sealed class ImportAnswers(YamlMappingNode answers)
+{
+    public static ImportAnswers None => new([]);
+
+    public static ImportAnswers Read(string path)
+    {
+        try
+        {
+            var stream = new YamlStream();
+            stream.Load(new StringReader(File.ReadAllText(path)));
+            if (stream.Documents is [{ RootNode: YamlMappingNode root }, ..]) return new(root);
+            return stream.Documents.Count == 0 ? None : throw new CommandException($"{path} holds no answers: it is a mapping of workflow folders", ExitCode.Usage);
+        }
+        catch (YamlException x)
+        {
+            throw new CommandException($"{path}:{x.Start.Line}:{x.Start.Column} is malformed YAML: {x.Message}", ExitCode.Usage);
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException($"{path} cannot be read: {x.Message}", ExitCode.Usage);
+        }
+    }
+
+    /// <summary>Asks at the terminal for what is open; an empty line leaves it open.</summary>
+    public void Ask(ImportedWorkflow workflow, IAnsiConsole console)
+    {
+        foreach (var finding in workflow.Findings)
+        {
+            if (finding.Question is not { } question) continue;
+            console.MarkupLineInterpolated($"[bold]{workflow.Folder}[/], {finding.Where}: {finding.What}");
+            var prompt = new TextPrompt<string>($"  such as [grey]{question.Example.EscapeMarkup()}[/], or nothing:") { AllowEmpty = true };
+            prompt.Validate(text => TryParse(text, out _) ? ValidationResult.Success() : ValidationResult.Error("  that is not YAML"));
+            if (TryParse(console.Prompt(prompt), out var answer) && answer is not YamlScalarNode { Value: "" or null }) Set(workflow.Folder, question.Step, answer!);
+        }
+    }
+
+    /// <summary>As a file for <c>--answers</c>.</summary>
+    public string ToYaml()
+    {
+        using var writer = new StringWriter();
+        new YamlStream(new YamlDocument(answers)).Save(writer, assignAnchors: false);
+        return writer.ToString().TrimEnd('\n', '\r', '.') + "\n";
+    }
+
+    public bool IsEmpty => answers.Children.Count == 0;
+
+    void Set(string workflow, string? step, YamlNode answer)
+    {
+        var of = ChildMap(answers, workflow);
+        if (step is null) of.Children[new YamlScalarNode("trigger")] = answer;
+        else ChildMap(of, "actions").Children[new YamlScalarNode(step)] = answer;
+    }
+
+    static YamlMappingNode ChildMap(YamlMappingNode map, string key)
+    {
+        if (Child(map, key) is YamlMappingNode known) return known;
+        var made = new YamlMappingNode();
+        map.Children[new YamlScalarNode(key)] = made;
+        return made;
+    }
+
+    static bool TryParse(string text, out YamlNode? node)
+    {
+        node = new YamlScalarNode("");
+        try
+        {
+            var stream = new YamlStream();
+            stream.Load(new StringReader(text));
+            if (stream.Documents.Count > 0) node = stream.Documents[0].RootNode;
+            return true;
+        }
+        catch (YamlException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>The trigger that replaces those which the project does not describe.</summary>
+    public YamlMappingNode? Trigger(string workflow) => Of(workflow, "trigger") as YamlMappingNode;
+
+    /// <summary>What a step uses instead of a registry action.</summary>
+    public string? Action(string workflow, string step) => Child(Of(workflow, "actions") as YamlMappingNode, step) is YamlScalarNode { Value: { Length: > 0 } uses } ? uses : null;
+
+    YamlNode? Of(string workflow, string what) => Child(Child(answers, workflow) as YamlMappingNode, what);
+
+    static YamlNode? Child(YamlMappingNode? map, string key) => map is not null && map.Children.TryGetValue(new YamlScalarNode(key), out var node) ? node : null;
+}

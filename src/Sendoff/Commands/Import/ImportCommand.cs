@@ -1,0 +1,116 @@
+using System.CommandLine;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Spectre.Console;
+
+namespace Sendoff.Commands.Import;
+
+/// <summary><c>sendoff import DIR|ZIP</c>: Pipedream projects become folders that can be deployed, with a report of what runs and what does not.</summary>
+static class ImportCommand
+{
+    public static Command Build()
+    {
+        var path = new Argument<string>("path") { Description = "A GitHub-sync project or one of its workflow folders, or a ZIP of it, or an export archive" };
+        var output = new Option<string>("--output", "-o") { Description = "Where the folders go (./imported)", DefaultValueFactory = _ => "imported" };
+        var answers = new Option<string?>("--answers") { Description = "A YAML or JSON file with what the project does not say" };
+        var json = new Option<bool>("--json") { Description = "Print the report as JSON" };
+        var command = new Command("import", "Import Pipedream workflows") { path, output, answers, json };
+        command.SetAction(parsed => Import(parsed.GetValue(path)!, parsed.GetValue(output)!, parsed.GetValue(answers), parsed.GetValue(json)));
+        return command;
+    }
+
+    static int Import(string path, string output, string? answersFile, bool asJson)
+    {
+        var answers = answersFile is null ? ImportAnswers.None : ImportAnswers.Read(answersFile);
+        var found = SyncedProject.Read(path);
+        var imported = Import(found, answers);
+        string root = Path.GetFullPath(output);
+        if (answersFile is null && !asJson && Output.Progress.Profile.Capabilities.Interactive && !Console.IsInputRedirected)
+        {
+            foreach (var workflow in imported) answers.Ask(workflow, Output.Progress);
+            imported = Import(found, answers);
+        }
+        foreach (var workflow in imported) Write(root, workflow);
+        File.WriteAllText(Path.Combine(root, "import-report.md"), ImportReport.Markdown(imported));
+        if (answersFile is null && !answers.IsEmpty) File.WriteAllText(Path.Combine(root, "answers.yaml"), answers.ToYaml());
+        if (asJson) Console.Out.WriteLine(JsonSerializer.Serialize(imported.Select(ImportReport.Document.From).ToList(), ImportJson.Default.ListDocument));
+        else ImportReport.Print(imported, root);
+        return imported.Any(static workflow => workflow.Verdict == ImportVerdict.CannotRun) ? ExitCode.RunFailed : ExitCode.Ok;
+    }
+
+    static List<ImportedWorkflow> Import(IReadOnlyList<SyncedWorkflow> found, ImportAnswers answers) => [.. found.Select(workflow => WorkflowImport.Of(workflow, answers))];
+
+    static void Write(string root, ImportedWorkflow workflow)
+    {
+        try
+        {
+            string folder = Path.Combine(root, workflow.Folder);
+            foreach (var (name, text) in workflow.Files)
+            {
+                string file = Path.GetFullPath(Path.Combine(folder, name));
+                if (!file.StartsWith(Path.GetFullPath(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+                    throw new CommandException($"{workflow.Folder}: the path '{name}' leaves the folder", ExitCode.Usage);
+                Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+                File.WriteAllText(file, text);
+            }
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException($"{root} cannot be written: {x.Message}", ExitCode.Usage);
+        }
+    }
+}
+
+/// <summary>What an import found, for people, as a file and as JSON.</summary>
+static class ImportReport
+{
+    internal sealed record Document(string Folder, string Name, string Verdict, IReadOnlyList<FindingDocument> Findings)
+    {
+        public static Document From(ImportedWorkflow workflow) => new(
+            workflow.Folder, workflow.Name, Code(workflow.Verdict), [.. workflow.Findings.Select(static f => new FindingDocument(Code(f.Verdict), f.Where, f.What, f.Remedy))]);
+    }
+
+    /// <param name="Verdict"><c>runs_unchanged needs_answer cannot_run</c>.</param>
+    internal sealed record FindingDocument(string Verdict, string Where, string What, string Remedy);
+
+    static string Code(ImportVerdict verdict) => verdict switch
+    {
+        ImportVerdict.RunsUnchanged => "runs_unchanged",
+        ImportVerdict.NeedsAnswer => "needs_answer",
+        _ => "cannot_run",
+    };
+
+    static string Words(ImportVerdict verdict) => Code(verdict).Replace('_', ' ');
+
+    public static void Print(IReadOnlyList<ImportedWorkflow> imported, string root)
+    {
+        foreach (var workflow in imported)
+        {
+            string colour = workflow.Verdict switch { ImportVerdict.RunsUnchanged => "green", ImportVerdict.NeedsAnswer => "yellow", _ => "red" };
+            var tree = new Tree(new Markup($"[bold]{workflow.Folder.EscapeMarkup()}[/] [{colour}]{Words(workflow.Verdict)}[/]"));
+            foreach (var finding in workflow.Findings)
+                tree.AddNode(new Markup($"[bold]{finding.Where.EscapeMarkup()}[/]: {finding.What.EscapeMarkup()}")).AddNode(new Markup($"[grey]{finding.Remedy.EscapeMarkup()}[/]"));
+            Output.Console.Write(tree);
+        }
+        Output.Console.WriteLine($"{Counts(imported)}. Folders and import-report.md are in {root}; put one on a server with `sendoff deploy FOLDER`.");
+    }
+
+    static string Counts(IReadOnlyList<ImportedWorkflow> imported) => string.Join(", ", Enum.GetValues<ImportVerdict>()
+        .Select(verdict => (verdict, Count: imported.Count(workflow => workflow.Verdict == verdict))).Where(static of => of.Count > 0).Select(static of => $"{of.Count} {Words(of.verdict)}"));
+
+    public static string Markdown(IReadOnlyList<ImportedWorkflow> imported)
+    {
+        var text = new StringBuilder("# Import report\n\n").Append(Counts(imported)).Append(".\n");
+        foreach (var workflow in imported)
+        {
+            text.Append($"\n## {workflow.Folder}: {Words(workflow.Verdict)}\n");
+            foreach (var finding in workflow.Findings) text.Append($"- **{finding.Where}** ({Words(finding.Verdict)}): {finding.What}. {finding.Remedy}\n");
+        }
+        return text.ToString();
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
+[JsonSerializable(typeof(List<ImportReport.Document>))]
+internal sealed partial class ImportJson : JsonSerializerContext;

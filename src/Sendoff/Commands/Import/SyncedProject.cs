@@ -1,0 +1,190 @@
+using System.IO.Compression;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Commands.Import;
+
+/// <summary>A workflow as Pipedream keeps it: the name of its folder and its files, among them <c>workflow.yaml</c>.</summary>
+sealed record SyncedWorkflow(string Folder, IReadOnlyDictionary<string, string> Files);
+
+/// <summary>Finds the workflows in a GitHub-sync project (a folder or a ZIP of one) or in an export archive.</summary>
+static partial class SyncedProject
+{
+    const int MostFiles = 20_000;
+    const long MostBytes = 100 * 1024 * 1024;
+
+    /// <exception cref="CommandException">There is nothing that can be read as a workflow.</exception>
+    public static IReadOnlyList<SyncedWorkflow> Read(string path)
+    {
+        string full = Path.GetFullPath(path);
+        try
+        {
+            var files = Directory.Exists(full) ? ReadFolder(full) : File.Exists(full) ? ReadZip(full)
+                : throw new CommandException($"{path}: there is no such folder or archive", ExitCode.Usage);
+            var found = Synced(files, Path.GetFileNameWithoutExtension(full.TrimEnd(Path.DirectorySeparatorChar)));
+            if (found.Count == 0) found = [.. files.Where(IsExported).SelectMany(file => ExportedWorkflow.Read(file.Key, file.Value))];
+            return found.Count > 0 ? WithOwnFolders(found) : throw new CommandException(
+                $"{path} holds no workflow: neither a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive)", ExitCode.Usage);
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            throw new CommandException($"{path} cannot be read: {x.Message}", ExitCode.Usage);
+        }
+    }
+
+    // Two workflows of an archive may have one name, and a name may be no folder's.
+    static List<SyncedWorkflow> WithOwnFolders(List<SyncedWorkflow> found)
+    {
+        var taken = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        return found.ConvertAll(workflow =>
+        {
+            string safe = NotInFolders().Replace(workflow.Folder, "-").Trim('-', '.'), folder = safe.Length == 0 ? "workflow" : safe;
+            for (int number = 2; !taken.Add(folder); number++) folder = $"{safe}-{number}";
+            return workflow with { Folder = folder };
+        });
+    }
+
+    [GeneratedRegex(@"[^\w.~-]+")]
+    private static partial Regex NotInFolders();
+
+    /// <summary>Every folder with a workflow.yaml is one, the given one too.</summary>
+    static List<SyncedWorkflow> Synced(Dictionary<string, string> files, string rootName) =>
+    [
+        .. files.Keys.Where(static file => Path.GetFileName(file) is WorkflowReader.YamlFile or "workflow.yml").Order(StringComparer.Ordinal).Select(yaml =>
+        {
+            string folder = yaml.Contains('/') ? yaml[..(yaml.LastIndexOf('/') + 1)] : "";
+            var own = files.Where(file => file.Key.StartsWith(folder, StringComparison.Ordinal)).ToDictionary(file => file.Key[folder.Length..], static file => file.Value);
+            return new SyncedWorkflow(folder.Length == 0 ? rootName : Path.GetFileName(folder.TrimEnd('/')), own);
+        }),
+    ];
+
+    static bool IsExported(KeyValuePair<string, string> file) => Path.GetExtension(file.Key) == ".json" && Path.GetFileName(file.Key) != "manifest.json";
+
+    static Dictionary<string, string> ReadFolder(string root)
+    {
+        var files = new Dictionary<string, string>(StringComparer.Ordinal);
+        long bytes = 0;
+        foreach (string file in Directory.EnumerateFiles(root, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint }))
+        {
+            string path = Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/');
+            if (IsWanted(path)) Add(files, path, File.ReadAllBytes(file), ref bytes);
+        }
+        return files;
+    }
+
+    static Dictionary<string, string> ReadZip(string file)
+    {
+        var files = new Dictionary<string, string>(StringComparer.Ordinal);
+        long bytes = 0;
+        using var archive = ZipFile.OpenRead(file);
+        foreach (var entry in archive.Entries)
+        {
+            if (entry.Name.Length == 0 || !IsWanted(entry.FullName)) continue;
+            using var stream = entry.Open();
+            Add(files, entry.FullName, ReadBounded(stream), ref bytes);
+        }
+        return files;
+    }
+
+    // Hidden folders such as .git and installed packages are no part of a workflow; Python and shell steps are, to be named in the report.
+    static bool IsWanted(string path) =>
+        !path.Split('/').Any(static part => part.StartsWith('.') || part is "node_modules" or "..") && !path.StartsWith('/')
+        && Path.GetExtension(path) is ".yaml" or ".yml" or ".js" or ".mjs" or ".cjs" or ".ts" or ".json" or ".py" or ".go" or ".sh" or ".txt" or ".md";
+
+    /// <summary>An archive says how large its files are, and need not be right.</summary>
+    static byte[] ReadBounded(Stream stream)
+    {
+        using var all = new MemoryStream();
+        byte[] piece = new byte[64 * 1024];
+        while (all.Length <= MostBytes && stream.Read(piece) is > 0 and int count) all.Write(piece, 0, count);
+        return all.ToArray();
+    }
+
+    static void Add(Dictionary<string, string> files, string path, byte[] content, ref long bytes)
+    {
+        bytes += content.Length;
+        if (bytes > MostBytes || files.Count >= MostFiles) throw new InvalidDataException($"it has more than {MostFiles:N0} files or {MostBytes / 1024 / 1024} MB; is it the right one?");
+        // What is no text is no step.
+        if (System.Text.Unicode.Utf8.IsValid(content)) files[path] = Encoding.UTF8.GetString(content).TrimStart('\uFEFF');
+    }
+}
+
+/// <summary>
+/// A workflow in the JSON of an export archive. Its fields are not published, so names that mean the same are taken for one another, and what is not understood
+/// ends up in the report.
+/// </summary>
+static class ExportedWorkflow
+{
+    public static IEnumerable<SyncedWorkflow> Read(string path, string json)
+    {
+        JsonElement root;
+        try
+        {
+            root = JsonElement.Parse(json);
+        }
+        catch (JsonException)
+        {
+            yield break;
+        }
+        foreach (var workflow in Find(root, depth: 0))
+        {
+            var files = new Dictionary<string, string>(StringComparer.Ordinal);
+            string name = Text(workflow, "name", "title") ?? Path.GetFileNameWithoutExtension(path);
+            var steps = workflow.GetProperty("steps").EnumerateArray().Select((step, index) => ReadStep(step, index, files)).ToList();
+            var triggers = workflow.TryGetProperty("triggers", out var list) && list.ValueKind == JsonValueKind.Array ? list.EnumerateArray().Select(ReadTrigger).ToList() : [];
+            // JSON is YAML.
+            files[WorkflowReader.YamlFile] = JsonSerializer.Serialize(new { name, triggers, steps });
+            yield return new SyncedWorkflow(name, files);
+        }
+    }
+
+    static IEnumerable<JsonElement> Find(JsonElement element, int depth)
+    {
+        if (depth > 6) return [];
+        if (element.ValueKind == JsonValueKind.Array) return element.EnumerateArray().SelectMany(item => Find(item, depth + 1));
+        if (element.ValueKind != JsonValueKind.Object) return [];
+        bool isWorkflow = element.TryGetProperty("steps", out var steps) && steps.ValueKind == JsonValueKind.Array && steps.EnumerateArray().All(static s => s.ValueKind == JsonValueKind.Object);
+        return isWorkflow ? [element] : element.EnumerateObject().SelectMany(field => Find(field.Value, depth + 1));
+    }
+
+    static Dictionary<string, object?> ReadStep(JsonElement step, int index, Dictionary<string, string> files)
+    {
+        string name = Text(step, "namespace", "name", "slug", "key") ?? $"step_{index + 1}";
+        string? runtime = Text(step, "runtime", "lang", "language"), uses = Text(step, "uses", "component_key", "componentKey", "key");
+        if (Text(step, "code", "source", "code_raw", "text") is { } code)
+        {
+            string extension = runtime?.StartsWith("python", StringComparison.Ordinal) == true ? "py" : "js";
+            files[$"{name}/entry.{extension}"] = code;
+            uses = $"./{name}/entry.{extension}";
+        }
+        var props = First(step, "props", "configured_props", "configuredProps", "params");
+        return new()
+        {
+            ["namespace"] = name,
+            ["uses"] = uses ?? "",
+            ["runtime"] = runtime ?? "nodejs20.x",
+            ["disabled"] = First(step, "disabled") is { ValueKind: JsonValueKind.True },
+            ["props"] = props is { ValueKind: JsonValueKind.Object } ? props : null,
+        };
+    }
+
+    static Dictionary<string, object?> ReadTrigger(JsonElement trigger) => new()
+    {
+        ["id"] = Text(trigger, "id", "key") ?? "",
+        ["type"] = Text(trigger, "type"),
+        ["cron"] = Text(trigger, "cron", "cron_expression"),
+        ["timezone"] = Text(trigger, "timezone", "tz"),
+    };
+
+    static string? Text(JsonElement from, params string[] names) => First(from, names) is { ValueKind: JsonValueKind.String } found ? found.GetString() : null;
+
+    static JsonElement? First(JsonElement from, params string[] names)
+    {
+        if (from.ValueKind != JsonValueKind.Object) return null;
+        foreach (string name in names)
+            if (from.TryGetProperty(name, out var value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined)) return value;
+        return null;
+    }
+}

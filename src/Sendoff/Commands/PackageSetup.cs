@@ -1,0 +1,69 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using Sendoff.Engine;
+using Sendoff.Engine.Packages;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Workers;
+using Sendoff.Engine.Workflows;
+using Spectre.Console;
+
+namespace Sendoff.Commands;
+
+/// <summary>Where a run in this process finds its files: in the user's folder, or, with packages from npm, laid out beside them as a deploy does.</summary>
+sealed class PreparedFolder(string root, IDisposable? laidOut) : IDisposable
+{
+    public string Root { get; } = root;
+
+    public void Dispose() => laidOut?.Dispose();
+}
+
+/// <summary>Installs what the steps import into the user's cache.</summary>
+static class PackageSetup
+{
+    // What a folder imports without a version is looked up again after this time, as each deploy does at once.
+    static readonly TimeSpan lockAge = TimeSpan.FromDays(1);
+
+    public static async Task<PreparedFolder> PrepareAsync(
+        NodeRuntime node, EngineLimits limits, string root, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    {
+        var packages = new PackageFolder(Path.Combine(node.CacheFolder, "packages"), node, limits, NullLogger<PackageFolder>.Instance);
+        string lastLock = Path.Combine(node.CacheFolder, "locks", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{root}\n{definition.Name}")))[..32] + ".json");
+        try
+        {
+            var installed = await packages.InstallAsync(definition, WithLastLock(files, lastLock), new SaidAtOnce(), ct);
+            if (installed.Problems.Count > 0)
+            {
+                ProblemPrinter.Print(installed.Problems);
+                throw new CommandException($"{definition.Name} cannot run; {installed.Problems.Count} to mend", ExitCode.Usage);
+            }
+            if (installed.Lock is not { } text) return new(root, null);
+            if (installed.ScriptsLeftOut.Count > 0)
+                Output.Warning($"the install scripts of {string.Join(", ", installed.ScriptsLeftOut)} were not run; if they are needed, name them in SENDOFF_Packages__AllowScripts");
+            Remember(lastLock, text);
+            var laidOut = new ProgramFolder(Path.Combine(node.CacheFolder, "runs")).Trial(files, installed.Folders);
+            return new(laidOut.Root, laidOut);
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException($"packages cannot be kept in {node.CacheFolder}: {x.Message}", ExitCode.Usage);
+        }
+    }
+
+    static IReadOnlyDictionary<string, string> WithLastLock(IReadOnlyDictionary<string, string> files, string lastLock) =>
+        files.ContainsKey(PackageFolder.LockFile) || !File.Exists(lastLock) || File.GetLastWriteTimeUtc(lastLock) < TimeProvider.System.GetUtcNow() - lockAge
+            ? files : new Dictionary<string, string>(files) { [PackageFolder.LockFile] = File.ReadAllText(lastLock) };
+
+    // The time of the look-up stays.
+    static void Remember(string lastLock, string text)
+    {
+        if (File.Exists(lastLock) && File.ReadAllText(lastLock) == text && File.GetLastWriteTimeUtc(lastLock) >= TimeProvider.System.GetUtcNow() - lockAge) return;
+        Directory.CreateDirectory(Path.GetDirectoryName(lastLock)!);
+        File.WriteAllText(lastLock, text);
+    }
+
+    sealed class SaidAtOnce : IProgress<string>
+    {
+        public void Report(string value) => Output.Progress.MarkupLineInterpolated($"[grey]{value}[/]");
+    }
+}
