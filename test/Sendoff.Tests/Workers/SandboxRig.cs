@@ -9,7 +9,8 @@ sealed class SandboxRig : IAsyncDisposable
     /// <summary>Why bubblewrap does not work here; null where it does.</summary>
     static readonly Task<string?> Lacking = FindAsync();
 
-    readonly string data = Path.Combine(AppContext.BaseDirectory, $"sandbox-{Guid.NewGuid():N}");
+    // Not below the temporary folder, which a step may read and write where there is no sandbox.
+    readonly string data = Path.Combine(OperatingSystem.IsWindows() ? AppContext.BaseDirectory : "/var/tmp", $"sendoff-sandbox-{Guid.NewGuid():N}");
 
     SandboxRig(SandboxOptions options)
     {
