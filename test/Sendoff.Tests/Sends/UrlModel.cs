@@ -36,7 +36,9 @@ sealed record UrlModel(string Host, string Path, string? Query, byte[]? Credenti
         return new(Hosts[host], EncodePath(path), mark < 0 ? null : Encode(rest[(mark + 1)..], QuerySet), CredentialsOf(userinfo));
     }
 
-    static string WithoutBreaks(string text) => text.Replace("\t", "").Replace("\n", "").Replace("\r", "");
+    // A lone surrogate is replaced before the breaks go (the parser takes a USVString): what a break kept apart does not become a pair.
+    static string WithoutBreaks(string text) =>
+        Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)).Replace("\t", "").Replace("\n", "").Replace("\r", "");
 
     static string EncodePath(string path)
     {
