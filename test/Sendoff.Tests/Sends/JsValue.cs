@@ -130,7 +130,8 @@ sealed record JsObject(string Kind, (string Key, Js Value)[] Given) : Js
     }
 
     static bool IsIndex(string key) =>
-        uint.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out uint index) && index < uint.MaxValue && (key[0] != '0' || key.Length == 1);
+        !key.Contains('\0') // which .NET passes over at the end of a number
+        && uint.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out uint index) && index < uint.MaxValue && (key[0] != '0' || key.Length == 1);
 
     public override void Write(StringBuilder to) => Write(to, Kind, List(Given, static (to, pair) => Pair(to, pair.Key, pair.Value.Write)));
 }
