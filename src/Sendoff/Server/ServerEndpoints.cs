@@ -19,6 +19,7 @@ public static class ServerEndpoints
         services.AddSingleton(_ => AdminToken.Load(options.Token, options.DataDirectory));
         services.AddSingleton<TriggerGate>();
         services.AddSingleton<HttpTriggerEndpoint>();
+        services.AddSingleton<ReleaseEndpoint>();
         services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
@@ -47,6 +48,9 @@ public static class ServerEndpoints
         // The hot path leaves the pipeline at the router: no middleware below sees it.
         app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync)
             .ShortCircuit().ExcludeFromDescription();
+        var release = app.Services.GetRequiredService<ReleaseEndpoint>();
+        app.Map("/resume/{run}/{sign}", release.ResumeAsync).ShortCircuit().ExcludeFromDescription();
+        app.Map("/cancel/{run}/{sign}", release.CancelAsync).ShortCircuit().ExcludeFromDescription();
 
         app.UseMiddleware<RequestErrors>();
         app.UseMiddleware<AccessGate>();

@@ -198,6 +198,6 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     [GeneratedRegex(@"\bprocess\.env\.([A-Za-z_]\w*)")]
     private static partial Regex EnvironmentName();
 
-    [GeneratedRegex(@"\$\.flow\.(?:suspend|delay|rerun|trigger)\b|\$\.?send\.(?:email|emit|sse|s3|sql|snowflake)\b")]
+    [GeneratedRegex(@"\$\.flow\.trigger\b|\$\.?send\.(?:email|emit|sse|s3|sql|snowflake)\b")]
     private static partial Regex Unsupported();
 }
