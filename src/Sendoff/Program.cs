@@ -9,6 +9,7 @@ var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends th
     RunCommand.Build(),
     DeployCommand.Build(),
     ImportCommand.Build(),
+    TypesCommand.Build(),
     WorkflowsCommand.Build(),
     RunsCommand.Build(),
     DeliveriesCommand.Build(),

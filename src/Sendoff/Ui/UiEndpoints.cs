@@ -21,6 +21,7 @@ internal static class UiEndpoints
             response.Headers.CacheControl = "public, max-age=31536000, immutable";
             return TypedResults.Bytes(css, "text/css; charset=utf-8");
         }).ExcludeFromDescription();
+        app.MapGet("/assets/sendoff.d.ts", () => TypedResults.PhysicalFile(Commands.TypesCommand.Source, "text/plain; charset=utf-8")).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay", ReplayAsync).ExcludeFromDescription();
         app.MapPost("/deliveries/{id}/resend", ResendAsync).ExcludeFromDescription();
         app.MapRazorComponents<App>();

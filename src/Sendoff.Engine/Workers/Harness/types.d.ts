@@ -1,4 +1,4 @@
-// What a step can use: for editors, and for the harness's own checks. Rules A1 to A9, E2, E7 and E9.
+// What a step of a Sendoff workflow can use, for editors: `sendoff types` writes this file beside your steps.
 
 /** An HTTP request, made after the run. It is taken as it is at the call: later changes to the objects do not matter. */
 interface SendHttpOptions {
@@ -178,6 +178,28 @@ interface ServiceDb {
   set(key: string, value: unknown): void;
 }
 
+/** What a prop's value is on `this`, by its definition. */
+type PropValue<P> =
+  P extends '$.service.db' ? ServiceDb
+  : P extends string ? any
+  : P extends { propDefinition: any } ? any
+  : P extends { type: infer T extends string } ? P extends { optional: true } ? P extends { default: any } ? PropOf<T, P> : PropOf<T, P> | undefined : PropOf<T, P>
+  : any;
+
+type PropOf<T extends string, P> =
+  T extends `${infer Item}[]` ? PropOf<Item, P>[]
+  : T extends 'string' ? string
+  : T extends 'integer' | 'number' ? number
+  : T extends 'boolean' ? boolean
+  : T extends 'object' ? Record<string, any>
+  : T extends 'app' ? { /** The account's fields, from secrets named `<APP>__<FIELD>`. */ $auth: Record<string, any>; [method: string]: any }
+  : T extends 'data_store' ? DataStore
+  : T extends '$.service.db' ? ServiceDb
+  : any;
+
+/** What `this` is in a component: its props, its methods, and the props that additionalProps adds. */
+type ComponentThis<P, M> = { [K in keyof P]: PropValue<P[K]> } & M & { [added: string]: any };
+
 interface Component {
   name?: string;
   key?: string;
@@ -193,8 +215,10 @@ interface Component {
   [other: string]: any;
 }
 
-/** Returns its argument. */
-declare function defineComponent<T extends Component>(component: T & ThisType<any>): T;
+/** Returns its argument. The types of its props are those of `this`. */
+declare function defineComponent<const P extends Record<string, PropDefinition | string> = {}, M extends Record<string, (...args: any[]) => any> = {}>(
+  component: Omit<Component, 'props' | 'methods' | 'run'> & { props?: P; methods?: M; run(context: { steps: Steps; $: Dollar }): unknown } & ThisType<ComponentThis<P, M>>,
+): Component;
 
 /** A mistake in what the step is configured with. */
 declare class ConfigurationError extends Error {}
@@ -206,7 +230,7 @@ declare const $end: Dollar['end'];
 /** Shared by the workflow's steps and kept between runs: JSON, up to 64 KiB. */
 declare let $checkpoint: any;
 /** In body-style steps: what the trigger received. */
-declare const event: TriggerEvent;
+declare var event: TriggerEvent;
 declare const steps: Steps;
 /** The values of the step's props. */
 declare const params: Record<string, any>;
@@ -214,3 +238,8 @@ declare const params: Record<string, any>;
 declare const auths: Record<string, Record<string, string>>;
 /** Paths of the files that a multipart form held, by field. */
 declare const $attachments: Record<string, string>;
+
+// Of Node.js, as much as steps mostly use; `npm install @types/node` has the rest.
+declare var process: { /** The workspace's variables and secrets. */ env: Record<string, string | undefined>; [name: string]: any };
+declare var require: any;
+declare var Buffer: any;

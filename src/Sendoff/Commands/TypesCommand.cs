@@ -1,0 +1,49 @@
+using System.CommandLine;
+using Spectre.Console;
+
+namespace Sendoff.Commands;
+
+/// <summary><c>sendoff types [DIR]</c>: what steps can use, for editors.</summary>
+static class TypesCommand
+{
+    const string FileName = "sendoff.d.ts", ConfigName = "jsconfig.json";
+
+    // Without it, an editor would not know that the files beside each other belong together, and that they are to be checked.
+    const string Config = """
+        {
+          "compilerOptions": { "checkJs": true, "strict": true, "target": "es2023", "lib": ["es2023", "dom"], "module": "nodenext", "skipLibCheck": true },
+          "include": ["**/*.js", "**/*.mjs", "**/*.ts", "sendoff.d.ts"]
+        }
+
+        """;
+
+    public static Command Build()
+    {
+        var folder = new Argument<string>("dir") { Description = "The folder of your workflows", DefaultValueFactory = _ => "." };
+        var command = new Command("types", $"Write {FileName}, with which editors complete and check steps") { folder };
+        command.SetAction((parsed, ct) => WriteAsync(parsed.GetValue(folder)!, ct));
+        return command;
+    }
+
+    static async Task<int> WriteAsync(string folder, CancellationToken ct)
+    {
+        if (!Directory.Exists(folder)) throw new CommandException($"{folder}: there is no such folder", ExitCode.Usage);
+        string types = Path.Combine(folder, FileName), config = Path.Combine(folder, ConfigName);
+        try
+        {
+            await File.WriteAllTextAsync(types, await File.ReadAllTextAsync(Source, ct), ct);
+            Output.Console.WriteLine($"{types} is written");
+            if (File.Exists(config) || File.Exists(Path.Combine(folder, "tsconfig.json"))) return ExitCode.Ok;
+            await File.WriteAllTextAsync(config, Config, ct);
+            Output.Console.WriteLine($"{config} is written");
+            return ExitCode.Ok;
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException($"{folder} cannot be written: {x.Message}", ExitCode.Usage);
+        }
+    }
+
+    /// <summary>It is beside what runs the steps.</summary>
+    public static string Source => Path.Combine(AppContext.BaseDirectory, "harness", FileName);
+}
