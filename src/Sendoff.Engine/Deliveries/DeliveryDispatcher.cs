@@ -15,7 +15,7 @@ public sealed class DeliveryDispatcher : IDisposable
     static readonly TimeSpan rest = TimeSpan.FromSeconds(1);
 
     readonly IStore store;
-    readonly DeliverySender sender;
+    readonly DeliverySenders sender;
     readonly EngineContext engine;
     readonly ILogger<DeliveryDispatcher> log;
     readonly CancellationTokenSource cutOff = new();
@@ -28,7 +28,7 @@ public sealed class DeliveryDispatcher : IDisposable
     int senders, recording;
     bool stopping;
 
-    internal DeliveryDispatcher(IStore store, DeliverySender sender, EngineContext engine, ILogger<DeliveryDispatcher> log) =>
+    internal DeliveryDispatcher(IStore store, DeliverySenders sender, EngineContext engine, ILogger<DeliveryDispatcher> log) =>
         (this.store, this.sender, this.engine, this.log, readers) = (store, sender, engine, log, new(engine.Limits.DeliveryReaders));
 
     /// <summary>What waits in memory, over all destinations.</summary>

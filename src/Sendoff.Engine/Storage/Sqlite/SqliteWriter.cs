@@ -94,7 +94,8 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
 
     bool TryAccept(QueuedRun run)
     {
-        if (!workflows.Has(run.Event.WorkflowId.Value) || run.Due is { } due && !Claim(run.Event.WorkflowId, due)) return false;
+        if (!workflows.Has(run.Event.WorkflowId.Value) || run.Due is { } due && !Claim(run.Event.WorkflowId, due)
+            || run.Emitted is { } emitted && !Claim(run.Event, emitted)) return false;
         batchMark = Math.Min(batchMark, run.Replay ? run.Id.Value : run.Event.Id.Value);
         if (run.Replay) AcceptReplay(run);
         else Insert(run.Event, run.Id, run.Version);
@@ -114,6 +115,10 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         UPDATE triggers SET settled_at = ?1 WHERE workflow_id = ?2 AND key = ?3 AND settled_at < ?1
             AND EXISTS (SELECT 1 FROM workflows WHERE id = ?2 AND enabled)
         """).Set(SqliteTime.From(due.At)).Set(workflow.Value).Set(due.Key).Run() == 1;
+
+    /// <summary>An emitted event starts one run of a workflow, however often it is tried.</summary>
+    bool Claim(Event received, Emission emitted) => session.Sql("INSERT OR IGNORE INTO emissions(delivery_id, workflow_id, event_id, hops) VALUES (?, ?, ?, ?)")
+        .Set(emitted.Delivery.Value).Set(received.WorkflowId.Value).Set(received.Id.Value).Set(emitted.Hops).Run() == 1;
 
     void AcceptReplay(QueuedRun run)
     {
