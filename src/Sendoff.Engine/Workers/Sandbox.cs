@@ -15,6 +15,7 @@ public sealed class Sandbox : IDisposable
     const int OpenFiles = 4096, Processes = 64, ProcessesWithChildren = 512;
     /// <summary>The first versions of Node.js with a permission model that is not an experiment, and with a switch against opening its inspector by signal.</summary>
     static readonly Version Permissions = new(22, 13), NoSignal = new(22, 14), NetPermission = new(25, 0);
+    const string OwnRooms = "sendoff-workers-";
     static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(20);
 
     readonly SandboxOptions options;
@@ -94,7 +95,8 @@ public sealed class Sandbox : IDisposable
     {
         if (options.Rooms is not { } given)
         {
-            string own = Directory.CreateTempSubdirectory("sendoff-workers-").FullName;
+            Sweep();
+            string own = Directory.CreateTempSubdirectory(OwnRooms).FullName;
             Bubblewrap.WriteUsers(own);
             return own;
         }
@@ -103,6 +105,13 @@ public sealed class Sandbox : IDisposable
         Directory.CreateDirectory(rooms);
         Bubblewrap.WriteUsers(rooms);
         return rooms;
+    }
+
+    // What commands that were killed have left. None takes as long as a day.
+    static void Sweep()
+    {
+        foreach (string left in Directory.EnumerateDirectories(Path.GetTempPath(), OwnRooms + "*"))
+            if (TimeProvider.System.GetUtcNow() - Directory.GetLastWriteTimeUtc(left) > TimeSpan.FromDays(1)) Remove(left);
     }
 
     /// <summary>Removes the rooms.</summary>

@@ -82,7 +82,8 @@ internal sealed class Worker
         var worker = new Worker(pool, await StartProcessAsync(pool, node, sandbox, room, door.Address, memoryMb), room, memoryMb);
         try
         {
-            var accept = door.AcceptAsync(either.Token);
+            // E4: without a sandbox, a step sees the door of a worker that starts, and would be given its program and secrets.
+            var accept = door.AcceptAsync(sandbox.HasBubblewrap ? null : worker.process.Id, either.Token);
             if (await Task.WhenAny(accept, worker.process.Ended) == accept) worker.Connect(await accept);
             worker.Ended = worker.ReadAsync();
             if (await Task.WhenAny(worker.ready.Task.WaitAsync(either.Token), worker.Ended) is var first && first == worker.Ended)

@@ -61,11 +61,20 @@ internal sealed class WorkerDoor : IDisposable
         return socket.GetRawSocketOption(solSocket, soPeerCred, credentials) < 4 ? null : BitConverter.ToInt32(credentials);
     }
 
-    public async Task<Stream> AcceptAsync(CancellationToken ct)
+    /// <param name="only">The one process that may come in, where the system says who comes; null for any.</param>
+    public async Task<Stream> AcceptAsync(int? only, CancellationToken ct)
     {
-        if (socket is not null) return new NetworkStream(await socket.AcceptAsync(ct), ownsSocket: true);
-        await pipe!.WaitForConnectionAsync(ct);
-        return pipe;
+        if (socket is null)
+        {
+            await pipe!.WaitForConnectionAsync(ct);
+            return pipe;
+        }
+        while (true)
+        {
+            var stream = new NetworkStream(await socket.AcceptAsync(ct), ownsSocket: true);
+            if (only is null || PeerOf(stream) is not { } pid || pid == only) return stream;
+            await stream.DisposeAsync();
+        }
     }
 
     public void Dispose()

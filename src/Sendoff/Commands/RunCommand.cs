@@ -83,6 +83,9 @@ static class RunCommand
     // The step reads its own folder, where it lies, and the packages that Node.js finds from there.
     static IReadOnlyList<string> Readable(string root)
     {
+        // E4: all of the machine would be in the sandbox.
+        if (Path.GetDirectoryName(root) is null)
+            throw new CommandException($"{root} is the root of the file system, all of which its steps would read; put them into a folder of their own", ExitCode.Usage);
         var list = new List<string> { root };
         for (string? above = Path.GetDirectoryName(root); above is not null; above = Path.GetDirectoryName(above))
             if (Path.Combine(above, "node_modules") is var packages && Directory.Exists(packages)) list.Add(packages);

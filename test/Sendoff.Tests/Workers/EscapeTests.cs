@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Sendoff.Engine;
 using Sendoff.Engine.Workers;
 
 namespace Sendoff.Tests.Workers;
@@ -142,6 +143,107 @@ public sealed class EscapeTests
     {
         await using var rig = await SandboxRig.StartAsync();
         Assert.Equal("ECONNREFUSED", await rig.AskAsync("return await new Promise(go => require('net').connect('/sendoff/socket').on('error', e => go(e.code)).on('connect', () => go('REACHED')));"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Ten_gigabytes_of_output_fill_neither_the_record_nor_memory_and_another_workflow_goes_on(bool inSandbox)
+    {
+        await using var rig = await SandboxRig.StartAsync(inSandbox);
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        var flood = rig.Workers.RunAsync(rig.Workers.Program(
+            """
+            $send.http({ method: 'GET', url: 'http://a.example/' });
+            const line = 'x'.repeat(1 << 20), bytes = Buffer.alloc(1 << 20, 'y');
+            for (let i = 0; i < 10240; i++) { console.log(line); process.stdout.write(bytes); try { require('fs').writeSync(1 + i % 2, bytes); } catch { } }
+            """), timeoutSeconds: 10);
+        Assert.Equal("fine", await rig.AskAsync("return 'fine';"));
+
+        var run = await flood;
+        Assert.Contains(run.End, (WorkerEnd[])[WorkerEnd.Succeeded, WorkerEnd.TimedOut, WorkerEnd.OutOfMemory]);
+        Assert.Single(run.Sends);
+        Assert.InRange(run.Steps[0].Logs.Sum(log => (long)log.Text.Length), 1, 2 * new EngineLimits().RunLogBytes);
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, 32 << 20);
+    }
+
+    public static TheoryData<string, bool> Pollution => new()
+    {
+        { "for (const name of ['run', 'step', 'index', 'status', 'url', 'method', 'headers', 'data', 'auth', 'kind', 'toJSON', 'then', 'length', '0']) Object.prototype[name] = 'polluted'", true },
+        { "for (const name of ['run', 'step', 'url', 'method', 'data', 'headers', 'toJSON']) Object.defineProperty(Object.prototype, name, { get() { return 'polluted'; }, set() { } })", true },
+        { "for (const name of ['get', 'set', 'value', 'writable']) Object.prototype[name] = 'polluted'", true },
+        { "for (const type of [Array, Map, Set, Promise, String, RegExp, Error]) replaceAll(type.prototype)", true },
+        { "for (const type of [JSON, Reflect, Object, Buffer, process, Math]) replaceAll(type)", true },
+        // Node.js itself does not outlive these.
+        { "Object.prototype.error = 'polluted'", false },
+        { "for (const type of [Uint8Array.prototype, Function.prototype, require('events').prototype, require('net').Socket.prototype]) replaceAll(type)", false },
+    };
+
+    [Theory]
+    [MemberData(nameof(Pollution))]
+    public async Task What_a_step_does_to_built_ins_reaches_neither_the_record_nor_the_next_run(string code, bool survives)
+    {
+        await using var rig = await SandboxRig.StartAsync(inSandbox: false);
+        var program = rig.Workers.Program(
+            $$"""
+            const seen = [({}).url, ({}).run, [].concat.name, Promise.prototype.then.name].join();
+            function replaceAll(target) {
+                for (const name of Object.getOwnPropertyNames(target))
+                    if (name !== 'constructor' && typeof Object.getOwnPropertyDescriptor(target, name).value === 'function') try { target[name] = () => 'polluted'; } catch { }
+            }
+            if (event.pollute) { {{code}} }
+            $send.http({ method: 'POST', url: 'http://a.example/x', headers: { a: '1' }, data: 'text' });
+            return seen;
+            """);
+
+        var polluted = await rig.Workers.RunAsync(program, """{"pollute":true}""");
+        if (survives)
+        {
+            Assert.True(polluted.End == WorkerEnd.Succeeded, polluted.Message ?? polluted.Steps[0].Error?.Stack);
+            var (_, _, send) = Assert.Single(polluted.Sends);
+            Assert.Equal(("POST", "http://a.example/x", "text"), (send.Method, send.Url, System.Text.Encoding.UTF8.GetString(send.Body.Span)));
+            Assert.Equal(["a: 1", "content-type: text/plain; charset=utf-8"], send.Headers.Select(header => $"{header.Name}: {header.Value}"));
+        }
+        var next = await rig.Workers.RunAsync(program);
+        Assert.Equal(",,concat,then", next.Exports(0).GetProperty("$return_value").GetString());
+    }
+
+    [Fact]
+    public async Task A_step_cannot_come_in_by_the_door_of_a_worker_that_starts()
+    {
+        string sockets = Directory.CreateTempSubdirectory("sendoff-doors-").FullName;
+        using var door = new WorkerDoor(sockets);
+        await using var rig = await SandboxRig.StartAsync(inSandbox: false);
+        var accept = door.AcceptAsync(Environment.ProcessId, TestContext.Current.CancellationToken);
+
+        Assert.Equal("closed", await rig.AskAsync($"return await new Promise(go => require('net').connect('{door.Address}').on('error', e => go('closed')).on('close', () => go('closed')).on('data', () => go('REACHED')));"));
+        Assert.False(accept.IsCompleted);
+
+        using var own = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await own.ConnectAsync(new UnixDomainSocketEndPoint(door.Address), TestContext.Current.CancellationToken);
+        await (await accept).DisposeAsync();
+        Directory.Delete(sockets, recursive: true);
+    }
+
+    [Fact]
+    public async Task The_door_of_another_worker_is_not_in_the_sandbox()
+    {
+        string sockets = Directory.CreateTempSubdirectory("sendoff-doors-").FullName;
+        using (var door = new WorkerDoor(sockets))
+        {
+            await using var rig = await SandboxRig.StartAsync();
+            Assert.Equal("ENOENT", await rig.AskAsync($"return await new Promise(go => require('net').connect('{door.Address}').on('error', e => go(e.code)).on('connect', () => go('REACHED')));"));
+        }
+        Directory.Delete(sockets, recursive: true);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Five_hundred_processes_are_refused_one_by_one(bool inSandbox)
+    {
+        await using var rig = await SandboxRig.StartAsync(inSandbox);
+        Assert.Equal("500", await rig.AskAsync("let refused = 0; for (let i = 0; i < 500; i++) try { require('child_process').spawn('sleep', ['60']); } catch (e) { if (e.code === 'ERR_ACCESS_DENIED') refused++; } return refused;"));
     }
 
     [Fact]

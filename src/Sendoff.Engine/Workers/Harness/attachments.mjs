@@ -9,7 +9,7 @@ const FOLDER = Symbol('folder');
 
 /** The files of a multipart form, by field: each is written to the disk when its path is first read. @param {any} event */
 export function attachmentsOf(event) {
-  const found = defineProperty({}, FOLDER, { value: '', writable: true });
+  const found = defineProperty({}, FOLDER, { __proto__: null, value: '', writable: true });
   const body = event?.body;
   if (body === null || typeof body !== 'object') return found;
   const fields = keys(body);
@@ -18,7 +18,7 @@ export function attachmentsOf(event) {
     const content = contentOf(part);
     if (content === null) continue;
     let file = '';
-    defineProperty(found, fields[i], { enumerable: true, get() { return file === '' ? file = store(found, `${i}-${path.basename(part.filename)}`, content) : file; } });
+    defineProperty(found, fields[i], { __proto__: null, enumerable: true, get() { return file === '' ? file = store(found, `${i}-${path.basename(part.filename)}`, content) : file; } });
   }
   return found;
 }

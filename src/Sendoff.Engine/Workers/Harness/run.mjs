@@ -1,7 +1,7 @@
 // @ts-check
 // Executes runs strictly one after another. A step: (1) call it in its own async context  (2) take what it returned
 // (3) one turn of the event loop, in which unhandled rejections surface  (4) look for pending work  (5) write stepEnd.
-import { activeResources, apply, builtinsChanged, clock, defineProperty, hasOwn, isInteger, later, loop, now, parseJson, resolve, runWith, storeOf, text, then, toJson } from './globals.mjs';
+import { activeResources, apply, builtinsChanged, clock, defineProperty, hasOwn, isInteger, later, loop, now, parseJson, resolve, round, runWith, slice, storeOf, text, then, toJson } from './globals.mjs';
 import { RUN_END, STEP_END, coded } from './frames.mjs';
 import { removeAttachments } from './attachments.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
@@ -96,7 +96,8 @@ export function revoke(runs) {
 function next() {
   if (currentRun !== null) return;
   if (tainted) {
-    const rest = queue.slice(head).map(frame => frame.run);
+    const rest = [];
+    for (; head < queue.length; head++) rest[rest.length] = queue[head].run;
     queue = [];
     head = 0;
     if (rest.length > 0) giveBack(rest);
@@ -107,9 +108,16 @@ function next() {
   const before = activeResources().length;
   if (before < baseline) baseline = before;
   const frame = queue[head++];
-  if (head > 1024) { queue = queue.slice(head); head = 0; }
+  if (head > 1024) { queue = without(queue, head); head = 0; }
   currentRun = new Run(frame);
   startStep(0);
+}
+
+/** @param {RunFrame[]} list @param {number} first how many to leave out */
+function without(list, first) {
+  const rest = [];
+  for (let i = first; i < list.length; i++) rest[rest.length] = list[i];
+  return rest;
 }
 
 /** Runs whose time to start has passed: the server may have given them to another worker, and counts on their not being started here. */
@@ -212,7 +220,7 @@ function stepsSeenBy(call) {
     const json = run.exports[i];
     if (json === undefined) continue;
     const { name } = steps[i];
-    defineProperty(seen, name, { enumerable: true, configurable: true, set(value) { lazily(this, name, value); }, get() { return lazily(this, name, parseJson(json)); } });
+    defineProperty(seen, name, { __proto__: null, enumerable: true, configurable: true, set(value) { lazily(this, name, value); }, get() { return lazily(this, name, parseJson(json)); } });
   }
   return seen;
 }
@@ -289,9 +297,9 @@ function finishStep(call) {
     run.exited = true;
   }
   const failure = call.failed ? failureJson(call) : '';
-  const exports = call.own === '' ? '' : call.own.substring(1);
+  const exports = call.own === '' ? '' : slice(call.own, 1);
   worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"${call.failed ? 'failed' : 'succeeded'}","durationMs":${ms(call.ended - call.started)},"exports":{${exports}}${inputsJson(call)}${failure}}`);
-  if (step.index + 1 < steps.length) run.exports[step.index] = `{${(call.reported + call.own).substring(1)}}`;
+  if (step.index + 1 < steps.length) run.exports[step.index] = `{${slice(call.reported + call.own, 1)}}`;
   if (call.failed) {
     run.failed = true;
     finishRun();
@@ -335,7 +343,7 @@ function finishRun(exiting = false) {
 }
 
 /** @param {number} value */
-const ms = value => value < 0 ? 0 : Math.round(value * 1000) / 1000;
+const ms = value => value < 0 ? 0 : round(value * 1000) / 1000;
 
 /** An uncaught exception or unhandled rejection fails the step that is executing. @param {any} error */
 export function uncaught(error) {
@@ -357,7 +365,7 @@ export function exiting(what) {
   call.ended = clock();
   call.finished = true;
   const { run, step } = call;
-  worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"failed","durationMs":${ms(call.ended - call.started)},"exports":{${call.own.substring(1)}}${inputsJson(call)}${failureJson(call)}}`);
+  worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"failed","durationMs":${ms(call.ended - call.started)},"exports":{${slice(call.own, 1)}}${inputsJson(call)}${failureJson(call)}}`);
   run.failed = true;
   finishRun(true);
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // What a step can call while it executes: $send, $, $respond, $end, and what is written of it.
 import {
-  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, isInteger, joinBuffers, later, now, resolve, runWith, split, storeOf, text, then, toJson, types,
+  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, isInteger, isoDate, joinBuffers, later, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
 } from './globals.mjs';
 import { DESTINATIONS } from './destinations.mjs';
 import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
@@ -57,7 +57,7 @@ export class Call {
 export function triggerContext(run) {
   const { frame } = run;
   const { workflow } = worker;
-  const ts = typeof frame.ts === 'number' ? new Date(frame.ts).toISOString() : frame.ts;
+  const ts = typeof frame.ts === 'number' ? isoDate(new Date(frame.ts)) : frame.ts;
   return {
     id: frame.id, ts, workflow_id: workflow.id, workflow_name: workflow.name, deployment_id: workflow.version, owner_id: workflow.owner ?? null, emitter_id: null,
     trace_id: frame.id, platform_version: 'sendoff', replay: frame.replay === true, verified: false, hops: null, test: false, ...frame.context,
@@ -66,7 +66,7 @@ export function triggerContext(run) {
 
 /** @param {any} object @param {string} key @param {any} value */
 export function lazily(object, key, value) {
-  defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  defineProperty(object, key, { __proto__: null, value, enumerable: true, configurable: true, writable: true });
   return value;
 }
 
@@ -74,7 +74,7 @@ export function lazily(object, key, value) {
 export function triggerOf(call) {
   const trigger = { event: call.event, get context() { return lazily(this, 'context', triggerContext(call.run)); } };
   // Not among the fields that a step sees when it sends or returns them all: it repeats the event.
-  return defineProperty(trigger, 'raw_event', { configurable: true, get() { return lazily(this, 'raw_event', rawEventOf(call.event)); } });
+  return defineProperty(trigger, 'raw_event', { __proto__: null, configurable: true, get() { return lazily(this, 'raw_event', rawEventOf(call.event)); } });
 }
 
 /** The call that the code executing now belongs to. A callback that lost its context belongs to the run at hand. @returns {Call | null} */
@@ -179,7 +179,7 @@ function exportValue(call, name, value) {
   const json = exportJson(call, text(name), value);
   if (json === '') return;
   const key = toJson(text(name));
-  worker.writer.json(EXPORT, `{"run":${call.run.number},"step":${call.step.index},"name":${key},"value":${json.substring(key.length + 2)}}`);
+  worker.writer.json(EXPORT, `{"run":${call.run.number},"step":${call.step.index},"name":${key},"value":${slice(json, key.length + 2)}}`);
   worker.writer.flush();
   call.reported += json;
 }
@@ -251,7 +251,7 @@ async function collect(stream) {
 export const endOf = call => function $end(/** @type {any} */ message) {
   mustBeLive(call, '$end');
   const error = coded(new Error(''), 'SENDOFF_END');
-  defineProperty(error, '__pd_end', { value: { message, ts: triggerContext(call.run).ts } });
+  defineProperty(error, '__pd_end', { __proto__: null, value: { message, ts: triggerContext(call.run).ts } });
   captureStackTrace(error, $end);
   throw error;
 };

@@ -1,6 +1,6 @@
 // @ts-check
 // What a step keeps between runs: data_store props, $.service.db props, $checkpoint and this.$checkpoint.
-import { byteLength, keys as namesOf, parseJson, text, then, toJson, types } from './globals.mjs';
+import { byteLength, keys as namesOf, parseJson, slice, text, then, toJson, types } from './globals.mjs';
 import { coded } from './frames.mjs';
 import { ask } from './ask.mjs';
 import { worker } from './step.mjs';
@@ -183,5 +183,5 @@ export function saveKept(call) {
 function dbJson(db) {
   let json = '';
   for (const name in db) json += `,${toJson(name)}:${db[name]}`;
-  return json === '' ? undefined : `{${json.substring(1)}}`;
+  return json === '' ? undefined : `{${slice(json, 1)}}`;
 }
