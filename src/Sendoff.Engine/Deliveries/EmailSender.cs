@@ -23,8 +23,11 @@ public sealed record SmtpOptions(
 /// <summary>Makes one attempt at an email (F7) under the deadline of any attempt. The request's body is JSON: subject, text, html, to.</summary>
 /// <remarks>(1) the message and its receivers  (2) dial the address that was checked  (3) greeting, TLS, sign in  (4) hand the message over  (5) the reply is the response.
 /// One session carries one message, once (C2): nothing here tries again.</remarks>
-internal sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLimits limits, TimeProvider time, X509Certificate2Collection? roots = null)
+public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLimits limits, TimeProvider time, X509Certificate2Collection? roots = null)
 {
+    /// <summary>Whether a text is one address, with or without a name.</summary>
+    public static bool IsAddress(string text) => ReadAddress(text) is not null;
+
     static readonly TimeSpan quitPatience = TimeSpan.FromMilliseconds(500);
 
     readonly TlsHandshake tls = new(roots);

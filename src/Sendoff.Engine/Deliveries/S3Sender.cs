@@ -14,7 +14,7 @@ public sealed record S3Options(Uri? Endpoint = null, string Region = "us-east-1"
 }
 
 /// <summary>Makes one attempt at an object (F7): a PUT with a signed URL, made at the attempt and sent as any HTTP delivery is. A signature never gets into the record.</summary>
-internal sealed class S3Sender(DeliverySender http, S3Options options, TimeProvider time) : IDisposable
+public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvider time) : IDisposable
 {
     static readonly TimeSpan validity = TimeSpan.FromMinutes(5);
 

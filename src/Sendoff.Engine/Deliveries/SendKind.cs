@@ -27,7 +27,7 @@ public static class SendKinds
     };
 
     /// <summary>The channel in the URL of an emitted or streamed event; empty is none.</summary>
-    internal static string ChannelOf(string url) => Uri.UnescapeDataString(url[(url.IndexOf(':') + 1)..]);
+    public static string ChannelOf(string url) => Uri.UnescapeDataString(url[(url.IndexOf(':') + 1)..]);
 }
 
 /// <summary>Makes one attempt at a delivery of one kind and reports what happened. Never throws for what the network does.</summary>

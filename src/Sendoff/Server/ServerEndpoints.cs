@@ -19,6 +19,8 @@ public static class ServerEndpoints
         services.AddSingleton(_ => AdminToken.Load(options.Token, options.DataDirectory));
         services.AddSingleton<TriggerGate>();
         services.AddSingleton<HttpTriggerEndpoint>();
+        services.AddSingleton<StreamKeys>();
+        services.AddSingleton<StreamEndpoint>();
         services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
@@ -47,6 +49,7 @@ public static class ServerEndpoints
         // The hot path leaves the pipeline at the router: no middleware below sees it.
         app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync)
             .ShortCircuit().ExcludeFromDescription();
+        app.MapGet(StreamEndpoint.Pattern, app.Services.GetRequiredService<StreamEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
 
         app.UseMiddleware<RequestErrors>();
         app.UseMiddleware<AccessGate>();
