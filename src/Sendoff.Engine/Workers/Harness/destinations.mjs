@@ -9,6 +9,7 @@ import { invalid, refuse, show } from './send.mjs';
 /** @typedef {(args: any[], warn: Warn, emailTo: boolean) => Send} Encoder */
 
 const ADDRESS = /^[^\s@<>,;"]+@[^\s@<>,;"]+$/;
+const TEXTS = ['subject', 'text', 'html'];
 const CONTROL = /[\x00-\x1f\x7f]/;
 
 /** What code asks of email that it does not have (A8). @type {Record<string, string>} */
@@ -22,9 +23,9 @@ const TO = 'mails go to the address in the setting Smtp:To. The setting Smtp:All
 export const DESTINATIONS = {
   // @ts-ignore a table without a prototype
   __proto__: null,
-  email([options], warn, emailTo) {
-    const given = record(options, 'email');
-    for (const name of ['subject', 'text', 'html']) if (given[name] !== undefined && typeof given[name] !== 'string') throw fail('email', given[name], name);
+  email(args, warn, emailTo) {
+    const given = record(args[0], 'email');
+    for (let i = 0; i < TEXTS.length; i++) if (given[TEXTS[i]] !== undefined && typeof given[TEXTS[i]] !== 'string') throw fail('email', given[TEXTS[i]], TEXTS[i]);
     const to = given.to === undefined || given.to === null ? undefined : receivers(given.to);
     if (to !== undefined && !emailTo) warn('unknown_send_option', `$send.email has no option \`to\` on this server, so it was ignored: ${TO}`);
     warnOfOthers('email', given, ['subject', 'text', 'html', 'to'], EMAIL, warn);
@@ -32,7 +33,7 @@ export const DESTINATIONS = {
     return request('email:', jsonOf('email', mail, ''), true);
   },
   emit(args, warn) {
-    let [event, channel] = args;
+    let event = args[0], channel = args[1];
     if (args.length === 1 && isOldEmit(event)) {
       if (event.raw_event === null || typeof event.raw_event !== 'object') throw fail('emit', event.raw_event, 'raw_event');
       if (event.event !== undefined) warn('unknown_send_option', '$send.emit was given `event` and `raw_event`: listeners get `event`, so `raw_event` was left out');
@@ -43,8 +44,8 @@ export const DESTINATIONS = {
     if (event === null) throw fail('emit', event, 'event');
     return request(`emit:${encodeComponent(wellFormed(channel ?? ''))}`, jsonOf('emit', event, 'event'), true);
   },
-  sse([options], warn) {
-    const given = record(options, 'sse');
+  sse(args, warn) {
+    const given = record(args[0], 'sse');
     if (typeof given.channel !== 'string') throw fail('sse', given.channel, 'channel');
     if (exec(CONTROL, given.channel) !== null) throw fail('sse', given.channel, 'channel', 'it cannot hold line breaks and control characters');
     if (given.payload === null || (typeof given.payload !== 'string' && typeof given.payload !== 'object')) throw fail('sse', given.payload, 'payload');
@@ -52,12 +53,14 @@ export const DESTINATIONS = {
     warnOfOthers('sse', given, ['channel', 'payload'], {}, warn);
     return request(`sse:${encodeComponent(wellFormed(given.channel))}`, body, typeof given.payload !== 'string');
   },
-  s3([options], warn) {
-    const given = record(options, 's3');
+  s3(args, warn) {
+    const given = record(args[0], 's3');
     if (typeof given.bucket !== 'string' || exec(/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, given.bucket) === null) throw fail('s3', given.bucket, 'bucket');
     if (typeof given.prefix !== 'string' || given.prefix.length > 512) throw fail('s3', given.prefix, 'prefix');
     /** @type {string[]} */ const path = [];
-    for (const segment of split(given.prefix, '/')) {
+    const segments = split(given.prefix, '/');
+    for (let i = 0; i < segments.length; i++) {
+      const segment = segments[i];
       if (segment === '') continue;
       if (segment === '.' || segment === '..' || exec(CONTROL, segment) !== null) throw fail('s3', given.prefix, 'prefix', 'it cannot hold `.`, `..` and control characters');
       path[path.length] = encodeComponent(wellFormed(segment));
@@ -76,24 +79,28 @@ const fail = (name, value, path, hint) => invalid(value, path, hint, `$send.${na
 function record(options, name) {
   if (options === null || typeof options !== 'object' || isArray(options)) throw fail(name, options, '');
   /** @type {any} */ const copy = { __proto__: null };
-  for (const key of keys(options)) copy[key] = options[key];
+  const names = keys(options);
+  for (let i = 0; i < names.length; i++) copy[names[i]] = options[names[i]];
   return copy;
 }
 
 /** The older form `{ raw_event, event }`. @param {any} event */
 function isOldEmit(event) {
   if (event === null || typeof event !== 'object' || !hasOwn(event, 'raw_event')) return false;
-  for (const key of keys(event)) if (key !== 'raw_event' && key !== 'event') return false;
+  const names = keys(event);
+  for (let i = 0; i < names.length; i++) if (names[i] !== 'raw_event' && names[i] !== 'event') return false;
   return true;
 }
 
 /** @param {any} to an address, several with commas between, or an array of them @returns {string[]} */
 function receivers(to) {
   /** @type {string[]} */ const list = [];
-  for (const item of isArray(to) ? to : [to]) {
-    if (typeof item !== 'string') throw fail('email', item, 'to');
-    for (const part of split(item, ',')) {
-      const address = trim(part);
+  const items = isArray(to) ? to : [to];
+  for (let i = 0; i < items.length; i++) {
+    if (typeof items[i] !== 'string') throw fail('email', items[i], 'to');
+    const parts = split(items[i], ',');
+    for (let j = 0; j < parts.length; j++) {
+      const address = trim(parts[j]);
       if (exec(ADDRESS, address) === null) throw fail('email', to, 'to', `${show(address)} is no address: write it as name@example.com`);
       list[list.length] = wellFormed(address);
     }

@@ -89,7 +89,7 @@ export function mustBeLive(call, what) {
 /** Every step gets its own (E9). @param {Call | null} call */
 export function newSend(call) {
   return {
-    http: sender(call, '$send.http', ([options], warn) => encodeSend(options, warn)),
+    http: sender(call, '$send.http', (args, warn) => encodeSend(args[0], warn)),
     email: sender(call, '$send.email', DESTINATIONS.email),
     emit: sender(call, '$send.emit', DESTINATIONS.emit),
     sse: sender(call, '$send.sse', DESTINATIONS.sse),
