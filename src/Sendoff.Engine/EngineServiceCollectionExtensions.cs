@@ -79,6 +79,7 @@ public static class EngineServiceCollectionExtensions
             s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySenders>(), s.GetRequiredService<EngineContext>(),
             s.GetRequiredService<ILogger<DeliveryDispatcher>>()));
         services.AddSingleton<RunQueue>();
+        services.AddSingleton<Drafts>();
         services.AddSingleton<Schedule>();
 
         services.AddHostedService<EngineService>();

@@ -15,7 +15,17 @@ public sealed record Emission(DeliveryId Delivery, int Hops);
 /// <param name="Due">What it settles when it is stored.</param>
 /// <param name="Emitted">What it claims when it is stored: an emitted event starts one run of a workflow.</param>
 /// <param name="Keep">False prunes it with its event once every delivery has ended.</param>
-public sealed record QueuedRun(RunId Id, Event Event, int Version, bool Replay = false, bool Recovered = false, DueTime? Due = null, bool Keep = true, Emission? Emitted = null);
+/// <param name="Captured">A replay that sends nothing, whatever its event was.</param>
+public sealed record QueuedRun(
+    RunId Id, Event Event, int Version, bool Replay = false, bool Recovered = false, DueTime? Due = null, bool Keep = true, bool Captured = false,
+    Emission? Emitted = null)
+{
+    /// <summary>The trigger of events and runs that send nothing: their sends are captured, of replays and after a crash too.</summary>
+    public const string TestTrigger = "test";
+
+    /// <summary>What the run is recorded as started by.</summary>
+    public string Trigger => Captured ? TestTrigger : Event.Trigger;
+}
 
 /// <summary>A run at its committed end. Compute time (E6) is its time in workers; deliveries are metered apart.</summary>
 public sealed record Run(

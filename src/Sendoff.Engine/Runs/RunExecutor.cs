@@ -12,9 +12,6 @@ public sealed record ExecutedRun(Run Run, Delivery[] Deliveries);
 /// <summary>Takes one run through a worker and turns what the worker reported into the run's record and its deliveries.</summary>
 public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time)
 {
-    /// <summary>The trigger of an event whose runs send nothing: their sends are captured, of replays and after a crash too.</summary>
-    public const string TestTrigger = "test";
-
     /// <summary>Executes a run. Nothing is stored and nothing is dialled; every way in which user code can end is data, not an exception.</summary>
     /// <param name="onImmediateResponse">Called with the first <c>$.respond</c> that is immediate.</param>
     public async Task<ExecutedRun> ExecuteAsync(
@@ -57,13 +54,13 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         $"the server could not end the run ({fault.GetType().Name}: {fault.Message}); none of its sends went out. Replay it when the cause is found");
 
     Run Failed(QueuedRun queued, string name, string code, string message) =>
-        new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, queued.Event.WorkflowId, queued.Version, queued.Event.Trigger, RunStatus.Failed,
+        new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, queued.Event.WorkflowId, queued.Version, queued.Trigger, RunStatus.Failed,
             time.GetUtcNow(), TimeSpan.Zero, TimeSpan.Zero, queued.Recovered, queued.Replay, new(name, message, code, null, null, null), message, null, []);
 
     static Run ToRun(QueuedRun queued, WorkflowId workflow, WorkerRun work)
     {
         var error = work.Steps.FirstOrDefault(s => s.Error is not null)?.Error;
-        return new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, workflow, queued.Version, queued.Event.Trigger, Status(work.End), work.StartedAt,
+        return new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, workflow, queued.Version, queued.Trigger, Status(work.End), work.StartedAt,
             work.Compute, work.Compute, queued.Recovered, queued.Replay, error, work.Message ?? error?.Message, work.Response, work.Steps)
         { Credentials = Credentials.Of(queued.Event.Json) };
     }
@@ -80,7 +77,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     Delivery[] ToDeliveries(Run run, List<StepSend> sends, WorkflowSettings settings)
     {
         if (sends.Count == 0) return [];
-        bool isHeldBack = run.Trigger == TestTrigger || settings.DeliverOnlyOnSuccess && run.Status != RunStatus.Succeeded;
+        bool isHeldBack = run.Trigger == QueuedRun.TestTrigger || settings.DeliverOnlyOnSuccess && run.Status != RunStatus.Succeeded;
         var status = isHeldBack ? DeliveryStatus.Captured : DeliveryStatus.Pending;
         long first = ids.NextBlock(sends.Count);
         var deliveries = new Delivery[sends.Count];

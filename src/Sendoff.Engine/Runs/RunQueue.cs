@@ -71,7 +71,7 @@ public sealed class RunQueue(
     void QueueLeft(QueuedRun run)
     {
         var lane = Lane(run.Event.WorkflowId);
-        var first = lane.AddLeft(new(run.Id, run.Event.Id, run.Version, run.Replay), engine.Limits.RunsRecovering);
+        var first = lane.AddLeft(new(run.Id, run.Event.Id, run.Version, run.Replay, run.Captured), engine.Limits.RunsRecovering);
         if (first is not null) _ = ExecuteLaneAsync(lane, first, lane.NextLeft);
     }
 
@@ -102,15 +102,18 @@ public sealed class RunQueue(
         return await store.KeepEventAsync(received, CancellationToken.None).ConfigureAwait(false) ? received.Id : null;
     }
 
-    /// <summary>Runs a stored event again on the workflow's current version. Null when there is no such run, or no such workflow any more.</summary>
-    public async Task<AcceptedRun?> ReplayAsync(RunId run, CancellationToken ct)
+    /// <summary>Runs a stored event again. Null when there is no such run, or no such workflow any more.</summary>
+    /// <param name="version">What it runs; null for the workflow's current version.</param>
+    /// <param name="captured">Its sends are captured.</param>
+    public async Task<AcceptedRun?> ReplayAsync(RunId run, WorkflowVersion? version, bool captured, CancellationToken ct)
     {
         if (await store.GetRunAsync(run, ct).ConfigureAwait(false) is not { } stored) return null;
         if (await store.GetEventAsync(stored.Run.EventId, ct).ConfigureAwait(false) is not { } received) return null;
         received = engine.Concealment.Open(received);
-        if (await catalog.FindCurrentAsync(received.WorkflowId, ct).ConfigureAwait(false) is not { } current) return null;
-        var lane = Admit(received.WorkflowId, current.Version.Name);
-        return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, current.Version.Number, Replay: true), null)).ConfigureAwait(false);
+        version ??= (await catalog.FindCurrentAsync(received.WorkflowId, ct).ConfigureAwait(false))?.Version;
+        if (version is null || version.WorkflowId != received.WorkflowId) return null;
+        var lane = Admit(received.WorkflowId, version.Name);
+        return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number, Replay: true, Captured: captured), null)).ConfigureAwait(false);
     }
 
     /// <summary>Starts no further run and waits for those that execute; when <paramref name="ct"/> ends the patience, they are cut off and run again

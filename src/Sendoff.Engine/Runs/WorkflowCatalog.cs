@@ -61,7 +61,10 @@ public sealed class WorkflowCatalog(
         folder.Clear();
         var versions = new List<StoredVersion>();
         foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false))
+        {
             versions.AddRange(await store.ListVersionsAsync(workflow.Id, ct).ConfigureAwait(false));
+            if (await store.GetDraftAsync(workflow.Id, ct).ConfigureAwait(false) is { } draft) versions.Add(draft);
+        }
         // Older versions too, as runs may wait on them.
         packages.Sweep(versions.Select(v => v.Files));
         await ReadAsync(ct).ConfigureAwait(false);
@@ -111,13 +114,10 @@ public sealed class WorkflowCatalog(
     /// <summary>Reads, checks in a worker and stores a new version, and makes it the current one. Nothing changes when there are problems.</summary>
     public async Task<DeployResult> DeployAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
-        var read = WorkflowReader.Read(name, files);
-        if (read.Definition is not { } definition) return new(null, read.Problems);
-        var installed = await packages.InstallAsync(definition, files, null, ct).ConfigureAwait(false);
-        if (installed.Problems.Count > 0) return new(null, installed.Problems);
+        var read = await ReadAsync(name, files, ct).ConfigureAwait(false);
+        if (read.Problems.Count > 0) return new(null, read.Problems);
+        var (definition, installed) = (read.Definition!, read.Installed!);
         files = installed.AddLock(files);
-        var problems = await CheckAsync(name, definition, files, installed.Folders, ct).ConfigureAwait(false);
-        if (problems.Count > 0) return new(null, problems);
 
         await changing.WaitAsync(ct).ConfigureAwait(false);
         try
@@ -134,6 +134,31 @@ public sealed class WorkflowCatalog(
         {
             changing.Release();
         }
+    }
+
+    /// <summary>What is wrong with a workflow's files, as a deploy would say it. Nothing changes but that their packages are installed.</summary>
+    public async Task<IReadOnlyList<WorkflowProblem>> FindProblemsAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct) =>
+        (await ReadAsync(name, files, ct).ConfigureAwait(false)).Problems;
+
+    /// <summary>The files of the workflow's draft made ready to run, or what is wrong with them. Runs of it are runs as any other, on a version below 0. Null when
+    /// the workflow is gone.</summary>
+    public async Task<(Deployment? Draft, IReadOnlyList<WorkflowProblem> Problems)?> FixDraftAsync(Workflow workflow, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    {
+        var read = await ReadAsync(workflow.Name, files, ct).ConfigureAwait(false);
+        if (read.Problems.Count > 0) return (null, read.Problems);
+        if (await store.SaveDraftAsync(workflow.Id, read.Installed!.AddLock(files), isFixed: true, ct).ConfigureAwait(false) is not { } draft) return null;
+        return await FindAsync(workflow.Id, draft.Number, ct).ConfigureAwait(false) is { } ready ? (ready, []) : null;
+    }
+
+    sealed record ReadFiles(WorkflowDefinition? Definition, InstalledPackages? Installed, IReadOnlyList<WorkflowProblem> Problems);
+
+    async Task<ReadFiles> ReadAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    {
+        var read = WorkflowReader.Read(name, files);
+        if (read.Definition is not { } definition) return new(null, null, read.Problems);
+        var installed = await packages.InstallAsync(definition, files, null, ct).ConfigureAwait(false);
+        if (installed.Problems.Count > 0) return new(null, null, installed.Problems);
+        return new(definition, installed, await CheckAsync(name, definition, installed.AddLock(files), installed.Folders, ct).ConfigureAwait(false));
     }
 
     /// <summary>Answers false when there is no such workflow.</summary>

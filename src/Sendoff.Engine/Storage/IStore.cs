@@ -65,7 +65,14 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     Task<Workflow?> GetWorkflowAsync(string name, CancellationToken ct);
     /// <summary>The files of a version with when it was deployed; null when there is none.</summary>
     Task<StoredVersion?> GetVersionAsync(WorkflowId workflow, int version, CancellationToken ct);
+    /// <summary>Without drafts, newest first.</summary>
     Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(WorkflowId workflow, CancellationToken ct);
+    /// <summary>Stores files as the workflow's draft, and answers it; null when the workflow is deleted. It takes the place of a draft that is not fixed, and
+    /// is the newest one when that has these files already. A number of old ones is kept for the runs that they made.</summary>
+    /// <param name="isFixed">A run is made of it: it does not change any more.</param>
+    Task<StoredVersion?> SaveDraftAsync(WorkflowId workflow, IReadOnlyDictionary<string, string> files, bool isFixed, CancellationToken ct);
+    /// <summary>The newest draft, deployed or not; null when there is none. Its number is below 0.</summary>
+    Task<StoredVersion?> GetDraftAsync(WorkflowId workflow, CancellationToken ct);
     /// <summary>Answers false when there is no such workflow.</summary>
     Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct);
     /// <summary>Removes a workflow, its versions and its history. From its commit on, nothing of the workflow is stored or marked as sending any more. Answers

@@ -70,6 +70,7 @@ public static class ServerEndpoints
         var api = app.MapGroup("/api/v1").DisableAntiforgery()
             .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status404NotFound);
         WorkflowsApi.Map(api);
+        DraftsApi.Map(api);
         RunsApi.Map(api);
         DeliveriesApi.Map(api);
         ExportApi.Map(api);

@@ -271,10 +271,10 @@ public sealed class RunQueueTests : IDisposable
         var first = (await rig.AcceptAsync(await rig.DeployAsync("orders", "return event.n"), """{"n":5}""")).Run.Id;
         await rig.EndOfAsync(first);
         await rig.DeployAsync("orders", "return event.n * 2");
-        var replay = (await rig.Queue.ReplayAsync(first, default))!;
+        var replay = (await rig.Queue.ReplayAsync(first, null, captured: false, default))!;
         var end = await rig.EndOfAsync(replay.Run.Id);
         Assert.Equal((RunStatus.Succeeded, 2, true, false), (end.Run.Status, end.Run.Version, end.Run.Replay, end.Run.Recovered));
-        Assert.Null(await rig.Queue.ReplayAsync(new RunId(1), default));
+        Assert.Null(await rig.Queue.ReplayAsync(new RunId(1), null, captured: false, default));
     }
 
     [Fact]

@@ -270,6 +270,16 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task That_a_replay_is_captured_outlives_a_crash()
+    {
+        var (run, _) = await DeliverAsync();
+        await Store.AcceptAsync(new(new(Ids.Next()), run.Event, 1, Replay: true, Captured: true), Ct);
+
+        await CrashAsync();
+        Assert.Equal((true, "test"), Assert.Single(await Store.ListUnfinishedRunsAsync(10, null, Ct)) is var left ? (left.Captured, left.Trigger) : default);
+    }
+
+    [Fact]
     public async Task A_replay_of_an_event_that_is_gone_fails() =>
         await Assert.ThrowsAnyAsync<InvalidOperationException>(() => Store.AcceptAsync(NewRun() with { Replay = true }, Ct));
 
@@ -471,6 +481,40 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     }
 
     // Workflows.
+
+    static Dictionary<string, string> Text(string text) => new() { ["a.mjs"] = text };
+
+    [Fact]
+    public async Task A_draft_is_changed_until_it_is_fixed_and_is_no_version()
+    {
+        Assert.Null(await Store.GetDraftAsync(workflow.Id, Ct));
+        Assert.Equal(-1, (await Store.SaveDraftAsync(workflow.Id, Text("1"), isFixed: false, Ct))!.Number);
+        Assert.Equal(-1, (await Store.SaveDraftAsync(workflow.Id, Text("2"), isFixed: false, Ct))!.Number);
+        Assert.Equal(-1, (await Store.SaveDraftAsync(workflow.Id, Text("2"), isFixed: true, Ct))!.Number);
+        Assert.Equal(-1, (await Store.SaveDraftAsync(workflow.Id, Text("2"), isFixed: false, Ct))!.Number);
+        Assert.Equal(-2, (await Store.SaveDraftAsync(workflow.Id, Text("3"), isFixed: false, Ct))!.Number);
+
+        Assert.Equal("2", (await Store.GetVersionAsync(workflow.Id, -1, Ct))!.Files["a.mjs"]);
+        Assert.Equal("3", (await Store.GetDraftAsync(workflow.Id, Ct))!.Files["a.mjs"]);
+        Assert.Equal([1], (await Store.ListVersionsAsync(workflow.Id, Ct)).Select(version => version.Number));
+        Assert.Equal(1, (await Store.GetWorkflowAsync("orders", Ct))!.Version);
+    }
+
+    [Fact]
+    public async Task Fifty_drafts_are_kept()
+    {
+        for (int i = 1; i <= 51; i++) await Store.SaveDraftAsync(workflow.Id, Text($"{i}"), isFixed: true, Ct);
+
+        Assert.Null(await Store.GetVersionAsync(workflow.Id, -1, Ct));
+        Assert.Equal("2", (await Store.GetVersionAsync(workflow.Id, -2, Ct))!.Files["a.mjs"]);
+    }
+
+    [Fact]
+    public async Task A_deleted_workflow_takes_no_draft()
+    {
+        await Store.DeleteWorkflowAsync("orders", Ct);
+        Assert.Null(await Store.SaveDraftAsync(workflow.Id, Text("1"), isFixed: false, Ct));
+    }
 
     [Fact]
     public async Task A_deploy_makes_a_new_current_version_and_keeps_the_old_ones()

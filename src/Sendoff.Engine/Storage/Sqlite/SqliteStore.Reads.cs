@@ -13,13 +13,13 @@ internal sealed partial class SqliteStore
     {
         long mark = session.Number(LowWater.Read);
         return session.Sql("""
-            SELECT run_id, id, workflow_id, run_version, trigger, received_at, 0 FROM events e
+            SELECT run_id, id, workflow_id, run_version, trigger, received_at, 0, 0 FROM events e
             WHERE id >= ?1 AND run_id <> 0 AND workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = e.run_id)
             UNION ALL
-            SELECT p.run_id, e.id, e.workflow_id, p.version, e.trigger, e.received_at, 1 FROM replays p JOIN events e ON e.id = p.event_id
+            SELECT p.run_id, e.id, e.workflow_id, p.version, e.trigger, e.received_at, 1, p.captured FROM replays p JOIN events e ON e.id = p.event_id
             WHERE p.run_id >= ?1 AND e.workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = p.run_id)
             """).Set(mark).All(static row => new UnfinishedRun(
-                row.Long(0), row.Long(1), row.Long(2), row.Int(3), row.Text(4), row.Long(5), Replay: row.Int(6) != 0, Left: true));
+                row.Long(0), row.Long(1), row.Long(2), row.Int(3), row.Text(4), row.Long(5), Replay: row.Int(6) != 0, Captured: row.Int(7) != 0, Left: true));
     }
 
     /// <summary>Only what an earlier server left: a run that this one accepted is in its queue already, and must not start twice.</summary>
@@ -28,7 +28,7 @@ internal sealed partial class SqliteStore
         var left = unfinished.Left(after?.Value ?? 0, limit);
         return readers.ReadAsync<IReadOnlyList<QueuedRun>>(
             session => [.. left.Select(run => (Run: run, Event: ReadEvent(session, run.EventId))).Where(static found => found.Event is not null)
-                .Select(static found => new QueuedRun(new(found.Run.RunId), found.Event!, found.Run.Version, found.Run.Replay, Recovered: true))],
+                .Select(static found => new QueuedRun(new(found.Run.RunId), found.Event!, found.Run.Version, found.Run.Replay, Recovered: true, Captured: found.Run.Captured))],
             ct);
     }
 

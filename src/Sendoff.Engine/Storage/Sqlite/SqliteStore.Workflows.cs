@@ -45,6 +45,8 @@ internal sealed partial class SqliteStore
         }
     }
 
+    const int DraftsKept = 50;
+
     static string? AskedKey(Trigger trigger) => (trigger as HttpTrigger)?.Key;
 
     static string? KeyOwner(SqliteSession session, string key) =>
@@ -84,9 +86,36 @@ internal sealed partial class SqliteStore
         WorkflowId workflow, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredVersion>>(
         session => session.Sql("""
             SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM versions v JOIN workflows w ON w.id = v.workflow_id
-            WHERE v.workflow_id = ? ORDER BY v.number DESC
+            WHERE v.workflow_id = ? AND v.number > 0 ORDER BY v.number DESC
             """).Set(workflow.Value).All(ReadVersion),
         ct);
+
+    public Task<StoredVersion?> SaveDraftAsync(WorkflowId workflow, IReadOnlyDictionary<string, string> files, bool isFixed, CancellationToken ct)
+    {
+        byte[] json = StoredJson.Files(files);
+        return WriteAsync(OutageRule.Refuse, session => SaveDraft(session, workflow.Value, json, isFixed), ct);
+    }
+
+    StoredVersion? SaveDraft(SqliteSession session, long workflow, byte[] files, bool isFixed)
+    {
+        if (!workflows.Has(workflow)) return null;
+        var (newest, isNewestFixed, isSame) = session.Sql("SELECT number, fixed, files = ? FROM versions WHERE workflow_id = ? AND number < 0 ORDER BY number LIMIT 1")
+            .Set(files).Set(workflow).FirstOrDefault(static row => (row.Int(0), row.Int(1) != 0, row.Int(2) != 0));
+        int number = newest < 0 && (isSame || !isNewestFixed) ? newest : newest - 1;
+        session.Sql("""
+            INSERT INTO versions(workflow_id, number, deployed_at, files, fixed) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT(workflow_id, number) DO UPDATE SET deployed_at = excluded.deployed_at, files = excluded.files, fixed = max(fixed, excluded.fixed)
+            """).Set(workflow).Set(number).Set(SqliteTime.From(time.GetUtcNow())).Set(files).Set(isFixed ? 1 : 0).Run();
+        session.Sql("DELETE FROM versions WHERE workflow_id = ? AND number < 0 AND number >= ?").Set(workflow).Set(number + DraftsKept).Run();
+        return ReadDraft(session, workflow);
+    }
+
+    public Task<StoredVersion?> GetDraftAsync(WorkflowId workflow, CancellationToken ct) => readers.ReadAsync(session => ReadDraft(session, workflow.Value), ct);
+
+    static StoredVersion? ReadDraft(SqliteSession session, long workflow) => session.Sql("""
+        SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM versions v JOIN workflows w ON w.id = v.workflow_id
+        WHERE v.workflow_id = ? AND v.number < 0 ORDER BY v.number LIMIT 1
+        """).Set(workflow).FirstOrDefault(ReadVersion);
 
     static StoredVersion ReadVersion(SqliteStatement row) =>
         new(new(row.Long(0)), row.Text(1), row.Int(2), SqliteTime.Moment(row.Long(3)), StoredJson.ReadFiles(row.Blob(4)));

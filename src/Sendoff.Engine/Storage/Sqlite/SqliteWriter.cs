@@ -82,7 +82,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
             if (!accept.IsStored) return;
             var accepted = new UnfinishedRun(
                 run.Id.Value, run.Event.Id.Value, run.Event.WorkflowId.Value, run.Version, run.Event.Trigger,
-                SqliteTime.From(run.Event.ReceivedAt), run.Replay, Left: false);
+                SqliteTime.From(run.Event.ReceivedAt), run.Replay, run.Captured, Left: false);
             unfinished.Add(accepted);
             highestMark = Math.Max(highestMark, accepted.Mark);
         }
@@ -122,8 +122,8 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
 
     void AcceptReplay(QueuedRun run)
     {
-        int rows = session.Sql("INSERT INTO replays(run_id, event_id, version) SELECT ?, id, ? FROM events WHERE id = ?")
-            .Set(run.Id.Value).Set(run.Version).Set(run.Event.Id.Value).Run();
+        int rows = session.Sql("INSERT INTO replays(run_id, event_id, version, captured) SELECT ?, id, ?, ? FROM events WHERE id = ?")
+            .Set(run.Id.Value).Set(run.Version).Set(run.Captured ? 1 : 0).Set(run.Event.Id.Value).Run();
         if (rows == 0) throw new InvalidOperationException($"the event {run.Event.Id} is not stored any more, so it cannot be replayed");
     }
 

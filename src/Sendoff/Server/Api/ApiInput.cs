@@ -166,6 +166,9 @@ internal sealed class ApiInput
         return null;
     }
 
+    /// <summary>False as well where there is no body, or no such field.</summary>
+    public bool IsSet(JsonElement body, string name) => body.ValueKind == JsonValueKind.Object && (Flag(body, name) ?? false);
+
     public static string Kind(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Array => "an array",

@@ -3,6 +3,7 @@ using Sendoff.Engine.Deliveries;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Sendoff.Engine;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
@@ -63,6 +64,14 @@ public sealed record VersionDocument(string Workflow, int Version, DateTimeOffse
         new(version.Name, version.Number, version.DeployedAt, withFiles ? version.Files : null);
 }
 
+/// <param name="Changed">The files are not the current version's.</param>
+public sealed record DraftDocument(string Workflow, int CurrentVersion, bool Changed, DateTimeOffset ChangedAt, IReadOnlyDictionary<string, string> Files)
+{
+    internal static DraftDocument From(Draft draft) => new(draft.Workflow.Name, draft.Workflow.Version, draft.IsChanged, draft.ChangedAt, draft.Files);
+}
+
+public sealed record CheckDocument(IReadOnlyList<WorkflowProblemDocument> Problems);
+
 /// <summary>A mistake in a workflow's files: what, where, and how to mend it.</summary>
 public sealed record WorkflowProblemDocument(string Message, string? File, int? Line, int? Column, string? Source, string? Hint)
 {
@@ -84,9 +93,20 @@ public sealed record UsageDocument(DateOnly Since, IReadOnlyList<UsageRowDocumen
 /// <summary>An event that starts a run by hand.</summary>
 /// <param name="Event">What steps see as <c>event</c>: any JSON; null for an empty object.</param>
 /// <param name="Test">The run's sends are captured, not delivered.</param>
-public sealed record ManualEventDocument(JsonElement? Event, bool? Test);
+/// <param name="Draft">The draft runs, not the current version.</param>
+public sealed record ManualEventDocument(JsonElement? Event, bool? Test, bool? Draft);
+/// <inheritdoc cref="ManualEventDocument" path="/param"/>
+public sealed record ReplayRequestDocument(bool? Test, bool? Draft);
 /// <summary>The run that a replay, or an event by hand, made.</summary>
-public sealed record ReplayDocument(string Id, string EventId, int Version);
+/// <param name="Version">Below 0 of a draft.</param>
+public sealed record ReplayDocument(string Id, string EventId, int Version)
+{
+    internal static Accepted<ReplayDocument> Of(AcceptedRun accepted)
+    {
+        string id = accepted.Run.Id.ToString();
+        return TypedResults.Accepted($"/api/v1/runs/{id}", new ReplayDocument(id, accepted.Run.Event.Id.ToString(), accepted.Run.Version));
+    }
+}
 /// <param name="Skipped">Ids that were not sent again.</param>
 /// <param name="Ids">Those that were, in their order.</param>
 /// <param name="Reasons">Why each was skipped: <c>unknown</c>, or <c>under_way</c> already.</param>

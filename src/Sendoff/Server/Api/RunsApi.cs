@@ -12,8 +12,8 @@ internal static class RunsApi
         var runs = api.MapGroup("/runs").WithTags("Runs");
         runs.MapGet("/", ListAsync).WithSummary("Runs, newest first");
         runs.MapGet("/{id}", GetAsync).WithSummary("The run document");
-        runs.MapPost("/{id}/replay", ReplayAsync).WithSummary("Run the same event again, on the workflow's current version")
-            .Produces<ReplayDocument>(StatusCodes.Status202Accepted);
+        runs.MapPost("/{id}/replay", ReplayAsync).WithSummary("Run the same event again, on the workflow's current version or its draft; as a test, its sends are captured")
+            .TakesBody<ReplayRequestDocument>().Produces<ReplayDocument>(StatusCodes.Status202Accepted);
     }
 
     static async Task<Results<Ok<ListDocument<RunSummaryDocument>>, Problem>> ListAsync(
@@ -37,16 +37,19 @@ internal static class RunsApi
     }
 
     static async Task<Results<Accepted<ReplayDocument>, Problem>> ReplayAsync(
-        string id, HttpRequest request, RunQueue runs, CancellationToken ct)
+        string id, HttpRequest request, RunQueue runs, Drafts drafts, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         var run = input.Run(id);
+        if (await WorkflowsApi.ReadBodyAsync(request, MaxBody, ct) is not { } bytes) return Problem.TooLarge($"The body is over {MaxBody} bytes, and takes no more than test and draft.");
+        var body = bytes.Length == 0 ? default : input.Object(bytes, ["test", "draft"]) ?? default;
+        bool isTest = input.IsSet(body, "test"), isDraft = input.IsSet(body, "draft");
         if (input.Problem is { } problem) return problem;
-        if (await runs.ReplayAsync(run, ct) is not { } accepted) return Missing(id);
-        string made = accepted.Run.Id.ToString();
-        return TypedResults.Accepted($"/api/v1/runs/{made}",
-            new ReplayDocument(made, accepted.Run.Event.Id.ToString(), accepted.Run.Version));
+        if (isDraft) return WorkflowsApi.Answer(await drafts.ReplayAsync(run, isTest, ct), Missing(id));
+        return await runs.ReplayAsync(run, null, isTest, ct) is { } accepted ? ReplayDocument.Of(accepted) : Missing(id);
     }
+
+    const int MaxBody = 1024;
 
     internal static Problem Missing(string id) => Problem.NotFound($"There is no run '{id}'. It may have been pruned (setting Retention:Age).");
 }

@@ -26,9 +26,11 @@ internal static class WorkflowsApi
         workflows.MapGet("/{name}/versions", ListVersionsAsync).WithSummary("All versions of a workflow, newest first");
         workflows.MapGet("/{name}/versions/{version}", GetVersionAsync).WithSummary("One version with its files");
         workflows.MapGet("/{name}/emits", ListEmitsAsync).WithSummary("What a workflow emitted last, newest first: 100 at most are kept");
-        workflows.MapPost("/{name}/events", StartAsync).WithSummary("Start a run by hand, with an event of your own; its sends are captured when it is a test")
+        workflows.MapPost("/{name}/versions/{version}/deploy", DeployAgainAsync).WithSummary("Roll back: deploy the files of a version again, as a new one")
+            .ProducesProblem(StatusCodes.Status422UnprocessableEntity);
+        workflows.MapPost("/{name}/events", StartAsync).WithSummary("Start a run by hand, with an event of your own; its sends are captured when it is a test; of the draft, if asked")
             .TakesBody<ManualEventDocument>().Produces<ReplayDocument>(StatusCodes.Status202Accepted)
-            .ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status429TooManyRequests);
+            .ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status422UnprocessableEntity).ProducesProblem(StatusCodes.Status429TooManyRequests);
         workflows.MapPost("/{name}/enable", EnableAsync).WithSummary("Switch a workflow's triggers on");
         workflows.MapPost("/{name}/disable", DisableAsync).WithSummary("Switch a workflow's triggers off");
     }
@@ -60,10 +62,20 @@ internal static class WorkflowsApi
         if (DeployedFiles.Read(input, request.ContentType, file, body, options) is not { } files) return input.Problem!;
         var result = await catalog.DeployAsync(name, files, ct);
         if (result.Workflow is { } workflow) return TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options), schedule, streams));
-        return new Problem(StatusCodes.Status422UnprocessableEntity, "Not deployed", Say(result.Problems))
-        {
-            Problems = [.. result.Problems.Select(WorkflowProblemDocument.From)],
-        };
+        return Unfit("Not deployed", result.Problems);
+    }
+
+    static Problem Unfit(string title, IReadOnlyList<WorkflowProblem> problems) =>
+        new(StatusCodes.Status422UnprocessableEntity, title, Say(problems)) { Problems = [.. problems.Select(WorkflowProblemDocument.From)] };
+
+    /// <summary>As a version of its own, so that what was deployed when stays true.</summary>
+    static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAgainAsync(
+        string name, string version, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct)
+    {
+        var found = await GetVersionAsync(name, version, store, ct);
+        if (found.Result is not Ok<VersionDocument> { Value.Files: { } files }) return (Problem)found.Result;
+        var result = await catalog.DeployAsync(name, files, ct);
+        return result.Workflow is { } workflow ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options), schedule, streams)) : Unfit("Not deployed", result.Problems);
     }
 
     /// <summary>The first problem in one line; all of them are in <c>problems</c>.</summary>
@@ -117,23 +129,30 @@ internal static class WorkflowsApi
 
     /// <summary>Works on a workflow that is switched off as well: it is its triggers that are.</summary>
     static async Task<Results<Accepted<ReplayDocument>, Problem>> StartAsync(
-        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, RunQueue runs, EngineLimits limits, CancellationToken ct)
+        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, RunQueue runs, Drafts drafts, EngineLimits limits, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         if (await ReadBodyAsync(request, limits.TriggerBodyBytes, ct) is not { } bytes)
             return Problem.TooLarge($"The body is over {limits.TriggerBodyBytes:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
-        var body = bytes.Length == 0 ? default : input.Object(bytes, ["event", "test"]) ?? default;
-        bool isTest = body.ValueKind == JsonValueKind.Object && (input.Flag(body, "test") ?? false);
+        var body = bytes.Length == 0 ? default : input.Object(bytes, ["event", "test", "draft"]) ?? default;
+        bool isTest = input.IsSet(body, "test"), isDraft = input.IsSet(body, "draft");
         if (input.Problem is { } bad) return bad;
         byte[] json = body.ValueKind == JsonValueKind.Object && body.TryGetProperty("event", out var given) && given.ValueKind != JsonValueKind.Null
             ? Encoding.UTF8.GetBytes(given.GetRawText()) : "{}"u8.ToArray();
+        if (isDraft) return Answer(await drafts.TestAsync(name, json, isTest, ct), Missing(name));
         if (await store.GetWorkflowAsync(name, ct) is not { } workflow || await catalog.FindAsync(workflow.Id, workflow.Version, ct) is not { } current
-            || await runs.AcceptAsync(current.Version, isTest ? RunExecutor.TestTrigger : "manual", json, ct) is not { } accepted) return Missing(name);
-        string made = accepted.Run.Id.ToString();
-        return TypedResults.Accepted($"/api/v1/runs/{made}", new ReplayDocument(made, accepted.Run.Event.Id.ToString(), accepted.Run.Version));
+            || await runs.AcceptAsync(current.Version, isTest ? QueuedRun.TestTrigger : "manual", json, ct) is not { } accepted) return Missing(name);
+        return ReplayDocument.Of(accepted);
     }
 
-    static async Task<byte[]?> ReadBodyAsync(HttpRequest request, int limit, CancellationToken ct)
+    internal static Results<Accepted<ReplayDocument>, Problem> Answer(DraftRun? made, Problem missing) => made switch
+    {
+        null => missing,
+        { Run: { } accepted } => ReplayDocument.Of(accepted),
+        _ => Unfit("The draft does not run", made.Problems),
+    };
+
+    internal static async Task<byte[]?> ReadBodyAsync(HttpRequest request, int limit, CancellationToken ct)
     {
         if (request.ContentLength > limit) return null;
         var body = new MemoryStream();
@@ -146,5 +165,5 @@ internal static class WorkflowsApi
         return body.ToArray();
     }
 
-    static Problem Missing(string name) => Problem.NotFound($"There is no workflow '{name}'.");
+    internal static Problem Missing(string name) => Problem.NotFound($"There is no workflow '{name}'.");
 }

@@ -1,0 +1,63 @@
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Engine.Runs;
+
+/// <summary>What a workflow's next version may become.</summary>
+/// <param name="Files">The draft's, or the current version's where there is no draft.</param>
+/// <param name="IsChanged">The files are not the current version's.</param>
+/// <param name="ChangedAt">When the draft was saved, or the current version deployed.</param>
+public sealed record Draft(Workflow Workflow, IReadOnlyDictionary<string, string> Files, bool IsChanged, DateTimeOffset ChangedAt);
+
+/// <summary>A run of a draft, or what keeps it from running.</summary>
+public sealed record DraftRun(AcceptedRun? Run, IReadOnlyList<WorkflowProblem> Problems);
+
+/// <summary>
+/// Drafts of workflows. What is tested is stored as a version of its own, with a number below 0, so that its runs are recorded, shown and recovered as all are; a deploy makes
+/// a draft the next version.
+/// </summary>
+public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunQueue runs)
+{
+    /// <summary>Null when there is no such workflow.</summary>
+    public async Task<Draft?> FindAsync(string name, CancellationToken ct)
+    {
+        if (await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is not { } workflow
+            || await store.GetVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is not { } current) return null;
+        // A draft that is older than the current version was deployed, or overtaken.
+        return await store.GetDraftAsync(workflow.Id, ct).ConfigureAwait(false) is { } draft && draft.DeployedAt > current.DeployedAt && !IsSame(draft.Files, current.Files)
+            ? new(workflow, draft.Files, true, draft.DeployedAt) : new(workflow, current.Files, false, current.DeployedAt);
+    }
+
+    static bool IsSame(IReadOnlyDictionary<string, string> one, IReadOnlyDictionary<string, string> other) =>
+        one.Count == other.Count && one.All(file => other.TryGetValue(file.Key, out string? text) && text == file.Value);
+
+    /// <summary>Saves the draft as it is, also when it has mistakes. Null when there is no such workflow.</summary>
+    public async Task<Draft?> SaveAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct) =>
+        await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is { } workflow && await store.SaveDraftAsync(workflow.Id, files, isFixed: false, ct).ConfigureAwait(false) is not null
+            ? await FindAsync(name, ct).ConfigureAwait(false) : null;
+
+    /// <summary>Goes back to the current version. Null when there is no such workflow.</summary>
+    public async Task<Draft?> DiscardAsync(string name, CancellationToken ct) =>
+        await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is { } workflow
+        && await store.GetVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } current
+            ? await SaveAsync(name, current.Files, ct).ConfigureAwait(false) : null;
+
+    /// <summary>Runs the draft for an event. Null when there is no such workflow.</summary>
+    /// <param name="captured">Its sends are captured.</param>
+    public async Task<DraftRun?> TestAsync(string name, ReadOnlyMemory<byte> eventJson, bool captured, CancellationToken ct) =>
+        await FixAsync(name, ct).ConfigureAwait(false) is not var (ready, problems) ? null
+        : ready is null ? new(null, problems)
+        : await runs.AcceptAsync(ready.Version, captured ? QueuedRun.TestTrigger : "manual", eventJson, ct).ConfigureAwait(false) is { } accepted ? new(accepted, [])
+        : null;
+
+    /// <summary>Runs the draft for the event of a run. Null when there is no such run, or no such workflow any more.</summary>
+    /// <inheritdoc cref="TestAsync" path="/param"/>
+    public async Task<DraftRun?> ReplayAsync(RunId run, bool captured, CancellationToken ct) =>
+        await store.GetRunAsync(run, ct).ConfigureAwait(false) is not { } stored || await FixAsync(stored.WorkflowName, ct).ConfigureAwait(false) is not var (ready, problems) ? null
+        : ready is null ? new(null, problems)
+        : await runs.ReplayAsync(run, ready.Version, captured, ct).ConfigureAwait(false) is { } accepted ? new(accepted, [])
+        : null;
+
+    async Task<(Deployment? Draft, IReadOnlyList<WorkflowProblem> Problems)?> FixAsync(string name, CancellationToken ct) =>
+        await FindAsync(name, ct).ConfigureAwait(false) is { } draft ? await catalog.FixDraftAsync(draft.Workflow, draft.Files, ct).ConfigureAwait(false) : null;
+}
