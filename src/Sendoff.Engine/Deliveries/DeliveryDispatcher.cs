@@ -168,10 +168,12 @@ public sealed class DeliveryDispatcher : IDisposable
 
     void Queue(DestinationLane lane)
     {
-        if (lane.IsInTurn || lane.Waiting == 0 || lane.Senders >= engine.Limits.DeliveryMaxPerDestination) return;
+        if (lane.IsInTurn || lane.Waiting == 0 || lane.Senders >= MostOf(lane)) return;
         lane.IsInTurn = true;
         turn.Enqueue(lane);
     }
+
+    int MostOf(DestinationLane lane) => lane.IsSerial ? 1 : engine.Limits.DeliveryMaxPerDestination;
 
     /// <summary>
     /// B5: a lane's bound shrinks as senders run out, to an eighth of those that are left: dozens of destinations that never answer
@@ -180,7 +182,7 @@ public sealed class DeliveryDispatcher : IDisposable
     bool HasPlace(DestinationLane lane)
     {
         int free = engine.Limits.DeliveryMaxConcurrent - senders;
-        return free > 0 && lane.Senders < Math.Max(1, Math.Min(engine.Limits.DeliveryMaxPerDestination, free / 8));
+        return free > 0 && lane.Senders < Math.Max(1, Math.Min(MostOf(lane), free / 8));
     }
 
     // (3) One sender for each lane in turn, so that a long lane waits for a short one and not the other way round.

@@ -16,15 +16,18 @@ public static class SendKinds
         _ => SendKind.Http,
     };
 
-    /// <summary>Where deliveries of the kind queue, as <see cref="Delivery.Destination"/> holds it: one lane each.</summary>
-    internal static string Lane(this SendKind kind) => kind switch
+    /// <summary>Where deliveries of the kind queue, as <see cref="Delivery.Destination"/> holds it. Emitted and streamed events queue by their workflow, one after the
+    /// other: whoever listens gets them in the order of the calls.</summary>
+    internal static string LaneOf(SendKind kind, WorkflowId workflow) => kind switch
     {
         SendKind.Email => "email:",
-        SendKind.Emit => "emit:",
-        SendKind.Sse => "sse:",
+        SendKind.Emit => $"emit:{workflow}",
+        SendKind.Sse => $"sse:{workflow}",
         SendKind.S3 => "s3:",
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "deliveries over HTTP queue by their own destination"),
     };
+
+    internal static bool IsSerial(string lane) => KindOf(lane) is SendKind.Emit or SendKind.Sse;
 
     /// <summary>The channel in the URL of an emitted or streamed event; empty is none.</summary>
     public static string ChannelOf(string url) => Uri.UnescapeDataString(url[(url.IndexOf(':') + 1)..]);

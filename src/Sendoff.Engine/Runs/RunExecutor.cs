@@ -87,7 +87,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             var id = new DeliveryId(first + i * IdSequence.Stride);
             if (SendKinds.KindOf(send.Url) == SendKind.S3) send = send with { Url = S3Object.Named(send.Url, id) };
             deliveries[i] = new(
-                id, run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Text(Destination.Of(send.Url)), WithHeaders(send, run.Id, id, settings), status)
+                id, run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Text(Destination.Of(send.Url, run.WorkflowId)), WithHeaders(send, run.Id, id, settings), status)
             {
                 Credentials = run.Credentials,
             };

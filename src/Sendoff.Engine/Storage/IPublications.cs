@@ -10,7 +10,7 @@ public interface IPublications
     /// <paramref name="most"/>. Answers false when the delivery is gone.</summary>
     Task<bool> PublishAsync(DeliveryId delivery, int attempt, int most, CancellationToken ct);
 
-    /// <summary>The newest ones above a number, the oldest of them first.</summary>
+    /// <summary>Those above a number, oldest first.</summary>
     Task<IReadOnlyList<Publication>> ListPublicationsAsync(WorkflowId workflow, SendKind kind, long after, int most, CancellationToken ct);
 
     /// <summary>How many workflows stand before a run in a row of emitted events: 0 when its event was not emitted.</summary>

@@ -9,7 +9,7 @@ public abstract partial class StoreConformanceTests
     {
         var run = await AcceptAsync();
         var deliveries = Sends(run, count, status: status);
-        for (int i = 0; i < count; i++) deliveries[i] = deliveries[i] with { Destination = Destination.Of(url), Request = deliveries[i].Request with { Method = "SEND", Url = url } };
+        for (int i = 0; i < count; i++) deliveries[i] = deliveries[i] with { Destination = Destination.Of(url, workflow.Id), Request = deliveries[i].Request with { Method = "SEND", Url = url } };
         Assert.True(await Store.FinishRunAsync(End(run), deliveries, Ct));
         return deliveries;
     }
@@ -65,9 +65,9 @@ public abstract partial class StoreConformanceTests
         var mailed = Assert.Single(await PublishAsync("email:", status: DeliveryStatus.Sending));
         await CrashAsync();
         Assert.Equal(1, await Store.InterruptSendingAsync(Ct));
-        Assert.Equal(["emit:", "sse:"], (await Store.ListPendingDestinationsAsync(Ct)).Order());
-        Assert.Equal(emitted.Id, Assert.Single(await Store.ListPendingAsync("emit:", null, 10, Ct)).Id);
-        Assert.Equal(streamed.Id, Assert.Single(await Store.ListPendingAsync("sse:", null, 10, Ct)).Id);
+        Assert.Equal([$"emit:{workflow.Id}", $"sse:{workflow.Id}"], (await Store.ListPendingDestinationsAsync(Ct)).Order());
+        Assert.Equal(emitted.Id, Assert.Single(await Store.ListPendingAsync(emitted.Destination, null, 10, Ct)).Id);
+        Assert.Equal(streamed.Id, Assert.Single(await Store.ListPendingAsync(streamed.Destination, null, 10, Ct)).Id);
         Assert.Equal(DeliveryStatus.Interrupted, (await Store.GetDeliveryAsync(mailed.Id, Ct))!.Delivery.Status);
     }
 }

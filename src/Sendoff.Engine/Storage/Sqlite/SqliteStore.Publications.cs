@@ -24,18 +24,17 @@ internal sealed partial class SqliteStore
     public Task<IReadOnlyList<Publication>> ListPublicationsAsync(WorkflowId workflow, SendKind kind, long after, int most, CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<Publication>>(
             session => session.Sql("""
-                SELECT * FROM (
-                    SELECT id, published_at, delivery_id, run_id, workflow_id, url, body, sealed FROM publications
-                    WHERE workflow_id = ? AND kind = ? AND id > ? ORDER BY id DESC LIMIT ?)
-                ORDER BY id
+                SELECT id, published_at, delivery_id, run_id, workflow_id, url, body, sealed FROM publications
+                WHERE workflow_id = ? AND kind = ? AND id > ? ORDER BY id LIMIT ?
                 """).Set(workflow.Value).Set((int)kind).Set(after).Set(most).All(ReadPublication),
             ct);
 
     static Publication ReadPublication(SqliteStatement row)
     {
         string url = row.Text(5);
+        var workflow = new WorkflowId(row.Long(4));
         return new(row.Long(0), SqliteTime.Moment(row.Long(1)), new(
-            new(row.Long(2)), new(row.Long(3)), WorkspaceId.Default, new(row.Long(4)), 0, 0, SendKinds.KindOf(url).Lane(),
+            new(row.Long(2)), new(row.Long(3)), WorkspaceId.Default, workflow, 0, 0, Destination.Of(url, workflow),
             new HttpSend("SEND", url, [], row.Blob(6).ToArray()), DeliveryStatus.Succeeded, Sealed: row.Bytes(7)));
     }
 

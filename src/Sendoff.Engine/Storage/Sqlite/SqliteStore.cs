@@ -154,7 +154,7 @@ internal sealed partial class SqliteStore : IStore
         return WriteAsync(OutageRule.Keep, session =>
         {
             // Emitted and streamed events stay in this server, and are published once however often it is tried: they go on.
-            session.Sql("UPDATE deliveries SET status = 2 WHERE status = 3 AND destination IN ('emit:', 'sse:')").Run();
+            session.Sql("UPDATE deliveries SET status = 2 WHERE status = 3 AND (destination LIKE 'emit:%' OR destination LIKE 'sse:%')").Run();
             return session.Sql("UPDATE deliveries SET status = 7, error = ? WHERE status = 3").Set(error).Run();
         }, ct);
     }

@@ -29,6 +29,9 @@ internal sealed class StreamEndpoint(
     public const string Pattern = "/sse/{workflow}/{key}";
     static readonly Problem missing = Problem.NotFound("There is no stream at this address.");
 
+    /// <summary>A payload may have a megabyte: few are in memory for each reader.</summary>
+    const int PageSize = 8;
+
     int readers;
 
     public async Task HandleAsync(HttpContext context)
@@ -72,13 +75,20 @@ internal sealed class StreamEndpoint(
             {
                 var ring = bell.Next(workflow);
                 // (2)
-                foreach (var publication in await store.ListPublicationsAsync(workflow, SendKind.Sse, last, limits.PublishedKept, end.Token))
+                bool more;
+                do
                 {
-                    last = publication.Number;
-                    text += Describe(publication, channels);
-                    if (text.Length > 64 * 1024) await WriteAsync(context, ref text, end.Token);
+                    var page = await store.ListPublicationsAsync(workflow, SendKind.Sse, last, PageSize, end.Token);
+                    more = page.Count == PageSize;
+                    foreach (var publication in page)
+                    {
+                        last = publication.Number;
+                        text += Describe(publication, channels);
+                    }
+                    if (text.Length > 0) await WriteAsync(context.Response, text, end.Token);
+                    text = "";
                 }
-                if (text.Length > 0) await WriteAsync(context, ref text, end.Token);
+                while (more);
                 // (3) Another server of the cluster may have published: the store is looked into at every comment, too.
                 if (await Task.WhenAny(ring, Task.Delay(options.StreamKeepAlive, time, end.Token)) != ring) text = ":keepalive\n\n";
                 end.Token.ThrowIfCancellationRequested();
@@ -93,11 +103,11 @@ internal sealed class StreamEndpoint(
 
     string Describe(Publication publication, string[] channels)
     {
-        string channel = SendKinds.ChannelOf(publication.Delivery.Request.Url);
-        if (channels.Length > 0 && !channels.Contains(channel)) return "";
         try
         {
-            string payload = Encoding.UTF8.GetString(concealment.Open(publication.Delivery).Request.Body.Span);
+            var request = concealment.Open(publication.Delivery).Request;
+            string channel = SendKinds.ChannelOf(request.Url), payload = Encoding.UTF8.GetString(request.Body.Span);
+            if (channels.Length > 0 && !channels.Contains(channel)) return "";
             var lines = payload.ReplaceLineEndings("\n").Split('\n').Select(static line => $"data: {line}\n");
             return $"id: {publication.Number}\n{(channel.Length > 0 ? $"event: {channel}\n" : "")}{string.Concat(lines)}\n";
         }
@@ -107,18 +117,11 @@ internal sealed class StreamEndpoint(
         }
     }
 
-    Task WriteAsync(HttpContext context, ref string text, CancellationToken ct)
-    {
-        byte[] bytes = Encoding.UTF8.GetBytes(text);
-        text = "";
-        return WriteAsync(context.Response, bytes, ct);
-    }
-
-    async Task WriteAsync(HttpResponse response, byte[] bytes, CancellationToken ct)
+    async Task WriteAsync(HttpResponse response, string text, CancellationToken ct)
     {
         using var patience = new CancellationTokenSource(limits.SsePatience, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, patience.Token);
-        await response.Body.WriteAsync(bytes, both.Token);
+        await response.Body.WriteAsync(Encoding.UTF8.GetBytes(text), both.Token);
         await response.Body.FlushAsync(both.Token);
     }
 }
