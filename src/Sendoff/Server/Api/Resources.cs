@@ -1,14 +1,14 @@
-using Sendoff.Server.Triggers;
-using Sendoff.Engine.Deliveries;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
+using Sendoff.Server.Triggers;
 
 namespace Sendoff.Server.Api;
 
