@@ -44,7 +44,8 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
     {
         // (1)
         var message = BuildMessage(delivery);
-        if (!Destination.TryParseHost(smtp.Host!, out string? host, out var literal))
+        string bracketed = smtp.Host!.Contains(':') && smtp.Host[0] != '[' ? $"[{smtp.Host}]" : smtp.Host;
+        if (!Destination.TryParseHost(bracketed, out string? host, out var literal))
             throw new WireException(AttemptErrorCode.NotConfigured, $"the setting Smtp:Host is '{smtp.Host}', which is no host name and no address");
         var security = smtp.Security ?? (smtp.Port == 465 ? SmtpSecurity.Tls : SmtpSecurity.StartTls);
 
@@ -84,7 +85,7 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
             progress.Answer = Reply(535, e.Message);
             return;
         }
-        catch (Exception e) when (!ct.IsCancellationRequested && Explain(e, client, session, host) is { } wire)
+        catch (Exception e) when (!ct.IsCancellationRequested && Explain(e, client, session, progress.Phase, host) is { } wire)
         {
             throw wire;
         }
@@ -105,7 +106,7 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
         }
     }
 
-    static WireException? Explain(Exception e, StrictSmtpClient client, SmtpSession session, string host) => e switch
+    static WireException? Explain(Exception e, StrictSmtpClient client, SmtpSession session, AttemptPhase phase, string host) => e switch
     {
         WireException => null,
         SslHandshakeException when client.Refusal is { } refusal => new(AttemptErrorCode.TlsFailed, $"the TLS handshake with {host} failed: {refusal}", e),
@@ -113,6 +114,7 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
         SslHandshakeException => new(AttemptErrorCode.TlsFailed, $"the TLS handshake with {host} failed: protocol: {(e.InnerException ?? e).Message}", e),
         NotSupportedException when !client.IsConnected =>
             new(AttemptErrorCode.TlsFailed, $"the mail server {host} offers no STARTTLS; set Smtp:Security to tls, or to none where nobody can listen in", e),
+        NotSupportedException when phase >= AttemptPhase.Write => new(AttemptErrorCode.InvalidResponse, $"the mail server {host} cannot take this message: {e.Message}", e),
         NotSupportedException => new(AttemptErrorCode.InvalidResponse, $"the mail server {host} offers no way to sign in that is known here; unset Smtp:Username where it needs none", e),
         SmtpCommandException or SmtpProtocolException when !session.HasEnded => new(AttemptErrorCode.InvalidResponse, $"the mail server {host} answered something that is not SMTP", e),
         SmtpProtocolException => new(AttemptErrorCode.ConnectionClosed, $"the mail server {host} closed the connection before it answered", e),

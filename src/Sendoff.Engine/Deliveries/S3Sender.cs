@@ -27,7 +27,15 @@ public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvide
     {
         if (options.AccessKey is null) return http.AttemptAsync(delivery, number, queueMs, static (_, _, _) => throw Missing("S3:AccessKey"), shutdown);
         if (options.SecretKey is null) return http.AttemptAsync(delivery, number, queueMs, static (_, _, _) => throw Missing("S3:SecretKey"), shutdown);
-        string url = Sign(delivery.Request.Url);
+        string url;
+        try
+        {
+            url = Sign(delivery.Request.Url);
+        }
+        catch (Exception e)
+        {
+            return http.AttemptAsync(delivery, number, queueMs, (_, _, _) => throw new WireException(AttemptErrorCode.Internal, $"the request cannot be signed: {e.Message}", e), shutdown);
+        }
         var put = new HttpSend("PUT", url, [new("content-type", "application/gzip")], Compress(delivery.Request.Body.Span));
         // C8: stores repeat the signature in their errors, and redirect with it.
         string[] secrets = [SignatureIn(url), options.SecretKey];

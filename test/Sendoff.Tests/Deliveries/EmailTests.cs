@@ -230,6 +230,16 @@ public sealed class EmailTests
     }
 
     [Fact]
+    public async Task Address_that_the_server_cannot_take_is_explained()
+    {
+        await using var server = new MailServer(); // it offers no SMTPUTF8
+        var attempt = await SendAsync(To(server), """{"to":["ä@example.org"]}""", new EngineLimits { EmailAllowTo = ["*"] });
+        Assert.Equal((DeliveryStatus.Failed, AttemptErrorCode.InvalidResponse), (attempt.Status, attempt.Error!.Code));
+        Assert.Contains("cannot take this message", attempt.Error.Message);
+        Assert.Empty(server.Messages);
+    }
+
+    [Fact]
     public async Task Resend_has_the_same_message_id()
     {
         await using var server = new MailServer();

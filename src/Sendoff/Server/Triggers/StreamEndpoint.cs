@@ -70,7 +70,7 @@ internal sealed class StreamEndpoint(
         using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, life.ApplicationStopping);
         try
         {
-            string text = "retry: 2000\n:keepalive\n\n";
+            await WriteAsync(context.Response, "retry: 2000\n:keepalive\n\n", end.Token);
             while (workflows.NameOf(workflow) is not null)
             {
                 var ring = bell.Next(workflow);
@@ -83,15 +83,14 @@ internal sealed class StreamEndpoint(
                     foreach (var publication in page)
                     {
                         last = publication.Number;
-                        text += Describe(publication, channels);
+                        if (Describe(publication, channels) is { } text) await WriteAsync(context.Response, text, end.Token);
                     }
-                    if (text.Length > 0) await WriteAsync(context.Response, text, end.Token);
-                    text = "";
                 }
                 while (more);
                 // (3) Another server of the cluster may have published: the store is looked into at every comment, too.
-                if (await Task.WhenAny(ring, Task.Delay(options.StreamKeepAlive, time, end.Token)) != ring) text = ":keepalive\n\n";
+                bool isQuiet = await Task.WhenAny(ring, Task.Delay(options.StreamKeepAlive, time, end.Token)) != ring;
                 end.Token.ThrowIfCancellationRequested();
+                if (isQuiet) await WriteAsync(context.Response, ":keepalive\n\n", end.Token);
             }
         }
         catch (OperationCanceledException)
@@ -101,13 +100,14 @@ internal sealed class StreamEndpoint(
         }
     }
 
-    string Describe(Publication publication, string[] channels)
+    /// <summary>Null when it is on another channel.</summary>
+    string? Describe(Publication publication, string[] channels)
     {
         try
         {
             var request = concealment.Open(publication.Delivery).Request;
             string channel = SendKinds.ChannelOf(request.Url), payload = Encoding.UTF8.GetString(request.Body.Span);
-            if (channels.Length > 0 && !channels.Contains(channel)) return "";
+            if (channels.Length > 0 && !channels.Contains(channel)) return null;
             var lines = payload.ReplaceLineEndings("\n").Split('\n').Select(static line => $"data: {line}\n");
             return $"id: {publication.Number}\n{(channel.Length > 0 ? $"event: {channel}\n" : "")}{string.Concat(lines)}\n";
         }
