@@ -73,6 +73,8 @@ public sealed record EngineLimits
     public TimeSpan RunTimeoutMax { get; init; } = TimeSpan.FromSeconds(750);
     /// <summary>How often a run that crashes of the server cut off is started again (E1).</summary>
     public int RunRecoveries { get; init; } = 3;
+    /// <summary>How long a call that lets a held run go on waits for a run that still executes.</summary>
+    public TimeSpan ReleaseWait { get; init; } = TimeSpan.FromSeconds(30);
     /// <summary>Accepted runs of one workflow that may wait; then the trigger answers 429. Setting <c>Runs:MaxQueued</c>.</summary>
     public int RunsQueued { get; init; } = 10_000;
     /// <summary>Runs of one workflow that are handed to the workers at once; the others wait in its lane.</summary>

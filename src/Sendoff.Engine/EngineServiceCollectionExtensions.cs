@@ -23,6 +23,8 @@ public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, Engin
     public SmtpOptions Smtp { get; init; } = new();
     /// <summary>Where objects are put.</summary>
     public S3Options S3 { get; init; } = new();
+    /// <summary>Where callers reach the server, without a slash at the end: the addresses of held runs begin with it.</summary>
+    public string Origin { get; init; } = "http://localhost:5180";
 }
 
 /// <summary>The one registration list, in the order in which data walks.</summary>
@@ -57,6 +59,7 @@ public static class EngineServiceCollectionExtensions
                 s.GetRequiredService<IStore>(), program, s.GetRequiredService<Concealment>(), options.Limits, s.GetRequiredService<TimeProvider>()),
         });
         services.AddSingleton<IStepRunner>(s => s.GetRequiredService<WorkerPool>());
+        services.AddSingleton(s => new FlowLinks(s.GetRequiredService<Concealment>(), options.Origin));
         services.AddSingleton<WorkflowCatalog>();
         services.AddSingleton<RunExecutor>();
         services.AddSingleton(options.Egress);
@@ -79,6 +82,7 @@ public static class EngineServiceCollectionExtensions
             s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySenders>(), s.GetRequiredService<EngineContext>(),
             s.GetRequiredService<ILogger<DeliveryDispatcher>>()));
         services.AddSingleton<RunQueue>();
+        services.AddSingleton<Suspensions>();
         services.AddSingleton<Drafts>();
         services.AddSingleton<Schedule>();
 
@@ -89,7 +93,8 @@ public static class EngineServiceCollectionExtensions
 }
 
 /// <summary>Starts the rooms against the stream and stops them with it: what receives goes last up and first down.</summary>
-sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, Schedule schedule) : IHostedService
+sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, Suspensions suspensions,
+    Schedule schedule) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -98,12 +103,14 @@ sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, Worke
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
         runs.Recover();
+        suspensions.Start();
         schedule.Start();
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await schedule.StopAsync().ConfigureAwait(false);
+        await suspensions.StopAsync().ConfigureAwait(false);
         await runs.StopAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StopAsync(cancellationToken).ConfigureAwait(false);
     }

@@ -40,6 +40,9 @@ static partial class LogMessages
     [LoggerMessage(1021, LogLevel.Warning, "{Workflow}, which was due at {Due:u}, cannot start yet and is tried again: {Reason}")]
     public static partial void DueTimePutOff(this ILogger log, string workflow, DateTimeOffset due, string reason);
 
+    [LoggerMessage(1022, LogLevel.Warning, "Held runs cannot go on yet; it is tried again: {Reason}")]
+    public static partial void HeldRunsPutOff(this ILogger log, string reason);
+
     // Deliveries: 2000-2099
 
     [LoggerMessage(2000, LogLevel.Warning, "Deliveries that were in mid-flight when the server ended: {Count}. They are interrupted: they may have been sent, and are not sent again by themselves")]

@@ -46,7 +46,7 @@ export class Worker {
     this.closed.then(() => { for (const waiting of this.#waiting) waiting.reject(); });
   }
 
-  /** @param {Record<string, string> | string} files a string is the only step's code @param {{ steps?: any[], limits?: object, env?: Record<string, string>, accounts?: Record<string, Record<string, string>>, workflow?: object, args?: string[] }} [options] */
+  /** @param {Record<string, string> | string} files a string is the only step's code @param {{ steps?: any[], limits?: object, env?: Record<string, string>, accounts?: Record<string, Record<string, string>>, workflow?: object, args?: string[], flow?: { origin: string, key: string } }} [options] */
   static async start(files, options = {}) {
     const sources = typeof files === 'string' ? { 'step.js': files } : files;
     const folder = await mkdtemp(path.join(os.tmpdir(), 'harness-'));
@@ -64,7 +64,7 @@ export class Worker {
     open.add(worker);
     await worker.next('ready');
     worker.send(1, {
-      workflow: { id: 'p_1', name: 'flow', version: 'd_7', ...options.workflow }, root, env: options.env ?? { NAME: 'value' }, accounts: options.accounts,
+      workflow: { id: 'p_1', name: 'flow', version: 'd_7', ...options.workflow }, root, env: options.env ?? { NAME: 'value' }, accounts: options.accounts, flow: options.flow,
       steps: options.steps ?? Object.keys(sources).map(file => ({ name: path.basename(file).replace(/\..*/, ''), file })),
       limits: { sends: 1000, bodyBytes: 1024 * 1024, logBytes: 65536, valueBytes: 1024 * 1024, ...options.limits },
     });
@@ -77,16 +77,16 @@ export class Worker {
   /** @param {number} kind @param {object} payload */
   send(kind, payload) { this.socket.write(frame(kind, payload)); }
 
-  /** @param {any} event @param {number} [startBy] the worker's clock */
-  post(event = {}, startBy = undefined) {
+  /** @param {any} event @param {number} [startBy] the worker's clock @param {object} [more] fields of the frame */
+  post(event = {}, startBy = undefined, more = {}) {
     const run = ++this.#runs;
-    this.send(2, { run, id: `run-${run}`, ts: 1700000000000, deadlineMs: 30000, startBy, replay: false, attempt: 1, event });
+    this.send(2, { run, id: `run-${run}`, ts: 1700000000000, deadlineMs: 30000, startBy, replay: false, event, ...more });
     return run;
   }
 
-  /** Executes one event to its end. @param {any} event */
-  async run(event = {}) {
-    const run = this.post(event);
+  /** Executes one event to its end. @param {any} event @param {object} [more] fields of the run frame */
+  async run(event = {}, more = {}) {
+    const run = this.post(event, undefined, more);
     const end = await this.next('runEnd', frame => frame.run === run);
     return this.of(run, end);
   }

@@ -20,6 +20,11 @@ public sealed record QueuedRun(
     RunId Id, Event Event, int Version, bool Replay = false, bool Recovered = false, DueTime? Due = null, bool Keep = true, bool Captured = false,
     Emission? Emitted = null)
 {
+    /// <summary>The held run that it goes on from.</summary>
+    public Continuation? Continues { get; init; }
+    /// <summary>What it goes on with; known when it is about to execute.</summary>
+    public Resumption? Resumption { get; init; }
+
     /// <summary>The trigger of events and runs that send nothing: their sends are captured, of replays and after a crash too.</summary>
     public const string TestTrigger = "test";
 
@@ -35,4 +40,12 @@ public sealed record Run(
 {
     /// <summary>What the event's credential headers held: it is not to show in the record, and is not stored (C8).</summary>
     public IReadOnlyList<string> Credentials { get; init; } = [];
+    /// <summary>It went on from a run that was held (B3).</summary>
+    public bool IsContinuation { get; init; }
+    /// <summary>The run that it went on from; null as well when that is pruned.</summary>
+    public RunId? Continues { get; init; }
+    /// <summary>The run that went on from this one.</summary>
+    public RunId? ContinuedBy { get; init; }
+    /// <summary>What holds it, or held it; its state is written with the run, and not read back with it.</summary>
+    public Suspension? Suspension { get; init; }
 }

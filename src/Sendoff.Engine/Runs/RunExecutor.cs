@@ -25,6 +25,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             ReceivedAt = queued.Event.ReceivedAt,
             Timeout = settings.Timeout ?? DefaultTimeout(queued.Event.Trigger, version.Definition),
             Replay = queued.Replay,
+            Resume = queued.Resumption?.ToWorker(),
             OnImmediateResponse = onImmediateResponse,
         };
         await runner.RunAsync(program, work, ct).ConfigureAwait(false);
@@ -57,12 +58,35 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, queued.Event.WorkflowId, queued.Version, queued.Trigger, RunStatus.Failed,
             time.GetUtcNow(), TimeSpan.Zero, TimeSpan.Zero, queued.Recovered, queued.Replay, new(name, message, code, null, null, null), message, null, []);
 
-    static Run ToRun(QueuedRun queued, WorkflowId workflow, WorkerRun work)
+    Run ToRun(QueuedRun queued, WorkflowId workflow, WorkerRun work)
     {
+        var steps = Steps(queued.Resumption, work);
         var error = work.Steps.FirstOrDefault(s => s.Error is not null)?.Error;
-        return new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, workflow, queued.Version, queued.Trigger, Status(work.End), work.StartedAt,
-            work.Compute, work.Compute, queued.Recovered, queued.Replay, error, work.Message ?? error?.Message, work.Response, work.Steps)
-        { Credentials = Credentials.Of(queued.Event.Json) };
+        return new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, workflow, queued.Version, queued.Trigger, work.Hold is null ? Status(work.End) : RunStatus.Suspended, work.StartedAt,
+            work.Compute, work.Compute, queued.Recovered, queued.Replay, error, work.Message ?? error?.Message, work.Response, steps)
+        {
+            Credentials = Credentials.Of(queued.Event.Json),
+            IsContinuation = queued.Continues is not null,
+            Continues = queued.Continues?.Run,
+            Suspension = work.Hold is { } hold ? Held(queued, workflow, work, hold, steps) : null,
+        };
+    }
+
+    // Of a run that goes on, the steps before are those of its earlier segments; of one that is held, the steps behind have not been reached.
+    static IReadOnlyList<StepResult> Steps(Resumption? resumption, WorkerRun work)
+    {
+        if (resumption is null && work.Hold is null) return work.Steps;
+        int from = resumption?.From ?? 0, to = work.Hold is { } hold ? hold.Step + 1 : work.Steps.Count;
+        return [.. resumption?.Steps ?? [], .. work.Steps.Take(to).Skip(from)];
+    }
+
+    // B3
+    Suspension Held(QueuedRun queued, WorkflowId workflow, WorkerRun work, RunHold hold, IReadOnlyList<StepResult> steps)
+    {
+        int before = queued.Resumption is { } resumption && resumption.From == hold.Step ? resumption.Sends : 0;
+        int sends = work.Sends.Where(send => send.Step == hold.Step).Select(static send => send.Index + 1).Append(before).Max();
+        byte[] state = Resumption.State(hold, sends, queued.Resumption?.Trace ?? queued.Id.ToString(), steps);
+        return new(queued.Id, workflow, hold.Kind, hold.Step, time.GetUtcNow() + hold.For, state);
     }
 
     static RunStatus Status(WorkerEnd end) => end switch

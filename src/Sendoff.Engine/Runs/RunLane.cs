@@ -7,7 +7,7 @@ namespace Sendoff.Engine.Runs;
 sealed record Waiting(QueuedRun Run, TaskCompletionSource<RunResponse?>? Response, PaceTicket Pace = default);
 
 /// <summary>A run that an earlier server left, as narrow as it can be held: there may be a million of them.</summary>
-readonly record struct LeftRun(RunId Run, EventId Event, int Version, bool Replay, bool Captured);
+readonly record struct LeftRun(RunId Run, EventId Event, int Version, bool Replay, bool Captured, RunId? Continues);
 
 /// <summary>The memory for events that wait, of all workflows together. What finds none waits by its id, and its event is read again when its turn comes.</summary>
 sealed class EventMemory(long most)
@@ -106,7 +106,7 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
             if (left.TryDequeue(out var next))
             {
                 var received = new Event(next.Event, WorkspaceId.Default, workflow, "", default, default);
-                return new(new(next.Run, received, next.Version, next.Replay, Recovered: true, Captured: next.Captured), null);
+                return new(new(next.Run, received, next.Version, next.Replay, Recovered: true, Captured: next.Captured) { Continues = next.Continues is { } held ? new(held) : null }, null);
             }
             executingLeft--;
             return null;

@@ -31,8 +31,12 @@ public sealed class RunQueue(
     readonly EventMemory memory = new(engine.Limits.RunsWaitingBytes);
     readonly CancellationTokenSource killed = new();
     readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    TaskCompletionSource nextHeld = new(TaskCreationOptions.RunContinuationsAsynchronously);
     int executing;
     volatile bool stopping;
+
+    /// <summary>Completes when another run is held.</summary>
+    internal Task NextHeld => Volatile.Read(ref nextHeld).Task;
 
     /// <summary>Bytes of events that wait in memory.</summary>
     internal long WaitingBytes => memory.Taken;
@@ -71,7 +75,7 @@ public sealed class RunQueue(
     void QueueLeft(QueuedRun run)
     {
         var lane = Lane(run.Event.WorkflowId);
-        var first = lane.AddLeft(new(run.Id, run.Event.Id, run.Version, run.Replay, run.Captured), engine.Limits.RunsRecovering);
+        var first = lane.AddLeft(new(run.Id, run.Event.Id, run.Version, run.Replay, run.Captured, run.Continues?.Run), engine.Limits.RunsRecovering);
         if (first is not null) _ = ExecuteLaneAsync(lane, first, lane.NextLeft);
     }
 
@@ -114,6 +118,20 @@ public sealed class RunQueue(
         if (version is null || version.WorkflowId != received.WorkflowId) return null;
         var lane = Admit(received.WorkflowId, version.Name);
         return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number, Replay: true, Captured: captured), null)).ConfigureAwait(false);
+    }
+
+    /// <summary>Lets a held run go on, as a run of its own with the same event and version. Null when it is not held any more, or gone.</summary>
+    /// <param name="callback">The request that lets it, as an event; empty when its time has come.</param>
+    public async Task<AcceptedRun?> ContinueAsync(RunId run, ReadOnlyMemory<byte> callback, CancellationToken ct)
+    {
+        if (await store.GetRunAsync(run, ct).ConfigureAwait(false) is not { Run: { Status: RunStatus.Suspended } held } stored) return null;
+        var lane = Admit(held.WorkflowId, stored.WorkflowName);
+        // Its event is read when its turn comes.
+        var received = new Event(held.EventId, held.WorkspaceId, held.WorkflowId, held.Trigger, default, default);
+        var next = new QueuedRun(new(engine.Ids.Next()), received, held.Version) { Continues = new(run, callback) };
+        if (await StoreAndQueueAsync(lane, new(next, null)).ConfigureAwait(false) is not { } accepted) return null;
+        engine.Changes.Publish(run, RunStatus.Succeeded);
+        return accepted;
     }
 
     /// <summary>Starts no further run and waits for those that execute; when <paramref name="ct"/> ends the patience, they are cut off and run again
@@ -233,6 +251,7 @@ public sealed class RunQueue(
         {
             dispatcher.Start(executed.Deliveries);
             engine.Changes.Publish(executed.Run.Id, executed.Run.Status);
+            if (executed.Run.Suspension is not null) Interlocked.Exchange(ref nextHeld, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         }
         waiting.Response?.TrySetResult(executed.Run.Response);
     }
@@ -263,6 +282,19 @@ public sealed class RunQueue(
             try
             {
                 queued = queued with { Event = engine.Concealment.Open(stored) };
+            }
+            catch (SealedException x)
+            {
+                await EndAsync(executor.Sealed(queued, x)).ConfigureAwait(false);
+                return null;
+            }
+        }
+        if (queued.Continues is { } link)
+        {
+            if (await store.GetSuspensionAsync(link.Run, CancellationToken.None).ConfigureAwait(false) is not { } held) return null; // deleted with its workflow
+            try
+            {
+                queued = queued with { Resumption = engine.Concealment.Open(held) };
             }
             catch (SealedException x)
             {

@@ -29,7 +29,7 @@ public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program);
 
 /// <summary>The deployed workflows, in memory as they stand in the store.</summary>
 public sealed class WorkflowCatalog(
-    IStore store, IStepRunner runner, ProgramFolder folder, PackageFolder packages, SecretCatalog secrets, EngineLimits limits, ILogger<WorkflowCatalog> log)
+    IStore store, IStepRunner runner, ProgramFolder folder, PackageFolder packages, SecretCatalog secrets, FlowLinks links, EngineLimits limits, ILogger<WorkflowCatalog> log)
 {
     readonly ConcurrentDictionary<(WorkflowId, int), Deployment> deployments = [];
     readonly SemaphoreSlim changing = new(1);
@@ -248,6 +248,7 @@ public sealed class WorkflowCatalog(
         secrets.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency)
     {
         Accounts = secrets.Accounts,
+        Flow = links.For(id),
         CustomResponse = definition.Triggers.Any(static t => t is HttpTrigger { Response.FromRun: true }),
     };
 }

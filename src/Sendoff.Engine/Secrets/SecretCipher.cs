@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using System.Text;
 
 namespace Sendoff.Engine.Secrets;
 
@@ -22,8 +23,8 @@ public sealed class SecretCipher
     /// <summary>A number that tells keys apart and nothing about them: a database remembers with it which key it is under.</summary>
     public long Fingerprint => BinaryPrimitives.ReadInt64LittleEndian(HMACSHA256.HashData(key, "sendoff key fingerprint 1"u8));
 
-    /// <summary>A key of 24 characters for one purpose. It says nothing about this key, nor about those for other purposes.</summary>
-    public string KeyFor(string purpose) => Convert.ToHexStringLower(HMACSHA256.HashData(key, System.Text.Encoding.UTF8.GetBytes(purpose)).AsSpan(0, 12));
+    /// <summary>A key for something else, which tells nothing about this one.</summary>
+    public byte[] Derive(string purpose) => HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(purpose));
 
     /// <param name="record">The id of the row that it belongs to: it opens nowhere else.</param>
     public byte[] Seal(ReadOnlySpan<byte> plain, long record)

@@ -52,6 +52,12 @@ public sealed class Concealment(SecretCipher cipher)
         stored.Sealed.IsEmpty ? stored
             : WithOriginal(stored with { Sealed = default }, cipher.Open(stored.Sealed.Span, stored.Id.Value));
 
+    /// <summary>What the next segment of a held run begins with.</summary>
+    /// <exception cref="SealedException">The key is not the one that it was sealed under.</exception>
+    public Resumption Open(Suspension stored) => Resumption.Read(
+        cipher.Open(stored.State.Span, stored.RunId.Value),
+        stored is { Callback.IsEmpty: false, ContinuedBy: { } next } ? cipher.Open(stored.Callback.Span, next.Value) : default);
+
     // Length and bytes of the URL, of the headers, of the body, of the credentials; a length of -1 says that the record has it as it is.
     static ReadOnlySpan<byte> Original(Delivery delivery, HttpSend masked)
     {

@@ -1,6 +1,7 @@
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
+using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Storage;
@@ -55,6 +56,15 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
 
     /// <summary>Pending deliveries of one destination in call order, from above <paramref name="after"/>.</summary>
     Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct);
+
+    // Runs that are held (B3). FinishRunAsync stores what holds one, AcceptAsync that it goes on.
+
+    /// <summary>What holds a run, or held it, with its state sealed; null when nothing does, or its next segment has ended.</summary>
+    Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct);
+    /// <summary>Runs that are held, those that are due first in front.</summary>
+    Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, CancellationToken ct);
+    /// <summary>Ends a held run as failed. Answers false when it is not held any more.</summary>
+    Task<bool> CancelAsync(RunId run, StepError why, CancellationToken ct);
 
     // Workflows.
 

@@ -7,9 +7,11 @@ namespace Sendoff.Engine.Storage;
 
 internal sealed class AcceptWrite(QueuedRun run, Concealment concealment) : StoreWrite(OutageRule.Refuse)
 {
-    // A replay's event is stored already.
-    public QueuedRun Run { get; } = run.Replay || concealment.Conceal(run.Event) is var received && ReferenceEquals(received, run.Event)
+    // The event of a replay, or of a run that goes on, is stored already.
+    public QueuedRun Run { get; } = run.Replay || run.Continues is not null || concealment.Conceal(run.Event) is var received && ReferenceEquals(received, run.Event)
         ? run : run with { Event = received };
+    /// <summary>The request that lets a held run go on, sealed.</summary>
+    public byte[]? Callback { get; } = run.Continues is { Callback.IsEmpty: false } link ? concealment.Cipher.Seal(link.Callback.Span, run.Id.Value) : null;
     /// <summary>False when the workflow is deleted or the due time taken; made anew when a batch is tried again.</summary>
     public bool IsClaimed { get; set; }
     /// <summary>False when the workflow is deleted or the due time taken; known after the commit.</summary>
@@ -27,6 +29,7 @@ internal sealed class FinishRunWrite : StoreWrite
         if (withSteps) Steps = StoredJson.Steps(Run.Steps);
         Error = StoredJson.StepError(Run.Error);
         Response = StoredJson.Response(Run.Response);
+        if (run.Suspension is { } held) State = concealment.Cipher.Seal(held.State.Span, held.RunId.Value);
         Deliveries = [.. deliveries.Select(delivery => concealment.Conceal(delivery, mask))];
         Headers = [.. Deliveries.Select(static delivery => StoredJson.Headers(delivery.Request.Headers))];
     }
@@ -38,6 +41,8 @@ internal sealed class FinishRunWrite : StoreWrite
     public byte[] Steps { get; }
     public byte[]? Error { get; }
     public byte[]? Response { get; }
+    /// <summary>Of a run that is held, sealed.</summary>
+    public byte[]? State { get; }
     public byte[]?[] Headers { get; }
 }
 

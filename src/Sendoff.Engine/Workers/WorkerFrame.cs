@@ -57,6 +57,13 @@ internal static class WorkerFrame
         json.WriteStartObject("env"u8);
         foreach (var (name, value) in program.Environment) json.WriteString(name, value);
         json.WriteEndObject();
+        if (program.Flow is { } flow)
+        {
+            json.WriteStartObject("flow"u8);
+            json.WriteString("origin"u8, flow.Origin);
+            json.WriteBase64String("key"u8, flow.Key.Span);
+            json.WriteEndObject();
+        }
         if (program.Accounts.Count > 0) WriteAccounts(json, program.Accounts);
         json.WriteStartObject("limits"u8);
         json.WriteNumber("sends"u8, limits.SendsPerRun);
@@ -94,7 +101,11 @@ internal static class WorkerFrame
         json.WriteNumber("deadlineMs"u8, (long)run.Timeout.TotalMilliseconds);
         if (frame.StartBy is { } startBy) json.WriteNumber("startBy"u8, startBy);
         json.WriteBoolean("replay"u8, run.Replay);
-        json.WriteNumber("attempt"u8, 1);
+        if (run.Resume is { } resume)
+        {
+            json.WritePropertyName("resume"u8);
+            json.WriteRawValue(resume.Json.Span, skipInputValidation: true); // written by the server, of what workers and triggers gave as JSON
+        }
         json.WritePropertyName("event"u8);
         json.WriteRawValue(run.EventJson.Span, skipInputValidation: true); // it was parsed when it was accepted
         json.WriteEndObject();

@@ -256,6 +256,7 @@ internal sealed partial class WorkerJob
         bool? succeeded = null;
         bool tainted = false;
         string? text = null;
+        RunHold? hold = null;
         double durationMs = 0, idleMs = 0;
         var message = new MessageReader(payload);
         while (message.NextField())
@@ -268,12 +269,43 @@ internal sealed partial class WorkerJob
                 _ => throw new WorkerProtocolException("a run with an unknown status"),
             };
             else if (message.Is("message"u8)) text = message.OptionalText();
+            else if (message.Is("hold"u8)) hold = Hold(ref message);
             else if (message.Is("durationMs"u8)) durationMs = message.Milliseconds();
             else if (message.Is("idleMs"u8)) idleMs = message.Milliseconds();
             else if (message.Is("tainted"u8)) tainted = message.Bool();
             else message.Skip();
         }
         RequireRun();
-        return new(succeeded ?? throw new WorkerProtocolException("a run's end without a status"), text, durationMs, idleMs, tainted);
+        return new(succeeded ?? throw new WorkerProtocolException("a run's end without a status"), text, hold, durationMs, idleMs, tainted);
     }
+
+    RunHold? Hold(ref MessageReader message)
+    {
+        if (!message.OptionalObject()) return null;
+        HoldKind? kind = null;
+        int step = -1, runs = 0;
+        double ms = 0;
+        byte[] context = [];
+        while (message.NextField())
+        {
+            if (message.Is("kind"u8)) kind = message.Text() switch
+            {
+                "suspend" => HoldKind.Suspend,
+                "delay" => HoldKind.Delay,
+                "rerun" => HoldKind.Rerun,
+                _ => throw new WorkerProtocolException("a run that is held in an unknown way"),
+            };
+            else if (message.Is("step"u8)) step = message.Int(0, steps.Length - 1);
+            else if (message.Is("runs"u8)) runs = message.Int(1, int.MaxValue);
+            else if (message.Is("ms"u8)) ms = message.Milliseconds();
+            else if (message.Is("context"u8)) context = message.Raw().ToArray();
+            else message.Skip();
+        }
+        if (kind is null || step < 0 || runs < 1 || ms > LongestHold.TotalMilliseconds || steps[step].Status != StepStatus.Succeeded)
+            throw new WorkerProtocolException("a run that is held without the step, or for longer than a year");
+        AddExportBytes(context.Length);
+        return new(kind.Value, step, TimeSpan.FromMilliseconds(ms), runs, context);
+    }
+
+    static readonly TimeSpan LongestHold = TimeSpan.FromDays(365);
 }

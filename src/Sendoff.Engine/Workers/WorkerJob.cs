@@ -1,7 +1,7 @@
 namespace Sendoff.Engine.Workers;
 
 /// <summary>What a worker says at a run's end.</summary>
-internal readonly record struct RunEndMessage(bool Succeeded, string? Message, double DurationMs, double IdleMs, bool Tainted);
+internal readonly record struct RunEndMessage(bool Succeeded, string? Message, RunHold? Hold, double DurationMs, double IdleMs, bool Tainted);
 
 /// <summary>One run on its way: waiting, handed to a worker, executing, done. Gathers what the worker reports and checks every word of it.</summary>
 internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long sequence, EngineLimits limits)
@@ -37,6 +37,9 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
     {
         run.StartedAt = at;
         steps = new StepRecord[queue.Program.Steps.Count];
+        if (run.Resume is not { } resume) return;
+        for (int i = 0; i < resume.From && i < steps.Length; i++) steps[i].Status = StepStatus.Succeeded; // in an earlier segment
+        if (resume.From < steps.Length) steps[resume.From].NextSend = resume.Sends;
     }
 
     /// <summary>The worker has said something about it, so that it has started.</summary>
@@ -49,6 +52,7 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
         run.Compute = compute < mostCompute ? compute : mostCompute;
         run.End = end.Succeeded ? WorkerEnd.Succeeded : WorkerEnd.Failed;
         run.Message = end.Message;
+        run.Hold = end.Succeeded ? end.Hold : null;
         Seal();
     }
 

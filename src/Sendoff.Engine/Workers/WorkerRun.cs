@@ -18,7 +18,25 @@ public sealed record WorkerProgram(
 
     /// <summary>Whether a trigger answers with the run's own response (E7): a run that only returns one is warned of.</summary>
     public bool CustomResponse { get; init; }
+
+    /// <summary>What the URLs of its held runs are made of; null where none can be held.</summary>
+    public FlowAddress? Flow { get; init; }
 }
+
+/// <summary>Where held runs are let go on, and what signs these addresses.</summary>
+public sealed record FlowAddress(string Origin, ReadOnlyMemory<byte> Key);
+
+public enum HoldKind { Suspend = 1, Delay = 2, Rerun = 3 }
+
+/// <summary>What a step asked <c>$.flow</c> for: the run ends its segment after it (B3).</summary>
+/// <param name="Runs">How often the next segment's first step will have been started.</param>
+/// <param name="Context">JSON; empty is none.</param>
+public sealed record RunHold(HoldKind Kind, int Step, TimeSpan For, int Runs, ReadOnlyMemory<byte> Context);
+
+/// <summary>Where a run goes on that was held.</summary>
+/// <param name="Sends">How many sends its first step has made already.</param>
+/// <param name="Json">The whole of it, as the run frame has it.</param>
+public sealed record RunResume(int From, int Sends, ReadOnlyMemory<byte> Json);
 
 public sealed record ProgramStep(string Name, string File, JsonElement? Props, bool Disabled);
 
@@ -51,6 +69,8 @@ public sealed class WorkerRun
     public required DateTimeOffset ReceivedAt { get; init; }
     public required TimeSpan Timeout { get; init; }
     public bool Replay { get; init; }
+    /// <summary>Null for a run that starts with its first step.</summary>
+    public RunResume? Resume { get; init; }
     /// <summary>Called once, on the first <c>$.respond</c> that is immediate.</summary>
     public Action<RunResponse>? OnImmediateResponse { get; init; }
 
@@ -62,6 +82,8 @@ public sealed class WorkerRun
     /// <summary>What <c>$end</c> or <c>$.flow.exit</c> was given, or why the worker ended.</summary>
     public string? Message { get; internal set; }
     public RunResponse? Response { get; internal set; }
+    /// <summary>Of a run that succeeded as far as it went, and is held there.</summary>
+    public RunHold? Hold { get; internal set; }
     /// <summary>Every step in order; those never reached are skipped.</summary>
     public IReadOnlyList<StepResult> Steps { get; internal set; } = [];
     public List<StepSend> Sends { get; } = [];

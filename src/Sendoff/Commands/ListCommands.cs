@@ -27,7 +27,7 @@ static class WorkflowsCommand
     static string Describe(TriggerDocument trigger) => trigger.Url ?? (trigger.NextDueAt is { } due ? $"next due {Lists.Time(due)}" : trigger.Type);
 }
 
-/// <summary><c>sendoff runs list | show ID | replay ID</c></summary>
+/// <summary><c>sendoff runs list | show ID | replay ID | resume ID | cancel ID</c></summary>
 static class RunsCommand
 {
     public static Command Build()
@@ -37,6 +37,8 @@ static class RunsCommand
             Lists.List("/api/v1/runs", ApiJson.Default.ListDocumentRunSummaryDocument, ["run", "status", "workflow", "trigger", "started", "took", "sends"], Row),
             Lists.Show("Show one with its steps, requests and responses", id => $"/api/v1/runs/{id}", ApiJson.Default.RunDocument, RunPrinter.Print),
             Lists.Act("replay", "Run its event again on the current version", HttpMethod.Post, id => $"/api/v1/runs/{id}/replay", "queued again"),
+            Lists.Act("resume", "Let a held run go on now", HttpMethod.Post, id => $"/api/v1/runs/{id}/resume", "goes on"),
+            Lists.Act("cancel", "End a held run", HttpMethod.Post, id => $"/api/v1/runs/{id}/cancel", "canceled"),
         };
         return ApiClient.With(command);
     }

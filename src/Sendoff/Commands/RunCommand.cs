@@ -65,6 +65,7 @@ static class RunCommand
             environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, Concurrency: 1)
         {
             Accounts = accounts,
+            Flow = new("https://no-server.invalid", RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)),
             CustomResponse = definition.Triggers.Any(static t => t is HttpTrigger { Response.FromRun: true }),
         };
         var problems = await pool.CheckAsync(program, ct);
@@ -74,7 +75,6 @@ static class RunCommand
             return ExitCode.Usage;
         }
 
-        var executed = await ExecuteAsync(pool, program, definition, concealment, limits, eventJson, ct);
         using var sender = new DeliverySender(egress, limits, TimeProvider.System, _ => definition.Name);
         using var objects = new S3Sender(sender, settings.S3, TimeProvider.System);
         var senders = new DeliverySenders(sender, new Dictionary<SendKind, AttemptMaker>
@@ -82,7 +82,17 @@ static class RunCommand
             [SendKind.Email] = new EmailSender(sender, settings.Smtp, limits, TimeProvider.System).SendAsync,
             [SendKind.S3] = objects.SendAsync,
         });
+        var ids = new IdSequence(TimeProvider.System);
+        var executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, null, ct);
         var deliveries = await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct);
+        // B3: the sends of a segment go out at its end.
+        while (executed.Run.Suspension is { Kind: not HoldKind.Suspend } held)
+        {
+            await WaitAsync(held, executed.Run, ct);
+            executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, Resumption.Read(held.State.Span, default), ct);
+            deliveries = [.. deliveries, .. await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct)];
+        }
+        if (executed.Run.Suspension is not null) Output.Warning("the run is held until its resume_url is called: that needs a server (sendoff serve)");
         Print(RunDocument.From(Masked(new StoredRun(executed.Run, definition.Name, deliveries), concealment.Mask)), request.Json);
         return ToExitCode(executed.Run, deliveries);
     }
@@ -99,14 +109,25 @@ static class RunCommand
         return list;
     }
 
-    static Task<ExecutedRun> ExecuteAsync(
-        WorkerPool pool, WorkerProgram program, WorkflowDefinition definition, Concealment concealment, EngineLimits limits, byte[] eventJson, CancellationToken ct)
+    static async Task WaitAsync(Suspension held, Run run, CancellationToken ct)
     {
-        var ids = new IdSequence(TimeProvider.System);
+        var wait = held.Until - TimeProvider.System.GetUtcNow();
+        if (wait <= TimeSpan.Zero) return;
+        Output.Warning($"the step {run.Steps[held.Step].Name} holds the run; it goes on in {wait.TotalSeconds:0.#} s (Ctrl+C ends it)");
+        await Task.Delay(wait < longestTimer ? wait : longestTimer, ct);
+    }
+
+    static readonly TimeSpan longestTimer = TimeSpan.FromDays(49);
+
+    static Task<ExecutedRun> ExecuteAsync(
+        WorkerPool pool, WorkerProgram program, WorkflowDefinition definition, Concealment concealment, EngineLimits limits, IdSequence ids, byte[] eventJson,
+        Resumption? resumption, CancellationToken ct)
+    {
         var version = new WorkflowVersion(
             default, definition.Name, 0, default, new Dictionary<string, string>(), definition with { Settings = definition.Settings with { Timeout = limits.RunTimeout } });
         var received = new Event(new(ids.Next()), WorkspaceId.Default, default, "manual", TimeProvider.System.GetUtcNow(), eventJson);
-        return new RunExecutor(pool, concealment, ids, limits, TimeProvider.System).ExecuteAsync(new(new(ids.Next()), received, 0), version, program, null, ct);
+        return new RunExecutor(pool, concealment, ids, limits, TimeProvider.System)
+            .ExecuteAsync(new(new(ids.Next()), received, 0) { Resumption = resumption }, version, program, null, ct);
     }
 
     // The sends go out now that the run has ended, in call order and side by side (B4).
@@ -152,7 +173,7 @@ static class RunCommand
     }
 
     static int ToExitCode(Run run, IReadOnlyList<StoredDelivery> deliveries) =>
-        run.Status != RunStatus.Succeeded ? ExitCode.RunFailed
+        run.Status is not (RunStatus.Succeeded or RunStatus.Suspended) ? ExitCode.RunFailed
         : deliveries.All(d => d.Delivery.Status is DeliveryStatus.Succeeded or DeliveryStatus.Captured) ? ExitCode.Ok
         : ExitCode.DeliveryFailed;
 

@@ -54,7 +54,10 @@ static class ServeCommand
             .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, address));
         builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
-        builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress, cipher) { Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3 });
+        builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress, cipher)
+        {
+            Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3, Origin = (settings.PublicUrl ?? Reachable(address)).GetLeftPart(UriPartial.Authority),
+        });
         builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, Development = settings.Development });
         try
         {

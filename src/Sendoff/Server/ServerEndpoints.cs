@@ -21,6 +21,7 @@ public static class ServerEndpoints
         services.AddSingleton<HttpTriggerEndpoint>();
         services.AddSingleton<StreamKeys>();
         services.AddSingleton<StreamEndpoint>();
+        services.AddSingleton<ReleaseEndpoint>();
         services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
@@ -50,6 +51,9 @@ public static class ServerEndpoints
         app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync)
             .ShortCircuit().ExcludeFromDescription();
         app.MapGet(StreamEndpoint.Pattern, app.Services.GetRequiredService<StreamEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
+        var release = app.Services.GetRequiredService<ReleaseEndpoint>();
+        app.Map("/resume/{run}/{sign}", release.ResumeAsync).ShortCircuit().ExcludeFromDescription();
+        app.Map("/cancel/{run}/{sign}", release.CancelAsync).ShortCircuit().ExcludeFromDescription();
 
         app.UseMiddleware<RequestErrors>();
         app.UseMiddleware<AccessGate>();

@@ -55,7 +55,7 @@ public sealed class RunQueueTests : IDisposable
         var runs = new List<AcceptedRun>();
         for (int i = 0; i < 4; i++) runs.Add(await rig.AcceptAsync(version));
         Assert.True(await rig.Catalog.DeleteAsync("orders", default));
-        await Task.Delay(2_000);
+        for (int i = 0; i < 4_000 && rig.Pacing.Load > 0; i++) await Task.Delay(5);
         Assert.Empty(sink.Requests);
         Assert.Equal(0, rig.Pacing.Load);
         Assert.Empty((await rig.Store.ListDeliveriesAsync(new(null, null, null, null, null, null, null, 10), default)).Items);

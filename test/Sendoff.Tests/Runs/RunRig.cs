@@ -36,10 +36,11 @@ sealed class RunRig : IAsyncDisposable
         Secrets = new SecretCatalog(Store, concealment, ids, time);
         var packages = new PackageFolder(Path.Combine(folder, "packages"), TestNode.Runtime, limits, NullLogger<PackageFolder>.Instance);
         Catalog = new WorkflowCatalog(
-            Store, workers, new ProgramFolder(Path.Combine(folder, "versions")), packages, Secrets, limits, NullLogger<WorkflowCatalog>.Instance);
+            Store, workers, new ProgramFolder(Path.Combine(folder, "versions")), packages, Secrets, new FlowLinks(concealment, "http://localhost"), limits, NullLogger<WorkflowCatalog>.Instance);
         sender = new DeliverySender(Sending.Loopback, limits, TimeProvider.System);
         Dispatcher = new DeliveryDispatcher(Store, sender, engine, NullLogger<DeliveryDispatcher>.Instance);
         Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, concealment, ids, limits, time), Dispatcher, engine, NullLogger<RunQueue>.Instance);
+        Suspensions = new Suspensions(Store, Queue, engine, NullLogger<Suspensions>.Instance);
         Schedule = new Schedule(Catalog, Queue, engine, NullLogger<Schedule>.Instance);
     }
 
@@ -52,6 +53,8 @@ sealed class RunRig : IAsyncDisposable
     public WorkflowCatalog Catalog { get; }
     public DeliveryDispatcher Dispatcher { get; }
     public RunQueue Queue { get; }
+    /// <summary>Not started.</summary>
+    public Suspensions Suspensions { get; }
     /// <summary>Not started.</summary>
     public Schedule Schedule { get; }
 
@@ -96,6 +99,7 @@ sealed class RunRig : IAsyncDisposable
     {
         stopped = true;
         await Schedule.StopAsync();
+        await Suspensions.StopAsync();
         await Queue.StopAsync(ct);
         await Dispatcher.StopAsync(ct);
     }

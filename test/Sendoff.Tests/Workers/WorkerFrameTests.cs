@@ -86,7 +86,7 @@ public sealed class WorkerFrameTests
         job.Finish(end, TimeSpan.FromSeconds(1));
 
         Assert.True(input.IsEmpty);
-        Assert.Equal(new RunEndMessage(false, "why", 2.5, 1.25, true), end);
+        Assert.Equal(new RunEndMessage(false, "why", null, 2.5, 1.25, true), end);
         Assert.Equal((WorkerEnd.Failed, "why", 2.5), (run.End, run.Message, run.Compute.TotalMilliseconds));
         Assert.Equal([(0, 0), (0, 1)], run.Sends.Select(send => (send.Step, send.Index)));
         var send = run.Sends[0].Send;

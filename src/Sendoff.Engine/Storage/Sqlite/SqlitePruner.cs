@@ -38,6 +38,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
         var ended = session.Sql($"""
             SELECT r.id, r.event_id, r.first_delivery, r.delivery_count, r.started_at FROM unkept u JOIN runs r ON r.id = u.run_id
             WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE status < 4 AND id BETWEEN r.first_delivery AND r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride})
+                AND NOT EXISTS (SELECT 1 FROM suspensions WHERE run_id = r.id AND state IS NOT NULL)
             LIMIT ?
             """).Set(limits.PruneRuns).All(ReadRun);
         foreach (var run in ended) Delete(session, run);
@@ -74,9 +75,11 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return new(row.Long(0), row.Long(1), first, first + (row.Long(3) - 1) * IdSequence.Stride, row.Long(4));
     }
 
+    /// <summary>A delivery that is under way, or a next segment that has not ended.</summary>
     static bool HasUnfinished(SqliteSession session, in PrunedRun run) =>
         session.Sql("SELECT 1 FROM deliveries WHERE id BETWEEN ? AND ? AND status < 4 LIMIT 1")
-            .Set(run.FirstDelivery).Set(run.LastDelivery).Number() is not null;
+            .Set(run.FirstDelivery).Set(run.LastDelivery).Number() is not null
+        || session.Sql("SELECT 1 FROM suspensions WHERE run_id = ? AND state IS NOT NULL").Set(run.Id).Number() is not null;
 
     static long Delete(SqliteSession session, PrunedRun run)
     {
@@ -91,6 +94,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
         rows += session.Sql("DELETE FROM replays WHERE run_id = ?").Set(run.Id).Run();
         rows += session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run.Id).Run();
         session.Sql("DELETE FROM unkept WHERE run_id = ?").Set(run.Id).Run();
+        session.Sql("DELETE FROM suspensions WHERE run_id = ?").Set(run.Id).Run();
         return rows + DeleteEvent(session, run);
     }
 

@@ -1,6 +1,7 @@
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
+using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
@@ -13,13 +14,13 @@ internal sealed partial class SqliteStore
     {
         long mark = session.Number(LowWater.Read);
         return session.Sql("""
-            SELECT run_id, id, workflow_id, run_version, trigger, received_at, 0, 0 FROM events e
+            SELECT run_id, id, workflow_id, run_version, trigger, received_at, 0, 0, 0 FROM events e
             WHERE id >= ?1 AND run_id <> 0 AND workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = e.run_id)
             UNION ALL
-            SELECT p.run_id, e.id, e.workflow_id, p.version, e.trigger, e.received_at, 1, p.captured FROM replays p JOIN events e ON e.id = p.event_id
+            SELECT p.run_id, e.id, e.workflow_id, p.version, e.trigger, e.received_at, p.continues = 0, p.captured, p.continues FROM replays p JOIN events e ON e.id = p.event_id
             WHERE p.run_id >= ?1 AND e.workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = p.run_id)
             """).Set(mark).All(static row => new UnfinishedRun(
-                row.Long(0), row.Long(1), row.Long(2), row.Int(3), row.Text(4), row.Long(5), Replay: row.Int(6) != 0, Captured: row.Int(7) != 0, Left: true));
+                row.Long(0), row.Long(1), row.Long(2), row.Int(3), row.Text(4), row.Long(5), Replay: row.Int(6) != 0, Captured: row.Int(7) != 0, Continues: row.Long(8), Left: true));
     }
 
     /// <summary>Only what an earlier server left: a run that this one accepted is in its queue already, and must not start twice.</summary>
@@ -28,7 +29,10 @@ internal sealed partial class SqliteStore
         var left = unfinished.Left(after?.Value ?? 0, limit);
         return readers.ReadAsync<IReadOnlyList<QueuedRun>>(
             session => [.. left.Select(run => (Run: run, Event: ReadEvent(session, run.EventId))).Where(static found => found.Event is not null)
-                .Select(static found => new QueuedRun(new(found.Run.RunId), found.Event!, found.Run.Version, found.Run.Replay, Recovered: true, Captured: found.Run.Captured))],
+                .Select(static found => new QueuedRun(new(found.Run.RunId), found.Event!, found.Run.Version, found.Run.Replay, Recovered: true, Captured: found.Run.Captured)
+                {
+                    Continues = found.Run.Continues == 0 ? null : new(new(found.Run.Continues)),
+                })],
             ct);
     }
 
@@ -74,14 +78,66 @@ internal sealed partial class SqliteStore
                 r.error, r.message, r.response, r.steps, w.name, r.first_delivery, r.delivery_count
             FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?
             """).Set(id.Value).FirstOrDefault(static row => (ReadRun(row), row.Text(15), row.Long(16), row.Int(17)));
-        return run is null ? null : new(run, name, ReadDeliveries(session, name, first, count));
+        return run is null ? null : WithSegments(session, new(run, name, ReadDeliveries(session, name, first, count)));
     }
+
+    const string SuspensionColumns = "run_id, workflow_id, kind, step, until, state, callback, continued_by";
+    /// <summary>A run that was held more often shows the deliveries of its last segments.</summary>
+    const int SegmentsShown = 100;
+
+    static Suspension ReadSuspension(SqliteStatement row) => new(
+        new(row.Long(0)), new(row.Long(1)), (HoldKind)row.Int(2), row.Int(3), SqliteTime.Moment(row.Long(4)), row.Bytes(5))
+    {
+        Callback = row.Bytes(6),
+        ContinuedBy = row.Long(7) is var next and not 0 ? new RunId(next) : null,
+    };
+
+    // B3: what holds it, and the deliveries of the segments before.
+    static StoredRun WithSegments(SqliteSession session, StoredRun stored)
+    {
+        var held = session.Sql($"SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ?").Set(stored.Run.Id.Value).FirstOrDefault(ReadSuspension);
+        var deliveries = stored.Deliveries;
+        RunId? continues = null;
+        var at = stored.Run.Id.Value;
+        for (int i = 0; stored.Run.IsContinuation && i < SegmentsShown; i++)
+        {
+            var (before, first, count) = session.Sql("""
+                SELECT r.id, r.first_delivery, r.delivery_count FROM suspensions s JOIN runs r ON r.id = s.run_id WHERE s.continued_by = ?
+                """).Set(at).FirstOrDefault(static row => (row.Long(0), row.Long(1), row.Int(2)));
+            if (before == 0) break;
+            continues ??= new RunId(before);
+            if (count > 0) deliveries = [.. ReadDeliveries(session, stored.WorkflowName, first, count), .. deliveries];
+            at = before;
+        }
+        return stored with
+        {
+            Run = stored.Run with { Continues = continues, Suspension = held is null ? null : held with { State = default, Callback = default }, ContinuedBy = held?.ContinuedBy },
+            Deliveries = deliveries,
+        };
+    }
+
+    public Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct) => readers.ReadAsync(
+        session => session.Sql($"SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ? AND state IS NOT NULL").Set(run.Value).FirstOrDefault(ReadSuspension), ct);
+
+    public Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<Suspension>>(
+        session => session.Sql($"SELECT {SuspensionColumns} FROM suspensions WHERE continued_by IS NULL ORDER BY until LIMIT ?").Set(limit).All(ReadSuspension), ct);
+
+    public Task<bool> CancelAsync(RunId run, StepError why, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session =>
+    {
+        if (session.Sql("DELETE FROM suspensions WHERE run_id = ? AND continued_by IS NULL").Set(run.Value).Run() == 0) return false;
+        session.Sql("UPDATE runs SET status = ?, message = ?, error = ? WHERE id = ?")
+            .Set((int)RunStatus.Failed).Set(why.Message).Set(StoredJson.StepError(why)).Set(run.Value).Run();
+        return true;
+    }, ct);
 
     static Run ReadRun(SqliteStatement row) => new(
         new(row.Long(0)), new(row.Long(1)), new(row.Int(2)), new(row.Long(3)), row.Int(4), row.Text(5), (RunStatus)row.Int(6),
         SqliteTime.Moment(row.Long(7)), SqliteTime.Span(row.Long(8)), SqliteTime.Span(row.Long(9)),
         Recovered: (row.Int(10) & 1) != 0, Replay: (row.Int(10) & 2) != 0,
-        StoredJson.ReadStepError(row.Blob(11)), row.TextOrNull(12), StoredJson.ReadResponse(row.Blob(13)), StoredJson.ReadSteps(row.Blob(14)));
+        StoredJson.ReadStepError(row.Blob(11)), row.TextOrNull(12), StoredJson.ReadResponse(row.Blob(13)), StoredJson.ReadSteps(row.Blob(14)))
+    {
+        IsContinuation = (row.Int(10) & 4) != 0,
+    };
 
     static StoredRun? ReadQueued(SqliteSession session, UnfinishedRun queued)
     {

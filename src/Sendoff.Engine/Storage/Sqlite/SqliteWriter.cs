@@ -59,7 +59,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
     {
         switch (write)
         {
-            case AcceptWrite accept: accept.IsClaimed = TryAccept(accept.Run); break;
+            case AcceptWrite accept: accept.IsClaimed = TryAccept(accept); break;
             case FinishRunWrite finish: Finish(finish); break;
             case MarkSendingWrite mark: mark.Marked = [.. mark.Deliveries.Where(MarkSending)]; break;
             case RecordAttemptWrite record: Record(record); break;
@@ -82,7 +82,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
             if (!accept.IsStored) return;
             var accepted = new UnfinishedRun(
                 run.Id.Value, run.Event.Id.Value, run.Event.WorkflowId.Value, run.Version, run.Event.Trigger,
-                SqliteTime.From(run.Event.ReceivedAt), run.Replay, run.Captured, Left: false);
+                SqliteTime.From(run.Event.ReceivedAt), run.Replay, run.Captured, run.Continues?.Run.Value ?? 0, Left: false);
             unfinished.Add(accepted);
             highestMark = Math.Max(highestMark, accepted.Mark);
         }
@@ -92,12 +92,15 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         }
     }
 
-    bool TryAccept(QueuedRun run)
+    bool TryAccept(AcceptWrite write)
     {
+        var run = write.Run;
         if (!workflows.Has(run.Event.WorkflowId.Value) || run.Due is { } due && !Claim(run.Event.WorkflowId, due)
             || run.Emitted is { } emitted && !Claim(run.Event, emitted)) return false;
-        batchMark = Math.Min(batchMark, run.Replay ? run.Id.Value : run.Event.Id.Value);
-        if (run.Replay) AcceptReplay(run);
+        if (run.Continues is { } held && !Continue(run.Id, held.Run, write.Callback)) return false;
+        bool isFurther = run.Replay || run.Continues is not null;
+        batchMark = Math.Min(batchMark, isFurther ? run.Id.Value : run.Event.Id.Value);
+        if (isFurther) AcceptFurther(run);
         else Insert(run.Event, run.Id, run.Version);
         if (!run.Keep) session.Sql("INSERT INTO unkept(run_id) VALUES (?)").Set(run.Id.Value).Run();
         return true;
@@ -120,10 +123,20 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
     bool Claim(Event received, Emission emitted) => session.Sql("INSERT OR IGNORE INTO emissions(delivery_id, workflow_id, event_id, hops) VALUES (?, ?, ?, ?)")
         .Set(emitted.Delivery.Value).Set(received.WorkflowId.Value).Set(received.Id.Value).Set(emitted.Hops).Run() == 1;
 
-    void AcceptReplay(QueuedRun run)
+    /// <summary>Whoever comes first lets a held run go on. It is kept no longer than the one before.</summary>
+    bool Continue(RunId next, RunId held, byte[]? callback)
     {
-        int rows = session.Sql("INSERT INTO replays(run_id, event_id, version, captured) SELECT ?, id, ?, ? FROM events WHERE id = ?")
-            .Set(run.Id.Value).Set(run.Version).Set(run.Captured ? 1 : 0).Set(run.Event.Id.Value).Run();
+        if (session.Sql("UPDATE suspensions SET continued_by = ?, callback = ? WHERE run_id = ? AND continued_by IS NULL")
+            .Set(next.Value).Set(callback).Set(held.Value).Run() == 0) return false;
+        session.Sql("UPDATE runs SET status = ? WHERE id = ?").Set((int)RunStatus.Succeeded).Set(held.Value).Run();
+        session.Sql("INSERT INTO unkept(run_id) SELECT ? FROM unkept WHERE run_id = ?").Set(next.Value).Set(held.Value).Run();
+        return true;
+    }
+
+    void AcceptFurther(QueuedRun run)
+    {
+        int rows = session.Sql("INSERT INTO replays(run_id, event_id, version, captured, continues) SELECT ?, id, ?, ?, ? FROM events WHERE id = ?")
+            .Set(run.Id.Value).Set(run.Version).Set(run.Captured ? 1 : 0).Set(run.Continues?.Run.Value ?? 0).Set(run.Event.Id.Value).Run();
         if (rows == 0) throw new InvalidOperationException($"the event {run.Event.Id} is not stored any more, so it cannot be replayed");
     }
 
@@ -137,11 +150,14 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """)
             .Set(run.Id.Value).Set(run.EventId.Value).Set(run.WorkspaceId.Value).Set(run.WorkflowId.Value).Set(run.Version).Set((int)run.Status)
-            .Set((run.Recovered ? 1 : 0) + (run.Replay ? 2 : 0)).Set(SqliteTime.From(run.StartedAt)).Set(SqliteTime.From(run.Duration))
+            .Set((run.Recovered ? 1 : 0) + (run.Replay ? 2 : 0) + (run.IsContinuation ? 4 : 0)).Set(SqliteTime.From(run.StartedAt)).Set(SqliteTime.From(run.Duration))
             .Set(SqliteTime.From(run.Compute)).Set(deliveries.Length == 0 ? null : deliveries[0].Id.Value).Set(deliveries.Length)
             .Set(run.Trigger).Set(run.Message).Set(write.Error).Set(write.Response).Set(write.Steps).Run();
         for (int i = 0; i < deliveries.Length; i++) Insert(deliveries[i], write.Headers[i]);
         if (run.Recovered) session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run.Id.Value).Run();
+        if (run.IsContinuation) session.Sql("UPDATE suspensions SET state = NULL, callback = NULL WHERE continued_by = ?").Set(run.Id.Value).Run();
+        if (run.Suspension is { } held) session.Sql("INSERT INTO suspensions(run_id, workflow_id, kind, step, until, state) VALUES (?, ?, ?, ?, ?, ?)")
+            .Set(run.Id.Value).Set(run.WorkflowId.Value).Set((int)held.Kind).Set(held.Step).Set(SqliteTime.From(held.Until)).Set(write.State).Run();
         ref var used = ref UsageOf(run.WorkflowId.Value, run.StartedAt);
         used.Runs++;
         used.ComputeUs += SqliteTime.From(run.Compute);

@@ -3,10 +3,10 @@ namespace Sendoff.Engine.Storage.Sqlite;
 /// <summary>A run that is accepted and has no end, as narrow as it can be held. Its event's body stays in the database.</summary>
 /// <param name="Left">An earlier server accepted it.</param>
 internal readonly record struct UnfinishedRun(
-    long RunId, long EventId, long WorkflowId, int Version, string Trigger, long ReceivedAt, bool Replay, bool Captured, bool Left)
+    long RunId, long EventId, long WorkflowId, int Version, string Trigger, long ReceivedAt, bool Replay, bool Captured, long Continues, bool Left)
 {
     /// <summary>Where the search after a start must begin to find it.</summary>
-    public long Mark => Replay ? RunId : EventId;
+    public long Mark => Replay || Continues != 0 ? RunId : EventId;
 }
 
 /// <summary>

@@ -45,6 +45,7 @@ async function load(frame) {
   configure({ endOfRun, giveBack: runs => write(REVOKED, { runs }), expire: runs => write(EXPIRED, { runs }) });
   worker.workflow = frame.workflow ?? {};
   Object.assign(worker.limits, frame.limits);
+  if (frame.flow !== undefined) worker.flow = { origin: frame.flow.origin, key: Buffer.from(frame.flow.key, 'base64') };
   worker.accountsJson = frame.accounts === undefined ? '' : toJson(frame.accounts);
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, frame.env);

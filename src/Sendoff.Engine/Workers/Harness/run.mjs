@@ -6,13 +6,16 @@ import { RUN_END, STEP_END, coded } from './frames.mjs';
 import { removeAttachments } from './attachments.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
 import { forgetAsked } from './ask.mjs';
+import { holdJson } from './flow.mjs';
 import { authsOf } from './propObjects.mjs';
 import { addProps, evaluateProps, thisOf } from './props.mjs';
 import { loadKept, saveKept } from './stores.mjs';
 import { Call, calls, dollarOf, endOf, exportJson, lazily, newSend, respondOf, triggerOf, warn, worker, writeEarly } from './step.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
-/** @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, startBy?: number, replay?: boolean, attempt?: number, event: any, context?: any }} RunFrame */
+/** @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, startBy?: number, replay?: boolean, event: any, context?: any, resume?: Resume }} RunFrame */
+/** Where a run goes on that was held: from this step, which has been started before `runs` - 1 times and made `sends`.
+ *  @typedef {{ from: number, runs: number, sends: number, trace: string, context?: any, callback?: any, exports: (object | null)[] }} Resume */
 
 const PENDING = 'This step was still trying to run code when the step ended. Make sure you await all Promises, or promisify callback functions.';
 const UNSENT = 'what a step returns is no response: await $.respond({ status, headers, body }) answers the request';
@@ -34,6 +37,8 @@ export class Run {
   /** The workflow's `$checkpoint`. @type {any} */ checkpoint = undefined;
   /** As it was loaded or last saved. @type {string | undefined} */ checkpointJson = undefined;
   hasCheckpoint = false;
+  /** @type {Resume | null} */ resume = null;
+  /** What holds it after its last step, JSON. */ hold = '';
   started = clock();
   idleBefore = loop.idleTime;
   startedAt = now();
@@ -44,6 +49,9 @@ export class Run {
     this.frame = frame;
     this.number = frame.run;
     this.eventJson = steps.length > 1 ? toJson(frame.event ?? null) : '';
+    if (!hasOwn(frame, 'resume')) return;
+    const resume = this.resume = /** @type {Resume} */ (frame.resume);
+    for (let i = 0; i < resume.exports.length; i++) this.exports[i] = resume.exports[i] === null ? undefined : toJson(resume.exports[i]);
   }
 }
 
@@ -110,7 +118,7 @@ function next() {
   const frame = queue[head++];
   if (head > 1024) { queue = without(queue, head); head = 0; }
   currentRun = new Run(frame);
-  startStep(0);
+  startStep(currentRun.resume === null ? 0 : currentRun.resume.from);
 }
 
 /** @param {RunFrame[]} list @param {number} first how many to leave out */
@@ -305,6 +313,8 @@ function finishStep(call) {
     finishRun();
     return;
   }
+  run.hold = holdJson(call);
+  if (run.hold !== '') return finishRun();
   if (step.index + 1 < steps.length) worker.writer.flush();
   startStep(step.index + 1);
 }
@@ -333,7 +343,7 @@ function finishRun(exiting = false) {
   const pending = activeResources().length;
   run.tainted ||= exiting || pending > baseline || builtinsChanged();
   const message = run.message === null ? '' : `,"message":${toJson(run.message)}`;
-  worker.writer.json(RUN_END, `{"run":${run.number},"status":"${run.failed ? 'failed' : 'succeeded'}"${message},"durationMs":${ms(clock() - run.started)},"idleMs":${ms(loop.idleTime - run.idleBefore)},"tainted":${run.tainted}}`);
+  worker.writer.json(RUN_END, `{"run":${run.number},"status":"${run.failed ? 'failed' : 'succeeded'}"${message}${run.hold},"durationMs":${ms(clock() - run.started)},"idleMs":${ms(loop.idleTime - run.idleBefore)},"tainted":${run.tainted}}`);
   worker.writer.flush();
   tainted ||= run.tainted;
   currentRun = worker.current = null;

@@ -8,6 +8,7 @@ import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
 import { userPosition } from './errors.mjs';
 import { attachmentsOf, rawEventOf } from './attachments.mjs';
 import { directory } from './files.mjs';
+import { flowOf, runContext } from './flow.mjs';
 import { encodeSend, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
@@ -15,10 +16,10 @@ import { encodeSend, invalid, partsBytes, readHeaders, readParts, show } from '.
 /** @typedef {{ sends: number, bodyBytes: number, logBytes: number, valueBytes: number, emailTo?: boolean }} Limits */
 
 /** What the steps of this worker share.
- *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string, customResponse?: boolean }, limits: Limits, accountsJson: string, current: Call | null, loading: number,
+ *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string, customResponse?: boolean }, limits: Limits, accountsJson: string, current: Call | null, loading: number, flow: { origin: string, key: Buffer },
  *   afterReading: (call: Call, failed: boolean, error?: any) => void }} `loading` is the step whose file is being loaded, or -1;
  *  `accountsJson` is by app and field, empty when there are none */
-export const worker = { writer: /** @type {any} */ (null), workflow: {}, limits: { sends: 1000, bodyBytes: 1024 * 1024, logBytes: 1024 * 1024, valueBytes: 6 * 1024 * 1024 }, accountsJson: '', current: null, loading: -1, afterReading() {} };
+export const worker = { writer: /** @type {any} */ (null), workflow: {}, limits: { sends: 1000, bodyBytes: 1024 * 1024, logBytes: 1024 * 1024, valueBytes: 6 * 1024 * 1024 }, accountsJson: '', current: null, loading: -1, flow: { origin: '', key: bufferFrom('') }, afterReading() {} };
 export const calls = new AsyncLocalStorage();
 /** Console output of modules while they load belongs to the first run. @type {[step: number, level: string, text: string][]} */ let early = [];
 
@@ -32,7 +33,8 @@ export class Call {
   /** `,"name":json` of what export frames reported, and of what stepEnd will. */
   reported = '';
   own = '';
-  sends = 0;
+  sends;
+  /** What it asked $.flow for. @type {import('./flow.mjs').Hold | null} */ hold = null;
   /** Bodies whose Blobs are being read. */
   reading = 0;
   /** Calls of the server that are not answered. */
@@ -50,7 +52,11 @@ export class Call {
   /** @type {Record<string, Record<string, string>> | null} */ accounts = null;
 
   /** @param {Run} run @param {Step} step */
-  constructor(run, step) { this.run = run; this.step = step; }
+  constructor(run, step) {
+    this.run = run;
+    this.step = step;
+    this.sends = run.resume !== null && run.resume.from === step.index ? run.resume.sends : 0;
+  }
 }
 
 /** @param {Run} run */
@@ -60,7 +66,7 @@ export function triggerContext(run) {
   const ts = typeof frame.ts === 'number' ? isoDate(new Date(frame.ts)) : frame.ts;
   return {
     id: frame.id, ts, workflow_id: workflow.id, workflow_name: workflow.name, deployment_id: workflow.version, owner_id: workflow.owner ?? null, emitter_id: null,
-    trace_id: frame.id, platform_version: 'sendoff', replay: frame.replay === true, verified: false, hops: null, test: false, ...frame.context,
+    trace_id: run.resume?.trace ?? frame.id, platform_version: 'sendoff', replay: frame.replay === true, verified: false, hops: null, test: false, ...frame.context,
   };
 }
 
@@ -264,16 +270,10 @@ export function dollarOf(call) {
     end: endOf(call),
     send: call.$send,
     get files() { return lazily(this, 'files', directory()); },
-    flow: {
-      // Sets a flag: the rest of the step still runs (E9).
-      exit(/** @type {any} */ reason) {
-        call.run.exited = true;
-        if (reason !== undefined) call.run.message = text(reason);
-      },
-    },
+    flow: flowOf(call),
     get context() {
       const { run } = call;
-      return { ...triggerContext(run), deadline: run.startedAt + run.frame.deadlineMs, run: { runs: run.frame.attempt ?? 1 }, JIT: false };
+      return { ...triggerContext(run), deadline: run.startedAt + run.frame.deadlineMs, run: runContext(call), JIT: false };
     },
   };
 }

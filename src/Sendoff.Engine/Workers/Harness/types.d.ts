@@ -128,6 +128,9 @@ interface Files {
   dir(path?: string): AsyncIterable<{ name: string; path: string; size: number; modifiedAt: Date; isFile(): boolean; isDirectory(): boolean }>;
 }
 
+/** Addresses that decide over a run that is held. Whoever knows them may call them, with any method. */
+interface HeldRun { resume_url: string; cancel_url: string }
+
 /** The `$` of `run({ steps, $ })`. */
 interface Dollar {
   /** A value for later steps, as `steps.<this step>.<name>`. It has to be JSON. `$summary` is shown beside the step. */
@@ -140,8 +143,14 @@ interface Dollar {
   flow: {
     /** Ends the run after this step; the rest of the step still runs. */
     exit(reason?: string): void;
+    /** Holds the run after this step until `resume_url` is called; its request is then `steps.<this step>.$resume_data`. After `ms`, or by `cancel_url`, the run is canceled. */
+    suspend(ms?: number, context?: unknown): HeldRun;
+    /** Goes on with the next step after `ms`, from 1 ms to a year, or when `resume_url` is called. */
+    delay(ms: number, context?: unknown): HeldRun;
+    /** Runs this step again after `ms`, or when `resume_url` is called, with `$.context.run`; after `maxRetries` more runs the next step follows. */
+    rerun(ms: number, context?: unknown, maxRetries?: number): HeldRun;
   };
-  context: TriggerContext & { /** When the run is stopped, in ms since 1970. */ deadline: number; run: { /** From 1. */ runs: number }; /** False: it is always a deployed run. */ JIT: boolean };
+  context: TriggerContext & { /** When the run is stopped, in ms since 1970. */ deadline: number; run: { /** How often this step has been started, from 1. */ runs: number; /** What $.flow was given. */ context?: any; /** The request that let the run go on, as an HTTP trigger's event. */ callback_request?: TriggerEvent }; /** False: it is always a deployed run. */ JIT: boolean };
 }
 
 /** One of a component's props. */

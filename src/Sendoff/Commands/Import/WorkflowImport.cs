@@ -201,7 +201,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     [GeneratedRegex(@"\bprocess\.env\.([A-Za-z_]\w*)")]
     private static partial Regex EnvironmentName();
 
-    [GeneratedRegex(@"\$\.flow\.(?:suspend|delay|rerun|trigger)\b|\$\.?send\.(?:sql|snowflake)\b")]
+    [GeneratedRegex(@"\$\.flow\.trigger\b|\$\.?send\.(?:sql|snowflake)\b")]
     private static partial Regex Unsupported();
 
     [GeneratedRegex(@"\$\.?send\.(email|s3)\b")]

@@ -31,6 +31,7 @@ namespace Sendoff.Server.Api;
 [JsonSerializable(typeof(ManualEventDocument))]
 [JsonSerializable(typeof(ReplayDocument))]
 [JsonSerializable(typeof(ReplayRequestDocument))]
+[JsonSerializable(typeof(ReleaseDocument))]
 [JsonSerializable(typeof(ResendDocument))]
 [JsonSerializable(typeof(ResendRequestDocument))]
 [JsonSerializable(typeof(DeployDocument))]

@@ -15,6 +15,13 @@ public sealed record RunDocument(
     double ComputeMs, double DeliveryMs, bool Recovered, bool Replay, ErrorDocument? Error, string? Message, RunResponseDocument? Response,
     IReadOnlyList<StepDocument> Steps)
 {
+    /// <summary>What holds the run, or held it (B3); null when nothing did.</summary>
+    public SuspensionDocument? Suspension { get; init; }
+    /// <summary>The held run that this one went on from. Its deliveries are here as well.</summary>
+    public string? Continues { get; init; }
+    /// <summary>The run that went on from this one.</summary>
+    public string? ContinuedBy { get; init; }
+
     public static RunDocument From(StoredRun stored)
     {
         var run = stored.Run;
@@ -23,9 +30,18 @@ public sealed record RunDocument(
             run.Id.ToString(), stored.WorkflowName, run.Version, run.EventId.ToString(), run.Trigger, Names.Of(run.Status), run.StartedAt,
             Names.Ms(run.Duration), Names.Ms(run.Compute), Names.Ms(stored.Deliveries.Sum(d => d.Attempts.Sum(a => a.Timing.TotalMs))),
             run.Recovered, run.Replay, ErrorDocument.From(run.Error), run.Message, RunResponseDocument.From(run.Response),
-            [.. run.Steps.Select(step => StepDocument.From(step, byStep[step.Index]))]);
+            [.. run.Steps.Select(step => StepDocument.From(step, byStep[step.Index]))])
+        {
+            Suspension = run.Suspension is { } held ? new(Names.Of(held.Kind), run.Steps.FirstOrDefault(step => step.Index == held.Step)?.Name, held.Until) : null,
+            Continues = run.Continues?.ToString(),
+            ContinuedBy = run.ContinuedBy?.ToString(),
+        };
     }
 }
+
+/// <param name="Kind"><c>suspend</c>: until it is let go on, or <paramref name="Until"/> ends it; <c>delay</c>, <c>rerun</c>: it goes on then.</param>
+/// <param name="Step">The step that holds it.</param>
+public sealed record SuspensionDocument(string Kind, string? Step, DateTimeOffset Until);
 
 /// <summary>What the caller of the trigger was answered by <c>$.respond</c>.</summary>
 public sealed record RunResponseDocument(int Status, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, string Body, string BodyEncoding)

@@ -95,6 +95,9 @@ public sealed record UsageDocument(DateOnly Since, IReadOnlyList<UsageRowDocumen
 /// <param name="Test">The run's sends are captured, not delivered.</param>
 /// <param name="Draft">The draft runs, not the current version.</param>
 public sealed record ManualEventDocument(JsonElement? Event, bool? Test, bool? Draft);
+/// <summary>A held run that was let go on, or canceled.</summary>
+/// <param name="ContinuedBy">The run that goes on; null when it was canceled.</param>
+public sealed record ReleaseDocument(string Id, string? ContinuedBy);
 /// <inheritdoc cref="ManualEventDocument" path="/param"/>
 public sealed record ReplayRequestDocument(bool? Test, bool? Draft);
 /// <summary>The run that a replay, or an event by hand, made.</summary>

@@ -1,6 +1,9 @@
+using System.Buffers;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
+using Sendoff.Server.Triggers;
 
 namespace Sendoff.Server.Api;
 
@@ -14,6 +17,10 @@ internal static class RunsApi
         runs.MapGet("/{id}", GetAsync).WithSummary("The run document");
         runs.MapPost("/{id}/replay", ReplayAsync).WithSummary("Run the same event again, on the workflow's current version or its draft; as a test, its sends are captured")
             .TakesBody<ReplayRequestDocument>().Produces<ReplayDocument>(StatusCodes.Status202Accepted);
+        runs.MapPost("/{id}/resume", ResumeAsync).WithSummary("Let a held run go on; a JSON body is what its step sees as the request's body")
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status410Gone);
+        runs.MapPost("/{id}/cancel", CancelAsync).WithSummary("End a held run")
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status410Gone);
     }
 
     static async Task<Results<Ok<ListDocument<RunSummaryDocument>>, Problem>> ListAsync(
@@ -50,6 +57,29 @@ internal static class RunsApi
     }
 
     const int MaxBody = 1024;
+
+    static async Task<Results<Ok<ReleaseDocument>, Problem>> ResumeAsync(
+        string id, HttpRequest request, Suspensions suspensions, EngineLimits limits, ServerOptions options, CancellationToken ct)
+    {
+        if (await WorkflowsApi.ReadBodyAsync(request, limits.TriggerBodyBytes, ct) is not { } body)
+            return Problem.TooLarge($"The body is over {limits.TriggerBodyBytes:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
+        // The caller's token is not the workflow's business.
+        var callback = EventWriter.Write(request, "/", Origin.UrlOf(request, options), new ReadOnlySequence<byte>(body), withAuthorization: false);
+        return await ReleaseAsync(id, request, "resume", run => suspensions.ResumeAsync(run, callback, ct));
+    }
+
+    static Task<Results<Ok<ReleaseDocument>, Problem>> CancelAsync(string id, HttpRequest request, Suspensions suspensions, CancellationToken ct) =>
+        ReleaseAsync(id, request, "cancel", run => suspensions.CancelAsync(run, ct));
+
+    static async Task<Results<Ok<ReleaseDocument>, Problem>> ReleaseAsync(string id, HttpRequest request, string what, Func<RunId, Task<Release>> release)
+    {
+        var input = ApiInput.Of(request);
+        var run = input.Run(id);
+        if (input.Problem is { } problem) return problem;
+        var done = await release(run);
+        if (done.IsDone) return TypedResults.Ok(new ReleaseDocument(id, done.Next?.ToString()));
+        return done.Status is null ? Missing(id) : ReleaseEndpoint.Refused(done, what, id);
+    }
 
     internal static Problem Missing(string id) => Problem.NotFound($"There is no run '{id}'. It may have been pruned (setting Retention:Age).");
 }

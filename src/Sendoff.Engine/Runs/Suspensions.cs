@@ -1,0 +1,155 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workers;
+
+namespace Sendoff.Engine.Runs;
+
+/// <summary>What came of asking a held run to go on, or to end.</summary>
+/// <param name="Status">Null when there is no such run.</param>
+/// <param name="Next">The run that goes on.</param>
+public sealed record Release(RunStatus? Status, RunId? Next = null, bool IsDone = false);
+
+/// <summary>Lets held runs go on: when their time has come, and when they are asked to (B3).</summary>
+/// <remarks>
+/// (1) end what has timed out, and let go on what is due  (2) wait for the next one, or for a run that is held from now on. The store decides who comes first: a run goes on
+/// once, over restarts and beside other servers.
+/// </remarks>
+public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engine, ILogger<Suspensions> log)
+{
+    const int ReadAtOnce = 100;
+    // A timer takes 49 days at most, and a clock that is set is noticed soon.
+    static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1), retry = TimeSpan.FromSeconds(5);
+
+    readonly CancellationTokenSource stop = new();
+    Task running = Task.CompletedTask;
+
+    /// <summary>Raised when all that was due has been let go on, and the wait begins.</summary>
+    internal event Action? Looked;
+
+    /// <summary>Begins. Call once, with the workflows loaded.</summary>
+    public void Start() => running = RunAsync();
+
+    /// <summary>From its completion on, no run goes on by itself.</summary>
+    public async Task StopAsync()
+    {
+        await stop.CancelAsync().ConfigureAwait(false);
+        await running.ConfigureAwait(false);
+    }
+
+    /// <summary>Lets a run go on that is held; one that executes is waited for, as it may be about to be held.</summary>
+    /// <param name="callback">The request that asks for it, as an event.</param>
+    public Task<Release> ResumeAsync(RunId run, ReadOnlyMemory<byte> callback, CancellationToken ct) =>
+        ReleaseAsync(run, async () => await runs.ContinueAsync(run, callback, CancellationToken.None).ConfigureAwait(false) is { } next ? new(RunStatus.Suspended, next.Run.Id, true) : null, ct);
+
+    /// <summary>Ends a run that is held, as failed.</summary>
+    /// <inheritdoc cref="ResumeAsync" path="/summary"/>
+    public Task<Release> CancelAsync(RunId run, CancellationToken ct) =>
+        ReleaseAsync(run, async () => await EndAsync(run, "canceled", "the run was canceled while it was held").ConfigureAwait(false) ? new(RunStatus.Suspended, null, true) : null, ct);
+
+    async Task<Release> ReleaseAsync(RunId run, Func<Task<Release?>> release, CancellationToken ct)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        patience.CancelAfter(engine.Limits.ReleaseWait);
+        await using var changes = engine.Changes.ListenAsync(patience.Token).GetAsyncEnumerator(CancellationToken.None);
+        while (true)
+        {
+            // Listening begins before the look at the store, so that no change falls between the two.
+            var next = changes.MoveNextAsync().AsTask();
+            var status = (await store.GetRunAsync(run, ct).ConfigureAwait(false))?.Run.Status;
+            if (status == RunStatus.Suspended && await release().ConfigureAwait(false) is { } done)
+            {
+                await patience.CancelAsync().ConfigureAwait(false);
+                await HasNextAsync(next).ConfigureAwait(false);
+                return done;
+            }
+            bool mayBeHeld = status is RunStatus.Queued or RunStatus.Running or RunStatus.Suspended;
+            if (!mayBeHeld) await patience.CancelAsync().ConfigureAwait(false);
+            while (await HasNextAsync(next).ConfigureAwait(false) && changes.Current.Run != run) next = changes.MoveNextAsync().AsTask();
+            if (!mayBeHeld || patience.IsCancellationRequested) return new(status);
+        }
+    }
+
+    static async Task<bool> HasNextAsync(Task<bool> next)
+    {
+        try
+        {
+            return await next.ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    async Task<bool> EndAsync(RunId run, string code, string message)
+    {
+        bool isEnded = await store.CancelAsync(run, new("Canceled", message, code, null, null, null), CancellationToken.None).ConfigureAwait(false);
+        if (isEnded) engine.Changes.Publish(run, RunStatus.Failed);
+        return isEnded;
+    }
+
+    async Task RunAsync()
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            var held = runs.NextHeld;
+            // (1)
+            var wake = engine.Time.GetUtcNow() + await ReleaseDueAsync().ConfigureAwait(false);
+            // (2)
+            var wait = wake - engine.Time.GetUtcNow();
+            var timer = Task.Delay(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, engine.Time, stop.Token);
+            Looked?.Invoke();
+            await Task.WhenAny(timer, held).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Answers when to look again.</summary>
+    async Task<TimeSpan> ReleaseDueAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                var first = await store.ListSuspendedAsync(ReadAtOnce, stop.Token).ConfigureAwait(false);
+                foreach (var held in first)
+                {
+                    if (held.Until - engine.Time.GetUtcNow() is var wait && wait > TimeSpan.Zero) return wait < longestWait ? wait : longestWait;
+                    if (held.Kind == HoldKind.Suspend) await EndAsync(held.RunId, "suspension_timed_out", "nobody called the run's resume_url in time").ConfigureAwait(false);
+                    else await runs.ContinueAsync(held.RunId, default, stop.Token).ConfigureAwait(false);
+                }
+                if (first.Count < ReadAtOnce) return longestWait;
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return TimeSpan.Zero;
+        }
+        catch (Exception x)
+        {
+            // The store takes no writes, or the workflow's queue is full.
+            log.HeldRunsPutOff(x.Message);
+            return retry;
+        }
+    }
+}
+
+/// <summary>The addresses that decide over held runs. Whoever has one was given it by the workflow: it is signed, and tells nothing of the key.</summary>
+public sealed class FlowLinks(Concealment concealment, string origin)
+{
+    public const string Resume = "resume", Cancel = "cancel";
+    /// <summary>Of 256 bits of the signature, 132 are enough.</summary>
+    const int SignLength = 22;
+
+    /// <summary>What a workflow's workers make their addresses of: they can sign for no other workflow.</summary>
+    public FlowAddress For(WorkflowId workflow) => new(origin, concealment.Cipher.Derive($"sendoff flow 1 {workflow}"));
+
+    /// <summary>Whether the workflow gave this address out.</summary>
+    public bool IsOwn(WorkflowId workflow, RunId run, string what, string sign)
+    {
+        string own = Base64Url.EncodeToString(HMACSHA256.HashData(For(workflow).Key.Span, Encoding.UTF8.GetBytes($"{what} {run}")))[..SignLength];
+        return CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(own), Encoding.UTF8.GetBytes(sign));
+    }
+}

@@ -1,0 +1,64 @@
+using System.Buffers;
+using Sendoff.Engine;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Server.Triggers;
+
+/// <summary><c>/resume/{run}/{sign}</c> and <c>/cancel/{run}/{sign}</c>: what a step's <c>$.flow</c> gave out (B3). The signature is the permission.</summary>
+/// <remarks>(1) read the body under its limit  (2) check that the workflow gave this address out  (3) let the run go on, or end it.</remarks>
+internal sealed class ReleaseEndpoint(IStore store, Suspensions suspensions, FlowLinks links, EngineLimits limits, ServerOptions options, ILogger<ReleaseEndpoint> log)
+{
+    // Whether there is such a run is not told to who has no address of it.
+    static readonly Problem unknown = Problem.NotFound("There is no held run at this address.");
+
+    public Task ResumeAsync(HttpContext context) => HandleAsync(context, FlowLinks.Resume);
+
+    public Task CancelAsync(HttpContext context) => HandleAsync(context, FlowLinks.Cancel);
+
+    async Task HandleAsync(HttpContext context, string what)
+    {
+        context.Response.Headers.AccessControlAllowOrigin = "*";
+        try
+        {
+            await (await AnswerAsync(context, what)).ExecuteAsync(context);
+        }
+        catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
+        {
+            var problem = Problem.Of(e);
+            if (problem is null) log.RequestFailed(e, context.Request.Method, "/" + what);
+            await (problem ?? RequestErrors.Fault).ExecuteAsync(context);
+        }
+    }
+
+    async Task<IResult> AnswerAsync(HttpContext context, string what)
+    {
+        // What looks at a link must not decide over a run.
+        if (HttpMethods.IsHead(context.Request.Method) || HttpMethods.IsOptions(context.Request.Method)) return Results.NoContent();
+        // (1)
+        if (await Api.WorkflowsApi.ReadBodyAsync(context.Request, limits.TriggerBodyBytes, context.RequestAborted) is not { } body)
+            return Problem.TooLarge($"The body is over {limits.TriggerBodyBytes:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
+        // (2)
+        var (id, sign) = ((string)context.Request.RouteValues["run"]!, (string)context.Request.RouteValues["sign"]!);
+        if (!RunId.TryParse(id, out var run) || await store.GetRunAsync(run, context.RequestAborted) is not { } stored
+            || !links.IsOwn(stored.Run.WorkflowId, run, what, sign)) return unknown;
+        // (3)
+        var request = EventWriter.Write(context.Request, "/", Origin.UrlOf(context.Request, options), new ReadOnlySequence<byte>(body));
+        return Say(what == FlowLinks.Resume
+            ? await suspensions.ResumeAsync(run, request, context.RequestAborted) : await suspensions.CancelAsync(run, context.RequestAborted), what, id);
+    }
+
+    static IResult Say(Release release, string what, string id) => release switch
+    {
+        { IsDone: true, Next: { } next } => Results.Json(new Api.ReleaseDocument(id, next.ToString()), Api.ApiJson.Default.ReleaseDocument),
+        { IsDone: true } => Results.Json(new Api.ReleaseDocument(id, null), Api.ApiJson.Default.ReleaseDocument),
+        _ => Refused(release, what, id),
+    };
+
+    internal static Problem Refused(Release release, string what, string id) => release.Status switch
+    {
+        null => unknown,
+        RunStatus.Queued or RunStatus.Running => new(StatusCodes.Status409Conflict, "Not held yet", $"The run '{id}' still executes; ask again when it is held."),
+        var ended => new(StatusCodes.Status410Gone, "Not held any more", $"The run '{id}' is not held: it {(ended == RunStatus.Succeeded ? "has gone on, or ended" : "ended")}, and cannot {what}."),
+    };
+}

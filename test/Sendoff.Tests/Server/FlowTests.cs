@@ -1,0 +1,103 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using Sendoff.Server.Api;
+using Sendoff.Tests.Support;
+
+namespace Sendoff.Tests.Server;
+
+/// <summary>The addresses that <c>$.flow</c> gives out, and the same by the API.</summary>
+public sealed class FlowTests(SharedServer shared) : IClassFixture<SharedServer>
+{
+    readonly TestServer server = shared.Server;
+
+    /// <summary>A run that is held, with the paths of its addresses.</summary>
+    async Task<(RunDocument Run, string Resume, string Cancel)> HoldAsync(string name)
+    {
+        string hook = await server.DeployAsync(name, "export default defineComponent({ async run({ $ }) { return $.flow.suspend(60000) } })");
+        var run = await server.RunAsync(hook);
+        Assert.Equal(("suspended", "suspend", "step"), (run.Status, run.Suspension!.Kind, run.Suspension.Step));
+        var urls = run.Steps[0].Exports.GetProperty("$return_value");
+        return (run, Path(urls.GetProperty("resume_url")), Path(urls.GetProperty("cancel_url")));
+    }
+
+    static string Path(JsonElement url) => new Uri(url.GetString()!).AbsolutePath;
+
+    [Fact]
+    public async Task A_resume_url_lets_the_run_go_on_once_without_a_token()
+    {
+        using var anybody = server.NewClient();
+        var (run, resume, _) = await HoldAsync("resumed");
+
+        using var head = await anybody.SendAsync(new(HttpMethod.Head, resume), TestContext.Current.CancellationToken);
+        using var first = await anybody.PostAsync(resume + "?by=mail", new StringContent("""{"ok":true}""", Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
+        using var second = await anybody.GetAsync(resume, TestContext.Current.CancellationToken);
+
+        Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.OK, HttpStatusCode.Gone), (head.StatusCode, first.StatusCode, second.StatusCode));
+        var released = (await first.Content.ReadFromJsonAsync(ApiJson.Default.ReleaseDocument, TestContext.Current.CancellationToken))!;
+        var next = await server.EndOfAsync(released.ContinuedBy!);
+        Assert.Equal(("succeeded", run.Id), (next.Status, next.Continues));
+        var data = next.Steps[0].Exports.GetProperty("$resume_data");
+        Assert.Equal(("POST", "mail", true), (data.GetProperty("method").GetString(), data.GetProperty("query").GetProperty("by").GetString(), data.GetProperty("body").GetProperty("ok").GetBoolean()));
+        Assert.Equal(("succeeded", next.Id), await server.GetRunAsync(run.Id) is var before ? (before.Status, before.ContinuedBy) : default);
+    }
+
+    [Fact]
+    public async Task A_cancel_url_ends_the_run()
+    {
+        using var anybody = server.NewClient();
+        var (run, resume, cancel) = await HoldAsync("canceled");
+
+        using var canceled = await anybody.GetAsync(cancel, TestContext.Current.CancellationToken);
+        using var late = await anybody.GetAsync(resume, TestContext.Current.CancellationToken);
+
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Gone), (canceled.StatusCode, late.StatusCode));
+        Assert.Equal(("failed", "canceled"), await server.GetRunAsync(run.Id) is var end ? (end.Status, end.Error!.Code) : default);
+    }
+
+    [Fact]
+    public async Task An_address_that_no_workflow_gave_out_tells_nothing()
+    {
+        using var anybody = server.NewClient();
+        var (run, resume, cancel) = await HoldAsync("signed");
+        string sign = cancel.Split('/')[^1];
+        List<string> answers = [];
+        foreach (string path in (string[])[$"/resume/{run.Id}/{sign}", $"/resume/{run.Id}/x", $"/resume/{run.Id}/", $"/cancel/{run.Id}/{resume.Split('/')[^1]}", $"/resume/run_0000000000001/{sign}", $"/resume/x/{sign}"])
+        {
+            using var refused = await anybody.PostAsync(path, null, TestContext.Current.CancellationToken);
+            if (path.EndsWith('/')) continue; // another address altogether
+            Assert.Equal(HttpStatusCode.NotFound, refused.StatusCode);
+            answers.Add(await refused.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        }
+        Assert.Single(answers.Distinct());
+        Assert.Equal("suspended", (await server.GetRunAsync(run.Id)).Status);
+    }
+
+    [Fact]
+    public async Task The_API_lets_runs_go_on_and_ends_them()
+    {
+        var (one, _, _) = await HoldAsync("by-api");
+        var (other, _, _) = await HoldAsync("by-api");
+        using var anybody = server.NewClient();
+        using var refused = await anybody.PostAsync($"/api/v1/runs/{one.Id}/resume", null, TestContext.Current.CancellationToken);
+        using var resumed = await server.Http.PostAsync($"/api/v1/runs/{one.Id}/resume", new StringContent("[1]", Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
+        using var canceled = await server.Http.PostAsync($"/api/v1/runs/{other.Id}/cancel", null, TestContext.Current.CancellationToken);
+        using var again = await server.Http.PostAsync($"/api/v1/runs/{other.Id}/cancel", null, TestContext.Current.CancellationToken);
+        using var nobody = await server.Http.PostAsync("/api/v1/runs/run_0000000000001/cancel", null, TestContext.Current.CancellationToken);
+
+        Assert.Equal([HttpStatusCode.Unauthorized, HttpStatusCode.OK, HttpStatusCode.OK, HttpStatusCode.Gone, HttpStatusCode.NotFound],
+            new[] { refused, resumed, canceled, again, nobody }.Select(response => response.StatusCode));
+        var next = await server.EndOfAsync((await resumed.Content.ReadFromJsonAsync(ApiJson.Default.ReleaseDocument, TestContext.Current.CancellationToken))!.ContinuedBy!);
+        var data = next.Steps[0].Exports.GetProperty("$resume_data");
+        Assert.Equal("[1]", data.GetProperty("body").GetRawText());
+        Assert.DoesNotContain(TestServer.Token, data.GetRawText());
+    }
+
+    [Fact]
+    public async Task Held_runs_are_listed_by_their_status()
+    {
+        var (run, _, _) = await HoldAsync("listed");
+        Assert.Contains(run.Id, await server.Http.GetStringAsync("/api/v1/runs?status=suspended&workflow=listed", TestContext.Current.CancellationToken));
+    }
+}
