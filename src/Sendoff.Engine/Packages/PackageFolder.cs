@@ -32,6 +32,16 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
     readonly string root = Path.GetFullPath(root);
     readonly SemaphoreSlim one = new(1);
 
+    /// <summary>Finds what a version's steps import where it was installed; what is not there is a problem. Runs ask this: npm is never needed for one (E3).</summary>
+    public InstalledPackages Find(WorkflowDefinition definition, IReadOnlyDictionary<string, string> files)
+    {
+        var plan = PackagePlan.Of(definition, files, limits.PackagesImported);
+        if (plan.Problems.Count > 0 || plan.IsEmpty) return InstalledPackages.None with { Problems = plan.Problems };
+        var (asked, names) = plan.Dependencies();
+        if (files.GetValueOrDefault(LockFile) is { } stored && PackageLock.Exact(stored, asked) is not null && Directory.Exists(FolderOf(stored))) return Installed(stored, names);
+        return InstalledPackages.None with { Problems = [new($"the packages of this version are not in {root} any more; restart the server, or deploy the workflow again, which installs them")] };
+    }
+
     /// <summary>Finds or installs what a workflow's steps import.</summary>
     /// <param name="progress">Told once, when npm is needed.</param>
     public async Task<InstalledPackages> InstallAsync(

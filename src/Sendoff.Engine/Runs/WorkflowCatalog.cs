@@ -81,7 +81,7 @@ public sealed class WorkflowCatalog(
         {
             named[workflow.Id] = workflow.Name;
             current.Add((workflow.Id, workflow.Version));
-            if (await FindAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, scheduled, listening, workflow, deployment.Version);
+            if (await FindAsync(workflow.Id, workflow.Version, true, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, scheduled, listening, workflow, deployment.Version);
         }
         Schedules = scheduled;
         listeners = listening;
@@ -94,14 +94,16 @@ public sealed class WorkflowCatalog(
     }
 
     /// <summary>A version of a workflow, ready to run; null when it is gone.</summary>
-    public async ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, CancellationToken ct)
+    public ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, CancellationToken ct) => FindAsync(workflow, version, false, ct);
+
+    async ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, bool mayInstall, CancellationToken ct)
     {
         // Made ready again after the secrets changed, since workers keep what they were given.
         if (deployments.TryGetValue((workflow, version), out var known) && known.Program.Environment == secrets.Environment) return known;
         if (await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } stored) return null;
         if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition) return null;
         var read = new WorkflowVersion(workflow, stored.Name, version, stored.DeployedAt, stored.Files, definition);
-        return deployments[(workflow, version)] = new(read, await PrepareAsync(read, ct).ConfigureAwait(false));
+        return deployments[(workflow, version)] = new(read, await PrepareAsync(read, mayInstall, ct).ConfigureAwait(false));
     }
 
     /// <summary>The version that new events of a workflow start; null when there is none.</summary>
@@ -234,10 +236,10 @@ public sealed class WorkflowCatalog(
         }
     }
 
-    // The packages are there: npm is asked only when their folder was lost (E3).
-    async Task<WorkerProgram> PrepareAsync(WorkflowVersion version, CancellationToken ct)
+    // The packages are there, unless their folder was lost: then a start or a deploy installs them again, and a run does not (E3).
+    async Task<WorkerProgram> PrepareAsync(WorkflowVersion version, bool mayInstall, CancellationToken ct)
     {
-        var installed = await packages.InstallAsync(version.Definition, version.Files, null, ct).ConfigureAwait(false);
+        var installed = mayInstall ? await packages.InstallAsync(version.Definition, version.Files, null, ct).ConfigureAwait(false) : packages.Find(version.Definition, version.Files);
         if (installed.Problems is [var problem, ..]) log.PackagesMissing(version.Name, version.Number, problem.Message);
         string root = folder.Keep(version, installed.Folders);
         return ToProgram($"{version.WorkflowId}/{version.Number}/{secrets.Revision}", version.WorkflowId, version.Name, version.Number, version.Definition, root);

@@ -26,6 +26,8 @@ static class DeployCommand
         if (deployed is null) return ExitCode.Ok;
         Output.Console.WriteLine($"{deployed.Name} version {deployed.Version} is deployed");
         foreach (var trigger in deployed.Triggers) Output.Console.WriteLine($"  {trigger.Type}  {trigger.Url ?? trigger.Key}");
+        if (deployed.ScriptsLeftOut.Count > 0)
+            Output.Warning($"the install scripts of {string.Join(", ", deployed.ScriptsLeftOut)} were not run; if they are needed, name them in the server's setting Packages:AllowScripts");
         return ExitCode.Ok;
     }
 }

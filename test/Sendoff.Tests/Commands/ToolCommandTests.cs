@@ -88,4 +88,21 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
         Assert.Equal((2, ""), (result.ExitCode, result.Output));
         Assert.Contains(says, result.Error);
     }
+
+    [Fact]
+    public async Task Values_of_data_stores_are_set_listed_printed_and_deleted()
+    {
+        var set = await CallAsync("stores", "set", "orders", "o-1", "{\"n\":1}");
+        var list = await CallAsync("stores", "list", "orders");
+        var get = await CallAsync("stores", "get", "orders", "o-1");
+        var delete = await CallAsync("stores", "delete", "orders", "o-1");
+        var gone = await CallAsync("stores", "get", "orders", "o-1");
+        var wrong = await CallAsync("stores", "set", "orders", "o-1", "{oops");
+
+        Assert.Equal((0, 0, 0, 0), (set.ExitCode, list.ExitCode, get.ExitCode, delete.ExitCode));
+        Assert.Contains("o-1", list.Output);
+        Assert.Equal("{\"n\":1}", get.Output.Trim());
+        Assert.Equal((2, 2), (gone.ExitCode, wrong.ExitCode));
+        Assert.Contains("JSON", wrong.Error);
+    }
 }

@@ -129,6 +129,34 @@ public sealed class PackageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_run_whose_packages_were_lost_fails_and_asks_npm_for_nothing()
+    {
+        registry.Publish("ms", "2.1.0");
+        await StartAsync();
+        string hook = await server!.DeployAsync("orders", Workflow(Returning("ms", "import ms from 'ms'")));
+        int asked = registry.Requests;
+        // A change of the secrets has every version made ready anew.
+        Directory.Delete(Path.Combine(folder.Path, "packages"), recursive: true);
+        using var secret = await server!.Http.PutAsJsonAsync("/api/v1/secrets/ANY", new { value = "a value of some length" }, Ct);
+        secret.EnsureSuccessStatusCode();
+
+        var run = await server.RunAsync(hook);
+        Assert.Equal("failed", run.Status);
+        Assert.Contains("ms", run.Error!.Message);
+        Assert.Equal(asked, registry.Requests);
+    }
+
+    [Fact]
+    public async Task A_deploy_names_the_install_scripts_that_it_left_out()
+    {
+        registry.Publish("built", "1.0.0", new() { ["index.js"] = "module.exports = 0" }, """{ "scripts": { "install": "node -e 1" } }""");
+        await StartAsync();
+        using var response = await server!.Http.PutAsJsonAsync(
+            "/api/v1/workflows/orders", new DeployDocument(Workflow(Returning("built", "import built from 'built'"))), ApiJson.Default.DeployDocument, Ct);
+        Assert.Equal(["built"], (await response.Content.ReadFromJsonAsync(ApiJson.Default.WorkflowDocument, Ct))!.ScriptsLeftOut);
+    }
+
+    [Fact]
     public async Task A_version_deployed_with_its_lock_has_the_very_same_packages()
     {
         registry.Publish("ms", "2.1.0");

@@ -40,6 +40,9 @@ public sealed record TriggerDocument(string Type, string Key, string? Url, DateT
 public sealed record WorkflowDocument(
     string Id, string Name, int Version, bool Enabled, DateTimeOffset DeployedAt, IReadOnlyList<TriggerDocument> Triggers, string StreamUrl)
 {
+    /// <summary>Of a deploy: installed packages whose install scripts were not run (setting <c>Packages:AllowScripts</c>).</summary>
+    public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
+
     /// <param name="origin">Where the server is reached, without a slash at the end.</param>
     internal static WorkflowDocument From(Workflow workflow, string origin, Schedule schedule, StreamKeys streams) => new(
         workflow.Id.ToString(), workflow.Name, workflow.Version, workflow.Enabled, workflow.DeployedAt,

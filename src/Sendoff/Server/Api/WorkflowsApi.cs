@@ -61,9 +61,12 @@ internal static class WorkflowsApi
             return Problem.TooLarge($"The body is over {options.DeployBytes:N0} bytes, the limit of a deploy.");
         if (DeployedFiles.Read(input, request.ContentType, file, body, options) is not { } files) return input.Problem!;
         var result = await catalog.DeployAsync(name, files, ct);
-        if (result.Workflow is { } workflow) return TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options), schedule, streams));
-        return Unfit("Not deployed", result.Problems);
+        return Answer(result, request, options, schedule, streams);
     }
+
+    static Results<Ok<WorkflowDocument>, Problem> Answer(DeployResult result, HttpRequest request, ServerOptions options, Schedule schedule, StreamKeys streams) => result.Workflow is { } workflow
+        ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options), schedule, streams) with { ScriptsLeftOut = result.ScriptsLeftOut })
+        : Unfit("Not deployed", result.Problems);
 
     static Problem Unfit(string title, IReadOnlyList<WorkflowProblem> problems) =>
         new(StatusCodes.Status422UnprocessableEntity, title, Say(problems)) { Problems = [.. problems.Select(WorkflowProblemDocument.From)] };
@@ -74,8 +77,7 @@ internal static class WorkflowsApi
     {
         var found = await GetVersionAsync(name, version, store, ct);
         if (found.Result is not Ok<VersionDocument> { Value.Files: { } files }) return (Problem)found.Result;
-        var result = await catalog.DeployAsync(name, files, ct);
-        return result.Workflow is { } workflow ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options), schedule, streams)) : Unfit("Not deployed", result.Problems);
+        return Answer(await catalog.DeployAsync(name, files, ct), request, options, schedule, streams);
     }
 
     /// <summary>The first problem in one line; all of them are in <c>problems</c>.</summary>
