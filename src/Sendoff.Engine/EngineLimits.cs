@@ -45,6 +45,18 @@ public sealed record EngineLimits
     public int SendsPerRun { get; init; } = 1_000;
     /// <summary>Bytes of one send's body (A9). Setting <c>Sends:MaxBodyBytes</c>.</summary>
     public int SendBodyBytes { get; init; } = 1024 * 1024;
+    /// <summary>Receivers that a step may choose for its emails, such as <c>*@example.com</c>; none leaves them to the setting <c>Smtp:To</c>. Setting <c>Smtp:AllowTo</c>.</summary>
+    public IReadOnlyList<string> EmailAllowTo { get; init; } = [];
+    /// <summary>Bytes that a mail server may say during one delivery.</summary>
+    public int SmtpReplyBytes { get; init; } = 64 * 1024;
+    /// <summary>Workflows that an event may start one after the other by emitting, before a loop is assumed. Setting <c>Emit:MaxHops</c>.</summary>
+    public int EmitHops { get; init; } = 10;
+    /// <summary>Emitted and streamed events kept, the newest, of each workflow and kind.</summary>
+    public int PublishedKept { get; init; } = 100;
+    /// <summary>Readers of streams at once. Setting <c>Sse:MaxReaders</c>.</summary>
+    public int SseReaders { get; init; } = 1_000;
+    /// <summary>How long a reader of a stream may take to take what it is sent; then it is cut off.</summary>
+    public TimeSpan SsePatience { get; init; } = TimeSpan.FromSeconds(15);
     /// <summary>Bytes of console output kept of one run. Setting <c>Runs:MaxLogBytes</c>.</summary>
     public int RunLogBytes { get; init; } = 256 * 1024;
     /// <summary>Bytes of all exports of one run. Setting <c>Runs:MaxExportBytes</c>.</summary>

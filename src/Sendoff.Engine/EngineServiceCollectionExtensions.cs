@@ -19,6 +19,10 @@ public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, Engin
 {
     /// <summary>What steps may see and do. Workers' rooms are in the data directory unless it says otherwise.</summary>
     public SandboxOptions Isolation { get; init; } = new();
+    /// <summary>Where emails are handed over.</summary>
+    public SmtpOptions Smtp { get; init; } = new();
+    /// <summary>Where objects are put.</summary>
+    public S3Options S3 { get; init; } = new();
     /// <summary>Where callers reach the server, without a slash at the end: the addresses of held runs begin with it.</summary>
     public string Origin { get; init; } = "http://localhost:5180";
 }
@@ -61,8 +65,21 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton(options.Egress);
         services.AddSingleton(s => new DeliverySender(
             options.Egress, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<WorkflowCatalog>().NameOf));
+        services.AddSingleton<PublicationBell>();
+        services.AddSingleton(s => new EmailSender(s.GetRequiredService<DeliverySender>(), options.Smtp, options.Limits, s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(s => new S3Sender(s.GetRequiredService<DeliverySender>(), options.S3, s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<SseSender>();
+        services.AddSingleton(s => new EmitSender(
+            s.GetRequiredService<DeliverySender>(), s.GetRequiredService<IStore>(), s.GetRequiredService<WorkflowCatalog>(), s.GetRequiredService<RunQueue>, options.Limits));
+        services.AddSingleton(s => new DeliverySenders(s.GetRequiredService<DeliverySender>(), new Dictionary<SendKind, AttemptMaker>
+        {
+            [SendKind.Email] = s.GetRequiredService<EmailSender>().SendAsync,
+            [SendKind.S3] = s.GetRequiredService<S3Sender>().SendAsync,
+            [SendKind.Sse] = s.GetRequiredService<SseSender>().SendAsync,
+            [SendKind.Emit] = s.GetRequiredService<EmitSender>().SendAsync,
+        }));
         services.AddSingleton(s => new DeliveryDispatcher(
-            s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySender>(), s.GetRequiredService<EngineContext>(),
+            s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySenders>(), s.GetRequiredService<EngineContext>(),
             s.GetRequiredService<ILogger<DeliveryDispatcher>>()));
         services.AddSingleton<RunQueue>();
         services.AddSingleton<Suspensions>();

@@ -43,6 +43,10 @@ sealed record Settings
     public IReadOnlyList<string> EgressPublicAddresses { get; init; } = [];
     /// <summary>A proxy that deliveries go through. Setting <c>Egress:Proxy</c>.</summary>
     public EgressProxy? EgressProxy { get; init; }
+    /// <summary>The mail server. Settings <c>Smtp:*</c>.</summary>
+    public SmtpOptions Smtp { get; init; } = new();
+    /// <summary>The object store. Settings <c>S3:*</c>.</summary>
+    public S3Options S3 { get; init; } = new();
     /// <summary>The admin token; null for the one in the data directory. Setting <c>Auth:Token</c>.</summary>
     public string? AuthToken { get; init; }
     /// <summary>What secrets are sealed under, in Base64; null for the key in the data directory. Setting <c>Secrets:Key</c>.</summary>
@@ -115,6 +119,25 @@ sealed record Settings
             (s, v) => EgressProxy.TryParse(v, out var proxy) ? s with { EgressProxy = proxy } : null, IsSecret: true),
         ["Sends:MaxPerRun"] = Count((l, v) => l with { SendsPerRun = v }),
         ["Sends:MaxBodyBytes"] = Bytes((l, v) => v <= 15 * 1024 * 1024 ? l with { SendBodyBytes = (int)v } : null),
+        ["Smtp:Host"] = new("a host name or an address", (s, v) => v.Length > 0 && !v.Any(char.IsWhiteSpace) ? s with { Smtp = s.Smtp with { Host = v } } : null),
+        ["Smtp:Port"] = new("a port from 1 to 65535",
+            (s, v) => ushort.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out ushort port) && port > 0 ? s with { Smtp = s.Smtp with { Port = port } } : null),
+        ["Smtp:Username"] = new("a name", (s, v) => v.Length > 0 ? s with { Smtp = s.Smtp with { Username = v } } : null),
+        ["Smtp:Password"] = new("a password", (s, v) => s with { Smtp = s.Smtp with { Password = v } }, IsSecret: true),
+        ["Smtp:From"] = new("an address such as Sendoff <sendoff@example.com>", (s, v) => EmailSender.IsAddress(v) ? s with { Smtp = s.Smtp with { From = v } } : null),
+        ["Smtp:To"] = new("an address such as ops@example.com", (s, v) => EmailSender.IsAddress(v) ? s with { Smtp = s.Smtp with { To = v } } : null),
+        ["Smtp:Security"] = new("tls, starttls or none", (s, v) => v is "tls" or "starttls" or "none"
+            ? s with { Smtp = s.Smtp with { Security = Enum.Parse<SmtpSecurity>(v, ignoreCase: true) } } : null),
+        ["Smtp:AllowTo"] = new("a comma-separated list of addresses and patterns such as *@example.com",
+            (s, v) => List(v) is { } all && all.All(static p => p == "*" || p.Contains('@')) ? s with { Limits = s.Limits with { EmailAllowTo = all } } : null),
+        ["S3:Endpoint"] = new("a URL without a path, such as https://s3.example.com",
+            (s, v) => Uri.TryCreate(v, UriKind.Absolute, out var url) && url is { Scheme: "http" or "https", PathAndQuery: "/", Fragment: "", UserInfo: "" }
+                ? s with { S3 = s.S3 with { Endpoint = url } } : null),
+        ["S3:Region"] = new("a region such as eu-central-1", (s, v) => v.Length > 0 && v.All(static c => char.IsAsciiLetterOrDigit(c) || c == '-') ? s with { S3 = s.S3 with { Region = v } } : null),
+        ["S3:AccessKey"] = new("an access key's id", (s, v) => v.Length > 0 ? s with { S3 = s.S3 with { AccessKey = v } } : null),
+        ["S3:SecretKey"] = new("a secret access key", (s, v) => v.Length > 0 ? s with { S3 = s.S3 with { SecretKey = v } } : null, IsSecret: true),
+        ["Emit:MaxHops"] = Count((l, v) => l with { EmitHops = v }),
+        ["Sse:MaxReaders"] = Count((l, v) => l with { SseReaders = v }),
         ["Runs:MaxQueued"] = Count((l, v) => l with { RunsQueued = v }),
         ["Runs:MaxLogBytes"] = Bytes((l, v) => v <= 15 * 1024 * 1024 ? l with { RunLogBytes = (int)v } : null),
         ["Runs:MaxExportBytes"] = Bytes((l, v) => v <= 15 * 1024 * 1024 ? l with { RunExportBytes = (int)v } : null),

@@ -53,7 +53,7 @@ for (const code of [
 });
 
 test('A destination that does not exist is warned of, and its TypeError stays', async () => {
-  for (const [code, name] of [['$.send.slack({})', 'slack'], ['$send.discord({})', 'discord'], ['$.send.email({})', 'email']]) {
+  for (const [code, name] of [['$.send.slack({})', 'slack'], ['$send.discord({})', 'discord'], ['$.send.sql({})', 'sql']]) {
     const result = await once(`\n${code}`);
     assert.match(result.error.message, new RegExp(`send\\.${name} is not a function`));
     assert.deepEqual(result.warnings.map(warning => [warning.code, warning.line]), [['unknown_destination', 2]]);

@@ -32,6 +32,8 @@ internal sealed class AttemptProgress
     public bool ConnectionReused { get; set; }
     public ResponseHead? Head { get; set; }
     public ResponseBody? Body { get; set; }
+    /// <summary>What a destination other than HTTP answered.</summary>
+    public AttemptResponse? Answer { get; set; }
     /// <summary>The body as it is to be stored: decoded, where it is encoded.</summary>
     public BodyCapture? Captured { get; set; }
     public long RequestBytes { get; set; }

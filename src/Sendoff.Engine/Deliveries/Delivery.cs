@@ -12,7 +12,7 @@ public readonly record struct Header(string Name, string Value);
 
 /// <summary>
 /// A validated send: final method, URL, headers and body, as the worker's harness made it (A4-A7). <paramref name="Url"/> is absolute http or https, without
-/// userinfo and fragment.
+/// userinfo and fragment, or says another kind of destination (<see cref="SendKind"/>); the body is then what is to be sent there.
 /// </summary>
 public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> Headers, ReadOnlyMemory<byte> Body)
 {
@@ -23,7 +23,7 @@ public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> H
 }
 
 /// <summary>A committed send. <paramref name="Step"/> is the step's index, <paramref name="Index"/> the send's index in that step, both from 0.</summary>
-/// <param name="Destination">Scheme, host and port that it goes to, as <c>https://example.com:443</c>.</param>
+/// <param name="Destination">Scheme, host and port that it goes to, as <c>https://example.com:443</c>; the kind, as <c>email:</c>, where it is not http.</param>
 /// <param name="Error">Why it was blocked, or the last attempt's error.</param>
 /// <param name="Attempts">How many were made before; read back with what is pending.</param>
 /// <param name="Sealed">What <paramref name="Request"/> hides of the original when it is masked as it is stored (C8); read back with what is pending.</param>
@@ -97,4 +97,6 @@ public enum AttemptErrorCode
     Interrupted,
     /// <summary>A fault of Sendoff itself.</summary>
     Internal,
+    /// <summary>The server's settings name no mail server or object store, or lack a part. Nothing was dialled.</summary>
+    NotConfigured,
 }

@@ -15,7 +15,7 @@ public sealed class DeliveryDispatcher : IDisposable
     static readonly TimeSpan rest = TimeSpan.FromSeconds(1);
 
     readonly IStore store;
-    readonly DeliverySender sender;
+    readonly DeliverySenders sender;
     readonly EngineContext engine;
     readonly ILogger<DeliveryDispatcher> log;
     readonly CancellationTokenSource cutOff = new();
@@ -28,7 +28,7 @@ public sealed class DeliveryDispatcher : IDisposable
     int senders, recording;
     bool stopping;
 
-    internal DeliveryDispatcher(IStore store, DeliverySender sender, EngineContext engine, ILogger<DeliveryDispatcher> log) =>
+    internal DeliveryDispatcher(IStore store, DeliverySenders sender, EngineContext engine, ILogger<DeliveryDispatcher> log) =>
         (this.store, this.sender, this.engine, this.log, readers) = (store, sender, engine, log, new(engine.Limits.DeliveryReaders));
 
     /// <summary>What waits in memory, over all destinations.</summary>
@@ -168,10 +168,12 @@ public sealed class DeliveryDispatcher : IDisposable
 
     void Queue(DestinationLane lane)
     {
-        if (lane.IsInTurn || lane.Waiting == 0 || lane.Senders >= engine.Limits.DeliveryMaxPerDestination) return;
+        if (lane.IsInTurn || lane.Waiting == 0 || lane.Senders >= MostOf(lane)) return;
         lane.IsInTurn = true;
         turn.Enqueue(lane);
     }
+
+    int MostOf(DestinationLane lane) => lane.IsSerial ? 1 : engine.Limits.DeliveryMaxPerDestination;
 
     /// <summary>
     /// B5: a lane's bound shrinks as senders run out, to an eighth of those that are left: dozens of destinations that never answer
@@ -180,7 +182,7 @@ public sealed class DeliveryDispatcher : IDisposable
     bool HasPlace(DestinationLane lane)
     {
         int free = engine.Limits.DeliveryMaxConcurrent - senders;
-        return free > 0 && lane.Senders < Math.Max(1, Math.Min(engine.Limits.DeliveryMaxPerDestination, free / 8));
+        return free > 0 && lane.Senders < Math.Max(1, Math.Min(MostOf(lane), free / 8));
     }
 
     // (3) One sender for each lane in turn, so that a long lane waits for a short one and not the other way round.

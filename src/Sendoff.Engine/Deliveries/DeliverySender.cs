@@ -6,7 +6,10 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Makes one attempt at a delivery and reports what happened. Never throws for what the network does.</summary>
+/// <summary>One exchange of an attempt: fills in what it sees, and throws what goes wrong.</summary>
+internal delegate Task AttemptExchange(Delivery delivery, AttemptProgress progress, CancellationToken ct);
+
+/// <summary>Makes one attempt at a delivery over HTTP and reports what happened. Never throws for what the network does.</summary>
 /// <remarks>
 /// (1) resolve and check egress, (2) connect, or reuse a connection that was checked when it was dialled, (3) write the request,
 /// (4) read the head, (5) read the body, bounded, (6) classify and record. One absolute deadline is over all of it (C1): it closes the
@@ -24,6 +27,7 @@ public sealed class DeliverySender : IDisposable
     readonly ConnectionDialer dialer;
     readonly ConnectionPool pool;
     readonly ConcurrentBag<CancellationTokenSource> deadlines = [];
+    readonly AttemptExchange exchangeHttp;
 
     /// <param name="nameOf">A workflow's name, under which it may have own egress rules (D2); null when it is gone.</param>
     public DeliverySender(EgressOptions egress, EngineLimits limits, TimeProvider time, Func<WorkflowId, string?>? nameOf = null)
@@ -38,6 +42,7 @@ public sealed class DeliverySender : IDisposable
         Func<WorkflowId, string?>? nameOf = null)
     {
         (this.egress, this.limits, this.time, this.nameOf) = (egress, limits, time, nameOf ?? (static _ => ""));
+        exchangeHttp = limits.DeliveryMaxRedirects > 0 ? ExchangeAndFollowAsync : ExchangeAsync;
         pool = new ConnectionPool(limits, time);
         dialer = new ConnectionDialer(names ?? new NameResolver(limits), egress.Proxy, new TlsHandshake(roots), limits, time);
     }
@@ -45,7 +50,11 @@ public sealed class DeliverySender : IDisposable
     /// <param name="number">The attempt's number, from 1.</param>
     /// <param name="queueMs">How long it waited for this call.</param>
     /// <param name="shutdown">Cuts the attempt off: it ends as interrupted.</param>
-    public async Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown)
+    public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown) =>
+        AttemptAsync(delivery, number, queueMs, exchangeHttp, shutdown);
+
+    /// <summary>What is around an exchange of any kind: the deadline, what went wrong, and the record.</summary>
+    internal async Task<Attempt> AttemptAsync(Delivery delivery, int number, double queueMs, AttemptExchange exchange, CancellationToken shutdown)
     {
         var deadline = StartDeadline();
         var progress = new AttemptProgress(time) { Deadline = deadline };
@@ -54,8 +63,7 @@ public sealed class DeliverySender : IDisposable
         {
             try
             {
-                await ExchangeAsync(delivery, progress, deadline.Token).ConfigureAwait(false);
-                if (limits.DeliveryMaxRedirects > 0) await FollowAsync(delivery, progress, deadline.Token).ConfigureAwait(false);
+                await exchange(delivery, progress, deadline.Token).ConfigureAwait(false);
             }
             catch (Exception e)
             {
@@ -79,6 +87,12 @@ public sealed class DeliverySender : IDisposable
     {
         progress.IsShutDown = true;
         progress.Deadline.Cancel();
+    }
+
+    async Task ExchangeAndFollowAsync(Delivery delivery, AttemptProgress progress, CancellationToken ct)
+    {
+        await ExchangeAsync(delivery, progress, ct).ConfigureAwait(false);
+        await FollowAsync(delivery, progress, ct).ConfigureAwait(false);
     }
 
     async Task ExchangeAsync(Delivery delivery, AttemptProgress progress, CancellationToken ct)
@@ -124,6 +138,13 @@ public sealed class DeliverySender : IDisposable
         var connection = pool.Take(route);
         progress.ConnectionReused = connection is not null;
         return progress.Connection = connection ?? await dialer.DialAsync(route, progress, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>A new connection, for an exchange that is not HTTP. It is closed at the end of the attempt.</summary>
+    internal async Task<HttpConnection> DialAsync(Destination to, WorkflowId workflow, AttemptProgress progress, CancellationToken ct)
+    {
+        var route = new Route(to, egress.Policies.Of(nameOf(workflow)), egress.Addresses.Next(to.Key));
+        return progress.Connection = await dialer.DialAsync(route, progress, ct).ConfigureAwait(false);
     }
 
     /// <summary>C3: each hop is checked, dialled and recorded as the first request was, under the same deadline. The last 3xx is the response.</summary>
@@ -273,6 +294,7 @@ public sealed class DeliverySender : IDisposable
         {
             // Blocked means that nothing was on the wire; behind a redirect something was.
             AttemptErrorCode.BlockedByEgressPolicy when progress.Redirects.Count == 0 => DeliveryStatus.Blocked,
+            AttemptErrorCode.NotConfigured => DeliveryStatus.Blocked,
             AttemptErrorCode.Interrupted => DeliveryStatus.Interrupted,
             // C3: any other status than 2xx is a failure without an error.
             null when response!.Status is >= 200 and < 300 => DeliveryStatus.Succeeded,
@@ -288,7 +310,7 @@ public sealed class DeliverySender : IDisposable
 
     static AttemptResponse? ResponseOf(AttemptProgress progress, AttemptError? error)
     {
-        if (progress is not { Head: { } head, Body: { } body }) return null;
+        if (progress is not { Head: { } head, Body: { } body }) return progress.Answer;
         bool isPartial = error is not null || !body.IsComplete;
         var (bytes, isText, isCut) = progress.Captured?.ToStored(head.ContentType, isPartial) ?? (default, true, false);
         bool truncated = isCut || (error is null && !body.IsComplete);

@@ -20,8 +20,9 @@ internal sealed record Destination(bool IsTls, string Host, int Port, IPAddress?
 
     /// <summary>The destination of a validated URL, as <see cref="Delivery.Destination"/> holds it.</summary>
     /// <exception cref="FormatException">The URL is not one that the harness lets through.</exception>
-    public static string Of(string url) =>
-        TryParse(url, out var destination, out _) ? destination.Key : throw new FormatException($"not an http or https URL that can be sent: {url}");
+    public static string Of(string url, WorkflowId workflow = default) =>
+        SendKinds.KindOf(url) is var kind and not SendKind.Http ? SendKinds.LaneOf(kind, workflow)
+        : TryParse(url, out var destination, out _) ? destination.Key : throw new FormatException($"not an http or https URL that can be sent: {url}");
 
     /// <summary>Reads an absolute URL strictly. Path and query from <paramref name="target"/> on are left as they are.</summary>
     /// <param name="target">Where path and query begin; the length of the URL when it has neither.</param>

@@ -18,6 +18,8 @@ sealed class DestinationLane(string destination)
     readonly Queue<WaitingDelivery> waiting = new();
 
     public string Destination => destination;
+    /// <summary>One at a time, in order.</summary>
+    public bool IsSerial { get; } = SendKinds.IsSerial(destination);
     /// <summary>Senders that it holds, from the grant to the end of the attempt.</summary>
     public int Senders { get; set; }
     /// <summary>Granted and to be marked as sending.</summary>

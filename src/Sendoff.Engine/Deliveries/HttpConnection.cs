@@ -36,6 +36,9 @@ internal sealed class HttpConnection : IDisposable
     public string? LocalAddress { get; }
     public string? RemoteAddress { get; }
 
+    /// <summary>For another protocol than HTTP, which reads and writes by itself.</summary>
+    public Stream Stream => stream;
+
     /// <summary>Bytes read and not taken. Valid until the next read.</summary>
     public ReadOnlyMemory<byte> Unread => buffer.AsMemory(start, end - start);
 

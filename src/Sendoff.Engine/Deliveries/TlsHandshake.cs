@@ -20,8 +20,7 @@ internal sealed class TlsHandshake(X509Certificate2Collection? roots)
         {
             TargetHost = host.TrimEnd('.'),
             ApplicationProtocols = http11,
-            // A chain is judged by what the receiver sent: fetching what is missing would dial places that no egress rule has seen.
-            CertificateChainPolicy = new X509ChainPolicy { DisableCertificateDownloads = true, RevocationMode = X509RevocationMode.NoCheck },
+            CertificateChainPolicy = ChainPolicy(),
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) => (refusal = FindRefusal(host, certificate as X509Certificate2, chain, errors)) is null,
         };
         try
@@ -46,7 +45,11 @@ internal sealed class TlsHandshake(X509Certificate2Collection? roots)
         _ => new(AttemptErrorCode.TlsFailed, $"the TLS handshake with {host} failed: protocol: {e.Message}", e),
     };
 
-    string? FindRefusal(string host, X509Certificate2? certificate, X509Chain? chain, SslPolicyErrors errors)
+    /// <summary>A chain is judged by what the receiver sent: fetching what is missing would dial places that no egress rule has seen.</summary>
+    internal static X509ChainPolicy ChainPolicy() => new() { DisableCertificateDownloads = true, RevocationMode = X509RevocationMode.NoCheck };
+
+    /// <summary>Why a certificate is not accepted; null when it is.</summary>
+    internal string? FindRefusal(string host, X509Certificate2? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
         if (errors == SslPolicyErrors.None) return null;
         if (certificate is null) return "protocol: the receiver showed no certificate";

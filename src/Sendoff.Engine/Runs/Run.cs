@@ -8,12 +8,17 @@ public enum RunStatus { Queued, Running, Succeeded, Failed, TimedOut, OutOfMemor
 /// <summary>A due time of a schedule, which the trigger's key names.</summary>
 public sealed record DueTime(string Key, DateTimeOffset At);
 
+/// <summary>A delivery that emitted an event, and how many workflows stand in the row of emitted events before the run that it starts.</summary>
+public sealed record Emission(DeliveryId Delivery, int Hops);
+
 /// <summary>A run that is accepted and durable, and has no end yet.</summary>
 /// <param name="Due">What it settles when it is stored.</param>
+/// <param name="Emitted">What it claims when it is stored: an emitted event starts one run of a workflow.</param>
 /// <param name="Keep">False prunes it with its event once every delivery has ended.</param>
 /// <param name="Captured">A replay that sends nothing, whatever its event was.</param>
 public sealed record QueuedRun(
-    RunId Id, Event Event, int Version, bool Replay = false, bool Recovered = false, DueTime? Due = null, bool Keep = true, bool Captured = false)
+    RunId Id, Event Event, int Version, bool Replay = false, bool Recovered = false, DueTime? Due = null, bool Keep = true, bool Captured = false,
+    Emission? Emitted = null)
 {
     /// <summary>The held run that it goes on from.</summary>
     public Continuation? Continues { get; init; }

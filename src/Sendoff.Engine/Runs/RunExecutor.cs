@@ -109,8 +109,9 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         {
             var (step, index, send) = sends[i];
             var id = new DeliveryId(first + i * IdSequence.Stride);
+            if (SendKinds.KindOf(send.Url) == SendKind.S3) send = send with { Url = S3Object.Named(send.Url, id) };
             deliveries[i] = new(
-                id, run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Text(Destination.Of(send.Url)), WithHeaders(send, run.Id, id, settings), status)
+                id, run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Text(Destination.Of(send.Url, run.WorkflowId)), WithHeaders(send, run.Id, id, settings), status)
             {
                 Credentials = run.Credentials,
             };
@@ -121,6 +122,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     // Made with the delivery and part of its request, so that attempts and resends carry the same (F1). What the step set wins.
     HttpSend WithHeaders(HttpSend send, RunId run, DeliveryId delivery, WorkflowSettings settings)
     {
+        if (SendKinds.KindOf(send.Url) != SendKind.Http) return send;
         if (settings.IdempotencyKey ?? limits.DeliveryIdempotencyKey) send = send.WithDefault("idempotency-key", delivery.ToString());
         if (limits.DeliveryTraceparent) send = send.WithDefault("traceparent", $"00-{run.Value:x32}-{delivery.Value:x16}-01");
         return send;

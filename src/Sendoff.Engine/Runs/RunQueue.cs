@@ -84,14 +84,15 @@ public sealed class RunQueue(
     /// <param name="eventJson">The <c>event</c> that steps see.</param>
     /// <param name="keep">False prunes event and run once every delivery has ended.</param>
     /// <param name="due">Of a schedule: null comes back as well when the due time is taken, or the schedule is gone or off.</param>
+    /// <param name="emitted">Of an emitted event: null comes back as well when it has started its run. One that a stopping server stores is run by the next.</param>
     public async Task<AcceptedRun?> AcceptAsync(
-        WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson, CancellationToken ct, DueTime? due = null, bool keep = true)
+        WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson, CancellationToken ct, DueTime? due = null, bool keep = true, Emission? emitted = null)
     {
         await engine.Pacing.WaitAsync(ct).ConfigureAwait(false);
-        var lane = Admit(version.WorkflowId, version.Name);
+        var lane = Admit(version.WorkflowId, version.Name, evenStopping: emitted is not null);
         var received = NewEvent(version, trigger, eventJson);
         var response = version.Definition.Triggers.Any(t => t is HttpTrigger { Response.FromRun: true }) ? NewResponse() : null;
-        return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number, Due: due, Keep: keep), response)).ConfigureAwait(false);
+        return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number, Due: due, Keep: keep, Emitted: emitted), response)).ConfigureAwait(false);
     }
 
     Event NewEvent(WorkflowVersion version, string trigger, ReadOnlyMemory<byte> json) =>
@@ -160,9 +161,9 @@ public sealed class RunQueue(
 
     RunLane Lane(WorkflowId workflow) => lanes.GetOrAdd(workflow, static (id, memory) => new(id, memory), memory);
 
-    RunLane Admit(WorkflowId workflow, string name)
+    RunLane Admit(WorkflowId workflow, string name, bool evenStopping = false)
     {
-        if (stopping) throw new StoreUnavailableException("the server is stopping");
+        if (stopping && !evenStopping) throw new StoreUnavailableException("the server is stopping");
         var lane = Lane(workflow);
         return lane.TryAdmit(engine.Limits.RunsQueued) ? lane : throw new RunQueueFullException(name, engine.Limits.RunsQueued);
     }

@@ -11,6 +11,9 @@ namespace Sendoff.Engine.Runs;
 /// <summary>A trigger that a request reached, with the version that it starts.</summary>
 public sealed record TriggerTarget(WorkflowVersion Version, HttpTrigger Trigger, bool Enabled);
 
+/// <summary>A workflow that is enabled and listens to what another emits.</summary>
+public sealed record EmitTarget(WorkflowVersion Version, EmitTrigger Trigger);
+
 /// <summary>A schedule of a workflow that is enabled, with the version that it starts.</summary>
 public sealed record ScheduleTarget(WorkflowVersion Version, ScheduleTrigger Trigger, string Key, DateTimeOffset SettledAt);
 
@@ -33,6 +36,7 @@ public sealed class WorkflowCatalog(
     FrozenDictionary<WorkflowId, string> names = FrozenDictionary<WorkflowId, string>.Empty;
     FrozenDictionary<string, TriggerTarget> triggers = FrozenDictionary<string, TriggerTarget>.Empty;
 
+    IReadOnlyList<EmitTarget> listeners = [];
     TaskCompletionSource schedulesChange = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>The schedules that are on.</summary>
@@ -46,6 +50,10 @@ public sealed class WorkflowCatalog(
 
     /// <summary>A workflow's name; null once it is deleted.</summary>
     public string? NameOf(WorkflowId workflow) => names.GetValueOrDefault(workflow);
+
+    /// <summary>The workflows that an emitted event starts.</summary>
+    public IReadOnlyList<WorkflowVersion> ListenersTo(WorkflowId emitter, string channel) => NameOf(emitter) is not { } name ? []
+        : [.. listeners.Where(l => l.Trigger.Hears(name, channel)).Select(static l => l.Version).DistinctBy(static v => v.WorkflowId)];
 
     /// <summary>Reads the deployed workflows from the store. Call once, before the first event.</summary>
     public async Task LoadAsync(CancellationToken ct)
@@ -68,13 +76,15 @@ public sealed class WorkflowCatalog(
         var current = new HashSet<(WorkflowId, int)>();
         var named = new Dictionary<WorkflowId, string>();
         var scheduled = new List<ScheduleTarget>();
+        var listening = new List<EmitTarget>();
         foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false))
         {
             named[workflow.Id] = workflow.Name;
             current.Add((workflow.Id, workflow.Version));
-            if (await FindAsync(workflow.Id, workflow.Version, true, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, scheduled, workflow, deployment.Version);
+            if (await FindAsync(workflow.Id, workflow.Version, true, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, scheduled, listening, workflow, deployment.Version);
         }
         Schedules = scheduled;
+        listeners = listening;
         names = named.ToFrozenDictionary();
         triggers = found.ToFrozenDictionary(StringComparer.Ordinal);
         Interlocked.Exchange(ref schedulesChange, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
@@ -215,11 +225,13 @@ public sealed class WorkflowCatalog(
     }
 
     // The store answers a workflow's keys in the order of its triggers.
-    static void AddTriggers(Dictionary<string, TriggerTarget> found, List<ScheduleTarget> scheduled, Workflow workflow, WorkflowVersion version)
+    static void AddTriggers(
+        Dictionary<string, TriggerTarget> found, List<ScheduleTarget> scheduled, List<EmitTarget> listening, Workflow workflow, WorkflowVersion version)
     {
         foreach (var (trigger, address) in version.Definition.Triggers.Zip(workflow.Triggers))
         {
             if (trigger is HttpTrigger http) found[address.Key] = new(version, http, workflow.Enabled);
+            else if (trigger is EmitTrigger emit && workflow.Enabled) listening.Add(new(version, emit));
             else if (trigger is ScheduleTrigger schedule && workflow.Enabled) scheduled.Add(new(version, schedule, address.Key, address.SettledAt));
         }
     }

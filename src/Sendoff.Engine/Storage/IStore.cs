@@ -11,12 +11,12 @@ namespace Sendoff.Engine.Storage;
 /// (group commit). What is written is masked, and comes back masked; its sealed original goes through <see cref="Concealment"/> (C8).
 /// One suite, StoreConformanceTests, states what every driver does.
 /// </summary>
-public interface IStore : IDataStores, IAsyncDisposable
+public interface IStore : IDataStores, IPublications, IAsyncDisposable
 {
     // The straight line, in its order.
 
     /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores the run only. Answers false when the workflow
-    /// is deleted, or the run's due time is settled or its schedule gone or off: then nothing is stored. A due time is settled in the same transaction, so that
+    /// is deleted, or the run's due time is settled or its schedule gone or off, or the emitted event has started a run of the workflow: then nothing is stored. A due time is settled in the same transaction, so that
     /// it starts one run, whoever asks.</summary>
     Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct);
 

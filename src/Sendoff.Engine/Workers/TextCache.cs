@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Engine.Workers;
 
@@ -26,7 +27,7 @@ internal sealed class TextCache
     {
         ref string? slot = ref urls[RuntimeHelpers.GetHashCode(url) & (Slots - 1)];
         if (ReferenceEquals(slot, url)) return true;
-        if (!HttpText.IsUrl(url)) return false;
+        if (!HttpText.IsUrl(url) && !HttpText.IsOtherUrl(url)) return false;
         slot = url;
         return true;
     }
@@ -55,4 +56,8 @@ internal static class HttpText
         (text.StartsWith("http://", StringComparison.Ordinal) || text.StartsWith("https://", StringComparison.Ordinal))
         && !text.AsSpan().ContainsAnyExceptInRange('!', '~')
         && Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Host.Length > 0 && uri.UserInfo.Length == 0 && uri.Fragment.Length == 0;
+
+    /// <summary>Of a destination other than HTTP (F7).</summary>
+    public static bool IsOtherUrl(string text) =>
+        SendKinds.KindOf(text) is var kind and not SendKind.Http && !text.AsSpan().ContainsAnyExceptInRange('!', '~') && (kind != SendKind.S3 || S3Object.IsUrl(text));
 }

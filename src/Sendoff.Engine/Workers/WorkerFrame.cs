@@ -70,6 +70,7 @@ internal static class WorkerFrame
         json.WriteNumber("bodyBytes"u8, limits.SendBodyBytes);
         json.WriteNumber("logBytes"u8, limits.RunLogBytes);
         json.WriteNumber("valueBytes"u8, limits.RunExportBytes);
+        if (limits.EmailAllowTo.Count > 0) json.WriteBoolean("emailTo"u8, true);
         json.WriteEndObject();
         json.WriteEndObject();
         Close(output, json, start);

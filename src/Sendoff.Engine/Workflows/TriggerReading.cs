@@ -47,6 +47,14 @@ public static partial class WorkflowReader
             return cron is not null ? ReadCron(Child(map, "cron")!, cron.Trim(), zone) : ReadEvery(Child(map, "every")!, every!, zone);
         }
 
+        Trigger? ReadEmit(YamlMappingNode map)
+        {
+            foreach (var key in map.Children.Keys.Where(k => k.ToString() is not ("type" or "workflow" or "channel")))
+                Problem(key, $"an emit trigger has no '{key}'", "it has workflow, and channel");
+            return Text(map, "workflow") is { Length: > 0 } workflow ? new EmitTrigger(workflow, Text(map, "channel"))
+                : Problem<Trigger>(map, "an emit trigger needs the name of the `workflow` that it listens to", "write `workflow: orders`");
+        }
+
         TimeZoneInfo ReadZone(YamlMappingNode map)
         {
             if (Text(map, "timezone") is not { } id) return TimeZoneInfo.Utc;

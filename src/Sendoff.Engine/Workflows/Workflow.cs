@@ -39,6 +39,16 @@ public sealed record HttpTrigger(string? Key, TriggerResponse Response) : Trigge
     public TriggerRate? Rate { get; init; }
 }
 
+/// <summary>What another workflow emits (F7), on one channel or on all.</summary>
+public sealed record EmitTrigger(string Workflow, string? Channel) : Trigger(TypeName)
+{
+    public const string TypeName = "emit";
+
+    public override string Identity => $"{Workflow} {Channel}";
+
+    public bool Hears(string workflow, string channel) => workflow == Workflow && (Channel is null || Channel == channel);
+}
+
 /// <summary>A bearer token: a secret of the workspace by its name, or the token itself.</summary>
 public sealed record TriggerToken(string? SecretName, string? Value);
 

@@ -146,8 +146,9 @@ public static partial class WorkflowReader
             {
                 "http" => new HttpTrigger(ReadKey(map), ReadResponse(map)) { Bearer = ReadBearer(map), Rate = ReadRate(map) },
                 ScheduleTrigger.TypeName => ReadSchedule(map),
-                null => Problem<Trigger>(map, "a trigger needs a `type`", "write `type: http` or `type: schedule`"),
-                _ => Problem<Trigger>(Child(map, "type")!, $"there is no trigger type '{type}' in this version", "use `http` or `schedule`"),
+                EmitTrigger.TypeName => ReadEmit(map),
+                null => Problem<Trigger>(map, "a trigger needs a `type`", "write `type: http`, `type: schedule` or `type: emit`"),
+                _ => Problem<Trigger>(Child(map, "type")!, $"there is no trigger type '{type}' in this version", "use `http`, `schedule` or `emit`"),
             };
         }
 

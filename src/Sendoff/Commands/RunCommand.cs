@@ -18,7 +18,8 @@ namespace Sendoff.Commands;
 /// <summary><c>sendoff run PATH</c>: one run in this process, without a server and without a database.</summary>
 static class RunCommand
 {
-    sealed record Request(string Path, string? Event, bool DryRun, bool Json, IReadOnlyList<string> Allow, IReadOnlyList<string> Secrets, string? Accounts, string? Timeout, bool Development);
+    sealed record Request(string Path, string? Event, bool DryRun, bool Json, IReadOnlyList<string> Allow, IReadOnlyList<string> Secrets, string? Accounts, string? Timeout, bool Development,
+        IReadOnlyList<KeyValuePair<string, string?>> Settings);
 
     public static Command Build()
     {
@@ -30,16 +31,16 @@ static class RunCommand
         var secret = new Option<string[]>("--secret") { Description = "NAME=VALUE for process.env, masked in what is printed", DefaultValueFactory = _ => [] };
         var accounts = new Option<string?>("--accounts") { Description = "A JSON file with the accounts of apps, { app: { field: value } }, masked in what is printed" };
         var timeout = new Option<string?>("--timeout") { Description = "How long the run may take, such as 30s" };
-        var command = new Command("run", "Run a workflow or a step once, here") { path, eventText, dryRun, json, allow, secret, accounts, timeout };
+        var command = new Command("run", "Run a workflow or a step once, here") { path, eventText, dryRun, json, allow, secret, accounts, timeout, ServeCommand.Set };
         command.SetAction((parsed, ct) => RunAsync(
             new(parsed.GetValue(path)!, parsed.GetValue(eventText), parsed.GetValue(dryRun), parsed.GetValue(json), parsed.GetValue(allow)!,
-                parsed.GetValue(secret)!, parsed.GetValue(accounts), parsed.GetValue(timeout), parsed.GetValue(ServeCommand.Development)), ct));
+                parsed.GetValue(secret)!, parsed.GetValue(accounts), parsed.GetValue(timeout), parsed.GetValue(ServeCommand.Development), [.. ServeCommand.Flags(parsed)]), ct));
         return command;
     }
 
     static async Task<int> RunAsync(Request request, CancellationToken ct)
     {
-        var (settings, warnings) = Settings.Load([], request.Development);
+        var (settings, warnings) = Settings.Load(request.Settings, request.Development);
         foreach (string warning in warnings) Output.Warning(warning);
         var (root, name, files) = WorkflowFolder.Read(request.Path);
         var definition = WorkflowFolder.Definition(name, files);
@@ -75,15 +76,21 @@ static class RunCommand
         }
 
         using var sender = new DeliverySender(egress, limits, TimeProvider.System, _ => definition.Name);
+        using var objects = new S3Sender(sender, settings.S3, TimeProvider.System);
+        var senders = new DeliverySenders(sender, new Dictionary<SendKind, AttemptMaker>
+        {
+            [SendKind.Email] = new EmailSender(sender, settings.Smtp, limits, TimeProvider.System).SendAsync,
+            [SendKind.S3] = objects.SendAsync,
+        });
         var ids = new IdSequence(TimeProvider.System);
         var executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, null, ct);
-        var deliveries = await DeliverAsync(sender, executed.Deliveries, request.DryRun, limits, ct);
+        var deliveries = await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct);
         // B3: the sends of a segment go out at its end.
         while (executed.Run.Suspension is { Kind: not HoldKind.Suspend } held)
         {
             await WaitAsync(held, executed.Run, ct);
             executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, Resumption.Read(held.State.Span, default), ct);
-            deliveries = [.. deliveries, .. await DeliverAsync(sender, executed.Deliveries, request.DryRun, limits, ct)];
+            deliveries = [.. deliveries, .. await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct)];
         }
         if (executed.Run.Suspension is not null) Output.Warning("the run is held until its resume_url is called: that needs a server (sendoff serve)");
         Print(RunDocument.From(Masked(new StoredRun(executed.Run, definition.Name, deliveries), concealment.Mask)), request.Json);
@@ -125,14 +132,15 @@ static class RunCommand
 
     // The sends go out now that the run has ended, in call order and side by side (B4).
     static async Task<IReadOnlyList<StoredDelivery>> DeliverAsync(
-        DeliverySender sender, IReadOnlyList<Delivery> deliveries, bool dryRun, EngineLimits limits, CancellationToken ct)
+        DeliverySenders sender, IReadOnlyList<Delivery> deliveries, bool dryRun, EngineLimits limits, CancellationToken ct)
     {
         var results = new StoredDelivery[deliveries.Count];
         using var places = new SemaphoreSlim(limits.DeliveryMaxPerDestination);
         long committed = TimeProvider.System.GetTimestamp();
         await Task.WhenAll(deliveries.Select(async (delivery, i) =>
         {
-            if (dryRun || delivery.Status == DeliveryStatus.Captured)
+            // Nobody listens to what is emitted or streamed here: that is a server's.
+            if (dryRun || delivery.Status == DeliveryStatus.Captured || SendKinds.KindOf(delivery.Request.Url) is SendKind.Emit or SendKind.Sse)
             {
                 results[i] = new(delivery with { Status = DeliveryStatus.Captured }, "", []);
                 return;

@@ -40,7 +40,7 @@ static class RunPrinter
     static void AddDelivery(IHasTreeNodes step, DeliveryDocument delivery)
     {
         var node = step.AddNode(Line(
-            $"{Mark(delivery.Status)} $send.http {Markup.Escape($"[{delivery.Index}]")} [bold]{delivery.Request.Method} {delivery.Request.Url.EscapeMarkup()}[/] {Outcome(delivery)}"));
+            $"{Mark(delivery.Status)} $send.{delivery.Destination} {Markup.Escape($"[{delivery.Index}]")} [bold]{delivery.Request.Method} {delivery.Request.Url.EscapeMarkup()}[/] {Outcome(delivery)}"));
         if (delivery.Request.Body.Length > 0) node.AddNode(Line($"[grey]request[/] {Body(delivery.Request.Body, delivery.Request.BodyEncoding, delivery.Request.BodyBytes)}"));
         foreach (var attempt in delivery.Attempts) AddAttempt(node, attempt);
         if (delivery.Error is { } error) node.AddNode(Line($"[red]{error.Code}[/] in {error.Phase}: {error.Message.EscapeMarkup()}"));
@@ -73,6 +73,7 @@ static class RunPrinter
 
     static string Outcome(DeliveryDocument delivery) => delivery switch
     {
+        { Status: "captured", Destination: "emit" or "sse" } => "[yellow]captured: it goes out on a server only[/]",
         { Status: "captured" } => "[yellow]captured: not sent[/]",
         { Attempts: [.., { Response: { } response }] } => $"→ [{(delivery.Status == "succeeded" ? "green" : "red")}]{response.Status}[/]",
         _ => $"→ {Words(delivery.Status)}",

@@ -19,11 +19,12 @@ static class ServeCommand
 
     static readonly Option<string?> data = new("--data") { Description = "The data directory (setting Data; ./.sendoff)" };
     static readonly Option<string?> listen = new("--listen") { Description = "Where to listen (setting Listen; http://localhost:5180)" };
-    static readonly Option<string[]> set = new("--set") { Description = "Any setting as KEY=VALUE, such as Delivery:Deadline=5s", DefaultValueFactory = _ => [] };
+    /// <summary>Any setting, of every command that reads them.</summary>
+    public static readonly Option<string[]> Set = new("--set") { Description = "Any setting as KEY=VALUE, such as Delivery:Deadline=5s", DefaultValueFactory = _ => [] };
 
     public static Command Build()
     {
-        var command = new Command("serve", "Serve triggers, deliveries, the API and the pages (the default)") { data, listen, set };
+        var command = new Command("serve", "Serve triggers, deliveries, the API and the pages (the default)") { data, listen, Set };
         command.SetAction(ServeAsync);
         return command;
     }
@@ -34,7 +35,7 @@ static class ServeCommand
         root.Add(Development);
         root.Add(data);
         root.Add(listen);
-        root.Add(set);
+        root.Add(Set);
         root.SetAction(ServeAsync);
     }
 
@@ -53,7 +54,10 @@ static class ServeCommand
             .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, address));
         builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
-        builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress, cipher) { Isolation = settings.Isolation, Origin = (settings.PublicUrl ?? Reachable(address)).GetLeftPart(UriPartial.Authority) });
+        builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress, cipher)
+        {
+            Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3, Origin = (settings.PublicUrl ?? Reachable(address)).GetLeftPart(UriPartial.Authority),
+        });
         builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, Development = settings.Development });
         try
         {
@@ -81,13 +85,13 @@ static class ServeCommand
     {
         command.Add(data);
         command.Add(listen);
-        command.Add(set);
+        command.Add(Set);
         return command;
     }
 
     public static IEnumerable<KeyValuePair<string, string?>> Flags(ParseResult parsed)
     {
-        foreach (string pair in parsed.GetValue(set)!)
+        foreach (string pair in parsed.GetValue(Set)!)
         {
             int at = pair.IndexOf('=');
             if (at <= 0) throw new CommandException($"--set {pair}: expected KEY=VALUE", ExitCode.Usage);

@@ -19,6 +19,8 @@ public static class ServerEndpoints
         services.AddSingleton(_ => AdminToken.Load(options.Token, options.DataDirectory));
         services.AddSingleton<TriggerGate>();
         services.AddSingleton<HttpTriggerEndpoint>();
+        services.AddSingleton<StreamKeys>();
+        services.AddSingleton<StreamEndpoint>();
         services.AddSingleton<ReleaseEndpoint>();
         services.ConfigureHttpJsonOptions(json =>
         {
@@ -48,6 +50,7 @@ public static class ServerEndpoints
         // The hot path leaves the pipeline at the router: no middleware below sees it.
         app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync)
             .ShortCircuit().ExcludeFromDescription();
+        app.MapGet(StreamEndpoint.Pattern, app.Services.GetRequiredService<StreamEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
         var release = app.Services.GetRequiredService<ReleaseEndpoint>();
         app.Map("/resume/{run}/{sign}", release.ResumeAsync).ShortCircuit().ExcludeFromDescription();
         app.Map("/cancel/{run}/{sign}", release.CancelAsync).ShortCircuit().ExcludeFromDescription();

@@ -56,6 +56,25 @@ public sealed class RunCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Emails_go_out_with_the_settings_and_what_is_for_a_server_is_captured()
+    {
+        await using var mail = new MailServer();
+        string step = Write("all.js", "$send.email({ subject: 's', text: 't' }); $send.emit({ raw_event: { a: 1 } }); $send.sse({ channel: 'c', payload: 'p' })");
+        var result = await RunAsync(
+            step, "--allow", "127.0.0.0/8", "--set", "Smtp:Host=127.0.0.1", "--set", $"Smtp:Port={mail.Port}", "--set", "Smtp:Security=none", "--set", "Smtp:To=owner@example.com");
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.Contains("$send.email [0] SEND email: → 250", result.Output);
+        Assert.Contains("$send.emit [1] SEND emit: captured: it goes out on a server only", result.Output);
+        Assert.Single(mail.Messages);
+
+        result = await RunAsync(step, "--dry-run", "--json");
+        Assert.Equal(3, System.Text.RegularExpressions.Regex.Count(result.Output, "\"status\":\"captured\""));
+        result = await RunAsync(step);
+        Assert.Equal(3, result.ExitCode);
+        Assert.Contains("Smtp:Host", result.Output);
+    }
+
+    [Fact]
     public async Task The_one_run_has_a_data_store()
     {
         string step = Write("keep.mjs", """

@@ -11,7 +11,7 @@ using Sendoff.Engine.Workflows;
 namespace Sendoff.Tests.Storage;
 
 /// <summary>What every driver does. A driver's suite derives from this and says how to open, to open again and to crash.</summary>
-public abstract class StoreConformanceTests : IAsyncLifetime
+public abstract partial class StoreConformanceTests : IAsyncLifetime
 {
     protected static readonly DateTimeOffset Start = DateTimeOffset.Parse("2026-11-23T08:00:00Z");
 

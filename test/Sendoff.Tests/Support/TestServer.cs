@@ -51,14 +51,14 @@ sealed class TestServer : IAsyncDisposable
 
     public static async Task<TestServer> StartAsync(
         EngineLimits? limits = null, string? folder = null, Uri? publicUrl = null, EgressOptions? egress = null, SecretCipher? cipher = null,
-        NodeRuntime? node = null)
+        NodeRuntime? node = null, Func<EngineOptions, EngineOptions>? with = null)
     {
         string data = folder ?? Directory.CreateTempSubdirectory("sendoff-test-").FullName;
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-        builder.Services.AddSendoffEngine(
-            new EngineOptions(data, node ?? TestNode.Runtime, limits ?? new EngineLimits(), egress ?? Sending.Loopback, cipher ?? TestSecrets.Cipher));
+        var engine = new EngineOptions(data, node ?? TestNode.Runtime, limits ?? new EngineLimits(), egress ?? Sending.Loopback, cipher ?? TestSecrets.Cipher);
+        builder.Services.AddSendoffEngine(with?.Invoke(engine) ?? engine);
         builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = data, Token = Token, PublicUrl = publicUrl });
         StoreThatBreaks.Wrap(builder.Services);
         var app = builder.Build();

@@ -104,6 +104,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
     static long DeleteEvent(SqliteSession session, in PrunedRun run)
     {
         session.Sql("UPDATE events SET run_id = 0 WHERE id = ? AND run_id = ?").Set(run.EventId).Set(run.Id).Run();
+        session.Sql("DELETE FROM emissions WHERE event_id = ?").Set(run.EventId).Run();
         return session.Sql("""
             DELETE FROM events WHERE id = ? AND run_id = 0 AND NOT EXISTS (SELECT 1 FROM replays WHERE event_id = events.id)
             """).Set(run.EventId).Run();

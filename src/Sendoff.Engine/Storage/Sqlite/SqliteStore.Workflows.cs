@@ -154,7 +154,7 @@ internal sealed partial class SqliteStore
         workflows.Remove(workflow);
         foreach (long run in session.Sql("SELECT run_id FROM recoveries").All(static row => row.Long(0)))
             if (unfinished.Find(run)?.WorkflowId == workflow) session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run).Run();
-        foreach (string table in (ReadOnlySpan<string>)["triggers", "versions", "usage", "suspensions"])
+        foreach (string table in (ReadOnlySpan<string>)["triggers", "versions", "usage", "suspensions", "publications", "emissions"])
             session.Sql($"DELETE FROM {table} WHERE workflow_id = ?").Set(workflow).Run();
         DeleteStores(session, workflow);
         session.Sql("INSERT INTO deletions(workflow_id) VALUES (?)").Set(workflow).Run();

@@ -151,8 +151,12 @@ internal sealed partial class SqliteStore : IStore
     {
         var error = StoredJson.AttemptError(
             new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped in mid-attempt; it may have been sent"));
-        return WriteAsync(
-            OutageRule.Keep, session => session.Sql("UPDATE deliveries SET status = 7, error = ? WHERE status = 3").Set(error).Run(), ct);
+        return WriteAsync(OutageRule.Keep, session =>
+        {
+            // Emitted and streamed events stay in this server, and are published once however often it is tried: they go on.
+            session.Sql("UPDATE deliveries SET status = 2 WHERE status = 3 AND (destination LIKE 'emit:%' OR destination LIKE 'sse:%')").Run();
+            return session.Sql("UPDATE deliveries SET status = 7, error = ? WHERE status = 3").Set(error).Run();
+        }, ct);
     }
 
     public Task<int> StartRecoveredRunAsync(RunId run, CancellationToken ct) => WriteAsync(

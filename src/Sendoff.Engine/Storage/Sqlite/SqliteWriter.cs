@@ -95,7 +95,8 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
     bool TryAccept(AcceptWrite write)
     {
         var run = write.Run;
-        if (!workflows.Has(run.Event.WorkflowId.Value) || run.Due is { } due && !Claim(run.Event.WorkflowId, due)) return false;
+        if (!workflows.Has(run.Event.WorkflowId.Value) || run.Due is { } due && !Claim(run.Event.WorkflowId, due)
+            || run.Emitted is { } emitted && !Claim(run.Event, emitted)) return false;
         if (run.Continues is { } held && !Continue(run.Id, held.Run, write.Callback)) return false;
         bool isFurther = run.Replay || run.Continues is not null;
         batchMark = Math.Min(batchMark, isFurther ? run.Id.Value : run.Event.Id.Value);
@@ -117,6 +118,10 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         UPDATE triggers SET settled_at = ?1 WHERE workflow_id = ?2 AND key = ?3 AND settled_at < ?1
             AND EXISTS (SELECT 1 FROM workflows WHERE id = ?2 AND enabled)
         """).Set(SqliteTime.From(due.At)).Set(workflow.Value).Set(due.Key).Run() == 1;
+
+    /// <summary>An emitted event starts one run of a workflow, however often it is tried.</summary>
+    bool Claim(Event received, Emission emitted) => session.Sql("INSERT OR IGNORE INTO emissions(delivery_id, workflow_id, event_id, hops) VALUES (?, ?, ?, ?)")
+        .Set(emitted.Delivery.Value).Set(received.WorkflowId.Value).Set(received.Id.Value).Set(emitted.Hops).Run() == 1;
 
     /// <summary>Whoever comes first lets a held run go on. It is kept no longer than the one before.</summary>
     bool Continue(RunId next, RunId held, byte[]? callback)

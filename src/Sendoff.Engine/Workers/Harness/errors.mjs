@@ -85,10 +85,13 @@ export function userPosition(code) {
   return typeof stack === 'string' ? positionIn(split(stack, '\n'), code) : NOWHERE;
 }
 
-const NO_RESPONSE = 'the response does not exist yet: $send.http sends after the run and returns undefined. Use axios or fetch where you need the response';
-const SENT = String.raw`(?:await\s+)?\$\.?send\.http\b`;
+const NO_RESPONSE = 'the response does not exist yet: $send sends after the run and returns undefined. Use axios or fetch where you need the response';
+const SENT = String.raw`(?:await\s+)?\$\.?send\.(?:http|email|emit|sse|s3)\b`;
 /** @type {Record<string, string>} */
-const LATER = /** @type {any} */ ({ __proto__: null, email: 1, emit: 1, sse: 1, s3: 1, sql: 1, snowflake: 1 });
+const INSTEAD = /** @type {any} */ ({
+  __proto__: null, sql: 'there is no SQL warehouse here: write rows with a package such as pg or mysql2, or objects with $send.s3({ bucket, prefix, payload })',
+  snowflake: 'write rows with the package snowflake-sdk, or objects that Snowpipe takes in with $send.s3({ bucket, prefix, payload })',
+});
 
 /** Packages by the names that code calls them by. @type {Record<string, string>} */
 const PACKAGES = /** @type {any} */ ({
@@ -120,11 +123,11 @@ export function explain(error, code, sent) {
     return { code: 'missing_account', message: `there is no account of the app ${account}: set its fields as secrets named ${upper(account)}__ and the field, such as ${upper(account)}__API_KEY or ${upper(account)}__OAUTH_ACCESS_TOKEN` };
   }
   const unknown = exec(/^\$\.?send\.([\w$]+) is not a function/, error.message);
-  if (unknown !== null && unknown[1] !== 'http') {
+  if (unknown !== null && exec(/^(?:http|email|emit|sse|s3)$/, unknown[1]) === null) {
     const name = unknown[1];
     return {
       code: 'unknown_destination',
-      message: name in LATER ? `the destination ${name} is not available in this version: $send.http is` : `there is no destination ${name}: call its HTTP interface with $send.http({ method, url, data })`,
+      message: `there is no destination ${name}: ${INSTEAD[name] ?? 'call its HTTP interface with $send.http({ method, url, data })'}`,
     };
   }
   return sent && error.line !== null && readsFromSend(error, code) ? { code: 'send_has_no_response', message: NO_RESPONSE } : null;
@@ -159,7 +162,7 @@ function readsFromSend(error, code) {
   const target = access === null ? before : slice(before, 0, access.index);
   if (target[target.length - 1] === ')') {
     const open = opening(target);
-    return exec(new RegExp(`^\\(\\s*${SENT}`), slice(target, open)) !== null || exec(/\$\.?send\.http\s*$/, slice(target, 0, open)) !== null;
+    return exec(new RegExp(`^\\(\\s*${SENT}`), slice(target, open)) !== null || exec(/\$\.?send\.(?:http|email|emit|sse|s3)\s*$/, slice(target, 0, open)) !== null;
   }
   const variable = exec(/(?:^|[^\w$.])([A-Za-z_$][\w$]*)$/, target);
   return variable !== null && assignedFromSend(variable[1], code.source);

@@ -42,10 +42,10 @@ export function show(value) {
   } catch { return typeof value; }
 }
 
-/** @param {any} value @param {string} path @param {string} [hint] @returns {Error} */
-export function invalid(value, path, hint) {
+/** @param {any} value @param {string} path @param {string} [hint] @param {string} [name] of the function that was called @returns {Error} */
+export function invalid(value, path, hint, name = '$send.http') {
   const shown = path === 'auth.password' && value != null ? `[${typeof value}]` : show(value);
-  return coded(new Error(`$send.http: invalid value ${shown} for ${path}${hint === undefined ? '' : `: ${hint}`}`), 'SENDOFF_INVALID_SEND');
+  return coded(new Error(`${name}: invalid value ${shown} for ${path}${hint === undefined ? '' : `: ${hint}`}`), 'SENDOFF_INVALID_SEND');
 }
 
 /** Only own properties count (A6). @param {any} object @param {string} key */
@@ -223,13 +223,13 @@ function encodeData(data, chosen) {
   return content(json, JSON_TYPE, chosen);
 }
 
-/** What JSON would turn into `{}` without a word. @param {any} data @param {string} path */
-function refuse(data, path) {
-  if (types.isPromise(data) || typeof data.then === 'function') throw invalid(data, path, 'a Promise: await it first');
-  if (types.isMap(data)) throw invalid(data, path, 'a Map: use Object.fromEntries(map)');
-  if (types.isSet(data)) throw invalid(data, path, 'a Set: use [...set]');
-  if (types.isWeakMap(data) || types.isWeakSet(data)) throw invalid(data, path);
-  if (typeof data.pipe === 'function' || typeof data.getReader === 'function') throw invalid(data, path, 'a stream: read it into a string or Buffer first');
+/** What JSON would turn into `{}` without a word. @param {any} data @param {string} path @param {string} [name] */
+export function refuse(data, path, name) {
+  if (types.isPromise(data) || typeof data.then === 'function') throw invalid(data, path, 'a Promise: await it first', name);
+  if (types.isMap(data)) throw invalid(data, path, 'a Map: use Object.fromEntries(map)', name);
+  if (types.isSet(data)) throw invalid(data, path, 'a Set: use [...set]', name);
+  if (types.isWeakMap(data) || types.isWeakSet(data)) throw invalid(data, path, undefined, name);
+  if (typeof data.pipe === 'function' || typeof data.getReader === 'function') throw invalid(data, path, 'a stream: read it into a string or Buffer first', name);
 }
 
 /** An object that stands for one text, and has no fields to spread. @param {any} value */

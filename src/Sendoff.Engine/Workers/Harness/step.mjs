@@ -3,6 +3,7 @@
 import {
   AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, isInteger, isoDate, joinBuffers, later, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
 } from './globals.mjs';
+import { DESTINATIONS } from './destinations.mjs';
 import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
 import { userPosition } from './errors.mjs';
 import { attachmentsOf, rawEventOf } from './attachments.mjs';
@@ -12,7 +13,7 @@ import { encodeSend, invalid, partsBytes, readHeaders, readParts, show } from '.
 
 /** @typedef {import('./load.mjs').Step} Step */
 /** @typedef {import('./run.mjs').Run} Run */
-/** @typedef {{ sends: number, bodyBytes: number, logBytes: number, valueBytes: number }} Limits */
+/** @typedef {{ sends: number, bodyBytes: number, logBytes: number, valueBytes: number, emailTo?: boolean }} Limits */
 
 /** What the steps of this worker share.
  *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string, customResponse?: boolean }, limits: Limits, accountsJson: string, current: Call | null, loading: number, flow: { origin: string, key: Buffer },
@@ -94,33 +95,39 @@ export function mustBeLive(call, what) {
 /** Every step gets its own (E9). @param {Call | null} call */
 export function newSend(call) {
   return {
-    /** @param {any} options */
-    http: function http(options) {
-      try {
-        mustBeLive(call, '$send.http');
-        send(call, options);
-      } catch (error) {
-        if (/** @type {any} */ (error)?.code?.startsWith?.('SENDOFF_')) captureStackTrace(/** @type {any} */ (error), http);
-        throw error;
-      }
-    },
+    http: sender(call, '$send.http', (args, warn) => encodeSend(args[0], warn)),
+    email: sender(call, '$send.email', DESTINATIONS.email),
+    emit: sender(call, '$send.emit', DESTINATIONS.emit),
+    sse: sender(call, '$send.sse', DESTINATIONS.sse),
+    s3: sender(call, '$send.s3', DESTINATIONS.s3),
   };
 }
 
-/** A3: synchronous, a snapshot, and in the server's hands when it returns (B2). @param {Call} call @param {any} options */
-function send(call, options) {
+/** @param {Call | null} call @param {string} name @param {import('./destinations.mjs').Encoder} encode */
+const sender = (call, name, encode) => function send(/** @type {any[]} */ ...args) {
+  try {
+    mustBeLive(call, name);
+    write(call, name, args, encode);
+  } catch (error) {
+    if (/** @type {any} */ (error)?.code?.startsWith?.('SENDOFF_')) captureStackTrace(/** @type {any} */ (error), send);
+    throw error;
+  }
+};
+
+/** A3: synchronous, a snapshot, and in the server's hands when it returns (B2). @param {Call} call @param {string} name @param {any[]} args @param {import('./destinations.mjs').Encoder} encode */
+function write(call, name, args, encode) {
   const { run } = call;
-  if (run.sends >= worker.limits.sends) throw coded(new Error(`$send.http: more than ${worker.limits.sends} sends in a run (setting Sends:MaxPerRun)`), 'SENDOFF_TOO_MANY_SENDS');
-  const request = encodeSend(options, (code, message) => warn(call, code, message));
+  if (run.sends >= worker.limits.sends) throw coded(new Error(`${name}: more than ${worker.limits.sends} sends in a run (setting Sends:MaxPerRun)`), 'SENDOFF_TOO_MANY_SENDS');
+  const request = encode(args, (code, message) => warn(call, code, message), worker.limits.emailTo === true);
   const start = `{"run":${run.number},"step":${call.step.index},"index":`;
   const end = `,"method":${toJson(request.method)},"url":${toJson(request.url)},"headers":${headersJson(request.headers)}}`;
   if (request.parts === null) {
     const bytes = worker.writer.withBody(SEND, `${start}${call.sends}${end}`, request.body, worker.limits.bodyBytes);
-    if (bytes > worker.limits.bodyBytes) throw bodyTooLarge(bytes);
+    if (bytes > worker.limits.bodyBytes) throw bodyTooLarge(name, bytes);
     worker.writer.flush();
   } else {
     const bytes = partsBytes(request.parts);
-    if (bytes > worker.limits.bodyBytes) throw bodyTooLarge(bytes);
+    if (bytes > worker.limits.bodyBytes) throw bodyTooLarge(name, bytes);
     // The one exception to B2: a Blob's bytes are immutable but only to be had asynchronously. The send has its index,
     // and the step does not end before it is handed over.
     readThenSend(call, `${start}${call.sends}${end}`, request.parts);
@@ -136,8 +143,8 @@ function headersJson(headers) {
   return `${json}]`;
 }
 
-/** @param {number} bytes */
-const bodyTooLarge = bytes => coded(new Error(`$send.http: the body has ${bytes} bytes or more, over the limit of ${worker.limits.bodyBytes} (setting Sends:MaxBodyBytes)`), 'SENDOFF_BODY_TOO_LARGE');
+/** @param {string} name @param {number} bytes */
+const bodyTooLarge = (name, bytes) => coded(new Error(`${name}: the body has ${bytes} bytes or more, over the limit of ${worker.limits.bodyBytes} (setting Sends:MaxBodyBytes)`), 'SENDOFF_BODY_TOO_LARGE');
 
 /** @param {Call} call @param {string} head @param {(string | Blob)[]} parts */
 function readThenSend(call, head, parts) {

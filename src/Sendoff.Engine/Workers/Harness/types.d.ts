@@ -25,6 +25,24 @@ interface Send {
    * @throws an error with the code SENDOFF_INVALID_SEND for options that cannot be sent
    */
   http(options: SendHttpOptions): void;
+  /** Collects an email to the server's owner (setting Smtp:To). With both, `html` is shown and `text` is what plain readers get. */
+  email(options: SendEmailOptions): void;
+  /** Emits an event, which starts the workflows that listen with a trigger `type: emit`. It is kept among the last 100. */
+  emit(event: any, channel?: string): void;
+  /** The older form: listeners get `event`, or `raw_event` where there is none. */
+  emit(options: { raw_event: object; event?: object }): void;
+  /** Collects an event for those who follow the workflow's stream: `channel` is the event's name there. */
+  sse(options: { channel: string; payload: string | object }): void;
+  /** Collects an object for an S3-compatible store: PREFIX/YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-ID.gz, gzip of the payload and a line break. */
+  s3(options: { bucket: string; prefix: string; payload: string | number | boolean | object }): void;
+}
+
+interface SendEmailOptions {
+  subject?: string;
+  text?: string;
+  html?: string;
+  /** Addresses that the setting Smtp:AllowTo lets steps choose; ignored with a warning where it is not set. */
+  to?: string | readonly string[];
 }
 
 interface RespondOptions {

@@ -164,10 +164,13 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
         string[] variables = [.. EnvironmentName().Matches(code).Select(static m => m.Groups[1].Value).Distinct()];
         if (variables.Length > 0)
             Note(ImportVerdict.NeedsAnswer, name, $"the code reads process.env: {string.Join(", ", variables)}", string.Join("; ", variables.Select(v => $"sendoff secrets set {v}")));
+        string[] settings = [.. NeedsSettings().Matches(code).Select(static m => m.Groups[1].Value == "s3" ? "$send.s3 needs the settings S3:AccessKey and S3:SecretKey" : "$send.email needs the settings Smtp:Host and Smtp:To").Distinct()];
+        foreach (string need in settings) Note(ImportVerdict.RunsUnchanged, name, need, "docs/operating.md says which there are");
         foreach (Match call in Unsupported().Matches(code))
         {
             int line = code.AsSpan(0, call.Index).Count('\n') + 1;
-            Note(ImportVerdict.CannotRun, $"{name}, line {line}", $"{call.Value} is not there in this version", "take it out, or wait for it");
+            Note(ImportVerdict.CannotRun, $"{name}, line {line}", $"{call.Value} is not there in this version",
+                call.Value.Contains("send", StringComparison.Ordinal) ? "write rows with a package such as pg or snowflake-sdk, or objects with $send.s3" : "take it out, or wait for it");
         }
     }
 
@@ -198,6 +201,9 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     [GeneratedRegex(@"\bprocess\.env\.([A-Za-z_]\w*)")]
     private static partial Regex EnvironmentName();
 
-    [GeneratedRegex(@"\$\.flow\.trigger\b|\$\.?send\.(?:email|emit|sse|s3|sql|snowflake)\b")]
+    [GeneratedRegex(@"\$\.flow\.trigger\b|\$\.?send\.(?:sql|snowflake)\b")]
     private static partial Regex Unsupported();
+
+    [GeneratedRegex(@"\$\.?send\.(email|s3)\b")]
+    private static partial Regex NeedsSettings();
 }

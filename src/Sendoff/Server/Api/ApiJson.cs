@@ -19,6 +19,8 @@ namespace Sendoff.Server.Api;
 [JsonSerializable(typeof(ListDocument<EventDocument>))]
 [JsonSerializable(typeof(ListDocument<WorkflowDocument>))]
 [JsonSerializable(typeof(ListDocument<VersionDocument>))]
+[JsonSerializable(typeof(ListDocument<EmitDocument>))]
+[JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(SecretDocument))]
 [JsonSerializable(typeof(SecretListDocument))]
 [JsonSerializable(typeof(SecretRequestDocument))]

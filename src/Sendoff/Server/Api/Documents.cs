@@ -80,7 +80,7 @@ public sealed record ErrorDocument(string Name, string Message, string? Code, st
 /// <summary>A delivery with its attempts. <paramref name="Request"/> is what was asked;
 /// <paramref name="Error"/> the last attempt's, or why it was blocked.</summary>
 /// <param name="Step">The index of its step in the run.</param>
-/// <param name="Destination">The kind of destination: <c>http</c>.</param>
+/// <param name="Destination">The kind of destination: <c>http</c>, <c>email</c>, <c>emit</c>, <c>sse</c>, <c>s3</c>.</param>
 public sealed record DeliveryDocument(
     string Id, string RunId, string Workflow, int Step, int Index, string Destination, string Status, AttemptErrorDocument? Error,
     RequestDocument Request, IReadOnlyList<AttemptDocument> Attempts)
@@ -91,7 +91,7 @@ public sealed record DeliveryDocument(
         var request = RequestDocument.From(delivery.Request, delivery.Request.Headers);
         return new(
             delivery.Id.ToString(), delivery.RunId.ToString(), stored.WorkflowName, delivery.Step, delivery.Index,
-            "http", Names.Of(delivery.Status),
+            Names.Of(SendKinds.KindOf(delivery.Request.Url)), Names.Of(delivery.Status),
             AttemptErrorDocument.From(delivery.Error), request, [.. stored.Attempts.Select(a => AttemptDocument.From(a, request))]);
     }
 }
@@ -188,6 +188,19 @@ static class RawJson
 {
     static readonly JsonElement empty = JsonElement.Parse("{}"u8);
     static readonly JsonDocumentOptions deep = new() { MaxDepth = ApiJson.MaxDepth };
+
+    /// <summary>Text when masks have broken it.</summary>
+    public static JsonElement ParseOrText(ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            return Parse(json);
+        }
+        catch (JsonException)
+        {
+            return JsonSerializer.SerializeToElement(Encoding.UTF8.GetString(json.Span), ApiJson.Default.String);
+        }
+    }
 
     public static JsonElement Parse(ReadOnlyMemory<byte> json) => json.IsEmpty ? empty : JsonElement.Parse(json.Span, deep);
 }

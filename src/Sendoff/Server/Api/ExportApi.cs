@@ -47,7 +47,7 @@ internal static class ExportApi
         var input = ApiInput.Of(request);
         var run = input.Run(id);
         if (input.Problem is { } problem) return ([], problem);
-        return await store.GetRunAsync(run, ct) is { } stored ? ([.. stored.Deliveries.Select(DeliveryDocument.From)], null) : ([], RunsApi.Missing(id));
+        return await store.GetRunAsync(run, ct) is { } stored ? ([.. stored.Deliveries.Select(DeliveryDocument.From).Where(IsHttp)], null) : ([], RunsApi.Missing(id));
     }
 
     static async Task<(DeliveryDocument? Delivery, Problem? Problem)> OfDeliveryAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
@@ -55,8 +55,13 @@ internal static class ExportApi
         var input = ApiInput.Of(request);
         var delivery = input.Delivery(id);
         if (input.Problem is { } problem) return (null, problem);
-        return await store.GetDeliveryAsync(delivery, ct) is { } stored ? (DeliveryDocument.From(stored), null) : (null, DeliveriesApi.Missing(id));
+        if (await store.GetDeliveryAsync(delivery, ct) is not { } stored) return (null, DeliveriesApi.Missing(id));
+        var document = DeliveryDocument.From(stored);
+        return IsHttp(document) ? (document, null)
+            : (null, new Problem(StatusCodes.Status422UnprocessableEntity, "Not HTTP", $"{id} went to the destination {document.Destination}: only HTTP requests can be exported."));
     }
+
+    static bool IsHttp(DeliveryDocument delivery) => delivery.Destination == "http";
 
     static FileContentHttpResult Har(string id, IEnumerable<DeliveryDocument> deliveries) =>
         TypedResults.Bytes(JsonSerializer.SerializeToUtf8Bytes(HarExport.From(deliveries), HarJson.Default.HarDocument), "application/json", id + ".har");

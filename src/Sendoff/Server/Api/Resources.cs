@@ -3,10 +3,12 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
+using Sendoff.Server.Triggers;
 
 namespace Sendoff.Server.Api;
 
@@ -34,17 +36,28 @@ public sealed record RunSummaryDocument(
 /// <param name="NextDueAt">Of a schedule that is on.</param>
 public sealed record TriggerDocument(string Type, string Key, string? Url, DateTimeOffset? NextDueAt);
 
+/// <param name="StreamUrl">Where what it sends with <c>$send.sse</c> is read. The key in it lets in whoever has it.</param>
 public sealed record WorkflowDocument(
-    string Id, string Name, int Version, bool Enabled, DateTimeOffset DeployedAt, IReadOnlyList<TriggerDocument> Triggers)
+    string Id, string Name, int Version, bool Enabled, DateTimeOffset DeployedAt, IReadOnlyList<TriggerDocument> Triggers, string StreamUrl)
 {
     /// <summary>Of a deploy: installed packages whose install scripts were not run (setting <c>Packages:AllowScripts</c>).</summary>
     public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
 
     /// <param name="origin">Where the server is reached, without a slash at the end.</param>
-    internal static WorkflowDocument From(Workflow workflow, string origin, Schedule schedule) => new(
+    internal static WorkflowDocument From(Workflow workflow, string origin, Schedule schedule, StreamKeys streams) => new(
         workflow.Id.ToString(), workflow.Name, workflow.Version, workflow.Enabled, workflow.DeployedAt,
         [.. workflow.Triggers.Select(t => new TriggerDocument(t.Type, t.Key,
-            t.Type == "http" ? $"{origin}/hooks/{Uri.EscapeDataString(t.Key)}" : null, schedule.NextDueAt(t.Key)))]);
+            t.Type == "http" ? $"{origin}/hooks/{Uri.EscapeDataString(t.Key)}" : null, schedule.NextDueAt(t.Key)))], origin + streams.PathOf(workflow.Id));
+}
+
+/// <summary>An event that a workflow emitted.</summary>
+/// <param name="Channel">Empty when it was emitted on none.</param>
+/// <param name="Event">The payload, with secrets masked (C8).</param>
+public sealed record EmitDocument(string DeliveryId, string RunId, string Channel, DateTimeOffset EmittedAt, JsonElement Event)
+{
+    internal static EmitDocument From(Publication emitted) => new(
+        emitted.Delivery.Id.ToString(), emitted.Delivery.RunId.ToString(), SendKinds.ChannelOf(emitted.Delivery.Request.Url), emitted.At,
+        RawJson.ParseOrText(emitted.Delivery.Request.Body));
 }
 
 /// <param name="Files">Path to text; null in lists.</param>

@@ -3,9 +3,11 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
+using Sendoff.Server.Triggers;
 
 namespace Sendoff.Server.Api;
 
@@ -23,6 +25,7 @@ internal static class WorkflowsApi
         workflows.MapDelete("/{name}", DeleteAsync).WithSummary("Remove a workflow, its versions and its history");
         workflows.MapGet("/{name}/versions", ListVersionsAsync).WithSummary("All versions of a workflow, newest first");
         workflows.MapGet("/{name}/versions/{version}", GetVersionAsync).WithSummary("One version with its files");
+        workflows.MapGet("/{name}/emits", ListEmitsAsync).WithSummary("What a workflow emitted last, newest first: 100 at most are kept");
         workflows.MapPost("/{name}/versions/{version}/deploy", DeployAgainAsync).WithSummary("Roll back: deploy the files of a version again, as a new one")
             .ProducesProblem(StatusCodes.Status422UnprocessableEntity);
         workflows.MapPost("/{name}/events", StartAsync).WithSummary("Start a run by hand, with an event of your own; its sends are captured when it is a test; of the draft, if asked")
@@ -33,23 +36,23 @@ internal static class WorkflowsApi
     }
 
     static async Task<Results<Ok<ListDocument<WorkflowDocument>>, Problem>> ListAsync(
-        HttpRequest request, IStore store, ServerOptions options, Schedule schedule, CancellationToken ct)
+        HttpRequest request, IStore store, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         if (input.Problem is { } problem) return problem;
         string origin = Origin.Of(request, options);
         return TypedResults.Ok(new ListDocument<WorkflowDocument>(
-            [.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin, schedule))], null));
+            [.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin, schedule, streams))], null));
     }
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> GetAsync(
-        string name, HttpRequest request, IStore store, ServerOptions options, Schedule schedule, CancellationToken ct) =>
+        string name, HttpRequest request, IStore store, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct) =>
         await store.GetWorkflowAsync(name, ct) is { } found
-            ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options), schedule))
+            ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options), schedule, streams))
             : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAsync(
-        string name, [FromQuery] string? file, HttpRequest request, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, CancellationToken ct)
+        string name, [FromQuery] string? file, HttpRequest request, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct)
     {
         var input = ApiInput.Of(request, "file");
         input.WorkflowName(name);
@@ -58,11 +61,11 @@ internal static class WorkflowsApi
             return Problem.TooLarge($"The body is over {options.DeployBytes:N0} bytes, the limit of a deploy.");
         if (DeployedFiles.Read(input, request.ContentType, file, body, options) is not { } files) return input.Problem!;
         var result = await catalog.DeployAsync(name, files, ct);
-        return Answer(result, request, options, schedule);
+        return Answer(result, request, options, schedule, streams);
     }
 
-    static Results<Ok<WorkflowDocument>, Problem> Answer(DeployResult result, HttpRequest request, ServerOptions options, Schedule schedule) => result.Workflow is { } workflow
-        ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options), schedule) with { ScriptsLeftOut = result.ScriptsLeftOut })
+    static Results<Ok<WorkflowDocument>, Problem> Answer(DeployResult result, HttpRequest request, ServerOptions options, Schedule schedule, StreamKeys streams) => result.Workflow is { } workflow
+        ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options), schedule, streams) with { ScriptsLeftOut = result.ScriptsLeftOut })
         : Unfit("Not deployed", result.Problems);
 
     static Problem Unfit(string title, IReadOnlyList<WorkflowProblem> problems) =>
@@ -70,11 +73,11 @@ internal static class WorkflowsApi
 
     /// <summary>As a version of its own, so that what was deployed when stays true.</summary>
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAgainAsync(
-        string name, string version, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, CancellationToken ct)
+        string name, string version, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct)
     {
         var found = await GetVersionAsync(name, version, store, ct);
         if (found.Result is not Ok<VersionDocument> { Value.Files: { } files }) return (Problem)found.Result;
-        return Answer(await catalog.DeployAsync(name, files, ct), request, options, schedule);
+        return Answer(await catalog.DeployAsync(name, files, ct), request, options, schedule, streams);
     }
 
     /// <summary>The first problem in one line; all of them are in <c>problems</c>.</summary>
@@ -88,6 +91,15 @@ internal static class WorkflowsApi
 
     static async Task<Results<NoContent, Problem>> DeleteAsync(string name, WorkflowCatalog catalog, CancellationToken ct) =>
         await catalog.DeleteAsync(name, ct) ? TypedResults.NoContent() : Missing(name);
+
+    static async Task<Results<Ok<ListDocument<EmitDocument>>, Problem>> ListEmitsAsync(string name, HttpRequest request, IStore store, EngineLimits limits, CancellationToken ct)
+    {
+        var input = ApiInput.Of(request);
+        if (input.Problem is { } problem) return problem;
+        if (await store.GetWorkflowAsync(name, ct) is not { } workflow) return Missing(name);
+        var kept = await store.ListPublicationsAsync(workflow.Id, SendKind.Emit, 0, limits.PublishedKept, ct);
+        return TypedResults.Ok(new ListDocument<EmitDocument>([.. kept.Reverse().Select(EmitDocument.From)], null));
+    }
 
     static async Task<Results<Ok<ListDocument<VersionDocument>>, Problem>> ListVersionsAsync(
         string name, IStore store, CancellationToken ct)
@@ -110,12 +122,12 @@ internal static class WorkflowsApi
     }
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> EnableAsync(
-        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, CancellationToken ct) =>
-        await catalog.SetEnabledAsync(name, true, ct) ? await GetAsync(name, request, store, options, schedule, ct) : Missing(name);
+        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct) =>
+        await catalog.SetEnabledAsync(name, true, ct) ? await GetAsync(name, request, store, options, schedule, streams, ct) : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DisableAsync(
-        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, CancellationToken ct) =>
-        await catalog.SetEnabledAsync(name, false, ct) ? await GetAsync(name, request, store, options, schedule, ct) : Missing(name);
+        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct) =>
+        await catalog.SetEnabledAsync(name, false, ct) ? await GetAsync(name, request, store, options, schedule, streams, ct) : Missing(name);
 
     /// <summary>Works on a workflow that is switched off as well: it is its triggers that are.</summary>
     static async Task<Results<Accepted<ReplayDocument>, Problem>> StartAsync(

@@ -32,6 +32,9 @@ public static class Words
         _ => null,
     };
 
+    /// <summary>What a response came over; HTTP's versions are numbers.</summary>
+    public static string Protocol(string version) => char.IsAsciiDigit(version.FirstOrDefault()) ? $"HTTP/{version}" : version;
+
     /// <summary>A message of the engine as a sentence of the page.</summary>
     public static string Sentence(string text) =>
         text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..] + (text[^1] is '.' or '?' or '!' or ')' ? "" : ".");

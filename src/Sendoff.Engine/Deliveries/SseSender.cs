@@ -1,0 +1,36 @@
+using System.Collections.Concurrent;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Engine.Deliveries;
+
+/// <summary>Makes one attempt at a streamed event (F7): it is published, and whoever follows the workflow's stream reads it from the store.</summary>
+internal sealed class SseSender(DeliverySender frame, IStore store, PublicationBell bell, EngineLimits limits)
+{
+    /// <inheritdoc cref="AttemptMaker"/>
+    public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown) =>
+        frame.AttemptAsync(
+            delivery, number, queueMs,
+            async (delivery, progress, _) =>
+            {
+                progress.Enter(AttemptPhase.Write, "");
+                await store.PublishAsync(delivery.Id, number, limits.PublishedKept, CancellationToken.None).ConfigureAwait(false);
+                progress.SetWritten();
+                progress.Answer = new(200, "", [], default, BodyIsText: true, 0, Truncated: false);
+                bell.Ring(delivery.WorkflowId);
+            },
+            shutdown);
+}
+
+/// <summary>Wakes those who follow a workflow's stream.</summary>
+public sealed class PublicationBell
+{
+    readonly ConcurrentDictionary<WorkflowId, TaskCompletionSource> waiting = [];
+
+    /// <summary>Completes at the next ring. Take it before looking into the store, or a ring in between is missed.</summary>
+    public Task Next(WorkflowId workflow) => waiting.GetOrAdd(workflow, static _ => new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+
+    internal void Ring(WorkflowId workflow)
+    {
+        if (waiting.TryRemove(workflow, out var next)) next.TrySetResult();
+    }
+}

@@ -1,0 +1,82 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Engine.Runs;
+
+/// <summary>Makes one attempt at an emitted event (F7): it is published, and starts every workflow that listens, each once.</summary>
+/// <remarks>Every part may be tried again without being done twice, so a crash loses and repeats nothing: after it the delivery goes on. The response says which runs began.</remarks>
+/// <param name="runs">Asked for late: it stands before deliveries, and takes them.</param>
+internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCatalog catalog, Func<RunQueue> runs, EngineLimits limits)
+{
+    const int Ok = 200, TooManyRequests = 429, Unavailable = 503, LoopDetected = 508;
+
+    /// <inheritdoc cref="AttemptMaker"/>
+    public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown) =>
+        frame.AttemptAsync(delivery, number, queueMs, ExchangeAsync, shutdown);
+
+    async Task ExchangeAsync(Delivery delivery, AttemptProgress progress, CancellationToken ct)
+    {
+        progress.Enter(AttemptPhase.Write, "");
+        await store.PublishAsync(delivery.Id, 0, limits.PublishedKept, CancellationToken.None).ConfigureAwait(false);
+        progress.SetWritten();
+        string channel = SendKinds.ChannelOf(delivery.Request.Url);
+        var listeners = catalog.ListenersTo(delivery.WorkflowId, channel);
+        int hops = 1 + await store.CountHopsAsync(delivery.RunId, CancellationToken.None).ConfigureAwait(false);
+        var starts = new List<EmitStart>();
+        int status = Ok;
+        foreach (var listener in listeners)
+        {
+            var start = hops > limits.EmitHops
+                ? new EmitStart(listener.Name, null, LoopDetected, $"{limits.EmitHops:N0} workflows have started one another by emitting, so this looks like a loop and ends here (setting Emit:MaxHops)")
+                : await StartAsync(listener, delivery, hops).ConfigureAwait(false);
+            starts.Add(start);
+            status = Math.Max(status, start.Status);
+        }
+        byte[] body = Describe(channel, starts);
+        progress.Answer = new(status, "", [new("content-type", "application/json")], body, BodyIsText: true, body.Length, Truncated: false);
+    }
+
+    async Task<EmitStart> StartAsync(WorkflowVersion listener, Delivery delivery, int hops)
+    {
+        try
+        {
+            var accepted = await runs().AcceptAsync(
+                listener, EmitTrigger.TypeName, delivery.Request.Body, CancellationToken.None, emitted: new(delivery.Id, hops)).ConfigureAwait(false);
+            return new(listener.Name, accepted?.Run.Id, Ok, accepted is null ? "it was started by this event before, or is deleted" : null);
+        }
+        catch (RunQueueFullException x)
+        {
+            return new(listener.Name, null, TooManyRequests, $"{x.Message}; a resend starts those that this one did not");
+        }
+        catch (StoreUnavailableException x)
+        {
+            return new(listener.Name, null, Unavailable, $"{x.Message}; a resend starts those that this one did not");
+        }
+    }
+
+    sealed record EmitStart(string Workflow, RunId? Run, int Status, string? Message);
+
+    static byte[] Describe(string channel, List<EmitStart> starts)
+    {
+        var output = new System.Buffers.ArrayBufferWriter<byte>();
+        using var json = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        json.WriteStartObject();
+        json.WriteString("channel", channel);
+        json.WriteStartArray("listeners");
+        foreach (var (workflow, run, _, message) in starts)
+        {
+            json.WriteStartObject();
+            json.WriteString("workflow", workflow);
+            json.WriteString("run", run?.ToString());
+            if (message is not null) json.WriteString("message", message);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+        json.Flush();
+        return output.WrittenSpan.ToArray();
+    }
+}

@@ -1,0 +1,128 @@
+using System.Security.Cryptography;
+using System.Text;
+using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Secrets;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Server.Triggers;
+
+/// <summary>The keys of workflows' streams: whoever has a workflow's may read what it sends with <c>$send.sse</c>.</summary>
+internal sealed class StreamKeys(Concealment concealment)
+{
+    public string PathOf(WorkflowId workflow) => $"/sse/{workflow}/{KeyOf(workflow)}";
+
+    public bool Fits(WorkflowId workflow, string key) =>
+        CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(KeyOf(workflow)), Encoding.UTF8.GetBytes(key));
+
+    // 128 bits: nobody guesses one.
+    string KeyOf(WorkflowId workflow) => Convert.ToHexStringLower(concealment.Cipher.Derive($"sendoff stream {workflow}").AsSpan(0, 16));
+}
+
+/// <summary><c>GET /sse/{workflow}/{key}</c>: what a workflow sends with <c>$send.sse</c>, as server-sent events (F7).</summary>
+/// <remarks>(1) find the stream, and who may read it  (2) the kept events, or those after <c>last-event-id</c>  (3) new ones as the bell rings, a comment in between.
+/// Everything is read from the store as fast as the reader takes it, so a slow one costs no memory; one that takes nothing is cut off.</remarks>
+internal sealed class StreamEndpoint(
+    StreamKeys keys, WorkflowCatalog workflows, IStore store, Concealment concealment, PublicationBell bell, EngineLimits limits, TimeProvider time, ServerOptions options,
+    IHostApplicationLifetime life)
+{
+    public const string Pattern = "/sse/{workflow}/{key}";
+    static readonly Problem missing = Problem.NotFound("There is no stream at this address.");
+
+    /// <summary>A payload may have a megabyte: few are in memory for each reader.</summary>
+    const int PageSize = 8;
+
+    int readers;
+
+    public async Task HandleAsync(HttpContext context)
+    {
+        context.Response.Headers.AccessControlAllowOrigin = "*";
+        // (1)
+        if (!WorkflowId.TryParse((string)context.Request.RouteValues["workflow"]!, out var workflow) || workflows.NameOf(workflow) is null
+            || !keys.Fits(workflow, (string)context.Request.RouteValues["key"]!))
+        {
+            await missing.ExecuteAsync(context);
+            return;
+        }
+        try
+        {
+            if (Interlocked.Increment(ref readers) > limits.SseReaders)
+            {
+                context.Response.Headers.RetryAfter = "5";
+                await new Problem(StatusCodes.Status503ServiceUnavailable, "Too many readers", $"{limits.SseReaders:N0} streams are read at once, which is the limit (setting Sse:MaxReaders).").ExecuteAsync(context);
+                return;
+            }
+            await StreamAsync(context, workflow);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref readers);
+        }
+    }
+
+    async Task StreamAsync(HttpContext context, WorkflowId workflow)
+    {
+        context.Response.ContentType = "text/event-stream";
+        context.Response.Headers.CacheControl = "no-store";
+        string[] channels = [.. context.Request.Query["channel"].OfType<string>()];
+        // A reader that comes back says what it had last; a number that is none replays all that is kept.
+        _ = long.TryParse(context.Request.Headers["last-event-id"].FirstOrDefault() ?? context.Request.Query["lastEventId"], out long last);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, life.ApplicationStopping);
+        try
+        {
+            await WriteAsync(context.Response, "retry: 2000\n:keepalive\n\n", end.Token);
+            while (workflows.NameOf(workflow) is not null)
+            {
+                var ring = bell.Next(workflow);
+                // (2)
+                bool more;
+                do
+                {
+                    var page = await store.ListPublicationsAsync(workflow, SendKind.Sse, last, PageSize, end.Token);
+                    more = page.Count == PageSize;
+                    foreach (var publication in page)
+                    {
+                        last = publication.Number;
+                        if (Describe(publication, channels) is { } text) await WriteAsync(context.Response, text, end.Token);
+                    }
+                }
+                while (more);
+                // (3) Another server of the cluster may have published: the store is looked into at every comment, too.
+                bool isQuiet = await Task.WhenAny(ring, Task.Delay(options.StreamKeepAlive, time, end.Token)) != ring;
+                end.Token.ThrowIfCancellationRequested();
+                if (isQuiet) await WriteAsync(context.Response, ":keepalive\n\n", end.Token);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The reader left or took too long, or the server stops: all end a stream.
+            if (!end.IsCancellationRequested) context.Abort();
+        }
+    }
+
+    /// <summary>Null when it is on another channel.</summary>
+    string? Describe(Publication publication, string[] channels)
+    {
+        try
+        {
+            var request = concealment.Open(publication.Delivery).Request;
+            string channel = SendKinds.ChannelOf(request.Url), payload = Encoding.UTF8.GetString(request.Body.Span);
+            if (channels.Length > 0 && !channels.Contains(channel)) return null;
+            var lines = payload.ReplaceLineEndings("\n").Split('\n').Select(static line => $"data: {line}\n");
+            return $"id: {publication.Number}\n{(channel.Length > 0 ? $"event: {channel}\n" : "")}{string.Concat(lines)}\n";
+        }
+        catch (SealedException)
+        {
+            return $": event {publication.Number} is sealed under another key\n\n";
+        }
+    }
+
+    async Task WriteAsync(HttpResponse response, string text, CancellationToken ct)
+    {
+        using var patience = new CancellationTokenSource(limits.SsePatience, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(ct, patience.Token);
+        await response.Body.WriteAsync(Encoding.UTF8.GetBytes(text), both.Token);
+        await response.Body.FlushAsync(both.Token);
+    }
+}
