@@ -78,7 +78,7 @@ test('A stream that fails, fails the step that does not catch it', async () => {
 
 test('A stream over the limit names the setting', async () => {
   const result = await once(module('await $.respond({ body: Readable.from([Buffer.alloc(600), Buffer.alloc(600)]) })'), {}, { limits: { valueBytes: 1000 } });
-  assert.match(result.error.message, /the stream has more than 1000 bytes \(setting Runs:MaxValueBytes\)/);
+  assert.match(result.error.message, /the stream has more than 1000 bytes \(setting Runs:MaxExportBytes\)/);
 });
 
 test('An immediate stream says so', async () => {

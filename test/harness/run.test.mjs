@@ -273,7 +273,7 @@ test('Output over the limit is dropped, and one line says so', async () => {
 });
 
 test('A value over the limit fails the step and names the setting', async () => {
-  assert.match((await once('return "x".repeat(200)', {}, { limits: { valueBytes: 100 } })).error.message, /\$return_value has 202 bytes, over the limit of 100 \(setting Runs:MaxValueBytes\)/);
+  assert.match((await once('return "x".repeat(200)', {}, { limits: { valueBytes: 100 } })).error.message, /\$return_value has 202 bytes, over the limit of 100 \(setting Runs:MaxExportBytes\)/);
 });
 
 test('A step that replaces built-ins cannot touch the record, and its worker is not reused', async () => {

@@ -95,5 +95,5 @@ test('What a step does to a prop changes neither the event nor the record', asyn
 
 test('Values over the limit name the setting', async () => {
   const result = await once({ 's.js': '' }, EVENT, { steps: [{ name: 's', file: 's.js', props: { p: '{{"x".repeat(5000)}}' } }], limits: { valueBytes: 1000 } });
-  assert.match(result.error.message, /^the values of the props have 5\d\d\d bytes, over the limit of 1000 \(setting Runs:MaxValueBytes\)$/);
+  assert.match(result.error.message, /^the values of the props have 5\d\d\d bytes, over the limit of 1000 \(setting Runs:MaxExportBytes\)$/);
 });

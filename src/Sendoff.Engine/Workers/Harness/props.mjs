@@ -73,7 +73,7 @@ export function evaluateProps(call, seen) {
   const bytes = values.length * 3 <= worker.limits.valueBytes ? 0 : byteLength(values);
   if (bytes > worker.limits.valueBytes) {
     call.inputs = '';
-    throw coded(new Error(`the values of the props have ${bytes} bytes, over the limit of ${worker.limits.valueBytes} (setting Runs:MaxValueBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
+    throw coded(new Error(`the values of the props have ${bytes} bytes, over the limit of ${worker.limits.valueBytes} (setting Runs:MaxExportBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
   }
   return parseJson(`{${values}}`);
 }

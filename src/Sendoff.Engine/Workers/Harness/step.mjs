@@ -175,7 +175,7 @@ export function exportJson(call, name, value) {
     return '';
   }
   const bytes = json.length * 3 <= worker.limits.valueBytes ? 0 : byteLength(json);
-  if (bytes > worker.limits.valueBytes) throw coded(new Error(`the value of ${name} has ${bytes} bytes, over the limit of ${worker.limits.valueBytes} (setting Runs:MaxValueBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
+  if (bytes > worker.limits.valueBytes) throw coded(new Error(`the value of ${name} has ${bytes} bytes, over the limit of ${worker.limits.valueBytes} (setting Runs:MaxExportBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
   return `,${toJson(name)}:${json}`;
 }
 
@@ -247,7 +247,7 @@ async function collect(stream) {
   for await (const chunk of stream) {
     const buffer = bufferFrom(chunk);
     bytes += buffer.length;
-    if (bytes > most) throw coded(new Error(`$respond: the stream has more than ${most} bytes (setting Runs:MaxValueBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
+    if (bytes > most) throw coded(new Error(`$respond: the stream has more than ${most} bytes (setting Runs:MaxExportBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
     chunks[chunks.length] = buffer;
   }
   return joinBuffers(chunks);
