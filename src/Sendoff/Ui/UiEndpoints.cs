@@ -23,6 +23,8 @@ internal static class UiEndpoints
         }).ExcludeFromDescription();
         app.MapGet("/assets/sendoff.d.ts", () => TypedResults.PhysicalFile(Commands.TypesCommand.Source, "text/plain; charset=utf-8")).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay", ReplayAsync).ExcludeFromDescription();
+        app.MapPost("/runs/{id}/resume", ResumeAsync).ExcludeFromDescription();
+        app.MapPost("/runs/{id}/cancel", CancelAsync).ExcludeFromDescription();
         app.MapPost("/deliveries/{id}/resend", ResendAsync).ExcludeFromDescription();
         app.MapRazorComponents<App>();
     }
@@ -32,6 +34,19 @@ internal static class UiEndpoints
     {
         var replay = RunId.TryParse(id, out var run) ? await runs.ReplayAsync(run, null, captured: false, ct) : null;
         return Results.LocalRedirect($"/runs/{replay?.Run.Id.ToString() ?? Uri.EscapeDataString(id)}");
+    }
+
+    /// <summary>To the run that goes on; to the page that says why there is none.</summary>
+    static async Task<IResult> ResumeAsync(string id, Suspensions suspensions, CancellationToken ct)
+    {
+        var released = RunId.TryParse(id, out var run) ? await suspensions.ResumeAsync(run, "{}"u8.ToArray(), ct) : null;
+        return Results.LocalRedirect($"/runs/{released?.Next?.ToString() ?? Uri.EscapeDataString(id)}");
+    }
+
+    static async Task<IResult> CancelAsync(string id, Suspensions suspensions, CancellationToken ct)
+    {
+        if (RunId.TryParse(id, out var run)) await suspensions.CancelAsync(run, ct);
+        return Results.LocalRedirect($"/runs/{Uri.EscapeDataString(id)}");
     }
 
     /// <summary>Back to the run that the delivery is part of, at its place.</summary>

@@ -95,6 +95,30 @@ public sealed class FlowTests(SharedServer shared) : IClassFixture<SharedServer>
     }
 
     [Fact]
+    public async Task A_held_run_is_let_go_on_from_its_page()
+    {
+        var (run, _, _) = await HoldAsync("on-a-page");
+        string page = await server.Http.GetStringAsync($"/runs/{run.Id}", TestContext.Current.CancellationToken);
+        string next = await PressAsync($"/runs/{run.Id}/resume");
+
+        Assert.Contains("waits for its resume_url", page);
+        Assert.NotEqual(run.Id, next);
+        await server.EndOfAsync(next);
+        Assert.Contains($"Goes on from the held run <a href=\"/runs/{run.Id}\"", await server.Http.GetStringAsync($"/runs/{next}", TestContext.Current.CancellationToken));
+        Assert.Contains($"went on in <a href=\"/runs/{next}\"", await server.Http.GetStringAsync($"/runs/{run.Id}", TestContext.Current.CancellationToken));
+        Assert.Equal(run.Id, await PressAsync($"/runs/{run.Id}/cancel"));
+    }
+
+    /// <summary>Posts as a button does, and answers the run that it leads to.</summary>
+    async Task<string> PressAsync(string path)
+    {
+        using var browser = server.NewClient();
+        browser.DefaultRequestHeaders.Authorization = server.Http.DefaultRequestHeaders.Authorization;
+        using var answer = await browser.PostAsync(path, null, TestContext.Current.CancellationToken);
+        return answer.Headers.Location!.OriginalString["/runs/".Length..];
+    }
+
+    [Fact]
     public async Task Held_runs_are_listed_by_their_status()
     {
         var (run, _, _) = await HoldAsync("listed");
