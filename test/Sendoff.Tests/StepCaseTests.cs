@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
@@ -11,7 +12,6 @@ using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Support;
-using Microsoft.Extensions.Logging.Abstractions;
 using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Tests;

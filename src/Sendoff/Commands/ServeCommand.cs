@@ -122,7 +122,7 @@ static class ServeCommand
             foreach (var workflow in workflows)
             {
                 foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))
-                    console.MarkupLineInterpolated($"  {workflow.Name,-12} {new Uri(reached, "/hooks/" + trigger.Key)}");
+                    console.MarkupLineInterpolated($"  {workflow.Name,-14} {new Uri(reached, "/hooks/" + trigger.Key)}");
             }
             console.MarkupLine("  ready; Ctrl+C ends it in order");
         }
