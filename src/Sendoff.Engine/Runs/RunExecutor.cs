@@ -61,14 +61,15 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     Run ToRun(QueuedRun queued, WorkflowId workflow, WorkerRun work)
     {
         var steps = Steps(queued.Resumption, work);
+        var credentials = queued.Resumption?.Credentials ?? Credentials.Of(queued.Event.Json);
         var error = work.Steps.FirstOrDefault(s => s.Error is not null)?.Error;
         return new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, workflow, queued.Version, queued.Trigger, work.Hold is null ? Status(work.End) : RunStatus.Suspended, work.StartedAt,
             work.Compute, work.Compute, queued.Recovered, queued.Replay, error, work.Message ?? error?.Message, work.Response, steps)
         {
-            Credentials = Credentials.Of(queued.Event.Json),
+            Credentials = credentials,
             IsContinuation = queued.Continues is not null,
             Continues = queued.Continues?.Run,
-            Suspension = work.Hold is { } hold ? Held(queued, workflow, work, hold, steps) : null,
+            Suspension = work.Hold is { } hold ? Held(queued, workflow, work, hold, steps, credentials) : null,
         };
     }
 
@@ -81,11 +82,11 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     }
 
     // B3
-    Suspension Held(QueuedRun queued, WorkflowId workflow, WorkerRun work, RunHold hold, IReadOnlyList<StepResult> steps)
+    Suspension Held(QueuedRun queued, WorkflowId workflow, WorkerRun work, RunHold hold, IReadOnlyList<StepResult> steps, IReadOnlyList<string> credentials)
     {
         int before = queued.Resumption is { } resumption && resumption.From == hold.Step ? resumption.Sends : 0;
         int sends = work.Sends.Where(send => send.Step == hold.Step).Select(static send => send.Index + 1).Append(before).Max();
-        byte[] state = Resumption.State(hold, sends, queued.Resumption?.Trace ?? queued.Id.ToString(), steps);
+        byte[] state = Resumption.State(hold, sends, queued.Resumption?.Trace ?? queued.Id.ToString(), steps, credentials);
         return new(queued.Id, workflow, hold.Kind, hold.Step, time.GetUtcNow() + hold.For, state);
     }
 

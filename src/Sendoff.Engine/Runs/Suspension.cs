@@ -28,18 +28,23 @@ public sealed record Continuation(RunId Run, ReadOnlyMemory<byte> Callback = def
 /// <param name="Steps">The results of the steps before.</param>
 /// <param name="Context">What <c>$.flow</c> was given, JSON; empty is nothing.</param>
 /// <param name="Callback">The request that let the run go on, JSON; empty is none.</param>
+/// <param name="Credentials">What the event and these requests carried of credentials: the record does not show them (C8).</param>
 public sealed record Resumption(
-    HoldKind Kind, int From, int Runs, int Sends, string Trace, IReadOnlyList<StepResult> Steps, ReadOnlyMemory<byte> Context, ReadOnlyMemory<byte> Callback)
+    HoldKind Kind, int From, int Runs, int Sends, string Trace, IReadOnlyList<StepResult> Steps, ReadOnlyMemory<byte> Context, ReadOnlyMemory<byte> Callback,
+    IReadOnlyList<string> Credentials)
 {
     /// <summary>What a held run leaves for its next segment.</summary>
     /// <param name="sends">How many sends the holding step has made, over all segments.</param>
-    internal static byte[] State(RunHold hold, int sends, string trace, IReadOnlyList<StepResult> steps) => Written(json =>
+    internal static byte[] State(RunHold hold, int sends, string trace, IReadOnlyList<StepResult> steps, IReadOnlyList<string> credentials) => Written(json =>
     {
         json.WriteNumber("kind", (int)hold.Kind);
         json.WriteNumber("from", hold.Kind == HoldKind.Rerun ? hold.Step : hold.Step + 1);
         json.WriteNumber("runs", hold.Runs);
         json.WriteNumber("sends", hold.Kind == HoldKind.Rerun ? sends : 0);
         json.WriteString("trace", trace);
+        json.WriteStartArray("credentials");
+        foreach (string credential in credentials) json.WriteStringValue(credential);
+        json.WriteEndArray();
         if (!hold.Context.IsEmpty) WriteRaw(json, "context", hold.Context);
         WriteRaw(json, "steps", StoredJson.Steps(hold.Kind == HoldKind.Rerun ? [.. steps.Take(hold.Step)] : steps));
     });
@@ -53,7 +58,8 @@ public sealed record Resumption(
         if (kind != HoldKind.Rerun && !callback.IsEmpty && steps.Count > 0)
             steps = [.. steps.Take(steps.Count - 1), steps[^1] with { Exports = With(steps[^1].Exports, "$resume_data", callback) }];
         return new(kind, json.GetProperty("from").GetInt32(), json.GetProperty("runs").GetInt32(), json.GetProperty("sends").GetInt32(), json.GetProperty("trace").GetString()!,
-            steps, json.TryGetProperty("context", out var context) ? Raw(context) : default, callback);
+            steps, json.TryGetProperty("context", out var context) ? Raw(context) : default, callback,
+            [.. json.GetProperty("credentials").EnumerateArray().Select(static c => c.GetString()!), .. callback.IsEmpty ? [] : Secrets.Credentials.Of(callback)]);
     }
 
     /// <summary>As a worker gets it.</summary>

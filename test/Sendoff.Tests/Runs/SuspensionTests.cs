@@ -162,6 +162,29 @@ public sealed class SuspensionTests : IDisposable
     }
 
     [Fact]
+    public async Task Credentials_of_the_requests_that_let_a_run_go_on_are_in_no_record()
+    {
+        const string first = "Bearer the-first-token-of-all", second = "session=the-second-cookie";
+        await using var sink = Sink.Start();
+        await using var rig = await StartAsync();
+        var version = await DeployAsync(rig, "$.flow.suspend()", "$.flow.suspend(); return steps.s1.$resume_data.headers", Send(sink, "[steps.s1.$resume_data, steps.s2.$resume_data]"));
+        var run = await rig.AcceptAsync(version);
+        await HeldAsync(rig, run.Run.Id);
+        var one = await rig.Suspensions.ResumeAsync(run.Run.Id, Encoding.UTF8.GetBytes($$"""{"headers":{"authorization":"{{first}}"} }"""), default);
+        await HeldAsync(rig, one.Next!.Value);
+        var two = await rig.Suspensions.ResumeAsync(one.Next.Value, Encoding.UTF8.GetBytes($$"""{"headers":{"cookie":"{{second}}"} }"""), default);
+        var end = await rig.EndOfAsync(two.Next!.Value);
+
+        Assert.Equal(RunStatus.Succeeded, end.Run.Status);
+        foreach (var record in new[] { await rig.EndOfAsync(one.Next.Value), end })
+            Assert.All([.. record.Run.Steps.Select(step => step.Exports), .. record.Deliveries.Select(d => d.Delivery.Request.Body)], bytes =>
+                Assert.DoesNotMatch("the-first-token|the-second-cookie", Encoding.UTF8.GetString(bytes.Span)));
+        string sent = Encoding.UTF8.GetString(Assert.Single(sink.Requests).Body);
+        Assert.Contains(first, sent);
+        Assert.Contains(second, sent);
+    }
+
+    [Fact]
     public async Task A_delay_that_ended_while_the_server_was_down_goes_on_after_the_start()
     {
         RunId held;
