@@ -480,6 +480,63 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         Assert.Empty(await Store.ListPendingDestinationsAsync(Ct));
     }
 
+    // Runs that are held.
+
+    async Task<QueuedRun> HoldAsync(TimeSpan time)
+    {
+        var run = await AcceptAsync();
+        var held = new Suspension(run.Id, workflow.Id, Sendoff.Engine.Workers.HoldKind.Delay, 0, Clock.GetUtcNow() + time, "the state"u8.ToArray());
+        await Store.FinishRunAsync(End(run, RunStatus.Suspended) with { Suspension = held }, [], Ct);
+        return run;
+    }
+
+    QueuedRun Next(QueuedRun held, string callback = "{}") => new(new(Ids.Next()), held.Event, 1) { Continues = new(held.Id, Encoding.UTF8.GetBytes(callback)) };
+
+    [Fact]
+    public async Task Held_runs_are_listed_by_when_they_are_due_and_outlive_a_crash()
+    {
+        var late = await HoldAsync(TimeSpan.FromHours(2));
+        var soon = await HoldAsync(TimeSpan.FromHours(1));
+        await CrashAsync();
+
+        Assert.Equal([soon.Id, late.Id], (await Store.ListSuspendedAsync(10, Ct)).Select(held => held.RunId));
+        Assert.Empty(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+        var stored = (await Store.GetRunAsync(soon.Id, Ct))!.Run;
+        Assert.Equal((RunStatus.Suspended, Start.AddHours(1)), (stored.Status, stored.Suspension!.Until));
+        Assert.DoesNotContain("the state", Encoding.UTF8.GetString((await Store.GetSuspensionAsync(soon.Id, Ct))!.State.Span));
+    }
+
+    [Fact]
+    public async Task A_held_run_goes_on_once_and_its_state_lasts_until_the_next_has_ended()
+    {
+        var held = await HoldAsync(TimeSpan.FromHours(1));
+        var next = Next(held);
+        Assert.True(await Store.AcceptAsync(next, Ct));
+        Assert.False(await Store.AcceptAsync(Next(held), Ct));
+        await CrashAsync();
+
+        var left = Assert.Single(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+        Assert.Equal((next.Id, held.Id, false), (left.Id, left.Continues!.Run, left.Replay));
+        Assert.Equal((RunStatus.Succeeded, next.Id), ((await Store.GetRunAsync(held.Id, Ct))!.Run is var before ? (before.Status, before.ContinuedBy) : default));
+        Assert.Empty(await Store.ListSuspendedAsync(10, Ct));
+        Assert.NotNull(await Store.GetSuspensionAsync(held.Id, Ct));
+        await Store.FinishRunAsync(End(left) with { IsContinuation = true }, [], Ct);
+        Assert.Null(await Store.GetSuspensionAsync(held.Id, Ct));
+        Assert.Equal(held.Id, (await Store.GetRunAsync(next.Id, Ct))!.Run.Continues);
+    }
+
+    [Fact]
+    public async Task A_canceled_run_has_ended_and_does_not_go_on()
+    {
+        var held = await HoldAsync(TimeSpan.FromHours(1));
+        var why = new Sendoff.Engine.Workers.StepError("Canceled", "no more", "canceled", null, null, null);
+
+        Assert.True(await Store.CancelAsync(held.Id, why, Ct));
+        Assert.False(await Store.CancelAsync(held.Id, why, Ct));
+        Assert.False(await Store.AcceptAsync(Next(held), Ct));
+        Assert.Equal((RunStatus.Failed, "no more", why), (await Store.GetRunAsync(held.Id, Ct))!.Run is var run ? (run.Status, run.Message, run.Error) : default);
+    }
+
     // Workflows.
 
     static Dictionary<string, string> Text(string text) => new() { ["a.mjs"] = text };
