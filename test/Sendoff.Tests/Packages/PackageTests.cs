@@ -129,6 +129,31 @@ public sealed class PackageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task One_run_in_a_terminal_has_its_packages_and_keeps_to_the_settings()
+    {
+        registry.Publish("ms", "2.1.0");
+        registry.Publish("built", "1.0.0", new() { ["index.js"] = "try { module.exports = require('./made.js') } catch { module.exports = 0 }" },
+            """{ "scripts": { "install": "node -e \"fs.writeFileSync('made.js', 'module.exports = 1')\"" } }""");
+        string step = Path.Combine(folder.Path, "step.mjs");
+        await File.WriteAllTextAsync(step, Returning("`${ms} ${built}`", "import ms from 'ms'; import built from 'built';"), Ct);
+
+        var tooLarge = await CallAsync(("SENDOFF_Packages__MaxBytes", "1"));
+        var plain = await CallAsync();
+        var allowed = await CallAsync(("SENDOFF_Packages__AllowScripts", "built"));
+        var wrong = await CallAsync(("SENDOFF_Packages__Timeout", "soon"));
+
+        Assert.Equal((0, 0, 2, 2), (plain.ExitCode, allowed.ExitCode, tooLarge.ExitCode, wrong.ExitCode));
+        Assert.Contains("ms 2.1.0 0", plain.Output);
+        Assert.Contains("the install scripts of built were not run", plain.Error);
+        Assert.Contains("ms 2.1.0 1", allowed.Output);
+        Assert.Contains("Packages:MaxBytes", tooLarge.Error);
+        Assert.Contains("Packages:Timeout", wrong.Error);
+
+        Task<CommandResult> CallAsync(params (string Name, string Value)[] settings) => SendoffCommand.RunAsync(
+            ["run", step], environment: registry.Environment.Concat(settings.Select(setting => KeyValuePair.Create(setting.Name, setting.Value))).ToDictionary());
+    }
+
+    [Fact]
     public async Task A_run_whose_packages_were_lost_fails_and_asks_npm_for_nothing()
     {
         registry.Publish("ms", "2.1.0");
