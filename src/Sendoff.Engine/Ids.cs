@@ -23,6 +23,13 @@ public readonly record struct DeliveryId(long Value)
     public static bool TryParse(string? text, out DeliveryId id) { bool ok = IdText.TryParse("dlv_", text, out long value); id = new(value); return ok; }
 }
 
+/// <summary>A token for the API. Text form <c>tok_…</c>.</summary>
+public readonly record struct TokenId(long Value)
+{
+    public override string ToString() => IdText.Format("tok_", Value);
+    public static bool TryParse(string? text, out TokenId id) { bool ok = IdText.TryParse("tok_", text, out long value); id = new(value); return ok; }
+}
+
 /// <summary>A workflow, over all of its versions. Text form <c>wf_…</c>.</summary>
 public readonly record struct WorkflowId(long Value)
 {

@@ -15,6 +15,7 @@ var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends th
     DeliveriesCommand.Build(),
     EventsCommand.Build(),
     SecretsCommand.Build(),
+    TokensCommand.Build(),
     ExportCommand.Build(),
     StoresCommand.Build(),
     ReceiveCommand.Build(),

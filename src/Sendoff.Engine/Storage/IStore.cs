@@ -100,6 +100,13 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     /// <summary>Remembers which key this database is under, unless it knows already, and answers what it remembers.</summary>
     Task<long> KeepFingerprintAsync(long fingerprint, CancellationToken ct);
 
+    // Tokens for the API.
+
+    Task<IReadOnlyList<StoredToken>> ListTokensAsync(CancellationToken ct);
+    Task SaveTokenAsync(StoredToken token, CancellationToken ct);
+    /// <summary>Answers false when there is none.</summary>
+    Task<bool> DeleteTokenAsync(TokenId token, CancellationToken ct);
+
     // Reads.
 
     Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct);
@@ -130,6 +137,10 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
 /// <param name="IsSecret">Masked everywhere; else a variable that may be shown.</param>
 public sealed record StoredSecret(
     long Id, WorkspaceId WorkspaceId, string Name, bool IsSecret, ReadOnlyMemory<byte> Sealed, DateTimeOffset ChangedAt, DateTimeOffset? ReplacedAt = null);
+/// <summary>What a token may do: look; change workflows, runs and deliveries; all, tokens and secrets included.</summary>
+public enum TokenScope { Read = 2, Write = 3, Admin = 4 }
+/// <param name="Hash">SHA-256 of the token, which nobody keeps.</param>
+public sealed record StoredToken(TokenId Id, WorkspaceId WorkspaceId, string Name, TokenScope Scope, ReadOnlyMemory<byte> Hash, DateTimeOffset CreatedAt);
 public sealed record StoredVersion(WorkflowId WorkflowId, string Name, int Number, DateTimeOffset DeployedAt, IReadOnlyDictionary<string, string> Files);
 /// <summary>A run with all that belongs to it. Before its end, <paramref name="Run"/> has no steps and its status is queued.</summary>
 public sealed record StoredRun(Run Run, string WorkflowName, IReadOnlyList<StoredDelivery> Deliveries);

@@ -17,6 +17,7 @@ public static class ServerEndpoints
     {
         services.AddSingleton(options);
         services.AddSingleton(_ => AdminToken.Load(options.Token, options.DataDirectory));
+        services.AddSingleton<ApiTokens>();
         services.AddSingleton<TriggerGate>();
         services.AddSingleton<HttpTriggerEndpoint>();
         services.AddSingleton<StreamKeys>();
@@ -80,6 +81,7 @@ public static class ServerEndpoints
         ExportApi.Map(api);
         EventsApi.Map(api);
         SecretsApi.Map(api);
+        TokensApi.Map(api);
         StoresApi.Map(api);
         UsageApi.Map(api);
         EgressApi.Map(api);

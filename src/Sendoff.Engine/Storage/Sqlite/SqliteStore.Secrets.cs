@@ -21,6 +21,17 @@ internal sealed partial class SqliteStore
         return session.Number("SELECT value FROM meta WHERE name = 'key_fingerprint'");
     }, ct);
 
+    public Task<IReadOnlyList<StoredToken>> ListTokensAsync(CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredToken>>(
+        static session => session.Sql("SELECT id, workspace_id, name, scope, hash, created_at FROM tokens ORDER BY id").All(static row => new StoredToken(
+            new(row.Long(0)), new(row.Int(1)), row.Text(2), (TokenScope)row.Int(3), row.Bytes(4), SqliteTime.Moment(row.Long(5)))), ct);
+
+    public Task SaveTokenAsync(StoredToken token, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session =>
+        session.Sql("INSERT INTO tokens(id, workspace_id, scope, created_at, name, hash) VALUES (?, ?, ?, ?, ?, ?)")
+            .Set(token.Id.Value).Set(token.WorkspaceId.Value).Set((int)token.Scope).Set(SqliteTime.From(token.CreatedAt)).Set(token.Name).Set(token.Hash.Span).Run(), ct);
+
+    public Task<bool> DeleteTokenAsync(TokenId token, CancellationToken ct) =>
+        WriteAsync(OutageRule.Refuse, session => session.Sql("DELETE FROM tokens WHERE id = ?").Set(token.Value).Run() == 1, ct);
+
     // What was no secret is not needed any more.
     static int Replace(SqliteSession session, WorkspaceId workspace, string name, DateTimeOffset at)
     {

@@ -1,9 +1,10 @@
 using System.Net;
+using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Auth;
 
 /// <summary>Lets in who may come: the API by bearer token or session, pages by session. Triggers never pass here.</summary>
-internal sealed class AccessGate(RequestDelegate next, AdminToken token, ServerOptions options)
+internal sealed class AccessGate(RequestDelegate next, AdminToken token, ApiTokens tokens, ServerOptions options)
 {
     public Task InvokeAsync(HttpContext context)
     {
@@ -14,9 +15,7 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ServerO
 
         string? authorization = request.Headers.Authorization;
         if (authorization is not null && authorization.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase))
-            return token.Matches(authorization["Bearer ".Length..].Trim())
-                ? next(context)
-                : Unauthorized(context, "The bearer token is not this server's. It is in the file 'admin-token' of its data directory.");
+            return CheckTokenAsync(context, authorization["Bearer ".Length..].Trim());
         if (AdminSession.IsSignedIn(request, token))
             return IsSafe(request) || IsSameOrigin(request)
                 ? next(context)
@@ -29,6 +28,21 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ServerO
         context.Response.Redirect("/signin?next=" + Uri.EscapeDataString(request.Path + request.QueryString));
         return Task.CompletedTask;
     }
+
+    async Task CheckTokenAsync(HttpContext context, string presented)
+    {
+        if (token.Matches(presented)) await next(context);
+        else if (await tokens.FindAsync(presented, context.RequestAborted) is not { } found)
+            await Unauthorized(context, "The bearer token is not this server's, or was revoked. The admin token is in the file 'admin-token' of its data directory; sendoff tokens makes others.");
+        else if (Needed(context.Request) is var needed && found.Scope < needed)
+            await Forbid(context, "Out of scope", $"The token '{found.Name}' has the scope '{Api.Names.Of(found.Scope)}'; {context.Request.Method} {context.Request.Path} needs '{Api.Names.Of(needed)}'.");
+        else await next(context);
+    }
+
+    /// <summary>Secrets and tokens are for admins, also to look at.</summary>
+    static TokenScope Needed(HttpRequest request) =>
+        request.Path.StartsWithSegments("/api/v1/tokens") || request.Path.StartsWithSegments("/api/v1/secrets") ? TokenScope.Admin
+        : IsSafe(request) ? TokenScope.Read : TokenScope.Write;
 
     static Task Unauthorized(HttpContext context, string detail)
     {

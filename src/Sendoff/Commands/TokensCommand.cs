@@ -1,0 +1,30 @@
+using System.CommandLine;
+using Sendoff.Server.Api;
+
+namespace Sendoff.Commands;
+
+/// <summary><c>sendoff tokens list | create NAME | revoke ID</c>: who may use the API.</summary>
+static class TokensCommand
+{
+    public static Command Build() => ApiClient.With(new Command("tokens", "Tokens for the API, besides the admin token")
+    {
+        Lists.List("/api/v1/tokens", ApiJson.Default.ListDocumentTokenDocument, ["token", "name", "scope", "created"], t => [t.Id, t.Name, t.Scope, Lists.Time(t.CreatedAt)]),
+        BuildCreate(),
+        Lists.Act("revoke", "Revoke one: it is refused from now on", HttpMethod.Delete, id => $"/api/v1/tokens/{id}", "revoked"),
+    });
+
+    static Command BuildCreate()
+    {
+        var name = new Argument<string>("name") { Description = "Who is to use it" };
+        var scope = new Option<string>("--scope") { Description = "read: look; write: change workflows, runs and deliveries too; admin: all", DefaultValueFactory = _ => "read" };
+        var command = new Command("create", "Make one and print it; it is not to be had again") { name, scope };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            var body = JsonContent.Create(new TokenRequestDocument(parsed.GetValue(name)!, parsed.GetValue(scope)), ApiJson.Default.TokenRequestDocument);
+            if (await api.SendAsync(HttpMethod.Post, "/api/v1/tokens", body, ApiJson.Default.TokenDocument, ct) is { } made) Console.Out.WriteLine(made.Token);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+}

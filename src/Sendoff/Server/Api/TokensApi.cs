@@ -1,0 +1,50 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Sendoff.Engine;
+using Sendoff.Engine.Storage;
+using Sendoff.Server.Auth;
+
+namespace Sendoff.Server.Api;
+
+/// <summary>A token for the API.</summary>
+/// <param name="Scope"><c>read</c>, <c>write</c> or <c>admin</c>.</param>
+/// <param name="Token">The token itself: when it is made, and never again.</param>
+public sealed record TokenDocument(string Id, string Name, string Scope, DateTimeOffset CreatedAt, string? Token)
+{
+    internal static TokenDocument From(StoredToken token, string? value = null) => new(token.Id.ToString(), token.Name, Names.Of(token.Scope), token.CreatedAt, value);
+}
+
+/// <param name="Scope"><c>read</c> if not given.</param>
+public sealed record TokenRequestDocument(string Name, string? Scope);
+
+/// <summary><c>/api/v1/tokens</c>, for admins.</summary>
+internal static class TokensApi
+{
+    const int LongestName = 100;
+
+    public static void Map(IEndpointRouteBuilder api)
+    {
+        var tokens = api.MapGroup("/tokens").WithTags("Tokens");
+        tokens.MapGet("/", ListAsync).WithSummary("Tokens, without what they are");
+        tokens.MapPost("/", CreateAsync).WithSummary("Make a token; it is answered once").TakesBody<TokenRequestDocument>();
+        tokens.MapDelete("/{id}", RevokeAsync).WithSummary("Revoke a token: it is refused from now on");
+    }
+
+    static async Task<Results<Ok<ListDocument<TokenDocument>>, Problem>> ListAsync(HttpRequest request, ApiTokens tokens, CancellationToken ct) =>
+        ApiInput.Of(request).Problem is { } problem ? problem
+            : TypedResults.Ok(new ListDocument<TokenDocument>([.. (await tokens.ListAsync(ct)).Select(static token => TokenDocument.From(token))], null));
+
+    static async Task<Results<Ok<TokenDocument>, Problem>> CreateAsync(HttpRequest request, ApiTokens tokens, CancellationToken ct)
+    {
+        var input = ApiInput.Of(request);
+        if (await input.ObjectAsync(request, ["name", "scope"], ct) is not { } body) return input.Problem!;
+        string name = input.Text(body, "name") ?? "";
+        if (name.Trim().Length == 0 || name.Length > LongestName) input.Wrong($"'name' has 1 to {LongestName} characters: who is to use the token.");
+        var scope = input.State<TokenScope>("scope", input.Text(body, "scope")) ?? TokenScope.Read;
+        if (input.Problem is { } problem) return problem;
+        var (token, value) = await tokens.CreateAsync(name.Trim(), scope, ct);
+        return TypedResults.Ok(TokenDocument.From(token, value));
+    }
+
+    static async Task<Results<NoContent, Problem>> RevokeAsync(string id, ApiTokens tokens, CancellationToken ct) =>
+        TokenId.TryParse(id, out var token) && await tokens.RevokeAsync(token, ct) ? TypedResults.NoContent() : Problem.NotFound($"There is no token '{id}'.");
+}

@@ -1,0 +1,60 @@
+using System.Collections.Frozen;
+using System.Security.Cryptography;
+using System.Text;
+using Sendoff.Engine;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Server.Auth;
+
+/// <summary>Tokens for the API besides the admin token: scoped, revocable, kept as hashes, and known in memory so that a request costs one look.</summary>
+internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
+{
+    const int RandomCharacters = 40; // 206 bits
+    const string Prefix = "sendoff_", Characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+    readonly SemaphoreSlim changing = new(1);
+    FrozenDictionary<string, StoredToken>? byHash;
+
+    /// <summary>The one who presents it; null when nobody does, or it was revoked.</summary>
+    public async ValueTask<StoredToken?> FindAsync(string presented, CancellationToken ct)
+    {
+        var known = byHash ?? await ReadAsync(ct);
+        return known.GetValueOrDefault(Convert.ToHexString(HashOf(presented)));
+    }
+
+    public async Task<IReadOnlyList<StoredToken>> ListAsync(CancellationToken ct) => await store.ListTokensAsync(ct);
+
+    /// <summary>Answers the token itself, which is not to be had again.</summary>
+    public async Task<(StoredToken Token, string Value)> CreateAsync(string name, TokenScope scope, CancellationToken ct)
+    {
+        string value = Prefix + RandomNumberGenerator.GetString(Characters, RandomCharacters);
+        var token = new StoredToken(new(ids.Next()), WorkspaceId.Default, name, scope, HashOf(value), time.GetUtcNow());
+        await store.SaveTokenAsync(token, ct);
+        await ReadAsync(CancellationToken.None);
+        return (token, value);
+    }
+
+    /// <summary>From its completion on, the token is refused. Answers false when there is none.</summary>
+    public async Task<bool> RevokeAsync(TokenId token, CancellationToken ct)
+    {
+        bool isThere = await store.DeleteTokenAsync(token, ct);
+        await ReadAsync(CancellationToken.None);
+        return isThere;
+    }
+
+    // One after the other, so that an older list never takes a newer one's place.
+    async Task<FrozenDictionary<string, StoredToken>> ReadAsync(CancellationToken ct)
+    {
+        await changing.WaitAsync(ct);
+        try
+        {
+            return byHash = (await store.ListTokensAsync(ct)).ToFrozenDictionary(token => Convert.ToHexString(token.Hash.Span));
+        }
+        finally
+        {
+            changing.Release();
+        }
+    }
+
+    static byte[] HashOf(string value) => SHA256.HashData(Encoding.UTF8.GetBytes(value));
+}
