@@ -75,6 +75,10 @@ public sealed record EngineLimits
     public int RunRecoveries { get; init; } = 3;
     /// <summary>How long a call that lets a held run go on waits for a run that still executes.</summary>
     public TimeSpan ReleaseWait { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>Time in workers on a UTC day (E6); 0 is no limit. Setting <c>Quota:ComputePerDay</c>.</summary>
+    public TimeSpan QuotaCompute { get; init; }
+    /// <summary>Runs that triggers start on a UTC day (E6); 0 is no limit. Setting <c>Quota:InvocationsPerDay</c>.</summary>
+    public long QuotaInvocations { get; init; }
     /// <summary>Accepted runs of one workflow that may wait; then the trigger answers 429. Setting <c>Runs:MaxQueued</c>.</summary>
     public int RunsQueued { get; init; } = 10_000;
     /// <summary>Runs of one workflow that are handed to the workers at once; the others wait in its lane.</summary>

@@ -82,6 +82,7 @@ public static class EngineServiceCollectionExtensions
             s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySenders>(), s.GetRequiredService<EngineContext>(),
             s.GetRequiredService<ILogger<DeliveryDispatcher>>()));
         services.AddSingleton<RunQueue>();
+        services.AddSingleton<QuotaReset>();
         services.AddSingleton<Suspensions>();
         services.AddSingleton<Drafts>();
         services.AddSingleton<Schedule>();
@@ -93,7 +94,7 @@ public static class EngineServiceCollectionExtensions
 }
 
 /// <summary>Starts the rooms against the stream and stops them with it: what receives goes last up and first down.</summary>
-sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, Suspensions suspensions,
+sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, QuotaReset quota, Suspensions suspensions,
     Schedule schedule) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -102,6 +103,7 @@ sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, Worke
         await secrets.LoadAsync(cancellationToken).ConfigureAwait(false);
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
+        await quota.StartAsync(cancellationToken).ConfigureAwait(false);
         runs.Recover();
         suspensions.Start();
         schedule.Start();
@@ -111,6 +113,7 @@ sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, Worke
     {
         await schedule.StopAsync().ConfigureAwait(false);
         await suspensions.StopAsync().ConfigureAwait(false);
+        await quota.StopAsync().ConfigureAwait(false);
         await runs.StopAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StopAsync(cancellationToken).ConfigureAwait(false);
     }

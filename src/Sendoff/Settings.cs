@@ -138,6 +138,8 @@ sealed record Settings
         ["S3:SecretKey"] = new("a secret access key", (s, v) => v.Length > 0 ? s with { S3 = s.S3 with { SecretKey = v } } : null, IsSecret: true),
         ["Emit:MaxHops"] = Count((l, v) => l with { EmitHops = v }),
         ["Sse:MaxReaders"] = Count((l, v) => l with { SseReaders = v }),
+        ["Quota:ComputePerDay"] = Duration((l, v) => l with { QuotaCompute = v }),
+        ["Quota:InvocationsPerDay"] = Count((l, v) => l with { QuotaInvocations = v }),
         ["Runs:MaxQueued"] = Count((l, v) => l with { RunsQueued = v }),
         ["Runs:MaxLogBytes"] = Bytes((l, v) => v <= 15 * 1024 * 1024 ? l with { RunLogBytes = (int)v } : null),
         ["Runs:MaxExportBytes"] = Bytes((l, v) => v <= 15 * 1024 * 1024 ? l with { RunExportBytes = (int)v } : null),

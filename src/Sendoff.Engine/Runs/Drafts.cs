@@ -47,7 +47,7 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunQueue runs)
     public async Task<DraftRun?> TestAsync(string name, ReadOnlyMemory<byte> eventJson, bool captured, CancellationToken ct) =>
         await FixAsync(name, ct).ConfigureAwait(false) is not var (ready, problems) ? null
         : ready is null ? new(null, problems)
-        : await runs.AcceptAsync(ready.Version, captured ? QueuedRun.TestTrigger : "manual", eventJson, ct).ConfigureAwait(false) is { } accepted ? new(accepted, [])
+        : await runs.AcceptAsync(ready.Version, captured ? QueuedRun.TestTrigger : QueuedRun.ManualTrigger, eventJson, ct).ConfigureAwait(false) is { } accepted ? new(accepted, [])
         : null;
 
     /// <summary>Runs the draft for the event of a run. Null when there is no such run, or no such workflow any more.</summary>

@@ -20,6 +20,8 @@ public sealed record QueuedRun(
     RunId Id, Event Event, int Version, bool Replay = false, bool Recovered = false, DueTime? Due = null, bool Keep = true, bool Captured = false,
     Emission? Emitted = null)
 {
+    /// <summary>The day's quota is used up: it waits until it is released (E6).</summary>
+    public bool IsHeld { get; init; }
     /// <summary>The held run that it goes on from.</summary>
     public Continuation? Continues { get; init; }
     /// <summary>What it goes on with; known when it is about to execute.</summary>
@@ -27,6 +29,9 @@ public sealed record QueuedRun(
 
     /// <summary>The trigger of events and runs that send nothing: their sends are captured, of replays and after a crash too.</summary>
     public const string TestTrigger = "test";
+
+    /// <summary>The trigger of an event that somebody gave by hand.</summary>
+    public const string ManualTrigger = "manual";
 
     /// <summary>What the run is recorded as started by.</summary>
     public string Trigger => Captured ? TestTrigger : Event.Trigger;

@@ -92,7 +92,16 @@ public sealed class RunQueue(
         var lane = Admit(version.WorkflowId, version.Name, evenStopping: emitted is not null);
         var received = NewEvent(version, trigger, eventJson);
         var response = version.Definition.Triggers.Any(t => t is HttpTrigger { Response.FromRun: true }) ? NewResponse() : null;
-        return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number, Due: due, Keep: keep, Emitted: emitted), response)).ConfigureAwait(false);
+        var run = new QueuedRun(new(engine.Ids.Next()), received, version.Number, Due: due, Keep: keep, Emitted: emitted) { IsHeld = IsOverQuota(trigger) };
+        return await StoreAndQueueAsync(lane, new(run, response)).ConfigureAwait(false);
+    }
+
+    // E6: what somebody starts by hand counts, and is not held.
+    bool IsOverQuota(string trigger)
+    {
+        if (trigger is not (QueuedRun.ManualTrigger or QueuedRun.TestTrigger)) return !engine.Quota.TryTake();
+        engine.Quota.Take();
+        return false;
     }
 
     Event NewEvent(WorkflowVersion version, string trigger, ReadOnlyMemory<byte> json) =>
@@ -117,7 +126,19 @@ public sealed class RunQueue(
         version ??= (await catalog.FindCurrentAsync(received.WorkflowId, ct).ConfigureAwait(false))?.Version;
         if (version is null || version.WorkflowId != received.WorkflowId) return null;
         var lane = Admit(received.WorkflowId, version.Name);
+        engine.Quota.Take();
         return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number, Replay: true, Captured: captured), null)).ConfigureAwait(false);
+    }
+
+    /// <summary>Queues a run that was held over quota (E6), however many wait. Answers false when it is not held.</summary>
+    public async Task<bool> ReleaseAsync(RunId run)
+    {
+        if (stopping) throw new StoreUnavailableException("the server is stopping");
+        if (await store.ReleaseAsync(run, CancellationToken.None).ConfigureAwait(false) is not { } released) return false;
+        var lane = Lane(released.Event.WorkflowId);
+        lane.TryAdmit(int.MaxValue);
+        Queue(lane, new(released, null));
+        return true;
     }
 
     /// <summary>Lets a held run go on, as a run of its own with the same event and version. Null when it is not held any more, or gone.</summary>
@@ -126,6 +147,7 @@ public sealed class RunQueue(
     {
         if (await store.GetRunAsync(run, ct).ConfigureAwait(false) is not { Run: { Status: RunStatus.Suspended } held } stored) return null;
         var lane = Admit(held.WorkflowId, stored.WorkflowName);
+        engine.Quota.Take();
         // Its event is read when its turn comes.
         var received = new Event(held.EventId, held.WorkspaceId, held.WorkflowId, held.Trigger, default, default);
         var next = new QueuedRun(new(engine.Ids.Next()), received, held.Version) { Continues = new(run, callback) };
@@ -181,6 +203,13 @@ public sealed class RunQueue(
             if (!isStored) lane.Leave();
         }
         if (!isStored) return null;
+        // E6: it is kept, and comes to its turn when it is released.
+        if (waiting.Run.IsHeld)
+        {
+            lane.Leave();
+            engine.Changes.Publish(waiting.Run.Id, RunStatus.Held);
+            return new(waiting.Run, noResponse);
+        }
         var accepted = new AcceptedRun(waiting.Run, waiting.Response?.Task ?? noResponse);
         Queue(lane, waiting);
         return accepted;
@@ -233,6 +262,8 @@ public sealed class RunQueue(
         // (2)
         var executed = await ExecuteInWorkerAsync(queued, deployment, waiting.Response).ConfigureAwait(false);
         engine.Pacing.Measure(lane.Pace, executed.Run.Compute.TotalMilliseconds);
+
+        engine.Quota.AddCompute(executed.Run.Compute);
 
         // (3)
         dispatcher.Reserve(executed.Deliveries);

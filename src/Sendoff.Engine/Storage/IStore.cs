@@ -57,7 +57,14 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     /// <summary>Pending deliveries of one destination in call order, from above <paramref name="after"/>.</summary>
     Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct);
 
-    // Runs that are held (B3). FinishRunAsync stores what holds one, AcceptAsync that it goes on.
+    // Runs that are held over quota (E6). AcceptAsync stores that one is.
+
+    /// <summary>Oldest first.</summary>
+    Task<IReadOnlyList<RunId>> ListHeldAsync(int limit, CancellationToken ct);
+    /// <summary>Makes a held run one that is queued, and answers it without its event's body; null when it is not held.</summary>
+    Task<QueuedRun?> ReleaseAsync(RunId run, CancellationToken ct);
+
+    // Runs that are held by their steps (B3). FinishRunAsync stores what holds one, AcceptAsync that it goes on.
 
     /// <summary>What holds a run, or held it, with its state sealed; null when nothing does, or its next segment has ended.</summary>
     Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct);

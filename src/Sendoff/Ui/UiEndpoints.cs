@@ -23,6 +23,7 @@ internal static class UiEndpoints
         }).ExcludeFromDescription();
         app.MapGet("/assets/sendoff.d.ts", () => TypedResults.PhysicalFile(Commands.TypesCommand.Source, "text/plain; charset=utf-8")).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay", ReplayAsync).ExcludeFromDescription();
+        app.MapPost("/runs/{id}/release", ReleaseAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/resume", ResumeAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/cancel", CancelAsync).ExcludeFromDescription();
         app.MapPost("/deliveries/{id}/resend", ResendAsync).ExcludeFromDescription();
@@ -34,6 +35,12 @@ internal static class UiEndpoints
     {
         var replay = RunId.TryParse(id, out var run) ? await runs.ReplayAsync(run, null, captured: false, ct) : null;
         return Results.LocalRedirect($"/runs/{replay?.Run.Id.ToString() ?? Uri.EscapeDataString(id)}");
+    }
+
+    static async Task<IResult> ReleaseAsync(string id, QuotaReset quota)
+    {
+        if (RunId.TryParse(id, out var run)) await quota.ReleaseAsync(run);
+        return Results.LocalRedirect($"/runs/{Uri.EscapeDataString(id)}");
     }
 
     /// <summary>To the run that goes on; to the page that says why there is none.</summary>

@@ -40,6 +40,8 @@ sealed class RunRig : IAsyncDisposable
         sender = new DeliverySender(Sending.Loopback, limits, TimeProvider.System);
         Dispatcher = new DeliveryDispatcher(Store, sender, engine, NullLogger<DeliveryDispatcher>.Instance);
         Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, concealment, ids, limits, time), Dispatcher, engine, NullLogger<RunQueue>.Instance);
+        Quota = engine.Quota;
+        QuotaReset = new QuotaReset(Store, Queue, engine, NullLogger<QuotaReset>.Instance);
         Suspensions = new Suspensions(Store, Queue, engine, NullLogger<Suspensions>.Instance);
         Schedule = new Schedule(Catalog, Queue, engine, NullLogger<Schedule>.Instance);
     }
@@ -53,6 +55,9 @@ sealed class RunRig : IAsyncDisposable
     public WorkflowCatalog Catalog { get; }
     public DeliveryDispatcher Dispatcher { get; }
     public RunQueue Queue { get; }
+    public Quota Quota { get; }
+    /// <summary>Not started.</summary>
+    public QuotaReset QuotaReset { get; }
     /// <summary>Not started.</summary>
     public Suspensions Suspensions { get; }
     /// <summary>Not started.</summary>
@@ -88,7 +93,7 @@ sealed class RunRig : IAsyncDisposable
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
         while (true)
         {
-            if (await real.GetRunAsync(id, patience.Token) is { } run && run.Run.Status != RunStatus.Queued
+            if (await real.GetRunAsync(id, patience.Token) is { } run && run.Run.Status is not (RunStatus.Queued or RunStatus.Held)
                 && run.Deliveries.All(d => d.Delivery.Status is not (DeliveryStatus.Pending or DeliveryStatus.Sending))) return run;
             await Task.Delay(5, patience.Token);
         }
@@ -100,6 +105,7 @@ sealed class RunRig : IAsyncDisposable
         stopped = true;
         await Schedule.StopAsync();
         await Suspensions.StopAsync();
+        await QuotaReset.StopAsync();
         await Queue.StopAsync(ct);
         await Dispatcher.StopAsync(ct);
     }

@@ -58,6 +58,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
             .Set(workflow).Set(limits.PruneRuns).All(ReadRun);
         foreach (var run in runs) Delete(session, run);
         if (runs.Count > 0) return true;
+        session.Sql("DELETE FROM held WHERE run_id IN (SELECT run_id FROM events WHERE workflow_id = ?)").Set(workflow).Run();
         session.Sql("DELETE FROM unkept WHERE run_id IN (SELECT run_id FROM events WHERE workflow_id = ?)").Set(workflow).Run();
         session.Sql("DELETE FROM replays WHERE event_id IN (SELECT id FROM events WHERE workflow_id = ?)").Set(workflow).Run();
         int events = session.Sql("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE workflow_id = ? LIMIT ?)")

@@ -14,13 +14,13 @@ internal sealed partial class SqliteStore
     {
         long mark = session.Number(LowWater.Read);
         return session.Sql("""
-            SELECT run_id, id, workflow_id, run_version, trigger, received_at, 0, 0, 0 FROM events e
+            SELECT run_id, id, workflow_id, run_version, trigger, received_at, 0, 0, 0, EXISTS (SELECT 1 FROM held WHERE run_id = e.run_id) FROM events e
             WHERE id >= ?1 AND run_id <> 0 AND workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = e.run_id)
             UNION ALL
-            SELECT p.run_id, e.id, e.workflow_id, p.version, e.trigger, e.received_at, p.continues = 0, p.captured, p.continues FROM replays p JOIN events e ON e.id = p.event_id
+            SELECT p.run_id, e.id, e.workflow_id, p.version, e.trigger, e.received_at, p.continues = 0, p.captured, p.continues, 0 FROM replays p JOIN events e ON e.id = p.event_id
             WHERE p.run_id >= ?1 AND e.workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = p.run_id)
             """).Set(mark).All(static row => new UnfinishedRun(
-                row.Long(0), row.Long(1), row.Long(2), row.Int(3), row.Text(4), row.Long(5), Replay: row.Int(6) != 0, Captured: row.Int(7) != 0, Continues: row.Long(8), Left: true));
+                row.Long(0), row.Long(1), row.Long(2), row.Int(3), row.Text(4), row.Long(5), Replay: row.Int(6) != 0, Captured: row.Int(7) != 0, Continues: row.Long(8), Held: row.Int(9) != 0, Left: true));
     }
 
     /// <summary>Only what an earlier server left: a run that this one accepted is in its queue already, and must not start twice.</summary>
@@ -79,6 +79,22 @@ internal sealed partial class SqliteStore
             FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?
             """).Set(id.Value).FirstOrDefault(static row => (ReadRun(row), row.Text(15), row.Long(16), row.Int(17)));
         return run is null ? null : WithSegments(session, new(run, name, ReadDeliveries(session, name, first, count)));
+    }
+
+    public Task<IReadOnlyList<RunId>> ListHeldAsync(int limit, CancellationToken ct) =>
+        Task.FromResult<IReadOnlyList<RunId>>([.. unfinished.Where(static run => run.Held).Select(static run => new RunId(run.RunId)).OrderBy(static run => run.Value).Take(limit)]);
+
+    public async Task<QueuedRun?> ReleaseAsync(RunId run, CancellationToken ct)
+    {
+        if (unfinished.Find(run.Value) is not { Held: true } held) return null;
+        bool isReleased = false;
+        await WriteAsync(OutageRule.Refuse, session => isReleased = session.Sql("DELETE FROM held WHERE run_id = ?").Set(run.Value).Run() == 1, ct, _ =>
+        {
+            if (isReleased && unfinished.Find(run.Value) is not null) unfinished.Add(held with { Held = false, Left = false });
+        });
+        if (!isReleased || unfinished.Find(run.Value) is null) return null;
+        var received = new Event(new(held.EventId), WorkspaceId.Default, new(held.WorkflowId), held.Trigger, SqliteTime.Moment(held.ReceivedAt), default);
+        return new(run, received, held.Version);
     }
 
     const string SuspensionColumns = "run_id, workflow_id, kind, step, until, state, callback, continued_by";
@@ -143,22 +159,23 @@ internal sealed partial class SqliteStore
     {
         if (WorkflowName(session, queued.WorkflowId) is not { } name || ReadEvent(session, queued.EventId) is not { } received) return null;
         var run = new Run(
-            new(queued.RunId), received.Id, received.WorkspaceId, received.WorkflowId, queued.Version, received.Trigger, RunStatus.Queued,
+            new(queued.RunId), received.Id, received.WorkspaceId, received.WorkflowId, queued.Version, received.Trigger, queued.Held ? RunStatus.Held : RunStatus.Queued,
             received.ReceivedAt, TimeSpan.Zero, TimeSpan.Zero, queued.Left, queued.Replay, Error: null, Message: null, Response: null, Steps: []);
         return new(run, name, []);
     }
 
     public Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct)
     {
-        bool noQueued = filter.Status is { } status and not RunStatus.Queued;
-        var queued = noQueued ? [] : unfinished.Where(run => filter.Before is null || run.RunId < filter.Before);
+        bool noQueued = filter.Status is { } status and not (RunStatus.Queued or RunStatus.Held);
+        var queued = noQueued ? [] : unfinished.Where(run =>
+            (filter.Before is null || run.RunId < filter.Before) && (filter.Status is null || run.Held == (filter.Status == RunStatus.Held)));
         return readers.ReadAsync(session => ListRuns(session, filter, queued), ct);
     }
 
     static Page<RunSummary> ListRuns(SqliteSession session, RunFilter filter, List<UnfinishedRun> queued)
     {
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
-        var ended = filter.Status == RunStatus.Queued ? [] : ListEnded(session, filter, workflow);
+        var ended = filter.Status is RunStatus.Queued or RunStatus.Held ? [] : ListEnded(session, filter, workflow);
         var known = ended.Select(static run => run.Id.Value).ToHashSet();
         var waiting = queued
             .Where(run => !known.Contains(run.RunId) && (workflow is null || run.WorkflowId == workflow)
@@ -171,7 +188,7 @@ internal sealed partial class SqliteStore
     }
 
     static RunSummary? Summary(UnfinishedRun run, string? name) => name is null ? null : new(
-        new(run.RunId), new(run.EventId), name, run.Version, run.Trigger, RunStatus.Queued, SqliteTime.Moment(run.ReceivedAt), TimeSpan.Zero,
+        new(run.RunId), new(run.EventId), name, run.Version, run.Trigger, run.Held ? RunStatus.Held : RunStatus.Queued, SqliteTime.Moment(run.ReceivedAt), TimeSpan.Zero,
         Message: null, Sends: 0, SendsDelivered: 0, SendsFailed: 0, SendsCaptured: 0);
 
     static readonly string lastDelivery = $"r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride}";

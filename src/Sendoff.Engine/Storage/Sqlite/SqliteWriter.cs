@@ -82,7 +82,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
             if (!accept.IsStored) return;
             var accepted = new UnfinishedRun(
                 run.Id.Value, run.Event.Id.Value, run.Event.WorkflowId.Value, run.Version, run.Event.Trigger,
-                SqliteTime.From(run.Event.ReceivedAt), run.Replay, run.Captured, run.Continues?.Run.Value ?? 0, Left: false);
+                SqliteTime.From(run.Event.ReceivedAt), run.Replay, run.Captured, run.Continues?.Run.Value ?? 0, run.IsHeld, Left: false);
             unfinished.Add(accepted);
             highestMark = Math.Max(highestMark, accepted.Mark);
         }
@@ -102,6 +102,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         batchMark = Math.Min(batchMark, isFurther ? run.Id.Value : run.Event.Id.Value);
         if (isFurther) AcceptFurther(run);
         else Insert(run.Event, run.Id, run.Version);
+        if (run.IsHeld) session.Sql("INSERT INTO held(run_id) VALUES (?)").Set(run.Id.Value).Run();
         if (!run.Keep) session.Sql("INSERT INTO unkept(run_id) VALUES (?)").Set(run.Id.Value).Run();
         return true;
     }

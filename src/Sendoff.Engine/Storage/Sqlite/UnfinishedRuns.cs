@@ -3,7 +3,7 @@ namespace Sendoff.Engine.Storage.Sqlite;
 /// <summary>A run that is accepted and has no end, as narrow as it can be held. Its event's body stays in the database.</summary>
 /// <param name="Left">An earlier server accepted it.</param>
 internal readonly record struct UnfinishedRun(
-    long RunId, long EventId, long WorkflowId, int Version, string Trigger, long ReceivedAt, bool Replay, bool Captured, long Continues, bool Left)
+    long RunId, long EventId, long WorkflowId, int Version, string Trigger, long ReceivedAt, bool Replay, bool Captured, long Continues, bool Held, bool Left)
 {
     /// <summary>Where the search after a start must begin to find it.</summary>
     public long Mark => Replay || Continues != 0 ? RunId : EventId;
@@ -40,8 +40,11 @@ internal sealed class UnfinishedRuns
     {
         int start = Array.BinarySearch(left, after + 1);
         lock (runs)
-            return [.. left.Skip(start < 0 ? ~start : start).Where(runs.ContainsKey).Take(limit).Select(id => runs[id])];
+            return [.. left.Skip(start < 0 ? ~start : start).Where(IsLeft).Take(limit).Select(id => runs[id])];
     }
+
+    // One that is held is queued by who releases it, and is not left any more then.
+    bool IsLeft(long run) => runs.TryGetValue(run, out var found) && found is { Left: true, Held: false };
 
     public long HighestRun()
     {

@@ -91,7 +91,10 @@ public sealed record EventDocument(string Id, string WorkflowId, string? Workflo
 /// <summary>Compute and delivery time of a workflow on a UTC day, apart (E6).</summary>
 public sealed record UsageRowDocument(DateOnly Day, string Workflow, long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
 public sealed record UsageTotalDocument(long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
-public sealed record UsageDocument(DateOnly Since, IReadOnlyList<UsageRowDocument> Items, UsageTotalDocument Total);
+/// <param name="Quota">Null where none is set.</param>
+public sealed record UsageDocument(DateOnly Since, IReadOnlyList<UsageRowDocument> Items, UsageTotalDocument Total, QuotaDocument? Quota);
+/// <summary>Today's use (UTC). A limit of null is none.</summary>
+public sealed record QuotaDocument(double ComputeMs, double? ComputePerDayMs, long Invocations, long? InvocationsPerDay, DateTimeOffset ResetAt);
 
 /// <summary>An event that starts a run by hand.</summary>
 /// <param name="Event">What steps see as <c>event</c>: any JSON; null for an empty object.</param>

@@ -17,6 +17,7 @@ internal static class RunsApi
         runs.MapGet("/{id}", GetAsync).WithSummary("The run document");
         runs.MapPost("/{id}/replay", ReplayAsync).WithSummary("Run the same event again, on the workflow's current version or its draft; as a test, its sends are captured")
             .TakesBody<ReplayRequestDocument>().Produces<ReplayDocument>(StatusCodes.Status202Accepted);
+        runs.MapPost("/{id}/release", ReleaseHeldAsync).WithSummary("Start a run that is held over quota").ProducesProblem(StatusCodes.Status410Gone);
         runs.MapPost("/{id}/resume", ResumeAsync).WithSummary("Let a held run go on; a JSON body is what its step sees as the request's body")
             .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status410Gone);
         runs.MapPost("/{id}/cancel", CancelAsync).WithSummary("End a held run")
@@ -57,6 +58,16 @@ internal static class RunsApi
     }
 
     const int MaxBody = 1024;
+
+    static async Task<Results<NoContent, Problem>> ReleaseHeldAsync(string id, HttpRequest request, IStore store, QuotaReset quota, CancellationToken ct)
+    {
+        var input = ApiInput.Of(request);
+        var run = input.Run(id);
+        if (input.Problem is { } problem) return problem;
+        if (await store.GetRunAsync(run, ct) is not { } found) return Missing(id);
+        return found.Run.Status == RunStatus.Held && await quota.ReleaseAsync(run) ? TypedResults.NoContent()
+            : new Problem(StatusCodes.Status410Gone, "Not held", $"The run '{id}' is not held over quota: it is {Names.Of(found.Run.Status)}.");
+    }
 
     static async Task<Results<Ok<ReleaseDocument>, Problem>> ResumeAsync(
         string id, HttpRequest request, Suspensions suspensions, EngineLimits limits, ServerOptions options, CancellationToken ct)

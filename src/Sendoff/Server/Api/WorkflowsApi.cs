@@ -143,7 +143,7 @@ internal static class WorkflowsApi
             ? Encoding.UTF8.GetBytes(given.GetRawText()) : "{}"u8.ToArray();
         if (isDraft) return Answer(await drafts.TestAsync(name, json, isTest, ct), Missing(name));
         if (await store.GetWorkflowAsync(name, ct) is not { } workflow || await catalog.FindAsync(workflow.Id, workflow.Version, ct) is not { } current
-            || await runs.AcceptAsync(current.Version, isTest ? QueuedRun.TestTrigger : "manual", json, ct) is not { } accepted) return Missing(name);
+            || await runs.AcceptAsync(current.Version, isTest ? QueuedRun.TestTrigger : QueuedRun.ManualTrigger, json, ct) is not { } accepted) return Missing(name);
         return ReplayDocument.Of(accepted);
     }
 

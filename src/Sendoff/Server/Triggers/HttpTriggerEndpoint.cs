@@ -24,6 +24,7 @@ internal sealed class HttpTriggerEndpoint(
     const string Methods = "GET,HEAD,PUT,PATCH,POST,DELETE";
     static readonly Problem missing = Problem.NotFound("There is no trigger at this address, or it is disabled.");
     static readonly byte[] accepted = "Event accepted.\n"u8.ToArray();
+    static readonly byte[] overQuota = "The day's quota is used up. The event is kept, and runs when the quota is reset.\n"u8.ToArray();
     static readonly byte[] neverResponded = "No $.respond called in workflow"u8.ToArray();
 
     public async Task HandleAsync(HttpContext context)
@@ -86,7 +87,8 @@ internal sealed class HttpTriggerEndpoint(
         // (5)
         context.Response.Headers[RunHeader] = run.Run.Id.ToString();
         var answer = target.Trigger.Response;
-        if (answer.FromRun) await AnswerFromRunAsync(context, run);
+        if (run.Run.IsHeld && answer.FromRun) await WriteAsync(context.Response, StatusCodes.Status202Accepted, Text, overQuota);
+        else if (answer.FromRun) await AnswerFromRunAsync(context, run);
         else if (answer.Body is null)
             await WriteAsync(context.Response, answer.Status, Text, answer.Status == 200 ? accepted : default(ReadOnlyMemory<byte>));
         else await AnswerFixedAsync(context.Response, answer);

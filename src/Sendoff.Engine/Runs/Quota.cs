@@ -1,0 +1,148 @@
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Engine.Runs;
+
+/// <summary>How much of a UTC day's quota is used. A limit of 0 is none.</summary>
+public sealed record QuotaUse(TimeSpan Compute, TimeSpan ComputeLimit, long Invocations, long InvocationsLimit, DateTimeOffset ResetAt);
+
+/// <summary>What a workspace may use on a UTC day (E6), counted in memory.</summary>
+public sealed class Quota(EngineLimits limits, TimeProvider time)
+{
+    readonly Lock gate = new();
+    DateOnly day;
+    TimeSpan compute;
+    long invocations;
+
+    public bool IsLimited { get; } = limits.QuotaInvocations > 0 || limits.QuotaCompute > TimeSpan.Zero;
+
+    /// <summary>Begins with what the store has of today.</summary>
+    public void Load(IEnumerable<UsageRow> usage)
+    {
+        lock (gate)
+        {
+            Turn();
+            foreach (var row in usage.Where(row => row.Day == day)) (compute, invocations) = (compute + TimeSpan.FromMilliseconds(row.ComputeMs), invocations + row.Runs);
+        }
+    }
+
+    /// <summary>Counts an invocation; false when the day's quota is used up, and nothing was counted.</summary>
+    public bool TryTake()
+    {
+        if (!IsLimited) return true;
+        lock (gate)
+        {
+            Turn();
+            if (limits.QuotaInvocations > 0 && invocations >= limits.QuotaInvocations || limits.QuotaCompute > TimeSpan.Zero && compute >= limits.QuotaCompute) return false;
+            invocations++;
+            return true;
+        }
+    }
+
+    /// <summary>Counts an invocation that somebody asked for by hand, which is never held.</summary>
+    public void Take()
+    {
+        if (!IsLimited) return;
+        lock (gate)
+        {
+            Turn();
+            invocations++;
+        }
+    }
+
+    public void AddCompute(TimeSpan spent)
+    {
+        if (!IsLimited) return;
+        lock (gate)
+        {
+            Turn();
+            compute += spent;
+        }
+    }
+
+    public QuotaUse Use
+    {
+        get
+        {
+            lock (gate)
+            {
+                Turn();
+                return new(compute, limits.QuotaCompute, invocations, limits.QuotaInvocations, ResetAt);
+            }
+        }
+    }
+
+    /// <summary>The next midnight, UTC.</summary>
+    public DateTimeOffset ResetAt => new(DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime).AddDays(1), TimeOnly.MinValue, TimeSpan.Zero);
+
+    void Turn()
+    {
+        var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
+        if (day == today) return;
+        (day, compute, invocations) = (today, TimeSpan.Zero, 0);
+    }
+}
+
+/// <summary>Releases runs that were held over quota (E6): at the start and at each reset as many as the day's quota takes, oldest first; by hand any.</summary>
+public sealed class QuotaReset(IStore store, RunQueue runs, EngineContext engine, ILogger<QuotaReset> log)
+{
+    const int ReadAtOnce = 100;
+    static readonly TimeSpan retry = TimeSpan.FromSeconds(5), longestWait = TimeSpan.FromMinutes(1);
+
+    readonly CancellationTokenSource stop = new();
+    Task running = Task.CompletedTask;
+
+    /// <summary>Begins. Call once, before the first event.</summary>
+    public async Task StartAsync(CancellationToken ct)
+    {
+        if (!engine.Quota.IsLimited && (await store.ListHeldAsync(1, ct).ConfigureAwait(false)).Count == 0) return;
+        engine.Quota.Load(await store.ListUsageAsync(DateOnly.FromDateTime(engine.Time.GetUtcNow().UtcDateTime), ct).ConfigureAwait(false));
+        running = RunAsync();
+    }
+
+    public async Task StopAsync()
+    {
+        await stop.CancelAsync().ConfigureAwait(false);
+        await running.ConfigureAwait(false);
+    }
+
+    /// <summary>Lets a run go that is held, whatever the quota says. Answers false when it is not held.</summary>
+    public Task<bool> ReleaseAsync(RunId run)
+    {
+        engine.Quota.Take();
+        return runs.ReleaseAsync(run);
+    }
+
+    async Task RunAsync()
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            var wait = await ReleaseAllAsync().ConfigureAwait(false);
+            await Task.Delay(wait, engine.Time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Answers when to look again: a clock that is set is noticed soon.</summary>
+    async Task<TimeSpan> ReleaseAllAsync()
+    {
+        try
+        {
+            while (await store.ListHeldAsync(ReadAtOnce, stop.Token).ConfigureAwait(false) is { Count: > 0 } held)
+            {
+                foreach (var run in held)
+                {
+                    if (!engine.Quota.TryTake()) return Wait();
+                    await runs.ReleaseAsync(run).ConfigureAwait(false);
+                }
+            }
+            return Wait();
+        }
+        catch (Exception x)
+        {
+            if (!stop.IsCancellationRequested) log.HeldRunsPutOff(x.Message);
+            return retry;
+        }
+    }
+
+    TimeSpan Wait() => engine.Quota.ResetAt - engine.Time.GetUtcNow() is var wait && wait < longestWait ? wait + TimeSpan.FromMilliseconds(1) : longestWait;
+}

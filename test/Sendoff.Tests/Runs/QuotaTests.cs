@@ -1,0 +1,122 @@
+using Microsoft.Extensions.Time.Testing;
+using Sendoff.Engine;
+using Sendoff.Engine.Runs;
+using Sendoff.Tests.Support;
+
+namespace Sendoff.Tests.Runs;
+
+/// <summary>Daily quotas (E6): what is over is held, not lost, and starts at the reset or by hand.</summary>
+public sealed class QuotaTests : IDisposable
+{
+    static CancellationToken Ct => TestContext.Current.CancellationToken;
+    readonly TempFolder folder = new();
+    readonly FakeTimeProvider clock = new(new(2026, 11, 24, 22, 0, 0, TimeSpan.Zero));
+
+    public void Dispose() => folder.Dispose();
+
+    async Task<RunRig> StartAsync(EngineLimits limits)
+    {
+        var rig = await RunRig.StartAsync(folder.Path, limits, clock);
+        await rig.QuotaReset.StartAsync(Ct);
+        return rig;
+    }
+
+    static async Task<RunStatus> StatusAsync(RunRig rig, RunId run) => (await rig.Store.GetRunAsync(run, Ct))!.Run.Status;
+
+    static async Task UntilAsync(Func<Task<bool>> isTrue)
+    {
+        for (int i = 0; i < 4_000 && !await isTrue(); i++) await Task.Delay(5, Ct);
+        Assert.True(await isTrue());
+    }
+
+    [Fact]
+    public async Task What_is_over_the_days_invocations_is_held_and_starts_oldest_first_at_the_reset()
+    {
+        await using var rig = await StartAsync(new() { QuotaInvocations = 2 });
+        var version = await rig.DeployAsync("orders", "return event.n");
+        var runs = new List<RunId>();
+        for (int n = 0; n < 5; n++) runs.Add((await rig.AcceptAsync(version, $$"""{"n":{{n}}}""")).Run.Id);
+        foreach (var run in runs.Take(2)) Assert.Equal(RunStatus.Succeeded, (await rig.EndOfAsync(run)).Run.Status);
+
+        Assert.Equal([RunStatus.Held, RunStatus.Held, RunStatus.Held], [await StatusAsync(rig, runs[2]), await StatusAsync(rig, runs[3]), await StatusAsync(rig, runs[4])]);
+        Assert.Equal(runs.Skip(2), await rig.Store.ListHeldAsync(10, Ct));
+        Assert.Equal([runs[4], runs[3], runs[2]], (await rig.Store.ListRunsAsync(new(null, RunStatus.Held, null, null, null, 10), Ct)).Items.Select(run => run.Id));
+        Assert.Empty((await rig.Store.ListRunsAsync(new(null, RunStatus.Queued, null, null, null, 10), Ct)).Items);
+
+        clock.Advance(TimeSpan.FromHours(2));
+        await UntilAsync(async () =>
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            return await StatusAsync(rig, runs[3]) == RunStatus.Succeeded;
+        });
+        Assert.Equal((RunStatus.Succeeded, RunStatus.Held), (await StatusAsync(rig, runs[2]), await StatusAsync(rig, runs[4])));
+        Assert.False((await rig.Store.GetRunAsync(runs[2], Ct))!.Run.Recovered);
+    }
+
+    [Fact]
+    public async Task What_is_over_the_days_compute_time_is_held_and_what_is_under_way_ends()
+    {
+        await using var rig = await StartAsync(new() { QuotaCompute = TimeSpan.FromMilliseconds(20) });
+        var version = await rig.DeployAsync("orders", "const end = Date.now() + 40; while (Date.now() < end); return 1");
+        var first = await rig.AcceptAsync(version);
+        Assert.Equal(RunStatus.Succeeded, (await rig.EndOfAsync(first.Run.Id)).Run.Status);
+
+        var second = await rig.AcceptAsync(version);
+        Assert.True(second.Run.IsHeld);
+        Assert.True(rig.Quota.Use is { Invocations: 1 } use && use.Compute >= TimeSpan.FromMilliseconds(20));
+        Assert.Equal(new DateTimeOffset(2026, 11, 25, 0, 0, 0, TimeSpan.Zero), rig.Quota.ResetAt);
+    }
+
+    [Fact]
+    public async Task A_held_run_outlives_a_crash_and_is_released_by_hand_once()
+    {
+        RunId held;
+        await using (var rig = await StartAsync(new() { QuotaInvocations = 1 }))
+        {
+            var version = await rig.DeployAsync("orders", "return event.n");
+            await rig.EndOfAsync((await rig.AcceptAsync(version)).Run.Id);
+            held = (await rig.AcceptAsync(version, """{"n":7}""")).Run.Id;
+        }
+        await using var next = await StartAsync(new() { QuotaInvocations = 1 });
+        Assert.Equal(RunStatus.Held, await StatusAsync(next, held));
+
+        Assert.True(await next.QuotaReset.ReleaseAsync(held));
+        var end = await next.EndOfAsync(held);
+        Assert.Equal((RunStatus.Succeeded, "7"), (end.Run.Status, System.Text.Json.JsonElement.Parse(end.Run.Steps[0].Exports.Span).GetProperty("$return_value").GetRawText()));
+        Assert.False(await next.QuotaReset.ReleaseAsync(held));
+        Assert.Equal(3, next.Quota.Use.Invocations);
+    }
+
+    [Fact]
+    public async Task What_is_started_by_hand_counts_and_is_not_held()
+    {
+        await using var rig = await StartAsync(new() { QuotaInvocations = 1 });
+        var version = await rig.DeployAsync("orders", "return 1");
+        var first = await rig.AcceptAsync(version);
+        await rig.EndOfAsync(first.Run.Id);
+        var replay = (await rig.Queue.ReplayAsync(first.Run.Id, null, captured: false, Ct))!;
+        var manual = (await rig.Queue.AcceptAsync(version, QueuedRun.ManualTrigger, "{}"u8.ToArray(), Ct))!;
+
+        Assert.Equal((RunStatus.Succeeded, RunStatus.Succeeded), ((await rig.EndOfAsync(replay.Run.Id)).Run.Status, (await rig.EndOfAsync(manual.Run.Id)).Run.Status));
+        Assert.Equal(3, rig.Quota.Use.Invocations);
+    }
+
+    [Fact]
+    public async Task Held_runs_go_with_their_workflow_and_start_when_the_quota_is_lifted()
+    {
+        RunId held;
+        await using (var rig = await StartAsync(new() { QuotaInvocations = 1 }))
+        {
+            var version = await rig.DeployAsync("orders", "return 1");
+            var other = await rig.DeployAsync("other", "return 2");
+            await rig.EndOfAsync((await rig.AcceptAsync(version)).Run.Id);
+            var gone = (await rig.AcceptAsync(version)).Run.Id;
+            held = (await rig.AcceptAsync(other)).Run.Id;
+            Assert.True(await rig.Catalog.DeleteAsync("orders", Ct));
+            Assert.Equal([held], await rig.Store.ListHeldAsync(10, Ct));
+            Assert.False(await rig.QuotaReset.ReleaseAsync(gone));
+        }
+        await using var next = await StartAsync(new());
+        Assert.Equal(RunStatus.Succeeded, (await next.EndOfAsync(held)).Run.Status);
+    }
+}
