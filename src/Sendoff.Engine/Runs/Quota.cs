@@ -107,10 +107,11 @@ public sealed class QuotaReset(IStore store, RunQueue runs, EngineContext engine
     }
 
     /// <summary>Lets a run go that is held, whatever the quota says. Answers false when it is not held.</summary>
-    public Task<bool> ReleaseAsync(RunId run)
+    public async Task<bool> ReleaseAsync(RunId run)
     {
+        if (!await runs.ReleaseAsync(run).ConfigureAwait(false)) return false;
         engine.Quota.Take();
-        return runs.ReleaseAsync(run);
+        return true;
     }
 
     async Task RunAsync()
