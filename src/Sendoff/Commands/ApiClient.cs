@@ -90,14 +90,15 @@ sealed class ApiClient : IDisposable
 
     static CommandException Refused(HttpStatusCode status, string body)
     {
-        if (status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+        if (status == HttpStatusCode.Unauthorized)
             return new("the server does not accept the token; give --token, or run this beside the server's data directory (.sendoff)", ExitCode.NoServer);
         try
         {
             var problem = JsonSerializer.Deserialize(body, ApiJson.Default.ProblemDocument)!;
             if (problem.Problems is { Count: > 0 } problems)
                 ProblemPrinter.Print([.. problems.Select(p => new WorkflowProblem(p.Message, p.File, p.Line, p.Column, p.Source, p.Hint))]);
-            return new(problem.Detail, ExitCode.Usage);
+            // Forbidden: the token is known, and does not reach so far.
+            return new(problem.Detail, status == HttpStatusCode.Forbidden ? ExitCode.NoServer : ExitCode.Usage);
         }
         catch (JsonException)
         {

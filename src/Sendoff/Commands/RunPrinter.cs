@@ -82,7 +82,7 @@ static class RunPrinter
     static string Mark(string status) => status switch
     {
         "succeeded" => "[green]●[/]",
-        "suspended" => "[yellow]◐[/]",
+        "suspended" or "held" => "[yellow]◐[/]",
         "captured" or "skipped" => "[grey]○[/]",
         "pending" or "sending" or "queued" or "running" => "[blue]…[/]",
         _ => "[red]✕[/]",
@@ -91,7 +91,7 @@ static class RunPrinter
     static string Words(string status) => status switch
     {
         "succeeded" => "[green]succeeded[/]",
-        "suspended" => "[yellow]◐[/]",
+        "suspended" or "held" => "[yellow]◐[/]",
         "captured" or "skipped" => $"[grey]{status}[/]",
         _ => $"[red]{status.Replace('_', ' ')}[/]",
     };

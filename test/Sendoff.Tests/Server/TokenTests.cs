@@ -103,10 +103,13 @@ public sealed class TokenTests(SharedServer shared) : IClassFixture<SharedServer
         var list = await SendoffCommand.RunAsync(["tokens", "list", .. to]);
         string id = list.Output.Split('\n').First(line => line.Contains("ci ")).Split(' ')[0];
         var own = await SendoffCommand.RunAsync(["runs", "list", "--server", server.Address.ToString(), "--token", made.Output.Trim()]);
+        var outOfScope = await SendoffCommand.RunAsync(["secrets", "list", "--server", server.Address.ToString(), "--token", made.Output.Trim()]);
         var revoked = await SendoffCommand.RunAsync(["tokens", "revoke", id, .. to]);
         var refused = await SendoffCommand.RunAsync(["runs", "list", "--server", server.Address.ToString(), "--token", made.Output.Trim()]);
 
         Assert.Equal((0, 0, 0, 0, 4), (made.ExitCode, list.ExitCode, own.ExitCode, revoked.ExitCode, refused.ExitCode));
+        Assert.Equal(4, outOfScope.ExitCode);
+        Assert.Contains("has the scope 'write'; GET /api/v1/secrets needs 'admin'", outOfScope.Error);
         Assert.StartsWith("sendoff_", made.Output);
     }
 }
