@@ -50,6 +50,13 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
         }
     }
 
+    /// <summary>What was counted was not started: the due time was taken, or the store takes no events.</summary>
+    public void GiveBack()
+    {
+        if (!IsLimited) return;
+        lock (gate) invocations = Math.Max(0, invocations - 1);
+    }
+
     public void AddCompute(TimeSpan spent)
     {
         if (!IsLimited) return;

@@ -201,6 +201,7 @@ public sealed class RunQueue(
         finally
         {
             if (!isStored) lane.Leave();
+            if (!isStored && !waiting.Run.IsHeld) engine.Quota.GiveBack();
         }
         if (!isStored) return null;
         // E6: it is kept, and comes to its turn when it is released.

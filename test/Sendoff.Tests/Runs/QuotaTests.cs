@@ -102,6 +102,17 @@ public sealed class QuotaTests : IDisposable
     }
 
     [Fact]
+    public async Task What_the_store_does_not_take_is_not_counted()
+    {
+        await using var rig = await StartAsync(new() { QuotaInvocations = 1 });
+        var version = await rig.DeployAsync("orders", "return 1");
+        rig.Failing.Fail(nameof(Sendoff.Engine.Storage.IStore.AcceptAsync), new Sendoff.Engine.Storage.StoreUnavailableException("the disk is full"), 1);
+
+        await Assert.ThrowsAsync<Sendoff.Engine.Storage.StoreUnavailableException>(() => rig.AcceptAsync(version));
+        Assert.False((await rig.AcceptAsync(version)).Run.IsHeld);
+    }
+
+    [Fact]
     public async Task Held_runs_go_with_their_workflow_and_start_when_the_quota_is_lifted()
     {
         RunId held;
