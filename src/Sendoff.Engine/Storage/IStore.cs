@@ -117,13 +117,20 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     // Reads.
 
     Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct);
+    /// <summary>A run with the heads of its sends, whatever their bodies weigh.</summary>
+    Task<RunOutline?> GetRunOutlineAsync(RunId run, CancellationToken ct);
+    /// <summary>A search looks through <see cref="RunFilter.Searched"/> runs at a time: a page with few or none may have a next one.</summary>
     Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct);
     Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct);
     Task<Page<StoredDelivery>> ListDeliveriesAsync(DeliveryFilter filter, CancellationToken ct);
+    /// <summary>How the newest deliveries ended that are no older than <paramref name="since"/>, newest first.</summary>
+    Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct);
     Task<Event?> GetEventAsync(EventId id, CancellationToken ct);
     Task<Page<Event>> ListEventsAsync(EventFilter filter, CancellationToken ct);
     /// <summary>Compute and delivery time apart (E6), a row for each workflow and UTC day.</summary>
     Task<IReadOnlyList<UsageRow>> ListUsageAsync(DateOnly since, CancellationToken ct);
+    /// <summary>Runs and deliveries by workflow and UTC hour.</summary>
+    Task<IReadOnlyList<HourRow>> ListHoursAsync(DateTimeOffset since, CancellationToken ct);
 
     // Keeping house.
 
@@ -151,19 +158,37 @@ public sealed record StoredToken(TokenId Id, WorkspaceId WorkspaceId, string Nam
 public sealed record StoredVersion(WorkflowId WorkflowId, string Name, int Number, DateTimeOffset DeployedAt, IReadOnlyDictionary<string, string> Files);
 /// <summary>A run with all that belongs to it. Before its end, <paramref name="Run"/> has no steps and its status is queued.</summary>
 public sealed record StoredRun(Run Run, string WorkflowName, IReadOnlyList<StoredDelivery> Deliveries);
+public sealed record RunOutline(Run Run, string WorkflowName, IReadOnlyList<SendHead> Sends);
+/// <summary>A delivery as its tab shows it. <paramref name="Code"/> is the last response's status.</summary>
+public sealed record SendHead(DeliveryId Id, int Step, int Index, DeliveryStatus Status, string Method, string Url, int? Code, double TotalMs);
 public sealed record StoredDelivery(Delivery Delivery, string WorkflowName, IReadOnlyList<Attempt> Attempts);
 /// <summary>A run in a list. Of its sends, failed ones are those that failed, were blocked or interrupted; the rest of the sum is under way.</summary>
 public sealed record RunSummary(
     RunId Id, EventId EventId, string WorkflowName, int Version, string Trigger, RunStatus Status, DateTimeOffset StartedAt, TimeSpan Duration,
     string? Message, int Sends, int SendsDelivered, int SendsFailed, int SendsCaptured);
 /// <summary>Lists are newest first. <paramref name="Before"/> is a cursor: rows below it.</summary>
-public sealed record RunFilter(string? Workflow, RunStatus? Status, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
+public sealed record RunFilter(string? Workflow, RunStatus? Status, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit)
+{
+    /// <summary>How many runs one search looks through, so that none takes long however much is kept.</summary>
+    public const int Searched = 20_000;
+
+    /// <summary>Sought in the event's JSON and the run's message, whatever the case of ASCII letters.</summary>
+    public string? Text { get; init; }
+    /// <summary>Only runs with a send that failed, was blocked or interrupted.</summary>
+    public bool HasFailedSends { get; init; }
+
+    public bool IsSearch => Text is not null || HasFailedSends;
+}
 /// <summary><paramref name="Text"/> is sought in URL and destination.</summary>
 public sealed record DeliveryFilter(
     string? Workflow, DeliveryStatus? Status, string? Host, string? Text, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
 public sealed record EventFilter(string? Workflow, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
 public sealed record Page<T>(IReadOnlyList<T> Items, long? Next);
 public sealed record UsageRow(DateOnly Day, string Workflow, long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
+public sealed record HourRow(string Workflow, DateTimeOffset Hour, long Runs, long RunsFailed, long Deliveries, long DeliveriesFailed);
+/// <summary>How a delivery ended, or that it has not. <paramref name="Error"/> and <paramref name="Code"/> are the last attempt's.</summary>
+public sealed record Outcome(
+    DeliveryId Id, RunId RunId, string Workflow, string Destination, DeliveryStatus Status, DateTimeOffset? At, double? TotalMs, int? Code, AttemptError? Error);
 public readonly record struct PruneResult(long Rows, bool More);
 
 /// <summary>The store cannot take a write now: the disk is full, the database locked or lost (G3). Nothing was changed.</summary>

@@ -742,6 +742,78 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Runs_are_found_by_what_is_in_their_event_and_by_sends_that_failed()
+    {
+        var ada = NewRun(json: """{"body":{"customer":"Ada_L"}}""");
+        var bob = NewRun(json: """{"body":{"customer":"AdaXL"}}""");
+        foreach (var run in new[] { ada, bob })
+        {
+            await Store.AcceptAsync(run, Ct);
+            var sends = Sends(run);
+            await Store.FinishRunAsync(End(run) with { Message = $"told {run.Id}" }, sends, Ct);
+            await Store.RecordAttemptAsync(AttemptOf(sends[0], run == bob ? DeliveryStatus.Failed : DeliveryStatus.Succeeded), Ct);
+        }
+        async Task<IEnumerable<RunId>> List(RunFilter filter) => (await Store.ListRunsAsync(filter, Ct)).Items.Select(run => run.Id);
+
+        Assert.Equal([ada.Id], await List(Runs() with { Text = "ada_l" }));
+        Assert.Equal([bob.Id, ada.Id], await List(Runs() with { Text = "customer" }));
+        Assert.Equal([bob.Id], await List(Runs() with { Text = bob.Id.ToString() }));
+        Assert.Equal([bob.Id], await List(Runs() with { HasFailedSends = true }));
+        Assert.Empty(await List(Runs() with { HasFailedSends = true, Text = "ada_l" }));
+        Assert.Null((await Store.ListRunsAsync(Runs() with { Text = "nowhere" }, Ct)).Next);
+    }
+
+    [Fact]
+    public async Task An_outline_has_the_heads_of_a_runs_sends_with_what_came_of_them()
+    {
+        var (run, sends) = await FinishAsync(sends: 2);
+        await Store.RecordAttemptAsync(AttemptOf(sends[0], DeliveryStatus.Failed, error: new(AttemptErrorCode.Timeout, AttemptPhase.Wait, "late")), Ct);
+        await Store.RequeueAsync(sends[0].Id, Ct);
+        await Store.RecordAttemptAsync(AttemptOf(sends[0], number: 2), Ct);
+
+        var outline = await Store.GetRunOutlineAsync(run.Id, Ct);
+
+        Assert.Equal("orders", outline!.WorkflowName);
+        Assert.Equal([new(sends[0].Id, 0, 0, DeliveryStatus.Succeeded, "POST", sends[0].Request.Url, 200, 7.3), new(sends[1].Id, 0, 1, DeliveryStatus.Pending, "POST", sends[1].Request.Url, null, 0)], outline.Sends);
+        Assert.Empty((await Store.GetRunOutlineAsync((await AcceptAsync()).Id, Ct))!.Sends);
+        Assert.Null(await Store.GetRunOutlineAsync(new(1), Ct));
+    }
+
+    [Fact]
+    public async Task Outcomes_tell_how_the_newest_deliveries_ended()
+    {
+        var (_, sends) = await FinishAsync(sends: 3);
+        await Store.RecordAttemptAsync(AttemptOf(sends[0]), Ct);
+        var late = new AttemptError(AttemptErrorCode.Timeout, AttemptPhase.Wait, "late");
+        await Store.RecordAttemptAsync(AttemptOf(sends[1], DeliveryStatus.Failed, error: late), Ct);
+
+        var all = await Store.ListOutcomesAsync(Start, onlyFailed: false, 10, Ct);
+
+        Assert.Equal([DeliveryStatus.Pending, DeliveryStatus.Failed, DeliveryStatus.Succeeded], all.Select(one => one.Status));
+        Assert.Equal((sends[1].Destination, late, 7.3, (int?)null), (all[1].Destination, all[1].Error, all[1].TotalMs, all[1].Code));
+        Assert.Equal([sends[1].Id], (await Store.ListOutcomesAsync(Start, onlyFailed: true, 10, Ct)).Select(one => one.Id));
+        Assert.Empty(await Store.ListOutcomesAsync(Start.AddHours(1), onlyFailed: false, 10, Ct));
+        Assert.Single(await Store.ListOutcomesAsync(Start, onlyFailed: false, 1, Ct));
+    }
+
+    [Fact]
+    public async Task Runs_and_deliveries_are_counted_by_the_hour_with_those_that_failed()
+    {
+        var (_, sends) = await FinishAsync(status: RunStatus.TimedOut, sends: 2);
+        await Store.RecordAttemptAsync(AttemptOf(sends[0], DeliveryStatus.Failed), Ct);
+        await Store.RecordAttemptAsync(AttemptOf(sends[1]), Ct);
+        await FinishAsync(sends: 0);
+        Clock.Advance(TimeSpan.FromHours(1));
+        await FinishAsync(sends: 0);
+
+        var rows = await Store.ListHoursAsync(Start, Ct);
+
+        Assert.Equal([("orders", 2L, 1L, 2L, 1L), ("orders", 1L, 0L, 0L, 0L)], rows.Select(row => (row.Workflow, row.Runs, row.RunsFailed, row.Deliveries, row.DeliveriesFailed)));
+        Assert.Equal(TimeSpan.FromHours(1), rows[1].Hour - rows[0].Hour);
+        Assert.Single(await Store.ListHoursAsync(Start.AddHours(1), Ct));
+    }
+
+    [Fact]
     public async Task Deliveries_are_filtered_by_workflow_status_host_text_and_time()
     {
         var other = await DeployAsync("other");

@@ -68,17 +68,28 @@ internal sealed partial class SqliteStore
     {
         // Memory first: a run that ends in between is then found in the database.
         var queued = unfinished.Find(run.Value);
-        return readers.ReadAsync(session => ReadRun(session, run) ?? (queued is { } found ? ReadQueued(session, found) : null), ct);
+        return readers.ReadAsync(session => ReadRun(session, run) is { } ended
+            ? new StoredRun(ended.Run, ended.Name, [.. ended.Blocks.SelectMany(block => ReadDeliveries(session, ended.Name, block.First, block.Count))])
+            : queued is { } found && ReadQueued(session, found) is { } waiting ? new StoredRun(waiting.Run, waiting.Name, []) : null, ct);
     }
 
-    static StoredRun? ReadRun(SqliteSession session, RunId id)
+    public Task<RunOutline?> GetRunOutlineAsync(RunId run, CancellationToken ct)
+    {
+        var queued = unfinished.Find(run.Value);
+        return readers.ReadAsync(session => ReadRun(session, run) is { } ended
+            ? new RunOutline(ended.Run, ended.Name, [.. ended.Blocks.SelectMany(block => ReadHeads(session, block))])
+            : queued is { } found && ReadQueued(session, found) is { } waiting ? new RunOutline(waiting.Run, waiting.Name, []) : null, ct);
+    }
+
+    /// <summary>A run's end with the blocks of its deliveries' ids: its own and those of the segments before.</summary>
+    static (Run Run, string Name, List<Block> Blocks)? ReadRun(SqliteSession session, RunId id)
     {
         var (run, name, first, count) = session.Sql("""
             SELECT r.id, r.event_id, r.workspace_id, r.workflow_id, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.compute_us, r.flags,
                 r.error, r.message, r.response, r.steps, w.name, r.first_delivery, r.delivery_count
             FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?
             """).Set(id.Value).FirstOrDefault(static row => (ReadRun(row), row.Text(15), row.Long(16), row.Int(17)));
-        return run is null ? null : WithSegments(session, new(run, name, ReadDeliveries(session, name, first, count)));
+        return run is null ? null : WithSegments(session, run, name, new(first, count));
     }
 
     public Task<IReadOnlyList<RunId>> ListHeldAsync(int limit, CancellationToken ct) =>
@@ -109,27 +120,30 @@ internal sealed partial class SqliteStore
     };
 
     // B3: what holds it, and the deliveries of the segments before.
-    static StoredRun WithSegments(SqliteSession session, StoredRun stored)
+    static (Run, string, List<Block>) WithSegments(SqliteSession session, Run run, string name, Block own)
     {
-        var held = session.Sql($"SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ?").Set(stored.Run.Id.Value).FirstOrDefault(ReadSuspension);
-        var deliveries = stored.Deliveries;
+        var held = session.Sql($"SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ?").Set(run.Id.Value).FirstOrDefault(ReadSuspension);
+        List<Block> blocks = [own];
         RunId? continues = null;
-        var at = stored.Run.Id.Value;
-        for (int i = 0; stored.Run.IsContinuation && i < SegmentsShown; i++)
+        var at = run.Id.Value;
+        for (int i = 0; run.IsContinuation && i < SegmentsShown; i++)
         {
             var (before, first, count) = session.Sql("""
                 SELECT r.id, r.first_delivery, r.delivery_count FROM suspensions s JOIN runs r ON r.id = s.run_id WHERE s.continued_by = ?
                 """).Set(at).FirstOrDefault(static row => (row.Long(0), row.Long(1), row.Int(2)));
             if (before == 0) break;
             continues ??= new RunId(before);
-            if (count > 0) deliveries = [.. ReadDeliveries(session, stored.WorkflowName, first, count), .. deliveries];
+            blocks.Insert(0, new(first, count));
             at = before;
         }
-        return stored with
-        {
-            Run = stored.Run with { Continues = continues, Suspension = held is null ? null : held with { State = default, Callback = default }, ContinuedBy = held?.ContinuedBy },
-            Deliveries = deliveries,
-        };
+        run = run with { Continues = continues, Suspension = held is null ? null : held with { State = default, Callback = default }, ContinuedBy = held?.ContinuedBy };
+        return (run, name, blocks);
+    }
+
+    /// <summary>The ids of a run's deliveries.</summary>
+    readonly record struct Block(long First, int Count)
+    {
+        public long Last => First + (Count - 1) * IdSequence.Stride;
     }
 
     public Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct) => readers.ReadAsync(
@@ -155,18 +169,18 @@ internal sealed partial class SqliteStore
         IsContinuation = (row.Int(10) & 4) != 0,
     };
 
-    static StoredRun? ReadQueued(SqliteSession session, UnfinishedRun queued)
+    static (Run Run, string Name)? ReadQueued(SqliteSession session, UnfinishedRun queued)
     {
         if (WorkflowName(session, queued.WorkflowId) is not { } name || ReadEvent(session, queued.EventId) is not { } received) return null;
         var run = new Run(
             new(queued.RunId), received.Id, received.WorkspaceId, received.WorkflowId, queued.Version, received.Trigger, queued.Held ? RunStatus.Held : RunStatus.Queued,
             received.ReceivedAt, TimeSpan.Zero, TimeSpan.Zero, queued.Left, queued.Replay, Error: null, Message: null, Response: null, Steps: []);
-        return new(run, name, []);
+        return (run, name);
     }
 
     public Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct)
     {
-        bool noQueued = filter.Status is { } status and not (RunStatus.Queued or RunStatus.Held);
+        bool noQueued = filter.IsSearch || filter.Status is { } status and not (RunStatus.Queued or RunStatus.Held);
         var queued = noQueued ? [] : unfinished.Where(run =>
             (filter.Before is null || run.RunId < filter.Before) && (filter.Status is null || run.Held == (filter.Status == RunStatus.Held)));
         return readers.ReadAsync(session => ListRuns(session, filter, queued), ct);
@@ -184,7 +198,23 @@ internal sealed partial class SqliteStore
             .OrderByDescending(static run => run.RunId).Take(filter.Limit + 1)
             .Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>();
         var newest = ended.Concat(waiting).OrderByDescending(static run => run.Id.Value).Take(filter.Limit + 1).ToList();
-        return PageOf(newest, filter.Limit, static run => run.Id.Value);
+        var page = PageOf(newest, filter.Limit, static run => run.Id.Value);
+        return page.Next is null && filter.IsSearch ? page with { Next = SearchedTo(session, filter, workflow) } : page;
+    }
+
+    /// <summary>Where a search has come to; null at the end.</summary>
+    static long? SearchedTo(SqliteSession session, RunFilter filter, long? workflow)
+    {
+        var where = EndedFilter(filter, workflow);
+        return where.Set(session.Sql($"SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}")).Number();
+    }
+
+    static SqliteFilter EndedFilter(RunFilter filter, long? workflow)
+    {
+        var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
+        if (filter.Status is { } status and not RunStatus.Succeeded) where.And($"status <> 2 AND status = {(int)status}");
+        else if (filter.Status is not null) where.And("status = 2");
+        return where;
     }
 
     static RunSummary? Summary(UnfinishedRun run, string? name) => name is null ? null : new(
@@ -195,17 +225,24 @@ internal sealed partial class SqliteStore
 
     static List<RunSummary> ListEnded(SqliteSession session, RunFilter filter, long? workflow)
     {
-        var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
-        if (filter.Status is { } status and not RunStatus.Succeeded) where.And($"status <> 2 AND status = {(int)status}");
-        else if (filter.Status is not null) where.And("status = 2");
-        return where.Set(session.Sql($"""
+        var where = EndedFilter(filter, workflow);
+        string ids = $"SELECT id FROM runs WHERE {where} ORDER BY id DESC";
+        if (filter.IsSearch) ids = $"""
+            SELECT r.id FROM ({ids} LIMIT {RunFilter.Searched}) s CROSS JOIN runs r ON r.id = s.id WHERE 1
+            {(filter.HasFailedSends ? $"AND r.delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))" : "")}
+            {(filter.Text is null ? "" : "AND (r.message LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id AND CAST(e.body AS TEXT) LIKE ? ESCAPE '\\'))")}
+            ORDER BY r.id DESC
+            """;
+        var found = where.Set(session.Sql($"""
             SELECT r.id, r.event_id, w.name, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.message, r.delivery_count,
                 (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 4),
                 (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7)),
                 (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 8)
             FROM runs r CROSS JOIN workflows w ON w.id = r.workflow_id
-            WHERE r.id IN (SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY r.id DESC
-            """)).Set(filter.Limit + 1).All(static row => new RunSummary(
+            WHERE r.id IN ({ids} LIMIT ?) ORDER BY r.id DESC
+            """));
+        if (filter.Text is { } text) found.Set(SqliteFilter.Like("%", text, "%")).Set(SqliteFilter.Like("%", text, "%"));
+        return found.Set(filter.Limit + 1).All(static row => new RunSummary(
                 new(row.Long(0)), new(row.Long(1)), row.Text(2), row.Int(3), row.Text(4), (RunStatus)row.Int(5), SqliteTime.Moment(row.Long(6)),
                 SqliteTime.Span(row.Long(7)), row.TextOrNull(8), row.Int(9), row.Int(10), row.Int(11), row.Int(12)));
     }
@@ -225,6 +262,25 @@ internal sealed partial class SqliteStore
         session => session.Sql($"SELECT {DeliveryColumns}, w.name FROM deliveries d JOIN workflows w ON w.id = d.workflow_id WHERE d.id = ?")
             .Set(delivery.Value).FirstOrDefault(static row => (Delivery: ReadDelivery(row), Name: row.Text(13))) is { Delivery: { } found } one
                 ? new StoredDelivery(found, one.Name, [.. ReadAttempts(session, delivery.Value, delivery.Value)[delivery]]) : null,
+        ct);
+
+    static List<SendHead> ReadHeads(SqliteSession session, Block block) => block.Count == 0 ? [] : session.Sql("""
+        SELECT d.id, d.step, d.idx, d.status, d.method, d.url, a.response_status, coalesce(a.total_us, 0)
+        FROM deliveries d LEFT JOIN attempts a ON a.id = coalesce((SELECT id FROM attempts WHERE delivery_id = d.id AND number > 1 ORDER BY number DESC LIMIT 1), d.id)
+        WHERE d.id BETWEEN ? AND ? ORDER BY d.id
+        """).Set(block.First).Set(block.Last).All(static row => new SendHead(
+            new(row.Long(0)), row.Int(1), row.Int(2), (DeliveryStatus)row.Int(3), row.Text(4), row.Text(5), (int?)row.LongOrNull(6), row.Long(7) / 1_000.0));
+
+    public Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<Outcome>>(
+        session => session.Sql($"""
+            SELECT d.id, d.run_id, w.name, d.destination, d.status, a.started_at, a.total_us, a.response_status, d.error
+            FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
+                LEFT JOIN attempts a ON a.id = coalesce((SELECT id FROM attempts WHERE delivery_id = d.id AND number > 1 ORDER BY number DESC LIMIT 1), d.id)
+            WHERE d.id IN (SELECT id FROM deliveries WHERE {(onlyFailed ? "status > 4 AND status IN (5, 6, 7) AND " : "")} id >= ? ORDER BY id DESC LIMIT ?)
+            ORDER BY d.id DESC
+            """).Set(IdSequence.LowestAt(since)).Set(limit).All(static row => new Outcome(
+                new(row.Long(0)), new(row.Long(1)), row.Text(2), row.Text(3), (DeliveryStatus)row.Int(4),
+                row.LongOrNull(5) is { } at ? SqliteTime.Moment(at) : null, SqliteTime.Ms(row.LongOrNull(6)), (int?)row.LongOrNull(7), StoredJson.ReadAttemptError(row.Blob(8)))),
         ct);
 
     static IReadOnlyList<StoredDelivery> ReadDeliveries(SqliteSession session, string workflow, long first, int count)
@@ -338,10 +394,18 @@ internal sealed partial class SqliteStore
 
     public Task<IReadOnlyList<UsageRow>> ListUsageAsync(DateOnly since, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<UsageRow>>(
         session => session.Sql("""
-            SELECT u.day, w.name, u.runs, u.compute_us, u.deliveries, u.delivery_us FROM usage u JOIN workflows w ON w.id = u.workflow_id
-            WHERE u.day >= ? ORDER BY u.day, w.name
-            """).Set(since.DayNumber - epochDay).All(static row => new UsageRow(
+            SELECT u.hour / 24 AS day, w.name, sum(u.runs), sum(u.compute_us), sum(u.deliveries), sum(u.delivery_us) FROM usage u JOIN workflows w ON w.id = u.workflow_id
+            WHERE u.hour >= ? GROUP BY day, w.name ORDER BY day, w.name
+            """).Set((since.DayNumber - epochDay) * 24L).All(static row => new UsageRow(
                 DateOnly.FromDayNumber(epochDay + row.Int(0)), row.Text(1), row.Long(2), row.Long(3) / 1_000.0, row.Long(4), row.Long(5) / 1_000.0)),
+        ct);
+
+    public Task<IReadOnlyList<HourRow>> ListHoursAsync(DateTimeOffset since, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<HourRow>>(
+        session => session.Sql("""
+            SELECT w.name, u.hour, u.runs, u.runs_failed, u.deliveries, u.deliveries_failed FROM usage u JOIN workflows w ON w.id = u.workflow_id
+            WHERE u.hour >= ? ORDER BY u.hour, w.name
+            """).Set(SqliteTime.Hour(since)).All(static row => new HourRow(
+                row.Text(0), DateTimeOffset.UnixEpoch.AddHours(row.Long(1)), row.Long(2), row.Long(3), row.Long(4), row.Long(5))),
         ct);
 
     static readonly int epochDay = new DateOnly(1970, 1, 1).DayNumber;

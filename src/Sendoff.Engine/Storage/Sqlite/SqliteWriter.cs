@@ -27,7 +27,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
 {
     static readonly TimeSpan markEvery = TimeSpan.FromSeconds(1);
 
-    readonly Dictionary<(long Workflow, long Day), Usage> usage = [];
+    readonly Dictionary<(long Workflow, long Hour), Usage> usage = [];
     long mark = session.Number(LowWater.Read), highestMark, batchMark, markedAt;
 
     public void Commit(ReadOnlySpan<StoreWrite> writes)
@@ -161,6 +161,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
             .Set(run.Id.Value).Set(run.WorkflowId.Value).Set((int)held.Kind).Set(held.Step).Set(SqliteTime.From(held.Until)).Set(write.State).Run();
         ref var used = ref UsageOf(run.WorkflowId.Value, run.StartedAt);
         used.Runs++;
+        if (run.Status is RunStatus.Failed or RunStatus.TimedOut or RunStatus.OutOfMemory) used.RunsFailed++;
         used.ComputeUs += SqliteTime.From(run.Compute);
     }
 
@@ -194,6 +195,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
                 .Set((int)attempt.Status).Set(write.Error).Set(attempt.DeliveryId.Value).Run();
         ref var used = ref UsageOf(workflow, attempt.StartedAt);
         used.Deliveries++;
+        if (attempt.Status != DeliveryStatus.Succeeded) used.DeliveriesFailed++;
         used.DeliveryUs += SqliteTime.From(attempt.Timing.TotalMs);
     }
 
@@ -221,24 +223,26 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
 
     struct Usage
     {
-        public long Runs, ComputeUs, Deliveries, DeliveryUs;
+        public long Runs, RunsFailed, ComputeUs, Deliveries, DeliveriesFailed, DeliveryUs;
     }
 
     ref Usage UsageOf(long workflow, DateTimeOffset at) =>
-        ref CollectionsMarshal.GetValueRefOrAddDefault(usage, (workflow, SqliteTime.Day(at)), out _);
+        ref CollectionsMarshal.GetValueRefOrAddDefault(usage, (workflow, SqliteTime.Hour(at)), out _);
 
     /// <summary>E6: exact, as it is part of the batch's transaction, and one statement a workflow and batch, not one an event.</summary>
     void AddUsage()
     {
-        foreach (var ((workflow, day), used) in usage)
+        foreach (var ((workflow, hour), used) in usage)
         {
             if (!workflows.Has(workflow)) continue;
             session.Sql("""
-                INSERT INTO usage(workflow_id, day, runs, compute_us, deliveries, delivery_us) VALUES (?, ?, ?, ?, ?, ?)
-                ON CONFLICT DO UPDATE SET runs = runs + excluded.runs, compute_us = compute_us + excluded.compute_us,
-                    deliveries = deliveries + excluded.deliveries, delivery_us = delivery_us + excluded.delivery_us
+                INSERT INTO usage(workflow_id, hour, runs, runs_failed, compute_us, deliveries, deliveries_failed, delivery_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT DO UPDATE SET runs = runs + excluded.runs, runs_failed = runs_failed + excluded.runs_failed,
+                    compute_us = compute_us + excluded.compute_us, deliveries = deliveries + excluded.deliveries,
+                    deliveries_failed = deliveries_failed + excluded.deliveries_failed, delivery_us = delivery_us + excluded.delivery_us
                 """)
-                .Set(workflow).Set(day).Set(used.Runs).Set(used.ComputeUs).Set(used.Deliveries).Set(used.DeliveryUs).Run();
+                .Set(workflow).Set(hour).Set(used.Runs).Set(used.RunsFailed).Set(used.ComputeUs).Set(used.Deliveries).Set(used.DeliveriesFailed)
+                .Set(used.DeliveryUs).Run();
         }
         usage.Clear();
     }
@@ -276,7 +280,7 @@ internal static class SqliteTime
     public static long From(TimeSpan span) => span.Ticks / TimeSpan.TicksPerMicrosecond;
     public static long From(double ms) => (long)Math.Round(ms * 1_000);
     public static long? From(double? ms) => ms is { } some ? From(some) : null;
-    public static long Day(DateTimeOffset moment) => From(moment) / (24L * 3600 * 1_000_000);
+    public static long Hour(DateTimeOffset moment) => From(moment) / (3600L * 1_000_000);
 
     public static DateTimeOffset Moment(long us) => DateTimeOffset.UnixEpoch.AddTicks(us * TimeSpan.TicksPerMicrosecond);
     public static TimeSpan Span(long us) => TimeSpan.FromTicks(us * TimeSpan.TicksPerMicrosecond);

@@ -13,7 +13,7 @@ internal static class RunsApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var runs = api.MapGroup("/runs").WithTags("Runs");
-        runs.MapGet("/", ListAsync).WithSummary("Runs, newest first");
+        runs.MapGet("/", ListAsync).WithSummary("Runs, newest first; q is sought in event and message, sends=failed keeps runs with a failed send. A search looks through 20,000 runs a page");
         runs.MapGet("/{id}", GetAsync).WithSummary("The run document");
         runs.MapPost("/{id}/replay", ReplayAsync).WithSummary("Run the same event again, on the workflow's current version or its draft; as a test, its sends are captured")
             .TakesBody<ReplayRequestDocument>().Produces<ReplayDocument>(StatusCodes.Status202Accepted);
@@ -25,13 +25,18 @@ internal static class RunsApi
     }
 
     static async Task<Results<Ok<ListDocument<RunSummaryDocument>>, Problem>> ListAsync(
-        string? workflow, string? status, string? since, string? until, string? cursor, string? limit,
+        string? workflow, string? status, string? since, string? until, string? q, string? sends, string? cursor, string? limit,
         HttpRequest request, IStore store, CancellationToken ct)
     {
-        var input = ApiInput.Of(request, "workflow", "status", "since", "until", "cursor", "limit");
+        var input = ApiInput.Of(request, "workflow", "status", "since", "until", "q", "sends", "cursor", "limit");
+        if (sends is not (null or "failed")) input.Wrong($"sends={sends}: expected 'failed', or leave it out.");
         var filter = new RunFilter(
             workflow, input.State<RunStatus>("status", status), input.Time("since", since), input.Time("until", until),
-            input.Cursor(cursor), input.Limit(limit));
+            input.Cursor(cursor), input.Limit(limit))
+        {
+            Text = string.IsNullOrEmpty(q) ? null : q,
+            HasFailedSends = sends is not null,
+        };
         if (input.Problem is { } problem) return problem;
         return TypedResults.Ok(ListDocument<RunSummaryDocument>.From(await store.ListRunsAsync(filter, ct), RunSummaryDocument.From));
     }
