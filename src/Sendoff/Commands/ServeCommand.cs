@@ -49,7 +49,7 @@ static class ServeCommand
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
 
-        var builder = WebApplication.CreateSlimBuilder();
+        var builder = ServerEndpoints.CreateBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information)
             .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, address));

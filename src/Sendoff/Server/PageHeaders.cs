@@ -1,9 +1,10 @@
 namespace Sendoff.Server;
 
-/// <summary>Pages run no script, load nothing from elsewhere, and are not framed. The API's answers are never taken for pages.</summary>
+/// <summary>Pages run only their own script, load nothing from elsewhere, and are not framed. The API's answers are never taken for pages.</summary>
 internal sealed class PageHeaders(RequestDelegate next)
 {
-    const string Pages = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+    const string Pages = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:; "
+        + "form-action 'self'; frame-ancestors 'none'; base-uri 'self'";
     // Scalar's page starts itself with an inline script and styles itself.
     const string Reference =
         "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "

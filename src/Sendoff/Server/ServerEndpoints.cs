@@ -12,6 +12,15 @@ namespace Sendoff.Server;
 /// <summary>The server in two calls: what it needs, and what it answers.</summary>
 public static class ServerEndpoints
 {
+    /// <summary>A builder that finds the pages' scripts beside the program, wherever it is called.</summary>
+    public static WebApplicationBuilder CreateBuilder()
+    {
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "sendoff", ContentRootPath = AppContext.BaseDirectory });
+        // What a build names in a file, and a publish copies.
+        builder.WebHost.UseStaticWebAssets();
+        return builder;
+    }
+
     /// <summary>Registers the server. It stands on the engine, which the caller registers.</summary>
     public static IServiceCollection AddSendoffServer(this IServiceCollection services, ServerOptions options)
     {
@@ -39,7 +48,7 @@ public static class ServerEndpoints
         }));
         // Nothing that is kept depends on these keys: the session is derived from the admin token.
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
-        services.AddRazorComponents();
+        services.AddRazorComponents().AddInteractiveServerComponents();
         // So no keys are made at start, and none is written to the user's home.
         foreach (var warmUp in services.Where(s => s.ImplementationType?.Name == "DataProtectionHostedService").ToList()) services.Remove(warmUp);
         return services;

@@ -27,7 +27,8 @@ internal static class UiEndpoints
         app.MapPost("/runs/{id}/resume", ResumeAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/cancel", CancelAsync).ExcludeFromDescription();
         app.MapPost("/deliveries/{id}/resend", ResendAsync).ExcludeFromDescription();
-        app.MapRazorComponents<App>();
+        app.MapStaticAssets(Path.Combine(AppContext.BaseDirectory, "sendoff.staticwebassets.endpoints.json"));
+        app.MapRazorComponents<App>().AddInteractiveServerRenderMode(server => server.ContentSecurityFrameAncestorsPolicy = null); // PageHeaders says it
     }
 
     /// <summary>To the new run; to the page that says so when there is none.</summary>
@@ -62,7 +63,7 @@ internal static class UiEndpoints
         if (!DeliveryId.TryParse(id, out var delivery) || await store.GetDeliveryAsync(delivery, ct) is not { } found)
             return Results.LocalRedirect("/deliveries");
         await deliveries.ResendAsync(delivery, ct);
-        return Results.LocalRedirect($"/runs/{found.Delivery.RunId}#{id}");
+        return Results.LocalRedirect($"/runs/{found.Delivery.RunId}?send={id}");
     }
 
     static byte[] ReadCss()

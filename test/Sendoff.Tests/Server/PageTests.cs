@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.RegularExpressions;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Tests.Support;
@@ -13,11 +14,14 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
     public async Task A_run_shows_its_steps_and_each_send_in_words()
     {
         var id = await SampleRuns.AddAsync(server);
-        string page = await PageAsync($"/runs/{id}");
+        string page = WebUtility.HtmlDecode(await PageAsync($"/runs/{id}"));
+        var sends = (await server.GetRunAsync(id.ToString())).Steps[1].Deliveries;
 
-        foreach (string expected in new[] { "Run succeeded", "2 sends failed", "5,271 ms", "not part of compute", "$send.http [1]", "Timed out after 5,000 ms while waiting for the response",
-            "169.254.169.254 is link-local", "Line 14:", "telling 3 systems about order 1043", "198.51.100.7", "connection reused", "attempt 1 of 1" })
-            Assert.Contains(expected, WebUtility.HtmlDecode(page));
+        foreach (string expected in new[] { "Run succeeded", "2 sends failed", "5,271 ms", "not part of compute", "$send.http [0]", "$send.http [2]",
+            "Timed out after 5,000 ms while waiting for the response", "Line 14:", "telling 3 systems about order 1043", "198.51.100.7", "connection reused", "attempt 1 of 1" })
+            Assert.Contains(expected, page);
+        Assert.Contains("https://crm.example.com/contacts", await PageAsync($"/runs/{id}?send={sends[0].Id}"));
+        Assert.Contains("169.254.169.254 is link-local", await PageAsync($"/runs/{id}?send={sends[2].Id}"));
     }
 
     [Fact]
@@ -25,7 +29,7 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
     {
         var id = await SampleRuns.AddAsync(server);
         string delivery = (await server.GetRunAsync(id.ToString())).Steps[1].Deliveries[0].Id;
-        string page = await PageAsync($"/runs/{id}");
+        string page = await PageAsync($"/runs/{id}?send={delivery}");
 
         foreach (string path in new[] { $"/api/v1/runs/{id}/curl", $"/api/v1/runs/{id}/har", $"/api/v1/deliveries/{delivery}/curl", $"/api/v1/deliveries/{delivery}/har" })
         {
@@ -37,7 +41,9 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
     [Fact]
     public async Task Redirects_that_were_followed_are_shown()
     {
-        string page = WebUtility.HtmlDecode(await PageAsync($"/runs/{await SampleRuns.AddAsync(server)}"));
+        var id = await SampleRuns.AddAsync(server);
+        string followed = (await server.GetRunAsync(id.ToString())).Steps[1].Deliveries[0].Id;
+        string page = WebUtility.HtmlDecode(await PageAsync($"/runs/{id}?send={followed}"));
         Assert.Contains("from 203.0.113.19:443 to <code class=\"url\">https://crm.example.com/v2/orders</code>", page);
     }
 
@@ -51,16 +57,16 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
     }
 
     [Fact]
-    public async Task Bodies_are_never_markup_and_pages_run_no_script()
+    public async Task Bodies_are_never_markup_and_pages_run_their_own_script_only()
     {
         var id = await SampleRuns.AddAsync(server);
         using var response = await server.Http.GetAsync($"/runs/{id}");
         string page = await response.Content.ReadAsStringAsync();
 
-        Assert.DoesNotContain("<script", page);
+        Assert.Equal(["<script src=\"/_framework/blazor.web.js\">"], Regex.Matches(page, "<script[^>]*>").Select(found => found.Value));
         Assert.DoesNotContain("style=\"", page);
         Assert.Contains("&lt;script&gt;alert(1)&lt;/script&gt;", page);
-        Assert.Contains("default-src 'none'", response.Headers.GetValues("content-security-policy").Single());
+        Assert.Contains("default-src 'none'; script-src 'self';", response.Headers.GetValues("content-security-policy").Single());
         Assert.DoesNotContain("of-a-caller", page);
     }
 
@@ -76,7 +82,10 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         Assert.Contains("rel=\"next\"", all);
         Assert.Contains("Cannot read properties of undefined", all);
         Assert.DoesNotContain("rel=\"next\"", await PageAsync("/?status=failed&workflow=listed"));
+        Assert.DoesNotContain("No run matches", await PageAsync("/?workflow=listed&sends=failed&q=ada"));
+        Assert.Contains("No run matches", await PageAsync("/?q=nobody"));
         Assert.Contains("No run matches", await PageAsync("/?status=held"));
+        Assert.Contains("That filter does not work", await PageAsync("/?since=ever"));
         Assert.Contains("That filter does not work", await PageAsync("/?status=nonsense"));
     }
 
@@ -126,7 +135,7 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
 
         Assert.StartsWith("/runs/run_", replay.Headers.Location!.ToString());
         Assert.NotEqual($"/runs/{run.Id}", replay.Headers.Location.ToString());
-        Assert.Equal($"/runs/{run.Id}#{delivery}", resend.Headers.Location!.ToString());
+        Assert.Equal($"/runs/{run.Id}?send={delivery}", resend.Headers.Location!.ToString());
         await receiver.WaitForRequestsAsync(3);
     }
 

@@ -54,7 +54,7 @@ sealed class TestServer : IAsyncDisposable
         NodeRuntime? node = null, Func<EngineOptions, EngineOptions>? with = null)
     {
         string data = folder ?? Directory.CreateTempSubdirectory("sendoff-test-").FullName;
-        var builder = WebApplication.CreateSlimBuilder();
+        var builder = ServerEndpoints.CreateBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         var engine = new EngineOptions(data, node ?? TestNode.Runtime, limits ?? new EngineLimits(), egress ?? Sending.Loopback, cipher ?? TestSecrets.Cipher);

@@ -17,7 +17,7 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ApiToke
         if (authorization is not null && authorization.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase))
             return CheckTokenAsync(context, authorization["Bearer ".Length..].Trim());
         if (AdminSession.IsSignedIn(request, token))
-            return IsSafe(request) || IsSameOrigin(request)
+            return IsSafe(request) && !IsSocket(request) || IsSameOrigin(request)
                 ? next(context)
                 : Forbid(context, "Cross-site request",
                     "A request that changes something must come from this server's own pages, or carry a bearer token.");
@@ -56,6 +56,9 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ApiToke
         new Problem(status, title, detail).ExecuteAsync(context);
 
     static bool IsSafe(HttpRequest request) => HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method);
+
+    /// <summary>A socket is asked for with GET, and any page may ask: what goes through it changes things.</summary>
+    static bool IsSocket(HttpRequest request) => request.Headers.ContainsKey("Upgrade") || HttpMethods.IsConnect(request.Method);
 
     /// <summary>Browsers say where a request comes from; one that says nothing is not trusted with a cookie.</summary>
     bool IsSameOrigin(HttpRequest request)

@@ -15,6 +15,16 @@ public static class Words
         _ => "info",
     };
 
+    /// <summary>A delivery's state as one sign, beside its colour.</summary>
+    public static string Mark(string status) => status switch
+    {
+        "succeeded" => "●",
+        "failed" or "blocked" => "✕",
+        "interrupted" => "?",
+        "captured" => "◇",
+        _ => "○",
+    };
+
     public static string Status(string status) => status switch
     {
         "timed_out" => "Timed out",

@@ -1,0 +1,74 @@
+using System.Threading.Channels;
+using Microsoft.AspNetCore.Components;
+using Sendoff.Engine;
+using Sendoff.Server;
+
+namespace Sendoff.Ui.Live;
+
+/// <summary>A part of a page that is read again when what it shows has changed: at once, and then at most every <see cref="between"/>, however much changes.</summary>
+public abstract class Following : ComponentBase, IDisposable
+{
+    static readonly TimeSpan between = TimeSpan.FromMilliseconds(100);
+    readonly CancellationTokenSource end = new();
+
+    [Inject] public ChangeFeed Changes { get; set; } = null!;
+    [Inject] public TimeProvider Time { get; set; } = null!;
+    [Inject] public ILogger<Following> Log { get; set; } = null!;
+
+    /// <summary>Until the reader leaves.</summary>
+    protected CancellationToken End => end.Token;
+
+    /// <summary>Whether the part shows something else after this change.</summary>
+    protected abstract bool Concerns(Change change);
+
+    protected abstract Task ReadAsync();
+
+    protected override Task OnParametersSetAsync() => ReadAsync();
+
+    protected override void OnAfterRender(bool firstRender)
+    {
+        if (firstRender) _ = FollowAsync();
+    }
+
+    async Task FollowAsync()
+    {
+        var changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+        try
+        {
+            var listening = ListenAsync(changed.Writer);
+            // What changed between the first drawing and now is not missed.
+            changed.Writer.TryWrite(true);
+            await foreach (bool _ in changed.Reader.ReadAllAsync(End))
+            {
+                await InvokeAsync(async () =>
+                {
+                    await ReadAsync();
+                    StateHasChanged();
+                });
+                await Task.Delay(between, Time, End);
+            }
+            await listening;
+        }
+        catch (Exception x) when (x is OperationCanceledException or ObjectDisposedException)
+        {
+            // The reader left.
+        }
+        catch (Exception x)
+        {
+            Log.PageStopped(x, GetType().Name);
+        }
+    }
+
+    async Task ListenAsync(ChannelWriter<bool> changed)
+    {
+        await foreach (var change in Changes.ListenAsync(End))
+            if (Concerns(change)) changed.TryWrite(true);
+    }
+
+    public void Dispose()
+    {
+        end.Cancel();
+        end.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}

@@ -1,0 +1,35 @@
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+using Sendoff.Server.Api;
+using Sendoff.Ui.Controls;
+
+namespace Sendoff.Ui.Live;
+
+/// <summary>Which runs are listed, as the page's address says it.</summary>
+public sealed record RunQuery(string? Workflow, string? Status, string? Sends, string? Q, string? Since, string? Cursor)
+{
+    public static readonly IReadOnlyList<(string Value, string Text, TimeSpan Span)> Spans =
+        [("1h", "Last hour", TimeSpan.FromHours(1)), ("24h", "Last 24 hours", TimeSpan.FromDays(1)), ("7d", "Last 7 days", TimeSpan.FromDays(7))];
+
+    public bool IsFiltered => new[] { Workflow, Status, Sends, Q, Since, Cursor }.Any(part => !string.IsNullOrEmpty(part));
+
+    public string Url(string path) => Words.Url(path, ("workflow", Workflow), ("status", Status), ("sends", Sends), ("q", Q), ("since", Since), ("cursor", Cursor));
+
+    /// <summary>Null with the mistake when it cannot be asked.</summary>
+    internal RunFilter? Filter(TimeProvider time, out string? mistake)
+    {
+        var input = new ApiInput();
+        var span = Spans.FirstOrDefault(one => one.Value == Since);
+        if (!string.IsNullOrEmpty(Since) && span.Value is null) input.Wrong($"'since' is '{Since}'. It is one of {string.Join(", ", Spans.Select(one => one.Value))}.");
+        if (Sends is not (null or "" or "failed")) input.Wrong($"'sends' is '{Sends}'. It is 'failed', or left out.");
+        var filter = new RunFilter(
+            string.IsNullOrEmpty(Workflow) ? null : Workflow, input.State<RunStatus>("status", Status), span.Value is null ? null : time.GetUtcNow() - span.Span, null,
+            input.Cursor(Cursor), ApiInput.LimitDefault)
+        {
+            Text = string.IsNullOrWhiteSpace(Q) ? null : Q.Trim(),
+            HasFailedSends = Sends == "failed",
+        };
+        mistake = input.Problem?.Detail;
+        return mistake is null ? filter : null;
+    }
+}
