@@ -108,10 +108,9 @@ static class ServeCommand
     static async Task GreetAsync(WebApplication app, Settings settings, Uri address, CancellationToken ct)
     {
         var console = Output.Progress;
-        var token = app.Services.GetRequiredService<AdminToken>();
         var reached = settings.PublicUrl ?? Reachable(address);
         console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{address}[/], data in {Path.GetFullPath(settings.Data)}");
-        console.MarkupLineInterpolated($"  sign in      {token.SignInLink(reached)}");
+        console.MarkupLineInterpolated($"  sign in      {app.Services.GetRequiredService<SignInLinks>().Create(reached)} (once)");
         if (settings.Development) console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
         try
         {

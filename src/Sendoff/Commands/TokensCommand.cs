@@ -3,15 +3,28 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff tokens list | create NAME | revoke ID</c>: who may use the API.</summary>
+/// <summary><c>sendoff tokens list | create NAME | revoke ID | sign-in</c>: who may use the API.</summary>
 static class TokensCommand
 {
     public static Command Build() => ApiClient.With(new Command("tokens", "Tokens for the API, besides the admin token")
     {
         Lists.List("/api/v1/tokens", ApiJson.Default.ListDocumentTokenDocument, ["token", "name", "scope", "created"], t => [t.Id, t.Name, t.Scope, Lists.Time(t.CreatedAt)]),
         BuildCreate(),
+        BuildSignIn(),
         Lists.Act("revoke", "Revoke one: it is refused from now on", HttpMethod.Delete, id => $"/api/v1/tokens/{id}", "revoked"),
     });
+
+    static Command BuildSignIn()
+    {
+        var command = new Command("sign-in", "Print a link that signs a browser in once, within a day");
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            if (await api.SendAsync(HttpMethod.Post, "/api/v1/tokens/sign-in", null, ApiJson.Default.SignInDocument, ct) is { } made) Console.Out.WriteLine(made.Url);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
 
     static Command BuildCreate()
     {

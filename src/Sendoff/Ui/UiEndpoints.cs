@@ -66,11 +66,16 @@ internal static class UiEndpoints
         return Results.LocalRedirect($"/runs/{found.Delivery.RunId}?send={id}");
     }
 
+    /// <summary>The sheets in the order of their names: the first is for every page, the rest for one each.</summary>
     static byte[] ReadCss()
     {
-        using var stream = typeof(UiEndpoints).Assembly.GetManifestResourceStream("sendoff.css")!;
-        byte[] all = new byte[stream.Length];
-        stream.ReadExactly(all);
-        return all;
+        var all = new MemoryStream();
+        var assembly = typeof(UiEndpoints).Assembly;
+        foreach (string name in assembly.GetManifestResourceNames().Where(name => name.StartsWith("styles/", StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        {
+            using var sheet = assembly.GetManifestResourceStream(name)!;
+            sheet.CopyTo(all);
+        }
+        return all.ToArray();
     }
 }

@@ -1,4 +1,7 @@
 using System.Net;
+using System.Net.Http.Json;
+using Microsoft.Extensions.Time.Testing;
+using Sendoff.Server.Api;
 using Sendoff.Server.Auth;
 using Sendoff.Tests.Support;
 
@@ -23,9 +26,9 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
     }
 
     [Fact]
-    public async Task The_link_of_the_start_signs_a_browser_in()
+    public async Task A_sign_in_link_works_once()
     {
-        string link = AdminToken.Load(TestServer.Token, ".").SignInLink(server.Address).PathAndQuery;
+        string link = await NewLinkAsync(server);
         using var signedIn = await client.GetAsync(link);
         string cookie = signedIn.Headers.GetValues("set-cookie").Single();
 
@@ -36,6 +39,43 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
         Assert.DoesNotContain(TestServer.Token, cookie);
         using var page = await SendAsync(HttpMethod.Get, "/", ("cookie", cookie.Split(';')[0]));
         Assert.Equal(HttpStatusCode.OK, page.StatusCode);
+        using var again = await client.GetAsync(link);
+        Assert.Equal(HttpStatusCode.Unauthorized, again.StatusCode);
+        Assert.False(again.Headers.Contains("set-cookie"));
+        Assert.Contains("was used already", await again.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public void A_sign_in_link_ends_after_a_day()
+    {
+        var clock = new FakeTimeProvider();
+        var links = new SignInLinks(clock);
+        string old = Code(), late = Code();
+        clock.Advance(TimeSpan.FromHours(23));
+        Assert.True(links.Use(late));
+        clock.Advance(TimeSpan.FromHours(1));
+        Assert.False(links.Use(old));
+        string Code() => links.Create(new Uri("http://localhost")).Query["?link=".Length..];
+    }
+
+    [Theory]
+    [InlineData("http://evil.example", HttpStatusCode.Forbidden)]
+    [InlineData(null, HttpStatusCode.Forbidden)]
+    [InlineData("own", HttpStatusCode.SwitchingProtocols)]
+    public async Task A_socket_of_the_pages_opens_for_own_pages_with_a_session_only(string? origin, HttpStatusCode expected)
+    {
+        if (origin == "own") origin = server.Address.GetLeftPart(UriPartial.Authority);
+        (string, string?)[] socket = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="), ("origin", origin)];
+        using var response = await SendAsync(HttpMethod.Get, "/_blazor", [("cookie", Session()), .. socket]);
+        using var without = await SendAsync(HttpMethod.Get, "/_blazor", socket);
+        Assert.Equal(expected, response.StatusCode);
+        Assert.Equal(HttpStatusCode.Redirect, without.StatusCode);
+    }
+
+    static async Task<string> NewLinkAsync(TestServer server)
+    {
+        using var made = await server.Http.PostAsync("/api/v1/tokens/sign-in", null);
+        return (await made.Content.ReadFromJsonAsync(ApiJson.Default.SignInDocument))!.Url.PathAndQuery;
     }
 
     [Fact]
@@ -55,14 +95,14 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
     [InlineData("https://evil.example/")]
     public async Task The_sign_in_leads_to_this_server_only(string next)
     {
-        using var signedIn = await client.GetAsync($"/signin?token={TestServer.Token}&next={Uri.EscapeDataString(next)}");
+        using var signedIn = await client.GetAsync($"{await NewLinkAsync(server)}&next={Uri.EscapeDataString(next)}");
         Assert.Equal("/", signedIn.Headers.Location!.ToString());
     }
 
     [Fact]
     public async Task A_wrong_token_signs_nobody_in()
     {
-        using var response = await client.GetAsync("/signin?token=wrong");
+        using var response = await client.PostAsync("/signin", new FormUrlEncodedContent([new("token", "wrong")]));
         Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
         Assert.False(response.Headers.Contains("set-cookie"));
         Assert.Contains("not this server", await response.Content.ReadAsStringAsync());
@@ -105,7 +145,7 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
         using var browser = server.NewClient();
         await server.DeployAsync("orders", "export default async () => {};");
 
-        using var signedIn = await SendAsync(browser, HttpMethod.Get, $"/signin?token={TestServer.Token}", ("host", "hooks.example.com"));
+        using var signedIn = await SendAsync(browser, HttpMethod.Get, await NewLinkAsync(server), ("host", "hooks.example.com"));
         string cookie = signedIn.Headers.GetValues("set-cookie").Single();
         using var page = await SendAsync(browser, HttpMethod.Get, "/workflows", ("host", "hooks.example.com"), ("cookie", cookie.Split(';')[0]));
         using var posted = await SendAsync(browser, HttpMethod.Post, "/hooks/orders/a?b=1", ("host", "127.0.0.1"));

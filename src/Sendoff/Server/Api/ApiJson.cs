@@ -22,6 +22,7 @@ namespace Sendoff.Server.Api;
 [JsonSerializable(typeof(ListDocument<EmitDocument>))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(TokenDocument))]
+[JsonSerializable(typeof(SignInDocument))]
 [JsonSerializable(typeof(ListDocument<TokenDocument>))]
 [JsonSerializable(typeof(TokenRequestDocument))]
 [JsonSerializable(typeof(SecretDocument))]

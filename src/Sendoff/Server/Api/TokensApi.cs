@@ -16,6 +16,9 @@ public sealed record TokenDocument(string Id, string Name, string Scope, DateTim
 /// <param name="Scope"><c>read</c> if not given.</param>
 public sealed record TokenRequestDocument(string Name, string? Scope);
 
+/// <param name="Url">Signs one browser in, once, within a day.</param>
+public sealed record SignInDocument(Uri Url);
+
 /// <summary><c>/api/v1/tokens</c>, for admins.</summary>
 internal static class TokensApi
 {
@@ -26,6 +29,8 @@ internal static class TokensApi
         var tokens = api.MapGroup("/tokens").WithTags("Tokens");
         tokens.MapGet("/", ListAsync).WithSummary("Tokens, without what they are");
         tokens.MapPost("/", CreateAsync).WithSummary("Make a token; it is answered once").TakesBody<TokenRequestDocument>();
+        tokens.MapPost("/sign-in", (HttpRequest request, SignInLinks links, ServerOptions options) => TypedResults.Ok(new SignInDocument(links.Create(new Uri(Origin.Of(request, options))))))
+            .WithSummary("Make a link that signs a browser in once, within a day");
         tokens.MapDelete("/{id}", RevokeAsync).WithSummary("Revoke a token: it is refused from now on");
     }
 

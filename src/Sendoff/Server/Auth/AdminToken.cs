@@ -40,9 +40,6 @@ public sealed class AdminToken
             : throw new InvalidDataException(
                 $"The admin token in {source} must have at least {MinLength} visible ASCII characters. Delete it to have one made.");
 
-    /// <summary>The link that signs a browser in.</summary>
-    public Uri SignInLink(Uri server) => new(server, "/signin?token=" + Uri.EscapeDataString(Value));
-
     /// <summary>Compares in constant time.</summary>
     public bool Matches(string? candidate) =>
         candidate is not null && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(candidate)), hash);

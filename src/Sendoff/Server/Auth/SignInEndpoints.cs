@@ -9,17 +9,17 @@ internal static class SignInEndpoints
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/signin", (HttpContext context, AdminToken token, ServerOptions options, string? next) =>
+        routes.MapGet("/signin", (HttpContext context, AdminToken token, SignInLinks links, ServerOptions options, string? link, string? next) =>
         {
             context.Response.Headers.CacheControl = "no-store";
-            string? given = context.Request.Query["token"];
-            return given is null ? Page(next, failed: false) : SignIn(context, token, options, given, next);
+            if (link is null) return Page(next, null);
+            return links.Use(link) ? SignIn(context, token, options, next) : Page(next, "This sign-in link was used already, or is older than a day. `sendoff tokens sign-in` prints a new one.");
         }).ExcludeFromDescription();
         routes.MapPost("/signin", async (HttpContext context, AdminToken token, ServerOptions options) =>
         {
-            if (!context.Request.HasFormContentType) return Page(null, failed: true);
+            if (!context.Request.HasFormContentType) return Page(null, WrongToken);
             var form = await context.Request.ReadFormAsync(context.RequestAborted);
-            return SignIn(context, token, options, form["token"].ToString().Trim(), form["next"]);
+            return token.Matches(form["token"].ToString().Trim()) ? SignIn(context, token, options, form["next"]) : Page(form["next"], WrongToken);
         }).ExcludeFromDescription();
         routes.MapPost("/signout", (HttpContext context, ServerOptions options) =>
         {
@@ -28,9 +28,10 @@ internal static class SignInEndpoints
         }).ExcludeFromDescription();
     }
 
-    static IResult SignIn(HttpContext context, AdminToken token, ServerOptions options, string given, string? next)
+    const string WrongToken = "That is not this server’s token.";
+
+    static IResult SignIn(HttpContext context, AdminToken token, ServerOptions options, string? next)
     {
-        if (!token.Matches(given)) return Page(next, failed: true);
         AdminSession.SignIn(context, token, options);
         string target = IsLocal(next) ? next! : "/";
         // A strict cookie is not sent along a redirect that another site began; a page of our own begins anew.
@@ -40,10 +41,10 @@ internal static class SignInEndpoints
         return Results.Content(page, "text/html; charset=utf-8");
     }
 
-    static RazorComponentResult<SignInPage> Page(string? next, bool failed) =>
-        new(new Dictionary<string, object?> { ["Next"] = IsLocal(next) ? next : null, ["Failed"] = failed })
+    static RazorComponentResult<SignInPage> Page(string? next, string? mistake) =>
+        new(new Dictionary<string, object?> { ["Next"] = IsLocal(next) ? next : null, ["Mistake"] = mistake })
         {
-            StatusCode = failed ? StatusCodes.Status401Unauthorized : StatusCodes.Status200OK,
+            StatusCode = mistake is not null ? StatusCodes.Status401Unauthorized : StatusCodes.Status200OK,
         };
 
     static bool IsLocal(string? path) => path is ['/', ..] && path is not ['/', '/' or '\\', ..] && !path.Any(char.IsControl);

@@ -1,0 +1,25 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace Sendoff.Server.Auth;
+
+/// <summary>Links that sign a browser in once. They are kept in memory: a restart ends them, and makes a new one.</summary>
+internal sealed class SignInLinks(TimeProvider time)
+{
+    const int RandomBytes = 24, Kept = 100;
+    static readonly TimeSpan lasts = TimeSpan.FromDays(1);
+
+    readonly ConcurrentDictionary<string, DateTimeOffset> endOf = [];
+
+    public Uri Create(Uri server)
+    {
+        foreach (var (old, _) in endOf.OrderByDescending(static link => link.Value).Skip(Kept - 1)) endOf.TryRemove(old, out _);
+        string code = WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(RandomBytes));
+        endOf[code] = time.GetUtcNow() + lasts;
+        return new Uri(server, "/signin?link=" + code);
+    }
+
+    /// <summary>True once, within a day.</summary>
+    public bool Use(string code) => endOf.TryRemove(code, out var end) && time.GetUtcNow() < end;
+}
