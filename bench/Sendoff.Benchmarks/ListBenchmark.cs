@@ -27,6 +27,13 @@ internal static class ListBenchmark
             foreach (RunStatus? status in (RunStatus?[])[null, RunStatus.Succeeded, RunStatus.Failed, RunStatus.TimedOut])
                 await Measure($"runs of {name ?? "any"}, {status?.ToString() ?? "any"}", async () =>
                     (await load.Store.ListRunsAsync(new(name, status, null, null, null, 50), CancellationToken.None)).Items.Count);
+        await Measure("runs, a page in the middle", async () => await Runs(new(null, null, null, null, await MiddleAsync(), 50)));
+        foreach (string text in (string[])["order", "nowhere"])
+            foreach (RunStatus? status in (RunStatus?[])[null, RunStatus.Failed])
+                await Measure($"runs with the text '{text}', {status?.ToString() ?? "any"}", async () => await Runs(new(null, status, null, null, null, 50) { Text = text }));
+        await Measure("runs with failed sends", async () => await Runs(new(null, null, null, null, null, 50) { HasFailedSends = true }));
+        await Measure("hours of a day", async () => (await load.Store.ListHoursAsync(TimeProvider.System.GetUtcNow().AddDays(-1), CancellationToken.None)).Count);
+        await Measure("outcomes of 50,000 deliveries", async () => (await load.Store.ListOutcomesAsync(DateTimeOffset.MinValue, false, 50_000, CancellationToken.None)).Count);
         foreach (string? name in (string?[])[null, "orders", "rare"])
             foreach (DeliveryStatus? status in (DeliveryStatus?[])[null, DeliveryStatus.Pending, DeliveryStatus.Succeeded, DeliveryStatus.Failed])
                 await Measure($"deliveries of {name ?? "any"}, {status?.ToString() ?? "any"}", async () => await Deliveries(new(name, status, null, null, null, null, null, 50)));
@@ -41,6 +48,13 @@ internal static class ListBenchmark
             $"pruned all in {slices:N0} slices of {Stopwatch.GetElapsedTime(start).TotalMilliseconds / slices:N1} ms, "
             + $"left {await load.Store.SizeBytesAsync(CancellationToken.None) / 1048576.0:N1} MiB");
         return 0;
+
+        async Task<int> Runs(RunFilter filter) => (await load.Store.ListRunsAsync(filter, CancellationToken.None)).Items.Count;
+
+        // Ids grow with time: halfway between the newest run and the oldest is halfway down the list.
+        async Task<long> MiddleAsync() =>
+            (long)(await load.Store.ListRunsAsync(new(null, null, null, null, null, 1), CancellationToken.None)).Items.Concat(
+                (await load.Store.ListRunsAsync(new("rare", null, null, null, null, 1), CancellationToken.None)).Items).Average(run => (decimal)run.Id.Value);
 
         async Task<int> Deliveries(DeliveryFilter filter) => (await load.Store.ListDeliveriesAsync(filter, CancellationToken.None)).Items.Count;
     }
