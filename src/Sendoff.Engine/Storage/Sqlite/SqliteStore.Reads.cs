@@ -189,7 +189,8 @@ internal sealed partial class SqliteStore
     static Page<RunSummary> ListRuns(SqliteSession session, RunFilter filter, List<UnfinishedRun> queued)
     {
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
-        var ended = filter.Status is RunStatus.Queued or RunStatus.Held ? [] : ListEnded(session, filter, workflow);
+        long? searchedTo = filter.IsSearch ? SearchedTo(session, filter, workflow) : null;
+        var ended = filter.Status is RunStatus.Queued or RunStatus.Held ? [] : ListEnded(session, filter, workflow, searchedTo);
         var known = ended.Select(static run => run.Id.Value).ToHashSet();
         var waiting = queued
             .Where(run => !known.Contains(run.RunId) && (workflow is null || run.WorkflowId == workflow)
@@ -199,10 +200,10 @@ internal sealed partial class SqliteStore
             .Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>();
         var newest = ended.Concat(waiting).OrderByDescending(static run => run.Id.Value).Take(filter.Limit + 1).ToList();
         var page = PageOf(newest, filter.Limit, static run => run.Id.Value);
-        return page.Next is null && filter.IsSearch ? page with { Next = SearchedTo(session, filter, workflow) } : page;
+        return page with { Next = page.Next ?? searchedTo };
     }
 
-    /// <summary>Where a search has come to; null at the end.</summary>
+    /// <summary>The last run that a search looks at; null when it comes to the end.</summary>
     static long? SearchedTo(SqliteSession session, RunFilter filter, long? workflow)
     {
         var where = EndedFilter(filter, workflow);
@@ -223,16 +224,13 @@ internal sealed partial class SqliteStore
 
     static readonly string lastDelivery = $"r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride}";
 
-    static List<RunSummary> ListEnded(SqliteSession session, RunFilter filter, long? workflow)
+    static List<RunSummary> ListEnded(SqliteSession session, RunFilter filter, long? workflow, long? searchedTo)
     {
-        var where = EndedFilter(filter, workflow);
-        string ids = $"SELECT id FROM runs WHERE {where} ORDER BY id DESC";
-        if (filter.IsSearch) ids = $"""
-            SELECT r.id FROM ({ids} LIMIT {RunFilter.Searched}) s CROSS JOIN runs r ON r.id = s.id WHERE 1
-            {(filter.HasFailedSends ? $"AND r.delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))" : "")}
-            {(filter.Text is null ? "" : "AND (r.message LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id AND CAST(e.body AS TEXT) LIKE ? ESCAPE '\\'))")}
-            ORDER BY r.id DESC
-            """;
+        // Walked from the newest on, and left at the page's end: the bound is an id, so that nothing is sorted.
+        var where = EndedFilter(filter, workflow).And("id >= ?", searchedTo);
+        if (filter.HasFailedSends) where.And($"delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))");
+        if (filter.Text is not null) where.And("(message LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id AND CAST(e.body AS TEXT) LIKE ? ESCAPE '\\'))");
+        string ids = $"SELECT id FROM runs r WHERE {where} ORDER BY id DESC";
         var found = where.Set(session.Sql($"""
             SELECT r.id, r.event_id, w.name, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.message, r.delivery_count,
                 (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 4),
