@@ -1,0 +1,51 @@
+using Deque.AxeCore.Playwright;
+using Microsoft.Playwright;
+
+namespace Sendoff.BrowserTests;
+
+/// <summary>Every page, light and dark, wide and narrow.</summary>
+[Collection("browser")]
+public sealed class PageTests(Site site)
+{
+    /// <summary>Makes the pictures of docs/screens, as it makes other documents.</summary>
+    static readonly bool writes = Environment.GetEnvironmentVariable("SENDOFF_WRITE_DOCS") == "1";
+    const int HighestPx = 1_600;
+
+    public static TheoryData<string, string> Pages => new()
+    {
+        { "sign-in", "/signin" }, { "runs", "/" }, { "runs-failed", "/?status=failed" }, { "runs-none", "/?q=nobody-ever" }, { "run", "/runs/{run}" }, { "run-unknown", "/runs/run_0000000000000" },
+        { "deliveries", "/deliveries" }, { "workflows", "/workflows" }, { "no-such-page", "/nowhere" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public async Task A_page_has_no_serious_fault_fits_its_width_and_asks_nobody_else(string name, string path)
+    {
+        foreach (var scheme in (ColorScheme[])[ColorScheme.Light, ColorScheme.Dark])
+            foreach (int width in (int[])[1440, 390])
+            {
+                await using var window = name == "sign-in" ? await site.OpenStrangerAsync(scheme, width) : await site.OpenAsync(scheme, width);
+                await window.Page.GotoAsync(path.Replace("{run}", site.Sample), new() { WaitUntil = WaitUntilState.Load });
+                var found = await window.Page.RunAxe();
+                Assert.Empty(found.Violations.Where(one => one.Impact is "serious" or "critical")
+                    .Select(one => $"{name} {scheme} {width}: {one.Id}: {one.Help}: {string.Join(" | ", one.Nodes.Take(3).Select(node => node.Html))}"));
+                Assert.True(await window.Page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"), $"{name} is wider than {width} pixels");
+                if (writes) await PhotographAsync(window.Page, $"{name}-{scheme.ToString().ToLowerInvariant()}-{width}.png", width);
+                Assert.Empty(window.Faults);
+            }
+    }
+
+    static async Task PhotographAsync(IPage page, string file, int width)
+    {
+        int tall = Math.Min(HighestPx, await page.EvaluateAsync<int>("Math.max(innerHeight, document.documentElement.scrollHeight)"));
+        await page.SetViewportSizeAsync(width, tall);
+        await page.ScreenshotAsync(new() { Path = Path.Combine(Screens(), file), Animations = ScreenshotAnimations.Disabled });
+    }
+
+    static string Screens()
+    {
+        var at = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(at.FullName, "Sendoff.slnx"))) at = at.Parent!;
+        return Path.Combine(at.FullName, "docs", "screens");
+    }
+}

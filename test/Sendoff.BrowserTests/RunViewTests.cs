@@ -1,0 +1,158 @@
+using System.Diagnostics;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.Playwright;
+using Sendoff.Tests.Support;
+using static Microsoft.Playwright.Assertions;
+
+namespace Sendoff.BrowserTests;
+
+[Collection("browser")]
+public sealed class RunViewTests(Site site)
+{
+    static ILocator Row(Window window, string run) => window.Page.Locator($".rows a[href^='/runs/{run}']");
+
+    [Fact]
+    public async Task A_run_and_its_deliveries_appear_and_change_without_a_reload()
+    {
+        await using var window = await site.OpenAsync();
+        await using var slow = Receiver.Start(async connection =>
+        {
+            await connection.ReadRequestAsync();
+            await Answer.Task;
+            await connection.WriteAsync("HTTP/1.1 204 No Content\r\n\r\n"u8.ToArray());
+        });
+        await site.Server.DeployAsync("live", $$"""export default defineComponent({ async run({ $ }) { $.send.http({ method: "POST", url: "{{slow.Url}}" }); } });""");
+        await window.Page.GotoAsync("/");
+        await Live(window);
+        string run = await site.Server.PostAsync("/hooks/live");
+
+        await Expect(Row(window, run)).ToContainTextAsync("1 under way");
+        await Row(window, run).ClickAsync();
+        await Expect(window.Page.Locator(".send .pill")).ToHaveTextAsync("Sending");
+        Answer.SetResult();
+        await Expect(window.Page.Locator(".send .pill")).ToHaveTextAsync("Succeeded");
+        await Expect(Row(window, run)).ToContainTextAsync("1 of 1 delivered");
+        Assert.Empty(window.Faults);
+    }
+
+    TaskCompletionSource Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The parts that move have their socket.</summary>
+    static Task Live(Window window) => Expect(window.Page.Locator(".pause")).ToBeEnabledAsync();
+
+    [Fact]
+    public async Task Each_send_has_its_address_and_back_and_reload_land_where_one_was()
+    {
+        await using var window = await site.OpenAsync();
+        await window.Page.GotoAsync($"/runs/{site.Sample}");
+        var tabs = window.Page.GetByRole(AriaRole.Navigation, new() { NameRegex = new Regex("^Sends of") }).GetByRole(AriaRole.Link);
+        await tabs.Nth(0).ClickAsync();
+        await Expect(window.Page).ToHaveURLAsync(new Regex(@"\?send=dlv_"));
+        string first = window.Page.Url;
+        await Expect(window.Page.Locator(".send .url").First).ToContainTextAsync("crm.example.com");
+        await tabs.Nth(1).ClickAsync();
+        await Expect(window.Page.Locator(".send")).ToContainTextAsync("Timed out after 5,000 ms");
+
+        await window.Page.GoBackAsync();
+        await Expect(window.Page).ToHaveURLAsync(first);
+        await Expect(window.Page.Locator(".send .url").First).ToContainTextAsync("crm.example.com");
+        await window.Page.ReloadAsync();
+        await Expect(window.Page.Locator(".send .url").First).ToContainTextAsync("crm.example.com");
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task Runs_are_filtered_and_searched_and_the_filter_stays_when_one_is_opened()
+    {
+        await using var window = await site.OpenAsync();
+        await window.Page.GotoAsync("/");
+        await window.Page.GetByLabel("Search events and messages").FillAsync("leia");
+        await window.Page.Keyboard.PressAsync("Enter");
+        await Expect(window.Page.Locator(".rows a")).ToHaveCountAsync(1);
+        await window.Page.Locator(".rows a").ClickAsync();
+        await Expect(window.Page).ToHaveURLAsync(new Regex("q=leia"));
+        await Expect(window.Page.Locator(".view")).ToContainTextAsync("telling 3");
+
+        await window.Page.GotoAsync("/");
+        await window.Page.GetByRole(AriaRole.Link, new() { Name = "Failed", Exact = true }).ClickAsync();
+        await Expect(window.Page.Locator(".rows")).ToContainTextAsync("invoice");
+        await Expect(window.Page.Locator(".rows")).Not.ToContainTextAsync("notify");
+    }
+
+    [Fact]
+    public async Task A_paused_list_stands_still_until_it_goes_on()
+    {
+        await using var window = await site.OpenAsync();
+        await window.Page.GotoAsync("/?workflow=hello");
+        var pause = window.Page.Locator(".pause");
+        // The press is repeated until the part has its socket.
+        for (; await pause.GetAttributeAsync("aria-pressed") != "true"; await pause.ClickAsync()) await Live(window);
+        string run = await site.Server.PostAsync("/hooks/hello");
+        await site.Server.EndOfAsync(run);
+        await Expect(Row(window, run)).ToHaveCountAsync(0);
+        await pause.ClickAsync();
+        await Expect(Row(window, run)).ToHaveCountAsync(1);
+    }
+
+    [Fact]
+    public async Task The_keyboard_reaches_a_run_and_a_send()
+    {
+        await using var window = await site.OpenAsync();
+        await window.Page.GotoAsync("/?workflow=notify");
+        await window.Page.Locator(".rows a").First.FocusAsync();
+        await window.Page.Keyboard.PressAsync("Enter");
+        await Expect(window.Page.Locator(".tabs a")).ToHaveCountAsync(3);
+        await window.Page.Locator(".tabs a").Nth(1).FocusAsync();
+        await window.Page.Keyboard.PressAsync("Tab");
+        await window.Page.Keyboard.PressAsync("Enter");
+        await Expect(window.Page.Locator(".send .url").First).ToContainTextAsync("name=Leia");
+    }
+
+    [Fact]
+    public async Task A_step_with_1000_sends_opens_and_stays_usable()
+    {
+        await using var window = await site.OpenAsync();
+        string run = (await site.Server.RunAsync("/hooks/notify", JsonSerializer.Serialize(new { names = Enumerable.Range(0, 1_000).Select(i => $"n{i}") }))).Id;
+        long start = Stopwatch.GetTimestamp();
+        await window.Page.GotoAsync($"/runs/{run}");
+        await Expect(window.Page.Locator(".tabs a")).ToHaveCountAsync(1_000);
+        TestContext.Current.TestOutputHelper?.WriteLine($"opened in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:N0} ms");
+        await window.Page.Locator(".tabs a").Nth(777).ClickAsync();
+        await Expect(window.Page.Locator(".send .url").First).ToContainTextAsync("name=n777");
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task Bodies_with_markup_or_in_one_long_line_harm_nothing()
+    {
+        await using var window = await site.OpenAsync();
+        string line = new('x', 400_000);
+        await site.Server.DeployAsync("nasty", $$"""
+            export default defineComponent({ async run({ steps, $ }) {
+              $.send.http({ method: "POST", url: "{{site.Receiver.Url}}", data: "<script>alert(1)</script><img src=x onerror=alert(2)>" });
+              $.send.http({ method: "POST", url: "{{site.Receiver.Url}}", data: "y".repeat(1_000_000) });
+              console.log("<script>alert(3)</script>");
+              return steps.trigger.event.body;
+            } });
+            """);
+        string run = (await site.Server.RunAsync("/hooks/nasty", $$"""{"html":"<script>alert(4)</script>","line":"{{line}}"}""")).Id;
+        await window.Page.GotoAsync($"/runs/{run}");
+        await Expect(window.Page.Locator(".send").First).ToContainTextAsync("<script>alert(1)</script>");
+        await window.Page.Locator(".tabs a").Nth(1).ClickAsync();
+        await Expect(window.Page.Locator(".send").First).ToContainTextAsync("characters are shown");
+        Assert.True(await window.Page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= innerWidth"));
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task A_send_that_failed_is_sent_again_from_its_place()
+    {
+        await using var window = await site.OpenAsync();
+        string run = (await site.Server.RunAsync("/hooks/notify", """{"names":["Chewie"]}""")).Id;
+        await window.Page.GotoAsync($"/runs/{run}");
+        await window.Page.GetByRole(AriaRole.Button, new() { Name = "Resend" }).ClickAsync();
+        await Expect(window.Page.Locator(".send footer").First).ToContainTextAsync("attempt 2 of 2");
+        Assert.Equal(2, site.Receiver.Requests.Count(request => request.Contains("name=Chewie", StringComparison.Ordinal)));
+    }
+}

@@ -1,0 +1,129 @@
+using System.Net.Http.Json;
+using Microsoft.Playwright;
+using Sendoff.Engine.Runs;
+using Sendoff.Server.Api;
+using Sendoff.Tests.Server;
+using Sendoff.Tests.Support;
+
+[assembly: AssemblyFixture(typeof(Sendoff.BrowserTests.Site))]
+
+namespace Sendoff.BrowserTests;
+
+/// <summary>A server with workflows, runs and a receiver, and a Chromium that looks at it. All tests share one.</summary>
+public sealed class Site : IAsyncLifetime
+{
+    static readonly string? chromium = new[] { "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome" }.FirstOrDefault(File.Exists);
+    // Chromium's own look-ups and updates would be requests that leave the machine.
+    static readonly string[] quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+    IPlaywright? playwright;
+    IBrowser? browser;
+    Receiver? receiver;
+    TestServer? server;
+    string? session;
+
+    internal TestServer Server => server!;
+    internal Receiver Receiver => receiver!;
+    /// <summary>A run with everything that a document can hold.</summary>
+    public string Sample { get; private set; } = "";
+
+    public async ValueTask InitializeAsync()
+    {
+        if (chromium is null) return;
+        playwright = await Playwright.CreateAsync();
+        browser = await playwright.Chromium.LaunchAsync(new() { ExecutablePath = chromium, Args = quiet });
+        receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"stored\":true}");
+        server = await TestServer.StartAsync();
+        await server.DeployAsync("notify", $$"""
+            export default defineComponent({ async run({ steps, $ }) {
+              console.log("telling", steps.trigger.event.body.names.length);
+              for (const name of steps.trigger.event.body.names) $.send.http({ method: "POST", url: "{{receiver.Url}}in?name=" + name, data: { name } });
+              return { told: steps.trigger.event.body.names.length };
+            } });
+            """);
+        await server.DeployAsync("invoice", "export default defineComponent({ async run({ steps }) {\n  return steps.trigger.event.body.customer.id;\n} });");
+        await server.DeployAsync("hello", """export default defineComponent({ async run({ $ }) { await $.respond({ status: 200, body: "hello" }); } });""", response: "custom");
+        await server.RunAsync("/hooks/notify", """{"names":["Luke","Han","Leia"]}""");
+        await server.RunAsync("/hooks/invoice", "{}");
+        Sample = (await SampleRuns.AddAsync(server)).ToString();
+        await SampleRuns.AddAsync(server, RunStatus.Failed);
+    }
+
+    /// <summary>Skips the test where there is no Chromium, and fails it there in CI.</summary>
+    public static void NeedsChromium()
+    {
+        if (chromium is not null) return;
+        const string why = "Chromium is not installed: apt-get install chromium";
+        Assert.False(Environment.GetEnvironmentVariable("CI") == "true", why);
+        Assert.Skip(why);
+    }
+
+    /// <summary>A link that signs in once.</summary>
+    public async Task<string> LinkAsync()
+    {
+        using var made = await Server.Http.PostAsync("/api/v1/tokens/sign-in", null);
+        return (await made.Content.ReadFromJsonAsync(ApiJson.Default.SignInDocument))!.Url.PathAndQuery;
+    }
+
+    /// <summary>A browser window without a session.</summary>
+    public async Task<Window> OpenStrangerAsync(ColorScheme scheme = ColorScheme.Light, int width = 1440)
+    {
+        NeedsChromium();
+        var context = await browser!.NewContextAsync(new()
+        {
+            BaseURL = Server.Address.ToString(), ColorScheme = scheme, ViewportSize = new() { Width = width, Height = width > 800 ? 900 : 844 }, TimezoneId = "UTC", StorageState = null,
+        });
+        context.SetDefaultTimeout(20_000);
+        return new(context, await context.NewPageAsync(), Server.Address);
+    }
+
+    /// <summary>A browser window that is signed in.</summary>
+    public async Task<Window> OpenAsync(ColorScheme scheme = ColorScheme.Light, int width = 1440)
+    {
+        var window = await OpenStrangerAsync(scheme, width);
+        if (session is null)
+        {
+            await window.Page.GotoAsync(await LinkAsync());
+            session = (await window.Context.CookiesAsync()).Single(cookie => cookie.Name == "sendoff_session").Value;
+        }
+        else await window.Context.AddCookiesAsync([new() { Name = "sendoff_session", Value = session, Url = Server.Address.ToString() }]);
+        return window;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (browser is not null) await browser.DisposeAsync();
+        playwright?.Dispose();
+        if (server is not null) await server.DisposeAsync();
+        if (receiver is not null) await receiver.DisposeAsync();
+    }
+}
+
+/// <summary>A browser window that notes what it should not see: errors on the console, dialogs, and requests that leave the server.</summary>
+public sealed class Window : IAsyncDisposable
+{
+    readonly List<string> faults = [];
+
+    public Window(IBrowserContext context, IPage page, Uri server)
+    {
+        (Context, Page) = (context, page);
+        string origin = server.GetLeftPart(UriPartial.Authority);
+        page.Console += (_, message) => { if (message.Type == "error" && !IsStatusLine(message.Text)) faults.Add($"console: {message.Text}"); };
+        page.PageError += (_, error) => faults.Add($"error: {error}");
+        page.Dialog += (_, dialog) =>
+        {
+            faults.Add($"dialog: {dialog.Message}");
+            _ = dialog.DismissAsync();
+        };
+        page.Request += (_, request) => { if (!request.Url.StartsWith(origin, StringComparison.Ordinal) && !request.Url.StartsWith("data:", StringComparison.Ordinal) && !request.Url.StartsWith("blob:", StringComparison.Ordinal)) faults.Add($"request: {request.Url}"); };
+    }
+
+    public IBrowserContext Context { get; }
+    public IPage Page { get; }
+    public IReadOnlyList<string> Faults => faults;
+
+    // What Chromium says of any answer of 400 and more, also of a page that is meant to be one.
+    static bool IsStatusLine(string text) => text.StartsWith("Failed to load resource: the server responded with a status of 4", StringComparison.Ordinal);
+
+    public ValueTask DisposeAsync() => new(Context.CloseAsync());
+}
