@@ -844,7 +844,11 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     public async Task Deliveries_are_filtered_by_the_code_of_their_last_response_and_the_phase_of_their_error()
     {
         var (_, sends) = await FinishAsync(sends: 4);
-        Attempt Answer(Delivery of, int code, int number = 1) => AttemptOf(of, number: number) is var whole ? whole with { Response = whole.Response! with { Status = code } } : throw new();
+        Attempt Answer(Delivery of, int code, int number = 1)
+        {
+            var attempt = AttemptOf(of, number: number);
+            return attempt with { Response = attempt.Response! with { Status = code } };
+        }
         await Store.RecordAttemptAsync(Answer(sends[0], 503), Ct);
         await Store.RecordAttemptAsync(Answer(sends[1], 404), Ct);
         await Store.RequeueAsync(sends[1].Id, Ct);
