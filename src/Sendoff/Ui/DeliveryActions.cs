@@ -31,8 +31,9 @@ internal static class DeliveryActions
         var (resent, skipped) = await DeliveriesApi.ResendEachAsync(chosen, store, deliveries, ct);
         // The confirmation's cursor is where its count began; the list begins at the newest.
         if (isAll) query = query with { Cursor = null };
+        int gone = skipped.Values.Count(static why => why == "unknown");
         return Results.LocalRedirect(query.Url(
-            "/deliveries", ("resent", Text(resent.Count)), ("underway", Text(skipped.Values.Count(why => why == "under_way"))), ("gone", Text(skipped.Values.Count(why => why == "unknown")))));
+            "/deliveries", ("resent", Text(resent.Count)), ("underway", Text(skipped.Count - gone)), ("gone", Text(gone))));
     }
 
     /// <summary>Oldest first, as they were sent; without what was captured.</summary>

@@ -44,7 +44,8 @@ public sealed record DestinationFigures(
 
     public static DestinationFigures Of(string destination, IReadOnlyList<Outcome> outcomes)
     {
-        var times = outcomes.Where(static one => one.Status is DeliveryStatus.Succeeded or DeliveryStatus.Failed).Select(static one => one.TotalMs).OfType<double>().Order().ToList();
+        var times = outcomes.Where(static one => one.Status is DeliveryStatus.Succeeded or DeliveryStatus.Failed)
+            .Select(static one => one.TotalMs).OfType<double>().Order().ToList();
         var errors = outcomes.Where(IsFailed).GroupBy(static one => (Code: CodeOf(one), Phase: one.Error is { } error ? Names.Of(error.Phase) : null))
             .Select(static same => new ErrorClass(same.Key.Code, same.Key.Phase, same.Count()))
             .OrderByDescending(static one => one.Count).ThenBy(static one => one.Code, StringComparer.Ordinal);

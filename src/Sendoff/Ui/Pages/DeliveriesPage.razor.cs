@@ -1,4 +1,6 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Components;
+using Sendoff.Engine.Storage;
 using Sendoff.Server.Api;
 
 namespace Sendoff.Ui.Pages;
@@ -28,6 +30,8 @@ public sealed partial class DeliveriesPage
     DeliveryQuery Query => new(Host, Workflow, Status, Code, Phase, Since, Q, Cursor);
 
     bool AreAllSelected => Select == "page";
+
+    static string Searched => DeliveryFilter.Searched.ToString("N0", CultureInfo.InvariantCulture);
 
     string? Notice
     {
