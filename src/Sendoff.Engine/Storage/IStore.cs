@@ -122,6 +122,7 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     /// <summary>A search looks through <see cref="RunFilter.Searched"/> runs at a time: a page with few or none may have a next one.</summary>
     Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct);
     Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct);
+    /// <summary>A search looks through <see cref="DeliveryFilter.Searched"/> deliveries at a time: a page with few or none may have a next one.</summary>
     Task<Page<StoredDelivery>> ListDeliveriesAsync(DeliveryFilter filter, CancellationToken ct);
     /// <summary>How the newest deliveries ended that are no older than <paramref name="since"/>, newest first.</summary>
     Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct);
@@ -181,7 +182,20 @@ public sealed record RunFilter(string? Workflow, RunStatus? Status, DateTimeOffs
 }
 /// <summary><paramref name="Text"/> is sought in URL and destination.</summary>
 public sealed record DeliveryFilter(
-    string? Workflow, DeliveryStatus? Status, string? Host, string? Text, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
+    string? Workflow, DeliveryStatus? Status, string? Host, string? Text, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit)
+{
+    /// <summary>How many deliveries one search looks through.</summary>
+    public const int Searched = RunFilter.Searched;
+
+    /// <summary>The status codes of the last attempt's response.</summary>
+    public CodeRange? Code { get; init; }
+    /// <summary>Where the last attempt died, or the delivery before its first.</summary>
+    public AttemptPhase? Phase { get; init; }
+
+    public bool IsSearch => Host is not null || Text is not null || Code is not null || Phase is not null;
+}
+/// <summary>One status code, or a class of them: both ends belong to it.</summary>
+public readonly record struct CodeRange(int First, int Last);
 public sealed record EventFilter(string? Workflow, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
 public sealed record Page<T>(IReadOnlyList<T> Items, long? Next);
 public sealed record UsageRow(DateOnly Day, string Workflow, long Runs, double ComputeMs, long Deliveries, double DeliveryMs);

@@ -841,6 +841,48 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Deliveries_are_filtered_by_the_code_of_their_last_response_and_the_phase_of_their_error()
+    {
+        var (_, sends) = await FinishAsync(sends: 4);
+        Attempt Answer(Delivery of, int code, int number = 1)
+        {
+            var attempt = AttemptOf(of, number: number);
+            return attempt with { Response = attempt.Response! with { Status = code } };
+        }
+        await Store.RecordAttemptAsync(Answer(sends[0], 503), Ct);
+        await Store.RecordAttemptAsync(Answer(sends[1], 404), Ct);
+        await Store.RequeueAsync(sends[1].Id, Ct);
+        await Store.RecordAttemptAsync(Answer(sends[1], 200, number: 2), Ct);
+        await Store.RecordAttemptAsync(AttemptOf(sends[2], DeliveryStatus.Failed, error: new(AttemptErrorCode.Timeout, AttemptPhase.Wait, "said \"phase\":\"Dns\"")), Ct);
+        await Store.RecordBlockedAsync(sends[3].Id, new(AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Connect, "no"), Ct);
+        async Task<IEnumerable<int>> List(DeliveryFilter filter) => (await Store.ListDeliveriesAsync(filter, Ct)).Items.Select(one => one.Delivery.Index);
+
+        Assert.Equal([0], await List(Deliveries() with { Code = new(500, 599) }));
+        Assert.Equal([0], await List(Deliveries() with { Code = new(503, 503) }));
+        Assert.Equal([1], await List(Deliveries() with { Code = new(200, 299) }));
+        Assert.Empty(await List(Deliveries() with { Code = new(404, 404) }));
+        Assert.Equal([2], await List(Deliveries() with { Phase = AttemptPhase.Wait }));
+        Assert.Equal([3], await List(Deliveries("orders", DeliveryStatus.Blocked, "sink.example", "in/3") with { Phase = AttemptPhase.Connect }));
+        Assert.Empty(await List(Deliveries() with { Phase = AttemptPhase.Dns }));
+        Assert.Empty(await List(Deliveries() with { Phase = AttemptPhase.Wait, Code = new(100, 599) }));
+    }
+
+    [Fact]
+    public async Task A_search_of_deliveries_looks_through_so_many_and_says_where_it_has_come_to()
+    {
+        var (_, old) = await FinishAsync(host: "sought.example");
+        var (_, many) = await FinishAsync(sends: DeliveryFilter.Searched);
+
+        var first = await Store.ListDeliveriesAsync(Deliveries(host: "sought.example"), Ct);
+        var second = await Store.ListDeliveriesAsync(Deliveries(host: "sought.example", before: first.Next), Ct);
+
+        Assert.Empty(first.Items);
+        Assert.Equal(many[0].Id.Value, first.Next);
+        Assert.Equal(old[0].Id, Assert.Single(second.Items).Delivery.Id);
+        Assert.Null(second.Next);
+    }
+
+    [Fact]
     public async Task Deliveries_are_listed_in_pages_with_their_attempts()
     {
         var (_, deliveries) = await DeliverAsync(sends: 5);

@@ -273,7 +273,7 @@ internal sealed partial class SqliteStore
         session => session.Sql($"""
             SELECT d.id, d.run_id, w.name, d.destination, d.status, a.started_at, a.total_us, a.response_status, d.error
             FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
-                LEFT JOIN attempts a ON a.id = coalesce((SELECT id FROM attempts WHERE delivery_id = d.id AND number > 1 ORDER BY number DESC LIMIT 1), d.id)
+                LEFT JOIN attempts a ON a.id = {LastAttemptId}
             WHERE d.id IN (SELECT id FROM deliveries WHERE {(onlyFailed ? "status > 4 AND status IN (5, 6, 7) AND " : "")} id >= ? ORDER BY id DESC LIMIT ?)
             ORDER BY d.id DESC
             """).Set(IdSequence.LowestAt(since)).Set(limit).All(static row => new Outcome(
@@ -328,22 +328,48 @@ internal sealed partial class SqliteStore
         var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
         // A partial index serves only a query that repeats its condition.
         if (filter.Status is { } status) where.And((status > DeliveryStatus.Succeeded ? "status > 4 AND " : "") + $"status = {(int)status}");
-        if (filter.Host is { } host) where.And("destination LIKE ? ESCAPE '\\'", SqliteFilter.Like("%://", host, host.Contains(':') ? "" : ":%"));
-        if (filter.Text is { } text) where.And("(url || ' ' || destination) LIKE ? ESCAPE '\\'", SqliteFilter.Like("%", text, "%"));
-        // Left to itself SQLite walks all rows backwards, which is slow just when few are unfinished.
-        string index = filter.Status switch
-        {
-            DeliveryStatus.Pending => "INDEXED BY deliveries_pending",
-            DeliveryStatus.Sending => "INDEXED BY deliveries_sending",
-            _ => "",
-        };
-        var found = where.Set(session.Sql($"""
+        string ids = $"SELECT id FROM deliveries {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC";
+        if (filter.IsSearch) ids = $"""
+            SELECT d.id FROM ({ids} LIMIT {DeliveryFilter.Searched}) s CROSS JOIN deliveries d ON d.id = s.id WHERE {Sought(filter)} ORDER BY d.id DESC
+            """;
+        var statement = where.Set(session.Sql($"""
             SELECT {DeliveryColumns}, w.name FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
-            WHERE d.id IN (SELECT id FROM deliveries {index} WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY d.id DESC
-            """)).Set(filter.Limit + 1).All(static row => (Delivery: ReadDelivery(row), Name: row.Text(13)));
+            WHERE d.id IN ({ids} LIMIT ?) ORDER BY d.id DESC
+            """));
+        var found = SetSought(statement, filter).Set(filter.Limit + 1).All(static row => (Delivery: ReadDelivery(row), Name: row.Text(13)));
         var rows = found.ConvertAll(one => new StoredDelivery(
             one.Delivery, one.Name, [.. ReadAttempts(session, one.Delivery.Id.Value, one.Delivery.Id.Value)[one.Delivery.Id]]));
-        return PageOf(rows, filter.Limit, static one => one.Delivery.Id.Value);
+        var page = PageOf(rows, filter.Limit, static one => one.Delivery.Id.Value);
+        if (page.Next is not null || !filter.IsSearch) return page;
+        long? searchedTo = where.Set(session.Sql(
+            $"SELECT id FROM deliveries {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {DeliveryFilter.Searched - 1}")).Number();
+        return page with { Next = searchedTo };
+    }
+
+    /// <summary>Left to itself SQLite walks all rows backwards, which is slow just when few are unfinished.</summary>
+    static string IndexFor(DeliveryStatus? status) => status switch
+    {
+        DeliveryStatus.Pending => "INDEXED BY deliveries_pending",
+        DeliveryStatus.Sending => "INDEXED BY deliveries_sending",
+        _ => "",
+    };
+
+    /// <summary>What no index answers, of the deliveries d. <see cref="SetSought"/> binds it in the same order.</summary>
+    static string Sought(DeliveryFilter filter) => "1"
+        + (filter.Host is null ? "" : " AND d.destination LIKE ? ESCAPE '\\'")
+        + (filter.Text is null ? "" : " AND (d.url || ' ' || d.destination) LIKE ? ESCAPE '\\'")
+        + (filter.Phase is null ? "" : " AND json_extract(CAST(d.error AS TEXT), '$.phase') = ?")
+        + (filter.Code is null ? "" : $" AND (SELECT response_status FROM attempts WHERE id = {LastAttemptId}) BETWEEN ? AND ?");
+
+    const string LastAttemptId = "coalesce((SELECT id FROM attempts WHERE delivery_id = d.id AND number > 1 ORDER BY number DESC LIMIT 1), d.id)";
+
+    static SqliteStatement SetSought(SqliteStatement statement, DeliveryFilter filter)
+    {
+        if (filter.Host is { } host) statement.Set(SqliteFilter.Like("%://", host, host.Contains(':') ? "" : ":%"));
+        if (filter.Text is { } text) statement.Set(SqliteFilter.Like("%", text, "%"));
+        if (filter.Phase is { } phase) statement.Set(phase.ToString());
+        if (filter.Code is { } code) statement.Set(code.First).Set(code.Last);
+        return statement;
     }
 
     // Events.

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Sendoff.Engine;
+using Sendoff.Engine.Storage;
 using EventId = Sendoff.Engine.EventId;
 
 namespace Sendoff.Server.Api;
@@ -67,6 +68,15 @@ internal sealed class ApiInput
         if (string.IsNullOrEmpty(text)) return null;
         if (Names.TryParse(text, out T value)) return value;
         Wrong($"'{name}' is '{text}'. It is one of {string.Join(", ", Names.All<T>())}.");
+        return null;
+    }
+
+    public CodeRange? Code(string? text)
+    {
+        if (string.IsNullOrEmpty(text)) return null;
+        if (text is [>= '1' and <= '5', 'x' or 'X', 'x' or 'X']) return new((text[0] - '0') * 100, (text[0] - '0') * 100 + 99);
+        if (text.Length == 3 && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int code) && code >= 100) return new(code, code);
+        Wrong($"'code' is '{text}'. It is a status as 404, or a class of them as 5xx.");
         return null;
     }
 

@@ -9,7 +9,7 @@ namespace Sendoff.Server.Api;
 /// <summary><c>/api/v1/deliveries</c>.</summary>
 internal static class DeliveriesApi
 {
-    static readonly string[] resendFields = ["ids", "status", "host", "workflow", "since", "until", "q"];
+    static readonly string[] resendFields = ["ids", "status", "host", "workflow", "since", "until", "q", "code", "phase"];
 
     public static void Map(IEndpointRouteBuilder api)
     {
@@ -22,13 +22,15 @@ internal static class DeliveriesApi
     }
 
     static async Task<Results<Ok<ListDocument<DeliveryDocument>>, Problem>> ListAsync(
-        string? status, string? host, string? workflow, string? since, string? until, string? q, string? cursor, string? limit,
+        string? status, string? host, string? workflow, string? since, string? until, string? q, string? code, string? phase,
+        string? cursor, string? limit,
         HttpRequest request, IStore store, CancellationToken ct)
     {
-        var input = ApiInput.Of(request, "status", "host", "workflow", "since", "until", "q", "cursor", "limit");
+        var input = ApiInput.Of(request, "status", "host", "workflow", "since", "until", "q", "code", "phase", "cursor", "limit");
         var filter = new DeliveryFilter(
             workflow, input.State<DeliveryStatus>("status", status), host, q, input.Time("since", since), input.Time("until", until),
-            input.Cursor(cursor), input.Limit(limit));
+            input.Cursor(cursor), input.Limit(limit))
+        { Code = input.Code(code), Phase = input.State<AttemptPhase>("phase", phase) };
         if (input.Problem is { } problem) return problem;
         return TypedResults.Ok(ListDocument<DeliveryDocument>.From(await store.ListDeliveriesAsync(filter, ct), DeliveryDocument.From));
     }
@@ -62,7 +64,8 @@ internal static class DeliveriesApi
         var filter = new DeliveryFilter(
             input.Text(body, "workflow"), input.State<DeliveryStatus>("status", input.Text(body, "status")),
             input.Text(body, "host"), input.Text(body, "q"),
-            input.Time("since", input.Text(body, "since")), input.Time("until", input.Text(body, "until")), null, ApiInput.LimitMax);
+            input.Time("since", input.Text(body, "since")), input.Time("until", input.Text(body, "until")), null, ApiInput.LimitMax)
+        { Code = input.Code(input.Text(body, "code")), Phase = input.State<AttemptPhase>("phase", input.Text(body, "phase")) };
         // A body that chooses nothing would send the whole history again.
         if (chosen is null && filter == new DeliveryFilter(null, null, null, null, null, null, null, ApiInput.LimitMax))
             input.Wrong($"Choose deliveries: 'ids', or at least one of {string.Join(", ", resendFields[1..])}.");
@@ -70,6 +73,14 @@ internal static class DeliveriesApi
 
         bool more = false;
         if (chosen is null) (chosen, more) = await FindAsync(store, filter, options.ResendAtOnce, ct);
+        var (resent, skipped) = await ResendEachAsync(chosen, store, deliveries, ct);
+        return TypedResults.Ok(new ResendDocument(resent.Count, [.. skipped.Keys], resent, skipped, more));
+    }
+
+    /// <summary>In their order. What is skipped is <c>unknown</c> or <c>under_way</c>.</summary>
+    internal static async Task<(List<string> Resent, OrderedDictionary<string, string> Skipped)> ResendEachAsync(
+        IReadOnlyList<DeliveryId> chosen, IStore store, DeliveryDispatcher deliveries, CancellationToken ct)
+    {
         var resent = new List<string>();
         var skipped = new OrderedDictionary<string, string>();
         foreach (var id in chosen)
@@ -77,7 +88,7 @@ internal static class DeliveriesApi
             if (await deliveries.ResendAsync(id, ct)) resent.Add(id.ToString());
             else skipped[id.ToString()] = await store.GetDeliveryAsync(id, ct) is null ? "unknown" : "under_way";
         }
-        return TypedResults.Ok(new ResendDocument(resent.Count, [.. skipped.Keys], resent, skipped, more));
+        return (resent, skipped);
     }
 
     static List<DeliveryId> ReadIds(ApiInput input, JsonElement body, JsonElement ids, int most)
@@ -93,7 +104,12 @@ internal static class DeliveriesApi
 
     /// <summary>Oldest first, as they were sent. Every id is found before the first is sent,
     /// since sending changes what the filter finds. Of more than <paramref name="most"/>, the newest.</summary>
-    internal static async Task<(List<DeliveryId> Found, bool More)> FindAsync(IStore store, DeliveryFilter filter, int most, CancellationToken ct)
+    internal static Task<(List<DeliveryId> Found, bool More)> FindAsync(IStore store, DeliveryFilter filter, int most, CancellationToken ct) =>
+        FindAsync(store, filter, most, static _ => true, ct);
+
+    /// <inheritdoc cref="FindAsync(IStore, DeliveryFilter, int, CancellationToken)"/>
+    internal static async Task<(List<DeliveryId> Found, bool More)> FindAsync(
+        IStore store, DeliveryFilter filter, int most, Func<Delivery, bool> isMeant, CancellationToken ct)
     {
         var found = new List<DeliveryId>();
         Page<StoredDelivery> page;
@@ -101,8 +117,9 @@ internal static class DeliveriesApi
         do
         {
             page = await store.ListDeliveriesAsync(filter, ct);
-            seen += page.Items.Count;
-            found.AddRange(page.Items.Select(d => d.Delivery.Id).Take(most - found.Count));
+            var meant = page.Items.Where(d => isMeant(d.Delivery)).ToList();
+            seen += meant.Count;
+            found.AddRange(meant.Select(d => d.Delivery.Id).Take(most - found.Count));
             filter = filter with { Before = page.Next };
         }
         while (page.Next is not null && found.Count < most);

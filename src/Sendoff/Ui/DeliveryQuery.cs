@@ -1,0 +1,64 @@
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Storage;
+using Sendoff.Server.Api;
+using Sendoff.Ui.Controls;
+using Sendoff.Ui.Live;
+
+namespace Sendoff.Ui;
+
+/// <summary>Which deliveries are listed, as the page's address says it.</summary>
+public sealed record DeliveryQuery(string? Host, string? Workflow, string? Status, string? Code, string? Phase, string? Since, string? Q, string? Cursor)
+{
+    public static readonly DeliveryQuery All = new(null, null, null, null, null, null, null, null);
+
+    /// <summary>Something but the page is chosen.</summary>
+    public bool IsNarrowed => (this with { Cursor = null }).Parts.Any(part => !string.IsNullOrEmpty(part.Value));
+    public bool IsFiltered => IsNarrowed || !string.IsNullOrEmpty(Cursor);
+
+    public (string Name, string? Value)[] Parts =>
+    [
+        ("host", Host), ("workflow", Workflow), ("status", Status), ("code", Code), ("phase", Phase), ("since", Since), ("q", Q), ("cursor", Cursor),
+    ];
+
+    public string Url(string path, params ReadOnlySpan<(string Name, string? Value)> more) => Words.Url(path, [.. Parts, .. more]);
+
+    /// <summary>Those that go to a stored destination: one over HTTP is a host with its port, another is found by its text.</summary>
+    public static DeliveryQuery To(string destination, string? since)
+    {
+        int host = destination.IndexOf("://", StringComparison.Ordinal);
+        return host < 0 ? All with { Q = destination, Since = since } : All with { Host = destination[(host + 3)..], Since = since };
+    }
+
+    /// <summary>What a form gives back in its hidden fields.</summary>
+    public static DeliveryQuery Of(IFormCollection form) =>
+        new(form["host"], form["workflow"], form["status"], form["code"], form["phase"], form["since"], form["q"], form["cursor"]);
+
+    /// <summary>Null with the mistake when it cannot be asked.</summary>
+    internal DeliveryFilter? Filter(TimeProvider time, int limit, out string? mistake)
+    {
+        var input = new ApiInput();
+        var filter = new DeliveryFilter(
+            Given(Workflow), input.State<DeliveryStatus>("status", Status), Given(Host), Given(Q), SinceOf(input, Since, time), null, input.Cursor(Cursor), limit)
+        {
+            Code = input.Code(Code?.Trim()),
+            Phase = input.State<AttemptPhase>("phase", Phase),
+        };
+        mistake = input.Problem?.Detail;
+        return mistake is null ? filter : null;
+    }
+
+    /// <summary>The beginning of one of the spans that can be chosen.</summary>
+    internal static DateTimeOffset? SinceOf(ApiInput input, string? since, TimeProvider time)
+    {
+        if (string.IsNullOrEmpty(since)) return null;
+        var span = RunQuery.Spans.FirstOrDefault(one => one.Value == since);
+        if (span.Value is not null) return time.GetUtcNow() - span.Span;
+        input.Wrong($"'since' is '{since}'. It is one of {string.Join(", ", RunQuery.Spans.Select(one => one.Value))}.");
+        return null;
+    }
+
+    /// <summary>It has ended, and was meant to go: a list sends it again. What was captured is sent from its run only.</summary>
+    public static bool IsResendable(DeliveryStatus status) => status is not (DeliveryStatus.Pending or DeliveryStatus.Sending or DeliveryStatus.Captured);
+
+    static string? Given(string? text) => string.IsNullOrWhiteSpace(text) ? null : text.Trim();
+}

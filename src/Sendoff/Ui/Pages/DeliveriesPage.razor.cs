@@ -1,0 +1,55 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Components;
+using Sendoff.Engine.Storage;
+using Sendoff.Server.Api;
+
+namespace Sendoff.Ui.Pages;
+
+public sealed partial class DeliveriesPage
+{
+    ListDocument<DeliveryDocument> page = new([], null);
+    IReadOnlyList<string> workflows = [];
+    string? mistake;
+
+    [SupplyParameterFromQuery] public string? Host { get; set; }
+    [SupplyParameterFromQuery] public string? Workflow { get; set; }
+    [SupplyParameterFromQuery] public string? Status { get; set; }
+    [SupplyParameterFromQuery] public string? Code { get; set; }
+    [SupplyParameterFromQuery] public string? Phase { get; set; }
+    [SupplyParameterFromQuery] public string? Since { get; set; }
+    [SupplyParameterFromQuery] public string? Q { get; set; }
+    [SupplyParameterFromQuery] public string? Cursor { get; set; }
+    /// <summary><c>page</c>: every box is checked.</summary>
+    [SupplyParameterFromQuery] public string? Select { get; set; }
+    /// <summary>What came of a resend; null when there was none.</summary>
+    [SupplyParameterFromQuery] public string? Resent { get; set; }
+    [SupplyParameterFromQuery] public string? Underway { get; set; }
+    [SupplyParameterFromQuery] public string? Gone { get; set; }
+    [CascadingParameter] public HttpContext Http { get; set; } = null!;
+
+    DeliveryQuery Query => new(Host, Workflow, Status, Code, Phase, Since, Q, Cursor);
+
+    bool AreAllSelected => Select == "page";
+
+    static string Searched => DeliveryFilter.Searched.ToString("N0", CultureInfo.InvariantCulture);
+
+    string? Notice
+    {
+        get
+        {
+            int resent = Count(Resent), underway = Count(Underway), gone = Count(Gone);
+            if (string.IsNullOrEmpty(Resent)) return null;
+            if (resent + underway + gone == 0) return "Nothing was sent again: no delivery was selected that may be.";
+            return $"{resent:N0} sent again{(underway > 0 ? $", {underway:N0} skipped (under way)" : "")}{(gone > 0 ? $", {gone:N0} skipped (gone)" : "")}";
+        }
+    }
+
+    protected override async Task OnInitializedAsync()
+    {
+        workflows = [.. (await Store.ListWorkflowsAsync(Http.RequestAborted)).Select(one => one.Name)];
+        if (Query.Filter(Time, ApiInput.LimitDefault, out mistake) is { } filter)
+            page = ListDocument<DeliveryDocument>.From(await Store.ListDeliveriesAsync(filter, Http.RequestAborted), DeliveryDocument.From);
+    }
+
+    static int Count(string? text) => int.TryParse(text, out int count) && count > 0 ? count : 0;
+}
