@@ -1,3 +1,4 @@
+using System.Globalization;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
@@ -44,7 +45,8 @@ public sealed record HourOfRuns(DateTimeOffset Hour, long Runs, long Failed)
             found.TryGetValue(hour, out var row) ? new HourOfRuns(hour, row.Runs, row.RunsFailed) : new(hour, 0, 0))];
     }
 
-    public static string Say(long runs, long failed) => $"{runs:N0} {(runs == 1 ? "run" : "runs")}, {failed:N0} failed";
+    public static string Say(long runs, long failed) => runs == 0 ? "No runs"
+        : string.Create(CultureInfo.InvariantCulture, $"{runs:N0} {(runs == 1 ? "run" : "runs")}, {failed:N0} failed");
 }
 
 /// <param name="Host">As deliveries are filtered by it; null for what goes to no host.</param>

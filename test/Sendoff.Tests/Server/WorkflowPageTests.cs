@@ -22,7 +22,9 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
         })
             Assert.Contains(expected, row);
         await SampleRuns.DeployAsync(server.Store, "never-ran");
-        Assert.Contains("Never ran", await RowAsync("never-ran"));
+        string idle = await RowAsync("never-ran");
+        Assert.Contains("Never ran", idle);
+        Assert.Contains("aria-label=\"No runs in 24 h\"", idle);
     }
 
     [Fact]
