@@ -14,7 +14,8 @@ public sealed class PageTests(Site site)
     public static TheoryData<string, string> Pages => new()
     {
         { "sign-in", "/signin" }, { "runs", "/" }, { "runs-failed", "/?status=failed" }, { "runs-none", "/?q=nobody-ever" }, { "run", "/runs/{run}" }, { "run-unknown", "/runs/run_0000000000000" },
-        { "deliveries", "/deliveries" }, { "workflows", "/workflows" }, { "no-such-page", "/nowhere" },
+        { "deliveries", "/deliveries" }, { "deliveries-failed", "/deliveries?status=failed" }, { "destinations", "/deliveries/destinations" }, { "workflows", "/workflows" },
+        { "workflow-new", "/workflows/new" }, { "workflow-delete", "/workflows/hello/delete" }, { "no-such-page", "/nowhere" },
     };
 
     [Theory]

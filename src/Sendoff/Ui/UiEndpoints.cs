@@ -28,6 +28,7 @@ internal static class UiEndpoints
         app.MapPost("/runs/{id}/cancel", CancelAsync).ExcludeFromDescription();
         app.MapPost("/deliveries/{id}/resend", ResendAsync).ExcludeFromDescription();
         DeliveryActions.Map(app);
+        WorkflowActions.Map(app);
         app.MapStaticAssets(Path.Combine(AppContext.BaseDirectory, "sendoff.staticwebassets.endpoints.json"));
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode(server => server.ContentSecurityFrameAncestorsPolicy = null); // PageHeaders says it
     }

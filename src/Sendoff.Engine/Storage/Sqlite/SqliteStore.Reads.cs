@@ -328,22 +328,18 @@ internal sealed partial class SqliteStore
         var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
         // A partial index serves only a query that repeats its condition.
         if (filter.Status is { } status) where.And((status > DeliveryStatus.Succeeded ? "status > 4 AND " : "") + $"status = {(int)status}");
-        string ids = $"SELECT id FROM deliveries {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC";
-        if (filter.IsSearch) ids = $"""
-            SELECT d.id FROM ({ids} LIMIT {DeliveryFilter.Searched}) s CROSS JOIN deliveries d ON d.id = s.id WHERE {Sought(filter)} ORDER BY d.id DESC
-            """;
+        long? searchedTo = filter.IsSearch ? where.Set(session.Sql(
+            $"SELECT id FROM deliveries {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {DeliveryFilter.Searched - 1}")).Number() : null;
+        where.And("id >= ?", searchedTo);
         var statement = where.Set(session.Sql($"""
             SELECT {DeliveryColumns}, w.name FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
-            WHERE d.id IN ({ids} LIMIT ?) ORDER BY d.id DESC
+            WHERE d.id IN (SELECT id FROM deliveries d {IndexFor(filter.Status)} WHERE {where} AND {Sought(filter)} ORDER BY id DESC LIMIT ?) ORDER BY d.id DESC
             """));
         var found = SetSought(statement, filter).Set(filter.Limit + 1).All(static row => (Delivery: ReadDelivery(row), Name: row.Text(13)));
         var rows = found.ConvertAll(one => new StoredDelivery(
             one.Delivery, one.Name, [.. ReadAttempts(session, one.Delivery.Id.Value, one.Delivery.Id.Value)[one.Delivery.Id]]));
         var page = PageOf(rows, filter.Limit, static one => one.Delivery.Id.Value);
-        if (page.Next is not null || !filter.IsSearch) return page;
-        long? searchedTo = where.Set(session.Sql(
-            $"SELECT id FROM deliveries {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {DeliveryFilter.Searched - 1}")).Number();
-        return page with { Next = searchedTo };
+        return page with { Next = page.Next ?? searchedTo };
     }
 
     /// <summary>Left to itself SQLite walks all rows backwards, which is slow just when few are unfinished.</summary>

@@ -1,0 +1,69 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workflows;
+using Sendoff.Server.Api;
+using Sendoff.Ui.Pages;
+
+namespace Sendoff.Ui;
+
+/// <summary>What the buttons of the workflows' pages do. The two pages with a form are drawn from here, as a form that was refused is drawn again.</summary>
+internal static class WorkflowActions
+{
+    public static void Map(WebApplication app)
+    {
+        app.MapGet("/workflows/new", (string? template) => NewPage("", template ?? WorkflowTemplate.Default, [])).ExcludeFromDescription();
+        app.MapPost("/workflows/new", CreateAsync).ExcludeFromDescription();
+        app.MapGet("/workflows/{name}/delete", (string name) => DeletePage(name, "", null)).ExcludeFromDescription();
+        app.MapPost("/workflows/{name}/delete", DeleteAsync).ExcludeFromDescription();
+        app.MapPost("/workflows/{name}/enable", (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, true, catalog, ct)).ExcludeFromDescription();
+        app.MapPost("/workflows/{name}/disable", (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, false, catalog, ct)).ExcludeFromDescription();
+    }
+
+    /// <summary>Back to the list, also when the workflow is gone: then it is not in it.</summary>
+    static async Task<IResult> SetEnabledAsync(string name, bool enabled, WorkflowCatalog catalog, CancellationToken ct)
+    {
+        await catalog.SetEnabledAsync(name, enabled, ct);
+        return Results.LocalRedirect("/workflows");
+    }
+
+    static async Task<IResult> DeleteAsync(string name, HttpRequest request, WorkflowCatalog catalog, CancellationToken ct)
+    {
+        string typed = await FieldAsync(request, "name", ct);
+        if (typed.Trim() != name) return DeletePage(name, typed, typed.Length == 0 ? "Type the workflow’s name to delete it." : $"“{typed}” is not this workflow’s name. Nothing was deleted.");
+        await catalog.DeleteAsync(name, ct);
+        return Results.LocalRedirect("/workflows");
+    }
+
+    static async Task<IResult> CreateAsync(HttpRequest request, IStore store, WorkflowCatalog catalog, CancellationToken ct)
+    {
+        string name = (await FieldAsync(request, "name", ct)).Trim(), id = await FieldAsync(request, "template", ct);
+        if (WorkflowTemplate.All().FirstOrDefault(one => one.Id == id) is not { } template)
+            return NewPage(name, WorkflowTemplate.Default, [new("There is no such template. Choose one of these.")]);
+        if (await FindMistakeAsync(name, store, ct) is { } mistake) return NewPage(name, id, [new(mistake)]);
+        var result = await catalog.DeployAsync(name, template.FilesFor(name), ct);
+        return result.Workflow is null ? NewPage(name, id, result.Problems) : Results.LocalRedirect($"/workflows/{Uri.EscapeDataString(name)}");
+    }
+
+    static async Task<string?> FindMistakeAsync(string name, IStore store, CancellationToken ct)
+    {
+        if (name.Length == 0) return "Give the workflow a name.";
+        var input = new ApiInput();
+        input.WorkflowName(name);
+        if (input.Problem is { } problem) return problem.Detail;
+        // The addresses of these lead elsewhere.
+        if (name is "new" or "." or "..") return $"A workflow cannot be called “{name}” here. Choose another name.";
+        return await store.GetWorkflowAsync(name, ct) is null ? null : $"There is a workflow “{name}” already. Choose another name.";
+    }
+
+    static async Task<string> FieldAsync(HttpRequest request, string field, CancellationToken ct) =>
+        request.HasFormContentType ? (await request.ReadFormAsync(ct))[field].ToString() : "";
+
+    static RazorComponentResult<NewWorkflowPage> NewPage(string name, string template, IReadOnlyList<WorkflowProblem> problems) =>
+        new(new Dictionary<string, object?> { ["Name"] = name, ["Template"] = template, ["Problems"] = problems }) { StatusCode = StatusOf(problems.Count > 0) };
+
+    static RazorComponentResult<DeleteWorkflowPage> DeletePage(string name, string typed, string? mistake) =>
+        new(new Dictionary<string, object?> { ["Name"] = name, ["Typed"] = typed, ["Mistake"] = mistake }) { StatusCode = StatusOf(mistake is not null) };
+
+    static int StatusOf(bool isRefused) => isRefused ? StatusCodes.Status422UnprocessableEntity : StatusCodes.Status200OK;
+}

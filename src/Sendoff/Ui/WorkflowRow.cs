@@ -1,0 +1,70 @@
+using System.Globalization;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workflows;
+using Sendoff.Server.Api;
+using Sendoff.Ui.Controls;
+
+namespace Sendoff.Ui;
+
+/// <summary>A workflow with what became of it lately.</summary>
+/// <param name="Last">Its newest run.</param>
+/// <param name="Hours">The last 24 UTC hours, oldest first, this one included.</param>
+/// <param name="Failing">Where its sends failed in the last 24 hours, the worst first.</param>
+public sealed record WorkflowRow(Workflow Of, RunSummary? Last, IReadOnlyList<HourOfRuns> Hours, IReadOnlyList<FailingDestination> Failing)
+{
+    /// <summary>How many failed sends are looked at, the newest of all workflows.</summary>
+    public const int FailuresLimit = 2_000;
+    const int HoursShown = 24;
+
+    public static async Task<(IReadOnlyList<WorkflowRow> Rows, bool AreFailuresCut)> ListAsync(IStore store, DateTimeOffset now, CancellationToken ct)
+    {
+        var workflows = await store.ListWorkflowsAsync(ct);
+        if (workflows.Count == 0) return ([], false);
+        var first = new DateTimeOffset(now.UtcDateTime.Date.AddHours(now.UtcDateTime.Hour + 1 - HoursShown), TimeSpan.Zero);
+        var hours = (await store.ListHoursAsync(first, ct)).ToLookup(static hour => hour.Workflow);
+        var failures = await store.ListOutcomesAsync(now.AddHours(-HoursShown), onlyFailed: true, FailuresLimit, ct);
+        var failing = failures.ToLookup(static failure => failure.Workflow);
+        var rows = new List<WorkflowRow>();
+        foreach (var workflow in workflows)
+        {
+            var last = await store.ListRunsAsync(new(workflow.Name, null, null, null, null, 1), ct);
+            rows.Add(new(workflow, last.Items is [var run, ..] ? run : null, HourOfRuns.Each(first, HoursShown, hours[workflow.Name]), FailingDestination.Of(failing[workflow.Name])));
+        }
+        return (rows, failures.Count == FailuresLimit);
+    }
+}
+
+public sealed record HourOfRuns(DateTimeOffset Hour, long Runs, long Failed)
+{
+    /// <summary>Hours without runs too.</summary>
+    public static IReadOnlyList<HourOfRuns> Each(DateTimeOffset first, int count, IEnumerable<HourRow> rows)
+    {
+        var found = rows.ToDictionary(static row => row.Hour);
+        return [.. Enumerable.Range(0, count).Select(i => first.AddHours(i)).Select(hour =>
+            found.TryGetValue(hour, out var row) ? new HourOfRuns(hour, row.Runs, row.RunsFailed) : new(hour, 0, 0))];
+    }
+
+    public static string Say(long runs, long failed) => runs == 0 ? "No runs"
+        : string.Create(CultureInfo.InvariantCulture, $"{runs:N0} {(runs == 1 ? "run" : "runs")}, {failed:N0} failed");
+}
+
+/// <param name="Host">As deliveries are filtered by it; null for what goes to no host.</param>
+/// <param name="Status">How the sends ended: failed, blocked or interrupted.</param>
+public sealed record FailingDestination(string Name, string? Host, string Status, int Count)
+{
+    public static IReadOnlyList<FailingDestination> Of(IEnumerable<Outcome> failures) =>
+    [
+        .. failures.GroupBy(static failure => (failure.Destination, failure.Status)).Select(group => From(group.Key.Destination, group.Key.Status, group.Count()))
+            .OrderByDescending(static one => one.Count).ThenBy(static one => one.Name, StringComparer.Ordinal),
+    ];
+
+    public string Url(string workflow) => Words.Url("/deliveries", ("host", Host), ("workflow", workflow), ("status", Status));
+
+    static FailingDestination From(string destination, DeliveryStatus status, int count)
+    {
+        // What is emitted, streamed, mailed or stored has no host, but the kind before the colon.
+        string? host = !destination.Contains("://", StringComparison.Ordinal) || !Uri.TryCreate(destination, UriKind.Absolute, out var url) ? null : url.Authority;
+        return new(host ?? $"$send.{destination.Split(':')[0]}", host, Names.Of(status), count);
+    }
+}
