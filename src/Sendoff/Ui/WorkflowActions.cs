@@ -16,8 +16,10 @@ internal static class WorkflowActions
         app.MapPost("/workflows/new", CreateAsync).ExcludeFromDescription();
         app.MapGet("/workflows/{name}/delete", (string name) => DeletePage(name, "", null)).ExcludeFromDescription();
         app.MapPost("/workflows/{name}/delete", DeleteAsync).ExcludeFromDescription();
-        app.MapPost("/workflows/{name}/enable", (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, true, catalog, ct)).ExcludeFromDescription();
-        app.MapPost("/workflows/{name}/disable", (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, false, catalog, ct)).ExcludeFromDescription();
+        app.MapPost("/workflows/{name}/enable", (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, true, catalog, ct))
+            .ExcludeFromDescription();
+        app.MapPost("/workflows/{name}/disable", (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, false, catalog, ct))
+            .ExcludeFromDescription();
     }
 
     /// <summary>Back to the list, also when the workflow is gone: then it is not in it.</summary>
@@ -30,7 +32,8 @@ internal static class WorkflowActions
     static async Task<IResult> DeleteAsync(string name, HttpRequest request, WorkflowCatalog catalog, CancellationToken ct)
     {
         string typed = await FieldAsync(request, "name", ct);
-        if (typed.Trim() != name) return DeletePage(name, typed, typed.Length == 0 ? "Type the workflow’s name to delete it." : $"“{typed}” is not this workflow’s name. Nothing was deleted.");
+        if (typed.Trim() != name)
+            return DeletePage(name, typed, typed.Length == 0 ? "Type the workflow’s name to delete it." : $"“{typed}” is not this workflow’s name. Nothing was deleted.");
         await catalog.DeleteAsync(name, ct);
         return Results.LocalRedirect("/workflows");
     }

@@ -29,7 +29,8 @@ public sealed record WorkflowRow(Workflow Of, RunSummary? Last, IReadOnlyList<Ho
         foreach (var workflow in workflows)
         {
             var last = await store.ListRunsAsync(new(workflow.Name, null, null, null, null, 1), ct);
-            rows.Add(new(workflow, last.Items is [var run, ..] ? run : null, HourOfRuns.Each(first, HoursShown, hours[workflow.Name]), FailingDestination.Of(failing[workflow.Name])));
+            rows.Add(new(
+                workflow, last.Items is [var run, ..] ? run : null, HourOfRuns.Each(first, HoursShown, hours[workflow.Name]), FailingDestination.Of(failing[workflow.Name])));
         }
         return (rows, failures.Count == FailuresLimit);
     }

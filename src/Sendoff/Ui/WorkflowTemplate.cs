@@ -8,7 +8,8 @@ namespace Sendoff.Ui;
 /// <param name="Id">A sample's folder, or <see cref="Empty"/>'s.</param>
 internal sealed record WorkflowTemplate(string Id, string Title, string About, IReadOnlyDictionary<string, string> Files)
 {
-    static readonly WorkflowTemplate Empty = new("empty", "Empty HTTP workflow", "One step that runs for each request to the workflow’s URL, to begin from.", new Dictionary<string, string>
+    static readonly WorkflowTemplate Empty = new(
+        "empty", "Empty HTTP workflow", "One step that runs for each request to the workflow’s URL, to begin from.", new Dictionary<string, string>
     {
         [WorkflowReader.YamlFile] = """
             name: empty
@@ -43,7 +44,8 @@ internal sealed record WorkflowTemplate(string Id, string Title, string About, I
         return new(name, title, LeadingComment(files.GetValueOrDefault(WorkflowReader.YamlFile, "")), files);
     }
 
-    static string LeadingComment(string yaml) => string.Join(' ', yaml.Split('\n').TakeWhile(static line => line.StartsWith('#')).Select(static line => line.Trim('#', ' ', '\r')));
+    static string LeadingComment(string yaml) =>
+        string.Join(' ', yaml.Split('\n').TakeWhile(static line => line.StartsWith('#')).Select(static line => line.Trim('#', ' ', '\r')));
 
     /// <summary>The files under a name of their own: their triggers get new keys, and their data stores new names.</summary>
     public IReadOnlyDictionary<string, string> FilesFor(string name)
