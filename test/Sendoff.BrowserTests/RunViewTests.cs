@@ -99,7 +99,7 @@ public sealed class RunViewTests(Site site)
     public async Task The_keyboard_reaches_a_run_and_a_send()
     {
         await using var window = await site.OpenAsync();
-        await window.Page.GotoAsync("/?workflow=notify");
+        await window.Page.GotoAsync("/?workflow=notify&q=leia");
         await window.Page.Locator(".rows a").First.FocusAsync();
         await window.Page.Keyboard.PressAsync("Enter");
         await Expect(window.Page.Locator(".tabs a")).ToHaveCountAsync(3);

@@ -27,6 +27,7 @@ public static class ServerEndpoints
         services.AddSingleton(options);
         services.AddSingleton(_ => AdminToken.Load(options.Token, options.DataDirectory));
         services.AddSingleton<SignInLinks>();
+        services.AddSingleton<SettingsView>();
         services.AddSingleton<ApiTokens>();
         services.AddSingleton<TriggerGate>();
         services.AddSingleton<HttpTriggerEndpoint>();

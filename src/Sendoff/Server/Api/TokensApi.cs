@@ -42,12 +42,17 @@ internal static class TokensApi
     {
         var input = ApiInput.Of(request);
         if (await input.ObjectAsync(request, ["name", "scope"], ct) is not { } body) return input.Problem!;
-        string name = input.Text(body, "name") ?? "";
-        if (name.Trim().Length == 0 || name.Length > LongestName) input.Wrong($"'name' has 1 to {LongestName} characters: who is to use the token.");
+        string name = Name(input, input.Text(body, "name") ?? "");
         var scope = input.State<TokenScope>("scope", input.Text(body, "scope")) ?? TokenScope.Read;
         if (input.Problem is { } problem) return problem;
-        var (token, value) = await tokens.CreateAsync(name.Trim(), scope, ct);
+        var (token, value) = await tokens.CreateAsync(name, scope, ct);
         return TypedResults.Ok(TokenDocument.From(token, value));
+    }
+
+    public static string Name(ApiInput input, string name)
+    {
+        if (name.Trim().Length == 0 || name.Length > LongestName) input.Wrong($"'name' has 1 to {LongestName} characters: who is to use the token.");
+        return name.Trim();
     }
 
     static async Task<Results<NoContent, Problem>> RevokeAsync(string id, ApiTokens tokens, CancellationToken ct) =>

@@ -41,7 +41,7 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ApiToke
 
     /// <summary>Secrets and tokens are for admins, also to look at.</summary>
     static TokenScope Needed(HttpRequest request) =>
-        request.Path.StartsWithSegments("/api/v1/tokens") || request.Path.StartsWithSegments("/api/v1/secrets") ? TokenScope.Admin
+        request.Path.StartsWithSegments("/api/v1/tokens") || request.Path.StartsWithSegments("/api/v1/secrets") || request.Path.StartsWithSegments("/settings") ? TokenScope.Admin
         : IsSafe(request) ? TokenScope.Read : TokenScope.Write;
 
     static Task Unauthorized(HttpContext context, string detail)

@@ -1,0 +1,79 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+using Sendoff.Server;
+using Sendoff.Server.Api;
+using Sendoff.Server.Auth;
+using Sendoff.Ui.Pages;
+
+namespace Sendoff.Ui;
+
+/// <summary>Something that is answered once and not to be had again.</summary>
+public sealed record MadeOnce(string What, string Value);
+
+/// <summary>What the page of settings shows besides limits and tokens.</summary>
+public sealed class SettingsView(SecretCatalog secrets, EgressOptions egress, ServerOptions options)
+{
+    public IReadOnlyList<SecretEntry> Secrets => [.. secrets.Entries.OrderBy(static entry => entry.Name, StringComparer.Ordinal)];
+    public EgressOptions Egress => egress;
+    public bool IsDevelopment => options.Development;
+    public string DataDirectory => Path.GetFullPath(options.DataDirectory);
+}
+
+/// <summary>What the buttons of the page of settings do.</summary>
+internal static class SettingsActions
+{
+    public static void Map(WebApplication app)
+    {
+        app.MapGet("/settings", (HttpResponse response) => Page(response)).ExcludeFromDescription();
+        app.MapPost("/settings/tokens", CreateTokenAsync).ExcludeFromDescription();
+        app.MapPost("/settings/tokens/{id}/revoke", RevokeTokenAsync).ExcludeFromDescription();
+        app.MapPost("/settings/sign-in", (HttpContext context, SignInLinks links, ServerOptions options) =>
+            Page(context.Response, made: new("A sign-in link.", links.Create(new Uri(Origin.Of(context.Request, options))).ToString()))).ExcludeFromDescription();
+        app.MapPost("/settings/secrets", SetSecretAsync).ExcludeFromDescription();
+        app.MapPost("/settings/secrets/delete", DeleteSecretAsync).ExcludeFromDescription();
+    }
+
+    static async Task<IResult> CreateTokenAsync(HttpContext context, ApiTokens tokens, CancellationToken ct)
+    {
+        var form = await FormAsync(context.Request, ct);
+        var input = new ApiInput();
+        string name = TokensApi.Name(input, form["name"].ToString());
+        var scope = input.State<TokenScope>("scope", form["scope"]) ?? TokenScope.Read;
+        if (input.Problem is { } problem) return Page(context.Response, problem.Detail);
+        var (token, value) = await tokens.CreateAsync(name, scope, ct);
+        return Page(context.Response, made: new($"The token of {token.Name}.", value));
+    }
+
+    static async Task<IResult> RevokeTokenAsync(string id, HttpResponse response, ApiTokens tokens, CancellationToken ct) =>
+        TokenId.TryParse(id, out var token) && await tokens.RevokeAsync(token, ct) ? Results.LocalRedirect("/settings") : Page(response, $"There is no token `{id}`. It may have been revoked already.");
+
+    static async Task<IResult> SetSecretAsync(HttpContext context, SecretCatalog secrets, CancellationToken ct)
+    {
+        var form = await FormAsync(context.Request, ct);
+        string name = form["name"].ToString().Trim(), value = form["value"].ToString();
+        bool isSecret = form["kind"] != "variable";
+        if (secrets.FindFault(name, value, isSecret) is { } fault) return Page(context.Response, fault, name);
+        await secrets.SetAsync(name, value, isSecret, ct);
+        return Results.LocalRedirect("/settings");
+    }
+
+    static async Task<IResult> DeleteSecretAsync(HttpContext context, SecretCatalog secrets, CancellationToken ct)
+    {
+        string name = (await FormAsync(context.Request, ct))["name"].ToString();
+        return await secrets.DeleteAsync(name, ct) ? Results.LocalRedirect("/settings") : Page(context.Response, $"There is no variable or secret `{name}`.");
+    }
+
+    static async Task<IFormCollection> FormAsync(HttpRequest request, CancellationToken ct) => request.HasFormContentType ? await request.ReadFormAsync(ct) : FormCollection.Empty;
+
+    static RazorComponentResult<SettingsPage> Page(HttpResponse response, string? mistake = null, string? typed = null, MadeOnce? made = null)
+    {
+        response.Headers.CacheControl = "no-store";
+        return new(new Dictionary<string, object?> { ["Mistake"] = mistake, ["Typed"] = typed, ["Made"] = made })
+        {
+            StatusCode = mistake is null ? StatusCodes.Status200OK : StatusCodes.Status422UnprocessableEntity,
+        };
+    }
+}
