@@ -10,8 +10,8 @@ internal sealed record WorkflowTemplate(string Id, string Title, string About, I
 {
     static readonly WorkflowTemplate Empty = new(
         "empty", "Empty HTTP workflow", "One step that runs for each request to the workflow’s URL, to begin from.", new Dictionary<string, string>
-    {
-        [WorkflowReader.YamlFile] = """
+        {
+            [WorkflowReader.YamlFile] = """
             name: empty
             triggers:
               - type: http
@@ -20,7 +20,7 @@ internal sealed record WorkflowTemplate(string Id, string Title, string About, I
                 uses: ./handle/entry.mjs
 
             """,
-        ["handle/entry.mjs"] = """
+            ["handle/entry.mjs"] = """
             // Runs for each request to the workflow's URL.
             export default defineComponent({
               async run({ steps, $ }) {
@@ -29,7 +29,7 @@ internal sealed record WorkflowTemplate(string Id, string Title, string About, I
             });
 
             """,
-    });
+        });
 
     public static string Default => Empty.Id;
 

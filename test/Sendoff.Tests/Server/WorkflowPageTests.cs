@@ -159,7 +159,7 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
         string path = "/workflows/" + Uri.EscapeDataString(name);
         string list = await PageAsync("/workflows");
         Assert.DoesNotContain("<img", list);
-        Assert.Contains($"href=\"{path}\"", list);
+        Assert.Contains($"href=\"{path}/delete\"", list);
         Assert.DoesNotContain("<img", await PageAsync($"{path}/delete"));
         using var deleted = await PostAsync($"{path}/delete", ("name", name));
         Assert.Equal(HttpStatusCode.Redirect, deleted.StatusCode);
@@ -178,7 +178,7 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
 
     /// <summary>The list's row of a workflow.</summary>
     async Task<string> RowAsync(string name) =>
-        (await PageAsync("/workflows")).Split("<tr>").Single(row => row.Contains($"href=\"/workflows/{name}\"", StringComparison.Ordinal)).Replace("&amp;", "&", StringComparison.Ordinal);
+        (await PageAsync("/workflows")).Split("<tr>").Single(row => row.Contains($"href=\"/workflows/{name}/delete\"", StringComparison.Ordinal)).Replace("&amp;", "&", StringComparison.Ordinal);
 
     async Task<string> PageAsync(string path, HttpStatusCode expected = HttpStatusCode.OK)
     {
