@@ -10,7 +10,9 @@ public sealed class QuotaTests : IDisposable
 {
     static CancellationToken Ct => TestContext.Current.CancellationToken;
     readonly TempFolder folder = new();
-    readonly FakeTimeProvider clock = new(new(2026, 11, 24, 22, 0, 0, TimeSpan.Zero));
+    // Of today: workers tell the real time, and what they used counts for its day.
+    static readonly DateTimeOffset today = new(TimeProvider.System.GetUtcNow().UtcDateTime.Date, TimeSpan.Zero);
+    readonly FakeTimeProvider clock = new(today.AddHours(22));
 
     public void Dispose() => folder.Dispose();
 
@@ -64,7 +66,7 @@ public sealed class QuotaTests : IDisposable
         var second = await rig.AcceptAsync(version);
         Assert.True(second.Run.IsHeld);
         Assert.True(rig.Quota.Use is { Invocations: 1 } use && use.Compute >= TimeSpan.FromMilliseconds(20));
-        Assert.Equal(new DateTimeOffset(2026, 11, 25, 0, 0, 0, TimeSpan.Zero), rig.Quota.ResetAt);
+        Assert.Equal(today.AddDays(1), rig.Quota.ResetAt);
     }
 
     [Fact]

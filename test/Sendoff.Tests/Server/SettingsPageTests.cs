@@ -37,7 +37,7 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
         Assert.DoesNotContain(token, page);
         Assert.Equal(HttpStatusCode.OK, (await SendAsync(HttpMethod.Get, "/api/v1/runs", token)).Status);
 
-        string revoke = Regex.Match(page, "/settings/tokens/[^/\"]+/revoke").Value;
+        string revoke = Regex.Match(page.Split("<li>").Single(entry => entry.Contains("the build", StringComparison.Ordinal)), "/settings/tokens/[^/\"]+/revoke").Value;
         Assert.Equal(HttpStatusCode.Redirect, (await PostAsync(revoke)).Status);
         Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(HttpMethod.Get, "/api/v1/runs", token)).Status);
         Assert.Contains("may have been revoked already", (await PostAsync(revoke)).Page);
