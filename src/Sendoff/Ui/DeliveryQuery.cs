@@ -38,23 +38,13 @@ public sealed record DeliveryQuery(string? Host, string? Workflow, string? Statu
     {
         var input = new ApiInput();
         var filter = new DeliveryFilter(
-            Given(Workflow), input.State<DeliveryStatus>("status", Status), Given(Host), Given(Q), SinceOf(input, Since, time), null, input.Cursor(Cursor), limit)
+            Given(Workflow), input.State<DeliveryStatus>("status", Status), Given(Host), Given(Q), RunQuery.SinceOf(input, Since, time), null, input.Cursor(Cursor), limit)
         {
             Code = input.Code(Code?.Trim()),
             Phase = input.State<AttemptPhase>("phase", Phase),
         };
         mistake = input.Problem?.Detail;
         return mistake is null ? filter : null;
-    }
-
-    /// <summary>The beginning of one of the spans that can be chosen.</summary>
-    internal static DateTimeOffset? SinceOf(ApiInput input, string? since, TimeProvider time)
-    {
-        if (string.IsNullOrEmpty(since)) return null;
-        var span = RunQuery.Spans.FirstOrDefault(one => one.Value == since);
-        if (span.Value is not null) return time.GetUtcNow() - span.Span;
-        input.Wrong($"'since' is '{since}'. It is one of {string.Join(", ", RunQuery.Spans.Select(one => one.Value))}.");
-        return null;
     }
 
     /// <summary>It has ended, and was meant to go: a list sends it again. What was captured is sent from its run only.</summary>

@@ -3,6 +3,7 @@ using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 using Sendoff.Server.Api;
+using Sendoff.Ui.Controls;
 
 namespace Sendoff.Ui;
 
@@ -61,7 +62,7 @@ public sealed record DestinationFigures(
     /// <summary>When it was tried last; of what was never tried, when it was made.</summary>
     public static DateTimeOffset TimeOf(Outcome outcome) => outcome.At ?? IdSequence.MomentOf(outcome.Id.Value);
 
-    public static bool IsFailed(Outcome outcome) => outcome.Status is DeliveryStatus.Failed or DeliveryStatus.Blocked or DeliveryStatus.Interrupted;
+    public static bool IsFailed(Outcome outcome) => Words.IsFailure(outcome.Status);
 
     /// <summary>The error's code, or the response's class.</summary>
     public static string CodeOf(Outcome outcome) =>
@@ -82,7 +83,7 @@ public sealed record DestinationFigures(
 
     /// <summary>The classes with how often they came, the most frequent first: <c>timeout 12, 5xx 3</c>.</summary>
     public string ErrorText => string.Join(", ", Errors.GroupBy(static one => one.Code).Select(static same => (Code: same.Key, Count: same.Sum(static one => one.Count)))
-        .OrderByDescending(static one => one.Count).Select(static one => $"{one.Code} {one.Count.ToString("N0", CultureInfo.InvariantCulture)}"));
+        .OrderByDescending(static one => one.Count).Select(static one => $"{one.Code} {Words.Count(one.Count)}"));
 
     /// <summary>Never 100 while one has failed: it is cut, not rounded.</summary>
     public static string Percent(double? percent) =>

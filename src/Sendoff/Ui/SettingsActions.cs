@@ -38,7 +38,7 @@ internal static class SettingsActions
 
     static async Task<IResult> CreateTokenAsync(HttpContext context, ApiTokens tokens, CancellationToken ct)
     {
-        var form = await FormAsync(context.Request, ct);
+        var form = await UiEndpoints.FormAsync(context.Request, ct);
         var input = new ApiInput();
         string name = TokensApi.Name(input, form["name"].ToString());
         var scope = input.State<TokenScope>("scope", form["scope"]) ?? TokenScope.Read;
@@ -52,7 +52,7 @@ internal static class SettingsActions
 
     static async Task<IResult> SetSecretAsync(HttpContext context, SecretCatalog secrets, CancellationToken ct)
     {
-        var form = await FormAsync(context.Request, ct);
+        var form = await UiEndpoints.FormAsync(context.Request, ct);
         string name = form["name"].ToString().Trim(), value = form["value"].ToString();
         bool isSecret = form["kind"] != "variable";
         if (secrets.FindFault(name, value, isSecret) is { } fault) return Page(context.Response, fault, name);
@@ -62,11 +62,9 @@ internal static class SettingsActions
 
     static async Task<IResult> DeleteSecretAsync(HttpContext context, SecretCatalog secrets, CancellationToken ct)
     {
-        string name = (await FormAsync(context.Request, ct))["name"].ToString();
+        string name = (await UiEndpoints.FormAsync(context.Request, ct))["name"].ToString();
         return await secrets.DeleteAsync(name, ct) ? Results.LocalRedirect("/settings") : Page(context.Response, $"There is no variable or secret `{name}`.");
     }
-
-    static async Task<IFormCollection> FormAsync(HttpRequest request, CancellationToken ct) => request.HasFormContentType ? await request.ReadFormAsync(ct) : FormCollection.Empty;
 
     static RazorComponentResult<SettingsPage> Page(HttpResponse response, string? mistake = null, string? typed = null, MadeOnce? made = null)
     {

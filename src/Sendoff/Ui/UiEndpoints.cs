@@ -69,6 +69,9 @@ internal static class UiEndpoints
         return Results.LocalRedirect($"/runs/{found.Delivery.RunId}?send={id}");
     }
 
+    /// <summary>Empty when the request carries no form.</summary>
+    public static async Task<IFormCollection> FormAsync(HttpRequest request, CancellationToken ct) => request.HasFormContentType ? await request.ReadFormAsync(ct) : FormCollection.Empty;
+
     /// <summary>The sheets in the order of their names: the first is for every page, the rest for one each.</summary>
     static byte[] ReadCss()
     {

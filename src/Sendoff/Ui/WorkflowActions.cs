@@ -60,7 +60,7 @@ internal static class WorkflowActions
     }
 
     static async Task<string> FieldAsync(HttpRequest request, string field, CancellationToken ct) =>
-        request.HasFormContentType ? (await request.ReadFormAsync(ct))[field].ToString() : "";
+        (await UiEndpoints.FormAsync(request, ct))[field].ToString();
 
     static RazorComponentResult<NewWorkflowPage> NewPage(string name, string template, IReadOnlyList<WorkflowProblem> problems) =>
         new(new Dictionary<string, object?> { ["Name"] = name, ["Template"] = template, ["Problems"] = problems }) { StatusCode = StatusOf(problems.Count > 0) };

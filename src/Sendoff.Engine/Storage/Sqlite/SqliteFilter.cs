@@ -31,6 +31,13 @@ internal sealed class SqliteFilter
         return And(condition);
     }
 
+    public SqliteFilter And(string condition, object first, object second)
+    {
+        values.Add(first);
+        values.Add(second);
+        return And(condition);
+    }
+
     /// <summary>A pattern for LIKE with <c>ESCAPE '\'</c> that finds <paramref name="text"/> as it is.</summary>
     public static string Like(string before, string text, string after) =>
         before + text.Replace("\\", "\\\\").Replace("%", "\\%").Replace("_", "\\_") + after;

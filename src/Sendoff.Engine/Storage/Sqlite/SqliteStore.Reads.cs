@@ -229,7 +229,11 @@ internal sealed partial class SqliteStore
         // Walked from the newest on, and left at the page's end: the bound is an id, so that nothing is sorted.
         var where = EndedFilter(filter, workflow).And("id >= ?", searchedTo);
         if (filter.HasFailedSends) where.And($"delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))");
-        if (filter.Text is not null) where.And("(message LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id AND CAST(e.body AS TEXT) LIKE ? ESCAPE '\\'))");
+        if (filter.Text is { } text)
+        {
+            string like = SqliteFilter.Like("%", text, "%");
+            where.And("(message LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id AND CAST(e.body AS TEXT) LIKE ? ESCAPE '\\'))", like, like);
+        }
         string ids = $"SELECT id FROM runs r WHERE {where} ORDER BY id DESC";
         var found = where.Set(session.Sql($"""
             SELECT r.id, r.event_id, w.name, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.message, r.delivery_count,
@@ -239,133 +243,9 @@ internal sealed partial class SqliteStore
             FROM runs r CROSS JOIN workflows w ON w.id = r.workflow_id
             WHERE r.id IN ({ids} LIMIT ?) ORDER BY r.id DESC
             """));
-        if (filter.Text is { } text) found.Set(SqliteFilter.Like("%", text, "%")).Set(SqliteFilter.Like("%", text, "%"));
         return found.Set(filter.Limit + 1).All(static row => new RunSummary(
                 new(row.Long(0)), new(row.Long(1)), row.Text(2), row.Int(3), row.Text(4), (RunStatus)row.Int(5), SqliteTime.Moment(row.Long(6)),
                 SqliteTime.Span(row.Long(7)), row.TextOrNull(8), row.Int(9), row.Int(10), row.Int(11), row.Int(12)));
-    }
-
-    // Deliveries.
-
-    const string DeliveryColumns = """
-        d.id, d.run_id, d.workspace_id, d.workflow_id, d.step, d.idx, d.destination, d.method, d.url, d.headers, d.body, d.status, d.error
-        """;
-
-    static Delivery ReadDelivery(SqliteStatement row) => new(
-        new(row.Long(0)), new(row.Long(1)), new(row.Int(2)), new(row.Long(3)), row.Int(4), row.Int(5), row.Text(6),
-        new HttpSend(row.Text(7), row.Text(8), StoredJson.ReadHeaders(row.Blob(9)), row.Blob(10).ToArray()),
-        (DeliveryStatus)row.Int(11), StoredJson.ReadAttemptError(row.Blob(12)));
-
-    public Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct) => readers.ReadAsync(
-        session => session.Sql($"SELECT {DeliveryColumns}, w.name FROM deliveries d JOIN workflows w ON w.id = d.workflow_id WHERE d.id = ?")
-            .Set(delivery.Value).FirstOrDefault(static row => (Delivery: ReadDelivery(row), Name: row.Text(13))) is { Delivery: { } found } one
-                ? new StoredDelivery(found, one.Name, [.. ReadAttempts(session, delivery.Value, delivery.Value)[delivery]]) : null,
-        ct);
-
-    static List<SendHead> ReadHeads(SqliteSession session, Block block) => block.Count == 0 ? [] : session.Sql("""
-        SELECT d.id, d.step, d.idx, d.status, d.method, d.url, a.response_status, coalesce(a.total_us, 0)
-        FROM deliveries d LEFT JOIN attempts a ON a.id = coalesce((SELECT id FROM attempts WHERE delivery_id = d.id AND number > 1 ORDER BY number DESC LIMIT 1), d.id)
-        WHERE d.id BETWEEN ? AND ? ORDER BY d.id
-        """).Set(block.First).Set(block.Last).All(static row => new SendHead(
-            new(row.Long(0)), row.Int(1), row.Int(2), (DeliveryStatus)row.Int(3), row.Text(4), row.Text(5), (int?)row.LongOrNull(6), row.Long(7) / 1_000.0));
-
-    public Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<Outcome>>(
-        session => session.Sql($"""
-            SELECT d.id, d.run_id, w.name, d.destination, d.status, a.started_at, a.total_us, a.response_status, d.error
-            FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
-                LEFT JOIN attempts a ON a.id = {LastAttemptId}
-            WHERE d.id IN (SELECT id FROM deliveries WHERE {(onlyFailed ? "status > 4 AND status IN (5, 6, 7) AND " : "")} id >= ? ORDER BY id DESC LIMIT ?)
-            ORDER BY d.id DESC
-            """).Set(IdSequence.LowestAt(since)).Set(limit).All(static row => new Outcome(
-                new(row.Long(0)), new(row.Long(1)), row.Text(2), row.Text(3), (DeliveryStatus)row.Int(4),
-                row.LongOrNull(5) is { } at ? SqliteTime.Moment(at) : null, SqliteTime.Ms(row.LongOrNull(6)), (int?)row.LongOrNull(7), StoredJson.ReadAttemptError(row.Blob(8)))),
-        ct);
-
-    static IReadOnlyList<StoredDelivery> ReadDeliveries(SqliteSession session, string workflow, long first, int count)
-    {
-        if (count == 0) return [];
-        long last = first + (count - 1) * IdSequence.Stride;
-        var attempts = ReadAttempts(session, first, last);
-        return session.Sql($"SELECT {DeliveryColumns} FROM deliveries d WHERE d.id BETWEEN ? AND ? ORDER BY d.id")
-            .Set(first).Set(last).All(ReadDelivery).ConvertAll(delivery => new StoredDelivery(delivery, workflow, [.. attempts[delivery.Id]]));
-    }
-
-    /// <summary>The attempts of a block of deliveries: the first ones have their ids, the later ones an index.</summary>
-    static ILookup<DeliveryId, Attempt> ReadAttempts(SqliteSession session, long first, long last)
-    {
-        const string columns = """
-            delivery_id, number, status, started_at, queue_us, dns_us, connect_us, tls_us, write_us, wait_us, read_us, total_us, reused, local_address,
-            remote_address, response_status, http_version, body_flags, body_bytes, error, request_headers, response_headers, body, redirects
-            """;
-        return session.Sql($"""
-            SELECT {columns} FROM attempts WHERE id BETWEEN ?1 AND ?2 AND number = 1
-            UNION ALL
-            SELECT {columns} FROM attempts WHERE delivery_id BETWEEN ?1 AND ?2 AND number > 1
-            ORDER BY 1, 2
-            """).Set(first).Set(last).All(ReadAttempt).ToLookup(static attempt => attempt.DeliveryId);
-    }
-
-    static Attempt ReadAttempt(SqliteStatement row) => new(
-        new(row.Long(0)), row.Int(1), SqliteTime.Moment(row.Long(3)), (DeliveryStatus)row.Int(2), StoredJson.ReadHeaders(row.Blob(20)), ReadResponse(row),
-        StoredJson.ReadAttemptError(row.Blob(19)),
-        new(SqliteTime.Ms(row.Long(4))!.Value, SqliteTime.Ms(row.LongOrNull(5)), SqliteTime.Ms(row.LongOrNull(6)), SqliteTime.Ms(row.LongOrNull(7)),
-            SqliteTime.Ms(row.LongOrNull(8)), SqliteTime.Ms(row.LongOrNull(9)), SqliteTime.Ms(row.LongOrNull(10)), SqliteTime.Ms(row.Long(11))!.Value),
-        row.TextOrNull(13), row.TextOrNull(14), row.Int(12) != 0)
-    {
-        Redirects = StoredJson.ReadRedirects(row.Blob(23)),
-    };
-
-    static AttemptResponse? ReadResponse(SqliteStatement row) => row.LongOrNull(15) is not { } status ? null : new(
-        (int)status, row.Text(16), StoredJson.ReadHeaders(row.Blob(21)), row.Blob(22).ToArray(), BodyIsText: (row.Int(17) & 1) != 0,
-        row.Long(18), Truncated: (row.Int(17) & 2) != 0);
-
-    public Task<Page<StoredDelivery>> ListDeliveriesAsync(DeliveryFilter filter, CancellationToken ct) =>
-        readers.ReadAsync(session => ListDeliveries(session, filter), ct);
-
-    static Page<StoredDelivery> ListDeliveries(SqliteSession session, DeliveryFilter filter)
-    {
-        if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
-        var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
-        // A partial index serves only a query that repeats its condition.
-        if (filter.Status is { } status) where.And((status > DeliveryStatus.Succeeded ? "status > 4 AND " : "") + $"status = {(int)status}");
-        long? searchedTo = filter.IsSearch ? where.Set(session.Sql(
-            $"SELECT id FROM deliveries {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {DeliveryFilter.Searched - 1}")).Number() : null;
-        where.And("id >= ?", searchedTo);
-        var statement = where.Set(session.Sql($"""
-            SELECT {DeliveryColumns}, w.name FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
-            WHERE d.id IN (SELECT id FROM deliveries d {IndexFor(filter.Status)} WHERE {where} AND {Sought(filter)} ORDER BY id DESC LIMIT ?) ORDER BY d.id DESC
-            """));
-        var found = SetSought(statement, filter).Set(filter.Limit + 1).All(static row => (Delivery: ReadDelivery(row), Name: row.Text(13)));
-        var rows = found.ConvertAll(one => new StoredDelivery(
-            one.Delivery, one.Name, [.. ReadAttempts(session, one.Delivery.Id.Value, one.Delivery.Id.Value)[one.Delivery.Id]]));
-        var page = PageOf(rows, filter.Limit, static one => one.Delivery.Id.Value);
-        return page with { Next = page.Next ?? searchedTo };
-    }
-
-    /// <summary>Left to itself SQLite walks all rows backwards, which is slow just when few are unfinished.</summary>
-    static string IndexFor(DeliveryStatus? status) => status switch
-    {
-        DeliveryStatus.Pending => "INDEXED BY deliveries_pending",
-        DeliveryStatus.Sending => "INDEXED BY deliveries_sending",
-        _ => "",
-    };
-
-    /// <summary>What no index answers, of the deliveries d. <see cref="SetSought"/> binds it in the same order.</summary>
-    static string Sought(DeliveryFilter filter) => "1"
-        + (filter.Host is null ? "" : " AND d.destination LIKE ? ESCAPE '\\'")
-        + (filter.Text is null ? "" : " AND (d.url || ' ' || d.destination) LIKE ? ESCAPE '\\'")
-        + (filter.Phase is null ? "" : " AND json_extract(CAST(d.error AS TEXT), '$.phase') = ?")
-        + (filter.Code is null ? "" : $" AND (SELECT response_status FROM attempts WHERE id = {LastAttemptId}) BETWEEN ? AND ?");
-
-    const string LastAttemptId = "coalesce((SELECT id FROM attempts WHERE delivery_id = d.id AND number > 1 ORDER BY number DESC LIMIT 1), d.id)";
-
-    static SqliteStatement SetSought(SqliteStatement statement, DeliveryFilter filter)
-    {
-        if (filter.Host is { } host) statement.Set(SqliteFilter.Like("%://", host, host.Contains(':') ? "" : ":%"));
-        if (filter.Text is { } text) statement.Set(SqliteFilter.Like("%", text, "%"));
-        if (filter.Phase is { } phase) statement.Set(phase.ToString());
-        if (filter.Code is { } code) statement.Set(code.First).Set(code.Last);
-        return statement;
     }
 
     // Events.

@@ -15,6 +15,9 @@ public static class Words
         _ => "info",
     };
 
+    /// <summary>It has ended, and not well.</summary>
+    public static bool IsFailure(DeliveryStatus status) => status is DeliveryStatus.Failed or DeliveryStatus.Blocked or DeliveryStatus.Interrupted;
+
     /// <summary>A delivery's state as one sign, beside its colour.</summary>
     public static string Mark(string status) => status switch
     {
@@ -57,6 +60,8 @@ public static class Words
         < 100 => ms.Value.ToString("0.0", CultureInfo.InvariantCulture) + " ms",
         _ => ms.Value.ToString("#,##0", CultureInfo.InvariantCulture) + " ms",
     };
+
+    public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 
     public static string Bytes(long bytes) => bytes switch
     {

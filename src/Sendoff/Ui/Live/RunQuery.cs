@@ -19,11 +19,10 @@ public sealed record RunQuery(string? Workflow, string? Status, string? Sends, s
     internal RunFilter? Filter(TimeProvider time, out string? mistake)
     {
         var input = new ApiInput();
-        var span = Spans.FirstOrDefault(one => one.Value == Since);
-        if (!string.IsNullOrEmpty(Since) && span.Value is null) input.Wrong($"'since' is '{Since}'. It is one of {string.Join(", ", Spans.Select(one => one.Value))}.");
+        var since = SinceOf(input, Since, time);
         if (Sends is not (null or "" or "failed")) input.Wrong($"'sends' is '{Sends}'. It is 'failed', or left out.");
         var filter = new RunFilter(
-            string.IsNullOrEmpty(Workflow) ? null : Workflow, input.State<RunStatus>("status", Status), span.Value is null ? null : time.GetUtcNow() - span.Span, null,
+            string.IsNullOrEmpty(Workflow) ? null : Workflow, input.State<RunStatus>("status", Status), since, null,
             input.Cursor(Cursor), ApiInput.LimitDefault)
         {
             Text = string.IsNullOrWhiteSpace(Q) ? null : Q.Trim(),
@@ -31,5 +30,15 @@ public sealed record RunQuery(string? Workflow, string? Status, string? Sends, s
         };
         mistake = input.Problem?.Detail;
         return mistake is null ? filter : null;
+    }
+
+    /// <summary>The beginning of one of the spans that can be chosen.</summary>
+    internal static DateTimeOffset? SinceOf(ApiInput input, string? since, TimeProvider time)
+    {
+        if (string.IsNullOrEmpty(since)) return null;
+        var span = Spans.FirstOrDefault(one => one.Value == since);
+        if (span.Value is not null) return time.GetUtcNow() - span.Span;
+        input.Wrong($"'since' is '{since}'. It is one of {string.Join(", ", Spans.Select(one => one.Value))}.");
+        return null;
     }
 }

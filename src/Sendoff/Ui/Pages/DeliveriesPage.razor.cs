@@ -1,7 +1,6 @@
-using System.Globalization;
 using Microsoft.AspNetCore.Components;
-using Sendoff.Engine.Storage;
 using Sendoff.Server.Api;
+using Sendoff.Ui.Controls;
 
 namespace Sendoff.Ui.Pages;
 
@@ -31,8 +30,6 @@ public sealed partial class DeliveriesPage
 
     bool AreAllSelected => Select == "page";
 
-    static string Searched => DeliveryFilter.Searched.ToString("N0", CultureInfo.InvariantCulture);
-
     string? Notice
     {
         get
@@ -40,7 +37,7 @@ public sealed partial class DeliveriesPage
             int resent = Count(Resent), underway = Count(Underway), gone = Count(Gone);
             if (string.IsNullOrEmpty(Resent)) return null;
             if (resent + underway + gone == 0) return "Nothing was sent again: no delivery was selected that may be.";
-            return $"{resent:N0} sent again{(underway > 0 ? $", {underway:N0} skipped (under way)" : "")}{(gone > 0 ? $", {gone:N0} skipped (gone)" : "")}";
+            return $"{Words.Count(resent)} sent again{(underway > 0 ? $", {Words.Count(underway)} skipped (under way)" : "")}{(gone > 0 ? $", {Words.Count(gone)} skipped (gone)" : "")}";
         }
     }
 
