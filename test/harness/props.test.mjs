@@ -126,3 +126,20 @@ async function echo(status = 200) {
   await new Promise(resolve => server.listen(0, '127.0.0.1', () => resolve(undefined)));
   return { url: `http://127.0.0.1:${/** @type {any} */ (server.address()).port}`, close: () => server.close() };
 }
+
+test('What the props of a step are is said when it is loaded', async () => {
+  const code = `${APP}
+export default { props: { slack, url: "string", level: { type: "integer", label: "Level", description: "How loud", optional: true, default: 3, options: [1, { label: "two", value: 2 }] },
+  late: { type: "string", async options() { return ["x"] } } }, run() {} }`;
+  const worker = await Worker.start({ 's.mjs': code });
+  const [slack, url, level, late] = worker.loaded.steps[0].props;
+  assert.deepEqual([slack.name, slack.type, slack.app], ['slack', 'app', 'slack']);
+  assert.deepEqual(url, { name: 'url', type: 'string' });
+  assert.deepEqual(level, { name: 'level', type: 'integer', label: 'Level', description: 'How loud', optional: true, default: 3, options: [{ label: '1', value: 1 }, { label: 'two', value: 2 }] });
+  assert.deepEqual(late, { name: 'late', type: 'string' });
+});
+
+test('Props that cannot be said leave the step as it is', async () => {
+  const worker = await Worker.start({ 's.mjs': 'export default { props: { x: { type: "integer", default: 1n } }, run() {} }' });
+  assert.deepEqual([worker.loaded.problems, worker.loaded.steps[0].props], [[], undefined]);
+});

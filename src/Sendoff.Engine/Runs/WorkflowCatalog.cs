@@ -24,6 +24,10 @@ public sealed record DeployResult(Workflow? Workflow, IReadOnlyList<WorkflowProb
     public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
 }
 
+/// <summary>What a deploy would complain of, and what the steps' components say of their props.</summary>
+/// <param name="Props">By step; of files that cannot be read or loaded there are none.</param>
+public sealed record WorkflowCheck(IReadOnlyList<WorkflowProblem> Problems, IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props);
+
 /// <summary>A version made ready to run.</summary>
 public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program);
 
@@ -139,8 +143,11 @@ public sealed class WorkflowCatalog(
     }
 
     /// <summary>What is wrong with a workflow's files, as a deploy would say it. Nothing changes but that their packages are installed.</summary>
-    public async Task<IReadOnlyList<WorkflowProblem>> FindProblemsAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct) =>
-        (await ReadAsync(name, files, ct).ConfigureAwait(false)).Problems;
+    public async Task<WorkflowCheck> CheckAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    {
+        var read = await ReadAsync(name, files, ct).ConfigureAwait(false);
+        return new(read.Problems, read.Props);
+    }
 
     /// <summary>The files of the workflow's draft made ready to run, or what is wrong with them. Runs of it are runs as any other, on a version below 0. Null when
     /// the workflow is gone.</summary>
@@ -152,7 +159,10 @@ public sealed class WorkflowCatalog(
         return await FindAsync(workflow.Id, draft.Number, ct).ConfigureAwait(false) is { } ready ? (ready, []) : null;
     }
 
-    sealed record ReadFiles(WorkflowDefinition? Definition, InstalledPackages? Installed, IReadOnlyList<WorkflowProblem> Problems);
+    sealed record ReadFiles(WorkflowDefinition? Definition, InstalledPackages? Installed, IReadOnlyList<WorkflowProblem> Problems)
+    {
+        public IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props { get; init; } = FrozenDictionary<string, IReadOnlyList<PropDefinition>>.Empty;
+    }
 
     async Task<ReadFiles> ReadAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
@@ -160,7 +170,8 @@ public sealed class WorkflowCatalog(
         if (read.Definition is not { } definition) return new(null, null, read.Problems);
         var installed = await packages.InstallAsync(definition, files, null, ct).ConfigureAwait(false);
         if (installed.Problems.Count > 0) return new(null, null, installed.Problems);
-        return new(definition, installed, await CheckAsync(name, definition, installed.AddLock(files), installed.Folders, ct).ConfigureAwait(false));
+        var check = await LoadAsync(name, definition, installed.AddLock(files), installed.Folders, ct).ConfigureAwait(false);
+        return new(definition, installed, check.Problems) { Props = check.Props };
     }
 
     /// <summary>Answers false when there is no such workflow.</summary>
@@ -195,12 +206,15 @@ public sealed class WorkflowCatalog(
     }
 
     /// <summary>Loads a definition's steps in a worker, from a folder of their own, and answers what is wrong with them.</summary>
-    async Task<IReadOnlyList<WorkflowProblem>> CheckAsync(
+    async Task<WorkflowCheck> LoadAsync(
         string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> installed, CancellationToken ct)
     {
         using var trial = folder.Trial(files, installed);
         var found = await runner.CheckAsync(ToProgram("check " + trial.Root, default, name, 0, definition, trial.Root) with { IsTrial = true }, ct).ConfigureAwait(false);
-        return [.. found.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))];
+        return new(
+            [.. found.Problems.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))],
+            definition.Steps.Zip(found.Props, static (step, props) => (step.Name, Props: PropDefinition.ReadAll(props)))
+                .DistinctBy(static step => step.Name).ToDictionary(static step => step.Name, static step => step.Props));
     }
 
     async Task<bool> ChangeAsync(Func<Task<bool>> change, CancellationToken ct)

@@ -22,7 +22,7 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     /// <summary>Workers asked for, starting or loading.</summary>
     public int Coming { get; set; }
     public int Waiting { get; private set; }
-    public List<TaskCompletionSource<IReadOnlyList<StepProblem>>> Checks { get; } = [];
+    public List<TaskCompletionSource<ProgramCheck>> Checks { get; } = [];
     /// <summary>What loading found; null until it was loaded.</summary>
     public IReadOnlyList<StepProblem>? Problems { get; set; }
     /// <summary>Loads in a row that ended with the worker's death.</summary>

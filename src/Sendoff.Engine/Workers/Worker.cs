@@ -238,7 +238,7 @@ internal sealed class Worker
                 break;
             case FrameKind.Loaded:
                 var program = Program?.Program ?? throw new WorkerProtocolException("a frame that says it is loaded, before it was asked");
-                pool.OnLoaded(this, WorkerMessages.ReadProblems(payload, program.Steps), ref touched);
+                pool.OnLoaded(this, WorkerMessages.ReadLoaded(payload, program.Steps, program.IsTrial), ref touched);
                 break;
             case FrameKind.Revoked:
                 pool.OnRevoked(this, WorkerMessages.ReadRuns(payload), ref touched);

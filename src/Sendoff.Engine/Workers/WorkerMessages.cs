@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Sendoff.Engine.Workers;
 
 /// <summary>What a worker says besides what it says of the run that it executes.</summary>
@@ -51,21 +53,39 @@ internal static class WorkerMessages
         return new(run, id, method, args);
     }
 
-    public static List<StepProblem> ReadProblems(Span<byte> payload, IReadOnlyList<ProgramStep> steps)
+    /// <param name="isTrial">Nobody else asks what the steps' props are.</param>
+    public static ProgramCheck ReadLoaded(Span<byte> payload, IReadOnlyList<ProgramStep> steps, bool isTrial)
     {
         var problems = new List<StepProblem>();
+        var props = new List<JsonElement?>();
         var message = new MessageReader(payload);
         while (message.NextField())
         {
-            if (!message.Is("problems"u8))
+            if (message.Is("problems"u8))
             {
-                message.Skip();
-                continue;
+                message.Array();
+                while (message.NextElement()) problems.Add(ReadProblem(ref message, steps));
             }
-            message.Array();
-            while (message.NextElement()) problems.Add(ReadProblem(ref message, steps));
+            else if (isTrial && message.Is("steps"u8))
+            {
+                message.Array();
+                while (message.NextElement()) props.Add(ReadProps(ref message));
+            }
+            else message.Skip();
         }
-        return problems;
+        return new(problems, props);
+    }
+
+    static JsonElement? ReadProps(ref MessageReader message)
+    {
+        message.Object();
+        JsonElement? props = null;
+        while (message.NextField())
+        {
+            if (message.Is("props"u8)) props = JsonElement.Parse(message.Raw());
+            else message.Skip();
+        }
+        return props;
     }
 
     static StepProblem ReadProblem(ref MessageReader message, IReadOnlyList<ProgramStep> steps)

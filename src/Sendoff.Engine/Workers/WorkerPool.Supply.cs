@@ -162,7 +162,7 @@ public sealed partial class WorkerPool
         }
     }
 
-    internal void OnLoaded(Worker worker, IReadOnlyList<StepProblem> problems, ref TouchedWorkers touched)
+    internal void OnLoaded(Worker worker, ProgramCheck loaded, ref TouchedWorkers touched)
     {
         lock (gate)
         {
@@ -171,8 +171,8 @@ public sealed partial class WorkerPool
             worker.LastUsed = Time.GetTimestamp();
             queue.Coming--;
             queue.DeadLoads = 0;
-            queue.Problems = problems;
-            foreach (var check in queue.Checks) check.TrySetResult(problems);
+            var problems = queue.Problems = loaded.Problems;
+            foreach (var check in queue.Checks) check.TrySetResult(loaded);
             queue.Checks.Clear();
             if (problems.Count == 0 && !queue.Program.IsTrial)
             {

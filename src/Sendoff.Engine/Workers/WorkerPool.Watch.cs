@@ -74,7 +74,7 @@ public sealed partial class WorkerPool
         var error = ErrorFor(death, worker, Limits.WorkerStart);
         var step = queue.Program.Steps.Count > 0 ? queue.Program.Steps[0] : new("", "", null, false);
         var problem = new StepProblem(step.Name, step.File, error.Name, $"while the steps were loaded, {error.Message}", null, null, null);
-        foreach (var check in queue.Checks) check.TrySetResult([problem]);
+        foreach (var check in queue.Checks) check.TrySetResult(new([problem], []));
         queue.Checks.Clear();
         Refuse(queue, problem);
     }

@@ -68,14 +68,14 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         lock (gate) Refill();
     }
 
-    public async Task<IReadOnlyList<StepProblem>> CheckAsync(WorkerProgram program, CancellationToken ct)
+    public async Task<ProgramCheck> CheckAsync(WorkerProgram program, CancellationToken ct)
     {
-        var check = new TaskCompletionSource<IReadOnlyList<StepProblem>>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var check = new TaskCompletionSource<ProgramCheck>(TaskCreationOptions.RunContinuationsAsynchronously);
         var touched = new TouchedWorkers();
         lock (gate)
         {
             var queue = QueueOf(program);
-            if (queue.Problems is { } known) return known;
+            if (queue.Problems is { } known) return new(known, []);
             queue.Checks.Add(check);
             Schedule(queue, ref touched);
         }

@@ -43,6 +43,10 @@ public sealed record ProgramStep(string Name, string File, JsonElement? Props, b
 /// <summary>A mistake that the worker found while it loaded a step, at the user's own line and column, both from 1.</summary>
 public sealed record StepProblem(string Step, string File, string Name, string Message, int? Line, int? Column, string? SourceLine);
 
+/// <summary>What came of loading a program.</summary>
+/// <param name="Props">Of a trial, each step's props as its component defines them: a JSON list, or null.</param>
+public sealed record ProgramCheck(IReadOnlyList<StepProblem> Problems, IReadOnlyList<JsonElement?> Props);
+
 /// <summary>One send as the worker reported it, under its step and its index there.</summary>
 public readonly record struct StepSend(int Step, int Index, HttpSend Send);
 
@@ -93,7 +97,7 @@ public sealed class WorkerRun
 public interface IStepRunner
 {
     /// <summary>Loads a program in a worker and answers what is wrong with it: nothing, when it can run.</summary>
-    Task<IReadOnlyList<StepProblem>> CheckAsync(WorkerProgram program, CancellationToken ct);
+    Task<ProgramCheck> CheckAsync(WorkerProgram program, CancellationToken ct);
 
     /// <summary>Executes one run and fills in <paramref name="run"/>. Throws only when the server stops or no worker can be had.</summary>
     Task RunAsync(WorkerProgram program, WorkerRun run, CancellationToken ct);

@@ -24,6 +24,8 @@ public static partial class WorkflowReader
         !path.Split('/').Any(part => part.StartsWith('.') || part == "node_modules")
         && (stepExtensions.Contains(Path.GetExtension(path)) || Path.GetExtension(path) is ".json" or ".yaml" or ".yml" or ".md" or ".txt");
 
+    public static bool IsStepName(string name) => NamePattern().IsMatch(name);
+
     /// <summary>Reads a folder's files, given as paths with forward slashes.</summary>
     public static WorkflowReading Read(string name, IReadOnlyDictionary<string, string> files)
     {

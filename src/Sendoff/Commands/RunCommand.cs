@@ -68,7 +68,7 @@ static class RunCommand
             Flow = new("https://no-server.invalid", RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)),
             CustomResponse = definition.Triggers.Any(static t => t is HttpTrigger { Response.FromRun: true }),
         };
-        var problems = await pool.CheckAsync(program, ct);
+        var problems = (await pool.CheckAsync(program, ct)).Problems;
         if (problems.Count > 0)
         {
             ProblemPrinter.Print([.. problems.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))]);

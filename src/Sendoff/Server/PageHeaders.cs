@@ -5,6 +5,9 @@ internal sealed class PageHeaders(RequestDelegate next)
 {
     const string Pages = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:; "
         + "form-action 'self'; frame-ancestors 'none'; base-uri 'self'";
+    // Monaco styles itself, and colours code in workers.
+    const string Editor = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; "
+        + "form-action 'self'; frame-ancestors 'none'; base-uri 'self'";
     // Scalar's page starts itself with an inline script and styles itself.
     const string Reference =
         "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
@@ -15,7 +18,9 @@ internal sealed class PageHeaders(RequestDelegate next)
         var headers = context.Response.Headers;
         headers.XContentTypeOptions = "nosniff";
         headers["Referrer-Policy"] = "no-referrer";
-        headers.ContentSecurityPolicy = context.Request.Path.StartsWithSegments("/docs") ? Reference : Pages;
+        headers.ContentSecurityPolicy = PolicyOf(context.Request.Path);
         return next(context);
     }
+
+    static string PolicyOf(PathString path) => path.StartsWithSegments("/docs") ? Reference : path.StartsWithSegments("/workflows", out var name) && name.HasValue ? Editor : Pages;
 }

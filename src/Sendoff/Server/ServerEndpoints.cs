@@ -6,6 +6,7 @@ using Sendoff.Server.Api;
 using Sendoff.Server.Auth;
 using Sendoff.Server.Triggers;
 using Sendoff.Ui;
+using Sendoff.Ui.Editor;
 
 namespace Sendoff.Server;
 
@@ -50,7 +51,8 @@ public static class ServerEndpoints
         }));
         // Nothing that is kept depends on these keys: the session is derived from the admin token.
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
-        services.AddRazorComponents().AddInteractiveServerComponents();
+        // What is typed into the editor comes in one message, a file at a time.
+        services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(static hub => hub.MaximumReceiveMessageSize = WorkflowEditor.LargestBytes * 2);
         // So no keys are made at start, and none is written to the user's home.
         foreach (var warmUp in services.Where(s => s.ImplementationType?.Name == "DataProtectionHostedService").ToList()) services.Remove(warmUp);
         return services;

@@ -9,18 +9,14 @@ namespace Sendoff.Ui;
 /// <summary>The pages, their style sheet, and what their buttons do.</summary>
 internal static class UiEndpoints
 {
-    static readonly byte[] css = ReadCss();
+    static readonly byte[] css = Read("styles/"), editor = Read("scripts/editor");
 
-    /// <summary>The style sheet's address changes with its content, so that browsers may keep it.</summary>
-    public static readonly string CssPath = $"/assets/{Convert.ToHexStringLower(SHA256.HashData(css))[..12]}/sendoff.css";
+    public static readonly string CssPath = PathOf(css, "sendoff.css"), EditorPath = PathOf(editor, "editor.js");
 
     public static void Map(WebApplication app)
     {
-        app.MapGet(CssPath, (HttpResponse response) =>
-        {
-            response.Headers.CacheControl = "public, max-age=31536000, immutable";
-            return TypedResults.Bytes(css, "text/css; charset=utf-8");
-        }).ExcludeFromDescription();
+        MapAsset(app, CssPath, css, "text/css; charset=utf-8");
+        MapAsset(app, EditorPath, editor, "text/javascript; charset=utf-8");
         app.MapGet("/assets/sendoff.d.ts", () => TypedResults.PhysicalFile(Commands.TypesCommand.Source, "text/plain; charset=utf-8")).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay", ReplayAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/release", ReleaseAsync).ExcludeFromDescription();
@@ -72,15 +68,24 @@ internal static class UiEndpoints
     /// <summary>Empty when the request carries no form.</summary>
     public static async Task<IFormCollection> FormAsync(HttpRequest request, CancellationToken ct) => request.HasFormContentType ? await request.ReadFormAsync(ct) : FormCollection.Empty;
 
-    /// <summary>The sheets in the order of their names: the first is for every page, the rest for one each.</summary>
-    static byte[] ReadCss()
+    /// <summary>An address that changes with the content, so that browsers may keep it.</summary>
+    static string PathOf(byte[] content, string name) => $"/assets/{Convert.ToHexStringLower(SHA256.HashData(content))[..12]}/{name}";
+
+    static void MapAsset(WebApplication app, string path, byte[] content, string type) => app.MapGet(path, (HttpResponse response) =>
+    {
+        response.Headers.CacheControl = "public, max-age=31536000, immutable";
+        return TypedResults.Bytes(content, type);
+    }).ExcludeFromDescription();
+
+    /// <summary>What begins with a name, in the order of the names: the first style sheet is for every page, the rest are for one each.</summary>
+    static byte[] Read(string prefix)
     {
         var all = new MemoryStream();
         var assembly = typeof(UiEndpoints).Assembly;
-        foreach (string name in assembly.GetManifestResourceNames().Where(name => name.StartsWith("styles/", StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        foreach (string name in assembly.GetManifestResourceNames().Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
         {
-            using var sheet = assembly.GetManifestResourceStream(name)!;
-            sheet.CopyTo(all);
+            using var part = assembly.GetManifestResourceStream(name)!;
+            part.CopyTo(all);
         }
         return all.ToArray();
     }

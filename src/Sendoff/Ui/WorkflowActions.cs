@@ -45,7 +45,7 @@ internal static class WorkflowActions
             return NewPage(name, WorkflowTemplate.Default, [new("There is no such template. Choose one of these.")]);
         if (await FindMistakeAsync(name, store, ct) is { } mistake) return NewPage(name, id, [new(mistake)]);
         var result = await catalog.DeployAsync(name, template.FilesFor(name), ct);
-        return result.Workflow is null ? NewPage(name, id, result.Problems) : Results.LocalRedirect("/workflows");
+        return result.Workflow is null ? NewPage(name, id, result.Problems) : Results.LocalRedirect($"/workflows/{Uri.EscapeDataString(name)}");
     }
 
     static async Task<string?> FindMistakeAsync(string name, IStore store, CancellationToken ct)

@@ -163,12 +163,12 @@ public sealed class WorkerTests
         await using var rig = new WorkerRig();
         var program = rig.Program(["return 1;", "let a = 1;\nlet b = = 2;"]);
 
-        var problem = Assert.Single(await rig.Pool.CheckAsync(program, TestContext.Current.CancellationToken));
+        var problem = Assert.Single((await rig.Pool.CheckAsync(program, TestContext.Current.CancellationToken)).Problems);
         Assert.Equal(("step2", "step2.js", "SyntaxError", 2), (problem.Step, problem.File, problem.Name, problem.Line));
         Assert.True(problem.Column > 1);
         var run = await rig.RunAsync(program);
         Assert.Equal((WorkerEnd.Failed, StepStatus.Failed, 2), (run.End, run.Steps[1].Status, run.Steps[1].Error!.Line));
-        Assert.Empty(await rig.Pool.CheckAsync(rig.Program("return 1;"), TestContext.Current.CancellationToken));
+        Assert.Empty((await rig.Pool.CheckAsync(rig.Program("return 1;"), TestContext.Current.CancellationToken)).Problems);
     }
 
     [Fact]

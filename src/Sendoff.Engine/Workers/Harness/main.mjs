@@ -10,6 +10,7 @@ import { refuseChildren } from './children.mjs';
 import { captureConsole } from './console.mjs';
 import { ConfigurationError } from './errors.mjs';
 import { defineComponent, loadSteps } from './load.mjs';
+import { described } from './props.mjs';
 import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
 import { defineGlobals, log, worker } from './step.mjs';
 
@@ -56,7 +57,7 @@ async function load(frame) {
 
   const { steps, problems } = await loadSteps(frame, step => { worker.loading = step; });
   acceptBuiltins();
-  write(LOADED, { steps: steps.map(({ name, style }) => ({ name, style })), problems });
+  write(LOADED, { steps: steps.map(({ name, style, definitions }) => ({ name, style, props: described(definitions) })), problems });
   begin(steps);
 }
 

@@ -40,6 +40,21 @@ function definitionOf(name, given, depth = 0) {
 /** People write `*number` and `Integer`. @param {any} definition @returns {Definition} */
 const normal = definition => typeof definition.type === 'string' ? { ...definition, type: definition.type.replace(/^\*/, '') } : definition;
 
+const MOST_DESCRIBED = 64 * 1024;
+
+/** What people who fill the props in have to know of them; undefined when it cannot be said. @param {Definitions | null} definitions @returns {object[] | undefined} */
+export function described(definitions) {
+  if (definitions === null) return undefined;
+  try {
+    const json = toJson(Object.entries(definitions).map(([name, definition]) => ({ name, ...definition, options: optionsOf(definition), propDefinition: undefined, methods: undefined, propDefinitions: undefined })));
+    return json.length > MOST_DESCRIBED ? undefined : parseJson(json);
+  } catch { return undefined; }
+}
+
+/** Those that are found by a function are asked for by nobody here. @param {Definition} definition */
+const optionsOf = ({ options }) => !Array.isArray(options) ? undefined
+  : options.map(option => option !== null && typeof option === 'object' && 'value' in option ? { label: String(option.label ?? option.value), value: option.value } : { label: String(option), value: option });
+
 /** @param {Record<string, any> | undefined} configured @param {Definitions | null} definitions @returns {Inputs} */
 export function inputsOf(configured, definitions) {
   if (configured === undefined || configured === null) return null;

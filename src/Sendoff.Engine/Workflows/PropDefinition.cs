@@ -1,0 +1,45 @@
+using System.Text.Json;
+
+namespace Sendoff.Engine.Workflows;
+
+/// <summary>One of the values that a prop may have.</summary>
+public sealed record PropOption(string Label, JsonElement Value);
+
+/// <summary>What a component says of one of its props, for those who fill it in.</summary>
+/// <param name="Type">As Pipedream writes it: <c>string</c>, <c>integer[]</c>, <c>app</c>, <c>data_store</c>, <c>$.service.db</c>.</param>
+public sealed record PropDefinition(string Name, string Type)
+{
+    public string? Label { get; init; }
+    public string? Description { get; init; }
+    /// <summary>The app whose account it is.</summary>
+    public string? App { get; init; }
+    public bool Optional { get; init; }
+    public bool Hidden { get; init; }
+    public bool Secret { get; init; }
+    public IReadOnlyList<PropOption> Options { get; init; } = [];
+    public JsonElement? Default { get; init; }
+
+    /// <summary>Reads what a worker said. It is the step's own code that speaks: what is no definition is left out.</summary>
+    public static IReadOnlyList<PropDefinition> ReadAll(JsonElement? list) =>
+        list is not { ValueKind: JsonValueKind.Array } all ? [] : [.. all.EnumerateArray().Select(Read).OfType<PropDefinition>()];
+
+    static PropDefinition? Read(JsonElement one) => Text(one, "name") is not { } name ? null : new(name, Text(one, "type") ?? "any")
+    {
+        Label = Text(one, "label"),
+        Description = Text(one, "description"),
+        App = Text(one, "app"),
+        Optional = Is(one, "optional"),
+        Hidden = Is(one, "hidden"),
+        Secret = Is(one, "secret"),
+        Options = one.TryGetProperty("options", out var options) && options.ValueKind == JsonValueKind.Array
+            ? [.. options.EnumerateArray().Select(ReadOption).OfType<PropOption>()] : [],
+        Default = one.TryGetProperty("default", out var value) && value.ValueKind != JsonValueKind.Null ? value : null,
+    };
+
+    static PropOption? ReadOption(JsonElement option) => Text(option, "label") is { } label && option.TryGetProperty("value", out var value) ? new(label, value) : null;
+
+    static string? Text(JsonElement one, string field) =>
+        one.ValueKind == JsonValueKind.Object && one.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    static bool Is(JsonElement one, string field) => one.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.True;
+}

@@ -1,0 +1,215 @@
+using System.Text;
+using System.Text.Json;
+using Sendoff.Engine;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Workflows;
+using Sendoff.Server;
+
+namespace Sendoff.Ui.Editor;
+
+/// <summary>A workflow's draft in the hands of one reader. What changes it answers why it did not, or null.</summary>
+public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerOptions options)
+{
+    readonly SemaphoreSlim saving = new(1);
+    /// <summary>As the store has them: what else is found there was put there by others.</summary>
+    IReadOnlyDictionary<string, string> saved = new Dictionary<string, string>();
+
+    public Workflow? Workflow { get; private set; }
+    /// <summary>With what is not saved yet.</summary>
+    public SortedDictionary<string, string> Files { get; private set; } = new(StringComparer.Ordinal);
+    /// <summary>The files are not the current version's.</summary>
+    public bool IsDraft { get; private set; }
+    /// <summary>Others saved another draft, or deployed: nothing more is saved until it is read again, or theirs is given up.</summary>
+    public bool IsOvertaken { get; private set; }
+    /// <summary>What the last check found; null when the files were changed since.</summary>
+    public WorkflowCheck? Check { get; private set; }
+    /// <summary>By step, as far as they were ever found.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props { get; private set; } = new Dictionary<string, IReadOnlyList<PropDefinition>>();
+    /// <summary>As the files were when they could last be read.</summary>
+    public WorkflowDefinition? Definition { get; private set; }
+
+    string? YamlFile => new[] { WorkflowReader.YamlFile, "workflow.yml" }.FirstOrDefault(Files.ContainsKey);
+
+    /// <summary>Reads the draft from the store; what was not saved is gone. False when there is no such workflow.</summary>
+    public async Task<bool> OpenAsync(string name, CancellationToken ct)
+    {
+        if (await drafts.FindAsync(name, ct) is not { } draft) return false;
+        Files = new(draft.Files.ToDictionary(), StringComparer.Ordinal);
+        (Workflow, saved, IsDraft, IsOvertaken) = (draft.Workflow, draft.Files, draft.IsChanged, false);
+        Changed();
+        return true;
+    }
+
+    public void Write(string path, string text)
+    {
+        if (Files.TryGetValue(path, out string? before) && before == text) return;
+        Files[path] = text;
+        Changed();
+    }
+
+    void Changed()
+    {
+        Check = null;
+        Definition = WorkflowReader.Read(Workflow!.Name, Files).Definition ?? Definition;
+    }
+
+    public string? Create(string path)
+    {
+        if (FindFault(path) is { } fault) return fault;
+        Write(path, "");
+        return null;
+    }
+
+    public string? Rename(string from, string to)
+    {
+        if (from == to) return null;
+        if (!Files.TryGetValue(from, out string? text)) return $"There is no file `{from}`.";
+        if (FindFault(to) is { } fault) return fault;
+        if (YamlFile is { } yaml) Files[yaml] = WorkflowYaml.RenameFile(Files[yaml], from, to);
+        Files.Remove(from);
+        Write(to, text);
+        return null;
+    }
+
+    public string? Delete(string path)
+    {
+        if (Definition?.Steps.FirstOrDefault(step => step.File == path) is { } user) return $"The step `{user.Name}` uses `{path}`. Remove the step first.";
+        if (Files.Remove(path)) Changed();
+        return null;
+    }
+
+    string? FindFault(string path)
+    {
+        if (path.Length is 0 or > 200 || path.Split('/').Any(static part => part is "" or "." or "..") || path.AsSpan().ContainsAny('\\', ':', '\0'))
+            return $"`{path}` is no path in the folder. It is relative, with forward slashes and without `..`.";
+        if (!WorkflowReader.Belongs(path)) return $"`{path}` is no file of a workflow. Their names end in .js .mjs .cjs .ts .json .yaml .md or .txt.";
+        if (Files.ContainsKey(path)) return $"There is a file `{path}` already.";
+        return Files.Count < options.DeployFiles ? null : $"A workflow has {options.DeployFiles:N0} files at most.";
+    }
+
+    /// <summary>A new last step with a file of its own.</summary>
+    public string? AddStep(string name)
+    {
+        string file = name + "/entry.mjs";
+        if (Definition?.Steps.Any(step => step.Name == name) == true) return $"There is a step `{name}` already.";
+        if (!WorkflowReader.IsStepName(name)) return $"`{name}` cannot be a step’s name. Use letters, digits, _ $ and -, not starting with a digit.";
+        if (!Files.ContainsKey(file) && FindFault(file) is { } fault) return fault;
+        if (ChangeYaml(yaml => WorkflowYaml.AddStep(yaml, name, file)) is { } mistake) return mistake;
+        if (!Files.ContainsKey(file)) Write(file, "export default defineComponent({\n  async run({ steps, $ }) {\n\n  },\n});\n");
+        return null;
+    }
+
+    public string? MoveStep(int from, int to) => ChangeYaml(yaml => WorkflowYaml.MoveStep(yaml, from, to));
+
+    /// <summary>Its file stays.</summary>
+    public string? RemoveStep(int step) => Definition?.Steps.Count == 1 ? "A workflow has one step at least." : ChangeYaml(yaml => WorkflowYaml.RemoveStep(yaml, step));
+
+    /// <param name="value">Null is none: the default.</param>
+    public string? SetProp(int step, string prop, JsonElement? value) => ChangeYaml(yaml => WorkflowYaml.SetProp(yaml, step, prop, value));
+
+    /// <summary>A folder of step files gets a <c>workflow.yaml</c> that says what it meant.</summary>
+    string? ChangeYaml(Func<string, string?> change)
+    {
+        if (Definition is null) return "Mend workflow.yaml first: it cannot be read.";
+        string file = YamlFile ?? WorkflowReader.YamlFile;
+        string yaml = Files.GetValueOrDefault(file) ?? WorkflowYaml.Write(Workflow!.Name, Definition.Steps);
+        if (change(yaml) is not { } changed) return $"`{file}` is written in a way that only people change. Open it and change it there.";
+        Write(file, changed);
+        return null;
+    }
+
+    /// <summary>Saves what was changed, with mistakes or without.</summary>
+    public async Task<string?> SaveAsync(CancellationToken ct)
+    {
+        await saving.WaitAsync(ct);
+        try
+        {
+            if (IsSame(Files, saved)) return null;
+            if (Files.Sum(static file => (long)Encoding.UTF8.GetByteCount(file.Value)) > options.DeployBytes) return $"The files have more than {options.DeployBytes:N0} bytes, the limit of a deploy. Nothing is saved.";
+            if (await drafts.FindAsync(Workflow!.Name, ct) is not { } found) return "The workflow was deleted. Nothing is saved.";
+            IsOvertaken = !IsSame(found.Files, saved);
+            if (IsOvertaken) return "This workflow was changed elsewhere. What is typed here is not saved.";
+            var files = Files.ToDictionary();
+            if (await drafts.SaveAsync(Workflow.Name, files, ct) is not { } draft) return "The workflow was deleted. Nothing is saved.";
+            (saved, IsDraft) = (files, draft.IsChanged);
+            return null;
+        }
+        finally
+        {
+            saving.Release();
+        }
+    }
+
+    /// <summary>What stands here counts, whatever others saved.</summary>
+    public async Task<string?> InsistAsync(CancellationToken ct)
+    {
+        if (await drafts.FindAsync(Workflow!.Name, ct) is { } found) saved = found.Files;
+        return await SaveAsync(ct);
+    }
+
+    public async Task<string?> CheckAsync(CancellationToken ct)
+    {
+        if (await SaveAsync(ct) is { } mistake) return mistake;
+        Found(await catalog.CheckAsync(Workflow!.Name, Files.ToDictionary(), ct));
+        return null;
+    }
+
+    /// <summary>The run of the draft; or why there is none, unless the check says it.</summary>
+    /// <param name="isDry">Its sends are captured.</param>
+    public async Task<(RunId? Run, string? Mistake)> TestAsync(string eventJson, bool isDry, CancellationToken ct)
+    {
+        if (FindEventFault(eventJson) is { } fault) return (null, fault);
+        if (await SaveAsync(ct) is { } mistake) return (null, mistake);
+        if (await drafts.TestAsync(Workflow!.Name, Encoding.UTF8.GetBytes(eventJson), isDry, ct) is not { } made) return (null, "The workflow was deleted.");
+        await AdoptAsync(ct);
+        if (made.Run is not null) return (made.Run.Run.Id, null);
+        Found(new(made.Problems, Props));
+        return (null, null);
+    }
+
+    static string? FindEventFault(string json)
+    {
+        try
+        {
+            using var parsed = JsonDocument.Parse(json, new() { MaxDepth = 512 });
+            return null;
+        }
+        catch (JsonException x)
+        {
+            return $"The test event is no JSON: line {x.LineNumber + 1}, {x.Message.Split(" LineNumber")[0].Split(" Path:")[0]}";
+        }
+    }
+
+    /// <summary>Deployed, unless the check says why not.</summary>
+    public async Task<string?> DeployAsync(CancellationToken ct)
+    {
+        if (await SaveAsync(ct) is { } mistake) return mistake;
+        var result = await catalog.DeployAsync(Workflow!.Name, Files.ToDictionary(), ct);
+        if (result.Workflow is null) Found(new(result.Problems, Props));
+        else await OpenAsync(Workflow.Name, ct);
+        return null;
+    }
+
+    public async Task DiscardAsync(CancellationToken ct)
+    {
+        await drafts.DiscardAsync(Workflow!.Name, ct);
+        await OpenAsync(Workflow.Name, ct);
+    }
+
+    /// <summary>Packages that a test installed are locked in a file of their own.</summary>
+    async Task AdoptAsync(CancellationToken ct)
+    {
+        if (await drafts.FindAsync(Workflow!.Name, ct) is not { } found) return;
+        foreach (var (path, text) in found.Files) Files.TryAdd(path, text);
+        (saved, IsDraft) = (found.Files, found.IsChanged);
+    }
+
+    void Found(WorkflowCheck check)
+    {
+        Check = check;
+        Props = check.Props.Count > 0 ? check.Props : Props;
+    }
+
+    static bool IsSame(IReadOnlyDictionary<string, string> one, IReadOnlyDictionary<string, string> other) =>
+        one.Count == other.Count && one.All(file => other.TryGetValue(file.Key, out string? text) && text == file.Value);
+}

@@ -1,0 +1,186 @@
+using Microsoft.AspNetCore.Components;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Workflows;
+using Sendoff.Server;
+using Sendoff.Ui.Controls;
+
+namespace Sendoff.Ui.Editor;
+
+/// <summary>The editor: what is typed is saved as the workflow's draft at once; a check, a test and a deploy are of what is saved.</summary>
+public sealed partial class WorkflowEditor : IDisposable
+{
+    /// <summary>Of a file that is edited here.</summary>
+    public const int LargestBytes = 1024 * 1024;
+
+    readonly CancellationTokenSource end = new();
+    DraftSession session = null!;
+    CodeEditor? code;
+    string eventJson = "{}", shownFile = "", path = "", said = "";
+    bool isDry = true, isBad, isBusy;
+    int turns;
+    Step? shownStep;
+
+    [Inject] public Drafts Drafts { get; set; } = null!;
+    [Inject] public WorkflowCatalog Catalog { get; set; } = null!;
+    [Inject] public ServerOptions Options { get; set; } = null!;
+    [Inject] public NavigationManager Navigation { get; set; } = null!;
+
+    [Parameter, EditorRequired] public string Name { get; set; } = "";
+    /// <summary>Where the server is reached.</summary>
+    [Parameter, EditorRequired] public string Origin { get; set; } = "";
+    [Parameter] public string? File { get; set; }
+    [Parameter] public string? Step { get; set; }
+    [Parameter] public int Line { get; set; }
+    /// <summary>The run that is shown below.</summary>
+    [Parameter] public string? Run { get; set; }
+    [Parameter] public string? Send { get; set; }
+
+    bool CanAct => RendererInfo.IsInteractive && !isBusy;
+    IReadOnlyList<Step> Steps => session.Definition?.Steps ?? [];
+    IReadOnlyList<WorkflowProblem> Problems => session.Check?.Problems ?? [];
+
+    protected override async Task OnInitializedAsync()
+    {
+        session = new(Drafts, Catalog, Options);
+        path = "/workflows/" + Uri.EscapeDataString(Name);
+        await session.OpenAsync(Name, end.Token);
+    }
+
+    protected override void OnParametersSet() => Show();
+
+    /// <summary>The file and the step that the address names; else those of the first step.</summary>
+    void Show()
+    {
+        if (session.Workflow is null) return;
+        shownStep = Steps.FirstOrDefault(step => step.Name == Step) ?? Steps.FirstOrDefault(step => step.File == File) ?? (File is null && Steps is [var first, ..] ? first : null);
+        shownFile = File is not null && session.Files.ContainsKey(File) ? File
+            : shownStep is not null && session.Files.ContainsKey(shownStep.File) ? shownStep.File
+            : session.Files.Keys.FirstOrDefault(static file => file == WorkflowReader.YamlFile) ?? session.Files.Keys.FirstOrDefault() ?? "";
+    }
+
+    /// <summary>What the steps' props are is found by loading them: once, as the page opens.</summary>
+    protected override async Task OnAfterRenderAsync(bool firstRender)
+    {
+        if (!firstRender || session.Workflow is null) return;
+        await ActAsync("", async () => await session.CheckAsync(end.Token));
+        StateHasChanged();
+    }
+
+    string UrlOf(params ReadOnlySpan<(string Name, string? Value)> query) => Words.Url(path, query);
+    string UrlOfStep(Step step) => UrlOf(("step", step.Name), ("run", Run));
+    string UrlOfFile(string file, int? line = null) => UrlOf(("file", file), ("line", line?.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("run", Run));
+    bool HasProblem(string file) => Problems.Any(problem => problem.File == file);
+
+    async Task TypedAsync((string Path, string Text) typed)
+    {
+        session.Write(typed.Path, typed.Text);
+        await ChangeAsync(null);
+    }
+
+    /// <summary>Saves what was changed, or says why it was not.</summary>
+    async Task ChangeAsync(string? mistake)
+    {
+        int turn = ++turns;
+        mistake ??= await session.SaveAsync(end.Token);
+        // What came of a later change counts.
+        if (turn == turns) Say(mistake ?? (session.IsDraft ? "Draft saved." : "Nothing differs from the current version."), mistake is not null);
+        Show();
+    }
+
+    Task AddStepAsync(string name) => ChangeAndGoAsync(session.AddStep(name), ("step", name));
+    Task CreateAsync(string file) => ChangeAndGoAsync(session.Create(file), ("file", file));
+    Task RenameAsync(string to) => ChangeAndGoAsync(session.Rename(shownFile, to), ("file", to));
+    Task DeleteAsync() => ChangeAndGoAsync(session.Delete(shownFile));
+
+    async Task ChangeAndGoAsync(string? mistake, params (string, string?)[] query)
+    {
+        await ChangeAsync(mistake);
+        if (mistake is null) Navigation.NavigateTo(UrlOf(query));
+    }
+
+    async Task SetPropAsync((PropDefinition Prop, string Text) set)
+    {
+        var (value, mistake) = PropInput.Parse(set.Prop, set.Text);
+        await ChangeAsync(mistake ?? session.SetProp(Steps.ToList().FindIndex(step => step.Name == shownStep?.Name), set.Prop.Name, value));
+    }
+
+    Task PressedAsync(string what) => !CanAct ? Task.CompletedTask : what == "test" ? TestAsync() : CheckAsync();
+
+    Task CheckAsync() => ActAsync("Checking…", async () =>
+    {
+        string? mistake = await session.CheckAsync(end.Token);
+        if (mistake is null && Problems.Count == 0) Say("No mistakes found.", false);
+        return mistake;
+    });
+
+    Task TestAsync() => ActAsync("Testing…", async () =>
+    {
+        var (run, mistake) = await session.TestAsync(eventJson, isDry, end.Token);
+        if (run is not { } made) return mistake;
+        Say(isDry ? "Tested: its run is below, with its sends recorded and not sent." : "Tested: its run is below; its sends go out.", false);
+        Navigation.NavigateTo(UrlOf(("step", Step), ("file", File), ("run", made.ToString())));
+        return null;
+    });
+
+    Task DeployAsync() => ActAsync("Deploying…", async () =>
+    {
+        string? mistake = await session.DeployAsync(end.Token);
+        if (mistake is null && Problems.Count == 0) Say($"Deployed as version {session.Workflow!.Version}.", false);
+        return mistake;
+    });
+
+    Task DiscardAsync() => ActAsync("", async () =>
+    {
+        await session.DiscardAsync(end.Token);
+        Say("The draft is gone; this is the current version.", false);
+        return null;
+    });
+
+    Task ReadAgainAsync() => ActAsync("", async () => await session.OpenAsync(Name, end.Token) ? null : "The workflow was deleted.");
+    Task InsistAsync() => ActAsync("", () => session.InsistAsync(end.Token));
+
+    /// <summary>One at a time, with what is being typed; what went wrong is said.</summary>
+    async Task ActAsync(string meanwhile, Func<Task<string?>> act)
+    {
+        if (isBusy) return;
+        isBusy = true;
+        try
+        {
+            Say(meanwhile, false);
+            if (code is not null) await code.FlushAsync();
+            string? mistake = await act();
+            if (mistake is not null) Say(mistake, true);
+            else if (Problems.Count > 0) Say(Problems.Count == 1 ? "There is 1 mistake: see below the code." : $"There are {Problems.Count} mistakes: see below the code.", true);
+            else if (said == meanwhile) Say("", false);
+        }
+        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        {
+            // The reader left.
+        }
+        catch (Exception x) when (Problem.Of(x) is { } problem)
+        {
+            Say(problem.Detail ?? problem.Title, true);
+        }
+        finally
+        {
+            isBusy = false;
+            Show();
+        }
+    }
+
+    void Say(string text, bool bad) => (said, isBad) = (text, bad);
+    void Fail(string mistake) => Say(mistake, true);
+
+    async Task CopyAsync(string text)
+    {
+        if (code is null) return;
+        await code.CopyAsync(text);
+        Say("Copied.", false);
+    }
+
+    public void Dispose()
+    {
+        end.Cancel();
+        end.Dispose();
+    }
+}

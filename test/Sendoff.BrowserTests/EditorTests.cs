@@ -1,0 +1,194 @@
+using System.Net.Http.Json;
+using System.Text.RegularExpressions;
+using Microsoft.Playwright;
+using Sendoff.Server.Api;
+using static Microsoft.Playwright.Assertions;
+
+namespace Sendoff.BrowserTests;
+
+[Collection("browser")]
+public sealed class EditorTests(Site site)
+{
+    const string Component = """
+        export default defineComponent({
+          props: {
+            url: { type: "string", label: "Address" },
+            level: { type: "integer", default: 3, optional: true },
+            kind: { type: "string", options: ["plain", "loud"], optional: true },
+          },
+          async run({ steps, $ }) {
+            $.send.http({ method: "POST", url: this.url, data: { level: this.level, name: steps.trigger.event.body.name } });
+          },
+        });
+        """;
+
+    async Task<Window> EditAsync(string name, params (string Step, string Code)[] steps)
+    {
+        var files = steps.ToDictionary(step => step.Step + ".mjs", step => step.Code);
+        files["workflow.yaml"] = $"name: {name}\ntriggers:\n  - type: http\n    key: {name}\nsteps:\n" + string.Concat(steps.Select(step => $"  - namespace: {step.Step}\n    uses: ./{step.Step}.mjs\n"));
+        await site.Server.DeployAsync(name, files);
+        var window = await site.OpenAsync();
+        await window.Page.GotoAsync($"/workflows/{name}");
+        await ReadyAsync(window);
+        return window;
+    }
+
+    /// <summary>The editor is drawn, and the first check has ended.</summary>
+    static async Task ReadyAsync(Window window)
+    {
+        await Expect(window.Page.Locator(".code[data-ready]")).ToBeVisibleAsync();
+        await Expect(window.Page.Locator(".monaco .view-lines")).ToBeVisibleAsync();
+        await Expect(Button(window, "Check")).ToBeEnabledAsync();
+    }
+
+    async Task<IReadOnlyDictionary<string, string>> DraftAsync(string name) =>
+        (await site.Server.Http.GetFromJsonAsync($"/api/v1/workflows/{name}/draft", ApiJson.Default.DraftDocument))!.Files;
+
+    static ILocator Button(Window window, string name) => window.Page.GetByRole(AriaRole.Button, new() { Name = name, Exact = true });
+    static ILocator Said(Window window) => window.Page.Locator(".ed-said").First;
+    static ILocator Steps(Window window) => window.Page.Locator(".ed-steps li > a");
+
+    static async Task TypeAsync(Window window, string text)
+    {
+        await window.Page.Locator(".monaco .view-lines").ClickAsync();
+        await window.Page.Keyboard.PressAsync("Control+A");
+        await window.Page.Keyboard.InsertTextAsync(text);
+    }
+
+    [Fact]
+    public async Task A_workflow_is_opened_from_the_list_changed_tested_and_deployed()
+    {
+        await using var window = await EditAsync("edited", ("one", "export default defineComponent({ async run() { return 1; } });"));
+        await window.Page.GotoAsync("/workflows");
+        await window.Page.GetByRole(AriaRole.Link, new() { Name = "edited", Exact = true }).ClickAsync();
+        await ReadyAsync(window);
+        await TypeAsync(window, "export default defineComponent({ async run({ steps }) { return steps.trigger.event.twice * 2; } });");
+        await Expect(Said(window)).ToHaveTextAsync("Draft saved.");
+        await window.Page.GetByLabel("Event, as steps see it").FillAsync("""{"twice":21}""");
+        await Button(window, "Test").ClickAsync();
+        await Expect(window.Page.Locator(".ed-run .kv").Filter(new() { HasText = "exports" })).ToContainTextAsync("42");
+        await Expect(window.Page).ToHaveURLAsync(new Regex("run=run_"));
+        await window.Page.ReloadAsync();
+        await Expect(window.Page.Locator(".ed-run .kv").Filter(new() { HasText = "exports" })).ToContainTextAsync("42");
+        await ReadyAsync(window);
+        await Button(window, "Deploy").ClickAsync();
+        await Expect(Said(window)).ToHaveTextAsync("Deployed as version 2.");
+        Assert.Contains("twice * 2", (await DraftAsync("edited"))["one.mjs"]);
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task Mistakes_are_marked_at_their_line_and_nothing_is_deployed()
+    {
+        await using var window = await EditAsync("mistakes", ("one", "export default defineComponent({ async run() {} });"));
+        await TypeAsync(window, "import x from \"./missing.mjs\";\nexport default defineComponent({ async run() { return x; } });");
+        await window.Page.Keyboard.PressAsync("Control+S");
+        await Expect(window.Page.Locator(".ed-problems li")).ToContainTextAsync("one.mjs:1");
+        await Expect(window.Page.Locator(".monaco .squiggly-error")).ToHaveCountAsync(1);
+        await Button(window, "Deploy").ClickAsync();
+        await Expect(Said(window)).ToContainTextAsync("There is 1 mistake");
+        await Expect(window.Page.Locator(".head .pill").Nth(1)).ToHaveTextAsync("Draft after version 1");
+        await Button(window, "Discard draft").ClickAsync();
+        await Expect(window.Page.Locator(".head .pill").Nth(1)).ToHaveTextAsync("Version 1");
+        await Expect(window.Page.Locator(".monaco .view-lines")).Not.ToContainTextAsync("missing");
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task A_syntax_error_is_marked_while_one_types()
+    {
+        await using var window = await EditAsync("typing", ("one", "export default defineComponent({ async run() {} });"));
+        await TypeAsync(window, "export default defineComponent({ async run() { const = 1; } });");
+        await Expect(window.Page.Locator(".monaco .squiggly-error").First).ToBeVisibleAsync();
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task What_a_step_can_call_is_completed()
+    {
+        await using var window = await EditAsync("completed", ("one", "export default defineComponent({ async run() {} });"));
+        await TypeAsync(window, "export default defineComponent({ async run({ steps, $ }) { $");
+        await window.Page.Keyboard.TypeAsync(".send.");
+        await Expect(window.Page.Locator(".suggest-widget .monaco-list-row").Filter(new() { HasText = "http" })).ToBeVisibleAsync();
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task Steps_are_ordered_by_mouse_and_by_keyboard()
+    {
+        const string code = "export default defineComponent({ async run() {} });";
+        await using var window = await EditAsync("ordered", ("one", code), ("two", code), ("three", code));
+        await window.Page.Locator(".ed-steps li").Nth(2).DragToAsync(window.Page.Locator(".ed-steps li").Nth(0));
+        await Expect(Steps(window)).ToHaveTextAsync(["1 three", "2 one", "3 two"]);
+        await Button(window, "Move two up").FocusAsync();
+        await window.Page.Keyboard.PressAsync("Enter");
+        await Expect(Steps(window)).ToHaveTextAsync(["1 three", "2 two", "3 one"]);
+        await Expect(Said(window)).ToHaveTextAsync("Draft saved.");
+        string yaml = (await DraftAsync("ordered"))["workflow.yaml"];
+        Assert.Matches("three[^~]*two[^~]*one", yaml);
+        await Button(window, "Deploy").ClickAsync();
+        await Expect(Said(window)).ToHaveTextAsync("Deployed as version 2.");
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task Props_are_filled_in_and_a_real_test_sends()
+    {
+        await using var window = await EditAsync("filled", ("tell", Component));
+        await window.Page.GetByLabel("Address").FillAsync(site.Receiver.Url + "filled");
+        await window.Page.GetByLabel("level").FillAsync("loud");
+        await window.Page.Keyboard.PressAsync("Tab");
+        await Expect(Said(window)).ToContainTextAsync("level is loud. It is a whole number");
+        await window.Page.GetByLabel("level").FillAsync("7");
+        await window.Page.GetByLabel("kind").SelectOptionAsync("loud");
+        await window.Page.GetByLabel("Event, as steps see it").FillAsync("""{"body":{"name":"Padmé"}}""");
+        await Button(window, "Test").ClickAsync();
+        await Expect(window.Page.Locator(".ed-run .send .pill")).ToHaveTextAsync("Captured");
+        await Expect(window.Page.Locator(".ed-run .kv").Filter(new() { HasText = "inputs" })).ToContainTextAsync("\"level\": 7");
+        Assert.Contains("kind: loud", (await DraftAsync("filled"))["workflow.yaml"]);
+        Assert.DoesNotContain(site.Receiver.Requests, request => request.Contains("/filled", StringComparison.Ordinal));
+        await window.Page.GetByLabel("are sent (real)").CheckAsync();
+        await Button(window, "Test").ClickAsync();
+        await Expect(window.Page.Locator(".ed-run .send .pill")).ToHaveTextAsync("Succeeded");
+        Assert.Single(site.Receiver.Requests, request => request.Contains("/filled", StringComparison.Ordinal));
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task Steps_and_files_are_added_renamed_and_deleted()
+    {
+        await using var window = await EditAsync("grown", ("one", "export default defineComponent({ async run() {} });"));
+        await window.Page.GetByLabel("New step’s name").FillAsync("second");
+        await window.Page.Keyboard.PressAsync("Enter");
+        await Expect(Steps(window)).ToHaveTextAsync(["1 one", "2 second"]);
+        await Expect(window.Page).ToHaveURLAsync(new Regex("step=second"));
+        await Expect(window.Page.Locator(".ed-file > code")).ToHaveTextAsync("second/entry.mjs");
+        await window.Page.GetByText("Rename or delete").ClickAsync();
+        await window.Page.GetByLabel("Path", new() { Exact = true }).FillAsync("two.mjs");
+        await Button(window, "Rename").ClickAsync();
+        await Expect(window.Page.Locator(".ed-files a")).ToHaveTextAsync(["one.mjs", "two.mjs", "workflow.yaml"]);
+        await Button(window, "Delete").ClickAsync();
+        await Expect(Said(window)).ToContainTextAsync("The step second uses two.mjs");
+        await window.Page.GetByLabel("New file’s path").FillAsync("../secret.mjs");
+        await window.Page.Keyboard.PressAsync("Enter");
+        await Expect(Said(window)).ToContainTextAsync("is no path in the folder");
+        await Button(window, "Remove second").ClickAsync();
+        await Expect(Steps(window)).ToHaveTextAsync(["1 one"]);
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task A_draft_that_others_saved_is_not_written_over_unasked()
+    {
+        await using var window = await EditAsync("shared", ("one", "export default defineComponent({ async run() {} });"));
+        var theirs = await DraftAsync("shared");
+        using var saved = await site.Server.Http.PutAsJsonAsync("/api/v1/workflows/shared/draft", new DeployDocument(new Dictionary<string, string>(theirs) { ["one.mjs"] = "// theirs" }), ApiJson.Default.DeployDocument);
+        await TypeAsync(window, "// mine");
+        await Expect(Said(window)).ToContainTextAsync("changed elsewhere");
+        Assert.Equal("// theirs", (await DraftAsync("shared"))["one.mjs"]);
+        await Button(window, "Save mine over it").ClickAsync();
+        await Expect(Button(window, "Save mine over it")).ToHaveCountAsync(0);
+        Assert.Equal("// mine", (await DraftAsync("shared"))["one.mjs"]);
+        Assert.Empty(window.Faults);
+    }
+}
