@@ -34,7 +34,7 @@ public sealed class EditorTests(Site site)
     }
 
     /// <summary>The editor is drawn, and the first check has ended.</summary>
-    static async Task ReadyAsync(Window window)
+    internal static async Task ReadyAsync(Window window)
     {
         await Expect(window.Page.Locator(".code[data-ready]")).ToBeVisibleAsync();
         await Expect(window.Page.Locator(".monaco .view-lines")).ToBeVisibleAsync();

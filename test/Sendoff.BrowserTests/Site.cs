@@ -26,6 +26,61 @@ public sealed class Site : IAsyncLifetime
     internal Receiver Receiver => receiver!;
     /// <summary>A run with everything that a document can hold.</summary>
     public string Sample { get; private set; } = "";
+    /// <summary>A run of the workflow that is looked at in the editor.</summary>
+    public string Tested { get; private set; } = "";
+
+    static Dictionary<string, string> ContactForm(string receiver) => new()
+    {
+        ["workflow.yaml"] = $$$"""
+            # Answers a contact form, and tells every webhook of the team.
+            name: contact
+            triggers:
+              - type: http
+                key: contact
+            steps:
+              - namespace: validate
+                uses: ./validate/entry.mjs
+              # What the team reads.
+              - namespace: notify
+                uses: ./notify/entry.mjs
+                props:
+                  text: "{{steps.validate.name}} writes: {{steps.trigger.event.body.message}}"
+                  language: en
+                  webhooks:
+                    - {{{receiver}}}chat
+                    - {{{receiver}}}crm
+
+            """,
+        ["validate/entry.mjs"] = """
+            // Ends the run when something is missing.
+            export default defineComponent({
+              async run({ steps, $ }) {
+                const { name, email } = steps.trigger.event.body;
+                if (!email?.includes("@")) return $.flow.exit("no e-mail address");
+                $.export("name", name);
+                return { email };
+              },
+            });
+
+            """,
+        ["notify/entry.mjs"] = """
+            export default defineComponent({
+              props: {
+                text: { type: "string", label: "Text", description: "What the webhooks are told." },
+                language: { type: "string", label: "Language", options: [{ label: "English", value: "en" }, { label: "Deutsch", value: "de" }], default: "en" },
+                webhooks: { type: "string[]", label: "Webhooks" },
+                retries: { type: "integer", label: "Retries", optional: true, default: 3 },
+              },
+              async run({ steps, $ }) {
+                for (const url of this.webhooks) {
+                  $.send.http({ method: "POST", url, data: { text: this.text, language: this.language } });
+                }
+                return { told: this.webhooks.length };
+              },
+            });
+
+            """,
+    };
 
     public async ValueTask InitializeAsync()
     {
@@ -43,6 +98,8 @@ public sealed class Site : IAsyncLifetime
             """);
         await server.DeployAsync("invoice", "export default defineComponent({ async run({ steps }) {\n  return steps.trigger.event.body.customer.id;\n} });");
         await server.DeployAsync("hello", """export default defineComponent({ async run({ $ }) { await $.respond({ status: 200, body: "hello" }); } });""", response: "custom");
+        await server.DeployAsync("contact", ContactForm(receiver.Url));
+        Tested = (await server.RunAsync("/hooks/contact", """{"name":"Leia","email":"leia@rebels.example","message":"Help me."}""")).Id;
         await server.RunAsync("/hooks/notify", """{"names":["Luke","Han","Leia"]}""");
         await server.RunAsync("/hooks/invoice", "{}");
         Sample = (await SampleRuns.AddAsync(server)).ToString();

@@ -116,7 +116,7 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
             Assert.NotEmpty(template.About);
             using var created = await PostAsync("/workflows/new", ("name", $"my {template.Id}"), ("template", template.Id));
             Assert.True(created.StatusCode == HttpStatusCode.Redirect, $"{template.Id}: {await created.Content.ReadAsStringAsync()}");
-            Assert.Equal("/workflows", created.Headers.Location!.ToString());
+            Assert.Equal($"/workflows/my%20{template.Id}", created.Headers.Location!.ToString());
             var workflow = (await server.Store.GetWorkflowAsync($"my {template.Id}", default))!;
             Assert.NotEqual(template.Id, workflow.Triggers[0].Key);
             string yaml = (await server.Store.GetVersionAsync(workflow.Id, 1, default))!.Files["workflow.yaml"];

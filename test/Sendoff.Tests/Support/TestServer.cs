@@ -41,6 +41,7 @@ sealed class TestServer : IAsyncDisposable
     /// <summary>Carries the token.</summary>
     public HttpClient Http { get; }
     public IStore Store => app.Services.GetRequiredService<IStore>();
+    public T Get<T>() where T : notnull => app.Services.GetRequiredService<T>();
     public IdSequence Ids => app.Services.GetRequiredService<IdSequence>();
 
     /// <summary>What every call of the store throws from now on.</summary>

@@ -34,15 +34,24 @@ function load() {
 }
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
-const theme = () => dark.matches ? 'vs-dark' : 'vs';
+
+/** The page's own ground, and comments that can be read on it. @returns the theme's name */
+function theme(monaco) {
+  const background = getComputedStyle(document.documentElement).getPropertyValue('--card').trim();
+  const long = /^#...$/.test(background) ? background.replace(/[^#]/g, '$&$&') : background;
+  monaco.editor.defineTheme('sendoff', {
+    base: dark.matches ? 'vs-dark' : 'vs', inherit: true, rules: [{ token: 'comment', foreground: dark.matches ? '8fb77f' : '3d7a35' }], colors: { 'editor.background': long },
+  });
+  return 'sendoff';
+}
 
 export async function create(host, dotnet) {
   const monaco = await load();
   const editor = monaco.editor.create(host, {
-    model: null, theme: theme(), automaticLayout: true, minimap: { enabled: false }, scrollBeyondLastLine: false, tabSize: 2, fontSize: 13,
+    model: null, theme: theme(monaco), automaticLayout: true, wordWrap: innerWidth < 720 ? 'on' : 'off', minimap: { enabled: false }, scrollBeyondLastLine: false, tabSize: 2, fontSize: 13,
     ariaLabel: 'Code', fixedOverflowWidgets: true, renderLineHighlightOnlyWhenFocus: true, padding: { top: 8, bottom: 8 },
   });
-  const follow = () => monaco.editor.setTheme(theme());
+  const follow = () => monaco.editor.setTheme(theme(monaco));
   dark.addEventListener('change', follow);
   editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.KeyS, () => dotnet.invokeMethodAsync('Pressed', 'check'));
   editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.Enter, () => dotnet.invokeMethodAsync('Pressed', 'test'));
