@@ -191,4 +191,29 @@ public sealed class EditorTests(Site site)
         Assert.Equal("// mine", (await DraftAsync("shared"))["one.mjs"]);
         Assert.Empty(window.Faults);
     }
+
+    [Fact]
+    public async Task A_past_event_on_the_draft_is_compared_with_what_was_sent_and_a_version_is_rolled_back()
+    {
+        string Code(string total) => $$"""export default defineComponent({ async run({ $ }) { $.send.http({ method: "POST", url: "{{site.Receiver.Url}}", data: { total: {{total}} } }); } });""";
+        await using var window = await EditAsync("compared", ("one", Code("1")));
+        string run = (await site.Server.RunAsync("/hooks/compared")).Id;
+        await TypeAsync(window, Code("2"));
+        await Expect(Said(window)).ToHaveTextAsync("Draft saved.");
+        await window.Page.GotoAsync($"/runs/{run}");
+        await Button(window, "Compare with the draft").ClickAsync();
+        await Expect(window.Page.Locator(".cmp .less pre")).ToHaveTextAsync("  \"total\": 1");
+        await Expect(window.Page.Locator(".cmp .more pre")).ToHaveTextAsync("  \"total\": 2");
+
+        await window.Page.GotoAsync("/workflows/compared");
+        await ReadyAsync(window);
+        await Button(window, "Deploy").ClickAsync();
+        await Expect(Said(window)).ToHaveTextAsync("Deployed as version 2.");
+        await window.Page.GetByRole(AriaRole.Link, new() { Name = "Versions", Exact = true }).ClickAsync();
+        await Expect(window.Page.Locator(".ver-title")).ToHaveTextAsync("Version 1 → Version 2");
+        await Button(window, "Roll back to version 1").ClickAsync();
+        await Expect(window.Page.Locator(".list tbody tr").First).ToContainTextAsync("Current");
+        Assert.Contains("total: 1", (await DraftAsync("compared"))["one.mjs"]);
+        Assert.Empty(window.Faults);
+    }
 }

@@ -16,7 +16,7 @@ public sealed class PageTests(Site site)
         { "sign-in", "/signin" }, { "runs", "/" }, { "runs-failed", "/?status=failed" }, { "runs-none", "/?q=nobody-ever" }, { "run", "/runs/{run}" }, { "run-unknown", "/runs/run_0000000000000" },
         { "deliveries", "/deliveries" }, { "deliveries-failed", "/deliveries?status=failed" }, { "destinations", "/deliveries/destinations" }, { "workflows", "/workflows" },
         { "workflow-new", "/workflows/new" }, { "workflow-delete", "/workflows/hello/delete" }, { "editor", "/workflows/contact?step=notify" }, { "editor-test", "/workflows/contact?step=notify&run={tested}" }, { "editor-yaml", "/workflows/contact?file=workflow.yaml" },
-        { "workflow-unknown", "/workflows/nobody" }, { "usage", "/usage" }, { "settings", "/settings" }, { "no-such-page", "/nowhere" },
+        { "versions", "/workflows/contact/versions" }, { "compare", "/runs/{tested}/compare?with={compared}" }, { "workflow-unknown", "/workflows/nobody" }, { "usage", "/usage" }, { "settings", "/settings" }, { "no-such-page", "/nowhere" },
     };
 
     [Theory]
@@ -27,7 +27,7 @@ public sealed class PageTests(Site site)
             foreach (int width in (int[])[1440, 390])
             {
                 await using var window = name == "sign-in" ? await site.OpenStrangerAsync(scheme, width) : await site.OpenAsync(scheme, width);
-                await window.Page.GotoAsync(path.Replace("{run}", site.Sample).Replace("{tested}", site.Tested), new() { WaitUntil = WaitUntilState.Load });
+                await window.Page.GotoAsync(path.Replace("{run}", site.Sample).Replace("{tested}", site.Tested).Replace("{compared}", site.Compared), new() { WaitUntil = WaitUntilState.Load });
                 if (await window.Page.Locator(".editor").CountAsync() > 0) await EditorTests.ReadyAsync(window);
                 // Colours and names are the same at any width.
                 if (width > 800) await CheckAsync(window.Page, $"{name} {scheme}");

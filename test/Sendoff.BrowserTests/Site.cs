@@ -28,6 +28,8 @@ public sealed class Site : IAsyncLifetime
     public string Sample { get; private set; } = "";
     /// <summary>A run of the workflow that is looked at in the editor.</summary>
     public string Tested { get; private set; } = "";
+    /// <summary>A run of its next version for the same event.</summary>
+    public string Compared { get; private set; } = "";
 
     static Dictionary<string, string> ContactForm(string receiver) => new()
     {
@@ -100,6 +102,11 @@ public sealed class Site : IAsyncLifetime
         await server.DeployAsync("hello", """export default defineComponent({ async run({ $ }) { await $.respond({ status: 200, body: "hello" }); } });""", response: "custom");
         await server.DeployAsync("contact", ContactForm(receiver.Url));
         Tested = (await server.RunAsync("/hooks/contact", """{"name":"Leia","email":"leia@rebels.example","message":"Help me."}""")).Id;
+        var next = ContactForm(receiver.Url);
+        next["notify/entry.mjs"] = next["notify/entry.mjs"].Replace("{ text: this.text, language", "{ text: this.text.trim(), from: \"contact form\", language", StringComparison.Ordinal);
+        next["workflow.yaml"] = next["workflow.yaml"].Replace("chat\n", "team-chat\n", StringComparison.Ordinal);
+        await server.DeployAsync("contact", next);
+        Compared = (await server.RunAsync("/hooks/contact", """{"name":"Leia","email":"leia@rebels.example","message":"Help me."}""")).Id;
         await server.RunAsync("/hooks/notify", """{"names":["Luke","Han","Leia"]}""");
         await server.RunAsync("/hooks/invoice", "{}");
         Sample = (await SampleRuns.AddAsync(server)).ToString();

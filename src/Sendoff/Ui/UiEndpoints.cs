@@ -19,6 +19,7 @@ internal static class UiEndpoints
         MapAsset(app, EditorPath, editor, "text/javascript; charset=utf-8");
         app.MapGet("/assets/sendoff.d.ts", () => TypedResults.PhysicalFile(Commands.TypesCommand.Source, "text/plain; charset=utf-8")).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay", ReplayAsync).ExcludeFromDescription();
+        app.MapPost("/runs/{id}/replay-draft", ReplayOnDraftAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/release", ReleaseAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/resume", ResumeAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/cancel", CancelAsync).ExcludeFromDescription();
@@ -35,6 +36,14 @@ internal static class UiEndpoints
     {
         var replay = RunId.TryParse(id, out var run) ? await runs.ReplayAsync(run, null, captured: false, ct) : null;
         return Results.LocalRedirect($"/runs/{replay?.Run.Id.ToString() ?? Uri.EscapeDataString(id)}");
+    }
+
+    /// <summary>To what both sent; to the editor, which shows what is wrong with the draft, when it does not run.</summary>
+    static async Task<IResult> ReplayOnDraftAsync(string id, IStore store, Drafts drafts, CancellationToken ct)
+    {
+        if (!RunId.TryParse(id, out var run) || await store.GetRunOutlineAsync(run, ct) is not { } outline || await drafts.ReplayAsync(run, captured: true, ct) is not { } made)
+            return Results.LocalRedirect($"/runs/{Uri.EscapeDataString(id)}");
+        return Results.LocalRedirect(made.Run is { } accepted ? $"/runs/{id}/compare?with={accepted.Run.Id}" : $"/workflows/{Uri.EscapeDataString(outline.WorkflowName)}");
     }
 
     static async Task<IResult> ReleaseAsync(string id, QuotaReset quota)

@@ -7,7 +7,7 @@ using Sendoff.Ui.Pages;
 
 namespace Sendoff.Ui;
 
-/// <summary>What the buttons of the workflows' pages do. The two pages with a form are drawn from here, as a form that was refused is drawn again.</summary>
+/// <summary>What the buttons of the workflows' pages do. The pages with a form are drawn from here, as a form that was refused is drawn again.</summary>
 internal static class WorkflowActions
 {
     public static void Map(WebApplication app)
@@ -20,7 +20,24 @@ internal static class WorkflowActions
             .ExcludeFromDescription();
         app.MapPost("/workflows/{name}/disable", (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, false, catalog, ct))
             .ExcludeFromDescription();
+        app.MapGet("/workflows/{name}/versions", VersionsPageAsync).ExcludeFromDescription();
+        app.MapPost("/workflows/{name}/versions/{version:int}/deploy", RollBackAsync).ExcludeFromDescription();
     }
+
+    static async Task<IResult> VersionsPageAsync(string name, string? from, string? to, IStore store, CancellationToken ct) =>
+        VersionsPage(name, from, to, [], await store.GetWorkflowAsync(name, ct) is null ? StatusCodes.Status404NotFound : StatusCodes.Status200OK);
+
+    /// <summary>As a version of its own, so that what was deployed when stays true.</summary>
+    static async Task<IResult> RollBackAsync(string name, int version, IStore store, WorkflowCatalog catalog, CancellationToken ct)
+    {
+        if (await store.GetWorkflowAsync(name, ct) is not { } workflow || await store.GetVersionAsync(workflow.Id, version, ct) is not { } old)
+            return VersionsPage(name, null, null, [new($"There is no version {version} of this workflow.")], StatusCodes.Status404NotFound);
+        var result = await catalog.DeployAsync(name, old.Files, ct);
+        return result.Workflow is null ? VersionsPage(name, null, null, result.Problems, StatusOf(true)) : Results.LocalRedirect($"/workflows/{Uri.EscapeDataString(name)}/versions");
+    }
+
+    static RazorComponentResult<VersionsPage> VersionsPage(string name, string? from, string? to, IReadOnlyList<WorkflowProblem> problems, int status) =>
+        new(new Dictionary<string, object?> { ["Name"] = name, ["From"] = from, ["To"] = to, ["Problems"] = problems }) { StatusCode = status };
 
     /// <summary>Back to the list, also when the workflow is gone: then it is not in it.</summary>
     static async Task<IResult> SetEnabledAsync(string name, bool enabled, WorkflowCatalog catalog, CancellationToken ct)

@@ -63,6 +63,8 @@ public static class Words
 
     public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 
+    public static string Several(long count, string one, string many) => $"{Count(count)} {(count == 1 ? one : many)}";
+
     public static string Bytes(long bytes) => bytes switch
     {
         < 1024 => $"{bytes} B",

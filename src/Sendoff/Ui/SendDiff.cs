@@ -1,0 +1,72 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Sendoff.Server.Api;
+
+namespace Sendoff.Ui;
+
+public enum SendChange
+{
+    Same,
+    Changed,
+    Added,
+    Removed,
+}
+
+/// <summary>A send of one run and that of another in its place: the same step, by name, and the same index in it.</summary>
+/// <param name="Parts">What differs: <c>method</c>, <c>url</c>, <c>headers</c>, <c>body</c>.</param>
+public sealed record SendPair(string Step, int Index, DeliveryDocument? Then, DeliveryDocument? Now, SendChange Change, IReadOnlyList<string> Parts);
+
+/// <summary>What two runs sent, side by side.</summary>
+public static class SendDiff
+{
+    static readonly JsonSerializerOptions readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public static IReadOnlyList<SendPair> Of(RunDocument then, RunDocument now)
+    {
+        var (before, after) = (SendsOf(then), SendsOf(now));
+        var steps = now.Steps.Concat(then.Steps).Select(static step => step.Name).Distinct().ToList();
+        return
+        [
+            .. before.Keys.Union(after.Keys).OrderBy(key => steps.IndexOf(key.Step)).ThenBy(static key => key.Index)
+                .Select(key => Pair(key.Step, key.Index, before.GetValueOrDefault(key), after.GetValueOrDefault(key))),
+        ];
+    }
+
+    static Dictionary<(string Step, int Index), DeliveryDocument> SendsOf(RunDocument run) =>
+        run.Steps.SelectMany(static step => step.Deliveries.Select(send => (Key: (step.Name, send.Index), Send: send))).ToDictionary(static one => one.Key, static one => one.Send);
+
+    static SendPair Pair(string step, int index, DeliveryDocument? then, DeliveryDocument? now)
+    {
+        string[] parts = then is null || now is null ? [] : [.. PartsOf(then.Request, now.Request)];
+        return new(step, index, then, now, then is null ? SendChange.Added : now is null ? SendChange.Removed : parts.Length > 0 ? SendChange.Changed : SendChange.Same, parts);
+    }
+
+    static IEnumerable<string> PartsOf(RequestDocument then, RequestDocument now)
+    {
+        if (then.Method != now.Method) yield return "method";
+        if (then.Url != now.Url) yield return "url";
+        if (HeaderText(then) != HeaderText(now)) yield return "headers";
+        if (then.Body != now.Body || then.BodyBytes != now.BodyBytes) yield return "body";
+    }
+
+    /// <summary>A request as one text: its line, its headers, and its body as people read it.</summary>
+    public static string TextOf(RequestDocument request) => $"{request.Method} {request.Url}\n{HeaderText(request)}\n{BodyText(request)}";
+
+    static string HeaderText(RequestDocument request) =>
+        request.Headers.SelectMany(static header => header.Value.Select(value => $"{header.Key}: {value}\n")).Aggregate(new StringBuilder(), static (all, line) => all.Append(line)).ToString();
+
+    static string BodyText(RequestDocument request)
+    {
+        if (request.BodyEncoding == "base64") return $"({request.BodyBytes:N0} bytes that are no text)";
+        if (request.Body.AsSpan().TrimStart() is not ['{' or '[', ..]) return request.Body;
+        try
+        {
+            return JsonSerializer.Serialize(JsonElement.Parse(request.Body), readable);
+        }
+        catch (JsonException)
+        {
+            return request.Body;
+        }
+    }
+}
