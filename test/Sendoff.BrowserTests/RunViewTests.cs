@@ -156,4 +156,25 @@ public sealed class RunViewTests(Site site)
         await Expect(window.Page.Locator(".send footer").First).ToContainTextAsync("attempt 2 of 2");
         Assert.Equal(2, site.Receiver.Requests.Count(request => request.Contains("name=Chewie", StringComparison.Ordinal)));
     }
+
+    [Fact]
+    public async Task A_picture_is_shown_as_one_and_a_form_by_its_fields()
+    {
+        const string pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+        await using var window = await site.OpenAsync();
+        await site.Server.DeployAsync("shown", $$"""
+            export default defineComponent({ async run({ $ }) {
+              $.send.http({ method: "POST", url: "{{site.Receiver.Url}}", headers: { "content-type": "image/png" }, data: Buffer.from("{{pixel}}", "base64") });
+              $.send.http({ method: "POST", url: "{{site.Receiver.Url}}", headers: { "content-type": "application/x-www-form-urlencoded" }, data: "name=Obi+Wan&side=light" });
+            } });
+            """);
+        string run = (await site.Server.RunAsync("/hooks/shown")).Id;
+        await window.Page.GotoAsync($"/runs/{run}");
+        Assert.True(await window.Page.Locator(".send .picture").EvaluateAsync<bool>("picture => picture.decode().then(() => picture.naturalWidth === 1)"));
+        await window.Page.GetByText("Bytes", new() { Exact = true }).ClickAsync();
+        await Expect(window.Page.Locator(".send .hex")).ToContainTextAsync("89 50 4e 47");
+        await window.Page.Locator(".tabs a").Nth(1).ClickAsync();
+        await Expect(window.Page.Locator(".send .headers").Filter(new() { HasText = "Obi Wan" })).ToBeVisibleAsync();
+        Assert.Empty(window.Faults);
+    }
 }

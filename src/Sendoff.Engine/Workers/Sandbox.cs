@@ -37,6 +37,8 @@ public sealed class Sandbox : IDisposable
     /// <summary>Why bubblewrap is not in force, and how to get it; null when it is, or was not wanted.</summary>
     public string? Missing { get; private init; }
 
+    public bool IsWhole => HasBubblewrap && HasPermissionModel && HasLimits;
+
     /// <summary>What is in force, in one line.</summary>
     public string State => string.Join("; ",
         HasBubblewrap ? "sandbox bubblewrap" : Missing is { } why ? $"no sandbox ({why})" : "no sandbox (Workers:Sandbox is none)",

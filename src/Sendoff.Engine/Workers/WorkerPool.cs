@@ -54,6 +54,8 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     /// <summary>What steps may see and do.</summary>
     public SandboxOptions Isolation { get; init; } = new();
 
+    public IsolationState? InForce { get; private set; }
+
     /// <summary>Where the sockets' folders are made.</summary>
     internal string Sockets { get; init; } = Path.GetTempPath();
 

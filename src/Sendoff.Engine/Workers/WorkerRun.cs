@@ -93,9 +93,16 @@ public sealed class WorkerRun
     public List<StepSend> Sends { get; } = [];
 }
 
+/// <summary>What stands between steps and the rest of the machine.</summary>
+/// <param name="IsWhole">All that Sendoff knows to use is in force; else <paramref name="Text"/> says what is not, and how to get it.</param>
+public sealed record IsolationState(string Node, string Text, bool IsWhole);
+
 /// <summary>Runs programs in workers. The seam between runs and processes.</summary>
 public interface IStepRunner
 {
+    /// <summary>Null until the first worker was started.</summary>
+    IsolationState? InForce { get; }
+
     /// <summary>Loads a program in a worker and answers what is wrong with it: nothing, when it can run.</summary>
     Task<ProgramCheck> CheckAsync(WorkerProgram program, CancellationToken ct);
 

@@ -52,8 +52,7 @@ static class Diagnosis
         try
         {
             using var sandbox = await Sandbox.PrepareAsync(settings.Isolation, node, Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), ct);
-            bool isWhole = sandbox is { HasBubblewrap: true, HasPermissionModel: true, HasLimits: true };
-            return [found, isWhole ? Check.Ok("sandbox", sandbox.State) : Check.Warning("sandbox", sandbox.State)];
+            return [found, sandbox.IsWhole ? Check.Ok("sandbox", sandbox.State) : Check.Warning("sandbox", sandbox.State)];
         }
         catch (WorkerUnavailableException x)
         {

@@ -3,6 +3,7 @@ using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workers;
 using Sendoff.Server;
 using Sendoff.Server.Api;
 using Sendoff.Server.Auth;
@@ -14,8 +15,9 @@ namespace Sendoff.Ui;
 public sealed record MadeOnce(string What, string Value);
 
 /// <summary>What the page of settings shows besides limits and tokens.</summary>
-public sealed class SettingsView(SecretCatalog secrets, EgressOptions egress, ServerOptions options)
+public sealed class SettingsView(SecretCatalog secrets, IStepRunner runner, EgressOptions egress, ServerOptions options)
 {
+    public IsolationState? Isolation => runner.InForce;
     public IReadOnlyList<SecretEntry> Secrets => [.. secrets.Entries.OrderBy(static entry => entry.Name, StringComparer.Ordinal)];
     public EgressOptions Egress => egress;
     public bool IsDevelopment => options.Development;

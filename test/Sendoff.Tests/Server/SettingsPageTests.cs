@@ -94,6 +94,14 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
     }
 
     [Fact]
+    public async Task What_stands_between_steps_and_the_machine_is_said()
+    {
+        await server.RunAsync(await server.DeployAsync("isolated", "return 1;", "step.js"));
+        string page = await server.Http.GetStringAsync("/settings");
+        foreach (string expected in new[] { "Where steps run", "sandbox", "child processes refused", "Workers:Memory" }) Assert.Contains(expected, page);
+    }
+
+    [Fact]
     public async Task Egress_rules_and_limits_are_shown_with_their_settings()
     {
         string page = (await SendAsync(HttpMethod.Get, "/settings")).Page;
