@@ -103,6 +103,7 @@ public sealed class RunViewTests(Site site)
         await window.Page.GotoAsync("/?workflow=notify&q=leia");
         await window.Page.Locator(".rows a").First.FocusAsync();
         await window.Page.Keyboard.PressAsync("Enter");
+        await Expect(window.Page.Locator(".head[data-live]")).ToBeVisibleAsync();
         await Expect(window.Page.Locator(".tabs a")).ToHaveCountAsync(3);
         await window.Page.Locator(".tabs a").Nth(1).FocusAsync();
         await window.Page.Keyboard.PressAsync("Tab");

@@ -91,6 +91,9 @@ public sealed class Site : IAsyncLifetime
         browser = await playwright.Chromium.LaunchAsync(new() { ExecutablePath = chromium, Args = quiet });
         receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"stored\":true}");
         server = await TestServer.StartAsync();
+        // Their times are of days before.
+        Sample = (await SampleRuns.AddAsync(server)).ToString();
+        await SampleRuns.AddAsync(server, RunStatus.Failed);
         await server.DeployAsync("notify", $$"""
             export default defineComponent({ async run({ steps, $ }) {
               console.log("telling", steps.trigger.event.body.names.length);
@@ -101,16 +104,14 @@ public sealed class Site : IAsyncLifetime
         await server.DeployAsync("invoice", "export default defineComponent({ async run({ steps }) {\n  return steps.trigger.event.body.customer.id;\n} });");
         await server.DeployAsync("hello", """export default defineComponent({ async run({ $ }) { await $.respond({ status: 200, body: "hello" }); } });""", response: "custom");
         await server.DeployAsync("contact", ContactForm(receiver.Url));
-        Tested = (await server.RunAsync("/hooks/contact", """{"name":"Leia","email":"leia@rebels.example","message":"Help me."}""")).Id;
+        Tested = (await server.RunAsync("/hooks/contact", """{"name":"Ben","email":"ben@example.com","message":"Hello there."}""")).Id;
         var next = ContactForm(receiver.Url);
         next["notify/entry.mjs"] = next["notify/entry.mjs"].Replace("{ text: this.text, language", "{ text: this.text.trim(), from: \"contact form\", language", StringComparison.Ordinal);
         next["workflow.yaml"] = next["workflow.yaml"].Replace("chat\n", "team-chat\n", StringComparison.Ordinal);
         await server.DeployAsync("contact", next);
-        Compared = (await server.RunAsync("/hooks/contact", """{"name":"Leia","email":"leia@rebels.example","message":"Help me."}""")).Id;
+        Compared = (await server.RunAsync("/hooks/contact", """{"name":"Ben","email":"ben@example.com","message":"Hello there."}""")).Id;
         await server.RunAsync("/hooks/notify", """{"names":["Luke","Han","Leia"]}""");
         await server.RunAsync("/hooks/invoice", "{}");
-        Sample = (await SampleRuns.AddAsync(server)).ToString();
-        await SampleRuns.AddAsync(server, RunStatus.Failed);
     }
 
     /// <summary>Skips the test where there is no Chromium, and fails it there in CI.</summary>

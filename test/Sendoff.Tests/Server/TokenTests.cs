@@ -46,6 +46,23 @@ public sealed class TokenTests(SharedServer shared) : IClassFixture<SharedServer
         }
     }
 
+    /// <summary>Through it the editor deploys.</summary>
+    [Theory]
+    [InlineData("read", HttpStatusCode.Forbidden)]
+    [InlineData("write", HttpStatusCode.SwitchingProtocols)]
+    public async Task A_socket_of_the_pages_needs_a_token_that_may_change_things(string scope, HttpStatusCode expected)
+    {
+        var (_, client) = await CreateAsync(scope);
+        using (client)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/_blazor");
+            foreach (var (name, value) in new[] { ("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==") })
+                request.Headers.TryAddWithoutValidation(name, value);
+            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Ct);
+            Assert.Equal(expected, response.StatusCode);
+        }
+    }
+
     [Fact]
     public async Task A_token_is_shown_once_and_refused_when_it_is_revoked()
     {

@@ -39,10 +39,10 @@ internal sealed class AccessGate(RequestDelegate next, AdminToken token, ApiToke
         else await next(context);
     }
 
-    /// <summary>Secrets and tokens are for admins, also to look at.</summary>
+    /// <summary>Secrets and tokens are for admins, also to look at; what goes through a socket of the pages may change things.</summary>
     static TokenScope Needed(HttpRequest request) =>
         request.Path.StartsWithSegments("/api/v1/tokens") || request.Path.StartsWithSegments("/api/v1/secrets") || request.Path.StartsWithSegments("/settings") ? TokenScope.Admin
-        : IsSafe(request) ? TokenScope.Read : TokenScope.Write;
+        : IsSafe(request) && !IsSocket(request) ? TokenScope.Read : TokenScope.Write;
 
     static Task Unauthorized(HttpContext context, string detail)
     {

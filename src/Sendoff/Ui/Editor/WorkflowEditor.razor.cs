@@ -81,7 +81,7 @@ public sealed partial class WorkflowEditor : IDisposable
     async Task ChangeAsync(string? mistake)
     {
         int turn = ++turns;
-        mistake ??= await session.SaveAsync(end.Token);
+        mistake ??= await TryAsync(() => session.SaveAsync(end.Token));
         // What came of a later change counts.
         if (turn == turns) Say(mistake ?? (session.IsDraft ? "Draft saved." : "Nothing differs from the current version."), mistake is not null);
         Show();
@@ -144,27 +144,33 @@ public sealed partial class WorkflowEditor : IDisposable
     {
         if (isBusy) return;
         isBusy = true;
+        Say(meanwhile, false);
+        string? mistake = await TryAsync(async () =>
+        {
+            if (code is not null) await code.FlushAsync();
+            return await act();
+        });
+        isBusy = false;
+        if (mistake is not null) Say(mistake, true);
+        else if (Problems.Count > 0) Say(Problems.Count == 1 ? "There is 1 mistake: see below the code." : $"There are {Problems.Count} mistakes: see below the code.", true);
+        else if (said == meanwhile) Say("", false);
+        Show();
+    }
+
+    /// <summary>What the engine could not do is a mistake as well.</summary>
+    async Task<string?> TryAsync(Func<Task<string?>> act)
+    {
         try
         {
-            Say(meanwhile, false);
-            if (code is not null) await code.FlushAsync();
-            string? mistake = await act();
-            if (mistake is not null) Say(mistake, true);
-            else if (Problems.Count > 0) Say(Problems.Count == 1 ? "There is 1 mistake: see below the code." : $"There are {Problems.Count} mistakes: see below the code.", true);
-            else if (said == meanwhile) Say("", false);
+            return await act();
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
-            // The reader left.
+            return null;
         }
         catch (Exception x) when (Problem.Of(x) is { } problem)
         {
-            Say(problem.Detail ?? problem.Title, true);
-        }
-        finally
-        {
-            isBusy = false;
-            Show();
+            return problem.Detail ?? problem.Title;
         }
     }
 
