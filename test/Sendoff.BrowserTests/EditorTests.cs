@@ -123,11 +123,9 @@ public sealed class EditorTests(Site site)
         await Button(window, "Move two up").FocusAsync();
         await window.Page.Keyboard.PressAsync("Enter");
         await Expect(Steps(window)).ToHaveTextAsync(["1 three", "2 two", "3 one"]);
-        await Expect(Said(window)).ToHaveTextAsync("Draft saved.");
-        string yaml = (await DraftAsync("ordered"))["workflow.yaml"];
-        Assert.Matches("three[^~]*two[^~]*one", yaml);
         await Button(window, "Deploy").ClickAsync();
         await Expect(Said(window)).ToHaveTextAsync("Deployed as version 2.");
+        Assert.Matches("three[^~]*two[^~]*one", (await DraftAsync("ordered"))["workflow.yaml"]);
         Assert.Empty(window.Faults);
     }
 

@@ -8,8 +8,8 @@ using YamlDotNet.RepresentationModel;
 namespace Sendoff.Engine.Workflows;
 
 /// <summary>
-/// Changes of <c>workflow.yaml</c> that leave the rest as people wrote it, comments too. Each answers null where it cannot be made: when the file is malformed, or its steps
-/// are not a list with one dash a line.
+/// Changes of <c>workflow.yaml</c> that leave the rest as people wrote it, comments too. Each answers null where it cannot be made: when the file is malformed, or its
+/// steps are not a list with one dash a line.
 /// </summary>
 public static partial class WorkflowYaml
 {
@@ -17,7 +17,7 @@ public static partial class WorkflowYaml
 
     /// <summary>What a folder without <c>workflow.yaml</c> means, as one.</summary>
     public static string Write(string name, IEnumerable<Step> steps) =>
-        $"name: {Scalar(name)}\ntriggers:\n  - type: http\nsteps:\n{string.Concat(steps.SelectMany(static step => StepLines("  ", step.Name, step.File)).Select(static line => line + "\n"))}";
+        string.Join('\n', [$"name: {Scalar(name)}", "triggers:", "  - type: http", "steps:", .. steps.SelectMany(static step => StepLines("  ", step.Name, step.File)), ""]);
 
     public static string? AddStep(string yaml, string name, string file)
     {
@@ -28,9 +28,11 @@ public static partial class WorkflowYaml
         return $"{bare.TrimEnd()}\nsteps:\n{string.Join('\n', StepLines("  ", name, file))}\n".TrimStart('\n');
     }
 
-    public static string? MoveStep(string yaml, int from, int to) => StepList.Find(yaml) is not { } list || !list.Has(from) || !list.Has(to) ? null : list.With(list.Moved(from, to));
+    public static string? MoveStep(string yaml, int from, int to) =>
+        StepList.Find(yaml) is { } list && list.Has(from) && list.Has(to) ? list.With(list.Moved(from, to)) : null;
 
-    public static string? RemoveStep(string yaml, int step) => StepList.Find(yaml) is not { } list || !list.Has(step) || list.Count == 1 ? null : list.With(list.Blocks.Where((_, i) => i != step));
+    public static string? RemoveStep(string yaml, int step) =>
+        StepList.Find(yaml) is { Count: > 1 } list && list.Has(step) ? list.With(list.Blocks.Where((_, i) => i != step)) : null;
 
     /// <param name="value">Null takes the prop away.</param>
     public static string? SetProp(string yaml, int step, string prop, JsonElement? value)
@@ -53,7 +55,8 @@ public static partial class WorkflowYaml
 
     /// <summary>The steps that use a file use it under its new name.</summary>
     public static string RenameFile(string yaml, string from, string to) =>
-        Regex.Replace(yaml, $@"^(\s*(?:-\s+)?uses:\s*['""]?(?:\./)?){Regex.Escape(from)}(?=['""]?\s*(?:#.*)?\r?$)", match => match.Groups[1].Value + to, RegexOptions.Multiline);
+        Regex.Replace(
+            yaml, $@"^(\s*(?:-\s+)?uses:\s*['""]?(?:\./)?){Regex.Escape(from)}(?=['""]?\s*(?:#.*)?\r?$)", match => match.Groups[1].Value + to, RegexOptions.Multiline);
 
     static string? Rewrite(string yaml, StepList list, string indent, Field props, string prop, string? text)
     {
@@ -61,7 +64,8 @@ public static partial class WorkflowYaml
         var kept = (props.Node as YamlMappingNode)?.Children.Where(pair => pair.Key.ToString() != prop)
             .Select(pair => $"{Scalar(pair.Key.ToString())}: {yaml[(int)pair.Value.Start.Index..(int)pair.Value.End.Index]}") ?? [];
         string[] lines = [.. text is null ? kept : kept.Append(text)];
-        return lines.Length == 0 ? Remove(list, props) : list.Replace(props.Start, props.End, [list.Lines[props.Start][..indent.Length] + "props:", .. lines.Select(line => $"{indent}  {line}")]);
+        string start = list.Lines[props.Start][..indent.Length];
+        return lines.Length == 0 ? Remove(list, props) : list.Replace(props.Start, props.End, [start + "props:", .. lines.Select(line => $"{indent}  {line}")]);
     }
 
     // A step whose first line it is would lose its dash.
@@ -142,7 +146,8 @@ public static partial class WorkflowYaml
 
         public string Replace(int start, int end, IEnumerable<string> lines) => string.Join(NewLine, [.. Lines[..start], .. lines, .. Lines[end..]]);
 
-        public Fields? FieldsOf(int step) => Has(step) && Steps.Children[step] is YamlMappingNode { Style: not MappingStyle.Flow } map ? FieldsOf(map, EndOf(step)) : null;
+        public Fields? FieldsOf(int step) =>
+            Has(step) && Steps.Children[step] is YamlMappingNode { Style: not MappingStyle.Flow } map ? FieldsOf(map, EndOf(step)) : null;
 
         public Fields FieldsOf(YamlMappingNode map, int end)
         {
@@ -187,7 +192,8 @@ public static partial class WorkflowYaml
             return dash;
         }
 
-        static bool IsDeeper(string line, string indent) => line.Length > indent.Length && line.StartsWith(indent, StringComparison.Ordinal) && char.IsWhiteSpace(line[indent.Length]);
+        static bool IsDeeper(string line, string indent) =>
+            line.Length > indent.Length && line.StartsWith(indent, StringComparison.Ordinal) && char.IsWhiteSpace(line[indent.Length]);
         static bool IsComment(string line) => line.TrimStart().StartsWith('#');
     }
 }

@@ -51,8 +51,8 @@ public static class ServerEndpoints
         }));
         // Nothing that is kept depends on these keys: the session is derived from the admin token.
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
-        // What is typed into the editor comes in one message, a file at a time.
-        services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(static hub => hub.MaximumReceiveMessageSize = WorkflowEditor.LargestBytes * 2);
+        // What is typed into the editor comes in one message, a file at a time: as UTF-8, in JSON.
+        services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(static hub => hub.MaximumReceiveMessageSize = WorkflowEditor.LargestChars * 6);
         // So no keys are made at start, and none is written to the user's home.
         foreach (var warmUp in services.Where(s => s.ImplementationType?.Name == "DataProtectionHostedService").ToList()) services.Remove(warmUp);
         return services;

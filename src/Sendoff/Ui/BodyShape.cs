@@ -22,7 +22,8 @@ public static class BodyShape
     // No SVG: it is a document that can do things.
     static readonly (string Type, byte[] Start)[] images =
     [
-        ("image/png", [0x89, (byte)'P', (byte)'N', (byte)'G']), ("image/jpeg", [0xff, 0xd8, 0xff]), ("image/gif", "GIF8"u8.ToArray()), ("image/webp", "RIFF"u8.ToArray()), ("image/bmp", "BM"u8.ToArray()),
+        ("image/png", [0x89, (byte)'P', (byte)'N', (byte)'G']), ("image/jpeg", [0xff, 0xd8, 0xff]),
+        ("image/gif", "GIF8"u8.ToArray()), ("image/webp", "RIFF"u8.ToArray()), ("image/bmp", "BM"u8.ToArray()),
     ];
 
     /// <param name="encoding"><c>utf8</c> or <c>base64</c>.</param>
@@ -44,7 +45,7 @@ public static class BodyShape
 
     /// <summary>Null when it is none that a browser may show.</summary>
     public static string? ImageType(string? type, byte[] bytes) =>
-        bytes.Length <= ImageBytes && images.FirstOrDefault(image => image.Type == MediaType(type) && bytes.AsSpan().StartsWith(image.Start)) is { Type: { } found } ? found : null;
+        bytes.Length > ImageBytes ? null : images.FirstOrDefault(image => image.Type == MediaType(type) && bytes.AsSpan().StartsWith(image.Start)).Type;
 
     public static JsonElement? JsonOf(string text)
     {
@@ -61,7 +62,7 @@ public static class BodyShape
 
     /// <summary>The fields of a form, decoded.</summary>
     public static IReadOnlyList<(string Name, string Value)> FieldsOf(string body) =>
-        [.. body.Split('&', StringSplitOptions.RemoveEmptyEntries).Select(static field => field.Split('=', 2)).Select(static parts => (Decode(parts[0]), parts.Length > 1 ? Decode(parts[1]) : ""))];
+        [.. body.Split('&', StringSplitOptions.RemoveEmptyEntries).Select(static field => field.Split('=', 2)).Select(static parts => (Decode(parts[0]), Decode(parts.ElementAtOrDefault(1) ?? "")))];
 
     static string Decode(string text) => WebUtility.UrlDecode(text);
 

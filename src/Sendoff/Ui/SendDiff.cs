@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Sendoff.Server.Api;
@@ -34,12 +33,13 @@ public static class SendDiff
     }
 
     static Dictionary<(string Step, int Index), DeliveryDocument> SendsOf(RunDocument run) =>
-        run.Steps.SelectMany(static step => step.Deliveries.Select(send => (Key: (step.Name, send.Index), Send: send))).ToDictionary(static one => one.Key, static one => one.Send);
+        run.Steps.SelectMany(static step => step.Deliveries.Select(send => KeyValuePair.Create((step.Name, send.Index), send))).ToDictionary();
 
     static SendPair Pair(string step, int index, DeliveryDocument? then, DeliveryDocument? now)
     {
         string[] parts = then is null || now is null ? [] : [.. PartsOf(then.Request, now.Request)];
-        return new(step, index, then, now, then is null ? SendChange.Added : now is null ? SendChange.Removed : parts.Length > 0 ? SendChange.Changed : SendChange.Same, parts);
+        var change = then is null ? SendChange.Added : now is null ? SendChange.Removed : parts.Length > 0 ? SendChange.Changed : SendChange.Same;
+        return new(step, index, then, now, change, parts);
     }
 
     static IEnumerable<string> PartsOf(RequestDocument then, RequestDocument now)
@@ -54,7 +54,7 @@ public static class SendDiff
     public static string TextOf(RequestDocument request) => $"{request.Method} {request.Url}\n{HeaderText(request)}\n{BodyText(request)}";
 
     static string HeaderText(RequestDocument request) =>
-        request.Headers.SelectMany(static header => header.Value.Select(value => $"{header.Key}: {value}\n")).Aggregate(new StringBuilder(), static (all, line) => all.Append(line)).ToString();
+        string.Concat(request.Headers.SelectMany(static header => header.Value.Select(value => $"{header.Key}: {value}\n")));
 
     static string BodyText(RequestDocument request)
     {

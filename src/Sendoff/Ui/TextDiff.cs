@@ -3,7 +3,7 @@ using DiffPlex.DiffBuilder.Model;
 
 namespace Sendoff.Ui;
 
-/// <param name="Sign"><c>+</c> only after, <c>-</c> only before, a space in both, <c>…</c> for lines that are left out, and 0 where the other side has a line more.</param>
+/// <param name="Sign"><c>+</c> only after, <c>-</c> only before, a space in both, <c>…</c> for lines left out, and 0 where the other side has one more.</param>
 /// <param name="Before">The line's number there, from 1.</param>
 public sealed record DiffLine(char Sign, int? Before, int? After, string Text);
 
@@ -39,7 +39,9 @@ public sealed record TextDiff(IReadOnlyList<DiffLine> Lines, int Added, int Remo
     {
         if (IsTooLong(before) || IsTooLong(after)) return null;
         var model = SideBySideDiffBuilder.Diff(before, after, ignoreWhiteSpace: false);
-        return ([.. model.OldText.Lines.Take(MostShown).Select(static piece => From(piece, '-'))], [.. model.NewText.Lines.Take(MostShown).Select(static piece => From(piece, '+'))]);
+        return (
+            [.. model.OldText.Lines.Take(MostShown).Select(static piece => From(piece, '-'))],
+            [.. model.NewText.Lines.Take(MostShown).Select(static piece => From(piece, '+'))]);
     }
 
     static DiffLine From(DiffPiece piece, char sign) => piece.Type switch

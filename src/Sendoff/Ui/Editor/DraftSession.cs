@@ -125,7 +125,8 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         try
         {
             if (IsSame(Files, saved)) return null;
-            if (Files.Sum(static file => (long)Encoding.UTF8.GetByteCount(file.Value)) > options.DeployBytes) return $"The files have more than {options.DeployBytes:N0} bytes, the limit of a deploy. Nothing is saved.";
+            if (Files.Values.Sum(static text => (long)Encoding.UTF8.GetByteCount(text)) > options.DeployBytes)
+                return $"The files have more than {options.DeployBytes:N0} bytes, the limit of a deploy. Nothing is saved.";
             if (await drafts.FindAsync(Workflow!.Name, ct) is not { } found) return "The workflow was deleted. Nothing is saved.";
             IsOvertaken = !IsSame(found.Files, saved);
             if (IsOvertaken) return "This workflow was changed elsewhere. What is typed here is not saved.";
@@ -184,6 +185,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     public async Task<string?> DeployAsync(CancellationToken ct)
     {
         if (await SaveAsync(ct) is { } mistake) return mistake;
+        if (!IsDraft) return "There is nothing to deploy: the files are the current version’s.";
         var result = await catalog.DeployAsync(Workflow!.Name, Files.ToDictionary(), ct);
         if (result.Workflow is null) Found(new(result.Problems, Props));
         else await OpenAsync(Workflow.Name, ct);

@@ -46,19 +46,19 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
         // A template, or a value that is none of these, is text.
         _ when OptionsOf(prop) is { Count: > 0 } options && !IsList(prop) && (text.Length == 0 || options.Any(option => option.Text == text)) => Control.Choice,
         "object" or "any" => Control.Block,
-        _ when IsList(prop) => value is null or { ValueKind: JsonValueKind.String } || value.Value.ValueKind == JsonValueKind.Array && value.Value.EnumerateArray().All(IsOfOneLine)
-            ? Control.Lines : Control.Block,
+        _ when IsList(prop) => value is null or { ValueKind: JsonValueKind.String } || IsOfLines(value.Value) ? Control.Lines : Control.Block,
         _ => text.Contains('\n') ? Control.Block : Control.Line,
     };
 
     static bool IsList(PropDefinition prop) => prop.Type.EndsWith("[]", StringComparison.Ordinal);
 
-    static bool IsOfOneLine(JsonElement item) => item.ValueKind == JsonValueKind.String ? item.GetString() is { Length: > 0 } text && !text.Contains('\n') : item.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array);
+    static bool IsOfLines(JsonElement list) => list.ValueKind == JsonValueKind.Array && list.EnumerateArray().All(static item =>
+        item.ValueKind == JsonValueKind.String ? item.GetString() is { Length: > 0 } text && !text.Contains('\n') : item.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array));
 
     static string TextOf(string type, JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.String => value.GetString()!,
-        JsonValueKind.Array when type.EndsWith("[]", StringComparison.Ordinal) && value.EnumerateArray().All(IsOfOneLine) =>
+        JsonValueKind.Array when type.EndsWith("[]", StringComparison.Ordinal) && IsOfLines(value) =>
             string.Join('\n', value.EnumerateArray().Select(static item => item.ValueKind == JsonValueKind.String ? item.GetString() : item.GetRawText())),
         JsonValueKind.Object when type == "data_store" && value.TryGetProperty("storeId", out var store) => store.ToString(),
         JsonValueKind.Object or JsonValueKind.Array => JsonSerializer.Serialize(value, indented),
@@ -72,18 +72,21 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
         if (IsTemplate(text)) return (JsonSerializer.SerializeToElement(text), null);
         if (!IsList(prop)) return ParseOne(prop, prop.Type, text);
         if (text.TrimStart().StartsWith('[')) return ParseJson(prop, text, JsonValueKind.Array);
-        var items = text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(line => ParseOne(prop, prop.Type[..^2], line)).ToList();
+        string[] lines = text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        var items = lines.Select(line => ParseOne(prop, prop.Type[..^2], line)).ToList();
         return items.FirstOrDefault(static item => item.Mistake is not null) is { Mistake: { } mistake } ? (null, mistake)
             : (JsonSerializer.SerializeToElement(items.Select(static item => item.Value)), null);
     }
 
     // Over several lines, each may have templates of its own.
-    static bool IsTemplate(string text) => text.Contains("{{", StringComparison.Ordinal) && (!text.Contains('\n') || text.Trim() is ['{', '{', .., '}', '}'] only && only.LastIndexOf("{{", StringComparison.Ordinal) == 0);
+    static bool IsTemplate(string text) => text.Contains("{{", StringComparison.Ordinal)
+        && (!text.Contains('\n') || text.Trim() is ['{', '{', .., '}', '}'] only && only.LastIndexOf("{{", StringComparison.Ordinal) == 0);
 
     static (JsonElement? Value, string? Mistake) ParseOne(PropDefinition prop, string type, string text) => type switch
     {
         _ when text.Contains("{{", StringComparison.Ordinal) => (JsonSerializer.SerializeToElement(text), null),
-        "integer" => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole) ? (JsonSerializer.SerializeToElement(whole), null) : Wrong(prop, text, "a whole number"),
+        "integer" => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole)
+            ? (JsonSerializer.SerializeToElement(whole), null) : Wrong(prop, text, "a whole number"),
         "number" => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number)
             ? (JsonSerializer.SerializeToElement(number), null) : Wrong(prop, text, "a number"),
         "boolean" => bool.TryParse(text, out bool isSo) ? (JsonSerializer.SerializeToElement(isSo), null) : Wrong(prop, text, "true or false"),

@@ -10,7 +10,7 @@ namespace Sendoff.Ui.Editor;
 public sealed partial class WorkflowEditor : IDisposable
 {
     /// <summary>Of a file that is edited here.</summary>
-    public const int LargestBytes = 1024 * 1024;
+    public const int LargestChars = 1024 * 1024;
 
     readonly CancellationTokenSource end = new();
     DraftSession session = null!;
@@ -52,7 +52,8 @@ public sealed partial class WorkflowEditor : IDisposable
     void Show()
     {
         if (session.Workflow is null) return;
-        shownStep = Steps.FirstOrDefault(step => step.Name == Step) ?? Steps.FirstOrDefault(step => step.File == File) ?? (File is null && Steps is [var first, ..] ? first : null);
+        shownStep = Steps.FirstOrDefault(step => step.Name == Step) ?? Steps.FirstOrDefault(step => step.File == File)
+            ?? (File is null && Steps is [var first, ..] ? first : null);
         shownFile = File is not null && session.Files.ContainsKey(File) ? File
             : shownStep is not null && session.Files.ContainsKey(shownStep.File) ? shownStep.File
             : session.Files.Keys.FirstOrDefault(static file => file == WorkflowReader.YamlFile) ?? session.Files.Keys.FirstOrDefault() ?? "";
@@ -152,7 +153,7 @@ public sealed partial class WorkflowEditor : IDisposable
         });
         isBusy = false;
         if (mistake is not null) Say(mistake, true);
-        else if (Problems.Count > 0) Say(Problems.Count == 1 ? "There is 1 mistake: see below the code." : $"There are {Problems.Count} mistakes: see below the code.", true);
+        else if (Problems.Count > 0) Say($"There {(Problems.Count == 1 ? "is 1 mistake" : $"are {Problems.Count} mistakes")}: see below the code.", true);
         else if (said == meanwhile) Say("", false);
         Show();
     }

@@ -1,6 +1,6 @@
 // The Monaco editor, as the control CodeEditor uses it.
 const MONACO = '/_content/BlazorMonaco/lib/monaco-editor/min/vs';
-const TYPING_MS = 300;
+const TYPING_MS = 300, MOST_CHARS = 1024 * 1024;
 const SEVERITY = 8; // MarkerSeverity.Error
 
 let loading;
@@ -57,13 +57,15 @@ export async function create(host, dotnet) {
   editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.Enter, () => dotnet.invokeMethodAsync('Pressed', 'test'));
 
   let timer = 0, quiet = false;
-  const at = path => monaco.Uri.parse(`file:///${encodeURI(path)}`);
+  const at = path => monaco.Uri.file(`/${path}`);
   const tell = () => {
     clearTimeout(timer);
     if (timer === 0) return;
     timer = 0;
     const model = editor.getModel();
-    return dotnet.invokeMethodAsync('Typed', decodeURI(model.uri.path.slice(1)), model.getValue());
+    return model.getValueLength() > MOST_CHARS
+      ? dotnet.invokeMethodAsync('Refused', `${MOST_CHARS.toLocaleString('en')} characters are the most that a file can have here. What is over that is not saved.`)
+      : dotnet.invokeMethodAsync('Typed', model.uri.path.slice(1), model.getValue());
   };
   editor.onDidChangeModelContent(() => {
     if (quiet) return;
