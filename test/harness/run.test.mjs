@@ -85,12 +85,14 @@ test('A run whose time to start has passed is given back as expired, and the nex
   const worker = await Worker.start('const end = Date.now() + event.busy; while (Date.now() < end);');
   const { clock } = await worker.next('ready');
   const late = clock + 60000, early = clock;
+  worker.socket.cork(); // they arrive together
   worker.post({ busy: 20 });
   worker.post({ busy: 0 }, early);
   worker.post({ busy: 0 }, early);
   worker.post({ busy: 0 }, late);
   worker.post({ busy: 0 }, early);
   worker.post({ busy: 0 });
+  worker.socket.uncork();
   await worker.next('runEnd', frame => frame.run === 6);
   const told = worker.frames.filter(frame => frame.kind === 'expired' || frame.kind === 'runEnd').map(frame => frame.runs ?? frame.run);
   assert.deepEqual(told, [1, [2, 3], 4, [5], 6]);
