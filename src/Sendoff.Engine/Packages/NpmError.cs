@@ -8,6 +8,10 @@ namespace Sendoff.Engine.Packages;
 /// <summary>Why npm did not install, in its own code and words.</summary>
 internal sealed record NpmError(string Code, string Summary, string Detail)
 {
+    /// <summary>What npm is told that git is. It does not exist.</summary>
+    public const string NoGit = "no-git";
+    public const string OnlyRegistry = "npm installs from its registry only: use a version that is published there";
+
     public static NpmError Of(NpmResult result)
     {
         try
@@ -37,6 +41,8 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
             "ENOTFOUND" or "ECONNREFUSED" or "ECONNRESET" or "ETIMEDOUT" or "EAI_AGAIN" or "ERR_SOCKET_TIMEOUT" or "ENETUNREACH" or "EHOSTUNREACH" =>
                 PackagePlan.Problem(
                     import, $"npm cannot reach its registry ({Code}), so '{package.Folder}' is not installed", "look at `npm config get registry` and the network, and try again"),
+            "EALLOWGIT" or "EALLOWREMOTE" or "EALLOWFILE" or "EALLOWDIRECTORY" => PackagePlan.Problem(import, $"a package is not the registry's: {Summary}", OnlyRegistry),
+            "ENOENT" when $"{Summary}{Detail}".Contains(NoGit, StringComparison.Ordinal) => PackagePlan.Problem(import, "a package is not the registry's: it comes from a git repository", OnlyRegistry),
             _ => PackagePlan.Problem(import, $"npm cannot install what is imported: {Summary}{(Code.Length > 0 ? $" ({Code})" : "")}"),
         };
     }

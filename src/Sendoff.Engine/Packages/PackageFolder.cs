@@ -63,11 +63,13 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
             // (3)
             progress?.Report($"npm installs {string.Join(", ", plan.Asked.Select(a => a.Package.Folder))}");
             Directory.CreateDirectory(fresh);
-            await WriteAsync(fresh, exact ?? asked, exact is null ? null : stored, ct).ConfigureAwait(false);
+            await WriteAsync(fresh, exact ?? asked, exact is null ? null : PackageLock.ForNpm(stored!), ct).ConfigureAwait(false);
             if (await NpmAsync(fresh, exact is null ? "install" : "ci", [], plan, ct).ConfigureAwait(false) is { } problem)
                 return InstalledPackages.None with { Problems = [problem] };
-            string text = exact is not null ? stored!
-                : PackageLock.From(await File.ReadAllTextAsync(Path.Combine(fresh, "package-lock.json"), ct).ConfigureAwait(false), asked);
+            string made = await File.ReadAllTextAsync(Path.Combine(fresh, "package-lock.json"), ct).ConfigureAwait(false);
+            if (PackageLock.WhyForeign(made) is { } foreign)
+                return InstalledPackages.None with { Problems = [PackagePlan.Problem(plan.Asked.First().First, $"a package is not the registry's: {foreign}", NpmError.OnlyRegistry)] };
+            string text = exact is not null ? stored! : PackageLock.From(made, asked);
             if (Allowed(text) is { Count: > 0 } scripts && await NpmAsync(fresh, "rebuild", scripts, plan, ct).ConfigureAwait(false) is { } failed)
                 return InstalledPackages.None with { Problems = [failed] };
             // (4)
@@ -81,13 +83,13 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
     }
 
     /// <summary>Whether npm could have a package of this name.</summary>
-    public static bool IsName(string name) => PackageSpecifier.Read(name, out var package) is null && package.Folder == name && package.Range is null;
+    public static bool IsName(string name) => PackageSpecifier.IsName(name);
 
     /// <summary>Removes what none of these versions' files needs, and what was never finished. Call it at the start.</summary>
     public void Sweep(IEnumerable<IReadOnlyDictionary<string, string>> versions)
     {
         if (!Directory.Exists(root)) return;
-        var needed = versions.Select(files => files.GetValueOrDefault(LockFile)).OfType<string>().Distinct().Where(IsLock).Select(FolderOf).ToHashSet();
+        var needed = versions.Select(files => files.GetValueOrDefault(LockFile)).OfType<string>().Distinct().Where(text => PackageLock.Count(text) is not null).Select(FolderOf).ToHashSet();
         foreach (string folder in Directory.EnumerateDirectories(root).Where(folder => !needed.Contains(folder)).ToList())
         {
             try
@@ -101,18 +103,6 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
             {
                 // The next start removes it.
             }
-        }
-    }
-
-    static bool IsLock(string text)
-    {
-        try
-        {
-            return PackageLock.Count(text) >= 0;
-        }
-        catch (Exception x) when (x is System.Text.Json.JsonException or InvalidOperationException or NullReferenceException)
-        {
-            return false;
         }
     }
 
@@ -141,7 +131,7 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
         if (Directory.Exists(target)) return installed;
         Flush();
         Directory.Move(fresh, target);
-        log.PackagesInstalled(PackageLock.Count(text), target);
+        log.PackagesInstalled(PackageLock.Count(text) ?? 0, target);
         if (installed.ScriptsLeftOut.Count > 0) log.PackageScriptsLeftOut(string.Join(", ", installed.ScriptsLeftOut));
         return installed;
     }
@@ -154,6 +144,8 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
         [
             command, .. packages, scripts, "--no-audit", "--no-fund", "--no-update-notifier", "--json", "--omit=dev", "--omit-lockfile-registry-resolved",
             "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000",
+            // npm runs no git, also where it is too old to know allow-git.
+            "--git=" + Path.Combine(folder, NpmError.NoGit),
         ];
         using var size = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var npm = node.NpmAsync(arguments, folder, limits.PackagesTimeout, size.Token);

@@ -2,13 +2,20 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace Sendoff.Engine.Packages;
 
 /// <summary>The exact packages of a version, as text that is stored with its files: npm's lock, with what was asked for beside it.</summary>
-internal static class PackageLock
+/// <remarks>
+/// Whoever deploys may write one. So every field that leads npm somewhere has one form, that of a package of the registry, and npm is given those fields and no others.
+/// </remarks>
+internal static partial class PackageLock
 {
-    const string Asked = "asked";
+    const string Asked = "asked", Modules = "node_modules/";
+    static readonly string[] dependencyFields = ["dependencies", "optionalDependencies", "peerDependencies"];
+    /// <summary>Fields that say which package is installed, and not from where.</summary>
+    static readonly string[] harmless = ["engines", "os", "cpu", "libc", "optional", "peer", "dev", "devOptional", "hasInstallScript", "inBundle", "bundleDependencies", "peerDependenciesMeta"];
     static readonly JsonSerializerOptions indented = new() { WriteIndented = true };
 
     /// <summary>Makes npm's lock into the stored text: what was asked for by tag or range is asked for in the exact version from now on.</summary>
@@ -19,7 +26,7 @@ internal static class PackageLock
         var exact = packages[""]!["dependencies"]!.AsObject();
         foreach (string name in asked.Select(a => a.Key).ToList())
         {
-            var installed = packages[$"node_modules/{name}"]!;
+            var installed = packages[$"{Modules}{name}"]!;
             string version = installed["version"]!.GetValue<string>();
             exact[name] = installed["name"] is { } real ? $"npm:{real.GetValue<string>()}@{version}" : version;
         }
@@ -27,34 +34,88 @@ internal static class PackageLock
         return document.ToJsonString(indented) + "\n";
     }
 
-    /// <summary>The dependencies in exact versions when a stored text is of just what is asked for; else null.</summary>
-    public static JsonObject? Exact(string text, JsonObject asked)
+    /// <summary>The dependencies in exact versions when a stored text is of just what is asked for, and leads to the registry alone; else null.</summary>
+    public static JsonObject? Exact(string text, JsonObject asked) =>
+        Read(text) is { } document && JsonNode.DeepEquals(document[Asked], asked) && document["packages"] is JsonObject packages && WhyForeign(packages) is null
+            ? packages[""]?["dependencies"]?.DeepClone() as JsonObject : null;
+
+    /// <summary>What the lock of an installation has that is not the registry's, in words; null when there is nothing.</summary>
+    public static string? WhyForeign(string text) => Read(text)?["packages"] is JsonObject packages ? WhyForeign(packages) : "npm left no lock";
+
+    /// <summary>The lock as npm is given it.</summary>
+    public static string ForNpm(string text)
+    {
+        var packages = new JsonObject();
+        foreach (var (path, package) in Read(text)!["packages"]!.AsObject())
+        {
+            var kept = new JsonObject();
+            foreach (string name in (string[])["name", "version", "integrity", "bin", .. dependencyFields, .. harmless])
+                if (package![name] is { } value) kept[name] = value.DeepClone();
+            packages[path] = kept;
+        }
+        return new JsonObject { ["name"] = "packages", ["lockfileVersion"] = 3, ["requires"] = true, ["packages"] = packages }.ToJsonString();
+    }
+
+    static string? WhyForeign(JsonObject packages)
+    {
+        foreach (var (path, package) in packages)
+            if (WhyForeign(path, package) is { } why) return $"{(path.Length > 0 ? path : "the root")} {why}";
+        return null;
+    }
+
+    static string? WhyForeign(string path, JsonNode? entry)
+    {
+        if (entry is not JsonObject package) return "is no object";
+        foreach (string field in dependencyFields)
+        {
+            if (package[field] is not { } value) continue;
+            if (value is not JsonObject needed) return $"has {field} that are no object";
+            foreach (var (name, range) in needed)
+                if (Text(range) is not { } spec || !PackageSpecifier.IsName(name) || !PackageSpecifier.IsFromRegistry(spec)) return $"needs {name} from {range?.ToJsonString()}";
+        }
+        if (path.Length == 0) return null;
+        if (!PathPattern().IsMatch(path)) return "is no path of a package";
+        if (package["link"] is not null || package["resolved"] is not null) return $"comes from {(package["resolved"] ?? "a link").ToJsonString()}";
+        if (Text(package["version"]) is not { } version || !VersionPattern().IsMatch(version)) return $"has the version {package["version"]?.ToJsonString() ?? "null"}";
+        if (package["name"] is { } real && !PackageSpecifier.IsName(Text(real))) return $"has the name {real.ToJsonString()}";
+        if (package["bin"] is { } bin && !IsInside(bin)) return "has a command outside of its folder";
+        // What comes inside of another package has that one's checksum.
+        bool isBundled = package["inBundle"] is JsonValue bundled && bundled.TryGetValue(out bool inside) && inside;
+        return isBundled || (Text(package["integrity"]) is { } sum && IntegrityPattern().IsMatch(sum)) ? null : "has no integrity";
+    }
+
+    static bool IsInside(JsonNode bin) => bin switch
+    {
+        JsonObject commands => commands.All(command => !command.Key.Contains('/') && !command.Key.Contains('\\') && IsInside(Text(command.Value))),
+        _ => IsInside(Text(bin)),
+    };
+
+    static bool IsInside(string? path) => path is not null && path.Length > 0 && path[0] != '/' && !path.Contains('\\') && !path.Contains(':') && !path.Split('/').Contains("..");
+
+    static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+
+    /// <summary>Null when it is not a JSON object, or has a name twice.</summary>
+    static JsonObject? Read(string text)
     {
         try
         {
-            var document = JsonNode.Parse(text);
-            return JsonNode.DeepEquals(document?[Asked], asked) && document!["packages"] is JsonObject packages && packages.All(IsFromRegistry)
-                ? packages[""]?["dependencies"]?.DeepClone() as JsonObject : null;
+            return JsonNode.Parse(text, documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject;
         }
-        catch (Exception x) when (x is JsonException or InvalidOperationException or ArgumentException)
+        catch (JsonException)
         {
             return null;
         }
     }
 
-    // Whoever deploys may write a lock: it leads nowhere but to the registry, and into its own folder.
-    static bool IsFromRegistry(KeyValuePair<string, JsonNode?> entry) =>
-        entry.Key.Length == 0 || (entry.Key.StartsWith("node_modules/", StringComparison.Ordinal) && !entry.Key.Split('/').Contains("..")
-            && entry.Value is JsonObject package && package["link"] is null && package["resolved"] is null && package["integrity"] is not null);
-
     /// <summary>The packages that have install scripts.</summary>
     public static IReadOnlyList<string> WithScripts(string text) =>
     [
-        .. JsonNode.Parse(text)!["packages"]!.AsObject().Where(p => p.Value?["hasInstallScript"] is not null)
-            .Select(p => p.Value!["name"]?.GetValue<string>() ?? p.Key[(p.Key.LastIndexOf("node_modules/", StringComparison.Ordinal) + 13)..]).Distinct().Order(StringComparer.Ordinal),
+        .. (Read(text)?["packages"] as JsonObject ?? []).Where(p => p.Value is JsonObject package && package["hasInstallScript"] is not null)
+            .Select(p => Text(p.Value!["name"]) ?? p.Key[(p.Key.LastIndexOf(Modules, StringComparison.Ordinal) + Modules.Length)..]).Distinct().Order(StringComparer.Ordinal),
     ];
 
-    public static int Count(string text) => JsonNode.Parse(text)!["packages"]!.AsObject().Count - 1;
+    /// <summary>How many packages it holds; null when it is no lock.</summary>
+    public static int? Count(string text) => Read(text)?["packages"] is JsonObject packages ? packages.Count - 1 : null;
 
     /// <summary>What the folder of the installed packages is called: the same content, the same folder.</summary>
     public static string FolderName(string text, IEnumerable<string> scripts)
@@ -62,4 +123,15 @@ internal static class PackageLock
         string content = $"{text}\n{string.Join(' ', scripts)}\n{System.Runtime.InteropServices.RuntimeInformation.RuntimeIdentifier}";
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(content)))[..32];
     }
+
+    const string OnePath = @"node_modules/(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]*";
+
+    [GeneratedRegex(@"\A" + OnePath + "(?:/" + OnePath + ")*" + @"\z")]
+    private static partial Regex PathPattern();
+
+    [GeneratedRegex(@"\A[0-9]+\.[0-9]+\.[0-9]+(?:[-+][A-Za-z0-9.+-]*)?\z")]
+    private static partial Regex VersionPattern();
+
+    [GeneratedRegex(@"\A(?:sha(?:1|256|384|512)-[A-Za-z0-9+/=]+ ?)+\z")]
+    private static partial Regex IntegrityPattern();
 }

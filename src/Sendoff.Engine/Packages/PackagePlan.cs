@@ -110,7 +110,7 @@ internal sealed class PackagePlan
         try
         {
             return files.TryGetValue("package.json", out string? text) && JsonNode.Parse(text)?["dependencies"] is JsonObject dependencies
-                ? dependencies.Where(d => d.Value is JsonValue v && v.GetValueKind() == JsonValueKind.String && !d.Value.GetValue<string>().AsSpan().ContainsAny(':', '/', '\\'))
+                ? dependencies.Where(d => d.Value is JsonValue v && v.GetValueKind() == JsonValueKind.String && PackageSpecifier.IsFromRegistry(d.Value.GetValue<string>()))
                     .ToDictionary(d => d.Key, d => d.Value!.GetValue<string>(), StringComparer.Ordinal)
                 : [];
         }

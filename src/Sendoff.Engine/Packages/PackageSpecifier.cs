@@ -29,8 +29,31 @@ internal sealed partial record PackageSpecifier(string Name, string? Range, stri
         package = new(match.Groups["name"].Value, match.Groups["range"] is { Success: true } range ? range.Value : null, match.Groups["sub"].Value);
         if (!match.Success || package.Subpath.Split('/').Contains("..")) return $"'{specifier}' is no package of npm, no file and no module of Node.js";
         if (package.Name.Length > 214) return $"the package name in '{specifier}' is longer than npm's 214 characters";
-        return package.Range is { } given && !RangePattern().IsMatch(given) ? $"'{given}' is no version, no ^range or ~range and no tag" : null;
+        return package.Range is { } given && !(RangePattern().IsMatch(given) && IsRange(given)) ? $"'{given}' is no version, no ^range or ~range and no tag" : null;
     }
+
+    /// <summary>Whether npm could have a package of this name.</summary>
+    public static bool IsName(string? name) => name is { Length: <= 214 } && NamePattern().IsMatch(name);
+
+    /// <summary>Whether a dependency is a version, a range or a tag of the registry's, or an alias of one (<c>npm:name@1.2.3</c>): no URL, no git, no file, no folder.</summary>
+    public static bool IsFromRegistry(string dependency)
+    {
+        if (!dependency.StartsWith("npm:", StringComparison.Ordinal)) return IsRange(dependency);
+        string alias = dependency["npm:".Length..];
+        int at = alias.IndexOf('@', 1);
+        return at < 0 ? IsName(alias) : IsName(alias[..at]) && IsRange(alias[(at + 1)..]);
+    }
+
+    // npm takes a dot in front for a folder, and these endings for a file.
+    static bool IsRange(string range) => RegistryRangePattern().IsMatch(range) && !FileEndings.Any(ending => range.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
+
+    static readonly string[] FileEndings = [".tgz", ".tar", ".tar.gz"];
+
+    [GeneratedRegex(@"\A(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]*\z")]
+    private static partial Regex NamePattern();
+
+    [GeneratedRegex(@"\A(?!\s*\.)[A-Za-z0-9 .*+<>=~^|_-]*\z")]
+    private static partial Regex RegistryRangePattern();
 
     [GeneratedRegex(@"^(?<name>(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]*)(?:@(?<range>[^/]*))?(?<sub>(?:/.*)?)$")]
     private static partial Regex Pattern();

@@ -114,6 +114,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         var (code, output, errors) = await ExecuteAsync(npm, arguments, folder, longest, ct, environment =>
         {
             foreach (string own in environment.Keys.Where(name => name.StartsWith("SENDOFF_", StringComparison.OrdinalIgnoreCase)).ToList()) environment.Remove(own);
+            // A package, or a lock, may name a URL, a git repository or a folder of this machine as its source. Older versions of npm do not know these switches, and ignore them.
+            foreach (string source in (string[])["git", "remote", "file", "directory"]) environment[$"npm_config_allow_{source}"] = "none";
             foreach (var (name, value) in options.NpmEnvironment) environment[name] = value;
             string? path = environment.TryGetValue("PATH", out string? given) ? given : null;
             environment["PATH"] = Path.GetDirectoryName(Path.GetFullPath(node.Path)) + Path.PathSeparator + path;
