@@ -23,6 +23,8 @@ RUN useradd --system --create-home --uid 5180 sendoff && mkdir /data && chown se
 USER sendoff
 WORKDIR /data
 VOLUME /data
+# .NET's diagnostics let every process of this user read the server's memory and environment.
+ENV DOTNET_EnableDiagnostics=0
 ENV SENDOFF_Data=/data SENDOFF_Listen=http://0.0.0.0:5180 SENDOFF_Workers__NodePath=/usr/local/bin/node
 EXPOSE 5180
 STOPSIGNAL SIGTERM

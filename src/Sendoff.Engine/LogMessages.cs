@@ -100,7 +100,7 @@ static partial class LogMessages
     [LoggerMessage(4008, LogLevel.Information, "Workers run on Node.js {Version} ({Path}): {State}")]
     public static partial void WorkersIsolated(this ILogger log, Version version, string path, string state);
 
-    [LoggerMessage(4009, LogLevel.Warning, "Workers run on Node.js {Version} ({Path}): {State}. Steps can reach what the server's user can; deploy only what you trust")]
+    [LoggerMessage(4009, LogLevel.Warning, "Steps are not isolated from the server: {State}. Deploy only code that you trust (docs/operating.md, Isolation). Workers run on Node.js {Version} ({Path})")]
     public static partial void WorkersWithoutSandbox(this ILogger log, Version version, string path, string state);
 
     // Packages: 5000-5099

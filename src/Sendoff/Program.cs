@@ -3,6 +3,8 @@ using Sendoff;
 using Sendoff.Commands;
 using Sendoff.Commands.Import;
 
+RuntimeDiagnostics.Close();
+
 var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends their HTTP requests after each run, once, within five seconds.")
 {
     ServeCommand.Build(),

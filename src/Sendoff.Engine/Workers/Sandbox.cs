@@ -40,12 +40,15 @@ public sealed class Sandbox : IDisposable
     public bool IsWhole => HasBubblewrap && HasPermissionModel && HasLimits;
 
     /// <summary>What is in force, in one line.</summary>
-    public string State => string.Join("; ",
-        HasBubblewrap ? "sandbox bubblewrap" : Missing is { } why ? $"no sandbox ({why})" : "no sandbox (Workers:Sandbox is none)",
+    public string State => string.Join("; ", ((string?[])[
+        HasBubblewrap ? "sandbox bubblewrap" : Missing is { } why ? $"no sandbox ({why})" : "no sandbox (Workers:Sandbox is none; auto uses bubblewrap)",
         HasPermissionModel ? "permission model on" : $"no permission model (Node.js {Permissions} or later has it)",
         HasLimits ? "limits on" : "no limits of files (prlimit of util-linux sets them)",
         options.HasNetwork ? "network of the machine" : "no network",
-        options.AllowChildProcesses ? "child processes allowed" : "child processes refused");
+        options.AllowChildProcesses ? "child processes allowed" : "child processes refused",
+        ReachableRooms is { } shared ? $"the data directory is in {shared}, where steps can read and write: move it" : null]).OfType<string>());
+
+    string? ReachableRooms => HasBubblewrap || options.Rooms is null ? null : Temporary().FirstOrDefault(folder => rooms.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
 
     /// <summary>Finds out what works here, by trying it.</summary>
     /// <exception cref="WorkerUnavailableException">What the settings demand cannot be had.</exception>
@@ -181,6 +184,10 @@ public sealed class Sandbox : IDisposable
         if (node.Version >= NoSignal && node.Version.Major != 23) yield return "--disable-sigusr1";
         if (!HasPermissionModel) yield break;
         yield return "--permission";
+        // Some of V8's flags write files at any path, and some make memory unsafe: none changes after the start.
+        yield return "--freeze-flags-after-init";
+        // The permission model does not check which files node:sqlite opens.
+        if (bwrap is null) yield return "--no-experimental-sqlite";
         // In the sandbox there is nothing to read but what is meant to be read.
         if (bwrap is not null) yield return "--allow-fs-read=*";
         else

@@ -119,7 +119,7 @@ public sealed partial class WorkerPool
             if (sandbox is not null) return sandbox;
             sandbox = await Sandbox.PrepareAsync(Isolation, binary, Harness, stop.Token);
             InForce = new($"{binary.Version}, {binary.Path}", sandbox.State, sandbox.IsWhole);
-            if (sandbox.Missing is null) Log.WorkersIsolated(binary.Version, binary.Path, sandbox.State);
+            if (sandbox.HasBubblewrap) Log.WorkersIsolated(binary.Version, binary.Path, sandbox.State);
             else Log.WorkersWithoutSandbox(binary.Version, binary.Path, sandbox.State);
             return sandbox;
         }

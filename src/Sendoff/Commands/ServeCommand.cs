@@ -43,6 +43,7 @@ static class ServeCommand
     {
         var (settings, warnings) = Settings.Load(Flags(parsed), parsed.GetValue(Development));
         foreach (string warning in warnings) Output.Warning(warning);
+        if (RuntimeDiagnostics.WhyOpen() is { } open) Output.Warning(open);
         var address = new Uri(settings.Listen);
         var egress = EgressSetup.Create(settings);
         string folder = DataDirectory.Prepare(settings.Data);

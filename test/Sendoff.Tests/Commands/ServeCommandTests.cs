@@ -105,4 +105,26 @@ public sealed class ServeCommandTests
         Assert.Contains("1 | const a = ;\n                ^", broken.Error);
         Assert.Matches(@"mine +1 +yes", list.Output);
     }
+
+    [Fact]
+    public async Task Nobody_can_connect_to_the_diagnostics_of_the_runtime()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "on Windows they are named pipes, and the start warns");
+        using var folder = new TempFolder();
+        await using var server = await ServerProcess.StartAsync(folder.Path, "a-token-for-the-server");
+
+        string[] doors = ["dotnet-diagnostic-", "clr-debug-pipe-"];
+        Assert.DoesNotContain(Directory.EnumerateFiles(Path.GetTempPath()), file => doors.Any(door => Path.GetFileName(file).StartsWith($"{door}{server.Id}-", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_start_without_a_sandbox_says_in_one_line_that_steps_are_not_isolated_and_how_to_isolate_them()
+    {
+        using var folder = new TempFolder();
+        await using var server = await ServerProcess.StartAsync(folder.Path, "a-token-for-the-server", "Workers:Sandbox=none");
+
+        string line = await server.SaysAsync("Steps are not isolated from the server");
+        Assert.Contains("Workers:Sandbox is none; auto uses bubblewrap", line);
+        Assert.Contains("the data directory is in ", line);
+    }
 }

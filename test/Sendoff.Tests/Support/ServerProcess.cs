@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Sockets;
-using System.Text;
 using Sendoff.Server.Api;
 
 namespace Sendoff.Tests.Support;
@@ -51,15 +50,21 @@ sealed class ServerProcess : IAsyncDisposable
 {
     readonly Process process;
     readonly Task output;
+    readonly SaidLines said;
 
-    ServerProcess(Process process, Task output, Uri address, string token)
+    ServerProcess(Process process, Task output, SaidLines said, Uri address, string token)
     {
-        (this.process, this.output) = (process, output);
+        (this.process, this.output, this.said) = (process, output, said);
         Http = new HttpClient { BaseAddress = address };
         Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
 
     public HttpClient Http { get; }
+    public int Id => process.Id;
+    public bool HasExited => process.HasExited;
+
+    /// <summary>Waits for a line of its output that has the text.</summary>
+    public Task<string> SaysAsync(string text) => said.WaitForAsync(text).WaitAsync(TimeSpan.FromSeconds(60));
 
     /// <summary>The most memory that it ever had, in MiB. Linux only.</summary>
     public int PeakMemoryMb()
@@ -75,13 +80,17 @@ sealed class ServerProcess : IAsyncDisposable
         var info = SendoffCommand.Info(
             "serve", "--data", folder, "--listen", $"http://127.0.0.1:{port}", "--set", $"Auth:Token={token}", "--set", "Egress:Allow=127.0.0.0/8");
         foreach (string setting in settings) info.ArgumentList.Add($"--set={setting}");
+        return await StartAsync(info, token, port);
+    }
+
+    static async Task<ServerProcess> StartAsync(ProcessStartInfo info, string token, int port)
+    {
         var process = Process.Start(info)!;
-        var ready = new TaskCompletionSource();
-        var said = new StringBuilder();
-        var output = Task.WhenAll(ReadAsync(process.StandardError, said, ready), ReadAsync(process.StandardOutput, said, ready));
+        var said = new SaidLines();
+        var output = Task.WhenAll(said.ReadAsync(process.StandardError), said.ReadAsync(process.StandardOutput));
         var ended = process.WaitForExitAsync();
-        if (await Task.WhenAny(ready.Task, ended) == ended) Assert.Fail($"the server ended with {process.ExitCode}: {said}");
-        return new(process, output, new Uri($"http://127.0.0.1:{port}"), token);
+        if (await Task.WhenAny(said.WaitForAsync("ready;"), ended) == ended) Assert.Fail($"the server ended with {process.ExitCode}: {said}");
+        return new(process, output, said, new Uri($"http://127.0.0.1:{port}"), token);
     }
 
     /// <summary>Deploys one step in the older style and answers its trigger's path.</summary>
@@ -109,19 +118,48 @@ sealed class ServerProcess : IAsyncDisposable
         process.Dispose();
     }
 
-    static async Task ReadAsync(StreamReader reader, StringBuilder said, TaskCompletionSource ready)
-    {
-        while (await reader.ReadLineAsync() is { } line)
-        {
-            lock (said) said.AppendLine(line);
-            if (line.Contains("ready;", StringComparison.Ordinal)) ready.TrySetResult();
-        }
-    }
-
     public static int FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
         return ((System.Net.IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+}
+
+/// <summary>What a process has said so far, line by line.</summary>
+sealed class SaidLines
+{
+    readonly Lock gate = new();
+    readonly List<string> lines = [];
+    readonly List<(string Text, TaskCompletionSource<string> Came)> waiting = [];
+
+    public async Task ReadAsync(StreamReader reader)
+    {
+        while (await reader.ReadLineAsync() is { } line)
+        {
+            lock (gate)
+            {
+                lines.Add(line);
+                foreach (var (text, came) in waiting)
+                    if (line.Contains(text, StringComparison.Ordinal)) came.TrySetResult(line);
+            }
+        }
+    }
+
+    /// <summary>The first line that has the text.</summary>
+    public Task<string> WaitForAsync(string text)
+    {
+        var came = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (gate)
+        {
+            if (lines.Find(line => line.Contains(text, StringComparison.Ordinal)) is { } line) came.SetResult(line);
+            else waiting.Add((text, came));
+        }
+        return came.Task;
+    }
+
+    public override string ToString()
+    {
+        lock (gate) return string.Join('\n', lines);
     }
 }

@@ -36,6 +36,27 @@ public sealed class EscapeTests
         "new (require('worker_threads').Worker)('0', { eval: true })",
         "require('inspector').open(0); if (require('inspector').url()) return 'REACHED'; throw Object.assign(new Error(), { code: 'CLOSED' })",
         "new (require('wasi').WASI)({ version: 'preview1', preopens: { '/': '/' } })",
+        "new (require('node:sqlite').DatabaseSync)(data + '/sendoff.db').exec('select 1 from sqlite_master')",
+        "new (process.getBuiltinModule('node:sqlite').DatabaseSync)(data + '/planted')",
+        "new (require('node:sqlite').DatabaseSync)(':memory:').exec(`vacuum into '${data}/planted'`)",
+        "new (require('node:sqlite').DatabaseSync)(':memory:').exec(`attach '${data}/planted' as other; create table other.t (x)`)",
+        "require('v8').setFlagsFromString('--trace-turbo-cfg-file=' + data + '/planted'); require('v8').setFlagsFromString('--trace-turbo')",
+        "require('v8').setFlagsFromString('--allow-natives-syntax')",
+        "require('v8').writeHeapSnapshot(data + '/planted')",
+        "process.report.writeReport(data + '/planted')",
+        "process.report.directory = data; process.report.writeReport('planted')",
+        "process.chdir(data)",
+        "process.loadEnvFile(data + '/secret-key')",
+        "require('module').createRequire(data + '/x.js')('./admin-token')",
+        "require('crypto').setEngine(data + '/x.so')",
+        "require('tls').createSecureContext({ clientCertEngine: data + '/x.so' })",
+        "process.execve('/usr/bin/id', ['id'])",
+        "process.kill(process.ppid, 0)",
+        "process._kill(process.ppid, 0)",
+        "process.kill(0, 0)",
+        "process.kill(-process.pid, 0)",
+        "process._debugProcess(process.pid)",
+        "require('os').setPriority(process.ppid, require('os').getPriority(process.ppid))",
     ];
 
     [Theory]
@@ -50,6 +71,7 @@ public sealed class EscapeTests
     {
         await using var rig = await SandboxRig.StartAsync(inSandbox);
         Assert.StartsWith("refused", await rig.AskAsync($"try {{ {code}; }} catch (e) {{ return 'refused ' + e.code; }} return 'REACHED';"));
+        rig.AssertUntouched();
     }
 
     [Theory]
@@ -72,9 +94,19 @@ public sealed class EscapeTests
     [Fact]
     public async Task A_step_in_the_sandbox_can_kill_neither_the_server_nor_the_sandbox()
     {
-        await using var rig = await SandboxRig.StartAsync();
+        // With child processes allowed the harness refuses no signal, so that this is the sandbox alone.
+        await using var rig = await SandboxRig.StartAsync(options: new() { AllowChildProcesses = true });
         Assert.Equal("ESRCH alive", await rig.AskAsync(
             $"let code; try {{ process.kill({Environment.ProcessId}, 'SIGKILL'); }} catch (e) {{ code = e.code; }} process.kill(process.ppid, 'SIGKILL'); return code + ' alive';"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_step_may_signal_itself_and_set_its_own_priority(bool inSandbox)
+    {
+        await using var rig = await SandboxRig.StartAsync(inSandbox);
+        Assert.Equal("true 5", await rig.AskAsync("const os = require('os'); os.setPriority(5); os.setPriority(process.pid, 5); return process.kill(process.pid, 0) + ' ' + os.getPriority();"));
     }
 
     [Fact]

@@ -9,13 +9,15 @@ sealed class SandboxRig : IAsyncDisposable
     /// <summary>Why bubblewrap does not work here; null where it does.</summary>
     static readonly Task<string?> Lacking = FindAsync();
 
+    static readonly string[] Private = ["sendoff.db", "secret-key", "admin-token"];
+
     // Not below the temporary folder, which a step may read and write where there is no sandbox.
     readonly string data = Path.Combine(OperatingSystem.IsWindows() ? AppContext.BaseDirectory : "/var/tmp", $"sendoff-sandbox-{Guid.NewGuid():N}");
 
     SandboxRig(SandboxOptions options)
     {
         Directory.CreateDirectory(Path.Combine(data, "versions", "other"));
-        foreach (string file in (string[])["sendoff.db", "secret-key", "admin-token", Path.Combine("versions", "other", "step.js")]) File.WriteAllText(Path.Combine(data, file), "private");
+        foreach (string file in (string[])[.. Private, Path.Combine("versions", "other", "step.js")]) File.WriteAllText(Path.Combine(data, file), "private");
         Workers = new WorkerRig(new EngineLimits(), isolation: options with { Rooms = Path.Combine(data, "workers") }, folder: Path.Combine(data, "versions", "own"));
     }
 
@@ -56,6 +58,13 @@ sealed class SandboxRig : IAsyncDisposable
     }
 
     public Task<WorkerRun> RunAsync(string code, int memoryMb = 64) => Workers.RunAsync(Workers.Program(Text(code), memoryMb));
+
+    /// <summary>The data directory has the files that it had at the start, and they hold what they held.</summary>
+    public void AssertUntouched()
+    {
+        Assert.Equal(Private.Order(), Directory.GetFiles(data).Select(file => Path.GetFileName(file)).Order());
+        foreach (string file in Private) Assert.Equal("private", File.ReadAllText(Path.Combine(data, file)));
+    }
 
     string Text(string code) => $"const data = {System.Text.Json.JsonSerializer.Serialize(data)}, fs = require('fs');\n{code}";
 

@@ -7,6 +7,7 @@ import { acceptBuiltins, clock, reallyExit, toJson } from './globals.mjs';
 import { answered } from './ask.mjs';
 import { ANSWER, EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
 import { refuseChildren } from './children.mjs';
+import { keepToItself } from './reach.mjs';
 import { captureConsole } from './console.mjs';
 import { ConfigurationError } from './errors.mjs';
 import { defineComponent, loadSteps } from './load.mjs';
@@ -14,7 +15,10 @@ import { described } from './props.mjs';
 import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
 import { defineGlobals, log, worker } from './step.mjs';
 
-if (process.argv[3] === 'alone') refuseChildren();
+if (process.argv[3] === 'alone') {
+  refuseChildren();
+  keepToItself();
+}
 const socket = net.connect(process.argv[2], () => {
   worker.writer = new FrameWriter(socketSink(socket));
   write(READY, { pid: process.pid, node: process.version, clock: clock() });
