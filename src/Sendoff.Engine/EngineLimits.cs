@@ -45,6 +45,12 @@ public sealed record EngineLimits
     public int SendsPerRun { get; init; } = 1_000;
     /// <summary>Bytes of one send's body (A9). Setting <c>Sends:MaxBodyBytes</c>.</summary>
     public int SendBodyBytes { get; init; } = 1024 * 1024;
+    /// <summary>Bytes of one send's URL (A9). Setting <c>Sends:MaxUrlBytes</c>.</summary>
+    public int SendUrlBytes { get; init; } = 8 * 1024;
+    /// <summary>Bytes of all header lines of one send (A9). Setting <c>Sends:MaxHeaderBytes</c>.</summary>
+    public int SendHeaderBytes { get; init; } = 64 * 1024;
+    /// <summary>Bytes of all sends of one run, with their URLs, headers and bodies (A9). Setting <c>Sends:MaxBytesPerRun</c>.</summary>
+    public long SendBytesPerRun { get; init; } = 64 * 1024 * 1024;
     /// <summary>Receivers that a step may choose for its emails, such as <c>*@example.com</c>; none leaves them to the setting <c>Smtp:To</c>. Setting <c>Smtp:AllowTo</c>.</summary>
     public IReadOnlyList<string> EmailAllowTo { get; init; } = [];
     /// <summary>Bytes that a mail server may say during one delivery.</summary>
@@ -120,6 +126,10 @@ public sealed record EngineLimits
 
     /// <summary>Bytes of a trigger's request body (E7). Setting <c>Triggers:MaxBodyBytes</c>.</summary>
     public int TriggerBodyBytes { get; init; } = 512 * 1024;
+    /// <summary>Bytes of a body that a document of a run, or a list of deliveries, still shows. Setting <c>Documents:MaxBodyBytes</c>.</summary>
+    public int DocumentBodyBytes { get; init; } = 64 * 1024;
+    /// <summary>Bytes of headers and bodies in such a document; those behind are left out. Setting <c>Documents:MaxBytes</c>.</summary>
+    public int DocumentBytes { get; init; } = 4 * 1024 * 1024;
     /// <summary>History older than this is pruned (G2). Setting <c>Retention:Age</c>.</summary>
     public TimeSpan RetentionAge { get; init; } = TimeSpan.FromDays(7);
     /// <summary>History is pruned above this many bytes of database (G2). Setting <c>Retention:Size</c>; 0 is no limit.</summary>

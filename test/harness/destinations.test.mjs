@@ -31,6 +31,15 @@ test('Every destination is a request whose URL says which', async () => {
   });
 });
 
+test('An event or payload that is nested too deeply for the server is refused, brackets in texts aside', async () => {
+  const { sends: made } = await sends(`
+    const deep = n => { let v = 'x'; for (let i = 0; i < n; i++) v = [v]; return v };
+    const errors = [];
+    for (const send of [() => $send.emit(deep(1000)), () => $send.emit(deep(1001)), () => $send.sse({ channel: 'c', payload: { a: deep(1000) } }), () => $send.emit({ t: '[{'.repeat(2000) + '"\\\\"', u: '\\\\' })]) try { send() } catch (e) { errors.push(e.message.slice(-40)) }
+    if (errors.length !== 2 || errors.some(e => !e.endsWith('nested more than 1000 levels deep'))) throw new Error(JSON.stringify(errors))`);
+  assert.deepEqual(made.map(([url, body]) => [url, JSON.parse(body).t?.length]), [['emit:', undefined], ['emit:', 4003]]);
+});
+
 test('What is asked is taken as it is at the call', async () => {
   const { sends: made } = await sends('const event = { a: 1 }; $.send.emit(event); event.a = 2; $.send.emit(event)');
   assert.deepEqual(made, [['emit:', '{"a":1}'], ['emit:', '{"a":2}']]);

@@ -51,6 +51,27 @@ test('More sends or bytes than the limits name the setting', async () => {
   assert.equal(fits.sends.length, 1);
 });
 
+test('A URL, headers and the sum of all sends are bounded, and what was sent before stays', async () => {
+  const step = (/** @type {string} */ second) => `$send.http({ method: "GET", url: "https://a.example/" }); const thrown = []; for (const send of [() => ${second}, () => $send.http({ method: "GET", url: "https://a.example/2" })]) try { send(); thrown.push(null) } catch (e) { thrown.push([e.code, e.message]) } return thrown`;
+  const cases = /** @type {const} */ ([
+    [{ urlBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/" + "x".repeat(83) })', 'SENDOFF_URL_TOO_LARGE', '$send.http: the URL has 101 bytes, over the limit of 100 (setting Sends:MaxUrlBytes)'],
+    [{ urlBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/", params: { a: "é".repeat(20) } })', 'SENDOFF_URL_TOO_LARGE', '$send.http: the URL has 141 bytes, over the limit of 100 (setting Sends:MaxUrlBytes)'],
+    [{ urlBytes: 100 }, '$send.emit({}, "x".repeat(100))', 'SENDOFF_URL_TOO_LARGE', '$send.emit: the URL has 105 bytes, over the limit of 100 (setting Sends:MaxUrlBytes)'],
+    [{ headerBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/", headers: { a: "x".repeat(45), b: "x".repeat(46) } })', 'SENDOFF_HEADERS_TOO_LARGE', '$send.http: the headers have 101 bytes in all, over the limit of 100 (setting Sends:MaxHeaderBytes)'],
+    [{ headerBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/", auth: { username: "u", password: "x".repeat(80) } })', 'SENDOFF_HEADERS_TOO_LARGE', '$send.http: the headers have 135 bytes in all, over the limit of 100 (setting Sends:MaxHeaderBytes)'],
+    ...['"x".repeat(500)', '"ü".repeat(250)', 'Buffer.alloc(500)', 'new Blob(["x".repeat(500)])'].map(data => /** @type {const} */ ([
+      { sendBytes: 500 }, `$send.http({ method: "POST", url: "https://a.example/", data: ${data} })`, 'SENDOFF_SENDS_TOO_LARGE', '$send.http: with this one, the run\'s sends have more than 500 bytes in all (setting Sends:MaxBytesPerRun)'])),
+    [{ sendBytes: 500 }, '$send.http({ method: "GET", url: "https://a.example/", headers: { a: "x".repeat(500) } })', 'SENDOFF_SENDS_TOO_LARGE', '$send.http: with this one, the run\'s sends have more than 500 bytes in all (setting Sends:MaxBytesPerRun)'],
+  ]);
+  for (const [limits, second, code, message] of cases) {
+    const result = await once(step(second), {}, { limits });
+    assert.deepEqual(result.value, [[code, message], null], second);
+    assert.deepEqual(result.sends.map(send => send.url), ['https://a.example/', 'https://a.example/2']);
+  }
+  const fits = await once('$send.http({ method: "GET", url: "https://a.example/" + "x".repeat(82), headers: { a: "x".repeat(95) } })', {}, { limits: { urlBytes: 100, headerBytes: 100, sendBytes: 203 } });
+  assert.equal(fits.sends.length, 1);
+});
+
 test('A Blob keeps its place among the sends, and the step waits for its bytes', async () => {
   const result = await once('const f = new FormData(); f.append("file", new File(["bytes"], "a.txt")); for (const data of [new Blob(["blob"]), "text", f]) $send.http({ method: "POST", url: "https://a.example/", data })');
   const sends = result.sends.sort((a, b) => a.index - b.index);

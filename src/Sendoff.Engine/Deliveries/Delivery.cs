@@ -16,6 +16,25 @@ public readonly record struct Header(string Name, string Value);
 /// </summary>
 public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> Headers, ReadOnlyMemory<byte> Body)
 {
+    /// <summary>Bytes of the body, when this copy of a record leaves it out for its size.</summary>
+    public int BodyLeftOut { get; init; }
+    /// <summary>This copy of a record leaves out headers and body.</summary>
+    public bool HeadersLeftOut { get; init; }
+
+    /// <summary>Bytes of the header lines, each with its colon, space and line end.</summary>
+    internal int HeaderBytes
+    {
+        get
+        {
+            int bytes = 0;
+            for (int i = 0; i < Headers.Count; i++) bytes += Headers[i].Name.Length + Headers[i].Value.Length + 4;
+            return bytes;
+        }
+    }
+
+    /// <summary>Bytes of method, URL, headers and body; the harness counts them alike (A9).</summary>
+    internal int Bytes => Method.Length + Url.Length + HeaderBytes + Body.Length;
+
     /// <summary>With a header line more, unless there is one of that name.</summary>
     internal HttpSend WithDefault(string name, string value) =>
         Headers.Any(header => header.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) ? this
@@ -46,13 +65,19 @@ public sealed record Attempt(
     public IReadOnlyList<RedirectHop> Redirects { get; init; } = [];
     /// <summary>The delivery's; they are not stored.</summary>
     public IReadOnlyList<string> Credentials { get; init; } = [];
+    /// <summary>This copy of a record leaves out the headers of request and response, and the response's body.</summary>
+    public bool ContentLeftOut { get; init; }
 }
 
 /// <summary>What came back, complete or not. Header names are lower-case. The body is decoded and cut (C4).</summary>
 /// <param name="BodyIsText">The body is valid UTF-8, converted from its declared charset; else raw bytes.</param>
 /// <param name="BodyBytes">Bytes of the body on the wire.</param>
 public sealed record AttemptResponse(
-    int Status, string HttpVersion, IReadOnlyList<Header> Headers, ReadOnlyMemory<byte> Body, bool BodyIsText, long BodyBytes, bool Truncated);
+    int Status, string HttpVersion, IReadOnlyList<Header> Headers, ReadOnlyMemory<byte> Body, bool BodyIsText, long BodyBytes, bool Truncated)
+{
+    /// <summary>Bytes that are kept of the body, when this copy of a record leaves them out for their size.</summary>
+    public int BodyLeftOut { get; init; }
+}
 
 /// <summary>The waterfall, in ms; null where the phase did not happen. <paramref name="TotalMs"/> leaves <paramref name="QueueMs"/> out.</summary>
 public sealed record AttemptTiming(

@@ -348,7 +348,7 @@ public sealed class DeliveryDispatcher : IDisposable
             lock (gate)
             {
                 lane.HasMoreInStore = false;
-                lane.MeasureRead(page.Count, page.Sum(static delivery => (long)delivery.Request.Body.Length));
+                lane.MeasureRead(page.Count, page.Sum(static delivery => (long)delivery.Request.Bytes));
                 long now = engine.Time.GetTimestamp();
                 foreach (var delivery in page) Wait(lane, delivery, now);
                 // What was committed while the page was read may not be on it.

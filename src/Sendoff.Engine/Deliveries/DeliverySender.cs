@@ -29,6 +29,9 @@ public sealed class DeliverySender : IDisposable
     readonly ConcurrentBag<CancellationTokenSource> deadlines = [];
     readonly AttemptExchange exchangeHttp;
 
+    /// <summary>The error of a delivery whose URL is not one that the harness lets through.</summary>
+    internal static readonly AttemptError UnusableUrl = new(AttemptErrorCode.Internal, AttemptPhase.Queue, "the URL is not one that can be sent; nothing was dialled");
+
     /// <param name="nameOf">A workflow's name, under which it may have own egress rules (D2); null when it is gone.</param>
     public DeliverySender(EgressOptions egress, EngineLimits limits, TimeProvider time, Func<WorkflowId, string?>? nameOf = null)
         : this(egress, limits, time, roots: null, nameOf: nameOf)
@@ -99,7 +102,7 @@ public sealed class DeliverySender : IDisposable
     {
         var send = delivery.Request;
         if (!Destination.TryParse(send.Url, out var destination, out int target))
-            throw new WireException(AttemptErrorCode.Internal, "the URL is not one that can be sent; nothing was dialled");
+            throw new WireException(UnusableUrl.Code, UnusableUrl.Message);
 
         // (1) and (2)
         var connection = await ConnectAsync(destination, delivery.WorkflowId, progress, ct).ConfigureAwait(false);

@@ -3,10 +3,10 @@ namespace Sendoff.Engine.Deliveries;
 /// <summary>A delivery that waits for a sender, since when, and what it counts in the server's pace.</summary>
 readonly record struct WaitingDelivery(Delivery Delivery, long Since, PaceTicket Pace)
 {
-    // What its objects and headers take, about.
+    // What its objects take, about.
     const int Overhead = 1_024;
 
-    public int Bytes => Overhead + Delivery.Request.Body.Length;
+    public int Bytes { get; } = Overhead + Delivery.Request.Bytes;
 }
 
 /// <summary>The deliveries of one destination: how many are on the wire, and which wait, in call order. Guarded by the dispatcher's gate.</summary>

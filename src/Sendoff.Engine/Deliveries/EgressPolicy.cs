@@ -153,7 +153,7 @@ internal sealed record EgressRule(string Text, IPNetwork? Network, string? Host,
             return IPAddress.TryParse(what, out var six) ? new EgressRule(text.Trim(), new IPNetwork(six, 128), null, from, to) : throw Bad(setting, text, "not an IPv6 address");
         string name = what.StartsWith("*.", StringComparison.Ordinal) ? what[2..] : what;
         if (what == "*") return new EgressRule(text.Trim(), null, "*", from, to);
-        if (!Destination.TryParseHost(name, out string? host, out var literal)) throw Bad(setting, text, "neither an address, a range nor a host name");
+        if (!HttpSyntax.TryParseHost(name, out string? host, out var literal)) throw Bad(setting, text, "neither an address, a range nor a host name");
         if (literal is null) return new EgressRule(text.Trim(), null, what.Length == name.Length ? host.TrimEnd('.') : $"*.{host.TrimEnd('.')}", from, to);
         if (literal.ToString() != what) throw Bad(setting, text, $"write the address in full: {literal}");
         return new EgressRule(text.Trim(), new IPNetwork(literal, 32), null, from, to);

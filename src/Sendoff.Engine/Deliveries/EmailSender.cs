@@ -45,7 +45,7 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
         // (1)
         var message = BuildMessage(delivery);
         string bracketed = smtp.Host!.Contains(':') && smtp.Host[0] != '[' ? $"[{smtp.Host}]" : smtp.Host;
-        if (!Destination.TryParseHost(bracketed, out string? host, out var literal))
+        if (!HttpSyntax.TryParseHost(bracketed, out string? host, out var literal))
             throw new WireException(AttemptErrorCode.NotConfigured, $"the setting Smtp:Host is '{smtp.Host}', which is no host name and no address");
         var security = smtp.Security ?? (smtp.Port == 465 ? SmtpSecurity.Tls : SmtpSecurity.StartTls);
 
@@ -139,6 +139,30 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
         message.MessageId = $"{delivery.Id}@{DomainOf(from)}";
         message.Body = new BodyBuilder { TextBody = TextOf(asked, "text"), HtmlBody = TextOf(asked, "html") }.ToMessageBody();
         return message;
+    }
+
+    /// <summary>What is wrong with the body of an email; null when nothing is.</summary>
+    internal static string? FaultOf(ReadOnlyMemory<byte> body)
+    {
+        const string fault = "an email that is not { subject, text, html, to }";
+        if (!JsonSyntax.IsValue(body.Span)) return fault;
+        var reader = new Utf8JsonReader(body.Span, new JsonReaderOptions { MaxDepth = JsonSyntax.MaxDepth });
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) return fault;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            bool isTo = reader.ValueTextEquals("to");
+            if (!isTo && !reader.ValueTextEquals("subject") && !reader.ValueTextEquals("text") && !reader.ValueTextEquals("html")) return fault;
+            reader.Read();
+            if (!(isTo ? IsTexts(ref reader) : reader.TokenType == JsonTokenType.String)) return fault;
+        }
+        return null;
+    }
+
+    static bool IsTexts(ref Utf8JsonReader reader)
+    {
+        if (reader.TokenType != JsonTokenType.StartArray) return false;
+        while (reader.Read() && reader.TokenType == JsonTokenType.String) { }
+        return reader.TokenType == JsonTokenType.EndArray;
     }
 
     IEnumerable<MailboxAddress> ReceiversOf(JsonElement asked)

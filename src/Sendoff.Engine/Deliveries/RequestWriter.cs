@@ -15,9 +15,6 @@ internal static class RequestWriter
     static readonly FrozenSet<string> ours = FrozenSet.Create(StringComparer.OrdinalIgnoreCase,
         "connection", "content-length", "expect", "http2-settings", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade");
 
-    static readonly SearchValues<char> tokenCharacters =
-        SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
-
     static readonly string version =
         typeof(RequestWriter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
@@ -59,7 +56,7 @@ internal static class RequestWriter
     /// <summary>Writes the head, and the body too when it is small, into a rented array. Answers how long the head is, and how long it all is.</summary>
     public static (byte[] Rented, int HeadLength, int Length) Serialize(HttpSend send, int target, Header[] headers)
     {
-        Require(send.Method.Length > 0 && !send.Method.AsSpan().ContainsAnyExcept(tokenCharacters) && send.Method != "CONNECT", "the method");
+        Require(HttpSyntax.IsMethod(send.Method), "the method");
         var path = send.Url.AsSpan(target);
         int most = send.Method.Length + path.Length + 16;
         foreach (var header in headers) most += header.Name.Length + 3 * header.Value.Length + 4;
@@ -74,7 +71,7 @@ internal static class RequestWriter
         to.Ascii(" HTTP/1.1\r\n");
         foreach (var header in headers)
         {
-            Require(header.Name.Length > 0 && !header.Name.AsSpan().ContainsAnyExcept(tokenCharacters), "a header's name");
+            Require(HttpSyntax.IsToken(header.Name), "a header's name");
             Require(!header.Value.AsSpan().ContainsAny('\r', '\n', '\0'), "a header's value");
             to.Ascii(header.Name);
             to.Ascii(": ");

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
 
@@ -20,9 +19,6 @@ internal sealed class ResponseHead
     public int? KeepAliveSeconds { get; private set; }
     public string? ContentType { get; private set; }
     public string? ContentEncoding { get; private set; }
-
-    static readonly SearchValues<byte> nameBytes =
-        SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
 
     static readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> commonNames = new HashSet<string>(StringComparer.Ordinal)
     {
@@ -79,7 +75,7 @@ internal sealed class ResponseHead
     {
         int colon = line.IndexOf((byte)':');
         // A folded line begins with white space, which is no name: refused with the rest (RFC 9112 5.2).
-        if (colon <= 0 || line[..colon].ContainsAnyExcept(nameBytes) || HasControls(line)) throw Invalid($"a header line is {Show(line)}");
+        if (colon <= 0 || line[..colon].ContainsAnyExcept(HttpSyntax.TokenBytes) || HasControls(line)) throw Invalid($"a header line is {Show(line)}");
         var value = line[(colon + 1)..].Trim(" \t"u8);
         return new Header(LowerName(line[..colon]), value.IsEmpty ? "" : Encoding.Latin1.GetString(value));
     }

@@ -91,7 +91,14 @@ internal static class S3Object
 {
     const string Scheme = "s3://";
 
-    public static bool IsUrl(string url) => url.StartsWith(Scheme, StringComparison.Ordinal) && url.IndexOf('/', Scheme.Length) > Scheme.Length;
+    /// <summary>Whether it has a bucket's name, and a key without <c>.</c>, <c>..</c> and control characters.</summary>
+    public static bool IsUrl(string url)
+    {
+        if (!url.StartsWith(Scheme, StringComparison.Ordinal) || url.IndexOf('/', Scheme.Length) <= Scheme.Length) return false;
+        var (bucket, key) = Read(url);
+        return char.IsAsciiLetterOrDigit(bucket[0]) && bucket.All(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')
+            && !key.Any(char.IsControl) && !key.Split('/').Any(static segment => segment is "." or "..");
+    }
 
     /// <summary>Names the object that a prefix is given for: <c>PREFIX/YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-ID.gz</c>. It is part of the request, so a resend writes the same object.</summary>
     public static string Named(string prefix, DeliveryId delivery)

@@ -13,7 +13,7 @@ internal static class UrlReference
     {
         var (origin, path, query) = Split(url);
         string given = Encode(WithoutFragment(reference));
-        if (HasScheme(given)) return IsHttp(given) ? Normal(given) : null;
+        if (HasScheme(given)) return HttpSyntax.SchemeLength(given) > 0 ? Normal(given) : null;
         if (given.StartsWith("//", StringComparison.Ordinal)) return Normal(origin[..(origin.IndexOf(':') + 1)] + given);
 
         int mark = given.IndexOf('?');
@@ -35,11 +35,8 @@ internal static class UrlReference
     static (string Origin, string Path, string Query) Split(string absolute)
     {
         string url = WithoutFragment(absolute);
-        int start = url.IndexOf("//", StringComparison.Ordinal) + 2;
-        int mark = url.IndexOf('?', start);
-        int path = url.IndexOf('/', start);
-        if (mark < 0) mark = url.Length;
-        if (path < 0 || path > mark) path = mark;
+        int path = HttpSyntax.AuthorityEnd(url, HttpSyntax.SchemeLength(url));
+        int mark = url.IndexOf('?', path) is var found and >= 0 ? found : url.Length;
         return (url[..path], path == mark ? "/" : url[path..mark], url[mark..]);
     }
 
@@ -50,9 +47,6 @@ internal static class UrlReference
         int end = reference.AsSpan().IndexOfAny(':', '/', '?');
         return end > 0 && reference[end] == ':' && char.IsAsciiLetter(reference[0]);
     }
-
-    static bool IsHttp(string reference) => reference.StartsWith("http://", StringComparison.OrdinalIgnoreCase)
-        || reference.StartsWith("https://", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>RFC 3986 5.2.4.</summary>
     static string WithoutDots(string path)

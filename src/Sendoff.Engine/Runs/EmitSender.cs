@@ -19,6 +19,8 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
 
     async Task ExchangeAsync(Delivery delivery, AttemptProgress progress, CancellationToken ct)
     {
+        // Events are checked when a worker hands them over; one of an earlier version's may not be JSON, and would start runs that cannot begin.
+        if (!JsonSyntax.IsValue(delivery.Request.Body.Span)) throw new WireException(AttemptErrorCode.Internal, "the emitted event is not JSON; no workflow was started");
         progress.Enter(AttemptPhase.Write, "");
         await store.PublishAsync(delivery.Id, 0, limits.PublishedKept, CancellationToken.None).ConfigureAwait(false);
         progress.SetWritten();

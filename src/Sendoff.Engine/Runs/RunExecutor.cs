@@ -18,6 +18,9 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         QueuedRun queued, WorkflowVersion version, WorkerProgram program, Action<RunResponse>? onImmediateResponse, CancellationToken ct)
     {
         var settings = version.Definition.Settings;
+        var resume = queued.Resumption?.ToWorker();
+        // They are written into the worker's frame as they are: a frame is JSON, whatever a database holds.
+        if (!JsonSyntax.IsValue(queued.Event.Json.Span) || resume is not null && !JsonSyntax.IsValue(resume.Json.Span)) return new(NotJson(queued), []);
         var work = new WorkerRun
         {
             Id = queued.Id.ToString(),
@@ -25,7 +28,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             ReceivedAt = queued.Event.ReceivedAt,
             Timeout = settings.Timeout ?? DefaultTimeout(queued.Event.Trigger, version.Definition),
             Replay = queued.Replay,
-            Resume = queued.Resumption?.ToWorker(),
+            Resume = resume,
             OnImmediateResponse = onImmediateResponse,
         };
         await runner.RunAsync(program, work, ct).ConfigureAwait(false);
@@ -49,6 +52,9 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     /// <summary>The end of a run whose event is stored, and sealed under another key (C8).</summary>
     public Run Sealed(QueuedRun queued, SealedException reason) =>
         Failed(queued, "KeyError", "event_sealed", $"the event is sealed: {reason.Message} and replay the run");
+
+    Run NotJson(QueuedRun queued) => Failed(queued, "EventError", "event_not_json",
+        "the stored event is not JSON, so no step was started. Events are checked when they arrive: this one was stored by an earlier version of Sendoff, or the database is damaged");
 
     /// <summary>The end of a run that a fault of the server cut off.</summary>
     public Run Fault(QueuedRun queued, Exception fault) => Failed(queued, "InternalError", "internal",
@@ -111,8 +117,11 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             var (step, index, send) = sends[i];
             var id = new DeliveryId(first + i * IdSequence.Stride);
             if (SendKinds.KindOf(send.Url) == SendKind.S3) send = send with { Url = S3Object.Named(send.Url, id) };
+            string to = Destination.Of(send.Url, run.WorkflowId);
+            bool isPossible = to != Destination.None;
             deliveries[i] = new(
-                id, run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Text(Destination.Of(send.Url, run.WorkflowId)), WithHeaders(send, run.Id, id, settings), status)
+                id, run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Text(to), WithHeaders(send, run.Id, id, settings),
+                isPossible ? status : DeliveryStatus.Failed, isPossible ? null : DeliverySender.UnusableUrl)
             {
                 Credentials = run.Credentials,
             };

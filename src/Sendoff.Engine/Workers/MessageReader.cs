@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -10,8 +9,8 @@ namespace Sendoff.Engine.Workers;
 /// </summary>
 internal ref struct MessageReader
 {
-    /// <summary>How deep a step's values may nest.</summary>
-    public const int MaxDepth = 1_000;
+    /// <inheritdoc cref="JsonSyntax.MaxDepth"/>
+    public const int MaxDepth = JsonSyntax.MaxDepth;
 
     readonly ReadOnlySpan<byte> payload;
     Utf8JsonReader reader;
@@ -20,7 +19,7 @@ internal ref struct MessageReader
     public MessageReader(Span<byte> payload)
     {
         if (!Utf8.IsValid(payload)) throw new WorkerProtocolException("a message that is not UTF-8");
-        MendSurrogates(payload);
+        JsonSyntax.MendSurrogates(payload);
         this.payload = payload;
         reader = new Utf8JsonReader(payload, new JsonReaderOptions { MaxDepth = MaxDepth });
         Expect(reader.Read() && reader.TokenType == JsonTokenType.StartObject, "an object");
@@ -167,36 +166,6 @@ internal ref struct MessageReader
     {
         Expect(reader.TokenType == JsonTokenType.String, "text");
         return reader.GetString()!;
-    }
-
-    static void MendSurrogates(Span<byte> json)
-    {
-        if (json.IndexOf("\\ud"u8) < 0 && json.IndexOf("\\uD"u8) < 0) return;
-        for (int i = 0; i < json.Length; i++)
-        {
-            if (json[i] != '\\') continue;
-            if (!TryEscape(json[i..], out char unit))
-            {
-                i++; // the escaped character may be a backslash
-                continue;
-            }
-            if (char.IsHighSurrogate(unit) && TryEscape(json[(i + 6)..], out char low) && char.IsLowSurrogate(low)) i += 11;
-            else
-            {
-                if (char.IsSurrogate(unit)) "\\ufffd"u8.CopyTo(json[i..]);
-                i += 5;
-            }
-        }
-    }
-
-    /// <summary>Reads <c>\uXXXX</c>.</summary>
-    static bool TryEscape(ReadOnlySpan<byte> json, out char unit)
-    {
-        unit = default;
-        if (json.Length < 6 || json[0] != '\\' || json[1] != 'u') return false;
-        bool hex = ushort.TryParse(json.Slice(2, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort value);
-        unit = (char)value;
-        return hex;
     }
 
     static void Expect(bool holds, string what)

@@ -8,8 +8,8 @@ internal struct StepRecord
 {
     public StepStatus? Status;
     public double DurationMs;
-    /// <summary>The next send's index, and those before it that are still to come: a body made of Blobs is read after later sends are made.</summary>
-    public int NextSend;
+    /// <summary>The first send's index in this segment, the next one's, and those before it that are still to come: a body made of Blobs is read after later sends are made.</summary>
+    public int FirstSend, NextSend;
     public HashSet<int>? Skipped;
     /// <summary>JSON object from the step's end; null is empty.</summary>
     public byte[]? Exports, Inputs;
@@ -19,12 +19,14 @@ internal struct StepRecord
     public List<StepWarning>? Warnings;
     public StepError? Error;
 
-    public bool TakeSend(int index)
+    /// <summary>The index that a send gets: the one it names, or the next when that is given already or out of reach.</summary>
+    /// <param name="most">Sends of one run.</param>
+    public int TakeSend(int index, int most)
     {
-        if (index < NextSend) return Skipped?.Remove(index) == true;
+        if (Skipped?.Remove(index) == true) return index;
+        if (index < NextSend || index - FirstSend >= most) return NextSend++;
         while (NextSend < index) (Skipped ??= []).Add(NextSend++);
-        NextSend++;
-        return true;
+        return NextSend++;
     }
 
     public readonly byte[]? AllExports()

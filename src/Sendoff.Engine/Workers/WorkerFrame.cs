@@ -68,6 +68,9 @@ internal static class WorkerFrame
         json.WriteStartObject("limits"u8);
         json.WriteNumber("sends"u8, limits.SendsPerRun);
         json.WriteNumber("bodyBytes"u8, limits.SendBodyBytes);
+        json.WriteNumber("urlBytes"u8, limits.SendUrlBytes);
+        json.WriteNumber("headerBytes"u8, limits.SendHeaderBytes);
+        json.WriteNumber("sendBytes"u8, limits.SendBytesPerRun);
         json.WriteNumber("logBytes"u8, limits.RunLogBytes);
         json.WriteNumber("valueBytes"u8, limits.RunExportBytes);
         if (limits.EmailAllowTo.Count > 0) json.WriteBoolean("emailTo"u8, true);

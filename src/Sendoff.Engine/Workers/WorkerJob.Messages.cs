@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Engine.Workers;
@@ -6,7 +7,7 @@ namespace Sendoff.Engine.Workers;
 /// <remarks>The messages that a worker writes about the run that it executes.</remarks>
 internal sealed partial class WorkerJob
 {
-    const int LineOverhead = 16, LongestWarning = 16 * 1024;
+    const int LineOverhead = 16, LongestWarning = 16 * 1024, MostWarnings = 1_000;
 
     /// <summary>Takes in one message about this run.</summary>
     public void Accept(FrameKind kind, Span<byte> payload, TextCache known)
@@ -50,12 +51,28 @@ internal sealed partial class WorkerJob
         if (step < 0) throw new WorkerProtocolException("a message that does not name its step");
     }
 
+    /// <summary>Takes in a send. One that cannot be delivered costs no other: it is refused, and its step has a warning.</summary>
     void OnSend(Span<byte> payload, TextCache known)
+    {
+        int step = -1;
+        string? fault;
+        try
+        {
+            fault = TakeSend(payload, known, ref step);
+        }
+        catch (Exception e) when (e is WorkerProtocolException or JsonException)
+        {
+            fault = e.Message;
+        }
+        if (fault is not null) Warn(step, new("send_refused", $"a send that the step wrote to its worker's socket was refused: {fault}", null, null));
+    }
+
+    string? TakeSend(Span<byte> payload, TextCache known, ref int step)
     {
         var (headStart, bodyStart) = WorkerFrame.SplitBody(payload);
         var body = payload[bodyStart..];
         var message = new MessageReader(payload[headStart..bodyStart]);
-        int step = -1, index = -1;
+        int index = -1;
         string? method = null, url = null;
         List<Header>? headers = null;
         while (message.NextField())
@@ -69,14 +86,18 @@ internal sealed partial class WorkerJob
         }
 
         RequireStep(step);
-        // A9: the worker refuses what is over a limit, so that a frame over it is forged.
-        if (body.Length > limits.SendBodyBytes) throw new WorkerProtocolException($"a send's body of {body.Length:N0} bytes");
-        if (run.Sends.Count >= limits.SendsPerRun) throw new WorkerProtocolException($"more than {limits.SendsPerRun:N0} sends");
-        if (index < 0 || index >= limits.SendsPerRun || !steps[step].TakeSend(index)) throw new WorkerProtocolException($"send {index} of step {step}, where another is due");
-        if (method is null || !HttpText.IsToken(method)) throw new WorkerProtocolException("a send whose method is no HTTP token");
-        if (url is null || !known.IsUrl(url)) throw new WorkerProtocolException("a send whose URL is not an absolute http or https one");
-        sendsOutOfOrder |= steps[step].NextSend != index + 1;
-        run.Sends.Add(new(step, index, new(method, url, headers ?? [], body.ToArray())));
+        if (index < 0 || method is null || url is null) return "a message without its index, method or URL";
+        if (run.Sends.Count >= limits.SendsPerRun) return $"more than {limits.SendsPerRun:N0} sends in the run (setting Sends:MaxPerRun)";
+        if (body.Length > limits.SendBodyBytes) return $"a body of {body.Length:N0} bytes";
+        if (SendKinds.KindOf(url) != SendKind.Http) JsonSyntax.MendSurrogates(body);
+        var send = new HttpSend(method, url, headers ?? [], body.ToArray());
+        if (SendCheck.FaultOf(send, limits) is { } fault) return fault;
+        if (sendBytes + send.Bytes > limits.SendBytesPerRun) return $"more than {limits.SendBytesPerRun:N0} bytes in all sends of the run (setting Sends:MaxBytesPerRun)";
+        sendBytes += send.Bytes;
+        int taken = steps[step].TakeSend(index, limits.SendsPerRun);
+        sendsOutOfOrder |= steps[step].NextSend != taken + 1;
+        run.Sends.Add(new(step, taken, send));
+        return null;
     }
 
     static List<Header> Headers(ref MessageReader message, TextCache known)
@@ -86,8 +107,6 @@ internal sealed partial class WorkerJob
         while (message.NextElement())
         {
             var (name, value) = message.Pair(known);
-            if (!HttpText.IsToken(name)) throw new WorkerProtocolException("a header whose name is no HTTP token");
-            if (!HttpText.IsHeaderValue(value)) throw new WorkerProtocolException($"a character in header {name} that no header may hold");
             headers.Add(new(name, value));
         }
         return headers;
@@ -151,7 +170,6 @@ internal sealed partial class WorkerJob
 
     void OnWarning(Span<byte> payload, TextCache known)
     {
-        const int mostPerStep = 1_000;
         int step = -1;
         string code = "", text = "";
         int? line = null, column = null;
@@ -166,8 +184,15 @@ internal sealed partial class WorkerJob
             else message.Skip();
         }
         RequireStep(step);
+        Warn(step, new(code, text, line, column));
+    }
+
+    /// <param name="step">-1 is the one that executes.</param>
+    void Warn(int step, StepWarning warning)
+    {
+        if (step < 0) step = Math.Max(0, Array.FindIndex(steps, static step => step.Status is null));
         var warnings = steps[step].Warnings ??= [];
-        if (warnings.Count < mostPerStep && text.Length <= LongestWarning) warnings.Add(new(code, text, line, column));
+        if (warnings.Count < MostWarnings && warning.Message.Length <= LongestWarning) warnings.Add(warning);
     }
 
     void OnRespond(Span<byte> payload, TextCache known)
@@ -187,6 +212,7 @@ internal sealed partial class WorkerJob
         }
         RequireRun();
         if (status == 0) throw new WorkerProtocolException("a response without a status");
+        if (headers is not null && SendCheck.FaultOfHeaders(headers) is { } fault) throw new WorkerProtocolException(fault);
         // The first one counts; what follows cannot take back what may be on the wire.
         if (run.Response is not null) return;
         run.Response = new(status, headers ?? [], payload[bodyStart..].ToArray());

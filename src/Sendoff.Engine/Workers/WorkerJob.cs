@@ -11,6 +11,7 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
     readonly TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     StepRecord[] steps = [];
     int logBytes, exportBytes;
+    long sendBytes;
     bool sendsOutOfOrder, sawRun;
 
     public ProgramQueue Queue => queue;
@@ -39,7 +40,7 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
         steps = new StepRecord[queue.Program.Steps.Count];
         if (run.Resume is not { } resume) return;
         for (int i = 0; i < resume.From && i < steps.Length; i++) steps[i].Status = StepStatus.Succeeded; // in an earlier segment
-        if (resume.From < steps.Length) steps[resume.From].NextSend = resume.Sends;
+        if (resume.From < steps.Length) steps[resume.From].FirstSend = steps[resume.From].NextSend = resume.Sends;
     }
 
     /// <summary>The worker has said something about it, so that it has started.</summary>

@@ -14,9 +14,9 @@ public sealed class SuspensionTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    async Task<RunRig> StartAsync()
+    async Task<RunRig> StartAsync(EngineLimits? limits = null)
     {
-        var rig = await RunRig.StartAsync(folder.Path);
+        var rig = await RunRig.StartAsync(folder.Path, limits);
         rig.Suspensions.Start();
         return rig;
     }
@@ -106,6 +106,20 @@ public sealed class SuspensionTests : IDisposable
         Assert.Equal([(0, 0), (0, 1), (0, 2)], end.Deliveries.Select(d => (d.Delivery.Step, d.Delivery.Index)));
         Assert.Equal(["1", "2", "3"], end.Deliveries.Select(d => Encoding.UTF8.GetString(d.Delivery.Request.Body.Span)));
         Assert.Equal(3, sink.Requests.Count);
+    }
+
+    [Fact]
+    public async Task A_rerun_step_may_make_more_sends_in_all_than_one_run_may()
+    {
+        await using var sink = Sink.Start();
+        await using var rig = await StartAsync(new EngineLimits { SendsPerRun = 2 });
+        var version = await DeployAsync(rig, $"{Send(sink, "1")} {Send(sink, "2")} if ($.context.run.runs < 4) $.flow.rerun(1, null, 4)");
+
+        var end = await NextAsync(rig, (await rig.AcceptAsync(version)).Run.Id);
+        while (end.Run.ContinuedBy is not null || end.Run.Status == RunStatus.Suspended) end = await NextAsync(rig, end.Run.Id);
+
+        Assert.True(end.Run.Status == RunStatus.Succeeded, end.Run.Message);
+        Assert.Equal(Enumerable.Range(0, 8), end.Deliveries.Select(d => d.Delivery.Index));
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using CsCheck;
+using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Workers;
 using Sendoff.Tests.Support;
@@ -16,7 +17,7 @@ public sealed class SendPropertyTests : IAsyncLifetime
 {
     const int MostCasesOfRun = 60;
 
-    readonly WorkerRig rig = new();
+    readonly WorkerRig rig = new(new EngineLimits { SendUrlBytes = 1024 * 1024, SendHeaderBytes = 1024 * 1024 });
     readonly Sending sending = new();
     ParsingReceiver receiver = null!;
     WorkerProgram program = null!;

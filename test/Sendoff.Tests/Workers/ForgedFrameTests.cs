@@ -23,25 +23,6 @@ public sealed class ForgedFrameTests
         """;
 
     [Theory]
-    [InlineData("frame(20, send({ run: 2 }), '')")]
-    [InlineData("frame(20, send({ run: undefined }), '')")]
-    [InlineData("frame(20, send({ step: 1 }), '')")]
-    [InlineData("frame(20, send({ step: -1 }), '')")]
-    [InlineData("frame(20, send({ index: 1000 }), '')")]
-    [InlineData("frame(20, send(), ''); frame(20, send(), '')")]
-    [InlineData("frame(20, send({ method: 'GET /' }), '')")]
-    [InlineData("frame(20, send({ method: '' }), '')")]
-    [InlineData("frame(20, send({ url: 'ftp://a.example/' }), '')")]
-    [InlineData("frame(20, send({ url: '/relative' }), '')")]
-    [InlineData("frame(20, send({ url: 'http://u:p@a.example/' }), '')")]
-    [InlineData("frame(20, send({ url: 'http://a.example/ x' }), '')")]
-    [InlineData("frame(20, send({ headers: [['a\\r\\nb', '1']] }), '')")]
-    [InlineData("frame(20, send({ headers: [['a', '1\\r\\nb: 2']] }), '')")]
-    [InlineData("frame(20, send({ headers: [['a', '1\\0']] }), '')")]
-    [InlineData("frame(20, send({ headers: [['a']] }), '')")]
-    [InlineData("frame(20, send({ headers: { a: '1' } }), '')")]
-    [InlineData("frame(20, send(), Buffer.alloc(1024 * 1024 + 1))")]
-    [InlineData("raw(Buffer.concat([u32(7), Buffer.from([20]), u32(100), Buffer.from('{}')]))")]
     [InlineData("raw(u32(16 * 1024 * 1024 + 1))")]
     [InlineData("raw(u32(0))")]
     [InlineData("raw(u32(0xffffffff))")]
@@ -75,6 +56,102 @@ public sealed class ForgedFrameTests
         Assert.Equal(WorkerEnd.Died, run.End);
         Assert.Contains("worker_protocol", run.Message);
         if (run.Steps[0].Status != StepStatus.Succeeded) Assert.Equal(("WorkerDiedError", "worker_protocol"), (run.Steps[0].Error!.Name, run.Steps[0].Error!.Code));
+    }
+
+    [Theory]
+    [InlineData("send({ run: 2 })")]
+    [InlineData("send({ run: undefined })")]
+    [InlineData("send({ step: 1 })")]
+    [InlineData("send({ step: -1 })")]
+    [InlineData("send({ index: -1 })")]
+    [InlineData("send({ index: undefined })")]
+    [InlineData("send({ method: 'GET /' })")]
+    [InlineData("send({ method: '' })")]
+    [InlineData("send({ method: 'CONNECT' })")]
+    [InlineData("send({ method: 'M'.repeat(65) })")]
+    [InlineData("send({ url: 'ftp://a.example/' })")]
+    [InlineData("send({ url: '/relative' })")]
+    [InlineData("send({ url: 'http://u:p@a.example/' })")]
+    [InlineData("send({ url: 'http://a.example/ x' })")]
+    [InlineData("send({ url: 'http://a..b/' })")]
+    [InlineData("send({ url: 'http://' + 'a'.repeat(300) + '/' })")]
+    [InlineData("send({ url: 'http://a.example/' + 'x'.repeat(8192) })")]
+    [InlineData("send({ headers: [['a\\r\\nb', '1']] })")]
+    [InlineData("send({ headers: [['a', '1\\r\\nb: 2']] })")]
+    [InlineData("send({ headers: [['a', '1\\0']] })")]
+    [InlineData("send({ headers: [['a']] })")]
+    [InlineData("send({ headers: { a: '1' } })")]
+    [InlineData("send({ headers: [['a', 'x'.repeat(65536)]] })")]
+    [InlineData("'not JSON'")]
+    [InlineData("'[]'")]
+    [InlineData("send(), Buffer.alloc(1024 * 1024 + 1)")]
+    [InlineData("other('emit:'), '{bad'")]
+    [InlineData("other('emit:'), '{},{}'")]
+    [InlineData("other('emit:'), ''")]
+    [InlineData("other('emit:'), '\"' + String.fromCharCode(1) + '\"'")]
+    [InlineData("other('emit:'), Buffer.from([0x22, 0xff, 0x22])")]
+    [InlineData("other('emit:'), '['.repeat(1001) + ']'.repeat(1001)")]
+    [InlineData("other('emit:é'), '{}'")]
+    [InlineData("other('emit:', { method: 'GET' }), '{}'")]
+    [InlineData("other('emit:', { headers: [] }), '{}'")]
+    [InlineData("other('emit:', { headers: [['content-type', 'text/plain; charset=utf-8']] }), '{}'")]
+    [InlineData("other('emit:', { headers: [['content-type', 'application/json'], ['x', '1']] }), '{}'")]
+    [InlineData("other('sse:a'), '{'")]
+    [InlineData("other('sse:a', { headers: [['content-type', 'text/plain; charset=utf-8']] }), Buffer.from([0xff])")]
+    [InlineData("other('sse:a%0Adata: b'), '1'")]
+    [InlineData("other('sse:a%0D%0A'), '1'")]
+    [InlineData("other('email:'), '[]'")]
+    [InlineData("other('email:'), '{\"subject\":1}'")]
+    [InlineData("other('email:'), '{\"to\":\"a@b\"}'")]
+    [InlineData("other('email:'), '{\"to\":[1]}'")]
+    [InlineData("other('email:'), '{\"bcc\":\"a@b\"}'")]
+    [InlineData("other('email:x'), '{}'")]
+    [InlineData("other('s3://bucket'), '{}'")]
+    [InlineData("other('s3:///key'), '{}'")]
+    [InlineData("other('s3://b$b/key'), '{}'")]
+    [InlineData("other('s3://bucket/a/../b'), '{}'")]
+    [InlineData("other('s3://bucket/%2e%2e/b'), '{}'")]
+    [InlineData("other('s3://bucket/a%00'), '{}'")]
+    public async Task Send_that_cannot_be_delivered_is_refused_and_costs_no_other(string arguments)
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
+        const string other = "const other = (url, more) => send({ method: 'SEND', url, headers: [['content-type', 'application/json']], ...more });\n";
+        const string real = "$send.http({ method: 'GET', url: 'http://a.example/real' });";
+        var run = await rig.RunAsync(rig.Program(Forge + other + $"{real} frame(20, {(arguments.Contains("), ") ? arguments : arguments + ", ''")}); {real} return 1;"), timeoutSeconds: 10);
+
+        Assert.True(run.End == WorkerEnd.Succeeded, run.Message);
+        Assert.Equal(["http://a.example/real", "http://a.example/real"], run.Sends.Select(send => send.Send.Url));
+        Assert.Equal([0, 1], run.Sends.Select(send => send.Index));
+        Assert.Equal("send_refused", Assert.Single(run.Steps[0].Warnings).Code);
+    }
+
+    [Theory]
+    [InlineData("frame(20, send({ url: 'http://forged.example/' }), '');")]
+    [InlineData("frame(20, send({ url: 'http://forged.example/', index: 1 }), '');")]
+    [InlineData("frame(20, send({ url: 'http://forged.example/', index: 999 }), '');")]
+    [InlineData("frame(20, send({ url: 'http://forged.example/', index: 2147483647 }), '');")]
+    public async Task Send_that_takes_the_index_of_another_costs_it_nothing(string forged)
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
+        const string real = "for (let i = 0; i < 3; i++) $send.http({ method: 'GET', url: `http://a.example/${i}` });";
+        var run = await rig.RunAsync(rig.Program(Forge + forged + real + " return 1;"), timeoutSeconds: 10);
+
+        Assert.Equal(WorkerEnd.Succeeded, run.End);
+        Assert.Equal(["http://a.example/0", "http://a.example/1", "http://a.example/2", "http://forged.example/"], run.Sends.Select(send => send.Send.Url).Order());
+        Assert.Equal(4, run.Sends.Select(send => send.Index).Distinct().Count());
+        Assert.Empty(run.Steps[0].Warnings);
+    }
+
+    [Fact]
+    public async Task Forged_sends_over_the_limits_of_a_run_are_refused()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0, SendsPerRun = 3, SendBytesPerRun = 1_000 });
+        var many = await rig.RunAsync(rig.Program(Forge + "for (let i = 0; i < 5; i++) frame(20, send({ index: i }), '');"), timeoutSeconds: 10);
+        var large = await rig.RunAsync(rig.Program(Forge + "for (let i = 0; i < 3; i++) frame(20, send({ index: i }), Buffer.alloc(400));"), timeoutSeconds: 10);
+
+        Assert.Equal((3, 2), (many.Sends.Count, many.Steps[0].Warnings.Count));
+        Assert.Equal((2, 1), (large.Sends.Count, large.Steps[0].Warnings.Count));
+        Assert.Contains("Sends:MaxBytesPerRun", large.Steps[0].Warnings[0].Message);
     }
 
     [Fact]

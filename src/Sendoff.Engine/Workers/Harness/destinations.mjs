@@ -1,7 +1,7 @@
 // @ts-check
 // $send.email, .emit, .sse and .s3 (F7): what is asked becomes a request whose URL says which it is, with the payload as its body.
 import { coded } from './frames.mjs';
-import { encodeComponent, exec, hasOwn, isArray, join, keys, split, toJson, trim, wellFormed } from './globals.mjs';
+import { codeAt, encodeComponent, exec, hasOwn, indexOf, isArray, join, keys, split, toJson, trim, wellFormed } from './globals.mjs';
 import { invalid, refuse, show } from './send.mjs';
 
 /** @typedef {import('./send.mjs').Send} Send */
@@ -11,6 +11,8 @@ import { invalid, refuse, show } from './send.mjs';
 const ADDRESS = /^[^\s@<>,;"]+@[^\s@<>,;"]+$/;
 const TEXTS = ['subject', 'text', 'html'];
 const CONTROL = /[\x00-\x1f\x7f]/;
+/** Levels of JSON that a workflow which listens can be given. */
+const MAX_DEPTH = 1000;
 
 /** What code asks of email that it does not have (A8). @type {Record<string, string>} */
 const EMAIL = /** @type {any} */ ({
@@ -42,14 +44,14 @@ export const DESTINATIONS = {
     if (channel === null) channel = undefined;
     if (channel !== undefined && typeof channel !== 'string') throw fail('emit', channel, 'channel');
     if (event === null) throw fail('emit', event, 'event');
-    return request(`emit:${encodeComponent(wellFormed(channel ?? ''))}`, jsonOf('emit', event, 'event'), true);
+    return request(`emit:${encodeComponent(wellFormed(channel ?? ''))}`, jsonOf('emit', event, 'event', true), true);
   },
   sse(args, warn) {
     const given = record(args[0], 'sse');
     if (typeof given.channel !== 'string') throw fail('sse', given.channel, 'channel');
     if (exec(CONTROL, given.channel) !== null) throw fail('sse', given.channel, 'channel', 'it cannot hold line breaks and control characters');
     if (given.payload === null || (typeof given.payload !== 'string' && typeof given.payload !== 'object')) throw fail('sse', given.payload, 'payload');
-    const body = payloadOf('sse', given.payload);
+    const body = payloadOf('sse', given.payload, true);
     warnOfOthers('sse', given, ['channel', 'payload'], {}, warn);
     return request(`sse:${encodeComponent(wellFormed(given.channel))}`, body, typeof given.payload !== 'string');
   },
@@ -112,16 +114,39 @@ function receivers(to) {
 /** @param {string | undefined} text */
 const clean = text => text === undefined ? undefined : wellFormed(text);
 
-/** @param {string} name @param {any} payload */
-const payloadOf = (name, payload) => typeof payload === 'string' ? wellFormed(payload) : jsonOf(name, payload, 'payload');
+/** @param {string} name @param {any} payload @param {boolean} [isRead] */
+const payloadOf = (name, payload, isRead) => typeof payload === 'string' ? wellFormed(payload) : jsonOf(name, payload, 'payload', isRead);
 
-/** @param {string} name @param {any} value @param {string} path @returns {string} */
-function jsonOf(name, value, path) {
+/** @param {string} name @param {any} value @param {string} path @param {boolean} [isRead] by the server, which bounds its depth @returns {string} */
+function jsonOf(name, value, path, isRead = false) {
   if (value !== null && typeof value === 'object') refuse(value, path, `$send.${name}`);
   let json;
   try { json = toJson(value); } catch (error) { throw fail(name, value, path, `it has no JSON form: ${reason(error)}`); }
   if (json === undefined) throw fail(name, value, path);
+  if (isRead && isTooDeep(json)) throw fail(name, value, path, `it is nested more than ${MAX_DEPTH} levels deep`);
   return json;
+}
+
+/** @param {string} json */
+function isTooDeep(json) {
+  if (json.length <= 2 * MAX_DEPTH) return false;
+  let depth = 0;
+  for (let i = 0; i < json.length; i++) {
+    const c = codeAt(json, i);
+    if (c === 0x22) i = endOfText(json, i);
+    else if (c === 0x5b || c === 0x7b) { if (++depth > MAX_DEPTH) return true; }
+    else if (c === 0x5d || c === 0x7d) depth--;
+  }
+  return false;
+}
+
+/** @param {string} json @param {number} start where its opening quote is @returns {number} where its closing quote is */
+function endOfText(json, start) {
+  for (let end = indexOf(json, '"', start + 1); ; end = indexOf(json, '"', end + 1)) {
+    let escapes = 0;
+    while (codeAt(json, end - 1 - escapes) === 0x5c) escapes++;
+    if (escapes % 2 === 0) return end;
+  }
 }
 
 /** @param {any} error */

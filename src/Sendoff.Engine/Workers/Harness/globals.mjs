@@ -63,7 +63,7 @@ export const isoDate = uncurry(Date.prototype.toISOString);
 
 export const Url = URL;
 export const url = {
-  href: getter(URL, 'href'), protocol: getter(URL, 'protocol'), port: getter(URL, 'port'),
+  href: getter(URL, 'href'), protocol: getter(URL, 'protocol'), hostname: getter(URL, 'hostname'), port: getter(URL, 'port'),
   username: getter(URL, 'username'), password: getter(URL, 'password'),
   toString: uncurry(URLSearchParams.prototype.toString),
   /** @type {(self: URLSearchParams, each: (value: string, key: string) => void) => void} */

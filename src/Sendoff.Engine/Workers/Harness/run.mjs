@@ -25,6 +25,7 @@ const GRACE_MS = 10; // for sockets and files that are closing
 /** One run. */
 export class Run {
   sends = 0;
+  sendBytes = 0;
   logBytes = 0;
   over = false;
   tainted = false;

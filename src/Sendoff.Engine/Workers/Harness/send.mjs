@@ -6,6 +6,7 @@ import {
   trim, types, upper, url as urlParts, wellFormed,
 } from './globals.mjs';
 import { coded } from './frames.mjs';
+import { HOST_RULE, METHOD_RULE, isHeaderValue, isHost, isMethod, isToken, withoutBlanks } from './httpSyntax.mjs';
 
 /** @typedef {{ method: string, url: string, headers: [string, string][], body: string | Uint8Array | null, parts: (string | Blob)[] | null }} Send
  *  `parts` instead of `body`: bytes of a Blob can only be read asynchronously. */
@@ -25,8 +26,6 @@ const FOREIGN = /** @type {any} */ ({
 });
 const IGNORED = { __proto__: null, 'content-length': 1, 'transfer-encoding': 1, connection: 1, 'keep-alive': 1, te: 1, trailer: 1, upgrade: 1, 'proxy-connection': 1, expect: 1, 'http2-settings': 1 };
 const JSON_TYPE = 'application/json', FORM_TYPE = 'application/x-www-form-urlencoded';
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const BAD_HEADER_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 const MAX_DEPTH = 100;
 
 /** @param {any} value */
@@ -55,7 +54,7 @@ const own = (object, key) => hasOwn(object, key) ? object[key] : undefined;
 export function encodeSend(options, warn) {
   if (options === null || typeof options !== 'object') throw invalid(options, '');
   const method = own(options, 'method');
-  if (typeof method !== 'string' || exec(TOKEN, method) === null) throw invalid(method, 'method');
+  if (typeof method !== 'string' || !isMethod(method)) throw invalid(method, 'method', typeof method === 'string' && isToken(method) ? METHOD_RULE : undefined);
   if (upper(method) === 'CONNECT') throw invalid(method, 'method', 'it asks a proxy for a tunnel, and is no request to a server');
   const address = parseUrl(own(options, 'url'));
 
@@ -95,6 +94,8 @@ function parseUrl(value) {
   const protocol = href === '' ? '' : urlParts.protocol(parsed);
   if (protocol !== 'https:' && protocol !== 'http:') throw invalid(value, 'url', href === '' ? undefined : 'only http and https are sent');
   if (urlParts.port(parsed) === '0') throw invalid(value, 'url', 'port 0');
+  const host = urlParts.hostname(parsed);
+  if (!isHost(host)) throw invalid(value, 'url', `the host is ${show(host)}: ${HOST_RULE}`);
   const hash = indexOf(href, '#');
   if (hash >= 0) href = slice(href, 0, hash);
   if (indexOf(href, '@') < 0) return { href, credentials: undefined };
@@ -142,7 +143,7 @@ export function readHeaders(headers, warn, fail) {
   const lastOf = /** @type {any} */ ({ __proto__: null });
   const names = keys(headers);
   for (let i = 0; i < names.length; i++) {
-    if (exec(TOKEN, names[i]) === null) throw fail(headers[names[i]], `headers.${show(names[i])}`, 'not a legal header name');
+    if (!isToken(names[i])) throw fail(headers[names[i]], `headers.${show(names[i])}`, 'not a legal header name');
     lastOf[lower(names[i])] = names[i];
   }
   /** @type {[string, string][]} */ const list = [];
@@ -168,16 +169,8 @@ function headerText(value, name, fail) {
   const kind = typeof value;
   if (kind !== 'string' && kind !== 'number' && kind !== 'boolean' && kind !== 'bigint') throw fail(value, `headers.${name}`);
   const line = withoutBlanks(text(value));
-  if (exec(BAD_HEADER_VALUE, line) !== null) throw fail(value, `headers.${name}`, 'a header value cannot hold line breaks, control characters or characters beyond Latin-1');
+  if (!isHeaderValue(line)) throw fail(value, `headers.${name}`, 'a header value cannot hold line breaks, control characters or characters beyond Latin-1');
   return line;
-}
-
-/** Blanks around a value are no part of it (RFC 9110 5.5); other white space is: a no-break space may stay, a line break is refused. @param {string} value */
-function withoutBlanks(value) {
-  let start = 0, end = value.length;
-  while (start < end && (value[start] === ' ' || value[start] === '\t')) start++;
-  while (end > start && (value[end - 1] === ' ' || value[end - 1] === '\t')) end--;
-  return slice(value, start, end);
 }
 
 /** Replaces every header of that name. @param {[string, string][]} list @param {string} name lower-case @param {string} value */
@@ -287,6 +280,13 @@ function multipart(data, chosen) {
 const crlf = value => join(split(join(split(join(split(value, '\r\n'), '\n'), '\r'), '\n'), '\n'), '\r\n');
 /** @param {string} value */
 const quoted = value => join(split(join(split(join(split(value, '"'), '%22'), '\r'), '%0D'), '\n'), '%0A');
+
+/** Bytes of header lines, each with its colon, space and line end. @param {[string, string][]} headers */
+export function headerBytes(headers) {
+  let bytes = 0;
+  for (let i = 0; i < headers.length; i++) bytes += headers[i][0].length + headers[i][1].length + 4;
+  return bytes;
+}
 
 /** The sum of what `parts` will take. @param {(string | Blob)[]} parts */
 export function partsBytes(parts) {

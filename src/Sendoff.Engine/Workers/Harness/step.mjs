@@ -9,17 +9,17 @@ import { userPosition } from './errors.mjs';
 import { attachmentsOf, rawEventOf } from './attachments.mjs';
 import { directory } from './files.mjs';
 import { flowOf, runContext } from './flow.mjs';
-import { encodeSend, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
+import { encodeSend, headerBytes, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
 /** @typedef {import('./run.mjs').Run} Run */
-/** @typedef {{ sends: number, bodyBytes: number, logBytes: number, valueBytes: number, emailTo?: boolean }} Limits */
+/** @typedef {{ sends: number, bodyBytes: number, urlBytes: number, headerBytes: number, sendBytes: number, logBytes: number, valueBytes: number, emailTo?: boolean }} Limits `sendBytes` is over all sends of a run */
 
 /** What the steps of this worker share.
  *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string, customResponse?: boolean }, limits: Limits, accountsJson: string, current: Call | null, loading: number, flow: { origin: string, key: Buffer },
  *   afterReading: (call: Call, failed: boolean, error?: any) => void }} `loading` is the step whose file is being loaded, or -1;
  *  `accountsJson` is by app and field, empty when there are none */
-export const worker = { writer: /** @type {any} */ (null), workflow: {}, limits: { sends: 1000, bodyBytes: 1024 * 1024, logBytes: 1024 * 1024, valueBytes: 6 * 1024 * 1024 }, accountsJson: '', current: null, loading: -1, flow: { origin: '', key: bufferFrom('') }, afterReading() {} };
+export const worker = { writer: /** @type {any} */ (null), workflow: {}, limits: { sends: 1000, bodyBytes: 1024 * 1024, urlBytes: 8192, headerBytes: 65536, sendBytes: 64 * 1024 * 1024, logBytes: 1024 * 1024, valueBytes: 6 * 1024 * 1024 }, accountsJson: '', current: null, loading: -1, flow: { origin: '', key: bufferFrom('') }, afterReading() {} };
 export const calls = new AsyncLocalStorage();
 /** Console output of modules while they load belongs to the first run. @type {[step: number, level: string, text: string][]} */ let early = [];
 
@@ -116,25 +116,38 @@ const sender = (call, name, encode) => function send(/** @type {any[]} */ ...arg
 
 /** A3: synchronous, a snapshot, and in the server's hands when it returns (B2). @param {Call} call @param {string} name @param {any[]} args @param {import('./destinations.mjs').Encoder} encode */
 function write(call, name, args, encode) {
-  const { run } = call;
-  if (run.sends >= worker.limits.sends) throw coded(new Error(`${name}: more than ${worker.limits.sends} sends in a run (setting Sends:MaxPerRun)`), 'SENDOFF_TOO_MANY_SENDS');
-  const request = encode(args, (code, message) => warn(call, code, message), worker.limits.emailTo === true);
+  const { run } = call, { limits } = worker;
+  if (run.sends >= limits.sends) throw overLimit(name, 'TOO_MANY_SENDS', `more than ${limits.sends} sends in a run`, 'MaxPerRun');
+  const request = encode(args, (code, message) => warn(call, code, message), limits.emailTo === true);
+  const headBytes = checkHead(name, request), left = limits.sendBytes - run.sendBytes - headBytes;
+  if (left < 0) throw sendsTooLarge(name);
+  const most = left < limits.bodyBytes ? left : limits.bodyBytes;
   const start = `{"run":${run.number},"step":${call.step.index},"index":`;
   const end = `,"method":${toJson(request.method)},"url":${toJson(request.url)},"headers":${headersJson(request.headers)}}`;
-  if (request.parts === null) {
-    const bytes = worker.writer.withBody(SEND, `${start}${call.sends}${end}`, request.body, worker.limits.bodyBytes);
-    if (bytes > worker.limits.bodyBytes) throw bodyTooLarge(name, bytes);
-    worker.writer.flush();
-  } else {
-    const bytes = partsBytes(request.parts);
-    if (bytes > worker.limits.bodyBytes) throw bodyTooLarge(name, bytes);
-    // The one exception to B2: a Blob's bytes are immutable but only to be had asynchronously. The send has its index,
-    // and the step does not end before it is handed over.
-    readThenSend(call, `${start}${call.sends}${end}`, request.parts);
-  }
+  const parts = request.parts;
+  const bytes = parts === null ? worker.writer.withBody(SEND, `${start}${call.sends}${end}`, request.body, most) : partsBytes(parts);
+  if (bytes > limits.bodyBytes) throw overLimit(name, 'BODY_TOO_LARGE', `the body has ${bytes} bytes or more, over the limit of ${limits.bodyBytes}`, 'MaxBodyBytes');
+  if (bytes > most) throw sendsTooLarge(name);
+  // The one exception to B2: a Blob's bytes are immutable but only to be had asynchronously. The send has its index,
+  // and the step does not end before it is handed over.
+  if (parts === null) worker.writer.flush(); else readThenSend(call, `${start}${call.sends}${end}`, parts);
   call.sends++;
   run.sends++;
+  run.sendBytes += headBytes + bytes;
 }
+
+/** A9: URL and headers. @param {string} name @param {import('./send.mjs').Send} request @returns {number} bytes of all but the body, as `HttpSend.Bytes` counts them */
+function checkHead(name, request) {
+  const { limits } = worker, url = request.url.length, headers = headerBytes(request.headers);
+  if (url > limits.urlBytes) throw overLimit(name, 'URL_TOO_LARGE', `the URL has ${url} bytes, over the limit of ${limits.urlBytes}`, 'MaxUrlBytes');
+  if (headers > limits.headerBytes) throw overLimit(name, 'HEADERS_TOO_LARGE', `the headers have ${headers} bytes in all, over the limit of ${limits.headerBytes}`, 'MaxHeaderBytes');
+  return request.method.length + url + headers;
+}
+
+/** @param {string} name @param {string} code @param {string} what @param {string} setting */
+const overLimit = (name, code, what, setting) => coded(new Error(`${name}: ${what} (setting Sends:${setting})`), `SENDOFF_${code}`);
+/** @param {string} name */
+const sendsTooLarge = name => overLimit(name, 'SENDS_TOO_LARGE', `with this one, the run's sends have more than ${worker.limits.sendBytes} bytes in all`, 'MaxBytesPerRun');
 
 /** Built by hand, as a step may have given Array.prototype a toJSON. @param {[string, string][]} headers */
 function headersJson(headers) {
@@ -142,9 +155,6 @@ function headersJson(headers) {
   for (let i = 0; i < headers.length; i++) json += `${i === 0 ? '' : ','}[${toJson(headers[i][0])},${toJson(headers[i][1])}]`;
   return `${json}]`;
 }
-
-/** @param {string} name @param {number} bytes */
-const bodyTooLarge = (name, bytes) => coded(new Error(`${name}: the body has ${bytes} bytes or more, over the limit of ${worker.limits.bodyBytes} (setting Sends:MaxBodyBytes)`), 'SENDOFF_BODY_TOO_LARGE');
 
 /** @param {Call} call @param {string} head @param {(string | Blob)[]} parts */
 function readThenSend(call, head, parts) {

@@ -41,11 +41,7 @@ internal static class ResponseHeaders
 
     static bool IsLegal(Header line)
     {
-        if (line.Name.Length == 0) return false;
-        foreach (char c in line.Name)
-        {
-            if (!char.IsAsciiLetterOrDigit(c) && !"!#$%&'*+-.^_`|~".Contains(c)) return false;
-        }
+        if (!HttpSyntax.IsToken(line.Name)) return false;
         foreach (char c in line.Value)
         {
             if (c is < ' ' and not '\t' or > '~') return false;

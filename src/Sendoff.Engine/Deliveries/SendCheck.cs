@@ -1,0 +1,44 @@
+namespace Sendoff.Engine.Deliveries;
+
+/// <summary>The last check of a send that a worker hands over, by the kind of its destination (A2 to A9, F7). The harness refuses the same at the caller's line;
+/// what fails here was written by a step itself.</summary>
+internal static class SendCheck
+{
+    static readonly Header json = new("content-type", "application/json"), text = new("content-type", "text/plain; charset=utf-8");
+
+    /// <summary>What is wrong with a send; null when it can be delivered.</summary>
+    public static string? FaultOf(HttpSend send, EngineLimits limits) =>
+        send.Body.Length > limits.SendBodyBytes ? $"a body of {send.Body.Length:N0} bytes, over the limit of {limits.SendBodyBytes:N0} (setting Sends:MaxBodyBytes)"
+        : send.Url.Length > limits.SendUrlBytes ? $"a URL of {send.Url.Length:N0} bytes, over the limit of {limits.SendUrlBytes:N0} (setting Sends:MaxUrlBytes)"
+        : send.HeaderBytes is var bytes && bytes > limits.SendHeaderBytes ? $"headers of {bytes:N0} bytes, over the limit of {limits.SendHeaderBytes:N0} (setting Sends:MaxHeaderBytes)"
+        : SendKinds.KindOf(send.Url) is var kind and not SendKind.Http ? FaultOfOther(send, kind)
+        : !HttpSyntax.IsMethod(send.Method) ? "a method that is not an HTTP token"
+        : !HttpSyntax.IsUrl(send.Url) ? "a URL that is not an absolute http or https one to a host"
+        : FaultOfHeaders(send.Headers);
+
+    /// <summary>What is wrong with header lines; null when nothing is.</summary>
+    public static string? FaultOfHeaders(IReadOnlyList<Header> headers)
+    {
+        foreach (var (name, value) in headers)
+        {
+            if (!HttpSyntax.IsToken(name)) return "a header whose name is not an HTTP token";
+            if (!HttpSyntax.IsHeaderValue(value)) return $"a character in header {name} that no header may hold";
+        }
+        return null;
+    }
+
+    static string? FaultOfOther(HttpSend send, SendKind kind)
+    {
+        if (send.Method != "SEND" || send.Headers.Count != 1 || !(send.Headers[0] == json || send.Headers[0] == text)) return "a method or headers that its destination does not have";
+        if (send.Url.AsSpan().ContainsAnyExceptInRange('!', '~')) return "a URL that is not ASCII";
+        bool isJson = send.Headers[0] == json;
+        return kind switch
+        {
+            SendKind.Email => send.Url == "email:" && isJson ? EmailSender.FaultOf(send.Body) : "an email with another URL or content type",
+            SendKind.Emit => isJson && JsonSyntax.IsValue(send.Body.Span) ? null : "an emitted event that is not JSON",
+            SendKind.Sse => SendKinds.ChannelOf(send.Url).Any(char.IsControl) ? "a channel with control characters"
+                : (isJson ? JsonSyntax.IsValue(send.Body.Span) : System.Text.Unicode.Utf8.IsValid(send.Body.Span)) ? null : "a payload that is neither JSON nor text",
+            _ => S3Object.IsUrl(send.Url) && System.Text.Unicode.Utf8.IsValid(send.Body.Span) ? null : "an object without its bucket, or that is not UTF-8",
+        };
+    }
+}

@@ -1,0 +1,63 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace Sendoff.Engine;
+
+/// <summary>Whether bytes are JSON that can be written into other JSON as they are.</summary>
+public static class JsonSyntax
+{
+    /// <summary>How deep a step's values may nest.</summary>
+    public const int MaxDepth = 1_000;
+
+    /// <summary>One JSON value in UTF-8, nested up to <see cref="MaxDepth"/> levels, and nothing behind it.</summary>
+    public static bool IsValue(ReadOnlySpan<byte> json)
+    {
+        if (!Utf8.IsValid(json)) return false;
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth });
+        try
+        {
+            if (!reader.Read()) return false;
+            reader.Skip();
+            return !reader.Read();
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Whether strings may hold halves of surrogate pairs, written as <c>\uD800</c>: System.Text.Json reads such JSON, and cannot write it.</summary>
+    public static bool MayHoldSurrogates(ReadOnlySpan<byte> json) => json.IndexOf("\\ud"u8) >= 0 || json.IndexOf("\\uD"u8) >= 0;
+
+    /// <summary>Turns halves of surrogate pairs into U+FFFD, in place.</summary>
+    public static void MendSurrogates(Span<byte> json)
+    {
+        if (!MayHoldSurrogates(json)) return;
+        for (int i = 0; i < json.Length; i++)
+        {
+            if (json[i] != '\\') continue;
+            if (!TryEscape(json[i..], out char unit))
+            {
+                i++; // the escaped character may be a backslash
+                continue;
+            }
+            if (char.IsHighSurrogate(unit) && TryEscape(json[(i + 6)..], out char low) && char.IsLowSurrogate(low)) i += 11;
+            else
+            {
+                if (char.IsSurrogate(unit)) "\\ufffd"u8.CopyTo(json[i..]);
+                i += 5;
+            }
+        }
+    }
+
+    /// <summary>Reads <c>\uXXXX</c>.</summary>
+    static bool TryEscape(ReadOnlySpan<byte> json, out char unit)
+    {
+        unit = default;
+        if (json.Length < 6 || json[0] != '\\' || json[1] != 'u') return false;
+        bool hex = ushort.TryParse(json.Slice(2, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort value);
+        unit = (char)value;
+        return hex;
+    }
+}
