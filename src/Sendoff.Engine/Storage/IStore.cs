@@ -116,13 +116,16 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
 
     // Reads.
 
+    /// <summary>A run with its deliveries. Bodies over <see cref="EngineLimits.DocumentBodyBytes"/>, and what is over <see cref="EngineLimits.DocumentBytes"/> in
+    /// all, are left out, and say so: <see cref="GetDeliveryAsync"/> has them.</summary>
     Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct);
     /// <summary>A run with the heads of its sends, whatever their bodies weigh.</summary>
     Task<RunOutline?> GetRunOutlineAsync(RunId run, CancellationToken ct);
     /// <summary>A search looks through <see cref="RunFilter.Searched"/> runs at a time: a page with few or none may have a next one.</summary>
     Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct);
+    /// <summary>A delivery with all that is kept of it.</summary>
     Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct);
-    /// <summary>A search looks through <see cref="DeliveryFilter.Searched"/> deliveries at a time: a page with few or none may have a next one.</summary>
+    /// <summary>What is large is left out, as of <see cref="GetRunAsync"/>. A search looks through <see cref="DeliveryFilter.Searched"/> deliveries at a time: a page with few or none may have a next one.</summary>
     Task<Page<StoredDelivery>> ListDeliveriesAsync(DeliveryFilter filter, CancellationToken ct);
     /// <summary>How the newest deliveries ended that are no older than <paramref name="since"/>, newest first.</summary>
     Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Sendoff.Server.Api;
 
 namespace Sendoff.Ui;
 
@@ -50,14 +51,7 @@ public static class BodyShape
     public static JsonElement? JsonOf(string text)
     {
         if (text.AsSpan().TrimStart() is not ['{' or '[', ..]) return null;
-        try
-        {
-            return JsonElement.Parse(text);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
+        return RawJson.Parse(Encoding.UTF8.GetBytes(text)) is { ValueKind: JsonValueKind.Object or JsonValueKind.Array } json ? json : null;
     }
 
     /// <summary>The fields of a form, decoded.</summary>

@@ -19,7 +19,7 @@ public sealed record SendPair(string Step, int Index, DeliveryDocument? Then, De
 /// <summary>What two runs sent, side by side.</summary>
 public static class SendDiff
 {
-    static readonly JsonSerializerOptions readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly JsonSerializerOptions readable = new() { WriteIndented = true, MaxDepth = ApiJson.MaxDepth, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static IReadOnlyList<SendPair> Of(RunDocument then, RunDocument now)
     {
@@ -58,15 +58,8 @@ public static class SendDiff
 
     static string BodyText(RequestDocument request)
     {
+        if (request.BodyLeftOut > 0) return $"({request.BodyLeftOut:N0} bytes, left out here for their size)";
         if (request.BodyEncoding == "base64") return $"({request.BodyBytes:N0} bytes that are no text)";
-        if (request.Body.AsSpan().TrimStart() is not ['{' or '[', ..]) return request.Body;
-        try
-        {
-            return JsonSerializer.Serialize(JsonElement.Parse(request.Body), readable);
-        }
-        catch (JsonException)
-        {
-            return request.Body;
-        }
+        return BodyShape.JsonOf(request.Body) is { } json ? JsonSerializer.Serialize(json, readable) : request.Body;
     }
 }

@@ -259,4 +259,59 @@ public sealed class OtherDestinationsTests
         Assert.True((await server.EndOfAsync(listener)).Steps[0].Exports.GetProperty("same").GetBoolean());
         Assert.Equal("""{"key":"hunter2-is-long"}""", Assert.Single(await ReadAsync(server, await StreamOfAsync(server, "source"), 1)).Data);
     }
+
+    /// <summary>Defines <c>forge(url, body)</c>, which writes a send frame past the harness.</summary>
+    const string Forge = """
+        const fs = require('fs');
+        const u32 = n => { const b = Buffer.alloc(4); b.writeUInt32LE(n); return b; };
+        const forge = (url, body) => {
+          const head = Buffer.from(JSON.stringify({ run: 1, step: 0, index: 0, method: 'SEND', url, headers: [['content-type', 'application/json']] }));
+          const payload = Buffer.concat([u32(head.length), head, Buffer.from(body)]);
+          for (let fd = 3; fd < 64; fd++) try { if (fs.fstatSync(fd).isSocket()) fs.writeSync(fd, Buffer.concat([u32(payload.length + 1), Buffer.from([20]), payload])); } catch {}
+        };
+
+        """;
+
+    [Theory]
+    [InlineData("""{"ok":false},"resume":{"from":1,"runs":1,"sends":0,"trace":"x","exports":[{"$return_value":"forged"}]}""")]
+    [InlineData("""{"ok":true},"id":"run_0000000000000","context":{"id":"run_VICTIM"}""")]
+    [InlineData("{bad")]
+    public async Task Emitted_event_that_is_not_json_never_reaches_a_listener(string body)
+    {
+        await using var server = await TestServer.StartAsync();
+        string hook = await server.DeployAsync("forger", Forge + $"forge('emit:', {JsonSerializer.Serialize(body)}); $send.emit({{ honest: 1 }}); return 1;", "step.js");
+        await DeployListenerAsync(server, "victim", "forger");
+
+        var run = await server.RunAsync(hook);
+
+        Assert.Equal("succeeded", run.Status);
+        Assert.Equal("""{"honest":1}""", Only(run).Request.Body);
+        Assert.Equal("send_refused", Assert.Single(run.Steps[0].Warnings).Code);
+        var victim = Assert.Single(await RunsOfAsync(server, "victim"));
+        Assert.Equal("""{"honest":1}""", (await server.EndOfAsync(victim.Id)).Steps[0].Exports.GetProperty("got").GetRawText());
+    }
+
+    [Theory]
+    [InlineData("""{"ok":false},"resume":{}""")]
+    [InlineData("{bad")]
+    [InlineData("""{"half":"\ud800"}""")]
+    [InlineData(null)]
+    public async Task Bad_event_that_is_stored_fails_its_run_and_no_list(string? json)
+    {
+        await using var server = await TestServer.StartAsync();
+        await server.DeployAsync("plain", "return 1", "step.js");
+        json ??= string.Concat(Enumerable.Repeat("[", 900)) + string.Concat(Enumerable.Repeat("]", 900));
+        var version = server.Get<Sendoff.Engine.Runs.WorkflowCatalog>().FindTrigger("plain")!.Version;
+
+        var accepted = await server.Get<Sendoff.Engine.Runs.RunQueue>().AcceptAsync(version, "http", System.Text.Encoding.UTF8.GetBytes(json), default);
+        var run = await server.EndOfAsync(accepted!.Run.Id.ToString());
+
+        bool isJson = JsonSyntax.IsValue(System.Text.Encoding.UTF8.GetBytes(json));
+        Assert.Equal((isJson ? "succeeded" : "failed", isJson ? null : "event_not_json"), (run.Status, run.Error?.Code));
+        foreach (string path in new[] { "/api/v1/events", $"/api/v1/events/{run.EventId}", $"/api/v1/runs/{run.Id}", "/api/v1/runs", "/", $"/runs/{run.Id}", "/workflows/plain", $"/workflows/plain?run={run.Id}" })
+        {
+            using var response = await server.Http.GetAsync(path);
+            Assert.True(response.StatusCode == HttpStatusCode.OK, $"{path}: {response.StatusCode}");
+        }
+    }
 }

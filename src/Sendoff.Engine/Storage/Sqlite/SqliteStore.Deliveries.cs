@@ -8,15 +8,32 @@ internal sealed partial class SqliteStore
         d.id, d.run_id, d.workspace_id, d.workflow_id, d.step, d.idx, d.destination, d.method, d.url, d.headers, d.body, d.status, d.error
         """;
 
-    static Delivery ReadDelivery(SqliteStatement row) => new(
-        new(row.Long(0)), new(row.Long(1)), new(row.Int(2)), new(row.Long(3)), row.Int(4), row.Int(5), row.Text(6),
-        new HttpSend(row.Text(7), row.Text(8), StoredJson.ReadHeaders(row.Blob(9)), row.Blob(10).ToArray()),
+    static Delivery ReadDelivery(SqliteStatement row) =>
+        ReadDelivery(row, new HttpSend(row.Text(7), row.Text(8), StoredJson.ReadHeaders(row.Blob(9)), row.Blob(10).ToArray()));
+
+    static Delivery ReadDelivery(SqliteStatement row, HttpSend request) => new(
+        new(row.Long(0)), new(row.Long(1)), new(row.Int(2)), new(row.Long(3)), row.Int(4), row.Int(5), row.Text(6), request,
         (DeliveryStatus)row.Int(11), StoredJson.ReadAttemptError(row.Blob(12)));
+
+    /// <summary>The columns of <see cref="ReadDelivery"/>, without a body that the budget leaves out in any case: SQLite does not read it then. Behind them is its length.</summary>
+    const string BriefColumns = """
+        d.id, d.run_id, d.workspace_id, d.workflow_id, d.step, d.idx, d.destination, d.method, d.url, d.headers,
+        CASE WHEN length(d.body) <= ? THEN d.body END, d.status, d.error, coalesce(length(d.body), 0)
+        """;
+
+    static Delivery ReadBrief(SqliteStatement row, ContentBudget budget)
+    {
+        int bodyBytes = row.Int(13);
+        if (!budget.TryTake(row.Blob(9).Length, bodyBytes))
+            return ReadDelivery(row, new HttpSend(row.Text(7), row.Text(8), [], default) { HeadersLeftOut = true, BodyLeftOut = bodyBytes });
+        var delivery = ReadDelivery(row);
+        return bodyBytes <= budget.MaxBodyBytes ? delivery : delivery with { Request = delivery.Request with { BodyLeftOut = bodyBytes } };
+    }
 
     public Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct) => readers.ReadAsync(
         session => session.Sql($"SELECT {DeliveryColumns}, w.name FROM deliveries d JOIN workflows w ON w.id = d.workflow_id WHERE d.id = ?")
             .Set(delivery.Value).FirstOrDefault(static row => (Delivery: ReadDelivery(row), Name: row.Text(13))) is { Delivery: { } found } one
-                ? new StoredDelivery(found, one.Name, [.. ReadAttempts(session, delivery.Value, delivery.Value)[delivery]]) : null,
+                ? new StoredDelivery(found, one.Name, [.. ReadAttempts(session, delivery.Value, delivery.Value, budget: null)[delivery]]) : null,
         ct);
 
     static List<SendHead> ReadHeads(SqliteSession session, Block block) => block.Count == 0 ? [] : session.Sql($"""
@@ -38,17 +55,18 @@ internal sealed partial class SqliteStore
                 row.LongOrNull(5) is { } at ? SqliteTime.Moment(at) : null, SqliteTime.Ms(row.LongOrNull(6)), (int?)row.LongOrNull(7), StoredJson.ReadAttemptError(row.Blob(8)))),
         ct);
 
-    static IReadOnlyList<StoredDelivery> ReadDeliveries(SqliteSession session, string workflow, long first, int count)
+    static IReadOnlyList<StoredDelivery> ReadDeliveries(SqliteSession session, string workflow, Block block, ContentBudget budget)
     {
-        if (count == 0) return [];
-        long last = first + (count - 1) * IdSequence.Stride;
-        var attempts = ReadAttempts(session, first, last);
-        return session.Sql($"SELECT {DeliveryColumns} FROM deliveries d WHERE d.id BETWEEN ? AND ? ORDER BY d.id")
-            .Set(first).Set(last).All(ReadDelivery).ConvertAll(delivery => new StoredDelivery(delivery, workflow, [.. attempts[delivery.Id]]));
+        if (block.Count == 0) return [];
+        var deliveries = session.Sql($"SELECT {BriefColumns} FROM deliveries d WHERE d.id BETWEEN ? AND ? ORDER BY d.id")
+            .Set(budget.MaxBodyBytes).Set(block.First).Set(block.Last).All(row => ReadBrief(row, budget));
+        var attempts = ReadAttempts(session, block.First, block.Last, budget);
+        return deliveries.ConvertAll(delivery => new StoredDelivery(delivery, workflow, [.. attempts[delivery.Id]]));
     }
 
     /// <summary>The attempts of a block of deliveries: the first ones have their ids, the later ones an index.</summary>
-    static ILookup<DeliveryId, Attempt> ReadAttempts(SqliteSession session, long first, long last)
+    /// <param name="budget">Null reads all that is kept.</param>
+    static ILookup<DeliveryId, Attempt> ReadAttempts(SqliteSession session, long first, long last, ContentBudget? budget)
     {
         const string columns = """
             delivery_id, number, status, started_at, queue_us, dns_us, connect_us, tls_us, write_us, wait_us, read_us, total_us, reused, local_address,
@@ -59,27 +77,39 @@ internal sealed partial class SqliteStore
             UNION ALL
             SELECT {columns} FROM attempts WHERE delivery_id BETWEEN ?1 AND ?2 AND number > 1
             ORDER BY 1, 2
-            """).Set(first).Set(last).All(ReadAttempt).ToLookup(static attempt => attempt.DeliveryId);
+            """).Set(first).Set(last).All(row => ReadAttempt(row, budget)).ToLookup(static attempt => attempt.DeliveryId);
     }
 
-    static Attempt ReadAttempt(SqliteStatement row) => new(
-        new(row.Long(0)), row.Int(1), SqliteTime.Moment(row.Long(3)), (DeliveryStatus)row.Int(2), StoredJson.ReadHeaders(row.Blob(20)), ReadResponse(row),
+    static Attempt ReadAttempt(SqliteStatement row, ContentBudget? budget)
+    {
+        int body = row.Blob(22).Length;
+        bool isKept = budget is null || budget.TryTake(row.Blob(20).Length + row.Blob(21).Length + row.Blob(23).Length, body);
+        var response = ReadResponse(row, isKept, isKept && (budget is null || body <= budget.MaxBodyBytes));
+        return ReadAttempt(row, isKept ? StoredJson.ReadHeaders(row.Blob(20)) : [], response) with
+        {
+            Redirects = isKept ? StoredJson.ReadRedirects(row.Blob(23)) : [],
+            ContentLeftOut = !isKept,
+        };
+    }
+
+    static Attempt ReadAttempt(SqliteStatement row, IReadOnlyList<Header> requestHeaders, AttemptResponse? response) => new(
+        new(row.Long(0)), row.Int(1), SqliteTime.Moment(row.Long(3)), (DeliveryStatus)row.Int(2), requestHeaders, response,
         StoredJson.ReadAttemptError(row.Blob(19)),
         new(SqliteTime.Ms(row.Long(4))!.Value, SqliteTime.Ms(row.LongOrNull(5)), SqliteTime.Ms(row.LongOrNull(6)), SqliteTime.Ms(row.LongOrNull(7)),
             SqliteTime.Ms(row.LongOrNull(8)), SqliteTime.Ms(row.LongOrNull(9)), SqliteTime.Ms(row.LongOrNull(10)), SqliteTime.Ms(row.Long(11))!.Value),
-        row.TextOrNull(13), row.TextOrNull(14), row.Int(12) != 0)
+        row.TextOrNull(13), row.TextOrNull(14), row.Int(12) != 0);
+
+    static AttemptResponse? ReadResponse(SqliteStatement row, bool withHeaders, bool withBody) => row.LongOrNull(15) is not { } status ? null : new(
+        (int)status, row.Text(16), withHeaders ? StoredJson.ReadHeaders(row.Blob(21)) : [], withBody ? row.Blob(22).ToArray() : default, BodyIsText: (row.Int(17) & 1) != 0,
+        row.Long(18), Truncated: (row.Int(17) & 2) != 0)
     {
-        Redirects = StoredJson.ReadRedirects(row.Blob(23)),
+        BodyLeftOut = withBody ? 0 : row.Blob(22).Length,
     };
 
-    static AttemptResponse? ReadResponse(SqliteStatement row) => row.LongOrNull(15) is not { } status ? null : new(
-        (int)status, row.Text(16), StoredJson.ReadHeaders(row.Blob(21)), row.Blob(22).ToArray(), BodyIsText: (row.Int(17) & 1) != 0,
-        row.Long(18), Truncated: (row.Int(17) & 2) != 0);
-
     public Task<Page<StoredDelivery>> ListDeliveriesAsync(DeliveryFilter filter, CancellationToken ct) =>
-        readers.ReadAsync(session => ListDeliveries(session, filter), ct);
+        readers.ReadAsync(session => ListDeliveries(session, filter, new(limits)), ct);
 
-    static Page<StoredDelivery> ListDeliveries(SqliteSession session, DeliveryFilter filter)
+    static Page<StoredDelivery> ListDeliveries(SqliteSession session, DeliveryFilter filter, ContentBudget budget)
     {
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
         var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
@@ -93,11 +123,11 @@ internal sealed partial class SqliteStore
         where.And("json_extract(CAST(error AS TEXT), '$.phase') = ?", filter.Phase?.ToString());
         if (filter.Code is { } code) where.And($"(SELECT response_status FROM attempts WHERE id = {LastAttemptId}) BETWEEN ? AND ?", (long)code.First, (long)code.Last);
         var found = where.Set(session.Sql($"""
-            SELECT {DeliveryColumns}, w.name FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
+            SELECT {BriefColumns}, w.name FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
             WHERE d.id IN (SELECT id FROM deliveries d {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY d.id DESC
-            """)).Set(filter.Limit + 1).All(static row => (Delivery: ReadDelivery(row), Name: row.Text(13)));
+            """).Set(budget.MaxBodyBytes)).Set(filter.Limit + 1).All(row => (Delivery: ReadBrief(row, budget), Name: row.Text(14)));
         var rows = found.ConvertAll(one => new StoredDelivery(
-            one.Delivery, one.Name, [.. ReadAttempts(session, one.Delivery.Id.Value, one.Delivery.Id.Value)[one.Delivery.Id]]));
+            one.Delivery, one.Name, [.. ReadAttempts(session, one.Delivery.Id.Value, one.Delivery.Id.Value, budget)[one.Delivery.Id]]));
         var page = PageOf(rows, filter.Limit, static one => one.Delivery.Id.Value);
         return page with { Next = page.Next ?? searchedTo };
     }

@@ -68,8 +68,9 @@ internal sealed partial class SqliteStore
     {
         // Memory first: a run that ends in between is then found in the database.
         var queued = unfinished.Find(run.Value);
+        var budget = new ContentBudget(limits);
         return readers.ReadAsync(session => ReadRun(session, run) is { } ended
-            ? new StoredRun(ended.Run, ended.Name, [.. ended.Blocks.SelectMany(block => ReadDeliveries(session, ended.Name, block.First, block.Count))])
+            ? new StoredRun(ended.Run, ended.Name, [.. ended.Blocks.SelectMany(block => ReadDeliveries(session, ended.Name, block, budget))])
             : queued is { } found && ReadQueued(session, found) is { } waiting ? new StoredRun(waiting.Run, waiting.Name, []) : null, ct);
     }
 

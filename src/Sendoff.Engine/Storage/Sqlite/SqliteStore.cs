@@ -25,13 +25,14 @@ internal sealed partial class SqliteStore : IStore
     readonly SqliteWriter writer;
     readonly Concealment concealment;
     readonly IdSequence ids;
+    readonly EngineLimits limits;
     readonly TimeProvider time;
     int closed;
 
     SqliteStore(
         string path, FileStream processLock, SqliteSession session, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
     {
-        (this.path, this.processLock, this.session, this.concealment, this.ids, this.time) = (path, processLock, session, concealment, ids, time);
+        (this.path, this.processLock, this.session, this.concealment, this.ids, this.limits, this.time) = (path, processLock, session, concealment, ids, limits, time);
         readers = new(path, limits.StoreReaders);
         pruner = new(limits);
         unfinished.Load(ReadUnfinished(session));

@@ -1,5 +1,8 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Unicode;
+using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workers;
@@ -99,10 +102,21 @@ public sealed record DeliveryDocument(
 public sealed record RequestDocument(
     string Method, string Url, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, string Body, string BodyEncoding, long BodyBytes)
 {
+    /// <summary>Bytes of the body, when this document leaves it out for its size; <c>GET /api/v1/deliveries/{id}</c> has it. Else absent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long BodyLeftOut { get; init; }
+    /// <summary>This document leaves out the headers too; <c>GET /api/v1/deliveries/{id}</c> has them. Else absent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool HeadersLeftOut { get; init; }
+
     internal static RequestDocument From(HttpSend send, IReadOnlyList<Header> headers)
     {
         var (body, encoding) = BodyText.Of(send.Body);
-        return new(send.Method, send.Url, HeaderLines.Of(headers), body, encoding, send.Body.Length);
+        return new(send.Method, send.Url, HeaderLines.Of(headers), body, encoding, send.Body.Length + send.BodyLeftOut)
+        {
+            BodyLeftOut = send.BodyLeftOut,
+            HeadersLeftOut = send.HeadersLeftOut,
+        };
     }
 }
 
@@ -114,8 +128,9 @@ public sealed record AttemptDocument(
     IReadOnlyList<RedirectDocument> Redirects)
 {
     internal static AttemptDocument From(Attempt attempt, RequestDocument asked) => new(
-        attempt.Number, attempt.StartedAt, Names.Of(attempt.Status), asked with { Headers = HeaderLines.Of(attempt.RequestHeaders) },
-        AttemptResponseDocument.From(attempt.Response), AttemptErrorDocument.From(attempt.Error), TimingDocument.From(attempt.Timing),
+        attempt.Number, attempt.StartedAt, Names.Of(attempt.Status),
+        asked with { Headers = HeaderLines.Of(attempt.RequestHeaders), HeadersLeftOut = attempt.ContentLeftOut },
+        AttemptResponseDocument.From(attempt.Response, attempt.ContentLeftOut), AttemptErrorDocument.From(attempt.Error), TimingDocument.From(attempt.Timing),
         attempt.LocalAddress, attempt.RemoteAddress, attempt.ConnectionReused, [.. attempt.Redirects.Select(RedirectDocument.From)]);
 }
 
@@ -131,13 +146,24 @@ public sealed record AttemptResponseDocument(
     int Status, string HttpVersion, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, string Body, string BodyEncoding,
     long BodyBytes, bool Truncated)
 {
-    internal static AttemptResponseDocument? From(AttemptResponse? response)
+    /// <summary>Bytes kept of the body, when this document leaves them out for their size; <c>GET /api/v1/deliveries/{id}</c> has them. Else absent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long BodyLeftOut { get; init; }
+    /// <inheritdoc cref="RequestDocument.HeadersLeftOut"/>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool HeadersLeftOut { get; init; }
+
+    internal static AttemptResponseDocument? From(AttemptResponse? response, bool headersLeftOut)
     {
         if (response is null) return null;
         var (body, encoding) = response.BodyIsText
             ? (Encoding.UTF8.GetString(response.Body.Span), BodyText.Utf8)
             : BodyText.Base64(response.Body);
-        return new(response.Status, response.HttpVersion, HeaderLines.Of(response.Headers), body, encoding, response.BodyBytes, response.Truncated);
+        return new(response.Status, response.HttpVersion, HeaderLines.Of(response.Headers), body, encoding, response.BodyBytes, response.Truncated)
+        {
+            BodyLeftOut = response.BodyLeftOut,
+            HeadersLeftOut = headersLeftOut,
+        };
     }
 }
 
@@ -183,24 +209,34 @@ static class BodyText
     public static (string Body, string Encoding) Base64(ReadOnlyMemory<byte> body) => (Convert.ToBase64String(body.Span), "base64");
 }
 
-/// <summary>Stored JSON as an element; nothing stored is an empty object.</summary>
+/// <summary>Stored JSON as an element; nothing stored is an empty object. What cannot be read as JSON is shown as text: one such record fails no list.</summary>
 static class RawJson
 {
+    /// <summary>Levels of a document around what is stored.</summary>
+    const int Around = 16;
     static readonly JsonElement empty = JsonElement.Parse("{}"u8);
-    static readonly JsonDocumentOptions deep = new() { MaxDepth = ApiJson.MaxDepth };
+    static readonly JsonDocumentOptions deep = new() { MaxDepth = ApiJson.MaxDepth - Around };
 
-    /// <summary>Text when masks have broken it.</summary>
-    public static JsonElement ParseOrText(ReadOnlyMemory<byte> json)
+    public static JsonElement Parse(ReadOnlyMemory<byte> json)
     {
+        if (json.IsEmpty) return empty;
         try
         {
-            return Parse(json);
+            return Utf8.IsValid(json.Span) ? JsonElement.Parse(Mended(json).Span, deep) : Text(json);
         }
         catch (JsonException)
         {
-            return JsonSerializer.SerializeToElement(Encoding.UTF8.GetString(json.Span), ApiJson.Default.String);
+            return Text(json);
         }
     }
 
-    public static JsonElement Parse(ReadOnlyMemory<byte> json) => json.IsEmpty ? empty : JsonElement.Parse(json.Span, deep);
+    static ReadOnlyMemory<byte> Mended(ReadOnlyMemory<byte> json)
+    {
+        if (!JsonSyntax.MayHoldSurrogates(json.Span)) return json;
+        byte[] mended = json.ToArray();
+        JsonSyntax.MendSurrogates(mended);
+        return mended;
+    }
+
+    static JsonElement Text(ReadOnlyMemory<byte> json) => JsonSerializer.SerializeToElement(Encoding.UTF8.GetString(json.Span), ApiJson.Default.String);
 }

@@ -47,7 +47,12 @@ internal static class ExportApi
         var input = ApiInput.Of(request);
         var run = input.Run(id);
         if (input.Problem is { } problem) return ([], problem);
-        return await store.GetRunAsync(run, ct) is { } stored ? ([.. stored.Deliveries.Select(DeliveryDocument.From).Where(IsHttp)], null) : ([], RunsApi.Missing(id));
+        if (await store.GetRunOutlineAsync(run, ct) is not { } outline) return ([], RunsApi.Missing(id));
+        // The document of a run leaves out what is large; a delivery's has it.
+        var all = new List<DeliveryDocument>(outline.Sends.Count);
+        foreach (var send in outline.Sends)
+            if (await store.GetDeliveryAsync(send.Id, ct) is { } stored) all.Add(DeliveryDocument.From(stored));
+        return ([.. all.Where(IsHttp)], null);
     }
 
     static async Task<(DeliveryDocument? Delivery, Problem? Problem)> OfDeliveryAsync(string id, HttpRequest request, IStore store, CancellationToken ct)

@@ -57,7 +57,7 @@ public sealed record EmitDocument(string DeliveryId, string RunId, string Channe
 {
     internal static EmitDocument From(Publication emitted) => new(
         emitted.Delivery.Id.ToString(), emitted.Delivery.RunId.ToString(), SendKinds.ChannelOf(emitted.Delivery.Request.Url), emitted.At,
-        RawJson.ParseOrText(emitted.Delivery.Request.Body));
+        RawJson.Parse(emitted.Delivery.Request.Body));
 }
 
 /// <param name="Files">Path to text; null in lists.</param>

@@ -14,7 +14,7 @@ internal static class RunsApi
     {
         var runs = api.MapGroup("/runs").WithTags("Runs");
         runs.MapGet("/", ListAsync).WithSummary("Runs, newest first; q is sought in event and message, sends=failed keeps runs with a failed send. A search looks through 20,000 runs a page");
-        runs.MapGet("/{id}", GetAsync).WithSummary("The run document");
+        runs.MapGet("/{id}", GetAsync).WithSummary("The run document. Bodies over 64 KiB, and what is over 4 MiB in all, are left out and say so; a delivery's own document has them");
         runs.MapPost("/{id}/replay", ReplayAsync).WithSummary("Run the same event again, on the workflow's current version or its draft; as a test, its sends are captured")
             .TakesBody<ReplayRequestDocument>().Produces<ReplayDocument>(StatusCodes.Status202Accepted);
         runs.MapPost("/{id}/release", ReleaseHeldAsync).WithSummary("Start a run that is held over quota").ProducesProblem(StatusCodes.Status410Gone);
