@@ -100,6 +100,8 @@ public sealed record EngineLimits
 
     /// <summary>Worker processes at once. Setting <c>Workers:Max</c>; 0 is four times the processors, at least 8.</summary>
     public int WorkersMax { get; init; }
+    /// <summary>Worker processes at once, as it is in force.</summary>
+    internal int MostWorkers => WorkersMax > 0 ? WorkersMax : Math.Max(8, 4 * Environment.ProcessorCount);
     /// <summary>Worker processes started ahead of need, bound to no workflow yet.</summary>
     public int WorkersWarm { get; init; } = 1;
     /// <summary>Memory of a worker in MiB (E4). Setting <c>Workers:Memory</c>; a workflow's <c>memory</c> wins.</summary>

@@ -68,6 +68,9 @@ static partial class LogMessages
     [LoggerMessage(3002, LogLevel.Information, "Opened {Path}: schema {Schema}, {Unfinished} unfinished runs.")]
     public static partial void StoreOpened(this ILogger log, string path, int schema, int unfinished);
 
+    [LoggerMessage(3900, LogLevel.Error, "{Work} met a fault of the server, and goes on")]
+    public static partial void BackgroundFailed(this ILogger log, string work, Exception error);
+
     // Workers: 4000-4099
 
     [LoggerMessage(4000, LogLevel.Information, "Node.js {Version} of npm package {Package} is fetched into {Folder}")]

@@ -49,6 +49,10 @@ sealed record Settings
     public S3Options S3 { get; init; } = new();
     /// <summary>The admin token; null for the one in the data directory. Setting <c>Auth:Token</c>.</summary>
     public string? AuthToken { get; init; }
+    /// <summary>Connections at once; null is what the limit of open files allows.</summary>
+    public int? MaxConnections { get; init; }
+    /// <summary>How the file descriptors of this process are shared out.</summary>
+    public OpenFiles OpenFiles => OpenFiles.Share(OpenFiles.Current(), Limits, MaxConnections);
     /// <summary>What secrets are sealed under, in Base64; null for the key in the data directory. Setting <c>Secrets:Key</c>.</summary>
     public string? SecretsKey { get; init; }
     /// <summary>The development profile (<c>--development</c>, which <c>dotnet run</c> gives): deliveries to loopback are allowed.</summary>
@@ -174,6 +178,7 @@ sealed record Settings
         ["Stores:MaxValueBytes"] = Bytes((l, v) => v <= 8 * 1024 * 1024 ? l with { DataStoreValueBytes = (int)v } : null),
         ["Stores:MaxKeys"] = Count((l, v) => l with { DataStoreKeys = v }),
         ["Secrets:Key"] = new("32 bytes in Base64, such as `openssl rand -base64 32` prints", (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null, IsSecret: true),
+        ["MaxConnections"] = new("a whole number from 16", (s, v) => int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n >= 16 ? s with { MaxConnections = n } : null),
         ["Auth:Token"] = new("at least 16 characters without spaces",
             (s, v) => v.Length >= 16 && !v.Any(char.IsWhiteSpace) ? s with { AuthToken = v } : null, IsSecret: true),
     };

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging.Abstractions;
+
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>
@@ -19,7 +21,7 @@ internal sealed class ConnectionPool : IDisposable
     public ConnectionPool(EngineLimits limits, TimeProvider time)
     {
         (this.limits, this.time) = (limits, time);
-        sweep = time.CreateTimer(static pool => ((ConnectionPool)pool!).Sweep(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        sweep = Background.Timer(time, NullLogger.Instance, "The closing of idle connections", Sweep);
     }
 
     /// <summary>An open connection that is ready for a request; null when there is none.</summary>

@@ -280,7 +280,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         }
         catch (OperationCanceledException)
         {
-            process.Kill(entireProcessTree: true);
+            WorkerProcess.KillAll(process);
             ct.ThrowIfCancellationRequested();
             return (-1, "", $"it did not end within {longest.TotalMinutes:0.#} minutes");
         }

@@ -57,7 +57,7 @@ public sealed class Sandbox : IDisposable
         string rooms = OpenRooms(options);
         try
         {
-            return await TryAsync(options with { Readable = [.. options.Readable.Select(Path.GetFullPath)] }, node, harness, rooms, ct);
+            return await TryAsync(options with { Readable = [.. options.Readable.Select(Path.GetFullPath)], Packages = options.Packages is { } packages ? Path.GetFullPath(packages) : null }, node, harness, rooms, ct);
         }
         catch
         {
@@ -137,7 +137,7 @@ public sealed class Sandbox : IDisposable
     internal WorkerRoom NewRoom()
     {
         string folder = Path.Combine(rooms, $"{Interlocked.Increment(ref lastRoom)}");
-        var room = new WorkerRoom(folder, HasBubblewrap ? Bubblewrap.Program : folder, options.Readable);
+        var room = new WorkerRoom(folder, HasBubblewrap ? Bubblewrap.Program : folder, options.Readable, options.Packages);
         room.Create();
         return room;
     }
@@ -217,7 +217,7 @@ public sealed class Sandbox : IDisposable
         {
             using var process = await WorkerLauncher.StartAsync(Command(room, null, []));
             process.StandardInput.Close();
-            using var killed = limit.Token.Register(() => process.Kill(entireProcessTree: true));
+            using var killed = limit.Token.Register(() => WorkerProcess.KillAll(process));
             var output = process.StandardOutput.ReadToEndAsync(CancellationToken.None);
             string errors = await process.StandardError.ReadToEndAsync(CancellationToken.None);
             await output;

@@ -284,7 +284,7 @@ internal sealed class Worker
         if (Interlocked.CompareExchange(ref cause, (int)why, -1) != -1) return;
         victim = forRun;
         // Finding its children takes a while, and who kills holds the pool's gate.
-        ThreadPool.UnsafeQueueUserWorkItem(static process => process.Kill(), process, preferLocal: false);
+        Background.Queue(log, "The end of a worker", process, static process => process.Kill());
     }
 
     /// <summary>Bytes of memory that the process holds now; 0 when it is gone.</summary>

@@ -126,6 +126,8 @@ public sealed partial class WorkerPool
         lock (gate)
         {
             if (disposed) return;
+            // First, so that a fault of one tick is not the last one.
+            timer.Change(Tick, Timeout.InfiniteTimeSpan);
             bool busy = line.Count > 0;
             foreach (var worker in workers)
             {

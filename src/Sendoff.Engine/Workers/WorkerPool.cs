@@ -36,9 +36,9 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     public WorkerPool(NodeRuntime node, EngineLimits limits, TimeProvider time, ILogger<WorkerPool> log)
     {
         (this.node, Limits, Time, Log) = (node, limits, time, log);
-        max = limits.WorkersMax > 0 ? limits.WorkersMax : Math.Max(8, 4 * Environment.ProcessorCount);
+        max = limits.MostWorkers;
         Guard = new(log);
-        timer = time.CreateTimer(_ => OnTick(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        timer = Background.Timer(time, log, "The watch of the workers", OnTick);
     }
 
     /// <summary>Answers what the steps of a run ask; made at the run's first call. Without it every call is refused.</summary>

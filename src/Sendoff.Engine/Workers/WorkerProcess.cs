@@ -65,24 +65,30 @@ internal sealed class WorkerProcess
         lock (ending)
         {
             if (gone) return;
-            try
-            {
-                process.Kill(entireProcessTree: true);
-            }
-            catch (Exception e) when (e is InvalidOperationException or Win32Exception or AggregateException)
-            {
-                KillAlone(); // it, or one of its children, could not be stopped or looked at
-            }
+            KillAll(process);
         }
     }
 
-    void KillAlone()
+    /// <summary>Kills a process and all that it started. Never throws: where its children cannot be looked for, as without a file descriptor left, it goes alone.</summary>
+    public static void KillAll(Process process)
+    {
+        try
+        {
+            process.Kill(entireProcessTree: true);
+        }
+        catch (Exception)
+        {
+            KillAlone(process);
+        }
+    }
+
+    static void KillAlone(Process process)
     {
         try
         {
             process.Kill();
         }
-        catch (Exception e) when (e is InvalidOperationException or Win32Exception)
+        catch (Exception e) when (e is InvalidOperationException or Win32Exception or IOException)
         {
             // It has ended already.
         }

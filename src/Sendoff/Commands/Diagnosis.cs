@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Workers;
 using Sendoff.Server.Auth;
@@ -31,6 +32,7 @@ static class Diagnosis
         checks.Add(Folder(folder));
         checks.Add(Database(database));
         checks.Add(Key(settings.SecretsKey, Path.Combine(folder, SecretKey.FileName), File.Exists(database)));
+        checks.Add(Files(settings.OpenFiles));
         checks.Add(Addresses(settings));
         if (settings.EgressProxy is { } proxy) checks.Add(await ProxyAsync(proxy, ct));
         checks.Add(Clock(database, time));
@@ -128,6 +130,12 @@ static class Diagnosis
         }
         const UnixFileMode others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
         return !OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & others) != 0 ? Check.Warning(name, $"{path} can be read by others: chmod 600") : Check.Ok(name, path);
+    }
+
+    static Check Files(OpenFiles files)
+    {
+        const string name = "open files";
+        return files.Limit < OpenFiles.Enough ? Check.Warning(name, $"{files}. Raise the limit (ulimit -n, LimitNOFILE=) to {OpenFiles.Enough:N0} or more") : Check.Ok(name, files.ToString());
     }
 
     static Check Addresses(Settings settings)

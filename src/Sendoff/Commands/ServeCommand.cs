@@ -53,9 +53,13 @@ static class ServeCommand
         var builder = ServerEndpoints.CreateBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information)
             .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
-        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, address));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            Listen(kestrel, address);
+            kestrel.Limits.MaxConcurrentConnections = kestrel.Limits.MaxConcurrentUpgradedConnections = settings.OpenFiles.Connections;
+        });
         builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
-        builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits, egress, cipher)
+        builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
         {
             Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3, Origin = (settings.PublicUrl ?? Reachable(address)).GetLeftPart(UriPartial.Authority),
         });
@@ -112,6 +116,7 @@ static class ServeCommand
         var reached = settings.PublicUrl ?? Reachable(address);
         console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{address}[/], data in {Path.GetFullPath(settings.Data)}");
         console.MarkupLineInterpolated($"  sign in      {app.Services.GetRequiredService<SignInLinks>().Create(reached)} (once)");
+        console.MarkupLineInterpolated($"  open files   {settings.OpenFiles}{(settings.OpenFiles.Limit < OpenFiles.Enough ? ". Raise the limit (ulimit -n, LimitNOFILE=)" : "")}");
         if (settings.Development) console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
         try
         {

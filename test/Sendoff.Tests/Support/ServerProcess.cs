@@ -74,14 +74,29 @@ sealed class ServerProcess : IAsyncDisposable
     }
 
     /// <summary>Starts it on a free port and waits until it says that it is ready.</summary>
-    public static async Task<ServerProcess> StartAsync(string folder, string token, params string[] settings)
+    public static Task<ServerProcess> StartAsync(string folder, string token, params string[] settings)
     {
         int port = FreePort();
-        var info = SendoffCommand.Info(
-            "serve", "--data", folder, "--listen", $"http://127.0.0.1:{port}", "--set", $"Auth:Token={token}", "--set", "Egress:Allow=127.0.0.0/8");
-        foreach (string setting in settings) info.ArgumentList.Add($"--set={setting}");
-        return await StartAsync(info, token, port);
+        var info = new ProcessStartInfo("dotnet", Arguments(folder, token, port, settings)) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        return StartAsync(info, token, port);
     }
+
+    /// <summary>Starts it with so many file descriptors. Linux only.</summary>
+    public static Task<ServerProcess> StartWithFilesAsync(int files, string folder, string token, params string[] settings)
+    {
+        int port = FreePort();
+        var info = new ProcessStartInfo("prlimit", [$"--nofile={files}:{files}", "dotnet", .. Arguments(folder, token, port, settings)])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true,
+        };
+        return StartAsync(info, token, port);
+    }
+
+    static IEnumerable<string> Arguments(string folder, string token, int port, string[] settings) =>
+    [
+        Path.Combine(AppContext.BaseDirectory, "sendoff.dll"), "serve", "--data", folder, "--listen", $"http://127.0.0.1:{port}", "--set", $"Auth:Token={token}",
+        "--set", "Egress:Allow=127.0.0.0/8", .. settings.Select(setting => $"--set={setting}"),
+    ];
 
     static async Task<ServerProcess> StartAsync(ProcessStartInfo info, string token, int port)
     {

@@ -324,4 +324,15 @@ public sealed class WorkerPoolTests
         var starts = (await File.ReadAllLinesAsync(file, TestContext.Current.CancellationToken)).Select(int.Parse);
         Assert.Equal(Enumerable.Range(0, runs.Length), starts.Order());
     }
+
+    [Fact]
+    public async Task Memory_is_watched_while_a_step_loads()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkerStart = TimeSpan.FromSeconds(60) });
+        var program = rig.Program("const m = new WebAssembly.Memory({ initial: 16384 }); new Uint8Array(m.buffer).fill(1); await new Promise(go => setTimeout(go, 600_000));\nexport default { run() { } };");
+
+        var check = await rig.Pool.CheckAsync(program, TestContext.Current.CancellationToken);
+
+        Assert.Contains("while the steps were loaded, it took more than its 64 MB of memory", Assert.Single(check.Problems).Message);
+    }
 }
