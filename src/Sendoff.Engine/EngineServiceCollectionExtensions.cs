@@ -53,7 +53,7 @@ public static class EngineServiceCollectionExtensions
             Isolation = options.Isolation with
             {
                 Rooms = options.Isolation.Rooms ?? Path.Combine(options.DataDirectory, "workers"),
-                Readable = [.. options.Isolation.Readable, Directory.CreateDirectory(Path.Combine(Path.GetFullPath(options.DataDirectory), "packages")).FullName],
+                Packages = Path.Combine(Path.GetFullPath(options.DataDirectory), "packages"),
             },
             Calls = program => new StepStores(
                 s.GetRequiredService<IStore>(), program, s.GetRequiredService<Concealment>(), options.Limits, s.GetRequiredService<TimeProvider>()),

@@ -11,6 +11,9 @@ public sealed record InstalledPackages(IReadOnlyDictionary<string, string> Folde
 {
     public static readonly InstalledPackages None = new(new Dictionary<string, string>(), null, []);
 
+    /// <summary>The folder that holds all of them; null when there are none.</summary>
+    public string? Root { get; init; }
+
     /// <summary>Packages whose install scripts were not run.</summary>
     public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
 
@@ -114,7 +117,7 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
     {
         string modules = Path.Combine(FolderOf(text), "node_modules");
         var folders = names.ToDictionary(n => n.Key, n => Path.Combine(modules, n.Value));
-        return new(folders, text, []) { ScriptsLeftOut = [.. PackageLock.WithScripts(text).Except(Allowed(text))] };
+        return new(folders, text, []) { Root = FolderOf(text), ScriptsLeftOut = [.. PackageLock.WithScripts(text).Except(Allowed(text))] };
     }
 
     static async Task WriteAsync(string folder, JsonObject dependencies, string? locked, CancellationToken ct)

@@ -25,6 +25,8 @@ public sealed record SandboxOptions
     public string? Rooms { get; init; }
     /// <summary>Folders that every worker may read, at their own paths.</summary>
     public IReadOnlyList<string> Readable { get; init; } = [];
+    /// <summary>Holds a folder of installed packages for each lock. A worker sees those that its own program links to, and no others; null has none.</summary>
+    public string? Packages { get; init; }
     /// <summary>Where <c>bwrap</c> is looked for, as in PATH; null is PATH.</summary>
     public string? SearchPath { get; init; }
 }

@@ -14,6 +14,8 @@ namespace Sendoff.Commands;
 sealed class PreparedFolder(string root, IDisposable? laidOut) : IDisposable
 {
     public string Root { get; } = root;
+    /// <summary>The folder of the installed packages; null when there are none.</summary>
+    public string? Packages { get; init; }
 
     public void Dispose() => laidOut?.Dispose();
 }
@@ -42,7 +44,7 @@ static class PackageSetup
                 Output.Warning($"the install scripts of {string.Join(", ", installed.ScriptsLeftOut)} were not run; if they are needed, name them in SENDOFF_Packages__AllowScripts");
             Remember(lastLock, text);
             var laidOut = new ProgramFolder(Path.Combine(node.CacheFolder, "runs")).Trial(files, installed.Folders);
-            return new(laidOut.Root, laidOut);
+            return new(laidOut.Root, laidOut) { Packages = installed.Root };
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {

@@ -58,7 +58,7 @@ static class RunCommand
         await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
             Calls = program => new StepStores(stores, program, concealment, limits, TimeProvider.System),
-            Isolation = settings.Isolation with { Readable = [.. Readable(prepared.Root), Directory.CreateDirectory(Path.Combine(node.CacheFolder, "packages")).FullName] },
+            Isolation = settings.Isolation with { Readable = [.. Readable(prepared.Root), .. prepared.Packages is { } packages ? (string[])[packages] : []] },
         };
         var program = new WorkerProgram(
             "run", new WorkflowId(0).ToString(), definition.Name, 0, prepared.Root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],

@@ -44,6 +44,45 @@ public sealed class SandboxTests
         Directory.Delete(packages, recursive: true);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_step_sees_the_packages_of_its_own_workflow_and_no_others(bool inSandbox)
+    {
+        string packages = Directory.CreateDirectory(Path.Combine("/var/tmp", $"sendoff-packages-{Guid.NewGuid():N}")).FullName;
+        foreach (string set in (string[])["own", "other"])
+        {
+            string dep = Directory.CreateDirectory(Path.Combine(packages, set, "node_modules", "dep")).FullName, needed = Directory.CreateDirectory(Path.Combine(packages, set, "node_modules", "needed")).FullName;
+            File.WriteAllText(Path.Combine(dep, "index.js"), "module.exports = require('needed');");
+            File.WriteAllText(Path.Combine(needed, "index.js"), $"module.exports = '{set}';");
+            Directory.CreateDirectory(Path.Combine(packages, set, "node_modules", ".bin"));
+            File.CreateSymbolicLink(Path.Combine(packages, set, "node_modules", ".bin", "dep"), "../dep/index.js");
+        }
+        await using var rig = await SandboxRig.StartAsync(inSandbox, new() { Packages = packages });
+        string step = $$"""
+            const fs = require('fs'), found = [require('dep'), require('@acme/scoped')];
+            for (const path of ['{{packages}}', '{{packages}}/other/node_modules/dep/index.js', '{{packages}}/own/node_modules/dep/index.js', '{{packages}}/other/node_modules'])
+                try { fs.statSync(path).isFile() ? fs.readFileSync(path) : fs.readdirSync(path); found.push('REACHED ' + path) } catch { }
+            const real = fs.realpathSync(require.resolve('dep'));
+            try { fs.writeFileSync(real, 'x'); found.push('WRITTEN'); } catch { }
+            try { fs.chmodSync(real, 0o777); found.push('CHANGED'); } catch { }
+            return found.join();
+            """;
+        foreach (string set in (string[])["own", "other"])
+        {
+            var program = rig.Workers.Program(step);
+            Directory.CreateDirectory(Path.Combine(program.Root, "node_modules", "@acme"));
+            foreach (string name in (string[])["dep", "@acme/scoped"])
+                Directory.CreateSymbolicLink(Path.Combine(program.Root, "node_modules", name), Path.Combine(packages, set, "node_modules", "dep"));
+
+            var run = await rig.Workers.RunAsync(program);
+
+            Assert.True(run.End == WorkerEnd.Succeeded, run.Message ?? run.Steps[0].Error?.Message);
+            Assert.Equal($"{set},{set}", run.Exports(0).GetProperty("$return_value").GetString());
+        }
+        Directory.Delete(packages, recursive: true);
+    }
+
     [Fact]
     public async Task Names_time_zones_and_the_user_are_known_in_the_sandbox()
     {
