@@ -92,7 +92,8 @@ test('Work that has ended is not warned of', async () => {
 });
 
 test('Work pending in one step only does not taint the worker once it has ended', async () => {
-  const result = await once({ 'a.js': 'globalThis.t = setTimeout(() => {}, 5000)', 'b.js': 'clearTimeout(globalThis.t)' });
+  const files = { 'kept.cjs': '', 'a.js': 'require("./kept.cjs").timer = setTimeout(() => {}, 5000)', 'b.js': 'clearTimeout(require("./kept.cjs").timer)' };
+  const result = await once(files, {}, { steps: ['a', 'b'].map(name => ({ name, file: `${name}.js` })) });
   assert.deepEqual(codes(result), ['unfinished_work']);
   assert.equal(result.end.tainted, false);
 });

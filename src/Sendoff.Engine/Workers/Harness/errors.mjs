@@ -1,6 +1,6 @@
 // @ts-check
 // Errors as the user should see them: their own frames, their own line and column, and what a common mistake means.
-import { exec, hasOwn, indexOf, inspect, join, slice, split, text, toJson, upper } from './globals.mjs';
+import { Pattern, exec, hasOwn, indexOf, inspect, join, slice, split, text, toJson, upper } from './globals.mjs';
 
 /** @typedef {{ file: string, root: string, source: string, style?: string }} Code where a step's code lives; absolute paths */
 /** @typedef {{ line: number | null, column: number | null }} Position */
@@ -154,7 +154,7 @@ function readsFromSend(error, code) {
   if (destructured !== null) {
     const subject = destructured[1] ?? destructured[2] ?? destructured[3];
     if (exec(/^[A-Za-z_$][\w$]*$/, subject) !== null && subject !== 'undefined') return assignedFromSend(subject, code.source);
-    if (exec(new RegExp(`^${SENT}`), after) !== null || exec(new RegExp(`^[^=;]*=\\s*\\(?\\s*${SENT}`), after) !== null) return true;
+    if (exec(new Pattern(`^${SENT}`), after) !== null || exec(new Pattern(`^[^=;]*=\\s*\\(?\\s*${SENT}`), after) !== null) return true;
     const variable = exec(/^[^=;]*=\s*(?:await\s+)?([A-Za-z_$][\w$]*)\s*[;\n]/, after);
     return variable !== null && assignedFromSend(variable[1], code.source);
   }
@@ -162,7 +162,7 @@ function readsFromSend(error, code) {
   const target = access === null ? before : slice(before, 0, access.index);
   if (target[target.length - 1] === ')') {
     const open = opening(target);
-    return exec(new RegExp(`^\\(\\s*${SENT}`), slice(target, open)) !== null || exec(/\$\.?send\.(?:http|email|emit|sse|s3)\s*$/, slice(target, 0, open)) !== null;
+    return exec(new Pattern(`^\\(\\s*${SENT}`), slice(target, open)) !== null || exec(/\$\.?send\.(?:http|email|emit|sse|s3)\s*$/, slice(target, 0, open)) !== null;
   }
   const variable = exec(/(?:^|[^\w$.])([A-Za-z_$][\w$]*)$/, target);
   return variable !== null && assignedFromSend(variable[1], code.source);
@@ -171,7 +171,7 @@ function readsFromSend(error, code) {
 /** @param {string} name @param {string} source */
 function assignedFromSend(name, source) {
   const escapedName = join(split(name, '$'), '\\$');
-  return exec(new RegExp(`(?:^|[^\\w$.])${escapedName}\\s*=\\s*\\(?\\s*${SENT}`), source) !== null;
+  return exec(new Pattern(`(?:^|[^\\w$.])${escapedName}\\s*=\\s*\\(?\\s*${SENT}`), source) !== null;
 }
 
 /** The index of the parenthesis that the last one closes. @param {string} value */

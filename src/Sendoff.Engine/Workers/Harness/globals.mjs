@@ -1,6 +1,8 @@
 // @ts-check
 // What the harness uses of the built-ins, captured before any user code can replace it (E9).
 import fs from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import util from 'node:util';
 import { EventEmitter } from 'node:events';
@@ -29,6 +31,7 @@ export const { inspect, format, types } = util;
 export const later = setImmediate;
 export const encodeComponent = encodeURIComponent;
 export const text = String;
+export const Pattern = RegExp;
 
 /** @type {(self: Function, receiver: any) => any} */
 export const bind = uncurry(Function.prototype.bind);
@@ -101,13 +104,11 @@ export const reallyExit = /** @type {any} */ (process).reallyExit.bind(process);
 const watched = [
   Object, Object.prototype, Function.prototype, Array, Array.prototype, getPrototypeOf([][Symbol.iterator]()), String.prototype, Number.prototype, RegExp.prototype, Promise, Promise.prototype, Map.prototype,
   Set.prototype, Date, Date.prototype, Error, JSON, Math, Reflect, URL.prototype, URLSearchParams.prototype, Headers.prototype, Buffer, Buffer.prototype, getPrototypeOf(Uint8Array.prototype),
-  EventEmitter.prototype, Readable.prototype, Writable.prototype, net.Socket.prototype,
+  EventEmitter.prototype, Readable.prototype, Writable.prototype, net.Socket.prototype, Als, Als.prototype, Symbol.prototype,
 ];
-const watchedNames = {
-  fs: ['writeSync', 'readFileSync', 'writeFileSync', 'createReadStream'],
-  process: ['exit', 'nextTick', 'emit', 'on', 'abort'],
-  globalThis: ['fetch', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'Promise', 'Date', 'URL', 'Buffer', 'Object', 'Array', 'String', 'Error', 'Map', 'Set', 'JSON', 'Math'],
-};
+const watchedNames = new Map(/** @type {[any, string[]][]} */ ([
+  [fs, ['writeSync', 'readFileSync', 'writeFileSync', 'createReadStream']], [net, ['connect', 'createConnection']], [http, ['request', 'get']], [https, ['request', 'get']],
+]));
 
 /** Whether a built-in was replaced, or something added to all objects or arrays. */
 export let builtinsChanged = () => false;
@@ -117,7 +118,7 @@ export let builtinsChanged = () => false;
  * made after each run: some 400 loads from known places take less than a microsecond, where a loop over names takes ten.
  */
 export function acceptBuiltins() {
-  const objects = [...watched, fs, process, globalThis], names = [...watched.map(Object.getOwnPropertyNames), ...Object.values(watchedNames)];
+  const objects = [...watched, ...watchedNames.keys()], names = [...watched.map(Object.getOwnPropertyNames), ...watchedNames.values()];
   /** @type {any[]} */ const values = [];
   const differs = objects.flatMap((object, o) => names[o].filter(name => typeof Object.getOwnPropertyDescriptor(object, name)?.value === 'function').map(name => {
     values.push(object[name]);

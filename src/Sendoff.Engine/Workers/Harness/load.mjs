@@ -5,6 +5,7 @@ import path from 'node:path';
 import vm from 'node:vm';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { apply } from './globals.mjs';
 import { describe } from './errors.mjs';
 import { definitionsOf, inputsOf } from './props.mjs';
 import { orderOf } from './signature.mjs';
@@ -60,7 +61,6 @@ async function loadStep(config, index, root) {
   try {
     step.source = fs.readFileSync(step.file, 'utf8').replace(/^\uFEFF/, '');
     await chooseStyle(step);
-    if (step.style === 'wrapper') step.order = orderOf(step.body);
     step.definitions = definitionsOf(step.component);
     step.inputs = inputsOf(unwrapLabels(config.props), step.definitions);
   } catch (error) {
@@ -83,7 +83,7 @@ async function chooseStyle(step) {
   const wrapper = loneFunction(step);
   if (wrapper !== null) {
     step.style = 'wrapper';
-    step.body = /** @type {Body} */ (wrapper);
+    [step.body, step.order] = wrapper;
     return;
   }
   const bodyError = bodyProblem(step.source, step.file);
@@ -92,7 +92,7 @@ async function chooseStyle(step) {
   step.style = 'body';
   if (bodyError !== null) throw bodyError;
   const outer = compile(`(function (require, __filename, __dirname) { return ${OUTER}\n${step.source}\n}).call(this); }); })`, step.file);
-  step.body = inScope(outer, step);
+  step.body = outer.runInThisContext()(...scopeOf(step));
 }
 
 const STATIC_IMPORT = /^(.*[;}])?([ \t]*)import\b(?!\s*[(.:=])/m;
@@ -118,6 +118,7 @@ async function loadModule(step) {
   if (typeof component === 'function') {
     step.style = 'wrapper';
     step.body = component;
+    step.order = orderOf(component);
   } else if (typeof component?.run === 'function') step.component = component;
   else throw new TypeError('the module has no step: use export default defineComponent({ async run({ steps, $ }) { ... } })');
 }
@@ -130,8 +131,8 @@ function compile(source, file) {
   });
 }
 
-/** @param {vm.Script} script @param {Step} step */
-const inScope = (script, step) => script.runInThisContext()(createRequire(step.file), step.file, path.dirname(step.file));
+/** What code finds as in a CommonJS module: `require`, `__filename`, `__dirname`. @param {Step} step */
+const scopeOf = step => [createRequire(step.file), step.file, path.dirname(step.file)];
 
 /** @param {string} source */
 function compiles(source) {
@@ -143,7 +144,8 @@ function bodyProblem(source, file) {
   try { compile(`${OUTER}\n${source}\n}).call(this); })`, file); return null; } catch (error) { return error; }
 }
 
-/** The function that is the whole file: `async (event, steps) => {...}` or `async function (event, steps) {...}`. @param {Step} step */
+/** The function that is the whole file: `async (event, steps) => {...}` or `async function (event, steps) {...}`. It is made for each call, as an arrow function takes
+ *  its `this` from where it is made (E9). @param {Step} step @returns {[Body, number[] | null] | null} with the order of its parameters */
 function loneFunction(step) {
   const source = step.source.replace(/;((?:\s|\/\/[^\n]*|\/\*[^]*?\*\/)*)$/, ' $1');
   const code = source.replace(/^(?:\s|\/\/[^\n]*\n|\/\*[^]*?\*\/|(['"])use strict\1;?)*/, '');
@@ -153,7 +155,9 @@ function loneFunction(step) {
     ? compiles(`(${code}\n)`) && compiles(`${named[1] ?? ''}function __step${code.slice(named[0].length)}`)
     // An arrow function is no operand; a call of it is.
     : /^(?:async\b|\(|[\w$]+\s*=>)/.test(code) && compiles(`(${code}\n)`) && !compiles(`(0 || ${code}\n)`);
-  return alone ? inScope(compile(`(function (require, __filename, __dirname) { return (\n${source}\n) })`, step.file), step) : null;
+  if (!alone) return null;
+  const make = compile(`(function (require, __filename, __dirname) { return (\n${source}\n) })`, step.file).runInThisContext(), scope = scopeOf(step);
+  return [function (...given) { return apply(apply(make, this, scope), this, given); }, orderOf(make())];
 }
 
 /** @param {any} value a labelled option counts as its value (E9) @returns {any} */

@@ -5,11 +5,12 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { acceptBuiltins, clock, reallyExit, toJson } from './globals.mjs';
 import { answered } from './ask.mjs';
-import { ANSWER, EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, frameReader, socketSink } from './frames.mjs';
+import { ANSWER, EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, coded, frameReader, socketSink } from './frames.mjs';
 import { refuseChildren } from './children.mjs';
 import { keepToItself } from './reach.mjs';
 import { captureConsole } from './console.mjs';
 import { ConfigurationError } from './errors.mjs';
+import { acceptGlobals, watchGlobals } from './fresh.mjs';
 import { defineComponent, loadSteps } from './load.mjs';
 import { described } from './props.mjs';
 import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
@@ -55,12 +56,12 @@ async function load(frame) {
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, frame.env);
   guardProcess();
-  defineGlobals();
-  const globals = { defineComponent, ConfigurationError, require: createRequire(path.join(frame.root, 'package.json')) };
-  for (const [name, value] of Object.entries(globals)) Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+  watchGlobals(() => worker.current !== null);
+  defineGlobals({ defineComponent: Object.freeze(defineComponent), ConfigurationError: Object.freeze(ConfigurationError), require: createRequire(path.join(frame.root, 'package.json')) });
 
   const { steps, problems } = await loadSteps(frame, step => { worker.loading = step; });
   acceptBuiltins();
+  acceptGlobals();
   write(LOADED, { steps: steps.map(({ name, style, definitions }) => ({ name, style, props: described(definitions) })), problems });
   begin(steps);
 }
@@ -70,5 +71,7 @@ function guardProcess() {
   const target = /** @type {any} */ (process);
   target.exit = (/** @type {any} */ code) => { exiting(`process.exit(${code ?? ''})`); reallyExit(code ?? process.exitCode ?? 0); };
   target.reallyExit = target.exit;
+  // It is set, which Node.js takes for an error; only to reset it is allowed there.
+  target.setUncaughtExceptionCaptureCallback = (/** @type {any} */ callback) => { if (callback !== null) throw coded(new Error('an uncaught exception fails the step: a callback cannot be set'), 'ERR_UNCAUGHT_EXCEPTION_CAPTURE_ALREADY_SET'); };
   target.abort = () => { exiting('process.abort()'); reallyExit(134); };
 }

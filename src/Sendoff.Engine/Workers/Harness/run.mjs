@@ -5,6 +5,7 @@ import { activeResources, apply, builtinsChanged, clock, defineProperty, hasOwn,
 import { RUN_END, STEP_END, coded } from './frames.mjs';
 import { removeAttachments } from './attachments.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
+import { restoreGlobals } from './fresh.mjs';
 import { forgetAsked } from './ask.mjs';
 import { holdJson } from './flow.mjs';
 import { authsOf } from './propObjects.mjs';
@@ -309,6 +310,7 @@ function finishStep(call) {
   const exports = call.own === '' ? '' : slice(call.own, 1);
   worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"${call.failed ? 'failed' : 'succeeded'}","durationMs":${ms(call.ended - call.started)},"exports":{${exports}}${inputsJson(call)}${failure}}`);
   if (step.index + 1 < steps.length) run.exports[step.index] = `{${slice(call.reported + call.own, 1)}}`;
+  if (!restoreGlobals()) run.tainted = true;
   if (call.failed) {
     run.failed = true;
     finishRun();

@@ -9,6 +9,7 @@ import { userPosition } from './errors.mjs';
 import { attachmentsOf, rawEventOf } from './attachments.mjs';
 import { directory } from './files.mjs';
 import { flowOf, runContext } from './flow.mjs';
+import { layGlobal } from './fresh.mjs';
 import { encodeSend, headerBytes, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
@@ -22,6 +23,8 @@ import { encodeSend, headerBytes, invalid, partsBytes, readHeaders, readParts, s
 export const worker = { writer: /** @type {any} */ (null), workflow: {}, limits: { sends: 1000, bodyBytes: 1024 * 1024, urlBytes: 8192, headerBytes: 65536, sendBytes: 64 * 1024 * 1024, logBytes: 1024 * 1024, valueBytes: 6 * 1024 * 1024 }, accountsJson: '', current: null, loading: -1, flow: { origin: '', key: bufferFrom('') }, afterReading() {} };
 export const calls = new AsyncLocalStorage();
 /** Console output of modules while they load belongs to the first run. @type {[step: number, level: string, text: string][]} */ let early = [];
+
+/** By step. @type {(import('./fresh.mjs').Assigned | undefined)[]} */ const assignedByModules = [];
 
 /** One call of one step. */
 export class Call {
@@ -50,11 +53,13 @@ export class Call {
   /** The props' values as they are recorded, JSON; empty is none. */
   inputs = '';
   /** @type {Record<string, Record<string, string>> | null} */ accounts = null;
+  /** @type {import('./fresh.mjs').Assigned | null} */ assigned;
 
   /** @param {Run} run @param {Step} step */
   constructor(run, step) {
     this.run = run;
     this.step = step;
+    this.assigned = assignedByModules[step.index] ?? null;
     this.sends = run.resume !== null && run.resume.from === step.index ? run.resume.sends : 0;
   }
 }
@@ -324,25 +329,24 @@ export function writeEarly(call) {
   runWith(calls, call, () => { for (const [, level, line] of mine) log(level, line); });
 }
 
-/** The names that both step styles may use (A1), resolved to the step that asks. */
-export function defineGlobals() {
+/** The names that every style of step may use (A1), resolved to the step that asks. @param {Record<string, any>} constants by name */
+export function defineGlobals(constants) {
   const orphan = { send: newSend(null) };
-  const value = (/** @type {string} */ name, /** @type {(call: Call) => any} */ get, /** @type {any} */ without = undefined) => {
-    defineProperty(globalThis, name, {
-      configurable: true,
-      get: () => { const call = callingNow(); return call === null ? without : get(call); },
-      set(given) { defineProperty(globalThis, name, { value: given, writable: true, configurable: true }); },
-    });
-  };
-  value('$send', call => call.$send, orphan.send);
-  value('$respond', respondOf);
-  value('$end', endOf);
-  value('$', dollarOf, orphan);
-  value('$event', call => call.event);
-  value('$attachments', call => call.run.attachments ??= attachmentsOf(call.event), {});
-  defineProperty(globalThis, '$checkpoint', {
-    configurable: true,
-    get: () => callingNow()?.run.checkpoint,
-    set(given) { const call = callingNow(); if (call !== null) call.run.checkpoint = given; },
-  });
+  const lay = (/** @type {string} */ name, /** @type {(call: Call) => any} */ get, /** @type {any} */ without = undefined) =>
+    layGlobal(name, () => { const call = callingNow(); return call === null ? without : get(call); }, () => callingNow()?.assigned ?? null, assignGlobal);
+  lay('$send', call => call.$send, orphan.send);
+  lay('$respond', respondOf);
+  lay('$end', endOf);
+  lay('$', dollarOf, orphan);
+  lay('$event', call => call.event);
+  lay('$attachments', call => call.run.attachments ??= attachmentsOf(call.event), {});
+  for (const name in constants) lay(name, () => constants[name], constants[name]);
+  layGlobal('$checkpoint', () => callingNow()?.run.checkpoint, () => null, (_, value) => { const call = callingNow(); if (call !== null) call.run.checkpoint = value; });
+}
+
+/** What a module assigns while it is loaded is for the step that loads it. @param {string} name @param {any} value */
+function assignGlobal(name, value) {
+  const call = callingNow();
+  if (call !== null) call.assigned = /** @type {any} */ ({ __proto__: null, ...call.assigned, [name]: value });
+  else if (worker.loading >= 0) assignedByModules[worker.loading] = /** @type {any} */ ({ __proto__: null, ...assignedByModules[worker.loading], [name]: value });
 }
