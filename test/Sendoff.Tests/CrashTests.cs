@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using Sendoff.Server.Api;
@@ -32,7 +31,7 @@ public sealed class CrashTests
             using var killed = new CancellationTokenSource();
             var clients = Enumerable.Range(0, Clients).Select(_ => PostAsync(server.Http, hook, () => Interlocked.Increment(ref numbers), acknowledged, killed.Token)).ToArray();
             int enough = acknowledged.Count + Random.Shared.Next(20, 400);
-            while (acknowledged.Count < enough) await Task.Delay(Random.Shared.Next(1, 10));
+            await Wait.UntilAsync(() => acknowledged.Count >= enough);
             server.Kill();
             await killed.CancelAsync();
             await Task.WhenAll(clients);
@@ -82,12 +81,8 @@ public sealed class CrashTests
     // Waits until every run and every delivery has ended.
     static async Task<Dictionary<string, RunDocument>> ReadAllRunsAsync(HttpClient http)
     {
-        var patience = Stopwatch.StartNew();
-        while (patience.Elapsed < TimeSpan.FromSeconds(60))
-        {
-            if (await CountAsync(http, "runs?status=queued") + await CountAsync(http, "deliveries?status=pending") + await CountAsync(http, "deliveries?status=sending") == 0) break;
-            await Task.Delay(50);
-        }
+        foreach (string list in new[] { "runs?status=queued", "deliveries?status=pending", "deliveries?status=sending" })
+            await Wait.UntilAsync(async () => await CountAsync(http, list) == 0, list);
         var runs = new Dictionary<string, RunDocument>();
         for (string? cursor = ""; cursor is not null;)
         {

@@ -114,9 +114,7 @@ public sealed class ConnectionRaceTests
         race.Attempts[1].SetResult(early);
         Assert.Same(early, (await race.Ended).Socket);
         race.Attempts[0].SetResult(late);
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!late.SafeHandle.IsClosed && !patience.IsCancellationRequested) await Task.Yield();
-        Assert.True(late.SafeHandle.IsClosed);
+        await Wait.UntilAsync(() => late.SafeHandle.IsClosed);
         Assert.False(early.SafeHandle.IsClosed);
     }
 
@@ -165,7 +163,7 @@ public sealed class ConnectionRaceTests
 
         public async Task WaitForAsync(int count)
         {
-            for (; waited < count; waited++) Assert.True(await begun.WaitAsync(TimeSpan.FromSeconds(30)), $"attempt {count} did not begin");
+            for (; waited < count; waited++) await Wait.ForAsync(begun);
         }
     }
 }

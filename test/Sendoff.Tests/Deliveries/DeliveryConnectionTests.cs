@@ -1,3 +1,4 @@
+using System.Net.NetworkInformation;
 using Microsoft.Extensions.Time.Testing;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
@@ -52,8 +53,9 @@ public sealed class DeliveryConnectionTests
         {
             var attempt = await sending.PostAsync(receiver.Url);
             Assert.Equal((DeliveryStatus.Succeeded, false), (attempt.Status, attempt.ConnectionReused));
-            await closed.WaitAsync();
-            await Task.Delay(5); // the end of the connection is on its way through loopback, and nothing signals its arrival
+            await Wait.ForAsync(closed);
+            // The end of the connection is on its way through loopback.
+            await Wait.UntilAsync(() => !IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpConnections().Any(one => one.RemoteEndPoint.Port == receiver.Port && one.State == TcpState.Established));
         }
         Assert.Equal((50, 50), (receiver.Connections, receiver.Requests.Count));
     }
@@ -75,7 +77,7 @@ public sealed class DeliveryConnectionTests
         for (int i = 0; i < 3; i++)
         {
             Assert.Equal(200, (await sending.PostAsync(receiver.Url)).Response!.Status);
-            await spoken.WaitAsync();
+            await Wait.ForAsync(spoken);
         }
         Assert.Equal(3, receiver.Connections);
     }
@@ -95,7 +97,7 @@ public sealed class DeliveryConnectionTests
         clock.Advance(TimeSpan.FromSeconds(2.1));
         Assert.False((await SendAsync()).ConnectionReused);
         clock.Advance(TimeSpan.FromSeconds(5));
-        await ended.Task.WaitAsync(TimeSpan.FromSeconds(5));
+        await ended.Task.WithinLimitAsync();
         Assert.Equal(2, receiver.Connections);
     }
 

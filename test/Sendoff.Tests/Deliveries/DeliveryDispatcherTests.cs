@@ -33,7 +33,7 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var dispatcher in dispatchers) await dispatcher.StopAsync(new CancellationToken(true)).WaitAsync(TimeSpan.FromSeconds(10));
+        foreach (var dispatcher in dispatchers) await dispatcher.StopAsync(new CancellationToken(true)).WithinLimitAsync();
         await store.DisposeAsync();
         folder.Delete(recursive: true);
     }
@@ -73,13 +73,10 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
 
     async Task<StoredDelivery> EndOfAsync(Delivery delivery, int attempts = 1)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
-        while (true)
-        {
-            var stored = (await store.GetDeliveryAsync(delivery.Id, patience.Token))!;
-            if (stored.Delivery.Status is not (DeliveryStatus.Pending or DeliveryStatus.Sending) && stored.Attempts.Count >= attempts) return stored;
-            await Task.Delay(5, patience.Token);
-        }
+        StoredDelivery stored = null!;
+        await Wait.UntilAsync(async () => (stored = (await store.GetDeliveryAsync(delivery.Id, default))!).Delivery.Status is not (DeliveryStatus.Pending or DeliveryStatus.Sending)
+            && stored.Attempts.Count >= attempts, $"{attempts} attempts of {delivery.Id}");
+        return stored;
     }
 
     static Receiver Silent(TaskCompletionSource? arrived = null) => Receiver.Start(async connection =>
@@ -130,21 +127,24 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
     [Fact]
     public async Task One_destination_has_no_more_on_the_wire_than_its_bound()
     {
+        const int bound = 4;
         int now = 0, most = 0;
+        var full = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var receiver = Receiver.Start(async connection =>
         {
             while (await connection.ReadRequestAsync() is not null)
             {
                 int seen = Interlocked.Increment(ref now);
                 lock (folder) most = Math.Max(most, seen);
-                await Task.Delay(5);
+                if (seen == bound) full.TrySetResult();
+                await full.Task.WaitAsync(connection.Stop);
                 Interlocked.Decrement(ref now);
                 await connection.WriteAsync(Ok);
             }
         });
-        var deliveries = await SendAsync(NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = 4 }), Enumerable.Repeat(receiver.Url, 60));
+        var deliveries = await SendAsync(NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = bound }), Enumerable.Repeat(receiver.Url, 60));
         foreach (var delivery in deliveries) await EndOfAsync(delivery);
-        Assert.Equal((4, 60), (most, receiver.Requests.Count));
+        Assert.Equal((bound, 60), (most, receiver.Requests.Count));
     }
 
     [Fact]
@@ -159,7 +159,6 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
         foreach (var delivery in deliveries) ended.Add(await EndOfAsync(delivery));
 
         Assert.All(ended, stored => Assert.Equal(DeliveryStatus.Succeeded, stored.Delivery.Status));
-        Assert.InRange(ended.Max(stored => stored.Attempts[0].Timing.QueueMs), 0, 4_000);
         Assert.InRange(dead.Requests.Count, 1, 8);
     }
 
@@ -299,8 +298,8 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
     {
         await using var receiver = Receiver.Answering(Ok);
         var dispatcher = NewDispatcher();
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
-        await using var listening = changes.ListenAsync(patience.Token).GetAsyncEnumerator(patience.Token);
+        var ct = Wait.Token;
+        await using var listening = changes.ListenAsync(ct).GetAsyncEnumerator(ct);
         var next = listening.MoveNextAsync();
         var delivery = (await SendAsync(dispatcher, receiver.Url))[0];
         Assert.True(await next);

@@ -57,13 +57,9 @@ public sealed class FairnessTests : IDisposable
     /// <summary>Waits until there are so many.</summary>
     static async Task<int> CountAsync(RunRig rig, DeliveryStatus status, int atLeast = 0)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (true)
-        {
-            int count = (await rig.Store.ListDeliveriesAsync(new(null, status, null, null, null, null, null, 2_000), patience.Token)).Items.Count;
-            if (count >= atLeast) return count;
-            await Task.Delay(50, patience.Token);
-        }
+        int count = 0;
+        await Wait.UntilAsync(async () => (count = (await rig.Store.ListDeliveriesAsync(new(null, status, null, null, null, null, null, 2_000), default)).Items.Count) >= atLeast);
+        return count;
     }
 
     /// <summary>Its queue of connections is full and nobody takes any: whoever dials it now hears nothing.</summary>

@@ -55,7 +55,7 @@ public sealed class HostileDeliveries : IAsyncLifetime
     /// <summary>Waits until the receiver has seen its connections end, where they are to end.</summary>
     static async Task<bool> EndsAsync(HostileReceiver receiver, HostileBehaviour behaviour)
     {
-        for (int i = 0; i < 1_000 && !behaviour.Reports.KeepsConnection && receiver.Open > 0; i++) await Task.Delay(10);
+        if (!behaviour.Reports.KeepsConnection) await Wait.UntilAsync(() => receiver.Open == 0, $"the end of the connections of {behaviour.Name}");
         return receiver.Open == 0;
     }
 

@@ -37,8 +37,8 @@ public sealed class HostileMemoryTests
 
         using var answer = await server.Http.PostAsync(hook, null);
         string run = answer.Headers.GetValues("sendoff-run").Single();
-        await all.Task.WaitAsync(TimeSpan.FromSeconds(60));
-        for (int i = 0; i < 6_000 && receiver.Open > 0; i++) await Task.Delay(10);
+        await all.Task.WithinLimitAsync();
+        await Wait.UntilAsync(() => receiver.Open == 0);
         int peak = server.PeakMemoryMb();
         TestContext.Current.SendDiagnosticMessage("{0} bombs at once: {1} MiB at most", Bombs, peak);
 
@@ -52,12 +52,13 @@ public sealed class HostileMemoryTests
     /// <summary>The run's deliveries, once all are recorded.</summary>
     static async Task<IReadOnlyList<DeliveryDocument>> DeliveriesAsync(ServerProcess server, string run)
     {
-        while (true)
+        IReadOnlyList<DeliveryDocument> deliveries = [];
+        await Wait.UntilAsync(async () =>
         {
             string text = await server.Http.GetStringAsync($"/api/v1/runs/{run}");
-            var deliveries = JsonSerializer.Deserialize(text, ApiJson.Default.RunDocument)!.Steps[0].Deliveries;
-            if (deliveries.All(delivery => delivery.Status is not ("pending" or "sending"))) return deliveries;
-            await Task.Delay(100);
-        }
+            deliveries = JsonSerializer.Deserialize(text, ApiJson.Default.RunDocument)!.Steps[0].Deliveries;
+            return deliveries.All(delivery => delivery.Status is not ("pending" or "sending"));
+        });
+        return deliveries;
     }
 }

@@ -22,10 +22,7 @@ public sealed class NameResolverTests
             return [IPAddress.Loopback];
         });
 
-        public async Task WaitForAsync(int lookups)
-        {
-            for (int i = 0; i < lookups; i++) Assert.True(await begun.WaitAsync(TimeSpan.FromSeconds(30)));
-        }
+        public Task WaitForAsync(int lookups) => Wait.ForAsync(begun, lookups);
 
         public void LetGo() => gate.Set();
 

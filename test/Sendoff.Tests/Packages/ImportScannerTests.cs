@@ -1,4 +1,5 @@
 using Sendoff.Engine.Packages;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Packages;
 
@@ -79,7 +80,7 @@ public sealed class ImportScannerTests
         string source = string.Concat(Enumerable.Repeat(piece, 400_000));
 
         // Were each import to look at all of the file, this would take hours.
-        await Task.Run(() => Scan(source), TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        await Task.Run(() => Scan(source), TestContext.Current.CancellationToken).WithinLimitAsync();
     }
 
     [Theory]

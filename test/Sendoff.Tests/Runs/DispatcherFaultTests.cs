@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
@@ -13,12 +14,6 @@ public sealed class DispatcherFaultTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     static string Sends(string url, int count) => $$"""for (let i = 0; i < {{count}}; i++) $send.http({ method: "POST", url: "{{url}}", data: { i } })""";
-
-    static async Task WaitForAsync(Func<bool> condition)
-    {
-        for (int i = 0; i < 2_000 && !condition(); i++) await Task.Delay(5);
-        Assert.True(condition());
-    }
 
     [Fact]
     public async Task Delivery_that_could_not_be_marked_as_sending_is_tried_again()
@@ -50,8 +45,8 @@ public sealed class DispatcherFaultTests : IDisposable
         var gate = rig.Failing.Hold(nameof(IStore.RecordAttemptAsync));
         await rig.AcceptAsync(await rig.DeployAsync("orders", Sends(sink.Url, 1)));
         await sink.WaitForRequestsAsync(1);
-        await WaitForAsync(() => rig.Failing.CallsOf(nameof(IStore.RecordAttemptAsync)) == 1);
-        await rig.StopAsync(new CancellationToken(true)).WaitAsync(TimeSpan.FromSeconds(10));
+        await Wait.UntilAsync(() => rig.Failing.CallsOf(nameof(IStore.RecordAttemptAsync)) == 1);
+        await rig.StopAsync(new CancellationToken(true)).WithinLimitAsync();
         gate.SetResult();
     }
 
@@ -59,12 +54,14 @@ public sealed class DispatcherFaultTests : IDisposable
     public async Task Dead_destination_in_its_first_seconds_does_not_hold_back_answers()
     {
         await using var dead = Sink.Start(hold: true);
-        await using var rig = await RunRig.StartAsync(folder.Path);
-        var run = await rig.AcceptAsync(await rig.DeployAsync("dead", Sends(dead.Url, 400)));
+        var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
+        await using var rig = await RunRig.StartAsync(folder.Path, time: clock);
+        await rig.AcceptAsync(await rig.DeployAsync("dead", Sends(dead.Url, 400)));
         var quick = await rig.DeployAsync("quick", "return 1");
         await dead.WaitForRequestsAsync(64);
-        await Task.Delay(600);
-        await rig.AcceptAsync(quick);
+        await Wait.UntilAsync(() => rig.Pacing.Load >= 192);
+        clock.Advance(TimeSpan.FromSeconds(1));
+        await rig.AcceptAsync(quick).WithinLimitAsync();
         Assert.InRange(rig.Pacing.Load, 0, 10);
     }
 
@@ -77,7 +74,7 @@ public sealed class DispatcherFaultTests : IDisposable
         await sink.WaitForRequestsAsync(2);
         await rig.Catalog.DeleteAsync("orders", default);
         sink.Release();
-        await WaitForAsync(() => rig.Pacing.Load == 0);
+        await Wait.UntilAsync(() => rig.Pacing.Load == 0);
         Assert.Equal(2, sink.Requests.Count);
 
         var run = await rig.AcceptAsync(await rig.DeployAsync("orders", Sends(sink.Url, 50)));

@@ -34,8 +34,8 @@ public sealed class DispatcherMemoryTests : IDisposable
         Assert.InRange(rig.Dispatcher.Waiting.Bytes, 12, limits.DeliveryQueueBytes + 12 * 101_024);
 
         foreach (var sink in slow) sink.Release();
-        for (int i = 0; i < 4_000 && rig.Dispatcher.Waiting.Count > 0; i++) await Task.Delay(5);
-        for (int i = 0; i < 4_000 && slow.Any(sink => sink.Requests.Count < 40); i++) await Task.Delay(5);
+        await Wait.UntilAsync(() => rig.Dispatcher.Waiting.Count == 0);
+        await Wait.UntilAsync(() => slow.All(sink => sink.Requests.Count >= 40));
         Assert.All(slow, sink => Assert.Equal(40, sink.Requests.Count));
         Assert.Equal((0, 0), rig.Dispatcher.Waiting);
         foreach (var sink in slow) await sink.DisposeAsync();
@@ -52,7 +52,7 @@ public sealed class DispatcherMemoryTests : IDisposable
             var version = await rig.DeployAsync("orders", Sends(50_000));
             foreach (var sink in sinks) runs.Add((await rig.AcceptAsync(version, To(sink, 20))).Run.Id);
             foreach (var run in runs)
-                for (int i = 0; i < 2_000 && (await rig.Store.GetRunAsync(run, default))!.Run.Status == RunStatus.Queued; i++) await Task.Delay(5);
+                await Wait.UntilAsync(async () => (await rig.Store.GetRunAsync(run, default))!.Run.Status != RunStatus.Queued);
         }
         Assert.All(sinks, sink => Assert.Empty(sink.Requests));
         await using var next = await RunRig.StartAsync(folder.Path, new EngineLimits { DeliveryQueueBytes = 1024 * 1024, DeliveryMaxPerDestination = 2 });

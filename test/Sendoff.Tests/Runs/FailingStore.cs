@@ -9,7 +9,7 @@ public class FailingStore : DispatchProxy
 {
     readonly ConcurrentDictionary<string, (Exception Error, int Times)> failures = new();
     readonly ConcurrentDictionary<string, TaskCompletionSource> held = new();
-    readonly ConcurrentDictionary<string, int> calls = new();
+    readonly ConcurrentDictionary<string, int> calls = new(), ended = new();
     IStore store = null!;
 
     public static (IStore Store, FailingStore Switch) Of(IStore store)
@@ -27,6 +27,8 @@ public class FailingStore : DispatchProxy
     public TaskCompletionSource Hold(string method) => held[method] = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public int CallsOf(string method) => calls.GetValueOrDefault(method);
+    /// <summary>Calls that the store has completed; not those that were held.</summary>
+    public int EndedOf(string method) => ended.GetValueOrDefault(method);
 
     protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
     {
@@ -37,7 +39,12 @@ public class FailingStore : DispatchProxy
             failures[name] = (failure.Error, failure.Times - 1);
             throw failure.Error;
         }
-        if (!held.TryGetValue(name, out var gate)) return targetMethod.Invoke(store, args);
+        if (!held.TryGetValue(name, out var gate))
+        {
+            object? result = targetMethod.Invoke(store, args);
+            (result as Task)?.ContinueWith(_ => ended.AddOrUpdate(name, 1, static (_, count) => count + 1), TaskContinuationOptions.ExecuteSynchronously);
+            return result;
+        }
         if (targetMethod.ReturnType == typeof(Task)) return HoldAsync(gate, targetMethod, args);
         return targetMethod.ReturnType == typeof(Task<bool>) ? HoldAnswerAsync(gate, targetMethod, args) : throw new NotSupportedException(name);
     }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 using Sendoff.Engine;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Runs;
 
@@ -13,8 +14,6 @@ public sealed class PacingTests
     public PacingTests() => pacing = new Pacing(limits, time);
 
     PaceTicket[] Begin(int count) => [.. Enumerable.Range(0, count).Select(_ => pacing.Begin(share))];
-
-    static async Task<bool> GoesAsync(Task answer) => await Task.WhenAny(answer, Task.Delay(TimeSpan.FromSeconds(5))) == answer;
 
     [Fact]
     public void Answer_goes_at_once_while_little_is_under_way()
@@ -30,7 +29,7 @@ public sealed class PacingTests
         var answer = pacing.WaitAsync(default).AsTask();
         Assert.False(answer.IsCompleted);
         pacing.End(tickets[0]);
-        Assert.True(await GoesAsync(answer));
+        await answer.WithinLimitAsync();
     }
 
     [Fact]
@@ -40,7 +39,7 @@ public sealed class PacingTests
         var answers = Enumerable.Range(0, 100).Select(_ => pacing.WaitAsync(default).AsTask()).ToArray();
         Assert.Equal(100, pacing.Held);
         time.Advance(limits.PacingMax);
-        Assert.True(await GoesAsync(Task.WhenAll(answers)));
+        await Task.WhenAll(answers).WithinLimitAsync();
         Assert.Equal(0, pacing.Held);
     }
 
@@ -54,7 +53,7 @@ public sealed class PacingTests
         await gone.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
         pacing.End(tickets[0]);
-        Assert.True(await GoesAsync(next));
+        await next.WithinLimitAsync();
     }
 
     [Fact]
@@ -63,7 +62,7 @@ public sealed class PacingTests
         var tickets = Begin(4);
         var answers = Enumerable.Range(0, 50).Select(_ => pacing.WaitAsync(default).AsTask()).ToArray();
         foreach (var ticket in tickets) pacing.End(ticket);
-        Assert.True(await GoesAsync(Task.WhenAll(answers)));
+        await Task.WhenAll(answers).WithinLimitAsync();
         Assert.Equal(0, pacing.Load);
     }
 
@@ -73,7 +72,7 @@ public sealed class PacingTests
         var tickets = Begin(4);
         var first = pacing.WaitAsync(default).AsTask();
         time.Advance(TimeSpan.FromMilliseconds(501));
-        Assert.True(await GoesAsync(first));
+        await first.WithinLimitAsync();
         Assert.True(pacing.WaitAsync(default).AsTask().IsCompletedSuccessfully);
         Assert.Equal(0, pacing.Load);
         Assert.Equal(default, pacing.Begin(share));
@@ -88,7 +87,7 @@ public sealed class PacingTests
         var tickets = Begin(4);
         var answer = pacing.WaitAsync(default).AsTask();
         pacing.Measure(share, 60_000);
-        Assert.True(await GoesAsync(answer));
+        await answer.WithinLimitAsync();
         foreach (var ticket in tickets) pacing.End(ticket);
         Assert.Equal(0, pacing.Load);
     }

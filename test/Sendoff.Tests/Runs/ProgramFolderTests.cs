@@ -58,21 +58,14 @@ public sealed class ProgramFolderTests : IDisposable
                 """,
         }, default);
         await rig.AcceptAsync(rig.Catalog.FindTrigger("orders")!.Version);
-        await UntilAsync(() => File.Exists(started));
+        await Wait.UntilAsync(() => File.Exists(started));
 
         Assert.True(await rig.Catalog.DeleteAsync("orders", default));
 
         Assert.Single(Versions);
         await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
-        await UntilAsync(() => File.Exists(said));
+        await Wait.UntilAsync(() => File.Exists(said));
         Assert.Equal("read late", await File.ReadAllTextAsync(said, TestContext.Current.CancellationToken));
-        await UntilAsync(() => Versions.Length == 0);
-    }
-
-    static async Task UntilAsync(Func<bool> holds)
-    {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        patience.CancelAfter(TimeSpan.FromSeconds(60));
-        while (!holds()) await Task.Delay(10, patience.Token);
+        await Wait.UntilAsync(() => Versions.Length == 0);
     }
 }

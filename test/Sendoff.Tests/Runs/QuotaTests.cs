@@ -25,12 +25,6 @@ public sealed class QuotaTests : IDisposable
 
     static async Task<RunStatus> StatusAsync(RunRig rig, RunId run) => (await rig.Store.GetRunAsync(run, Ct))!.Run.Status;
 
-    static async Task UntilAsync(Func<Task<bool>> isTrue)
-    {
-        for (int i = 0; i < 4_000 && !await isTrue(); i++) await Task.Delay(5, Ct);
-        Assert.True(await isTrue());
-    }
-
     [Fact]
     public async Task What_is_over_the_days_invocations_is_held_and_starts_oldest_first_at_the_reset()
     {
@@ -46,7 +40,7 @@ public sealed class QuotaTests : IDisposable
         Assert.Empty((await rig.Store.ListRunsAsync(new(null, RunStatus.Queued, null, null, null, 10), Ct)).Items);
 
         clock.Advance(TimeSpan.FromHours(2));
-        await UntilAsync(async () =>
+        await Wait.UntilAsync(async () =>
         {
             clock.Advance(TimeSpan.FromSeconds(1));
             return await StatusAsync(rig, runs[3]) == RunStatus.Succeeded;

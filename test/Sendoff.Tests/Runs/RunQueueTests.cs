@@ -37,7 +37,7 @@ public sealed class RunQueueTests : IDisposable
         var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); $respond({ status: 201 })""", response: "custom");
         rig.Failing.Fail(nameof(IStore.FinishRunAsync), new InvalidOperationException("a value that does not fit"));
         var run = await rig.AcceptAsync(version);
-        await Assert.ThrowsAsync<InvalidOperationException>(() => run.Response.WaitAsync(TimeSpan.FromSeconds(10)));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => run.Response.WithinLimitAsync());
 
         var end = await rig.EndOfAsync(run.Run.Id);
         Assert.Equal((RunStatus.Failed, "internal"), (end.Run.Status, end.Run.Error!.Code));
@@ -50,12 +50,15 @@ public sealed class RunQueueTests : IDisposable
     public async Task Runs_of_a_deleted_workflow_send_nothing_and_leave_nothing()
     {
         await using var sink = Sink.Start();
+        await using var gate = Sink.Start(hold: true);
         await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsExecuting = 1 });
-        var version = await rig.DeployAsync("orders", $$"""await new Promise(r => setTimeout(r, 400)); $send.http({ method: "GET", url: "{{sink.Url}}" })""");
+        var version = await rig.DeployAsync("orders", $$"""await fetch("{{gate.Url}}"); $send.http({ method: "GET", url: "{{sink.Url}}" })""");
         var runs = new List<AcceptedRun>();
         for (int i = 0; i < 4; i++) runs.Add(await rig.AcceptAsync(version));
+        await gate.WaitForRequestsAsync(1);
         Assert.True(await rig.Catalog.DeleteAsync("orders", default));
-        for (int i = 0; i < 4_000 && rig.Pacing.Load > 0; i++) await Task.Delay(5);
+        gate.Release();
+        await Wait.UntilAsync(() => rig.Pacing.Load == 0);
         Assert.Empty(sink.Requests);
         Assert.Equal(0, rig.Pacing.Load);
         Assert.Empty((await rig.Store.ListDeliveriesAsync(new(null, null, null, null, null, null, null, 10), default)).Items);
@@ -70,11 +73,11 @@ public sealed class RunQueueTests : IDisposable
         var version = await rig.DeployAsync("orders", $$"""$respond({ status: 201 }); $send.http({ method: "GET", url: "{{sink.Url}}" })""", response: "custom");
         var gate = rig.Failing.Hold(nameof(IStore.FinishRunAsync));
         var run = await rig.AcceptAsync(version);
-        for (int i = 0; i < 4_000 && rig.Failing.CallsOf(nameof(IStore.FinishRunAsync)) == 0; i++) await Task.Delay(5);
+        await Wait.UntilAsync(() => rig.Failing.CallsOf(nameof(IStore.FinishRunAsync)) > 0);
         Assert.True(await rig.Catalog.DeleteAsync("orders", default));
         gate.SetResult();
 
-        Assert.Equal(201, (await run.Response.WaitAsync(TimeSpan.FromSeconds(30)))!.Status);
+        Assert.Equal(201, (await run.Response.WithinLimitAsync())!.Status);
         Assert.Null(await rig.Store.GetRunAsync(run.Run.Id, default));
         Assert.Empty((await rig.Store.ListDeliveriesAsync(new(null, null, null, null, null, null, null, 10), default)).Items);
         // The sender that was reserved is free again.
@@ -130,14 +133,16 @@ public sealed class RunQueueTests : IDisposable
     public async Task Run_that_is_cut_off_is_run_again_flagged_recovered_and_sends_once()
     {
         await using var sink = Sink.Start();
+        await using var gate = Sink.Start(hold: true);
         RunId id;
         await using (var rig = await RunRig.StartAsync(folder.Path))
         {
-            var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await new Promise(r => setTimeout(r, 1500)); return event.n""");
+            var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await fetch("{{gate.Url}}"); return event.n""");
             id = (await rig.AcceptAsync(version, """{"n":7}""")).Run.Id;
-            await Task.Delay(500);
+            await gate.WaitForRequestsAsync(1);
         }
         Assert.Empty(sink.Requests);
+        gate.Release();
         await using var next = await RunRig.StartAsync(folder.Path);
         var end = await next.EndOfAsync(id);
         Assert.Equal((RunStatus.Succeeded, true), (end.Run.Status, end.Run.Recovered));
@@ -148,17 +153,17 @@ public sealed class RunQueueTests : IDisposable
     public async Task Run_that_is_cut_off_in_three_recoveries_ends_failed_with_a_clear_message_and_sends_nothing()
     {
         await using var sink = Sink.Start();
+        await using var gate = Sink.Start(hold: true);
         RunId id = default;
         for (int start = 0; start <= 3; start++)
         {
             await using var rig = await RunRig.StartAsync(folder.Path);
             if (start == 0)
             {
-                var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await new Promise(r => setTimeout(r, 20000))""");
+                var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await fetch("{{gate.Url}}")""");
                 id = (await rig.AcceptAsync(version)).Run.Id;
             }
-            else for (int i = 0; i < 400 && rig.Failing.CallsOf(nameof(IStore.StartRecoveredRunAsync)) == 0; i++) await Task.Delay(5);
-            await Task.Delay(50);
+            await gate.WaitForRequestsAsync(1);
         }
         await using var last = await RunRig.StartAsync(folder.Path);
         var end = await last.EndOfAsync(id);
@@ -171,18 +176,18 @@ public sealed class RunQueueTests : IDisposable
     [Fact]
     public async Task Run_that_only_waited_when_the_server_ended_does_not_use_up_its_starts()
     {
+        await using var gate = Sink.Start(hold: true);
         var limits = new EngineLimits { WorkersMax = 1 };
         var ids = new List<RunId>();
         await using (var rig = await RunRig.StartAsync(folder.Path, limits))
         {
-            var version = await rig.DeployAsync("orders", "await new Promise(r => setTimeout(r, event.ms)); return 1");
-            for (int i = 0; i < 40; i++) ids.Add((await rig.AcceptAsync(version, i < 8 ? """{"ms":20000}""" : """{"ms":1}""")).Run.Id);
+            var version = await rig.DeployAsync("orders", $"if (event.waits) await fetch('{gate.Url}'); return 1");
+            for (int i = 0; i < 40; i++) ids.Add((await rig.AcceptAsync(version, i < 8 ? """{"waits":true}""" : "{}")).Run.Id);
         }
         for (int start = 0; start < 3; start++)
         {
             await using var rig = await RunRig.StartAsync(folder.Path, limits);
-            for (int i = 0; i < 400 && rig.Failing.CallsOf(nameof(IStore.StartRecoveredRunAsync)) < 8; i++) await Task.Delay(5);
-            await Task.Delay(100);
+            await Wait.UntilAsync(() => rig.Failing.EndedOf(nameof(IStore.StartRecoveredRunAsync)) >= 8);
         }
         await using var last = await RunRig.StartAsync(folder.Path, limits);
         foreach (var id in ids.Skip(8)) Assert.Equal(RunStatus.Succeeded, (await last.EndOfAsync(id)).Run.Status);
@@ -202,15 +207,20 @@ public sealed class RunQueueTests : IDisposable
         var fresh = await next.AcceptAsync(next.Catalog.FindTrigger("orders")!.Version);
         await next.EndOfAsync(fresh.Run.Id);
         Assert.Contains(ids, id => next.Store.GetRunAsync(id, default).Result!.Run.Status == RunStatus.Queued);
-        foreach (var id in ids) Assert.Equal(RunStatus.Succeeded, (await next.EndOfAsync(id, seconds: 60)).Run.Status);
+        foreach (var id in ids) Assert.Equal(RunStatus.Succeeded, (await next.EndOfAsync(id)).Run.Status);
     }
 
     [Fact]
     public async Task What_an_earlier_server_left_is_found_although_the_store_cannot_be_read_at_first()
     {
+        await using var gate = Sink.Start(hold: true);
         RunId id;
         await using (var rig = await RunRig.StartAsync(folder.Path))
-            id = (await rig.AcceptAsync(await rig.DeployAsync("orders", "await new Promise(r => setTimeout(r, 500)); return 1"))).Run.Id;
+        {
+            id = (await rig.AcceptAsync(await rig.DeployAsync("orders", $"await fetch('{gate.Url}'); return 1"))).Run.Id;
+            await gate.WaitForRequestsAsync(1);
+        }
+        gate.Release();
         var next = await RunRig.StartAsync(folder.Path);
         await using var _ = next;
         next.Failing.Fail(nameof(IStore.GetEventAsync), Outage(), times: 2);
@@ -221,14 +231,17 @@ public sealed class RunQueueTests : IDisposable
     public async Task Orderly_stop_finishes_what_executes_and_leaves_the_rest_for_the_next_start()
     {
         await using var sink = Sink.Start();
+        await using var gate = Sink.Start(hold: true);
         var ids = new List<RunId>();
         var limits = new EngineLimits { RunsExecuting = 2 };
         await using (var rig = await RunRig.StartAsync(folder.Path, limits))
         {
-            var version = await rig.DeployAsync("orders", $$"""await new Promise(r => setTimeout(r, 300)); $send.http({ method: "POST", url: "{{sink.Url}}", data: { n: event.n } })""");
+            var version = await rig.DeployAsync("orders", $$"""await fetch("{{gate.Url}}"); $send.http({ method: "POST", url: "{{sink.Url}}", data: { n: event.n } })""");
             for (int i = 0; i < 10; i++) ids.Add((await rig.AcceptAsync(version, $$"""{"n":{{i}}}""")).Run.Id);
-            await Task.Delay(50);
-            await rig.StopAsync(default);
+            await gate.WaitForRequestsAsync(2);
+            var stopping = rig.StopAsync(default);
+            gate.Release();
+            await stopping.WithinLimitAsync();
             var statuses = ids.Select(id => rig.Store.GetRunAsync(id, default).Result!.Run.Status).ToList();
             Assert.Equal((2, 8), (statuses.Count(s => s == RunStatus.Succeeded), statuses.Count(s => s == RunStatus.Queued)));
             await Assert.ThrowsAsync<StoreUnavailableException>(() => rig.AcceptAsync(version));
@@ -246,8 +259,8 @@ public sealed class RunQueueTests : IDisposable
         var version = await rig.DeployAsync("orders", "return 1");
         var gate = rig.Failing.Hold(nameof(IStore.FinishRunAsync));
         var run = await rig.AcceptAsync(version);
-        for (int i = 0; i < 400 && rig.Failing.CallsOf(nameof(IStore.FinishRunAsync)) == 0; i++) await Task.Delay(5);
-        await rig.StopAsync(new CancellationToken(true)).WaitAsync(TimeSpan.FromSeconds(10));
+        await Wait.UntilAsync(() => rig.Failing.CallsOf(nameof(IStore.FinishRunAsync)) > 0);
+        await rig.StopAsync(new CancellationToken(true)).WithinLimitAsync();
         Assert.Equal(RunStatus.Queued, (await rig.Store.GetRunAsync(run.Run.Id, default))!.Run.Status);
         gate.SetResult();
     }
@@ -255,12 +268,13 @@ public sealed class RunQueueTests : IDisposable
     [Fact]
     public async Task Caller_that_waits_for_the_response_of_a_run_that_is_cut_off_is_told_so()
     {
+        await using var gate = Sink.Start(hold: true);
         await using var rig = await RunRig.StartAsync(folder.Path);
-        var version = await rig.DeployAsync("orders", "await new Promise(r => setTimeout(r, 20000))", response: "custom");
+        var version = await rig.DeployAsync("orders", $"await fetch('{gate.Url}')", response: "custom");
         var run = await rig.AcceptAsync(version);
-        await Task.Delay(200);
+        await gate.WaitForRequestsAsync(1);
         await rig.StopAsync(new CancellationToken(true));
-        var told = await Assert.ThrowsAsync<StoreUnavailableException>(() => run.Response.WaitAsync(TimeSpan.FromSeconds(5)));
+        var told = await Assert.ThrowsAsync<StoreUnavailableException>(() => run.Response.WithinLimitAsync());
         Assert.Contains("runs again after the next start", told.Message);
     }
 
@@ -292,11 +306,7 @@ public sealed class RunQueueTests : IDisposable
         gate.Release();
 
         long ended = 0;
-        for (int i = 0; i < 4_000 && ended < events; i++)
-        {
-            await Task.Delay(5);
-            ended = (await rig.Store.ListUsageAsync(default, default)).Sum(row => row.Runs);
-        }
+        await Wait.UntilAsync(async () => (ended = (await rig.Store.ListUsageAsync(default, default)).Sum(row => row.Runs)) >= events);
         Assert.Equal(events, ended);
         Assert.Equal(0, rig.Queue.WaitingBytes);
     }
@@ -309,20 +319,20 @@ public sealed class RunQueueTests : IDisposable
         rig.Failing.Fail(nameof(IStore.FinishRunAsync), new InvalidOperationException("no"), times: 2);
         for (int i = 1; i <= 60; i++)
         {
-            while (true)
+            await Wait.UntilAsync(async () =>
             {
                 try
                 {
                     await rig.AcceptAsync(version, $$"""{"n":{{i}}}""");
-                    break;
+                    return true;
                 }
                 catch (RunQueueFullException)
                 {
-                    await Task.Delay(5);
+                    return false;
                 }
-            }
+            });
         }
-        for (int i = 0; i < 1_000 && rig.Pacing.Load > 0; i++) await Task.Delay(5);
+        await Wait.UntilAsync(() => rig.Pacing.Load == 0);
         Assert.Equal(0, rig.Pacing.Load);
         for (int i = 0; i < 20; i++) await rig.AcceptAsync(version, """{"n":1}""");
     }
@@ -336,12 +346,11 @@ public sealed class RunQueueTests : IDisposable
         var limits = new EngineLimits();
         using var retention = new Retention(rig.Store, new(new IdSequence(time), limits, time, rig.Changes, rig.Pacing, TestSecrets.Concealment()), NullLogger<Retention>.Instance);
         await retention.StartAsync(default);
-        for (int i = 0; i < 400 && rig.Failing.CallsOf(nameof(IStore.PruneAsync)) < 3; i++)
+        await Wait.UntilAsync(() =>
         {
             time.Advance(TimeSpan.FromMinutes(1));
-            await Task.Delay(5);
-        }
-        Assert.InRange(rig.Failing.CallsOf(nameof(IStore.PruneAsync)), 3, 400);
+            return rig.Failing.CallsOf(nameof(IStore.PruneAsync)) >= 3;
+        });
         await retention.StopAsync(default);
     }
 }

@@ -88,15 +88,12 @@ sealed class RunRig : IAsyncDisposable
     public async Task<AcceptedRun> AcceptAsync(WorkflowVersion version, string json = "{}") => (await Queue.AcceptAsync(version, "http", Encoding.UTF8.GetBytes(json), default))!;
 
     /// <summary>The run once it and every delivery of it have ended.</summary>
-    public async Task<StoredRun> EndOfAsync(RunId id, double seconds = 20)
+    public async Task<StoredRun> EndOfAsync(RunId id)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
-        while (true)
-        {
-            if (await real.GetRunAsync(id, patience.Token) is { } run && run.Run.Status is not (RunStatus.Queued or RunStatus.Held)
-                && run.Deliveries.All(d => d.Delivery.Status is not (DeliveryStatus.Pending or DeliveryStatus.Sending))) return run;
-            await Task.Delay(5, patience.Token);
-        }
+        StoredRun? run = null;
+        await Wait.UntilAsync(async () => (run = await real.GetRunAsync(id, default)) is { Run.Status: not (RunStatus.Queued or RunStatus.Held) }
+            && run.Deliveries.All(d => d.Delivery.Status is not (DeliveryStatus.Pending or DeliveryStatus.Sending)), $"the end of {id}");
+        return run!;
     }
 
     /// <summary>Stops in order, and again out of patience when there is none.</summary>

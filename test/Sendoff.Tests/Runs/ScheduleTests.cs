@@ -27,7 +27,7 @@ public sealed class ScheduleTests : IDisposable
         return rig;
     }
 
-    async Task LookAsync() => Assert.True(await looked.WaitAsync(TimeSpan.FromSeconds(30), Ct));
+    Task LookAsync() => Wait.ForAsync(looked);
 
     // The schedule looks at least once a minute.
     async Task AdvanceAsync(int minutes)

@@ -44,12 +44,9 @@ public sealed class SuspensionTests : IDisposable
     /// <summary>The run that goes on from a held one, at its end.</summary>
     static async Task<StoredRun> NextAsync(RunRig rig, RunId held)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (true)
-        {
-            if ((await rig.Store.GetRunAsync(held, patience.Token))!.Run.ContinuedBy is { } next) return await rig.EndOfAsync(next);
-            await Task.Delay(5, patience.Token);
-        }
+        RunId? next = null;
+        await Wait.UntilAsync(async () => (next = (await rig.Store.GetRunAsync(held, default))!.Run.ContinuedBy) is not null, $"what continues {held}");
+        return await rig.EndOfAsync(next!.Value);
     }
 
     static JsonElement Returned(StoredRun run, int step) => JsonElement.Parse(run.Run.Steps[step].Exports.Span).GetProperty("$return_value");
@@ -128,8 +125,8 @@ public sealed class SuspensionTests : IDisposable
         await using var rig = await StartAsync();
         var run = await rig.AcceptAsync(await DeployAsync(rig, "$.flow.suspend(30)", "return 2"));
 
-        var end = await rig.EndOfAsync(run.Run.Id);
-        for (int i = 0; i < 2_000 && end.Run.Status == RunStatus.Suspended; i++, end = await rig.EndOfAsync(run.Run.Id)) await Task.Delay(5);
+        StoredRun end = null!;
+        await Wait.UntilAsync(async () => (end = await rig.EndOfAsync(run.Run.Id)).Run.Status != RunStatus.Suspended);
 
         Assert.Equal((RunStatus.Failed, "suspension_timed_out"), (end.Run.Status, end.Run.Error!.Code));
         Assert.Contains("resume_url", end.Run.Message);
@@ -238,11 +235,16 @@ public sealed class SuspensionTests : IDisposable
     [Fact]
     public async Task A_request_that_comes_before_the_run_is_held_waits_for_it()
     {
+        await using var gate = Sink.Start(hold: true);
         await using var rig = await StartAsync();
-        var version = await DeployAsync(rig, "$.flow.suspend(); await new Promise(go => setTimeout(go, 300)); return 1", "return 2");
+        var version = await DeployAsync(rig, $"$.flow.suspend(); await fetch('{gate.Url}'); return 1", "return 2");
         var run = await rig.AcceptAsync(version);
+        await gate.WaitForRequestsAsync(1);
 
-        var released = await rig.Suspensions.ResumeAsync(run.Run.Id, Encoding.UTF8.GetBytes("{}"), default);
+        var releasing = rig.Suspensions.ResumeAsync(run.Run.Id, Encoding.UTF8.GetBytes("{}"), default);
+        Assert.False(releasing.IsCompleted);
+        gate.Release();
+        var released = await releasing;
 
         Assert.Equal("2", Returned(await rig.EndOfAsync(released.Next!.Value), 1).GetRawText());
     }

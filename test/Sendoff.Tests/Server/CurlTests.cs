@@ -40,7 +40,7 @@ public sealed class CurlTests
         var (output, error) = (shell.StandardOutput.ReadToEndAsync(), shell.StandardError.ReadToEndAsync());
         await shell.StandardInput.BaseStream.WriteAsync(Encoding.UTF8.GetBytes(command));
         shell.StandardInput.Close();
-        await shell.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token);
+        await shell.WaitForExitAsync(Wait.Token);
         Assert.Empty(Directory.EnumerateFileSystemEntries(home.Path));
         return await output + await error;
     }

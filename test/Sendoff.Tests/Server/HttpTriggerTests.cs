@@ -142,8 +142,9 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
     [Fact]
     public async Task A_full_queue_and_a_lost_store_say_when_to_come_again()
     {
+        await using var gate = Sink.Start(hold: true);
         await using var small = await TestServer.StartAsync(new EngineLimits { RunsQueued = 1 });
-        string busy = await small.DeployAsync("busy", "export default async () => { await new Promise(done => setTimeout(done, 1_000)); };");
+        string busy = await small.DeployAsync("busy", $"export default async () => {{ await fetch('{gate.Url}'); }};");
         string idle = await small.DeployAsync("idle", "export default async () => {};");
         using var first = await client.PostAsync(new Uri(small.Address, busy), Json("{}"));
         using var full = await client.PostAsync(new Uri(small.Address, busy), Json("{}"));

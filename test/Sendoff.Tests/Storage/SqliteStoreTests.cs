@@ -184,10 +184,8 @@ public sealed class SqliteStoreTests : IDisposable
         read.CommandText = "SELECT count(*) FROM runs";
         Assert.Equal(300L, read.ExecuteScalar());
 
-        long start = Environment.TickCount64;
-        await PruneAllAsync(store, DateTimeOffset.MaxValue, 0);
+        await PruneAllAsync(store, DateTimeOffset.MaxValue, 0).WithinLimitAsync();
 
-        Assert.InRange(Environment.TickCount64 - start, 0, 10_000);
         Assert.Equal(300L, read.ExecuteScalar());
     }
 
@@ -204,7 +202,6 @@ public sealed class SqliteStoreTests : IDisposable
 
         var finish = store.FinishRunAsync(End(running), [NewDelivery(running, bytes: 1_000_000)], Ct);
         var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() => store.AcceptAsync(NewRun(workflow, 1_000_000), Ct));
-        await Task.Delay(300, Ct);
 
         Assert.Contains("the disk is full", refused.Message);
         Assert.Contains(folder.Database, refused.Message);
@@ -214,7 +211,7 @@ public sealed class SqliteStoreTests : IDisposable
         Assert.Equal(RunStatus.Queued, (await store.GetRunAsync(running.Id, Ct))!.Run.Status);
 
         await store.WriteAsync(OutageRule.Probe, static session => session.Number("PRAGMA max_page_count = 1000000"), Ct);
-        await finish.WaitAsync(TimeSpan.FromSeconds(10), Ct);
+        await finish.WithinLimitAsync();
 
         await store.AcceptAsync(NewRun(workflow), Ct);
         Assert.Single((await store.GetRunAsync(running.Id, Ct))!.Deliveries);
@@ -230,9 +227,21 @@ public sealed class SqliteStoreTests : IDisposable
         await store.WriteAsync(OutageRule.Probe, static session => session.Number("PRAGMA max_page_count = 60"), Ct);
         await Assert.ThrowsAsync<StoreUnavailableException>(() => store.AcceptAsync(NewRun(workflow, 1_000_000), Ct));
         await store.WriteAsync(OutageRule.Probe, static session => session.Number("PRAGMA max_page_count = 1000000"), Ct);
-        await Task.Delay(300, Ct);
 
-        await store.AcceptAsync(NewRun(workflow, 1_000_000), Ct);
+        await Wait.UntilAsync(() => TakesAsync(store, NewRun(workflow, 1_000_000)));
+    }
+
+    static async Task<bool> TakesAsync(SqliteStore store, QueuedRun run)
+    {
+        try
+        {
+            await store.AcceptAsync(run, Ct);
+            return true;
+        }
+        catch (StoreUnavailableException)
+        {
+            return false;
+        }
     }
 
     [Fact]
@@ -246,12 +255,12 @@ public sealed class SqliteStoreTests : IDisposable
         // The least there can be is what there is.
         await store.WriteAsync(OutageRule.Probe, static session => session.Number("PRAGMA max_page_count = 1"), Ct);
         var finish = store.FinishRunAsync(End(running), [NewDelivery(running, 300_000)], Ct);
-        await Task.Delay(200, Ct);
+        await Wait.UntilAsync(() => log.Lines.Any(line => line.StartsWith("3000 Warning", StringComparison.Ordinal)));
         Assert.False(finish.IsCompleted);
 
         Assert.True((await store.PruneAsync(DateTimeOffset.MaxValue, 0, Ct)).Rows > 0);
 
-        await finish.WaitAsync(TimeSpan.FromSeconds(10), Ct);
+        await finish.WithinLimitAsync();
     }
 
     [Fact]
@@ -270,7 +279,7 @@ public sealed class SqliteStoreTests : IDisposable
             Assert.Contains("locked by another program", refused.Message);
             Assert.False(finish.IsCompleted);
             transaction.Rollback();
-            await finish.WaitAsync(TimeSpan.FromSeconds(10), Ct);
+            await finish.WithinLimitAsync();
         }
         Assert.Equal(RunStatus.Succeeded, (await store.GetRunAsync(running.Id, Ct))!.Run.Status);
     }
@@ -284,7 +293,7 @@ public sealed class SqliteStoreTests : IDisposable
         await store.WriteAsync(OutageRule.Probe, static session => session.Number("PRAGMA max_page_count = 1"), Ct);
         var finish = store.FinishRunAsync(End(running), [NewDelivery(running, 1_000_000)], Ct);
 
-        await store.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20), Ct);
+        await store.DisposeAsync().AsTask().WithinLimitAsync();
 
         await Assert.ThrowsAsync<StoreUnavailableException>(() => finish);
         await Assert.ThrowsAsync<ObjectDisposedException>(() => store.AcceptAsync(running, Ct));

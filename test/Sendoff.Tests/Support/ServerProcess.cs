@@ -40,7 +40,7 @@ static class SendoffCommand
         process.StandardInput.Close();
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token);
+        await process.WaitForExitAsync(Wait.Token);
         return new(process.ExitCode, await output, await error);
     }
 }
@@ -48,6 +48,9 @@ static class SendoffCommand
 /// <summary><c>sendoff serve</c> as a process of its own, that can be killed.</summary>
 sealed class ServerProcess : IAsyncDisposable
 {
+    const int FirstPort = 11_000, Ports = 20_000;
+    static int ports = Random.Shared.Next(Ports);
+
     readonly Process process;
     readonly Task output;
     readonly SaidLines said;
@@ -64,7 +67,7 @@ sealed class ServerProcess : IAsyncDisposable
     public bool HasExited => process.HasExited;
 
     /// <summary>Waits for a line of its output that has the text.</summary>
-    public Task<string> SaysAsync(string text) => said.WaitForAsync(text).WaitAsync(TimeSpan.FromSeconds(60));
+    public Task<string> SaysAsync(string text) => said.WaitForAsync(text).WithinLimitAsync();
 
     /// <summary>The most memory that it ever had, in MiB. Linux only.</summary>
     public int PeakMemoryMb()
@@ -104,7 +107,7 @@ sealed class ServerProcess : IAsyncDisposable
         var said = new SaidLines();
         var output = Task.WhenAll(said.ReadAsync(process.StandardError), said.ReadAsync(process.StandardOutput));
         var ended = process.WaitForExitAsync();
-        if (await Task.WhenAny(said.WaitForAsync("ready;"), ended) == ended) Assert.Fail($"the server ended with {process.ExitCode}: {said}");
+        if (await Task.WhenAny(said.WaitForAsync("ready;"), ended).WithinLimitAsync() == ended) Assert.Fail($"the server ended with {process.ExitCode}: {said}");
         return new(process, output, said, new Uri($"http://127.0.0.1:{port}"), token);
     }
 
@@ -133,11 +136,23 @@ sealed class ServerProcess : IAsyncDisposable
         process.Dispose();
     }
 
+    /// <summary>A port below those that the system gives to connections: nobody takes it before the server does.</summary>
     public static int FreePort()
     {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
-        return ((System.Net.IPEndPoint)socket.LocalEndPoint!).Port;
+        while (true)
+        {
+            int port = FirstPort + Interlocked.Increment(ref ports) % Ports;
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                socket.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, port));
+                return port;
+            }
+            catch (SocketException)
+            {
+                // taken: the next
+            }
+        }
     }
 }
 

@@ -49,10 +49,7 @@ sealed class Sink : IAsyncDisposable
     public IReadOnlyCollection<ReceivedRequest> Requests => requests;
 
     /// <summary>Waits until so many more requests have arrived.</summary>
-    public async Task WaitForRequestsAsync(int count)
-    {
-        for (int i = 0; i < count; i++) Assert.True(await arrived.WaitAsync(TimeSpan.FromSeconds(30)), "no request arrived within 30 s");
-    }
+    public Task WaitForRequestsAsync(int count) => Wait.ForAsync(arrived, count);
 
     /// <summary>Lets held-back answers go.</summary>
     public void Release() => released.TrySetResult();

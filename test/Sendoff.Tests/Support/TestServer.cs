@@ -117,17 +117,24 @@ sealed class TestServer : IAsyncDisposable
     /// <summary>The run once it and every delivery of it have ended.</summary>
     public async Task<RunDocument> EndOfAsync(string run)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         // Listening begins before the first look, so that no change falls between the two.
-        var changes = app.Services.GetRequiredService<ChangeFeed>().ListenAsync(patience.Token).GetAsyncEnumerator(patience.Token);
-        var next = changes.MoveNextAsync();
+        using var listening = CancellationTokenSource.CreateLinkedTokenSource(Wait.Token);
+        var changes = app.Services.GetRequiredService<ChangeFeed>().ListenAsync(listening.Token).GetAsyncEnumerator(listening.Token);
+        var next = changes.MoveNextAsync().AsTask();
         while (true)
         {
             var document = await GetRunAsync(run);
             if (document.Status is not ("queued" or "running") && document.Steps.SelectMany(s => s.Deliveries).All(d => d.Status is not ("pending" or "sending")))
+            {
+                await listening.CancelAsync();
                 return document;
-            await next;
-            next = changes.MoveNextAsync();
+            }
+            do
+            {
+                await next;
+                next = changes.MoveNextAsync().AsTask();
+            }
+            while (next.IsCompletedSuccessfully); // one look for all that came meanwhile
         }
     }
 

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Sendoff.Engine;
 using Sendoff.Engine.Workers;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Workers;
 
@@ -137,8 +138,7 @@ public sealed class EscapeTests
             Assert.Equal("hello", await rig.AskAsync("return require('child_process').execSync('echo hello').toString().trim()"));
             await rig.RunAsync($"for (let i = 0; i < 500; i++) require('child_process').spawn('sleep', ['{mark}'], {{ detached: true, stdio: 'ignore' }}).on('error', () => 0).unref();");
         }
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (Process.GetProcessesByName("sleep").Any(p => CommandLine(p).Contains(mark))) await Task.Delay(20, patience.Token);
+        await Wait.UntilAsync(() => !Process.GetProcessesByName("sleep").Any(p => CommandLine(p).Contains(mark)));
     }
 
     static string CommandLine(Process process)

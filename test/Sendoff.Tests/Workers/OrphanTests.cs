@@ -15,13 +15,11 @@ public sealed class OrphanTests
         string note = Path.Combine(folder.Path, "pid");
         string hook = await server.DeployAsync("orphan", "const fs = require('fs'); fs.writeFileSync(event.body.note + '.new', String(process.pid)); fs.renameSync(event.body.note + '.new', event.body.note); for (;;);");
         using var _ = await server.Http.PostAsync(hook, new StringContent($$"""{"note":"{{note}}"}""", Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        patience.CancelAfter(TimeSpan.FromSeconds(60));
-        while (!File.Exists(note)) await Task.Delay(10, patience.Token);
+        await Wait.UntilAsync(() => File.Exists(note));
         using var worker = Process.GetProcessById(int.Parse(await File.ReadAllTextAsync(note, TestContext.Current.CancellationToken)));
 
         server.Kill();
 
-        await worker.WaitForExitAsync(patience.Token);
+        await worker.WaitForExitAsync(Wait.Token);
     }
 }

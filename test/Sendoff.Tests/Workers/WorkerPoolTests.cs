@@ -1,6 +1,7 @@
 using System.Text;
 using Sendoff.Engine;
 using Sendoff.Engine.Workers;
+using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Workers;
 
@@ -206,7 +207,7 @@ public sealed class WorkerPoolTests
             var rig = new WorkerRig(new EngineLimits { WorkersWarm = 3, WorkersMax = 3, WorkerStart = TimeSpan.FromMinutes(5) }, sockets: sockets);
             rig.Pool.Warm();
             await Task.Delay(5 * i, TestContext.Current.CancellationToken);
-            await rig.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+            await rig.DisposeAsync().AsTask().WithinLimitAsync();
         }
 
         Assert.Empty(Directory.EnumerateFileSystemEntries(sockets));
@@ -296,7 +297,7 @@ public sealed class WorkerPoolTests
         var run = await rig.RunAsync(rig.Program("return process.pid;"));
 
         using var process = System.Diagnostics.Process.GetProcessById(run.Exports(0).GetProperty("$return_value").GetInt32());
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(Wait.Token);
     }
 
     [Fact]

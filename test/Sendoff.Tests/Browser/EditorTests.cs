@@ -4,7 +4,7 @@ using Microsoft.Playwright;
 using Sendoff.Server.Api;
 using static Microsoft.Playwright.Assertions;
 
-namespace Sendoff.BrowserTests;
+namespace Sendoff.Tests.Browser;
 
 [Collection("browser")]
 public sealed class EditorTests(Site site)

@@ -4,7 +4,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using static Microsoft.Playwright.Assertions;
 
-namespace Sendoff.BrowserTests;
+namespace Sendoff.Tests.Browser;
 
 /// <summary>How fast pages are, printed and asserted by nobody. They run when they are asked for by name (bench/README.md); the figures are kept in bench/results.</summary>
 [Collection("browser")]

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
-namespace Sendoff.BrowserTests;
+namespace Sendoff.Tests.Browser;
 
 /// <summary>What a day's work presses: workflows, deliveries, settings.</summary>
 [Collection("browser")]

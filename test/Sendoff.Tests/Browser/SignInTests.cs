@@ -1,6 +1,6 @@
 using static Microsoft.Playwright.Assertions;
 
-namespace Sendoff.BrowserTests;
+namespace Sendoff.Tests.Browser;
 
 [Collection("browser")]
 public sealed class SignInTests(Site site)

@@ -5,7 +5,7 @@ using Microsoft.Playwright;
 using Sendoff.Tests.Support;
 using static Microsoft.Playwright.Assertions;
 
-namespace Sendoff.BrowserTests;
+namespace Sendoff.Tests.Browser;
 
 [Collection("browser")]
 public sealed class RunViewTests(Site site)

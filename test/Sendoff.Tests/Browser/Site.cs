@@ -5,11 +5,13 @@ using Sendoff.Server.Api;
 using Sendoff.Tests.Server;
 using Sendoff.Tests.Support;
 
-[assembly: AssemblyFixture(typeof(Sendoff.BrowserTests.Site))]
+namespace Sendoff.Tests.Browser;
 
-namespace Sendoff.BrowserTests;
+/// <summary>Tests that look at the pages in Chromium: one server and one browser for all of them, one test after the other.</summary>
+[CollectionDefinition("browser")]
+public sealed class BrowserTests : ICollectionFixture<Site>;
 
-/// <summary>A server with workflows, runs and a receiver, and a Chromium that looks at it. All tests share one.</summary>
+/// <summary>A server with workflows, runs and a receiver, and a Chromium that looks at it.</summary>
 public sealed class Site : IAsyncLifetime
 {
     static readonly string? chromium = new[] { "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome" }.FirstOrDefault(File.Exists);
@@ -87,6 +89,7 @@ public sealed class Site : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         if (chromium is null) return;
+        Assertions.SetDefaultExpectTimeout((float)Wait.Limit.TotalMilliseconds);
         playwright = await Playwright.CreateAsync();
         browser = await playwright.Chromium.LaunchAsync(new() { ExecutablePath = chromium, Args = quiet });
         receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"stored\":true}");
@@ -138,7 +141,7 @@ public sealed class Site : IAsyncLifetime
         {
             BaseURL = Server.Address.ToString(), ColorScheme = scheme, ViewportSize = new() { Width = width, Height = width > 800 ? 900 : 844 }, TimezoneId = "UTC", StorageState = null,
         });
-        context.SetDefaultTimeout(20_000);
+        context.SetDefaultTimeout((float)Wait.Limit.TotalMilliseconds);
         return new(context, await context.NewPageAsync(), Server.Address);
     }
 
