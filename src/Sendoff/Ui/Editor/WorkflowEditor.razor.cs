@@ -16,7 +16,8 @@ public sealed partial class WorkflowEditor : IDisposable
     DraftSession session = null!;
     CodeEditor? code;
     string eventJson = "{}", shownFile = "", path = "", said = "";
-    bool isDry = true, isBad, isBusy;
+    // Busy from the first render until the first check has ended: a button that can be pressed does something.
+    bool isDry = true, isBusy = true, isBad;
     int turns;
     Step? shownStep;
 
@@ -63,6 +64,7 @@ public sealed partial class WorkflowEditor : IDisposable
     protected override async Task OnAfterRenderAsync(bool firstRender)
     {
         if (!firstRender || session.Workflow is null) return;
+        isBusy = false;
         await ActAsync("", async () => await session.CheckAsync(end.Token));
         StateHasChanged();
     }

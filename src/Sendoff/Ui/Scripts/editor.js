@@ -33,14 +33,15 @@ function load() {
   });
 }
 
-const dark = matchMedia('(prefers-color-scheme: dark)');
+const dark = matchMedia('(prefers-color-scheme: dark)'), narrow = matchMedia('(max-width: 719px)');
 
-/** The page's own ground, and comments that can be read on it. @returns the theme's name */
+/** The page's own ground, and comments and unused names that can be read on it. @returns the theme's name */
 function theme(monaco) {
   const background = getComputedStyle(document.documentElement).getPropertyValue('--card').trim();
   const long = /^#...$/.test(background) ? background.replace(/[^#]/g, '$&$&') : background;
   monaco.editor.defineTheme('sendoff', {
-    base: dark.matches ? 'vs-dark' : 'vs', inherit: true, rules: [{ token: 'comment', foreground: dark.matches ? '8fb77f' : '3d7a35' }], colors: { 'editor.background': long },
+    base: dark.matches ? 'vs-dark' : 'vs', inherit: true, rules: [{ token: 'comment', foreground: dark.matches ? '8fb77f' : '3d7a35' }],
+    colors: { 'editor.background': long, 'editorUnnecessaryCode.opacity': '#000000ff', 'editorUnnecessaryCode.border': '#80808080' },
   });
   return 'sendoff';
 }
@@ -48,11 +49,13 @@ function theme(monaco) {
 export async function create(host, dotnet) {
   const monaco = await load();
   const editor = monaco.editor.create(host, {
-    model: null, theme: theme(monaco), automaticLayout: true, wordWrap: innerWidth < 720 ? 'on' : 'off', minimap: { enabled: false }, scrollBeyondLastLine: false, tabSize: 2, fontSize: 13,
+    model: null, theme: theme(monaco), automaticLayout: true, wordWrap: narrow.matches ? 'on' : 'off', minimap: { enabled: false }, scrollBeyondLastLine: false, tabSize: 2, fontSize: 13,
     ariaLabel: 'Code', fixedOverflowWidgets: true, renderLineHighlightOnlyWhenFocus: true, padding: { top: 8, bottom: 8 },
   });
   const follow = () => monaco.editor.setTheme(theme(monaco));
   dark.addEventListener('change', follow);
+  const wrap = () => editor.updateOptions({ wordWrap: narrow.matches ? 'on' : 'off' });
+  narrow.addEventListener('change', wrap);
   editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.KeyS, () => dotnet.invokeMethodAsync('Pressed', 'check'));
   editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.Enter, () => dotnet.invokeMethodAsync('Pressed', 'test'));
 
@@ -102,7 +105,7 @@ export async function create(host, dotnet) {
     /** What was typed is known to the server when this has ended. */
     flush: () => tell(),
     dispose() {
-      dark.removeEventListener('change', follow);
+      dark.removeEventListener('change', follow); narrow.removeEventListener('change', wrap);
       clearTimeout(timer);
       for (const model of monaco.editor.getModels()) model.dispose();
       editor.dispose();
