@@ -1,11 +1,11 @@
+using System.Text.Unicode;
+
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>The last check of a send that a worker hands over, by the kind of its destination (A2 to A9, F7). The harness refuses the same at the caller's line;
 /// what fails here was written by a step itself.</summary>
 internal static class SendCheck
 {
-    static readonly Header json = new("content-type", "application/json"), text = new("content-type", "text/plain; charset=utf-8");
-
     /// <summary>What is wrong with a send; null when it can be delivered.</summary>
     public static string? FaultOf(HttpSend send, EngineLimits limits) =>
         send.Body.Length > limits.SendBodyBytes ? $"a body of {send.Body.Length:N0} bytes, over the limit of {limits.SendBodyBytes:N0} (setting Sends:MaxBodyBytes)"
@@ -29,16 +29,14 @@ internal static class SendCheck
 
     static string? FaultOfOther(HttpSend send, SendKind kind)
     {
-        if (send.Method != "SEND" || send.Headers.Count != 1 || !(send.Headers[0] == json || send.Headers[0] == text)) return "a method or headers that its destination does not have";
+        if (send.Method != "SEND") return "a method other than SEND, which is that of every destination but http";
         if (send.Url.AsSpan().ContainsAnyExceptInRange('!', '~')) return "a URL that is not ASCII";
-        bool isJson = send.Headers[0] == json;
-        return kind switch
+        return FaultOfHeaders(send.Headers) ?? kind switch
         {
-            SendKind.Email => send.Url == "email:" && isJson ? EmailSender.FaultOf(send.Body) : "an email with another URL or content type",
-            SendKind.Emit => isJson && JsonSyntax.IsValue(send.Body.Span) ? null : "an emitted event that is not JSON",
-            SendKind.Sse => SendKinds.ChannelOf(send.Url).Any(char.IsControl) ? "a channel with control characters"
-                : (isJson ? JsonSyntax.IsValue(send.Body.Span) : System.Text.Unicode.Utf8.IsValid(send.Body.Span)) ? null : "a payload that is neither JSON nor text",
-            _ => S3Object.IsUrl(send.Url) && System.Text.Unicode.Utf8.IsValid(send.Body.Span) ? null : "an object without its bucket, or that is not UTF-8",
+            SendKind.Email => send.Url == "email:" ? EmailSender.FaultOf(send.Body) : "an email with another URL than email:",
+            SendKind.Emit => JsonSyntax.IsValue(send.Body.Span) ? null : "an emitted event that is not JSON",
+            SendKind.Sse => SendKinds.ChannelOf(send.Url).Any(char.IsControl) ? "a channel with control characters" : Utf8.IsValid(send.Body.Span) ? null : "a payload that is not UTF-8",
+            _ => S3Object.IsUrl(send.Url) && Utf8.IsValid(send.Body.Span) ? null : "an object without its bucket, or that is not UTF-8",
         };
     }
 }

@@ -1,6 +1,6 @@
 // @ts-check
 // What the parts of a request may look like. Deliveries/HttpSyntax.cs says the same; test/cases/http-syntax.json holds the two together.
-import { codeAt, exec, slice } from './globals.mjs';
+import { bufferFrom, codeAt, exec, slice } from './globals.mjs';
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
@@ -35,4 +35,22 @@ export function withoutBlanks(value) {
   while (start < end && (value[start] === ' ' || value[start] === '\t')) start++;
   while (end > start && (value[end - 1] === ' ' || value[end - 1] === '\t')) end--;
   return slice(value, start, end);
+}
+
+/** As the URL standard decodes: what is no escape stands for itself, and bytes need not be text. @param {string} value ASCII */
+export function percentDecoded(value) {
+  /** @type {number[]} */ const bytes = [];
+  for (let i = 0; i < value.length; i++) {
+    const escape = value[i] === '%' && exec(/^%[0-9A-Fa-f]{2}/, slice(value, i, i + 3)) !== null;
+    bytes[bytes.length] = escape ? +`0x${slice(value, i + 1, i + 3)}` : codeAt(value, i);
+    if (escape) i += 2;
+  }
+  return bufferFrom(bytes);
+}
+
+/** Bytes of header lines, each with its colon, space and line end. @param {[string, string][]} headers */
+export function headerBytes(headers) {
+  let bytes = 0;
+  for (let i = 0; i < headers.length; i++) bytes += headers[i][0].length + headers[i][1].length + 4;
+  return bytes;
 }

@@ -1,17 +1,18 @@
 // @ts-check
 // From the options of $send.http to the request that a delivery makes: rules A2 to A7.
 import {
-  Bytes, Form, HeaderList, QueryParams, Url, blob, bufferFrom, codeAt, decode, eachField, eachHeader, encodeComponent, exec,
+  Bytes, Form, HeaderList, QueryParams, Url, blob, bufferFrom, decode, eachField, eachHeader, encodeComponent, exec,
   getPrototypeOf, hasOwn, indexOf, inspect, isArray, isoDate, join, joinBuffers, keys, lower, parseJson, slice, split, text, toJson,
   trim, types, upper, url as urlParts, wellFormed,
 } from './globals.mjs';
 import { coded } from './frames.mjs';
-import { HOST_RULE, METHOD_RULE, isHeaderValue, isHost, isMethod, isToken, withoutBlanks } from './httpSyntax.mjs';
+import { HOST_RULE, METHOD_RULE, isHeaderValue, isHost, isMethod, isToken, percentDecoded, withoutBlanks } from './httpSyntax.mjs';
 
 /** @typedef {{ method: string, url: string, headers: [string, string][], body: string | Uint8Array | null, parts: (string | Blob)[] | null }} Send
  *  `parts` instead of `body`: bytes of a Blob can only be read asynchronously. */
 /** @typedef {(code: string, message: string) => void} Warn */
 
+const USUAL_METHODS = { __proto__: null, GET: 1, HEAD: 1, POST: 1, PUT: 1, PATCH: 1, DELETE: 1, OPTIONS: 1 };
 const OPTIONS = { __proto__: null, method: 1, url: 1, data: 1, headers: 1, params: 1, auth: 1 };
 /** What other clients know and $send.http does not (A8). @type {Record<string, string>} */
 const FOREIGN = /** @type {any} */ ({
@@ -54,8 +55,7 @@ const own = (object, key) => hasOwn(object, key) ? object[key] : undefined;
 export function encodeSend(options, warn) {
   if (options === null || typeof options !== 'object') throw invalid(options, '');
   const method = own(options, 'method');
-  if (typeof method !== 'string' || !isMethod(method)) throw invalid(method, 'method', typeof method === 'string' && isToken(method) ? METHOD_RULE : undefined);
-  if (upper(method) === 'CONNECT') throw invalid(method, 'method', 'it asks a proxy for a tunnel, and is no request to a server');
+  if (typeof method !== 'string' || !(method in USUAL_METHODS)) checkMethod(method);
   const address = parseUrl(own(options, 'url'));
 
   /** @type {Headers_} */ let headers = NO_HEADERS;
@@ -76,6 +76,12 @@ export function encodeSend(options, warn) {
   return { method: upper(method), url: href, headers: list, body: encoded.body, parts: encoded.parts };
 }
 
+/** @param {any} method */
+function checkMethod(method) {
+  if (typeof method !== 'string' || !isMethod(method)) throw invalid(method, 'method', typeof method === 'string' && isToken(method) ? METHOD_RULE : undefined);
+  if (upper(method) === 'CONNECT') throw invalid(method, 'method', 'it asks a proxy for a tunnel, and is no request to a server');
+}
+
 /** @param {any} options @param {Warn} warn */
 function warnOfUnknownOptions(options, warn) {
   for (const key in options) {
@@ -84,6 +90,9 @@ function warnOfUnknownOptions(options, warn) {
   }
 }
 
+/** Scheme, host and port of the last URL that could be sent: most sends go where the one before went. */
+let sendable = '';
+
 /** @param {any} value @returns {{ href: string, credentials: Uint8Array | undefined }} */
 function parseUrl(value) {
   let parsed, href;
@@ -91,29 +100,27 @@ function parseUrl(value) {
     parsed = typeof value === 'string' ? new Url(value) : value;
     href = typeof value === 'string' || (value !== null && typeof value === 'object') ? urlParts.href(parsed) : '';
   } catch { throw invalid(value, 'url'); }
+  const origin = slice(href, 0, indexOf(href, '/', 8));
+  if (origin === '' || origin !== sendable) {
+    checkOrigin(value, parsed, href);
+    if (indexOf(origin, '@') < 0) sendable = origin;
+  }
+  const hash = indexOf(href, '#');
+  if (hash >= 0) href = slice(href, 0, hash);
+  const at = indexOf(href, '@');
+  if (at < 0) return { href, credentials: undefined };
+  const username = urlParts.username(parsed), password = urlParts.password(parsed);
+  if (username === '' && password === '') return { href, credentials: undefined };
+  return { href: slice(href, 0, urlParts.protocol(parsed).length + 2) + slice(href, at + 1), credentials: percentDecoded(`${username}:${password}`) };
+}
+
+/** @param {any} value @param {any} parsed @param {string} href */
+function checkOrigin(value, parsed, href) {
   const protocol = href === '' ? '' : urlParts.protocol(parsed);
   if (protocol !== 'https:' && protocol !== 'http:') throw invalid(value, 'url', href === '' ? undefined : 'only http and https are sent');
   if (urlParts.port(parsed) === '0') throw invalid(value, 'url', 'port 0');
   const host = urlParts.hostname(parsed);
   if (!isHost(host)) throw invalid(value, 'url', `the host is ${show(host)}: ${HOST_RULE}`);
-  const hash = indexOf(href, '#');
-  if (hash >= 0) href = slice(href, 0, hash);
-  if (indexOf(href, '@') < 0) return { href, credentials: undefined };
-  const username = urlParts.username(parsed), password = urlParts.password(parsed);
-  if (username === '' && password === '') return { href, credentials: undefined };
-  const at = indexOf(href, '@'), start = protocol.length + 2;
-  return { href: slice(href, 0, start) + slice(href, at + 1), credentials: percentDecoded(`${username}:${password}`) };
-}
-
-/** As the URL standard decodes: what is no escape stands for itself, and bytes need not be text. @param {string} value ASCII */
-function percentDecoded(value) {
-  /** @type {number[]} */ const bytes = [];
-  for (let i = 0; i < value.length; i++) {
-    const escape = value[i] === '%' && exec(/^%[0-9A-Fa-f]{2}/, slice(value, i, i + 3)) !== null;
-    bytes[bytes.length] = escape ? +`0x${slice(value, i + 1, i + 3)}` : codeAt(value, i);
-    if (escape) i += 2;
-  }
-  return bufferFrom(bytes);
 }
 
 /** @param {any} auth @returns {string | undefined} */
@@ -280,13 +287,6 @@ function multipart(data, chosen) {
 const crlf = value => join(split(join(split(join(split(value, '\r\n'), '\n'), '\r'), '\n'), '\n'), '\r\n');
 /** @param {string} value */
 const quoted = value => join(split(join(split(join(split(value, '"'), '%22'), '\r'), '%0D'), '\n'), '%0A');
-
-/** Bytes of header lines, each with its colon, space and line end. @param {[string, string][]} headers */
-export function headerBytes(headers) {
-  let bytes = 0;
-  for (let i = 0; i < headers.length; i++) bytes += headers[i][0].length + headers[i][1].length + 4;
-  return bytes;
-}
 
 /** The sum of what `parts` will take. @param {(string | Blob)[]} parts */
 export function partsBytes(parts) {

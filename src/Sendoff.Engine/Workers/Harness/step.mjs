@@ -10,7 +10,8 @@ import { attachmentsOf, rawEventOf } from './attachments.mjs';
 import { directory } from './files.mjs';
 import { flowOf, runContext } from './flow.mjs';
 import { layGlobal } from './fresh.mjs';
-import { encodeSend, headerBytes, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
+import { headerBytes } from './httpSyntax.mjs';
+import { encodeSend, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
 /** @typedef {import('./run.mjs').Run} Run */
