@@ -269,7 +269,7 @@ public sealed class HttpDestinationsTests : IAsyncLifetime
     [Fact]
     public async Task A_request_that_exceeds_the_timeout_yields_a_timeout_error()
     {
-        await using var quick = await TestServer.StartAsync(new EngineLimits { DeliveryDeadline = TimeSpan.FromMilliseconds(300) });
+        await using var quick = await TestServer.StartAsync(Sending.Short);
         await using var silent = Sink.Start(hold: true);
         string hook = await quick.DeployAsync("timeout", $$"""$send.http({ method: "POST", url: "{{silent.Url}}", data: {} });""", "step.js");
 

@@ -91,10 +91,12 @@ test('Runs execute one after another, in order', async () => {
 
 test('Revoke gives back what has not started, and nothing else', async () => {
   const worker = await Worker.start('if (event.wait) await new Promise(r => { setTimeout(r, 30) })');
+  worker.socket.cork(); // they arrive together
   worker.post({ wait: true });
   worker.post();
   worker.post();
   worker.send(3, { runs: [1, 3, 99] });
+  worker.socket.uncork();
   assert.deepEqual((await worker.next('revoked')).runs, [3]);
   await worker.next('runEnd', frame => frame.run === 2);
   assert.equal((await worker.run()).end.run, 4);

@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/Sendoff.Engine/Workers/Harness/main.mjs', import.meta.url));
 const KINDS = { 16: 'ready', 17: 'loaded', 18: 'revoked', 19: 'expired', 20: 'send', 21: 'log', 22: 'export', 23: 'warning', 24: 'respond', 25: 'stepEnd', 26: 'runEnd', 27: 'call' };
+/** How long a test waits for a frame: far more than any takes on a busy machine. */
+const LIMIT_MS = 120_000;
 const WITH_BODY = new Set(['send', 'respond']);
 
 /** @type {Set<Worker>} */ const open = new Set();
@@ -108,7 +110,7 @@ export class Worker {
     if (found !== undefined) return Promise.resolve(found);
     return new Promise((resolve, reject) => {
       const gone = () => reject(new Error(`no ${kind} came; the last frames: ${JSON.stringify(this.frames.slice(-3))}`));
-      const patience = setTimeout(gone, 10000);
+      const patience = setTimeout(gone, LIMIT_MS);
       this.#waiting.push({ matches: wanted, resolve: frame => { clearTimeout(patience); resolve(frame); }, reject: () => { clearTimeout(patience); gone(); } });
       if (this.socket.destroyed) gone();
     });

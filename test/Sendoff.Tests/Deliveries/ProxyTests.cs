@@ -241,7 +241,7 @@ public sealed class ProxyTests
         using var sending = new Sending(Sending.Short, egress: Through(proxy, scheme));
         var attempt = await sending.PostAsync("http://8.8.8.8/");
         Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Connect), Of(attempt));
-        Assert.Equal($"timed out after 300 ms while connecting to 8.8.8.8:80 through the proxy {scheme}://127.0.0.1:{proxy.Port}", attempt.Error!.Message);
+        Assert.Equal($"timed out after 1,000 ms while connecting to 8.8.8.8:80 through the proxy {scheme}://127.0.0.1:{proxy.Port}", attempt.Error!.Message);
     }
 
     [Fact]

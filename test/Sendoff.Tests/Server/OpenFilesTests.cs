@@ -41,7 +41,6 @@ public sealed class OpenFilesTests
         string loops = await server.DeployAsync("loops", "while (true) ;"), works = await server.DeployAsync("works", "$respond({ status: 200, body: 'works' })");
 
         // One request each, so that the server has taken them in; its answer, or the end of the connection, shows it.
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(90));
         var held = new List<Socket>();
         int open = 0;
         try
@@ -53,14 +52,14 @@ public sealed class OpenFilesTests
 
             // Each of these is a worker that is killed and its successor.
             for (int i = 0; i < 3; i++) await PostAsync(held[0], loops);
-            while (await CountAsync(held[0], "/api/v1/runs?workflow=loops&status=timed_out", "\"run_") < 3) await Task.Delay(50, patience.Token);
+            await Wait.UntilAsync(async () => await CountAsync(held[0], "/api/v1/runs?workflow=loops&status=timed_out", "\"run_") >= 3);
             Assert.False(server.HasExited);
         }
         finally
         {
             foreach (var socket in held) socket.Dispose();
         }
-        while (!await ServesAsync(server, works, patience.Token)) await Task.Delay(50, patience.Token);
+        await Wait.UntilAsync(() => ServesAsync(server, works, Ct));
     }
 
     static async Task<Socket> ConnectAsync(ServerProcess server)
@@ -75,7 +74,7 @@ public sealed class OpenFilesTests
         try
         {
             await socket.SendAsync("GET /healthz/live HTTP/1.1\r\nhost: localhost\r\n\r\n"u8.ToArray(), Ct);
-            return await socket.ReceiveAsync(new byte[4096], Ct).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Ct) > 0;
+            return await socket.ReceiveAsync(new byte[4096], Ct).AsTask().WithinLimitAsync() > 0;
         }
         catch (SocketException)
         {
@@ -92,7 +91,7 @@ public sealed class OpenFilesTests
     {
         await socket.SendAsync(Encoding.ASCII.GetBytes($"{request} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {Token}\r\ncontent-length: 0\r\n\r\n"), Ct);
         var answer = new byte[64 * 1024];
-        int length = await socket.ReceiveAsync(answer, Ct).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Ct);
+        int length = await socket.ReceiveAsync(answer, Ct).AsTask().WithinLimitAsync();
         Assert.NotEqual(0, length);
         return Encoding.UTF8.GetString(answer, 0, length);
     }
@@ -127,10 +126,10 @@ public sealed class OpenFilesTests
     {
         var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Background.Queue(NullLogger.Instance, "a test", begun, static begun => { begun.SetResult(); throw new IOException("Too many open files"); });
-        await begun.Task.WaitAsync(TimeSpan.FromSeconds(30), Ct);
+        await begun.Task.WithinLimitAsync();
         // A second one: the first has left its thread by then, or its exception would have ended this process.
         var second = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Background.Queue(NullLogger.Instance, "a test", second, static second => second.SetResult());
-        await second.Task.WaitAsync(TimeSpan.FromSeconds(30), Ct);
+        await second.Task.WithinLimitAsync();
     }
 }

@@ -13,8 +13,8 @@ internal sealed class Sending(
 {
     static readonly IdSequence ids = new(TimeProvider.System);
 
-    /// <summary>A deadline short enough to wait for.</summary>
-    public static readonly EngineLimits Short = new() { DeliveryDeadline = TimeSpan.FromMilliseconds(300) };
+    /// <summary>A deadline short enough to wait for, and long enough to connect and write on a busy machine.</summary>
+    public static readonly EngineLimits Short = new() { DeliveryDeadline = TimeSpan.FromSeconds(1) };
 
     public static readonly EgressPolicy Loopback = new(["127.0.0.0/8", "::1"], []);
 

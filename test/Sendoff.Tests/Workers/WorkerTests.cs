@@ -28,7 +28,7 @@ public sealed class WorkerTests
         Assert.Equal(8, run.Exports(1).GetProperty("y").GetInt32());
         Assert.Equal("b", run.Exports(1).GetProperty("$return_value").GetString());
         Assert.Equal(("log", "hello"), (run.Steps[0].Logs.Single().Level, run.Steps[0].Logs.Single().Text));
-        Assert.InRange(run.Compute.TotalMilliseconds, 0.001, 30_000);
+        Assert.True(run.Compute > TimeSpan.Zero);
     }
 
     [Fact]
@@ -47,14 +47,14 @@ public sealed class WorkerTests
     public async Task Infinite_loop_is_killed_at_the_timeout_and_keeps_the_sends_made_before()
     {
         await using var rig = new WorkerRig();
-        var run = await rig.RunAsync(rig.Program([Send, Send + Send + "for (;;);", Send]), timeoutSeconds: 0.4);
+        var run = await rig.RunAsync(rig.Program([Send, Send + Send + "for (;;);", Send]), timeoutSeconds: 2);
 
         Assert.Equal(WorkerEnd.TimedOut, run.End);
         Assert.Equal([(0, 0), (1, 0), (1, 1)], run.Sends.Select(send => (send.Step, send.Index)));
         Assert.Equal([StepStatus.Succeeded, StepStatus.TimedOut, StepStatus.Skipped], run.Steps.Select(step => step.Status));
         Assert.Equal("TimeoutError", run.Steps[1].Error!.Name);
-        Assert.Contains("400 ms", run.Steps[1].Error!.Message);
-        Assert.InRange(run.Compute.TotalSeconds, 0.4, 5);
+        Assert.Contains("2,000 ms", run.Steps[1].Error!.Message);
+        Assert.True(run.Compute.TotalSeconds >= 2, $"{run.Compute}");
     }
 
     [Theory]
