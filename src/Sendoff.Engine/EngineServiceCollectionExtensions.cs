@@ -93,10 +93,13 @@ public static class EngineServiceCollectionExtensions
     }
 }
 
-/// <summary>Starts the rooms against the stream and stops them with it: what receives goes last up and first down.</summary>
+/// <summary>Starts consumers before producers, and stops producers first.</summary>
 sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, QuotaReset quota, Suspensions suspensions,
-    Schedule schedule) : IHostedService
+    Schedule schedule, EngineLimits limits, TimeProvider time, ILogger<EngineService> log) : IHostedService
 {
+    // An attempt ends by itself shortly after its deadline.
+    static readonly TimeSpan attemptEnd = TimeSpan.FromSeconds(1);
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         workers.Warm();
@@ -109,12 +112,16 @@ sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, Worke
         schedule.Start();
     }
 
+    /// <summary>Waits for the runs in flight until <paramref name="cancellationToken"/>, then for the deliveries in flight, which end by their own deadline.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        runs.Refuse();
+        log.ShuttingDown(runs.InFlight, dispatcher.InFlight, (limits.ShutdownTimeout + limits.DeliveryDeadline).TotalSeconds);
         await schedule.StopAsync().ConfigureAwait(false);
         await suspensions.StopAsync().ConfigureAwait(false);
         await quota.StopAsync().ConfigureAwait(false);
         await runs.StopAsync(cancellationToken).ConfigureAwait(false);
-        await dispatcher.StopAsync(cancellationToken).ConfigureAwait(false);
+        using var attempts = new CancellationTokenSource(limits.DeliveryDeadline + attemptEnd, time);
+        await dispatcher.StopAsync(attempts.Token).ConfigureAwait(false);
     }
 }

@@ -12,9 +12,11 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        while (true)
+        // A cancellation that left here would be logged as a fault of the server.
+        while (!stoppingToken.IsCancellationRequested)
         {
-            await Task.Delay(rest, engine.Time, stoppingToken).ConfigureAwait(false);
+            await Task.Delay(rest, engine.Time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (stoppingToken.IsCancellationRequested) return;
             try
             {
                 long rows = await PruneAsync(stoppingToken).ConfigureAwait(false);
@@ -24,7 +26,11 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
             {
                 log.PruningPostponed(x.Message);
             }
-            catch (Exception x) when (!stoppingToken.IsCancellationRequested)
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception x)
             {
                 log.PruningFailed(x); // an exception that left here would end the server
             }
