@@ -17,16 +17,7 @@ public sealed partial class DeliveryDispatcher
     {
         foreach (string destination in await store.ListPendingDestinationsAsync(ct).ConfigureAwait(false))
         {
-            DestinationLane lane;
-            lock (gate)
-            {
-                lane = LaneOf(destination);
-                lane.StartOver();
-                lane.MustStartOver = lane.IsReading;
-                if (lane.IsReading) continue;
-                lane.IsReading = true;
-            }
-            _ = ReadBackAsync(lane);
+            lock (gate) ReadFrom(LaneOf(destination), default);
         }
     }
 
@@ -65,11 +56,12 @@ public sealed partial class DeliveryDispatcher
                 lane.HasMoreInStore = false;
                 lane.MeasureRead(page.Count, page.Sum(static delivery => (long)delivery.Request.Bytes));
                 long now = engine.Time.GetTimestamp();
-                foreach (var delivery in page) Wait(lane, delivery, now);
+                // Reading went back meanwhile: the page does not begin where it has to.
+                bool isStale = lane.Last.Value < after.Value;
+                if (!isStale)
+                    foreach (var delivery in page) Wait(lane, delivery, now);
                 // What was committed while the page was read may not be on it.
-                lane.HasMoreInStore |= lane.HasSkipped || page.Count == most;
-                if (lane.MustStartOver) lane.StartOver();
-                lane.MustStartOver = false;
+                lane.HasMoreInStore |= lane.HasSkipped || isStale || page.Count == most;
                 lane.IsReading = true;
                 GrantInTurn();
                 lane.IsReading = more = ShouldRead(lane);
