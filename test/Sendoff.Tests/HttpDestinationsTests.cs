@@ -10,18 +10,12 @@ using Sendoff.Tests.Support;
 namespace Sendoff.Tests;
 
 /// <summary>The documentation of Pipedream's HTTP destinations, sentence by sentence: what it says is what happens here.</summary>
-public sealed class HttpDestinationsTests : IAsyncLifetime
+public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<SharedServer>, IAsyncDisposable
 {
-    TestServer server = null!;
-    Sink receiver = null!;
+    readonly TestServer server = shared.Server;
+    readonly Sink receiver = Sink.Start();
 
-    public async ValueTask InitializeAsync() => (server, receiver) = (await TestServer.StartAsync(), Sink.Start());
-
-    public async ValueTask DisposeAsync()
-    {
-        await server.DisposeAsync();
-        await receiver.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => receiver.DisposeAsync();
 
     string Url => receiver.Url;
 
@@ -137,14 +131,17 @@ public sealed class HttpDestinationsTests : IAsyncLifetime
         await using var slow = Sink.Start(delay: TimeSpan.FromMilliseconds(receiver));
         string hook = await server.DeployAsync("compute", $$"""$send.http({ method: "POST", url: "{{slow.Url}}", data: {} });""", "step.js");
 
+        var before = await UsageAsync();
         var run = await server.RunAsync(hook);
 
         Assert.True(run.DeliveryMs >= receiver * 0.9, $"deliveries {run.DeliveryMs} ms");
-        var usage = JsonSerializer.Deserialize(await server.Http.GetStringAsync("/api/v1/usage"), ApiJson.Default.UsageDocument)!;
-        Assert.Equal(1, usage.Total.Deliveries);
-        Assert.Equal(run.DeliveryMs, usage.Total.DeliveryMs, tolerance: 1);
-        Assert.Equal(run.ComputeMs, usage.Total.ComputeMs, tolerance: 1);
+        var after = await UsageAsync();
+        Assert.Equal(1, after.Total.Deliveries - before.Total.Deliveries);
+        Assert.Equal(run.DeliveryMs, after.Total.DeliveryMs - before.Total.DeliveryMs, tolerance: 1);
+        Assert.Equal(run.ComputeMs, after.Total.ComputeMs - before.Total.ComputeMs, tolerance: 1);
     }
+
+    async Task<UsageDocument> UsageAsync() => JsonSerializer.Deserialize(await server.Http.GetStringAsync("/api/v1/usage"), ApiJson.Default.UsageDocument)!;
 
     [Fact]
     public async Task Iterating_over_an_array_sends_a_request_for_each_without_awaiting()

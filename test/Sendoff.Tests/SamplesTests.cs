@@ -7,18 +7,12 @@ using Sendoff.Tests.Support;
 namespace Sendoff.Tests;
 
 /// <summary>Each sample runs as it is, against a receiver on loopback.</summary>
-public sealed class SamplesTests : IAsyncLifetime
+public sealed class SamplesTests(SharedServer shared) : IClassFixture<SharedServer>, IAsyncDisposable
 {
     readonly Sink receiver = Sink.Start();
-    TestServer server = null!;
+    readonly TestServer server = shared.Server;
 
-    public async ValueTask InitializeAsync() => server = await TestServer.StartAsync();
-
-    public async ValueTask DisposeAsync()
-    {
-        await server.DisposeAsync();
-        await receiver.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => receiver.DisposeAsync();
 
     Task<string> DeployAsync(string sample)
     {

@@ -13,7 +13,7 @@ using Sendoff.Tests.Support;
 namespace Sendoff.Tests.Secrets;
 
 /// <summary>C8 through the whole server: the receiver gets the secret, and neither the API nor the data directory ever shows it.</summary>
-public sealed class SecretTests : IDisposable
+public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServer>, IDisposable
 {
     const string Secret = "s3cr&t/päss \"7\"", Token = "tok-0123456789abcdef", Cookie = "sid-fedcba9876543210";
 
@@ -177,7 +177,7 @@ public sealed class SecretTests : IDisposable
     [Fact]
     public async Task A_secret_named_after_an_app_and_a_field_is_its_account()
     {
-        await using var server = await TestServer.StartAsync(folder: folder.Path);
+        var server = shared.Server;
         string hook = await server.DeployAsync("account", """
             export default defineComponent({
               props: { slack: { type: "app", app: "slack" } },
@@ -232,8 +232,7 @@ public sealed class SecretTests : IDisposable
     [InlineData("TOKEN", """{"value":"abcdef","secret":"yes"}""", "true or false")]
     public async Task What_cannot_be_a_secret_is_refused_with_the_reason(string name, string body, string reason)
     {
-        await using var server = await TestServer.StartAsync(folder: folder.Path);
-        using var response = await server.Http.PutAsync($"/api/v1/secrets/{name}", new StringContent(body, Encoding.UTF8, "application/json"));
+        using var response = await shared.Server.Http.PutAsync($"/api/v1/secrets/{name}", new StringContent(body, Encoding.UTF8, "application/json"));
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Contains(reason, JsonElement.Parse(await response.Content.ReadAsStringAsync()).GetProperty("detail").GetString(), StringComparison.Ordinal);

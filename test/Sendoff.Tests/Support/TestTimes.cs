@@ -7,13 +7,16 @@ using Microsoft.Testing.Platform.Extensions.Messages;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>Ends the tests when one of them hangs, and writes how long each took to the file that <c>SENDOFF_TEST_TIMES</c> names (.ci/run reads it).</summary>
+/// <summary>
+/// Ends the tests when one of them hangs, and writes how long each took to the file that <c>TEST_TIMES</c> names (.ci/run reads it). It has no SENDOFF_ before it:
+/// that would be a setting of the servers that tests start.
+/// </summary>
 public sealed class TestTimes : IDataConsumer, IDisposable
 {
     static readonly TimeSpan longest = TimeSpan.FromMinutes(8);
 
     readonly ConcurrentDictionary<string, (string Name, long Start)> running = new();
-    readonly StreamWriter? file = Environment.GetEnvironmentVariable("SENDOFF_TEST_TIMES") is { Length: > 0 } path ? new(path, append: true) { AutoFlush = true } : null;
+    readonly StreamWriter? file = Environment.GetEnvironmentVariable("TEST_TIMES") is { Length: > 0 } path ? new(path, append: true) { AutoFlush = true } : null;
     readonly Timer watch;
 
     TestTimes() => watch = new(_ => EndWhatHangs(), null, TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(10));
