@@ -332,3 +332,12 @@ test('A response that cannot be sent is warned of', async () => {
   assert.equal(result.responses.length, 0);
   assert.deepEqual(result.warnings.map(({ code, line }) => [code, line]), Array(4).fill(['response_not_sent', 1]));
 });
+
+for (const types of ['"text/plain, text/html"', '["text/plain", "text/html"]', '"application/json,text/html"']) {
+  test(`A response with a list of content types is not sent: ${types}`, async () => {
+    const result = await once(`$respond({ headers: { "Content-Type": ${types} }, body: "x" })`);
+    assert.equal(result.responses.length, 0);
+    assert.deepEqual(result.warnings.map(({ code, line }) => [code, line]), [['response_not_sent', 1]]);
+    assert.match(result.warnings[0].message, /is a list, and a response has one media type/);
+  });
+}

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Net;
 using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
@@ -43,8 +42,8 @@ static class ServeCommand
     {
         try
         {
-            var (settings, engine) = await PrepareAsync(parsed, ct);
-            await ServeAsync(settings, engine, ct);
+            var (settings, listening, engine) = await PrepareAsync(parsed, ct);
+            await ServeAsync(settings, listening, engine, ct);
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
@@ -57,7 +56,7 @@ static class ServeCommand
         return ExitCode.Ok;
     }
 
-    static async Task<(Settings, EngineOptions)> PrepareAsync(ParseResult parsed, CancellationToken ct)
+    static async Task<(Settings, Listening, EngineOptions)> PrepareAsync(ParseResult parsed, CancellationToken ct)
     {
         var (settings, warnings) = Settings.Load(Flags(parsed), parsed.GetValue(Development));
         foreach (string warning in warnings) Output.Warning(warning);
@@ -66,24 +65,25 @@ static class ServeCommand
         string folder = DataDirectory.Prepare(settings.Data);
         if (DataDirectory.LostDatabase(folder) is { } lost) Output.Warning(lost);
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
+        var listening = await ServerStart.PrepareAsync(settings, ct);
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
-        return (settings, new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
+        return (settings, listening, new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
         {
             Hold = parsed.GetValue(hold), Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3,
-            Origin = (settings.PublicUrl ?? Reachable(new(settings.Listen))).GetLeftPart(UriPartial.Authority),
+            Origin = (listening.Hooks ?? listening.Pages).GetLeftPart(UriPartial.Authority),
         });
     }
 
-    static async Task ServeAsync(Settings settings, EngineOptions engine, CancellationToken ct)
+    static async Task ServeAsync(Settings settings, Listening listening, EngineOptions engine, CancellationToken ct)
     {
-        var address = new Uri(settings.Listen);
         var builder = ServerEndpoints.CreateBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information)
             .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
         CleanConsoleFormatter.Use(builder);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            Listen(kestrel, address);
+            kestrel.AddServerHeader = false;
+            listening.Listeners.Bind(kestrel, listening.Certificate);
             kestrel.Limits.MaxConcurrentConnections = kestrel.Limits.MaxConcurrentUpgradedConnections = settings.OpenFiles.Connections;
         });
         builder.Host.ConfigureHostOptions(host =>
@@ -96,20 +96,15 @@ static class ServeCommand
         builder.Services.AddSendoffEngine(engine);
         builder.Services.AddSendoffServer(new ServerOptions
         {
-            DataDirectory = engine.DataDirectory, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, Development = settings.Development,
+            DataDirectory = engine.DataDirectory, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, HooksUrl = listening.Hooks, HasHooksListener = settings.HooksListen.Count > 0,
+            SessionAge = settings.SessionAge, SessionsMax = settings.SessionsMax, Development = settings.Development,
         });
         await using var app = builder.Build();
         app.MapSendoff();
         using var asked = ct.Register(() => Output.Progress.MarkupLine("sendoff: shutting down; press Ctrl+C or send SIGTERM again to end immediately"));
-        await ServerStart.RunAsync(app, settings.Listen, () => _ = GreetAsync(app, settings, address, ct), ct);
-    }
-
-    static void Listen(Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions kestrel, Uri address)
-    {
-        kestrel.AddServerHeader = false;
-        if (IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip)) kestrel.Listen(ip, address.Port);
-        else if (address.IsLoopback) kestrel.ListenLocalhost(address.Port);
-        else kestrel.ListenAnyIP(address.Port);
+        if (listening.Certificate is { } certificate) certificate.Kept += why => app.Logger.CertificateKept(why);
+        string addresses = string.Join(", ", settings.Listen.Concat(settings.HooksListen).Select(one => one.Text));
+        await ServerStart.RunAsync(app, addresses, () => _ = GreetAsync(app, settings, listening, ct), ct);
     }
 
     /// <summary>What another command needs to read the same settings.</summary>
@@ -140,15 +135,12 @@ static class ServeCommand
         if (!flags.TryAdd(key, value)) throw new CommandException($"{flag}: the setting {key} is given twice; give it once, with commas between the parts of a list", ExitCode.Usage);
     }
 
-    // 0.0.0.0 and [::] are where it listens, not where it is reached.
-    static Uri Reachable(Uri address) => IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any))
-        ? new UriBuilder(address) { Host = "localhost" }.Uri : address;
-
-    static async Task GreetAsync(WebApplication app, Settings settings, Uri address, CancellationToken ct)
+    static async Task GreetAsync(WebApplication app, Settings settings, Listening listening, CancellationToken ct)
     {
+        var (reached, hooks) = (listening.Pages, listening.Hooks);
         var console = Output.Progress;
-        var reached = settings.PublicUrl ?? Reachable(address);
-        console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{address}[/], data in {Path.GetFullPath(settings.Data)}");
+        console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{string.Join(", ", settings.Listen.Select(one => one.Text))}[/], data in {Path.GetFullPath(settings.Data)}");
+        if (settings.HooksListen.Count > 0) console.MarkupLineInterpolated($"  triggers     {string.Join(", ", settings.HooksListen.Select(one => one.Text))}");
         console.MarkupLineInterpolated($"  sign in      {app.Services.GetRequiredService<SignInLinks>().Create(reached)} (once)");
         console.MarkupLineInterpolated($"  open files   {settings.OpenFiles}{(settings.OpenFiles.Limit < OpenFiles.Enough ? ". Raise the limit (ulimit -n, LimitNOFILE=)" : "")}");
         if (settings.Development) console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
@@ -163,7 +155,7 @@ static class ServeCommand
             foreach (var workflow in workflows)
             {
                 foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))
-                    console.MarkupLineInterpolated($"  {workflow.Name,-14} {new Uri(reached, "/hooks/" + trigger.Key)}");
+                    console.MarkupLineInterpolated($"  {workflow.Name,-14} {new Uri(hooks ?? reached, "/hooks/" + trigger.Key)}");
             }
             console.MarkupLine("  ready; press Ctrl+C to shut down");
         }

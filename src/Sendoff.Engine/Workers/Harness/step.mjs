@@ -1,7 +1,7 @@
 // @ts-check
 // What a step can call while it executes: $send, $, $respond, $end, and what is written of it.
 import {
-  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, isInteger, isoDate, joinBuffers, later, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
+  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, isInteger, isoDate, joinBuffers, later, lower, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
 } from './globals.mjs';
 import { DESTINATIONS } from './destinations.mjs';
 import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
@@ -229,6 +229,9 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
     captureStackTrace(error, $respond);
     return coded(error, 'SENDOFF_INVALID_RESPONSE');
   });
+  const given = typesOf(headers.list);
+  // Browsers take the last of a list, whatever the first one looks like.
+  if (split(given, ',').length > 1) return refused(`the content type ${show(given)} is a list, and a response has one media type`);
   /** @type {[string, string][]} */ const list = type === '' || headers.contentType !== undefined ? headers.list : [...headers.list, ['content-type', type]];
   const head = `{"run":${call.run.number},"status":${status},"headers":${headersJson(list)},"immediate":${options.immediate === true}}`;
   call.run.responded = true;
@@ -237,6 +240,13 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
   worker.writer.flush();
   return resolve(undefined);
 };
+
+/** The lines of a header that may stand in several, joined as a browser does. @param {[string, string][]} list */
+function typesOf(list) {
+  let all = '';
+  for (let i = 0; i < list.length; i++) if (lower(list[i][0]) === 'content-type') all = all === '' ? list[i][1] : `${all}, ${list[i][1]}`;
+  return all;
+}
 
 /** @param {any} body a Readable of Node or a ReadableStream of the web */
 const isStream = body => body !== null && typeof body === 'object' && typeof body[Symbol.asyncIterator] === 'function' && (typeof body.pipe === 'function' || typeof body.getReader === 'function');
