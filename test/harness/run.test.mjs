@@ -323,7 +323,7 @@ test('A toJSON on a prototype reaches the values of the user only', async () => 
 test('A response is handed over with status, headers and body', async () => {
   const result = await once('await $respond({ status: 201, headers: { "x-a": 1 }, body: { a: 1 }, immediate: true }); await $.respond({ body: "text" }); $respond({ status: 204 }); $respond({ headers: { "content-type": "image/png" }, body: Buffer.from("bytes") })');
   assert.deepEqual(result.responses.map(({ status, headers, immediate, text }) => [status, headers, immediate, text]), [
-    [201, [['x-a', '1'], ['content-type', 'application/json']], true, '{"a":1}'], [200, [], false, 'text'], [204, [], false, ''], [200, [['content-type', 'image/png']], false, 'bytes'],
+    [201, [['x-a', '1'], ['content-type', 'application/json']], true, '{"a":1}'], [200, [['content-type', 'text/plain; charset=utf-8']], false, 'text'], [204, [], false, ''], [200, [['content-type', 'image/png']], false, 'bytes'],
   ]);
 });
 
@@ -341,3 +341,39 @@ for (const types of ['"text/plain, text/html"', '["text/plain", "text/html"]', '
     assert.match(result.warnings[0].message, /is a list, and a response has one media type/);
   });
 }
+
+for (const [what, code, message] of /** @type {[string, string, RegExp][]} */ ([
+  ['fetch', 'await fetch("http://127.0.0.1:1/")', /^fetch failed: (?:connect ECONNREFUSED 127\.0\.0\.1:1|bad port)$/],
+  ['a cause', 'throw new Error("outer", { cause: new Error("inner") })', /^outer: inner$/],
+  ['a chain of causes', 'throw new Error("a", { cause: new Error("b", { cause: "c" }) })', /^a: b: c$/],
+  ['a cause that the message repeats', 'throw new Error("failed: inner", { cause: new Error("inner") })', /^failed: inner$/],
+  ['a cause without a message', 'throw new Error("a", { cause: Object.assign(new AggregateError([]), { code: "ECONNREFUSED" }) })', /^a: ECONNREFUSED$/],
+  ['a cause that is an object', 'throw new Error("a", { cause: { status: 7 } })', /^a: .*status: 7/],
+  ['an AggregateError', 'await Promise.any([Promise.reject(new Error("first reason")), Promise.reject(new Error("second reason"))])', /^All promises were rejected: first reason; second reason$/],
+  ['errors that are data', 'throw Object.assign(new Error("invalid"), { errors: [{ path: "x" }] })', /^invalid$/],
+  ['a cause that is itself', 'const e = new Error("loop"); e.cause = new Error("other", { cause: e }); throw e', /^loop: other/],
+  ['a cause with hostile getters', 'throw new Error("a", { cause: new Proxy({}, { get() { throw 1 } }) })', /^a/],
+])) test(`An error of ${what} is recorded with its reasons`, async () => {
+  const { error, end } = await once(code);
+  assert.equal(end.status, 'failed');
+  assert.match(error.message, message);
+  assert.ok(error.message.length < 1000);
+});
+
+test('The stack of a cause is recorded, and gives the line where the error itself has none', async () => {
+  const { error } = await once('const inner = new Error("inner");\nconst outer = new Error("outer", { cause: inner });\nouter.stack = "Error: outer";\nthrow outer');
+  assert.match(error.stack, /^Error: outer\n {2}\[cause\]: Error: inner\n {6}at .*step\.js:1:15/);
+  assert.deepEqual([error.line, error.column], [1, 15]);
+});
+
+test('A string that answers a request has a content type with its charset, unless it is given one', async () => {
+  const result = await once('$respond({ body: "Grüße ✓" }); $respond({ body: "{\\"a\\":1}" }); $respond({ body: "[1]" }); $respond({ body: "{no" }); $respond({ body: "<p>", headers: { "Content-Type": "text/html" } }); $respond({ body: "" })');
+  const [text, json] = ['text/plain; charset=utf-8', 'application/json; charset=utf-8'];
+  assert.deepEqual(result.responses.map(each => each.headers.map((/** @type {string[]} */ line) => line[1])), [[text], [json], [json], [text], ['text/html'], []]);
+});
+
+test('A header that a response cannot carry is warned of, and is not in the record', async () => {
+  const result = await once('$respond({ headers: { "x-name": "Grüße", "x-ok": "1", "Service-Worker-Allowed": "/", "Connection": "close" }, body: "a" })');
+  assert.deepEqual(result.responses[0].headers, [['x-ok', '1'], ['content-type', 'text/plain; charset=utf-8']]);
+  assert.deepEqual(result.warnings.map(each => [each.code, /x-name|Service-Worker-Allowed|Connection/.exec(each.message)?.[0]]).sort(), [['ignored_header', 'Connection'], ['ignored_header', 'Service-Worker-Allowed'], ['ignored_header', 'x-name']]);
+});

@@ -1,7 +1,7 @@
 // @ts-check
 // What a step can call while it executes: $send, $, $respond, $end, and what is written of it.
 import {
-  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, isInteger, isoDate, joinBuffers, later, lower, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
+  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, exec, isInteger, isoDate, joinBuffers, later, lower, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
 } from './globals.mjs';
 import { DESTINATIONS } from './destinations.mjs';
 import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
@@ -11,7 +11,7 @@ import { directory } from './files.mjs';
 import { flowOf, runContext } from './flow.mjs';
 import { layGlobal } from './fresh.mjs';
 import { headerBytes } from './httpSyntax.mjs';
-import { encodeSend, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
+import { encodeSend, holdsJson, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
 /** @typedef {import('./run.mjs').Run} Run */
@@ -221,7 +221,8 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
   else if (typeof body === 'object' && typeof body.pipe !== 'function' && !types.isPromise(body)) {
     try { body = toJson(body); } catch (error) { return refused(`its body has no JSON form`); }
     type = 'application/json';
-  } else if (typeof body !== 'string') return refused(`a body is a string, an object, a Buffer or a stream, not ${show(body)}`);
+  } else if (typeof body === 'string') type = body === '' ? '' : holdsJson(body) ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8';
+  else return refused(`a body is a string, an object, a Buffer or a stream, not ${show(body)}`);
   const stream = isStream(body) ? body : null;
   const headers = readHeaders(options.headers, (code, message) => warn(call, code, message), (value, path) => {
     const error = invalid(value, path);
@@ -229,10 +230,11 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
     captureStackTrace(error, $respond);
     return coded(error, 'SENDOFF_INVALID_RESPONSE');
   });
-  const given = typesOf(headers.list);
+  /** @type {[string, string][]} */ const list = sendable(headers.list, call);
+  const given = typesOf(list);
   // Browsers take the last of a list, whatever the first one looks like.
   if (split(given, ',').length > 1) return refused(`the content type ${show(given)} is a list, and a response has one media type`);
-  /** @type {[string, string][]} */ const list = type === '' || headers.contentType !== undefined ? headers.list : [...headers.list, ['content-type', type]];
+  if (type !== '' && headers.contentType === undefined) list[list.length] = ['content-type', type];
   const head = `{"run":${call.run.number},"status":${status},"headers":${headersJson(list)},"immediate":${options.immediate === true}}`;
   call.run.responded = true;
   if (stream !== null) return respondWith(call, head, stream);
@@ -246,6 +248,18 @@ function typesOf(list) {
   let all = '';
   for (let i = 0; i < list.length; i++) if (lower(list[i][0]) === 'content-type') all = all === '' ? list[i][1] : `${all}, ${list[i][1]}`;
   return all;
+}
+
+/** The header lines that a response can carry; what is left out is warned of, and is not in the record. @param {[string, string][]} lines @param {Call} call */
+function sendable(lines, call) {
+  /** @type {[string, string][]} */ const kept = [];
+  for (let i = 0; i < lines.length; i++) {
+    const name = lines[i][0], value = lines[i][1];
+    if (lower(name) === 'service-worker-allowed') warn(call, 'ignored_header', `$respond: the header \`${name}\` was ignored: a response of a workflow cannot set it`);
+    else if (exec(/[^\t -~]/, value) === null) kept[kept.length] = lines[i];
+    else warn(call, 'ignored_header', `$respond: the header \`${name}\` was ignored: its value ${show(value)} has characters other than ASCII. Encode it, for example with encodeURIComponent`);
+  }
+  return kept;
 }
 
 /** @param {any} body a Readable of Node or a ReadableStream of the web */
