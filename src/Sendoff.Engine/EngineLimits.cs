@@ -137,6 +137,11 @@ public sealed record EngineLimits
     /// <summary>History is pruned above this many bytes of database (G2). Setting <c>Retention:Size</c>; 0 is no limit.</summary>
     public long RetentionBytes { get; init; }
 
+    /// <summary>Free bytes on the database's disk below which new events, deploys and values of data stores are refused (G3); 0 is none. Setting <c>Disk:MinFree</c>.</summary>
+    public long DiskMinFree { get; init; } = 128L * 1024 * 1024;
+    /// <summary>Bytes of a file that is deleted when the disk is full, so that pruning and work in flight have space (G3); 0 is none. Setting <c>Disk:Reserve</c>.</summary>
+    public long DiskReserve { get; init; } = 64L * 1024 * 1024;
+
     /// <summary>Bytes of one value of a data store. Setting <c>Stores:MaxValueBytes</c>.</summary>
     public int DataStoreValueBytes { get; init; } = 1024 * 1024;
     /// <summary>Keys of one data store. Setting <c>Stores:MaxKeys</c>.</summary>

@@ -71,6 +71,21 @@ static partial class LogMessages
     [LoggerMessage(3900, LogLevel.Error, "{Work} met a fault of the server, and goes on")]
     public static partial void BackgroundFailed(this ILogger log, string work, Exception error);
 
+    [LoggerMessage(3003, LogLevel.Warning, "{File} can be read by others, and its mode cannot be changed: {Reason}. Run chmod 600 as its owner")]
+    public static partial void FileNotProtected(this ILogger log, string file, string reason);
+
+    [LoggerMessage(3004, LogLevel.Warning, "New events are refused: {Reason}")]
+    public static partial void EventsRefused(this ILogger log, string reason);
+
+    [LoggerMessage(3005, LogLevel.Information, "New events are accepted again: {Free} MB are free")]
+    public static partial void EventsAcceptedAgain(this ILogger log, long free);
+
+    [LoggerMessage(3006, LogLevel.Warning, "The reserve {File} was deleted to free {Megabytes} MB for pruning and for work in flight. It is made again when there is space")]
+    public static partial void ReserveGivenUp(this ILogger log, string file, long megabytes);
+
+    [LoggerMessage(3007, LogLevel.Warning, "The reserve {File} of {Megabytes} MB could not be made: {Reason}")]
+    public static partial void ReserveNotMade(this ILogger log, string file, long megabytes, string reason);
+
     // Workers: 4000-4099
 
     [LoggerMessage(4000, LogLevel.Information, "Node.js {Version} of npm package {Package} is fetched into {Folder}")]

@@ -175,6 +175,8 @@ sealed record Settings
             (s, v) => List(v) is { } names && names.All(PackageFolder.IsName) ? s with { Limits = s.Limits with { PackagesAllowScripts = names } } : null),
         ["Retention:Age"] = new("a duration such as 7d or 12h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { RetentionAge = age } } : null),
         ["Retention:Size"] = Bytes((l, v) => l with { RetentionBytes = v }),
+        ["Disk:MinFree"] = Bytes((l, v) => l with { DiskMinFree = v }),
+        ["Disk:Reserve"] = Bytes((l, v) => l with { DiskReserve = v }),
         ["Stores:MaxValueBytes"] = Bytes((l, v) => v <= 8 * 1024 * 1024 ? l with { DataStoreValueBytes = (int)v } : null),
         ["Stores:MaxKeys"] = Count((l, v) => l with { DataStoreKeys = v }),
         ["Secrets:Key"] = new("32 bytes in Base64, such as `openssl rand -base64 32` prints", (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null, IsSecret: true),

@@ -9,14 +9,19 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
 {
     static readonly TimeSpan rest = TimeSpan.FromMinutes(1);
     static readonly TimeSpan betweenSlices = TimeSpan.FromMilliseconds(50);
+    static readonly Task never = new TaskCompletionSource().Task;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        var wanted = store.PruneWanted;
         while (true)
         {
-            await Task.Delay(rest, engine.Time, stoppingToken).ConfigureAwait(false);
+            await Task.WhenAny(Task.Delay(rest, engine.Time, stoppingToken), wanted).ConfigureAwait(false);
+            stoppingToken.ThrowIfCancellationRequested();
+            wanted = never;
             try
             {
+                wanted = store.PruneWanted; // before the look, so that nothing is asked for in between
                 long rows = await PruneAsync(stoppingToken).ConfigureAwait(false);
                 if (rows > 0) log.HistoryPruned(rows);
             }

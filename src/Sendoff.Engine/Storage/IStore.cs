@@ -92,8 +92,8 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     Task<StoredVersion?> GetDraftAsync(WorkflowId workflow, CancellationToken ct);
     /// <summary>Answers false when there is no such workflow.</summary>
     Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct);
-    /// <summary>Removes a workflow, its versions and its history. From its commit on, nothing of the workflow is stored or marked as sending any more. Answers
-    /// false when there is none.</summary>
+    /// <summary>Removes a workflow. From its commit on, nothing of it is shown, stored or marked as sending any more; its versions and its history are deleted by
+    /// <see cref="PruneAsync"/>. Answers false when there is none.</summary>
     Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct);
 
     // The workspace's variables and secrets.
@@ -140,8 +140,11 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
 
     /// <summary>Deletes a slice of the history that is older than <paramref name="before"/>, or the oldest when the database is larger than
     /// <paramref name="maxBytes"/> (0: no limit), and gives disk space back; of what is not to be kept, all that has ended.
-    /// Unfinished work stays. Call until it answers no more work (G2).</summary>
+    /// Unfinished work stays, except that of deleted workflows, whose history goes first. Call until it answers no more work (G2).</summary>
     Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct);
+
+    /// <summary>Completes when there is something to prune before the next round: a workflow was deleted.</summary>
+    Task PruneWanted { get; }
 
     /// <summary>Throws <see cref="StoreUnavailableException"/> unless the store can be read and written.</summary>
     Task CheckAsync(CancellationToken ct);

@@ -4,24 +4,26 @@ using System.Reflection;
 namespace Sendoff.Engine.Storage;
 
 /// <summary>
-/// Brings a database to this program's schema: numbered SQL files, forward only, each in its own transaction, noted in the table <c>migrations</c>.
+/// Brings a database to this program's schema: numbered SQL files, forward only, each in its own transaction, noted in the table <c>migrations</c>. Every
+/// number is compared, as a program from another branch may have applied a higher one and not a lower one.
 /// </summary>
 internal static class Migrator
 {
     /// <param name="folder">Where the files are among the embedded resources, as <c>Storage/Sqlite/Migrations/</c>.</param>
     /// <returns>The schema's number.</returns>
-    /// <exception cref="StoreUnavailableException">The database was written by a newer program.</exception>
+    /// <exception cref="StoreUnavailableException">The database was written by a newer program, or by one with other migrations.</exception>
     public static int Run(DbConnection connection, string folder)
     {
         var migrations = Read(folder);
         int newest = migrations[^1].Number;
         Execute(connection, null, "CREATE TABLE IF NOT EXISTS migrations(number INTEGER PRIMARY KEY, name TEXT NOT NULL)");
-        int current = Current(connection);
-        if (current > newest)
+        var applied = Applied(connection);
+        int[] unknown = [.. applied.Except(migrations.Select(migration => migration.Number)).Order()];
+        if (unknown.Length > 0)
             throw new StoreUnavailableException(
-                $"the database {connection.DataSource} has schema {current} of a newer Sendoff, and this one knows {newest}; " +
+                $"the database {connection.DataSource} has schema {string.Join(", ", unknown)} of a newer Sendoff, and this one knows {newest}; " +
                 "update Sendoff, or use the backup made before the update");
-        foreach (var migration in migrations.Where(migration => migration.Number > current)) Apply(connection, migration);
+        foreach (var migration in migrations.Where(migration => !applied.Contains(migration.Number))) Apply(connection, migration);
         return newest;
     }
 
@@ -33,11 +35,14 @@ internal static class Migrator
         transaction.Commit();
     }
 
-    static int Current(DbConnection connection)
+    static HashSet<int> Applied(DbConnection connection)
     {
         using var command = connection.CreateCommand();
-        command.CommandText = "SELECT coalesce(max(number), 0) FROM migrations";
-        return Convert.ToInt32(command.ExecuteScalar());
+        command.CommandText = "SELECT number FROM migrations";
+        using var reader = command.ExecuteReader();
+        var numbers = new HashSet<int>();
+        while (reader.Read()) numbers.Add(reader.GetInt32(0));
+        return numbers;
     }
 
     static void Execute(DbConnection connection, DbTransaction? transaction, string sql)

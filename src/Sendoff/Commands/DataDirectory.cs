@@ -1,8 +1,21 @@
+using Sendoff.Engine;
+using Sendoff.Server.Auth;
+
 namespace Sendoff.Commands;
 
 /// <summary>The folder that holds the database, the versions' files and the admin token.</summary>
 static class DataDirectory
 {
+    /// <summary>What to warn of when a directory that was served before has no database; null when all is well.</summary>
+    public static string? LostDatabase(string folder)
+    {
+        if (!DatabaseState.In(folder).IsEmpty) return null;
+        string database = DatabaseState.PathIn(folder);
+        string? trace = new[] { SecretKey.FileName, AdminToken.FileName }.FirstOrDefault(name => File.Exists(Path.Combine(folder, name)));
+        return trace is null ? null
+            : $"{database} is {(File.Exists(database) ? "empty" : "missing")}, but {folder} was used before: it has a file {trace}. A start makes a new, empty database. If there should be a history, restore the database from a backup first.";
+    }
+
     /// <summary>Its full path. A folder that cannot be made or written is one clear line.</summary>
     public static string Prepare(string path)
     {

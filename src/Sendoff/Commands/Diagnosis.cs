@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Workers;
 using Sendoff.Server.Auth;
 
@@ -23,15 +24,15 @@ static class Diagnosis
 {
     const long LittleSpace = 1024L * 1024 * 1024;
     static readonly TimeSpan ProxyLimit = TimeSpan.FromSeconds(3), Ahead = TimeSpan.FromMinutes(5);
-    static readonly byte[] databaseStart = "SQLite format 3\0"u8.ToArray();
 
     public static async Task<IReadOnlyList<Check>> MakeAsync(Settings settings, TimeProvider time, CancellationToken ct)
     {
-        string folder = Path.GetFullPath(settings.Data), database = Path.Combine(folder, "sendoff.db");
+        string folder = Path.GetFullPath(settings.Data), database = DatabaseState.PathIn(folder);
         List<Check> checks = [.. await WorkersAsync(settings, ct)];
         checks.Add(Folder(folder));
-        checks.Add(Database(database));
-        checks.Add(Key(settings.SecretsKey, Path.Combine(folder, SecretKey.FileName), File.Exists(database)));
+        var state = DatabaseState.In(folder);
+        checks.Add(Database(folder, database, state));
+        checks.Add(Key(settings.SecretsKey, Path.Combine(folder, SecretKey.FileName), state));
         checks.Add(Files(settings.OpenFiles));
         checks.Add(Addresses(settings));
         if (settings.EgressProxy is { } proxy) checks.Add(await ProxyAsync(proxy, ct));
@@ -82,23 +83,15 @@ static class Diagnosis
         }
     }
 
-    static Check Database(string path)
+    static Check Database(string folder, string path, DatabaseState state)
     {
         const string name = "database";
-        if (!File.Exists(path)) return Check.Ok(name, $"{path} is made at the first start");
-        string size = Megabytes(new FileInfo(path).Length);
-        if (IsServed(path + ".lock")) return Check.Ok(name, $"{path}, {size}, is being served");
-        try
-        {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
-            var start = new byte[databaseStart.Length];
-            file.ReadExactly(start);
-            return start.SequenceEqual(databaseStart) ? Check.Ok(name, $"{path}, {size}") : Check.Failed(name, $"{path} is no SQLite database; put a backup in its place");
-        }
-        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
-        {
-            return Check.Failed(name, $"{path} cannot be opened: {x.Message}");
-        }
+        if (DataDirectory.LostDatabase(folder) is { } lost) return Check.Warning(name, lost);
+        if (state.IsEmpty) return Check.Ok(name, $"{path} is made at the first start");
+        if (state.Fault is { } fault) return Check.Failed(name, fault);
+        string text = $"{path}, {Megabytes(state.Bytes)}";
+        if (IsServed(path + ".lock")) text += ", is being served";
+        return IsForOthers(path) ? Check.Warning(name, $"{text}, can be read by others; the next start makes it private") : Check.Ok(name, text);
     }
 
     static bool IsServed(string lockFile)
@@ -115,21 +108,30 @@ static class Diagnosis
         }
     }
 
-    static Check Key(string? setting, string path, bool hasDatabase)
+    static Check Key(string? setting, string path, DatabaseState database)
     {
         const string name = "secret key";
-        if (setting is not null) return Check.Ok(name, "the setting Secrets:Key");
-        if (!File.Exists(path)) return hasDatabase ? Check.Failed(name, $"{path} is missing, and the database is under it: put it back from a backup") : Check.Ok(name, $"{path} is made at the first start");
+        string source = setting is null ? path : "the setting Secrets:Key";
+        if (setting is null && !File.Exists(path))
+            return database is { KeyFingerprint: not null } or { Fault: not null } ? Check.Failed(name, $"{path} is missing, and the database is under it: put it back from a backup") : Check.Ok(name, $"{path} is made at the first start");
+        SecretCipher? cipher;
         try
         {
-            if (SecretKey.Read(File.ReadAllText(path, Encoding.UTF8)) is null) return Check.Failed(name, $"{path} holds no key: put it back from a backup");
+            cipher = SecretKey.Read(setting ?? File.ReadAllText(path, Encoding.UTF8).Trim());
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
             return Check.Failed(name, $"{path} cannot be read: {x.Message}");
         }
+        if (cipher is null) return Check.Failed(name, $"{source} holds no key: put it back from a backup");
+        if (database.KeyFingerprint is { } fingerprint && fingerprint != cipher.Fingerprint) return Check.Failed(name, $"{source} is not the key that the database was written under: put that one back from a backup");
+        return setting is null && IsForOthers(path) ? Check.Warning(name, $"{path} can be read by others; the next start makes it private") : Check.Ok(name, source);
+    }
+
+    static bool IsForOthers(string path)
+    {
         const UnixFileMode others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
-        return !OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & others) != 0 ? Check.Warning(name, $"{path} can be read by others: chmod 600") : Check.Ok(name, path);
+        return !OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & others) != 0;
     }
 
     static Check Files(OpenFiles files)

@@ -47,6 +47,7 @@ static class ServeCommand
         var address = new Uri(settings.Listen);
         var egress = EgressSetup.Create(settings);
         string folder = DataDirectory.Prepare(settings.Data);
+        if (DataDirectory.LostDatabase(folder) is { } lost) Output.Warning(lost);
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
 

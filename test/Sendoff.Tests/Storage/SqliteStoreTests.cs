@@ -45,6 +45,7 @@ public sealed class SqliteStoreConformanceTests : StoreConformanceTests
 
     public override async ValueTask DisposeAsync()
     {
+        await SqlitePlans.AssertGoodAsync((SqliteStore)Store, folder.Database);
         await base.DisposeAsync();
         folder.Dispose();
     }

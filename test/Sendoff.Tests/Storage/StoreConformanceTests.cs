@@ -671,6 +671,8 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         Assert.Null(await Store.GetRunAsync(executing.Id, Ct));
         Assert.Null(await Store.GetEventAsync(executing.Event.Id, Ct));
         Assert.Empty(await Store.ListUnfinishedRunsAsync(10, null, Ct));
+        Assert.Empty(await Store.ListPendingAsync(deliveries[0].Destination, null, 10, Ct));
+        await PruneAllAsync(DateTimeOffset.MinValue);
         Assert.Empty(await Store.ListPendingDestinationsAsync(Ct));
         Assert.Empty(await Store.ListUsageAsync(DateOnly.MinValue, Ct));
         Assert.True(await Store.AcceptAsync(NewRun(), Ct));

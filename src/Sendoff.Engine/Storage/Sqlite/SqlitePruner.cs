@@ -10,15 +10,19 @@ internal sealed class SqlitePruner(EngineLimits limits)
     /// <summary>Free pages that are left for the next rows: fewer are not worth moving others for.</summary>
     const int SparePages = 64;
 
-    /// <summary>The last run of the slice before: what cannot be deleted yet is passed once a round, not in every slice.</summary>
-    long passed;
+    /// <summary>Rows of other tables deleted in one slice; versions are few and wide.</summary>
+    const int SliceRows = 1_000, SliceVersions = 10;
+
+    /// <summary>Where the slice before ended, among all runs and among those that are not to be kept: what cannot be deleted yet is passed once a round.</summary>
+    long passed, passedUnkept;
 
     public PruneResult Slice(SqliteSession session, long before, long maxBytes)
     {
-        // A workflow's deletion that a crash cut off goes on here.
+        // A deleted workflow's history goes first.
         if (session.Sql("SELECT workflow_id FROM deletions LIMIT 1").Number() is { } deleted)
         {
             DeleteHistory(session, deleted);
+            GiveBack(session, maxBytes);
             return new(0, More: true);
         }
         session.Sql("DELETE FROM secrets WHERE replaced_at < ?").Set(before).Run();
@@ -33,16 +37,18 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return new(rows, GiveBack(session, maxBytes) || more || moreUnkept || moreAlone);
     }
 
+    /// <summary>Looks at a slice of the runs that are not to be kept. The outer join forces SQLite to begin with those: left to itself it begins with all runs.</summary>
     bool DeleteUnkept(SqliteSession session)
     {
-        var ended = session.Sql($"""
-            SELECT r.id, r.event_id, r.first_delivery, r.delivery_count, r.started_at FROM unkept u JOIN runs r ON r.id = u.run_id
-            WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE status < 4 AND id BETWEEN r.first_delivery AND r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride})
-                AND NOT EXISTS (SELECT 1 FROM suspensions WHERE run_id = r.id AND state IS NOT NULL)
-            LIMIT ?
-            """).Set(limits.PruneRuns).All(ReadRun);
-        foreach (var run in ended) Delete(session, run);
-        return ended.Count == limits.PruneRuns;
+        var slice = session.Sql("""
+            SELECT u.run_id, r.event_id, r.first_delivery, r.delivery_count, r.started_at, r.id IS NOT NULL
+            FROM unkept u LEFT JOIN runs r ON r.id = u.run_id WHERE u.run_id > ? ORDER BY u.run_id LIMIT ?
+            """).Set(passedUnkept).Set(limits.PruneRuns).All(static row => (Run: ReadRun(row), HasEnded: row.Int(5) != 0));
+        foreach (var (run, hasEnded) in slice)
+            if (hasEnded && !HasUnfinished(session, run)) Delete(session, run);
+        bool more = slice.Count == limits.PruneRuns;
+        passedUnkept = more ? slice[^1].Run.Id : 0;
+        return more;
     }
 
     bool DeleteAlone(SqliteSession session, long before) => session.Sql("""
@@ -51,20 +57,48 @@ internal sealed class SqlitePruner(EngineLimits limits)
             ORDER BY received_at LIMIT ?)
         """).Set(before).Set(limits.PruneRuns).Run() == limits.PruneRuns;
 
-    /// <summary>Deletes a slice of what a deleted workflow left, finished or not. Answers whether there may be more.</summary>
-    public bool DeleteHistory(SqliteSession session, long workflow)
+    /// <summary>Deletes a slice of what a deleted workflow left, finished or not.</summary>
+    void DeleteHistory(SqliteSession session, long workflow)
+    {
+        if (DeleteRuns(session, workflow) || DeleteEvents(session, workflow) || DeleteRest(session, workflow)) return;
+        session.Sql("DELETE FROM deletions WHERE workflow_id = ?").Set(workflow).Run();
+    }
+
+    bool DeleteRuns(SqliteSession session, long workflow)
     {
         var runs = session.Sql("SELECT id, event_id, first_delivery, delivery_count, started_at FROM runs WHERE workflow_id = ? LIMIT ?")
             .Set(workflow).Set(limits.PruneRuns).All(ReadRun);
         foreach (var run in runs) Delete(session, run);
-        if (runs.Count > 0) return true;
-        session.Sql("DELETE FROM held WHERE run_id IN (SELECT run_id FROM events WHERE workflow_id = ?)").Set(workflow).Run();
-        session.Sql("DELETE FROM unkept WHERE run_id IN (SELECT run_id FROM events WHERE workflow_id = ?)").Set(workflow).Run();
-        session.Sql("DELETE FROM replays WHERE event_id IN (SELECT id FROM events WHERE workflow_id = ?)").Set(workflow).Run();
-        int events = session.Sql("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE workflow_id = ? LIMIT ?)")
-            .Set(workflow).Set(limits.PruneRuns).Run();
-        if (events > 0) return true;
-        session.Sql("DELETE FROM deletions WHERE workflow_id = ?").Set(workflow).Run();
+        return runs.Count > 0;
+    }
+
+    /// <summary>The events whose runs have not ended, with what belongs to those.</summary>
+    bool DeleteEvents(SqliteSession session, long workflow)
+    {
+        var events = session.Sql("SELECT id, run_id FROM events WHERE workflow_id = ? LIMIT ?").Set(workflow).Set(limits.PruneRuns)
+            .All(static row => (Id: row.Long(0), Run: row.Long(1)));
+        foreach (var (id, run) in events)
+        {
+            session.Sql("DELETE FROM held WHERE run_id = ?").Set(run).Run();
+            session.Sql("DELETE FROM unkept WHERE run_id = ?").Set(run).Run();
+            session.Sql("DELETE FROM replays WHERE event_id = ?").Set(id).Run();
+            session.Sql("DELETE FROM emissions WHERE event_id = ?").Set(id).Run();
+            session.Sql("DELETE FROM events WHERE id = ?").Set(id).Run();
+        }
+        return events.Count > 0;
+    }
+
+    static bool DeleteRest(SqliteSession session, long workflow)
+    {
+        long rows = session.Sql("DELETE FROM versions WHERE rowid IN (SELECT rowid FROM versions WHERE workflow_id = ? LIMIT ?)").Set(workflow).Set(SliceVersions).Run()
+            + session.Sql("DELETE FROM publications WHERE id IN (SELECT id FROM publications WHERE workflow_id = ? LIMIT ?)").Set(workflow).Set(SliceRows).Run()
+            + session.Sql("""
+                DELETE FROM store_values WHERE id IN (
+                    SELECT v.id FROM stores s CROSS JOIN store_values v ON v.store_id = s.id WHERE s.workflow_id = ? LIMIT ?)
+                """).Set(workflow).Set(SliceRows).Run();
+        if (rows > 0) return true;
+        session.Sql("DELETE FROM stores WHERE workflow_id = ?").Set(workflow).Run();
+        session.Sql("DELETE FROM usage WHERE workflow_id = ?").Set(workflow).Run();
         return false;
     }
 
@@ -110,6 +144,9 @@ internal sealed class SqlitePruner(EngineLimits limits)
             DELETE FROM events WHERE id = ? AND run_id = 0 AND NOT EXISTS (SELECT 1 FROM replays WHERE event_id = events.id)
             """).Set(run.EventId).Run();
     }
+
+    /// <summary>Bytes in the file that new rows can use.</summary>
+    public static long FreeBytes(SqliteSession session) => session.Number("PRAGMA freelist_count") * session.Number("PRAGMA page_size");
 
     static long UsedBytes(SqliteSession session) =>
         (session.Number("PRAGMA page_count") - session.Number("PRAGMA freelist_count")) * session.Number("PRAGMA page_size");

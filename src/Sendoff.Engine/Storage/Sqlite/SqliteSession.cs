@@ -36,6 +36,9 @@ internal sealed class SqliteSession : IDisposable
         return statement;
     }
 
+    /// <summary>What was prepared so far.</summary>
+    public IEnumerable<string> Statements => statements.Keys;
+
     /// <summary>Runs a statement that is not kept.</summary>
     public void Execute(string sql)
     {
@@ -104,6 +107,12 @@ internal sealed class SqliteReaders(string path, int count) : IAsyncDisposable
         {
             session.Sql("COMMIT").Run();
         }
+    }
+
+    /// <summary>What idle connections have prepared.</summary>
+    public IReadOnlyList<string> Statements
+    {
+        get { lock (idle) return [.. idle.SelectMany(static session => session.Statements)]; }
     }
 
     /// <summary>Waits for who still reads.</summary>

@@ -20,7 +20,7 @@ internal sealed partial class SqliteStore
         byte[] key = Encoding.UTF8.GetBytes(value.Key), box = concealment.Cipher.Seal(value.Json.Span, store.Seal(value.Key));
         long changed = SqliteTime.From(value.ChangedAt);
         long? expires = value.ExpiresAt is { } at ? SqliteTime.From(at) : null;
-        return WriteAsync(OutageRule.Refuse, session =>
+        return GrowAsync(session =>
         {
             if (store.Owner != default && !workflows.Has(store.Owner.Value)) return SetOutcome.Gone;
             if ((FindStore(session, store) ?? MakeStore(session, store)) is not { } id) return SetOutcome.TooManyStores;
@@ -42,7 +42,10 @@ internal sealed partial class SqliteStore
         return session.Sql(count).Set(store).Number() < mostKeys;
     }
 
-    static long? FindStore(SqliteSession session, StoreName store) => session.Sql("SELECT id FROM stores WHERE workspace_id = ? AND workflow_id = ? AND name = ?")
+    // Those of a deleted workflow are there until they are pruned.
+    static long? FindStore(SqliteSession session, StoreName store) => session.Sql("""
+        SELECT id FROM stores WHERE workspace_id = ?1 AND workflow_id = ?2 AND name = ?3 AND (?2 = 0 OR EXISTS (SELECT 1 FROM workflows WHERE id = ?2))
+        """)
         .Set(WorkspaceId.Default.Value).Set(store.Owner.Value).Set(store.Name).Number();
 
     static long? MakeStore(SqliteSession session, StoreName store)
@@ -111,12 +114,6 @@ internal sealed partial class SqliteStore
             return keys;
         },
         ct);
-
-    static void DeleteStores(SqliteSession session, long workflow)
-    {
-        session.Sql("DELETE FROM store_values WHERE store_id IN (SELECT id FROM stores WHERE workflow_id = ?)").Set(workflow).Run();
-        session.Sql("DELETE FROM stores WHERE workflow_id = ?").Set(workflow).Run();
-    }
 
     StoredValue ReadValue(SqliteStatement row, StoreName store)
     {

@@ -25,7 +25,7 @@ internal sealed partial class SqliteStore
         readers.ReadAsync<IReadOnlyList<Publication>>(
             session => session.Sql("""
                 SELECT id, published_at, delivery_id, run_id, workflow_id, url, body, sealed FROM publications
-                WHERE workflow_id = ? AND kind = ? AND id > ? ORDER BY id LIMIT ?
+                WHERE workflow_id = ?1 AND kind = ?2 AND id > ?3 AND EXISTS (SELECT 1 FROM workflows WHERE id = ?1) ORDER BY id LIMIT ?4
                 """).Set(workflow.Value).Set((int)kind).Set(after).Set(most).All(ReadPublication),
             ct);
 

@@ -51,7 +51,8 @@ internal sealed partial class SqliteStore
     public Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<Delivery>>(
             session => session.Sql($"""
-                SELECT {DeliveryColumns}, {LastAttempt}, sealed FROM deliveries d WHERE status = 2 AND destination = ? AND id > ? ORDER BY id LIMIT ?
+                SELECT {DeliveryColumns}, {LastAttempt}, sealed FROM deliveries d
+                WHERE status = 2 AND destination = ? AND id > ? AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id LIMIT ?
                 """).Set(destination).Set(after?.Value ?? 0).Set(limit).All(ReadPending),
             ct);
 
@@ -151,7 +152,10 @@ internal sealed partial class SqliteStore
         session => session.Sql($"SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ? AND state IS NOT NULL").Set(run.Value).FirstOrDefault(ReadSuspension), ct);
 
     public Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<Suspension>>(
-        session => session.Sql($"SELECT {SuspensionColumns} FROM suspensions WHERE continued_by IS NULL ORDER BY until LIMIT ?").Set(limit).All(ReadSuspension), ct);
+        session => session.Sql($"""
+            SELECT {SuspensionColumns} FROM suspensions WHERE continued_by IS NULL AND workflow_id IN (SELECT id FROM workflows) ORDER BY until LIMIT ?
+            """).Set(limit).All(ReadSuspension),
+        ct);
 
     public Task<bool> CancelAsync(RunId run, StepError why, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session =>
     {
@@ -257,7 +261,7 @@ internal sealed partial class SqliteStore
         new(new(row.Long(0)), new(row.Int(1)), new(row.Long(2)), row.Text(3), SqliteTime.Moment(row.Long(4)), row.Blob(5).ToArray());
 
     static Event? ReadEvent(SqliteSession session, long id) =>
-        session.Sql($"SELECT {EventColumns}, sealed FROM events WHERE id = ?").Set(id)
+        session.Sql($"SELECT {EventColumns}, sealed FROM events WHERE id = ? AND workflow_id IN (SELECT id FROM workflows)").Set(id)
             .FirstOrDefault(static row => ReadEvent(row) with { Sealed = row.Bytes(6) });
 
     public Task<Event?> GetEventAsync(EventId id, CancellationToken ct) => readers.ReadAsync(session => ReadEvent(session, id.Value), ct);
@@ -295,7 +299,7 @@ internal sealed partial class SqliteStore
 
     public Task<IReadOnlyList<UsageRow>> ListUsageAsync(DateOnly since, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<UsageRow>>(
         session => session.Sql("""
-            SELECT u.hour / 24 AS day, w.name, sum(u.runs), sum(u.compute_us), sum(u.deliveries), sum(u.delivery_us) FROM usage u JOIN workflows w ON w.id = u.workflow_id
+            SELECT u.hour / 24 AS day, w.name, sum(u.runs), sum(u.compute_us), sum(u.deliveries), sum(u.delivery_us) FROM workflows w CROSS JOIN usage u ON u.workflow_id = w.id
             WHERE u.hour >= ? GROUP BY day, w.name ORDER BY day, w.name
             """).Set((since.DayNumber - epochDay) * 24L).All(static row => new UsageRow(
                 DateOnly.FromDayNumber(epochDay + row.Int(0)), row.Text(1), row.Long(2), row.Long(3) / 1_000.0, row.Long(4), row.Long(5) / 1_000.0)),
@@ -303,7 +307,7 @@ internal sealed partial class SqliteStore
 
     public Task<IReadOnlyList<HourRow>> ListHoursAsync(DateTimeOffset since, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<HourRow>>(
         session => session.Sql("""
-            SELECT w.name, u.hour, u.runs, u.runs_failed, u.deliveries, u.deliveries_failed FROM usage u JOIN workflows w ON w.id = u.workflow_id
+            SELECT w.name, u.hour, u.runs, u.runs_failed, u.deliveries, u.deliveries_failed FROM workflows w CROSS JOIN usage u ON u.workflow_id = w.id
             WHERE u.hour >= ? ORDER BY u.hour, w.name
             """).Set(SqliteTime.Hour(since)).All(static row => new HourRow(
                 row.Text(0), DateTimeOffset.UnixEpoch.AddHours(row.Long(1)), row.Long(2), row.Long(3), row.Long(4), row.Long(5))),
@@ -314,7 +318,11 @@ internal sealed partial class SqliteStore
     // Keeping house.
 
     public Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct) =>
-        WriteAsync(OutageRule.Probe, session => pruner.Slice(session, SqliteTime.From(before), maxBytes), ct, SqlitePruner.Checkpoint);
+        WriteAsync(OutageRule.Probe, session => pruner.Slice(session, SqliteTime.From(before), maxBytes), ct, session =>
+        {
+            SqlitePruner.Checkpoint(session);
+            disk.Reusable = SqlitePruner.FreeBytes(session);
+        });
 
     public Task<long> HighestIdAsync(CancellationToken ct) => readers.ReadAsync(ReadHighestId, ct);
 

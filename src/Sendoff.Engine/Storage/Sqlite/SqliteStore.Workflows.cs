@@ -9,7 +9,7 @@ internal sealed partial class SqliteStore
         string name, IReadOnlyDictionary<string, string> files, IReadOnlyList<Trigger> triggers, CancellationToken ct)
     {
         byte[] json = StoredJson.Files(files);
-        return WriteAsync(OutageRule.Refuse, session => Deploy(session, name, json, triggers), ct);
+        return GrowAsync(session => Deploy(session, name, json, triggers), ct);
     }
 
     Workflow Deploy(SqliteSession session, string name, byte[] files, IReadOnlyList<Trigger> triggers)
@@ -93,7 +93,7 @@ internal sealed partial class SqliteStore
     public Task<StoredVersion?> SaveDraftAsync(WorkflowId workflow, IReadOnlyDictionary<string, string> files, bool isFixed, CancellationToken ct)
     {
         byte[] json = StoredJson.Files(files);
-        return WriteAsync(OutageRule.Refuse, session => SaveDraft(session, workflow.Value, json, isFixed), ct);
+        return GrowAsync(session => SaveDraft(session, workflow.Value, json, isFixed), ct);
     }
 
     StoredVersion? SaveDraft(SqliteSession session, long workflow, byte[] files, bool isFixed)
@@ -129,17 +129,21 @@ internal sealed partial class SqliteStore
         return session.Sql("UPDATE workflows SET enabled = ? WHERE name = ?").Set(enabled).Set(name).Run() == 1;
     }, ct);
 
-    /// <summary>
-    /// The workflow is gone at once, its history slice by slice, so that the others are served meanwhile. Lists show none of it from the start.
-    /// </summary>
+    /// <summary>The workflow is gone at once, and nothing of it is shown any more; its history goes in slices of pruning, so that the others are served meanwhile.</summary>
     public async Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct)
     {
         long workflow = 0;
         await WriteAsync(OutageRule.Refuse, session => workflow = DeleteWorkflow(session, name), ct, _ => ForgetRuns(workflow));
         if (workflow == 0) return false;
-        while (await WriteAsync(OutageRule.Probe, session => pruner.DeleteHistory(session, workflow), ct)) { }
+        Interlocked.Exchange(ref pruneWanted, NewSignal()).SetResult();
         return true;
     }
+
+    TaskCompletionSource pruneWanted = NewSignal();
+
+    public Task PruneWanted => Volatile.Read(ref pruneWanted).Task;
+
+    static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     void ForgetRuns(long workflow)
     {
@@ -154,9 +158,8 @@ internal sealed partial class SqliteStore
         workflows.Remove(workflow);
         foreach (long run in session.Sql("SELECT run_id FROM recoveries").All(static row => row.Long(0)))
             if (unfinished.Find(run)?.WorkflowId == workflow) session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run).Run();
-        foreach (string table in (ReadOnlySpan<string>)["triggers", "versions", "usage", "suspensions", "publications", "emissions"])
-            session.Sql($"DELETE FROM {table} WHERE workflow_id = ?").Set(workflow).Run();
-        DeleteStores(session, workflow);
+        // A key may be used by another workflow from now on.
+        session.Sql("DELETE FROM triggers WHERE workflow_id = ?").Set(workflow).Run();
         session.Sql("INSERT INTO deletions(workflow_id) VALUES (?)").Set(workflow).Run();
         return workflow;
     }

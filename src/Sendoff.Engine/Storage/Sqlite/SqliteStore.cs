@@ -19,6 +19,7 @@ internal sealed partial class SqliteStore : IStore
     readonly SqliteSession session;
     readonly SqliteReaders readers;
     readonly SqlitePruner pruner;
+    readonly DiskWatch disk;
     readonly UnfinishedRuns unfinished = new();
     readonly LiveWorkflows workflows = new();
     readonly GroupCommit commits;
@@ -30,15 +31,16 @@ internal sealed partial class SqliteStore : IStore
     int closed;
 
     SqliteStore(
-        string path, FileStream processLock, SqliteSession session, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
+        string path, FileStream processLock, DiskWatch disk, SqliteSession session, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
     {
-        (this.path, this.processLock, this.session, this.concealment, this.ids, this.limits, this.time) = (path, processLock, session, concealment, ids, limits, time);
+        (this.path, this.processLock, this.disk, this.session, this.concealment, this.ids) = (path, processLock, disk, session, concealment, ids);
+        (this.limits, this.time) = (limits, time);
         readers = new(path, limits.StoreReaders);
         pruner = new(limits);
         unfinished.Load(ReadUnfinished(session));
         workflows.Load(session.Sql("SELECT id FROM workflows").All(static row => row.Long(0)));
         writer = new SqliteWriter(session, unfinished, workflows, ids, time);
-        commits = new(writer.Commit, error => SqliteErrors.Explain(error, path), limits, log);
+        commits = new(writer.Commit, Explain, limits, log);
         ids.StartAfter(ReadHighestId(session));
         commits.Start();
     }
@@ -57,21 +59,33 @@ internal sealed partial class SqliteStore : IStore
     {
         var processLock = TakeLock(path);
         SqliteSession? session = null;
+        var disk = new DiskWatch(path, limits, time, log);
         try
         {
+            disk.Start();
+            DatabaseFiles.Protect(path, log);
             session = OpenWriter(path);
+            disk.Follow();
             int schema = Migrator.Run(session.Connection, "Storage/Sqlite/Migrations/");
-            var store = new SqliteStore(path, processLock, session, concealment, ids, limits, time, log);
+            var store = new SqliteStore(path, processLock, disk, session, concealment, ids, limits, time, log);
             log.StoreOpened(path, schema, store.unfinished.Count);
             return store;
         }
         catch (Exception error)
         {
             session?.Dispose();
+            disk.Dispose();
             processLock.Dispose();
             if (SqliteErrors.Explain(error, path) is { } unavailable) throw unavailable;
             throw;
         }
+    }
+
+    StoreUnavailableException? Explain(Exception error)
+    {
+        var reason = SqliteErrors.Explain(error, path);
+        if (reason is not null) disk.GiveUpIfFull();
+        return reason;
     }
 
     /// <summary>An exclusive handle: the system lets go of it when the process ends, however it ends.</summary>
@@ -104,6 +118,7 @@ internal sealed partial class SqliteStore : IStore
 
     public async Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct)
     {
+        disk.EnsureRoom();
         var write = new AcceptWrite(run, concealment);
         await commits.WriteAsync(write, ct);
         return write.IsStored;
@@ -112,7 +127,7 @@ internal sealed partial class SqliteStore : IStore
     public Task<bool> KeepEventAsync(Event received, CancellationToken ct)
     {
         var masked = concealment.Conceal(received);
-        return WriteAsync(OutageRule.Refuse, _ => workflows.Has(received.WorkflowId.Value) && writer.Insert(masked, default, 0), ct);
+        return GrowAsync(_ => workflows.Has(received.WorkflowId.Value) && writer.Insert(masked, default, 0), ct);
     }
 
     public async Task<bool> FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct)
@@ -169,6 +184,13 @@ internal sealed partial class SqliteStore : IStore
 
     bool IsLeft(RunId run) => unfinished.Find(run.Value) is { } left && workflows.Has(left.WorkflowId);
 
+    /// <summary>A write that makes the database larger, and is refused while the disk has too little space for it.</summary>
+    async Task<T> GrowAsync<T>(Func<SqliteSession, T> apply, CancellationToken ct)
+    {
+        disk.EnsureRoom();
+        return await WriteAsync(OutageRule.Refuse, apply, ct);
+    }
+
     /// <summary>Any other write, in the same group commits.</summary>
     internal async Task<T> WriteAsync<T>(
         OutageRule outage, Func<SqliteSession, T> apply, CancellationToken ct, Action<SqliteSession>? committed = null)
@@ -180,9 +202,10 @@ internal sealed partial class SqliteStore : IStore
 
     public async Task CheckAsync(CancellationToken ct)
     {
+        disk.EnsureRoom(anew: true);
         await WriteAsync(OutageRule.Probe, session => session.Sql("""
             INSERT INTO meta(name, value) VALUES ('checked_at', ?) ON CONFLICT DO UPDATE SET value = excluded.value
-            """).Set(SqliteTime.From(time.GetUtcNow())).Run(), ct);
+            """).Set(Now).Run(), ct);
         // So small a write may fit where an event does not.
         if (commits.Outage is { } known) throw known;
         await readers.ReadAsync(static session => session.Number("SELECT value FROM meta WHERE name = 'checked_at'"), ct);
@@ -190,6 +213,10 @@ internal sealed partial class SqliteStore : IStore
 
     /// <summary>What the database takes on the disk, its log included.</summary>
     public Task<long> SizeBytesAsync(CancellationToken ct) => Task.FromResult(FileBytes(path) + FileBytes(path + "-wal"));
+
+    /// <summary>Every statement that was used so far.</summary>
+    internal async Task<IReadOnlySet<string>> ListStatementsAsync(CancellationToken ct) =>
+        (await WriteAsync(OutageRule.Probe, static session => session.Statements.ToList(), ct)).Concat(readers.Statements).ToHashSet();
 
     /// <inheritdoc cref="GroupCommit.Measured"/>
     internal (TimeSpan Busy, long Batches, long Writes) Measured => commits.Measured;
@@ -203,6 +230,7 @@ internal sealed partial class SqliteStore : IStore
         await commits.DisposeAsync();
         await readers.DisposeAsync();
         session.Dispose();
+        disk.Dispose();
         processLock.Dispose();
     }
 }

@@ -185,7 +185,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         // Nothing is recorded of a delivery that was deleted with its workflow while it was on its way.
         var (workflow, hadError) = session.Sql("SELECT workflow_id, error IS NOT NULL FROM deliveries WHERE id = ?").Set(attempt.DeliveryId.Value)
             .FirstOrDefault(static row => (row.Long(0), row.Int(1) != 0));
-        if (workflow == 0) return;
+        if (!workflows.Has(workflow)) return;
         InsertAttempt(write);
         // A status alone keeps the row's size, and is written in place. A resend may have an earlier error to clear.
         if (write.Error is null && !hadError)

@@ -5,10 +5,31 @@ namespace Sendoff.Server.Auth;
 /// <summary>A line of text in the data directory that only the server's user can read, made at the first start.</summary>
 static class PrivateFile
 {
+    const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
     public static string ReadOrCreate(string path, Func<string> make)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        return TryCreate(path, make) ?? File.ReadAllText(path).Trim();
+        return TryCreate(path, make) ?? Read(path);
+    }
+
+    static string Read(string path)
+    {
+        Protect(path);
+        return File.ReadAllText(path).Trim();
+    }
+
+    static void Protect(string path)
+    {
+        if (OperatingSystem.IsWindows() || File.GetUnixFileMode(path) == OwnerOnly) return;
+        try
+        {
+            File.SetUnixFileMode(path, OwnerOnly);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            // It belongs to another user, who made it readable; `sendoff doctor` says so.
+        }
     }
 
     /// <summary>Null when the file is there already, perhaps of another start at this moment.</summary>
@@ -16,7 +37,7 @@ static class PrivateFile
     {
         if (File.Exists(path)) return null;
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = OwnerOnly;
         try
         {
             using var file = new FileStream(path, options);
