@@ -7,4 +7,5 @@ namespace Sendoff.Engine;
 public sealed record EngineContext(IdSequence Ids, EngineLimits Limits, TimeProvider Time, ChangeFeed Changes, Pacing Pacing, Concealment Concealment)
 {
     public Quota Quota { get; } = new(Limits, Time);
+    public ServerHold Hold { get; } = new();
 }

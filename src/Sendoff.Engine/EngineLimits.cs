@@ -73,6 +73,8 @@ public sealed record EngineLimits
     public TimeSpan ScheduleTimeout { get; init; } = TimeSpan.FromSeconds(60);
     /// <summary>How late a due time still starts its run; one that is older was missed.</summary>
     public TimeSpan ScheduleLateness { get; init; } = TimeSpan.FromMinutes(1);
+    /// <summary>How far a stored time may be ahead of the clock before it is taken for one of a clock that was wrong.</summary>
+    public TimeSpan ClockTolerance { get; init; } = TimeSpan.FromMinutes(1);
     /// <summary>Due times that are counted as missed, at most, of one schedule at once.</summary>
     public int ScheduleMissed { get; init; } = 10_000;
     /// <summary>The longest timeout that a workflow may ask for (E4).</summary>

@@ -23,6 +23,8 @@ public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, Engin
     public SmtpOptions Smtp { get; init; } = new();
     /// <summary>Where objects are put.</summary>
     public S3Options S3 { get; init; } = new();
+    /// <summary>Nothing starts by itself until somebody releases the server (<see cref="ServerHold"/>).</summary>
+    public bool Hold { get; init; }
     /// <summary>Where callers reach the server, without a slash at the end: the addresses of held runs begin with it.</summary>
     public string Origin { get; init; } = "http://localhost:5180";
 }
@@ -87,6 +89,7 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<Drafts>();
         services.AddSingleton<Schedule>();
 
+        services.AddSingleton(options);
         services.AddHostedService<EngineService>();
         services.AddHostedService<Retention>();
         return services;
@@ -95,12 +98,13 @@ public static class EngineServiceCollectionExtensions
 
 /// <summary>Starts the rooms against the stream and stops them with it: what receives goes last up and first down.</summary>
 sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, QuotaReset quota, Suspensions suspensions,
-    Schedule schedule) : IHostedService
+    Schedule schedule, IStore store, EngineContext engine, EngineOptions options) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         workers.Warm();
         await secrets.LoadAsync(cancellationToken).ConfigureAwait(false);
+        await engine.Hold.StartAsync(store, options.Hold, engine.Time, cancellationToken).ConfigureAwait(false);
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
         await quota.StartAsync(cancellationToken).ConfigureAwait(false);

@@ -43,6 +43,12 @@ static partial class LogMessages
     [LoggerMessage(1022, LogLevel.Warning, "Held runs cannot go on yet; it is tried again: {Reason}")]
     public static partial void HeldRunsPutOff(this ILogger log, string reason);
 
+    [LoggerMessage(1023, LogLevel.Warning, "The schedule {Schedule} of {Workflow} was settled up to {Until:u}, which has not come: the clock was ahead. It continues from now")]
+    public static partial void DueTimesAhead(this ILogger log, string workflow, string schedule, DateTimeOffset until);
+
+    [LoggerMessage(1024, LogLevel.Warning, "The clock was set back by {Seconds:0} s")]
+    public static partial void ClockSetBack(this ILogger log, double seconds);
+
     // Deliveries: 2000-2099
 
     [LoggerMessage(2000, LogLevel.Warning, "Deliveries that were in mid-flight when the server ended: {Count}. They are interrupted: they may have been sent, and are not sent again by themselves")]
@@ -85,6 +91,12 @@ static partial class LogMessages
 
     [LoggerMessage(3007, LogLevel.Warning, "The reserve {File} of {Megabytes} MB could not be made: {Reason}")]
     public static partial void ReserveNotMade(this ILogger log, string file, long megabytes, string reason);
+
+    [LoggerMessage(3008, LogLevel.Warning, "{Count} stored times had not come, as the clock was ahead when they were stored. They are set to now")]
+    public static partial void TimesCorrected(this ILogger log, long count);
+
+    [LoggerMessage(3009, LogLevel.Warning, "The newest id in {Path} was made at {At:u}, which has not come: the clock was ahead, or is behind now. New ids continue above it; until then, lists by time show too much. Check the clock")]
+    public static partial void IdsAhead(this ILogger log, string path, DateTimeOffset at);
 
     // Workers: 4000-4099
 

@@ -20,6 +20,7 @@ var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends th
     TokensCommand.Build(),
     ExportCommand.Build(),
     StoresCommand.Build(),
+    HoldCommand.Build(),
     ReceiveCommand.Build(),
     DoctorCommand.Build(),
 };

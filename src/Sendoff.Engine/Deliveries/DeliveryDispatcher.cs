@@ -10,7 +10,7 @@ namespace Sendoff.Engine.Deliveries;
 /// commit: those go out, the others wait in their destination's lane  (3) a sender that becomes free goes to the next lane in turn; what it takes is marked as
 /// sending first (C7)  (4) the attempt  (5) its record. More waits in the store than in memory when a destination is slow; it is read back in call order.
 /// </remarks>
-public sealed class DeliveryDispatcher : IDisposable
+public sealed partial class DeliveryDispatcher : IDisposable
 {
     static readonly TimeSpan rest = TimeSpan.FromSeconds(1);
 
@@ -37,23 +37,6 @@ public sealed class DeliveryDispatcher : IDisposable
         get { lock (gate) return (lanes.Values.Sum(static lane => lane.Waiting), waitingBytes); }
     }
 
-    /// <summary>Takes up what an earlier server left: what was in mid-flight is interrupted (C7), what was not started goes out. Call once, first.</summary>
-    public async Task StartAsync(CancellationToken ct)
-    {
-        int interrupted = await store.InterruptSendingAsync(ct).ConfigureAwait(false);
-        if (interrupted > 0) log.DeliveriesInterrupted(interrupted);
-        foreach (string destination in await store.ListPendingDestinationsAsync(ct).ConfigureAwait(false))
-        {
-            DestinationLane lane;
-            lock (gate)
-            {
-                lane = LaneOf(destination);
-                lane.HasMoreInStore = lane.IsReading = true;
-            }
-            _ = ReadBackAsync(lane);
-        }
-    }
-
     /// <summary>Starts nothing more and waits for what is on the wire; the rest stays pending. When <paramref name="ct"/> ends the patience, attempts are cut off;
     /// what the store cannot take by then (G3) is not waited for much longer, and interrupted after the next start.</summary>
     public async Task StopAsync(CancellationToken ct)
@@ -73,7 +56,7 @@ public sealed class DeliveryDispatcher : IDisposable
     {
         lock (gate)
         {
-            if (stopping) return;
+            if (stopping || engine.Hold.IsOn) return;
             for (int i = 0; i < deliveries.Length; i++)
             {
                 if (deliveries[i].Status != DeliveryStatus.Pending) continue;
@@ -109,7 +92,8 @@ public sealed class DeliveryDispatcher : IDisposable
             if (delivery.Status == DeliveryStatus.Sending) _ = AttemptAsync(delivery, now, TakePace(delivery.Destination));
             else anyWaits |= delivery.Status == DeliveryStatus.Pending;
         }
-        if (!anyWaits) return;
+        // On hold they wait in the store, and are taken up from there.
+        if (!anyWaits || engine.Hold.IsOn) return;
         lock (gate)
         {
             foreach (var delivery in deliveries)
@@ -331,56 +315,5 @@ public sealed class DeliveryDispatcher : IDisposable
         {
             if (senders + Volatile.Read(ref recording) == 0) idle.TrySetResult();
         }
-    }
-
-    async Task ReadBackAsync(DestinationLane lane)
-    {
-        for (bool more = true; more;)
-        {
-            DeliveryId after;
-            lock (gate)
-            {
-                after = lane.Last;
-                lane.HasSkipped = false;
-            }
-            int most = lane.ReadAtOnce;
-            var page = await ReadPendingAsync(lane.Destination, after, most).ConfigureAwait(false);
-            lock (gate)
-            {
-                lane.HasMoreInStore = false;
-                lane.MeasureRead(page.Count, page.Sum(static delivery => (long)delivery.Request.Bytes));
-                long now = engine.Time.GetTimestamp();
-                foreach (var delivery in page) Wait(lane, delivery, now);
-                // What was committed while the page was read may not be on it.
-                lane.HasMoreInStore |= lane.HasSkipped || page.Count == most;
-                lane.IsReading = true;
-                GrantInTurn();
-                lane.IsReading = more = ShouldRead(lane);
-                Forget(lane.Destination);
-            }
-        }
-    }
-
-    async Task<IReadOnlyList<Delivery>> ReadPendingAsync(string destination, DeliveryId after, int most)
-    {
-        await Task.Yield(); // out of the gate
-        while (!Volatile.Read(ref stopping))
-        {
-            await readers.WaitAsync(CancellationToken.None).ConfigureAwait(false);
-            try
-            {
-                return await store.ListPendingAsync(destination, after, most, CancellationToken.None).ConfigureAwait(false);
-            }
-            catch (Exception x)
-            {
-                log.PendingNotRead(destination, x.Message);
-            }
-            finally
-            {
-                readers.Release();
-            }
-            await Task.Delay(rest, engine.Time, cutOff.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-        return [];
     }
 }

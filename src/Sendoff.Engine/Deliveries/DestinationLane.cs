@@ -45,6 +45,12 @@ sealed class DestinationLane(string destination)
     public long WaitingBytes { get; private set; }
     public bool IsIdle => Senders == 0 && waiting.Count == 0 && !HasMoreInStore && !IsReading;
 
+    /// <summary>The page that is being read is not the first one: the next one is.</summary>
+    public bool MustStartOver { get; set; }
+
+    /// <summary>What is pending is read from the beginning. One that is in memory already is marked as sending once (C2).</summary>
+    public void StartOver() => (Last, HasMoreInStore, HasSkipped) = (default, true, true);
+
     public void Add(WaitingDelivery delivery)
     {
         waiting.Enqueue(delivery);

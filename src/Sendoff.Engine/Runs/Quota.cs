@@ -13,6 +13,8 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
     DateOnly day;
     TimeSpan compute;
     long invocations;
+    /// <summary>What was used on the day before the clock came to this one: it counts again when the clock is set back.</summary>
+    (DateOnly Day, TimeSpan Compute, long Invocations) before;
 
     public bool IsLimited { get; } = limits.QuotaInvocations > 0 || limits.QuotaCompute > TimeSpan.Zero;
 
@@ -86,7 +88,11 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
     {
         var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
         if (day == today) return;
-        (day, compute, invocations) = (today, TimeSpan.Zero, 0);
+        // Set back: what was used since belongs to the same day.
+        bool isBack = today < day && before.Day == today;
+        var used = isBack ? (today, compute + before.Compute, invocations + before.Invocations) : (today, TimeSpan.Zero, 0);
+        before = isBack ? default : (day, compute, invocations);
+        (day, compute, invocations) = used;
     }
 }
 
@@ -123,6 +129,7 @@ public sealed class QuotaReset(IStore store, RunQueue runs, EngineContext engine
 
     async Task RunAsync()
     {
+        await engine.Hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         while (!stop.IsCancellationRequested)
         {
             var wait = await ReleaseAllAsync().ConfigureAwait(false);
@@ -140,7 +147,7 @@ public sealed class QuotaReset(IStore store, RunQueue runs, EngineContext engine
                 foreach (var run in held)
                 {
                     if (!engine.Quota.TryTake()) return Wait();
-                    await runs.ReleaseAsync(run).ConfigureAwait(false);
+                    await ReleaseTakenAsync(run).ConfigureAwait(false);
                 }
             }
             return Wait();
@@ -149,6 +156,20 @@ public sealed class QuotaReset(IStore store, RunQueue runs, EngineContext engine
         {
             if (!stop.IsCancellationRequested) log.HeldRunsPutOff(x.Message);
             return retry;
+        }
+    }
+
+    // What was not released was not started, and does not count.
+    async Task ReleaseTakenAsync(RunId run)
+    {
+        bool isReleased = false;
+        try
+        {
+            isReleased = await runs.ReleaseAsync(run).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (!isReleased) engine.Quota.GiveBack();
         }
     }
 

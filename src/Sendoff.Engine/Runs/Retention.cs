@@ -11,9 +11,13 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
     static readonly TimeSpan betweenSlices = TimeSpan.FromMilliseconds(50);
     static readonly Task never = new TaskCompletionSource().Task;
 
+    DateTimeOffset seenAt = engine.Time.GetUtcNow();
+    long seen = engine.Time.GetTimestamp();
+    bool timesAreChecked;
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        var wanted = store.PruneWanted;
+        var wanted = Task.CompletedTask; // what was stored while the clock was ahead is corrected at once, and a deletion goes on that was cut off
         while (true)
         {
             await Task.WhenAny(Task.Delay(rest, engine.Time, stoppingToken), wanted).ConfigureAwait(false);
@@ -22,6 +26,9 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
             try
             {
                 wanted = store.PruneWanted; // before the look, so that nothing is asked for in between
+                if (HasClockBeenSetBack()) timesAreChecked = false;
+                if (!timesAreChecked) await store.CorrectTimesAsync(stoppingToken).ConfigureAwait(false);
+                timesAreChecked = true;
                 long rows = await PruneAsync(stoppingToken).ConfigureAwait(false);
                 if (rows > 0) log.HistoryPruned(rows);
             }
@@ -34,6 +41,15 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
                 log.PruningFailed(x); // an exception that left here would end the server
             }
         }
+    }
+
+    bool HasClockBeenSetBack()
+    {
+        var expected = seenAt + engine.Time.GetElapsedTime(seen);
+        (seenAt, seen) = (engine.Time.GetUtcNow(), engine.Time.GetTimestamp());
+        if (expected - seenAt <= engine.Limits.ClockTolerance) return false;
+        log.ClockSetBack((expected - seenAt).TotalSeconds);
+        return true;
     }
 
     async Task<long> PruneAsync(CancellationToken ct)

@@ -46,6 +46,7 @@ public sealed class RunQueue(
 
     async Task RecoverAsync()
     {
+        await engine.Hold.Released.WaitAsync(killed.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         Enter();
         RunId? after = null;
         for (int found = 0; !stopping;)

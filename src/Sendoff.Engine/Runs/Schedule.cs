@@ -37,12 +37,13 @@ public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineConte
 
     async Task RunAsync()
     {
+        await engine.Hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         while (!stop.IsCancellationRequested)
         {
             var change = catalog.SchedulesChange;
             var targets = catalog.Schedules;
             // (1)
-            places = targets.ToDictionary(static t => t.Key, t => Latest(t, places.GetValueOrDefault(t.Key)));
+            places = targets.ToDictionary(static t => t.Key, t => PlaceOf(t, places.GetValueOrDefault(t.Key)));
             var wake = engine.Time.GetUtcNow() + longestWait;
             foreach (var target in targets)
                 if (await StartDueAsync(target).ConfigureAwait(false) is { } next && next < wake) wake = next;
@@ -54,7 +55,18 @@ public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineConte
         }
     }
 
-    static Place Latest(ScheduleTarget target, Place? known) => known is not null && known.SettledAt >= target.SettledAt ? known : new(target.SettledAt, 0);
+    // The store takes a place in the future for none as well, so that the schedule starts again from now.
+    Place PlaceOf(ScheduleTarget target, Place? known)
+    {
+        var now = engine.Time.GetUtcNow();
+        var latest = known;
+        if (known is null || known.SettledAt < target.SettledAt && !IsAhead(target.SettledAt, now)) latest = new(target.SettledAt, 0);
+        if (!IsAhead(latest!.SettledAt, now)) return latest;
+        log.DueTimesAhead(target.Version.Name, target.Trigger.Identity, latest.SettledAt);
+        return new(now, 0);
+    }
+
+    bool IsAhead(DateTimeOffset settled, DateTimeOffset now) => settled > now + engine.Limits.ClockTolerance;
 
     /// <summary>Starts what is due of one schedule, and answers when to look again.</summary>
     async Task<DateTimeOffset?> StartDueAsync(ScheduleTarget target)

@@ -93,6 +93,7 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
 
     async Task RunAsync()
     {
+        await engine.Hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         while (!stop.IsCancellationRequested)
         {
             var held = runs.NextHeld;

@@ -73,6 +73,13 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     /// <summary>Ends a held run as failed. Answers false when it is not held any more.</summary>
     Task<bool> CancelAsync(RunId run, StepError why, CancellationToken ct);
 
+    // A server on hold.
+
+    /// <summary>When the server was put on hold; null when it is not.</summary>
+    Task<DateTimeOffset?> GetHoldAsync(CancellationToken ct);
+    /// <summary>Puts the server on hold, or releases it with null.</summary>
+    Task SetHoldAsync(DateTimeOffset? since, CancellationToken ct);
+
     // Workflows.
 
     /// <summary>Stores a new version, made the current one. Triggers without a key keep the one that they had, or get one; a key that
@@ -142,6 +149,10 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     /// <paramref name="maxBytes"/> (0: no limit), and gives disk space back; of what is not to be kept, all that has ended.
     /// Unfinished work stays, except that of deleted workflows, whose history goes first. Call until it answers no more work (G2).</summary>
     Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct);
+
+    /// <summary>Sets times that have not come to now: the clock was ahead when they were stored. What was to last a while from then lasts as long from now. Answers
+    /// how many. Due times of schedules need none of this: one that is settled in the future counts as not settled.</summary>
+    Task<long> CorrectTimesAsync(CancellationToken ct);
 
     /// <summary>Completes when there is something to prune before the next round: a workflow was deleted.</summary>
     Task PruneWanted { get; }

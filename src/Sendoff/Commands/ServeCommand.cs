@@ -18,13 +18,14 @@ static class ServeCommand
     public static readonly Option<bool> Development = new("--development") { Description = "Let deliveries reach loopback", Recursive = true };
 
     static readonly Option<string?> data = new("--data") { Description = "The data directory (setting Data; ./.sendoff)" };
+    static readonly Option<bool> hold = new("--hold") { Description = "For a restored backup: deliver nothing, and start no schedule or run that was left, until `sendoff hold release`" };
     static readonly Option<string?> listen = new("--listen") { Description = "Where to listen (setting Listen; http://localhost:5180)" };
     /// <summary>Any setting, of every command that reads them.</summary>
     public static readonly Option<string[]> Set = new("--set") { Description = "Any setting as KEY=VALUE, such as Delivery:Deadline=5s", DefaultValueFactory = _ => [] };
 
     public static Command Build()
     {
-        var command = new Command("serve", "Serve triggers, deliveries, the API and the pages (the default)") { data, listen, Set };
+        var command = new Command("serve", "Serve triggers, deliveries, the API and the pages (the default)") { data, listen, hold, Set };
         command.SetAction(ServeAsync);
         return command;
     }
@@ -35,6 +36,7 @@ static class ServeCommand
         root.Add(Development);
         root.Add(data);
         root.Add(listen);
+        root.Add(hold);
         root.Add(Set);
         root.SetAction(ServeAsync);
     }
@@ -62,7 +64,7 @@ static class ServeCommand
         builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
         builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
         {
-            Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3, Origin = (settings.PublicUrl ?? Reachable(address)).GetLeftPart(UriPartial.Authority),
+            Hold = parsed.GetValue(hold), Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3, Origin = (settings.PublicUrl ?? Reachable(address)).GetLeftPart(UriPartial.Authority),
         });
         builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, Development = settings.Development });
         try
@@ -119,6 +121,8 @@ static class ServeCommand
         console.MarkupLineInterpolated($"  sign in      {app.Services.GetRequiredService<SignInLinks>().Create(reached)} (once)");
         console.MarkupLineInterpolated($"  open files   {settings.OpenFiles}{(settings.OpenFiles.Limit < OpenFiles.Enough ? ". Raise the limit (ulimit -n, LimitNOFILE=)" : "")}");
         if (settings.Development) console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
+        if (app.Services.GetRequiredService<EngineContext>().Hold is { IsOn: true, Since: { } since })
+            console.MarkupLineInterpolated($"  on hold      since {since:u}: nothing is delivered, and no schedule or run that was left starts; `sendoff hold release` releases it");
         try
         {
             await Samples.DeployAtFirstStartAsync(app.Services.GetRequiredService<IStore>(), app.Services.GetRequiredService<WorkflowCatalog>(), ct);

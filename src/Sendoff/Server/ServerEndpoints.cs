@@ -99,6 +99,7 @@ public static class ServerEndpoints
         UsageApi.Map(api);
         EgressApi.Map(api);
         StreamApi.Map(api);
+        HoldApi.Map(api);
         app.Map("/api/{**path}", (HttpRequest request) =>
             Problem.NotFound($"There is nothing at {request.Path}. The API is described at /openapi/v1.json.")).ExcludeFromDescription();
     }

@@ -34,8 +34,15 @@ internal static class SettingsActions
         app.MapPost("/settings/tokens/{id}/revoke", RevokeTokenAsync).ExcludeFromDescription();
         app.MapPost("/settings/sign-in", (HttpContext context, SignInLinks links, ServerOptions options) =>
             Page(context.Response, made: new("A sign-in link.", links.Create(new Uri(Origin.Of(context.Request, options))).ToString()))).ExcludeFromDescription();
+        app.MapPost("/settings/release", ReleaseAsync).ExcludeFromDescription();
         app.MapPost("/settings/secrets", SetSecretAsync).ExcludeFromDescription();
         app.MapPost("/settings/secrets/delete", DeleteSecretAsync).ExcludeFromDescription();
+    }
+
+    static async Task<IResult> ReleaseAsync(EngineContext engine, IStore store, CancellationToken ct)
+    {
+        await engine.Hold.ReleaseAsync(store, ct);
+        return Results.LocalRedirect("/");
     }
 
     static async Task<IResult> CreateTokenAsync(HttpContext context, ApiTokens tokens, CancellationToken ct)

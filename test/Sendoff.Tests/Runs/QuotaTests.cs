@@ -109,6 +109,47 @@ public sealed class QuotaTests : IDisposable
     }
 
     [Fact]
+    public async Task A_release_that_fails_does_not_count()
+    {
+        await using var rig = await StartAsync(new() { QuotaInvocations = 1 });
+        var version = await rig.DeployAsync("orders", "return 1");
+        await rig.EndOfAsync((await rig.AcceptAsync(version)).Run.Id);
+        var held = (await rig.AcceptAsync(version)).Run.Id;
+        rig.Failing.Fail(nameof(Sendoff.Engine.Storage.IStore.ReleaseAsync), new Sendoff.Engine.Storage.StoreUnavailableException("the disk is full"), 1);
+
+        clock.Advance(TimeSpan.FromHours(2));
+        await Wait.UntilAsync(async () =>
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            return await StatusAsync(rig, held) == RunStatus.Succeeded;
+        });
+        Assert.Equal(1, rig.Quota.Use.Invocations);
+    }
+
+    [Fact]
+    public void Compute_and_invocations_begin_anew_at_midnight_and_count_again_when_the_clock_is_set_back()
+    {
+        var quota = new Quota(new() { QuotaCompute = TimeSpan.FromSeconds(10), QuotaInvocations = 3 }, clock);
+        Assert.True(quota.TryTake());
+        quota.AddCompute(TimeSpan.FromSeconds(9.9));
+        Assert.True(quota.TryTake());
+        quota.AddCompute(TimeSpan.FromSeconds(0.1));
+        Assert.False(quota.TryTake());
+        clock.Advance(TimeSpan.FromHours(2) - TimeSpan.FromTicks(1));
+        Assert.False(quota.TryTake());
+
+        clock.Advance(TimeSpan.FromTicks(1));
+        Assert.True(quota.TryTake());
+        Assert.Equal((TimeSpan.Zero, 1L), (quota.Use.Compute, quota.Use.Invocations));
+        Assert.True(quota.TryTake() && quota.TryTake());
+        Assert.False(quota.TryTake());
+
+        clock.AdjustTime(clock.GetUtcNow().AddHours(-1));
+        Assert.False(quota.TryTake());
+        Assert.Equal((TimeSpan.FromSeconds(10), 5L), (quota.Use.Compute, quota.Use.Invocations));
+    }
+
+    [Fact]
     public async Task Held_runs_go_with_their_workflow_and_start_when_the_quota_is_lifted()
     {
         RunId held;

@@ -40,7 +40,7 @@ sealed class RunRig : IAsyncDisposable
         sender = new DeliverySender(Sending.Loopback, limits, TimeProvider.System);
         Dispatcher = new DeliveryDispatcher(Store, sender, engine, NullLogger<DeliveryDispatcher>.Instance);
         Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, concealment, ids, limits, time), Dispatcher, engine, NullLogger<RunQueue>.Instance);
-        Quota = engine.Quota;
+        (Quota, Hold) = (engine.Quota, engine.Hold);
         QuotaReset = new QuotaReset(Store, Queue, engine, NullLogger<QuotaReset>.Instance);
         Suspensions = new Suspensions(Store, Queue, engine, NullLogger<Suspensions>.Instance);
         Schedule = new Schedule(Catalog, Queue, engine, NullLogger<Schedule>.Instance);
@@ -56,6 +56,7 @@ sealed class RunRig : IAsyncDisposable
     public DeliveryDispatcher Dispatcher { get; }
     public RunQueue Queue { get; }
     public Quota Quota { get; }
+    public ServerHold Hold { get; }
     /// <summary>Not started.</summary>
     public QuotaReset QuotaReset { get; }
     /// <summary>Not started.</summary>
@@ -63,10 +64,11 @@ sealed class RunRig : IAsyncDisposable
     /// <summary>Not started.</summary>
     public Schedule Schedule { get; }
 
-    public static async Task<RunRig> StartAsync(string folder, EngineLimits? limits = null, TimeProvider? time = null)
+    public static async Task<RunRig> StartAsync(string folder, EngineLimits? limits = null, TimeProvider? time = null, bool hold = false)
     {
         var rig = new RunRig(folder, limits ?? new EngineLimits(), time ?? TimeProvider.System);
         await rig.Secrets.LoadAsync(default);
+        await rig.Hold.StartAsync(rig.Store, hold, time ?? TimeProvider.System, default);
         await rig.Catalog.LoadAsync(default);
         await rig.Dispatcher.StartAsync(default);
         rig.Queue.Recover();
@@ -86,6 +88,29 @@ sealed class RunRig : IAsyncDisposable
     }
 
     public async Task<AcceptedRun> AcceptAsync(WorkflowVersion version, string json = "{}") => (await Queue.AcceptAsync(version, "http", Encoding.UTF8.GetBytes(json), default))!;
+
+    /// <summary>Waits for the end of a run, whatever its deliveries do.</summary>
+    public async Task UntilEndedAsync(RunId id)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        // Listening begins before the first look, so that no change falls between the two.
+        await using var changes = Changes.ListenAsync(patience.Token).GetAsyncEnumerator(patience.Token);
+        var next = changes.MoveNextAsync();
+        while ((await real.GetRunAsync(id, patience.Token))?.Run.Status is RunStatus.Queued)
+        {
+            await next;
+            next = changes.MoveNextAsync();
+        }
+        await patience.CancelAsync();
+        try
+        {
+            await next;
+        }
+        catch (OperationCanceledException)
+        {
+            // Nobody listens any more.
+        }
+    }
 
     /// <summary>The run once it and every delivery of it have ended.</summary>
     public async Task<StoredRun> EndOfAsync(RunId id)

@@ -176,6 +176,29 @@ public sealed class ScheduleTests : IDisposable
         Assert.Equal(["08:05"], await DueAsync());
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_clock_that_was_a_year_ahead_and_is_set_right_does_not_stop_a_schedule(bool restarted)
+    {
+        var wrong = TimeSpan.FromDays(365);
+        var running = await StartAsync();
+        await DeployAsync("{ type: schedule, every: 5m }");
+        clock.Advance(wrong);
+        await LookAsync();
+        await AdvanceAsync(6);
+        Assert.NotEmpty(await EventsAsync());
+        int before = (await EventsAsync()).Count;
+        if (restarted) await running.DisposeAsync();
+
+        clock.AdjustTime(clock.GetUtcNow() - wrong);
+        if (restarted) running = await StartAsync();
+        await using var _ = running;
+        await AdvanceAsync(11);
+
+        Assert.Equal(["08:10", "08:15"], (await DueAsync()).Skip(before));
+    }
+
     [Fact]
     public async Task Two_that_ask_for_one_due_time_get_one_run()
     {

@@ -52,6 +52,29 @@ public sealed class SuspensionTests : IDisposable
     static JsonElement Returned(StoredRun run, int step) => JsonElement.Parse(run.Run.Steps[step].Exports.Span).GetProperty("$return_value");
 
     [Fact]
+    public async Task All_runs_that_are_due_end_at_one_look_however_many_there_are()
+    {
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        var version = await DeployAsync(rig, "return 1");
+        var now = TimeProvider.System.GetUtcNow();
+        for (int i = 0; i < 205; i++)
+        {
+            var run = new QueuedRun(new(rig.Ids.Next()), new(new(rig.Ids.Next()), WorkspaceId.Default, version.WorkflowId, "http", now, "{}"u8.ToArray()), 1);
+            Assert.True(await rig.Store.AcceptAsync(run, default));
+            var held = new Suspension(run.Id, version.WorkflowId, Engine.Workers.HoldKind.Suspend, 0, now.AddSeconds(i < 204 ? -1 : 3_600), new byte[] { 1 });
+            Assert.True(await rig.Store.FinishRunAsync(
+                new(run.Id, run.Event.Id, WorkspaceId.Default, version.WorkflowId, 1, "http", RunStatus.Suspended, now, default, default, false, false, null, null, null, []) { Suspension = held }, [], default));
+        }
+        using var looked = new SemaphoreSlim(0);
+        rig.Suspensions.Looked += () => looked.Release();
+
+        rig.Suspensions.Start();
+        Assert.True(await looked.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+
+        Assert.Single(await rig.Store.ListSuspendedAsync(300, default));
+    }
+
+    [Fact]
     public async Task A_delayed_run_commits_its_sends_and_goes_on_with_the_next_step()
     {
         await using var sink = Sink.Start();

@@ -64,6 +64,7 @@ public sealed class DataDirectoryTests : IDisposable
     }
 
     [Fact]
+    [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
     public void Keys_that_others_could_read_are_made_private_at_a_start()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "files have no mode on Windows");
@@ -80,6 +81,7 @@ public sealed class DataDirectoryTests : IDisposable
     }
 
     [Fact]
+    [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
     public void The_data_directory_is_private_also_when_it_was_not()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "folders have no mode on Windows");

@@ -28,6 +28,7 @@ public sealed class SqliteFileTests : IDisposable
         new(new(ids.Next()), new(new(ids.Next()), WorkspaceId.Default, workflow.Id, "http", TimeProvider.System.GetUtcNow(), "{}"u8.ToArray()), 1);
 
     [Fact]
+    [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
     public async Task Only_the_servers_user_can_read_what_is_beside_the_database()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "files have no mode on Windows");
@@ -41,6 +42,7 @@ public sealed class SqliteFileTests : IDisposable
     }
 
     [Fact]
+    [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
     public async Task Files_that_others_could_read_are_made_private_at_a_start_copies_too()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "files have no mode on Windows");

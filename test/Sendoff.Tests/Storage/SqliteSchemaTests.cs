@@ -4,7 +4,6 @@ using System.Security.Cryptography;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;

@@ -149,7 +149,10 @@ internal sealed partial class SqliteStore
     }
 
     public Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct) => readers.ReadAsync(
-        session => session.Sql($"SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ? AND state IS NOT NULL").Set(run.Value).FirstOrDefault(ReadSuspension), ct);
+        session => session.Sql($"""
+            SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ? AND state IS NOT NULL AND workflow_id IN (SELECT id FROM workflows)
+            """).Set(run.Value).FirstOrDefault(ReadSuspension),
+        ct);
 
     public Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<Suspension>>(
         session => session.Sql($"""
@@ -324,9 +327,9 @@ internal sealed partial class SqliteStore
             disk.Reusable = SqlitePruner.FreeBytes(session);
         });
 
-    public Task<long> HighestIdAsync(CancellationToken ct) => readers.ReadAsync(ReadHighestId, ct);
+    public Task<long> HighestIdAsync(CancellationToken ct) => readers.ReadAsync(session => ReadHighestId(session, unfinished), ct);
 
-    long ReadHighestId(SqliteSession session) => Math.Max(unfinished.HighestRun(), session.Number("""
+    static long ReadHighestId(SqliteSession session, UnfinishedRuns unfinished) => Math.Max(unfinished.HighestRun(), session.Number("""
         SELECT max(
             (SELECT coalesce(max(id), 0) FROM events), (SELECT coalesce(max(id), 0) FROM runs), (SELECT coalesce(max(id), 0) FROM deliveries),
             (SELECT coalesce(max(id), 0) FROM attempts), (SELECT coalesce(max(run_id), 0) FROM replays), (SELECT coalesce(max(id), 0) FROM workflows))

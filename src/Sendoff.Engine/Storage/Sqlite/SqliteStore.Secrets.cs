@@ -21,6 +21,13 @@ internal sealed partial class SqliteStore
         return session.Number("SELECT value FROM meta WHERE name = 'key_fingerprint'");
     }, ct);
 
+    public Task<DateTimeOffset?> GetHoldAsync(CancellationToken ct) => readers.ReadAsync<DateTimeOffset?>(
+        static session => session.Sql("SELECT value FROM meta WHERE name = 'held_since'").Number() is { } since ? SqliteTime.Moment(since) : null, ct);
+
+    public Task SetHoldAsync(DateTimeOffset? since, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session => since is { } moment
+        ? session.Sql("INSERT INTO meta(name, value) VALUES ('held_since', ?) ON CONFLICT DO UPDATE SET value = excluded.value").Set(SqliteTime.From(moment)).Run()
+        : session.Sql("DELETE FROM meta WHERE name = 'held_since'").Run(), ct);
+
     public Task<IReadOnlyList<StoredToken>> ListTokensAsync(CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredToken>>(
         static session => session.Sql("SELECT id, workspace_id, name, scope, hash, created_at FROM tokens ORDER BY id").All(static row => new StoredToken(
             new(row.Long(0)), new(row.Int(1)), row.Text(2), (TokenScope)row.Int(3), row.Bytes(4), SqliteTime.Moment(row.Long(5)))), ct);

@@ -28,20 +28,21 @@ internal sealed partial class SqliteStore : IStore
     readonly IdSequence ids;
     readonly EngineLimits limits;
     readonly TimeProvider time;
+    readonly ILogger log;
     int closed;
 
     SqliteStore(
         string path, FileStream processLock, DiskWatch disk, SqliteSession session, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
     {
         (this.path, this.processLock, this.disk, this.session, this.concealment, this.ids) = (path, processLock, disk, session, concealment, ids);
-        (this.limits, this.time) = (limits, time);
+        (this.limits, this.time, this.log) = (limits, time, log);
         readers = new(path, limits.StoreReaders);
         pruner = new(limits);
         unfinished.Load(ReadUnfinished(session));
         workflows.Load(session.Sql("SELECT id FROM workflows").All(static row => row.Long(0)));
-        writer = new SqliteWriter(session, unfinished, workflows, ids, time);
+        writer = new SqliteWriter(session, unfinished, workflows, ids, time, limits);
         commits = new(writer.Commit, Explain, limits, log);
-        ids.StartAfter(ReadHighestId(session));
+        ids.StartAfter(ReadHighestId(session, unfinished));
         commits.Start();
     }
 
@@ -69,6 +70,8 @@ internal sealed partial class SqliteStore : IStore
             int schema = Migrator.Run(session.Connection, "Storage/Sqlite/Migrations/");
             var store = new SqliteStore(path, processLock, disk, session, concealment, ids, limits, time, log);
             log.StoreOpened(path, schema, store.unfinished.Count);
+            if (IdSequence.MomentOf(ReadHighestId(session, store.unfinished)) is var newest && newest > time.GetUtcNow() + limits.ClockTolerance)
+                log.IdsAhead(path, newest);
             return store;
         }
         catch (Exception error)

@@ -23,7 +23,7 @@ internal abstract class SqliteWrite(OutageRule outage) : StoreWrite(outage)
 
 /// <summary>The one connection that writes, used by the writer's thread only.</summary>
 /// <remarks>A batch: (1) begin  (2) apply each write  (3) add up the usage  (4) note the low-water mark  (5) commit  (6) tell memory.</remarks>
-internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinished, LiveWorkflows workflows, IdSequence ids, TimeProvider time)
+internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinished, LiveWorkflows workflows, IdSequence ids, TimeProvider time, EngineLimits limits)
 {
     static readonly TimeSpan markEvery = TimeSpan.FromSeconds(1);
 
@@ -114,11 +114,12 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         .Set(received.Id.Value).Set(received.WorkspaceId.Value).Set(received.WorkflowId.Value).Set(run.Value).Set(version)
         .Set(SqliteTime.From(received.ReceivedAt)).Set(received.Trigger).Set(received.Json.Span).Set(OrNull(received.Sealed)).Run() == 1;
 
-    /// <summary>Whoever moves the mark over a due time has it; a schedule that is gone or off gives none.</summary>
+    /// <summary>Whoever moves the mark over a due time has it; a schedule that is gone or off gives none. A mark in the future was set by a clock that was ahead,
+    /// and settles nothing.</summary>
     bool Claim(WorkflowId workflow, DueTime due) => session.Sql("""
-        UPDATE triggers SET settled_at = ?1 WHERE workflow_id = ?2 AND key = ?3 AND settled_at < ?1
+        UPDATE triggers SET settled_at = ?1 WHERE workflow_id = ?2 AND key = ?3 AND (settled_at < ?1 OR settled_at > ?4 AND settled_at <> ?1)
             AND EXISTS (SELECT 1 FROM workflows WHERE id = ?2 AND enabled)
-        """).Set(SqliteTime.From(due.At)).Set(workflow.Value).Set(due.Key).Run() == 1;
+        """).Set(SqliteTime.From(due.At)).Set(workflow.Value).Set(due.Key).Set(SqliteTime.From(time.GetUtcNow() + limits.ClockTolerance)).Run() == 1;
 
     /// <summary>An emitted event starts one run of a workflow, however often it is tried.</summary>
     bool Claim(Event received, Emission emitted) => session.Sql("INSERT OR IGNORE INTO emissions(delivery_id, workflow_id, event_id, hops) VALUES (?, ?, ?, ?)")

@@ -41,6 +41,7 @@ namespace Sendoff.Server.Api;
 [JsonSerializable(typeof(DeployDocument))]
 [JsonSerializable(typeof(ChangeDocument))]
 [JsonSerializable(typeof(HealthDocument))]
+[JsonSerializable(typeof(HoldDocument))]
 [JsonSerializable(typeof(EgressAddressesDocument))]
 [JsonSerializable(typeof(EgressDocument))]
 [JsonSerializable(typeof(ProblemDocument))]

@@ -1,0 +1,103 @@
+namespace Sendoff.Engine.Deliveries;
+
+/// <summary>What waits in the store: taken up at a start, and read back as memory has room for it.</summary>
+public sealed partial class DeliveryDispatcher
+{
+    /// <summary>Takes up what an earlier server left: what was in mid-flight is interrupted (C7), what was not started goes out, or waits while the server is on
+    /// hold. Call once, first.</summary>
+    public async Task StartAsync(CancellationToken ct)
+    {
+        int interrupted = await store.InterruptSendingAsync(ct).ConfigureAwait(false);
+        if (interrupted > 0) log.DeliveriesInterrupted(interrupted);
+        if (engine.Hold.IsOn) _ = TakeUpReleasedAsync();
+        else await TakeUpAsync(ct).ConfigureAwait(false);
+    }
+
+    async Task TakeUpAsync(CancellationToken ct)
+    {
+        foreach (string destination in await store.ListPendingDestinationsAsync(ct).ConfigureAwait(false))
+        {
+            DestinationLane lane;
+            lock (gate)
+            {
+                lane = LaneOf(destination);
+                lane.StartOver();
+                lane.MustStartOver = lane.IsReading;
+                if (lane.IsReading) continue;
+                lane.IsReading = true;
+            }
+            _ = ReadBackAsync(lane);
+        }
+    }
+
+    async Task TakeUpReleasedAsync()
+    {
+        await engine.Hold.Released.ConfigureAwait(false);
+        while (!Volatile.Read(ref stopping))
+        {
+            try
+            {
+                await TakeUpAsync(CancellationToken.None).ConfigureAwait(false);
+                return;
+            }
+            catch (Exception x)
+            {
+                log.PendingNotRead("any destination", x.Message);
+            }
+            await Task.Delay(rest, engine.Time, cutOff.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    async Task ReadBackAsync(DestinationLane lane)
+    {
+        for (bool more = true; more;)
+        {
+            DeliveryId after;
+            lock (gate)
+            {
+                after = lane.Last;
+                lane.HasSkipped = false;
+            }
+            int most = lane.ReadAtOnce;
+            var page = await ReadPendingAsync(lane.Destination, after, most).ConfigureAwait(false);
+            lock (gate)
+            {
+                lane.HasMoreInStore = false;
+                lane.MeasureRead(page.Count, page.Sum(static delivery => (long)delivery.Request.Bytes));
+                long now = engine.Time.GetTimestamp();
+                foreach (var delivery in page) Wait(lane, delivery, now);
+                // What was committed while the page was read may not be on it.
+                lane.HasMoreInStore |= lane.HasSkipped || page.Count == most;
+                if (lane.MustStartOver) lane.StartOver();
+                lane.MustStartOver = false;
+                lane.IsReading = true;
+                GrantInTurn();
+                lane.IsReading = more = ShouldRead(lane);
+                Forget(lane.Destination);
+            }
+        }
+    }
+
+    async Task<IReadOnlyList<Delivery>> ReadPendingAsync(string destination, DeliveryId after, int most)
+    {
+        await Task.Yield(); // out of the gate
+        while (!Volatile.Read(ref stopping))
+        {
+            await readers.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+            try
+            {
+                return await store.ListPendingAsync(destination, after, most, CancellationToken.None).ConfigureAwait(false);
+            }
+            catch (Exception x)
+            {
+                log.PendingNotRead(destination, x.Message);
+            }
+            finally
+            {
+                readers.Release();
+            }
+            await Task.Delay(rest, engine.Time, cutOff.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        return [];
+    }
+}

@@ -1,0 +1,32 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Sendoff.Engine;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Server.Api;
+
+/// <param name="Since">When the server was put on hold; null when it is not.</param>
+public sealed record HoldDocument(DateTimeOffset? Since)
+{
+    internal static HoldDocument From(ServerHold hold) => new(hold.IsOn ? hold.Since : null);
+}
+
+/// <summary><c>/api/v1/hold</c>: a server that was started with <c>--hold</c>.</summary>
+internal static class HoldApi
+{
+    public static void Map(IEndpointRouteBuilder api)
+    {
+        var hold = api.MapGroup("/hold").WithTags("Hold");
+        hold.MapGet("/", Get).WithSummary("Whether the server is on hold: nothing is delivered, and no schedule or run that was left starts");
+        hold.MapPost("/release", ReleaseAsync).WithSummary("Deliver what is pending, and start schedules and runs that wait").ProducesProblem(StatusCodes.Status409Conflict);
+    }
+
+    static Results<Ok<HoldDocument>, Problem> Get(HttpRequest request, EngineContext engine) =>
+        ApiInput.Of(request).Problem is { } problem ? problem : TypedResults.Ok(HoldDocument.From(engine.Hold));
+
+    static async Task<Results<Ok<HoldDocument>, Problem>> ReleaseAsync(HttpRequest request, EngineContext engine, IStore store, CancellationToken ct)
+    {
+        if (ApiInput.Of(request).Problem is { } problem) return problem;
+        return await engine.Hold.ReleaseAsync(store, ct) ? TypedResults.Ok(HoldDocument.From(engine.Hold))
+            : new Problem(StatusCodes.Status409Conflict, "Not on hold", "The server is not on hold, so there is nothing to release.");
+    }
+}
