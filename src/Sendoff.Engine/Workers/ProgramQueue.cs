@@ -59,6 +59,9 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
         Waiting++;
     }
 
+    /// <summary>The next run was given back when its turn had come: it goes to an idle worker, which cannot give it back.</summary>
+    public bool NextStartsAlone => returned.Count > 0 && returned[^1].WasGivenBack;
+
     public WorkerJob? Dequeue()
     {
         while (Waiting > 0)

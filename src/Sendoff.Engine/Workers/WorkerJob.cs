@@ -25,8 +25,12 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
     public long HandedAt { get; set; }
     /// <summary>Set when its caller has given it up.</summary>
     public CancellationToken? CancelToken { get; set; }
-    /// <summary>How often a worker gave it back when its turn had come.</summary>
-    public int GivenBack { get; set; }
+    /// <summary>It was handed to its worker behind other runs.</summary>
+    public bool IsAhead { get; set; }
+    /// <summary>A worker gave it back although its turn had come.</summary>
+    public bool WasGivenBack { get; set; }
+    /// <summary>Time in workers that gave it back.</summary>
+    public TimeSpan Spent { get; set; }
     public Task Done => done.Task;
 
     public void Complete() => done.TrySetResult();
@@ -50,7 +54,7 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
     public void Finish(in RunEndMessage end, TimeSpan mostCompute)
     {
         var compute = TimeSpan.FromMilliseconds(end.DurationMs);
-        run.Compute = compute < mostCompute ? compute : mostCompute;
+        run.Compute = Spent + (compute < mostCompute ? compute : mostCompute);
         run.End = end.Succeeded ? WorkerEnd.Succeeded : WorkerEnd.Failed;
         run.Message = end.Message;
         run.Hold = end.Succeeded ? end.Hold : null;

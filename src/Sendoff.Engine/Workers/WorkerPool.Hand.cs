@@ -3,8 +3,6 @@ namespace Sendoff.Engine.Workers;
 /// <remarks>(2) handing runs to workers, and what these report of them.</remarks>
 public sealed partial class WorkerPool
 {
-    const int MostGivenBack = 100;
-
     void Schedule(ProgramQueue queue, ref TouchedWorkers touched)
     {
         while (queue.Waiting > 0 && FreeWorker(queue) is { } worker)
@@ -24,7 +22,7 @@ public sealed partial class WorkerPool
     /// <summary>An idle worker, or the least busy one that may be handed runs ahead.</summary>
     Worker? FreeWorker(ProgramQueue queue)
     {
-        int depth = queue.IsShort ? Math.Max(1, Limits.WorkerDepth) : 1;
+        int depth = queue.IsShort && !queue.NextStartsAlone ? Math.Max(1, Limits.WorkerDepth) : 1;
         Worker? best = null;
         foreach (var worker in queue.Workers)
         {
@@ -40,9 +38,9 @@ public sealed partial class WorkerPool
         job.Number = ++worker.LastNumber;
         job.HandedAt = Time.GetTimestamp();
         worker.Assigned.Add(job);
-        bool isAhead = worker.Assigned.Count > 1;
-        if (!isAhead) Begin(worker, job);
-        worker.Outbox.PostRun(new(job.Number, job.Run, isAhead ? worker.ClockAfter(job.HandedAt, Stuck) : null));
+        job.IsAhead = worker.Assigned.Count > 1;
+        if (!job.IsAhead) Begin(worker, job);
+        worker.Outbox.PostRun(new(job.Number, job.Run, job.IsAhead ? worker.ClockAfter(job.HandedAt, Stuck) : null));
         touched.Add(worker);
     }
 
@@ -150,15 +148,18 @@ public sealed partial class WorkerPool
         }
     }
 
-    /// <summary>A worker says that it has not started a run and never will.</summary>
-    static void TakeBack(Worker worker, int number)
+    /// <summary>A worker reports that it has not started a run and never will.</summary>
+    void TakeBack(Worker worker, int number)
     {
         if (worker.TakenBack.Remove(number)) return; // it is with another already
         var job = worker.Assigned.Find(job => job.Number == number) ?? throw new WorkerProtocolException($"run {number} given back, which it does not have");
         if (job == worker.Executing)
         {
-            // Its turn had come, but the worker was asked for it, or it was late, before; a step that says so of its own run gains nothing.
-            if (job.Heard || ++job.GivenBack > MostGivenBack) throw new WorkerProtocolException($"run {number} given back, which had started");
+            // The worker was asked for it, or it was late, before its turn came. That only happens to a run that was handed ahead, and none is handed ahead twice:
+            // a step that writes such a frame about its own run is started once more at most, and the time until then counts (E6).
+            if (job.Heard || !job.IsAhead) throw new WorkerProtocolException($"run {number} given back, which had started");
+            job.WasGivenBack = true;
+            job.Spent += Time.GetElapsedTime(worker.BeganAt);
             worker.Executing = null;
         }
         worker.Assigned.Remove(job);

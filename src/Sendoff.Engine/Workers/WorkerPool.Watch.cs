@@ -96,7 +96,7 @@ public sealed partial class WorkerPool
                     WorkerCause.OverLimit => WorkerEnd.Failed,
                     _ => WorkerEnd.Died,
                 },
-                error, Time.GetElapsedTime(worker.BeganAt));
+                error, job.Spent + Time.GetElapsedTime(worker.BeganAt));
             job.Complete();
         }
     }
@@ -150,7 +150,7 @@ public sealed partial class WorkerPool
         var elapsed = Time.GetElapsedTime(worker.BeganAt);
         if (worker.Executing is { } job)
         {
-            if (elapsed > job.Run.Timeout) worker.Kill(WorkerCause.TimedOut, job);
+            if (job.Spent + elapsed > job.Run.Timeout) worker.Kill(WorkerCause.TimedOut, job);
             else if (worker.ReadMemory() > worker.MemoryLimit) worker.Kill(WorkerCause.OutOfMemory, job);
             else if (elapsed > Tick && worker.Assigned.Count > 1)
             {

@@ -175,6 +175,48 @@ public sealed class ForgedFrameTests
         Assert.Equal(WorkerEnd.Succeeded, (await rig.RunAsync(program, """{"late":true}""")).End);
     }
 
+    [Theory]
+    [InlineData(18)]
+    [InlineData(19)]
+    public async Task Run_that_gives_itself_back_is_not_started_again(int kind)
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
+        string starts = rig.FileIn("starts");
+        var run = await rig.RunAsync(rig.Program(Forge + $"fs.appendFileSync('{starts}', 'x'); frame({kind}, {{ runs: [1] }}); await hold();"), timeoutSeconds: 10);
+
+        Assert.Equal((WorkerEnd.Died, "x"), (run.End, await File.ReadAllTextAsync(starts, TestContext.Current.CancellationToken)));
+        Assert.Contains("run 1 given back, which had started", run.Message);
+    }
+
+    [Fact]
+    public async Task Run_that_was_handed_ahead_and_gives_itself_back_is_started_once_more_and_all_of_its_time_counts()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
+        string starts = rig.FileIn("starts"), go = rig.FileIn("go");
+        var program = rig.Program("if (!event.number && !event.wait) return 1;\n" + Forge + $$"""
+            if (event.wait) { while (!fs.existsSync('{{go}}')) {} return 1; }
+            const isFirst = !fs.existsSync('{{starts}}'), end = Date.now() + 150;
+            fs.appendFileSync('{{starts}}', 'x');
+            if (!isFirst) return 2;
+            while (Date.now() < end) {}
+            frame(19, { runs: [event.number] });
+            await hold();
+            """, concurrency: 1);
+        const int shortRuns = 30; // after them, runs are handed ahead
+        for (int i = 0; i < shortRuns; i++) await rig.RunAsync(program);
+
+        var before = rig.RunAsync(program, """{"wait":true}""");
+        var hostile = rig.RunAsync(program, $$"""{"number":{{shortRuns + 2}}}""", timeoutSeconds: 5);
+        await File.WriteAllTextAsync(go, "", TestContext.Current.CancellationToken);
+
+        Assert.Equal(WorkerEnd.Succeeded, (await before).End);
+        var run = await hostile;
+        string started = await File.ReadAllTextAsync(starts, TestContext.Current.CancellationToken);
+        // The second start takes no time. On a machine so busy that the run was not handed ahead, or was late, it is not started again.
+        if (started == "xx") Assert.Equal((WorkerEnd.Succeeded, true), (run.End, run.Compute > TimeSpan.FromMilliseconds(30)));
+        else Assert.Equal(("x", false), (started, run.End == WorkerEnd.Succeeded));
+    }
+
     [Fact]
     public async Task Run_end_that_a_step_forges_ends_its_own_run_and_harms_no_other()
     {
