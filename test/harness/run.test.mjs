@@ -336,3 +336,27 @@ test('A response that cannot be sent is warned of', async () => {
   assert.equal(result.responses.length, 0);
   assert.deepEqual(result.warnings.map(({ code, line }) => [code, line]), Array(4).fill(['response_not_sent', 1]));
 });
+
+for (const [what, code, message] of /** @type {[string, string, RegExp][]} */ ([
+  ['fetch', 'await fetch("http://127.0.0.1:1/")', /^fetch failed: (?:connect ECONNREFUSED 127\.0\.0\.1:1|bad port)$/],
+  ['a cause', 'throw new Error("outer", { cause: new Error("inner") })', /^outer: inner$/],
+  ['a chain of causes', 'throw new Error("a", { cause: new Error("b", { cause: "c" }) })', /^a: b: c$/],
+  ['a cause that the message repeats', 'throw new Error("failed: inner", { cause: new Error("inner") })', /^failed: inner$/],
+  ['a cause without a message', 'throw new Error("a", { cause: Object.assign(new AggregateError([]), { code: "ECONNREFUSED" }) })', /^a: ECONNREFUSED$/],
+  ['a cause that is an object', 'throw new Error("a", { cause: { status: 7 } })', /^a: .*status: 7/],
+  ['an AggregateError', 'await Promise.any([Promise.reject(new Error("first reason")), Promise.reject(new Error("second reason"))])', /^All promises were rejected: first reason; second reason$/],
+  ['errors that are data', 'throw Object.assign(new Error("invalid"), { errors: [{ path: "x" }] })', /^invalid$/],
+  ['a cause that is itself', 'const e = new Error("loop"); e.cause = new Error("other", { cause: e }); throw e', /^loop: other/],
+  ['a cause with hostile getters', 'throw new Error("a", { cause: new Proxy({}, { get() { throw 1 } }) })', /^a/],
+])) test(`An error of ${what} is recorded with its reasons`, async () => {
+  const { error, end } = await once(code);
+  assert.equal(end.status, 'failed');
+  assert.match(error.message, message);
+  assert.ok(error.message.length < 1000);
+});
+
+test('The stack of a cause is recorded, and gives the line where the error itself has none', async () => {
+  const { error } = await once('const inner = new Error("inner");\nconst outer = new Error("outer", { cause: inner });\nouter.stack = "Error: outer";\nthrow outer');
+  assert.match(error.stack, /^Error: outer\n {2}\[cause\]: Error: inner\n {6}at .*step\.js:1:15/);
+  assert.deepEqual([error.line, error.column], [1, 15]);
+});

@@ -1,6 +1,6 @@
 // @ts-check
 // Errors as the user should see them: their own frames, their own line and column, and what a common mistake means.
-import { exec, hasOwn, indexOf, inspect, join, slice, split, text, toJson, upper } from './globals.mjs';
+import { exec, hasOwn, indexOf, inspect, isArray, join, slice, split, text, toJson, types, upper } from './globals.mjs';
 import { NO_RESPONSE, failsOnResponse } from './responses.mjs';
 
 /** @typedef {{ file: string, root: string, source: string, style?: string }} Code where a step's code lives; absolute paths */
@@ -36,15 +36,57 @@ export function describe(error, code) {
   const read = (/** @type {string} */ key) => attempt(() => error[key]);
   const stack = read('stack'), message = read('message'), name = read('name'), errorCode = read('code');
   const lines = typeof stack === 'string' ? userLines(stack) : [];
+  addCauses(lines, error);
   /** @type {Described} */
   const described = {
     name: typeof name === 'string' && name !== '' ? cut(name) : 'Error',
-    message: cut(typeof message === 'string' ? message : attempt(() => inspect(error, { depth: 2 })) ?? 'an object was thrown that cannot be shown'),
+    message: cut(typeof message === 'string' ? withReasons(error, 0) : attempt(() => inspect(error, { depth: 2 })) ?? 'an object was thrown that cannot be shown'),
     stack: cut(join(split(join(split(join(lines, '\n'), `file://${code.root}/`), ''), `${code.root}/`), '')),
     ...positionIn(lines, code),
   };
   if (typeof errorCode === 'string' || typeof errorCode === 'number') described.code = cut(text(errorCode));
   return described;
+}
+
+const MOST_REASONS = 10, DEEPEST = 8;
+
+/** What an error says, with what it was caused by: `fetch failed: connect ECONNREFUSED 127.0.0.1:1`. @param {any} error @param {number} depth @returns {string} */
+function withReasons(error, depth) {
+  if (error === null || (typeof error !== 'object' && typeof error !== 'function')) return text(error);
+  const message = attempt(() => error.message), own = typeof message === 'string' ? message : '';
+  let all = own;
+  const reasons = depth < DEEPEST ? reasonsOf(error) : [];
+  for (let i = 0, separator = own === '' ? '' : ': '; i < reasons.length; i++) {
+    const reason = attempt(() => withReasons(reasons[i], depth + 1)) ?? '';
+    if (reason === '' || indexOf(all, reason) >= 0) continue; // many packages repeat it in their own message
+    all += separator + reason;
+    separator = '; ';
+    if (all.length > MAX_TEXT) break;
+  }
+  if (all !== '' || depth === 0) return all;
+  const short = attempt(() => error.code) ?? attempt(() => error.name);
+  return typeof short === 'string' ? short : attempt(() => inspect(error, { depth: 1 })) ?? '';
+}
+
+/** The errors of an AggregateError, and the cause. @param {any} error @returns {any[]} */
+function reasonsOf(error) {
+  /** @type {any[]} */ const found = [];
+  const errors = attempt(() => error.errors), cause = attempt(() => error.cause);
+  // Other lists of this name, such as a validator's, are not of errors.
+  if (isArray(errors)) for (let i = 0; i < errors.length && i < MOST_REASONS; i++) if (attempt(() => types.isNativeError(errors[i])) === true) found[found.length] = errors[i];
+  if (cause !== undefined && cause !== null && cause !== error) found[found.length] = cause;
+  return found;
+}
+
+/** Adds the stacks of the causes, as Node.js prints them. @param {string[]} lines @param {any} error */
+function addCauses(lines, error) {
+  let cause = attempt(() => error.cause);
+  for (let depth = 0; depth < DEEPEST && cause !== undefined && cause !== null; depth++) {
+    const stack = attempt(() => cause.stack), more = typeof stack === 'string' ? userLines(stack) : [];
+    for (let i = 0; i < more.length; i++) lines[lines.length] = i === 0 ? `  [cause]: ${more[i]}` : `  ${more[i]}`;
+    const inner = cause;
+    cause = attempt(() => inner.cause);
+  }
 }
 
 /** Built by hand, as a step may have given Object.prototype a toJSON. @param {Described} error */
