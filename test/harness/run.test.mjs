@@ -327,7 +327,7 @@ test('A toJSON on a prototype reaches the values of the user only', async () => 
 test('A response is handed over with status, headers and body', async () => {
   const result = await once('await $respond({ status: 201, headers: { "x-a": 1 }, body: { a: 1 }, immediate: true }); await $.respond({ body: "text" }); $respond({ status: 204 }); $respond({ headers: { "content-type": "image/png" }, body: Buffer.from("bytes") })');
   assert.deepEqual(result.responses.map(({ status, headers, immediate, text }) => [status, headers, immediate, text]), [
-    [201, [['x-a', '1'], ['content-type', 'application/json']], true, '{"a":1}'], [200, [], false, 'text'], [204, [], false, ''], [200, [['content-type', 'image/png']], false, 'bytes'],
+    [201, [['x-a', '1'], ['content-type', 'application/json']], true, '{"a":1}'], [200, [['content-type', 'text/plain; charset=utf-8']], false, 'text'], [204, [], false, ''], [200, [['content-type', 'image/png']], false, 'bytes'],
   ]);
 });
 
@@ -359,4 +359,16 @@ test('The stack of a cause is recorded, and gives the line where the error itsel
   const { error } = await once('const inner = new Error("inner");\nconst outer = new Error("outer", { cause: inner });\nouter.stack = "Error: outer";\nthrow outer');
   assert.match(error.stack, /^Error: outer\n {2}\[cause\]: Error: inner\n {6}at .*step\.js:1:15/);
   assert.deepEqual([error.line, error.column], [1, 15]);
+});
+
+test('A string that answers a request has a content type with its charset, unless it is given one', async () => {
+  const result = await once('$respond({ body: "Grüße ✓" }); $respond({ body: "{\\"a\\":1}" }); $respond({ body: "[1]" }); $respond({ body: "{no" }); $respond({ body: "<p>", headers: { "Content-Type": "text/html" } }); $respond({ body: "" })');
+  const [text, json] = ['text/plain; charset=utf-8', 'application/json; charset=utf-8'];
+  assert.deepEqual(result.responses.map(each => each.headers.map((/** @type {string[]} */ line) => line[1])), [[text], [json], [json], [text], ['text/html'], []]);
+});
+
+test('A header that a response cannot carry is warned of, and is not in the record', async () => {
+  const result = await once('$respond({ headers: { "x-name": "Grüße", "x-ok": "1", "Service-Worker-Allowed": "/", "Connection": "close" }, body: "a" })');
+  assert.deepEqual(result.responses[0].headers, [['x-ok', '1'], ['content-type', 'text/plain; charset=utf-8']]);
+  assert.deepEqual(result.warnings.map(each => [each.code, /x-name|Service-Worker-Allowed|Connection/.exec(each.message)?.[0]]).sort(), [['ignored_header', 'Connection'], ['ignored_header', 'Service-Worker-Allowed'], ['ignored_header', 'x-name']]);
 });

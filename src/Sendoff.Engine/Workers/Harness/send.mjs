@@ -244,7 +244,7 @@ function reason(error) {
 }
 
 /** @param {string} data */
-function holdsJson(data) {
+export function holdsJson(data) {
   const match = exec(/^\s*[[{]/, data);
   if (match === null) return false;
   try { parseJson(data); return true; } catch { return false; }

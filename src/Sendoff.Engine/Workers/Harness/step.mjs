@@ -1,7 +1,7 @@
 // @ts-check
 // What a step can call while it executes: $send, $, $respond, $end, and what is written of it.
 import {
-  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, isInteger, isoDate, joinBuffers, later, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
+  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, exec, isInteger, isoDate, joinBuffers, later, lower, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
 } from './globals.mjs';
 import { DESTINATIONS } from './destinations.mjs';
 import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
@@ -11,7 +11,7 @@ import { directory } from './files.mjs';
 import { flowOf, runContext } from './flow.mjs';
 import { layGlobal } from './fresh.mjs';
 import { headerBytes } from './httpSyntax.mjs';
-import { encodeSend, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
+import { encodeSend, holdsJson, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
 /** @typedef {import('./run.mjs').Run} Run */
@@ -221,7 +221,8 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
   else if (typeof body === 'object' && typeof body.pipe !== 'function' && !types.isPromise(body)) {
     try { body = toJson(body); } catch (error) { return refused(`its body has no JSON form`); }
     type = 'application/json';
-  } else if (typeof body !== 'string') return refused(`a body is a string, an object, a Buffer or a stream, not ${show(body)}`);
+  } else if (typeof body === 'string') type = body === '' ? '' : holdsJson(body) ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8';
+  else return refused(`a body is a string, an object, a Buffer or a stream, not ${show(body)}`);
   const stream = isStream(body) ? body : null;
   const headers = readHeaders(options.headers, (code, message) => warn(call, code, message), (value, path) => {
     const error = invalid(value, path);
@@ -229,7 +230,8 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
     captureStackTrace(error, $respond);
     return coded(error, 'SENDOFF_INVALID_RESPONSE');
   });
-  /** @type {[string, string][]} */ const list = type === '' || headers.contentType !== undefined ? headers.list : [...headers.list, ['content-type', type]];
+  /** @type {[string, string][]} */ const list = sendable(headers.list, call);
+  if (type !== '' && headers.contentType === undefined) list[list.length] = ['content-type', type];
   const head = `{"run":${call.run.number},"status":${status},"headers":${headersJson(list)},"immediate":${options.immediate === true}}`;
   call.run.responded = true;
   if (stream !== null) return respondWith(call, head, stream);
@@ -237,6 +239,18 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
   worker.writer.flush();
   return resolve(undefined);
 };
+
+/** The header lines that a response can carry; what is left out is warned of, and is not in the record. @param {[string, string][]} lines @param {Call} call */
+function sendable(lines, call) {
+  /** @type {[string, string][]} */ const kept = [];
+  for (let i = 0; i < lines.length; i++) {
+    const name = lines[i][0], value = lines[i][1];
+    if (lower(name) === 'service-worker-allowed') warn(call, 'ignored_header', `$respond: the header \`${name}\` was ignored: a response of a workflow cannot set it`);
+    else if (exec(/[^\t -~]/, value) === null) kept[kept.length] = lines[i];
+    else warn(call, 'ignored_header', `$respond: the header \`${name}\` was ignored: its value ${show(value)} has characters other than ASCII. Encode it, for example with encodeURIComponent`);
+  }
+  return kept;
+}
 
 /** @param {any} body a Readable of Node or a ReadableStream of the web */
 const isStream = body => body !== null && typeof body === 'object' && typeof body[Symbol.asyncIterator] === 'function' && (typeof body.pipe === 'function' || typeof body.getReader === 'function');
