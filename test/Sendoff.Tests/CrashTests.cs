@@ -8,7 +8,7 @@ namespace Sendoff.Tests;
 
 /// <summary>
 /// The server is killed at random moments under load. What was acknowledged has a run, and no request arrives twice (B1, C7, E1).
-/// <c>SENDOFF_CRASH_ROUNDS</c> sets how often; 10 unless told.
+/// <c>SENDOFF_CRASH_ROUNDS</c> sets how often; 5 unless told.
 /// </summary>
 public sealed class CrashTests
 {
@@ -18,7 +18,7 @@ public sealed class CrashTests
     [Fact]
     public async Task Kill_at_random_moments_loses_no_acknowledged_event_and_sends_nothing_twice()
     {
-        int rounds = int.TryParse(Environment.GetEnvironmentVariable("SENDOFF_CRASH_ROUNDS"), out int given) ? given : 10;
+        int rounds = int.TryParse(Environment.GetEnvironmentVariable("SENDOFF_CRASH_ROUNDS"), out int given) ? given : 5;
         await using var receiver = Sink.Start();
         using var folder = new TempFolder();
         var acknowledged = new ConcurrentDictionary<int, string>(); // event number -> run id

@@ -68,6 +68,10 @@ test('A URL, headers and the sum of all sends are bounded, and what was sent bef
     assert.deepEqual(result.value, [[code, message], null], second);
     assert.deepEqual(result.sends.map(send => send.url), ['https://a.example/', 'https://a.example/2']);
   }
+  for (const data of ['', ', data: "x".repeat(21)', ', data: new Blob(["x".repeat(21)])']) {
+    const sums = await once(`for (let i = 0; i < 3; i++) $send.http({ method: "GET", url: "https://a.example/"${data} })`, {}, { limits: { sendBytes: data === '' ? 62 : 240 } });
+    assert.deepEqual([sums.sends.length, sums.error?.code], [2, 'SENDOFF_SENDS_TOO_LARGE'], data);
+  }
   const fits = await once('$send.http({ method: "GET", url: "https://a.example/" + "x".repeat(82), headers: { a: "x".repeat(95) } })', {}, { limits: { urlBytes: 100, headerBytes: 100, sendBytes: 203 } });
   assert.equal(fits.sends.length, 1);
 });

@@ -40,6 +40,40 @@ for (const code of [
   }
 });
 
+for (const [code, line] of /** @type {[string, number][]} */ ([
+  [`try {\n  const reply = await $.send.http(${GET});\n  return { tabs: reply.data.tabs };\n} catch { return 1 }`, 3],
+  [`const reply = await $.send.http(${MULTILINE});\nif (reply?.status !== 200) return 'failed'`, 5],
+  [`let reply; // reply.data is not there\nreply = await $send.http(${GET});\nreturn reply`, 3],
+  [`const reply = await $send.http(${GET}), text = "reply.data";\nreturn [reply?.[0]]`, 2],
+  [`try {\n  const { data } = await $.send.http(${GET}) } catch {}`, 2],
+  [`return (await $.send.http(${GET}))?.data`, 1],
+  [`return $send.http(${GET})?.then(r => r.data)`, 1],
+  [`try { return (await ($.send.http(${GET}))).data } catch { return 1 }`, 1],
+  [`const call = async url => $.send.http({ method: 'GET', url });\nconst replies = await Promise.all(['http://a.example/'].map(u => call(u)));\nreturn replies.map(r =>\n  r.status)`, 4],
+  [`const call = async url => { return await $.send.http({ method: 'GET', url }) };\nreturn (await call('http://a.example/')).data`, 2],
+])) test(`A response that the code asks for is warned of, whether it fails or not: ${code.replaceAll('\n', ' ')}`, async () => {
+  for (const files of /** @type {any[]} */ ([{ 's.js': code }, { 's.mjs': `export default { async run({ steps, $ }) { ${code} } }` }])) {
+    const result = await once(files);
+    assert.deepEqual(result.warnings.map(w => [w.code, w.line]), [['send_has_no_response', line]]);
+  }
+});
+
+for (const code of [
+  `await $send.http(${GET})`,
+  `return await $send.http(${GET})`,
+  `return await Promise.all([1, 2].map(i => $send.http(${GET}))).then(all => all.length)`,
+  `const sent = $send.http(${GET}); await sent; const event2 = { sent: 1 }; return event2.sent`,
+  `const list = [$send.http(${GET})].length; return list`,
+  `const log = []; log.push($send.http(${GET})); return log.length`,
+  `const f = x => [x]; return f($send.http(${GET})).length`,
+  `// const r = await $send.http({}); r.data\nconst text = "(await $send.http({})).data"; $send.http(${GET}); return text`,
+  `const reply = await $send.http(${GET}); const replies = [1]; return replies.length + (reply === undefined ? 1 : 0)`,
+]) test(`A send whose response nobody reads is not warned of: ${code}`, async () => {
+  const result = await once(code);
+  assert.equal(result.error ?? null, null);
+  assert.deepEqual(codes(result), []);
+});
+
 for (const code of [
   `$send.http(${GET}); const other = undefined; other.data`,
   `const response = await $send.http(${GET}); event.missing.response`,

@@ -67,7 +67,7 @@ public sealed class DispatcherMemoryTests : IDisposable
         Assert.InRange(rig.Dispatcher.Waiting.Bytes, 1, limits.DeliveryQueueBytes / 8 + 101_024);
         released.SetResult();
 
-        var end = await rig.EndOfAsync(run.Run.Id, seconds: 60);
+        var end = await rig.EndOfAsync(run.Run.Id);
         Assert.All(end.Deliveries, static delivery => Assert.Equal([1, 2], delivery.Attempts.Select(static attempt => attempt.Number)));
         Assert.Equal((2 * count, (0, 0L)), (receiver.Requests.Count, rig.Dispatcher.Waiting));
     }

@@ -71,7 +71,7 @@ public sealed class SuspensionTests : IDisposable
         rig.Suspensions.Start();
         Assert.True(await looked.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
 
-        Assert.Single(await rig.Store.ListSuspendedAsync(300, default));
+        Assert.Single(await rig.Store.ListSuspendedAsync(300, [], default));
     }
 
     [Fact]

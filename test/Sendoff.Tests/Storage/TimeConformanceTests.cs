@@ -54,7 +54,7 @@ public abstract partial class StoreConformanceTests
 
         Assert.True(await Store.CorrectTimesAsync(Ct) > 0);
 
-        var held = await Store.ListSuspendedAsync(10, Ct);
+        var held = await Store.ListSuspendedAsync(10, [], Ct);
         Assert.Equal([(hour.Id, Clock.GetUtcNow().AddHours(1)), (years.Id, Start.AddDays(700))], held.Select(one => (one.RunId, one.Until)));
     }
 
@@ -141,12 +141,12 @@ public abstract partial class StoreConformanceTests
         await Store.MarkSendingAsync([deliveries[1].Id, deliveries[2].Id], Ct);
         await Store.RecordAttemptAsync(AttemptOf(deliveries[2], DeliveryStatus.Failed), Ct);
 
-        Assert.Null(await Store.RequeueAsync(deliveries[0].Id, Ct));
-        Assert.Null(await Store.RequeueAsync(deliveries[1].Id, Ct));
-        var again = await Store.RequeueAsync(deliveries[2].Id, Ct);
+        Assert.Null(await Store.RequeueAsync(deliveries[0].Id, Enum.GetValues<DeliveryStatus>(), Ct));
+        Assert.Null(await Store.RequeueAsync(deliveries[1].Id, Enum.GetValues<DeliveryStatus>(), Ct));
+        var again = await Store.RequeueAsync(deliveries[2].Id, Enum.GetValues<DeliveryStatus>(), Ct);
         Assert.Equal((DeliveryStatus.Pending, 1), (again!.Status, again.Attempts));
-        Assert.Null(await Store.RequeueAsync(deliveries[2].Id, Ct));
-        Assert.Null(await Store.RequeueAsync(new(Ids.Next()), Ct));
+        Assert.Null(await Store.RequeueAsync(deliveries[2].Id, Enum.GetValues<DeliveryStatus>(), Ct));
+        Assert.Null(await Store.RequeueAsync(new(Ids.Next()), Enum.GetValues<DeliveryStatus>(), Ct));
     }
 
     [Fact]

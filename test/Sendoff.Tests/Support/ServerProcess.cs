@@ -23,6 +23,8 @@ static class SendoffCommand
     public static ProcessStartInfo Info(params string[] args)
     {
         var info = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        // Settings are the test's own, whatever is set where the tests are started.
+        foreach (string name in info.Environment.Keys.Where(static name => name.StartsWith("SENDOFF_", StringComparison.Ordinal)).ToList()) info.Environment.Remove(name);
         info.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "sendoff.dll"));
         foreach (string arg in args) info.ArgumentList.Add(arg);
         return info;

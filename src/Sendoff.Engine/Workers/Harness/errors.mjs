@@ -1,6 +1,7 @@
 // @ts-check
 // Errors as the user should see them: their own frames, their own line and column, and what a common mistake means.
 import { Pattern, exec, hasOwn, indexOf, inspect, isArray, join, slice, split, text, toJson, types, upper } from './globals.mjs';
+import { NO_RESPONSE, failsOnResponse } from './responses.mjs';
 
 /** @typedef {{ file: string, root: string, source: string, style?: string }} Code where a step's code lives; absolute paths */
 /** @typedef {{ line: number | null, column: number | null }} Position */
@@ -127,8 +128,6 @@ export function userPosition(code) {
   return typeof stack === 'string' ? positionIn(split(stack, '\n'), code) : NOWHERE;
 }
 
-const NO_RESPONSE = 'the response does not exist yet: $send sends after the run and returns undefined. Use axios or fetch where you need the response';
-const SENT = String.raw`(?:await\s+)?\$\.?send\.(?:http|email|emit|sse|s3)\b`;
 /** @type {Record<string, string>} */
 const INSTEAD = /** @type {any} */ ({
   __proto__: null, sql: 'there is no SQL warehouse here: write rows with a package such as pg or mysql2, or objects with $send.s3({ bucket, prefix, payload })',
@@ -172,7 +171,7 @@ export function explain(error, code, sent) {
       message: `there is no destination ${name}: ${INSTEAD[name] ?? 'call its HTTP interface with $send.http({ method, url, data })'}`,
     };
   }
-  return sent && error.line !== null && readsFromSend(error, code) ? { code: 'send_has_no_response', message: NO_RESPONSE } : null;
+  return sent && error.line !== null && failsOnResponse(error, code.source) ? { code: 'send_has_no_response', message: NO_RESPONSE } : null;
 }
 
 /** The app in `auths.<app>.<field>` where there is no such app. @param {Described} error @param {Code} code @returns {string | null} */
@@ -180,47 +179,4 @@ function missingAccount(error, code) {
   if (error.line === null || exec(/^Cannot read properties of undefined/, error.message) === null) return null;
   const before = slice(split(code.source, '\n')[error.line - 1] ?? '', 0, /** @type {number} */ (error.column) - 1);
   return exec(/\bauths\s*\.\s*(\w+)\s*(?:\.\s*|\[['"]?)$/, before)?.[1] ?? null;
-}
-
-/** Whether the `undefined` that the error complains of is what a send returned. @param {Described} error @param {Code} code */
-function readsFromSend(error, code) {
-  const { message } = error;
-  const reads = exec(/^Cannot read properties of undefined/, message) !== null;
-  const destructured = exec(/^Cannot destructure property .* of '(.*)' as it is undefined|^(.*) is not iterable|^(.*) is not a function or its return value is not iterable/, message);
-  if (!reads && destructured === null) return false;
-  const lines = split(code.source, '\n');
-  let at = /** @type {number} */ (error.column) - 1;
-  for (let i = 0; i < /** @type {number} */ (error.line) - 1 && i < lines.length; i++) at += lines[i].length + 1;
-  const before = slice(code.source, 0, at), after = slice(code.source, at);
-
-  if (destructured !== null) {
-    const subject = destructured[1] ?? destructured[2] ?? destructured[3];
-    if (exec(/^[A-Za-z_$][\w$]*$/, subject) !== null && subject !== 'undefined') return assignedFromSend(subject, code.source);
-    if (exec(new Pattern(`^${SENT}`), after) !== null || exec(new Pattern(`^[^=;]*=\\s*\\(?\\s*${SENT}`), after) !== null) return true;
-    const variable = exec(/^[^=;]*=\s*(?:await\s+)?([A-Za-z_$][\w$]*)\s*[;\n]/, after);
-    return variable !== null && assignedFromSend(variable[1], code.source);
-  }
-  const access = exec(/\s*(?:\.|\[)\s*['"`]?$|\s+$/, before);
-  const target = access === null ? before : slice(before, 0, access.index);
-  if (target[target.length - 1] === ')') {
-    const open = opening(target);
-    return exec(new Pattern(`^\\(\\s*${SENT}`), slice(target, open)) !== null || exec(/\$\.?send\.(?:http|email|emit|sse|s3)\s*$/, slice(target, 0, open)) !== null;
-  }
-  const variable = exec(/(?:^|[^\w$.])([A-Za-z_$][\w$]*)$/, target);
-  return variable !== null && assignedFromSend(variable[1], code.source);
-}
-
-/** @param {string} name @param {string} source */
-function assignedFromSend(name, source) {
-  const escapedName = join(split(name, '$'), '\\$');
-  return exec(new Pattern(`(?:^|[^\\w$.])${escapedName}\\s*=\\s*\\(?\\s*${SENT}`), source) !== null;
-}
-
-/** The index of the parenthesis that the last one closes. @param {string} value */
-function opening(value) {
-  for (let i = value.length - 1, depth = 0; i >= 0; i--) {
-    if (value[i] === ')') depth++;
-    else if (value[i] === '(' && --depth === 0) return i;
-  }
-  return 0;
 }

@@ -5,6 +5,7 @@ import { activeResources, apply, builtinsChanged, clock, defineProperty, hasOwn,
 import { RUN_END, STEP_END, coded } from './frames.mjs';
 import { removeAttachments } from './attachments.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
+import { NO_RESPONSE, positionOf, responseRead } from './responses.mjs';
 import { restoreGlobals } from './fresh.mjs';
 import { forgetAsked } from './ask.mjs';
 import { holdJson } from './flow.mjs';
@@ -307,6 +308,7 @@ function finishStep(call) {
     run.exited = true;
   }
   const failure = call.failed ? failureJson(call) : '';
+  if (call.sends > 0) warnOfReadResponse(call);
   const exports = call.own === '' ? '' : slice(call.own, 1);
   worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"${call.failed ? 'failed' : 'succeeded'}","durationMs":${ms(call.ended - call.started)},"exports":{${exports}}${inputsJson(call)}${failure}}`);
   if (step.index + 1 < steps.length) run.exports[step.index] = `{${slice(call.reported + call.own, 1)}}`;
@@ -331,6 +333,15 @@ function failureJson(call) {
   const explained = explain(described, call.step, call.run.sends > 0);
   if (explained !== null) warn(call, explained.code, explained.message, described);
   return `,"error":${describedJson(described)}`;
+}
+
+/** By step, where its source reads a response; -1 is nowhere. @type {number[]} */
+const reads = [];
+
+/** A8: code that catches the failure, or asks with `?.`, goes on with what it never got. @param {Call} call */
+function warnOfReadResponse(call) {
+  const { index, source } = call.step, at = reads[index] ??= responseRead(source);
+  if (at >= 0) warn(call, 'send_has_no_response', NO_RESPONSE, positionOf(source, at));
 }
 
 /** @param {any} error whether `$end` threw it, ours or that of the package @pipedreamhq/platform */
