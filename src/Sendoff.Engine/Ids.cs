@@ -30,6 +30,13 @@ public readonly record struct TokenId(long Value)
     public static bool TryParse(string? text, out TokenId id) { bool ok = IdText.TryParse("tok_", text, out long value); id = new(value); return ok; }
 }
 
+/// <summary>A signed-in browser. Text form <c>ses_…</c>.</summary>
+public readonly record struct SessionId(long Value)
+{
+    public override string ToString() => IdText.Format("ses_", Value);
+    public static bool TryParse(string? text, out SessionId id) { bool ok = IdText.TryParse("ses_", text, out long value); id = new(value); return ok; }
+}
+
 /// <summary>A workflow, over all of its versions. Text form <c>wf_…</c>.</summary>
 public readonly record struct WorkflowId(long Value)
 {

@@ -7,6 +7,7 @@ using Sendoff.Engine.Packages;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
+using Sendoff.Server;
 using Sendoff.Server.Auth;
 
 namespace Sendoff;
@@ -23,9 +24,21 @@ sealed record Settings
     /// <summary>The data directory. Setting <c>Data</c>.</summary>
     public string Data { get; init; } = ".sendoff";
     /// <summary>Where the server listens. Setting <c>Listen</c>.</summary>
-    public string Listen { get; init; } = "http://localhost:5180";
+    public IReadOnlyList<ListenAddress> Listen { get; init; } = ListenAddress.ReadList("http://localhost:5180")!;
     /// <summary>Where the server is reached through a reverse proxy; null for where it listens. Setting <c>PublicUrl</c>.</summary>
     public Uri? PublicUrl { get; init; }
+    /// <summary>Listeners that serve triggers only; with any, those of <see cref="Listen"/> serve none. Setting <c>Hooks:Listen</c>.</summary>
+    public IReadOnlyList<ListenAddress> HooksListen { get; init; } = [];
+    /// <summary>Where callers of workflows reach the server, when that is not where the pages are. Setting <c>Hooks:PublicUrl</c>.</summary>
+    public Uri? HooksPublicUrl { get; init; }
+    /// <summary>The certificate of https listeners. Settings <c>Tls:Certificate</c>, <c>Tls:Key</c>, <c>Tls:Password</c>.</summary>
+    public string? TlsCertificate { get; init; }
+    public string? TlsKey { get; init; }
+    public string? TlsPassword { get; init; }
+    /// <summary>How long a sign-in lasts. Setting <c>Auth:SessionAge</c>.</summary>
+    public TimeSpan SessionAge { get; init; } = TimeSpan.FromDays(30);
+    /// <summary>Browsers that are signed in at once. Setting <c>Auth:MaxSessions</c>.</summary>
+    public int SessionsMax { get; init; } = 1_000;
     public EngineLimits Limits { get; init; } = new();
     /// <summary>Node.js instead of the pinned one. Setting <c>Workers:NodePath</c>.</summary>
     public string? NodePath { get; init; }
@@ -99,11 +112,16 @@ sealed record Settings
     static readonly Dictionary<string, Key> keys = new(StringComparer.OrdinalIgnoreCase)
     {
         ["Data"] = new("a folder", (s, v) => v.Length > 0 ? s with { Data = v } : null),
-        ["Listen"] = new("a URL such as http://localhost:5180",
-            (s, v) => Uri.TryCreate(v, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? s with { Listen = v } : null),
-        ["PublicUrl"] = new("a URL without a path, such as https://hooks.example.com",
-            (s, v) => Uri.TryCreate(v, UriKind.Absolute, out var url) && url is { Scheme: "http" or "https", PathAndQuery: "/", Fragment: "", UserInfo: "" }
-                ? s with { PublicUrl = url } : null),
+        ["Listen"] = new(ListenAddress.Expected, (s, v) => ListenAddress.ReadList(v) is { } all ? s with { Listen = all } : null),
+        ["PublicUrl"] = PublicAddress((s, url) => s with { PublicUrl = url }),
+        ["Hooks:Listen"] = new(ListenAddress.Expected, (s, v) => ListenAddress.ReadList(v) is { } all ? s with { HooksListen = all } : null),
+        ["Hooks:PublicUrl"] = PublicAddress((s, url) => s with { HooksPublicUrl = url }),
+        ["Tls:Certificate"] = new("the path of a certificate file, PEM or PKCS #12", (s, v) => File.Exists(v) ? s with { TlsCertificate = v } : null),
+        ["Tls:Key"] = new("the path of a key file, PEM", (s, v) => File.Exists(v) ? s with { TlsKey = v } : null),
+        ["Tls:Password"] = new("a password", (s, v) => s with { TlsPassword = v }, IsSecret: true),
+        ["Auth:SessionAge"] = new("a duration from 1m to 365d, such as 30d or 12h",
+            (s, v) => ReadAge(v) is { } age && age >= TimeSpan.FromMinutes(1) && age <= TimeSpan.FromDays(365) ? s with { SessionAge = age } : null),
+        ["Auth:MaxSessions"] = new("a whole number from 1", (s, v) => int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0 ? s with { SessionsMax = n } : null),
         ["Database"] = new("sqlite", (s, v) => v == "sqlite" ? s : null),
         ["Delivery:Deadline"] = Duration((l, v) => l with { DeliveryDeadline = v }),
         ["Delivery:MaxConcurrent"] = Count((l, v) => l with { DeliveryMaxConcurrent = v }),
@@ -209,6 +227,9 @@ sealed record Settings
     };
 
     Settings Isolated(Func<SandboxOptions, SandboxOptions> change) => this with { Isolation = change(Isolation) };
+
+    static Key PublicAddress(Func<Settings, Uri, Settings> apply) => new("a URL without a path, such as https://hooks.example.com",
+        (s, v) => Uri.TryCreate(v, UriKind.Absolute, out var url) && url is { Scheme: "http" or "https", PathAndQuery: "/", Fragment: "", UserInfo: "" } ? apply(s, url) : null);
 
     static Key Duration(Func<EngineLimits, TimeSpan, EngineLimits> apply) => new("a duration such as 5s or 500ms",
         (s, v) => WorkflowReader.ParseDuration(v) is { } duration ? s with { Limits = apply(s.Limits, duration) } : null);

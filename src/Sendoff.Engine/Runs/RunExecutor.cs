@@ -68,6 +68,8 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     {
         var steps = Steps(queued.Resumption, work);
         var credentials = queued.Resumption?.Credentials ?? Credentials.Of(queued.Event.Json);
+        // B3: with the addresses that its step was given, whoever reads the record could decide over the run.
+        if (work.Hold is not null) credentials = [.. credentials, .. FlowLinks.SignsOf(concealment, workflow, queued.Id)];
         var error = work.Steps.FirstOrDefault(s => s.Error is not null)?.Error;
         return new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, workflow, queued.Version, queued.Trigger, work.Hold is null ? Status(work.End) : RunStatus.Suspended, work.StartedAt,
             work.Compute, work.Compute, queued.Recovered, queued.Replay, error, work.Message ?? error?.Message, work.Response, steps)

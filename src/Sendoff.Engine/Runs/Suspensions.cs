@@ -145,12 +145,18 @@ public sealed class FlowLinks(Concealment concealment, string origin)
     const int SignLength = 22;
 
     /// <summary>What a workflow's workers make their addresses of: they can sign for no other workflow.</summary>
-    public FlowAddress For(WorkflowId workflow) => new(origin, concealment.Cipher.Derive($"sendoff flow 1 {workflow}"));
+    public FlowAddress For(WorkflowId workflow) => new(origin, KeyOf(concealment, workflow));
 
     /// <summary>Whether the workflow gave this address out.</summary>
-    public bool IsOwn(WorkflowId workflow, RunId run, string what, string sign)
-    {
-        string own = Base64Url.EncodeToString(HMACSHA256.HashData(For(workflow).Key.Span, Encoding.UTF8.GetBytes($"{what} {run}")))[..SignLength];
-        return CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(own), Encoding.UTF8.GetBytes(sign));
-    }
+    public bool IsOwn(WorkflowId workflow, RunId run, string what, string sign) =>
+        CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(SignOf(concealment, workflow, run, what)), Encoding.UTF8.GetBytes(sign));
+
+    /// <summary>What makes a run's addresses its own: whoever has these may decide over the run, so records do not show them (C8).</summary>
+    internal static IReadOnlyList<string> SignsOf(Concealment concealment, WorkflowId workflow, RunId run) =>
+        [SignOf(concealment, workflow, run, Resume), SignOf(concealment, workflow, run, Cancel)];
+
+    static string SignOf(Concealment concealment, WorkflowId workflow, RunId run, string what) =>
+        Base64Url.EncodeToString(HMACSHA256.HashData(KeyOf(concealment, workflow), Encoding.UTF8.GetBytes($"{what} {run}")))[..SignLength];
+
+    static byte[] KeyOf(Concealment concealment, WorkflowId workflow) => concealment.Cipher.Derive($"sendoff flow 1 {workflow}");
 }

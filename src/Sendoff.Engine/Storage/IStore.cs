@@ -121,8 +121,17 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     /// <summary>Answers false when there is none.</summary>
     Task<bool> DeleteTokenAsync(TokenId token, CancellationToken ct);
 
+    // Browsers that are signed in.
+
+    Task<IReadOnlyList<StoredSession>> ListSessionsAsync(CancellationToken ct);
+    Task SaveSessionAsync(StoredSession session, CancellationToken ct);
+    /// <summary>Returns false if there is none.</summary>
+    Task<bool> DeleteSessionAsync(SessionId session, CancellationToken ct);
+
     // Reads.
 
+    /// <summary>The workflow of a run, by one look at the run's own row; null when there is no such run.</summary>
+    Task<WorkflowId?> FindWorkflowAsync(RunId run, CancellationToken ct);
     /// <summary>A run with its deliveries. Bodies over <see cref="EngineLimits.DocumentBodyBytes"/>, and what is over <see cref="EngineLimits.DocumentBytes"/> in
     /// all, are left out, and say so: <see cref="GetDeliveryAsync"/> has them.</summary>
     Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct);
@@ -173,6 +182,12 @@ public sealed record StoredSecret(
 public enum TokenScope { Read = 2, Write = 3, Admin = 4 }
 /// <param name="Hash">SHA-256 of the token, which nobody keeps.</param>
 public sealed record StoredToken(TokenId Id, WorkspaceId WorkspaceId, string Name, TokenScope Scope, ReadOnlyMemory<byte> Hash, DateTimeOffset CreatedAt);
+/// <summary>A browser that signed in.</summary>
+/// <param name="Client">What the browser said that it is.</param>
+/// <param name="Hash">SHA-256 of the cookie's value, which only the browser keeps.</param>
+/// <param name="Mark">Of the admin token that it signed in under: another token ends the session.</param>
+public sealed record StoredSession(
+    SessionId Id, WorkspaceId WorkspaceId, string Client, ReadOnlyMemory<byte> Hash, ReadOnlyMemory<byte> Mark, DateTimeOffset CreatedAt, DateTimeOffset ExpiresAt);
 public sealed record StoredVersion(WorkflowId WorkflowId, string Name, int Number, DateTimeOffset DeployedAt, IReadOnlyDictionary<string, string> Files);
 /// <summary>A run with all that belongs to it. Before its end, <paramref name="Run"/> has no steps and its status is queued.</summary>
 public sealed record StoredRun(Run Run, string WorkflowName, IReadOnlyList<StoredDelivery> Deliveries);

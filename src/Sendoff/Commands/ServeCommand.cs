@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Net;
 using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
@@ -46,11 +45,12 @@ static class ServeCommand
         var (settings, warnings) = Settings.Load(Flags(parsed), parsed.GetValue(Development));
         foreach (string warning in warnings) Output.Warning(warning);
         if (RuntimeDiagnostics.WhyOpen() is { } open) Output.Warning(open);
-        var address = new Uri(settings.Listen);
         var egress = EgressSetup.Create(settings);
         string folder = DataDirectory.Prepare(settings.Data);
         if (DataDirectory.LostDatabase(folder) is { } lost) Output.Warning(lost);
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
+        var (listeners, certificate) = await ServerStart.PrepareAsync(settings, ct);
+        var (reached, hooks) = (ServerStart.PagesUrl(settings), ServerStart.HooksUrl(settings));
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
 
         var builder = ServerEndpoints.CreateBuilder();
@@ -58,34 +58,32 @@ static class ServeCommand
             .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            Listen(kestrel, address);
+            kestrel.AddServerHeader = false;
+            listeners.Bind(kestrel, certificate);
             kestrel.Limits.MaxConcurrentConnections = kestrel.Limits.MaxConcurrentUpgradedConnections = settings.OpenFiles.Connections;
         });
         builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
         builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
         {
-            Hold = parsed.GetValue(hold), Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3, Origin = (settings.PublicUrl ?? Reachable(address)).GetLeftPart(UriPartial.Authority),
+            Hold = parsed.GetValue(hold), Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3, Origin = (hooks ?? reached).GetLeftPart(UriPartial.Authority),
         });
-        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, Development = settings.Development });
+        builder.Services.AddSendoffServer(new ServerOptions
+        {
+            DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, HooksUrl = hooks, HasHooksListener = settings.HooksListen.Count > 0,
+            SessionAge = settings.SessionAge, SessionsMax = settings.SessionsMax, Development = settings.Development,
+        });
         try
         {
             await using var app = builder.Build();
             app.MapSendoff();
-            await ServerStart.RunAsync(app, settings.Listen, () => _ = GreetAsync(app, settings, address, ct), ct);
+            if (certificate is not null) certificate.Kept += why => app.Logger.CertificateKept(why);
+            await ServerStart.RunAsync(app, string.Join(", ", settings.Listen.Concat(settings.HooksListen).Select(one => one.Text)), () => _ = GreetAsync(app, settings, reached, hooks, ct), ct);
             return ExitCode.Ok;
         }
         catch (StoreUnavailableException x)
         {
             throw new CommandException(x.Message, ExitCode.Usage);
         }
-    }
-
-    static void Listen(Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions kestrel, Uri address)
-    {
-        kestrel.AddServerHeader = false;
-        if (IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip)) kestrel.Listen(ip, address.Port);
-        else if (address.IsLoopback) kestrel.ListenLocalhost(address.Port);
-        else kestrel.ListenAnyIP(address.Port);
     }
 
     /// <summary>What another command needs to read the same settings.</summary>
@@ -109,15 +107,11 @@ static class ServeCommand
         if (parsed.GetValue(listen) is { } url) yield return new("Listen", url);
     }
 
-    // 0.0.0.0 and [::] are where it listens, not where it is reached.
-    static Uri Reachable(Uri address) => IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any))
-        ? new UriBuilder(address) { Host = "localhost" }.Uri : address;
-
-    static async Task GreetAsync(WebApplication app, Settings settings, Uri address, CancellationToken ct)
+    static async Task GreetAsync(WebApplication app, Settings settings, Uri reached, Uri? hooks, CancellationToken ct)
     {
         var console = Output.Progress;
-        var reached = settings.PublicUrl ?? Reachable(address);
-        console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{address}[/], data in {Path.GetFullPath(settings.Data)}");
+        console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{string.Join(", ", settings.Listen.Select(one => one.Text))}[/], data in {Path.GetFullPath(settings.Data)}");
+        if (settings.HooksListen.Count > 0) console.MarkupLineInterpolated($"  triggers     {string.Join(", ", settings.HooksListen.Select(one => one.Text))}");
         console.MarkupLineInterpolated($"  sign in      {app.Services.GetRequiredService<SignInLinks>().Create(reached)} (once)");
         console.MarkupLineInterpolated($"  open files   {settings.OpenFiles}{(settings.OpenFiles.Limit < OpenFiles.Enough ? ". Raise the limit (ulimit -n, LimitNOFILE=)" : "")}");
         if (settings.Development) console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
@@ -132,7 +126,7 @@ static class ServeCommand
             foreach (var workflow in workflows)
             {
                 foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))
-                    console.MarkupLineInterpolated($"  {workflow.Name,-14} {new Uri(reached, "/hooks/" + trigger.Key)}");
+                    console.MarkupLineInterpolated($"  {workflow.Name,-14} {new Uri(hooks ?? reached, "/hooks/" + trigger.Key)}");
             }
             console.MarkupLine("  ready; Ctrl+C ends it in order");
         }

@@ -1,11 +1,52 @@
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
+using Sendoff.Server;
 
 namespace Sendoff.Commands;
 
-/// <summary>Starts a web application and ends it in order; a port that is taken is one clear line.</summary>
+/// <summary>Starts a web application and ends it in order; an address that cannot be had is one clear line.</summary>
 static class ServerStart
 {
+    /// <summary>What the server listens on, looked at before anything is opened or started.</summary>
+    public static async Task<(Listeners Listeners, ServerCertificate? Certificate)> PrepareAsync(Settings settings, CancellationToken ct)
+    {
+        try
+        {
+            ServerCertificate? certificate = null;
+            if (settings.TlsCertificate is { } file)
+            {
+                certificate = new(file, settings.TlsKey, settings.TlsPassword, TimeProvider.System);
+                certificate.Load();
+            }
+            return (await Listeners.PrepareAsync(settings.Listen, settings.HooksListen, certificate is not null, ct), certificate);
+        }
+        catch (Exception x) when (x is ListenException or InvalidDataException)
+        {
+            throw new CommandException(x.Message, ExitCode.Usage);
+        }
+    }
+
+    /// <summary>Where the pages are reached.</summary>
+    public static Uri PagesUrl(Settings settings) =>
+        settings.PublicUrl ?? settings.Listen.Select(static one => one.Reachable).FirstOrDefault(static url => url is not null)
+        ?? throw new CommandException("the server listens on Unix sockets only; set PublicUrl to where the proxy before it is reached", ExitCode.Usage);
+
+    /// <summary>Where callers of workflows reach the server; null when that is where the pages are.</summary>
+    public static Uri? HooksUrl(Settings settings)
+    {
+        if (settings.HooksPublicUrl is { } given)
+        {
+            if (settings.HooksListen.Count == 0 && settings.PublicUrl is null)
+                throw new CommandException("Hooks:PublicUrl gives triggers a host of their own; set PublicUrl too, the host of the pages, or give triggers listeners with Hooks:Listen", ExitCode.Usage);
+            if (settings.HooksListen.Count == 0 && given.Host.Equals(settings.PublicUrl!.Host, StringComparison.OrdinalIgnoreCase))
+                throw new CommandException("Hooks:PublicUrl and PublicUrl have the same host: it is what tells triggers and pages apart. Use another host name, or Hooks:Listen", ExitCode.Usage);
+            return given;
+        }
+        if (settings.HooksListen.Count == 0) return null;
+        return settings.HooksListen.Select(static one => one.Reachable).FirstOrDefault(static url => url is not null)
+            ?? throw new CommandException("Hooks:Listen has Unix sockets only; set Hooks:PublicUrl to where the proxy before it is reached", ExitCode.Usage);
+    }
+
     public static async Task RunAsync(WebApplication app, string address, Action onStarted, CancellationToken ct)
     {
         try

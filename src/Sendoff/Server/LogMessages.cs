@@ -9,6 +9,9 @@ internal static partial class LogMessages
     [LoggerMessage(3010, LogLevel.Warning, "A trigger lets nobody in: its bearer token is the secret {Name}, which is not set")]
     public static partial void TokenNotSet(this ILogger log, string name);
 
+    [LoggerMessage(3015, LogLevel.Warning, "The certificate before stays in use: {Why}")]
+    public static partial void CertificateKept(this ILogger log, string why);
+
     [LoggerMessage(3020, LogLevel.Warning, "The part {Part} of a page is not updated any more")]
     public static partial void PageStopped(this ILogger log, Exception exception, string part);
 }

@@ -15,11 +15,18 @@ internal sealed class PageHeaders(RequestDelegate next)
 
     public Task InvokeAsync(HttpContext context)
     {
+        // At the start of the response: an error page clears what was set before.
+        context.Response.OnStarting(static context => Set((HttpContext)context), context);
+        return next(context);
+    }
+
+    static Task Set(HttpContext context)
+    {
         var headers = context.Response.Headers;
         headers.XContentTypeOptions = "nosniff";
         headers["Referrer-Policy"] = "no-referrer";
         headers.ContentSecurityPolicy = PolicyOf(context.Request.Path);
-        return next(context);
+        return Task.CompletedTask;
     }
 
     static string PolicyOf(PathString path) => path.StartsWithSegments("/docs") ? Reference : path.StartsWithSegments("/workflows", out var name) && name.HasValue ? Editor : Pages;

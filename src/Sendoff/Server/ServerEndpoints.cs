@@ -30,6 +30,9 @@ public static class ServerEndpoints
         services.AddSingleton<SignInLinks>();
         services.AddSingleton<SettingsView>();
         services.AddSingleton<ApiTokens>();
+        services.AddSingleton<Sessions>();
+        services.AddSingleton<ServerSides>();
+        AccessPolicy.Add(services);
         services.AddSingleton<TriggerGate>();
         services.AddSingleton<HttpTriggerEndpoint>();
         services.AddSingleton<StreamKeys>();
@@ -49,7 +52,7 @@ public static class ServerEndpoints
             document.Info = new() { Title = "Sendoff", Version = "v1", Description = description };
             return Task.CompletedTask;
         }));
-        // Nothing that is kept depends on these keys: the session is derived from the admin token.
+        // Nothing that is kept depends on these keys: a session is a random value.
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
         // What is typed into the editor comes in one message, a file at a time: as UTF-8, in JSON.
         services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(static hub => hub.MaximumReceiveMessageSize = WorkflowEditor.LargestChars * 6);
@@ -69,9 +72,12 @@ public static class ServerEndpoints
         app.Map("/resume/{run}/{sign}", release.ResumeAsync).ShortCircuit().ExcludeFromDescription();
         app.Map("/cancel/{run}/{sign}", release.CancelAsync).ShortCircuit().ExcludeFromDescription();
 
-        app.UseMiddleware<RequestErrors>();
-        app.UseMiddleware<AccessGate>();
         app.UseMiddleware<PageHeaders>();
+        app.UseMiddleware<RequestErrors>();
+        app.UseMiddleware<HostGate>();
+        app.UseAuthentication();
+        app.UseAuthorization();
+        app.UseMiddleware<FormGate>();
         app.UseAntiforgery();
         HealthApi.Map(app);
         EgressApi.MapPublic(app);
@@ -95,6 +101,7 @@ public static class ServerEndpoints
         EventsApi.Map(api);
         SecretsApi.Map(api);
         TokensApi.Map(api);
+        SessionsApi.Map(api);
         StoresApi.Map(api);
         UsageApi.Map(api);
         EgressApi.Map(api);

@@ -10,6 +10,15 @@ public sealed record ServerOptions
     /// <summary>Where the server is reached from outside, when that is not where it listens (a reverse proxy): no path.
     /// Null: as each request says. Setting <c>PublicUrl</c>.</summary>
     public Uri? PublicUrl { get; init; }
+    /// <summary>Where callers of workflows reach the server, when that is another origin than the pages': no path. Null: where the pages are.
+    /// Setting <c>Hooks:PublicUrl</c>, else the first of <c>Hooks:Listen</c>.</summary>
+    public Uri? HooksUrl { get; init; }
+    /// <summary>Triggers have listeners of their own, and the others serve none. Setting <c>Hooks:Listen</c>.</summary>
+    public bool HasHooksListener { get; init; }
+    /// <summary>How long a sign-in lasts. Setting <c>Auth:SessionAge</c>.</summary>
+    public TimeSpan SessionAge { get; init; } = TimeSpan.FromDays(30);
+    /// <summary>Browsers that are signed in at once; one more ends the oldest session. Setting <c>Auth:MaxSessions</c>.</summary>
+    public int SessionsMax { get; init; } = 1_000;
     /// <summary>The development profile, in which deliveries reach loopback. Told on the API.</summary>
     public bool Development { get; init; }
 

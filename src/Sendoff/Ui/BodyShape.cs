@@ -48,11 +48,7 @@ public static class BodyShape
     public static string? ImageType(string? type, byte[] bytes) =>
         bytes.Length > ImageBytes ? null : images.FirstOrDefault(image => image.Type == MediaType(type) && bytes.AsSpan().StartsWith(image.Start)).Type;
 
-    public static JsonElement? JsonOf(string text)
-    {
-        if (text.AsSpan().TrimStart() is not ['{' or '[', ..]) return null;
-        return RawJson.Parse(Encoding.UTF8.GetBytes(text)) is { ValueKind: JsonValueKind.Object or JsonValueKind.Array } json ? json : null;
-    }
+    public static JsonElement? JsonOf(string text) => text.AsSpan().TrimStart() is ['{' or '[', ..] ? RawJson.TryParse(text) : null;
 
     /// <summary>The fields of a form, decoded.</summary>
     public static IReadOnlyList<(string Name, string Value)> FieldsOf(string body) =>

@@ -21,6 +21,7 @@ public sealed class SettingsView(SecretCatalog secrets, IStepRunner runner, Egre
     public IReadOnlyList<SecretEntry> Secrets => [.. secrets.Entries.OrderBy(static entry => entry.Name, StringComparer.Ordinal)];
     public EgressOptions Egress => egress;
     public bool IsDevelopment => options.Development;
+    public TimeSpan SessionAge => options.SessionAge;
     public string DataDirectory => Path.GetFullPath(options.DataDirectory);
 }
 
@@ -29,14 +30,17 @@ internal static class SettingsActions
 {
     public static void Map(WebApplication app)
     {
-        app.MapGet("/settings", (HttpResponse response) => Page(response)).ExcludeFromDescription();
-        app.MapPost("/settings/tokens", CreateTokenAsync).ExcludeFromDescription();
-        app.MapPost("/settings/tokens/{id}/revoke", RevokeTokenAsync).ExcludeFromDescription();
-        app.MapPost("/settings/sign-in", (HttpContext context, SignInLinks links, ServerOptions options) =>
-            Page(context.Response, made: new("A sign-in link.", links.Create(new Uri(Origin.Of(context.Request, options))).ToString()))).ExcludeFromDescription();
-        app.MapPost("/settings/release", ReleaseAsync).ExcludeFromDescription();
-        app.MapPost("/settings/secrets", SetSecretAsync).ExcludeFromDescription();
-        app.MapPost("/settings/secrets/delete", DeleteSecretAsync).ExcludeFromDescription();
+        var settings = app.MapGroup("/settings").RequireAuthorization(AccessPolicy.Admin).ExcludeFromDescription();
+        settings.MapGet("", (HttpResponse response) => Page(response));
+        settings.MapPost("/tokens", CreateTokenAsync);
+        settings.MapPost("/tokens/{id}/revoke", RevokeTokenAsync);
+        settings.MapPost("/sessions/{id}/end", EndSessionAsync);
+        settings.MapPost("/sessions/end", EndSessionsAsync);
+        settings.MapPost("/sign-in", (HttpContext context, SignInLinks links, ServerOptions options) =>
+            Page(context.Response, made: new("A sign-in link.", links.Create(new Uri(Origin.Of(context.Request, options))).ToString())));
+        settings.MapPost("/release", ReleaseAsync);
+        settings.MapPost("/secrets", SetSecretAsync);
+        settings.MapPost("/secrets/delete", DeleteSecretAsync);
     }
 
     static async Task<IResult> ReleaseAsync(EngineContext engine, IStore store, CancellationToken ct)
@@ -56,8 +60,28 @@ internal static class SettingsActions
         return Page(context.Response, made: new($"The token of {token.Name}.", value));
     }
 
-    static async Task<IResult> RevokeTokenAsync(string id, HttpResponse response, ApiTokens tokens, CancellationToken ct) =>
-        TokenId.TryParse(id, out var token) && await tokens.RevokeAsync(token, ct) ? Results.LocalRedirect("/settings") : Page(response, $"There is no token `{id}`. It may have been revoked already.");
+    static async Task<IResult> RevokeTokenAsync(string id, HttpContext context, ApiTokens tokens)
+    {
+        CredentialUse.Outlive(context);
+        return TokenId.TryParse(id, out var token) && await tokens.RevokeAsync(token, CancellationToken.None)
+            ? Results.LocalRedirect("/settings") : Page(context.Response, $"There is no token `{id}`. It may have been revoked already.");
+    }
+
+    static async Task<IResult> EndSessionAsync(string id, HttpContext context, Sessions sessions)
+    {
+        CredentialUse.Outlive(context);
+        return SessionId.TryParse(id, out var session) && await sessions.EndAsync(session, CancellationToken.None)
+            ? Results.LocalRedirect("/settings") : Page(context.Response, $"There is no session `{id}`. It may have ended already.");
+    }
+
+    /// <summary>All but the one that asks.</summary>
+    static async Task<IResult> EndSessionsAsync(HttpContext context, Sessions sessions, CancellationToken ct)
+    {
+        var own = context.Features.Get<Session>()?.Stored.Id;
+        foreach (var session in await sessions.ListAsync(ct))
+            if (session.Id != own) await sessions.EndAsync(session.Id, CancellationToken.None);
+        return Results.LocalRedirect("/settings");
+    }
 
     static async Task<IResult> SetSecretAsync(HttpContext context, SecretCatalog secrets, CancellationToken ct)
     {

@@ -15,7 +15,8 @@ internal static class UiEndpoints
 
     public static void Map(WebApplication app)
     {
-        MapAsset(app, CssPath, css, "text/css; charset=utf-8");
+        // The sign-in page is drawn with it.
+        MapAsset(app, CssPath, css, "text/css; charset=utf-8").AllowAnonymous();
         MapAsset(app, EditorPath, editor, "text/javascript; charset=utf-8");
         app.MapGet("/assets/sendoff.d.ts", () => TypedResults.PhysicalFile(Commands.TypesCommand.Source, "text/plain; charset=utf-8")).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay", ReplayAsync).ExcludeFromDescription();
@@ -80,7 +81,7 @@ internal static class UiEndpoints
     /// <summary>An address that changes with the content, so that browsers may keep it.</summary>
     static string PathOf(byte[] content, string name) => $"/assets/{Convert.ToHexStringLower(SHA256.HashData(content))[..12]}/{name}";
 
-    static void MapAsset(WebApplication app, string path, byte[] content, string type) => app.MapGet(path, (HttpResponse response) =>
+    static RouteHandlerBuilder MapAsset(WebApplication app, string path, byte[] content, string type) => app.MapGet(path, (HttpResponse response) =>
     {
         response.Headers.CacheControl = "public, max-age=31536000, immutable";
         return TypedResults.Bytes(content, type);

@@ -33,9 +33,14 @@ public sealed class SignInTests(Site site)
         await stranger.Page.Keyboard.PressAsync("Enter");
         await Expect(stranger.Page.GetByRole(Microsoft.Playwright.AriaRole.Alert)).ToContainTextAsync("not this server");
 
-        await using var window = await site.OpenAsync();
-        await window.Page.GotoAsync("/");
+        // With a session of its own, as it ends.
+        await using var window = await site.OpenStrangerAsync();
+        await window.Page.GotoAsync(await site.LinkAsync());
+        var cookies = await window.Context.CookiesAsync();
         await window.Page.GetByRole(Microsoft.Playwright.AriaRole.Button, new() { Name = "Sign out" }).ClickAsync();
+        await Expect(window.Page.GetByLabel("Admin token")).ToBeVisibleAsync();
+        await window.Context.AddCookiesAsync(cookies.Select(static one => new Microsoft.Playwright.Cookie { Name = one.Name, Value = one.Value, Domain = one.Domain, Path = one.Path }));
+        await window.Page.GotoAsync("/settings");
         await Expect(window.Page.GetByLabel("Admin token")).ToBeVisibleAsync();
     }
 }

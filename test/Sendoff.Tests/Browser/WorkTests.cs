@@ -89,9 +89,9 @@ public sealed class WorkTests(Site site)
     {
         await using var window = await site.OpenAsync();
         await window.Page.GotoAsync("/settings");
-        await window.Page.GetByLabel("Who is to use the token").FillAsync("the build");
+        await window.Page.GetByLabel("Token name").FillAsync("the build");
         await window.Page.GetByLabel("Scope").SelectOptionAsync("write");
-        await Button(window, "Make a token").ClickAsync();
+        await Button(window, "Create token").ClickAsync();
         string token = await window.Page.Locator(".made code").InnerTextAsync();
         await window.Page.GotoAsync("/settings");
         await Expect(window.Page.Locator("main")).Not.ToContainTextAsync(token);

@@ -18,7 +18,7 @@ public sealed class ServeCommandTests
         var result = await SendoffCommand.RunAsync(["serve", "--data", folder.Path, "--listen", url]);
 
         Assert.Equal(2, result.ExitCode);
-        Assert.Contains($"{url} is in use by another program", result.Error);
+        Assert.Contains($"cannot listen on {url}: {taken.LocalEndpoint} is in use by another program", result.Error);
     }
 
     [Fact]
@@ -61,6 +61,20 @@ public sealed class ServeCommandTests
         var result = await SendoffCommand.RunAsync(["serve", "--data", folder.Path, "--set", setting]);
         Assert.Equal(2, result.ExitCode);
         Assert.Contains(says, result.Error);
+    }
+
+    [Theory]
+    [InlineData("Listen=https://127.0.0.1:5181", "cannot listen on https://127.0.0.1:5181: https needs a certificate; set Tls:Certificate and Tls:Key")]
+    [InlineData("Listen=http://nobody.invalid:5181", "the host name 'nobody.invalid' cannot be resolved")]
+    [InlineData("Listen=http://unix:/nowhere/http.sock", "there is no folder /nowhere")]
+    [InlineData("Hooks:PublicUrl=https://hooks.example.com", "set PublicUrl too, the host of the pages")]
+    public async Task What_cannot_be_listened_on_stops_the_start(string setting, string says)
+    {
+        using var folder = new TempFolder();
+        var result = await SendoffCommand.RunAsync(["serve", "--data", folder.Path, "--set", setting]);
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains(says, result.Error);
+        Assert.False(File.Exists(Path.Combine(folder.Path, "sendoff.db")));
     }
 
     [Fact]

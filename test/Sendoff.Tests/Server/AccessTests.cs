@@ -66,7 +66,7 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
     {
         if (origin == "own") origin = server.Address.GetLeftPart(UriPartial.Authority);
         (string, string?)[] socket = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="), ("origin", origin)];
-        using var response = await SendAsync(HttpMethod.Get, "/_blazor", [("cookie", Session()), .. socket]);
+        using var response = await SendAsync(HttpMethod.Get, "/_blazor", [("cookie", await server.SignInAsync()), .. socket]);
         using var without = await SendAsync(HttpMethod.Get, "/_blazor", socket);
         Assert.Equal(expected, response.StatusCode);
         Assert.Equal(HttpStatusCode.Redirect, without.StatusCode);
@@ -114,28 +114,48 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
     [InlineData("sec-fetch-site", "cross-site", HttpStatusCode.Forbidden)]
     [InlineData("origin", "https://evil.example", HttpStatusCode.Forbidden)]
     [InlineData("origin", "null", HttpStatusCode.Forbidden)]
+    [InlineData("origin", "own", HttpStatusCode.Accepted)]
+    [InlineData("origin", "https", HttpStatusCode.Forbidden)]
     [InlineData("accept", "*/*", HttpStatusCode.Forbidden)]
     public async Task A_session_changes_things_from_own_pages_only(string header, string value, HttpStatusCode expected)
     {
         string run = await server.PostAsync(await server.DeployAsync("orders", "export default async () => {};"));
         await server.EndOfAsync(run);
-        using var response = await SendAsync(HttpMethod.Post, $"/api/v1/runs/{run}/replay", ("cookie", Session()), (header, value));
+        value = value switch { "own" => server.Address.GetLeftPart(UriPartial.Authority), "https" => $"https://{server.Address.Authority}", _ => value };
+        using var response = await SendAsync(HttpMethod.Post, $"/api/v1/runs/{run}/replay", ("cookie", await server.SignInAsync()), (header, value));
         Assert.Equal(expected, response.StatusCode);
     }
 
     [Theory]
     [InlineData("evil.example", HttpStatusCode.Forbidden)]
     [InlineData("localhost.evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("evillocalhost", HttpStatusCode.Forbidden)]
+    [InlineData("evil-localhost:5180", HttpStatusCode.Forbidden)]
+    [InlineData("localhost.", HttpStatusCode.Forbidden)]
+    [InlineData("0.0.0.0", HttpStatusCode.Forbidden)]
+    [InlineData("app.localhost", HttpStatusCode.OK)]
     [InlineData("localhost:5180", HttpStatusCode.OK)]
     [InlineData("[::1]", HttpStatusCode.OK)]
     public async Task A_foreign_host_name_on_loopback_is_refused_even_with_a_session(string host, HttpStatusCode expected)
     {
-        using var response = await SendAsync(HttpMethod.Get, "/api/v1/runs", ("cookie", Session()), ("host", host));
-        using var page = await SendAsync(HttpMethod.Get, "/", ("cookie", Session()), ("host", host));
+        using var response = await SendAsync(HttpMethod.Get, "/api/v1/runs", ("cookie", await server.SignInAsync()), ("host", host));
+        using var page = await SendAsync(HttpMethod.Get, "/", ("cookie", await server.SignInAsync()), ("host", host));
         Assert.Equal(expected, response.StatusCode);
         using var health = await SendAsync(HttpMethod.Get, "/healthz/live", ("host", host));
         Assert.Equal(expected, page.StatusCode);
         Assert.Equal(HttpStatusCode.OK, health.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1:99999")]
+    [InlineData("127.0.0.1:x")]
+    public async Task A_host_that_is_none_is_a_bad_request(string host)
+    {
+        foreach (string path in new[] { "/api/v1/runs", "/signin", "/healthz/live" })
+        {
+            using var response = await SendAsync(HttpMethod.Get, path, ("host", host));
+            Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        }
     }
 
     [Fact]
@@ -177,8 +197,6 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
         Assert.Contains("Auth:Token", Assert.Throws<InvalidDataException>(() => AdminToken.Load("short", folder)).Message);
         Directory.Delete(folder, recursive: true);
     }
-
-    string Session() => $"{AdminSession.CookieName}={AdminToken.Load(TestServer.Token, ".").Session}";
 
     Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string? Value)[] headers) =>
         SendAsync(client, method, path, headers);

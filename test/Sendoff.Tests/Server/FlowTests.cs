@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using Sendoff.Engine.Storage;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Support;
 
@@ -15,10 +16,19 @@ public sealed class FlowTests(SharedServer shared) : IClassFixture<SharedServer>
     /// <summary>A run that is held, with the paths of its addresses.</summary>
     async Task<(RunDocument Run, string Resume, string Cancel)> HoldAsync(string name)
     {
-        string hook = await server.DeployAsync(name, "export default defineComponent({ async run({ $ }) { return $.flow.suspend(60000) } })");
+        await using var told = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        string hook = await server.DeployAsync(name, $$"""
+            export default defineComponent({ async run({ $ }) {
+              const urls = $.flow.suspend(60000);
+              console.log("ask", urls.resume_url);
+              $.send.http({ method: "POST", url: "{{told.Url}}", data: urls });
+              return urls;
+            } })
+            """);
         var run = await server.RunAsync(hook);
         Assert.Equal(("suspended", "suspend", "step"), (run.Status, run.Suspension!.Kind, run.Suspension.Step));
-        var urls = run.Steps[0].Exports.GetProperty("$return_value");
+        // What is sent has the addresses; the record has not (C8).
+        var urls = JsonElement.Parse(told.Request[told.Request.IndexOf('{')..]);
         return (run, Path(urls.GetProperty("resume_url")), Path(urls.GetProperty("cancel_url")));
     }
 
@@ -54,6 +64,57 @@ public sealed class FlowTests(SharedServer shared) : IClassFixture<SharedServer>
 
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Gone), (canceled.StatusCode, late.StatusCode));
         Assert.Equal(("failed", "canceled"), await server.GetRunAsync(run.Id) is var end ? (end.Status, end.Error!.Code) : default);
+    }
+
+    [Fact]
+    public async Task Nothing_that_a_reader_sees_holds_the_addresses_of_a_held_run()
+    {
+        var (run, resume, cancel) = await HoldAsync("unseen");
+        string[] paths = [$"/api/v1/runs/{run.Id}", "/api/v1/deliveries?workflow=unseen", $"/api/v1/runs/{run.Id}/har", $"/api/v1/runs/{run.Id}/curl", $"/runs/{run.Id}", $"/runs/{run.Id}?step=0&send={run.Steps[0].Deliveries[0].Id}"];
+        foreach (string path in paths)
+        {
+            string shown = await server.Http.GetStringAsync(path, TestContext.Current.CancellationToken);
+            Assert.DoesNotContain(resume.Split('/')[^1], shown);
+            Assert.DoesNotContain(cancel.Split('/')[^1], shown);
+        }
+        Assert.Contains("ask", run.Steps[0].Logs.Single().Text);
+        // The next segment's record shows the step again.
+        using var anybody = server.NewClient();
+        using var resumed = await anybody.GetAsync(resume, TestContext.Current.CancellationToken);
+        var released = (await resumed.Content.ReadFromJsonAsync(ApiJson.Default.ReleaseDocument, TestContext.Current.CancellationToken))!;
+        var next = await server.EndOfAsync(released.ContinuedBy!);
+        Assert.DoesNotContain(resume.Split('/')[^1], next.Steps[0].Exports.GetProperty("$return_value").GetRawText());
+    }
+
+    /// <summary>The signature is looked at before anything else of the run, or of the request.</summary>
+    [Fact]
+    public async Task A_wrong_signature_is_refused_without_reading_the_run_or_the_body()
+    {
+        var (run, resume, cancel) = await HoldAsync("checked");
+        using var anybody = server.NewClient();
+        int before = server.StoreCalls.GetValueOrDefault(nameof(IStore.GetRunAsync));
+        foreach (string path in (string[])[resume, cancel])
+        {
+            string[] wrong = [path[..^1], path[..^21], path + "A", path.ToUpperInvariant().Replace("/RESUME/RUN", "/resume/run").Replace("/CANCEL/RUN", "/cancel/run"), path[..^1] + (path[^1] == 'A' ? 'B' : 'A')];
+            foreach (string one in wrong)
+            {
+                using var body = new StreamContent(new NeverRead());
+                body.Headers.ContentLength = 100_000_000;
+                using var request = new HttpRequestMessage(HttpMethod.Post, one) { Content = body };
+                request.Headers.ExpectContinue = true;
+                using var refused = await anybody.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+                Assert.Equal(HttpStatusCode.NotFound, refused.StatusCode);
+            }
+        }
+        Assert.Equal(before, server.StoreCalls.GetValueOrDefault(nameof(IStore.GetRunAsync)));
+        Assert.Equal("suspended", (await server.GetRunAsync(run.Id)).Status);
+    }
+
+    /// <summary>A body that a server must not ask for.</summary>
+    sealed class NeverRead : MemoryStream
+    {
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => throw new InvalidOperationException("the body was asked for");
+        public override Task CopyToAsync(Stream destination, int bufferSize, CancellationToken cancellationToken) => throw new InvalidOperationException("the body was asked for");
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Reflection;
 using Microsoft.Extensions.DependencyInjection;
 using Sendoff.Engine.Storage;
@@ -10,6 +11,9 @@ public class StoreThatBreaks : DispatchProxy
     IStore store = null!;
 
     public Exception? Broken { get; set; }
+
+    /// <summary>How often each method was called.</summary>
+    public ConcurrentDictionary<string, int> Calls { get; } = new();
 
     /// <summary>Stands before the store that is registered.</summary>
     internal static void Wrap(IServiceCollection services)
@@ -24,6 +28,9 @@ public class StoreThatBreaks : DispatchProxy
         });
     }
 
-    protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
-        Broken is null ? targetMethod!.Invoke(store, BindingFlags.DoNotWrapExceptions, null, args, null) : throw Broken;
+    protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
+    {
+        Calls.AddOrUpdate(targetMethod!.Name, 1, static (_, count) => count + 1);
+        return Broken is null ? targetMethod.Invoke(store, BindingFlags.DoNotWrapExceptions, null, args, null) : throw Broken;
+    }
 }

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
@@ -32,6 +31,7 @@ sealed class TestServer : IAsyncDisposable
     {
         (this.app, this.folder, this.keepFolder) = (app, folder, keepFolder);
         breaking = (StoreThatBreaks)Store;
+        Logs = app.Services.GetRequiredService<LogLines>().All;
         Address = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
         Http = new HttpClient { BaseAddress = Address };
         Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
@@ -42,7 +42,14 @@ sealed class TestServer : IAsyncDisposable
     public HttpClient Http { get; }
     public IStore Store => app.Services.GetRequiredService<IStore>();
     public T Get<T>() where T : notnull => app.Services.GetRequiredService<T>();
+    /// <summary>Warnings and errors, also of the stop.</summary>
+    public IReadOnlyCollection<string> Logs { get; }
+    /// <summary>The address of the listener that serves triggers only.</summary>
+    public Uri HooksAddress => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Last());
     public IdSequence Ids => app.Services.GetRequiredService<IdSequence>();
+
+    /// <summary>How often each method of the store was called.</summary>
+    public IReadOnlyDictionary<string, int> StoreCalls => breaking.Calls;
 
     /// <summary>What every call of the store throws from now on.</summary>
     public Exception? StoreFails { set => breaking.Broken = value; }
@@ -52,15 +59,21 @@ sealed class TestServer : IAsyncDisposable
 
     public static async Task<TestServer> StartAsync(
         EngineLimits? limits = null, string? folder = null, Uri? publicUrl = null, EgressOptions? egress = null, SecretCipher? cipher = null,
-        NodeRuntime? node = null, Func<EngineOptions, EngineOptions>? with = null)
+        NodeRuntime? node = null, Func<EngineOptions, EngineOptions>? with = null, Func<ServerOptions, ServerOptions>? server = null)
     {
         string data = folder ?? Directory.CreateTempSubdirectory("sendoff-test-").FullName;
         var builder = ServerEndpoints.CreateBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        var logs = new LogLines();
+        builder.Logging.ClearProviders().AddProvider(logs);
+        builder.Services.AddSingleton(logs);
+        var options = new ServerOptions { DataDirectory = data, Token = Token, PublicUrl = publicUrl };
+        options = server?.Invoke(options) ?? options;
+        var own = ListenAddress.ReadList("http://127.0.0.1:0")!;
+        var listeners = await Listeners.PrepareAsync(own, options.HasHooksListener ? ListenAddress.ReadList("http://127.0.0.1:0/")! : [], false, default);
+        builder.WebHost.ConfigureKestrel(kestrel => listeners.Bind(kestrel, null));
         var engine = new EngineOptions(data, node ?? TestNode.Runtime, limits ?? new EngineLimits(), egress ?? Sending.Loopback, cipher ?? TestSecrets.Cipher);
         builder.Services.AddSendoffEngine(with?.Invoke(engine) ?? engine);
-        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = data, Token = Token, PublicUrl = publicUrl });
+        builder.Services.AddSendoffServer(options);
         StoreThatBreaks.Wrap(builder.Services);
         var app = builder.Build();
         app.MapSendoff();
@@ -74,6 +87,14 @@ sealed class TestServer : IAsyncDisposable
             throw;
         }
         return new(app, data, keepFolder: folder is not null);
+    }
+
+    /// <summary>Signs a browser in and returns its cookie, as it sends it.</summary>
+    public async Task<string> SignInAsync()
+    {
+        using var browser = NewClient();
+        using var signedIn = await browser.PostAsync("/signin", new FormUrlEncodedContent([new("token", Token)]));
+        return signedIn.Headers.GetValues("set-cookie").Single().Split(';')[0];
     }
 
     /// <summary>Deploys one step, as a module unless its name says otherwise, and answers its trigger's path.</summary>

@@ -65,6 +65,14 @@ internal sealed partial class SqliteStore
 
     // Runs.
 
+    public async Task<WorkflowId?> FindWorkflowAsync(RunId run, CancellationToken ct)
+    {
+        if (unfinished.Find(run.Value) is { } queued) return new WorkflowId(queued.WorkflowId);
+        long found = await readers.ReadAsync(session => session.Sql("SELECT workflow_id FROM runs WHERE id = ?").Set(run.Value).FirstOrDefault(static row => row.Long(0)), ct)
+            .ConfigureAwait(false);
+        return found == 0 ? null : new WorkflowId(found);
+    }
+
     public Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct)
     {
         // Memory first: a run that ends in between is then found in the database.

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Unicode;
 using Sendoff.Engine;
 using Sendoff.Engine.Storage;
 using EventId = Sendoff.Engine.EventId;
@@ -10,6 +11,7 @@ namespace Sendoff.Server.Api;
 internal sealed class ApiInput
 {
     public const int LimitDefault = 50, LimitMax = 200;
+    static readonly JsonDocumentOptions deep = new() { MaxDepth = RawJson.ShownDepth };
 
     /// <summary>The first mistake.</summary>
     public Problem? Problem { get; private set; }
@@ -115,36 +117,33 @@ internal sealed class ApiInput
     /// null when there is a <see cref="Problem"/>.</summary>
     public async Task<JsonElement?> ObjectAsync(HttpRequest request, string[] known, CancellationToken ct)
     {
-        JsonElement body;
-        try
-        {
-            using var document = await JsonDocument.ParseAsync(request.Body, default, ct);
-            body = document.RootElement.Clone();
-        }
-        catch (JsonException e)
-        {
-            NotJson(e);
-            return null;
-        }
-        return IsObject(body, known) ? body : null;
+        // Kestrel refuses what is over its own limit with 413.
+        var body = new MemoryStream();
+        await request.Body.CopyToAsync(body, ct);
+        return Object(body.ToArray(), known);
     }
 
     /// <summary>The same of a body that has been read.</summary>
     public JsonElement? Object(byte[] body, string[] known)
     {
+        if (!Utf8.IsValid(body)) Wrong("The body is not UTF-8.");
+        else if (RawJson.HasLoneSurrogate(body)) Wrong("The body escapes half of a surrogate pair, such as \\ud800 alone. Write the whole character.");
+        else if (Parse(body) is { } element && IsObject(element, known)) return element;
+        return null;
+    }
+
+    JsonElement? Parse(byte[] body)
+    {
         try
         {
-            var element = JsonElement.Parse(body);
-            return IsObject(element, known) ? element : null;
+            return JsonElement.Parse(body, deep);
         }
         catch (JsonException e)
         {
-            NotJson(e);
+            Wrong($"The body is not JSON of at most {RawJson.ShownDepth} levels of nesting: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}.");
             return null;
         }
     }
-
-    void NotJson(JsonException e) => Wrong($"The body is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}.");
 
     bool IsObject(JsonElement body, string[] known)
     {

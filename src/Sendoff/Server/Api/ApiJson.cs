@@ -24,6 +24,7 @@ namespace Sendoff.Server.Api;
 [JsonSerializable(typeof(TokenDocument))]
 [JsonSerializable(typeof(SignInDocument))]
 [JsonSerializable(typeof(ListDocument<TokenDocument>))]
+[JsonSerializable(typeof(ListDocument<SessionDocument>))]
 [JsonSerializable(typeof(TokenRequestDocument))]
 [JsonSerializable(typeof(SecretDocument))]
 [JsonSerializable(typeof(SecretListDocument))]

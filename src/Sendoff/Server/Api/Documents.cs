@@ -1,8 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using System.Text.Unicode;
-using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workers;
@@ -207,36 +205,4 @@ static class BodyText
         System.Text.Unicode.Utf8.IsValid(body.Span) ? (Encoding.UTF8.GetString(body.Span), Utf8) : Base64(body);
 
     public static (string Body, string Encoding) Base64(ReadOnlyMemory<byte> body) => (Convert.ToBase64String(body.Span), "base64");
-}
-
-/// <summary>Stored JSON as an element; nothing stored is an empty object. What cannot be read as JSON is shown as text: one such record fails no list.</summary>
-static class RawJson
-{
-    /// <summary>Levels of a document around what is stored.</summary>
-    const int Around = 16;
-    static readonly JsonElement empty = JsonElement.Parse("{}"u8);
-    static readonly JsonDocumentOptions deep = new() { MaxDepth = ApiJson.MaxDepth - Around };
-
-    public static JsonElement Parse(ReadOnlyMemory<byte> json)
-    {
-        if (json.IsEmpty) return empty;
-        try
-        {
-            return Utf8.IsValid(json.Span) ? JsonElement.Parse(Mended(json).Span, deep) : Text(json);
-        }
-        catch (JsonException)
-        {
-            return Text(json);
-        }
-    }
-
-    static ReadOnlyMemory<byte> Mended(ReadOnlyMemory<byte> json)
-    {
-        if (!JsonSyntax.MayHoldSurrogates(json.Span)) return json;
-        byte[] mended = json.ToArray();
-        JsonSyntax.MendSurrogates(mended);
-        return mended;
-    }
-
-    static JsonElement Text(ReadOnlyMemory<byte> json) => JsonSerializer.SerializeToElement(Encoding.UTF8.GetString(json.Span), ApiJson.Default.String);
 }

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Api;
 
@@ -23,7 +24,8 @@ public sealed record EgressDocument(
 internal static class EgressApi
 {
     public static void MapPublic(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/.well-known/egress.json", Addresses).WithTags("Egress").WithSummary("The addresses that deliveries come from, open to everybody");
+        routes.MapGet("/.well-known/egress.json", Addresses).WithTags("Egress").WithSummary("The addresses that deliveries come from, open to everybody")
+            .AllowAnonymous().WithMetadata(AnyHost.Mark);
 
     public static void Map(IEndpointRouteBuilder api) =>
         api.MapGet("/egress", Get).WithTags("Egress").WithSummary("Where deliveries may go and where they come from");

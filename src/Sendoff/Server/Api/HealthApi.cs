@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Sendoff.Engine.Storage;
+using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Api;
 
@@ -8,7 +9,7 @@ internal static class HealthApi
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        var health = routes.MapGroup("/healthz").WithTags("Health");
+        var health = routes.MapGroup("/healthz").WithTags("Health").AllowAnonymous().WithMetadata(AnyHost.Mark);
         health.MapGet("/live", () => TypedResults.Ok(new HealthDocument("live"))).WithSummary("The process answers");
         health.MapGet("/ready", ReadyAsync).WithSummary("The store can be read and written");
     }

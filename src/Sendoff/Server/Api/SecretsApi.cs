@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Sendoff.Engine.Runs;
+using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Api;
 
@@ -16,7 +17,7 @@ internal static class SecretsApi
 
     public static void Map(IEndpointRouteBuilder api)
     {
-        var secrets = api.MapGroup("/secrets").WithTags("Secrets");
+        var secrets = api.MapGroup("/secrets").WithTags("Secrets").RequireAuthorization(AccessPolicy.Admin);
         secrets.MapGet("/", List).WithSummary("Variables with their values, secrets without");
         secrets.MapPut("/{name}", PutAsync).WithSummary("Set a variable or a secret; the next runs see it").TakesBody<SecretRequestDocument>();
         secrets.MapDelete("/{name}", DeleteAsync).WithSummary("Delete a variable or a secret");

@@ -39,27 +39,45 @@ internal static class StreamApi
     static async Task SendAsync(
         HttpResponse response, ChangeFeed changes, RunId? only, TimeSpan keepAlive, TimeProvider time, CancellationToken ct)
     {
-        await using var feed = changes.ListenAsync(ct).GetAsyncEnumerator(ct);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var feed = changes.ListenAsync(end.Token).GetAsyncEnumerator(CancellationToken.None);
         // Listening starts here, before the caller is told that it listens.
         var next = feed.MoveNextAsync().AsTask();
-        await WriteAsync(response, "retry: 2000\n: listening\n\n", ct);
+        try
+        {
+            await WriteAsync(response, "retry: 2000\n: listening\n\n", ct);
+            while (await IsNextAsync(response, next, keepAlive, time, ct))
+            {
+                var change = feed.Current;
+                next = feed.MoveNextAsync().AsTask();
+                if (only is not null && change.Run != only) continue;
+                var document = ChangeDocument.From(change);
+                string data = JsonSerializer.Serialize(document, ApiJson.Default.ChangeDocument);
+                await WriteAsync(response, $"event: {document.Type}\ndata: {data}\n\n", ct);
+            }
+        }
+        finally
+        {
+            // An enumerator may be disposed only when no step of it is under way.
+            await end.CancelAsync();
+            await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await feed.DisposeAsync();
+        }
+    }
+
+    /// <summary>Writes a comment at each silence, so that no proxy takes the stream for dead.</summary>
+    static async Task<bool> IsNextAsync(HttpResponse response, Task<bool> next, TimeSpan keepAlive, TimeProvider time, CancellationToken ct)
+    {
         while (true)
         {
             try
             {
-                if (!await next.WaitAsync(keepAlive, time, ct)) return;
+                return await next.WaitAsync(keepAlive, time, ct);
             }
             catch (TimeoutException)
             {
                 await WriteAsync(response, ": still here\n\n", ct);
-                continue;
             }
-            var change = feed.Current;
-            next = feed.MoveNextAsync().AsTask();
-            if (only is not null && change.Run != only) continue;
-            var document = ChangeDocument.From(change);
-            string data = JsonSerializer.Serialize(document, ApiJson.Default.ChangeDocument);
-            await WriteAsync(response, $"event: {document.Type}\ndata: {data}\n\n", ct);
         }
     }
 

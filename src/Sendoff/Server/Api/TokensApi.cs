@@ -26,7 +26,7 @@ internal static class TokensApi
 
     public static void Map(IEndpointRouteBuilder api)
     {
-        var tokens = api.MapGroup("/tokens").WithTags("Tokens");
+        var tokens = api.MapGroup("/tokens").WithTags("Tokens").RequireAuthorization(AccessPolicy.Admin);
         tokens.MapGet("/", ListAsync).WithSummary("Tokens, without what they are");
         tokens.MapPost("/", CreateAsync).WithSummary("Make a token; it is answered once").TakesBody<TokenRequestDocument>();
         tokens.MapPost("/sign-in", (HttpRequest request, SignInLinks links, ServerOptions options) => TypedResults.Ok(new SignInDocument(links.Create(new Uri(Origin.Of(request, options))))))
@@ -55,6 +55,9 @@ internal static class TokensApi
         return name.Trim();
     }
 
-    static async Task<Results<NoContent, Problem>> RevokeAsync(string id, ApiTokens tokens, CancellationToken ct) =>
-        TokenId.TryParse(id, out var token) && await tokens.RevokeAsync(token, ct) ? TypedResults.NoContent() : Problem.NotFound($"There is no token '{id}'.");
+    static async Task<Results<NoContent, Problem>> RevokeAsync(string id, HttpContext context, ApiTokens tokens)
+    {
+        CredentialUse.Outlive(context);
+        return TokenId.TryParse(id, out var token) && await tokens.RevokeAsync(token, CancellationToken.None) ? TypedResults.NoContent() : Problem.NotFound($"There is no token '{id}'.");
+    }
 }

@@ -40,7 +40,7 @@ internal static class WorkflowsApi
     {
         var input = ApiInput.Of(request);
         if (input.Problem is { } problem) return problem;
-        string origin = Origin.Of(request, options);
+        string origin = Origin.OfHooks(request, options);
         return TypedResults.Ok(new ListDocument<WorkflowDocument>(
             [.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin, schedule, streams))], null));
     }
@@ -48,7 +48,7 @@ internal static class WorkflowsApi
     static async Task<Results<Ok<WorkflowDocument>, Problem>> GetAsync(
         string name, HttpRequest request, IStore store, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct) =>
         await store.GetWorkflowAsync(name, ct) is { } found
-            ? TypedResults.Ok(WorkflowDocument.From(found, Origin.Of(request, options), schedule, streams))
+            ? TypedResults.Ok(WorkflowDocument.From(found, Origin.OfHooks(request, options), schedule, streams))
             : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAsync(
@@ -65,7 +65,7 @@ internal static class WorkflowsApi
     }
 
     static Results<Ok<WorkflowDocument>, Problem> Answer(DeployResult result, HttpRequest request, ServerOptions options, Schedule schedule, StreamKeys streams) => result.Workflow is { } workflow
-        ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.Of(request, options), schedule, streams) with { ScriptsLeftOut = result.ScriptsLeftOut })
+        ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.OfHooks(request, options), schedule, streams) with { ScriptsLeftOut = result.ScriptsLeftOut })
         : Unfit("Not deployed", result.Problems);
 
     static Problem Unfit(string title, IReadOnlyList<WorkflowProblem> problems) =>

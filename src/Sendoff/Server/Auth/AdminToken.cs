@@ -17,14 +17,13 @@ public sealed class AdminToken
     {
         Value = value;
         hash = SHA256.HashData(Encoding.UTF8.GetBytes(value));
-        // The cookie is derived, so that the token itself never lies in a browser.
-        Session = WebEncoders.Base64UrlEncode(HMACSHA256.HashData(hash, "sendoff session 1"u8));
+        Mark = HMACSHA256.HashData(hash, "sendoff sessions 2"u8);
     }
 
     public string Value { get; }
 
-    /// <summary>The value of the session cookie. It stays the same as long as the token does.</summary>
-    internal string Session { get; }
+    /// <summary>What sessions are marked with: they end with the token under which they began. It tells nothing of the token.</summary>
+    internal byte[] Mark { get; }
 
     /// <exception cref="InvalidDataException">The token is too short to be one; the message says where it came from.</exception>
     public static AdminToken Load(string? setting, string dataDirectory)
@@ -43,7 +42,4 @@ public sealed class AdminToken
     /// <summary>Compares in constant time.</summary>
     public bool Matches(string? candidate) =>
         candidate is not null && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(candidate)), hash);
-
-    internal bool MatchesSession(string? candidate) =>
-        candidate is not null && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(candidate), Encoding.UTF8.GetBytes(Session));
 }

@@ -6,6 +6,10 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Auth;
 
+/// <summary>A token for the API, as long as it is one.</summary>
+/// <param name="Revoked">Fires when it is revoked.</param>
+internal sealed record ApiToken(StoredToken Stored, CancellationTokenSource Revoked);
+
 /// <summary>Tokens for the API besides the admin token: scoped, revocable, kept as hashes, and known in memory so that a request costs one look.</summary>
 internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
 {
@@ -13,10 +17,10 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
     const string Prefix = "sendoff_", Characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
     readonly SemaphoreSlim changing = new(1);
-    FrozenDictionary<string, StoredToken>? byHash;
+    FrozenDictionary<string, ApiToken>? byHash;
 
     /// <summary>The one who presents it; null when nobody does, or it was revoked.</summary>
-    public async ValueTask<StoredToken?> FindAsync(string presented, CancellationToken ct)
+    public async ValueTask<ApiToken?> FindAsync(string presented, CancellationToken ct)
     {
         var known = byHash ?? await ReadAsync(ct);
         return known.GetValueOrDefault(Convert.ToHexString(HashOf(presented)));
@@ -34,21 +38,25 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
         return (token, value);
     }
 
-    /// <summary>From its completion on, the token is refused. Answers false when there is none.</summary>
+    /// <summary>From its completion on, the token is refused, and what was open under it is closed. Returns false if there is none.</summary>
     public async Task<bool> RevokeAsync(TokenId token, CancellationToken ct)
     {
         bool isThere = await store.DeleteTokenAsync(token, ct);
+        var before = byHash;
         await ReadAsync(CancellationToken.None);
+        foreach (var revoked in before?.Values.Where(one => one.Stored.Id == token) ?? []) await revoked.Revoked.CancelAsync();
         return isThere;
     }
 
     // One after the other, so that an older list never takes a newer one's place.
-    async Task<FrozenDictionary<string, StoredToken>> ReadAsync(CancellationToken ct)
+    async Task<FrozenDictionary<string, ApiToken>> ReadAsync(CancellationToken ct)
     {
         await changing.WaitAsync(ct);
         try
         {
-            return byHash = (await store.ListTokensAsync(ct)).ToFrozenDictionary(token => Convert.ToHexString(token.Hash.Span));
+            var before = byHash ?? FrozenDictionary<string, ApiToken>.Empty;
+            return byHash = (await store.ListTokensAsync(ct)).ToFrozenDictionary(
+                static token => Convert.ToHexString(token.Hash.Span), token => before.GetValueOrDefault(Convert.ToHexString(token.Hash.Span)) ?? new(token, new()));
         }
         finally
         {

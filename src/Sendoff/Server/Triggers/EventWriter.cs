@@ -76,7 +76,7 @@ internal static class EventWriter
             if (!withAuthorization && name.Equals(HeaderNames.Authorization, StringComparison.OrdinalIgnoreCase)) continue;
             string value = values.Count == 1 ? values[0]! : string.Join(", ", values.ToArray());
             if (name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase)
-                && AdminSession.Remove(values, out value) && value.Length == 0) continue;
+                && SessionCookie.Remove(values, out value) && value.Length == 0) continue;
             if (name.Length <= lower.Length) json.WriteString(lower[..name.AsSpan().ToLowerInvariant(lower)], value);
             else json.WriteString(name.ToLowerInvariant(), value);
         }
@@ -85,13 +85,13 @@ internal static class EventWriter
 
     static void WriteBody(Utf8JsonWriter json, HttpRequest request, ReadOnlySequence<byte> body)
     {
-        if (body.IsEmpty)
+        ReadOnlySpan<byte> bytes = body.IsSingleSegment ? body.FirstSpan : body.ToArray();
+        if (bytes.StartsWith(Encoding.UTF8.Preamble)) bytes = bytes[3..];
+        if (bytes.IsEmpty)
         {
             json.WriteString("body"u8, "");
             return;
         }
-        ReadOnlySpan<byte> bytes = body.IsSingleSegment ? body.FirstSpan : body.ToArray();
-        if (bytes.StartsWith(Encoding.UTF8.Preamble)) bytes = bytes[3..];
         var type = MediaTypeHeaderValue.TryParse(request.ContentType, out var parsed) ? parsed : null;
         bool utf8 = Utf8.IsValid(bytes), form = Is(type, "application/x-www-form-urlencoded");
 
@@ -145,7 +145,7 @@ internal static class EventWriter
     static void WriteText(Utf8JsonWriter json, MediaTypeHeaderValue? type, ReadOnlySpan<byte> bytes, bool utf8)
     {
         if (utf8) json.WriteString("body"u8, bytes);
-        else if (type?.Encoding is { } encoding && encoding is not UTF8Encoding) json.WriteString("body"u8, encoding.GetString(bytes));
+        else if (EncodingOf(type) is { } encoding && encoding is not UTF8Encoding) json.WriteString("body"u8, encoding.GetString(bytes));
         else
         {
             json.WriteBase64String("body"u8, bytes);
@@ -153,6 +153,19 @@ internal static class EventWriter
             return;
         }
         json.WriteString("inferred_body_type"u8, "TEXT"u8);
+    }
+
+    /// <summary>Null when the charset is none, or one that .NET does not decode: UTF-7 for want of safety.</summary>
+    static Encoding? EncodingOf(MediaTypeHeaderValue? type)
+    {
+        try
+        {
+            return type?.Encoding;
+        }
+        catch (NotSupportedException)
+        {
+            return null;
+        }
     }
 
     static string ClientAddress(IPAddress? address) =>

@@ -11,7 +11,7 @@ namespace Sendoff.Server.Triggers;
 /// <summary><c>ANY /hooks/{key}/{**path}</c>: takes an event in, durably, and answers (E7).</summary>
 /// <remarks>(1) find the trigger, and who may call it  (2) read the body under its limit  (3) write the event  (4) accept it  (5) answer.</remarks>
 internal sealed class HttpTriggerEndpoint(
-    WorkflowCatalog workflows, TriggerGate gate, RunQueue runs, EngineLimits limits, ServerOptions options, ILogger<HttpTriggerEndpoint> log)
+    WorkflowCatalog workflows, TriggerGate gate, RunQueue runs, EngineLimits limits, ServerSides sides, ServerOptions options, ILogger<HttpTriggerEndpoint> log)
 {
     public const string Pattern = "/hooks/{key}/{**path}";
     /// <summary>Tells the caller which run its event became.</summary>
@@ -23,13 +23,14 @@ internal sealed class HttpTriggerEndpoint(
     const string Text = "text/plain; charset=utf-8";
     const string Methods = "GET,HEAD,PUT,PATCH,POST,DELETE";
     static readonly Problem missing = Problem.NotFound("There is no trigger at this address, or it is disabled.");
+    static readonly Problem noTunnel = new(StatusCodes.Status405MethodNotAllowed, "Method not allowed", "CONNECT asks for a tunnel. A trigger takes every other method.");
     static readonly byte[] accepted = "Event accepted.\n"u8.ToArray();
     static readonly byte[] overQuota = "The day's quota is used up. The event is kept, and runs when the quota is reset.\n"u8.ToArray();
     static readonly byte[] neverResponded = "No $.respond called in workflow"u8.ToArray();
 
     public async Task HandleAsync(HttpContext context)
     {
-        context.Response.Headers.AccessControlAllowOrigin = "*";
+        ResponseHeaders.Sandbox(context.Response.Headers);
         try
         {
             await TriggerAsync(context);
@@ -46,7 +47,7 @@ internal sealed class HttpTriggerEndpoint(
     {
         // (1) An unknown key and a disabled one look the same from outside.
         string key = (string)context.Request.RouteValues["key"]!;
-        var target = workflows.FindTrigger(key);
+        var target = sides.ServesHooks(context) ? workflows.FindTrigger(key) : null;
         if (target is not { Enabled: true })
         {
             await missing.ExecuteAsync(context);
@@ -55,6 +56,11 @@ internal sealed class HttpTriggerEndpoint(
         if (HttpMethods.IsOptions(context.Request.Method))
         {
             AnswerPreflight(context);
+            return;
+        }
+        if (HttpMethods.IsConnect(context.Request.Method))
+        {
+            await noTunnel.ExecuteAsync(context);
             return;
         }
         if (gate.Refuse(context, key, target.Trigger) is { } refusal)
@@ -68,7 +74,7 @@ internal sealed class HttpTriggerEndpoint(
         if (body is not { } bytes) return;
         // (3)
         var json = EventWriter.Write(context.Request, "/" + context.Request.RouteValues["path"],
-            Origin.UrlOf(context.Request, options), bytes, withAuthorization: target.Trigger.Bearer is null);
+            Origin.UrlOfHook(context.Request, options), bytes, withAuthorization: target.Trigger.Bearer is null);
         context.Request.BodyReader.AdvanceTo(bytes.End);
 
         // (4) An event that has arrived whole is taken in even if its sender hangs up now.
@@ -168,6 +174,11 @@ internal sealed class HttpTriggerEndpoint(
             string detail = $"The workflow answered with status {answer.Status}; $.respond takes 200 to 599.";
             await new Problem(StatusCodes.Status500InternalServerError, "Bad answer", detail).ExecuteAsync(context);
         }
+        else if (ResponseHeaders.FindBadType(answer.Headers) is { } type)
+        {
+            string detail = $"The workflow answered with the content type '{type}'; $.respond takes one media type, such as text/html; charset=utf-8.";
+            await new Problem(StatusCodes.Status500InternalServerError, "Bad answer", detail).ExecuteAsync(context);
+        }
         else
         {
             ResponseHeaders.Copy(answer.Headers, context.Response.Headers);
@@ -179,7 +190,6 @@ internal sealed class HttpTriggerEndpoint(
     {
         response.StatusCode = status;
         if (contentType is not null && body.Length > 0) response.Headers.ContentType = contentType;
-        ResponseHeaders.Sandbox(response.Headers);
         if (status is StatusCodes.Status204NoContent or StatusCodes.Status205ResetContent or StatusCodes.Status304NotModified) return;
         response.ContentLength = body.Length;
         if (!HttpMethods.IsHead(response.HttpContext.Request.Method)) await response.BodyWriter.WriteAsync(body);

@@ -29,7 +29,8 @@ internal sealed class Multipart
             }
             return form.parts.Count == 0 ? null : form;
         }
-        catch (Exception e) when (e is IOException or InvalidDataException)
+        // A file name in a charset that .NET does not decode is none that can be given on.
+        catch (Exception e) when (e is IOException or InvalidDataException or NotSupportedException or ArgumentException)
         {
             return null;
         }

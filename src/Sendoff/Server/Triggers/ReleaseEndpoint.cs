@@ -6,8 +6,9 @@ using Sendoff.Engine.Storage;
 namespace Sendoff.Server.Triggers;
 
 /// <summary><c>/resume/{run}/{sign}</c> and <c>/cancel/{run}/{sign}</c>: what a step's <c>$.flow</c> gave out (B3). The signature is the permission.</summary>
-/// <remarks>(1) read the body under its limit  (2) check that the workflow gave this address out  (3) let the run go on, or end it.</remarks>
-internal sealed class ReleaseEndpoint(IStore store, Suspensions suspensions, FlowLinks links, EngineLimits limits, ServerOptions options, ILogger<ReleaseEndpoint> log)
+/// <remarks>(1) check that the workflow gave this address out  (2) read the body under its limit  (3) resume the run, or end it.</remarks>
+internal sealed class ReleaseEndpoint(
+    IStore store, Suspensions suspensions, FlowLinks links, EngineLimits limits, ServerSides sides, ServerOptions options, ILogger<ReleaseEndpoint> log)
 {
     // Whether there is such a run is not told to who has no address of it.
     static readonly Problem unknown = Problem.NotFound("There is no held run at this address.");
@@ -18,7 +19,7 @@ internal sealed class ReleaseEndpoint(IStore store, Suspensions suspensions, Flo
 
     async Task HandleAsync(HttpContext context, string what)
     {
-        context.Response.Headers.AccessControlAllowOrigin = "*";
+        ResponseHeaders.Sandbox(context.Response.Headers);
         try
         {
             await (await AnswerAsync(context, what)).ExecuteAsync(context);
@@ -35,15 +36,15 @@ internal sealed class ReleaseEndpoint(IStore store, Suspensions suspensions, Flo
     {
         // What looks at a link must not decide over a run.
         if (HttpMethods.IsHead(context.Request.Method) || HttpMethods.IsOptions(context.Request.Method)) return Results.NoContent();
-        // (1)
+        // (1) Whoever has no address of a run costs one look at its row, whatever the run holds and whatever body comes with it.
+        var (id, sign) = ((string)context.Request.RouteValues["run"]!, (string)context.Request.RouteValues["sign"]!);
+        if (!sides.ServesHooks(context) || !RunId.TryParse(id, out var run) || await store.FindWorkflowAsync(run, context.RequestAborted) is not { } workflow
+            || !links.IsOwn(workflow, run, what, sign)) return unknown;
+        // (2)
         if (await Api.WorkflowsApi.ReadBodyAsync(context.Request, limits.TriggerBodyBytes, context.RequestAborted) is not { } body)
             return Problem.TooLarge($"The body is over {limits.TriggerBodyBytes:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
-        // (2)
-        var (id, sign) = ((string)context.Request.RouteValues["run"]!, (string)context.Request.RouteValues["sign"]!);
-        if (!RunId.TryParse(id, out var run) || await store.GetRunAsync(run, context.RequestAborted) is not { } stored
-            || !links.IsOwn(stored.Run.WorkflowId, run, what, sign)) return unknown;
         // (3)
-        var request = EventWriter.Write(context.Request, "/", Origin.UrlOf(context.Request, options), new ReadOnlySequence<byte>(body));
+        var request = EventWriter.Write(context.Request, "/", Origin.UrlOfHook(context.Request, options), new ReadOnlySequence<byte>(body));
         return Say(what == FlowLinks.Resume
             ? await suspensions.ResumeAsync(run, request, context.RequestAborted) : await suspensions.CancelAsync(run, context.RequestAborted), what, id);
     }

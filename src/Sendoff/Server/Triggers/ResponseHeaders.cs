@@ -2,24 +2,29 @@ using System.Collections.Frozen;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>What of a run's answer may reach the wire as header lines.</summary>
+/// <summary>The header lines of a run's response that may reach the caller, and those that every answer to a caller of workflows carries.</summary>
 internal static class ResponseHeaders
 {
-    /// <summary>Those of the connection (RFC 9110, 7.6.1), those the server writes itself,
-    /// and one that would widen a script's reach.</summary>
+    /// <summary>Lines of the connection (RFC 9110, 7.6.1) and those that the server writes itself; and lines that act on the whole origin, which hooks may
+    /// share with the pages: they clear or replace what the browser keeps of it, send it elsewhere, or widen a script's reach.</summary>
     static readonly FrozenSet<string> dropped = FrozenSet.ToFrozenSet(
-        ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "upgrade",
-         "content-length", "service-worker-allowed"],
+        ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "upgrade", "content-length", "x-content-type-options",
+         "accept-ch", "alt-svc", "clear-site-data", "critical-ch", "expect-ct", "nel", "origin-agent-cluster", "public-key-pins", "public-key-pins-report-only",
+         "refresh", "report-to", "reporting-endpoints", "secure-session-registration", "sec-session-registration", "service-worker-allowed", "set-cookie2",
+         "set-login", "speculation-rules", "strict-transport-security", "use-as-dictionary"],
         StringComparer.OrdinalIgnoreCase);
+
+    static readonly StringValues sandbox = "sandbox allow-scripts allow-forms allow-popups";
 
     public static void Copy(IReadOnlyList<Header> lines, IHeaderDictionary headers)
     {
         foreach (var line in lines)
         {
-            if (dropped.Contains(line.Name) || !IsLegal(line)) continue;
+            if (dropped.Contains(line.Name) || !IsLegal(line) || IsOwnCookie(line)) continue;
             if (line.Name.Equals(HeaderNames.AccessControlAllowOrigin, StringComparison.OrdinalIgnoreCase))
                 headers.AccessControlAllowOrigin = line.Value;
             else headers.Append(line.Name, line.Value);
@@ -27,17 +32,37 @@ internal static class ResponseHeaders
     }
 
     /// <summary>
-    /// A document that a workflow answers with shares its origin with the pages and the API. The sandbox gives it an origin of
-    /// its own, so that its scripts run without the session of who looks at it.
+    /// A document that a workflow answers with may share its origin with the pages and the API. The sandbox gives it an origin of its own, so that its scripts
+    /// run without the session of whoever looks at it. It goes on every answer, whatever its type: browsers decide what a document is, not the server.
     /// </summary>
     public static void Sandbox(IHeaderDictionary headers)
     {
-        string? type = headers.ContentType;
-        bool plain = type is null || type.StartsWith("text/plain", StringComparison.OrdinalIgnoreCase)
-            || type.StartsWith("application/json", StringComparison.OrdinalIgnoreCase);
+        headers.AccessControlAllowOrigin = "*";
         headers.XContentTypeOptions = "nosniff";
-        if (!plain) headers.ContentSecurityPolicy = StringValues.Concat(headers.ContentSecurityPolicy, "sandbox allow-scripts allow-forms allow-popups");
+        headers.ContentSecurityPolicy = sandbox;
     }
+
+    /// <summary>The content type that a browser could take for another one; null when all is well. Of a list, such as <c>text/plain, text/html</c>, browsers take the last.</summary>
+    public static string? FindBadType(IReadOnlyList<Header> lines)
+    {
+        string? found = null;
+        foreach (var line in lines)
+        {
+            if (!line.Name.Equals(HeaderNames.ContentType, StringComparison.OrdinalIgnoreCase)) continue;
+            if (found is not null) return $"{found}, {line.Value}";
+            found = line.Value;
+        }
+        return found is null || IsOneType(found) ? null : found;
+    }
+
+    // A multipart/x-mixed-replace document is replaced by its parts, each with headers of its own.
+    static bool IsOneType(string type) =>
+        !type.Contains(',') && MediaTypeHeaderValue.TryParse(type, out var parsed) && !parsed.MediaType.Equals("multipart/x-mixed-replace", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>A line that sets, replaces or expires the session's cookie. A cookie without a name is sent as its value alone, so that is looked at too.</summary>
+    static bool IsOwnCookie(Header line) =>
+        line.Name.Equals(HeaderNames.SetCookie, StringComparison.OrdinalIgnoreCase)
+        && line.Value.AsSpan().TrimStart("= \t").StartsWith(SessionCookie.Name, StringComparison.OrdinalIgnoreCase);
 
     static bool IsLegal(Header line)
     {

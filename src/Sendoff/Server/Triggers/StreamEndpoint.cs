@@ -24,8 +24,8 @@ internal sealed class StreamKeys(Concealment concealment)
 /// <remarks>(1) find the stream, and who may read it  (2) the kept events, or those after <c>last-event-id</c>  (3) new ones as the bell rings, a comment in between.
 /// Everything is read from the store as fast as the reader takes it, so a slow one costs no memory; one that takes nothing is cut off.</remarks>
 internal sealed class StreamEndpoint(
-    StreamKeys keys, WorkflowCatalog workflows, IStore store, Concealment concealment, PublicationBell bell, EngineLimits limits, TimeProvider time, ServerOptions options,
-    IHostApplicationLifetime life)
+    StreamKeys keys, WorkflowCatalog workflows, IStore store, Concealment concealment, PublicationBell bell, EngineLimits limits, TimeProvider time, ServerSides sides,
+    ServerOptions options, IHostApplicationLifetime life)
 {
     public const string Pattern = "/sse/{workflow}/{key}";
     static readonly Problem missing = Problem.NotFound("There is no stream at this address.");
@@ -37,9 +37,9 @@ internal sealed class StreamEndpoint(
 
     public async Task HandleAsync(HttpContext context)
     {
-        context.Response.Headers.AccessControlAllowOrigin = "*";
+        ResponseHeaders.Sandbox(context.Response.Headers);
         // (1)
-        if (!WorkflowId.TryParse((string)context.Request.RouteValues["workflow"]!, out var workflow) || workflows.NameOf(workflow) is null
+        if (!sides.ServesHooks(context) || !WorkflowId.TryParse((string)context.Request.RouteValues["workflow"]!, out var workflow) || workflows.NameOf(workflow) is null
             || !keys.Fits(workflow, (string)context.Request.RouteValues["key"]!))
         {
             await missing.ExecuteAsync(context);

@@ -61,6 +61,9 @@ public static class Words
         _ => ms.Value.ToString("#,##0", CultureInfo.InvariantCulture) + " ms",
     };
 
+    /// <summary>A number of an address; 0 when it is none.</summary>
+    public static int Number(string? text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : 0;
+
     public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 
     public static string Several(long count, string one, string many) => $"{Count(count)} {(count == 1 ? one : many)}";

@@ -4,6 +4,7 @@ using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server;
+using Sendoff.Server.Api;
 
 namespace Sendoff.Ui.Editor;
 
@@ -172,7 +173,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     {
         try
         {
-            using var parsed = JsonDocument.Parse(json, new() { MaxDepth = 512 });
+            using var parsed = JsonDocument.Parse(json, new() { MaxDepth = RawJson.ShownDepth });
             return null;
         }
         catch (JsonException x)

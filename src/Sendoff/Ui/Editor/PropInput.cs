@@ -2,13 +2,14 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Sendoff.Engine.Workflows;
+using Sendoff.Server.Api;
 
 namespace Sendoff.Ui.Editor;
 
 /// <summary>How a prop is filled in: the kind of control, the text in it, and what a text means.</summary>
 public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, string Text)
 {
-    static readonly JsonSerializerOptions indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly JsonSerializerOptions indented = new() { MaxDepth = ApiJson.MaxDepth, WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public enum Control
     {
@@ -99,15 +100,7 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
     static (JsonElement? Value, string? Mistake) ParseJson(PropDefinition prop, string text, JsonValueKind? kind)
     {
         string expected = kind == JsonValueKind.Array ? "a list in JSON" : "an object in JSON";
-        try
-        {
-            var value = JsonElement.Parse(text);
-            return kind is null || value.ValueKind == kind ? (value, null) : Wrong(prop, text, expected);
-        }
-        catch (JsonException)
-        {
-            return Wrong(prop, text, expected);
-        }
+        return RawJson.TryParse(text) is { } value && (kind is null || value.ValueKind == kind) ? (value, null) : Wrong(prop, text, expected);
     }
 
     static (JsonElement? Value, string? Mistake) Wrong(PropDefinition prop, string text, string expected) =>

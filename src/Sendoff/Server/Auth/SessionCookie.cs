@@ -1,0 +1,32 @@
+using Microsoft.Extensions.Primitives;
+
+namespace Sendoff.Server.Auth;
+
+/// <summary>The cookie that holds the random value of a session.</summary>
+internal static class SessionCookie
+{
+    public const string Name = "sendoff_session";
+
+    public static string? ValueOf(HttpRequest request) => request.Cookies[Name];
+
+    public static void Append(HttpContext context, string value, ServerOptions options) =>
+        context.Response.Cookies.Append(Name, value, Options(context.Request, options, options.SessionAge));
+
+    public static void Delete(HttpContext context, ServerOptions options) =>
+        context.Response.Cookies.Delete(Name, Options(context.Request, options, null));
+
+    static CookieOptions Options(HttpRequest request, ServerOptions options, TimeSpan? age) =>
+        new() { HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = Origin.IsSecure(request, options), Path = "/", MaxAge = age };
+
+    /// <summary>Takes the session out of cookie lines: a workflow that is called from a signed-in browser must not get it.</summary>
+    public static bool Remove(StringValues lines, out string rest)
+    {
+        rest = string.Join("; ", lines.ToArray());
+        if (!rest.Contains(Name, StringComparison.OrdinalIgnoreCase)) return false;
+        rest = string.Join("; ", rest.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(static cookie => !IsSession(cookie)));
+        return true;
+    }
+
+    // ASP.NET finds a cookie by its name in any case.
+    static bool IsSession(string cookie) => cookie.Split('=')[0].Trim().Equals(Name, StringComparison.OrdinalIgnoreCase);
+}

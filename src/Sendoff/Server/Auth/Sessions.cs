@@ -1,0 +1,95 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
+using Sendoff.Engine;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Server.Auth;
+
+/// <summary>A signed-in browser, as long as it is one.</summary>
+/// <param name="Ended">Fires when the session is ended by hand; not when its time is over.</param>
+internal sealed record Session(StoredSession Stored, CancellationTokenSource Ended);
+
+/// <summary>Browsers that are signed in: each has a random value in its cookie, of which the store keeps the hash. Known in memory, so that a request costs
+/// one look.</summary>
+internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, TimeProvider time, ServerOptions options)
+{
+    const int RandomBytes = 32, LongestClient = 200;
+
+    readonly SemaphoreSlim changing = new(1);
+    ConcurrentDictionary<string, Session>? byHash;
+
+    /// <summary>The session of a cookie's value; null if it has ended, or there never was one.</summary>
+    public async ValueTask<Session?> FindAsync(string? value, CancellationToken ct)
+    {
+        if (string.IsNullOrEmpty(value)) return null;
+        var known = byHash ?? await LoadAsync(ct);
+        return known.TryGetValue(KeyOf(HashOf(value)), out var session) && time.GetUtcNow() < session.Stored.ExpiresAt ? session : null;
+    }
+
+    /// <summary>Oldest first, without those whose time is over.</summary>
+    public async Task<IReadOnlyList<StoredSession>> ListAsync(CancellationToken ct)
+    {
+        var now = time.GetUtcNow();
+        var known = byHash ?? await LoadAsync(ct);
+        return [.. known.Values.Select(static session => session.Stored).Where(stored => now < stored.ExpiresAt).OrderBy(static stored => stored.Id.Value)];
+    }
+
+    /// <summary>Begins a session and returns the value for its cookie.</summary>
+    /// <param name="client">What the browser says that it is.</param>
+    public async Task<string> BeginAsync(string client, CancellationToken ct)
+    {
+        var known = byHash ?? await LoadAsync(ct);
+        string value = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(RandomBytes));
+        var now = time.GetUtcNow();
+        var stored = new StoredSession(new(ids.Next()), WorkspaceId.Default, Short(client), HashOf(value), token.Mark, now, now + options.SessionAge);
+        await store.SaveSessionAsync(stored, ct);
+        known[KeyOf(stored.Hash)] = new(stored, new());
+        var all = known.Values.Select(static session => session.Stored).OrderByDescending(static one => one.Id.Value).ToList();
+        foreach (var old in all.Skip(options.SessionsMax).Concat(all.Where(one => one.ExpiresAt <= now)).DistinctBy(static one => one.Id)) await EndAsync(old.Id, ct);
+        return value;
+    }
+
+    /// <summary>Ends a session: its cookie is refused from now on, and its open sockets and streams are closed. Returns false if there is none.</summary>
+    public async Task<bool> EndAsync(SessionId id, CancellationToken ct)
+    {
+        var known = byHash ?? await LoadAsync(ct);
+        bool isEnded = await store.DeleteSessionAsync(id, ct);
+        foreach (var (key, session) in known.Where(one => one.Value.Stored.Id == id))
+        {
+            known.TryRemove(key, out _);
+            await session.Ended.CancelAsync();
+        }
+        return isEnded;
+    }
+
+    async Task<ConcurrentDictionary<string, Session>> LoadAsync(CancellationToken ct)
+    {
+        await changing.WaitAsync(ct);
+        try
+        {
+            if (byHash is { } loaded) return loaded;
+            var known = new ConcurrentDictionary<string, Session>(StringComparer.Ordinal);
+            foreach (var stored in await store.ListSessionsAsync(ct))
+            {
+                if (stored.Mark.Span.SequenceEqual(token.Mark) && time.GetUtcNow() < stored.ExpiresAt) known[KeyOf(stored.Hash)] = new(stored, new());
+                else await store.DeleteSessionAsync(stored.Id, ct);
+            }
+            return byHash = known;
+        }
+        finally
+        {
+            changing.Release();
+        }
+    }
+
+    static string Short(string client)
+    {
+        string text = new([.. client.Where(static c => c is >= ' ' and <= '~').Take(LongestClient)]);
+        return text.Length == 0 ? "unknown" : text;
+    }
+
+    static string KeyOf(ReadOnlyMemory<byte> hash) => Convert.ToHexString(hash.Span);
+
+    static byte[] HashOf(string value) => SHA256.HashData(Encoding.UTF8.GetBytes(value));
+}
