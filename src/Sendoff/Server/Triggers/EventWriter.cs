@@ -7,6 +7,7 @@ using System.Text.Unicode;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
+using Sendoff.Engine;
 using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Triggers;
@@ -98,6 +99,13 @@ internal static class EventWriter
         // `curl -d '{...}'` says form and means JSON; no form encodes to a JSON object.
         if (utf8 && (IsJson(request.ContentType, type) || form && bytes is [(byte)'{', ..]) && IsValidJson(bytes))
         {
+            // UTF-8 cannot hold half of a surrogate pair, and what reads the event could not either.
+            if (JsonSyntax.MayHoldSurrogates(bytes))
+            {
+                byte[] mended = bytes.ToArray();
+                JsonSyntax.MendSurrogates(mended);
+                bytes = mended;
+            }
             json.WritePropertyName("body"u8);
             json.WriteRawValue(bytes, skipInputValidation: true);
             json.WriteString("inferred_body_type"u8, "JSON"u8);
