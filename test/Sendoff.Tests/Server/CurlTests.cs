@@ -11,10 +11,10 @@ namespace Sendoff.Tests.Server;
 public sealed class CurlTests
 {
     const string Ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
-    static readonly bool hasCurl = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, "curl")));
+    static readonly bool hasCurl = Has("curl");
 
     /// <summary>Delivers a send, runs its command, and answers both requests as they arrived.</summary>
-    static async Task<(ReceivedRequest Delivered, ReceivedRequest Again, string Command)> BothAsync(Func<string, HttpSend> make)
+    static async Task<(ReceivedRequest Delivered, ReceivedRequest Again, string Command)> BothAsync(Func<string, HttpSend> make, string shell = "sh", string first = "")
     {
         Assert.SkipUnless(hasCurl, "curl is not installed: apt-get install curl");
         await using var receiver = Receiver.Answering(Ok);
@@ -23,15 +23,15 @@ public sealed class CurlTests
         var attempt = await sending.SendAsync(send);
         Assert.Null(attempt.Error);
         string command = CurlCommand.Of(DeliveryDocument.From(new StoredDelivery(Sending.DeliveryOf(send, attempt.Status), "w", [attempt])));
-        string printed = await ShellAsync(command);
+        string printed = await ShellAsync(first + command, shell);
         Assert.True(receiver.Requests.Count == 2, $"{command}\n{printed}");
         return (ReceivedRequest.Parse(receiver.Requests.First()), ReceivedRequest.Parse(receiver.Requests.Last()), command);
     }
 
-    static async Task<string> ShellAsync(string command)
+    static async Task<string> ShellAsync(string command, string program)
     {
         using var home = new TempFolder();
-        var info = new ProcessStartInfo("sh") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = home.Path };
+        var info = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = home.Path };
         // No settings and no proxies of whoever runs the tests.
         foreach (string name in info.Environment.Keys.Where(k => k.EndsWith("_proxy", StringComparison.OrdinalIgnoreCase)).ToList()) info.Environment.Remove(name);
         (info.Environment["HOME"], info.Environment["CURL_HOME"], info.Environment["XDG_CONFIG_HOME"]) = (home.Path, home.Path, home.Path);
@@ -121,6 +121,52 @@ public sealed class CurlTests
         AssertSame(delivered, again);
         Assert.Contains("-H 'Host: shop.example'", command);
     }
+
+    /// <summary>A shell, and what is put in front: an interactive shell replaces <c>!</c> by what was typed before.</summary>
+    public static TheoryData<string, string> Shells => new()
+    {
+        { "bash", "" }, { "bash", "set -o history -o histexpand\n" }, { "dash", "" }, { "zsh", "" }, { "zsh", "setopt rcquotes\n" }, { "zsh", "unsetopt interactivecomments\n" },
+    };
+
+    const string Tokens = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    /// <summary>What runs a command where a name is not quoted, as the value makes the whole line differ.</summary>
+    static readonly string[] attacks = ["x'|touch$IFS$9pwned|'", "x'&touch$IFS'pwned'&'", "`touch$IFS$9pwned`", "$'touch'pwned", "x'||touch$IFS$9pwned||'", "!!", "!touch", "x%n%s'", "#", "~", "*"];
+
+    static readonly string[] values = ["plain", "", "é", "€ ü", "a\tb", "it's $(touch pwned) `touch pwned` !! \"", "%s%n \\ é"];
+
+    [Theory]
+    [MemberData(nameof(Shells))]
+    public async Task No_header_name_or_value_is_ever_a_command_in_any_shell(string shell, string first)
+    {
+        Assert.SkipUnless(Has(shell), $"{shell} is not installed: apt-get install {shell}");
+        string[] names = [.. Tokens.Select(static c => $"{c}{c}x{c}"), Tokens, .. attacks];
+        var headers = names.SelectMany(static (name, n) => values.Select((value, v) => new Header($"{name}{n:x}{v}", value)));
+        foreach (var some in headers.Chunk(100))
+        {
+            var (delivered, again, _) = await BothAsync(url => new HttpSend("M" + Tokens, url, some, "x"u8.ToArray()), shell, first);
+            AssertSame(delivered, again);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Shells))]
+    public async Task What_is_masked_beside_an_attack_runs_nothing(string shell, string first)
+    {
+        Assert.SkipUnless(Has(shell), $"{shell} is not installed: apt-get install {shell}");
+        await using var receiver = Receiver.Answering(Ok);
+        Header[] headers = [.. attacks.Select(static (name, n) => new Header($"{name}{n:x}", "••••••••")), new("x-c1", "•••••••• \u009b31m")];
+        var send = new HttpSend("POST", receiver.Url, headers, Encoding.UTF8.GetBytes("•••••••• \u001b[201~\ntouch pwned\n'"));
+        string command = CurlCommand.Of(DeliveryDocument.From(new StoredDelivery(Sending.DeliveryOf(send, DeliveryStatus.Captured), "w", [])));
+
+        Assert.False(TerminalText.IsActive(command), command);
+        // As an interactive zsh reads a line that begins with #.
+        string printed = await ShellAsync(first + command.Replace("# ", ": ", StringComparison.Ordinal), shell);
+        Assert.True(receiver.Requests.Count == 1, $"{command}\n{printed}");
+        Assert.EndsWith("\u001b[201~\ntouch pwned\n'", receiver.Request);
+    }
+
+    static bool Has(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, program)));
 
     [Fact]
     public async Task What_curl_makes_itself_is_left_to_it()

@@ -4,8 +4,8 @@ using Sendoff.Engine.Secrets;
 namespace Sendoff.Server.Api;
 
 /// <summary>
-/// A delivery's request as a curl command for a POSIX shell, with every header as it was last sent. Whatever the request holds, the shell
-/// takes it as text: it stands in single quotes, or is Base64.
+/// A delivery's request as a curl command for a POSIX shell, bash or zsh, run as a file or pasted into a terminal, with every header as it was last sent. Whatever the request
+/// holds, the shell takes it as text: it is in single quotes, names too, or is Base64. What an interactive shell or a terminal would act upon even there is written in octal.
 /// </summary>
 internal static class CurlCommand
 {
@@ -59,31 +59,36 @@ internal static class CurlCommand
     static string HeaderLine(string name, string value)
     {
         if (value.Length == 0) return Quote(name + ";"); // curl's way to send one without value
-        bool isPlain = !value.AsSpan().ContainsAnyExceptInRange(' ', '~') || value.Contains(SecretMask.Cover, StringComparison.Ordinal);
-        return isPlain ? Quote($"{name}: {value}") : $"\"$(printf '{name}: {Octal(WireText.HeaderValue(value))}')\"";
+        string line = $"{name}: {value}";
+        if (IsMasked(value)) return TerminalText.IsActive(line) ? $"\"$(printf {Format(line)})\"" : Quote(line);
+        return value.AsSpan().ContainsAnyExceptInRange(' ', '~')
+            ? $"\"$(printf '{Octal([.. Encoding.ASCII.GetBytes($"{name}: "), .. WireText.HeaderValue(value)])}')\"" : Quote(line);
     }
 
-    /// <summary>Bytes for the format of printf. A terminal's own encoding has no part in it.</summary>
-    static string Octal(byte[] bytes)
+    /// <summary>Bytes for the format of printf: a terminal's own encoding has no part in it, nor has the history of an interactive shell, which looks into double quotes. A hyphen at the beginning would be an option.</summary>
+    static string Octal(ReadOnlySpan<byte> bytes)
     {
         var text = new StringBuilder(bytes.Length + 16);
         foreach (byte b in bytes)
         {
-            if (b == '%') text.Append("%%");
-            else if (b is >= 32 and < 127 and not (byte)'\'' and not (byte)'\\') text.Append((char)b);
+            if (char.IsAsciiLetterOrDigit((char)b) || b is (byte)' ' or (byte)':' or (byte)'_' or (byte)'.' or (byte)',' or (byte)'/' or (byte)'=') text.Append((char)b);
             else text.Append('\\').Append(Convert.ToString(b, 8).PadLeft(3, '0'));
         }
         return text.ToString();
     }
 
+    /// <summary>Text for the format of printf, quoted, of which the mask stays readable.</summary>
+    static string Format(string text) => $"'{string.Join(SecretMask.Cover, text.Split(SecretMask.Cover).Select(static part => Octal(Encoding.UTF8.GetBytes(part))))}'";
+
     static (string Pipe, string[] Arguments) Data(RequestDocument request)
     {
         if (!HasData(request)) return ("", []);
         bool isText = request.BodyEncoding == BodyText.Utf8;
-        // A terminal acts upon control characters where text is pasted, whatever quotes they stand in.
-        bool isPlain = isText && !request.Body.Any(c => char.IsControl(c) && c != '\n');
-        bool isMasked = isText && request.Body.Contains(SecretMask.Cover, StringComparison.Ordinal) && !request.Body.Contains('\0');
-        if (!isPlain && !isMasked)
+        // A terminal acts upon control characters where text is pasted, whatever quotes they are in; a tab completes names.
+        bool isMasked = IsMasked(request.Body);
+        bool isPlain = isText && !TerminalText.IsActive(request.Body) && (isMasked || !request.Body.Contains('\t'));
+        if (!isPlain && isText && isMasked) return ($"printf {Format(request.Body)} |\n", ["--data-binary @-"]);
+        if (!isPlain)
         {
             string base64 = isText ? Convert.ToBase64String(Encoding.UTF8.GetBytes(request.Body)) : request.Body;
             return ($"printf '%s' '{base64}' | base64 -d |\n", ["--data-binary @-"]);
@@ -95,11 +100,14 @@ internal static class CurlCommand
 
     static string Masked(RequestDocument request)
     {
-        List<string> what = [.. request.Headers.Where(h => h.Value.Any(IsMasked)).Select(h => h.Key)];
+        // An interactive zsh reads a comment as a command, so that a name must not be one.
+        List<string> what = [.. request.Headers.Where(h => h.Value.Any(IsMasked)).Select(h => h.Key.All(IsWord) ? h.Key : "a header").Distinct()];
         if (IsMasked(request.Url)) what.Insert(0, "the URL");
         if (IsMasked(request.Body)) what.Add("the body");
         return string.Join(", ", what);
     }
+
+    static bool IsWord(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '_';
 
     static bool IsMasked(string text) => text.Contains(SecretMask.Cover, StringComparison.Ordinal);
 
