@@ -17,6 +17,8 @@ public sealed class ChangeFeed
 {
     ImmutableArray<Channel<Change>> listeners = [];
 
+    internal int Listeners => listeners.Length;
+
     public void Publish(RunId run, RunStatus status)
     {
         if (!listeners.IsEmpty) Publish(new RunChange(run, status));

@@ -159,6 +159,8 @@ public sealed record EngineLimits
     public TimeSpan StoreRetry { get; init; } = TimeSpan.FromMilliseconds(250);
     /// <summary>How long a closing store goes on trying what it cannot write.</summary>
     public TimeSpan StoreClosing { get; init; } = TimeSpan.FromSeconds(5);
+    /// <summary>How long a shutdown waits for the requests and runs in flight. Deliveries in flight then have their deadline. Setting <c>Shutdown:Timeout</c>.</summary>
+    public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(30);
     /// <summary>Connections that read at once.</summary>
     public int StoreReaders { get; init; } = 4;
     /// <summary>Runs deleted in one slice of pruning, so that serving goes on in between (G2).</summary>

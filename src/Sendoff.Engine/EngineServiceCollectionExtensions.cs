@@ -96,10 +96,13 @@ public static class EngineServiceCollectionExtensions
     }
 }
 
-/// <summary>Starts the rooms against the stream and stops them with it: what receives goes last up and first down.</summary>
+/// <summary>Starts consumers before producers, and stops producers first.</summary>
 sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, QuotaReset quota, Suspensions suspensions,
-    Schedule schedule, IStore store, EngineContext engine, EngineOptions options) : IHostedService
+    Schedule schedule, IStore store, EngineContext engine, EngineOptions options, ILogger<EngineService> log) : IHostedService
 {
+    // An attempt ends by itself shortly after its deadline.
+    static readonly TimeSpan attemptEnd = TimeSpan.FromSeconds(1);
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         workers.Warm();
@@ -113,12 +116,16 @@ sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, Worke
         schedule.Start();
     }
 
+    /// <summary>Waits for the runs in flight until <paramref name="cancellationToken"/>, then for the deliveries in flight, which end by their own deadline.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        runs.Refuse();
+        log.ShuttingDown(runs.InFlight, dispatcher.InFlight, (engine.Limits.ShutdownTimeout + engine.Limits.DeliveryDeadline).TotalSeconds);
         await schedule.StopAsync().ConfigureAwait(false);
         await suspensions.StopAsync().ConfigureAwait(false);
         await quota.StopAsync().ConfigureAwait(false);
         await runs.StopAsync(cancellationToken).ConfigureAwait(false);
-        await dispatcher.StopAsync(cancellationToken).ConfigureAwait(false);
+        using var attempts = new CancellationTokenSource(engine.Limits.DeliveryDeadline + attemptEnd, engine.Time);
+        await dispatcher.StopAsync(attempts.Token).ConfigureAwait(false);
     }
 }

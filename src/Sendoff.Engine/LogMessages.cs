@@ -34,6 +34,15 @@ static partial class LogMessages
     [LoggerMessage(1008, LogLevel.Warning, "Runs that an earlier server left cannot be read yet: {Reason}")]
     public static partial void RecoveryPutOff(this ILogger log, string reason);
 
+    [LoggerMessage(1009, LogLevel.Information, "Shutting down: waiting for {Runs} runs and {Deliveries} deliveries in flight, up to {Seconds} s")]
+    public static partial void ShuttingDown(this ILogger log, int runs, int deliveries, double seconds);
+
+    [LoggerMessage(1010, LogLevel.Warning, "Runs that did not end within {Seconds} s: {Count}. They were stopped, and run again from their start after the next start of the server")]
+    public static partial void RunsCutOff(this ILogger log, double seconds, int count);
+
+    [LoggerMessage(1011, LogLevel.Error, "The start of {Count} runs counts as one that a crash cut off, as the store does not take it back: {Reason}")]
+    public static partial void StartsNotTakenBack(this ILogger log, int count, string reason);
+
     [LoggerMessage(1020, LogLevel.Warning, "The schedule {Schedule} of {Workflow} missed {Count} due times after {Since:u}; they are not made up for")]
     public static partial void DueTimesMissed(this ILogger log, string workflow, string schedule, int count, DateTimeOffset since);
 
@@ -48,6 +57,9 @@ static partial class LogMessages
 
     [LoggerMessage(1024, LogLevel.Warning, "The clock was set back by {Seconds:0} s")]
     public static partial void ClockSetBack(this ILogger log, double seconds);
+
+    [LoggerMessage(1025, LogLevel.Warning, "The run {Run} is due and cannot be resumed yet; it is tried again: {Reason}")]
+    public static partial void HeldRunPutOff(this ILogger log, RunId run, string reason);
 
     // Deliveries: 2000-2099
 

@@ -17,16 +17,7 @@ public sealed partial class DeliveryDispatcher
     {
         foreach (string destination in await store.ListPendingDestinationsAsync(ct).ConfigureAwait(false))
         {
-            DestinationLane lane;
-            lock (gate)
-            {
-                lane = LaneOf(destination);
-                lane.StartOver();
-                lane.MustStartOver = lane.IsReading;
-                if (lane.IsReading) continue;
-                lane.IsReading = true;
-            }
-            _ = ReadBackAsync(lane);
+            lock (gate) ReadFrom(LaneOf(destination), default);
         }
     }
 
@@ -48,6 +39,40 @@ public sealed partial class DeliveryDispatcher
         }
     }
 
+    /// <summary>After the commit of a run whose success has made deliveries of its earlier segments pending.</summary>
+    public void StartReleased(RunId run) => _ = StartReleasedAsync(run);
+
+    async Task StartReleasedAsync(RunId run)
+    {
+        // On hold they are taken up with all others when it ends.
+        while (!Volatile.Read(ref stopping) && !engine.Hold.IsOn)
+        {
+            try
+            {
+                var released = await store.ListReleasedAsync(run, CancellationToken.None).ConfigureAwait(false);
+                lock (gate)
+                {
+                    foreach (var (destination, first) in released) ReadFrom(LaneOf(destination), first);
+                }
+                return;
+            }
+            catch (Exception x)
+            {
+                log.PendingNotRead(run.ToString(), x.Message);
+                await Task.Delay(rest, engine.Time, cutOff.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    void ReadFrom(DestinationLane lane, DeliveryId first)
+    {
+        lane.GoBackTo(first);
+        lane.HasMoreInStore = lane.HasSkipped = true;
+        if (lane.IsReading) return;
+        lane.IsReading = true;
+        _ = ReadBackAsync(lane);
+    }
+
     async Task ReadBackAsync(DestinationLane lane)
     {
         for (bool more = true; more;)
@@ -65,11 +90,12 @@ public sealed partial class DeliveryDispatcher
                 lane.HasMoreInStore = false;
                 lane.MeasureRead(page.Count, page.Sum(static delivery => (long)delivery.Request.Bytes));
                 long now = engine.Time.GetTimestamp();
-                foreach (var delivery in page) Wait(lane, delivery, now);
+                // Reading went back meanwhile: the page does not begin where it has to.
+                bool isStale = lane.Last.Value < after.Value;
+                if (!isStale)
+                    foreach (var delivery in page) Wait(lane, delivery, now);
                 // What was committed while the page was read may not be on it.
-                lane.HasMoreInStore |= lane.HasSkipped || page.Count == most;
-                if (lane.MustStartOver) lane.StartOver();
-                lane.MustStartOver = false;
+                lane.HasMoreInStore |= lane.HasSkipped || isStale || page.Count == most;
                 lane.IsReading = true;
                 GrantInTurn();
                 lane.IsReading = more = ShouldRead(lane);

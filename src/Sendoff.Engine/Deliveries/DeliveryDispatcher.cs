@@ -37,8 +37,14 @@ public sealed partial class DeliveryDispatcher : IDisposable
         get { lock (gate) return (lanes.Values.Sum(static lane => lane.Waiting), waitingBytes); }
     }
 
-    /// <summary>Starts nothing more and waits for what is on the wire; the rest stays pending. When <paramref name="ct"/> ends the patience, attempts are cut off;
-    /// what the store cannot take by then (G3) is not waited for much longer, and interrupted after the next start.</summary>
+    /// <summary>Deliveries on the wire, or about to be.</summary>
+    internal int InFlight
+    {
+        get { lock (gate) return senders; }
+    }
+
+    /// <summary>Starts nothing more and waits for the deliveries in flight; the rest stays pending. When <paramref name="ct"/> fires, attempts are aborted. Records that the
+    /// store has not accepted within <see cref="EngineLimits.StoreClosing"/> are abandoned (G3); those deliveries become interrupted at the next start.</summary>
     public async Task StopAsync(CancellationToken ct)
     {
         lock (gate)
@@ -47,7 +53,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
             Interlocked.MemoryBarrier(); // whoever has recorded now sees it, or is seen
             if (senders + recording == 0) return;
         }
-        using (ct.Register(cutOff.Cancel)) await idle.Task.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await idle.Task.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!idle.Task.IsCompleted) await cutOff.CancelAsync().ConfigureAwait(false);
         await idle.Task.WaitAsync(engine.Limits.StoreClosing, engine.Time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
@@ -104,10 +111,10 @@ public sealed partial class DeliveryDispatcher : IDisposable
         }
     }
 
-    /// <summary>Sends a delivery again by hand: a new attempt of the same delivery. False when there is none, or it is under way.</summary>
-    public async Task<bool> ResendAsync(DeliveryId delivery, CancellationToken ct)
+    /// <summary>Sends a delivery again by hand: a new attempt of the same delivery. False when there is none, or its status is not one of <paramref name="from"/>.</summary>
+    public async Task<bool> ResendAsync(DeliveryId delivery, IReadOnlyList<DeliveryStatus> from, CancellationToken ct)
     {
-        if (await store.RequeueAsync(delivery, ct).ConfigureAwait(false) is not { } queued) return false;
+        if (await store.RequeueAsync(delivery, from, ct).ConfigureAwait(false) is not { } queued) return false;
         engine.Changes.Publish(queued.RunId, queued.Id, DeliveryStatus.Pending);
         Start([queued]);
         return true;
@@ -128,10 +135,17 @@ public sealed partial class DeliveryDispatcher : IDisposable
 
     void Wait(DestinationLane lane, Delivery delivery, long since)
     {
-        // Behind those in the store it waits there too, unless it is older than what was read back last: then it would be passed over.
-        if (!HasRoom(lane, part: 1)) lane.HasMoreInStore = true;
-        if (lane.HasMoreInStore && delivery.Id.Value > lane.Last.Value)
+        if (lane.Holds(delivery.Id))
         {
+            if (!lane.HasMoreInStore) lane.PassOver(delivery.Id);
+            return;
+        }
+        // Behind those in the store it waits there too. One that is older than what was read back last, as a resend is, is read again from there.
+        bool hasRoom = HasRoom(lane, part: 1);
+        if (!hasRoom) lane.HasMoreInStore = true;
+        if (lane.HasMoreInStore && (!hasRoom || delivery.Id.Value > lane.Last.Value))
+        {
+            lane.GoBackTo(delivery.Id);
             lane.HasSkipped = true;
             return;
         }
@@ -212,6 +226,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
             }
             if (granted.Count == 0) return;
             var marked = await MarkAsync(lane.Destination, granted).ConfigureAwait(false);
+            lock (gate) lane.Drop(granted);
             foreach (var (delivery, since, pace) in granted)
             {
                 if (marked.Contains(delivery.Id))

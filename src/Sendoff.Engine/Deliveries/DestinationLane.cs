@@ -16,6 +16,8 @@ sealed class DestinationLane(string destination)
     const int ReadMost = 500, ReadLeast = 8, ReadBytes = 1024 * 1024;
 
     readonly Queue<WaitingDelivery> waiting = new();
+    // Those that wait, and those that are granted and not marked yet: the store still has them as pending.
+    readonly HashSet<DeliveryId> held = [];
 
     public string Destination => destination;
     /// <summary>One at a time, in order.</summary>
@@ -32,7 +34,7 @@ sealed class DestinationLane(string destination)
     public bool IsReading { get; set; }
     /// <summary>One was left to the store since the last reading began.</summary>
     public bool HasSkipped { get; set; }
-    /// <summary>The newest that has ever been in memory.</summary>
+    /// <summary>What the store has up to this one is, or was, in memory; reading goes on behind it.</summary>
     public DeliveryId Last { get; private set; }
 
     /// <summary>How many to read back at once: what large bodies take in memory is known only when they are read.</summary>
@@ -45,17 +47,32 @@ sealed class DestinationLane(string destination)
     public long WaitingBytes { get; private set; }
     public bool IsIdle => Senders == 0 && waiting.Count == 0 && !HasMoreInStore && !IsReading;
 
-    /// <summary>The page that is being read is not the first one: the next one is.</summary>
-    public bool MustStartOver { get; set; }
-
-    /// <summary>What is pending is read from the beginning. One that is in memory already is marked as sending once (C2).</summary>
-    public void StartOver() => (Last, HasMoreInStore, HasSkipped) = (default, true, true);
+    public bool Holds(DeliveryId delivery) => held.Contains(delivery);
 
     public void Add(WaitingDelivery delivery)
     {
         waiting.Enqueue(delivery);
+        held.Add(delivery.Delivery.Id);
         WaitingBytes += delivery.Bytes;
-        if (delivery.Delivery.Id.Value > Last.Value) Last = delivery.Delivery.Id;
+        PassOver(delivery.Delivery.Id);
+    }
+
+    /// <summary>Reading goes on behind this one, which is in memory.</summary>
+    public void PassOver(DeliveryId delivery)
+    {
+        if (delivery.Value > Last.Value) Last = delivery;
+    }
+
+    /// <summary>Reading goes back to one that is left to the store.</summary>
+    public void GoBackTo(DeliveryId delivery)
+    {
+        if (delivery.Value <= Last.Value) Last = new(delivery.Value - 1);
+    }
+
+    /// <summary>They are marked as sending, or are not pending any more.</summary>
+    public void Drop(List<WaitingDelivery> granted)
+    {
+        foreach (var one in granted) held.Remove(one.Delivery.Id);
     }
 
     /// <summary>Gives the next one a sender, and answers the bytes that wait no more.</summary>

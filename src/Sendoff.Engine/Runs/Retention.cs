@@ -18,10 +18,11 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var wanted = Task.CompletedTask; // what was stored while the clock was ahead is corrected at once, and a deletion goes on that was cut off
-        while (true)
+        // A cancellation that left here would be logged as a fault of the server.
+        while (!stoppingToken.IsCancellationRequested)
         {
             await Task.WhenAny(Task.Delay(rest, engine.Time, stoppingToken), wanted).ConfigureAwait(false);
-            stoppingToken.ThrowIfCancellationRequested();
+            if (stoppingToken.IsCancellationRequested) return;
             wanted = never;
             try
             {
@@ -36,7 +37,11 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
             {
                 log.PruningPostponed(x.Message);
             }
-            catch (Exception x) when (!stoppingToken.IsCancellationRequested)
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception x)
             {
                 log.PruningFailed(x); // an exception that left here would end the server
             }

@@ -49,6 +49,8 @@ public sealed record Run(
     public bool IsContinuation { get; init; }
     /// <summary>The run that it went on from; null as well when that is pruned.</summary>
     public RunId? Continues { get; init; }
+    /// <summary>It delivers on success only, and has succeeded: what its earlier segments captured is to be sent.</summary>
+    public bool ReleasesCaptured { get; init; }
     /// <summary>The run that went on from this one.</summary>
     public RunId? ContinuedBy { get; init; }
     /// <summary>What holds it, or held it; its state is written with the run, and not read back with it.</summary>

@@ -34,6 +34,8 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         await runner.RunAsync(program, work, ct).ConfigureAwait(false);
 
         var run = ToRun(queued, version.WorkflowId, work);
+        // B2: the run is all of its segments, and it has succeeded when the last of them has.
+        run = run with { ReleasesCaptured = settings.DeliverOnlyOnSuccess && run is { IsContinuation: true, Status: RunStatus.Succeeded, Trigger: not QueuedRun.TestTrigger } };
         return new(run, ToDeliveries(run, work.Sends, settings));
     }
 
@@ -48,6 +50,10 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     /// <summary>The end of a run whose version is stored, and cannot be read by this server.</summary>
     public Run Unreadable(QueuedRun queued) => Failed(queued, "VersionError", "version_unreadable",
         $"version {queued.Version} of the workflow cannot be read by this version of Sendoff; deploy the workflow again and replay the run");
+
+    /// <summary>The end of a run of which something is stored no more that it needs.</summary>
+    public Run Gone(QueuedRun queued, string what) => Failed(queued, "StoreError", "not_stored",
+        $"{what} is not stored any more, so the run cannot start; none of its sends went out. Start it again on the current version");
 
     /// <summary>The end of a run whose event is stored, and sealed under another key (C8).</summary>
     public Run Sealed(QueuedRun queued, SealedException reason) =>

@@ -86,6 +86,12 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
         }
     }
 
+    /// <summary>The callers who wait for runs that have not started.</summary>
+    public List<TaskCompletionSource<RunResponse?>> Unstarted()
+    {
+        lock (gate) return [.. waiting.Select(static run => run.Response).OfType<TaskCompletionSource<RunResponse?>>()];
+    }
+
     /// <summary>Adds what an earlier server left. Answers the first of it when there is a place to execute it now.</summary>
     public Waiting? AddLeft(LeftRun run, int most)
     {

@@ -21,7 +21,7 @@ public sealed class RunQueueFullException(string workflow, int limit)
 /// (1) store the event and its queued run: durable, then acknowledged  (2) execute it in a worker  (3) commit its end and its deliveries in one
 /// transaction  (4) hand the deliveries over. One lane a workflow, so that none starves another.
 /// </remarks>
-public sealed class RunQueue(
+public sealed partial class RunQueue(
     IStore store, WorkflowCatalog catalog, RunExecutor executor, DeliveryDispatcher dispatcher, EngineContext engine, ILogger<RunQueue> log) : IAsyncDisposable
 {
     const int ReadAtOnce = 100;
@@ -30,13 +30,18 @@ public sealed class RunQueue(
     readonly ConcurrentDictionary<WorkflowId, RunLane> lanes = [];
     readonly EventMemory memory = new(engine.Limits.RunsWaitingBytes);
     readonly CancellationTokenSource killed = new();
+    // Recovered runs in flight whose start is noted as one that may be cut off by a crash (E1).
+    readonly ConcurrentDictionary<RunId, bool> noted = [];
     readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
     TaskCompletionSource nextHeld = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    int executing;
+    int executing, inFlight;
     volatile bool stopping;
 
     /// <summary>Completes when another run is held.</summary>
     internal Task NextHeld => Volatile.Read(ref nextHeld).Task;
+
+    /// <summary>Runs that are executing, or about to.</summary>
+    internal int InFlight => Volatile.Read(ref inFlight);
 
     /// <summary>Bytes of events that wait in memory.</summary>
     internal long WaitingBytes => memory.Taken;
@@ -157,17 +162,6 @@ public sealed class RunQueue(
         return accepted;
     }
 
-    /// <summary>Starts no further run and waits for those that execute; when <paramref name="ct"/> ends the patience, they are cut off and run again
-    /// after the next start. What the store cannot take by then (G3) is not waited for much longer.</summary>
-    public async Task StopAsync(CancellationToken ct)
-    {
-        stopping = true;
-        Interlocked.MemoryBarrier(); // whoever ends now sees it, or is seen
-        if (Volatile.Read(ref executing) == 0) return;
-        using (ct.Register(killed.Cancel)) await idle.Task.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await idle.Task.WaitAsync(engine.Limits.StoreClosing, engine.Time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-    }
-
     public async ValueTask DisposeAsync()
     {
         stopping = true;
@@ -222,6 +216,7 @@ public sealed class RunQueue(
         engine.Changes.Publish(waiting.Run.Id, RunStatus.Queued);
         waiting = waiting with { Pace = engine.Pacing.Begin(lane.Pace) };
         if (lane.TryStart(waiting, engine.Limits.RunsExecuting)) _ = ExecuteLaneAsync(lane, waiting, () => NextOf(lane));
+        else if (stopping) waiting.Response?.TrySetException(Stopped());
     }
 
     static Waiting? NextOf(RunLane lane)
@@ -236,6 +231,7 @@ public sealed class RunQueue(
         Enter();
         for (; next is not null && !stopping; next = more())
         {
+            Interlocked.Increment(ref inFlight);
             try
             {
                 await ExecuteAsync(lane, next).ConfigureAwait(false);
@@ -244,7 +240,7 @@ public sealed class RunQueue(
             catch (Exception x) when (stopping || x is StoreUnavailableException)
             {
                 if (x is not OperationCanceledException) log.RunLost(x, next.Run.Id);
-                next.Response?.TrySetException(new StoreUnavailableException("the server stopped before the run had ended; it runs again after the next start"));
+                next.Response?.TrySetException(Stopped());
             }
             catch (Exception x)
             {
@@ -252,14 +248,18 @@ public sealed class RunQueue(
                 await EndFaultedAsync(next.Run, x).ConfigureAwait(false);
                 next.Response?.TrySetException(x);
             }
+            Interlocked.Decrement(ref inFlight);
             engine.Pacing.End(next.Pace);
         }
+        // Accepted while the server stops: stored, and run after the next start.
+        next?.Response?.TrySetException(Stopped());
         Leave();
     }
 
     async Task ExecuteAsync(RunLane lane, Waiting waiting)
     {
         if (await PrepareAsync(waiting.Run).ConfigureAwait(false) is not var (queued, deployment)) return;
+        if (queued.Recovered) await NoteInFlightAsync(queued.Id).ConfigureAwait(false);
 
         // (2)
         var executed = await ExecuteInWorkerAsync(queued, deployment, waiting.Response).ConfigureAwait(false);
@@ -283,9 +283,11 @@ public sealed class RunQueue(
         if (isStored)
         {
             dispatcher.Start(executed.Deliveries);
+            if (executed.Run.ReleasesCaptured) dispatcher.StartReleased(executed.Run.Id);
             engine.Changes.Publish(executed.Run.Id, executed.Run.Status);
             if (executed.Run.Suspension is not null) Interlocked.Exchange(ref nextHeld, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         }
+        noted.TryRemove(queued.Id, out _);
         waiting.Response?.TrySetResult(executed.Run.Response);
     }
 
@@ -311,7 +313,8 @@ public sealed class RunQueue(
     {
         if (queued.Event.Json.IsEmpty)
         {
-            if (await store.GetEventAsync(queued.Event.Id, CancellationToken.None).ConfigureAwait(false) is not { } stored) return null; // deleted with its workflow
+            if (await store.GetEventAsync(queued.Event.Id, CancellationToken.None).ConfigureAwait(false) is not { } stored)
+                return await EndGoneAsync(queued, "its event").ConfigureAwait(false);
             try
             {
                 queued = queued with { Event = engine.Concealment.Open(stored) };
@@ -324,7 +327,8 @@ public sealed class RunQueue(
         }
         if (queued.Continues is { } link)
         {
-            if (await store.GetSuspensionAsync(link.Run, CancellationToken.None).ConfigureAwait(false) is not { } held) return null; // deleted with its workflow
+            if (await store.GetSuspensionAsync(link.Run, CancellationToken.None).ConfigureAwait(false) is not { } held)
+                return await EndGoneAsync(queued, $"the suspended run {link.Run}").ConfigureAwait(false);
             try
             {
                 queued = queued with { Resumption = engine.Concealment.Open(held) };
@@ -337,8 +341,9 @@ public sealed class RunQueue(
         }
         if (await catalog.FindAsync(queued.Event.WorkflowId, queued.Version, CancellationToken.None).ConfigureAwait(false) is not { } deployment)
         {
-            if (await store.GetVersionAsync(queued.Event.WorkflowId, queued.Version, CancellationToken.None).ConfigureAwait(false) is not null)
-                await EndAsync(executor.Unreadable(queued)).ConfigureAwait(false);
+            if (await store.GetVersionAsync(queued.Event.WorkflowId, queued.Version, CancellationToken.None).ConfigureAwait(false) is null)
+                return await EndGoneAsync(queued, queued.Version < 0 ? "its draft" : $"version {queued.Version} of the workflow").ConfigureAwait(false);
+            await EndAsync(executor.Unreadable(queued)).ConfigureAwait(false);
             return null;
         }
         // Last, so that a start is noted only when the run does start.
@@ -346,6 +351,13 @@ public sealed class RunQueue(
         if (starts > engine.Limits.RunRecoveries) await EndAsync(executor.GiveUp(queued, starts)).ConfigureAwait(false);
         // 0 of a recovered run: deleted with its workflow.
         return queued.Recovered && (starts == 0 || starts > engine.Limits.RunRecoveries) ? null : (queued, deployment);
+    }
+
+    // The store takes no end of a run that was deleted with its workflow.
+    async ValueTask<(QueuedRun, Deployment)?> EndGoneAsync(QueuedRun queued, string what)
+    {
+        await EndAsync(executor.Gone(queued, what)).ConfigureAwait(false);
+        return null;
     }
 
     async Task EndAsync(Run run)

@@ -9,6 +9,12 @@ namespace Sendoff.Engine.Runs;
 /// <summary>A variable or a secret of the workspace. Only a variable's value is ever told.</summary>
 public sealed record SecretEntry(string Name, bool IsSecret, string? Value, DateTimeOffset ChangedAt);
 
+/// <summary>The variables and secrets as they are between two changes.</summary>
+/// <param name="Revision">Counts the changes.</param>
+/// <param name="Accounts">The accounts of apps: <c>SLACK__API_KEY</c> is the field <c>api_key</c> of the app <c>slack</c>.</param>
+public sealed record SecretSet(
+    int Revision, FrozenDictionary<string, string> Environment, IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts);
+
 /// <summary>The workspace's variables and secrets, in memory as they stand in the store: what steps see as <c>process.env</c>, and what is masked (C8).</summary>
 public sealed partial class SecretCatalog(IStore store, Concealment concealment, IdSequence ids, TimeProvider time)
 {
@@ -16,16 +22,14 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
 
     readonly SemaphoreSlim changing = new(1);
 
-    /// <summary>Another object after every change.</summary>
-    public FrozenDictionary<string, string> Environment { get; private set; } = FrozenDictionary<string, string>.Empty;
+    SecretSet current = new(0, FrozenDictionary<string, string>.Empty, AppAccounts.From([]));
 
-    /// <summary>The accounts of apps: <c>SLACK__API_KEY</c> is the field <c>api_key</c> of the app <c>slack</c>.</summary>
-    public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts { get; private set; } = AppAccounts.From([]);
+    /// <summary>What steps see now: another object after every change, which belongs together whenever it is read.</summary>
+    public SecretSet Current => Volatile.Read(ref current);
+
+    public FrozenDictionary<string, string> Environment => Current.Environment;
 
     public IReadOnlyList<SecretEntry> Entries { get; private set; } = [];
-
-    /// <summary>Counts the changes.</summary>
-    public int Revision { get; private set; }
 
     /// <summary>Reads them from the store. Call once, before anything is written.</summary>
     /// <exception cref="StoreUnavailableException">The database is under another key.</exception>
@@ -36,12 +40,11 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
                 $"the database was written under another key than this server has ({SecretCipher.KeySources}); put the key back that belongs to it");
         var stored = await store.ListSecretsAsync(ct).ConfigureAwait(false);
         var values = stored.Select(s => (Secret: s, Value: Encoding.UTF8.GetString(concealment.Cipher.Open(s.Sealed.Span, s.Id)))).ToList();
-        var current = values.Where(static v => v.Secret.ReplacedAt is null).ToList();
+        var inForce = values.Where(static v => v.Secret.ReplacedAt is null).ToList();
         concealment.Mask = new SecretMask(values.Where(static v => v.Secret.IsSecret).Select(static v => v.Value));
-        Entries = [.. current.Select(static v => new SecretEntry(v.Secret.Name, v.Secret.IsSecret, v.Secret.IsSecret ? null : v.Value, v.Secret.ChangedAt))];
-        Environment = current.ToFrozenDictionary(static v => v.Secret.Name, static v => v.Value, StringComparer.Ordinal);
-        Accounts = AppAccounts.From(Environment);
-        Revision++;
+        Entries = [.. inForce.Select(static v => new SecretEntry(v.Secret.Name, v.Secret.IsSecret, v.Secret.IsSecret ? null : v.Value, v.Secret.ChangedAt))];
+        var environment = inForce.ToFrozenDictionary(static v => v.Secret.Name, static v => v.Value, StringComparer.Ordinal);
+        Volatile.Write(ref current, new(current.Revision + 1, environment, AppAccounts.From(environment)));
     }
 
     /// <summary>What is wrong with a variable or secret, and how to mend it; null when nothing is.</summary>

@@ -54,21 +54,25 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
         patience.CancelAfter(engine.Limits.ReleaseWait);
         await using var changes = engine.Changes.ListenAsync(patience.Token).GetAsyncEnumerator(CancellationToken.None);
-        while (true)
+        Task<bool> next = Task.FromResult(true);
+        try
         {
-            // Listening begins before the look at the store, so that no change falls between the two.
-            var next = changes.MoveNextAsync().AsTask();
-            var status = (await store.GetRunAsync(run, ct).ConfigureAwait(false))?.Run.Status;
-            if (status == RunStatus.Suspended && await release().ConfigureAwait(false) is { } done)
+            while (true)
             {
-                await patience.CancelAsync().ConfigureAwait(false);
-                await HasNextAsync(next).ConfigureAwait(false);
-                return done;
+                // Listening begins before the look at the store, so that no change falls between the two.
+                next = changes.MoveNextAsync().AsTask();
+                var status = (await store.GetRunAsync(run, ct).ConfigureAwait(false))?.Run.Status;
+                if (status == RunStatus.Suspended && await release().ConfigureAwait(false) is { } done) return done;
+                if (status is not (RunStatus.Queued or RunStatus.Running or RunStatus.Suspended)) return new(status);
+                while (await HasNextAsync(next).ConfigureAwait(false) && changes.Current.Run != run) next = changes.MoveNextAsync().AsTask();
+                if (patience.IsCancellationRequested) return new(status);
             }
-            bool mayBeHeld = status is RunStatus.Queued or RunStatus.Running or RunStatus.Suspended;
-            if (!mayBeHeld) await patience.CancelAsync().ConfigureAwait(false);
-            while (await HasNextAsync(next).ConfigureAwait(false) && changes.Current.Run != run) next = changes.MoveNextAsync().AsTask();
-            if (!mayBeHeld || patience.IsCancellationRequested) return new(status);
+        }
+        finally
+        {
+            // A listener that still waits cannot be closed, and would listen for ever.
+            await patience.CancelAsync().ConfigureAwait(false);
+            await HasNextAsync(next).ConfigureAwait(false);
         }
     }
 
@@ -107,21 +111,23 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
         }
     }
 
-    /// <summary>Answers when to look again.</summary>
+    /// <summary>Returns when to look again.</summary>
     async Task<TimeSpan> ReleaseDueAsync()
     {
+        // Workflows of which a run cannot be resumed now. They wait alone.
+        var putOff = new HashSet<WorkflowId>();
         try
         {
             while (true)
             {
-                var first = await store.ListSuspendedAsync(ReadAtOnce, stop.Token).ConfigureAwait(false);
-                foreach (var held in first)
+                var first = await store.ListSuspendedAsync(ReadAtOnce, putOff, stop.Token).ConfigureAwait(false);
+                foreach (var held in first.Where(held => !putOff.Contains(held.WorkflowId)))
                 {
-                    if (held.Until - engine.Time.GetUtcNow() is var wait && wait > TimeSpan.Zero) return wait < longestWait ? wait : longestWait;
-                    if (held.Kind == HoldKind.Suspend) await EndAsync(held.RunId, "suspension_timed_out", "nobody called the run's resume_url in time").ConfigureAwait(false);
-                    else await runs.ContinueAsync(held.RunId, default, stop.Token).ConfigureAwait(false);
+                    var longest = putOff.Count > 0 ? retry : longestWait;
+                    if (held.Until - engine.Time.GetUtcNow() is var wait && wait > TimeSpan.Zero) return wait < longest ? wait : longest;
+                    if (!await TryReleaseAsync(held).ConfigureAwait(false)) putOff.Add(held.WorkflowId);
                 }
-                if (first.Count < ReadAtOnce) return longestWait;
+                if (first.Count < ReadAtOnce) return putOff.Count > 0 ? retry : longestWait;
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -130,9 +136,25 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
         }
         catch (Exception x)
         {
-            // The store takes no writes, or the workflow's queue is full.
+            // The store takes no writes.
             log.HeldRunsPutOff(x.Message);
             return retry;
+        }
+    }
+
+    // False when it is to be tried again.
+    async Task<bool> TryReleaseAsync(Suspension held)
+    {
+        try
+        {
+            if (held.Kind == HoldKind.Suspend) await EndAsync(held.RunId, "suspension_timed_out", "nobody called the run's resume_url in time").ConfigureAwait(false);
+            else await runs.ContinueAsync(held.RunId, default, stop.Token).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception x) when (x is not (StoreUnavailableException or OperationCanceledException))
+        {
+            log.HeldRunPutOff(held.RunId, x.Message);
+            return false;
         }
     }
 }

@@ -103,11 +103,12 @@ public sealed class WorkflowCatalog(
     async ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, bool mayInstall, CancellationToken ct)
     {
         // Made ready again after the secrets changed, since workers keep what they were given.
-        if (deployments.TryGetValue((workflow, version), out var known) && known.Program.Environment == secrets.Environment) return known;
+        var given = secrets.Current;
+        if (deployments.TryGetValue((workflow, version), out var known) && known.Program.Environment == given.Environment) return known;
         if (await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } stored) return null;
         if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition) return null;
         var read = new WorkflowVersion(workflow, stored.Name, version, stored.DeployedAt, stored.Files, definition);
-        return deployments[(workflow, version)] = new(read, await PrepareAsync(read, mayInstall, ct).ConfigureAwait(false));
+        return deployments[(workflow, version)] = new(read, await PrepareAsync(read, given, mayInstall, ct).ConfigureAwait(false));
     }
 
     /// <summary>The version that new events of a workflow start; null when there is none.</summary>
@@ -210,7 +211,7 @@ public sealed class WorkflowCatalog(
         string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> installed, CancellationToken ct)
     {
         using var trial = folder.Trial(files, installed);
-        var found = await runner.CheckAsync(ToProgram("check " + trial.Root, default, name, 0, definition, trial.Root) with { IsTrial = true }, ct).ConfigureAwait(false);
+        var found = await runner.CheckAsync(ToProgram("check " + trial.Root, default, name, 0, definition, secrets.Current, trial.Root) with { IsTrial = true }, ct).ConfigureAwait(false);
         return new(
             [.. found.Problems.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))],
             definition.Steps.Zip(found.Props, static (step, props) => (step.Name, Props: PropDefinition.ReadAll(props)))
@@ -251,19 +252,19 @@ public sealed class WorkflowCatalog(
     }
 
     // The packages are there, unless their folder was lost: then a start or a deploy installs them again, and a run does not (E3).
-    async Task<WorkerProgram> PrepareAsync(WorkflowVersion version, bool mayInstall, CancellationToken ct)
+    async Task<WorkerProgram> PrepareAsync(WorkflowVersion version, SecretSet given, bool mayInstall, CancellationToken ct)
     {
         var installed = mayInstall ? await packages.InstallAsync(version.Definition, version.Files, null, ct).ConfigureAwait(false) : packages.Find(version.Definition, version.Files);
         if (installed.Problems is [var problem, ..]) log.PackagesMissing(version.Name, version.Number, problem.Message);
         string root = folder.Keep(version, installed.Folders);
-        return ToProgram($"{version.WorkflowId}/{version.Number}/{secrets.Revision}", version.WorkflowId, version.Name, version.Number, version.Definition, root);
+        return ToProgram($"{version.WorkflowId}/{version.Number}/{given.Revision}", version.WorkflowId, version.Name, version.Number, version.Definition, given, root);
     }
 
-    WorkerProgram ToProgram(string key, WorkflowId id, string name, int version, WorkflowDefinition definition, string root) => new(
+    WorkerProgram ToProgram(string key, WorkflowId id, string name, int version, WorkflowDefinition definition, SecretSet given, string root) => new(
         key, id.ToString(), name, version, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
-        secrets.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency)
+        given.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency)
     {
-        Accounts = secrets.Accounts,
+        Accounts = given.Accounts,
         Flow = links.For(id),
         CustomResponse = definition.Triggers.Any(static t => t is HttpTrigger { Response.FromRun: true }),
     };

@@ -23,7 +23,7 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     /// <summary>Stores an event that starts no run. Answers false when the workflow is deleted: then nothing is stored.</summary>
     Task<bool> KeepEventAsync(Event received, CancellationToken ct);
 
-    /// <summary>Commits a run's end and all of its deliveries, or neither (B1). Answers false when the workflow is deleted: then nothing is stored, or it goes
+    /// <summary>Commits a run's end and all of its deliveries, or neither (B1); with <see cref="Run.ReleasesCaptured"/>, what its earlier segments captured becomes pending. Answers false when the workflow is deleted: then nothing is stored, or it goes
     /// with the workflow's history, and nothing may be sent.</summary>
     Task<bool> FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct);
 
@@ -33,8 +33,8 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     /// <summary>Stores an attempt, and its status and error as the delivery's.</summary>
     Task RecordAttemptAsync(Attempt attempt, CancellationToken ct);
 
-    /// <summary>Makes a delivery that has ended pending again, and answers it; null when there is none, or it is under way.</summary>
-    Task<Delivery?> RequeueAsync(DeliveryId delivery, CancellationToken ct);
+    /// <summary>Makes a delivery that has ended pending again, and returns it; null when there is none, or its status is not one of <paramref name="from"/>.</summary>
+    Task<Delivery?> RequeueAsync(DeliveryId delivery, IReadOnlyList<DeliveryStatus> from, CancellationToken ct);
 
     /// <summary>Ends a pending or sending delivery without an attempt: blocked before it was dialled.</summary>
     Task RecordBlockedAsync(DeliveryId delivery, AttemptError error, CancellationToken ct);
@@ -50,6 +50,9 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     /// <summary>Notes durably that a recovered run is about to start, and answers how often it has been noted, this time included (E1). 0 when its workflow
     /// is deleted.</summary>
     Task<int> StartRecoveredRunAsync(RunId run, CancellationToken ct);
+
+    /// <summary>Takes back a noted start of each run, as the server shuts down in order: only what a crash cuts off counts (E1).</summary>
+    Task TakeBackStartsAsync(IReadOnlyList<RunId> runs, CancellationToken ct);
 
     /// <summary>Destinations that have pending deliveries.</summary>
     Task<IReadOnlyList<string>> ListPendingDestinationsAsync(CancellationToken ct);
@@ -68,8 +71,10 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
 
     /// <summary>What holds a run, or held it, with its state sealed; null when nothing does, or its next segment has ended.</summary>
     Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct);
-    /// <summary>Runs that are held, those that are due first in front.</summary>
-    Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, CancellationToken ct);
+    /// <summary>Suspended runs, those that are due first in front, without those of some workflows.</summary>
+    Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, IReadOnlyCollection<WorkflowId> except, CancellationToken ct);
+    /// <summary>Destinations of the pending deliveries of a run and its earlier segments (B2, B3), each with the oldest of them.</summary>
+    Task<IReadOnlyDictionary<string, DeliveryId>> ListReleasedAsync(RunId run, CancellationToken ct);
     /// <summary>Ends a held run as failed. Answers false when it is not held any more.</summary>
     Task<bool> CancelAsync(RunId run, StepError why, CancellationToken ct);
 
@@ -134,6 +139,8 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct);
     /// <summary>What is large is left out, as of <see cref="GetRunAsync"/>. A search looks through <see cref="DeliveryFilter.Searched"/> deliveries at a time: a page with few or none may have a next one.</summary>
     Task<Page<StoredDelivery>> ListDeliveriesAsync(DeliveryFilter filter, CancellationToken ct);
+    /// <summary>As <see cref="ListDeliveriesAsync"/>, the ids only: whatever their bodies weigh.</summary>
+    Task<Page<DeliveryId>> ListDeliveryIdsAsync(DeliveryFilter filter, CancellationToken ct);
     /// <summary>How the newest deliveries ended that are no older than <paramref name="since"/>, newest first.</summary>
     Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct);
     Task<Event?> GetEventAsync(EventId id, CancellationToken ct);
@@ -204,6 +211,8 @@ public sealed record DeliveryFilter(
     /// <summary>How many deliveries one search looks through.</summary>
     public const int Searched = RunFilter.Searched;
 
+    /// <summary>Any of these, where <see cref="Status"/> is null.</summary>
+    public IReadOnlyList<DeliveryStatus>? AnyOf { get; init; }
     /// <summary>The status codes of the last attempt's response.</summary>
     public CodeRange? Code { get; init; }
     /// <summary>Where the last attempt died, or the delivery before its first.</summary>

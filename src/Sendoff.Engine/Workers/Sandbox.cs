@@ -142,12 +142,18 @@ public sealed class Sandbox : IDisposable
         return room;
     }
 
+    /// <summary>
+    /// Ctrl+C reaches every process of the terminal, and systemd signals every process of a service: workers stay until the server ends them, so that a shutdown can wait for
+    /// their runs. The harness does the same for Node.js, which resets what it inherits. A shell adds variables of its own, which steps are not to see.
+    /// </summary>
+    static readonly string[] KeptFromSignals = OperatingSystem.IsWindows() ? [] : ["/bin/sh", "-c", "trap '' HUP INT TERM; exec /usr/bin/env -i \"$@\"", "sendoff-worker"];
+
     /// <summary>The command that starts a worker in its room.</summary>
     /// <param name="flags">For Node.js.</param>
     /// <param name="socket">Where it connects; null for one that only shows that it starts.</param>
     internal ProcessStartInfo Command(WorkerRoom room, string? socket, IEnumerable<string> flags)
     {
-        List<string> all = [];
+        List<string> all = [.. KeptFromSignals];
         if (bwrap is not null) all.AddRange([bwrap, .. common, .. Bubblewrap.Own(room.Folder, socket ?? room.Folder), .. Bubblewrap.Last]);
         if (prlimit is not null) all.AddRange([prlimit, .. Limits()]);
         all.Add(bwrap is null ? node.Path : Bubblewrap.Node);

@@ -25,28 +25,18 @@ internal static class DeliveryActions
         bool isAll = form["all"] == "true";
         if (query.Filter(time, ApiInput.LimitMax, out _) is not { } filter || isAll && !query.IsNarrowed) return Results.LocalRedirect(query.Url("/deliveries"));
 
-        var chosen = isAll
-            ? (await DeliveriesApi.FindAsync(store, filter, options.ResendAtOnce, static one => DeliveryQuery.IsResendable(one.Status), ct)).Found
-            : await ChosenAsync(form["id"], store, options.ResendAtOnce, ct);
-        var (resent, skipped) = await DeliveriesApi.ResendEachAsync(chosen, store, deliveries, ct);
+        var chosen = isAll ? (await Resending.FindAsync(store, filter, options.ResendAtOnce, ct)).Found : Chosen(form["id"], options.ResendAtOnce);
+        var (resent, skipped) = await Resending.EachAsync(chosen, isAll ? Resending.Of(filter.Status) : null, store, deliveries, ct);
         // The confirmation's cursor is where its count began; the list begins at the newest.
         if (isAll) query = query with { Cursor = null };
-        int gone = skipped.Values.Count(static why => why == "unknown");
+        int Skipped(string why) => skipped.Values.Count(reason => reason == why);
         return Results.LocalRedirect(query.Url(
-            "/deliveries", ("resent", Text(resent.Count)), ("underway", Text(skipped.Count - gone)), ("gone", Text(gone))));
+            "/deliveries", ("resent", Text(resent.Count)), ("underway", Text(Skipped("under_way"))), ("gone", Text(Skipped("unknown")))));
     }
 
-    /// <summary>Oldest first, as they were sent; without what was captured.</summary>
-    static async Task<List<DeliveryId>> ChosenAsync(IEnumerable<string?> ids, IStore store, int most, CancellationToken ct)
-    {
-        var chosen = new List<DeliveryId>();
-        foreach (string? text in ids.Distinct().Take(most))
-        {
-            if (!DeliveryId.TryParse(text, out var id)) continue;
-            if ((await store.GetDeliveryAsync(id, ct))?.Delivery.Status != DeliveryStatus.Captured) chosen.Add(id);
-        }
-        return [.. chosen.OrderBy(static id => id.Value)];
-    }
+    /// <summary>Oldest first, as they were sent.</summary>
+    static List<DeliveryId> Chosen(IEnumerable<string?> ids, int most) =>
+        [.. ids.Distinct().Take(most).Select(static text => DeliveryId.TryParse(text, out var id) ? id : (DeliveryId?)null).OfType<DeliveryId>().OrderBy(static id => id.Value)];
 
     static string Text(int count) => count.ToString(CultureInfo.InvariantCulture);
 }

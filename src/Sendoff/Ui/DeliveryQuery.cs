@@ -47,8 +47,11 @@ public sealed record DeliveryQuery(string? Host, string? Workflow, string? Statu
         return mistake is null ? filter : null;
     }
 
-    /// <summary>It has ended, and was meant to go: a list sends it again. What was captured is sent from its run only.</summary>
+    /// <summary>It has ended, and was meant to be sent: one that is selected is resent.</summary>
     public static bool IsResendable(DeliveryStatus status) => status is not (DeliveryStatus.Pending or DeliveryStatus.Sending or DeliveryStatus.Captured);
+
+    /// <summary>A resend of all that match takes it, and so does a selection of the whole page: one that was delivered only where the filter names that status.</summary>
+    internal bool Takes(DeliveryStatus status) => Resending.Of(string.IsNullOrEmpty(Status) || !Names.TryParse(Status, out DeliveryStatus named) ? null : named).Contains(status);
 
     static string? Given(string? text) => string.IsNullOrWhiteSpace(text) ? null : text.Trim();
 }

@@ -3,6 +3,7 @@ using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
+using Sendoff.Server.Api;
 
 namespace Sendoff.Ui;
 
@@ -70,7 +71,7 @@ internal static class UiEndpoints
     {
         if (!DeliveryId.TryParse(id, out var delivery) || await store.GetDeliveryAsync(delivery, ct) is not { } found)
             return Results.LocalRedirect("/deliveries");
-        await deliveries.ResendAsync(delivery, ct);
+        await Resending.OneAsync(delivery, evenCaptured: false, deliveries, ct);
         return Results.LocalRedirect($"/runs/{found.Delivery.RunId}?send={id}");
     }
 

@@ -262,7 +262,7 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
         var dispatcher = NewDispatcher();
         var delivery = (await SendAsync(dispatcher, receiver.Url))[0];
         await EndOfAsync(delivery);
-        Assert.True(await dispatcher.ResendAsync(delivery.Id, default));
+        Assert.True(await dispatcher.ResendAsync(delivery.Id, Enum.GetValues<DeliveryStatus>(), default));
 
         var stored = await EndOfAsync(delivery, attempts: 2);
         Assert.Equal([1, 2], stored.Attempts.Select(attempt => attempt.Number));
@@ -277,8 +277,8 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
         var dispatcher = NewDispatcher();
         var delivery = (await SendAsync(dispatcher, receiver.Url))[0];
         await arrived.Task;
-        Assert.False(await dispatcher.ResendAsync(delivery.Id, default));
-        Assert.False(await dispatcher.ResendAsync(new DeliveryId(1), default));
+        Assert.False(await dispatcher.ResendAsync(delivery.Id, Enum.GetValues<DeliveryStatus>(), default));
+        Assert.False(await dispatcher.ResendAsync(new DeliveryId(1), Enum.GetValues<DeliveryStatus>(), default));
         Assert.Single(receiver.Requests);
     }
 

@@ -1,4 +1,5 @@
 using Sendoff.Engine;
+using Sendoff.Engine.Deliveries;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Runs;
@@ -30,7 +31,7 @@ public sealed class AddedHeadersTests : IDisposable
         await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { DeliveryIdempotencyKey = true });
         var run = await RunAsync(rig, "keyed", Step(sink) + ";" + Step(sink));
         var first = run.Deliveries[0].Delivery;
-        Assert.True(await rig.Dispatcher.ResendAsync(first.Id, default));
+        Assert.True(await rig.Dispatcher.ResendAsync(first.Id, Enum.GetValues<DeliveryStatus>(), default));
         await rig.EndOfAsync(run.Run.Id);
 
         Assert.Contains(new("idempotency-key", first.Id.ToString()), first.Request.Headers);

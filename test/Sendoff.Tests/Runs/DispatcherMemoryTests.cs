@@ -42,6 +42,37 @@ public sealed class DispatcherMemoryTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_resent_waits_in_the_same_bounded_memory_and_arrives_once()
+    {
+        const int count = 100;
+        var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        int arrived = 0;
+        // At first it fails at once; what is sent again is held back.
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            while (await connection.ReadRequestAsync() is not null)
+            {
+                if (Interlocked.Increment(ref arrived) > count) await released.Task.WaitAsync(connection.Stop);
+                await connection.WriteAsync("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n");
+            }
+        });
+        var limits = new EngineLimits { DeliveryMaxPerDestination = 2, DeliveryQueueBytes = 1024 * 1024 };
+        await using var rig = await RunRig.StartAsync(folder.Path, limits);
+        var version = await rig.DeployAsync("orders", Sends(100_000));
+        var run = await rig.AcceptAsync(version, $$"""{"url":"{{receiver.Url}}","count":{{count}}}""");
+        var failed = await rig.EndOfAsync(run.Run.Id);
+
+        // Newest first: each is older than what the lane has seen.
+        foreach (var delivery in failed.Deliveries.Reverse()) Assert.True(await rig.Dispatcher.ResendAsync(delivery.Delivery.Id, [DeliveryStatus.Failed], default));
+        Assert.InRange(rig.Dispatcher.Waiting.Bytes, 1, limits.DeliveryQueueBytes / 8 + 101_024);
+        released.SetResult();
+
+        var end = await rig.EndOfAsync(run.Run.Id);
+        Assert.All(end.Deliveries, static delivery => Assert.Equal([1, 2], delivery.Attempts.Select(static attempt => attempt.Number)));
+        Assert.Equal((2 * count, (0, 0L)), (receiver.Requests.Count, rig.Dispatcher.Waiting));
+    }
+
+    [Fact]
     public async Task What_an_earlier_server_left_for_many_destinations_is_read_back_a_bounded_part_at_a_time_and_arrives_once()
     {
         var sinks = Enumerable.Range(0, 30).Select(_ => Sink.Start()).ToArray();

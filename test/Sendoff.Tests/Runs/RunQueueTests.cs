@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Sendoff.Engine;
+using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Tests.Support;
@@ -130,6 +131,24 @@ public sealed class RunQueueTests : IDisposable
     }
 
     [Fact]
+    public async Task Run_whose_draft_is_not_stored_any_more_ends_failed_and_does_not_wait_for_ever()
+    {
+        RunId id;
+        await using (var rig = await RunRig.StartAsync(folder.Path))
+        {
+            var version = await rig.DeployAsync("orders", "return 1");
+            var received = new Event(new(version.WorkflowId.Value + 999_999), WorkspaceId.Default, version.WorkflowId, "test", DateTimeOffset.UtcNow, "{}"u8.ToArray());
+            var run = new QueuedRun(new(version.WorkflowId.Value + 1_000_000), received, -7);
+            await rig.Store.AcceptAsync(run, default);
+            id = run.Id;
+        }
+        await using var next = await RunRig.StartAsync(folder.Path);
+        var end = await next.EndOfAsync(id);
+        Assert.Equal((RunStatus.Failed, "not_stored"), (end.Run.Status, end.Run.Error!.Code));
+        Assert.Contains("its draft is not stored any more", end.Run.Message);
+    }
+
+    [Fact]
     public async Task Run_that_is_cut_off_is_run_again_flagged_recovered_and_sends_once()
     {
         await using var sink = Sink.Start();
@@ -171,6 +190,71 @@ public sealed class RunQueueTests : IDisposable
         Assert.Contains("3 times", end.Run.Message);
         Assert.Empty(end.Deliveries);
         Assert.Empty(sink.Requests);
+    }
+
+    [Fact]
+    public async Task Run_that_orderly_shutdowns_cut_off_never_counts_as_crashed()
+    {
+        await using var sink = Sink.Start();
+        await using var gate = Sink.Start(hold: true);
+        RunId id = default;
+        for (int start = 0; start <= 4; start++)
+        {
+            await using var rig = await RunRig.StartAsync(folder.Path);
+            if (start == 0)
+            {
+                var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await fetch("{{gate.Url}}")""");
+                id = (await rig.AcceptAsync(version)).Run.Id;
+            }
+            await gate.WaitForRequestsAsync(1);
+            await rig.StopAsync(new CancellationToken(true));
+        }
+        gate.Release();
+        await using var last = await RunRig.StartAsync(folder.Path);
+        var end = await last.EndOfAsync(id);
+        Assert.Equal((RunStatus.Succeeded, true), (end.Run.Status, end.Run.Recovered));
+        Assert.Single(sink.Requests);
+    }
+
+    [Fact]
+    public async Task Shutdown_takes_back_the_starts_of_recovered_runs_before_it_waits_for_them()
+    {
+        await using var gate = Sink.Start(hold: true);
+        RunId id;
+        await using (var first = await RunRig.StartAsync(folder.Path))
+        {
+            var version = await first.DeployAsync("orders", $$"""await fetch("{{gate.Url}}")""");
+            id = (await first.AcceptAsync(version)).Run.Id;
+            await gate.WaitForRequestsAsync(1);
+        }
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        await gate.WaitForRequestsAsync(1);
+        using var patience = new CancellationTokenSource();
+        var stopping = rig.StopAsync(patience.Token);
+        // 1: this start is noted, and the one of the recovered run is not any more.
+        Assert.Equal(1, await rig.Store.StartRecoveredRunAsync(id, default));
+        Assert.False(stopping.IsCompleted);
+        await patience.CancelAsync();
+        await stopping.WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    [Fact]
+    public async Task Shutdown_answers_callers_whose_runs_have_not_started_and_waits_for_those_in_flight()
+    {
+        await using var gate = Sink.Start(hold: true);
+        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsExecuting = 1 });
+        var version = await rig.DeployAsync("orders", $$"""await fetch("{{gate.Url}}"); $respond({ status: 201 })""", response: "custom");
+        var inFlight = await rig.AcceptAsync(version);
+        await gate.WaitForRequestsAsync(1);
+        var waiting = await rig.AcceptAsync(version);
+
+        var stopping = rig.StopAsync(CancellationToken.None);
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => waiting.Response.WaitAsync(TimeSpan.FromSeconds(30)));
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => rig.AcceptAsync(version));
+        gate.Release();
+        Assert.Equal(201, (await inFlight.Response.WaitAsync(TimeSpan.FromSeconds(30)))!.Status);
+        await stopping.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(RunStatus.Queued, (await rig.Store.GetRunAsync(waiting.Run.Id, default))!.Run.Status);
     }
 
     [Fact]

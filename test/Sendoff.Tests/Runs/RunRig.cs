@@ -135,7 +135,11 @@ sealed class RunRig : IAsyncDisposable
     /// <summary>Ends as a crash does: what executes is cut off without a word to the store.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (!stopped) await StopAsync(new CancellationToken(true));
+        if (!stopped)
+        {
+            Failing.Fail(nameof(IStore.TakeBackStartsAsync), new StoreUnavailableException("the server crashed"));
+            await StopAsync(new CancellationToken(true));
+        }
         await Queue.DisposeAsync();
         await workers.DisposeAsync();
         await real.DisposeAsync();

@@ -296,8 +296,157 @@ public sealed class SuspensionTests : IDisposable
         Assert.Empty(sink.Requests);
         Assert.True(await rig.Catalog.DeleteAsync("held", default));
         Assert.Null(await rig.Store.GetSuspensionAsync(end.Run.Id, default));
-        Assert.Empty(await rig.Store.ListSuspendedAsync(10, default));
+        Assert.Empty(await rig.Store.ListSuspendedAsync(10, [], default));
         Assert.False((await rig.Suspensions.ResumeAsync(end.Run.Id, default, default)).IsDone);
+    }
+
+    const string DelayOrWait = "if (steps.trigger.event.gate) await fetch(steps.trigger.event.gate); else if ($.context.run.runs === 1) $.flow.rerun(1, null, 2);";
+
+    static async Task<Sendoff.Engine.Workflows.WorkflowVersion> DeployNamedAsync(RunRig rig, string name, string body)
+    {
+        var deployed = await rig.Catalog.DeployAsync(name, new Dictionary<string, string>
+        {
+            ["workflow.yaml"] = $"triggers: [ {{ type: http, key: {name} }} ]\nsteps: [ {{ namespace: s1, uses: ./s1.mjs }} ]", ["s1.mjs"] = Component(body),
+        }, default);
+        Assert.Empty(deployed.Problems);
+        return rig.Catalog.FindTrigger(name)!.Version;
+    }
+
+    /// <summary>A run of "full" that is suspended, and one that takes the only place of its queue until the gate is released.</summary>
+    static async Task<AcceptedRun> FillAsync(RunRig rig, Sink gate, string body)
+    {
+        var full = await DeployNamedAsync(rig, "full", body);
+        var held = await rig.AcceptAsync(full);
+        await HeldAsync(rig, held.Run.Id);
+        await WhenFreeAsync(() => rig.AcceptAsync(full, $$"""{"gate":"{{gate.Url}}"}"""));
+        await gate.WaitForRequestsAsync(1);
+        return held;
+    }
+
+    /// <summary>A run's place is free a moment after its end is stored.</summary>
+    static async Task<T> WhenFreeAsync<T>(Func<Task<T>> ask)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (true)
+        {
+            try
+            {
+                return await ask();
+            }
+            catch (RunQueueFullException)
+            {
+                await Task.Delay(5, patience.Token);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_workflow_whose_queue_is_full_keeps_no_other_workflow_from_resuming_what_is_due()
+    {
+        await using var gate = Sink.Start(hold: true);
+        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsQueued = 1 });
+        var stuck = await FillAsync(rig, gate, DelayOrWait);
+        var other = await DeployNamedAsync(rig, "other", DelayOrWait);
+        var due = await rig.AcceptAsync(other);
+        await HeldAsync(rig, due.Run.Id);
+
+        rig.Suspensions.Start();
+        Assert.Equal(RunStatus.Succeeded, (await NextAsync(rig, due.Run.Id)).Run.Status);
+        Assert.Equal(RunStatus.Suspended, (await rig.Store.GetRunAsync(stuck.Run.Id, default))!.Run.Status);
+        gate.Release();
+        Assert.Equal(RunStatus.Succeeded, (await NextAsync(rig, stuck.Run.Id)).Run.Status);
+    }
+
+    [Fact]
+    public async Task A_resume_that_finds_the_queue_full_is_refused_leaves_no_listener_and_works_later()
+    {
+        await using var gate = Sink.Start(hold: true);
+        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsQueued = 1 });
+        var held = await FillAsync(rig, gate, "if (steps.trigger.event.gate) await fetch(steps.trigger.event.gate); else if ($.context.run.runs === 1) $.flow.suspend();");
+
+        for (int i = 0; i < 3; i++)
+            await Assert.ThrowsAsync<RunQueueFullException>(() => rig.Suspensions.ResumeAsync(held.Run.Id, Encoding.UTF8.GetBytes("{}"), default));
+        Assert.Equal(0, rig.Changes.Listeners);
+        rig.Failing.Fail(nameof(IStore.GetRunAsync), new StoreUnavailableException("the disk is full"));
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => rig.Suspensions.CancelAsync(held.Run.Id, default));
+        Assert.Equal(0, rig.Changes.Listeners);
+
+        gate.Release();
+        var released = await WhenFreeAsync(() => rig.Suspensions.ResumeAsync(held.Run.Id, Encoding.UTF8.GetBytes("{}"), default));
+        Assert.Equal(RunStatus.Succeeded, (await rig.EndOfAsync(released.Next!.Value)).Run.Status);
+        Assert.Equal(0, rig.Changes.Listeners);
+    }
+
+    [Fact]
+    public async Task A_suspended_test_goes_on_with_its_own_draft_however_many_were_saved_since()
+    {
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        var version = await DeployNamedAsync(rig, "held", "return 'deployed'");
+        var drafts = new Drafts(rig.Store, rig.Catalog, rig.Queue);
+        var files = version.Files.ToDictionary();
+        files["s1.mjs"] = Component("if ($.context.run.runs === 1) $.flow.rerun(3600000, null, 2); return 'its draft'");
+        await drafts.SaveAsync("held", files, default);
+        var test = (await drafts.TestAsync("held", "{}"u8.ToArray(), captured: true, default))!.Run!;
+        await HeldAsync(rig, test.Run.Id);
+        for (int i = 0; i < 60; i++)
+            Assert.NotNull(await rig.Store.SaveDraftAsync(version.WorkflowId, new Dictionary<string, string>(files) { ["s1.mjs"] = Component($"return {i}") }, isFixed: true, default));
+
+        var released = await rig.Suspensions.ResumeAsync(test.Run.Id, Encoding.UTF8.GetBytes("{}"), default);
+        Assert.Equal("\"its draft\"", Returned(await rig.EndOfAsync(released.Next!.Value), 0).GetRawText());
+    }
+
+    static Task<Sendoff.Engine.Workflows.WorkflowVersion> DeployOnSuccessAsync(RunRig rig, Sink sink, string end)
+    {
+        var bodies = new[] { Send(sink, "'first'") + " $.flow.suspend()", Send(sink, "'second'") + " $.flow.suspend()", Send(sink, "'third'") + end };
+        var files = bodies.Select((body, i) => (Path: $"s{i + 1}.mjs", Text: Component(body))).ToDictionary(file => file.Path, file => file.Text);
+        files["workflow.yaml"] = "triggers: [ { type: http, key: held } ]\nsettings: { deliver: success }\nsteps:\n" + string.Concat(bodies.Select((_, i) => $"  - {{ namespace: s{i + 1}, uses: ./s{i + 1}.mjs }}\n"));
+        return DeployFilesAsync(rig, files);
+    }
+
+    static async Task<Sendoff.Engine.Workflows.WorkflowVersion> DeployFilesAsync(RunRig rig, Dictionary<string, string> files)
+    {
+        var deployed = await rig.Catalog.DeployAsync("held", files, default);
+        Assert.Empty(deployed.Problems);
+        return rig.Catalog.FindTrigger("held")!.Version;
+    }
+
+    static async Task<StoredRun> ResumeAsync(RunRig rig, RunId run) =>
+        await rig.EndOfAsync((await rig.Suspensions.ResumeAsync(run, Encoding.UTF8.GetBytes("{}"), default)).Next!.Value);
+
+    [Fact]
+    public async Task Sends_of_suspended_segments_are_delivered_when_the_run_succeeds_in_the_end()
+    {
+        await using var sink = Sink.Start();
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        var first = await rig.AcceptAsync(await DeployOnSuccessAsync(rig, sink, ""));
+        var held = await HeldAsync(rig, first.Run.Id);
+        Assert.Equal(Sendoff.Engine.Deliveries.DeliveryStatus.Captured, held.Deliveries[0].Delivery.Status);
+        var second = await ResumeAsync(rig, first.Run.Id);
+        Assert.Empty(sink.Requests);
+
+        var end = await ResumeAsync(rig, second.Run.Id);
+        Assert.Equal(RunStatus.Succeeded, end.Run.Status);
+        Assert.All(end.Deliveries, static one => Assert.Equal(Sendoff.Engine.Deliveries.DeliveryStatus.Succeeded, one.Delivery.Status));
+        Assert.Equal(["first", "second", "third"], sink.Requests.Select(static request => Encoding.UTF8.GetString(request.Body)).Order());
+    }
+
+    [Fact]
+    public async Task Sends_of_suspended_segments_stay_captured_when_the_run_fails_in_the_end_or_is_a_test()
+    {
+        await using var sink = Sink.Start();
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        var version = await DeployOnSuccessAsync(rig, sink, " if (steps.trigger.event.fail) throw new Error('no')");
+        var failing = await rig.AcceptAsync(version, """{"fail":true}""");
+        var test = (await rig.Queue.AcceptAsync(version, QueuedRun.TestTrigger, "{}"u8.ToArray(), default))!;
+        foreach (var run in new[] { failing, test })
+        {
+            await HeldAsync(rig, run.Run.Id);
+            var end = await ResumeAsync(rig, (await ResumeAsync(rig, run.Run.Id)).Run.Id);
+            Assert.Equal(run == failing ? RunStatus.Failed : RunStatus.Succeeded, end.Run.Status);
+            Assert.Equal(3, end.Deliveries.Count);
+            Assert.All(end.Deliveries, static one => Assert.Equal(Sendoff.Engine.Deliveries.DeliveryStatus.Captured, one.Delivery.Status));
+        }
+        Assert.Empty(sink.Requests);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Net;
+using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using Sendoff.Engine;
@@ -264,12 +265,72 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         string[] ids = [.. run.Steps[1].Deliveries.Select(d => d.Id)];
         var filter = new DeliveryFilter("many", null, null, null, null, null, null, 2);
 
-        var some = await DeliveriesApi.FindAsync(server.Store, filter, 2, default);
-        var all = await DeliveriesApi.FindAsync(server.Store, filter, 3, default);
+        // The first was delivered.
+        var some = await Resending.FindAsync(server.Store, filter, 1, default);
+        var all = await Resending.FindAsync(server.Store, filter, 2, default);
 
-        Assert.Equal(ids[1..], some.Found.Select(id => id.ToString()));
-        Assert.Equal(ids, all.Found.Select(id => id.ToString()));
+        Assert.Equal(ids[2..], some.Found.Select(id => id.ToString()));
+        Assert.Equal(ids[1..], all.Found.Select(id => id.ToString()));
         Assert.Equal((true, false), (some.More, all.More));
+    }
+
+    /// <summary>Delivered and failed, and of a test run captured.</summary>
+    async Task<(RunDocument Sent, RunDocument Captured)> SentAndCapturedAsync(string workflow, Sink well, Sink ill)
+    {
+        string hook = await server.DeployAsync(workflow, $"$send.http({{ method: 'GET', url: '{well.Url}' }}); $send.http({{ method: 'GET', url: '{ill.Url}' }});", "step.js");
+        using var started = await server.Http.PostAsync($"/api/v1/workflows/{workflow}/events", Content("application/json", """{"event":{},"test":true}"""u8.ToArray()));
+        string test = JsonElement.Parse(await started.Content.ReadAsStringAsync()).GetProperty("id").GetString()!;
+        return (await server.RunAsync(hook), await server.EndOfAsync(test));
+    }
+
+    async Task<ResendDocument> ResendAsync(string body)
+    {
+        using var response = await server.Http.PostAsync("/api/v1/deliveries/resend", Content("application/json", Encoding.UTF8.GetBytes(body)));
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+        return (await response.Content.ReadFromJsonAsync(ApiJson.Default.ResendDocument))!;
+    }
+
+    [Fact]
+    public async Task A_resend_by_filter_takes_what_failed_and_what_was_delivered_only_when_that_is_named()
+    {
+        await using var well = Sink.Start();
+        await using var ill = Sink.Start(status: 500);
+        var (sent, captured) = await SentAndCapturedAsync("filtered-resend", well, ill);
+        string delivered = sent.Steps[0].Deliveries[0].Id, failed = sent.Steps[0].Deliveries[1].Id;
+        Assert.All(captured.Steps[0].Deliveries, static delivery => Assert.Equal("captured", delivery.Status));
+
+        Assert.Equal([failed], (await ResendAsync("""{"workflow":"filtered-resend"}""")).Ids);
+        await server.EndOfAsync(sent.Id);
+        Assert.Equal([delivered], (await ResendAsync("""{"workflow":"filtered-resend","status":"succeeded"}""")).Ids);
+        await server.EndOfAsync(sent.Id);
+        await AssertProblemAsync(await server.Http.PostAsync("/api/v1/deliveries/resend", Content("application/json", """{"status":"captured"}"""u8.ToArray())),
+            HttpStatusCode.BadRequest, "no filter resends them");
+
+        Assert.Equal((2, 2), (well.Requests.Count, ill.Requests.Count));
+        Assert.All((await server.GetRunAsync(captured.Id)).Steps[0].Deliveries, static delivery => Assert.Equal("captured", delivery.Status));
+    }
+
+    [Fact]
+    public async Task A_captured_delivery_is_sent_by_its_id_alone_and_only_when_that_is_asked_for()
+    {
+        await using var well = Sink.Start();
+        await using var ill = Sink.Start(status: 500);
+        var (_, captured) = await SentAndCapturedAsync("captured-resend", well, ill);
+        string id = captured.Steps[0].Deliveries[0].Id;
+        int before = well.Requests.Count;
+
+        var many = await ResendAsync($$"""{"ids":["{{id}}"]}""");
+        Assert.Equal((0, "captured"), (many.Resent, many.Reasons[id]));
+        await AssertProblemAsync(await server.Http.PostAsync($"/api/v1/deliveries/{id}/resend", null), HttpStatusCode.Conflict, "captured=true");
+        await AssertProblemAsync(await server.Http.PostAsync($"/api/v1/deliveries/{id}/resend?captured=please", null), HttpStatusCode.BadRequest, "It is true or false");
+        using var page = await server.Http.PostAsync($"/deliveries/{id}/resend", null);
+        Assert.Equal(before, well.Requests.Count);
+        Assert.Equal("captured", (await server.GetRunAsync(captured.Id)).Steps[0].Deliveries[0].Status);
+
+        using var one = await server.Http.PostAsync($"/api/v1/deliveries/{id}/resend?captured=true", null);
+        Assert.Equal(HttpStatusCode.Accepted, one.StatusCode);
+        Assert.Equal("succeeded", (await server.EndOfAsync(captured.Id)).Steps[0].Deliveries[0].Status);
+        Assert.Equal(before + 1, well.Requests.Count);
     }
 
     [Theory]

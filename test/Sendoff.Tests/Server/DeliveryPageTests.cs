@@ -74,7 +74,7 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
         var after = await server.EndOfAsync(run.Id);
 
         Assert.Equal("/deliveries?workflow=selected&resent=2&underway=0&gone=1", back);
-        Assert.Contains("2 sent again, 1 skipped (gone)", await PageAsync(back));
+        Assert.Contains("2 resent, 1 skipped (gone)", await PageAsync(back));
         Assert.Equal([2, 1, 2], after.Steps[0].Deliveries.Select(one => one.Attempts.Count));
         Assert.Equal(5, receiver.Requests.Count);
     }
@@ -89,7 +89,7 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
         string id = (await server.GetRunAsync(run)).Steps[0].Deliveries[0].Id;
 
         Assert.DoesNotContain("type=\"checkbox\"", await PageAsync("/deliveries?workflow=waiting"));
-        Assert.Contains("0 sent again, 1 skipped (under way)", await PageAsync(await ResendAsync([("id", id)])));
+        Assert.Contains("0 resent, 1 skipped (under way)", await PageAsync(await ResendAsync([("id", id)])));
         receiver.Release();
         await server.EndOfAsync(run);
     }
@@ -102,7 +102,7 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
 
         Assert.Contains("href=\"/deliveries/resend-all?workflow=all&code=5xx\"", await PageAsync("/deliveries?workflow=all&code=5xx"));
         string confirm = await PageAsync("/deliveries/resend-all?workflow=all&code=5xx");
-        Assert.Contains("Send 3 deliveries again?", confirm);
+        Assert.Contains("Resend 3 deliveries?", confirm);
         Assert.All(run.Steps[0].Deliveries, one => Assert.Single(one.Attempts));
 
         string back = await ResendAsync(Hidden().Matches(confirm).Select(field => (field.Groups[1].Value, field.Groups[2].Value)));
@@ -113,13 +113,30 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
     }
 
     [Fact]
+    public async Task All_that_match_leaves_out_what_was_delivered_unless_the_filter_names_it()
+    {
+        await using var receiver = Sink.Start();
+        await SendAsync("delivered", receiver, 2);
+
+        Assert.Contains("No matching delivery is", await PageAsync("/deliveries/resend-all?workflow=delivered"));
+        Assert.Contains("no filter resends them", await PageAsync("/deliveries/resend-all?workflow=delivered&status=captured"));
+        Assert.Contains("resent=0", await ResendAsync([("workflow", "delivered"), ("all", "true")]));
+        Assert.DoesNotContain(" checked", await PageAsync("/deliveries?workflow=delivered&select=page"));
+        string confirm = await PageAsync("/deliveries/resend-all?workflow=delivered&status=succeeded");
+        Assert.Contains("Resend 2 deliveries?", confirm);
+        Assert.Contains("their receivers get them a second time", confirm);
+        Assert.Contains(" checked", await PageAsync("/deliveries?workflow=delivered&status=succeeded&select=page"));
+        Assert.Equal(2, receiver.Requests.Count);
+    }
+
+    [Fact]
     public async Task The_whole_history_is_not_sent_again_at_once()
     {
         await SampleRuns.AddAsync(server, workflow: "history");
         Assert.Contains("Choose a filter first", await PageAsync("/deliveries/resend-all"));
         Assert.Equal("/deliveries", await ResendAsync([("all", "true")]));
-        Assert.DoesNotContain("Resend all that match", await PageAsync("/deliveries"));
-        Assert.Contains("Nothing to send again", await PageAsync("/deliveries/resend-all?workflow=history&code=404"));
+        Assert.DoesNotContain("Resend all matching", await PageAsync("/deliveries"));
+        Assert.Contains("Nothing to resend", await PageAsync("/deliveries/resend-all?workflow=history&code=404"));
     }
 
     [Fact]

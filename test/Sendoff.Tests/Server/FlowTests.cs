@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using Sendoff.Engine;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Support;
 
@@ -54,6 +55,30 @@ public sealed class FlowTests(SharedServer shared) : IClassFixture<SharedServer>
 
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Gone), (canceled.StatusCode, late.StatusCode));
         Assert.Equal(("failed", "canceled"), await server.GetRunAsync(run.Id) is var end ? (end.Status, end.Error!.Code) : default);
+    }
+
+    [Fact]
+    public async Task A_resume_whose_workflow_has_a_full_queue_is_asked_to_come_again()
+    {
+        await using var gate = Sink.Start(hold: true);
+        await using var small = await TestServer.StartAsync(new EngineLimits { RunsQueued = 1 });
+        string hook = await small.DeployAsync("full", "export default defineComponent({ async run({ steps, $ }) { if (steps.trigger.event.body?.gate) await fetch(steps.trigger.event.body.gate); else return $.flow.suspend(60000) } })");
+        var run = await small.RunAsync(hook);
+        // A run's place is free a moment after its end is stored.
+        var status = HttpStatusCode.TooManyRequests;
+        for (int i = 0; i < 1_000 && status == HttpStatusCode.TooManyRequests; i++)
+        {
+            using var response = await small.Http.PostAsync(hook, new StringContent($$"""{"gate":"{{gate.Url}}"}""", Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
+            status = response.StatusCode;
+        }
+        await gate.WaitForRequestsAsync(1);
+
+        using var byUrl = await small.NewClient().PostAsync(Path(run.Steps[0].Exports.GetProperty("$return_value").GetProperty("resume_url")), null, TestContext.Current.CancellationToken);
+        using var byApi = await small.Http.PostAsync($"/api/v1/runs/{run.Id}/resume", null, TestContext.Current.CancellationToken);
+
+        Assert.Equal((HttpStatusCode.TooManyRequests, HttpStatusCode.TooManyRequests), (byUrl.StatusCode, byApi.StatusCode));
+        Assert.NotNull(byUrl.Headers.RetryAfter);
+        gate.Release();
     }
 
     [Fact]

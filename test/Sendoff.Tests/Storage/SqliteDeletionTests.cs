@@ -128,7 +128,7 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
             async () =>
             {
                 Task<IReadOnlyList<DeliveryId>> marked = store.MarkSendingAsync([pending.Id], Ct);
-                var (requeued, starts) = (store.RequeueAsync(ended.Id, Ct), store.StartRecoveredRunAsync(left.Id, Ct));
+                var (requeued, starts) = (store.RequeueAsync(ended.Id, Enum.GetValues<DeliveryStatus>(), Ct), store.StartRecoveredRunAsync(left.Id, Ct));
                 return ((await marked).Count, await requeued, await starts);
             },
             DeleteAsync, swap: true);

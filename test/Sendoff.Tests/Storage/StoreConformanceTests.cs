@@ -54,6 +54,10 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         Store = after;
     }
 
+    /// <summary>All statuses from which a delivery can be sent again.</summary>
+    static readonly DeliveryStatus[] Ended =
+        [DeliveryStatus.Succeeded, DeliveryStatus.Failed, DeliveryStatus.Blocked, DeliveryStatus.Interrupted, DeliveryStatus.Captured];
+
     protected Task<Workflow> DeployAsync(string name, params Trigger[] triggers) =>
         Store.DeployAsync(name, new Dictionary<string, string> { ["workflow.yaml"] = "name: " + name }, triggers, Ct);
 
@@ -297,6 +301,18 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Start_that_is_taken_back_does_not_count()
+    {
+        var queued = await AcceptAsync();
+        await Store.TakeBackStartsAsync([queued.Id], Ct); // none is noted
+        Assert.Equal(1, await Store.StartRecoveredRunAsync(queued.Id, Ct));
+        Assert.Equal(2, await Store.StartRecoveredRunAsync(queued.Id, Ct));
+        await Store.TakeBackStartsAsync([queued.Id], Ct);
+        await CrashAsync();
+        Assert.Equal(2, await Store.StartRecoveredRunAsync(queued.Id, Ct));
+    }
+
+    [Fact]
     public async Task Unfinished_runs_are_found_however_old_and_whatever_came_after()
     {
         var low = NewRun();
@@ -455,6 +471,50 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         Assert.Equal(error, stored.Attempts[0].Error);
     }
 
+    [Theory]
+    [InlineData(DeliveryStatus.Pending, false)]
+    [InlineData(DeliveryStatus.Sending, false)]
+    [InlineData(DeliveryStatus.Succeeded, true)]
+    [InlineData(DeliveryStatus.Failed, true)]
+    [InlineData(DeliveryStatus.Blocked, true)]
+    [InlineData(DeliveryStatus.Interrupted, true)]
+    [InlineData(DeliveryStatus.Captured, true)]
+    public async Task A_delivery_is_made_pending_again_only_from_a_status_that_is_named(DeliveryStatus status, bool canBe)
+    {
+        var run = await AcceptAsync();
+        var delivery = Sends(run, status: status)[0];
+        await Store.FinishRunAsync(End(run), [delivery], Ct);
+
+        Assert.Null(await Store.RequeueAsync(delivery.Id, [.. Enum.GetValues<DeliveryStatus>().Where(other => other != status)], Ct));
+        Assert.Equal(status, (await Store.GetDeliveryAsync(delivery.Id, Ct))!.Delivery.Status);
+        Assert.Equal(canBe, await Store.RequeueAsync(delivery.Id, Enum.GetValues<DeliveryStatus>(), Ct) is { Status: DeliveryStatus.Pending });
+    }
+
+    [Fact]
+    public async Task What_earlier_segments_captured_becomes_pending_with_the_success_of_the_last_and_with_nothing_else()
+    {
+        var (first, other) = (await AcceptAsync(), await AcceptAsync());
+        var unrelated = Sends(other, status: DeliveryStatus.Captured);
+        await Store.FinishRunAsync(End(other), unrelated, Ct);
+        var segments = new List<Delivery[]>();
+        var run = first;
+        for (int i = 0; i < 3; i++)
+        {
+            segments.Add(Sends(run, 2, $"s{i}.example", DeliveryStatus.Captured));
+            var held = new Suspension(run.Id, workflow.Id, Sendoff.Engine.Workers.HoldKind.Delay, 0, Clock.GetUtcNow(), "the state"u8.ToArray());
+            await Store.FinishRunAsync(End(run, RunStatus.Suspended) with { Suspension = held, IsContinuation = i > 0 }, segments[i], Ct);
+            run = Next(run);
+            Assert.True(await Store.AcceptAsync(run, Ct));
+        }
+        Assert.Empty(await Store.ListReleasedAsync(run.Id, Ct));
+
+        await Store.FinishRunAsync(End(run) with { IsContinuation = true, ReleasesCaptured = true }, [], Ct);
+
+        Assert.Equal(segments.Select(static sends => KeyValuePair.Create(sends[0].Destination, sends[0].Id)), (await Store.ListReleasedAsync(run.Id, Ct)).OrderBy(static one => one.Key));
+        Assert.Equal(2, (await Store.ListPendingAsync(segments[1][0].Destination, null, 10, Ct)).Count);
+        Assert.Equal(DeliveryStatus.Captured, (await Store.GetDeliveryAsync(unrelated[0].Id, Ct))!.Delivery.Status);
+    }
+
     [Fact]
     public async Task An_interrupted_delivery_that_is_sent_again_loses_its_error()
     {
@@ -499,7 +559,8 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         var soon = await HoldAsync(TimeSpan.FromHours(1));
         await CrashAsync();
 
-        Assert.Equal([soon.Id, late.Id], (await Store.ListSuspendedAsync(10, Ct)).Select(held => held.RunId));
+        Assert.Equal([soon.Id, late.Id], (await Store.ListSuspendedAsync(10, [], Ct)).Select(held => held.RunId));
+        Assert.Empty(await Store.ListSuspendedAsync(10, [workflow.Id], Ct));
         Assert.Empty(await Store.ListUnfinishedRunsAsync(10, null, Ct));
         var stored = (await Store.GetRunAsync(soon.Id, Ct))!.Run;
         Assert.Equal((RunStatus.Suspended, Start.AddHours(1)), (stored.Status, stored.Suspension!.Until));
@@ -518,7 +579,7 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         var left = Assert.Single(await Store.ListUnfinishedRunsAsync(10, null, Ct));
         Assert.Equal((next.Id, held.Id, false), (left.Id, left.Continues!.Run, left.Replay));
         Assert.Equal((RunStatus.Succeeded, next.Id), ((await Store.GetRunAsync(held.Id, Ct))!.Run is var before ? (before.Status, before.ContinuedBy) : default));
-        Assert.Empty(await Store.ListSuspendedAsync(10, Ct));
+        Assert.Empty(await Store.ListSuspendedAsync(10, [], Ct));
         Assert.NotNull(await Store.GetSuspensionAsync(held.Id, Ct));
         await Store.FinishRunAsync(End(left) with { IsContinuation = true }, [], Ct);
         Assert.Null(await Store.GetSuspensionAsync(held.Id, Ct));
@@ -664,7 +725,7 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         Assert.False(await Store.AcceptAsync(NewRun(other), Ct));
         Assert.False(await Store.AcceptAsync(run with { Id = new(Ids.Next()), Replay = true }, Ct));
         Assert.Empty(await Store.MarkSendingAsync([deliveries[0].Id], Ct));
-        Assert.Null(await Store.RequeueAsync(deliveries[0].Id, Ct));
+        Assert.Null(await Store.RequeueAsync(deliveries[0].Id, Ended, Ct));
         Assert.Equal(0, await Store.StartRecoveredRunAsync(executing.Id, Ct));
 
         await CrashAsync();
@@ -770,7 +831,7 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     {
         var (run, sends) = await FinishAsync(sends: 2);
         await Store.RecordAttemptAsync(AttemptOf(sends[0], DeliveryStatus.Failed, error: new(AttemptErrorCode.Timeout, AttemptPhase.Wait, "late")), Ct);
-        await Store.RequeueAsync(sends[0].Id, Ct);
+        await Store.RequeueAsync(sends[0].Id, Ended, Ct);
         await Store.RecordAttemptAsync(AttemptOf(sends[0], number: 2), Ct);
 
         var outline = await Store.GetRunOutlineAsync(run.Id, Ct);
@@ -824,12 +885,19 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         Clock.Advance(TimeSpan.FromHours(1));
         var (_, b) = await FinishAsync(other, host: "b.a_example");
 
-        async Task<IEnumerable<DeliveryId>> List(DeliveryFilter filter) => (await Store.ListDeliveriesAsync(filter, Ct)).Items.Select(one => one.Delivery.Id);
+        async Task<IEnumerable<DeliveryId>> List(DeliveryFilter filter)
+        {
+            DeliveryId[] found = [.. (await Store.ListDeliveriesAsync(filter, Ct)).Items.Select(one => one.Delivery.Id)];
+            Assert.Equal(found, (await Store.ListDeliveryIdsAsync(filter, Ct)).Items);
+            return found;
+        }
 
         Assert.Equal([b[0].Id, a[1].Id, a[0].Id], await List(Deliveries()));
         Assert.Equal([b[0].Id], await List(Deliveries("other")));
         Assert.Equal([a[0].Id], await List(Deliveries(status: DeliveryStatus.Failed)));
         Assert.Equal([b[0].Id, a[1].Id], await List(Deliveries(status: DeliveryStatus.Pending)));
+        Assert.Equal([a[0].Id], await List(Deliveries() with { AnyOf = [DeliveryStatus.Failed, DeliveryStatus.Blocked] }));
+        Assert.Equal([b[0].Id, a[1].Id, a[0].Id], await List(Deliveries() with { AnyOf = [DeliveryStatus.Failed, DeliveryStatus.Pending] }));
         Assert.Equal([a[1].Id], await List(Deliveries("orders", DeliveryStatus.Pending)));
         Assert.Equal([a[1].Id, a[0].Id], await List(Deliveries(host: "a.example")));
         Assert.Equal([a[1].Id, a[0].Id], await List(Deliveries(host: "a.example:443")));
@@ -853,7 +921,7 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         }
         await Store.RecordAttemptAsync(Answer(sends[0], 503), Ct);
         await Store.RecordAttemptAsync(Answer(sends[1], 404), Ct);
-        await Store.RequeueAsync(sends[1].Id, Ct);
+        await Store.RequeueAsync(sends[1].Id, Ended, Ct);
         await Store.RecordAttemptAsync(Answer(sends[1], 200, number: 2), Ct);
         await Store.RecordAttemptAsync(AttemptOf(sends[2], DeliveryStatus.Failed, error: new(AttemptErrorCode.Timeout, AttemptPhase.Wait, "said \"phase\":\"Dns\"")), Ct);
         await Store.RecordBlockedAsync(sends[3].Id, new(AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Connect, "no"), Ct);

@@ -109,12 +109,27 @@ internal sealed partial class SqliteStore
     public Task<Page<StoredDelivery>> ListDeliveriesAsync(DeliveryFilter filter, CancellationToken ct) =>
         readers.ReadAsync(session => ListDeliveries(session, filter, new(limits)), ct);
 
-    static Page<StoredDelivery> ListDeliveries(SqliteSession session, DeliveryFilter filter, ContentBudget budget)
+    public Task<Page<DeliveryId>> ListDeliveryIdsAsync(DeliveryFilter filter, CancellationToken ct) => readers.ReadAsync(
+        session =>
+        {
+            if (WhereOf(session, filter) is not var (where, searchedTo)) return new([], null);
+            var ids = where.Set(session.Sql($"SELECT id FROM deliveries d {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT ?"))
+                .Set(filter.Limit + 1).All(static row => new DeliveryId(row.Long(0)));
+            var page = PageOf(ids, filter.Limit, static id => id.Value);
+            return page with { Next = page.Next ?? searchedTo };
+        },
+        ct);
+
+    static string Numbers(IReadOnlyList<DeliveryStatus> statuses) => string.Join(", ", statuses.Select(static status => (int)status));
+
+    /// <summary>What the filter asks of a row of deliveries, and how far a search looks; null when there is no such workflow.</summary>
+    static (SqliteFilter Where, long? SearchedTo)? WhereOf(SqliteSession session, DeliveryFilter filter)
     {
-        if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
+        if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return null;
         var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
         // A partial index serves only a query that repeats its condition.
         if (filter.Status is { } status) where.And((status > DeliveryStatus.Succeeded ? "status > 4 AND " : "") + $"status = {(int)status}");
+        else if (filter.AnyOf is { } any) where.And((any.All(static one => one > DeliveryStatus.Succeeded) ? "status > 4 AND " : "") + $"status IN ({Numbers(any)})");
         long? searchedTo = filter.IsSearch ? where.Set(session.Sql(
             $"SELECT id FROM deliveries {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {DeliveryFilter.Searched - 1}")).Number() : null;
         where.And("id >= ?", searchedTo);
@@ -122,6 +137,12 @@ internal sealed partial class SqliteStore
         if (filter.Text is { } text) where.And("(url || ' ' || destination) LIKE ? ESCAPE '\\'", SqliteFilter.Like("%", text, "%"));
         where.And("json_extract(CAST(error AS TEXT), '$.phase') = ?", filter.Phase?.ToString());
         if (filter.Code is { } code) where.And($"(SELECT response_status FROM attempts WHERE id = {LastAttemptId}) BETWEEN ? AND ?", (long)code.First, (long)code.Last);
+        return (where, searchedTo);
+    }
+
+    static Page<StoredDelivery> ListDeliveries(SqliteSession session, DeliveryFilter filter, ContentBudget budget)
+    {
+        if (WhereOf(session, filter) is not var (where, searchedTo)) return new([], null);
         var found = where.Set(session.Sql($"""
             SELECT {BriefColumns}, w.name FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
             WHERE d.id IN (SELECT id FROM deliveries d {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY d.id DESC

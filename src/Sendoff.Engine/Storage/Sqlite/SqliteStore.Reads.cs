@@ -154,11 +154,25 @@ internal sealed partial class SqliteStore
             """).Set(run.Value).FirstOrDefault(ReadSuspension),
         ct);
 
-    public Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<Suspension>>(
+    public Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, IReadOnlyCollection<WorkflowId> except, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<Suspension>>(
         session => session.Sql($"""
-            SELECT {SuspensionColumns} FROM suspensions WHERE continued_by IS NULL AND workflow_id IN (SELECT id FROM workflows) ORDER BY until LIMIT ?
-            """).Set(limit).All(ReadSuspension),
-        ct);
+            SELECT {SuspensionColumns} FROM suspensions INDEXED BY suspensions_due
+            WHERE continued_by IS NULL AND workflow_id IN (SELECT id FROM workflows) AND workflow_id NOT IN (SELECT value FROM json_each(?)) ORDER BY until LIMIT ?
+            """).Set($"[{string.Join(',', except.Select(static workflow => workflow.Value))}]").Set(limit).All(ReadSuspension), ct);
+
+    /// <summary>The run of a continuation, and those of its earlier segments.</summary>
+    public const string Segments = """
+        WITH RECURSIVE segments(id) AS (VALUES (?) UNION ALL SELECT s.run_id FROM segments JOIN suspensions s ON s.continued_by = segments.id)
+        """;
+
+    public static readonly string DeliveriesOfSegments = $"""
+        segments JOIN runs r ON r.id = segments.id
+            JOIN deliveries d ON d.id BETWEEN r.first_delivery AND r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride}
+        """;
+
+    public Task<IReadOnlyDictionary<string, DeliveryId>> ListReleasedAsync(RunId run, CancellationToken ct) => readers.ReadAsync<IReadOnlyDictionary<string, DeliveryId>>(
+        session => session.Sql($"{Segments} SELECT d.destination, min(d.id) FROM {DeliveriesOfSegments} WHERE d.status = 2 GROUP BY d.destination")
+            .Set(run.Value).All(static row => (Destination: row.Text(0), First: new DeliveryId(row.Long(1)))).ToDictionary(static one => one.Destination, static one => one.First), ct);
 
     public Task<bool> CancelAsync(RunId run, StepError why, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session =>
     {

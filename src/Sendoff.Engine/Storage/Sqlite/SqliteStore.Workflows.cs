@@ -106,7 +106,11 @@ internal sealed partial class SqliteStore
             INSERT INTO versions(workflow_id, number, deployed_at, files, fixed) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT(workflow_id, number) DO UPDATE SET deployed_at = excluded.deployed_at, files = excluded.files, fixed = max(fixed, excluded.fixed)
             """).Set(workflow).Set(number).Set(SqliteTime.From(time.GetUtcNow())).Set(files).Set(isFixed ? 1 : 0).Run();
-        session.Sql("DELETE FROM versions WHERE workflow_id = ? AND number < 0 AND number >= ?").Set(workflow).Set(number + DraftsKept).Run();
+        // A suspended run goes on with the draft that it began with.
+        session.Sql("""
+            DELETE FROM versions AS v WHERE workflow_id = ? AND number < 0 AND number >= ? AND NOT EXISTS (
+                SELECT 1 FROM suspensions s JOIN runs r ON r.id = s.run_id WHERE s.workflow_id = v.workflow_id AND s.state IS NOT NULL AND r.version = v.number)
+            """).Set(workflow).Set(number + DraftsKept).Run();
         return ReadDraft(session, workflow);
     }
 

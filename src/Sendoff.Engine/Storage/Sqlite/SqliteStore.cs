@@ -156,11 +156,12 @@ internal sealed partial class SqliteStore : IStore
     public Task RecordBlockedAsync(DeliveryId delivery, AttemptError error, CancellationToken ct) =>
         commits.WriteAsync(new RecordBlockedWrite(delivery, error, concealment), ct);
 
-    public Task<Delivery?> RequeueAsync(DeliveryId delivery, CancellationToken ct) => WriteAsync(
+    public Task<Delivery?> RequeueAsync(DeliveryId delivery, IReadOnlyList<DeliveryStatus> from, CancellationToken ct) => WriteAsync(
         OutageRule.Refuse,
-        session => session.Sql("""
+        session => session.Sql($"""
             UPDATE deliveries SET status = 2, error = NULL
-            WHERE id = ? AND status NOT IN (2, 3) AND NOT EXISTS (SELECT 1 FROM deletions WHERE workflow_id = deliveries.workflow_id)
+            WHERE id = ? AND status IN ({Numbers(from)}) AND status NOT IN (2, 3)
+                AND NOT EXISTS (SELECT 1 FROM deletions WHERE workflow_id = deliveries.workflow_id)
             """).Set(delivery.Value).Run() == 0
             ? null
             : session.Sql($"SELECT {DeliveryColumns}, {LastAttempt}, sealed FROM deliveries d WHERE id = ?").Set(delivery.Value).FirstOrDefault(ReadPending),
@@ -183,6 +184,11 @@ internal sealed partial class SqliteStore : IStore
         session => IsLeft(run) ? (int)session.Sql("""
             INSERT INTO recoveries(run_id, count) VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count
             """).Set(run.Value).Number()!.Value : 0,
+        ct);
+
+    public Task TakeBackStartsAsync(IReadOnlyList<RunId> runs, CancellationToken ct) => WriteAsync(
+        OutageRule.Keep,
+        session => runs.Sum(run => session.Sql("UPDATE recoveries SET count = count - 1 WHERE run_id = ? AND count > 0").Set(run.Value).Run()),
         ct);
 
     bool IsLeft(RunId run) => unfinished.Find(run.Value) is { } left && workflows.Has(left.WorkflowId);

@@ -158,6 +158,9 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         for (int i = 0; i < deliveries.Length; i++) Insert(deliveries[i], write.Headers[i]);
         if (run.Recovered) session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run.Id.Value).Run();
         if (run.IsContinuation) session.Sql("UPDATE suspensions SET state = NULL, callback = NULL WHERE continued_by = ?").Set(run.Id.Value).Run();
+        if (run.ReleasesCaptured) session.Sql($"""
+            {SqliteStore.Segments} UPDATE deliveries SET status = 2 WHERE id IN (SELECT d.id FROM {SqliteStore.DeliveriesOfSegments} WHERE d.status = 8)
+            """).Set(run.Id.Value).Run();
         if (run.Suspension is { } held) session.Sql("INSERT INTO suspensions(run_id, workflow_id, kind, step, until, state) VALUES (?, ?, ?, ?, ?, ?)")
             .Set(run.Id.Value).Set(run.WorkflowId.Value).Set((int)held.Kind).Set(held.Step).Set(SqliteTime.From(held.Until)).Set(write.State).Run();
         ref var used = ref UsageOf(run.WorkflowId.Value, run.StartedAt);

@@ -16,6 +16,8 @@ import { described } from './props.mjs';
 import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
 import { defineGlobals, log, worker } from './step.mjs';
 
+// A shutdown of the server waits for runs; it ends its workers itself.
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) process.on(signal, () => {});
 if (process.argv[3] === 'alone') {
   refuseChildren();
   keepToItself();

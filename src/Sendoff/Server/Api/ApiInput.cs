@@ -71,6 +71,14 @@ internal sealed class ApiInput
         return null;
     }
 
+    public bool Switch(string name, string? text)
+    {
+        if (string.IsNullOrEmpty(text)) return false;
+        if (bool.TryParse(text, out bool on)) return on;
+        Wrong($"'{name}' is '{text}'. It is true or false.");
+        return false;
+    }
+
     public CodeRange? Code(string? text)
     {
         if (string.IsNullOrEmpty(text)) return null;

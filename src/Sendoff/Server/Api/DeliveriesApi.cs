@@ -16,8 +16,8 @@ internal static class DeliveriesApi
         var deliveries = api.MapGroup("/deliveries").WithTags("Deliveries");
         deliveries.MapGet("/", ListAsync).WithSummary("Deliveries with their attempts, newest first. Bodies over 64 KiB, and what is over 4 MiB in all, are left out and say so");
         deliveries.MapGet("/{id}", GetAsync).WithSummary("One delivery with its attempts");
-        deliveries.MapPost("/{id}/resend", ResendAsync).WithSummary("Send one delivery again: a new attempt of it");
-        deliveries.MapPost("/resend", ResendManyAsync).WithSummary("Send many deliveries again, by id or by filter")
+        deliveries.MapPost("/{id}/resend", ResendAsync).WithSummary("Send one delivery again: a new attempt of it; one that was captured with captured=true only");
+        deliveries.MapPost("/resend", ResendManyAsync).WithSummary("Send many deliveries again, by id or by filter: what failed, was blocked or interrupted, unless the filter names a status")
             .TakesBody<ResendRequestDocument>();
     }
 
@@ -44,15 +44,21 @@ internal static class DeliveriesApi
     }
 
     static async Task<Results<Accepted<ResendDocument>, Problem>> ResendAsync(
-        string id, HttpRequest request, IStore store, DeliveryDispatcher deliveries, CancellationToken ct)
+        string id, string? captured, HttpRequest request, IStore store, DeliveryDispatcher deliveries, CancellationToken ct)
     {
-        var input = ApiInput.Of(request);
+        var input = ApiInput.Of(request, "captured");
         var delivery = input.Delivery(id);
+        bool evenCaptured = input.Switch("captured", captured);
         if (input.Problem is { } problem) return problem;
-        if (await deliveries.ResendAsync(delivery, ct)) return TypedResults.Accepted($"/api/v1/deliveries/{id}", new ResendDocument(1, [], [id], new Dictionary<string, string>(), More: false));
-        if (await store.GetDeliveryAsync(delivery, ct) is null) return Missing(id);
-        return new Problem(StatusCodes.Status409Conflict, "Under way",
-            $"The delivery '{id}' is waiting or being sent already. Resend it when it has ended.");
+        if (await Resending.OneAsync(delivery, evenCaptured, deliveries, ct))
+            return TypedResults.Accepted($"/api/v1/deliveries/{id}", new ResendDocument(1, [], [id], new Dictionary<string, string>(), More: false));
+        return (await store.GetDeliveryAsync(delivery, ct))?.Delivery.Status switch
+        {
+            null => Missing(id),
+            DeliveryStatus.Captured => new Problem(StatusCodes.Status409Conflict, "Captured",
+                $"The delivery '{id}' was captured: it was never meant to be sent. To send it, add ?captured=true."),
+            _ => new Problem(StatusCodes.Status409Conflict, "Under way", $"The delivery '{id}' is waiting or being sent already. Resend it when it has ended."),
+        };
     }
 
     static async Task<Results<Ok<ResendDocument>, Problem>> ResendManyAsync(
@@ -69,26 +75,14 @@ internal static class DeliveriesApi
         // A body that chooses nothing would send the whole history again.
         if (chosen is null && filter == new DeliveryFilter(null, null, null, null, null, null, null, ApiInput.LimitMax))
             input.Wrong($"Choose deliveries: 'ids', or at least one of {string.Join(", ", resendFields[1..])}.");
+        if (chosen is null && Resending.WhyNot(filter.Status) is { } why) input.Wrong(why);
         if (input.Problem is { } problem) return problem;
 
         bool more = false;
-        if (chosen is null) (chosen, more) = await FindAsync(store, filter, options.ResendAtOnce, ct);
-        var (resent, skipped) = await ResendEachAsync(chosen, store, deliveries, ct);
+        var taken = chosen is null ? Resending.Of(filter.Status) : null;
+        if (chosen is null) (chosen, more) = await Resending.FindAsync(store, filter, options.ResendAtOnce, ct);
+        var (resent, skipped) = await Resending.EachAsync(chosen, taken, store, deliveries, ct);
         return TypedResults.Ok(new ResendDocument(resent.Count, [.. skipped.Keys], resent, skipped, more));
-    }
-
-    /// <summary>In their order. What is skipped is <c>unknown</c> or <c>under_way</c>.</summary>
-    internal static async Task<(List<string> Resent, OrderedDictionary<string, string> Skipped)> ResendEachAsync(
-        IReadOnlyList<DeliveryId> chosen, IStore store, DeliveryDispatcher deliveries, CancellationToken ct)
-    {
-        var resent = new List<string>();
-        var skipped = new OrderedDictionary<string, string>();
-        foreach (var id in chosen)
-        {
-            if (await deliveries.ResendAsync(id, ct)) resent.Add(id.ToString());
-            else skipped[id.ToString()] = await store.GetDeliveryAsync(id, ct) is null ? "unknown" : "under_way";
-        }
-        return (resent, skipped);
     }
 
     static List<DeliveryId> ReadIds(ApiInput input, JsonElement body, JsonElement ids, int most)
@@ -100,31 +94,6 @@ internal static class DeliveriesApi
         else if (ids.GetArrayLength() > most) input.Wrong($"'ids' has {ids.GetArrayLength():N0} ids. It takes {most:N0} at once.");
         else all.AddRange(ids.EnumerateArray().Select(i => input.Delivery(i.GetString()!)).Distinct());
         return all;
-    }
-
-    /// <summary>Oldest first, as they were sent. Every id is found before the first is sent,
-    /// since sending changes what the filter finds. Of more than <paramref name="most"/>, the newest.</summary>
-    internal static Task<(List<DeliveryId> Found, bool More)> FindAsync(IStore store, DeliveryFilter filter, int most, CancellationToken ct) =>
-        FindAsync(store, filter, most, static _ => true, ct);
-
-    /// <inheritdoc cref="FindAsync(IStore, DeliveryFilter, int, CancellationToken)"/>
-    internal static async Task<(List<DeliveryId> Found, bool More)> FindAsync(
-        IStore store, DeliveryFilter filter, int most, Func<Delivery, bool> isMeant, CancellationToken ct)
-    {
-        var found = new List<DeliveryId>();
-        Page<StoredDelivery> page;
-        int seen = 0;
-        do
-        {
-            page = await store.ListDeliveriesAsync(filter, ct);
-            var meant = page.Items.Where(d => isMeant(d.Delivery)).ToList();
-            seen += meant.Count;
-            found.AddRange(meant.Select(d => d.Delivery.Id).Take(most - found.Count));
-            filter = filter with { Before = page.Next };
-        }
-        while (page.Next is not null && found.Count < most);
-        found.Reverse();
-        return (found, seen > most || page.Next is not null);
     }
 
     internal static Problem Missing(string id) => Problem.NotFound($"There is no delivery '{id}'. It may have been pruned (setting Retention:Age).");

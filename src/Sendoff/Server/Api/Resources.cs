@@ -118,7 +118,7 @@ public sealed record ReplayDocument(string Id, string EventId, int Version)
 }
 /// <param name="Skipped">Ids that were not sent again.</param>
 /// <param name="Ids">Those that were, in their order.</param>
-/// <param name="Reasons">Why each was skipped: <c>unknown</c>, or <c>under_way</c> already.</param>
+/// <param name="Reasons">Why each was skipped: <c>unknown</c>, <c>under_way</c> already, or its status, which is not one that is resent: <c>captured</c>, or with a filter <c>succeeded</c>.</param>
 /// <param name="More">The filter finds more, older ones, than one call takes.</param>
 public sealed record ResendDocument(
     int Resent, IReadOnlyList<string> Skipped, IReadOnlyList<string> Ids, IReadOnlyDictionary<string, string> Reasons, bool More);

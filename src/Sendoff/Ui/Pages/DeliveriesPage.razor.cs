@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Components;
+using Sendoff.Engine.Deliveries;
 using Sendoff.Server.Api;
 using Sendoff.Ui.Controls;
 
@@ -36,8 +37,8 @@ public sealed partial class DeliveriesPage
         {
             int resent = Count(Resent), underway = Count(Underway), gone = Count(Gone);
             if (string.IsNullOrEmpty(Resent)) return null;
-            if (resent + underway + gone == 0) return "Nothing was sent again: no delivery was selected that may be.";
-            return $"{Words.Count(resent)} sent again{(underway > 0 ? $", {Words.Count(underway)} skipped (under way)" : "")}{(gone > 0 ? $", {Words.Count(gone)} skipped (gone)" : "")}";
+            if (resent + underway + gone == 0) return "Nothing was resent: select deliveries that have ended.";
+            return $"{Words.Count(resent)} resent{(underway > 0 ? $", {Words.Count(underway)} skipped (under way)" : "")}{(gone > 0 ? $", {Words.Count(gone)} skipped (gone)" : "")}";
         }
     }
 
@@ -47,6 +48,8 @@ public sealed partial class DeliveriesPage
         if (Query.Filter(Time, ApiInput.LimitDefault, out mistake) is { } filter)
             page = ListDocument<DeliveryDocument>.From(await Store.ListDeliveriesAsync(filter, Http.RequestAborted), DeliveryDocument.From);
     }
+
+    bool IsTaken(DeliveryDocument delivery) => Names.TryParse(delivery.Status, out DeliveryStatus status) && Query.Takes(status);
 
     static int Count(string? text) => int.TryParse(text, out int count) && count > 0 ? count : 0;
 }
