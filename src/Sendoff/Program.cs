@@ -1,31 +1,9 @@
-using System.CommandLine;
 using Sendoff;
 using Sendoff.Commands;
-using Sendoff.Commands.Import;
 
 RuntimeDiagnostics.Close();
 
-var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends their HTTP requests after each run, once, within five seconds.")
-{
-    ServeCommand.Build(),
-    RunCommand.Build(),
-    DeployCommand.Build(),
-    ImportCommand.Build(),
-    TypesCommand.Build(),
-    WorkflowsCommand.Build(),
-    RunsCommand.Build(),
-    DeliveriesCommand.Build(),
-    EventsCommand.Build(),
-    SecretsCommand.Build(),
-    TokensCommand.Build(),
-    ExportCommand.Build(),
-    StoresCommand.Build(),
-    HoldCommand.Build(),
-    ReceiveCommand.Build(),
-    DoctorCommand.Build(),
-};
-ServeCommand.MakeDefault(root);
-
+var root = CommandTree.Build();
 var parsed = root.Parse(args);
 if (parsed.Errors.Count > 0)
 {
@@ -33,9 +11,16 @@ if (parsed.Errors.Count > 0)
     Output.Error($"{parsed.Errors[0].Message} Try `sendoff {command}--help`.");
     return ExitCode.Usage;
 }
+using var termination = new Termination();
 try
 {
-    return await parsed.InvokeAsync(new() { EnableDefaultExceptionHandler = false });
+    // Without a timeout of its own, System.CommandLine leaves signals alone.
+    return await parsed.InvokeAsync(new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, termination.Requested);
+}
+catch (OperationCanceledException) when (termination.Requested.IsCancellationRequested)
+{
+    Output.Error(Termination.Interrupted);
+    return termination.SignalExitCode;
 }
 catch (CommandException x)
 {
@@ -46,4 +31,13 @@ catch (Exception x) when (x is SettingsException or InvalidDataException)
 {
     Output.Error(x.Message);
     return ExitCode.Usage;
+}
+catch (IOException x) when (x.HResult == Output.BrokenPipe)
+{
+    return ExitCode.OutputClosed;
+}
+catch (Exception x)
+{
+    Output.Error($"internal error: {x.GetType().Name}: {x.Message} {x.StackTrace?.Split('\n')[0].Trim()}");
+    return ExitCode.Fault;
 }

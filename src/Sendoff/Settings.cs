@@ -177,6 +177,7 @@ sealed record Settings
         ["Retention:Size"] = Bytes((l, v) => l with { RetentionBytes = v }),
         ["Disk:MinFree"] = Bytes((l, v) => l with { DiskMinFree = v }),
         ["Disk:Reserve"] = Bytes((l, v) => l with { DiskReserve = v }),
+        ["Shutdown:Timeout"] = Duration((l, v) => l with { ShutdownTimeout = v }),
         ["Stores:MaxValueBytes"] = Bytes((l, v) => v <= 8 * 1024 * 1024 ? l with { DataStoreValueBytes = (int)v } : null),
         ["Stores:MaxKeys"] = Count((l, v) => l with { DataStoreKeys = v }),
         ["Secrets:Key"] = new("32 bytes in Base64, such as `openssl rand -base64 32` prints", (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null, IsSecret: true),

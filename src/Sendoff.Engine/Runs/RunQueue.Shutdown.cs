@@ -61,4 +61,18 @@ public sealed partial class RunQueue
         await TakeBackStartsAsync().ConfigureAwait(false);
         throw new OperationCanceledException("the server stops");
     }
+
+    public async ValueTask DisposeAsync()
+    {
+        stopping = true;
+        await killed.CancelAsync().ConfigureAwait(false);
+        killed.Dispose();
+    }
+
+    void Enter() => Interlocked.Increment(ref executing);
+
+    void Leave()
+    {
+        if (Interlocked.Decrement(ref executing) == 0 && stopping) idle.TrySetResult();
+    }
 }

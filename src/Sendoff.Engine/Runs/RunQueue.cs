@@ -162,20 +162,6 @@ public sealed partial class RunQueue(
         return accepted;
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        stopping = true;
-        await killed.CancelAsync().ConfigureAwait(false);
-        killed.Dispose();
-    }
-
-    void Enter() => Interlocked.Increment(ref executing);
-
-    void Leave()
-    {
-        if (Interlocked.Decrement(ref executing) == 0 && stopping) idle.TrySetResult();
-    }
-
     RunLane Lane(WorkflowId workflow) => lanes.GetOrAdd(workflow, static (id, memory) => new(id, memory), memory);
 
     RunLane Admit(WorkflowId workflow, string name, bool evenStopping = false)

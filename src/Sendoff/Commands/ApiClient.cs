@@ -7,6 +7,7 @@ using System.Text.Json.Serialization.Metadata;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server.Api;
 using Sendoff.Server.Auth;
+using Spectre.Console;
 
 namespace Sendoff.Commands;
 
@@ -17,13 +18,16 @@ sealed class ApiClient : IDisposable
     static readonly Option<string?> token = new("--token") { Description = "Token (SENDOFF_TOKEN; the one in the data directory of this folder)", Recursive = true };
     static readonly Option<bool> json = new("--json") { Description = "Print the API's answer as it is", Recursive = true };
 
+    static readonly TimeSpan connectLimit = TimeSpan.FromSeconds(15), saidEvery = TimeSpan.FromSeconds(10);
+
     readonly HttpClient http;
     readonly bool asJson;
 
     ApiClient(Uri address, string? bearer, bool asJson)
     {
         this.asJson = asJson;
-        http = new HttpClient { BaseAddress = address };
+        // The server bounds its work: npm, a run and a resume may take minutes.
+        http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = connectLimit, UseCookies = false }) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
         if (bearer is not null) http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
     }
 
@@ -42,6 +46,8 @@ sealed class ApiClient : IDisposable
         if (!Uri.TryCreate(url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
             throw new CommandException($"--server {url}: expected a URL such as http://localhost:5180", ExitCode.Usage);
         string? bearer = parsed.GetValue(token) ?? Environment.GetEnvironmentVariable("SENDOFF_TOKEN") ?? TokenOfThisFolder();
+        if (bearer is not null && bearer.AsSpan().ContainsAnyExceptInRange('!', '~'))
+            throw new CommandException("the token has characters that no token has; give --token or SENDOFF_TOKEN again", ExitCode.Usage);
         return new(address, bearer, parsed.GetValue(json));
     }
 
@@ -56,53 +62,128 @@ sealed class ApiClient : IDisposable
     public async Task<T?> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken ct) where T : class
     {
         string body = await SendAsync(method, path, content, ct);
-        if (!asJson) return JsonSerializer.Deserialize(body, type);
-        Console.Out.WriteLine(body);
+        if (!asJson) return Read(body, type);
+        Output.Result(body);
         return null;
     }
+
+    /// <summary>An answer of the API. One that is not ends the command.</summary>
+    public T Read<T>(string body, JsonTypeInfo<T> type) where T : class
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(body, (JsonTypeInfo<T>)strict.GetTypeInfo(type.Type)) ?? throw new JsonException("it is null");
+        }
+        catch (JsonException)
+        {
+            throw NotSendoff("it returned something else than the API does");
+        }
+    }
+
+    /// <summary>As the API writes, and what it always writes has to be there.</summary>
+    static readonly JsonSerializerOptions strict = new(ApiJson.Default.Options)
+    {
+        RespectNullableAnnotations = true,
+        TypeInfoResolver = ApiJson.Default.WithAddedModifier(static type =>
+        {
+            foreach (var property in type.Properties) property.IsRequired |= property is { IsSetNullable: false, PropertyType.IsValueType: false };
+        }),
+    };
+
+    CommandException NotSendoff(string why) => new($"{http.BaseAddress} does not answer as a Sendoff server does: {why}. Name the server with --server", ExitCode.NoServer);
 
     public async Task<string> SendAsync(HttpMethod method, string path, HttpContent? content, CancellationToken ct)
     {
         using var request = new HttpRequestMessage(method, path) { Content = content };
         try
         {
-            using var response = await http.SendAsync(request, ct);
-            string body = await response.Content.ReadAsStringAsync(ct);
-            return response.IsSuccessStatusCode ? body : throw Refused(response.StatusCode, body);
+            var answering = AnswerAsync(request, ct);
+            for (int waited = 1; await Task.WhenAny(answering, Task.Delay(saidEvery, ct)) != answering && !ct.IsCancellationRequested; waited++)
+                Output.Progress.MarkupLineInterpolated($"[grey]waiting for {http.BaseAddress}, {waited * saidEvery.TotalSeconds:0} s; Ctrl+C ends it[/]");
+            var (status, body) = await answering;
+            return (int)status is >= 200 and < 300 ? body : throw Refused(status, body);
         }
         catch (HttpRequestException x)
         {
-            throw new CommandException($"no server answers at {http.BaseAddress}: {x.Message}. Start one with `sendoff serve`, or name another with --server", ExitCode.NoServer);
+            throw NoAnswer(x);
         }
     }
+
+    async Task<(HttpStatusCode Status, string Body)> AnswerAsync(HttpRequestMessage request, CancellationToken ct)
+    {
+        using var response = await http.SendAsync(request, ct);
+        try
+        {
+            return (response.StatusCode, await response.Content.ReadAsStringAsync(ct));
+        }
+        catch (InvalidOperationException)
+        {
+            throw NotSendoff("its text is in an unknown charset");
+        }
+    }
+
+    CommandException NoAnswer(Exception reason) =>
+        new($"no server answers at {http.BaseAddress}: {reason.Message.TrimEnd('.')}. Start one with `sendoff serve`, or name another with --server", ExitCode.NoServer);
 
     /// <summary>Each line of the server's change stream, until <paramref name="ct"/>.</summary>
     public async IAsyncEnumerable<string> FollowAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
     {
-        http.Timeout = Timeout.InfiniteTimeSpan;
-        await using var stream = await http.GetStreamAsync("/api/v1/stream", ct);
-        using var reader = new StreamReader(stream, Encoding.UTF8);
-        while (await reader.ReadLineAsync(ct) is { } line)
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/api/v1/stream");
+        using var response = await OpenAsync(request, ct);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(ct), Encoding.UTF8);
+        while (await NextLineAsync(reader, ct) is { } line)
         {
             if (line.StartsWith("data:", StringComparison.Ordinal)) yield return line[5..].Trim();
         }
+        if (!ct.IsCancellationRequested) throw new CommandException($"{http.BaseAddress} has ended the stream: it shuts down, or the connection was lost", ExitCode.NoServer);
     }
 
-    static CommandException Refused(HttpStatusCode status, string body)
+    async Task<HttpResponseMessage> OpenAsync(HttpRequestMessage request, CancellationToken ct)
+    {
+        try
+        {
+            var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
+            return response.IsSuccessStatusCode ? response : throw Refused(response.StatusCode, await response.Content.ReadAsStringAsync(ct));
+        }
+        catch (HttpRequestException x)
+        {
+            throw NoAnswer(x);
+        }
+    }
+
+    // Null at the end, and when the command is asked to end: that is how a follower stops.
+    static async Task<string?> NextLineAsync(StreamReader reader, CancellationToken ct)
+    {
+        try
+        {
+            return await reader.ReadLineAsync(ct);
+        }
+        catch (Exception x) when (x is IOException or HttpRequestException or OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
+    CommandException Refused(HttpStatusCode status, string body)
     {
         if (status == HttpStatusCode.Unauthorized)
             return new("the server does not accept the token; give --token, or run this beside the server's data directory (.sendoff)", ExitCode.NoServer);
+        if (ProblemOf(body) is not { } problem) return NotSendoff($"it returned status {(int)status}");
+        if (problem.Problems is { Count: > 0 } problems)
+            ProblemPrinter.Print([.. problems.Select(p => new WorkflowProblem(p.Message, p.File, p.Line, p.Column, p.Source, p.Hint))]);
+        // Forbidden: the token is known, and does not reach so far. Over 500: the server could not.
+        return new(problem.Detail, status == HttpStatusCode.Forbidden || (int)status >= 500 ? ExitCode.NoServer : ExitCode.Usage);
+    }
+
+    static ProblemDocument? ProblemOf(string body)
+    {
         try
         {
-            var problem = JsonSerializer.Deserialize(body, ApiJson.Default.ProblemDocument)!;
-            if (problem.Problems is { Count: > 0 } problems)
-                ProblemPrinter.Print([.. problems.Select(p => new WorkflowProblem(p.Message, p.File, p.Line, p.Column, p.Source, p.Hint))]);
-            // Forbidden: the token is known, and does not reach so far.
-            return new(problem.Detail, status == HttpStatusCode.Forbidden ? ExitCode.NoServer : ExitCode.Usage);
+            return JsonSerializer.Deserialize(body, ApiJson.Default.ProblemDocument) is { Detail: not null } problem ? problem : null;
         }
         catch (JsonException)
         {
-            return new($"the server answered {(int)status}", ExitCode.NoServer);
+            return null;
         }
     }
 
@@ -114,7 +195,7 @@ sealed class ApiClient : IDisposable
         {
             return File.Exists(path) ? File.ReadAllText(path).Trim() : null;
         }
-        catch (UnauthorizedAccessException)
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
             return null;
         }

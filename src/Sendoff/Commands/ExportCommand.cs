@@ -41,7 +41,7 @@ static class ExportCommand
     {
         if (file is null or "-")
         {
-            Console.Out.Write(text.EndsWith('\n') ? text : text + '\n');
+            Output.Content(text);
             return;
         }
         try

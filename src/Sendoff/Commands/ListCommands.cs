@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Sendoff.Server.Api;
 using Spectre.Console;
@@ -97,16 +96,13 @@ static class EventsCommand
         command.SetAction(async (parsed, ct) =>
         {
             using var api = ApiClient.From(parsed);
-            string path = parsed.GetValue(file)!;
-            if (path != "-" && !File.Exists(path)) throw new CommandException($"{path}: there is no such file", ExitCode.Usage);
-            string body = path == "-" ? await Console.In.ReadToEndAsync(ct) : await File.ReadAllTextAsync(path, ct);
+            string body = await InputText.ReadAsync(parsed.GetValue(file)!, ct);
             string name = parsed.GetValue(workflow)!;
             if (parsed.GetValue(whole) || parsed.GetValue(test)) return await StartAsync(api, name, body, parsed.GetValue(test), ct);
-            var found = JsonSerializer.Deserialize(
-                await api.SendAsync(HttpMethod.Get, $"/api/v1/workflows/{Uri.EscapeDataString(name)}", null, ct), ApiJson.Default.WorkflowDocument)!;
+            var found = api.Read(await api.SendAsync(HttpMethod.Get, $"/api/v1/workflows/{Uri.EscapeDataString(name)}", null, ct), ApiJson.Default.WorkflowDocument);
             string key = found.Triggers.FirstOrDefault(t => t.Type == "http")?.Key ?? throw new CommandException($"{name} has no HTTP trigger; start it by hand with --event", ExitCode.Usage);
             string answer = await api.SendAsync(HttpMethod.Post, $"/hooks/{Uri.EscapeDataString(key)}", new StringContent(body, null, "application/json"), ct);
-            Console.Out.WriteLine(answer.TrimEnd());
+            Output.Content(answer.TrimEnd());
             return ExitCode.Ok;
         });
         return command;
@@ -114,9 +110,10 @@ static class EventsCommand
 
     static async Task<int> StartAsync(ApiClient api, string workflow, string json, bool isTest, CancellationToken ct)
     {
+        InputText.MustBeJson(json);
         var body = new StringContent($$"""{"event":{{json}},"test":{{(isTest ? "true" : "false")}}}""", null, "application/json");
         string path = $"/api/v1/workflows/{Uri.EscapeDataString(workflow)}/events";
-        if (await api.SendAsync(HttpMethod.Post, path, body, ApiJson.Default.ReplayDocument, ct) is { } started) Console.Out.WriteLine(started.Id);
+        if (await api.SendAsync(HttpMethod.Post, path, body, ApiJson.Default.ReplayDocument, ct) is { } started) Output.Result(started.Id);
         return ExitCode.Ok;
     }
 }
@@ -129,7 +126,7 @@ static class Lists
         var status = new Option<string?>("--status") { Description = "Only those in this state" };
         var workflow = new Option<string?>("--workflow") { Description = "Only those of this workflow" };
         var limit = new Option<int?>("--limit") { Description = "How many, up to 200 (50)" };
-        var follow = new Option<bool>("--follow") { Description = "Go on with every change, until Ctrl+C" };
+        var follow = new Option<bool>("--follow") { Description = "Follow changes until Ctrl+C" };
         var command = new Command("list", "List them") { status, workflow, limit, follow };
         command.SetAction(async (parsed, ct) =>
         {
@@ -140,7 +137,7 @@ static class Lists
             if (await api.GetAsync(path + "?" + query.TrimStart('&'), type, ct) is { } page) PrintTable(page.Items, columns, row);
             if (parsed.GetValue(follow))
             {
-                await foreach (string change in api.FollowAsync(ct)) Console.Out.WriteLine(change);
+                await foreach (string change in api.FollowAsync(ct)) Output.Result(change);
             }
             return ExitCode.Ok;
         });
@@ -170,7 +167,7 @@ static class Lists
             using var api = ApiClient.From(parsed);
             string name = parsed.GetValue(id)!;
             string answer = await api.SendAsync(method, path(Uri.EscapeDataString(name)), null, ct);
-            Console.Out.WriteLine(done is null ? answer : $"{name} {done}");
+            Output.Result(done is null ? answer : $"{name} {done}");
             return ExitCode.Ok;
         });
         return command;
@@ -189,7 +186,7 @@ static class Lists
         }
         var table = new Table().Border(TableBorder.None);
         foreach (string column in columns) table.AddColumn(new TableColumn(new Markup($"[grey]{column}[/]")).NoWrap());
-        foreach (var item in items) table.AddRow([.. row(item).Select(cell => new Markup(cell.EscapeMarkup()))]);
+        foreach (var item in items) table.AddRow([.. row(item).Select(static cell => new Markup(TerminalText.Clean(cell.ReplaceLineEndings(" ")).EscapeMarkup()))]);
         Output.Console.Write(table);
     }
 }

@@ -1,4 +1,7 @@
+using Microsoft.Win32.SafeHandles;
+using System.Text;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace Sendoff.Commands;
 
@@ -6,6 +9,10 @@ namespace Sendoff.Commands;
 static class ExitCode
 {
     public const int Ok = 0, RunFailed = 1, Usage = 2, DeliveryFailed = 3, NoServer = 4;
+    /// <summary>Whoever read the output has closed it: 128 and SIGPIPE, as shells have it.</summary>
+    public const int OutputClosed = 141;
+    /// <summary>A fault of Sendoff: EX_SOFTWARE of sysexits.h.</summary>
+    public const int Fault = 70;
 }
 
 /// <summary>A command cannot go on: one line that says what, where and how to mend it.</summary>
@@ -14,14 +21,40 @@ sealed class CommandException(string message, int exitCode) : Exception(message)
     public int ExitCode { get; } = exitCode;
 }
 
-/// <summary>Standard output is for results, standard error for progress and errors. Colour is off in a pipe and with NO_COLOR.</summary>
+/// <summary>
+/// All that commands print, which nothing else does: no stored text acts upon the terminal. Standard output is for results, standard error for progress and errors. Colour is off
+/// in a pipe and with NO_COLOR.
+/// </summary>
 static class Output
 {
-    public static readonly IAnsiConsole Console = Create(System.Console.Out, System.Console.IsOutputRedirected);
+    /// <summary>What a write says when nobody reads any more: EPIPE.</summary>
+    public const int BrokenPipe = 32;
+
+    static readonly TextWriter results = Results();
+
+    public static readonly IAnsiConsole Console = Create(results, System.Console.IsOutputRedirected);
     public static readonly IAnsiConsole Progress = Create(System.Console.Error, System.Console.IsErrorRedirected);
 
     public static void Error(string message) => Progress.MarkupLineInterpolated($"[red]sendoff:[/] {message}");
     public static void Warning(string message) => Progress.MarkupLineInterpolated($"[yellow]sendoff:[/] {message}");
+
+    /// <summary>A line, or JSON, as it is.</summary>
+    public static void Result(string line) => results.WriteLine(TerminalText.Clean(line));
+
+    /// <summary>Content for other programs: as it is, unless it goes to a terminal.</summary>
+    public static void Content(string text)
+    {
+        if (!text.EndsWith('\n')) text += "\n";
+        results.Write(System.Console.IsOutputRedirected ? text : TerminalText.Clean(text));
+    }
+
+    /// <summary>The console's own stream says nothing when the pipe behind it is closed, and a command would go on for nobody.</summary>
+    static TextWriter Results()
+    {
+        if (!System.Console.IsOutputRedirected || OperatingSystem.IsWindows()) return System.Console.Out;
+        var stream = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+        return new StreamWriter(stream, new UTF8Encoding(false)) { AutoFlush = true };
+    }
 
     static IAnsiConsole Create(TextWriter writer, bool redirected)
     {
@@ -35,6 +68,21 @@ static class Output
         });
         // A pipe has no width: nothing is wrapped there.
         if (redirected) console.Profile.Width = 10_000;
+        console.Pipeline.Attach(new CleanText());
         return console;
+    }
+
+    /// <summary>Cleans every text on its way to the terminal, whatever it is part of: a line, a table, a tree.</summary>
+    sealed class CleanText : IRenderHook
+    {
+        public IEnumerable<IRenderable> Process(RenderOptions options, IEnumerable<IRenderable> renderables) => renderables.Select(static one => new Cleaned(one));
+
+        sealed class Cleaned(IRenderable inner) : IRenderable
+        {
+            public Measurement Measure(RenderOptions options, int maxWidth) => inner.Measure(options, maxWidth);
+
+            public IEnumerable<Segment> Render(RenderOptions options, int maxWidth) => inner.Render(options, maxWidth)
+                .Select(static segment => segment.IsControlCode || !TerminalText.IsActive(segment.Text) ? segment : new Segment(TerminalText.Clean(segment.Text), segment.Style));
+        }
     }
 }

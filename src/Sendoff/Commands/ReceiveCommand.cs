@@ -24,6 +24,10 @@ static class ReceiveCommand
         command.SetAction((parsed, ct) =>
         {
             int most = parsed.GetValue(count) ?? int.MaxValue;
+            // The hostile receiver chooses its ports when it is told 0.
+            if (parsed.GetValue(port) < (parsed.GetValue(hostile) ? 0 : 1) || parsed.GetValue(port) > 65_535) throw new CommandException($"--port {parsed.GetValue(port)}: expected a port from 1 to 65535", ExitCode.Usage);
+            if (parsed.GetValue(status) is < 200 or > 599) throw new CommandException($"--status {parsed.GetValue(status)}: expected a status from 200 to 599", ExitCode.Usage);
+            if (most < 1) throw new CommandException($"--count {most}: expected a number from 1", ExitCode.Usage);
             return parsed.GetValue(hostile)
                 ? HostileCommand.RunAsync(parsed.GetValue(port), parsed.GetValue(authority), most, ct)
                 : ReceiveAsync(parsed.GetValue(port), parsed.GetValue(status), parsed.GetValue(body)!, most, ct);
@@ -35,6 +39,7 @@ static class ReceiveCommand
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
+        builder.LeaveSignalsToCommand();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -52,7 +57,7 @@ static class ReceiveCommand
             printing.Release();
             context.Response.StatusCode = status;
             context.Response.ContentType = answer.StartsWith('{') ? "application/json" : "text/plain; charset=utf-8";
-            await context.Response.WriteAsync(answer, context.RequestAborted);
+            if (status is not (204 or 205 or 304)) await context.Response.WriteAsync(answer, context.RequestAborted);
             if (seen >= count) enough.CancelAfter(TimeSpan.FromMilliseconds(50));
         });
         await ServerStart.RunAsync(app, $"http://127.0.0.1:{port}",

@@ -13,13 +13,14 @@ static class ResendCommand
     public static Command Build()
     {
         var ids = new Argument<string[]>("id") { Description = "Deliveries to send again", Arity = ArgumentArity.ZeroOrMore };
-        var status = new Option<string?>("--status") { Description = "All in this state, such as failed or interrupted" };
-        var host = new Option<string?>("--host") { Description = "All to this host, with :PORT where wanted" };
-        var workflow = new Option<string?>("--workflow") { Description = "All of this workflow" };
-        var url = new Option<string?>("--url") { Description = "All with this text in their URL" };
-        var since = new Option<string?>("--since") { Description = "All committed since: a time, a date, or how long ago (2h, 30m, 7d)" };
-        var until = new Option<string?>("--until") { Description = "All committed before, written likewise" };
-        var command = new Command("resend", "Send again, by id or by filter: a new attempt of the same delivery") { ids, status, host, workflow, url, since, until };
+        var status = new Option<string?>("--status") { Description = "Those with this status (failed, blocked and interrupted)" };
+        var host = new Option<string?>("--host") { Description = "Those to this host, or HOST:PORT" };
+        var workflow = new Option<string?>("--workflow") { Description = "Those of this workflow" };
+        var url = new Option<string?>("--url") { Description = "Those with this text in their URL" };
+        var since = new Option<string?>("--since") { Description = "Those committed since: a time, a date, or how long ago (2h, 30m, 7d)" };
+        var until = new Option<string?>("--until") { Description = "Those committed before: a time, a date, or how long ago" };
+        var captured = new Option<bool>("--captured") { Description = "With one id: send it although it was captured, and never meant to be sent" };
+        var command = new Command("resend", "Send again, by id or by filter: a new attempt of the same delivery") { ids, status, host, workflow, url, since, until, captured };
         command.SetAction(async (parsed, ct) =>
         {
             string[] chosen = parsed.GetValue(ids) ?? [];
@@ -28,7 +29,9 @@ static class ResendCommand
                 parsed.GetValue(url));
             bool isFiltered = filter != new ResendRequestDocument(null, null, null, null, null, null, null);
             if (isFiltered == chosen.Length > 0) throw new CommandException("give ids, or a filter such as --status failed; not both, not neither", ExitCode.Usage);
+            if (parsed.GetValue(captured) && chosen.Length != 1) throw new CommandException("--captured takes one id, and no filter", ExitCode.Usage);
             using var api = ApiClient.From(parsed);
+            if (parsed.GetValue(captured)) return await ResendCapturedAsync(api, chosen[0], ct);
             return await ResendAsync(api, isFiltered ? filter : filter with { Ids = chosen }, ct);
         });
         return command;
@@ -37,27 +40,40 @@ static class ResendCommand
     static async Task<int> ResendAsync(ApiClient api, ResendRequestDocument which, CancellationToken ct)
     {
         var body = JsonContent.Create(which, ResendJson.Default.ResendRequestDocument);
-        string answer = await api.SendAsync(HttpMethod.Post, "/api/v1/deliveries/resend", body, ct);
-        var done = JsonSerializer.Deserialize(answer, ApiJson.Default.ResendDocument)!;
-        if (api.AsJson) Console.Out.WriteLine(answer);
-        else Print(done);
+        var done = await SendAsync(api, "/api/v1/deliveries/resend", body, ct);
         // Who names a delivery wants that one; of a filter's findings some may be on their way already.
         return which.Ids is not null && done.Skipped.Count > 0 ? ExitCode.Usage : ExitCode.Ok;
     }
 
+    static async Task<int> ResendCapturedAsync(ApiClient api, string id, CancellationToken ct)
+    {
+        await SendAsync(api, $"/api/v1/deliveries/{Uri.EscapeDataString(id)}/resend?captured=true", null, ct);
+        return ExitCode.Ok;
+    }
+
+    static async Task<ResendDocument> SendAsync(ApiClient api, string path, HttpContent? body, CancellationToken ct)
+    {
+        string answer = await api.SendAsync(HttpMethod.Post, path, body, ct);
+        var done = api.Read(answer, ApiJson.Default.ResendDocument);
+        if (api.AsJson) Output.Result(answer);
+        else Print(done);
+        return done;
+    }
+
     static void Print(ResendDocument done)
     {
-        foreach (string id in done.Ids) Console.Out.WriteLine($"{id} is sent again");
-        foreach (var (id, reason) in done.Reasons) Console.Out.WriteLine($"{id} is skipped: {Why(reason)}");
-        if (done.Resent + done.Skipped.Count != 1) Console.Out.WriteLine($"{done.Resent} sent again, {done.Skipped.Count} skipped");
-        if (done.More) Output.Warning("the filter finds more, older ones; one call takes the newest of them. Narrow it with --until to go on");
+        foreach (string id in done.Ids) Output.Result($"Resent {id}");
+        foreach (var (id, reason) in done.Reasons) Output.Result($"Skipped {id}: {Why(reason)}");
+        if (done.Resent + done.Skipped.Count != 1) Output.Result($"{done.Resent} resent, {done.Skipped.Count} skipped");
+        if (done.More) Output.Warning("the filter finds more, older deliveries; one call takes the newest. Continue with --until");
     }
 
     static string Why(string reason) => reason switch
     {
         "unknown" => "there is no such delivery",
         "under_way" => "it is waiting or being sent already",
-        _ => reason,
+        "captured" => "it was captured, and never meant to be sent; to send it, name it alone with --captured",
+        _ => $"it is {reason}",
     };
 
     /// <summary>The API takes times; people say how long ago.</summary>

@@ -168,7 +168,7 @@ static class RunCommand
 
     static void Print(RunDocument document, bool json)
     {
-        if (json) Console.Out.WriteLine(JsonSerializer.Serialize(document, ApiJson.Default.RunDocument));
+        if (json) Output.Result(JsonSerializer.Serialize(document, ApiJson.Default.RunDocument));
         else RunPrinter.Print(document);
     }
 
@@ -200,8 +200,7 @@ static class RunCommand
         string text = given switch
         {
             null => sample,
-            "-" => await Console.In.ReadToEndAsync(ct),
-            _ when File.Exists(given) => await File.ReadAllTextAsync(given, ct),
+            _ when given == InputText.StandardInput || Path.Exists(given) => await InputText.ReadAsync(given, ct),
             _ => given,
         };
         string source = given is not null && File.Exists(given) ? given : "--event";

@@ -101,5 +101,6 @@ static class RunPrinter
     static string Body(string body, string encoding, long bytes) => encoding == "utf8" ? Short(body) : $"[grey]{bytes:N0} bytes, not text[/]";
     static string Short(string text) => Clip(text.ReplaceLineEndings(" ")).EscapeMarkup();
     static string Clip(string text) => text.Length <= MaxText ? text : text[..MaxText] + "…";
-    static IRenderable Line(string markup) => new Markup(markup);
+    // Cleaned here too, so that what is measured is what is printed.
+    static IRenderable Line(string markup) => new Markup(TerminalText.Clean(markup));
 }

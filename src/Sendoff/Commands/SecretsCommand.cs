@@ -39,11 +39,11 @@ static class SecretsCommand
         command.SetAction(async (parsed, ct) =>
         {
             using var api = ApiClient.From(parsed);
-            string text = parsed.GetValue(value) ?? WithoutLineEnd(await Console.In.ReadToEndAsync(ct));
+            string text = parsed.GetValue(value) ?? WithoutLineEnd(await InputText.ReadStandardInputAsync(ct));
             var body = JsonContent.Create(new SecretRequestDocument(text, !parsed.GetValue(variable)), ApiJson.Default.SecretRequestDocument);
             string path = $"/api/v1/secrets/{Uri.EscapeDataString(parsed.GetValue(name)!)}";
             if (await api.SendAsync(HttpMethod.Put, path, body, ApiJson.Default.SecretDocument, ct) is { } set)
-                Console.Out.WriteLine($"{set.Name} set, {(set.Secret ? "a secret: masked everywhere" : "a variable")}");
+                Output.Result($"{set.Name} set, {(set.Secret ? "a secret: masked everywhere" : "a variable")}");
             return ExitCode.Ok;
         });
         return command;

@@ -12,8 +12,6 @@ namespace Sendoff.Commands;
 /// <summary><c>sendoff serve</c>: the server. Gets Node.js, opens the data directory, deploys the samples at the first start, and serves.</summary>
 static class ServeCommand
 {
-    static readonly TimeSpan patience = TimeSpan.FromSeconds(30);
-
     /// <summary>The development profile, of every command that sends.</summary>
     public static readonly Option<bool> Development = new("--development") { Description = "Let deliveries reach loopback", Recursive = true };
 
@@ -43,41 +41,67 @@ static class ServeCommand
 
     static async Task<int> ServeAsync(ParseResult parsed, CancellationToken ct)
     {
-        var (settings, warnings) = Settings.Load(Flags(parsed), parsed.GetValue(Development));
-        foreach (string warning in warnings) Output.Warning(warning);
-        if (RuntimeDiagnostics.WhyOpen() is { } open) Output.Warning(open);
-        var address = new Uri(settings.Listen);
-        var egress = EgressSetup.Create(settings);
-        string folder = DataDirectory.Prepare(settings.Data);
-        if (DataDirectory.LostDatabase(folder) is { } lost) Output.Warning(lost);
-        var cipher = SecretKey.Load(settings.SecretsKey, folder);
-        var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
-
-        var builder = ServerEndpoints.CreateBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information)
-            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
-        builder.WebHost.ConfigureKestrel(kestrel =>
-        {
-            Listen(kestrel, address);
-            kestrel.Limits.MaxConcurrentConnections = kestrel.Limits.MaxConcurrentUpgradedConnections = settings.OpenFiles.Connections;
-        });
-        builder.Host.ConfigureHostOptions(host => host.ShutdownTimeout = patience);
-        builder.Services.AddSendoffEngine(new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
-        {
-            Hold = parsed.GetValue(hold), Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3, Origin = (settings.PublicUrl ?? Reachable(address)).GetLeftPart(UriPartial.Authority),
-        });
-        builder.Services.AddSendoffServer(new ServerOptions { DataDirectory = folder, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, Development = settings.Development });
         try
         {
-            await using var app = builder.Build();
-            app.MapSendoff();
-            await ServerStart.RunAsync(app, settings.Listen, () => _ = GreetAsync(app, settings, address, ct), ct);
-            return ExitCode.Ok;
+            var (settings, engine) = await PrepareAsync(parsed, ct);
+            await ServeAsync(settings, engine, ct);
+        }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+            // Asked to end before it had started.
         }
         catch (StoreUnavailableException x)
         {
             throw new CommandException(x.Message, ExitCode.Usage);
         }
+        return ExitCode.Ok;
+    }
+
+    static async Task<(Settings, EngineOptions)> PrepareAsync(ParseResult parsed, CancellationToken ct)
+    {
+        var (settings, warnings) = Settings.Load(Flags(parsed), parsed.GetValue(Development));
+        foreach (string warning in warnings) Output.Warning(warning);
+        if (RuntimeDiagnostics.WhyOpen() is { } open) Output.Warning(open);
+        var egress = EgressSetup.Create(settings);
+        string folder = DataDirectory.Prepare(settings.Data);
+        if (DataDirectory.LostDatabase(folder) is { } lost) Output.Warning(lost);
+        var cipher = SecretKey.Load(settings.SecretsKey, folder);
+        var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
+        return (settings, new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
+        {
+            Hold = parsed.GetValue(hold), Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3,
+            Origin = (settings.PublicUrl ?? Reachable(new(settings.Listen))).GetLeftPart(UriPartial.Authority),
+        });
+    }
+
+    static async Task ServeAsync(Settings settings, EngineOptions engine, CancellationToken ct)
+    {
+        var address = new Uri(settings.Listen);
+        var builder = ServerEndpoints.CreateBuilder();
+        builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information)
+            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
+        CleanConsoleFormatter.Use(builder);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            Listen(kestrel, address);
+            kestrel.Limits.MaxConcurrentConnections = kestrel.Limits.MaxConcurrentUpgradedConnections = settings.OpenFiles.Connections;
+        });
+        builder.Host.ConfigureHostOptions(host =>
+        {
+            host.ShutdownTimeout = settings.Limits.ShutdownTimeout;
+            // Requests in flight wait for runs, and runs for nobody.
+            host.ServicesStopConcurrently = true;
+        });
+        builder.LeaveSignalsToCommand();
+        builder.Services.AddSendoffEngine(engine);
+        builder.Services.AddSendoffServer(new ServerOptions
+        {
+            DataDirectory = engine.DataDirectory, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, Development = settings.Development,
+        });
+        await using var app = builder.Build();
+        app.MapSendoff();
+        using var asked = ct.Register(() => Output.Progress.MarkupLine("sendoff: shutting down; press Ctrl+C or send SIGTERM again to end immediately"));
+        await ServerStart.RunAsync(app, settings.Listen, () => _ = GreetAsync(app, settings, address, ct), ct);
     }
 
     static void Listen(Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions kestrel, Uri address)
@@ -99,14 +123,21 @@ static class ServeCommand
 
     public static IEnumerable<KeyValuePair<string, string?>> Flags(ParseResult parsed)
     {
+        var flags = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         foreach (string pair in parsed.GetValue(Set)!)
         {
             int at = pair.IndexOf('=');
             if (at <= 0) throw new CommandException($"--set {pair}: expected KEY=VALUE", ExitCode.Usage);
-            yield return new(pair[..at], pair[(at + 1)..]);
+            Add(flags, pair[..at], pair[(at + 1)..], "--set " + pair[..at]);
         }
-        if (parsed.GetValue(data) is { } folder) yield return new("Data", folder);
-        if (parsed.GetValue(listen) is { } url) yield return new("Listen", url);
+        if (parsed.GetValue(data) is { } folder) Add(flags, "Data", folder, "--data");
+        if (parsed.GetValue(listen) is { } url) Add(flags, "Listen", url, "--listen");
+        return flags;
+    }
+
+    static void Add(Dictionary<string, string?> flags, string key, string value, string flag)
+    {
+        if (!flags.TryAdd(key, value)) throw new CommandException($"{flag}: the setting {key} is given twice; give it once, with commas between the parts of a list", ExitCode.Usage);
     }
 
     // 0.0.0.0 and [::] are where it listens, not where it is reached.
@@ -134,7 +165,7 @@ static class ServeCommand
                 foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))
                     console.MarkupLineInterpolated($"  {workflow.Name,-14} {new Uri(reached, "/hooks/" + trigger.Key)}");
             }
-            console.MarkupLine("  ready; Ctrl+C ends it in order");
+            console.MarkupLine("  ready; press Ctrl+C to shut down");
         }
         catch (Exception x) when (x is not OperationCanceledException)
         {

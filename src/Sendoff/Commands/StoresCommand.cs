@@ -30,7 +30,7 @@ static class StoresCommand
             if (await api.GetAsync($"/api/v1/stores/{Uri.EscapeDataString(given)}{query}", ApiJson.Default.ListDocumentStoredValueDocument, ct) is not { } page) return ExitCode.Ok;
             Lists.PrintTable(page.Items, ["key", "value", "changed", "expires"],
                 v => [v.Key, Short(v.Value.GetRawText()), Lists.Time(v.ChangedAt), v.ExpiresAt is { } at ? Lists.Time(at) : ""]);
-            if (page.NextCursor is { } next) Console.Out.WriteLine($"more: --cursor {next}");
+            if (page.NextCursor is { } next) Output.Result($"more: --cursor {next}");
             return ExitCode.Ok;
         });
         return command;
@@ -44,7 +44,7 @@ static class StoresCommand
         command.SetAction(async (parsed, ct) =>
         {
             using var api = ApiClient.From(parsed);
-            if (await api.GetAsync(PathOf(parsed), ApiJson.Default.StoredValueDocument, ct) is { } found) Console.Out.WriteLine(found.Value.GetRawText());
+            if (await api.GetAsync(PathOf(parsed), ApiJson.Default.StoredValueDocument, ct) is { } found) Output.Result(found.Value.GetRawText());
             return ExitCode.Ok;
         });
         return command;
@@ -59,10 +59,10 @@ static class StoresCommand
         {
             using var api = ApiClient.From(parsed);
             string text = parsed.GetValue(value)!;
-            var body = JsonContent.Create(new StoredValueRequestDocument(Parse(text == "-" ? await Console.In.ReadToEndAsync(ct) : text), parsed.GetValue(ttl)),
+            var body = JsonContent.Create(new StoredValueRequestDocument(Parse(text == InputText.StandardInput ? await InputText.ReadStandardInputAsync(ct) : text), parsed.GetValue(ttl)),
                 ApiJson.Default.StoredValueRequestDocument);
             await api.SendAsync(HttpMethod.Put, PathOf(parsed), body, ct);
-            Console.Out.WriteLine($"{parsed.GetValue(key)} set");
+            Output.Result($"{parsed.GetValue(key)} set");
             return ExitCode.Ok;
         });
         return command;
@@ -75,7 +75,7 @@ static class StoresCommand
         {
             using var api = ApiClient.From(parsed);
             await api.SendAsync(HttpMethod.Delete, PathOf(parsed), null, ct);
-            Console.Out.WriteLine($"{parsed.GetValue(key)} deleted");
+            Output.Result($"{parsed.GetValue(key)} deleted");
             return ExitCode.Ok;
         });
         return command;

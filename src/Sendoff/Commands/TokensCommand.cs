@@ -20,7 +20,7 @@ static class TokensCommand
         command.SetAction(async (parsed, ct) =>
         {
             using var api = ApiClient.From(parsed);
-            if (await api.SendAsync(HttpMethod.Post, "/api/v1/tokens/sign-in", null, ApiJson.Default.SignInDocument, ct) is { } made) Console.Out.WriteLine(made.Url);
+            if (await api.SendAsync(HttpMethod.Post, "/api/v1/tokens/sign-in", null, ApiJson.Default.SignInDocument, ct) is { } made) Output.Result(made.Url.ToString());
             return ExitCode.Ok;
         });
         return command;
@@ -35,7 +35,7 @@ static class TokensCommand
         {
             using var api = ApiClient.From(parsed);
             var body = JsonContent.Create(new TokenRequestDocument(parsed.GetValue(name)!, parsed.GetValue(scope)), ApiJson.Default.TokenRequestDocument);
-            if (await api.SendAsync(HttpMethod.Post, "/api/v1/tokens", body, ApiJson.Default.TokenDocument, ct) is { } made) Console.Out.WriteLine(made.Token);
+            if (await api.SendAsync(HttpMethod.Post, "/api/v1/tokens", body, ApiJson.Default.TokenDocument, ct) is { } made) Output.Result(made.Token!);
             return ExitCode.Ok;
         });
         return command;

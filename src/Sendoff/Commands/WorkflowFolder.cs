@@ -11,9 +11,9 @@ static class WorkflowFolder
     /// <summary>The files that belong to the workflow, by their paths in it.</summary>
     public static (string Root, string Name, IReadOnlyDictionary<string, string> Files) Read(string path)
     {
-        string full = Path.GetFullPath(path);
         try
         {
+            string full = Path.GetFullPath(path);
             if (File.Exists(full))
             {
                 string file = Path.GetFileName(full);
@@ -24,7 +24,7 @@ static class WorkflowFolder
             if (!Directory.Exists(full)) throw new CommandException($"{path}: there is no such file or folder", ExitCode.Usage);
             return (full, Path.GetFileName(full.TrimEnd(Path.DirectorySeparatorChar)), ReadFolder(full));
         }
-        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new CommandException($"{path} cannot be read: {x.Message}", ExitCode.Usage);
         }

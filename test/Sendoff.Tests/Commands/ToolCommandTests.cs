@@ -50,9 +50,9 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
         var one = await CallAsync("deliveries", "resend", ids[1]);
         var unknown = await CallAsync("deliveries", "resend", "dlv_0000000000001", ids[1]);
 
-        Assert.Equal((0, $"{ids[0]} is sent again\n{ids[2]} is sent again\n2 sent again, 0 skipped\n", ""), (both.ExitCode, both.Output, both.Error));
-        Assert.Equal((0, $"{ids[1]} is sent again\n"), (one.ExitCode, one.Output));
-        Assert.Equal((2, $"{ids[1]} is sent again\ndlv_0000000000001 is skipped: there is no such delivery\n1 sent again, 1 skipped\n"), (unknown.ExitCode, unknown.Output));
+        Assert.Equal((0, $"Resent {ids[0]}\nResent {ids[2]}\n2 resent, 0 skipped\n", ""), (both.ExitCode, both.Output, both.Error));
+        Assert.Equal((0, $"Resent {ids[1]}\n"), (one.ExitCode, one.Output));
+        Assert.Equal((2, $"Resent {ids[1]}\nSkipped dlv_0000000000001: there is no such delivery\n1 resent, 1 skipped\n"), (unknown.ExitCode, unknown.Output));
         await receiver.WaitForRequestsAsync(7);
     }
 
@@ -68,8 +68,8 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
         await server.EndOfAsync(run.Id);
         var json = await CallAsync("deliveries", "resend", "--workflow", "filtered", "--json");
 
-        Assert.Equal((0, $"{run.Steps[0].Deliveries[0].Id} is sent again\n"), (found.ExitCode, found.Output));
-        Assert.Equal((0, "0 sent again, 0 skipped\n"), (none.ExitCode, none.Output));
+        Assert.Equal((0, $"Resent {run.Steps[0].Deliveries[0].Id}\n"), (found.ExitCode, found.Output));
+        Assert.Equal((0, "0 resent, 0 skipped\n"), (none.ExitCode, none.Output));
         var answer = JsonSerializer.Deserialize(json.Output, ApiJson.Default.ResendDocument)!;
         Assert.Equal((2, false), (answer.Resent, answer.More));
         Assert.Equal(run.Steps[0].Deliveries.Select(d => d.Id), answer.Ids);
@@ -82,6 +82,9 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
     [InlineData("resend --status broken", "'status' is 'broken'")]
     [InlineData("resend --since yesterday", "'since' is 'yesterday'")]
     [InlineData("resend nonsense", "is not the id of a delivery")]
+    [InlineData("resend --status captured", "no filter resends them")]
+    [InlineData("resend --captured --status failed", "--captured takes one id")]
+    [InlineData("resend dlv_0000000000001 dlv_0000000000002 --captured", "--captured takes one id")]
     public async Task A_resend_that_is_unclear_sends_nothing_and_ends_with_2(string args, string says)
     {
         var result = await CallAsync(["deliveries", .. args.Split(' ')]);

@@ -54,12 +54,11 @@ sealed class ServerProcess : IAsyncDisposable
     static int ports = Random.Shared.Next(Ports);
 
     readonly Process process;
-    readonly Task output;
     readonly SaidLines said;
 
-    ServerProcess(Process process, Task output, SaidLines said, Uri address, string token)
+    ServerProcess(Process process, SaidLines said, Uri address, string token)
     {
-        (this.process, this.output, this.said) = (process, output, said);
+        (this.process, this.said) = (process, said);
         Http = new HttpClient { BaseAddress = address };
         Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
@@ -67,9 +66,6 @@ sealed class ServerProcess : IAsyncDisposable
     public HttpClient Http { get; }
     public int Id => process.Id;
     public bool HasExited => process.HasExited;
-
-    /// <summary>Waits for a line of its output that has the text.</summary>
-    public Task<string> SaysAsync(string text) => said.WaitForAsync(text).WithinLimitAsync();
 
     /// <summary>The most memory that it ever had, in MiB. Linux only.</summary>
     public int PeakMemoryMb()
@@ -79,38 +75,30 @@ sealed class ServerProcess : IAsyncDisposable
     }
 
     /// <summary>Starts it on a free port and waits until it says that it is ready.</summary>
-    public static Task<ServerProcess> StartAsync(string folder, string token, params string[] settings)
-    {
-        int port = FreePort();
-        var info = new ProcessStartInfo("dotnet", Arguments(folder, token, port, settings)) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
-        return StartAsync(info, token, port);
-    }
+    public static Task<ServerProcess> StartAsync(string folder, string token, params string[] settings) => StartAsync([], folder, token, settings);
 
     /// <summary>Starts it with so many file descriptors. Linux only.</summary>
-    public static Task<ServerProcess> StartWithFilesAsync(int files, string folder, string token, params string[] settings)
+    public static Task<ServerProcess> StartWithFilesAsync(int files, string folder, string token, params string[] settings) =>
+        StartAsync(["prlimit", $"--nofile={files}:{files}"], folder, token, settings);
+
+    /// <param name="launcher">What starts the program, such as <c>setsid</c> or <c>dotnet run</c>; empty starts it directly.</param>
+    /// <inheritdoc cref="StartAsync(string, string, string[])" path="/summary"/>
+    public static async Task<ServerProcess> StartAsync(string[] launcher, string folder, string token, params string[] settings)
     {
         int port = FreePort();
-        var info = new ProcessStartInfo("prlimit", [$"--nofile={files}:{files}", "dotnet", .. Arguments(folder, token, port, settings)])
-        {
-            RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true,
-        };
-        return StartAsync(info, token, port);
-    }
-
-    static IEnumerable<string> Arguments(string folder, string token, int port, string[] settings) =>
-    [
-        Path.Combine(AppContext.BaseDirectory, "sendoff.dll"), "serve", "--data", folder, "--listen", $"http://127.0.0.1:{port}", "--set", $"Auth:Token={token}",
-        "--set", "Egress:Allow=127.0.0.0/8", .. settings.Select(setting => $"--set={setting}"),
-    ];
-
-    static async Task<ServerProcess> StartAsync(ProcessStartInfo info, string token, int port)
-    {
+        var info = SendoffCommand.Info(
+            "serve", "--data", folder, "--listen", $"http://127.0.0.1:{port}", "--set", $"Auth:Token={token}", "--set", "Egress:Allow=127.0.0.0/8");
+        foreach (string setting in settings) info.ArgumentList.Add($"--set={setting}");
+        if (launcher is ["dotnet", ..]) info.ArgumentList.RemoveAt(0); // it knows the program
+        else if (launcher.Length > 0) info.ArgumentList.Insert(0, "dotnet");
+        for (int i = launcher.Length - 1; i > 0; i--) info.ArgumentList.Insert(0, launcher[i]);
+        if (launcher.Length > 0) info.FileName = launcher[0];
         var process = Process.Start(info)!;
-        var said = new SaidLines();
-        var output = Task.WhenAll(said.ReadAsync(process.StandardError), said.ReadAsync(process.StandardOutput));
-        var ended = process.WaitForExitAsync();
-        if (await Task.WhenAny(said.WaitForAsync("ready;"), ended).WithinLimitAsync() == ended) Assert.Fail($"the server ended with {process.ExitCode}: {said}");
-        return new(process, output, said, new Uri($"http://127.0.0.1:{port}"), token);
+        var said = SaidLines.Of(process);
+        var ready = said.WaitForAsync("ready;");
+        if (await Task.WhenAny(ready, said.Ended).WithinLimitAsync() != ready) Assert.Fail($"the server ended: {said}");
+        await ready;
+        return new(process, said, new Uri($"http://127.0.0.1:{port}"), token);
     }
 
     /// <summary>Deploys one step in the older style and answers its trigger's path.</summary>
@@ -129,12 +117,29 @@ sealed class ServerProcess : IAsyncDisposable
     /// <summary>As a power cut does it.</summary>
     public void Kill() => process.Kill();
 
+    /// <summary>Sends a signal such as <c>TERM</c>; to the whole process group when it was started by <c>setsid</c>.</summary>
+    public void Signal(string name, bool toGroup = false) => Signals.Send(process.Id, name, toGroup);
+
+    /// <summary>Waits for a line of its output that has the text.</summary>
+    public Task<string> SaysAsync(string text) => said.WaitForAsync(text).WithinLimitAsync();
+
+    /// <summary>Waits for its end and answers its exit code.</summary>
+    public async Task<int> EndAsync()
+    {
+        await process.WaitForExitAsync().WithinLimitAsync();
+        await said.Ended;
+        return process.ExitCode;
+    }
+
+    /// <summary>All that it has printed.</summary>
+    public string Said => said.ToString();
+
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
         if (!process.HasExited) process.Kill();
         await process.WaitForExitAsync();
-        await output;
+        await said.Ended;
         process.Dispose();
     }
 
@@ -155,43 +160,5 @@ sealed class ServerProcess : IAsyncDisposable
                 // taken: the next
             }
         }
-    }
-}
-
-/// <summary>What a process has said so far, line by line.</summary>
-sealed class SaidLines
-{
-    readonly Lock gate = new();
-    readonly List<string> lines = [];
-    readonly List<(string Text, TaskCompletionSource<string> Came)> waiting = [];
-
-    public async Task ReadAsync(StreamReader reader)
-    {
-        while (await reader.ReadLineAsync() is { } line)
-        {
-            lock (gate)
-            {
-                lines.Add(line);
-                foreach (var (text, came) in waiting)
-                    if (line.Contains(text, StringComparison.Ordinal)) came.TrySetResult(line);
-            }
-        }
-    }
-
-    /// <summary>The first line that has the text.</summary>
-    public Task<string> WaitForAsync(string text)
-    {
-        var came = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        lock (gate)
-        {
-            if (lines.Find(line => line.Contains(text, StringComparison.Ordinal)) is { } line) came.SetResult(line);
-            else waiting.Add((text, came));
-        }
-        return came.Task;
-    }
-
-    public override string ToString()
-    {
-        lock (gate) return string.Join('\n', lines);
     }
 }

@@ -21,7 +21,7 @@ static class HostileCommand
             lock (printing) Print(head, ++seen);
             if (seen >= count) enough.CancelAfter(TimeSpan.FromMilliseconds(50));
         });
-        if (authority is not null) await File.WriteAllTextAsync(authority, receiver.AuthorityPem, ct);
+        if (authority is not null) await WriteAsync(authority, receiver.AuthorityPem, ct);
 
         PrintList(receiver, offered);
         Output.Progress.MarkupLine("Ctrl+C ends it");
@@ -36,13 +36,25 @@ static class HostileCommand
         return ExitCode.Ok;
     }
 
+    static async Task WriteAsync(string file, string text, CancellationToken ct)
+    {
+        try
+        {
+            await File.WriteAllTextAsync(file, text, ct);
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException($"--authority {file} cannot be written: {x.Message}", ExitCode.Usage);
+        }
+    }
+
     static HostileReceiver Start(IReadOnlyList<HostileBehaviour> offered, int port, Action<string> onRequest)
     {
         try
         {
             return HostileReceiver.Start(offered, port, onRequest);
         }
-        catch (SocketException x)
+        catch (Exception x) when (x is SocketException or ArgumentOutOfRangeException)
         {
             int last = port + offered.Count(behaviour => behaviour.Listener is not null);
             throw new CommandException($"cannot listen on ports {port} to {last} of 127.0.0.1: {x.Message}; choose another --port", ExitCode.Usage);

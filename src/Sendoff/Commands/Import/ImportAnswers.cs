@@ -22,7 +22,7 @@ sealed class ImportAnswers(YamlMappingNode answers)
         {
             throw new CommandException($"{path}:{x.Start.Line}:{x.Start.Column} is malformed YAML: {x.Message}", ExitCode.Usage);
         }
-        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new CommandException($"{path} cannot be read: {x.Message}", ExitCode.Usage);
         }

@@ -25,35 +25,33 @@ static class ImportCommand
         var answers = answersFile is null ? ImportAnswers.None : ImportAnswers.Read(answersFile);
         var found = SyncedProject.Read(path);
         var imported = Import(found, answers);
+        if (output.Length == 0) throw new CommandException("--output is empty; give a folder", ExitCode.Usage);
         string root = Path.GetFullPath(output);
         if (answersFile is null && !asJson && Output.Progress.Profile.Capabilities.Interactive && !Console.IsInputRedirected)
         {
             foreach (var workflow in imported) answers.Ask(workflow, Output.Progress);
             imported = Import(found, answers);
         }
-        foreach (var workflow in imported) Write(root, workflow);
-        File.WriteAllText(Path.Combine(root, "import-report.md"), ImportReport.Markdown(imported));
-        if (answersFile is null && !answers.IsEmpty) File.WriteAllText(Path.Combine(root, "answers.yaml"), answers.ToYaml());
-        if (asJson) Console.Out.WriteLine(JsonSerializer.Serialize(imported.Select(ImportReport.Document.From).ToList(), ImportJson.Default.ListDocument));
+        foreach (var workflow in imported)
+            foreach (var (name, text) in workflow.Files) Write(root, workflow.Folder, name, text);
+        Write(root, "", "import-report.md", ImportReport.Markdown(imported));
+        if (answersFile is null && !answers.IsEmpty) Write(root, "", "answers.yaml", answers.ToYaml());
+        if (asJson) Output.Result(JsonSerializer.Serialize(imported.Select(ImportReport.Document.From).ToList(), ImportJson.Default.ListDocument));
         else ImportReport.Print(imported, root);
         return imported.Any(static workflow => workflow.Verdict == ImportVerdict.CannotRun) ? ExitCode.RunFailed : ExitCode.Ok;
     }
 
     static List<ImportedWorkflow> Import(IReadOnlyList<SyncedWorkflow> found, ImportAnswers answers) => [.. found.Select(workflow => WorkflowImport.Of(workflow, answers))];
 
-    static void Write(string root, ImportedWorkflow workflow)
+    static void Write(string root, string folder, string name, string text)
     {
+        string whole = Path.GetFullPath(Path.Combine(root, folder)), file = Path.GetFullPath(Path.Combine(whole, name));
+        if (!file.StartsWith(Path.TrimEndingDirectorySeparator(whole) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+            throw new CommandException($"{folder}: the path '{name}' leaves the folder", ExitCode.Usage);
         try
         {
-            string folder = Path.Combine(root, workflow.Folder);
-            foreach (var (name, text) in workflow.Files)
-            {
-                string file = Path.GetFullPath(Path.Combine(folder, name));
-                if (!file.StartsWith(Path.GetFullPath(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
-                    throw new CommandException($"{workflow.Folder}: the path '{name}' leaves the folder", ExitCode.Usage);
-                Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-                File.WriteAllText(file, text);
-            }
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            File.WriteAllText(file, text);
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {

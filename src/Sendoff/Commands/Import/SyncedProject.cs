@@ -18,9 +18,9 @@ static partial class SyncedProject
     /// <exception cref="CommandException">There is nothing that can be read as a workflow.</exception>
     public static IReadOnlyList<SyncedWorkflow> Read(string path)
     {
-        string full = Path.GetFullPath(path);
         try
         {
+            string full = Path.GetFullPath(path);
             var files = Directory.Exists(full) ? ReadFolder(full) : File.Exists(full) ? ReadZip(full)
                 : throw new CommandException($"{path}: there is no such folder or archive", ExitCode.Usage);
             var found = Synced(files, Path.GetFileNameWithoutExtension(full.TrimEnd(Path.DirectorySeparatorChar)));
@@ -28,7 +28,7 @@ static partial class SyncedProject
             return found.Count > 0 ? WithOwnFolders(found) : throw new CommandException(
                 $"{path} holds no workflow: neither a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive)", ExitCode.Usage);
         }
-        catch (Exception x) when (x is IOException or UnauthorizedAccessException or InvalidDataException)
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException)
         {
             throw new CommandException($"{path} cannot be read: {x.Message}", ExitCode.Usage);
         }

@@ -1,0 +1,33 @@
+using System.CommandLine;
+using Sendoff.Commands.Import;
+
+namespace Sendoff.Commands;
+
+/// <summary>All commands of <c>sendoff</c>.</summary>
+static class CommandTree
+{
+    public static RootCommand Build()
+    {
+        var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends their HTTP requests after each run, once, within five seconds.")
+        {
+            ServeCommand.Build(),
+            RunCommand.Build(),
+            DeployCommand.Build(),
+            ImportCommand.Build(),
+            TypesCommand.Build(),
+            WorkflowsCommand.Build(),
+            RunsCommand.Build(),
+            DeliveriesCommand.Build(),
+            EventsCommand.Build(),
+            SecretsCommand.Build(),
+            TokensCommand.Build(),
+            ExportCommand.Build(),
+            StoresCommand.Build(),
+            HoldCommand.Build(),
+            ReceiveCommand.Build(),
+            DoctorCommand.Build(),
+        };
+        ServeCommand.MakeDefault(root);
+        return root;
+    }
+}

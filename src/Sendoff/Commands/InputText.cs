@@ -1,0 +1,65 @@
+using System.Text;
+using System.Text.Json;
+
+namespace Sendoff.Commands;
+
+/// <summary>What a command is given to read: a file, or - for standard input. Whatever keeps it from being read is one clear line.</summary>
+static class InputText
+{
+    const long MaxBytes = 64L * 1024 * 1024;
+
+    public const string StandardInput = "-";
+
+    public static async Task<string> ReadAsync(string path, CancellationToken ct)
+    {
+        if (path == StandardInput) return await ReadStandardInputAsync(ct);
+        if (Directory.Exists(path)) throw new CommandException($"{path} is a folder; give a file", ExitCode.Usage);
+        try
+        {
+            await using var file = File.OpenRead(path);
+            return await ReadAsync(file, path, ct);
+        }
+        catch (Exception x) when (x is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new CommandException($"{path}: there is no such file", ExitCode.Usage);
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new CommandException($"{path} cannot be read: {x.Message}", ExitCode.Usage);
+        }
+    }
+
+    public static Task<string> ReadStandardInputAsync(CancellationToken ct) => ReadAsync(Console.OpenStandardInput(), "standard input", ct);
+
+    static async Task<string> ReadAsync(Stream stream, string name, CancellationToken ct)
+    {
+        using var bytes = new MemoryStream();
+        byte[] buffer = new byte[81_920];
+        while (await stream.ReadAsync(buffer, ct) is > 0 and var read)
+        {
+            bytes.Write(buffer, 0, read);
+            if (bytes.Length > MaxBytes) throw new CommandException($"{name} is over {MaxBytes / 1024 / 1024} MB", ExitCode.Usage);
+        }
+        try
+        {
+            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(bytes.GetBuffer(), 0, (int)bytes.Length).TrimStart('\uFEFF');
+        }
+        catch (DecoderFallbackException)
+        {
+            throw new CommandException($"{name} is not UTF-8 text", ExitCode.Usage);
+        }
+    }
+
+    /// <summary>Ends the command with where it is not JSON.</summary>
+    public static void MustBeJson(string text, string name = "the event")
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(text);
+        }
+        catch (JsonException x)
+        {
+            throw new CommandException($"{name} is not JSON: line {x.LineNumber + 1}, column {x.BytePositionInLine + 1}", ExitCode.Usage);
+        }
+    }
+}

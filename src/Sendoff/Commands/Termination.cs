@@ -1,0 +1,65 @@
+using System.Runtime.InteropServices;
+
+namespace Sendoff.Commands;
+
+/// <summary>
+/// Ctrl+C, SIGTERM and SIGQUIT. The first signal asks the command to end; another one, more than a second later, ends the process immediately.
+/// </summary>
+sealed class Termination : IDisposable
+{
+    // One request may arrive twice: `timeout` and systemd signal every process of a group, and `dotnet run` passes on what it gets.
+    static readonly TimeSpan echo = TimeSpan.FromSeconds(1);
+    // A command may wait for something that cannot be cancelled, such as a terminal's input.
+    static readonly TimeSpan grace = TimeSpan.FromSeconds(2);
+    static bool shutsDownInOrder;
+
+    readonly Lock gate = new();
+    readonly CancellationTokenSource requested = new();
+    readonly PosixSignalRegistration[] registrations;
+    long requestedAt;
+    int exitCode;
+
+    public Termination() => registrations = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGQUIT }.Select(s => PosixSignalRegistration.Create(s, OnSignal))];
+
+    /// <summary>Cancelled by the first signal.</summary>
+    public CancellationToken Requested => requested.Token;
+
+    /// <summary>128 and the number of the signal, as shells have it; 0 before there was one.</summary>
+    public int SignalExitCode => Volatile.Read(ref exitCode);
+
+    /// <summary>The command bounds its own shutdown; others are ended 2 s after the signal.</summary>
+    public static void ShutsDownInOrder() => Volatile.Write(ref shutsDownInOrder, true);
+
+    void OnSignal(PosixSignalContext context)
+    {
+        lock (gate)
+        {
+            bool isFirst = exitCode == 0;
+            if (isFirst) (requestedAt, exitCode) = (TimeProvider.System.GetTimestamp(), 128 + NumberOf(context.Signal));
+            // Without Cancel, the runtime does what the signal does by default: the process ends.
+            context.Cancel = isFirst || TimeProvider.System.GetElapsedTime(requestedAt) < echo;
+            if (!isFirst) return;
+        }
+        if (!Volatile.Read(ref shutsDownInOrder)) _ = EndLateAsync();
+        requested.Cancel();
+    }
+
+    async Task EndLateAsync()
+    {
+        await Task.Delay(grace, TimeProvider.System, CancellationToken.None).ConfigureAwait(false);
+        if (Volatile.Read(ref shutsDownInOrder)) return;
+        Output.Error(Interrupted);
+        Environment.Exit(exitCode);
+    }
+
+    /// <summary>What an interrupted command says.</summary>
+    public const string Interrupted = "interrupted";
+
+    static int NumberOf(PosixSignal signal) => signal switch { PosixSignal.SIGINT => 2, PosixSignal.SIGQUIT => 3, _ => 15 };
+
+    public void Dispose()
+    {
+        foreach (var registration in registrations) registration.Dispose();
+        requested.Dispose();
+    }
+}

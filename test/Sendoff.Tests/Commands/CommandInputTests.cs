@@ -1,0 +1,226 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Sendoff.Commands;
+using Sendoff.Tests.Support;
+
+namespace Sendoff.Tests.Commands;
+
+/// <summary>Whatever a command is given, and whatever answers it: one clear line and a documented exit code.</summary>
+public sealed class CommandInputTests : IDisposable
+{
+    readonly TempFolder folder = new();
+
+    public CommandInputTests()
+    {
+        Directory.CreateDirectory(At("workflow"));
+        File.WriteAllText(At("workflow/step.js"), "return 1");
+        File.WriteAllText(At("event.json"), "{}");
+        File.WriteAllText(At("broken.json"), "{oops");
+        File.WriteAllBytes(At("latin.json"), [0x22, 0xe9, 0x22]);
+        File.WriteAllBytes(At("latin.js"), [0x22, 0xe9, 0x22]);
+    }
+
+    public void Dispose() => folder.Dispose();
+
+    string At(string path) => Path.Combine(folder.Path, path);
+
+    /// <summary>Commands that ask a server, with arguments that are well. <c>@</c> is the test's folder.</summary>
+    static readonly string[] asking =
+    [
+        "deploy @/workflow", "workflows list", "workflows show a", "workflows enable a", "workflows disable a", "workflows delete a",
+        "runs list", "runs show run_0000000000001", "runs replay run_0000000000001", "runs release run_0000000000001", "runs resume run_0000000000001",
+        "runs cancel run_0000000000001", "deliveries list", "deliveries show dlv_0000000000001", "deliveries resend dlv_0000000000001", "events list",
+        "events show evt_0000000000001", "events send a @/event.json", "secrets list", "secrets set A --value value", "secrets delete A", "tokens list",
+        "tokens create a", "tokens revoke tok_1", "tokens sign-in", "export har run_0000000000001", "export curl dlv_0000000000001", "stores list",
+        "stores get a k", "stores set a k 1", "stores delete a k", "hold show", "hold release",
+    ];
+
+    /// <summary>Commands that print what the server says, whatever it is.</summary>
+    static readonly string[] passingOn =
+    [
+        "workflows show a", "workflows enable a", "workflows disable a", "workflows delete a", "runs replay run_0000000000001", "runs release run_0000000000001",
+        "runs resume run_0000000000001", "runs cancel run_0000000000001", "events show evt_0000000000001", "secrets delete A", "tokens revoke tok_1",
+        "export har run_0000000000001", "export curl dlv_0000000000001", "stores set a k 1", "stores delete a k", "hold show", "hold release",
+    ];
+
+    /// <summary>Input that is not well, and what the line says.</summary>
+    public static TheoryData<string, string> Mistakes => new()
+    {
+        { "deploy @/nothing", "there is no such file or folder" },
+        { "deploy @/latin.js", "is not UTF-8 text" },
+        { "deploy @/event.json", "is no step file" },
+        { "deploy ~", "cannot be read" },
+        { "run @/nothing", "there is no such file or folder" },
+        { "run @/workflow --event @/broken.json", "neither a file nor JSON" },
+        { "run @/workflow --event @/workflow", "is a folder; give a file" },
+        { "run @/workflow --event @/latin.json", "is not UTF-8 text" },
+        { "run @/workflow --event oops", "neither a file nor JSON" },
+        { "run @/workflow --accounts @/nothing", "--accounts" },
+        { "run @/workflow --accounts @/workflow", "--accounts" },
+        { "run @/workflow --secret oops", "expected NAME=VALUE" },
+        { "run @/workflow --timeout soon", "expected a duration" },
+        { "run @/workflow --set oops", "expected KEY=VALUE" },
+        { "run @/workflow --set Delivery:Deadline=1s --set delivery:deadline=2s", "the setting delivery:deadline is given twice" },
+        { "serve --set Data=@/a --data @/b", "--data: the setting Data is given twice" },
+        { "serve --listen http://localhost:1 --set Listen=http://localhost:2", "--listen: the setting Listen is given twice" },
+        { "doctor --set A=1 --set A=1", "the setting A is given twice" },
+        { "import @/nothing", "there is no such folder or archive" },
+        { "import @/broken.json", "cannot be read" },
+        { "import ~", "cannot be read" },
+        { "import @/workflow", "holds no workflow" },
+        { "import @/workflow --answers @/nothing", "cannot be read" },
+        { "import @/workflow --answers @/workflow", "cannot be read" },
+        { "types @/nothing", "there is no such folder" },
+        { "types @/event.json", "there is no such folder" },
+        { "events send a @/nothing", "there is no such file" },
+        { "events send a @/workflow", "is a folder; give a file" },
+        { "events send a @/latin.json", "is not UTF-8 text" },
+        { "events send a @/broken.json --event", "the event is not JSON: line 1, column 2" },
+        { "events send a ~", "cannot be read" },
+        { "stores set a k oops", "the value is not JSON" },
+        { "export har oops", "neither a run" },
+        { "deliveries resend", "give ids, or a filter" },
+        { "receive --port 0", "expected a port from 1 to 65535" },
+        { "receive --port 65536", "expected a port from 1 to 65535" },
+        { "receive --status 99", "expected a status" },
+        { "receive --count 0", "expected a number from 1" },
+        { "receive --hostile --port 65535", "cannot listen on ports" },
+        { "receive --hostile --port 21999 --authority @/nothing/ca.pem", "cannot be written" },
+        { "runs list --server oops", "expected a URL" },
+        { "runs list --server ftp://localhost", "expected a URL" },
+        { "runs list --token ééé", "characters that no token has" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Mistakes))]
+    public async Task A_mistake_in_the_input_ends_with_2(string command, string says)
+    {
+        var error = await Assert.ThrowsAsync<CommandException>(() => InvokeAsync(command));
+        Assert.Equal(ExitCode.Usage, error.ExitCode);
+        Assert.Contains(says, error.Message);
+        Assert.DoesNotContain('\n', error.Message.TrimEnd());
+    }
+
+    [Fact]
+    public void Every_command_is_tried_with_a_server_that_is_none_or_with_bad_input()
+    {
+        string[] tried = [.. asking, .. Mistakes.Select(static row => row.Data.Item1)];
+        foreach (string name in Leaves(CommandTree.Build(), "")) Assert.Contains(tried, command => $"{command} ".StartsWith($"{name} ", StringComparison.Ordinal));
+    }
+
+    static IEnumerable<string> Leaves(Command command, string path) => command.Subcommands.Count == 0 ? [path]
+        : command.Subcommands.SelectMany(sub => Leaves(sub, $"{path} {sub.Name}".TrimStart()));
+
+    [Fact]
+    public async Task Without_a_server_every_command_ends_with_4()
+    {
+        string none = $"http://127.0.0.1:{ServerProcess.FreePort()}";
+        foreach (string command in asking)
+        {
+            var error = await Assert.ThrowsAsync<CommandException>(() => InvokeAsync($"{command} --server {none}"));
+            Assert.Equal((command, ExitCode.NoServer), (command, error.ExitCode));
+            Assert.StartsWith($"no server answers at {none}", error.Message);
+        }
+    }
+
+    [Theory]
+    [InlineData("401 Unauthorized", "", "does not accept the token")]
+    [InlineData("403 Forbidden", """{"title":"Forbidden","status":403,"detail":"The token's scope is read."}""", "The token's scope is read.")]
+    [InlineData("503 Service Unavailable", """{"title":"Store unavailable","status":503,"detail":"the disk is full"}""", "the disk is full")]
+    [InlineData("502 Bad Gateway", "<html>nginx</html>", "returned status 502")]
+    [InlineData("404 Not Found", "<html>a router</html>", "returned status 404")]
+    [InlineData("404 Not Found", "{}", "returned status 404")]
+    [InlineData("200 OK", "<html>a router</html>", "not answer as a Sendoff server does")]
+    [InlineData("200 OK", "null", "not answer as a Sendoff server does")]
+    [InlineData("200 OK", "[1]", "not answer as a Sendoff server does")]
+    [InlineData("200 OK", "{\"items\":7,\"name\":{},\"id\":[]}", "not answer as a Sendoff server does")]
+    [InlineData("200 OK", "{}", "not answer as a Sendoff server does")]
+    public async Task A_server_that_refuses_or_is_not_Sendoff_ends_every_command_with_4(string status, string body, string says)
+    {
+        await using var server = Receiver.Answering($"HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {body.Length}\r\n\r\n{body}");
+        foreach (string command in asking.Except(status == "200 OK" ? passingOn : []))
+        {
+            var error = await Assert.ThrowsAsync<CommandException>(() => InvokeAsync($"{command} --server {server.Url} --token a-token"));
+            Assert.Equal((command, ExitCode.NoServer), (command, error.ExitCode));
+            Assert.True(error.Message.Contains(says, StringComparison.Ordinal), $"{command}: {error.Message}");
+        }
+    }
+
+    [Fact]
+    public async Task A_server_that_closes_the_connection_ends_every_command_with_4()
+    {
+        await using var server = Receiver.Start(static async connection => await connection.ReadRequestAsync());
+        await using var half = Receiver.AnsweringOnce("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"u8.ToArray());
+        foreach (string command in asking)
+            foreach (string url in new[] { server.Url, half.Url })
+                Assert.Equal((command, ExitCode.NoServer), (command, (await Assert.ThrowsAsync<CommandException>(() => InvokeAsync($"{command} --server {url}"))).ExitCode));
+    }
+
+    Task<int> InvokeAsync(string command)
+    {
+        var parsed = CommandTree.Build().Parse(command.Replace("@/", folder.Path + "/", StringComparison.Ordinal).Split(' ').Select(static part => part == "~" ? "" : part).ToArray());
+        Assert.Empty(parsed.Errors);
+        return parsed.InvokeAsync(new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, TestContext.Current.CancellationToken);
+    }
+
+    // In a process of its own: what only the whole of it shows.
+
+    [Fact]
+    public async Task A_port_in_use_is_said_in_one_line()
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        string url = $"http://127.0.0.1:{((IPEndPoint)taken.LocalEndpoint).Port}";
+        var result = await SendoffCommand.RunAsync(["serve", "--data", At("data"), "--listen", url]);
+
+        Assert.Equal((2, $"sendoff: {url} is in use by another program; end it, or choose another port\n"), (result.ExitCode, result.Error));
+        Assert.DoesNotContain("Exception", result.Output);
+    }
+
+    [Fact]
+    public async Task An_error_is_one_line_and_no_stack_trace()
+    {
+        var result = await SendoffCommand.RunAsync(["run", At("workflow"), "--set", "A=1", "--set", "A=2"]);
+        Assert.Equal((2, ""), (result.ExitCode, result.Output));
+        Assert.Equal("sendoff: --set A: the setting A is given twice; give it once, with commas between the parts of a list\n", result.Error);
+    }
+
+    [Fact]
+    public async Task Ctrl_C_ends_a_command_that_waits_for_its_server()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are of POSIX");
+        var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var silent = Receiver.Start(async connection =>
+        {
+            await connection.ReadRequestAsync();
+            arrived.TrySetResult();
+            await Task.Delay(Timeout.Infinite, connection.Stop);
+        });
+        using var process = Process.Start(SendoffCommand.Info("deploy", At("workflow"), "--server", silent.Url))!;
+        var said = SaidLines.Of(process);
+        await arrived.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        Signals.Send(process.Id, "INT");
+        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        await said.Ended;
+        Assert.Equal((128 + 2, "sendoff: interrupted"), (process.ExitCode, said.ToString()));
+    }
+
+    [Theory]
+    [InlineData("workflows show a")]
+    [InlineData("runs list")]
+    public async Task Output_that_nobody_reads_any_more_ends_the_command(string command)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "pipes are of POSIX");
+        string item = """{"id":"run_1","status":"succeeded","workflow":"w","trigger":"http","startedAt":"2026-01-01T00:00:00Z","durationMs":1,"sends":0}""";
+        string body = $$"""{"items":[{{string.Join(',', Enumerable.Repeat(item, 20_000))}}],"nextCursor":null}""";
+        await using var server = Receiver.Answering($"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {body.Length}\r\n\r\n{body}");
+        var info = SendoffCommand.Info([.. command.Split(' '), "--json", "--server", server.Url]);
+        using var process = Process.Start(info)!;
+        process.StandardOutput.Close();
+        string error = await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Equal((ExitCode.OutputClosed, ""), (process.ExitCode, error));
+    }
+}
