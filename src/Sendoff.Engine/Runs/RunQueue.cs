@@ -21,7 +21,7 @@ public sealed class RunQueueFullException(string workflow, int limit)
 /// (1) store the event and its queued run: durable, then acknowledged  (2) execute it in a worker  (3) commit its end and its deliveries in one
 /// transaction  (4) hand the deliveries over. One lane a workflow, so that none starves another.
 /// </remarks>
-public sealed class RunQueue(
+public sealed partial class RunQueue(
     IStore store, WorkflowCatalog catalog, RunExecutor executor, DeliveryDispatcher dispatcher, EngineContext engine, ILogger<RunQueue> log) : IAsyncDisposable
 {
     const int ReadAtOnce = 100;

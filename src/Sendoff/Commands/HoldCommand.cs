@@ -17,7 +17,7 @@ static class HoldCommand
         {
             using var api = ApiClient.From(parsed);
             if (await api.SendAsync(HttpMethod.Get, Path, null, ApiJson.Default.HoldDocument, ct) is { } hold)
-                Console.Out.WriteLine(hold.Since is { } since ? $"on hold since {Lists.Time(since)}" : "not on hold");
+                Output.Result(hold.Since is { } since ? $"on hold since {Lists.Time(since)}" : "not on hold");
             return ExitCode.Ok;
         });
         return command;
@@ -30,7 +30,7 @@ static class HoldCommand
         {
             using var api = ApiClient.From(parsed);
             await api.SendAsync(HttpMethod.Post, Path + "/release", null, ApiJson.Default.HoldDocument, ct);
-            Console.Out.WriteLine("released");
+            Output.Result("released");
             return ExitCode.Ok;
         });
         return command;
