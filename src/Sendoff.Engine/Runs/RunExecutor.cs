@@ -120,7 +120,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             string to = Destination.Of(send.Url, run.WorkflowId);
             bool isPossible = to != Destination.None;
             deliveries[i] = new(
-                id, run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Text(to), WithHeaders(send, run.Id, id, settings),
+                id, run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Url(to), WithHeaders(send, run.Id, id, settings),
                 isPossible ? status : DeliveryStatus.Failed, isPossible ? null : DeliverySender.UnusableUrl)
             {
                 Credentials = run.Credentials,

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Text;
 
 namespace Sendoff.Engine.Secrets;
@@ -5,14 +6,19 @@ namespace Sendoff.Engine.Secrets;
 /// <summary>Text with its escapes undone, and where each of its bytes came from.</summary>
 internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool isChanged)
 {
+    /// <summary><c>&amp;#x0010FFFF;</c></summary>
+    const int LongestReference = 12;
+
     public ReadOnlySpan<byte> Bytes => bytes.AsSpan(0, length);
     /// <summary>One more than there are bytes: the last is where the text ended.</summary>
     public int[] Origin => origin;
     /// <summary>There was an escape to undo.</summary>
     public bool IsChanged => isChanged;
 
-    public static EscapedText UndoPercent(ReadOnlySpan<byte> text, bool plusIsSpace)
+    /// <param name="isCut">An escape at the end may lack its last characters; it is left out.</param>
+    public static EscapedText UndoPercent(ReadOnlySpan<byte> text, bool plusIsSpace, bool isCut = false)
     {
+        if (isCut && text.LastIndexOf((byte)'%') is >= 0 and int last && last > text.Length - 3) text = text[..last];
         var output = new Builder(text.Length);
         for (int i = 0; i < text.Length;)
         {
@@ -23,8 +29,9 @@ internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool i
         return output.Build(text.Length);
     }
 
-    public static EscapedText UndoJson(ReadOnlySpan<byte> text)
+    public static EscapedText UndoJson(ReadOnlySpan<byte> text, bool isCut = false)
     {
+        if (isCut && text.LastIndexOf((byte)'\\') is >= 0 and int last && last > text.Length - 6 && (last == text.Length - 1 || text[last + 1] == 'u')) text = text[..last];
         var output = new Builder(text.Length);
         Span<byte> utf8 = stackalloc byte[4];
         for (int i = 0; i < text.Length;)
@@ -33,6 +40,47 @@ internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool i
             else if (text[i + 1] != 'u') output.Escape(Meaning(text[i + 1]), ref i, 2);
             else if (!TryRune(text[i..], out var rune, out int length)) output.Byte(text[i], ref i);
             else output.Escape(utf8[..rune.EncodeToUtf8(utf8)], ref i, length);
+        }
+        return output.Build(text.Length);
+    }
+
+    /// <summary>The character references of HTML and XML: five names, and numbers.</summary>
+    public static EscapedText UndoMarkup(ReadOnlySpan<byte> text)
+    {
+        var output = new Builder(text.Length);
+        Span<byte> utf8 = stackalloc byte[4];
+        for (int i = 0; i < text.Length;)
+        {
+            int length = text[i] == '&' ? text[i..Math.Min(text.Length, i + LongestReference)].IndexOf((byte)';') + 1 : 0;
+            if (length > 0 && TryReference(text.Slice(i + 1, length - 2), out var rune)) output.Escape(utf8[..rune.EncodeToUtf8(utf8)], ref i, length);
+            else output.Byte(text[i], ref i);
+        }
+        return output.Build(text.Length);
+    }
+
+    static bool TryReference(ReadOnlySpan<byte> name, out Rune rune)
+    {
+        int value = name switch
+        {
+            [(byte)'#', (byte)'x' or (byte)'X', .. var digits] => TryHex(digits, out int hex) ? hex : -1,
+            [(byte)'#', .. var digits] => Utf8Parser.TryParse(digits, out int number, out int used) && used == digits.Length ? number : -1,
+            _ when name.SequenceEqual("amp"u8) => '&',
+            _ when name.SequenceEqual("lt"u8) => '<',
+            _ when name.SequenceEqual("gt"u8) => '>',
+            _ when name.SequenceEqual("quot"u8) => '"',
+            _ when name.SequenceEqual("apos"u8) => '\'',
+            _ => -1,
+        };
+        return Rune.TryCreate(value, out rune);
+    }
+
+    public static EscapedText DropWhiteSpace(ReadOnlySpan<byte> text)
+    {
+        var output = new Builder(text.Length);
+        for (int i = 0; i < text.Length;)
+        {
+            if (text[i] is (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n') i++;
+            else output.Byte(text[i], ref i);
         }
         return output.Build(text.Length);
     }

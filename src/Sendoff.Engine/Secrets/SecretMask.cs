@@ -6,8 +6,9 @@ namespace Sendoff.Engine.Secrets;
 
 /// <summary>Finds secrets in what is about to be written down, in every spelling in which they walk through HTTP, and covers them (C8).</summary>
 /// <remarks>
-/// A value is looked for as it is, and in Base64 from each of the three places at which it can begin there (Basic credentials, tokens). Percent-encoding
-/// and JSON escapes are undone for the search, in any mixture, so that no list of spellings has to be complete. Userinfo in URLs is covered in any case.
+/// A value is searched for in the forms that <see cref="SecretForms"/> lists: as it is, in Base64 from each of the three places at which it can begin there (Basic
+/// credentials, tokens), in hexadecimal. Percent-encoding, JSON escapes and character references are undone for the search, in any mixture, and so are line breaks
+/// in Base64, so that no list of spellings has to be complete. Userinfo in URLs is covered in any case.
 /// </remarks>
 public sealed class SecretMask
 {
@@ -16,6 +17,12 @@ public sealed class SecretMask
     /// <summary>Characters of the shortest value that is looked for: shorter ones are part of any text.</summary>
     public const int Shortest = 4;
     const int DeepestEscapes = 3;
+    /// <summary>Base64 digits before white space that make it the end of a wrapped line.</summary>
+    const int DigitsBeforeLineEnd = 16, DigitsBeforeSpace = 48;
+    /// <summary>Characters of a pattern that are searched for; the rest is compared where they are found.</summary>
+    const int AnchorChars = 24;
+    /// <summary>Shorter header names hold no secret in an encoded form.</summary>
+    const int ShortestEncodedName = 20;
 
     /// <summary>No secrets: userinfo only.</summary>
     public static readonly SecretMask None = new([]);
@@ -24,25 +31,47 @@ public sealed class SecretMask
     static readonly SearchValues<byte> userInfoBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:%"u8);
     static readonly SearchValues<byte> numberBytes = SearchValues.Create("0123456789+-.eE"u8);
 
-    /// <summary>A spelling, and the Base64 digits beside it that hold bits of the secret too.</summary>
-    readonly record struct Pattern(string Text, int Before, int After);
+    static readonly SearchValues<byte> base64Bytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="u8);
+    static readonly SearchValues<char> nameChars = SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
-    readonly string[] values;
-    readonly Pattern[] patterns;
-    readonly SearchValues<string>? search;
-    readonly bool hasSpace;
+    static readonly SearchValues<byte> hexBytes = SearchValues.Create("0123456789abcdefABCDEF"u8);
 
-    public SecretMask(IEnumerable<string> values)
+    readonly HashSet<string> values;
+    readonly SecretPattern[] patterns, hexPatterns;
+    /// <summary>Values that can be a method, a header's name or part of a host, whose case changes on the way.</summary>
+    readonly string[] names;
+    readonly SearchValues<string>? search, searchHex, searchNames;
+    readonly bool hasSpace, hasMarkup, hasPem;
+
+    public SecretMask(IEnumerable<string> values) : this(null, values)
     {
-        this.values = [.. values.Where(static value => value.Length >= Shortest).Distinct(StringComparer.Ordinal)];
-        // The longest first, so that a secret which begins as another does is covered whole.
-        patterns = [.. this.values.SelectMany(PatternsOf).Distinct().OrderByDescending(static pattern => pattern.Text.Length)];
-        if (patterns.Length > 0) search = SearchValues.Create([.. patterns.Select(static pattern => pattern.Text)], StringComparison.Ordinal);
-        hasSpace = this.values.Any(static value => value.Contains(' '));
     }
 
+    SecretMask(SecretMask? known, IEnumerable<string> more)
+    {
+        string[] added = [.. more.Where(value => value.Length >= Shortest && known?.values.Contains(value) != true).Distinct(StringComparer.Ordinal)];
+        values = [.. known?.values ?? [], .. added];
+        // The longest first, so that a secret which begins as another does is covered whole.
+        patterns = Sorted(known?.patterns, added.SelectMany(SecretForms.PatternsOf));
+        hexPatterns = Sorted(known?.hexPatterns, added.SelectMany(SecretForms.HexOf));
+        names = [.. values.Where(static value => !value.AsSpan().ContainsAnyExcept(nameChars)).OrderByDescending(static value => value.Length)];
+        if (patterns.Length == 0) return;
+        search = Anchors(patterns);
+        if (hexPatterns.Length > 0) searchHex = Anchors(hexPatterns);
+        if (names.Length > 0) searchNames = SearchValues.Create(names, StringComparison.OrdinalIgnoreCase);
+        hasSpace = patterns.Any(static pattern => pattern.Text.Contains(' '));
+        hasMarkup = patterns.Any(static pattern => pattern.Text.AsSpan().ContainsAny("&<>\"'"));
+        hasPem = patterns.Any(static pattern => pattern.Text.StartsWith(SecretForms.PemBegin, StringComparison.Ordinal));
+    }
+
+    static SecretPattern[] Sorted(SecretPattern[]? known, IEnumerable<SecretPattern> added) =>
+        [.. (known ?? []).Concat(added).Distinct().OrderByDescending(static pattern => pattern.Text.Length)];
+
+    static SearchValues<string> Anchors(SecretPattern[] patterns) =>
+        SearchValues.Create([.. patterns.Select(static pattern => pattern.Text[..Math.Min(AnchorChars, pattern.Text.Length)]).Distinct()], StringComparison.Ordinal);
+
     /// <summary>This mask with further values.</summary>
-    public SecretMask With(IReadOnlyCollection<string> more) => more.Count == 0 ? this : new(values.Concat(more));
+    public SecretMask With(IReadOnlyCollection<string> more) => more.All(value => value.Length < Shortest || values.Contains(value)) ? this : new(this, more);
 
     public string Text(string text)
     {
@@ -51,13 +80,33 @@ public sealed class SecretMask
         return Find(bytes) is { Count: > 0 } found ? Encoding.UTF8.GetString(Covered(bytes, found, json: false)) : text;
     }
 
-    /// <param name="isCut">The end is missing, and what stands there may be the beginning of a secret.</param>
-    public ReadOnlyMemory<byte> Bytes(ReadOnlyMemory<byte> text, bool isCut = false)
+    /// <summary>A method, or a header's name: HTTP changes their case.</summary>
+    public string Name(string name) => AnyCase(name.Length < ShortestEncodedName ? name : Text(name));
+
+    /// <summary>A URL, or the part of one that names the host, whose case HTTP changes.</summary>
+    public string Url(string url)
     {
-        var found = Find(text.Span);
-        if (isCut) FindAtEnd(text.Span, ref found);
-        return found is { Count: > 0 } ? Covered(text.Span, found, json: false) : text;
+        string text = Text(url);
+        if (searchNames is null || text.IndexOf("://", StringComparison.Ordinal) is not (>= 0 and int scheme)) return text;
+        int start = scheme + 3, length = text.AsSpan(start).IndexOfAny('/', '?', '#');
+        string host = length < 0 ? text[start..] : text.Substring(start, length);
+        string covered = AnyCase(host);
+        return ReferenceEquals(covered, host) ? text : string.Concat(text.AsSpan(0, start), covered, text.AsSpan(start + host.Length));
     }
+
+    /// <summary>A message, which may name a host, a method or a header.</summary>
+    public string Message(string text) => AnyCase(Text(text));
+
+    string AnyCase(string text)
+    {
+        if (searchNames is null || !text.AsSpan().ContainsAny(searchNames)) return text;
+        foreach (string name in names) text = text.Replace(name, Cover, StringComparison.OrdinalIgnoreCase);
+        return text;
+    }
+
+    /// <param name="isCut">The end is missing, and what is there may be the beginning of a secret.</param>
+    public ReadOnlyMemory<byte> Bytes(ReadOnlyMemory<byte> text, bool isCut = false) =>
+        Find(text.Span, isCut) is { Count: > 0 } found ? Covered(text.Span, found, json: false) : text;
 
     /// <summary>Covers secrets in JSON, which stays JSON: a secret that is not inside a string becomes one.</summary>
     /// <param name="otherwise">What is left when a secret is made of the JSON's own marks.</param>
@@ -70,54 +119,45 @@ public sealed class SecretMask
 
     public bool Finds(ReadOnlySpan<byte> text) => Find(text) is { Count: > 0 };
 
-    static IEnumerable<Pattern> PatternsOf(string value)
-    {
-        byte[] bytes = Encoding.UTF8.GetBytes(value);
-        yield return new(Encoding.Latin1.GetString(bytes), 0, 0);
-        for (int offset = 0; offset < 3; offset++)
-        {
-            string digits = Convert.ToBase64String([.. new byte[offset], .. bytes]);
-            int first = (offset * 8 + 5) / 6, last = (offset + bytes.Length) * 8 / 6;
-            var pattern = new Pattern(digits[first..last], offset == 0 ? 0 : 1, (offset + bytes.Length) % 3 == 0 ? 0 : 1);
-            yield return pattern;
-            yield return pattern with { Text = pattern.Text.Replace('+', '-').Replace('/', '_') };
-        }
-    }
-
     /// <summary>Null when there is nothing.</summary>
-    List<Range>? Find(ReadOnlySpan<byte> text)
+    List<Range>? Find(ReadOnlySpan<byte> text, bool isCut = false)
     {
         List<Range>? found = null;
-        Find(text, default, 0, ref found);
+        Find(text, default, 0, isCut, ref found);
         return found;
     }
 
-    /// <param name="origin">Where each byte stands in what is to be covered; empty when it is that itself.</param>
-    void Find(ReadOnlySpan<byte> text, ReadOnlySpan<int> origin, int depth, ref List<Range>? found)
+    /// <param name="origin">Where each byte is in what is to be covered; empty when it is that itself.</param>
+    void Find(ReadOnlySpan<byte> text, ReadOnlySpan<int> origin, int depth, bool isCut, ref List<Range>? found)
     {
         FindUserInfo(text, origin, ref found);
         if (search is null) return;
-        FindValues(text, origin, ref found);
+        FindValues(text, origin, search, patterns, isCut, ref found);
+        // A list of its own: the search is fast with few texts, and hexadecimal is rare.
+        if (searchHex is not null && HasRun(text, hexBytes, SecretForms.ShortestHex)) FindValues(text, origin, searchHex, hexPatterns, isCut, ref found);
+        if (IsWrapped(text)) FindWrapped(text, origin, isCut, ref found);
         if (depth == DeepestEscapes) return;
-        if (text.Contains((byte)'\\')) FindUnder(EscapedText.UndoJson(text), origin, depth, ref found);
-        if (text.Contains((byte)'%')) FindUnder(EscapedText.UndoPercent(text, plusIsSpace: false), origin, depth, ref found);
+        if (text.Contains((byte)'\\')) FindUnder(EscapedText.UndoJson(text, isCut), origin, depth, isCut, ref found);
+        if (text.Contains((byte)'%')) FindUnder(EscapedText.UndoPercent(text, plusIsSpace: false, isCut), origin, depth, isCut, ref found);
         // In a form a plus sign is a space; elsewhere it is itself, which is found above.
-        if (hasSpace && text.Contains((byte)'+')) FindUnder(EscapedText.UndoPercent(text, plusIsSpace: true), origin, depth, ref found);
+        if (hasSpace && text.Contains((byte)'+')) FindUnder(EscapedText.UndoPercent(text, plusIsSpace: true, isCut), origin, depth, isCut, ref found);
+        if (hasMarkup && text.Contains((byte)'&')) FindUnder(EscapedText.UndoMarkup(text), origin, depth, isCut, ref found);
     }
 
-    void FindUnder(EscapedText plain, ReadOnlySpan<int> origin, int depth, ref List<Range>? found)
+    void FindUnder(EscapedText plain, ReadOnlySpan<int> origin, int depth, bool isCut, ref List<Range>? found)
     {
         if (!plain.IsChanged) return;
         if (!origin.IsEmpty)
             foreach (ref int at in plain.Origin.AsSpan()) at = origin[at];
-        Find(plain.Bytes, plain.Origin, depth + 1, ref found);
+        Find(plain.Bytes, plain.Origin, depth + 1, isCut, ref found);
     }
 
-    void FindValues(ReadOnlySpan<byte> text, ReadOnlySpan<int> origin, ref List<Range>? found)
+    static void FindValues(
+        ReadOnlySpan<byte> text, ReadOnlySpan<int> origin, SearchValues<string> anchors, SecretPattern[] patterns, bool isCut, ref List<Range>? found)
     {
         char[] rented = ArrayPool<char>.Shared.Rent(text.Length);
         var wide = rented.AsSpan(0, Encoding.Latin1.GetChars(text, rented));
-        for (int at = 0; wide[at..].IndexOfAny(search!) is >= 0 and int next; at++)
+        for (int at = 0; wide[at..].IndexOfAny(anchors) is >= 0 and int next; at++)
         {
             at += next;
             foreach (var pattern in patterns)
@@ -127,7 +167,70 @@ public sealed class SecretMask
                 break;
             }
         }
+        if (isCut) FindAtEnd(wide, origin, patterns, ref found);
         ArrayPool<char>.Shared.Return(rented);
+    }
+
+    static void FindAtEnd(ReadOnlySpan<char> text, ReadOnlySpan<int> origin, SecretPattern[] patterns, ref List<Range>? found)
+    {
+        foreach (var pattern in patterns)
+        {
+            int most = Math.Min(pattern.Text.Length - 1, text.Length);
+            var tail = text[^most..];
+            var begin = pattern.Text.AsSpan(0, Shortest - 1);
+            for (int at = 0; tail[at..].IndexOf(begin) is >= 0 and int next; at++)
+            {
+                at += next;
+                if (!pattern.Text.AsSpan().StartsWith(tail[at..])) continue;
+                Add(Math.Max(0, text.Length - most + at - pattern.Before), text.Length, origin, ref found);
+                break;
+            }
+        }
+    }
+
+    /// <summary>Whether there may be Base64 in lines.</summary>
+    bool IsWrapped(ReadOnlySpan<byte> text)
+    {
+        for (int at = 0; text[at..].IndexOfAny((byte)'\n', (byte)'\r') is >= 0 and int next; at++)
+        {
+            at += next;
+            if (at >= DigitsBeforeLineEnd && !text.Slice(at - DigitsBeforeLineEnd, DigitsBeforeLineEnd).ContainsAnyExcept(base64Bytes)) return true;
+        }
+        // Keys that were kept on one line have spaces for their line ends.
+        if (!hasPem || !HasRun(text, base64Bytes, DigitsBeforeSpace)) return false;
+        for (int at = 0; text[at..].IndexOf((byte)' ') is >= 0 and int next; at++)
+        {
+            at += next;
+            if (at >= DigitsBeforeSpace && !text.Slice(at - DigitsBeforeSpace, DigitsBeforeSpace).ContainsAnyExcept(base64Bytes)) return true;
+        }
+        return false;
+    }
+
+    /// <summary>Whether so many of these bytes are in a row.</summary>
+    static bool HasRun(ReadOnlySpan<byte> text, SearchValues<byte> of, int length)
+    {
+        // From the end of each place where one could be: mostly the first look goes past all of it.
+        for (int at = 0; at + length <= text.Length;)
+        {
+            int last = at + length - 1;
+            while (last >= at && of.Contains(text[last])) last--;
+            if (last < at) return true;
+            at = last + 1;
+        }
+        return false;
+    }
+
+    void FindWrapped(ReadOnlySpan<byte> text, ReadOnlySpan<int> origin, bool isCut, ref List<Range>? found)
+    {
+        var flat = EscapedText.DropWhiteSpace(text);
+        List<Range>? inFlat = null;
+        FindValues(flat.Bytes, default, search!, patterns, isCut, ref inFlat);
+        foreach (var range in inFlat ?? [])
+        {
+            // White space after the last digit is not the secret's.
+            int from = flat.Origin[range.Start.Value], to = flat.Origin[range.End.Value - 1] + 1;
+            Add(from, to, origin, ref found);
+        }
     }
 
     static void FindUserInfo(ReadOnlySpan<byte> text, ReadOnlySpan<int> origin, ref List<Range>? found)
@@ -137,22 +240,6 @@ public sealed class SecretMask
             at += next + 3;
             int length = text[at..].IndexOfAnyExcept(userInfoBytes);
             if (length > 0 && text[at + length] == '@') Add(at, at + length, origin, ref found);
-        }
-    }
-
-    void FindAtEnd(ReadOnlySpan<byte> text, ref List<Range>? found)
-    {
-        Span<byte> latin1 = stackalloc byte[256];
-        foreach (var pattern in patterns)
-        {
-            var start = pattern.Text.AsSpan(0, Math.Min(pattern.Text.Length - 1, latin1.Length));
-            int most = Math.Min(Encoding.Latin1.GetBytes(start, latin1), text.Length);
-            for (int length = most; length >= Shortest - 1; length--)
-            {
-                if (!text.EndsWith(latin1[..length])) continue;
-                Add(Math.Max(0, text.Length - length - pattern.Before), text.Length, default, ref found);
-                break;
-            }
         }
     }
 

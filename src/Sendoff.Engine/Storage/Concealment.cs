@@ -58,7 +58,7 @@ public sealed class Concealment(SecretCipher cipher)
         cipher.Open(stored.State.Span, stored.RunId.Value),
         stored is { Callback.IsEmpty: false, ContinuedBy: { } next } ? cipher.Open(stored.Callback.Span, next.Value) : default);
 
-    // Length and bytes of the URL, of the headers, of the body, of the credentials; a length of -1 says that the record has it as it is.
+    // Length and bytes of the URL, of the headers, of the body, of the credentials, of the method; a length of -1 says that the record has it as it is.
     static ReadOnlySpan<byte> Original(Delivery delivery, HttpSend masked)
     {
         var original = delivery.Request;
@@ -67,6 +67,7 @@ public sealed class Concealment(SecretCipher cipher)
         Write(output, !ReferenceEquals(original.Headers, masked.Headers), StoredJson.Headers(original.Headers));
         Write(output, !original.Body.Equals(masked.Body), original.Body.Span);
         Write(output, delivery.Credentials.Count > 0, Encoding.UTF8.GetBytes(string.Join('\0', delivery.Credentials)));
+        Write(output, !ReferenceEquals(original.Method, masked.Method), Encoding.UTF8.GetBytes(original.Method));
         return output.WrittenSpan;
     }
 
@@ -77,10 +78,13 @@ public sealed class Concealment(SecretCipher cipher)
         var headers = Read(ref parts);
         var body = Read(ref parts);
         var credentials = Read(ref parts);
+        // Earlier versions did not mask methods.
+        var method = parts.IsEmpty ? null : Read(ref parts);
         return delivery with
         {
             Request = masked with
             {
+                Method = method is { } m ? Encoding.UTF8.GetString(m.Span) : masked.Method,
                 Url = url is { } u ? Encoding.UTF8.GetString(u.Span) : masked.Url,
                 Headers = headers is { } h ? StoredJson.ReadHeaders(h.Span) : masked.Headers,
                 Body = body ?? masked.Body,

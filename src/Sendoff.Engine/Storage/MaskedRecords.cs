@@ -66,11 +66,11 @@ public static class MaskedRecords
 
     static HttpSend Masked(this HttpSend send, SecretMask mask)
     {
-        string url = mask.Text(send.Url);
+        string method = mask.Name(send.Method), url = mask.Url(send.Url);
         var headers = Masked(send.Headers, mask);
         var body = mask.Bytes(send.Body);
-        bool isSame = ReferenceEquals(url, send.Url) && ReferenceEquals(headers, send.Headers) && body.Equals(send.Body);
-        return isSame ? send : send with { Url = url, Headers = headers, Body = body };
+        bool isSame = ReferenceEquals(method, send.Method) && ReferenceEquals(url, send.Url) && ReferenceEquals(headers, send.Headers) && body.Equals(send.Body);
+        return isSame ? send : new(method, url, headers, body);
     }
 
     public static Attempt Masked(this Attempt attempt, SecretMask workspace)
@@ -85,7 +85,7 @@ public static class MaskedRecords
             Response = attempt.Response?.Masked(mask, attempt.Error is not null),
             Error = attempt.Error?.Masked(mask),
             Redirects = attempt.Redirects.Count == 0 ? attempt.Redirects
-                : [.. attempt.Redirects.Select(hop => hop with { Url = mask.Text(hop.Url), Location = mask.Text(hop.Location) })],
+                : [.. attempt.Redirects.Select(hop => hop with { Method = mask.Name(hop.Method), Url = mask.Url(hop.Url), Location = mask.Url(hop.Location) })],
         };
     }
 
@@ -96,7 +96,7 @@ public static class MaskedRecords
     };
 
     public static AttemptError Masked(this AttemptError error, SecretMask mask) =>
-        mask.Text(error.Message) is var message && ReferenceEquals(message, error.Message) ? error : error with { Message = message };
+        mask.Message(error.Message) is var message && ReferenceEquals(message, error.Message) ? error : error with { Message = message };
 
     /// <summary>The same list when there is nothing to cover.</summary>
     static IReadOnlyList<Header> Masked(IReadOnlyList<Header> lines, SecretMask mask)
@@ -104,8 +104,9 @@ public static class MaskedRecords
         Header[]? masked = null;
         for (int i = 0; i < lines.Count; i++)
         {
-            string value = Credentials.IsCredential(lines[i].Name) ? SecretMask.Cover : mask.Text(lines[i].Value);
-            if (!ReferenceEquals(value, lines[i].Value)) (masked ??= [.. lines])[i] = lines[i] with { Value = value };
+            var (name, value) = lines[i];
+            var line = new Header(mask.Name(name), Credentials.IsCredential(name) ? SecretMask.Cover : mask.Text(value));
+            if (!ReferenceEquals(line.Name, name) || !ReferenceEquals(line.Value, value)) (masked ??= [.. lines])[i] = line;
         }
         return masked ?? lines;
     }
