@@ -12,7 +12,7 @@ public static partial class WorkflowReader
     [GeneratedRegex(@"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")]
     private static partial Regex SecretPattern();
 
-    [GeneratedRegex(@"^(\d{1,6})\s*/\s*(s|m|h)$")]
+    [GeneratedRegex(@"^([0-9]{1,6})\s*/\s*(s|m|h)$")]
     private static partial Regex RatePattern();
 
     sealed partial class Reading

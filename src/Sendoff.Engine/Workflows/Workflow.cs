@@ -71,4 +71,12 @@ public sealed record WorkflowSettings(TimeSpan? Timeout, int? MemoryMb, int? Con
 }
 
 /// <summary>A mistake in a workflow's files: what, where, and how to mend it.</summary>
-public sealed record WorkflowProblem(string Message, string? File = null, int? Line = null, int? Column = null, string? SourceLine = null, string? Hint = null);
+/// <param name="SourceLine">Null when the line is longer than is worth showing.</param>
+public sealed record WorkflowProblem(string Message, string? File = null, int? Line = null, int? Column = null, string? SourceLine = null, string? Hint = null)
+{
+    const int MaxMessageChars = 1_000, MaxSourceChars = 1_000;
+
+    // Both repeat what the file says, which may be a megabyte on one line.
+    public string Message { get; init; } = Message.Length <= MaxMessageChars ? Message : Message[..MaxMessageChars] + "…";
+    public string? SourceLine { get; init; } = SourceLine?.Length > MaxSourceChars ? null : SourceLine;
+}

@@ -17,6 +17,8 @@ public sealed record WorkflowReading(WorkflowDefinition? Definition, IReadOnlyLi
 public static partial class WorkflowReader
 {
     public const string YamlFile = "workflow.yaml";
+    /// <summary>Problems that are listed of one file.</summary>
+    const int MaxProblems = 100;
     static readonly string[] stepExtensions = [".js", ".mjs", ".cjs", ".ts"];
 
     /// <summary>Files that a workflow is made of, out of all in a folder: what a deploy sends.</summary>
@@ -62,10 +64,10 @@ public static partial class WorkflowReader
     [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$")]
     private static partial Regex KeyPattern();
 
-    [GeneratedRegex(@"^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$")]
+    [GeneratedRegex(@"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?$")]
     private static partial Regex DurationPattern();
 
-    [GeneratedRegex(@"^(\d+)\s*(MB|MiB|GB|GiB)?$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^([0-9]{1,9})\s*(MB|MiB|GB|GiB)?$", RegexOptions.IgnoreCase)]
     private static partial Regex MemoryPattern();
 
     /// <summary>A duration such as <c>30s</c>, <c>500ms</c>, <c>2m</c> or a bare number of seconds.</summary>
@@ -81,13 +83,16 @@ public static partial class WorkflowReader
     static int? ParseMemoryMb(string text)
     {
         var match = MemoryPattern().Match(text.Trim());
-        if (!match.Success || !int.TryParse(match.Groups[1].Value, out int number)) return null;
-        return match.Groups[2].Value.StartsWith("g", StringComparison.OrdinalIgnoreCase) ? number * 1024 : number;
+        if (!match.Success) return null;
+        long number = long.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
+        return (int)Math.Min(int.MaxValue, match.Groups[2].Value.StartsWith("g", StringComparison.OrdinalIgnoreCase) ? number * 1024 : number);
     }
 
     /// <summary>One reading, which gathers every problem instead of stopping at the first.</summary>
     sealed partial class Reading(string name, IReadOnlyDictionary<string, string> files, string yamlFile)
     {
+        string[]? lines;
+
         public List<WorkflowProblem> Problems { get; } = [];
 
         public WorkflowDefinition? FromStepFiles()
@@ -117,20 +122,9 @@ public static partial class WorkflowReader
 
         YamlMappingNode? ParseRoot(string yaml)
         {
-            try
-            {
-                var stream = new YamlStream();
-                stream.Load(new StringReader(yaml));
-                if (stream.Documents.Count > 0 && stream.Documents[0].RootNode is YamlMappingNode root) return root;
-                Problems.Add(new("this is not a YAML mapping", yamlFile, 1, 1, SourceLine(yaml, 1), Hint: "it starts like `name: Orders` and `steps:`"));
-            }
-            catch (YamlException x)
-            {
-                string message = x.InnerException is YamlException inner ? inner.Message : x.Message;
-                // What is missing at the end is reported behind the last line: point at that line.
-                int line = Math.Min((int)x.Start.Line, yaml.TrimEnd().Count(c => c == '\n') + 1);
-                Problems.Add(new($"malformed YAML: {Lower(message)}", yamlFile, line, (int)x.Start.Column, SourceLine(yaml, line)));
-            }
+            if (BoundedYaml.Read(yaml, out var fault) is YamlMappingNode root) return root;
+            fault ??= new(1, 1, "this is not a YAML mapping", "start it like `name: Orders` and `steps:`");
+            Problems.Add(new(fault.Message, yamlFile, fault.Line, fault.Column, SourceLine(fault.Line), fault.Hint));
             return null;
         }
 
@@ -299,8 +293,11 @@ public static partial class WorkflowReader
             var other => Problem<IEnumerable<YamlNode>>(other, $"`{key}` must be a list", "start each item with `- `") ?? [],
         };
 
-        void Problem(YamlNode at, string message, string hint) =>
-            Problems.Add(new(message, yamlFile, (int)at.Start.Line, (int)at.Start.Column, SourceLine(files[yamlFile], (int)at.Start.Line), hint));
+        void Problem(YamlNode at, string message, string hint)
+        {
+            if (Problems.Count < MaxProblems) Problems.Add(new(message, yamlFile, (int)at.Start.Line, (int)at.Start.Column, SourceLine((int)at.Start.Line), hint));
+            else if (Problems.Count == MaxProblems) Problems.Add(new($"there are more than {MaxProblems} problems; only the first are listed", yamlFile));
+        }
 
         T? Problem<T>(YamlNode at, string message, string hint)
         {
@@ -308,7 +305,7 @@ public static partial class WorkflowReader
             return default;
         }
 
-        static string? SourceLine(string text, int line) => text.Split('\n').ElementAtOrDefault(line - 1)?.TrimEnd('\r');
+        string? SourceLine(int line) => (lines ??= files[yamlFile].Split('\n')).ElementAtOrDefault(line - 1)?.TrimEnd('\r');
         static string Lower(string message) => message.Length > 0 ? char.ToLowerInvariant(message[0]) + message[1..] : message;
     }
 }

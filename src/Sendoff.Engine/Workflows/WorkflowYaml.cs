@@ -1,7 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
 
@@ -56,7 +55,7 @@ public static partial class WorkflowYaml
     /// <summary>The steps that use a file use it under its new name.</summary>
     public static string RenameFile(string yaml, string from, string to) =>
         Regex.Replace(
-            yaml, $@"^(\s*(?:-\s+)?uses:\s*['""]?(?:\./)?){Regex.Escape(from)}(?=['""]?\s*(?:#.*)?\r?$)", match => match.Groups[1].Value + to, RegexOptions.Multiline);
+            yaml, $@"^([ \t]*(?:-[ \t]+)?uses:[ \t]*['""]?(?:\./)?){Regex.Escape(from)}(?=['""]?[ \t]*(?:#.*)?\r?$)", match => match.Groups[1].Value + to, RegexOptions.Multiline);
 
     static string? Rewrite(string yaml, StepList list, string indent, Field props, string prop, string? text)
     {
@@ -78,21 +77,9 @@ public static partial class WorkflowYaml
 
     static string Scalar(string text) => PlainText().IsMatch(text) && !Keyword().IsMatch(text) ? text : JsonSerializer.Serialize(text, readable);
 
-    static YamlMappingNode? RootOf(string yaml)
-    {
-        try
-        {
-            var stream = new YamlStream();
-            stream.Load(new StringReader(yaml));
-            return stream.Documents.Count > 0 ? stream.Documents[0].RootNode as YamlMappingNode : [];
-        }
-        catch (YamlException)
-        {
-            return null;
-        }
-    }
+    static YamlMappingNode? RootOf(string yaml) => BoundedYaml.Read(yaml, out var fault) is { } root ? root as YamlMappingNode : fault is null ? [] : null;
 
-    [GeneratedRegex(@"^steps:[ \t]*(?:\[\s*\])?[ \t]*\r?(?:\n|\z)", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^steps:[ \t]*(?:\[\s*\][ \t]*)?\r?(?:\n|\z)", RegexOptions.Multiline)]
     private static partial Regex NoSteps();
 
     [GeneratedRegex(@"^[A-Za-z_$./](?:[A-Za-z0-9_$./@ -]*[A-Za-z0-9_$./])?$")]

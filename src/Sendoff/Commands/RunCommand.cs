@@ -207,7 +207,7 @@ static class RunCommand
         string source = given is not null && File.Exists(given) ? given : "--event";
         try
         {
-            using var document = JsonDocument.Parse(text);
+            using var document = JsonDocument.Parse(text, new() { MaxDepth = ApiJson.MaxDepth });
             return Encoding.UTF8.GetBytes(text);
         }
         catch (JsonException x)

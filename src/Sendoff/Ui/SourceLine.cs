@@ -16,7 +16,7 @@ public sealed record SourceLine(string File, int Line, string Text, string Url)
     public static SourceLine? Find(StoredVersion version, string step, int? line, int? column, string? stack)
     {
         if (line is not { } number) return null;
-        string? named = stack is null ? null : Regex.Match(stack, $@"([^\s()]+):{number}:{column}\b").Groups[1].Value;
+        string? named = stack is null ? null : Regex.Match(stack, $@"([^\s()]+):{number}:{column}\b", RegexOptions.NonBacktracking).Groups[1].Value;
         string? file = named is { Length: > 0 } && version.Files.ContainsKey(named) ? named
             : WorkflowReader.Read(version.Name, version.Files).Definition?.Steps.FirstOrDefault(one => one.Name == step)?.File;
         if (file is null || !version.Files.TryGetValue(file, out string? text) || text.Split('\n').ElementAtOrDefault(number - 1)?.Trim() is not { Length: > 0 } code) return null;

@@ -179,4 +179,60 @@ public sealed class ImportCommandTests : IDisposable
         Assert.Equal(2, result.ExitCode);
         Assert.Contains(expected, result.Error);
     }
+
+    [Fact]
+    public async Task A_project_whose_yaml_refers_to_itself_is_reported_and_the_others_are_imported()
+    {
+        Add("good/workflow.yaml", Plain);
+        Add("good/greet/entry.js", "return 1");
+        Add("cyclic/workflow.yaml", "name: x\nsteps: &a\n  - namespace: a\n    props: { z: *a }\n");
+        Add("deep/workflow.yaml", "steps: " + new string('[', 50_000));
+
+        var (_, report) = await ImportAsync();
+
+        Assert.Equal(["cyclic: cannot_run", "deep: cannot_run", "good: runs_unchanged"], Verdicts(report));
+        Assert.Contains("workflow.yaml:2:8: the anchor &a is not supported", Remarks(report[0]), StringComparison.Ordinal);
+        Assert.Contains("nested more than 64 levels deep", Remarks(report[1]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Answers_that_refer_to_themselves_are_refused_with_their_place()
+    {
+        Add("good/workflow.yaml", Plain);
+        string answers = Path.Combine(folder.Path, "answers.yaml");
+        File.WriteAllText(answers, "good: &a\n  actions: *a\n");
+
+        var (result, _) = await ImportAsync("--answers", answers);
+
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("answers.yaml:1:7: the anchor &a is not supported", result.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("a/workflow.yaml", 0, "has 'a/workflow.yaml' more than once")]
+    [InlineData("b.js", 0xA1FF, null)]
+    public async Task A_zip_is_read_without_links_and_without_a_path_twice(string second, int mode, string? says)
+    {
+        string zip = Path.Combine(folder.Path, "project.zip");
+        using (var archive = ZipFile.Open(zip, ZipArchiveMode.Create))
+        {
+            Entry(archive, "a/workflow.yaml", Plain, 0);
+            Entry(archive, "a/greet/entry.js", "return 1", 0);
+            Entry(archive, second, "/etc/passwd", mode);
+        }
+
+        var result = await SendoffCommand.RunAsync(["import", zip, "-o", Target, "--json"]);
+
+        Assert.Equal(says is null ? 0 : 2, result.ExitCode);
+        Assert.Contains(says ?? "", result.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Target) && Directory.EnumerateFiles(Target, "b.js", SearchOption.AllDirectories).Any());
+    }
+
+    static void Entry(ZipArchive archive, string name, string text, int unixMode)
+    {
+        var entry = archive.CreateEntry(name);
+        entry.ExternalAttributes = unixMode << 16;
+        using var writer = new StreamWriter(entry.Open());
+        writer.Write(text);
+    }
 }

@@ -1,5 +1,5 @@
+using Sendoff.Engine.Workflows;
 using Spectre.Console;
-using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Commands.Import;
@@ -13,14 +13,14 @@ sealed class ImportAnswers(YamlMappingNode answers)
     {
         try
         {
-            var stream = new YamlStream();
-            stream.Load(new StringReader(File.ReadAllText(path)));
-            if (stream.Documents is [{ RootNode: YamlMappingNode root }, ..]) return new(root);
-            return stream.Documents.Count == 0 ? None : throw new CommandException($"{path} holds no answers: it is a mapping of workflow folders", ExitCode.Usage);
-        }
-        catch (YamlException x)
-        {
-            throw new CommandException($"{path}:{x.Start.Line}:{x.Start.Column} is malformed YAML: {x.Message}", ExitCode.Usage);
+            var root = BoundedYaml.Read(File.ReadAllText(path), out var fault);
+            if (fault is not null) throw new CommandException($"{path}:{fault.Line}:{fault.Column}: {fault.Message}", ExitCode.Usage);
+            return root switch
+            {
+                null => None,
+                YamlMappingNode answers => new(answers),
+                _ => throw new CommandException($"{path} has no answers: it must be a mapping of workflow folders", ExitCode.Usage),
+            };
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
@@ -37,7 +37,7 @@ sealed class ImportAnswers(YamlMappingNode answers)
             console.MarkupLineInterpolated($"[bold]{workflow.Folder}[/], {finding.Where}: {finding.What}");
             var prompt = new TextPrompt<string>($"  such as [grey]{question.Example.EscapeMarkup()}[/], or nothing:") { AllowEmpty = true };
             prompt.Validate(text => TryParse(text, out _) ? ValidationResult.Success() : ValidationResult.Error("  that is not YAML"));
-            if (TryParse(console.Prompt(prompt), out var answer) && answer is not YamlScalarNode { Value: "" or null }) Set(workflow.Folder, question.Step, answer!);
+            if (TryParse(console.Prompt(prompt), out var answer) && answer is not YamlScalarNode { Value: "" or null }) Set(workflow.Folder, question.Step, answer);
         }
     }
 
@@ -66,20 +66,10 @@ sealed class ImportAnswers(YamlMappingNode answers)
         return made;
     }
 
-    static bool TryParse(string text, out YamlNode? node)
+    static bool TryParse(string text, out YamlNode node)
     {
-        node = new YamlScalarNode("");
-        try
-        {
-            var stream = new YamlStream();
-            stream.Load(new StringReader(text));
-            if (stream.Documents.Count > 0) node = stream.Documents[0].RootNode;
-            return true;
-        }
-        catch (YamlException)
-        {
-            return false;
-        }
+        node = BoundedYaml.Read(text, out var fault) ?? new YamlScalarNode("");
+        return fault is null;
     }
 
     /// <summary>The trigger that replaces those which the project does not describe.</summary>

@@ -69,7 +69,9 @@ static partial class SyncedProject
         foreach (string file in Directory.EnumerateFiles(root, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint }))
         {
             string path = Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/');
-            if (IsWanted(path)) Add(files, path, File.ReadAllBytes(file), ref bytes);
+            if (!IsWanted(path)) continue;
+            using var stream = File.OpenRead(file);
+            Add(files, path, ReadBounded(stream, MostBytes - bytes), ref bytes);
         }
         return files;
     }
@@ -81,9 +83,9 @@ static partial class SyncedProject
         using var archive = ZipFile.OpenRead(file);
         foreach (var entry in archive.Entries)
         {
-            if (entry.Name.Length == 0 || !IsWanted(entry.FullName)) continue;
+            if (entry.Name.Length == 0 || !IsWanted(entry.FullName) || ZipEntries.IsLink(entry)) continue;
             using var stream = entry.Open();
-            Add(files, entry.FullName, ReadBounded(stream), ref bytes);
+            Add(files, entry.FullName, ReadBounded(stream, MostBytes - bytes), ref bytes);
         }
         return files;
     }
@@ -93,12 +95,12 @@ static partial class SyncedProject
         !path.Split('/').Any(static part => part.StartsWith('.') || part is "node_modules" or "..") && !path.StartsWith('/')
         && Path.GetExtension(path) is ".yaml" or ".yml" or ".js" or ".mjs" or ".cjs" or ".ts" or ".json" or ".py" or ".go" or ".sh" or ".txt" or ".md";
 
-    /// <summary>An archive says how large its files are, and need not be right.</summary>
-    static byte[] ReadBounded(Stream stream)
+    /// <summary>Stops one piece after the limit: an archive says how large its files are, and need not be right.</summary>
+    static byte[] ReadBounded(Stream stream, long most)
     {
         using var all = new MemoryStream();
         byte[] piece = new byte[64 * 1024];
-        while (all.Length <= MostBytes && stream.Read(piece) is > 0 and int count) all.Write(piece, 0, count);
+        while (all.Length <= most && stream.Read(piece) is > 0 and int count) all.Write(piece, 0, count);
         return all.ToArray();
     }
 
@@ -107,7 +109,8 @@ static partial class SyncedProject
         bytes += content.Length;
         if (bytes > MostBytes || files.Count >= MostFiles) throw new InvalidDataException($"it has more than {MostFiles:N0} files or {MostBytes / 1024 / 1024} MB; is it the right one?");
         // What is no text is no step.
-        if (System.Text.Unicode.Utf8.IsValid(content)) files[path] = Encoding.UTF8.GetString(content).TrimStart('\uFEFF');
+        if (System.Text.Unicode.Utf8.IsValid(content) && !files.TryAdd(path, Encoding.UTF8.GetString(content).TrimStart('\uFEFF')))
+            throw new InvalidDataException($"it has '{path}' more than once");
     }
 }
 

@@ -48,17 +48,9 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
 
     YamlMappingNode? ReadYaml()
     {
-        try
-        {
-            var stream = new YamlStream();
-            stream.Load(new StringReader(source.Files.GetValueOrDefault(WorkflowReader.YamlFile) ?? source.Files["workflow.yml"]));
-            if (stream.Documents is [{ RootNode: YamlMappingNode root }, ..]) return root;
-            Note(ImportVerdict.CannotRun, "workflow.yaml", "it is not a YAML mapping", "export the workflow again");
-        }
-        catch (YamlException x)
-        {
-            Note(ImportVerdict.CannotRun, $"workflow.yaml:{x.Start.Line}", $"malformed YAML: {x.Message}", "export the workflow again");
-        }
+        if (BoundedYaml.Read(source.Files.GetValueOrDefault(WorkflowReader.YamlFile) ?? source.Files["workflow.yml"], out var fault) is YamlMappingNode root) return root;
+        if (fault is null) Note(ImportVerdict.CannotRun, "workflow.yaml", "it is not a YAML mapping", "export the workflow again");
+        else Note(ImportVerdict.CannotRun, $"workflow.yaml:{fault.Line}:{fault.Column}", fault.Message, fault.Hint ?? "export the workflow again");
         return null;
     }
 
@@ -187,7 +179,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     static string? Text(YamlMappingNode map, string key) => (Child(map, key) as YamlScalarNode)?.Value;
     static IEnumerable<YamlNode> Items(YamlMappingNode map, string key) => Child(map, key) as YamlSequenceNode ?? [];
 
-    static Regex AppOfProp(string prop) => new($$"""\b{{Regex.Escape(prop)}}\s*:\s*\{[^}]*?\bapp\s*:\s*["'`]([\w-]+)["'`]""", RegexOptions.None, TimeSpan.FromSeconds(1));
+    static Regex AppOfProp(string prop) => new($$"""\b{{Regex.Escape(prop)}}\s*:\s*\{[^}]*?\bapp\s*:\s*["'`]([\w-]+)["'`]""", RegexOptions.NonBacktracking);
 
     [GeneratedRegex(@"^@?(?<app>[a-z0-9_]+)-(?<action>[a-z0-9-]+)@\d+(\.\d+)*$")]
     private static partial Regex RegistryKey();

@@ -144,7 +144,9 @@ internal sealed class ApiInput
         }
     }
 
-    void NotJson(JsonException e) => Wrong($"The body is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}.");
+    // The parser tells depth from other faults by its words only.
+    void NotJson(JsonException e) => Wrong(
+        $"The body is {(e.Message.Contains("depth", StringComparison.Ordinal) ? "JSON nested more than 64 levels deep" : "not JSON")}: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}.");
 
     bool IsObject(JsonElement body, string[] known)
     {

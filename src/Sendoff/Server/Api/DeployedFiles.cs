@@ -39,11 +39,18 @@ internal static class DeployedFiles
             return null;
         }
         var all = new Dictionary<string, string>();
-        foreach (var file in files.EnumerateObject())
+        try
         {
-            if (file.Value.ValueKind != JsonValueKind.String)
-                input.Wrong($"'files' has {ApiInput.Kind(file.Value)} for '{file.Name}'. It is the file's text.");
-            else all[file.Name] = file.Value.GetString()!;
+            foreach (var file in files.EnumerateObject())
+            {
+                if (file.Value.ValueKind != JsonValueKind.String)
+                    input.Wrong($"'files' has {ApiInput.Kind(file.Value)} for '{file.Name}'. It is the file's text.");
+                else if (!all.TryAdd(file.Name, file.Value.GetString()!)) input.Wrong($"'files' has '{file.Name}' more than once.");
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            input.Wrong("'files' has a \\u escape that is only half of a character (a lone surrogate).");
         }
         return all;
     }
@@ -58,6 +65,11 @@ internal static class DeployedFiles
             long left = options.DeployBytes;
             foreach (var entry in zip.Entries.Where(e => !e.FullName.EndsWith('/')).Take(options.DeployFiles + 1))
             {
+                if (ZipEntries.IsLink(entry))
+                {
+                    input.Wrong($"The zip has the symbolic link '{entry.FullName}'. Replace it with the file that it points to.");
+                    return null;
+                }
                 byte[] content = ReadBounded(entry, left);
                 if ((left -= content.Length) < 0)
                 {
@@ -65,10 +77,14 @@ internal static class DeployedFiles
                     return null;
                 }
                 // Pictures and the like are no part of what runs.
-                if (Utf8.IsValid(content)) all[entry.FullName] = Encoding.UTF8.GetString(content);
+                if (Utf8.IsValid(content) && !all.TryAdd(entry.FullName, Encoding.UTF8.GetString(content)))
+                {
+                    input.Wrong($"The zip has '{entry.FullName}' more than once.");
+                    return null;
+                }
             }
         }
-        catch (InvalidDataException e)
+        catch (Exception e) when (e is InvalidDataException or IOException or NotSupportedException)
         {
             input.Wrong($"The zip cannot be read: {e.Message}");
             return null;

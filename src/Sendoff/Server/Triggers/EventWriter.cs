@@ -96,7 +96,7 @@ internal static class EventWriter
         bool utf8 = Utf8.IsValid(bytes), form = Is(type, "application/x-www-form-urlencoded");
 
         // `curl -d '{...}'` says form and means JSON; no form encodes to a JSON object.
-        if (utf8 && (IsJson(request.ContentType, type) || form && bytes[0] == '{') && IsValidJson(bytes))
+        if (utf8 && (IsJson(request.ContentType, type) || form && bytes is [(byte)'{', ..]) && IsValidJson(bytes))
         {
             json.WritePropertyName("body"u8);
             json.WriteRawValue(bytes, skipInputValidation: true);
