@@ -195,12 +195,14 @@ public sealed class DeliverySender : IDisposable
         }
         catch (Exception e)
         {
+            // An alert that follows the handshake (TLS 1.3) is the cause of all that fails after it.
+            bool isRefused = TlsFault.ReasonOf(e) is not null;
             bool stillWriting = !writing.IsCompleted;
             if (stillWriting) connection.Abort();
             // That the response is missing follows from a write that failed first; then the write is what went wrong.
             bool isMissing = e is not WireException { Code: not AttemptErrorCode.ConnectionClosed };
             // A reset is told to one of the two only, and the other sees an end.
-            if (await writing.ConfigureAwait(false) is { } fault && isMissing && (!stillWriting || IsReset(fault))) throw fault;
+            if (await writing.ConfigureAwait(false) is { } fault && !isRefused && isMissing && (!stillWriting || IsReset(fault))) throw fault;
             throw;
         }
     }
@@ -275,6 +277,7 @@ public sealed class DeliverySender : IDisposable
         return e switch
         {
             WireException wire => new(wire.Code, phase, wire.Message + (wire.Code == AttemptErrorCode.ConnectionClosed ? reused : "")),
+            IOException when TlsFault.ReasonOf(e) is { } reason => new(AttemptErrorCode.TlsFailed, phase, $"the receiver ended the TLS session while {progress.Describe()}: {reason}"),
             IOException { InnerException: SocketException socket } => FromSocket(socket, reused, progress),
             SocketException socket => FromSocket(socket, reused, progress),
             IOException => new(AttemptErrorCode.ConnectionClosed, phase, $"the connection broke{reused} while {progress.Describe()}: {e.Message}"),

@@ -34,17 +34,20 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
         if (proxy.User is { } user) request.Append($"Proxy-Authorization: Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{proxy.Password}"))}\r\n");
         await SendAsync(socket, Encoding.ASCII.GetBytes(request.Append("\r\n").ToString()), ct).ConfigureAwait(false);
 
-        int status, left = limits.ProxyReplyBytes;
-        do (status, left) = await ReadStatusAsync(socket, left, ct).ConfigureAwait(false);
+        int status;
+        ReadOnlyMemory<byte> head;
+        int left = limits.ProxyReplyBytes;
+        do
+        {
+            (status, head) = await ReadHeadAsync(socket, left, ct).ConfigureAwait(false);
+            left -= head.Length;
+        }
         while (status < 200);
-        // The number only: what else the proxy says is anybody's text, and could repeat the password.
-        if (status is 502 or 504) throw new WireException(AttemptErrorCode.ConnectFailed, $"no connection to {to} through the proxy {proxy}: it answered {status}");
-        if (status == 407) throw Failed(proxy.User is null ? "wants a user and a password (407)" : "does not accept its user and password (407)");
-        if (status >= 300) throw Failed($"refused to connect to {to}: it answered {status}");
+        if (status >= 300) throw ProxyRefusal.Of(status, head.Span, proxy, to);
     }
 
-    /// <summary>Reads one head and answers its status, and how many bytes more the proxy may send.</summary>
-    async Task<(int Status, int Left)> ReadStatusAsync(Socket socket, int most, CancellationToken ct)
+    /// <summary>Reads one head, and its status.</summary>
+    async Task<(int Status, ReadOnlyMemory<byte> Head)> ReadHeadAsync(Socket socket, int most, CancellationToken ct)
     {
         byte[] head = new byte[most];
         int length = 0;
@@ -60,7 +63,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
             await ReadAsync(socket, head.AsMemory(length, taken), ct).ConfigureAwait(false);
             length += taken;
             if (!head.AsSpan(0, length).StartsWith("HTTP/1."u8[..Math.Min(7, length)])) throw Failed("answered something that is not HTTP/1.1");
-            if (end >= 0) return (StatusOf(head.AsSpan(0, length)), most - length);
+            if (end >= 0) return (StatusOf(head.AsSpan(0, length)), head.AsMemory(0, length));
         }
     }
 

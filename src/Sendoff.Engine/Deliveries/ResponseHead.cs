@@ -27,7 +27,7 @@ internal sealed class ResponseHead
         "via", "x-content-type-options", "x-frame-options", "x-powered-by", "x-request-id",
     }.GetAlternateLookup<ReadOnlySpan<char>>();
 
-    /// <summary>Reads a head off the front of <paramref name="data"/>. Strict: what RFC 9112 does not allow is no response.</summary>
+    /// <summary>Reads a head off the front of <paramref name="data"/>. Strict: what RFC 9112 does not allow is no response, but for one empty line before it.</summary>
     /// <param name="used">Its length, with the empty line.</param>
     /// <returns>False when more bytes are needed.</returns>
     /// <exception cref="WireException">It is not HTTP/1.1, or too large.</exception>
@@ -35,9 +35,13 @@ internal sealed class ResponseHead
     {
         head = null;
         used = 0;
+        // aiohttp sends an empty line after `100 Continue`.
+        if (data is [(byte)'\r']) return false;
+        int before = data.StartsWith("\r\n"u8) ? 2 : 0;
+        data = data[before..];
         // Garbage is told from the first bytes on, not after the deadline.
         int known = Math.Min(data.Length, 7);
-        if (!data[..known].SequenceEqual("HTTP/1."u8[..known])) throw Invalid($"it does not begin with HTTP/1.1 but with {Show(data)}");
+        if (!data[..known].SequenceEqual("HTTP/1."u8[..known])) throw Invalid(Foreign(data) ?? $"it does not begin with HTTP/1.1 but with {Show(data)}");
         int length = data.IndexOf("\r\n\r\n"u8);
         if (length + 4 > limits.ResponseHeaderBytes || (length < 0 && data.Length >= limits.ResponseHeaderBytes))
             throw new WireException(AttemptErrorCode.ResponseHeadersTooLarge, $"the response's headers are larger than {limits.ResponseHeaderBytes:N0} bytes");
@@ -51,9 +55,19 @@ internal sealed class ResponseHead
         head = new ResponseHead { Status = status, HttpVersion = version, Headers = new Header[count] };
         for (int i = 0; i < count; i++) head.Headers[i] = ParseHeader(NextLine(ref lines));
         head.Interpret();
-        used = length + 4;
+        used = before + length + 4;
         return true;
     }
+
+    /// <summary>The name of another protocol that begins like this.</summary>
+    static string? Foreign(ReadOnlySpan<byte> data) => data switch
+    {
+        // A SETTINGS frame on stream 0, which a server of HTTP/2 sends first.
+        [0, 0, _, 4, _, 0, 0, 0, 0, ..] => "the receiver speaks HTTP/2 only",
+        // A TLS alert: the receiver expected a handshake.
+        [0x15, 3, ..] => "the receiver expects TLS; perhaps the URL should begin with https://",
+        _ => null,
+    };
 
     static ReadOnlySpan<byte> NextLine(ref ReadOnlySpan<byte> lines)
     {

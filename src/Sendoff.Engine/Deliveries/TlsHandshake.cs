@@ -38,6 +38,7 @@ internal sealed class TlsHandshake(X509Certificate2Collection? roots)
 
     static WireException Explain(string host, Exception e) => e switch
     {
+        _ when TlsFault.ReasonOf(e) is { } reason => new(AttemptErrorCode.TlsFailed, $"the TLS handshake with {host} failed: {reason}", e),
         AuthenticationException => new(AttemptErrorCode.TlsFailed, $"the TLS handshake with {host} failed: protocol: {(e.InnerException ?? e).Message}", e),
         IOException { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionReset } } =>
             new(AttemptErrorCode.ConnectionReset, $"the receiver reset the connection during the TLS handshake with {host}", e),

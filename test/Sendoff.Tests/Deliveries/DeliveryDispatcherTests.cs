@@ -6,6 +6,7 @@ using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
 using Sendoff.Engine.Workflows;
+using Sendoff.Tests.Runs;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Deliveries;
@@ -85,6 +86,28 @@ public sealed class DeliveryDispatcherTests : IAsyncLifetime
         arrived?.TrySetResult();
         await connection.HoldAsync();
     });
+
+    [Fact]
+    public async Task A_delivery_that_is_committed_while_a_page_of_pending_is_read_is_sent_too()
+    {
+        await using var receiver = Receiver.Answering(Ok);
+        var pending = await MakeAsync(receiver.Url);
+        await CommitAsync(pending);
+        var (held, hold) = FailingStore.Of(store);
+        store = held;
+        var (isRead, letGo) = hold.HoldAnswer(nameof(IStore.ListPendingAsync));
+        var dispatcher = NewDispatcher();
+        await dispatcher.StartAsync(default);
+        await isRead.WithinLimitAsync();
+
+        var late = await SendAsync(dispatcher, receiver.Url);
+        Assert.Equal(DeliveryStatus.Pending, late[0].Status);
+        letGo.SetResult();
+
+        Assert.Equal(DeliveryStatus.Succeeded, (await EndOfAsync(pending[0])).Delivery.Status);
+        Assert.Equal(DeliveryStatus.Succeeded, (await EndOfAsync(late[0])).Delivery.Status);
+        Assert.Equal(2, receiver.Requests.Count);
+    }
 
     [Fact]
     public async Task Committed_delivery_is_sent_and_recorded()

@@ -101,7 +101,6 @@ public sealed class DeliveryResponseTests
     [Theory]
     [InlineData("SSH-2.0-OpenSSH_9.2\r\n")]
     [InlineData("HTTP/2.0 200 OK\r\n\r\n")]
-    [InlineData("\r\nHTTP/1.1 200 OK\r\n\r\n")]
     [InlineData("HTTP/1.1 20 OK\r\n\r\n")]
     [InlineData("HTTP/1.1 2000 OK\r\n\r\n")]
     [InlineData("HTTP/1.1 abc OK\r\n\r\n")]
@@ -317,5 +316,53 @@ public sealed class DeliveryResponseTests
             Assert.StartsWith(attempt.Text(), text);
             Assert.InRange(attempt.Response.Body.Length, 47, 50);
         }
+    }
+
+    [Theory]
+    [InlineData("\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")]
+    [InlineData("HTTP/1.1 100 Continue\r\n\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")]
+    public async Task An_empty_line_before_a_status_line_is_left_out(string response)
+    {
+        foreach (int piece in new[] { response.Length, 1 })
+        {
+            await using var receiver = Receiver.Start(async connection =>
+            {
+                while (await connection.ReadRequestAsync() is not null)
+                    foreach (string part in response.Chunk(piece).Select(static part => new string(part))) await connection.WriteAsync(part);
+            });
+            using var sending = new Sending();
+            var first = await sending.GetAsync(receiver.Url);
+            var second = await sending.GetAsync(receiver.Url);
+
+            Assert.Equal((DeliveryStatus.Succeeded, "ok", 200), (first.Status, first.Text(), first.Response!.Status));
+            Assert.Equal((DeliveryStatus.Succeeded, "ok", true), (second.Status, second.Text(), second.ConnectionReused));
+        }
+    }
+
+    [Theory]
+    [InlineData("\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "it does not begin with HTTP/1.1")]
+    [InlineData("\nHTTP/1.1 200 OK\r\n\r\n", "it does not begin with HTTP/1.1")]
+    [InlineData("\r\n", "closed the connection in mid-headers")]
+    [InlineData("\r", "closed the connection in mid-headers")]
+    [InlineData("\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0d", "the receiver speaks HTTP/2 only")]
+    [InlineData("\x15\x03\x01\0\x02\x02F", "the receiver expects TLS; perhaps the URL should begin with https://")]
+    public async Task What_begins_otherwise_is_named(string response, string says) =>
+        Assert.Contains(says, (await ReadAsync(response)).Error!.Message, StringComparison.Ordinal);
+
+    [Fact]
+    public async Task A_connection_whose_body_was_not_read_to_its_end_is_not_used_again()
+    {
+        // The rest is not on the way yet, so that nothing but the count tells.
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            while (await connection.ReadRequestAsync() is not null)
+                await connection.WriteAsync($"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n{new string('x', 1_000)}");
+        });
+        using var sending = new Sending(new EngineLimits { DeliveryBodyRead = 1_000 });
+        var first = await sending.GetAsync(receiver.Url);
+        var second = await sending.GetAsync(receiver.Url);
+
+        Assert.Equal((true, DeliveryStatus.Succeeded), (first.Response!.Truncated, first.Status));
+        Assert.Equal((false, 2), (second.ConnectionReused, receiver.Connections));
     }
 }

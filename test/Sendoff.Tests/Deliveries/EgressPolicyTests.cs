@@ -221,4 +221,29 @@ public sealed class EgressPolicyTests
     {
         Assert.Equal(destination, Destination.Of(url));
     }
+
+    [Theory]
+    [InlineData("localhost", "evillocalhost", false)]
+    [InlineData("localhost", "localhost.evil", false)]
+    [InlineData("localhost", "x.localhost", false)]
+    [InlineData("localhost", "LOCALHOST.", true)]
+    [InlineData("*.localhost", "evillocalhost", false)]
+    [InlineData("*.localhost", "evil-localhost", false)]
+    [InlineData("*.localhost", "localhost", false)]
+    [InlineData("*.localhost", ".localhost", false)]
+    [InlineData("*.localhost", "x.localhost.evil", false)]
+    [InlineData("*.localhost", "a.b.localhost", true)]
+    public void A_host_rule_lets_through_whole_labels_only(string rule, string host, bool isAllowed) =>
+        Assert.Equal(isAllowed, new EgressPolicy([rule], []).FindBlock(host, [IPAddress.Loopback], 80) is null);
+
+    [Theory]
+    [InlineData("127.0.0.1:80-82", 79, false)]
+    [InlineData("127.0.0.1:80-82", 80, true)]
+    [InlineData("127.0.0.1:80-82", 82, true)]
+    [InlineData("127.0.0.1:80-82", 83, false)]
+    [InlineData("localhost:80", 81, false)]
+    [InlineData("127.0.0.1", 1, true)]
+    [InlineData("127.0.0.1", 65_535, true)]
+    public void Ports_of_a_rule_are_taken_with_both_ends(string rule, int port, bool isAllowed) =>
+        Assert.Equal(isAllowed, new EgressPolicy([rule], []).FindBlock("localhost", [IPAddress.Loopback], port) is null);
 }

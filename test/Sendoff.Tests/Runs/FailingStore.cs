@@ -10,6 +10,7 @@ public class FailingStore : DispatchProxy
     readonly ConcurrentDictionary<string, (Exception Error, int Times)> failures = new();
     readonly ConcurrentDictionary<string, TaskCompletionSource> held = new();
     readonly ConcurrentDictionary<string, int> calls = new(), ended = new();
+    readonly ConcurrentDictionary<string, (TaskCompletionSource Done, TaskCompletionSource LetGo)> heldAfter = new();
     IStore store = null!;
 
     public static (IStore Store, FailingStore Switch) Of(IStore store)
@@ -26,6 +27,23 @@ public class FailingStore : DispatchProxy
     /// <summary>Calls of a method do not come back until they are let go.</summary>
     public TaskCompletionSource Hold(string method) => held[method] = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>The next call of a method is done, and does not come back until it is let go.</summary>
+    public (Task Done, TaskCompletionSource LetGo) HoldAnswer(string method)
+    {
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var letGo = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        heldAfter[method] = (done, letGo);
+        return (done.Task, letGo);
+    }
+
+    static async Task<T> AfterAsync<T>(Task<T> call, TaskCompletionSource done, TaskCompletionSource letGo)
+    {
+        var answer = await call;
+        done.TrySetResult();
+        await letGo.Task;
+        return answer;
+    }
+
     public int CallsOf(string method) => calls.GetValueOrDefault(method);
     /// <summary>Calls that the store has completed; not those that were held.</summary>
     public int EndedOf(string method) => ended.GetValueOrDefault(method);
@@ -39,6 +57,7 @@ public class FailingStore : DispatchProxy
             failures[name] = (failure.Error, failure.Times - 1);
             throw failure.Error;
         }
+        if (heldAfter.TryRemove(name, out var after)) return AfterAsync((dynamic)targetMethod.Invoke(store, args)!, after.Done, after.LetGo);
         if (!held.TryGetValue(name, out var gate))
         {
             object? result = targetMethod.Invoke(store, args);

@@ -126,6 +126,7 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
     [Theory]
     [InlineData("evil.example", HttpStatusCode.Forbidden)]
     [InlineData("localhost.evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("evillocalhost", HttpStatusCode.Forbidden)]
     [InlineData("localhost:5180", HttpStatusCode.OK)]
     [InlineData("[::1]", HttpStatusCode.OK)]
     public async Task A_foreign_host_name_on_loopback_is_refused_even_with_a_session(string host, HttpStatusCode expected)
