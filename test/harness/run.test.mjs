@@ -382,11 +382,3 @@ test('A header that a response cannot carry is warned of, and is not in the reco
   assert.deepEqual(result.warnings.map(each => [each.code, /x-name|Service-Worker-Allowed|Connection/.exec(each.message)?.[0]]).sort(), [['ignored_header', 'Connection'], ['ignored_header', 'Service-Worker-Allowed'], ['ignored_header', 'x-name']]);
 });
 
-for (const types of ['"text/plain, text/html"', '["text/plain", "text/html"]', '"application/json,text/html"']) {
-  test(`A response with a list of content types is not sent: ${types}`, async () => {
-    const result = await once(`$respond({ headers: { "Content-Type": ${types} }, body: "x" })`);
-    assert.equal(result.responses.length, 0);
-    assert.deepEqual(result.warnings.map(({ code, line }) => [code, line]), [['response_not_sent', 1]]);
-    assert.match(result.warnings[0].message, /is a list, and a response has one media type/);
-  });
-}

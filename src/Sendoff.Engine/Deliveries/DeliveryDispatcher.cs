@@ -111,40 +111,6 @@ public sealed partial class DeliveryDispatcher : IDisposable
         }
     }
 
-    /// <summary>After the commit of a run whose success has made deliveries of its earlier segments pending.</summary>
-    public void StartReleased(RunId run) => _ = StartReleasedAsync(run);
-
-    async Task StartReleasedAsync(RunId run)
-    {
-        // On hold they are taken up with all others when the hold ends.
-        while (!Volatile.Read(ref stopping) && !engine.Hold.IsOn)
-        {
-            try
-            {
-                var released = await store.ListReleasedAsync(run, CancellationToken.None).ConfigureAwait(false);
-                lock (gate)
-                {
-                    foreach (var (destination, first) in released) ReadFrom(LaneOf(destination), first);
-                }
-                return;
-            }
-            catch (Exception x)
-            {
-                log.PendingNotRead(run.ToString(), x.Message);
-                await Task.Delay(rest, engine.Time, cutOff.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-        }
-    }
-
-    void ReadFrom(DestinationLane lane, DeliveryId first)
-    {
-        lane.GoBackTo(first);
-        lane.HasMoreInStore = lane.HasSkipped = true;
-        if (lane.IsReading) return;
-        lane.IsReading = true;
-        _ = ReadBackAsync(lane);
-    }
-
     /// <summary>Sends a delivery again by hand: a new attempt of the same delivery. False when there is none, or its status is not one of <paramref name="from"/>.</summary>
     public async Task<bool> ResendAsync(DeliveryId delivery, IReadOnlyList<DeliveryStatus> from, CancellationToken ct)
     {

@@ -18,7 +18,6 @@ static class ServerStart
     /// <summary>What the server listens on, looked at before anything is opened or started.</summary>
     public static async Task<Listening> PrepareAsync(Settings settings, CancellationToken ct)
     {
-        Termination.ShutsDownInOrder();
         try
         {
             ServerCertificate? certificate = null;

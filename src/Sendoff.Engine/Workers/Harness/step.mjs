@@ -230,9 +230,6 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
     captureStackTrace(error, $respond);
     return coded(error, 'SENDOFF_INVALID_RESPONSE');
   });
-  const given = typesOf(headers.list);
-  // Browsers take the last of a list, whatever the first one looks like.
-  if (split(given, ',').length > 1) return refused(`the content type ${show(given)} is a list, and a response has one media type`);
   /** @type {[string, string][]} */ const list = sendable(headers.list, call);
   const given = typesOf(list);
   // Browsers take the last of a list, whatever the first one looks like.
@@ -263,13 +260,6 @@ function sendable(lines, call) {
     else warn(call, 'ignored_header', `$respond: the header \`${name}\` was ignored: its value ${show(value)} has characters other than ASCII. Encode it, for example with encodeURIComponent`);
   }
   return kept;
-}
-
-/** The lines of a header that may stand in several, joined as a browser does. @param {[string, string][]} list */
-function typesOf(list) {
-  let all = '';
-  for (let i = 0; i < list.length; i++) if (lower(list[i][0]) === 'content-type') all = all === '' ? list[i][1] : `${all}, ${list[i][1]}`;
-  return all;
 }
 
 /** @param {any} body a Readable of Node or a ReadableStream of the web */
