@@ -44,7 +44,7 @@ for (const [what, files, expected] of values) test(what, async () => {
 
 /** What is given to $respond, the response: status, body, content-type. */
 const responses = /** @type {[string, string, any[] | null][]} */ ([
-  ['a string', '{ status: 201, body: "text" }', [201, 'text', undefined]],
+  ['a string', '{ status: 201, body: "text" }', [201, 'text', 'text/plain; charset=utf-8']],
   ['an object', '{ body: { a: 1 } }', [200, '{"a":1}', 'application/json']],
   ['a Buffer', '{ body: Buffer.from("bytes"), headers: { "content-type": "image/png" } }', [200, 'bytes', 'image/png']],
   ['no body', '{ status: 204 }', [204, '', undefined]],
