@@ -88,11 +88,11 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
     /// <summary>Whether npm could have a package of this name.</summary>
     public static bool IsName(string name) => PackageSpecifier.IsName(name);
 
-    /// <summary>Removes what none of these versions' files needs, and what was never finished. Call it at the start.</summary>
-    public void Sweep(IEnumerable<IReadOnlyDictionary<string, string>> versions)
+    /// <summary>Removes what none of these locks needs, and what was never finished. Call it at the start.</summary>
+    public void Sweep(IEnumerable<string> locks)
     {
         if (!Directory.Exists(root)) return;
-        var needed = versions.Select(files => files.GetValueOrDefault(LockFile)).OfType<string>().Distinct().Where(text => PackageLock.Count(text) is not null).Select(FolderOf).ToHashSet();
+        var needed = locks.Where(text => PackageLock.Count(text) is not null).Select(FolderOf).ToHashSet();
         foreach (string folder in Directory.EnumerateDirectories(root).Where(folder => !needed.Contains(folder)).ToList())
         {
             try

@@ -35,6 +35,9 @@ public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program);
 public sealed class WorkflowCatalog(
     IStore store, IStepRunner runner, ProgramFolder folder, PackageFolder packages, SecretCatalog secrets, FlowLinks links, EngineLimits limits, ILogger<WorkflowCatalog> log)
 {
+    /// <summary>Deployed versions as they were read. They never change.</summary>
+    readonly ConcurrentDictionary<(WorkflowId, int), WorkflowVersion> versions = [];
+    /// <summary>Versions that ran, laid out for workers.</summary>
     readonly ConcurrentDictionary<(WorkflowId, int), Deployment> deployments = [];
     readonly SemaphoreSlim changing = new(1);
     FrozenDictionary<WorkflowId, string> names = FrozenDictionary<WorkflowId, string>.Empty;
@@ -63,14 +66,9 @@ public sealed class WorkflowCatalog(
     public async Task LoadAsync(CancellationToken ct)
     {
         folder.Clear();
-        var versions = new List<StoredVersion>();
-        foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false))
-        {
-            versions.AddRange(await store.ListVersionsAsync(workflow.Id, ct).ConfigureAwait(false));
-            if (await store.GetDraftAsync(workflow.Id, ct).ConfigureAwait(false) is { } draft) versions.Add(draft);
-        }
-        // Older versions too, as runs may wait on them.
-        packages.Sweep(versions.Select(v => v.Files));
+        // Of older versions and drafts too, as runs may wait on them.
+        packages.Sweep(await store.ListFileTextsAsync(PackageFolder.LockFile, ct).ConfigureAwait(false));
+        Parallel.ForEach(await store.ListCurrentVersionsAsync(ct).ConfigureAwait(false), stored => Read(stored));
         await ReadAsync(ct).ConfigureAwait(false);
     }
 
@@ -85,7 +83,10 @@ public sealed class WorkflowCatalog(
         {
             named[workflow.Id] = workflow.Name;
             current.Add((workflow.Id, workflow.Version));
-            if (await FindAsync(workflow.Id, workflow.Version, true, ct).ConfigureAwait(false) is { } deployment) AddTriggers(found, scheduled, listening, workflow, deployment.Version);
+            if (await FindVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is not { } version) continue;
+            AddTriggers(found, scheduled, listening, workflow, version);
+            // Others are laid out when they run for the first time.
+            if (version.Files.ContainsKey(PackageFolder.LockFile)) await FindAsync(workflow.Id, workflow.Version, true, ct).ConfigureAwait(false);
         }
         Schedules = scheduled;
         listeners = listening;
@@ -95,6 +96,8 @@ public sealed class WorkflowCatalog(
         // What waits on an older version reads it again; what waits on a deleted workflow finds it gone.
         foreach (var key in deployments.Keys)
             if (!current.Contains(key)) deployments.TryRemove(key, out _);
+        foreach (var key in versions.Keys)
+            if (!current.Contains(key)) versions.TryRemove(key, out _);
     }
 
     /// <summary>A version of a workflow, ready to run; null when it is gone.</summary>
@@ -105,10 +108,22 @@ public sealed class WorkflowCatalog(
         // Made ready again after the secrets changed, since workers keep what they were given.
         var given = secrets.Current;
         if (deployments.TryGetValue((workflow, version), out var known) && known.Program.Environment == given.Environment) return known;
-        if (await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } stored) return null;
-        if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition) return null;
-        var read = new WorkflowVersion(workflow, stored.Name, version, stored.DeployedAt, stored.Files, definition);
+        if (await FindVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } read) return null;
         return deployments[(workflow, version)] = new(read, await PrepareAsync(read, given, mayInstall, ct).ConfigureAwait(false));
+    }
+
+    async ValueTask<WorkflowVersion?> FindVersionAsync(WorkflowId workflow, int version, CancellationToken ct) =>
+        versions.TryGetValue((workflow, version), out var known) ? known
+        : await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is { } stored ? Read(stored) : null;
+
+    /// <summary>Null when it is of a version of Sendoff that read its files otherwise.</summary>
+    WorkflowVersion? Read(StoredVersion stored)
+    {
+        if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition) return null;
+        var read = new WorkflowVersion(stored.WorkflowId, stored.Name, stored.Number, stored.DeployedAt, stored.Files, definition);
+        // A draft, below 0, is another at the next change.
+        if (stored.Number > 0) versions[(stored.WorkflowId, stored.Number)] = read;
+        return read;
     }
 
     /// <summary>The version that new events of a workflow start; null when there is none.</summary>

@@ -94,6 +94,10 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     Task<Workflow?> GetWorkflowAsync(string name, CancellationToken ct);
     /// <summary>The files of a version with when it was deployed; null when there is none.</summary>
     Task<StoredVersion?> GetVersionAsync(WorkflowId workflow, int version, CancellationToken ct);
+    /// <summary>The version of each workflow that new events start, in one read.</summary>
+    Task<IReadOnlyList<StoredVersion>> ListCurrentVersionsAsync(CancellationToken ct);
+    /// <summary>The distinct texts that versions and drafts have of a file.</summary>
+    Task<IReadOnlyList<string>> ListFileTextsAsync(string file, CancellationToken ct);
     /// <summary>Without drafts, newest first.</summary>
     Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(WorkflowId workflow, CancellationToken ct);
     /// <summary>Stores files as the workflow's draft, and answers it; null when the workflow is deleted. It takes the place of a draft that is not fixed, and

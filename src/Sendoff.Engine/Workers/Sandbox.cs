@@ -37,6 +37,9 @@ public sealed class Sandbox : IDisposable
     /// <summary>Why bubblewrap is not in force, and how to get it; null when it is, or was not wanted.</summary>
     public string? Missing { get; private init; }
 
+    /// <summary>Nothing outlives a worker's own process: bubblewrap ends what is in it, and where no child processes are allowed there are none.</summary>
+    internal bool EndsWhole => HasBubblewrap || (HasPermissionModel && !options.AllowChildProcesses);
+
     public bool IsWhole => HasBubblewrap && HasPermissionModel && HasLimits;
 
     /// <summary>What is in force, in one line.</summary>
@@ -190,8 +193,6 @@ public sealed class Sandbox : IDisposable
         if (node.Version >= NoSignal && node.Version.Major != 23) yield return "--disable-sigusr1";
         if (!HasPermissionModel) yield break;
         yield return "--permission";
-        // Some of V8's flags write files at any path, and some make memory unsafe: none changes after the start.
-        yield return "--freeze-flags-after-init";
         // The permission model does not check which files node:sqlite opens.
         if (bwrap is null) yield return "--no-experimental-sqlite";
         // In the sandbox there is nothing to read but what is meant to be read.

@@ -33,7 +33,7 @@ public sealed partial class WorkerPool
     {
         if (disposed) return;
         var coming = new List<int>(starting);
-        int leaving = workers.Count(worker => worker.IsDoomed);
+        int living = workers.Count(worker => !worker.IsDoomed) + starting.Count;
         for (int i = 0; i < line.Count; i++)
         {
             var queue = line[i];
@@ -43,11 +43,21 @@ public sealed partial class WorkerPool
                 line.RemoveAt(i--);
             }
             else if (coming.Remove(queue.MemoryMb)) continue;
-            else if (workers.Count + starting.Count < max) StartWorker(queue.MemoryMb);
-            else if (leaving > 0) leaving--; // its place is taken when it is gone
-            else if (LeastUsed(queue) is { } idle) idle.Kill(WorkerCause.Retired);
+            else if (workers.Count + starting.Count >= 2 * max) break; // those that were killed are slow to go
+            else if (living < max || MakeRoom(LeastUsed(queue)))
+            {
+                // Its start goes on beside the end of the one whose place it takes.
+                living = Math.Min(living + 1, max);
+                StartWorker(queue.MemoryMb);
+            }
             else break;
         }
+    }
+
+    static bool MakeRoom(Worker? idle)
+    {
+        idle?.Kill(WorkerCause.Retired);
+        return idle is not null;
     }
 
     /// <summary>Starts blank workers ahead of need, but never beside a first run that waits for the processor.</summary>

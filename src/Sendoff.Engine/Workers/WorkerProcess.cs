@@ -11,6 +11,7 @@ internal sealed class WorkerProcess
     static readonly TimeSpan PipeGrace = TimeSpan.FromSeconds(1);
 
     readonly Process process;
+    readonly bool endsWhole;
     readonly TimeProvider time;
     ProcessMemory memory;
     readonly Task drained;
@@ -19,9 +20,10 @@ internal sealed class WorkerProcess
     int stderrLength, exitCode;
     bool gone;
 
-    WorkerProcess(Process process, TimeProvider time)
+    /// <param name="endsWhole">Nothing outlives the process: nothing has to be looked for when it is killed.</param>
+    WorkerProcess(Process process, bool endsWhole, TimeProvider time)
     {
-        (this.process, this.time) = (process, time);
+        (this.process, this.endsWhole, this.time) = (process, endsWhole, time);
         Id = process.Id;
         memory = new(process, process.Id);
         drained = Task.WhenAll(DrainAsync(process.StandardOutput.BaseStream, keep: false), DrainAsync(process.StandardError.BaseStream, keep: true));
@@ -45,7 +47,7 @@ internal sealed class WorkerProcess
         if (node.Version < new Version(22, 7) && node.Version >= new Version(20, 10)) flags.Add("--experimental-detect-module");
         var process = await WorkerLauncher.StartAsync(sandbox.Command(room, address, flags));
         process.StandardInput.Close();
-        return new(process, time);
+        return new(process, sandbox.EndsWhole, time);
     }
 
     /// <summary>The process that connected is the one whose memory counts: in a sandbox it is a child of the one that was started.</summary>
@@ -59,13 +61,14 @@ internal sealed class WorkerProcess
         }
     }
 
-    /// <summary>Kills it and all that it started. Takes a while: its children have to be found.</summary>
+    /// <summary>Kills it and all that it started. Takes a while where its children have to be found: each process of the machine is looked at.</summary>
     public void Kill()
     {
         lock (ending)
         {
             if (gone) return;
-            KillAll(process);
+            if (endsWhole) KillAlone(process);
+            else KillAll(process);
         }
     }
 

@@ -11,6 +11,9 @@ namespace Sendoff.Commands;
 /// <summary><c>sendoff serve</c>: the server. Gets Node.js, opens the data directory, deploys the samples at the first start, and serves.</summary>
 static class ServeCommand
 {
+    /// <summary>Workflows whose URLs the start prints.</summary>
+    const int WorkflowsListed = 20;
+
     /// <summary>The development profile, of every command that sends.</summary>
     public static readonly Option<bool> Development = new("--development") { Description = "Let deliveries reach loopback", Recursive = true };
 
@@ -152,11 +155,12 @@ static class ServeCommand
             var workflows = await app.Services.GetRequiredService<IStore>().ListWorkflowsAsync(ct);
             foreach (string name in settings.EgressWorkflows.Keys.Except(workflows.Select(w => w.Name), StringComparer.OrdinalIgnoreCase))
                 Output.Warning($"Egress:Workflows:{name} has rules for a workflow that is not deployed");
-            foreach (var workflow in workflows)
+            foreach (var workflow in workflows.Take(WorkflowsListed))
             {
                 foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))
                     console.MarkupLineInterpolated($"  {workflow.Name,-14} {new Uri(hooks ?? reached, "/hooks/" + trigger.Key)}");
             }
+            if (workflows.Count > WorkflowsListed) console.MarkupLineInterpolated($"  {workflows.Count - WorkflowsListed:N0} more: sendoff workflows list");
             console.MarkupLine("  ready; press Ctrl+C to shut down");
         }
         catch (Exception x) when (x is not OperationCanceledException)

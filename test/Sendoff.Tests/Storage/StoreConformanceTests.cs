@@ -61,6 +61,20 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     protected Task<Workflow> DeployAsync(string name, params Trigger[] triggers) =>
         Store.DeployAsync(name, new Dictionary<string, string> { ["workflow.yaml"] = "name: " + name }, triggers, Ct);
 
+    [Fact]
+    public async Task Current_versions_and_the_texts_of_a_file_are_read_at_once()
+    {
+        foreach (string text in (string[])["first \"lock\"", "second", "second"])
+            await Store.DeployAsync("bills", new Dictionary<string, string> { ["a.js"] = "sendoff-lock.json", ["sendoff-lock.json"] = text }, [], Ct);
+        await Store.SaveDraftAsync(workflow.Id, new Dictionary<string, string> { ["sendoff-lock.json"] = "of a draft" }, isFixed: false, Ct);
+        await Store.DeployAsync("mentions", new Dictionary<string, string> { ["a.js"] = "sendoff-lock.json" }, [], Ct);
+
+        var current = await Store.ListCurrentVersionsAsync(Ct);
+        Assert.Equal([("bills", 3), ("mentions", 1), ("orders", 1)], current.Select(version => (version.Name, version.Number)).Order());
+        Assert.Equal("name: orders", current.Single(version => version.Name == "orders").Files["workflow.yaml"]);
+        Assert.Equal(["first \"lock\"", "of a draft", "second"], (await Store.ListFileTextsAsync("sendoff-lock.json", Ct)).Order());
+    }
+
     protected QueuedRun NewRun(Workflow? of = null, string json = """{"body":{"a":1}}""")
     {
         var received = new Event(new(Ids.Next()), WorkspaceId.Default, (of ?? workflow).Id, "http", Clock.GetUtcNow(), Encoding.UTF8.GetBytes(json));

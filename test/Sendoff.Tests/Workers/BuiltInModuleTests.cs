@@ -31,7 +31,7 @@ public sealed class BuiltInModuleTests
         ["stream/consumers"] = Computes, ["stream/promises"] = Computes, ["stream/web"] = Computes, ["string_decoder"] = Computes, ["sys"] = Computes, ["timers"] = Computes,
         ["timers/promises"] = Computes, ["tls"] = Network + "; engines are refused",
         ["trace_events"] = "writes node_trace.N.log into the working folder, which is the temporary one, and chdir leads to no other", ["tty"] = OwnMemory, ["url"] = Computes,
-        ["util"] = Computes, ["util/types"] = Computes, ["v8"] = Checked + "; its flags, some of which write files, are refused by the harness and frozen (--freeze-flags-after-init)",
+        ["util"] = Computes, ["util/types"] = Computes, ["v8"] = Checked + "; changes of its flags, some of which write files, are refused by the harness",
         ["vm"] = Computes, ["wasi"] = Refused, ["worker_threads"] = Refused, ["zlib"] = Computes, ["node:sea"] = Computes,
         ["node:sqlite"] = "not checked: absent without bubblewrap (--no-experimental-sqlite)", ["node:test"] = "runs in this process; what starts processes is refused", ["node:test/reporters"] = Computes,
     };

@@ -336,4 +336,17 @@ public sealed class WorkerPoolTests
 
         Assert.Contains("while the steps were loaded, it took more than its 64 MB of memory", Assert.Single(check.Problems).Message);
     }
+
+    [Fact]
+    public async Task Many_programs_called_at_once_take_turns_on_few_workers_and_none_stays_behind()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 2 });
+        var programs = Enumerable.Range(0, 12).Select(i => rig.Program($"return {i};")).ToList();
+
+        var runs = await Task.WhenAll(programs.Select(program => rig.RunAsync(program)));
+
+        Assert.All(runs, run => Assert.Equal(WorkerEnd.Succeeded, run.End));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (rig.Pool.ProcessIds.Count > 2) await Task.Delay(20, patience.Token);
+    }
 }

@@ -82,6 +82,18 @@ internal sealed partial class SqliteStore
             """).Set(workflow.Value).Set(version).FirstOrDefault(ReadVersion),
         ct);
 
+    public Task<IReadOnlyList<StoredVersion>> ListCurrentVersionsAsync(CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredVersion>>(
+        session => session.Sql("""
+            SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM workflows w JOIN versions v ON v.workflow_id = w.id AND v.number = w.version
+            """).All(ReadVersion),
+        ct);
+
+    public Task<IReadOnlyList<string>> ListFileTextsAsync(string file, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<string>>(
+        session => session.Sql("""
+            SELECT DISTINCT json_extract(CAST(files AS TEXT), '$."' || ?1 || '"') AS text FROM versions WHERE instr(files, CAST(?1 AS BLOB)) > 0 AND text IS NOT NULL
+            """).Set(file).All(static row => row.Text(0)),
+        ct);
+
     public Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(
         WorkflowId workflow, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredVersion>>(
         session => session.Sql("""
