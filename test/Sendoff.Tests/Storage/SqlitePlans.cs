@@ -6,8 +6,9 @@ namespace Sendoff.Tests.Storage;
 /// <summary>How SQLite carries out the store's statements: none walks through a table that grows with the history.</summary>
 static class SqlitePlans
 {
-    /// <summary>Tables that stay small, under the names that statements give them.</summary>
-    static readonly HashSet<string> small = ["workflows", "w", "triggers", "t", "tokens", "secrets", "deletions", "recoveries", "stores", "s", "CONSTANT", "found", "(subquery-"];
+    /// <summary>Tables that stay small, under the names that statements give them: versions grow with deploys, segments are those of one run,
+    /// json_each has the values that the caller gave.</summary>
+    static readonly HashSet<string> small = ["workflows", "w", "triggers", "t", "tokens", "secrets", "deletions", "recoveries", "stores", "s", "CONSTANT", "found", "versions", "segments", "json_each", "(subquery-"];
 
     /// <summary>Indexes that hold unfinished work only, however long the history is: what is pending, on the wire, or suspended.</summary>
     static readonly string[] unfinished = ["deliveries_pending", "deliveries_sending", "suspensions_due"];

@@ -84,7 +84,7 @@ internal sealed partial class SqliteStore
 
     public Task<IReadOnlyList<StoredVersion>> ListCurrentVersionsAsync(CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredVersion>>(
         session => session.Sql("""
-            SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM workflows w JOIN versions v ON v.workflow_id = w.id AND v.number = w.version
+            SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM workflows w CROSS JOIN versions v ON v.workflow_id = w.id AND v.number = w.version
             """).All(ReadVersion),
         ct);
 
@@ -121,7 +121,7 @@ internal sealed partial class SqliteStore
         // A suspended run goes on with the draft that it began with.
         session.Sql("""
             DELETE FROM versions AS v WHERE workflow_id = ? AND number < 0 AND number >= ? AND NOT EXISTS (
-                SELECT 1 FROM suspensions s JOIN runs r ON r.id = s.run_id WHERE s.workflow_id = v.workflow_id AND s.state IS NOT NULL AND r.version = v.number)
+                SELECT 1 FROM suspensions s INDEXED BY suspensions_open CROSS JOIN runs r ON r.id = s.run_id WHERE s.workflow_id = v.workflow_id AND s.state IS NOT NULL AND r.version = v.number)
             """).Set(workflow).Set(number + DraftsKept).Run();
         return ReadDraft(session, workflow);
     }
