@@ -105,7 +105,7 @@ public sealed class WorkTests(Site site)
         await window.Page.GetByLabel("Name", new() { Exact = true }).FillAsync("CHAT_TOKEN");
         await window.Page.GetByLabel("Value", new() { Exact = true }).FillAsync("s3cret-value");
         await Button(window, "Set").ClickAsync();
-        await Expect(window.Page.Locator(".entries")).ToContainTextAsync("CHAT_TOKEN");
+        await Expect(window.Page.GetByRole(AriaRole.Region, new() { Name = "Variables and secrets" })).ToContainTextAsync("CHAT_TOKEN");
         Assert.DoesNotContain("s3cret-value", await window.Page.ContentAsync());
         await Button(window, "Delete CHAT_TOKEN").ClickAsync();
         await Expect(Button(window, "Delete CHAT_TOKEN")).ToHaveCountAsync(0);
