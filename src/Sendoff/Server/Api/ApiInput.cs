@@ -148,7 +148,7 @@ internal sealed class ApiInput
         }
         catch (JsonException e)
         {
-            Wrong($"The body is not JSON of at most {RawJson.ShownDepth} levels of nesting: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}.");
+            Wrong($"The body is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}. It may nest {RawJson.ShownDepth} levels.");
             return null;
         }
     }
