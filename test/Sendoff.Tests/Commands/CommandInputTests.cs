@@ -34,7 +34,7 @@ public sealed class CommandInputTests : IDisposable
         "runs cancel run_0000000000001", "deliveries list", "deliveries show dlv_0000000000001", "deliveries resend dlv_0000000000001", "events list",
         "events show evt_0000000000001", "events send a @/event.json", "secrets list", "secrets set A --value value", "secrets delete A", "tokens list",
         "tokens create a", "tokens revoke tok_1", "tokens sign-in", "export har run_0000000000001", "export curl dlv_0000000000001", "stores list",
-        "stores get a k", "stores set a k 1", "stores delete a k",
+        "stores get a k", "stores set a k 1", "stores delete a k", "hold show", "hold release",
     ];
 
     /// <summary>Commands that print what the server says, whatever it is.</summary>
@@ -42,7 +42,7 @@ public sealed class CommandInputTests : IDisposable
     [
         "workflows show a", "workflows enable a", "workflows disable a", "workflows delete a", "runs replay run_0000000000001", "runs release run_0000000000001",
         "runs resume run_0000000000001", "runs cancel run_0000000000001", "events show evt_0000000000001", "secrets delete A", "tokens revoke tok_1",
-        "export har run_0000000000001", "export curl dlv_0000000000001", "stores set a k 1", "stores delete a k",
+        "export har run_0000000000001", "export curl dlv_0000000000001", "stores set a k 1", "stores delete a k", "hold show", "hold release",
     ];
 
     /// <summary>Input that is not well, and what the line says.</summary>
@@ -172,10 +172,10 @@ public sealed class CommandInputTests : IDisposable
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
-        string url = $"http://127.0.0.1:{((IPEndPoint)taken.LocalEndpoint).Port}";
+        string url = $"http://{taken.LocalEndpoint}";
         var result = await SendoffCommand.RunAsync(["serve", "--data", At("data"), "--listen", url]);
 
-        Assert.Equal((2, $"sendoff: {url} is in use by another program; end it, or choose another port\n"), (result.ExitCode, result.Error));
+        Assert.Equal((2, $"sendoff: cannot listen on {url}: {taken.LocalEndpoint} is in use by another program; end it, or choose another port\n"), (result.ExitCode, result.Error));
         Assert.DoesNotContain("Exception", result.Output);
     }
 
