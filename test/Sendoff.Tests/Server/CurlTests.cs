@@ -144,7 +144,7 @@ public sealed class CurlTests
         var headers = names.SelectMany(static (name, n) => values.Select((value, v) => new Header($"{name}{n:x}{v}", value)));
         foreach (var some in headers.Chunk(100))
         {
-            var (delivered, again, _) = await BothAsync(url => new HttpSend("M" + Tokens, url, some, "x"u8.ToArray()), shell, first);
+            var (delivered, again, _) = await BothAsync(url => new HttpSend("M" + Tokens[..60], url, some, "x"u8.ToArray()), shell, first);
             AssertSame(delivered, again);
         }
     }

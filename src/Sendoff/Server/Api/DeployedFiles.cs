@@ -39,18 +39,11 @@ internal static class DeployedFiles
             return null;
         }
         var all = new Dictionary<string, string>();
-        try
+        foreach (var file in files.EnumerateObject())
         {
-            foreach (var file in files.EnumerateObject())
-            {
-                if (file.Value.ValueKind != JsonValueKind.String)
-                    input.Wrong($"'files' has {ApiInput.Kind(file.Value)} for '{file.Name}'. It is the file's text.");
-                else if (!all.TryAdd(file.Name, file.Value.GetString()!)) input.Wrong($"'files' has '{file.Name}' more than once.");
-            }
-        }
-        catch (InvalidOperationException)
-        {
-            input.Wrong("'files' has a \\u escape that is only half of a character (a lone surrogate).");
+            if (file.Value.ValueKind != JsonValueKind.String)
+                input.Wrong($"'files' has {ApiInput.Kind(file.Value)} for '{file.Name}'. It is the file's text.");
+            else if (!all.TryAdd(file.Name, file.Value.GetString()!)) input.Wrong($"'files' has '{file.Name}' more than once.");
         }
         return all;
     }
