@@ -14,7 +14,8 @@ internal sealed class SignInLinks(TimeProvider time)
 
     public Uri Create(Uri server)
     {
-        foreach (var (old, _) in endOf.OrderByDescending(static link => link.Value).Skip(Kept - 1)) endOf.TryRemove(old, out _);
+        // A copy at one moment: others may make links meanwhile.
+        foreach (var (old, _) in endOf.ToArray().OrderByDescending(static link => link.Value).Skip(Kept - 1)) endOf.TryRemove(old, out _);
         string code = WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(RandomBytes));
         endOf[code] = time.GetUtcNow() + lasts;
         return new Uri(server, "/signin?link=" + code);
