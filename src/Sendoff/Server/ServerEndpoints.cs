@@ -64,6 +64,9 @@ public static class ServerEndpoints
     /// <summary>Maps triggers, API and pages, in this order.</summary>
     public static void MapSendoff(this WebApplication app)
     {
+        // Commands on this machine read its file, before any request has asked for it.
+        _ = app.Services.GetRequiredService<AdminToken>();
+
         // The hot path leaves the pipeline at the router: no middleware below sees it.
         app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync)
             .ShortCircuit().ExcludeFromDescription();

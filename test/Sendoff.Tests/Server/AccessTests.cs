@@ -126,6 +126,19 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
         Assert.Equal(expected, response.StatusCode);
     }
 
+    [Fact]
+    public async Task The_file_of_the_admin_token_is_there_before_the_first_request()
+    {
+        using var folder = new TempFolder();
+        await using var fresh = await TestServer.StartAsync(folder: folder.Path, server: static options => options with { Token = null });
+        string token = await File.ReadAllTextAsync(Path.Combine(folder.Path, AdminToken.FileName), TestContext.Current.CancellationToken);
+
+        using var client = fresh.NewClient();
+        client.DefaultRequestHeaders.Authorization = new("Bearer", token.Trim());
+        using var response = await client.GetAsync("/api/v1/tokens", TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
     [Theory]
     [InlineData("evil.example", HttpStatusCode.Forbidden)]
     [InlineData("localhost.evil.example", HttpStatusCode.Forbidden)]
