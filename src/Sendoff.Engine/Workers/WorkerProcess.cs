@@ -18,7 +18,7 @@ internal sealed class WorkerProcess
     readonly byte[] stderrTail = new byte[TailBytes];
     readonly Lock ending = new();
     int stderrLength, exitCode;
-    bool gone;
+    bool gone, connected;
 
     /// <param name="endsWhole">Nothing outlives the process: nothing has to be looked for when it is killed.</param>
     WorkerProcess(Process process, bool endsWhole, TimeProvider time)
@@ -55,6 +55,7 @@ internal sealed class WorkerProcess
     {
         lock (ending)
         {
+            connected = true;
             if (gone || pid == Id) return;
             memory.Dispose();
             memory = new(process, pid);
@@ -67,7 +68,8 @@ internal sealed class WorkerProcess
         lock (ending)
         {
             if (gone) return;
-            if (endsWhole) KillAlone(process);
+            // While bubblewrap starts, its inner process is not bound to the outer one yet, and would wait for it for ever.
+            if (endsWhole && connected) KillAlone(process);
             else KillAll(process);
         }
     }
