@@ -1,7 +1,13 @@
 # Sendoff in a container: docker build -t sendoff . && docker run -p 5180:5180 -v sendoff-data:/data sendoff
 # The sign-in link is in the container's log. Data: /data. Settings: SENDOFF_… (docs/operating.md).
 
+# The Node.js that workers run on, of the version that the source pins. The build uses its npm.
+FROM node:24.21.0-bookworm-slim AS node
+
 FROM mcr.microsoft.com/dotnet/sdk:10.0 AS build
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
+COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
 WORKDIR /source
 COPY global.json Directory.Build.props Directory.Packages.props BannedSymbols.txt .editorconfig ./
 COPY src/Sendoff.Engine/Sendoff.Engine.csproj src/Sendoff.Engine/packages.lock.json src/Sendoff.Engine/
@@ -10,9 +16,6 @@ RUN dotnet restore src/Sendoff --locked-mode
 COPY src src
 COPY samples samples
 RUN dotnet publish src/Sendoff --no-restore -c Release -o /app
-
-# The Node.js that workers run on, of the version that the source pins.
-FROM node:24.21.0-bookworm-slim AS node
 
 FROM mcr.microsoft.com/dotnet/aspnet:10.0
 COPY --from=node /usr/local/bin/node /usr/local/bin/node

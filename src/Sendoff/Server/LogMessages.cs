@@ -12,6 +12,6 @@ internal static partial class LogMessages
     [LoggerMessage(3015, LogLevel.Warning, "The certificate before stays in use: {Why}")]
     public static partial void CertificateKept(this ILogger log, string why);
 
-    [LoggerMessage(3020, LogLevel.Warning, "The part {Part} of a page is not updated any more")]
-    public static partial void PageStopped(this ILogger log, Exception exception, string part);
+    [LoggerMessage(3020, LogLevel.Warning, "The part {Part} of a page could not be read again; it shows what it showed before")]
+    public static partial void PageReadFailed(this ILogger log, Exception exception, string part);
 }

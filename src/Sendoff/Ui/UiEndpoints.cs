@@ -10,15 +10,16 @@ namespace Sendoff.Ui;
 /// <summary>The pages, their style sheet, and what their buttons do.</summary>
 internal static class UiEndpoints
 {
-    static readonly byte[] css = Read("styles/"), editor = Read("scripts/editor");
+    static readonly byte[] css = Read("styles/"), editor = Read("scripts/editor"), live = Read("scripts/live");
 
-    public static readonly string CssPath = PathOf(css, "sendoff.css"), EditorPath = PathOf(editor, "editor.js");
+    public static readonly string CssPath = PathOf(css, "sendoff.css"), EditorPath = PathOf(editor, "editor.js"), LivePath = PathOf(live, "live.js");
 
     public static void Map(WebApplication app)
     {
         // The sign-in page is drawn with it.
         MapAsset(app, CssPath, css, "text/css; charset=utf-8").AllowAnonymous();
         MapAsset(app, EditorPath, editor, "text/javascript; charset=utf-8");
+        MapAsset(app, LivePath, live, "text/javascript; charset=utf-8");
         app.MapGet("/assets/sendoff.d.ts", () => TypedResults.PhysicalFile(Commands.TypesCommand.Source, "text/plain; charset=utf-8")).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay", ReplayAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay-draft", ReplayOnDraftAsync).ExcludeFromDescription();

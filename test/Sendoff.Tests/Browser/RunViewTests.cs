@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Playwright;
+using Sendoff.Server.Auth;
 using Sendoff.Tests.Support;
 using static Microsoft.Playwright.Assertions;
 
@@ -24,7 +25,6 @@ public sealed class RunViewTests(Site site)
         });
         await site.Server.DeployAsync("live", $$"""export default defineComponent({ async run({ $ }) { $.send.http({ method: "POST", url: "{{slow.Url}}" }); } });""");
         await window.Page.GotoAsync("/");
-        await Live(window);
         string run = await site.Server.PostAsync("/hooks/live");
 
         await Expect(Row(window, run)).ToContainTextAsync("1 under way");
@@ -37,9 +37,6 @@ public sealed class RunViewTests(Site site)
     }
 
     TaskCompletionSource Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    /// <summary>The parts that move have their socket.</summary>
-    static Task Live(Window window) => Expect(window.Page.Locator(".pause")).ToBeEnabledAsync();
 
     [Fact]
     public async Task Each_send_has_its_address_and_back_and_reload_land_where_one_was()
@@ -81,18 +78,21 @@ public sealed class RunViewTests(Site site)
     }
 
     [Fact]
-    public async Task A_paused_list_stands_still_until_it_goes_on()
+    public async Task A_paused_list_stands_still_until_it_is_resumed_also_when_a_run_is_opened()
     {
         await using var window = await site.OpenAsync();
+        string first = await site.Server.PostAsync("/hooks/hello");
         await window.Page.GotoAsync("/?workflow=hello");
         var pause = window.Page.Locator(".pause");
-        await Live(window);
         await pause.ClickAsync();
-        await Expect(pause).ToHaveAttributeAsync("aria-pressed", "true");
+        await Expect(pause).ToHaveTextAsync("Paused: resume");
         string run = await site.Server.PostAsync("/hooks/hello");
         await site.Server.EndOfAsync(run);
+        await Row(window, first).ClickAsync();
+        await Expect(window.Page.Locator(".head h1")).ToContainTextAsync("Run of");
         await Expect(Row(window, run)).ToHaveCountAsync(0);
         await pause.ClickAsync();
+        await Expect(pause).ToHaveTextAsync("Pause");
         await Expect(Row(window, run)).ToHaveCountAsync(1);
     }
 
@@ -103,12 +103,68 @@ public sealed class RunViewTests(Site site)
         await window.Page.GotoAsync("/?workflow=notify&q=leia");
         await window.Page.Locator(".rows a").First.FocusAsync();
         await window.Page.Keyboard.PressAsync("Enter");
-        await Expect(window.Page.Locator(".head[data-live]")).ToBeVisibleAsync();
         await Expect(window.Page.Locator(".tabs a")).ToHaveCountAsync(3);
         await window.Page.Locator(".tabs a").Nth(1).FocusAsync();
         await window.Page.Keyboard.PressAsync("Tab");
         await window.Page.Keyboard.PressAsync("Enter");
         await Expect(window.Page.Locator(".send .url").First).ToContainTextAsync("name=Leia");
+    }
+
+    [Fact]
+    public async Task What_the_reader_focused_opened_and_scrolled_to_stays_when_the_page_changes_around_it()
+    {
+        await using var window = await site.OpenAsync();
+        string run = (await site.Server.RunAsync("/hooks/notify", JsonSerializer.Serialize(new { names = Enumerable.Range(0, 40).Select(i => $"m{i}") }))).Id;
+        await window.Page.GotoAsync($"/runs/{run}");
+        await window.Page.GetByText("The whole event").ClickAsync();
+        await Row(window, run).FocusAsync();
+        await window.Page.EvaluateAsync("() => { window.kept = document.activeElement; document.querySelector('.view').scrollTop = 20; }");
+        for (int i = 0; i < 5; i++)
+        {
+            string next = (await site.Server.RunAsync("/hooks/notify", """{"names":["x"]}""")).Id;
+            await Expect(Row(window, next)).ToContainTextAsync("1 of 1 delivered");
+        }
+        await window.Page.GetByRole(AriaRole.Button, new() { Name = "Resend" }).EvaluateAsync("button => fetch(button.form.action, { method: 'POST' })");
+        await Expect(window.Page.Locator(".send footer").First).ToContainTextAsync("attempt 2 of 2");
+        Assert.True(await window.Page.EvaluateAsync<bool>("() => document.activeElement === window.kept"));
+        await Expect(window.Page.Locator("details.more")).ToHaveAttributeAsync("open", "");
+        Assert.Equal(20, await window.Page.EvaluateAsync<int>("() => document.querySelector('.view').scrollTop"));
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task A_page_is_live_again_after_the_server_was_away_and_leads_to_the_sign_in_when_the_session_ended()
+    {
+        Site.NeedsChromium();
+        string folder = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
+        try
+        {
+            await using var window = await site.OpenStrangerAsync();
+            int port;
+            await using (var before = await TestServer.StartAsync(folder: folder))
+            {
+                port = before.Address.Port;
+                await before.DeployAsync("hello", "export default defineComponent({ async run() {} });");
+                string[] cookie = (await before.SignInAsync()).Split('=', 2);
+                await window.Context.AddCookiesAsync([new() { Name = cookie[0], Value = cookie[1], Url = before.Address.ToString() }]);
+                await window.Page.GotoAsync(before.Address.ToString());
+                await Expect(Row(window, await before.PostAsync("/hooks/hello"))).ToHaveCountAsync(1);
+            }
+            var lost = window.Page.GetByText("The server cannot be reached. The page is read again");
+            await Expect(lost).ToBeVisibleAsync();
+            await using var after = await TestServer.StartAsync(folder: folder, port: port);
+            string run = await after.PostAsync("/hooks/hello");
+            await Expect(Row(window, run)).ToHaveCountAsync(1);
+            await Expect(lost).ToBeHiddenAsync();
+
+            foreach (var session in await after.Store.ListSessionsAsync(default)) await after.Get<Sessions>().EndAsync(session.Id, default);
+            await after.PostAsync("/hooks/hello");
+            await Expect(window.Page).ToHaveURLAsync(new Regex("/signin"));
+        }
+        finally
+        {
+            Directory.Delete(folder, true);
+        }
     }
 
     [Fact]

@@ -188,17 +188,17 @@ public sealed class FlowTests(SharedServer shared) : IClassFixture<SharedServer>
     }
 
     [Fact]
-    public async Task A_held_run_is_let_go_on_from_its_page()
+    public async Task A_suspended_run_is_resumed_from_its_page()
     {
         var (run, _, _) = await HoldAsync("on-a-page");
         string page = await server.Http.GetStringAsync($"/runs/{run.Id}", TestContext.Current.CancellationToken);
         string next = await PressAsync($"/runs/{run.Id}/resume");
 
-        Assert.Contains("waits for its resume_url", page);
+        Assert.Contains("waits for a request to its resume_url", page);
         Assert.NotEqual(run.Id, next);
         await server.EndOfAsync(next);
-        Assert.Contains($"Goes on from the held run <a href=\"/runs/{run.Id}\"", await server.Http.GetStringAsync($"/runs/{next}", TestContext.Current.CancellationToken));
-        Assert.Contains($"went on in <a href=\"/runs/{next}\"", await server.Http.GetStringAsync($"/runs/{run.Id}", TestContext.Current.CancellationToken));
+        Assert.Contains($"Resumed from the run <a href=\"/runs/{run.Id}\"", await server.Http.GetStringAsync($"/runs/{next}", TestContext.Current.CancellationToken));
+        Assert.Contains($"resumed as <a href=\"/runs/{next}\"", await server.Http.GetStringAsync($"/runs/{run.Id}", TestContext.Current.CancellationToken));
         Assert.Equal(run.Id, await PressAsync($"/runs/{run.Id}/cancel"));
     }
 

@@ -27,7 +27,7 @@ public sealed class QuotaApiTests
         var usage = JsonSerializer.Deserialize(await server.Http.GetStringAsync("/api/v1/usage", Ct), ApiJson.Default.UsageDocument)!;
         Assert.Equal((1, 1, null), (usage.Quota!.Invocations, usage.Quota.InvocationsPerDay, usage.Quota.ComputePerDayMs));
 
-        Assert.Contains("Start it now", await server.Http.GetStringAsync($"/runs/{run}", Ct));
+        Assert.Contains("Release</button>", await server.Http.GetStringAsync($"/runs/{run}", Ct));
         using var released = await server.Http.PostAsync($"/api/v1/runs/{run}/release", null, Ct);
         Assert.Equal(HttpStatusCode.NoContent, released.StatusCode);
         Assert.Equal("succeeded", (await server.EndOfAsync(run)).Status);

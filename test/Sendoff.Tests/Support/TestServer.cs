@@ -59,7 +59,7 @@ sealed class TestServer : IAsyncDisposable
 
     public static async Task<TestServer> StartAsync(
         EngineLimits? limits = null, string? folder = null, Uri? publicUrl = null, EgressOptions? egress = null, SecretCipher? cipher = null,
-        NodeRuntime? node = null, Func<EngineOptions, EngineOptions>? with = null, Func<ServerOptions, ServerOptions>? server = null)
+        NodeRuntime? node = null, Func<EngineOptions, EngineOptions>? with = null, Func<ServerOptions, ServerOptions>? server = null, int port = 0)
     {
         string data = folder ?? Directory.CreateTempSubdirectory("sendoff-test-").FullName;
         var builder = ServerEndpoints.CreateBuilder();
@@ -68,7 +68,7 @@ sealed class TestServer : IAsyncDisposable
         builder.Services.AddSingleton(logs);
         var options = new ServerOptions { DataDirectory = data, Token = Token, PublicUrl = publicUrl };
         options = server?.Invoke(options) ?? options;
-        var own = ListenAddress.ReadList("http://127.0.0.1:0")!;
+        var own = ListenAddress.ReadList($"http://127.0.0.1:{port}")!;
         var listeners = await Listeners.PrepareAsync(own, options.HasHooksListener ? ListenAddress.ReadList("http://127.0.0.1:0/")! : [], false, default);
         builder.WebHost.ConfigureKestrel(kestrel => listeners.Bind(kestrel, null));
         var engine = new EngineOptions(data, node ?? TestNode.Runtime, limits ?? new EngineLimits(), egress ?? Sending.Loopback, cipher ?? TestSecrets.Cipher);

@@ -5,7 +5,7 @@ using Sendoff.Server;
 
 namespace Sendoff.Ui.Live;
 
-/// <summary>A part of a page that is read again when what it shows has changed: at once, and then at most every <see cref="between"/>, however much changes.</summary>
+/// <summary>A part of an interactive page that is read again when what it shows has changed, at most once in <see cref="between"/>. On a static page Scripts/live.js reads it again.</summary>
 public abstract class Following : ComponentBase, IDisposable
 {
     static readonly TimeSpan between = TimeSpan.FromMilliseconds(100);
@@ -40,11 +40,7 @@ public abstract class Following : ComponentBase, IDisposable
             changed.Writer.TryWrite(true);
             await foreach (bool _ in changed.Reader.ReadAllAsync(End))
             {
-                await InvokeAsync(async () =>
-                {
-                    await ReadAsync();
-                    StateHasChanged();
-                });
+                await ReadAgainAsync();
                 await Task.Delay(between, Time, End);
             }
             await listening;
@@ -53,9 +49,22 @@ public abstract class Following : ComponentBase, IDisposable
         {
             // The reader left.
         }
-        catch (Exception x)
+    }
+
+    /// <summary>A read that fails leaves what is shown; the next change reads again.</summary>
+    async Task ReadAgainAsync()
+    {
+        try
         {
-            Log.PageStopped(x, GetType().Name);
+            await InvokeAsync(async () =>
+            {
+                await ReadAsync();
+                StateHasChanged();
+            });
+        }
+        catch (Exception x) when (x is not (OperationCanceledException or ObjectDisposedException))
+        {
+            Log.PageReadFailed(x, GetType().Name);
         }
     }
 

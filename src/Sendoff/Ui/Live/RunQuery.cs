@@ -5,15 +5,17 @@ using Sendoff.Ui.Controls;
 
 namespace Sendoff.Ui.Live;
 
-/// <summary>Which runs are listed, as the page's address says it.</summary>
-public sealed record RunQuery(string? Workflow, string? Status, string? Sends, string? Q, string? Since, string? Cursor)
+/// <summary>The runs that are listed, as in the address of the page.</summary>
+public sealed record RunQuery(
+    string? Workflow = null, string? Status = null, string? Sends = null, string? Q = null, string? Since = null, string? Until = null, string? Cursor = null)
 {
     public static readonly IReadOnlyList<(string Value, string Text, TimeSpan Span)> Spans =
         [("1h", "Last hour", TimeSpan.FromHours(1)), ("24h", "Last 24 hours", TimeSpan.FromDays(1)), ("7d", "Last 7 days", TimeSpan.FromDays(7))];
 
     public bool IsFiltered => new[] { Workflow, Status, Sends, Q, Since, Cursor }.Any(part => !string.IsNullOrEmpty(part));
 
-    public string Url(string path) => Words.Url(path, ("workflow", Workflow), ("status", Status), ("sends", Sends), ("q", Q), ("since", Since), ("cursor", Cursor));
+    public string Url(string path) => Words.Url(
+        path, ("workflow", Workflow), ("status", Status), ("sends", Sends), ("q", Q), ("since", Since), ("until", Until), ("cursor", Cursor));
 
     /// <summary>Null with the mistake when it cannot be asked.</summary>
     internal RunFilter? Filter(TimeProvider time, out string? mistake)
@@ -22,7 +24,7 @@ public sealed record RunQuery(string? Workflow, string? Status, string? Sends, s
         var since = SinceOf(input, Since, time);
         if (Sends is not (null or "" or "failed")) input.Wrong($"'sends' is '{Sends}'. It is 'failed', or left out.");
         var filter = new RunFilter(
-            string.IsNullOrEmpty(Workflow) ? null : Workflow, input.State<RunStatus>("status", Status), since, null,
+            string.IsNullOrEmpty(Workflow) ? null : Workflow, input.State<RunStatus>("status", Status), since, input.Time("until", Until),
             input.Cursor(Cursor), ApiInput.LimitDefault)
         {
             Text = string.IsNullOrWhiteSpace(Q) ? null : Q.Trim(),

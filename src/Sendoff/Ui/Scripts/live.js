@@ -1,0 +1,102 @@
+// Keeps the live parts of a page current. A live part is an element with an id and `data-live`: the id of a run, or "all" for every run.
+// When the server reports a change, the part is read again and merged into the page: focus, selection, scroll positions and opened
+// details stay. Stands behind idiomorph, which merges.
+const BETWEEN_MS = 100, RETRY_MS = 2_000;
+
+let stream, followed, retry, reading = false;
+const stale = new Set();
+
+const parts = () => [...document.querySelectorAll('[data-live]')];
+
+/** What the parts of this page follow, as a query of the stream; null if there is nothing to follow, or nobody looks. */
+function wanted() {
+  const runs = new Set(parts().map(part => part.dataset.live));
+  if (runs.size === 0 || document.hidden) return null;
+  return runs.size > 1 || runs.has('all') ? '' : `?run=${[...runs][0]}`;
+}
+
+/** Follows what the page shows now, and reads what has changed since the page was drawn. */
+function follow() {
+  const query = wanted();
+  if (stream && query === followed) return readAll();
+  stop();
+  if (query === null) return isLost(false);
+  followed = query;
+  const opened = stream = new EventSource(`/api/v1/stream${query}`);
+  opened.onopen = () => {
+    isLost(false);
+    readAll();
+  };
+  opened.onerror = () => {
+    if (opened !== stream) return;
+    isLost(true);
+    if (opened.readyState !== EventSource.CLOSED) return;
+    // The browser retries a stream that was cut, but not one that was refused: by a proxy whose server restarts, or because the session ended.
+    stop();
+    retry = setTimeout(follow, RETRY_MS);
+    readAll();
+  };
+  const changed = ({ data }) => {
+    const { runId } = JSON.parse(data);
+    for (const part of parts()) if (part.dataset.live === 'all' || part.dataset.live === runId) stale.add(part.id);
+    read();
+  };
+  opened.addEventListener('run', changed);
+  opened.addEventListener('delivery', changed);
+}
+
+/** Closes the stream. A browser opens six connections to a server, so a page that nobody looks at holds none. */
+function stop() {
+  clearTimeout(retry);
+  stream?.close();
+  stream = undefined;
+}
+
+function isLost(isSo) {
+  const note = document.getElementById('lost');
+  if (note) note.hidden = !isSo;
+}
+
+function readAll() {
+  for (const part of parts()) stale.add(part.id);
+  read();
+}
+
+/** Reads the parts that are stale, one read at a time, at most ten times a second. */
+async function read() {
+  if (reading) return;
+  reading = true;
+  try {
+    while (stale.size > 0) {
+      const names = [...stale];
+      stale.clear();
+      await merge(names);
+      await new Promise(resolve => setTimeout(resolve, BETWEEN_MS));
+    }
+  } catch {
+    // The server cannot be reached. The stream reports it, and everything is read when it is open again.
+  } finally {
+    reading = false;
+  }
+}
+
+async function merge(names) {
+  const address = location.href;
+  const response = await fetch(address, { headers: { 'x-parts': names.join(',') }, cache: 'no-store' });
+  // The session has ended: the page leads to the sign-in page.
+  if (response.redirected) return location.reload();
+  const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
+  // Meanwhile the reader has gone to another page.
+  if (location.href !== address) return;
+  for (const name of names) {
+    const [old, now] = [document.getElementById(name), fresh.getElementById(name)];
+    if (old && now) Idiomorph.morph(old, now, { callbacks: { beforeAttributeUpdated } });
+  }
+}
+
+// What the reader has opened stays open.
+const beforeAttributeUpdated = (name, element) => !(name === 'open' && element.localName === 'details');
+
+document.addEventListener('visibilitychange', follow);
+Blazor.addEventListener('enhancedload', follow);
+follow();
