@@ -43,6 +43,8 @@ public sealed record EngineLimits
 
     /// <summary>Sends of one run (A9). Setting <c>Sends:MaxPerRun</c>.</summary>
     public int SendsPerRun { get; init; } = 1_000;
+    /// <summary>How long the URLs of an event's files work after it has come (E7). They also do while a run of it executes. Setting <c>Triggers:FileUrlAge</c>.</summary>
+    public TimeSpan TriggerFileUrlAge { get; init; } = TimeSpan.FromMinutes(30);
     /// <summary>Bytes of one send's body (A9). Setting <c>Sends:MaxBodyBytes</c>.</summary>
     public int SendBodyBytes { get; init; } = 1024 * 1024;
     /// <summary>Bytes of one send's URL (A9). Setting <c>Sends:MaxUrlBytes</c>.</summary>

@@ -61,6 +61,7 @@ public static class EngineServiceCollectionExtensions
                 s.GetRequiredService<IStore>(), program, s.GetRequiredService<Concealment>(), options.Limits, s.GetRequiredService<TimeProvider>()),
         });
         services.AddSingleton<IStepRunner>(s => s.GetRequiredService<WorkerPool>());
+        services.AddSingleton<FileLinks>();
         services.AddSingleton(s => new FlowLinks(s.GetRequiredService<Concealment>(), options.Origin));
         services.AddSingleton<WorkflowCatalog>();
         services.AddSingleton<RunExecutor>();

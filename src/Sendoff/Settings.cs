@@ -171,6 +171,7 @@ sealed record Settings
         ["Runs:MaxLogBytes"] = Bytes((l, v) => v <= 15 * 1024 * 1024 ? l with { RunLogBytes = (int)v } : null),
         ["Runs:MaxExportBytes"] = Bytes((l, v) => v <= 15 * 1024 * 1024 ? l with { RunExportBytes = (int)v } : null),
         ["Triggers:MaxBodyBytes"] = Bytes((l, v) => v <= 10 * 1024 * 1024 ? l with { TriggerBodyBytes = (int)v } : null),
+        ["Triggers:FileUrlAge"] = new("a duration such as 30m or 2h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { TriggerFileUrlAge = age } } : null),
         ["Workers:Max"] = Count((l, v) => l with { WorkersMax = v }),
         ["Workers:Memory"] = new("64MB to 10GB", (s, v) => ReadBytes(v) / (1024 * 1024) is { } mb and >= 64 and <= 10240
             ? s with { Limits = s.Limits with { WorkerMemoryMb = (int)mb } } : null),

@@ -107,7 +107,7 @@ public sealed class SamplesTests(SharedServer shared) : IClassFixture<SharedServ
         string hook = await DeployAsync("webhook-relay");
         using var secret = await server.Http.PutAsJsonAsync("/api/v1/secrets/RELAY_SECRET", new { value = "the secret of the relay" }, TestContext.Current.CancellationToken);
         secret.EnsureSuccessStatusCode();
-        string body = $$"""{"targets":["{{receiver.Url}}a","{{receiver.Url}}b"],"order":7}""";
+        string body = $$"""{ "targets": ["{{receiver.Url}}a", "{{receiver.Url}}b"], "order": 7 }""";
         string signature = Convert.ToHexStringLower(HMACSHA256.HashData("the secret of the relay"u8, Encoding.UTF8.GetBytes(body)));
 
         Assert.Equal(401, await SendAsync("wrong"));

@@ -2,7 +2,7 @@
 // What steps of both generations find beside their props: the trigger's fields, files, responses, and hints.
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { once } from './support.mjs';
+import { Worker, once } from './support.mjs';
 
 const EVENT = {
   method: 'POST', url: 'https://a.example/hook/x?q=1', path: '/hook/x', client_ip: '192.0.2.1', headers: { host: 'a.example' },
@@ -40,6 +40,22 @@ for (const [what, files, expected] of values) test(what, async () => {
   const named = typeof files === 'string' ? { 's.js': files } : files;
   const result = await once(named, EVENT, { steps: [{ name: 's', file: Object.keys(named)[0], props: { p: 'v' } }], accounts: { slack: { k: 'v' } } });
   assert.deepEqual([result.value, result.error], [expected, undefined]);
+});
+
+test('The files of a form are found in its body by the number in their URL', async () => {
+  const parts = ['--"B', 'Content-Disposition: form-data; name="a"', '', 'x', '--"B', 'Content-Disposition: form-data; name=f; filename=a.txt', '', 'bytes\r\n--"', '--"B', 'Content-Disposition: form-data; name=none; filename=b.txt', '', '', '--"B--', ''];
+  const url = (/** @type {number} */ n) => `http://localhost/files/evt_1/sign/${n}/a.txt`;
+  const event = { headers: { 'content-type': 'multipart/form-data; boundary="B' }, inferred_body_type: 'MULTIPART_FORM', body: { a: 'x', f: { filename: 'a.txt', url: url(1) }, none: { filename: 'b.txt', url: url(2) }, gone: { filename: 'c', url: url(3) } } };
+  const worker = await Worker.start('const fs = require("fs"); return [fs.readFileSync($attachments.f, "utf8"), fs.readFileSync($attachments.none, "utf8"), typeof $attachments.gone]');
+  const result = await worker.run(event, { resume: { from: 0, runs: 1, sends: 0, trace: 'r', exports: [], callback: { event: { body: 'no' } } }, raw: Buffer.from(parts.join('\r\n')).toString('base64') });
+  assert.deepEqual([result.value, result.error], [['bytes\r\n--"', '', 'undefined'], undefined]);
+});
+
+test('The body as it came is the one of the event, whatever else has one', async () => {
+  const worker = await Worker.start('return [event.bodyRaw, Object.keys(event), steps.trigger.raw_event.uri]');
+  const event = { 'a"\\': '},"body":1', body: { body: '"}' }, inferred_body_type: 'JSON', url: 'http://h/hooks/KEY?x=%2F' };
+  const result = await worker.run(event, { resume: { from: 0, runs: 1, sends: 0, trace: 'r', exports: [], callback: { event: { body: 'no' } } } });
+  assert.deepEqual(result.value, ['{"body":"\\"}"}', ['a"\\', 'body', 'inferred_body_type', 'url'], '/?x=%2F']);
 });
 
 /** What is given to $respond, the response: status, body, content-type. */

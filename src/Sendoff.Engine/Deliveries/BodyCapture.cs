@@ -39,7 +39,7 @@ internal sealed class BodyCapture(int limit, long? expected = null)
         var kept = length < bytes.Length / 2 ? Kept.ToArray() : Kept;
         isPartial |= IsCut;
         var charset = CharsetOf(contentType);
-        if (charset is not (null or { CodePage: 65001 or 20127 })) return Recode(kept, charset, isPartial) is { } text ? (text.Utf8, true, IsCut || text.IsCut) : (kept, false, IsCut);
+        if (charset is not null) return Recode(kept, charset, isPartial) is { } text ? (text.Utf8, true, IsCut || text.IsCut) : (kept, false, IsCut);
         var whole = isPartial ? kept[..WholeCharacters(kept.Span)] : kept;
         return System.Text.Unicode.Utf8.IsValid(whole.Span) ? (whole, true, IsCut) : (kept, false, IsCut);
     }
@@ -87,18 +87,6 @@ internal sealed class BodyCapture(int limit, long? expected = null)
         if (at < 0) return null;
         var name = contentType.AsSpan(at + 8);
         int end = name.IndexOf(';');
-        string label = (end < 0 ? name : name[..end]).Trim().Trim("\"'").ToString().ToLowerInvariant();
-        // What says Latin-1 or ASCII means Windows-1252 on the web (WHATWG Encoding 4.2).
-        if (label is "iso-8859-1" or "latin1" or "iso8859-1") label = "windows-1252";
-        try
-        {
-            return CodePagesEncodingProvider.Instance.GetEncoding(label, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback)
-                ?? Encoding.GetEncoding(label, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback);
-        }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException)
-        {
-            // Unknown, or one that .NET refuses (UTF-7).
-            return null;
-        }
+        return Charset.Find(end < 0 ? name : name[..end]);
     }
 }

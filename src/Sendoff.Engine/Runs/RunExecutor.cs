@@ -25,6 +25,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         {
             Id = queued.Id.ToString(),
             EventJson = queued.Event.Json,
+            EventRaw = queued.Event.Raw,
             ReceivedAt = queued.Event.ReceivedAt,
             Timeout = settings.Timeout ?? DefaultTimeout(queued.Event.Trigger, version.Definition),
             Replay = queued.Replay,
@@ -74,6 +75,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     {
         var steps = Steps(queued.Resumption, work);
         var credentials = queued.Resumption?.Credentials ?? Credentials.Of(queued.Event.Json);
+        if (FileLinks.FindSign(concealment, queued.Event) is { } sign) credentials = [.. credentials, sign];
         // B3: with the addresses that its step was given, whoever reads the record could decide over the run.
         if (work.Hold is not null) credentials = [.. credentials, .. FlowLinks.SignsOf(concealment, workflow, queued.Id)];
         var error = work.Steps.FirstOrDefault(s => s.Error is not null)?.Error;

@@ -69,7 +69,7 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
                 executing++;
                 return true;
             }
-            if (!memory.TryTake(run.Run.Event.Json.Length)) run = run with { Run = run.Run with { Event = run.Run.Event with { Json = default } } };
+            if (!memory.TryTake(run.Run.Event.Bytes)) run = run with { Run = run.Run with { Event = run.Run.Event with { Json = default, Raw = default } } };
             waiting.Enqueue(run);
             return false;
         }
@@ -80,7 +80,7 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
     {
         lock (gate)
         {
-            if (waiting.TryDequeue(out var next)) memory.Give(next.Run.Event.Json.Length);
+            if (waiting.TryDequeue(out var next)) memory.Give(next.Run.Event.Bytes);
             else executing--;
             return next;
         }

@@ -87,16 +87,15 @@ public sealed partial class RunQueue(
 
     /// <summary>Stores the event, then queues its run. Durable on completion (E1). Waits a little when completing cannot keep up. Null when the workflow was
     /// deleted meanwhile.</summary>
-    /// <param name="eventJson">The <c>event</c> that steps see.</param>
     /// <param name="keep">False prunes event and run once every delivery has ended.</param>
     /// <param name="due">Of a schedule: null comes back as well when the due time is taken, or the schedule is gone or off.</param>
     /// <param name="emitted">Of an emitted event: null comes back as well when it has started its run. One that a stopping server stores is run by the next.</param>
     public async Task<AcceptedRun?> AcceptAsync(
-        WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson, CancellationToken ct, DueTime? due = null, bool keep = true, Emission? emitted = null)
+        WorkflowVersion version, string trigger, EventContent content, CancellationToken ct, DueTime? due = null, bool keep = true, Emission? emitted = null)
     {
         await engine.Pacing.WaitAsync(ct).ConfigureAwait(false);
         var lane = Admit(version.WorkflowId, version.Name, evenStopping: emitted is not null);
-        var received = NewEvent(version, trigger, eventJson);
+        var received = NewEvent(version, trigger, content);
         var response = version.Definition.Triggers.Any(t => t is HttpTrigger { Response.FromRun: true }) ? NewResponse() : null;
         var run = new QueuedRun(new(engine.Ids.Next()), received, version.Number, Due: due, Keep: keep, Emitted: emitted) { IsHeld = IsOverQuota(trigger) };
         return await StoreAndQueueAsync(lane, new(run, response)).ConfigureAwait(false);
@@ -110,14 +109,17 @@ public sealed partial class RunQueue(
         return false;
     }
 
-    Event NewEvent(WorkflowVersion version, string trigger, ReadOnlyMemory<byte> json) =>
-        new(new(engine.Ids.Next()), WorkspaceId.Default, version.WorkflowId, trigger, engine.Time.GetUtcNow(), json);
+    Event NewEvent(WorkflowVersion version, string trigger, in EventContent content)
+    {
+        var received = new Event(content.Id ?? new(engine.Ids.Next()), WorkspaceId.Default, version.WorkflowId, trigger, engine.Time.GetUtcNow(), content.Json) { Raw = content.Raw };
+        return FileLinks.FindSign(engine.Concealment, received) is { } sign ? received with { Credentials = [sign] } : received;
+    }
 
     /// <summary>Stores an event that starts no run. Null when the workflow was deleted meanwhile.</summary>
-    public async Task<EventId?> KeepEventAsync(WorkflowVersion version, string trigger, ReadOnlyMemory<byte> eventJson)
+    public async Task<EventId?> KeepEventAsync(WorkflowVersion version, string trigger, EventContent content)
     {
         if (stopping) throw new StoreUnavailableException("the server is stopping");
-        var received = NewEvent(version, trigger, eventJson);
+        var received = NewEvent(version, trigger, content);
         return await store.KeepEventAsync(received, CancellationToken.None).ConfigureAwait(false) ? received.Id : null;
     }
 
@@ -361,24 +363,6 @@ public sealed partial class RunQueue(
         catch (Exception x)
         {
             log.RunLost(x, queued.Id);
-        }
-    }
-
-    // A server without workers loses nothing: the run waits until there is one.
-    async Task<ExecutedRun> ExecuteInWorkerAsync(QueuedRun queued, Deployment deployment, TaskCompletionSource<RunResponse?>? response)
-    {
-        Action<RunResponse>? onImmediate = response is null ? null : given => response.TrySetResult(given);
-        while (true)
-        {
-            try
-            {
-                return await executor.ExecuteAsync(queued, deployment.Version, deployment.Program, onImmediate, killed.Token).ConfigureAwait(false);
-            }
-            catch (WorkerUnavailableException x) when (!stopping)
-            {
-                log.RunsWaitForWorker(x.Message);
-                await RestAsync().ConfigureAwait(false);
-            }
         }
     }
 

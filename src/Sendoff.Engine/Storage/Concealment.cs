@@ -24,7 +24,7 @@ public sealed class Concealment(SecretCipher cipher)
     internal Event Conceal(Event received)
     {
         var masked = received.Masked(mask);
-        return ReferenceEquals(masked, received) ? received : masked with { Sealed = cipher.Seal(received.Json.Span, received.Id.Value) };
+        return ReferenceEquals(masked, received) ? received : masked with { Sealed = cipher.Seal(Original(received), received.Id.Value) };
     }
 
     internal SecretMask MaskOf(Run run, IReadOnlyList<Delivery> deliveries) => MaskedRecords.MaskOf(run, deliveries, mask);
@@ -44,7 +44,7 @@ public sealed class Concealment(SecretCipher cipher)
     /// <summary>The event as it was received.</summary>
     /// <exception cref="SealedException">The key is not the one that it was sealed under.</exception>
     public Event Open(Event stored) =>
-        stored.Sealed.IsEmpty ? stored : stored with { Json = cipher.Open(stored.Sealed.Span, stored.Id.Value), Sealed = default };
+        stored.Sealed.IsEmpty ? stored : WithOriginal(stored with { Sealed = default }, cipher.Open(stored.Sealed.Span, stored.Id.Value));
 
     /// <summary>The delivery as it was asked for.</summary>
     /// <exception cref="SealedException">The key is not the one that it was sealed under.</exception>
@@ -57,6 +57,25 @@ public sealed class Concealment(SecretCipher cipher)
     public Resumption Open(Suspension stored) => Resumption.Read(
         cipher.Open(stored.State.Span, stored.RunId.Value),
         stored is { Callback.IsEmpty: false, ContinuedBy: { } next } ? cipher.Open(stored.Callback.Span, next.Value) : default);
+
+    // The JSON alone, which never begins with 0; or 0, length and bytes of the JSON, and the body as it came.
+    static ReadOnlySpan<byte> Original(Event received)
+    {
+        if (received.Raw.IsEmpty) return received.Json.Span;
+        byte[] both = new byte[1 + sizeof(int) + received.Bytes];
+        BinaryPrimitives.WriteInt32LittleEndian(both.AsSpan(1), received.Json.Length);
+        received.Json.CopyTo(both.AsMemory(1 + sizeof(int)));
+        received.Raw.CopyTo(both.AsMemory(1 + sizeof(int) + received.Json.Length));
+        return both;
+    }
+
+    static Event WithOriginal(Event stored, ReadOnlyMemory<byte> original)
+    {
+        if (original.Span is not [0, ..]) return stored with { Json = original };
+        int length = BinaryPrimitives.ReadInt32LittleEndian(original.Span[1..]);
+        var both = original[(1 + sizeof(int))..];
+        return stored with { Json = both[..length], Raw = both[length..] };
+    }
 
     // Length and bytes of the URL, of the headers, of the body, of the credentials, of the method; a length of -1 says that the record has it as it is.
     static ReadOnlySpan<byte> Original(Delivery delivery, HttpSend masked)

@@ -9,8 +9,13 @@ namespace Sendoff.Engine.Storage;
 /// <summary>Records as they are written down and shown (C8): credentials and secrets are covered. What has none comes back as it is.</summary>
 public static class MaskedRecords
 {
-    public static Event Masked(this Event e, SecretMask mask) =>
-        mask.Json(Credentials.Cover(e.Json), "{}"u8) is var json && json.Equals(e.Json) ? e : e with { Json = json };
+    /// <summary>What came as its body is left out when anything of the event is covered: the original has it.</summary>
+    public static Event Masked(this Event e, SecretMask mask)
+    {
+        if (e.Credentials.Count > 0) mask = mask.With(e.Credentials);
+        var json = mask.Json(Credentials.Cover(e.Json), "{}"u8);
+        return json.Equals(e.Json) && !mask.Finds(e.Raw.Span) ? e : e with { Json = json, Raw = default };
+    }
 
     /// <summary>The mask of a run: the workspace's secrets, the credentials that its event carried, and those of its own sends.</summary>
     public static SecretMask MaskOf(Run run, IReadOnlyList<Delivery> deliveries, SecretMask workspace)

@@ -109,6 +109,7 @@ internal static class WorkerFrame
             json.WritePropertyName("resume"u8);
             json.WriteRawValue(resume.Json.Span, skipInputValidation: true); // written by the server, of what workers and triggers gave as JSON
         }
+        if (!run.EventRaw.IsEmpty) json.WriteBase64String("raw"u8, run.EventRaw.Span);
         json.WritePropertyName("event"u8);
         json.WriteRawValue(run.EventJson.Span, skipInputValidation: true); // it was parsed when it was accepted
         json.WriteEndObject();

@@ -70,6 +70,8 @@ public sealed class WorkerRun
 {
     public required string Id { get; init; }
     public required ReadOnlyMemory<byte> EventJson { get; init; }
+    /// <summary>The body as it came, where the JSON does not tell its bytes; else empty.</summary>
+    public ReadOnlyMemory<byte> EventRaw { get; init; }
     public required DateTimeOffset ReceivedAt { get; init; }
     public required TimeSpan Timeout { get; init; }
     public bool Replay { get; init; }

@@ -38,6 +38,7 @@ public static class ServerEndpoints
         services.AddSingleton<StreamKeys>();
         services.AddSingleton<StreamEndpoint>();
         services.AddSingleton<ReleaseEndpoint>();
+        services.AddSingleton<FileEndpoint>();
         services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
@@ -71,6 +72,7 @@ public static class ServerEndpoints
         app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync)
             .ShortCircuit().ExcludeFromDescription();
         app.MapGet(StreamEndpoint.Pattern, app.Services.GetRequiredService<StreamEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
+        app.MapMethods(FileEndpoint.Pattern, ["GET", "HEAD"], app.Services.GetRequiredService<FileEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
         var release = app.Services.GetRequiredService<ReleaseEndpoint>();
         app.Map("/resume/{run}/{sign}", release.ResumeAsync).ShortCircuit().ExcludeFromDescription();
         app.Map("/cancel/{run}/{sign}", release.CancelAsync).ShortCircuit().ExcludeFromDescription();

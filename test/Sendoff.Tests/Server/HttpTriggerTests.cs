@@ -76,6 +76,50 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
     }
 
     [Fact]
+    public async Task Names_of_query_parameters_and_form_fields_are_case_sensitive()
+    {
+        using var form = await client.PostAsync("/hooks/orders?id=1&ID=2&id=3", Content("application/x-www-form-urlencoded", "from=a%40x.example&From=Ann&%zz=%&=x"u8.ToArray()));
+        var parts = new MultipartFormDataContent { { new StringContent("1"), "id" }, { new StringContent("2"), "ID" } };
+        using var multipart = await client.PostAsync("/hooks/orders", parts);
+
+        var e = await server.EventOfAsync(form);
+        Assert.Equal("""{"id":["1","3"],"ID":"2"}""", e.GetProperty("query").GetRawText());
+        Assert.Equal("""{"from":"a@x.example","From":"Ann","%zz":"%","":"x"}""", e.GetProperty("body").GetRawText());
+        Assert.Equal("""{"id":"1","ID":"2"}""", (await server.EventOfAsync(multipart)).GetProperty("body").GetRawText());
+    }
+
+    [Theory]
+    [InlineData("iso-8859-1", "4A6F73E9", "José")]
+    [InlineData("\"windows-1252\"", "4A6F73E92080", "José €")]
+    [InlineData("ISO-8859-15", "A4", "€")]
+    [InlineData("windows-1251", "CFF0", "Пр")]
+    [InlineData("koi8-r", "F0D2", "Пр")]
+    [InlineData("Shift_JIS", "93FA967B", "日本")]
+    [InlineData("\"gbk\"", "C4E3", "你")]
+    [InlineData("iso-2022-jp", "1B2442467E1B2842", "入")]
+    [InlineData("utf-16", "FFFE41E90061", null)]
+    [InlineData("utf-8", "C3A9", "é")]
+    [InlineData("us-ascii", "C3A9", "é")]
+    public async Task Text_fields_and_parts_are_read_in_their_charset(string charset, string hex, string? expected)
+    {
+        byte[] bytes = Convert.FromHexString(hex);
+        using var text = await client.PostAsync("/hooks/orders", Content($"text/xml; charset={charset}", bytes));
+        byte[] encoded = [.. "a="u8, .. bytes, .. Encoding.ASCII.GetBytes("&b=" + string.Concat(bytes.Select(static b => $"%{b:X2}")))];
+        using var form = await client.PostAsync("/hooks/orders", Content($"application/x-www-form-urlencoded; charset={charset}", encoded));
+        byte[] part = [.. Encoding.ASCII.GetBytes($"--B\r\nContent-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset={charset}\r\n\r\n"), .. bytes, .. "\r\n--B--\r\n"u8];
+        using var multipart = await client.PostAsync("/hooks/orders", Content("multipart/form-data; boundary=B", part));
+        byte[] named = [.. Encoding.ASCII.GetBytes($"--B\r\nContent-Disposition: form-data; name=_charset_\r\n\r\n{charset}\r\n--B\r\nContent-Disposition: form-data; name=a\r\n\r\n"), .. bytes, .. "\r\n--B--\r\n"u8];
+        using var whole = await client.PostAsync("/hooks/orders", Content("multipart/form-data; boundary=B", named));
+
+        if (expected is null) return; // taken without an error, whatever it says
+        Assert.Equal(expected, (await server.EventOfAsync(text)).GetProperty("body").GetString());
+        Assert.Equal(expected, (await server.EventOfAsync(multipart)).GetProperty("body").GetProperty("a").GetString());
+        Assert.Equal(expected, (await server.EventOfAsync(whole)).GetProperty("body").GetProperty("a").GetString());
+        var fields = (await server.EventOfAsync(form)).GetProperty("body");
+        Assert.Equal([expected, expected], [fields.GetProperty("a").GetString(), fields.GetProperty("b").GetString()]);
+    }
+
+    [Fact]
     public async Task JSON_nested_beyond_all_reason_is_a_string()
     {
         using var response = await client.PostAsync("/hooks/orders", Json(new string('[', 100_000) + new string(']', 100_000)));
@@ -95,7 +139,7 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
         var body = e.GetProperty("body");
         Assert.Equal("Ada", body.GetProperty("name").GetString());
         Assert.Equal("""["a","b"]""", body.GetProperty("tag").GetRawText());
-        Assert.Equal("""{"filename":"p.png","mimetype":"image/png","url":"data:image/png;base64,AQL/"}""", body.GetProperty("photo").GetRawText());
+        Assert.Equal(("p.png", "image/png"), (body.GetProperty("photo").GetProperty("filename").GetString(), body.GetProperty("photo").GetProperty("mimetype").GetString()));
         Assert.Equal("MULTIPART_FORM", e.GetProperty("inferred_body_type").GetString());
     }
 

@@ -287,8 +287,8 @@ internal sealed partial class SqliteStore
         new(new(row.Long(0)), new(row.Int(1)), new(row.Long(2)), row.Text(3), SqliteTime.Moment(row.Long(4)), row.Blob(5).ToArray());
 
     static Event? ReadEvent(SqliteSession session, long id) =>
-        session.Sql($"SELECT {EventColumns}, sealed FROM events WHERE id = ? AND workflow_id IN (SELECT id FROM workflows)").Set(id)
-            .FirstOrDefault(static row => ReadEvent(row) with { Sealed = row.Bytes(6) });
+        session.Sql($"SELECT {EventColumns}, sealed, raw FROM events WHERE id = ? AND workflow_id IN (SELECT id FROM workflows)").Set(id)
+            .FirstOrDefault(static row => ReadEvent(row) with { Sealed = row.Bytes(6), Raw = row.Bytes(7) });
 
     public Task<Event?> GetEventAsync(EventId id, CancellationToken ct) => readers.ReadAsync(session => ReadEvent(session, id.Value), ct);
 

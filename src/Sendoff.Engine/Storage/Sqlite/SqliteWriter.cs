@@ -109,10 +109,10 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
 
     /// <param name="run">What it queues; 0 is none.</param>
     public bool Insert(Event received, RunId run, int version) => session.Sql("""
-        INSERT INTO events(id, workspace_id, workflow_id, run_id, run_version, received_at, trigger, body, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO events(id, workspace_id, workflow_id, run_id, run_version, received_at, trigger, body, sealed, raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """)
         .Set(received.Id.Value).Set(received.WorkspaceId.Value).Set(received.WorkflowId.Value).Set(run.Value).Set(version)
-        .Set(SqliteTime.From(received.ReceivedAt)).Set(received.Trigger).Set(received.Json.Span).Set(OrNull(received.Sealed)).Run() == 1;
+        .Set(SqliteTime.From(received.ReceivedAt)).Set(received.Trigger).Set(received.Json.Span).Set(OrNull(received.Sealed)).Set(OrNull(received.Raw)).Run() == 1;
 
     /// <summary>Whoever moves the mark over a due time has it; a schedule that is gone or off gives none. A mark in the future was set by a clock that was ahead,
     /// and settles nothing.</summary>

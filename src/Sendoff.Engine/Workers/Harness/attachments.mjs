@@ -1,21 +1,22 @@
 // @ts-check
-// What older steps read of an event: its files as paths, and the request as it came.
+// `$attachments`: the files of an event, as paths.
 import fs from 'node:fs';
 import path from 'node:path';
-import { bufferFrom, decode, defineProperty, indexOf, isArray, keys, slice, toJson } from './globals.mjs';
+import { bufferFrom, defineProperty, exec, indexOf, indexOfBytes, isArray, keys, partOf, slice } from './globals.mjs';
+import { rawBodyOf } from './rawBody.mjs';
 import { TEMP } from './files.mjs';
 
 const FOLDER = Symbol('folder');
 
-/** The files of a multipart form, by field: each is written to the disk when its path is first read. @param {any} event */
-export function attachmentsOf(event) {
+/** The files of a multipart form, by field: each is written to the disk when its path is first read. @param {import('./step.mjs').Call} call */
+export function attachmentsOf(call) {
   const found = defineProperty({}, FOLDER, { __proto__: null, value: '', writable: true });
-  const body = event?.body;
+  const body = call.event?.body;
   if (body === null || typeof body !== 'object') return found;
   const fields = keys(body);
   for (let i = 0; i < fields.length; i++) {
     const part = isArray(body[fields[i]]) ? body[fields[i]][0] : body[fields[i]];
-    const content = contentOf(part);
+    const content = contentOf(part, call);
     if (content === null) continue;
     let file = '';
     defineProperty(found, fields[i], { __proto__: null, enumerable: true, get() { return file === '' ? file = store(found, `${i}-${path.basename(part.filename)}`, content) : file; } });
@@ -23,18 +24,40 @@ export function attachmentsOf(event) {
   return found;
 }
 
-/** A file comes as a data URL. @param {any} part @returns {string | null} Base64 */
-function contentOf(part) {
+/** A file is in the request's body, or in a data URL. @param {any} part @param {import('./step.mjs').Call} call @returns {Buffer | null} */
+function contentOf(part, call) {
   if (typeof part?.filename !== 'string' || typeof part.url !== 'string') return null;
   const marker = ';base64,', at = indexOf(part.url, marker);
-  return at < 0 || indexOf(part.url, 'data:') !== 0 ? null : slice(part.url, at + marker.length);
+  if (at >= 0 && indexOf(part.url, 'data:') === 0) return bufferFrom(slice(part.url, at + marker.length), 'base64');
+  const number = exec(/^https?:\/\/[^/]+\/files\/[^/]+\/[^/]+\/(\d+)\//, part.url);
+  return number === null ? null : partAt(+number[1], call);
 }
 
-/** @param {any} owner @param {string} name @param {string} content Base64 */
+/** The content of a part of the form, which the server has read as one. @param {number} number @param {import('./step.mjs').Call} call @returns {Buffer | null} */
+function partAt(number, call) {
+  const boundary = exec(/boundary=(?:"([^"]+)"|([^;\s]+))/i, call.run.frame.event?.headers?.['content-type'] ?? '');
+  if (boundary === null) return null;
+  const body = rawBodyOf(call), delimiter = bufferFrom(`\r\n--${boundary[1] ?? boundary[2]}`);
+  const first = partOf(delimiter, 2); // no line end is needed before the first
+  let start = indexOfBytes(body, first);
+  if (start < 0) return null;
+  start += first.length;
+  for (let part = 0; ; part++) {
+    const end = indexOfBytes(body, delimiter, start);
+    if (end < 0) return null;
+    if (part === number) {
+      const head = indexOfBytes(body, bufferFrom('\r\n\r\n'), start);
+      return head < 0 || head + 4 > end ? partOf(body, 0, 0) : partOf(body, head + 4, end);
+    }
+    start = end + delimiter.length;
+  }
+}
+
+/** @param {any} owner @param {string} name @param {Buffer} content */
 function store(owner, name, content) {
   if (owner[FOLDER] === '') owner[FOLDER] = fs.mkdtempSync(path.join(TEMP, 'attachments-'));
   const file = path.join(owner[FOLDER], name);
-  fs.writeFileSync(file, bufferFrom(content, 'base64'));
+  fs.writeFileSync(file, content);
   return file;
 }
 
@@ -42,13 +65,4 @@ function store(owner, name, content) {
 export function removeAttachments(attachments) {
   const folder = attachments[FOLDER];
   if (folder !== '') try { fs.rmSync(folder, { recursive: true, force: true }); } catch { /* a step still holds it */ }
-}
-
-/** `steps.trigger.raw_event`: the request with its body in Base64; a body that was parsed is written as JSON again. @param {any} event */
-export function rawEventOf(event) {
-  const { method, url, headers, client_ip, body } = event ?? {};
-  let uri, scheme;
-  try { const parsed = new URL(url); uri = parsed.pathname + parsed.search; scheme = parsed.protocol.slice(0, -1); } catch { uri = event?.path; }
-  const bytes = bufferFrom(body === undefined || body === null ? '' : typeof body === 'string' ? body : toJson(body));
-  return { method, uri, scheme, client_ip, headers: headers === undefined ? undefined : { ...headers }, body_b64: decode(bytes, 'base64') };
 }

@@ -7,6 +7,8 @@ export const READY = 16, LOADED = 17, REVOKED = 18, EXPIRED = 19;
 export const SEND = 20, LOG = 21, EXPORT = 22, WARNING = 23, RESPOND = 24, STEP_END = 25, RUN_END = 26, CALL = 27;
 
 const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+/** An event's largest body, each byte of it escaped, and once more as it came. */
+const MAX_READ_BYTES = 128 * 1024 * 1024;
 const KEPT_BYTES = 1024 * 1024;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
@@ -108,7 +110,7 @@ export function socketSink(socket) {
   };
 }
 
-/** Splits what the socket delivers into frames. @param {(kind: number, payload: any) => void} onFrame @returns {(chunk: Buffer) => void} */
+/** Splits what the socket delivers into frames. @param {(kind: number, payload: any, json: string) => void} onFrame @returns {(chunk: Buffer) => void} */
 export function frameReader(onFrame) {
   /** @type {Buffer[]} */ let parts = [];
   let held = 0, needed = 5;
@@ -125,9 +127,10 @@ export function frameReader(onFrame) {
     let at = 0;
     while (chunk.length - at >= 5) {
       const length = chunk[at] | chunk[at + 1] << 8 | chunk[at + 2] << 16 | chunk[at + 3] << 24;
-      if (length < 1 || length > MAX_FRAME_BYTES) throw coded(new Error(`a frame of ${length} bytes`), 'SENDOFF_PROTOCOL');
+      if (length < 1 || length > MAX_READ_BYTES) throw coded(new Error(`a frame of ${length} bytes`), 'SENDOFF_PROTOCOL');
       if (chunk.length - at < 4 + length) { needed = 4 + length; break; }
-      onFrame(chunk[at + 4], parseJson(decode(chunk, 'utf8', at + 5, at + 4 + length)));
+      const json = decode(chunk, 'utf8', at + 5, at + 4 + length);
+      onFrame(chunk[at + 4], parseJson(json), json);
       at += 4 + length;
     }
     if (at < chunk.length) {

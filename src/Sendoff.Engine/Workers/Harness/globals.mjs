@@ -8,6 +8,7 @@ import util from 'node:util';
 import { EventEmitter } from 'node:events';
 import { Readable, Writable } from 'node:stream';
 import { AsyncLocalStorage as Als } from 'node:async_hooks';
+import { isUtf8 as isUtf8Text } from 'node:buffer';
 
 const uncurry = Function.prototype.bind.bind(Function.prototype.call);
 
@@ -88,8 +89,13 @@ export const blob = {
 /** @type {(value: any, a?: any, b?: any) => Buffer} */
 export const bufferFrom = Buffer.from.bind(Buffer);
 export const byteLength = Buffer.byteLength.bind(Buffer);
+export const isUtf8 = isUtf8Text;
 export const joinBuffers = Buffer.concat.bind(Buffer);
 export const allocate = Buffer.allocUnsafeSlow.bind(Buffer);
+/** @type {(self: Uint8Array, other: Uint8Array, from?: number) => number} */
+export const indexOfBytes = uncurry(Buffer.prototype.indexOf);
+/** @type {(self: Buffer, from?: number, to?: number) => Buffer} */
+export const partOf = uncurry(Buffer.prototype.subarray);
 /** @type {(self: Buffer, encoding: string, from?: number, to?: number) => string} */
 export const decode = uncurry(Buffer.prototype.toString);
 

@@ -36,10 +36,10 @@ function write(kind, payload) {
   worker.writer.flush();
 }
 
-/** @param {number} kind @param {any} payload */
-function onFrame(kind, payload) {
+/** @param {number} kind @param {any} payload @param {string} json */
+function onFrame(kind, payload, json) {
   switch (kind) {
-    case RUN: return enqueue(payload);
+    case RUN: return enqueue(payload, json);
     case ANSWER: return answered(payload);
     case REVOKE: return write(REVOKED, { runs: revoke(payload.runs) });
     case LOAD: return void load(payload);

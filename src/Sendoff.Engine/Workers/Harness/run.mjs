@@ -6,6 +6,7 @@ import { RUN_END, STEP_END, coded } from './frames.mjs';
 import { removeAttachments } from './attachments.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
 import { NO_RESPONSE, positionOf, responseRead } from './responses.mjs';
+import { addRawBody } from './rawBody.mjs';
 import { restoreGlobals } from './fresh.mjs';
 import { forgetAsked } from './ask.mjs';
 import { holdJson } from './flow.mjs';
@@ -15,7 +16,8 @@ import { loadKept, saveKept } from './stores.mjs';
 import { Call, calls, dollarOf, endOf, exportJson, lazily, newSend, respondOf, triggerOf, warn, worker, writeEarly } from './step.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
-/** @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, startBy?: number, replay?: boolean, event: any, context?: any, resume?: Resume }} RunFrame */
+/** `raw` is the event's body as it came, in Base64, where its `body` does not tell the bytes; `json` is the frame's text.
+ *  @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, startBy?: number, replay?: boolean, raw?: string, json: string, event: any, context?: any, resume?: Resume }} RunFrame */
 /** Where a run goes on that was held: from this step, which has been started before `runs` - 1 times and made `sends`.
  *  @typedef {{ from: number, runs: number, sends: number, trace: string, context?: any, callback?: any, exports: (object | null)[] }} Resume */
 
@@ -85,8 +87,9 @@ export function begin(loaded) {
   later(next); // files that loading had open are closed by then
 }
 
-/** @param {RunFrame} frame */
-export function enqueue(frame) {
+/** @param {RunFrame} frame @param {string} json */
+export function enqueue(frame, json) {
+  frame.json = json;
   queue[queue.length] = frame;
   if (ready && currentRun === null) next();
 }
@@ -172,6 +175,7 @@ function invoke(call) {
     call.$send = newSend(call);
     // The event as it came: an earlier step may have changed its own copy.
     call.event = step.index === 0 || steps.length === 1 ? run.frame.event : parseJson(run.eventJson);
+    addRawBody(call);
     const seen = stepsSeenBy(call);
     const props = step.inputs === null ? null : evaluateProps(call, seen);
     result = step.body !== null ? callBody(call, seen, props) : callComponent(call, seen, props);

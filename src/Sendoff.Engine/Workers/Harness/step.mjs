@@ -6,7 +6,8 @@ import {
 import { DESTINATIONS } from './destinations.mjs';
 import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
 import { userPosition } from './errors.mjs';
-import { attachmentsOf, rawEventOf } from './attachments.mjs';
+import { attachmentsOf } from './attachments.mjs';
+import { rawEventOf } from './rawBody.mjs';
 import { directory } from './files.mjs';
 import { flowOf, runContext } from './flow.mjs';
 import { layGlobal } from './fresh.mjs';
@@ -86,7 +87,7 @@ export function lazily(object, key, value) {
 export function triggerOf(call) {
   const trigger = { event: call.event, get context() { return lazily(this, 'context', triggerContext(call.run)); } };
   // Not among the fields that a step sees when it sends or returns them all: it repeats the event.
-  return defineProperty(trigger, 'raw_event', { __proto__: null, configurable: true, get() { return lazily(this, 'raw_event', rawEventOf(call.event)); } });
+  return defineProperty(trigger, 'raw_event', { __proto__: null, configurable: true, get() { return lazily(this, 'raw_event', rawEventOf(call)); } });
 }
 
 /** The call that the code executing now belongs to. A callback that lost its context belongs to the run at hand. @returns {Call | null} */
@@ -364,7 +365,7 @@ export function defineGlobals(constants) {
   lay('$end', endOf);
   lay('$', dollarOf, orphan);
   lay('$event', call => call.event);
-  lay('$attachments', call => call.run.attachments ??= attachmentsOf(call.event), {});
+  lay('$attachments', call => call.run.attachments ??= attachmentsOf(call), {});
   for (const name in constants) lay(name, () => constants[name], constants[name]);
   layGlobal('$checkpoint', () => callingNow()?.run.checkpoint, () => null, (_, value) => { const call = callingNow(); if (call !== null) call.run.checkpoint = value; });
 }

@@ -80,6 +80,8 @@ interface TriggerEvent {
   query?: Record<string, string>;
   headers?: Record<string, string>;
   body?: any;
+  /** The body as it came: text where it is UTF-8, else a Buffer. Check signatures with it. Not enumerable. */
+  readonly bodyRaw?: any;
   client_ip?: string;
   url?: string;
   [field: string]: any;
@@ -88,12 +90,12 @@ interface TriggerEvent {
 /** The request as it came, for older steps. */
 interface RawEvent {
   method?: string;
-  /** Path and query. */
+  /** The path behind the trigger's key, and the query. */
   uri?: string;
   scheme?: string;
   client_ip?: string;
   headers?: Record<string, string>;
-  /** The body in Base64; one that was parsed is written as JSON again. */
+  /** The body in Base64, byte by byte as it came. Check signatures with it. */
   body_b64: string;
 }
 

@@ -80,7 +80,7 @@ internal static class RunsApi
         if (await WorkflowsApi.ReadBodyAsync(request, limits.TriggerBodyBytes, ct) is not { } body)
             return Problem.TooLarge($"The body is over {limits.TriggerBodyBytes:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
         // The caller's token is not the workflow's business.
-        var callback = EventWriter.Write(request, "/", Origin.UrlOf(request, options), new ReadOnlySequence<byte>(body), withAuthorization: false);
+        var callback = EventWriter.Write(request, "/", Origin.UrlOf(request, options), new ReadOnlySequence<byte>(body), withAuthorization: false).Json;
         return await ReleaseAsync(id, request, "resume", run => suspensions.ResumeAsync(run, callback, ct));
     }
 

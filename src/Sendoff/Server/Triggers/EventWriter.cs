@@ -4,10 +4,10 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Unicode;
-using Microsoft.AspNetCore.WebUtilities;
-using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 using Sendoff.Engine;
+using Sendoff.Engine.Events;
+using Sendoff.Engine.Runs;
 using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Triggers;
@@ -23,8 +23,10 @@ internal static class EventWriter
     [ThreadStatic] static Scratch? scratch;
 
     /// <summary>The event of a request whose body has arrived. The answer is the caller's own.</summary>
+    /// <param name="files">Gives URLs to the files of a form; without it they are <c>data:</c> URLs.</param>
     /// <param name="withAuthorization">False when that header was for the trigger, not for the workflow.</param>
-    public static ReadOnlyMemory<byte> Write(HttpRequest request, string path, string url, ReadOnlySequence<byte> body, bool withAuthorization = true)
+    public static EventContent Write(
+        HttpRequest request, string path, string url, ReadOnlySequence<byte> body, FileLinks? files = null, bool withAuthorization = true)
     {
         var mine = scratch ?? new Scratch();
         scratch = null;
@@ -32,9 +34,10 @@ internal static class EventWriter
         json.WriteStartObject();
         json.WriteString("method"u8, request.Method);
         json.WriteString("path"u8, path);
-        WriteQuery(json, request.Query);
+        WriteQuery(json, request.QueryString);
         WriteHeaders(json, request.Headers, withAuthorization);
-        WriteBody(json, request, body);
+        var raw = new RawBody(url, files);
+        WriteBody(json, request, body, ref raw);
         json.WriteString("client_ip"u8, ClientAddress(request.HttpContext.Connection.RemoteIpAddress));
         json.WriteString("url"u8, url);
         json.WriteEndObject();
@@ -43,27 +46,14 @@ internal static class EventWriter
         mine.Buffer.ResetWrittenCount();
         json.Reset();
         if (mine.Buffer.Capacity <= KeptBufferBytes) scratch = mine;
-        return written;
+        return new(written, raw.IsKept ? body.ToArray() : default, raw.Event);
     }
 
-    /// <summary>One value is a string, several are an array.</summary>
-    static void WriteQuery(Utf8JsonWriter json, IQueryCollection query)
+    static void WriteQuery(Utf8JsonWriter json, QueryString query)
     {
         json.WriteStartObject("query"u8);
-        foreach (var (name, values) in query) WriteValues(json, name, values);
+        if (query.Value is ['?', _, ..] text) UrlEncoded.Write(json, Encoding.UTF8.GetBytes(text[1..]), null);
         json.WriteEndObject();
-    }
-
-    static void WriteValues(Utf8JsonWriter json, string name, StringValues values)
-    {
-        if (values.Count <= 1)
-        {
-            json.WriteString(name, values.Count == 0 ? "" : values[0]);
-            return;
-        }
-        json.WriteStartArray(name);
-        foreach (string? value in values) json.WriteStringValue(value);
-        json.WriteEndArray();
     }
 
     /// <summary>Lower-case names; lines of one name are joined, as Node.js does.
@@ -84,39 +74,68 @@ internal static class EventWriter
         json.WriteEndObject();
     }
 
-    static void WriteBody(Utf8JsonWriter json, HttpRequest request, ReadOnlySequence<byte> body)
+    // What <c>body</c> does not tell byte by byte is kept beside it: a JSON value is there as it came, and text in UTF-8 is that.
+    static void WriteBody(Utf8JsonWriter json, HttpRequest request, ReadOnlySequence<byte> body, ref RawBody raw)
     {
         ReadOnlySpan<byte> bytes = body.IsSingleSegment ? body.FirstSpan : body.ToArray();
-        if (bytes.StartsWith(Encoding.UTF8.Preamble)) bytes = bytes[3..];
+        if (bytes.StartsWith(Encoding.UTF8.Preamble))
+        {
+            bytes = bytes[3..];
+            raw.IsKept = true;
+        }
         if (bytes.IsEmpty)
         {
             json.WriteString("body"u8, "");
             return;
         }
         var type = MediaTypeHeaderValue.TryParse(request.ContentType, out var parsed) ? parsed : null;
+        var charset = type is null ? null : BodyText.CharsetOf(type.Charset);
         bool utf8 = Utf8.IsValid(bytes), form = Is(type, "application/x-www-form-urlencoded");
 
         // `curl -d '{...}'` says form and means JSON; no form encodes to a JSON object.
-        if (utf8 && (IsJson(request.ContentType, type) || form && bytes is [(byte)'{', ..]) && IsValidJson(bytes))
+        if (IsJson(request.ContentType, type) || form && bytes is [(byte)'{', ..])
         {
-            // UTF-8 cannot hold half of a surrogate pair, and what reads the event could not either.
-            if (JsonSyntax.MayHoldSurrogates(bytes))
+            // RFC 8259, 8.1: JSON is UTF-8, whatever else is declared; what is not may be what is declared.
+            if (utf8 && TryWriteJson(json, bytes, ref raw)) return;
+            if (charset is not null && BodyText.Decode(bytes, charset) is { } text && TryWriteJson(json, Encoding.UTF8.GetBytes(text), ref raw))
             {
-                byte[] mended = bytes.ToArray();
-                JsonSyntax.MendSurrogates(mended);
-                bytes = mended;
+                raw.IsKept = true;
+                return;
             }
-            json.WritePropertyName("body"u8);
-            json.WriteRawValue(bytes, skipInputValidation: true);
-            json.WriteString("inferred_body_type"u8, "JSON"u8);
         }
-        else if (form && utf8) WriteForm(json, bytes);
+        if (charset is not null && form && !BodyText.KeepsAscii(charset)) charset = null;
+        if (form && (utf8 || charset is not null))
+        {
+            raw.IsKept = true;
+            json.WriteStartObject("body"u8);
+            UrlEncoded.Write(json, bytes, charset);
+            json.WriteEndObject();
+            json.WriteString("inferred_body_type"u8, "FORM"u8);
+        }
         else if (Is(type, "multipart/form-data") && Multipart.TryRead(type!, bytes) is { } parts)
         {
-            parts.WriteTo(json);
+            raw.IsKept = true;
+            parts.WriteTo(json, parts.HasFiles ? raw.NewFolder() : null);
             json.WriteString("inferred_body_type"u8, "MULTIPART_FORM"u8);
         }
-        else WriteText(json, type, bytes, utf8);
+        else WriteText(json, bytes, charset, utf8, body, ref raw);
+    }
+
+    static bool TryWriteJson(Utf8JsonWriter json, ReadOnlySpan<byte> bytes, ref RawBody raw)
+    {
+        if (!IsValidJson(bytes)) return false;
+        // UTF-8 cannot hold half of a surrogate pair, and what reads the event could not either.
+        if (JsonSyntax.MayHoldSurrogates(bytes))
+        {
+            byte[] mended = bytes.ToArray();
+            JsonSyntax.MendSurrogates(mended);
+            raw.IsKept |= !bytes.SequenceEqual(mended);
+            bytes = mended;
+        }
+        json.WritePropertyName("body"u8);
+        json.WriteRawValue(bytes, skipInputValidation: true);
+        json.WriteString("inferred_body_type"u8, "JSON"u8);
+        return true;
     }
 
     /// <summary>JSON by its content type, or perhaps JSON for want of one.</summary>
@@ -141,43 +160,43 @@ internal static class EventWriter
         }
     }
 
-    static void WriteForm(Utf8JsonWriter json, ReadOnlySpan<byte> bytes)
-    {
-        json.WriteStartObject("body"u8);
-        foreach (var (name, values) in QueryHelpers.ParseQuery(Encoding.UTF8.GetString(bytes))) WriteValues(json, name, values);
-        json.WriteEndObject();
-        json.WriteString("inferred_body_type"u8, "FORM"u8);
-    }
-
     /// <summary>Text from its charset; what is no text is Base64, and says so.</summary>
-    static void WriteText(Utf8JsonWriter json, MediaTypeHeaderValue? type, ReadOnlySpan<byte> bytes, bool utf8)
+    static void WriteText(Utf8JsonWriter json, ReadOnlySpan<byte> bytes, Encoding? charset, bool utf8, ReadOnlySequence<byte> body, ref RawBody raw)
     {
-        if (utf8) json.WriteString("body"u8, bytes);
-        else if (EncodingOf(type) is { } encoding && encoding is not UTF8Encoding) json.WriteString("body"u8, encoding.GetString(bytes));
+        if (charset is not null && BodyText.Decode(bytes, charset) is { } text)
+        {
+            json.WriteString("body"u8, text);
+            raw.IsKept = true;
+        }
+        else if (utf8) json.WriteString("body"u8, bytes);
         else
         {
-            json.WriteBase64String("body"u8, bytes);
+            raw.IsKept = false;
+            json.WriteBase64String("body"u8, body.ToArray());
             json.WriteString("inferred_body_type"u8, "BASE64"u8);
             return;
         }
         json.WriteString("inferred_body_type"u8, "TEXT"u8);
     }
 
-    /// <summary>Null when the charset is none, or one that .NET does not decode: UTF-7 for want of safety.</summary>
-    static Encoding? EncodingOf(MediaTypeHeaderValue? type)
-    {
-        try
-        {
-            return type?.Encoding;
-        }
-        catch (NotSupportedException)
-        {
-            return null;
-        }
-    }
-
     static string ClientAddress(IPAddress? address) =>
         address is null ? "" : (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString();
+
+    /// <summary>Whether the body is kept beside the JSON as it came, and the URLs of its files.</summary>
+    struct RawBody(string url, FileLinks? files)
+    {
+        public bool IsKept;
+        /// <summary>Taken already when files have URLs, which hold it.</summary>
+        public Engine.EventId? Event { get; private set; }
+
+        /// <summary>Where the files of the form are found, by their number; null when they come as <c>data:</c> URLs.</summary>
+        public string? NewFolder()
+        {
+            if (files is null) return null;
+            Event = files.NewEvent();
+            return url[..url.IndexOf('/', url.IndexOf("://", StringComparison.Ordinal) + 3)] + files.FolderOf(Event.Value);
+        }
+    }
 
     sealed class Scratch
     {

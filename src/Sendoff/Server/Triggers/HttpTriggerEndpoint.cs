@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
 using Sendoff.Engine;
+using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
@@ -11,7 +12,7 @@ namespace Sendoff.Server.Triggers;
 /// <summary><c>ANY /hooks/{key}/{**path}</c>: takes an event in, durably, and answers (E7).</summary>
 /// <remarks>(1) find the trigger, and who may call it  (2) read the body under its limit  (3) write the event  (4) accept it  (5) answer.</remarks>
 internal sealed class HttpTriggerEndpoint(
-    WorkflowCatalog workflows, TriggerGate gate, RunQueue runs, EngineLimits limits, ServerSides sides, ServerOptions options, ILogger<HttpTriggerEndpoint> log)
+    WorkflowCatalog workflows, TriggerGate gate, RunQueue runs, FileLinks files, EngineLimits limits, ServerSides sides, ServerOptions options, ILogger<HttpTriggerEndpoint> log)
 {
     public const string Pattern = "/hooks/{key}/{**path}";
     /// <summary>Tells the caller which run its event became.</summary>
@@ -73,18 +74,18 @@ internal sealed class HttpTriggerEndpoint(
         var body = await ReadBodyAsync(context);
         if (body is not { } bytes) return;
         // (3)
-        var json = EventWriter.Write(context.Request, "/" + context.Request.RouteValues["path"],
-            Origin.UrlOfHook(context.Request, options), bytes, withAuthorization: target.Trigger.Bearer is null);
+        var content = EventWriter.Write(context.Request, "/" + context.Request.RouteValues["path"],
+            Origin.UrlOfHook(context.Request, options), bytes, files, withAuthorization: target.Trigger.Bearer is null);
         context.Request.BodyReader.AdvanceTo(bytes.End);
 
         // (4) An event that has arrived whole is taken in even if its sender hangs up now.
         if (IsFlagged(context.Request, NoTrigger))
         {
-            await KeepAsync(context, target.Version, json);
+            await KeepAsync(context, target.Version, content);
             return;
         }
         bool keep = !IsFlagged(context.Request, NoStore);
-        if (await runs.AcceptAsync(target.Version, "http", json, CancellationToken.None, keep: keep) is not { } run)
+        if (await runs.AcceptAsync(target.Version, "http", content, CancellationToken.None, keep: keep) is not { } run)
         {
             await missing.ExecuteAsync(context);
             return;
@@ -100,9 +101,9 @@ internal sealed class HttpTriggerEndpoint(
         else await AnswerFixedAsync(context.Response, answer);
     }
 
-    async Task KeepAsync(HttpContext context, WorkflowVersion version, ReadOnlyMemory<byte> json)
+    async Task KeepAsync(HttpContext context, WorkflowVersion version, EventContent content)
     {
-        if (await runs.KeepEventAsync(version, "http", json) is not { } kept)
+        if (await runs.KeepEventAsync(version, "http", content) is not { } kept)
         {
             await missing.ExecuteAsync(context);
             return;

@@ -2,16 +2,25 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Net.Http.Headers;
+using Sendoff.Engine;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>A multipart form in memory: fields are strings, files <c>{filename, mimetype, url}</c> with a <c>data:</c> URL that holds the file.
+/// <summary>A multipart form in memory: fields are strings, files <c>{filename, mimetype, url}</c> with a URL that leads to the file or holds it.
 /// A repeated name is an array.</summary>
 internal sealed class Multipart
 {
     const int MaxParts = 1_000, MaxBoundaryLength = 128;
 
-    readonly OrderedDictionary<string, List<Part>> parts = [];
+    /// <summary>Names are case-sensitive.</summary>
+    readonly OrderedDictionary<string, List<Part>> parts = new(StringComparer.Ordinal);
+    readonly List<Part> all = [];
+
+    public bool HasFiles => all.Exists(static part => part.FileName is not null);
+
+    /// <summary>A file by its number among all parts, from 0; null when that part is none.</summary>
+    public (string Name, string? MimeType, byte[] Content)? FileAt(int number) =>
+        number >= 0 && number < all.Count && all[number] is { FileName: { } name } part ? (name, part.MimeType, part.Content) : null;
 
     /// <summary>Null when the body is not what its content type says.</summary>
     public static Multipart? TryRead(MediaTypeHeaderValue type, ReadOnlySpan<byte> body)
@@ -27,7 +36,7 @@ internal sealed class Multipart
             {
                 if (count == MaxParts || !form.Add(section)) return null;
             }
-            return form.parts.Count == 0 ? null : form;
+            return form.all.Count == 0 ? null : form;
         }
         // A file name in a charset that .NET does not decode is none that can be given on.
         catch (Exception e) when (e is IOException or InvalidDataException or NotSupportedException or ArgumentException)
@@ -44,39 +53,53 @@ internal sealed class Multipart
         section.Body.CopyTo(content);
         string? fileName = HeaderUtilities.RemoveQuotes(
             disposition.FileNameStar.HasValue ? disposition.FileNameStar : disposition.FileName).Value;
-        if (!parts.TryGetValue(name, out var all)) parts.Add(name, all = new(1));
-        all.Add(new(fileName, section.ContentType, content.ToArray()));
+        var part = new Part(all.Count, fileName, section.ContentType, content.ToArray());
+        if (!parts.TryGetValue(name, out var same)) parts.Add(name, same = new(1));
+        same.Add(part);
+        all.Add(part);
         return true;
     }
 
-    public void WriteTo(Utf8JsonWriter json)
+    /// <param name="folder">What the URLs of files begin with; null is <c>data:</c> URLs.</param>
+    public void WriteTo(Utf8JsonWriter json, string? folder)
     {
+        // RFC 7578, 4.6: the charset of fields that name none themselves.
+        var charset = parts.TryGetValue("_charset_", out var named) ? Charset.Find(Encoding.UTF8.GetString(named[0].Content)) : null;
         json.WriteStartObject("body"u8);
-        foreach (var (name, all) in parts)
+        foreach (var (name, same) in parts)
         {
             json.WritePropertyName(name);
-            if (all.Count > 1) json.WriteStartArray();
-            foreach (var part in all) part.WriteTo(json);
-            if (all.Count > 1) json.WriteEndArray();
+            if (same.Count > 1) json.WriteStartArray();
+            foreach (var part in same) part.WriteTo(json, charset, folder);
+            if (same.Count > 1) json.WriteEndArray();
         }
         json.WriteEndObject();
     }
 
-    readonly record struct Part(string? FileName, string? MimeType, byte[] Content)
+    readonly record struct Part(int Number, string? FileName, string? MimeType, byte[] Content)
     {
-        public void WriteTo(Utf8JsonWriter json)
+        public void WriteTo(Utf8JsonWriter json, Encoding? charset, string? folder)
         {
             if (FileName is null)
             {
-                json.WriteStringValue(Encoding.UTF8.GetString(Content));
+                json.WriteStringValue(Text(charset));
                 return;
             }
             json.WriteStartObject();
             json.WriteString("filename"u8, FileName);
             json.WriteString("mimetype"u8, MimeType ?? "application/octet-stream");
-            json.WriteString("url"u8, $"data:{UrlType()};base64,{Convert.ToBase64String(Content)}");
+            json.WriteString("url"u8, folder is null ? $"data:{UrlType()};base64,{Convert.ToBase64String(Content)}" : $"{folder}/{Number}/{NameInUrl()}");
             json.WriteEndObject();
         }
+
+        string Text(Encoding? charset)
+        {
+            if (MediaTypeHeaderValue.TryParse(MimeType, out var type) && type.Charset.HasValue) charset = BodyText.CharsetOf(type.Charset);
+            return (charset is null ? null : BodyText.Decode(Content, charset)) ?? Encoding.UTF8.GetString(Content);
+        }
+
+        // Without the path that some browsers send with it.
+        string NameInUrl() => Uri.EscapeDataString(FileName!.Split('/', '\\')[^1]);
 
         // What a URL cannot hold as it stands is left to `mimetype`.
         string UrlType() => MimeType?.Replace(" ", "", StringComparison.Ordinal) is { Length: > 0 } type && type.All(static c => char.IsAsciiLetterOrDigit(c) || "/.+-_;=".Contains(c))

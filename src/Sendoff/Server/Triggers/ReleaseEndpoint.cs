@@ -44,7 +44,7 @@ internal sealed class ReleaseEndpoint(
         if (await Api.WorkflowsApi.ReadBodyAsync(context.Request, limits.TriggerBodyBytes, context.RequestAborted) is not { } body)
             return Problem.TooLarge($"The body is over {limits.TriggerBodyBytes:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
         // (3)
-        var request = EventWriter.Write(context.Request, "/", Origin.UrlOfHook(context.Request, options), new ReadOnlySequence<byte>(body));
+        var request = EventWriter.Write(context.Request, "/", Origin.UrlOfHook(context.Request, options), new ReadOnlySequence<byte>(body)).Json;
         return Say(what == FlowLinks.Resume
             ? await suspensions.ResumeAsync(run, request, context.RequestAborted) : await suspensions.CancelAsync(run, context.RequestAborted), what, id);
     }
