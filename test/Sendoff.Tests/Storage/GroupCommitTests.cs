@@ -15,7 +15,7 @@ public sealed class GroupCommitTests
     readonly ManualResetEventSlim open = new(true);
     readonly List<int> stored = [];
     readonly List<int> groups = [];
-    volatile int bad = -1;
+    volatile int bad = -1, small = -1;
     volatile bool down;
 
     static CancellationToken Ct => TestContext.Current.CancellationToken;
@@ -31,9 +31,9 @@ public sealed class GroupCommitTests
     void Commit(ReadOnlySpan<StoreWrite> writes)
     {
         open.Wait();
-        if (down) throw new StoreUnavailableException("down");
         var numbers = new List<int>();
         foreach (Numbered write in writes) numbers.Add(write.Number);
+        if (down && !numbers.SequenceEqual([small])) throw new StoreUnavailableException("down");
         if (numbers.Contains(bad)) throw new InvalidOperationException("bad");
         stored.AddRange(numbers);
         groups.Add(numbers.Count);
@@ -97,6 +97,22 @@ public sealed class GroupCommitTests
         await commits.WriteAsync(new Numbered(250), Ct);
 
         Assert.Equal(Enumerable.Range(0, 251), stored);
+        Assert.Null(commits.Outage);
+    }
+
+    [Fact]
+    public async Task Probe_that_finds_room_does_not_end_the_outage_for_events()
+    {
+        (down, small) = (true, 99);
+        await using var commits = Start();
+        var kept = commits.WriteAsync(new Numbered(0), Ct);
+        await commits.WriteAsync(new Numbered(99, OutageRule.Probe), Ct);
+
+        Assert.NotNull(commits.Outage);
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => commits.WriteAsync(new Numbered(1, OutageRule.Refuse), Ct));
+        Assert.False(kept.IsCompleted);
+        down = false;
+        await kept;
         Assert.Null(commits.Outage);
     }
 

@@ -116,6 +116,22 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_a_failed_batch_deleted_is_there_for_the_writes_before_it()
+    {
+        var run = NewRun();
+        var (isAccepted, (isDeleted, bad)) = await TogetherAsync(() => store.AcceptAsync(run, Ct), async () =>
+        {
+            var deleting = store.DeleteWorkflowAsync("orders", Ct);
+            var failing = store.WriteAsync<int>(OutageRule.Keep, _ => throw new InvalidOperationException("bad"), Ct);
+            return (await deleting, await Record.ExceptionAsync(() => failing));
+        });
+
+        Assert.True(isAccepted);
+        Assert.True(isDeleted);
+        Assert.IsType<InvalidOperationException>(bad);
+    }
+
+    [Fact]
     public async Task Behind_the_deletion_nothing_is_marked_as_sending_sent_again_or_started_again()
     {
         var (left, run, other) = (await AcceptAsync(), await AcceptAsync(), await AcceptAsync());

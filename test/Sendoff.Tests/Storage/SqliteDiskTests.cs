@@ -112,6 +112,26 @@ public sealed class SqliteDiskTests : IDisposable
     }
 
     [Fact]
+    public async Task Events_that_were_refused_come_back_when_there_is_an_eighth_more_than_the_floor()
+    {
+        await using var store = await OpenAsync();
+        var workflow = await DeployAsync(store);
+        Fill(leave: limits.DiskMinFree - 64 * 1024);
+        LookAgain();
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => store.AcceptAsync(NewRun(workflow), Ct));
+
+        File.Delete(Filler);
+        Fill(leave: limits.DiskMinFree + limits.DiskMinFree / 8 - 256 * 1024);
+        LookAgain();
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => store.AcceptAsync(NewRun(workflow), Ct));
+
+        File.Delete(Filler);
+        Fill(leave: limits.DiskMinFree + limits.DiskMinFree / 8 + 256 * 1024);
+        LookAgain();
+        await AcceptAsync(store, workflow);
+    }
+
+    [Fact]
     public async Task On_a_full_disk_the_reserve_ends_what_is_under_way_and_pruning_brings_events_back()
     {
         await using var store = await OpenAsync();

@@ -20,12 +20,14 @@ internal sealed class StoreFolder : IDisposable
     public string Database => Path.Combine(folder.FullName, "sendoff.db");
 
     /// <summary>The files as a crash would leave them now.</summary>
-    public string CopyAsAfterCrash()
+    /// <param name="of">The database that is served; null is <see cref="Database"/>.</param>
+    public string CopyAsAfterCrash(string? of = null)
     {
+        of ??= Database;
         string copy = Path.Combine(folder.CreateSubdirectory(Path.GetRandomFileName()).FullName, "sendoff.db");
         // The log first: what a checkpoint moves into the database meanwhile is then in both.
         foreach (string suffix in new[] { "-wal", "" })
-            if (File.Exists(Database + suffix)) File.Copy(Database + suffix, copy + suffix);
+            if (File.Exists(of + suffix)) File.Copy(of + suffix, copy + suffix);
         return copy;
     }
 
@@ -35,17 +37,20 @@ internal sealed class StoreFolder : IDisposable
 public sealed class SqliteStoreConformanceTests : StoreConformanceTests
 {
     readonly StoreFolder folder = new();
+    string? path;
 
-    async Task<IStore> OpenAsync(string path, IdSequence ids) =>
-        await SqliteStore.OpenAsync(path, TestSecrets.Concealment(), ids, new EngineLimits(), Clock, NullLogger<SqliteStore>.Instance, Ct);
+    protected override async Task<IStore> OpenAsync(IdSequence ids) =>
+        await SqliteStore.OpenAsync(path ??= folder.Database, TestSecrets.Concealment(), ids, new EngineLimits(), Clock, NullLogger<SqliteStore>.Instance, Ct);
 
-    protected override Task<IStore> OpenAsync(IdSequence ids) => OpenAsync(folder.Database, ids);
-
-    protected override Task<IStore> OpenAfterCrashAsync(IdSequence ids) => OpenAsync(folder.CopyAsAfterCrash(), ids);
+    protected override Task<IStore> OpenAfterCrashAsync(IdSequence ids)
+    {
+        path = folder.CopyAsAfterCrash(path);
+        return OpenAsync(ids);
+    }
 
     public override async ValueTask DisposeAsync()
     {
-        await SqlitePlans.AssertGoodAsync((SqliteStore)Store, folder.Database);
+        await SqlitePlans.AssertGoodAsync((SqliteStore)Store, path!);
         await base.DisposeAsync();
         folder.Dispose();
     }

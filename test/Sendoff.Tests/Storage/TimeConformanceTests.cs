@@ -89,6 +89,7 @@ public abstract partial class StoreConformanceTests
         SetAhead();
         Assert.True(await AcceptDueAsync(clock, Start.AddDays(365)));
         SetRight();
+        Assert.False(await AcceptDueAsync(clock, Start.AddDays(365))); // that time itself is settled
 
         Assert.True(await AcceptDueAsync(clock, Start));
         Assert.False(await AcceptDueAsync(clock, Start));
