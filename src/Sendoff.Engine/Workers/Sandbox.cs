@@ -10,8 +10,8 @@ namespace Sendoff.Engine.Workers;
 /// </remarks>
 public sealed class Sandbox : IDisposable
 {
-    /// <summary>Part of util-linux; the sandbox sees it at the same place.</summary>
-    const string SystemPrlimit = "/usr/bin/prlimit";
+    /// <summary>Parts of util-linux; the sandbox sees the first at the same place.</summary>
+    const string SystemPrlimit = "/usr/bin/prlimit", SystemSetsid = "/usr/bin/setsid";
     const int OpenFiles = 4096, Processes = 64, ProcessesWithChildren = 512;
     /// <summary>The first versions of Node.js with a permission model that is not an experiment, and with a switch against opening its inspector by signal.</summary>
     static readonly Version Permissions = new(22, 13), NoSignal = new(22, 14), NetPermission = new(25, 0);
@@ -23,6 +23,7 @@ public sealed class Sandbox : IDisposable
     readonly string harness, rooms;
     readonly string? bwrap, prlimit;
     readonly List<string> common = [];
+    readonly bool hasSetsid = File.Exists(SystemSetsid);
     int lastRoom;
 
     Sandbox(SandboxOptions options, NodeBinary node, string harness, string rooms, string? bwrap, string? prlimit)
@@ -39,6 +40,9 @@ public sealed class Sandbox : IDisposable
 
     /// <summary>Nothing outlives a worker's own process: bubblewrap ends what is in it, and where no child processes are allowed there are none.</summary>
     internal bool EndsWhole => HasBubblewrap || (HasPermissionModel && !options.AllowChildProcesses);
+
+    /// <summary>Bubblewrap's processes are a group of their own, which a signal reaches whole. While they start, nothing else ties one to the other.</summary>
+    internal bool IsGroup => HasBubblewrap && hasSetsid;
 
     public bool IsWhole => HasBubblewrap && HasPermissionModel && HasLimits;
 
@@ -89,7 +93,8 @@ public sealed class Sandbox : IDisposable
         return limited.prlimit is null || await limited.ProbeAsync(ct) is null ? limited : new(options, node, harness, rooms, null, null) { Missing = missing };
     }
 
-    static string? WhyNot(SandboxOptions options, out string? bwrap)
+    /// <summary>Why there is no bubblewrap; null where there is.</summary>
+    internal static string? WhyNot(SandboxOptions options, out string? bwrap)
     {
         bwrap = OperatingSystem.IsLinux()
             ? (options.SearchPath ?? Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
@@ -157,7 +162,7 @@ public sealed class Sandbox : IDisposable
     internal ProcessStartInfo Command(WorkerRoom room, string? socket, IEnumerable<string> flags)
     {
         List<string> all = [.. KeptFromSignals];
-        if (bwrap is not null) all.AddRange([bwrap, .. common, .. Bubblewrap.Own(room.Folder, socket ?? room.Folder), .. Bubblewrap.Last]);
+        if (bwrap is not null) all.AddRange([.. hasSetsid ? (string[])[SystemSetsid] : [], bwrap, .. common, .. Bubblewrap.Own(room.Folder, socket ?? room.Folder), .. Bubblewrap.Last]);
         if (prlimit is not null) all.AddRange([prlimit, .. Limits()]);
         all.Add(bwrap is null ? node.Path : Bubblewrap.Node);
         all.AddRange([.. flags, .. PermissionFlags(room)]);

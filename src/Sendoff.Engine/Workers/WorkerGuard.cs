@@ -23,7 +23,10 @@ internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
             -) kept=; for other in $pids; do [ "$other" = "$pid" ] || kept="$kept $other"; done; pids=$kept ;;
           esac
         done
-        [ -z "$pids" ] || kill -9 $pids
+        for pid in $pids; do
+          kill -9 "$pid"
+          kill -9 -- "-$pid"
+        done
         """;
 
     readonly Lock gate = new();

@@ -1,17 +1,18 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Sendoff.Engine.Workers;
 
 /// <summary>The Node.js process of one worker: its start, its memory, its end and its last words.</summary>
-internal sealed class WorkerProcess
+internal sealed partial class WorkerProcess
 {
     const int TailBytes = 4096;
     static readonly TimeSpan PipeGrace = TimeSpan.FromSeconds(1);
 
     readonly Process process;
-    readonly bool endsWhole;
+    readonly bool endsWhole, isGroup;
     readonly TimeProvider time;
     ProcessMemory memory;
     readonly Task drained;
@@ -21,9 +22,10 @@ internal sealed class WorkerProcess
     bool gone, connected;
 
     /// <param name="endsWhole">Nothing outlives the process: nothing has to be looked for when it is killed.</param>
-    WorkerProcess(Process process, bool endsWhole, TimeProvider time)
+    /// <param name="isGroup">It leads a process group.</param>
+    WorkerProcess(Process process, bool endsWhole, bool isGroup, TimeProvider time)
     {
-        (this.process, this.endsWhole, this.time) = (process, endsWhole, time);
+        (this.process, this.endsWhole, this.isGroup, this.time) = (process, endsWhole, isGroup, time);
         Id = process.Id;
         memory = new(process, process.Id);
         drained = Task.WhenAll(DrainAsync(process.StandardOutput.BaseStream, keep: false), DrainAsync(process.StandardError.BaseStream, keep: true));
@@ -47,7 +49,7 @@ internal sealed class WorkerProcess
         if (node.Version < new Version(22, 7) && node.Version >= new Version(20, 10)) flags.Add("--experimental-detect-module");
         var process = await WorkerLauncher.StartAsync(sandbox.Command(room, address, flags));
         process.StandardInput.Close();
-        return new(process, sandbox.EndsWhole, time);
+        return new(process, sandbox.EndsWhole, sandbox.IsGroup, time);
     }
 
     /// <summary>The process that connected is the one whose memory counts: in a sandbox it is a child of the one that was started.</summary>
@@ -69,10 +71,22 @@ internal sealed class WorkerProcess
         {
             if (gone) return;
             // While bubblewrap starts, its inner process is not bound to the outer one yet, and would wait for it for ever.
-            if (endsWhole && connected) KillAlone(process);
+            if (endsWhole && (connected || isGroup)) KillAlone(process);
             else KillAll(process);
+            KillGroup();
         }
     }
+
+    /// <summary>What the process started as its group. A process that was killed starts none, so that none is missed after it.</summary>
+    void KillGroup()
+    {
+        if (isGroup) _ = Signal(-Id, Killed);
+    }
+
+    const int Killed = 9;
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Signal(int process, int signal);
 
     /// <summary>Kills a process and all that it started. Never throws: where its children cannot be looked for, as without a file descriptor left, it goes alone.</summary>
     public static void KillAll(Process process)
@@ -109,6 +123,7 @@ internal sealed class WorkerProcess
     async Task WatchAsync()
     {
         await process.WaitForExitAsync(CancellationToken.None);
+        KillGroup(); // somebody else may have killed it alone
         // What the pipes still hold are its last words; a child of its own may keep them open.
         await Task.WhenAny(drained, Task.Delay(PipeGrace, time));
         process.StandardOutput.Dispose();

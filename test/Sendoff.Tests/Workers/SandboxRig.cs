@@ -24,15 +24,19 @@ sealed class SandboxRig : IAsyncDisposable
     public WorkerRig Workers { get; }
     public string Rooms => Path.Combine(data, "workers");
 
-    /// <summary>Skips the test where there is no bubblewrap, and fails it there in CI.</summary>
+    /// <inheritdoc cref="RequireAsync"/>
     public static async Task<SandboxRig> StartAsync(bool inSandbox = true, SandboxOptions? options = null)
     {
-        if (inSandbox && await Lacking is { } why)
-        {
-            Assert.False(Environment.GetEnvironmentVariable("CI") == "true", why);
-            Assert.Skip(why);
-        }
+        if (inSandbox) await RequireAsync();
         return new((options ?? new()) with { Mode = inSandbox ? SandboxMode.Bubblewrap : SandboxMode.None });
+    }
+
+    /// <summary>Skips the test where there is no bubblewrap, and fails it there in CI.</summary>
+    public static async Task RequireAsync()
+    {
+        if (await Lacking is not { } why) return;
+        Assert.False(Environment.GetEnvironmentVariable("CI") == "true", why);
+        Assert.Skip(why);
     }
 
     static async Task<string?> FindAsync()
