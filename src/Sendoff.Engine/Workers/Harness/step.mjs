@@ -12,6 +12,7 @@ import { directory } from './files.mjs';
 import { flowOf, runContext } from './flow.mjs';
 import { layGlobal } from './fresh.mjs';
 import { headerBytes } from './httpSyntax.mjs';
+import { findBadType, whyLeftOut } from './responseHeaders.mjs';
 import { encodeSend, holdsJson, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
@@ -232,9 +233,8 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
     return coded(error, 'SENDOFF_INVALID_RESPONSE');
   });
   /** @type {[string, string][]} */ const list = sendable(headers.list, call);
-  const given = typesOf(list);
-  // Browsers take the last of a list, whatever the first one looks like.
-  if (split(given, ',').length > 1) return refused(`the content type ${show(given)} is a list, and a response has one media type`);
+  const bad = findBadType(list);
+  if (bad !== null) return refused(`the content type ${show(bad)} is not one media type such as text/html; charset=utf-8`);
   if (type !== '' && headers.contentType === undefined) list[list.length] = ['content-type', type];
   const head = `{"run":${call.run.number},"status":${status},"headers":${headersJson(list)},"immediate":${options.immediate === true}}`;
   call.run.responded = true;
@@ -244,21 +244,14 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
   return resolve(undefined);
 };
 
-/** The lines of a header that may stand in several, joined as a browser does. @param {[string, string][]} list */
-function typesOf(list) {
-  let all = '';
-  for (let i = 0; i < list.length; i++) if (lower(list[i][0]) === 'content-type') all = all === '' ? list[i][1] : `${all}, ${list[i][1]}`;
-  return all;
-}
-
 /** The header lines that a response can carry; what is left out is warned of, and is not in the record. @param {[string, string][]} lines @param {Call} call */
 function sendable(lines, call) {
   /** @type {[string, string][]} */ const kept = [];
   for (let i = 0; i < lines.length; i++) {
     const name = lines[i][0], value = lines[i][1];
-    if (lower(name) === 'service-worker-allowed') warn(call, 'ignored_header', `$respond: the header \`${name}\` was ignored: a response of a workflow cannot set it`);
-    else if (exec(/[^\t -~]/, value) === null) kept[kept.length] = lines[i];
-    else warn(call, 'ignored_header', `$respond: the header \`${name}\` was ignored: its value ${show(value)} has characters other than ASCII. Encode it, for example with encodeURIComponent`);
+    const why = whyLeftOut(name, value);
+    if (why === null) kept[kept.length] = lines[i];
+    else warn(call, 'ignored_header', `$respond: the header \`${name}\` was ignored: ${why}`);
   }
   return kept;
 }

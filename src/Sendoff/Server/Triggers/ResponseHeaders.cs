@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 using Sendoff.Engine.Deliveries;
@@ -7,11 +8,12 @@ using Sendoff.Server.Auth;
 namespace Sendoff.Server.Triggers;
 
 /// <summary>The header lines of a run's response that may reach the caller, and those that every answer to a caller of workflows carries.</summary>
-internal static class ResponseHeaders
+/// <remarks>The harness's responseHeaders.mjs tells the step the same; <c>test/cases/response-headers.json</c> holds the two together.</remarks>
+internal static partial class ResponseHeaders
 {
     /// <summary>Lines of the connection (RFC 9110, 7.6.1) and those that the server writes itself; and lines that act on the whole origin, which hooks may
     /// share with the pages: they clear or replace what the browser keeps of it, send it elsewhere, or widen a script's reach.</summary>
-    static readonly FrozenSet<string> dropped = FrozenSet.ToFrozenSet(
+    public static readonly FrozenSet<string> Dropped = FrozenSet.ToFrozenSet(
         ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "upgrade", "content-length", "x-content-type-options",
          "accept-ch", "alt-svc", "clear-site-data", "critical-ch", "expect-ct", "nel", "origin-agent-cluster", "public-key-pins", "public-key-pins-report-only",
          "refresh", "report-to", "reporting-endpoints", "secure-session-registration", "sec-session-registration", "service-worker-allowed", "set-cookie2",
@@ -24,12 +26,14 @@ internal static class ResponseHeaders
     {
         foreach (var line in lines)
         {
-            if (dropped.Contains(line.Name) || !IsLegal(line) || IsOwnCookie(line)) continue;
+            if (!IsSent(line)) continue;
             if (line.Name.Equals(HeaderNames.AccessControlAllowOrigin, StringComparison.OrdinalIgnoreCase))
                 headers.AccessControlAllowOrigin = line.Value;
             else headers.Append(line.Name, line.Value);
         }
     }
+
+    public static bool IsSent(Header line) => !Dropped.Contains(line.Name) && IsLegal(line) && !IsOwnCookie(line);
 
     /// <summary>
     /// A document that a workflow answers with may share its origin with the pages and the API. The sandbox gives it an origin of its own, so that its scripts
@@ -56,8 +60,16 @@ internal static class ResponseHeaders
     }
 
     // A multipart/x-mixed-replace document is replaced by its parts, each with headers of its own.
-    static bool IsOneType(string type) =>
-        !type.Contains(',') && MediaTypeHeaderValue.TryParse(type, out var parsed) && !parsed.MediaType.Equals("multipart/x-mixed-replace", StringComparison.OrdinalIgnoreCase);
+    static bool IsOneType(string type) => !type.Contains(',') && MediaType().IsMatch(type) && !Replaced().IsMatch(type);
+
+    const string Token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
+
+    /// <summary>RFC 9110, 8.3.1.</summary>
+    [GeneratedRegex($"\\A{Token}/{Token}(?:[ \\t]*;(?:[ \\t]*{Token}=(?:{Token}|\"(?:[^\"\\\\]|\\\\.)*\"))?)*[ \\t]*\\z")]
+    private static partial Regex MediaType();
+
+    [GeneratedRegex(@"\Amultipart/x-mixed-replace[ \t]*(?:;|\z)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex Replaced();
 
     /// <summary>A line that sets, replaces or expires the session's cookie. A cookie without a name is sent as its value alone, so that is looked at too.</summary>
     static bool IsOwnCookie(Header line) =>
