@@ -38,6 +38,42 @@ public abstract partial class StoreConformanceTests
     }
 
     [Fact]
+    public async Task A_span_of_time_is_of_the_right_clock_though_ids_stay_above_the_wrong_one()
+    {
+        var times = new List<DateTimeOffset>();
+        var made = new List<(RunId Run, EventId Event, DeliveryId[] Deliveries)>();
+        async Task MakeAsync()
+        {
+            times.Add(Clock.GetUtcNow());
+            var (run, deliveries) = await DeliverAsync();
+            made.Add((run.Id, run.Event.Id, [.. deliveries.Select(delivery => delivery.Id)]));
+            Clock.Advance(TimeSpan.FromMinutes(10));
+        }
+        await MakeAsync();
+        SetAhead();
+        await MakeAsync();
+        SetRight();
+        times[1] = Clock.GetUtcNow();
+        await Store.CorrectTimesAsync(Ct);
+        Clock.Advance(TimeSpan.FromMinutes(10));
+        for (int i = 0; i < 3; i++) await MakeAsync();
+        var waiting = await AcceptAsync(); // has no row of its own
+        // The wrong time has passed: ids grow with the clock again.
+        Clock.Advance(wrong + TimeSpan.FromHours(2));
+        for (int i = 0; i < 2; i++) await MakeAsync();
+
+        foreach (var (since, until) in times.SelectMany(_ => times, (since, until) => (Since: since.AddMinutes(-1), Until: until.AddMinutes(1))))
+        {
+            var expected = made.Where((_, i) => times[i] >= since && times[i] < until).Reverse().ToList();
+            Assert.Equal(expected.Select(one => one.Run), (await Store.ListRunsAsync(Runs(status: RunStatus.Succeeded) with { Since = since, Until = until }, Ct)).Items.Select(run => run.Id));
+            Assert.Equal(expected.SelectMany(one => one.Deliveries.Reverse()), (await Store.ListDeliveriesAsync(Deliveries() with { Since = since, Until = until }, Ct)).Items.Select(one => one.Delivery.Id));
+            Assert.Equal(expected.Select(one => one.Event), (await Store.ListEventsAsync(new(null, since, until, null, 100), Ct)).Items.Select(one => one.Id).Where(id => id != waiting.Event.Id));
+        }
+        Assert.Equal([waiting.Id], (await Store.ListRunsAsync(Runs(status: RunStatus.Queued) with { Since = times[4].AddMinutes(5), Until = times[5] }, Ct)).Items.Select(run => run.Id));
+        Assert.Empty((await Store.ListRunsAsync(Runs(status: RunStatus.Queued) with { Since = times[5] }, Ct)).Items);
+    }
+
+    [Fact]
     public async Task A_suspended_run_from_the_future_keeps_what_is_left_of_its_time_and_one_that_is_long_keeps_all()
     {
         async Task<QueuedRun> SuspendAsync(TimeSpan time)

@@ -9,11 +9,10 @@ internal sealed class SqliteFilter
     readonly List<object> values = [long.MaxValue, 0L];
 
     /// <summary>Ids grow with time, so a span of time is a range of ids, and needs no index of its own.</summary>
-    public SqliteFilter Ids(long? before, DateTimeOffset? since, DateTimeOffset? until)
+    public SqliteFilter Ids(long? before, (long First, long End) span)
     {
-        long end = until is { } late ? IdSequence.LowestAt(late) : long.MaxValue;
-        values[0] = Math.Min(before ?? long.MaxValue, end);
-        values[1] = since is { } early ? IdSequence.LowestAt(early) : 0L;
+        values[0] = Math.Min(before ?? long.MaxValue, span.End);
+        values[1] = span.First;
         return this;
     }
 

@@ -123,10 +123,10 @@ internal sealed partial class SqliteStore
     static string Numbers(IReadOnlyList<DeliveryStatus> statuses) => string.Join(", ", statuses.Select(static status => (int)status));
 
     /// <summary>What the filter asks of a row of deliveries, and how far a search looks; null when there is no such workflow.</summary>
-    static (SqliteFilter Where, long? SearchedTo)? WhereOf(SqliteSession session, DeliveryFilter filter)
+    (SqliteFilter Where, long? SearchedTo)? WhereOf(SqliteSession session, DeliveryFilter filter)
     {
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return null;
-        var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
+        var where = new SqliteFilter().Ids(filter.Before, IdsOf(session, filter.Since, filter.Until)).And("workflow_id = ?", workflow);
         // A partial index serves only a query that repeats its condition.
         if (filter.Status is { } status) where.And((status > DeliveryStatus.Succeeded ? "status > 4 AND " : "") + $"status = {(int)status}");
         else if (filter.AnyOf is { } any) where.And((any.All(static one => one > DeliveryStatus.Succeeded) ? "status > 4 AND " : "") + $"status IN ({Numbers(any)})");
@@ -140,7 +140,7 @@ internal sealed partial class SqliteStore
         return (where, searchedTo);
     }
 
-    static Page<StoredDelivery> ListDeliveries(SqliteSession session, DeliveryFilter filter, ContentBudget budget)
+    Page<StoredDelivery> ListDeliveries(SqliteSession session, DeliveryFilter filter, ContentBudget budget)
     {
         if (WhereOf(session, filter) is not var (where, searchedTo)) return new([], null);
         var found = where.Set(session.Sql($"""

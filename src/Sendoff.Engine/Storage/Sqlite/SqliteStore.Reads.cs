@@ -217,16 +217,16 @@ internal sealed partial class SqliteStore
         return readers.ReadAsync(session => ListRuns(session, filter, queued), ct);
     }
 
-    static Page<RunSummary> ListRuns(SqliteSession session, RunFilter filter, List<UnfinishedRun> queued)
+    Page<RunSummary> ListRuns(SqliteSession session, RunFilter filter, List<UnfinishedRun> queued)
     {
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
-        long? searchedTo = filter.IsSearch ? SearchedTo(session, filter, workflow) : null;
-        var ended = filter.Status is RunStatus.Queued or RunStatus.Held ? [] : ListEnded(session, filter, workflow, searchedTo);
+        var span = IdsOf(session, filter.Since, filter.Until);
+        long? searchedTo = filter.IsSearch ? SearchedTo(session, filter, workflow, span) : null;
+        var ended = filter.Status is RunStatus.Queued or RunStatus.Held ? [] : ListEnded(session, filter, workflow, span, searchedTo);
         var known = ended.Select(static run => run.Id.Value).ToHashSet();
         var waiting = queued
             .Where(run => !known.Contains(run.RunId) && (workflow is null || run.WorkflowId == workflow)
-                && (filter.Since is null || run.RunId >= IdSequence.LowestAt(filter.Since.Value))
-                && (filter.Until is null || run.RunId < IdSequence.LowestAt(filter.Until.Value)))
+                && run.RunId >= span.First && run.RunId < span.End)
             .OrderByDescending(static run => run.RunId).Take(filter.Limit + 1)
             .Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>();
         var newest = ended.Concat(waiting).OrderByDescending(static run => run.Id.Value).Take(filter.Limit + 1).ToList();
@@ -235,15 +235,15 @@ internal sealed partial class SqliteStore
     }
 
     /// <summary>The last run that a search looks at; null when it comes to the end.</summary>
-    static long? SearchedTo(SqliteSession session, RunFilter filter, long? workflow)
+    static long? SearchedTo(SqliteSession session, RunFilter filter, long? workflow, (long First, long End) span)
     {
-        var where = EndedFilter(filter, workflow);
+        var where = EndedFilter(filter, workflow, span);
         return where.Set(session.Sql($"SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}")).Number();
     }
 
-    static SqliteFilter EndedFilter(RunFilter filter, long? workflow)
+    static SqliteFilter EndedFilter(RunFilter filter, long? workflow, (long First, long End) span)
     {
-        var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
+        var where = new SqliteFilter().Ids(filter.Before, span).And("workflow_id = ?", workflow);
         if (filter.Status is { } status and not RunStatus.Succeeded) where.And($"status <> 2 AND status = {(int)status}");
         else if (filter.Status is not null) where.And("status = 2");
         return where;
@@ -255,10 +255,10 @@ internal sealed partial class SqliteStore
 
     static readonly string lastDelivery = $"r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride}";
 
-    static List<RunSummary> ListEnded(SqliteSession session, RunFilter filter, long? workflow, long? searchedTo)
+    static List<RunSummary> ListEnded(SqliteSession session, RunFilter filter, long? workflow, (long First, long End) span, long? searchedTo)
     {
         // Walked from the newest on, and left at the page's end: the bound is an id, so that nothing is sorted.
-        var where = EndedFilter(filter, workflow).And("id >= ?", searchedTo);
+        var where = EndedFilter(filter, workflow, span).And("id >= ?", searchedTo);
         if (filter.HasFailedSends) where.And($"delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))");
         if (filter.Text is { } text)
         {
@@ -294,10 +294,10 @@ internal sealed partial class SqliteStore
 
     public Task<Page<Event>> ListEventsAsync(EventFilter filter, CancellationToken ct) => readers.ReadAsync(session => ListEvents(session, filter), ct);
 
-    static Page<Event> ListEvents(SqliteSession session, EventFilter filter)
+    Page<Event> ListEvents(SqliteSession session, EventFilter filter)
     {
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
-        var where = new SqliteFilter().Ids(filter.Before, filter.Since, filter.Until).And("workflow_id = ?", workflow);
+        var where = new SqliteFilter().Ids(filter.Before, IdsOf(session, filter.Since, filter.Until)).And("workflow_id = ?", workflow);
         var rows = where.Set(session.Sql($"""
             SELECT {EventColumns} FROM events WHERE {where} AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id DESC LIMIT ?
             """)).Set(filter.Limit + 1).All(ReadEvent);
@@ -305,6 +305,11 @@ internal sealed partial class SqliteStore
     }
 
     // What lists have in common.
+
+    /// <summary>The ids of what was made in a span of time.</summary>
+    (long First, long End) IdsOf(SqliteSession session, DateTimeOffset? since, DateTimeOffset? until) => (
+        since is { } early ? SqliteMoments.LowestAt(session, early, limits.ClockTolerance) : 0,
+        until is { } late ? SqliteMoments.LowestAt(session, late, limits.ClockTolerance) : long.MaxValue);
 
     static Page<T> PageOf<T>(List<T> rows, int limit, Func<T, long> id)
     {
