@@ -4,11 +4,14 @@ using System.Text;
 using System.Text.Json;
 using Sendoff.Engine;
 using Sendoff.Engine.Events;
+using Sendoff.Engine.Runs;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workers;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Runs;
 using Sendoff.Tests.Support;
+using Sendoff.Tests.Workers;
 
 namespace Sendoff.Tests.Secrets;
 
@@ -207,6 +210,41 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
         Assert.Equal("""["••••••••",14,"••••••••","debug"]""", Returned(first));
         Assert.Equal("""["••••••••",17,"••••••••","debug"]""", Returned(second));
         Assert.Equal("""["none",null,"••••••••","debug"]""", Returned(last));
+    }
+
+    [Fact]
+    public async Task A_secret_that_changes_twice_while_a_version_is_read_is_not_stale_in_the_next_run()
+    {
+        await using var server = await TestServer.StartAsync(folder: folder.Path);
+        await server.DeployAsync("env", "export default async () => [...process.env.TOKEN].join('');");
+        await server.DeployAsync("env", "export default async () => 2;");
+        var (catalog, secrets) = (server.Get<WorkflowCatalog>(), server.Get<SecretCatalog>());
+        var workflow = catalog.FindTrigger("env")!.Version.WorkflowId;
+        await secrets.SetAsync("TOKEN", "first-value", true, Wait.Token);
+        using SemaphoreSlim entered = new(0), goOn = new(0);
+        // An older version is read from the store.
+        server.StoreEntering = method =>
+        {
+            if (method != nameof(IStore.GetVersionAsync)) return;
+            entered.Release();
+            Assert.True(goOn.Wait(Wait.Limit));
+        };
+        var during = Task.Run(() => catalog.FindAsync(workflow, 1, Wait.Token).AsTask());
+        await Wait.ForAsync(entered);
+        server.StoreEntering = null;
+        await secrets.SetAsync("TOKEN", "second-value", true, Wait.Token);
+        await secrets.SetAsync("TOKEN", "third-value", true, Wait.Token);
+        goOn.Release();
+
+        Assert.Equal("first-value", await ValueAsync((await during)!));
+        Assert.Equal("third-value", await ValueAsync((await catalog.FindAsync(workflow, 1, Wait.Token))!));
+
+        async Task<string?> ValueAsync(Deployment deployment)
+        {
+            var run = WorkerRig.NewRun();
+            await server.Get<IStepRunner>().RunAsync(deployment.Program, run, Wait.Token);
+            return run.Exports(0).GetProperty("$return_value").GetString();
+        }
     }
 
     static string Returned(RunDocument run) => run.Steps[0].Exports.GetProperty("$return_value").GetRawText();

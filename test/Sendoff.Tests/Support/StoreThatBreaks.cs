@@ -12,6 +12,9 @@ public class StoreThatBreaks : DispatchProxy
 
     public Exception? Broken { get; set; }
 
+    /// <summary>Told of each call by the method's name, before it is made; it may hold the call up.</summary>
+    public Action<string>? Entering { get; set; }
+
     /// <summary>How often each method was called.</summary>
     public ConcurrentDictionary<string, int> Calls { get; } = new();
 
@@ -31,6 +34,7 @@ public class StoreThatBreaks : DispatchProxy
     protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
     {
         Calls.AddOrUpdate(targetMethod!.Name, 1, static (_, count) => count + 1);
+        Entering?.Invoke(targetMethod.Name);
         return Broken is null ? targetMethod.Invoke(store, BindingFlags.DoNotWrapExceptions, null, args, null) : throw Broken;
     }
 }

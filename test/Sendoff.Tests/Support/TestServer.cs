@@ -54,6 +54,9 @@ sealed class TestServer : IAsyncDisposable
     /// <summary>What every call of the store throws from now on.</summary>
     public Exception? StoreFails { set => breaking.Broken = value; }
 
+    /// <inheritdoc cref="StoreThatBreaks.Entering"/>
+    public Action<string>? StoreEntering { set => breaking.Entering = value; }
+
     /// <summary>A client without token, cookies or redirects.</summary>
     public HttpClient NewClient() => new(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = Address };
 
