@@ -106,6 +106,25 @@ public sealed class ShutdownTests : IDisposable
     }
 
     [Fact]
+    public async Task Hangup_does_not_end_a_server_without_a_terminal()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are of POSIX");
+        await using var server = await StartAsync("");
+        string hook = await server.DeployAsync("value", "return process.pid");
+        string before = await WorkerOfAsync();
+        for (int i = 0; i < 2; i++)
+        {
+            server.Signal("HUP");
+            await Wait.UntilAsync(() => server.Said.Split("SIGHUP: there is nothing to read again").Length == i + 2);
+        }
+        Assert.Equal(before, await WorkerOfAsync());
+        server.Signal("TERM");
+        Assert.Equal(0, await server.EndAsync());
+
+        async Task<string> WorkerOfAsync() => (await RunAsync(server, await PostAsync(server, hook))).Steps[0].Exports.GetProperty("$return_value").ToString();
+    }
+
+    [Fact]
     public async Task Signal_ends_a_server_that_has_not_started_yet()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are of POSIX");

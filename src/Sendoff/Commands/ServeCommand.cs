@@ -106,8 +106,15 @@ static class ServeCommand
         app.MapSendoff();
         using var asked = ct.Register(() => Output.Progress.MarkupLine("sendoff: shutting down; press Ctrl+C or send SIGTERM again to end immediately"));
         if (listening.Certificate is { } certificate) certificate.Kept += why => app.Logger.CertificateKept(why);
+        Termination.ReloadsBy(() => Reload(app, listening.Certificate));
         string addresses = string.Join(", ", settings.Listen.Concat(settings.HooksListen).Select(one => one.Text));
         await ServerStart.RunAsync(app, addresses, () => _ = GreetAsync(app, settings, listening, ct), ct);
+    }
+
+    static void Reload(WebApplication app, ServerCertificate? certificate)
+    {
+        if (certificate is null) app.Logger.NothingToReload();
+        else if (certificate.Reload()) app.Logger.CertificateReloaded();
     }
 
     /// <summary>What another command needs to read the same settings.</summary>

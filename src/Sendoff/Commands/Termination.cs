@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace Sendoff.Commands;
 
 /// <summary>
-/// Ctrl+C, SIGTERM and SIGQUIT. The first signal asks the command to end; another one, more than a second later, ends the process immediately.
+/// Ctrl+C, SIGTERM, SIGQUIT and SIGHUP. The first signal asks the command to end; another one, more than a second later, ends the process immediately.
+/// To a server without a terminal SIGHUP says to read again what can be read again, as service managers use it; to others, that the terminal is gone.
 /// </summary>
 sealed class Termination : IDisposable
 {
@@ -12,6 +13,7 @@ sealed class Termination : IDisposable
     // A command may wait for something that cannot be cancelled, such as a terminal's input.
     static readonly TimeSpan grace = TimeSpan.FromSeconds(2);
     static bool shutsDownInOrder;
+    static Action? onReload;
 
     readonly Lock gate = new();
     readonly CancellationTokenSource requested = new();
@@ -19,7 +21,7 @@ sealed class Termination : IDisposable
     long requestedAt;
     int exitCode;
 
-    public Termination() => registrations = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGQUIT }.Select(s => PosixSignalRegistration.Create(s, OnSignal))];
+    public Termination() => registrations = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGQUIT, PosixSignal.SIGHUP }.Select(s => PosixSignalRegistration.Create(s, OnSignal))];
 
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Requested => requested.Token;
@@ -30,8 +32,17 @@ sealed class Termination : IDisposable
     /// <summary>The command bounds its own shutdown; others are ended 2 s after the signal.</summary>
     public static void ShutsDownInOrder() => Volatile.Write(ref shutsDownInOrder, true);
 
+    /// <summary>What SIGHUP does in a process without a terminal.</summary>
+    public static void ReloadsBy(Action reload) => Volatile.Write(ref onReload, reload);
+
     void OnSignal(PosixSignalContext context)
     {
+        if (context.Signal == PosixSignal.SIGHUP && Console.IsInputRedirected && Volatile.Read(ref onReload) is { } reload)
+        {
+            context.Cancel = true;
+            reload();
+            return;
+        }
         lock (gate)
         {
             bool isFirst = exitCode == 0;
@@ -55,7 +66,7 @@ sealed class Termination : IDisposable
     /// <summary>What an interrupted command says.</summary>
     public const string Interrupted = "interrupted";
 
-    static int NumberOf(PosixSignal signal) => signal switch { PosixSignal.SIGINT => 2, PosixSignal.SIGQUIT => 3, _ => 15 };
+    static int NumberOf(PosixSignal signal) => signal switch { PosixSignal.SIGHUP => 1, PosixSignal.SIGINT => 2, PosixSignal.SIGQUIT => 3, _ => 15 };
 
     public void Dispose()
     {

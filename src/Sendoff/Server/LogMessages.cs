@@ -12,6 +12,12 @@ internal static partial class LogMessages
     [LoggerMessage(3015, LogLevel.Warning, "The certificate before stays in use: {Why}")]
     public static partial void CertificateKept(this ILogger log, string why);
 
+    [LoggerMessage(3016, LogLevel.Information, "SIGHUP: the certificate was read again. Settings are read at the start only")]
+    public static partial void CertificateReloaded(this ILogger log);
+
+    [LoggerMessage(3017, LogLevel.Information, "SIGHUP: there is nothing to read again. Settings are read at the start only")]
+    public static partial void NothingToReload(this ILogger log);
+
     [LoggerMessage(3020, LogLevel.Warning, "The part {Part} of a page could not be read again; it shows what it showed before")]
     public static partial void PageReadFailed(this ILogger log, Exception exception, string part);
 }

@@ -45,18 +45,29 @@ sealed class ServerCertificate(string certificate, string? key, string? password
         {
             if (time.GetElapsedTime(looked) < lookEvery) return current!;
             looked = time.GetTimestamp();
-            var now = Stamp();
-            if (now == stamp) return current!;
-            try
-            {
-                current = Read();
-            }
-            catch (InvalidDataException x)
-            {
-                Kept?.Invoke(x.Message);
-            }
-            stamp = now;
+            if (Stamp() != stamp) ReadAgain();
             return current!;
+        }
+    }
+
+    /// <summary>Reads the files now, whether they changed or not; false when they cannot be used.</summary>
+    public bool Reload()
+    {
+        lock (gate) return ReadAgain();
+    }
+
+    bool ReadAgain()
+    {
+        stamp = Stamp();
+        try
+        {
+            current = Read();
+            return true;
+        }
+        catch (InvalidDataException x)
+        {
+            Kept?.Invoke(x.Message);
+            return false;
         }
     }
 

@@ -81,6 +81,7 @@ sealed class ServerProcess : IAsyncDisposable
     public static Task<ServerProcess> StartWithFilesAsync(int files, string folder, string token, params string[] settings) =>
         StartAsync(["prlimit", $"--nofile={files}:{files}"], folder, token, settings);
 
+    /// <param name="settings">As <c>KEY=VALUE</c>, or a switch such as <c>--hold</c>.</param>
     /// <param name="launcher">What starts the program, such as <c>setsid</c> or <c>dotnet run</c>; empty starts it directly.</param>
     /// <inheritdoc cref="StartAsync(string, string, string[])" path="/summary"/>
     public static async Task<ServerProcess> StartAsync(string[] launcher, string folder, string token, params string[] settings)
@@ -88,7 +89,7 @@ sealed class ServerProcess : IAsyncDisposable
         int port = FreePort();
         var info = SendoffCommand.Info(
             "serve", "--data", folder, "--listen", $"http://127.0.0.1:{port}", "--set", $"Auth:Token={token}", "--set", "Egress:Allow=127.0.0.0/8");
-        foreach (string setting in settings) info.ArgumentList.Add($"--set={setting}");
+        foreach (string setting in settings) info.ArgumentList.Add(setting.StartsWith("--", StringComparison.Ordinal) ? setting : $"--set={setting}");
         if (launcher is ["dotnet", ..]) info.ArgumentList.RemoveAt(0); // it knows the program
         else if (launcher.Length > 0) info.ArgumentList.Insert(0, "dotnet");
         for (int i = launcher.Length - 1; i > 0; i--) info.ArgumentList.Insert(0, launcher[i]);
