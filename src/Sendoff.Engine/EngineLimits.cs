@@ -127,6 +127,8 @@ public sealed record EngineLimits
     public long PackagesBytes { get; init; } = 500 * 1024 * 1024;
     /// <summary>Packages, counted by version, that one workflow may import.</summary>
     public int PackagesImported { get; init; } = 500;
+    /// <summary>Hosts with their ports that npm and install scripts reach beside the registry (E3), where they run in the sandbox. Setting <c>Packages:Hosts</c>.</summary>
+    public IReadOnlyList<string> PackagesHosts { get; init; } = [];
     /// <summary>Packages whose install scripts run (E3). Setting <c>Packages:AllowScripts</c>.</summary>
     public IReadOnlyList<string> PackagesAllowScripts { get; init; } = [];
 

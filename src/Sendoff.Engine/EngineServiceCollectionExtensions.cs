@@ -47,7 +47,7 @@ public static class EngineServiceCollectionExtensions
             options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<SqliteStore>>()));
         services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions")));
         services.AddSingleton(s => new PackageFolder(
-            Path.Combine(options.DataDirectory, "packages"), options.Node, options.Limits, s.GetRequiredService<ILogger<PackageFolder>>()));
+            Path.Combine(options.DataDirectory, "packages"), options.Node, options.Isolation, options.Limits, s.GetRequiredService<ILogger<PackageFolder>>()));
         services.AddSingleton<SecretCatalog>();
         services.AddSingleton(s => new WorkerPool(
             options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>())

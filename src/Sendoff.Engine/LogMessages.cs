@@ -155,4 +155,7 @@ static partial class LogMessages
 
     [LoggerMessage(5002, LogLevel.Error, "The packages of workflow {Workflow} version {Version} are missing and cannot be installed, so its steps do not load: {Reason}")]
     public static partial void PackagesMissing(this ILogger log, string workflow, int version, string reason);
+
+    [LoggerMessage(5003, LogLevel.Warning, "npm installs packages without a sandbox, with the server's rights and its network: {Reason} (docs/operating.md, Isolation)")]
+    public static partial void NpmWithoutSandbox(this ILogger log, string reason);
 }

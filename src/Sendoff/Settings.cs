@@ -190,6 +190,8 @@ sealed record Settings
         ["Workers:TmpSize"] = new("a size from 1MB, such as 128MB", (s, v) => ReadBytes(v) is { } bytes and >= 1024 * 1024 ? s.Isolated(o => o with { TmpBytes = bytes }) : null),
         ["Packages:Timeout"] = Duration((l, v) => l with { PackagesTimeout = v }),
         ["Packages:MaxBytes"] = Bytes((l, v) => l with { PackagesBytes = v }),
+        ["Packages:Hosts"] = new("a comma-separated list of hosts, each with its port where that is not 443",
+            (s, v) => List(v).Select(WithPort).ToList() is { } hosts && !hosts.Contains(null) ? s with { Limits = s.Limits with { PackagesHosts = hosts! } } : null),
         ["Packages:AllowScripts"] = new("a comma-separated list of npm package names",
             (s, v) => List(v) is { } names && names.All(PackageFolder.IsName) ? s with { Limits = s.Limits with { PackagesAllowScripts = names } } : null),
         ["Retention:Age"] = new("a duration such as 7d or 12h", (s, v) => ReadAge(v) is { } age ? s with { Limits = s.Limits with { RetentionAge = age } } : null),
@@ -249,6 +251,8 @@ sealed record Settings
         (s, v) => bool.TryParse(v, out bool on) ? s with { Limits = apply(s.Limits, on) } : null);
 
     static string[] List(string value) => value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    static string? WithPort(string host) => Uri.TryCreate("https://" + host, UriKind.Absolute, out var url) && url is { PathAndQuery: "/", UserInfo: "", Fragment: "" } && !host.Contains('/') ? $"{url.Host}:{url.Port}" : null;
 
     static IPAddress[]? ReadAddresses(string value)
     {

@@ -27,6 +27,11 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
         }
     }
 
+    /// <summary>Of a connection that the sandbox's proxy did not make: npm knows only that it was not made.</summary>
+    public static NpmError Of(ProxyFault fault) => new(fault.Code ?? Refused, fault.Authority, "");
+
+    const string Refused = "refused";
+
     /// <summary>At the import that is to blame; at the first one when it is a package that the packages need.</summary>
     public WorkflowProblem ToProblem(PackagePlan plan)
     {
@@ -41,6 +46,8 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
             "ENOTFOUND" or "ECONNREFUSED" or "ECONNRESET" or "ETIMEDOUT" or "EAI_AGAIN" or "ERR_SOCKET_TIMEOUT" or "ENETUNREACH" or "EHOSTUNREACH" =>
                 PackagePlan.Problem(
                     import, $"npm cannot reach its registry ({Code}), so '{package.Folder}' is not installed", "look at `npm config get registry` and the network, and try again"),
+            Refused => PackagePlan.Problem(
+                import, $"npm, or an install script, wanted to connect to {Summary}, which is not the registry", $"if packages come from there, name it in the setting Packages:Hosts"),
             "EALLOWGIT" or "EALLOWREMOTE" or "EALLOWFILE" or "EALLOWDIRECTORY" => PackagePlan.Problem(import, $"a package is not the registry's: {Summary}", OnlyRegistry),
             "ENOENT" when $"{Summary}{Detail}".Contains(NoGit, StringComparison.Ordinal) => PackagePlan.Problem(import, "a package is not the registry's: it comes from a git repository", OnlyRegistry),
             _ => PackagePlan.Problem(import, $"npm cannot install what is imported: {Summary}{(Code.Length > 0 ? $" ({Code})" : "")}"),

@@ -25,7 +25,8 @@ public sealed record InstalledPackages(IReadOnlyDictionary<string, string> Folde
 /// <summary>Installs what steps import from npm, once for all versions that need the very same (E3).</summary>
 /// <remarks>(1) find the imports  (2) look for a folder of the stored lock  (3) else npm installs into a fresh one  (4) which gets its name by its content.</remarks>
 /// <param name="root">Holds one folder for each content, and what is being installed.</param>
-public sealed partial class PackageFolder(string root, NodeRuntime node, EngineLimits limits, ILogger<PackageFolder> log)
+/// <param name="isolation">Whether npm installs in a sandbox.</param>
+public sealed partial class PackageFolder(string root, NodeRuntime node, SandboxOptions isolation, EngineLimits limits, ILogger<PackageFolder> log)
 {
     /// <summary>The lock among a version's files.</summary>
     public const string LockFile = "sendoff-lock.json";
@@ -34,6 +35,7 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
 
     readonly string root = Path.GetFullPath(root);
     readonly SemaphoreSlim one = new(1);
+    readonly Npm npm = new(node, isolation, limits, log);
 
     /// <summary>Finds what a version's steps import where it was installed; what is not there is a problem. Runs ask this: npm is never needed for one (E3).</summary>
     public InstalledPackages Find(WorkflowDefinition definition, IReadOnlyDictionary<string, string> files)
@@ -67,16 +69,21 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
             progress?.Report($"npm installs {string.Join(", ", plan.Asked.Select(a => a.Package.Folder))}");
             Directory.CreateDirectory(fresh);
             await WriteAsync(fresh, exact ?? asked, exact is null ? null : PackageLock.ForNpm(stored!), ct).ConfigureAwait(false);
-            if (await NpmAsync(fresh, exact is null ? "install" : "ci", [], plan, ct).ConfigureAwait(false) is { } problem)
+            await using var session = await npm.OpenAsync(ct).ConfigureAwait(false);
+            if (await NpmAsync(session, fresh, exact is null ? "install" : "ci", [], plan, ct).ConfigureAwait(false) is { } problem)
                 return InstalledPackages.None with { Problems = [problem] };
             string made = await File.ReadAllTextAsync(Path.Combine(fresh, "package-lock.json"), ct).ConfigureAwait(false);
             if (PackageLock.WhyForeign(made) is { } foreign)
                 return InstalledPackages.None with { Problems = [PackagePlan.Problem(plan.Asked.First().First, $"a package is not the registry's: {foreign}", NpmError.OnlyRegistry)] };
             string text = exact is not null ? stored! : PackageLock.From(made, asked);
-            if (Allowed(text) is { Count: > 0 } scripts && await NpmAsync(fresh, "rebuild", scripts, plan, ct).ConfigureAwait(false) is { } failed)
+            if (Allowed(text) is { Count: > 0 } scripts && await NpmAsync(session, fresh, "rebuild", scripts, plan, ct).ConfigureAwait(false) is { } failed)
                 return InstalledPackages.None with { Problems = [failed] };
             // (4)
             return Keep(fresh, text, names);
+        }
+        catch (WorkerUnavailableException x)
+        {
+            return InstalledPackages.None with { Problems = [PackagePlan.Problem(plan.Asked.First().First, x.Message)] };
         }
         finally
         {
@@ -140,7 +147,7 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
     }
 
     /// <summary>Answers what went wrong, or null.</summary>
-    async Task<WorkflowProblem?> NpmAsync(string folder, string command, IReadOnlyList<string> packages, PackagePlan plan, CancellationToken ct)
+    async Task<WorkflowProblem?> NpmAsync(NpmSession session, string folder, string command, IReadOnlyList<string> packages, PackagePlan plan, CancellationToken ct)
     {
         string scripts = command == "rebuild" ? "--ignore-scripts=false" : "--ignore-scripts";
         string[] arguments =
@@ -151,10 +158,10 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
             "--git=" + Path.Combine(folder, NpmError.NoGit),
         ];
         using var size = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        var npm = node.NpmAsync(arguments, folder, limits.PackagesTimeout, size.Token);
+        var running = session.RunAsync(arguments, folder, hasCredentials: command != "rebuild", limits.PackagesTimeout, size.Token);
         long started = TimeProvider.System.GetTimestamp();
         bool isOver = false;
-        while (await Task.WhenAny(npm, Task.Delay(sizeEvery, ct)).ConfigureAwait(false) != npm)
+        while (await Task.WhenAny(running, Task.Delay(sizeEvery, ct)).ConfigureAwait(false) != running)
         {
             if (isOver || SizeOf(folder) <= limits.PackagesBytes) continue;
             isOver = true;
@@ -163,22 +170,18 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, EngineL
         var first = plan.Asked.First().First;
         try
         {
-            if (await npm.ConfigureAwait(false) is not { } result)
+            if (await running.ConfigureAwait(false) is not { } result)
                 return PackagePlan.Problem(
                     first, "a package is imported, and there is no npm on the PATH to install it", "install npm beside Node.js, or put the code into the folder");
             if (result.Code == 0) return SizeOf(folder) > limits.PackagesBytes ? TooLarge(first) : null;
             if (TimeProvider.System.GetElapsedTime(started) >= limits.PackagesTimeout)
                 return PackagePlan.Problem(
                     first, $"npm did not install within {limits.PackagesTimeout.TotalSeconds:0.#} seconds", "try again, or raise the setting Packages:Timeout");
-            return NpmError.Of(result).ToProblem(plan);
+            return (session.Fault is { } fault ? NpmError.Of(fault) : NpmError.Of(result)).ToProblem(plan);
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
             return TooLarge(first);
-        }
-        catch (WorkerUnavailableException x)
-        {
-            return PackagePlan.Problem(first, x.Message);
         }
     }
 

@@ -106,20 +106,34 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         return pinned;
     }
 
+    /// <summary>The npm on the PATH.</summary>
+    internal string? Npm => Find("npm");
+
+    /// <summary>A variable of npm's environment.</summary>
+    internal string? NpmVariable(string name) => options.NpmEnvironment.TryGetValue(name, out string? own) ? own : Environment.GetEnvironmentVariable(name);
+
     /// <summary>Runs npm in a folder. Install scripts find the workers' Node.js; no setting of the server reaches them. Null when there is no npm on the PATH.</summary>
-    internal async Task<NpmResult?> NpmAsync(string[] arguments, string folder, TimeSpan longest, CancellationToken ct)
+    /// <param name="inside">Makes the command that runs it in a sandbox, and leaves in the environment what it is to see; null for none.</param>
+    internal async Task<NpmResult?> NpmAsync(
+        string[] arguments, string folder, TimeSpan longest, Func<IDictionary<string, string?>, (string File, string[] Arguments)>? inside, CancellationToken ct)
     {
-        if (Find("npm") is not { } npm) return null;
+        if (Npm is not { } npm) return null;
         var node = await EnsureAsync(null, ct);
-        var (code, output, errors) = await ExecuteAsync(npm, arguments, folder, longest, ct, environment =>
+        var start = Command(npm, arguments, folder);
+        var environment = start.Environment;
+        foreach (string own in environment.Keys.Where(name => name.StartsWith("SENDOFF_", StringComparison.OrdinalIgnoreCase)).ToList()) environment.Remove(own);
+        // A package, or a lock, may name a URL, a git repository or a folder of this machine as its source. Older versions of npm do not know these switches, and ignore them.
+        foreach (string source in (string[])["git", "remote", "file", "directory"]) environment[$"npm_config_allow_{source}"] = "none";
+        foreach (var (name, value) in options.NpmEnvironment) environment[name] = value;
+        string? path = environment.TryGetValue("PATH", out string? given) ? given : null;
+        environment["PATH"] = Path.GetDirectoryName(Path.GetFullPath(node.Path)) + Path.PathSeparator + path;
+        if (inside is not null)
         {
-            foreach (string own in environment.Keys.Where(name => name.StartsWith("SENDOFF_", StringComparison.OrdinalIgnoreCase)).ToList()) environment.Remove(own);
-            // A package, or a lock, may name a URL, a git repository or a folder of this machine as its source. Older versions of npm do not know these switches, and ignore them.
-            foreach (string source in (string[])["git", "remote", "file", "directory"]) environment[$"npm_config_allow_{source}"] = "none";
-            foreach (var (name, value) in options.NpmEnvironment) environment[name] = value;
-            string? path = environment.TryGetValue("PATH", out string? given) ? given : null;
-            environment["PATH"] = Path.GetDirectoryName(Path.GetFullPath(node.Path)) + Path.PathSeparator + path;
-        });
+            (start.FileName, string[] all) = inside(environment);
+            start.ArgumentList.Clear();
+            foreach (string argument in all) start.ArgumentList.Add(argument);
+        }
+        var (code, output, errors) = await ExecuteAsync(start, longest, ct);
         return new(code, output, errors.Length > 0 ? NpmReason(errors) : "");
     }
 
@@ -146,7 +160,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
 
             progress?.Report(new(NodePhase.Fetching, package.Name, 0));
             var pack = ExecuteAsync(
-                npm, ["pack", $"{package.Name}@{package.Version}", "--pack-destination", packed, "--json", "--ignore-scripts"], clean, NpmLimit, ct);
+                Command(npm, ["pack", $"{package.Name}@{package.Version}", "--pack-destination", packed, "--json", "--ignore-scripts"], clean), NpmLimit, ct);
             while (await Task.WhenAny(pack, Task.Delay(ProgressEvery, ct)) != pack)
                 progress?.Report(new(NodePhase.Fetching, package.Name, Directory.EnumerateFiles(packed).Sum(file => new FileInfo(file).Length)));
             var (code, _, errors) = await pack;
@@ -239,7 +253,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     {
         try
         {
-            var (code, output, _) = await ExecuteAsync(path, ["--version"], Path.GetTempPath(), VersionLimit, ct);
+            var (code, output, _) = await ExecuteAsync(Command(path, ["--version"], Path.GetTempPath()), VersionLimit, ct);
             return code == 0 && Version.TryParse(output.Trim().TrimStart('v').Split('-')[0], out var version) ? new(path, version) : null;
         }
         catch (System.ComponentModel.Win32Exception)
@@ -257,8 +271,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             .FirstOrDefault(File.Exists);
     }
 
-    async Task<(int Code, string Output, string Errors)> ExecuteAsync(string file, string[] arguments, string folder, TimeSpan longest, CancellationToken ct,
-        Action<IDictionary<string, string?>>? prepare = null)
+    ProcessStartInfo Command(string file, string[] arguments, string folder)
     {
         var start = new ProcessStartInfo(file, arguments)
         {
@@ -266,8 +279,12 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             WorkingDirectory = folder,
         };
         if (options.SearchPath is { } path) start.Environment["PATH"] = path;
-        prepare?.Invoke(start.Environment);
-        using var process = Process.Start(start)!;
+        return start;
+    }
+
+    static async Task<(int Code, string Output, string Errors)> ExecuteAsync(ProcessStartInfo start, TimeSpan longest, CancellationToken ct)
+    {
+        using var process = await WorkerLauncher.StartAsync(start);
         process.StandardInput.Close();
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(longest);

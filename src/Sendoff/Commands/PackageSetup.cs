@@ -27,9 +27,9 @@ static class PackageSetup
     static readonly TimeSpan lockAge = TimeSpan.FromDays(1);
 
     public static async Task<PreparedFolder> PrepareAsync(
-        NodeRuntime node, EngineLimits limits, string root, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+        NodeRuntime node, SandboxOptions isolation, EngineLimits limits, string root, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
-        var packages = new PackageFolder(Path.Combine(node.CacheFolder, "packages"), node, limits, NullLogger<PackageFolder>.Instance);
+        var packages = new PackageFolder(Path.Combine(node.CacheFolder, "packages"), node, isolation, limits, NullLogger<PackageFolder>.Instance);
         string lastLock = Path.Combine(node.CacheFolder, "locks", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{root}\n{definition.Name}")))[..32] + ".json");
         try
         {

@@ -51,7 +51,7 @@ static class RunCommand
         var egress = EgressSetup.Create(settings, request.Allow);
 
         var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
-        using var prepared = await PackageSetup.PrepareAsync(node, limits, root, definition, files, ct);
+        using var prepared = await PackageSetup.PrepareAsync(node, settings.Isolation, limits, root, definition, files, ct);
         // Nothing is stored, so nothing is ever opened again.
         var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes))) { Mask = new([.. environment.Values, .. accounts.Values.SelectMany(static fields => fields.Values)]) };
         var stores = new MemoryDataStores(TimeProvider.System);

@@ -34,7 +34,7 @@ sealed class RunRig : IAsyncDisposable
             Calls = program => new StepStores(Store, program, concealment, limits, time), Isolation = new() { Mode = SandboxMode.None },
         };
         Secrets = new SecretCatalog(Store, concealment, ids, time);
-        var packages = new PackageFolder(Path.Combine(folder, "packages"), TestNode.Runtime, limits, NullLogger<PackageFolder>.Instance);
+        var packages = new PackageFolder(Path.Combine(folder, "packages"), TestNode.Runtime, new(), limits, NullLogger<PackageFolder>.Instance);
         Catalog = new WorkflowCatalog(
             Store, workers, new ProgramFolder(Path.Combine(folder, "versions")), packages, Secrets, new FlowLinks(concealment, "http://localhost"), limits, NullLogger<WorkflowCatalog>.Instance);
         sender = new DeliverySender(Sending.Loopback, limits, TimeProvider.System);

@@ -28,10 +28,14 @@ sealed class NpmRegistry : IAsyncDisposable
         app.Run(AnswerAsync);
     }
 
+    /// <summary>Where it says that tarballs are; null is here.</summary>
+    public string? TarballsAt { get; set; }
+    /// <summary>Further variables for npm.</summary>
+    public Dictionary<string, string> Variables { get; } = [];
     /// <summary>What npm has asked for so far.</summary>
     public int Requests => Volatile.Read(ref requests);
     public string Url => app.Urls.First() + "/";
-    public IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string>
+    public IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string>(Variables)
     {
         ["npm_config_registry"] = Url, ["npm_config_cache"] = Path.Combine(home.Path, "cache"), ["npm_config_userconfig"] = Path.Combine(home.Path, "npmrc"),
         ["npm_config_fetch_retries"] = "0",
@@ -96,7 +100,7 @@ sealed class NpmRegistry : IAsyncDisposable
             var one = manifest.DeepClone();
             one["dist"] = new JsonObject
             {
-                ["tarball"] = $"{Url}{name}/-/{version}", ["integrity"] = "sha512-" + Convert.ToBase64String(SHA512.HashData(tarball)),
+                ["tarball"] = $"{TarballsAt ?? Url}{name}/-/{version}", ["integrity"] = "sha512-" + Convert.ToBase64String(SHA512.HashData(tarball)),
             };
             if (manifest["scripts"]?["install"] is not null) one["hasInstallScript"] = true;
             all[version] = one;

@@ -1,0 +1,70 @@
+using Sendoff.Engine.Workers;
+
+namespace Sendoff.Engine.Packages;
+
+/// <summary>The sandbox that npm installs in: it sees the folder that it fills, its cache and its configuration, and reaches the registries only (S7 of docs/security-review.md).</summary>
+/// <param name="bwrap">bubblewrap's executable.</param>
+/// <param name="node">The Node.js that npm runs in.</param>
+/// <param name="npm">npm's script.</param>
+internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBinary node, string npm, string harness)
+{
+    const string Folder = "/install", Cache = "/npm-cache", UserFile = "/sendoff/npmrc", GlobalFile = "/sendoff/npmrc-global";
+    /// <summary>Variables that reach npm beside its own.</summary>
+    static readonly string[] plain = ["LANG", "LC_ALL", "TZ", "NODE_EXTRA_CA_CERTS"];
+
+    /// <summary>npm's script, as the path of the command leads to it; null where that is something else, such as the shim of a version manager.</summary>
+    public static string? ScriptOf(string command)
+    {
+        string real = File.ResolveLinkTarget(command, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(command);
+        if (real.EndsWith(".js", StringComparison.Ordinal)) return real;
+        using var file = File.OpenText(real);
+        var start = new char[64];
+        return new string(start, 0, file.ReadBlock(start)).Split('\n')[0] is var line && line.StartsWith("#!", StringComparison.Ordinal) && line.EndsWith("node", StringComparison.Ordinal) ? real : null;
+    }
+
+    /// <summary>The command that runs npm, with what it is to find in its environment.</summary>
+    /// <param name="folder">Where it installs.</param>
+    /// <param name="users">Has the <c>passwd</c> and <c>group</c> of the sandbox.</param>
+    /// <param name="hasCredentials">npm itself runs; else code of packages does, and finds neither credentials nor the cache.</param>
+    public (string File, string[] Arguments) Command(string[] arguments, string folder, string users, string socket, NpmConfig config, bool hasCredentials, IDictionary<string, string?> environment)
+    {
+        string[] readable = [.. ((string?[])[Path.GetDirectoryName(Path.GetDirectoryName(npm)), config.AuthorityFile, environment.TryGetValue("NODE_EXTRA_CA_CERTS", out string? more) ? more : null])
+            .OfType<string>().Where(static path => Path.IsPathRooted(path) && !path.StartsWith("/usr/", StringComparison.Ordinal))];
+        var list = Bubblewrap.Common(isolation with { HasNetwork = false, Readable = readable }, node.Path, harness, users);
+        list.Remove("--clearenv"); // what it has is chosen below
+        list.AddRange(["--bind", folder, Folder, "--ro-bind", socket, Bubblewrap.Socket]);
+        if (hasCredentials)
+        {
+            Directory.CreateDirectory(config.Cache);
+            list.AddRange(["--bind", config.Cache, Cache]);
+            foreach (var (file, inside) in ((string?, string)[])[(config.UserFile, UserFile), (config.GlobalFile, GlobalFile)])
+                if (file is not null) list.AddRange(["--ro-bind-try", file, inside]);
+        }
+        list.AddRange(["--chdir", Folder, "--remount-ro", "/", "--", Bubblewrap.Node, Bubblewrap.Harness + "/npm.mjs", Bubblewrap.Socket, Bubblewrap.Node, npm, .. arguments]);
+        Choose(environment, config, hasCredentials);
+        return (bwrap, [.. list]);
+    }
+
+    static void Choose(IDictionary<string, string?> environment, NpmConfig config, bool hasCredentials)
+    {
+        string files = hasCredentials ? Text(config.UserFile) + Text(config.GlobalFile) : "";
+        foreach (string name in environment.Keys.ToList())
+        {
+            bool isNpms = name.StartsWith("npm_config_", StringComparison.OrdinalIgnoreCase) && (hasCredentials || !IsCredential(name));
+            // A configuration may name variables, such as ${NPM_TOKEN}.
+            if (!isNpms && !plain.Contains(name) && !files.Contains("${" + name + "}", StringComparison.Ordinal) && !files.Contains("${" + name + "?}", StringComparison.Ordinal)) environment.Remove(name);
+        }
+        foreach (string own in (string[])["proxy", "https_proxy", "http_proxy", "noproxy", "userconfig", "globalconfig", "cache", "prefix"])
+            foreach (string name in environment.Keys.Where(name => name.Equals("npm_config_" + own, StringComparison.OrdinalIgnoreCase)).ToList()) environment.Remove(name);
+        environment["PATH"] = "/sendoff:/usr/local/bin:/usr/bin:/bin";
+        environment["HOME"] = "/tmp";
+        environment["npm_config_userconfig"] = UserFile; // neither need be there
+        environment["npm_config_globalconfig"] = GlobalFile;
+        environment["npm_config_cache"] = hasCredentials ? Cache : "/tmp/npm-cache";
+        environment["npm_config_noproxy"] = "localhost.invalid"; // an empty one would leave it to the files
+    }
+
+    static bool IsCredential(string name) => ((string[])["auth", "token", "password", "username", "cert", "key", "otp"]).Any(part => name.Contains(part, StringComparison.OrdinalIgnoreCase)) || name.Contains("//", StringComparison.Ordinal);
+
+    static string Text(string? file) => File.Exists(file) ? File.ReadAllText(file) : "";
+}

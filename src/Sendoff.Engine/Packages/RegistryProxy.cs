@@ -1,0 +1,170 @@
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Sendoff.Engine.Packages;
+
+/// <summary>Why npm did not reach a host through the proxy.</summary>
+/// <param name="Code">As Node.js names it; null when the host is not one that npm may reach.</param>
+internal sealed record ProxyFault(string Authority, string? Code);
+
+/// <summary>The one way out of the sandbox that npm installs in: an HTTP proxy on a Unix socket, which leads to the registries and nowhere else.</summary>
+/// <remarks>(1) read the head of the request  (2) look whether its destination is allowed  (3) connect, by npm's own proxy where it has one  (4) pass bytes both ways.</remarks>
+internal sealed class RegistryProxy : IAsyncDisposable
+{
+    const int LongestHead = 64 * 1024, MostConnections = 256;
+    static readonly TimeSpan headLimit = TimeSpan.FromSeconds(10);
+
+    readonly NpmConfig config;
+    readonly IReadOnlySet<string> allowed;
+    readonly Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    readonly string folder = Directory.CreateTempSubdirectory("sendoff-npm-").FullName;
+    readonly CancellationTokenSource stop = new();
+    readonly SemaphoreSlim free = new(MostConnections);
+    readonly Task accepting;
+    ProxyFault? fault;
+
+    /// <param name="hosts">Further hosts and ports.</param>
+    public RegistryProxy(NpmConfig config, IEnumerable<string> hosts)
+    {
+        this.config = config;
+        allowed = config.Registries.Concat(hosts).ToHashSet(StringComparer.OrdinalIgnoreCase);
+        listener.Bind(new UnixDomainSocketEndPoint(Address));
+        listener.Listen();
+        accepting = AcceptAsync();
+    }
+
+    public string Address => Path.Combine(folder, "s");
+
+    /// <summary>The last connection that was not made; null when all were.</summary>
+    public ProxyFault? Fault => Volatile.Read(ref fault);
+
+    async Task AcceptAsync()
+    {
+        var open = new List<Task>();
+        try
+        {
+            while (true)
+            {
+                await free.WaitAsync(stop.Token).ConfigureAwait(false);
+                var client = await listener.AcceptAsync(stop.Token).ConfigureAwait(false);
+                open.RemoveAll(static task => task.IsCompleted);
+                open.Add(ServeAsync(new NetworkStream(client, ownsSocket: true)));
+            }
+        }
+        catch (Exception x) when (x is OperationCanceledException or SocketException)
+        {
+            // npm has ended.
+        }
+        await Task.WhenAll(open).ConfigureAwait(false);
+    }
+
+    async Task ServeAsync(NetworkStream client)
+    {
+        try
+        {
+            await using (client.ConfigureAwait(false)) await ExchangeAsync(client, stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception x) when (x is IOException or SocketException or OperationCanceledException or InvalidDataException or System.Security.Authentication.AuthenticationException)
+        {
+            // npm sees a closed connection, and says so.
+        }
+        finally
+        {
+            free.Release();
+        }
+    }
+
+    async Task ExchangeAsync(NetworkStream client, CancellationToken ct)
+    {
+        // (1)
+        string[] lines = await ReadHeadAsync(client, ct).ConfigureAwait(false);
+        string[] first = lines[0].Split(' ');
+        bool tunnel = first[0] == "CONNECT";
+        // (2)
+        if (first.Length != 3) throw new InvalidDataException("not the first line of a request");
+        if (!Uri.TryCreate(tunnel ? "https://" + first[1] : first[1], UriKind.Absolute, out var target) || !(tunnel || target.Scheme == Uri.UriSchemeHttp) || !allowed.Contains(NpmConfig.Authority(target)))
+        {
+            fault = new(target is null ? first[1] : NpmConfig.Authority(target), null);
+            await AnswerAsync(client, "403 Forbidden", ct).ConfigureAwait(false);
+            return;
+        }
+        // (3)
+        var proxy = config.ProxyFor(target.Host, tunnel);
+        await using var server = await ConnectAsync(proxy ?? target, NpmConfig.Authority(target), proxy?.Scheme == Uri.UriSchemeHttps, ct).ConfigureAwait(false);
+        if (proxy is null && tunnel) await AnswerAsync(client, "200 Connection established", ct).ConfigureAwait(false);
+        else await server.WriteAsync(Encoding.Latin1.GetBytes(Head(lines, first, target, tunnel, proxy)), ct).ConfigureAwait(false);
+        // (4) A plain request is the only one of its connection: another may be for another host.
+        var up = client.CopyToAsync(server, ct);
+        await server.CopyToAsync(client, ct).ConfigureAwait(false);
+        client.Socket.Shutdown(SocketShutdown.Both);
+        await up.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    static string Head(string[] lines, string[] first, Uri target, bool tunnel, Uri? proxy)
+    {
+        var kept = lines.Skip(1).Where(static line => !Is(line, "proxy-authorization") && !Is(line, "proxy-connection") && !Is(line, "connection"));
+        string[] own = proxy is { UserInfo.Length: > 0 } ? [$"Proxy-Authorization: Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(proxy.UserInfo)))}"] : [];
+        string[] closing = tunnel ? [] : ["Connection: close"];
+        return string.Join("\r\n", [$"{first[0]} {(proxy is null ? target.PathAndQuery : first[1])} HTTP/1.1", .. kept, .. own, .. closing, "", ""]);
+    }
+
+    static bool Is(string line, string name) => line.StartsWith(name + ":", StringComparison.OrdinalIgnoreCase);
+
+    static async Task<string[]> ReadHeadAsync(NetworkStream client, CancellationToken ct)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(headLimit);
+        var head = new StringBuilder();
+        var one = new byte[1];
+        // Byte by byte, as what follows is not the proxy's.
+        while (!(head.Length >= 4 && head[^1] == '\n' && head[^2] == '\r' && head[^3] == '\n'))
+        {
+            if (head.Length == LongestHead || await client.ReadAsync(one, limit.Token).ConfigureAwait(false) == 0) throw new InvalidDataException("not the head of a request");
+            head.Append((char)one[0]);
+        }
+        return head.ToString().TrimEnd().Split("\r\n");
+    }
+
+    async Task<Stream> ConnectAsync(Uri to, string authority, bool tls, CancellationToken ct)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(to.IdnHost.Trim('[', ']'), to.Port, ct).ConfigureAwait(false);
+            var stream = new NetworkStream(socket, ownsSocket: true);
+            if (!tls) return stream;
+            var secure = new SslStream(stream);
+            await secure.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = to.IdnHost }, ct).ConfigureAwait(false);
+            return secure;
+        }
+        catch (Exception x)
+        {
+            socket.Dispose();
+            if (x is SocketException s) fault = new(authority, CodeOf(s.SocketErrorCode));
+            throw;
+        }
+    }
+
+    static string CodeOf(SocketError error) => error switch
+    {
+        SocketError.ConnectionRefused => "ECONNREFUSED",
+        SocketError.HostNotFound or SocketError.NoData => "ENOTFOUND",
+        SocketError.TryAgain => "EAI_AGAIN",
+        SocketError.TimedOut => "ETIMEDOUT",
+        SocketError.NetworkUnreachable => "ENETUNREACH",
+        SocketError.HostUnreachable => "EHOSTUNREACH",
+        _ => error.ToString(),
+    };
+
+    static Task AnswerAsync(NetworkStream client, string status, CancellationToken ct) =>
+        client.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\n{(status[0] == '2' ? "" : "Content-Length: 0\r\nConnection: close\r\n")}\r\n"), ct).AsTask();
+
+    public async ValueTask DisposeAsync()
+    {
+        await stop.CancelAsync().ConfigureAwait(false);
+        listener.Dispose();
+        await accepting.ConfigureAwait(false);
+        Directory.Delete(folder, recursive: true);
+    }
+}

@@ -1,0 +1,152 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Sendoff.Engine.Packages;
+using Sendoff.Tests.Support;
+
+namespace Sendoff.Tests.Packages;
+
+/// <summary>The proxy of npm's sandbox leads to the registry, whatever a program in the sandbox writes to it.</summary>
+public sealed class RegistryProxyTests
+{
+    [Fact]
+    public async Task Only_the_very_host_and_port_of_a_registry_are_reached()
+    {
+        using var registry = new Recorder();
+        using var other = new Recorder();
+        await using var proxy = new RegistryProxy(Config(registry), []);
+        foreach (string first in (string[])
+        [
+            $"CONNECT {other.Address} HTTP/1.1", $"GET http://{other.Address}/ HTTP/1.1", $"GET http://{registry.Address}@{other.Address}/ HTTP/1.1", $"CONNECT {registry.Address}@{other.Address} HTTP/1.1",
+            $"GET http://{other.Address}/?http://{registry.Address} HTTP/1.1", $"GET http://{other.Address}#{registry.Address} HTTP/1.1", "CONNECT localhost:22 HTTP/1.1", "CONNECT 127.0.0.1:22 HTTP/1.1",
+            $"GET ftp://{registry.Address}/ HTTP/1.1", $"GET https://{registry.Address}/ HTTP/1.1", "GET / HTTP/1.1", "GET file:///etc/passwd HTTP/1.1",
+        ])
+            Assert.StartsWith("HTTP/1.1 403 ", await AskAsync(proxy, $"{first}\r\nHost: {registry.Address}\r\n\r\n"));
+        foreach (string odd in (string[])["nothing\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "GET\t/ HTTP/1.1\r\n\r\n", new string('a', 70_000)]) Assert.Equal("", await AskAsync(proxy, odd));
+        Assert.Equal((0, 0), (registry.Connections, other.Connections));
+    }
+
+    [Fact]
+    public async Task A_second_request_of_a_connection_does_not_choose_another_host()
+    {
+        using var registry = new Recorder();
+        using var other = new Recorder();
+        await using var proxy = new RegistryProxy(Config(registry), []);
+
+        Assert.StartsWith("HTTP/1.1 204 ", await AskAsync(
+            proxy, $"GET http://{registry.Address}/ms HTTP/1.1\r\nConnection: keep-alive\r\nProxy-Authorization: x\r\n\r\nGET http://{other.Address}/ HTTP/1.1\r\n\r\n"));
+
+        Assert.Equal((1, 0), (registry.Connections, other.Connections));
+        Assert.StartsWith("GET /ms HTTP/1.1\r\nConnection: close\r\n\r\n", registry.Read);
+    }
+
+    [Fact]
+    public async Task A_tunnel_passes_bytes_both_ways()
+    {
+        using var registry = new Recorder();
+        await using var proxy = new RegistryProxy(Config(registry), []);
+        Assert.StartsWith("HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 204 ", await AskAsync(proxy, $"CONNECT {registry.Address} HTTP/1.1\r\n\r\nhello\r\n\r\n"));
+        Assert.Equal("hello\r\n\r\n", registry.Read);
+        Assert.Null(proxy.Fault);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_connected_to_is_told_as_Node_tells_it()
+    {
+        var gone = new Recorder();
+        gone.Dispose();
+        await using var proxy = new RegistryProxy(Config(gone), []);
+        Assert.Equal("", await AskAsync(proxy, $"CONNECT {gone.Address} HTTP/1.1\r\n\r\n"));
+        Assert.Equal(new ProxyFault(gone.Address, "ECONNREFUSED"), proxy.Fault);
+    }
+
+    [Fact]
+    public void The_configuration_of_npm_names_registries_proxies_and_files()
+    {
+        using var folder = new TempFolder();
+        string user = Path.Combine(folder.Path, "npmrc");
+        File.WriteAllText(user, "; a comment\nhttps-proxy = \"http://user:${PASSWORD}@proxy.test:3128\"\nproxy=http://wrong.test\n");
+        var variables = new Dictionary<string, string> { ["PASSWORD"] = "secret", ["npm_config_proxy"] = "http://u:p@plain.test:8080" };
+        // What has credentials is left out.
+        var config = NpmConfig.Read($$"""
+            {"registry":"https://registry.test/","@acme:registry":"http://Acme.test:4873/npm/","cache":"/c","noproxy":["", "*.acme.test"],"cafile":"/ca.pem","userconfig":"{{user}}","globalconfig":""}
+            """, variables.GetValueOrDefault);
+        Assert.Equal(["acme.test:4873", "registry.test:443"], config.Registries.Order());
+        Assert.Equal(("/c", "/ca.pem", user, null), (config.Cache, config.AuthorityFile, config.UserFile, config.GlobalFile));
+        Assert.Equal("http://user:secret@proxy.test:3128/", config.ProxyFor("registry.test", tunnel: true)!.AbsoluteUri);
+        Assert.Equal("http://u:p@plain.test:8080/", config.ProxyFor("registry.test", tunnel: false)!.AbsoluteUri);
+        Assert.Null(config.ProxyFor("npm.acme.test", tunnel: true));
+        Assert.NotNull(config.ProxyFor("evilacme.test", tunnel: true));
+    }
+
+    [Theory]
+    [InlineData("HTTPS_PROXY", true)]
+    [InlineData("https_proxy", true)]
+    [InlineData("HTTP_PROXY", false)]
+    [InlineData("PROXY", true)]
+    public void Where_the_configuration_has_no_proxy_that_of_the_environment_counts(string name, bool tunnel)
+    {
+        var config = NpmConfig.Read("""{"registry":"https://registry.test/","cache":"/c","proxy":null,"https-proxy":null,"noproxy":""}""", asked => asked == name ? "http://proxy.test:1" : null);
+        Assert.Equal("proxy.test", config.ProxyFor("registry.test", tunnel)!.Host);
+    }
+
+    static NpmConfig Config(Recorder registry) => new() { Registries = new HashSet<string> { registry.Address }, Cache = "" };
+
+    static async Task<string> AskAsync(RegistryProxy proxy, string request)
+    {
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(proxy.Address), Wait.Token);
+        await using var stream = new NetworkStream(socket);
+        var answer = new MemoryStream();
+        try
+        {
+            await stream.WriteAsync(Encoding.Latin1.GetBytes(request), Wait.Token);
+            await stream.CopyToAsync(answer, Wait.Token);
+        }
+        catch (IOException)
+        {
+            // It was closed before all was read.
+        }
+        return Encoding.Latin1.GetString(answer.ToArray());
+    }
+
+    /// <summary>Answers the first head of each connection with 204, and closes.</summary>
+    sealed class Recorder : IDisposable
+    {
+        readonly TcpListener listener = new(IPAddress.Loopback, 0);
+        int connections;
+
+        public Recorder()
+        {
+            listener.Start();
+            Address = listener.LocalEndpoint.ToString()!;
+            _ = ServeAsync();
+        }
+
+        public string Address { get; }
+        public int Connections => Volatile.Read(ref connections);
+        public string Read { get; private set; } = "";
+
+        async Task ServeAsync()
+        {
+            try
+            {
+                while (true)
+                {
+                    using var socket = await listener.AcceptSocketAsync();
+                    Interlocked.Increment(ref connections);
+                    await using var stream = new NetworkStream(socket);
+                    var buffer = new byte[4096];
+                    while (!Read.Contains("\r\n\r\n")) Read += Encoding.Latin1.GetString(buffer, 0, await stream.ReadAtLeastAsync(buffer, 1));
+                    await stream.WriteAsync("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"u8.ToArray());
+                }
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException or EndOfStreamException)
+            {
+                // The test is over.
+            }
+        }
+
+        public void Dispose() => listener.Dispose();
+    }
+}
