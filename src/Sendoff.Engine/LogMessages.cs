@@ -107,7 +107,7 @@ static partial class LogMessages
     [LoggerMessage(3008, LogLevel.Warning, "{Count} stored times had not come, as the clock was ahead when they were stored. They are set to now")]
     public static partial void TimesCorrected(this ILogger log, long count);
 
-    [LoggerMessage(3009, LogLevel.Warning, "The newest id in {Path} was made at {At:u}, which has not come: the clock was ahead, or is behind now. New ids continue above it; until then, lists by time show too much. Check the clock")]
+    [LoggerMessage(3009, LogLevel.Warning, "The newest id in {Path} was made at {At:u}, which has not come: the clock was ahead, or is behind now. New ids continue above it. Check the clock")]
     public static partial void IdsAhead(this ILogger log, string path, DateTimeOffset at);
 
     // Workers: 4000-4099
