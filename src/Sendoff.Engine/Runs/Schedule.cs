@@ -25,6 +25,10 @@ public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineConte
     /// <summary>When a schedule is due next; null when its key is unknown, it is off, or never due any more.</summary>
     public DateTimeOffset? NextDueAt(string key) => catalog.Schedules.FirstOrDefault(s => s.Key == key)?.Trigger.NextAfter(engine.Time.GetUtcNow());
 
+    /// <summary>The next due times of a schedule; null when its key is unknown or it is off.</summary>
+    public IReadOnlyList<DateTimeOffset>? DueTimes(string key, int count) =>
+        catalog.Schedules.FirstOrDefault(s => s.Key == key) is { } target ? [.. target.Trigger.TimesAfter(engine.Time.GetUtcNow(), count)] : null;
+
     /// <summary>Begins. Call once, with the workflows loaded.</summary>
     public void Start() => running = RunAsync();
 

@@ -10,9 +10,11 @@ public sealed record ScheduleTrigger : Trigger
     public const string TypeName = "schedule";
     public static readonly TimeSpan Shortest = TimeSpan.FromMinutes(1), Longest = TimeSpan.FromDays(366);
 
-    readonly CronExpression? expression;
+    /// <summary>It is due when any of them is; empty when it is <see cref="Every"/>.</summary>
+    readonly CronExpression[] expressions = [];
 
-    public ScheduleTrigger(CronExpression expression, string cron, TimeZoneInfo zone) : base(TypeName) => (this.expression, Cron, Zone) = (expression, cron, zone);
+    /// <exception cref="CronFormatException">It is not a cron expression of five fields.</exception>
+    public ScheduleTrigger(string cron, TimeZoneInfo zone) : base(TypeName) => (expressions, Cron, Zone) = (Parse(cron), cron, zone);
 
     public ScheduleTrigger(TimeSpan every, TimeZoneInfo zone) : base(TypeName) => (Every, Zone) = (every, zone);
 
@@ -27,8 +29,22 @@ public sealed record ScheduleTrigger : Trigger
     /// <summary>The first due time after a moment; null when there is none any more.</summary>
     public DateTimeOffset? NextAfter(DateTimeOffset moment)
     {
-        if (expression is not null) return expression.GetNextOccurrence(moment, Zone)?.ToUniversalTime();
+        if (expressions.Length > 0) return expressions.Min(one => one.GetNextOccurrence(moment, Zone))?.ToUniversalTime();
         long interval = Every!.Value.Ticks, since = moment.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
         return DateTimeOffset.UnixEpoch.AddTicks((since / interval + 1) * interval);
+    }
+
+    /// <summary>The first due times after a moment, as many as there are.</summary>
+    public IEnumerable<DateTimeOffset> TimesAfter(DateTimeOffset moment, int count)
+    {
+        for (int i = 0; i < count && NextAfter(moment) is { } due; i++) yield return moment = due;
+    }
+
+    // crontab(5): of two day fields that both restrict the days, either is enough. A field that begins with a star restricts none, whatever step it has.
+    static CronExpression[] Parse(string cron)
+    {
+        string[] fields = cron.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        if (fields is not [var minute, var hour, [not ('*' or '?'), ..] day, var month, [not ('*' or '?'), ..] weekday]) return [CronExpression.Parse(cron)];
+        return [CronExpression.Parse($"{minute} {hour} {day} {month} *"), CronExpression.Parse($"{minute} {hour} * {month} {weekday}")];
     }
 }

@@ -68,18 +68,16 @@ public static partial class WorkflowReader
             int fields = cron.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length;
             if (fields is 6 or 7 || cron.Equals("@every_second", StringComparison.OrdinalIgnoreCase))
                 return Problem<Trigger>(node, $"'{cron}' has seconds: a schedule is due once a minute at most", "write five fields: minute, hour, day, month, weekday");
-            CronExpression expression;
+            ScheduleTrigger schedule;
             try
             {
-                expression = CronExpression.Parse(cron);
+                schedule = new(cron, zone);
             }
             catch (CronFormatException x)
             {
                 return Problem<Trigger>(node, $"'{cron}' is no cron expression: {Lower(x.Message.TrimEnd('.'))}", "write five fields: minute, hour, day, month, weekday, such as `0 9 * * MON-FRI`");
             }
-            return expression.GetNextOccurrence(DateTimeOffset.UnixEpoch, TimeZoneInfo.Utc) is null
-                ? Problem<Trigger>(node, $"'{cron}' is never due", "choose a day that its month has")
-                : new ScheduleTrigger(expression, cron, zone);
+            return schedule.NextAfter(DateTimeOffset.UnixEpoch) is null ? Problem<Trigger>(node, $"'{cron}' is never due", "choose a day that its month has") : schedule;
         }
 
         Trigger? ReadEvery(YamlNode node, string every, TimeZoneInfo zone)

@@ -25,7 +25,11 @@ static class DeployCommand
         var deployed = await api.SendAsync(HttpMethod.Put, $"/api/v1/workflows/{Uri.EscapeDataString(name ?? folderName)}", body, ApiJson.Default.WorkflowDocument, ct);
         if (deployed is null) return ExitCode.Ok;
         Output.Console.WriteLine($"{deployed.Name} version {deployed.Version} is deployed");
-        foreach (var trigger in deployed.Triggers) Output.Console.WriteLine($"  {trigger.Type}  {trigger.Url ?? trigger.Key}");
+        foreach (var trigger in deployed.Triggers)
+        {
+            Output.Console.WriteLine($"  {trigger.Type}  {trigger.Url ?? trigger.Key}");
+            if (trigger.DueTimes is { Count: > 0 } times) Output.Console.WriteLine($"    next due {string.Join(", ", times.Select(Lists.Minute))}, local time");
+        }
         if (deployed.ScriptsLeftOut.Count > 0)
             Output.Warning($"the install scripts of {string.Join(", ", deployed.ScriptsLeftOut)} were not run; if they are needed, name them in the server's setting Packages:AllowScripts");
         return ExitCode.Ok;

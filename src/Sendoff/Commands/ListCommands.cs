@@ -175,6 +175,8 @@ static class Lists
 
     public static string Time(DateTimeOffset time) => time.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture);
 
+    public static string Minute(DateTimeOffset time) => time.ToLocalTime().ToString("ddd yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture);
+
     static string Parameter(string name, string? value) => value is null ? "" : $"&{name}={Uri.EscapeDataString(value)}";
 
     public static void PrintTable<T>(IReadOnlyList<T> items, string[] columns, Func<T, string[]> row)

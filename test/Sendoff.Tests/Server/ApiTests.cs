@@ -22,6 +22,23 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     public ValueTask DisposeAsync() => default;
 
     [Fact]
+    public async Task A_deployed_schedule_says_when_it_is_due_next()
+    {
+        using var deployed = await server.Http.PutAsJsonAsync("/api/v1/workflows/mornings", new { files = new Dictionary<string, string>
+        {
+            ["workflow.yaml"] = "triggers: [ { type: schedule, cron: '30 4 1,15 * 5' } ]\nsteps: [ { namespace: a, uses: ./a.js } ]",
+            ["a.js"] = "",
+        } });
+
+        var trigger = (await deployed.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("triggers")[0];
+        DateTimeOffset[] times = [.. trigger.GetProperty("dueTimes").EnumerateArray().Select(static time => time.GetDateTimeOffset())];
+        Assert.Equal(5, times.Length);
+        Assert.Equal(times[0], trigger.GetProperty("nextDueAt").GetDateTimeOffset());
+        Assert.Equal(times.Order(), times);
+        Assert.All(times, static time => Assert.True(time is { Hour: 4, Minute: 30 } && (time.Day is 1 or 15 || time.DayOfWeek == DayOfWeek.Friday), $"{time}"));
+    }
+
+    [Fact]
     public async Task A_run_is_told_with_its_steps_sends_attempts_and_meters()
     {
         var id = await SampleRuns.AddAsync(server);
@@ -145,7 +162,7 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         Assert.Equal("shop", answer.GetProperty("name").GetString());
         Assert.Equal(1, answer.GetProperty("version").GetInt32());
         Assert.StartsWith("wf_", answer.GetProperty("id").GetString());
-        Assert.Equal($$"""[{"type":"http","key":"shop","url":"{{server.Address}}hooks/shop","nextDueAt":null}]""", answer.GetProperty("triggers").GetRawText());
+        Assert.Equal($$"""[{"type":"http","key":"shop","url":"{{server.Address}}hooks/shop","nextDueAt":null,"dueTimes":null}]""", answer.GetProperty("triggers").GetRawText());
     }
 
     [Theory]

@@ -27,6 +27,29 @@ public sealed class ScheduleTriggerTests
         Assert.Equal(["11-23 09:00"], Due("cron: '0 9 * * *'", "2026-11-23T08:00:00Z", 1));
     }
 
+    [Theory]
+    [InlineData("30 4 1,15 * 5", "11-27 04:30", "12-01 04:30", "12-04 04:30")]
+    [InlineData("0 0 30 2 MON", "02-01 00:00", "02-08 00:00", "02-15 00:00")]
+    [InlineData("0 0 1 * 1-5", "11-26 00:00", "11-27 00:00", "11-30 00:00")]
+    [InlineData("0 0 L * SUN#1", "11-30 00:00", "12-06 00:00", "12-31 00:00")]
+    public void Of_two_day_fields_either_is_enough(string cron, params string[] expected) => Assert.Equal(expected, Due($"cron: '{cron}'", "2026-11-25T00:00:00Z", expected.Length));
+
+    // crontab(5): a field that begins with a star does not restrict the days.
+    [Theory]
+    [InlineData("0 0 1 * *", "12-01 00:00", "01-01 00:00")]
+    [InlineData("0 0 * * 5", "11-27 00:00", "12-04 00:00")]
+    [InlineData("0 0 */10 * 5", "12-11 00:00", "01-01 00:00")]
+    [InlineData("0 0 1 * */5", "01-01 00:00", "08-01 00:00")]
+    [InlineData("0 0 ? * 5", "11-27 00:00", "12-04 00:00")]
+    public void Of_two_day_fields_one_with_a_star_leaves_the_days_to_the_other(string cron, params string[] expected) =>
+        Assert.Equal(expected, Due($"cron: '{cron}'", "2026-11-25T00:00:00Z", expected.Length));
+
+    [Fact]
+    public void A_time_that_both_day_fields_name_is_due_once()
+    {
+        Assert.Equal(["05-01 00:00", "05-08 00:00"], Due("cron: '0 0 1 5 FRI'", "2026-04-30T00:00:00Z", 2));
+    }
+
     [Fact]
     public void An_hour_that_is_skipped_in_spring_moves_a_daily_time_to_its_end_and_drops_no_day()
     {

@@ -34,7 +34,18 @@ public sealed record RunSummaryDocument(
 
 /// <param name="Url">Of an HTTP trigger.</param>
 /// <param name="NextDueAt">Of a schedule that is on.</param>
-public sealed record TriggerDocument(string Type, string Key, string? Url, DateTimeOffset? NextDueAt);
+/// <param name="DueTimes">The next five due times of a schedule that is on.</param>
+public sealed record TriggerDocument(string Type, string Key, string? Url, DateTimeOffset? NextDueAt, IReadOnlyList<DateTimeOffset>? DueTimes = null)
+{
+    const int TimesShown = 5;
+
+    internal static TriggerDocument From(TriggerAddress trigger, string origin, Schedule schedule)
+    {
+        var times = schedule.DueTimes(trigger.Key, TimesShown);
+        string? url = trigger.Type == "http" ? $"{origin}/hooks/{Uri.EscapeDataString(trigger.Key)}" : null;
+        return new(trigger.Type, trigger.Key, url, times is [var next, ..] ? next : null, times);
+    }
+}
 
 /// <param name="StreamUrl">Where what it sends with <c>$send.sse</c> is read. The key in it lets in whoever has it.</param>
 public sealed record WorkflowDocument(
@@ -46,8 +57,7 @@ public sealed record WorkflowDocument(
     /// <param name="origin">Where the server is reached, without a slash at the end.</param>
     internal static WorkflowDocument From(Workflow workflow, string origin, Schedule schedule, StreamKeys streams) => new(
         workflow.Id.ToString(), workflow.Name, workflow.Version, workflow.Enabled, workflow.DeployedAt,
-        [.. workflow.Triggers.Select(t => new TriggerDocument(t.Type, t.Key,
-            t.Type == "http" ? $"{origin}/hooks/{Uri.EscapeDataString(t.Key)}" : null, schedule.NextDueAt(t.Key)))], origin + streams.PathOf(workflow.Id));
+        [.. workflow.Triggers.Select(t => TriggerDocument.From(t, origin, schedule))], origin + streams.PathOf(workflow.Id));
 }
 
 /// <summary>An event that a workflow emitted.</summary>
