@@ -51,6 +51,12 @@ test('The files of a form are found in its body by the number in their URL', asy
   assert.deepEqual([result.value, result.error], [['bytes\r\n--"', '', 'undefined'], undefined]);
 });
 
+test('The files below the folder attachments are paths by their names', async () => {
+  const code = 'const { attachments } = steps.trigger.context, fs = require("fs"); return [fs.readFileSync(attachments["prices.csv"], "utf8"), Object.keys(attachments).sort(), fs.readFileSync($attachments["a/b.html"], "utf8"), $attachments["prices.csv"] === attachments["prices.csv"]]';
+  const result = await once({ 's.js': code, 'attachments/prices.csv': 'a,1', 'attachments/a/b.html': '<p>' }, {}, { steps: [{ name: 's', file: 's.js' }] });
+  assert.deepEqual([result.value, result.error], [['a,1', ['a/b.html', 'prices.csv'], '<p>', true], undefined]);
+});
+
 test('The body as it came is the one of the event, whatever else has one', async () => {
   const worker = await Worker.start('return [event.bodyRaw, Object.keys(event), steps.trigger.raw_event.uri]');
   const event = { 'a"\\': '},"body":1', body: { body: '"}' }, inferred_body_type: 'JSON', url: 'http://h/hooks/KEY?x=%2F' };

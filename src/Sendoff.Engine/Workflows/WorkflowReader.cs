@@ -24,7 +24,10 @@ public static partial class WorkflowReader
     /// <summary>Files that a workflow is made of, out of all in a folder: what a deploy sends.</summary>
     public static bool Belongs(string path) =>
         !path.Split('/').Any(part => part.StartsWith('.') || part == "node_modules")
-        && (stepExtensions.Contains(Path.GetExtension(path)) || Path.GetExtension(path) is ".json" or ".yaml" or ".yml" or ".md" or ".txt");
+        && (IsAttachment(path) || stepExtensions.Contains(Path.GetExtension(path)) || Path.GetExtension(path) is ".json" or ".yaml" or ".yml" or ".md" or ".txt");
+
+    /// <summary>A file that steps read as <c>steps.trigger.context.attachments["name"]</c>: text, whatever its name ends in.</summary>
+    public static bool IsAttachment(string path) => path.StartsWith("attachments/", StringComparison.Ordinal);
 
     public static bool IsStepName(string name) => NamePattern().IsMatch(name);
 

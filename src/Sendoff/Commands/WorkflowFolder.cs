@@ -62,7 +62,7 @@ static class WorkflowFolder
         }
         catch (DecoderFallbackException)
         {
-            throw new CommandException($"{file} is not UTF-8 text", ExitCode.Usage);
+            throw new CommandException($"{file} is not UTF-8 text, and a workflow's files are text; keep other files in an object store, and fetch them in a step", ExitCode.Usage);
         }
     }
 }

@@ -59,6 +59,24 @@ public sealed class ImportCommandTests : IDisposable
         """;
 
     [Fact]
+    public async Task An_attachment_that_the_project_does_not_hold_is_asked_for()
+    {
+        Add("csv-p_1/workflow.yaml", "name: csv\ntriggers: [ { id: hi_1 } ]\nsteps: [ { namespace: code, uses: ./code/entry.js } ]");
+        Add("csv-p_1/code/entry.js", "return [steps.trigger.context.attachments['prices.csv'], $attachments[\"rates.csv\"], $attachments['field'], steps.trigger.context.attachments[`there.csv`]]");
+        Add("csv-p_1/attachments/there.csv", "a,1");
+
+        var (_, report) = await ImportAsync();
+
+        Assert.Equal(["csv-p_1: needs_answer"], Verdicts(report));
+        string remarks = Remarks(report[0]);
+        Assert.Contains("the code reads the workflow's attachment prices.csv, which the project does not hold; download it from Pipedream into csv-p_1/attachments/prices.csv", remarks);
+        Assert.Contains("attachment rates.csv", remarks);
+        Assert.DoesNotContain("field", remarks);
+        Assert.DoesNotContain("there.csv", remarks);
+        Assert.Equal("a,1", File.ReadAllText(Path.Combine(Target, "csv-p_1", "attachments", "there.csv")));
+    }
+
+    [Fact]
     public async Task A_workflow_behind_HTTP_runs_unchanged_and_its_code_is_left_alone()
     {
         const string code = "export default defineComponent({ async run({ steps, $ }) { await $.respond({ status: 200, body: 'hi' }); } })";

@@ -24,11 +24,14 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     [Fact]
     public async Task A_deployed_schedule_says_when_it_is_due_next()
     {
-        using var deployed = await server.Http.PutAsJsonAsync("/api/v1/workflows/mornings", new { files = new Dictionary<string, string>
+        using var deployed = await server.Http.PutAsJsonAsync("/api/v1/workflows/mornings", new
         {
-            ["workflow.yaml"] = "triggers: [ { type: schedule, cron: '30 4 1,15 * 5' } ]\nsteps: [ { namespace: a, uses: ./a.js } ]",
-            ["a.js"] = "",
-        } });
+            files = new Dictionary<string, string>
+            {
+                ["workflow.yaml"] = "triggers: [ { type: schedule, cron: '30 4 1,15 * 5' } ]\nsteps: [ { namespace: a, uses: ./a.js } ]",
+                ["a.js"] = "",
+            }
+        });
 
         var trigger = (await deployed.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("triggers")[0];
         DateTimeOffset[] times = [.. trigger.GetProperty("dueTimes").EnumerateArray().Select(static time => time.GetDateTimeOffset())];

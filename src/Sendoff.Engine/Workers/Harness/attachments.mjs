@@ -4,13 +4,26 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { bufferFrom, defineProperty, exec, indexOf, indexOfBytes, isArray, keys, partOf, slice } from './globals.mjs';
 import { rawBodyOf } from './rawBody.mjs';
+import { worker } from './step.mjs';
 import { TEMP } from './files.mjs';
 
 const FOLDER = Symbol('folder');
 
-/** The files of a multipart form, by field: each is written to the disk when its path is first read. @param {import('./step.mjs').Call} call */
+/** The workflow's own files, by their names below the folder `attachments`. @param {string} root @returns {Record<string, string>} */
+export function ownAttachments(root) {
+  const folder = path.join(root, 'attachments');
+  /** @type {Record<string, string>} */ const found = {};
+  if (!fs.existsSync(folder)) return found;
+  for (const entry of fs.readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const file = path.join(entry.parentPath, entry.name);
+    if (entry.isFile()) found[path.relative(folder, file)] = file;
+  }
+  return found;
+}
+
+/** The workflow's own files by name, and those of a multipart form by field: each is written to the disk when its path is first read. @param {import('./step.mjs').Call} call */
 export function attachmentsOf(call) {
-  const found = defineProperty({}, FOLDER, { __proto__: null, value: '', writable: true });
+  const found = defineProperty({ ...worker.attachments }, FOLDER, { __proto__: null, value: '', writable: true });
   const body = call.event?.body;
   if (body === null || typeof body !== 'object') return found;
   const fields = keys(body);
@@ -19,7 +32,7 @@ export function attachmentsOf(call) {
     const content = contentOf(part, call);
     if (content === null) continue;
     let file = '';
-    defineProperty(found, fields[i], { __proto__: null, enumerable: true, get() { return file === '' ? file = store(found, `${i}-${path.basename(part.filename)}`, content) : file; } });
+    defineProperty(found, fields[i], { __proto__: null, enumerable: true, configurable: true, get() { return file === '' ? file = store(found, `${i}-${path.basename(part.filename)}`, content) : file; } });
   }
   return found;
 }

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { acceptBuiltins, clock, reallyExit, toJson } from './globals.mjs';
 import { answered } from './ask.mjs';
+import { ownAttachments } from './attachments.mjs';
 import { ANSWER, EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, coded, frameReader, socketSink } from './frames.mjs';
 import { refuseChildren } from './children.mjs';
 import { keepToItself } from './reach.mjs';
@@ -55,6 +56,7 @@ async function load(frame) {
   Object.assign(worker.limits, frame.limits);
   if (frame.flow !== undefined) worker.flow = { origin: frame.flow.origin, key: Buffer.from(frame.flow.key, 'base64') };
   worker.accountsJson = frame.accounts === undefined ? '' : toJson(frame.accounts);
+  worker.attachments = ownAttachments(frame.root);
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, frame.env);
   guardProcess();

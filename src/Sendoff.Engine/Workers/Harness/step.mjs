@@ -20,10 +20,10 @@ import { encodeSend, holdsJson, invalid, partsBytes, readHeaders, readParts, sho
 /** @typedef {{ sends: number, bodyBytes: number, urlBytes: number, headerBytes: number, sendBytes: number, logBytes: number, valueBytes: number, emailTo?: boolean }} Limits `sendBytes` is over all sends of a run */
 
 /** What the steps of this worker share.
- *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string, customResponse?: boolean }, limits: Limits, accountsJson: string, current: Call | null, loading: number, flow: { origin: string, key: Buffer },
+ *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string, customResponse?: boolean }, limits: Limits, accountsJson: string, attachments: Record<string, string>, current: Call | null, loading: number, flow: { origin: string, key: Buffer },
  *   afterReading: (call: Call, failed: boolean, error?: any) => void }} `loading` is the step whose file is being loaded, or -1;
  *  `accountsJson` is by app and field, empty when there are none */
-export const worker = { writer: /** @type {any} */ (null), workflow: {}, limits: { sends: 1000, bodyBytes: 1024 * 1024, urlBytes: 8192, headerBytes: 65536, sendBytes: 64 * 1024 * 1024, logBytes: 1024 * 1024, valueBytes: 6 * 1024 * 1024 }, accountsJson: '', current: null, loading: -1, flow: { origin: '', key: bufferFrom('') }, afterReading() {} };
+export const worker = { writer: /** @type {any} */ (null), workflow: {}, limits: { sends: 1000, bodyBytes: 1024 * 1024, urlBytes: 8192, headerBytes: 65536, sendBytes: 64 * 1024 * 1024, logBytes: 1024 * 1024, valueBytes: 6 * 1024 * 1024 }, accountsJson: '', attachments: {}, current: null, loading: -1, flow: { origin: '', key: bufferFrom('') }, afterReading() {} };
 export const calls = new AsyncLocalStorage();
 /** Console output of modules while they load belongs to the first run. @type {[step: number, level: string, text: string][]} */ let early = [];
 
@@ -74,7 +74,8 @@ export function triggerContext(run) {
   const ts = typeof frame.ts === 'number' ? isoDate(new Date(frame.ts)) : frame.ts;
   return {
     id: frame.id, ts, workflow_id: workflow.id, workflow_name: workflow.name, deployment_id: workflow.version, owner_id: workflow.owner ?? null, emitter_id: null,
-    trace_id: run.resume?.trace ?? frame.id, platform_version: 'sendoff', replay: frame.replay === true, verified: false, hops: null, test: false, ...frame.context,
+    trace_id: run.resume?.trace ?? frame.id, platform_version: 'sendoff', replay: frame.replay === true, verified: false, hops: null, test: false,
+    attachments: { ...worker.attachments }, ...frame.context,
   };
 }
 

@@ -71,6 +71,8 @@ interface TriggerContext {
   verified: boolean;
   hops: number | null;
   test: boolean;
+  /** The paths of the workflow's own files, by their names below the folder `attachments`. */
+  attachments: Record<string, string>;
 }
 
 /** What an HTTP trigger received. Other triggers have fields of their own. */

@@ -93,7 +93,7 @@ static partial class SyncedProject
     // Hidden folders such as .git and installed packages are no part of a workflow; Python and shell steps are, to be named in the report.
     static bool IsWanted(string path) =>
         !path.Split('/').Any(static part => part.StartsWith('.') || part is "node_modules" or "..") && !path.StartsWith('/')
-        && Path.GetExtension(path) is ".yaml" or ".yml" or ".js" or ".mjs" or ".cjs" or ".ts" or ".json" or ".py" or ".go" or ".sh" or ".txt" or ".md";
+        && (path.Contains("attachments/", StringComparison.Ordinal) || Path.GetExtension(path) is ".yaml" or ".yml" or ".js" or ".mjs" or ".cjs" or ".ts" or ".json" or ".py" or ".go" or ".sh" or ".txt" or ".md");
 
     /// <summary>Stops one piece after the limit: an archive says how large its files are, and need not be right.</summary>
     static byte[] ReadBounded(Stream stream, long most)

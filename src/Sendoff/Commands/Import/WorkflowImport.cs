@@ -156,6 +156,13 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
         string[] variables = [.. EnvironmentName().Matches(code).Select(static m => m.Groups[1].Value).Distinct()];
         if (variables.Length > 0)
             Note(ImportVerdict.NeedsAnswer, name, $"the code reads process.env: {string.Join(", ", variables)}", string.Join("; ", variables.Select(v => $"sendoff secrets set {v}")));
+        foreach (Match read in AttachmentName().Matches(code).DistinctBy(static m => m.Groups["name"].Value))
+        {
+            string file = read.Groups["name"].Value;
+            if (files.ContainsKey($"attachments/{file}")) continue;
+            Note(ImportVerdict.NeedsAnswer, name, $"the code reads the workflow's attachment {file}, which the project does not hold",
+                $"download it from Pipedream into {source.Folder}/attachments/{file} (UTF-8 text)");
+        }
         string[] settings = [.. NeedsSettings().Matches(code).Select(static m => m.Groups[1].Value == "s3" ? "$send.s3 needs the settings S3:AccessKey and S3:SecretKey" : "$send.email needs the settings Smtp:Host and Smtp:To").Distinct()];
         foreach (string need in settings) Note(ImportVerdict.RunsUnchanged, name, need, "docs/operating.md says which there are");
         foreach (Match call in Unsupported().Matches(code))
@@ -192,6 +199,10 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
 
     [GeneratedRegex(@"\bprocess\.env\.([A-Za-z_]\w*)")]
     private static partial Regex EnvironmentName();
+
+    // Of the older `$attachments`, fields of a form are read as well: an attachment's name has an ending.
+    [GeneratedRegex("""\bcontext\.attachments\s*(?:\?\.)?\[\s*(["'`])(?<name>[^"'`\r\n]+)\1|\$attachments\s*(?:\?\.)?\[\s*(["'`])(?<name>[^"'`\r\n]*\.\w+)\2""")]
+    private static partial Regex AttachmentName();
 
     [GeneratedRegex(@"\$\.flow\.trigger\b|\$\.?send\.(?:sql|snowflake)\b")]
     private static partial Regex Unsupported();

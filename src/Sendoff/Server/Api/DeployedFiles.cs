@@ -69,7 +69,9 @@ internal static class DeployedFiles
                     input.Wrong($"The zip unpacks to more than {options.DeployBytes:N0} bytes.");
                     return null;
                 }
-                // Pictures and the like are no part of what runs.
+                // Pictures and the like are no part of what runs, unless a step is to read them.
+                if (!Utf8.IsValid(content) && entry.FullName.Contains("attachments/", StringComparison.Ordinal))
+                    input.Wrong($"The attachment '{entry.FullName}' is not UTF-8 text, and a workflow's files are text. Keep it in an object store, and fetch it in a step.");
                 if (Utf8.IsValid(content) && !all.TryAdd(entry.FullName, Encoding.UTF8.GetString(content)))
                 {
                     input.Wrong($"The zip has '{entry.FullName}' more than once.");

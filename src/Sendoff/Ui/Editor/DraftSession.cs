@@ -83,7 +83,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     {
         if (path.Length is 0 or > 200 || path.Split('/').Any(static part => part is "" or "." or "..") || path.AsSpan().ContainsAny('\\', ':', '\0'))
             return $"`{path}` is no path in the folder. It is relative, with forward slashes and without `..`.";
-        if (!WorkflowReader.Belongs(path)) return $"`{path}` is no file of a workflow. Their names end in .js .mjs .cjs .ts .json .yaml .md or .txt.";
+        if (!WorkflowReader.Belongs(path)) return $"`{path}` is no file of a workflow. Their names end in .js .mjs .cjs .ts .json .yaml .md or .txt, or they are in the folder attachments.";
         if (Files.ContainsKey(path)) return $"There is a file `{path}` already.";
         return Files.Count < options.DeployFiles ? null : $"A workflow has {options.DeployFiles:N0} files at most.";
     }
