@@ -30,6 +30,14 @@ test('A run goes on from its step with what the earlier ones exported, and count
   assert.equal(end.hold, undefined);
 });
 
+test('What a resumed step has started and sent before counts for that step only', async () => {
+  const send = '$.send.http({ method: "GET", url: "https://a.example/" }); return $.context.run.runs';
+  const worker = await Worker.start({ 'a.mjs': component(send), 'b.mjs': component(send) });
+  const { sends, steps } = await worker.run({}, { resume: { from: 0, runs: 3, sends: 2, trace: 'run_first', exports: [] } });
+  assert.deepEqual(steps.map(step => step.exports.$return_value), [3, 1]);
+  assert.deepEqual(sends.map(send => [send.step, send.index]), [[0, 2], [1, 0]]);
+});
+
 test('A rerun asks for the same step, and goes on when it has been run often enough', async () => {
   const worker = await Worker.start({ 'a.mjs': component('$.flow.rerun(10, null, 2)'), 'b.mjs': component('return 1') });
   const resume = { from: 0, sends: 0, trace: 'run_first', exports: [] };

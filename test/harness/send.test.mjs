@@ -119,6 +119,12 @@ test('A content type of the user always wins', () => {
   assert.equal(encode({ data: 'x', headers: { 'content-type': null } }).type, 'text/plain; charset=utf-8');
 });
 
+test('A content type without a value is none, and the header behind it stays', () => {
+  for (const none of [[], [null], undefined]) {
+    assert.deepEqual(encode({ data: { a: 1 }, headers: { 'content-type': none, 'x-a': 'b' } }).headers, [['x-a', 'b'], ['content-type', 'application/json']]);
+  }
+});
+
 test('A plain object under a form content type is form-encoded', () => {
   const send = encode({ data: { a: '1 2', list: ['x', 'y'], o: { p: true }, gone: null }, headers: { 'content-type': 'application/x-www-form-urlencoded' } });
   assert.equal(send.text, 'a=1+2&list[]=x&list[]=y&o[p]=true');

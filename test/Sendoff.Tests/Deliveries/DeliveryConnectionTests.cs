@@ -112,8 +112,42 @@ public sealed class DeliveryConnectionTests
         await SendAsync();
         clock.Advance(TimeSpan.FromSeconds(0.9));
         Assert.True((await SendAsync()).ConnectionReused);
-        clock.Advance(TimeSpan.FromSeconds(1.1));
+        clock.Advance(TimeSpan.FromSeconds(1.05)); // before idle connections are looked through
         Assert.False((await SendAsync()).ConnectionReused);
+    }
+
+    [Fact]
+    public async Task No_more_connections_rest_than_may_be_in_use()
+    {
+        var receivers = Enumerable.Range(0, 4).Select(_ => Receiver.Answering(Ok)).ToArray();
+        using var sending = new Sending(new EngineLimits { DeliveryMaxConcurrent = 3 });
+        foreach (var receiver in receivers) await sending.PostAsync(receiver.Url);
+        var reused = new List<bool>();
+        foreach (var receiver in receivers.Reverse()) reused.Add((await sending.PostAsync(receiver.Url)).ConnectionReused);
+        foreach (var receiver in receivers) await receiver.DisposeAsync();
+
+        Assert.Equal([false, true, true, true], reused);
+    }
+
+    [Fact]
+    public async Task No_more_connections_to_a_destination_rest_than_it_may_have_in_use()
+    {
+        using var arrived = new CountdownEvent(5);
+        var full = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            while (await connection.ReadRequestAsync() is not null)
+            {
+                if (arrived.Signal()) full.SetResult();
+                await full.Task.WaitAsync(connection.Stop);
+                await connection.WriteAsync(Ok);
+            }
+        });
+        using var sending = new Sending(new EngineLimits { DeliveryMaxPerDestination = 2, ConnectionIdle = TimeSpan.FromHours(1) });
+        await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => sending.PostAsync(receiver.Url)));
+
+        await Wait.UntilAsync(() => receiver.Open == 2);
+        Assert.Equal(5, receiver.Connections);
     }
 
     [Fact]

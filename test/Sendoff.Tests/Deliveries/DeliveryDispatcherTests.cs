@@ -12,7 +12,7 @@ using Sendoff.Tests.Support;
 namespace Sendoff.Tests.Deliveries;
 
 /// <summary>The dispatcher on the real store and real sockets.</summary>
-public sealed class DeliveryDispatcherTests : IAsyncLifetime
+public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
 {
     const string Ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.Time.Testing;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Tests.Support;
@@ -74,6 +75,25 @@ public sealed class DeliveryFaultTests
 
         Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Connect), Of(attempt));
         Assert.Equal($"timed out after 1,000 ms while connecting to {listener.LocalEndPoint}", attempt.Error!.Message);
+    }
+
+    [Fact]
+    public async Task Receiver_that_is_silent_in_the_handshake_is_timeout_in_tls_and_the_next_delivery_has_a_clock_of_its_own()
+    {
+        var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var silent = Receiver.Start(async connection => { await connection.ReadSomeAsync(); arrived.TrySetResult(); await connection.HoldAsync(); });
+        await using var good = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        var clock = new FakeTimeProvider();
+        using var sender = new DeliverySender(Sending.Loopback, new EngineLimits(), clock);
+        Task<Attempt> SendAsync(string url) => sender.SendAsync(Sending.DeliveryOf(Sending.Post(url)), 1, 0, default);
+
+        var waiting = SendAsync($"https://127.0.0.1:{silent.Port}/");
+        await arrived.Task.WithinLimitAsync();
+        clock.Advance(TimeSpan.FromSeconds(5));
+        Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Tls), Of(await waiting.WithinLimitAsync()));
+
+        Assert.Equal(DeliveryStatus.Succeeded, (await SendAsync(good.Url)).Status);
+        Assert.Equal(DeliveryStatus.Succeeded, (await SendAsync(good.Url)).Status);
     }
 
     [Fact]

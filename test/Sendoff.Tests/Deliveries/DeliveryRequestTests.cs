@@ -104,6 +104,14 @@ public sealed class DeliveryRequestTests
         Assert.EndsWith("content-length: 1\r\n\r\nx", request);
     }
 
+    [Fact]
+    public async Task Request_has_one_host_line_whatever_was_asked_for()
+    {
+        string request = await SentAsync(r => new HttpSend("GET", r.Url, [new("host", "first.example"), new("x-a", "1"), new("Host", "second.example")], default));
+        Assert.StartsWith("GET / HTTP/1.1\r\nhost: first.example\r\nx-a: 1\r\n", request);
+        Assert.DoesNotContain("second.example", request, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(100)]
     [InlineData(RequestWriter.BodyWithHead + 1)]
@@ -131,6 +139,9 @@ public sealed class DeliveryRequestTests
     [InlineData("GET", "x-a", "\0")]
     [InlineData("G T", "x-a", "1")]
     [InlineData("CONNECT", "x-a", "1")]
+    [InlineData("GET", "x-a", "a\nx-b: c")]
+    [InlineData("GET", "x-a", "a\rx-b: c")]
+    [InlineData("GET", "x-a", "a\0")]
     public async Task Nothing_that_would_forge_a_request_is_written(string method, string name, string value)
     {
         await using var receiver = Receiver.Answering(Ok);

@@ -365,4 +365,25 @@ public sealed class DeliveryResponseTests
         Assert.Equal((true, DeliveryStatus.Succeeded), (first.Response!.Truncated, first.Status));
         Assert.Equal((false, 2), (second.ConnectionReused, receiver.Connections));
     }
+
+    [Fact]
+    public async Task Lines_between_chunks_count_to_what_is_read_of_a_body()
+    {
+        string chunks = string.Concat(Enumerable.Repeat("1\r\nx\r\n", 1_000));
+        await using var receiver = Receiver.AnsweringOnce(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"));
+        using var sending = new Sending(new EngineLimits { DeliveryBodyRead = 3_000 });
+        var attempt = await sending.GetAsync(receiver.Url);
+
+        Assert.Equal((DeliveryStatus.Succeeded, true), (attempt.Status, attempt.Response!.Truncated));
+        Assert.InRange(attempt.Response.BodyBytes, 1, 600);
+    }
+
+    [Fact]
+    public async Task Trailers_are_bounded_in_all_and_not_only_each()
+    {
+        string trailers = string.Concat(Enumerable.Repeat($"x-a: {new string('x', 93)}\r\n", 30));
+        await using var receiver = Receiver.AnsweringOnce(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n{trailers}\r\n"));
+        using var sending = new Sending(new EngineLimits { ResponseHeaderBytes = 2_000 });
+        Assert.Equal(AttemptErrorCode.InvalidResponse, (await sending.GetAsync(receiver.Url)).Error?.Code);
+    }
 }

@@ -125,6 +125,7 @@ public sealed class ProxyTests
     [InlineData("HTTP/1.1 500 hunter2\r\n\r\n", AttemptErrorCode.ProxyFailed, "it answered 500")]
     [InlineData("HTTP/1.1 503 hunter2\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]
     [InlineData("HTTP/1.1 503 Busy\r\nRetry-After: 5\r\n\r\n", AttemptErrorCode.ProxyFailed, "has no room for a connection to 8.8.8.8:80")]
+    [InlineData("HTTP/1.1 503 Busy\r\nRetry-After-Hint: 5\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]
     [InlineData("HTTP/1.1 503 Service Unavailable\r\nServer: squid/6.6\r\nX-Squid-Error: ERR_CONNECT_FAIL 111\r\n\r\n", AttemptErrorCode.ConnectRefused, "8.8.8.8:80 refused the connection")]
     [InlineData("HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CONNECT_FAIL 113\r\n\r\n", AttemptErrorCode.ConnectUnreachable, "8.8.8.8:80 cannot be reached")]
     [InlineData("HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CONNECT_FAIL 101\r\n\r\n", AttemptErrorCode.ConnectUnreachable, "8.8.8.8:80 cannot be reached")]

@@ -106,6 +106,12 @@ public sealed class QuotaTests : IDisposable
 
         await Assert.ThrowsAsync<Sendoff.Engine.Storage.StoreUnavailableException>(() => rig.AcceptAsync(version));
         Assert.False((await rig.AcceptAsync(version)).Run.IsHeld);
+
+        // What would have been held has taken nothing, and gives nothing back.
+        rig.Failing.Fail(nameof(Sendoff.Engine.Storage.IStore.AcceptAsync), new Sendoff.Engine.Storage.StoreUnavailableException("the disk is full"), 1);
+        await Assert.ThrowsAsync<Sendoff.Engine.Storage.StoreUnavailableException>(() => rig.AcceptAsync(version));
+        Assert.Equal(1, rig.Quota.Use.Invocations);
+        Assert.True((await rig.AcceptAsync(version)).Run.IsHeld);
     }
 
     [Fact]

@@ -88,6 +88,17 @@ public sealed class BoundedYamlTests
     }
 
     [Fact]
+    public void What_is_one_over_a_limit_is_refused()
+    {
+        Assert.Null(BoundedYaml.Read(new string('[', BoundedYaml.MaxDepth + 1) + new string(']', BoundedYaml.MaxDepth + 1), out var fault));
+        Assert.Contains("nested more than", fault!.Message, StringComparison.Ordinal);
+        Assert.Null(BoundedYaml.Read("[" + string.Concat(Enumerable.Repeat("x,", BoundedYaml.MaxNodes)) + "]", out fault));
+        Assert.Contains("values", fault!.Message, StringComparison.Ordinal);
+        Assert.Null(BoundedYaml.Read("'" + new string('x', BoundedYaml.MaxChars - 1) + "'", out fault));
+        Assert.NotNull(fault);
+    }
+
+    [Fact]
     public void Problems_are_listed_up_to_a_hundred_and_repeat_no_megabyte()
     {
         string steps = string.Join(", ", Enumerable.Repeat("x", 20_000));
