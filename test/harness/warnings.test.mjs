@@ -125,6 +125,15 @@ test('Work that has ended is not warned of', async () => {
   await worker.stop();
 });
 
+test('Work that is ending is not warned of on a machine that is busy elsewhere', async () => {
+  // The file takes several turns of the event loop; before the second of them, the step's thread has no processor for 100 ms.
+  const result = await once(`
+    const heldUp = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+    require("fs").readFile("/etc/hostname", () => {})
+    setImmediate(() => setImmediate(heldUp))`);
+  assert.deepEqual([codes(result), result.end.tainted], [[], false]);
+});
+
 test('Work pending in one step only does not taint the worker once it has ended', async () => {
   const files = { 'kept.cjs': '', 'a.js': 'require("./kept.cjs").timer = setTimeout(() => {}, 5000)', 'b.js': 'clearTimeout(require("./kept.cjs").timer)' };
   const result = await once(files, {}, { steps: ['a', 'b'].map(name => ({ name, file: `${name}.js` })) });

@@ -1,6 +1,6 @@
 // @ts-check
 // The frames of docs/worker-protocol.md: u32 length | u8 kind | payload.
-import { allocate, bufferFrom, decode, joinBuffers, parseJson, reallyExit, wait, writeSync } from './globals.mjs';
+import { allocate, bufferFrom, decode, joinBuffers, parseJson, pause, reallyExit, writeSync } from './globals.mjs';
 
 export const LOAD = 1, RUN = 2, REVOKE = 3, ANSWER = 4;
 export const READY = 16, LOADED = 17, REVOKED = 18, EXPIRED = 19;
@@ -10,7 +10,6 @@ const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 /** An event's largest body, each byte of it escaped, and once more as it came. */
 const MAX_READ_BYTES = 128 * 1024 * 1024;
 const KEPT_BYTES = 1024 * 1024;
-const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** Writes frames into one growing buffer; `flush` hands them to the socket before it returns (B2). */
 export class FrameWriter {
@@ -103,7 +102,7 @@ export function socketSink(socket) {
       try {
         at += writeSync(fd, buffer, at, length - at);
       } catch (error) {
-        if (/** @type {any} */ (error).code === 'EAGAIN') wait(pause, 0, 0, 1);
+        if (/** @type {any} */ (error).code === 'EAGAIN') pause();
         else if (/** @type {any} */ (error).code !== 'EINTR') reallyExit(0); // the server is gone
       }
     }

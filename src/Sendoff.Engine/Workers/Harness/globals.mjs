@@ -21,7 +21,6 @@ export const { keys, assign, defineProperty, getPrototypeOf } = Object;
 export const { isArray } = Array;
 export const { captureStackTrace } = Error;
 export const { isInteger } = Number;
-export const { wait } = Atomics;
 export const { round } = Math;
 export const { apply } = Reflect;
 export const now = Date.now;
@@ -30,6 +29,9 @@ export const loop = performance.nodeTiming;
 export const { writeSync } = fs;
 export const { inspect, format, types } = util;
 export const later = setImmediate;
+const { wait } = Atomics, neverWoken = new Int32Array(new SharedArrayBuffer(4));
+/** Holds up this thread for a millisecond, in which others get on. */
+export const pause = () => wait(neverWoken, 0, 0, 1);
 export const encodeComponent = encodeURIComponent;
 export const text = String;
 export const Pattern = RegExp;

@@ -1,7 +1,7 @@
 // @ts-check
 // Executes runs strictly one after another. A step: (1) call it in its own async context  (2) take what it returned
 // (3) one turn of the event loop, in which unhandled rejections surface  (4) look for pending work  (5) write stepEnd.
-import { activeResources, apply, builtinsChanged, clock, defineProperty, hasOwn, isInteger, later, loop, now, parseJson, resolve, round, runWith, slice, storeOf, text, then, toJson } from './globals.mjs';
+import { activeResources, apply, builtinsChanged, clock, defineProperty, hasOwn, isInteger, later, loop, now, parseJson, pause, resolve, round, runWith, slice, storeOf, text, then, toJson } from './globals.mjs';
 import { RUN_END, STEP_END, coded } from './frames.mjs';
 import { removeAttachments } from './attachments.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
@@ -24,7 +24,8 @@ import { Call, calls, dollarOf, endOf, exportJson, lazily, newSend, respondOf, t
 const PENDING = 'This step was still trying to run code when the step ended. Make sure you await all Promises, or promisify callback functions.';
 const UNSENT = 'what a step returns is no response: await $.respond({ status, headers, body }) answers the request';
 const NOWHERE = { line: null, column: null };
-const GRACE_MS = 10; // for sockets and files that are closing
+// Sockets and files that are closing get so many looks: counted, not timed, as a busy machine keeps the threads that close them waiting for as long as this one.
+const LOOKS_AT_ONCE = 200, LOOKS_1_MS_APART = 50;
 
 /** One run. */
 export class Run {
@@ -61,7 +62,7 @@ export class Run {
 }
 
 /** @type {Step[]} */ let steps = [];
-let ready = false, tainted = false, baseline = 0, graceEnds = 0;
+let ready = false, tainted = false, baseline = 0, looks = 0;
 /** @type {RunFrame[]} */ let queue = [];
 let head = 0; // of the queue
 /** @type {Run | null} */ let currentRun = null;
@@ -288,11 +289,14 @@ function afterTurn() {
     const left = activeResources();
     let timers = 0;
     for (let i = 0; i < left.length; i++) if (left[i] === 'Timeout') timers++;
-    if (graceEnds === 0) graceEnds = clock() + GRACE_MS;
-    if (left.length - timers > baseline && clock() < graceEnds) { later(afterTurn); return; }
+    if (left.length - timers > baseline && looks < LOOKS_AT_ONCE + LOOKS_1_MS_APART) {
+      if (looks++ >= LOOKS_AT_ONCE) pause();
+      later(afterTurn);
+      return;
+    }
     warn(call, 'unfinished_work', PENDING);
   }
-  graceEnds = 0;
+  looks = 0;
   finishStep(call);
 }
 
