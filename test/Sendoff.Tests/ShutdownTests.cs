@@ -134,9 +134,9 @@ public sealed class ShutdownTests : IDisposable
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(node, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         using var process = Process.Start(SendoffCommand.Info("serve", "--data", Path.Combine(folder.Path, "data"), "--set", $"Workers:NodePath={node}"))!;
         var lines = SaidLines.Of(process);
-        for (int i = 0; i < 3_000 && !File.Exists(asked); i++) await Task.Delay(20);
+        await Wait.UntilAsync(() => File.Exists(asked));
         Signals.Send(process.Id, "TERM");
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        await process.WaitForExitAsync().WithinLimitAsync();
         await lines.Ended;
         Assert.Equal((0, ""), (process.ExitCode, lines.ToString()));
     }
@@ -159,12 +159,12 @@ public sealed class ShutdownTests : IDisposable
     // Once it and every delivery of it have ended.
     static async Task<RunDocument> RunAsync(ServerProcess server, string run)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (true)
+        RunDocument? document = null;
+        await Wait.UntilAsync(async () =>
         {
-            var document = JsonSerializer.Deserialize(await server.Http.GetStringAsync($"/api/v1/runs/{run}", patience.Token), ApiJson.Default.RunDocument)!;
-            if (document.Status is not ("queued" or "running") && document.Steps.All(static step => step.Deliveries.All(static d => d.Status is not ("pending" or "sending")))) return document;
-            await Task.Delay(50, patience.Token);
-        }
+            document = JsonSerializer.Deserialize(await server.Http.GetStringAsync($"/api/v1/runs/{run}"), ApiJson.Default.RunDocument)!;
+            return document.Status is not ("queued" or "running") && document.Steps.All(static step => step.Deliveries.All(static d => d.Status is not ("pending" or "sending")));
+        }, $"the end of {run}");
+        return document!;
     }
 }

@@ -200,9 +200,9 @@ public sealed class CommandInputTests : IDisposable
         });
         using var process = Process.Start(SendoffCommand.Info("deploy", At("workflow"), "--server", silent.Url))!;
         var said = SaidLines.Of(process);
-        await arrived.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await arrived.Task.WithinLimitAsync();
         Signals.Send(process.Id, "INT");
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        await process.WaitForExitAsync().WithinLimitAsync();
         await said.Ended;
         Assert.Equal((128 + 2, "sendoff: interrupted"), (process.ExitCode, said.ToString()));
     }
@@ -220,7 +220,7 @@ public sealed class CommandInputTests : IDisposable
         using var process = Process.Start(info)!;
         process.StandardOutput.Close();
         string error = await process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        await process.WaitForExitAsync().WithinLimitAsync();
         Assert.Equal((ExitCode.OutputClosed, ""), (process.ExitCode, error));
     }
 }

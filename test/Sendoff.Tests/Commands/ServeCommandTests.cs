@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Commands;
@@ -7,20 +5,6 @@ namespace Sendoff.Tests.Commands;
 /// <summary>Every way in which a start can go wrong is one clear line and an exit code.</summary>
 public sealed class ServeCommandTests
 {
-    [Fact]
-    public async Task A_port_in_use_is_named()
-    {
-        using var taken = new TcpListener(IPAddress.Loopback, 0);
-        taken.Start();
-        string url = $"http://127.0.0.1:{((IPEndPoint)taken.LocalEndpoint).Port}";
-        using var folder = new TempFolder();
-
-        var result = await SendoffCommand.RunAsync(["serve", "--data", folder.Path, "--listen", url]);
-
-        Assert.Equal(2, result.ExitCode);
-        Assert.Contains($"cannot listen on {url}: {taken.LocalEndpoint} is in use by another program", result.Error);
-    }
-
     [Fact]
     public async Task A_data_directory_that_cannot_be_written_is_named()
     {

@@ -71,7 +71,7 @@ public sealed class HoldTests : IDisposable
 
         await rig.Hold.ReleaseAsync(rig.Store, Ct);
 
-        for (int i = 0; i < 2; i++) Assert.True(await looked.WaitAsync(TimeSpan.FromSeconds(30), Ct));
+        await Wait.ForAsync(looked, 2);
         Assert.Single((await rig.Store.ListEventsAsync(new(null, null, null, null, 10), Ct)).Items);
     }
 

@@ -235,7 +235,7 @@ public sealed class RunQueueTests : IDisposable
         Assert.Equal(1, await rig.Store.StartRecoveredRunAsync(id, default));
         Assert.False(stopping.IsCompleted);
         await patience.CancelAsync();
-        await stopping.WaitAsync(TimeSpan.FromSeconds(30));
+        await stopping.WithinLimitAsync();
     }
 
     [Fact]
@@ -249,11 +249,11 @@ public sealed class RunQueueTests : IDisposable
         var waiting = await rig.AcceptAsync(version);
 
         var stopping = rig.StopAsync(CancellationToken.None);
-        await Assert.ThrowsAsync<StoreUnavailableException>(() => waiting.Response.WaitAsync(TimeSpan.FromSeconds(30)));
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => waiting.Response.WithinLimitAsync());
         await Assert.ThrowsAsync<StoreUnavailableException>(() => rig.AcceptAsync(version));
         gate.Release();
-        Assert.Equal(201, (await inFlight.Response.WaitAsync(TimeSpan.FromSeconds(30)))!.Status);
-        await stopping.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(201, (await inFlight.Response.WithinLimitAsync())!.Status);
+        await stopping.WithinLimitAsync();
         Assert.Equal(RunStatus.Queued, (await rig.Store.GetRunAsync(waiting.Run.Id, default))!.Run.Status);
     }
 

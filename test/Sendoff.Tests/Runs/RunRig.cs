@@ -66,7 +66,7 @@ sealed class RunRig : IAsyncDisposable
 
     public static async Task<RunRig> StartAsync(string folder, EngineLimits? limits = null, TimeProvider? time = null, bool hold = false)
     {
-        var rig = new RunRig(folder, limits ?? new EngineLimits(), time ?? TimeProvider.System);
+        var rig = new RunRig(folder, limits ?? new EngineLimits { WorkersWarm = 0 }, time ?? TimeProvider.System);
         await rig.Secrets.LoadAsync(default);
         await rig.Hold.StartAsync(rig.Store, hold, time ?? TimeProvider.System, default);
         await rig.Catalog.LoadAsync(default);
@@ -92,7 +92,7 @@ sealed class RunRig : IAsyncDisposable
     /// <summary>Waits for the end of a run, whatever its deliveries do.</summary>
     public async Task UntilEndedAsync(RunId id)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Wait.Token);
         // Listening begins before the first look, so that no change falls between the two.
         await using var changes = Changes.ListenAsync(patience.Token).GetAsyncEnumerator(patience.Token);
         var next = changes.MoveNextAsync();

@@ -69,7 +69,7 @@ public sealed class SuspensionTests : IDisposable
         rig.Suspensions.Looked += () => looked.Release();
 
         rig.Suspensions.Start();
-        Assert.True(await looked.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        await Wait.ForAsync(looked);
 
         Assert.Single(await rig.Store.ListSuspendedAsync(300, [], default));
     }
@@ -326,7 +326,7 @@ public sealed class SuspensionTests : IDisposable
     /// <summary>A run's place is free a moment after its end is stored.</summary>
     static async Task<T> WhenFreeAsync<T>(Func<Task<T>> ask)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        var patience = Wait.Token;
         while (true)
         {
             try
@@ -335,7 +335,7 @@ public sealed class SuspensionTests : IDisposable
             }
             catch (RunQueueFullException)
             {
-                await Task.Delay(5, patience.Token);
+                await Task.Delay(5, patience);
             }
         }
     }

@@ -17,6 +17,8 @@ public sealed class EveryEndpointTests
     const int AtOnce = 4;
     /// <summary>One pair in so many is sent of types and bodies, and of fields and values: each with several of the other.</summary>
     const int Spread = 4;
+    /// <summary>Each input that these take has a worker load the workflow: every type, body, field and value comes once.</summary>
+    static readonly string[] loading = ["/deploy", "/draft/check", "/replay-draft"];
 
     static readonly string[] texts =
     [
@@ -104,12 +106,13 @@ public sealed class EveryEndpointTests
             yield return new(method, path + "?a=1&a=2&%ff=%00&=");
             foreach (var header in headers) yield return new(method, path, Header: header);
             if (method is "GET" or "HEAD" or "DELETE") continue;
+            bool once = loading.Any(end => pattern.EndsWith(end, StringComparison.Ordinal));
             for (int type = 0; type < types.Length; type++)
                 for (int body = 0; body < bodies.Length; body++)
-                    if ((type + body) % Spread == 0) yield return new(method, path, types[type], Encoding.Latin1.GetBytes(bodies[body]));
+                    if ((type + body) % (once ? Math.Min(types.Length, bodies.Length) : Spread) == 0) yield return new(method, path, types[type], Encoding.Latin1.GetBytes(bodies[body]));
             for (int field = 0; field < fields.Length; field++)
                 for (int value = 0; value < values.Length; value++)
-                    if ((field + value) % Spread == 0) yield return new(method, path, "application/json", Encoding.UTF8.GetBytes($"{{\"{fields[field]}\":{values[value]}}}"));
+                    if ((field + value) % (once ? Math.Min(fields.Length, values.Length) : Spread) == 0) yield return new(method, path, "application/json", Encoding.UTF8.GetBytes($"{{\"{fields[field]}\":{values[value]}}}"));
             foreach (string value in values) yield return new(method, path, "application/json", Encoding.UTF8.GetBytes($"{{\"files\":{{\"step.js\":{value}}}}}"));
         }
     }
@@ -128,7 +131,7 @@ public sealed class EveryEndpointTests
     static async Task<IReadOnlyCollection<string>> SendAllAsync(TestServer server, IReadOnlyCollection<Asked> all)
     {
         using var handler = new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false, RequestHeaderEncodingSelector = static (_, _) => Encoding.Latin1 };
-        using var client = new HttpClient(handler) { BaseAddress = server.Address, Timeout = TimeSpan.FromSeconds(60) };
+        using var client = new HttpClient(handler) { BaseAddress = server.Address, Timeout = Wait.Limit };
         var failed = new ConcurrentQueue<string>();
         await Parallel.ForEachAsync(all, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = Ct }, async (one, ct) =>
         {

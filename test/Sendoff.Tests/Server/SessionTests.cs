@@ -86,11 +86,10 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
 
     static async Task AssertClosesAsync(Stream stream)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Ct);
-        patience.CancelAfter(TimeSpan.FromSeconds(30));
+        var patience = Wait.Token;
         try
         {
-            while (await stream.ReadAsync(new byte[1_000], patience.Token) > 0) { }
+            while (await stream.ReadAsync(new byte[1_000], patience) > 0) { }
         }
         catch (IOException)
         {

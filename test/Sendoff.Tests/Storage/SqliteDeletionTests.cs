@@ -57,7 +57,7 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
     {
         using var gate = new SemaphoreSlim(0);
         var holds = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var holding = store.WriteAsync(OutageRule.Keep, _ => { holds.SetResult(); return gate.Wait(TimeSpan.FromMinutes(1)); }, Ct);
+        var holding = store.WriteAsync(OutageRule.Keep, _ => { holds.SetResult(); return gate.Wait(Wait.Limit); }, Ct);
         await holds.Task;
         long batches = store.Measured.Batches;
         Task<TOther>? other = swap ? second() : null;

@@ -141,7 +141,7 @@ public sealed class SqliteDiskTests : IDisposable
         var running = await AcceptAsync(store, workflow);
         Fill(leave: 0);
 
-        Assert.True(await FinishAsync(store, running, 10 * Megabyte).WaitAsync(TimeSpan.FromSeconds(20), Ct));
+        Assert.True(await FinishAsync(store, running, 10 * Megabyte).WithinLimitAsync());
         Assert.False(File.Exists(Reserve));
         LookAgain();
         await Assert.ThrowsAsync<StoreUnavailableException>(() => store.AcceptAsync(NewRun(workflow), Ct));

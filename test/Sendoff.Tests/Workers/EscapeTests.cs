@@ -8,7 +8,7 @@ using Sendoff.Tests.Support;
 namespace Sendoff.Tests.Workers;
 
 /// <summary>What hostile steps try, on real workers: in the sandbox, and with Node.js's permission model alone.</summary>
-public sealed class EscapeTests
+public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
 {
     public static TheoryData<string> OutOfReach =>
     [
@@ -68,9 +68,9 @@ public sealed class EscapeTests
     [MemberData(nameof(OutOfReach))]
     public Task With_the_permission_model_alone_a_step_does_not_get_there(string code) => RefusesAsync(inSandbox: false, code);
 
-    static async Task RefusesAsync(bool inSandbox, string code)
+    async Task RefusesAsync(bool inSandbox, string code)
     {
-        await using var rig = await SandboxRig.StartAsync(inSandbox);
+        var rig = await rigs.OfAsync(inSandbox);
         Assert.StartsWith("refused", await rig.AskAsync($"try {{ {code}; }} catch (e) {{ return 'refused ' + e.code; }} return 'REACHED';"));
         rig.AssertUntouched();
     }
@@ -80,14 +80,14 @@ public sealed class EscapeTests
     [InlineData(false)]
     public async Task Native_code_is_not_loaded(bool inSandbox)
     {
-        await using var rig = await SandboxRig.StartAsync(inSandbox);
+        var rig = await rigs.OfAsync(inSandbox);
         Assert.Equal("ERR_DLOPEN_DISABLED", await rig.AskAsync("try { process.dlopen({ exports: {} }, '/usr/lib/x.node'); } catch (e) { return e.code; }"));
     }
 
     [Fact]
     public async Task No_environment_of_the_server_is_in_the_sandbox_and_only_its_own_processes_are_seen()
     {
-        await using var rig = await SandboxRig.StartAsync();
+        var rig = await rigs.OfAsync(inSandbox: true);
         string seen = await rig.AskAsync("const all = fs.readdirSync('/proc').filter(n => /^\\d+$/.test(n)); return all.length + ' ' + all.map(n => fs.readFileSync(`/proc/${n}/environ`, 'latin1')).join('').replaceAll('\\0', '');");
         Assert.Matches("^[1-4] (PWD=/tmp)?$", seen); // which bwrap sets
     }
@@ -106,14 +106,14 @@ public sealed class EscapeTests
     [InlineData(false)]
     public async Task A_step_may_signal_itself_and_set_its_own_priority(bool inSandbox)
     {
-        await using var rig = await SandboxRig.StartAsync(inSandbox);
+        var rig = await rigs.OfAsync(inSandbox);
         Assert.Equal("true 5", await rig.AskAsync("const os = require('os'); os.setPriority(5); os.setPriority(process.pid, 5); return process.kill(process.pid, 0) + ' ' + os.getPriority();"));
     }
 
     [Fact]
     public async Task A_signal_does_not_open_the_inspector()
     {
-        await using var rig = await SandboxRig.StartAsync(inSandbox: false);
+        var rig = await rigs.OfAsync(inSandbox: false);
         string log = await rig.AskAsync("try { process._debugProcess(process.pid); } catch (e) { return 'closed'; } await new Promise(go => setTimeout(go, 200)); return require('inspector').url() ?? 'closed';");
         Assert.Equal("closed", log);
     }
@@ -123,7 +123,7 @@ public sealed class EscapeTests
     [InlineData(false)]
     public async Task A_refused_process_names_the_setting_that_allows_it(bool inSandbox)
     {
-        await using var rig = await SandboxRig.StartAsync(inSandbox);
+        var rig = await rigs.OfAsync(inSandbox);
         var run = await rig.RunAsync("require('child_process').execSync('id');");
         Assert.Contains("Workers:AllowChildProcesses=true", run.Steps[0].Error!.Message);
         Assert.Equal(2, run.Steps[0].Error!.Line);
@@ -173,7 +173,7 @@ public sealed class EscapeTests
     [Fact]
     public async Task Sockets_of_workers_and_of_the_server_are_not_in_the_sandbox()
     {
-        await using var rig = await SandboxRig.StartAsync();
+        var rig = await rigs.OfAsync(inSandbox: true);
         Assert.Equal("ECONNREFUSED", await rig.AskAsync("return await new Promise(go => require('net').connect('/sendoff/socket').on('error', e => go(e.code)).on('connect', () => go('REACHED')));"));
     }
 
@@ -213,7 +213,7 @@ public sealed class EscapeTests
     [MemberData(nameof(Pollution))]
     public async Task What_a_step_does_to_built_ins_reaches_neither_the_record_nor_the_next_run(string code, bool survives)
     {
-        await using var rig = await SandboxRig.StartAsync(inSandbox: false);
+        var rig = await rigs.OfAsync(inSandbox: false);
         var program = rig.Workers.Program(
             $$"""
             const seen = [({}).url, ({}).run, [].concat.name, Promise.prototype.then.name].join();
@@ -272,7 +272,7 @@ public sealed class EscapeTests
     [InlineData(false)]
     public async Task Five_hundred_processes_are_refused_one_by_one(bool inSandbox)
     {
-        await using var rig = await SandboxRig.StartAsync(inSandbox);
+        var rig = await rigs.OfAsync(inSandbox);
         Assert.Equal("500", await rig.AskAsync("let refused = 0; for (let i = 0; i < 500; i++) try { require('child_process').spawn('sleep', ['60']); } catch (e) { if (e.code === 'ERR_ACCESS_DENIED') refused++; } return refused;"));
     }
 

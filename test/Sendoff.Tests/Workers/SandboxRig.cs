@@ -1,4 +1,3 @@
-using Sendoff.Engine;
 using Sendoff.Engine.Workers;
 
 namespace Sendoff.Tests.Workers;
@@ -18,7 +17,7 @@ sealed class SandboxRig : IAsyncDisposable
     {
         Directory.CreateDirectory(Path.Combine(data, "versions", "other"));
         foreach (string file in (string[])[.. Private, Path.Combine("versions", "other", "step.js")]) File.WriteAllText(Path.Combine(data, file), "private");
-        Workers = new WorkerRig(new EngineLimits(), isolation: options with { Rooms = Path.Combine(data, "workers") }, folder: Path.Combine(data, "versions", "own"));
+        Workers = new WorkerRig(isolation: options with { Rooms = Path.Combine(data, "workers") }, folder: Path.Combine(data, "versions", "own"));
     }
 
     public WorkerRig Workers { get; }
@@ -76,5 +75,19 @@ sealed class SandboxRig : IAsyncDisposable
     {
         await Workers.DisposeAsync();
         Directory.Delete(data, recursive: true);
+    }
+}
+
+/// <summary>One rig in the sandbox and one without it for all tests of a class: each program has a worker of its own.</summary>
+public sealed class SharedRigs : IAsyncDisposable
+{
+    SandboxRig? sandboxed, plain;
+
+    internal async Task<SandboxRig> OfAsync(bool inSandbox) => inSandbox ? sandboxed ??= await SandboxRig.StartAsync() : plain ??= await SandboxRig.StartAsync(inSandbox: false);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (sandboxed is not null) await sandboxed.DisposeAsync();
+        if (plain is not null) await plain.DisposeAsync();
     }
 }

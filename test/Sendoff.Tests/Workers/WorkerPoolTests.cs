@@ -156,10 +156,14 @@ public sealed class WorkerPoolTests
     [Fact]
     public async Task Runs_that_wait_get_as_many_workers_as_their_concurrency_allows()
     {
+        await using var gate = Sink.Start(hold: true);
         await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 8 });
-        var program = rig.Program("await new Promise(go => setTimeout(go, 200)); return process.pid;", concurrency: 3);
+        var program = rig.Program($"await (await fetch('{gate.Url}')).text(); return process.pid;", concurrency: 3);
 
-        var runs = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => rig.RunAsync(program)));
+        var all = Enumerable.Range(0, 12).Select(_ => rig.RunAsync(program)).ToList();
+        await gate.WaitForRequestsAsync(3);
+        gate.Release();
+        var runs = await Task.WhenAll(all);
 
         Assert.Equal(3, runs.Select(run => run.Exports(0).GetProperty("$return_value").GetInt32()).Distinct().Count());
     }
@@ -346,7 +350,6 @@ public sealed class WorkerPoolTests
         var runs = await Task.WhenAll(programs.Select(program => rig.RunAsync(program)));
 
         Assert.All(runs, run => Assert.Equal(WorkerEnd.Succeeded, run.End));
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (rig.Pool.ProcessIds.Count > 2) await Task.Delay(20, patience.Token);
+        await Wait.UntilAsync(() => rig.Pool.ProcessIds.Count <= 2);
     }
 }

@@ -19,7 +19,8 @@ sealed class WorkerRig : IAsyncDisposable
         Func<WorkerProgram, IStepCalls>? calls = null)
     {
         root = folder is null ? Directory.CreateTempSubdirectory("sendoff-test-").FullName : Directory.CreateDirectory(folder).FullName;
-        Pool = new(Node, limits ?? new(), TimeProvider.System, NullLogger<WorkerPool>.Instance)
+        // A blank worker behind each that is taken would be one process more a test, for no run.
+        Pool = new(Node, limits ?? new() { WorkersWarm = 0 }, TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
             Harness = harness ?? Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), Sockets = sockets ?? Path.GetTempPath(), Calls = calls,
             // Steps of tests tell what they do by files that the test sees.
