@@ -109,6 +109,21 @@ sealed class ApiClient : IDisposable
         }
     }
 
+    /// <summary>Copies what the API answers with, whatever its size.</summary>
+    public async Task CopyAsync(string path, Stream output, CancellationToken ct)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        using var response = await OpenAsync(request, ct);
+        try
+        {
+            await response.Content.CopyToAsync(output, ct);
+        }
+        catch (HttpRequestException x)
+        {
+            throw new CommandException($"{http.BaseAddress} ended the answer before it was whole: {x.Message.TrimEnd('.')}", ExitCode.NoServer);
+        }
+    }
+
     async Task<(HttpStatusCode Status, string Body)> AnswerAsync(HttpRequestMessage request, CancellationToken ct)
     {
         using var response = await http.SendAsync(request, ct);

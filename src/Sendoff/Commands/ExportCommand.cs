@@ -24,7 +24,7 @@ static class ExportCommand
         {
             using var api = ApiClient.From(parsed);
             string path = $"/api/v1/{Resource(parsed.GetValue(id)!)}/{format}";
-            await WriteAsync(await api.SendAsync(HttpMethod.Get, path, null, ct), parsed.GetValue(output), ct);
+            await WriteAsync(api, path, parsed.GetValue(output), ct);
             return ExitCode.Ok;
         });
         return command;
@@ -37,16 +37,19 @@ static class ExportCommand
         _ => throw new CommandException($"{id} is neither a run (run_…) nor a delivery (dlv_…)", ExitCode.Usage),
     };
 
-    static async Task WriteAsync(string text, string? file, CancellationToken ct)
+    static async Task WriteAsync(ApiClient api, string path, string? file, CancellationToken ct)
     {
         if (file is null or "-")
         {
-            Output.Content(text);
+            // What a terminal shows is cleaned, which takes all of it; nobody reads much there.
+            if (Output.Stream is { } stream) await api.CopyAsync(path, stream, ct);
+            else Output.Content(await api.SendAsync(HttpMethod.Get, path, null, ct));
             return;
         }
         try
         {
-            await File.WriteAllTextAsync(file, text, ct);
+            await using var written = new FileStream(file, FileMode.Create);
+            await api.CopyAsync(path, written, ct);
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {

@@ -32,6 +32,9 @@ static class Output
 
     static readonly TextWriter results = Results();
 
+    /// <summary>Where content for other programs goes as it comes; null where a terminal shows it.</summary>
+    public static Stream? Stream => System.Console.IsOutputRedirected ? (results as StreamWriter)?.BaseStream ?? System.Console.OpenStandardOutput() : null;
+
     public static readonly IAnsiConsole Console = Create(results, System.Console.IsOutputRedirected);
     public static readonly IAnsiConsole Progress = Create(System.Console.Error, System.Console.IsErrorRedirected);
 

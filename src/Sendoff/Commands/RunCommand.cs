@@ -168,8 +168,14 @@ static class RunCommand
 
     static void Print(RunDocument document, bool json)
     {
-        if (json) Output.Result(JsonSerializer.Serialize(document, ApiJson.Default.RunDocument));
-        else RunPrinter.Print(document);
+        if (!json) RunPrinter.Print(document);
+        else if (Output.Stream is { } stream)
+        {
+            // The bodies of all sends may be in it: as text they would take a multiple of it.
+            JsonSerializer.Serialize(stream, document, ApiJson.Default.RunDocument);
+            stream.WriteByte((byte)'\n');
+        }
+        else Output.Result(JsonSerializer.Serialize(document, ApiJson.Default.RunDocument));
     }
 
     static int ToExitCode(Run run, IReadOnlyList<StoredDelivery> deliveries) =>

@@ -147,7 +147,7 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
         using var sending = new Sending(limits);
         var attempt = await sending.SendAsync(send);
         var delivery = DeliveryDocument.From(new StoredDelivery(Sending.DeliveryOf(send, attempt.Status), "w", [attempt]));
-        return Assert.Single(HarExport.From([delivery]).Log.Entries);
+        return Assert.Single(HarExport.Entries(delivery));
     }
 
     async Task<string> GetAsync(string path) => await server.Http.GetStringAsync(path);

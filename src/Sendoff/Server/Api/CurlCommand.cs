@@ -14,8 +14,20 @@ internal static class CurlCommand
     /// <summary>Above it some versions of curl ask whether to go on (<c>expect: 100-continue</c>).</summary>
     const int ExpectBytes = 1024;
 
-    public static string Of(string run, IReadOnlyList<DeliveryDocument> deliveries) =>
-        deliveries.Count == 0 ? $"# {run} has no deliveries\n" : string.Join('\n', deliveries.Select(Of));
+    /// <summary>Writes one command after another, so that no more than one is held.</summary>
+    public static async Task WriteAsync(Stream output, string of, IAsyncEnumerable<DeliveryDocument> deliveries, CancellationToken ct)
+    {
+        await using var writer = new StreamWriter(output, new UTF8Encoding(false), leaveOpen: true);
+        bool any = false;
+        await foreach (var delivery in deliveries.WithCancellation(ct))
+        {
+            if (any) await writer.WriteAsync('\n');
+            any = true;
+            await writer.WriteAsync(Of(delivery).AsMemory(), ct);
+            await writer.FlushAsync(ct);
+        }
+        if (!any) await writer.WriteAsync($"# {of} has no deliveries\n");
+    }
 
     public static string Of(DeliveryDocument delivery)
     {

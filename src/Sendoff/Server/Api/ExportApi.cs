@@ -1,5 +1,4 @@
-using System.Text;
-using System.Text.Json;
+using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Sendoff.Engine.Storage;
 
@@ -18,41 +17,47 @@ internal static class ExportApi
         deliveries.MapGet("/curl", DeliveryCurlAsync).WithSummary("A delivery's request as a curl command").Produces<string>(contentType: "text/plain");
     }
 
-    static async Task<Results<FileContentHttpResult, Problem>> RunHarAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    static async Task<Results<PushStreamHttpResult, Problem>> RunHarAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
     {
-        var (deliveries, problem) = await OfRunAsync(id, request, store, ct);
-        return problem is null ? Har(id, deliveries) : problem;
+        var (outline, problem) = await OfRunAsync(id, request, store, ct);
+        return problem is null ? Har(id, EachAsync(outline!, store, ct), ct) : problem;
     }
 
-    static async Task<Results<ContentHttpResult, Problem>> RunCurlAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    static async Task<Results<PushStreamHttpResult, Problem>> RunCurlAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
     {
-        var (deliveries, problem) = await OfRunAsync(id, request, store, ct);
-        return problem is null ? Text(CurlCommand.Of(id, deliveries)) : problem;
+        var (outline, problem) = await OfRunAsync(id, request, store, ct);
+        return problem is null ? Curl(id, EachAsync(outline!, store, ct), ct) : problem;
     }
 
-    static async Task<Results<FileContentHttpResult, Problem>> DeliveryHarAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
-    {
-        var (delivery, problem) = await OfDeliveryAsync(id, request, store, ct);
-        return problem is null ? Har(id, [delivery!]) : problem;
-    }
-
-    static async Task<Results<ContentHttpResult, Problem>> DeliveryCurlAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    static async Task<Results<PushStreamHttpResult, Problem>> DeliveryHarAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
     {
         var (delivery, problem) = await OfDeliveryAsync(id, request, store, ct);
-        return problem is null ? Text(CurlCommand.Of(delivery!)) : problem;
+        return problem is null ? Har(id, new[] { delivery! }.ToAsyncEnumerable(), ct) : problem;
     }
 
-    static async Task<(IReadOnlyList<DeliveryDocument> Deliveries, Problem? Problem)> OfRunAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    static async Task<Results<PushStreamHttpResult, Problem>> DeliveryCurlAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    {
+        var (delivery, problem) = await OfDeliveryAsync(id, request, store, ct);
+        return problem is null ? Curl(id, new[] { delivery! }.ToAsyncEnumerable(), ct) : problem;
+    }
+
+    static async Task<(RunOutline? Outline, Problem? Problem)> OfRunAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         var run = input.Run(id);
-        if (input.Problem is { } problem) return ([], problem);
-        if (await store.GetRunOutlineAsync(run, ct) is not { } outline) return ([], RunsApi.Missing(id));
-        // The document of a run leaves out what is large; a delivery's has it.
-        var all = new List<DeliveryDocument>(outline.Sends.Count);
+        if (input.Problem is { } problem) return (null, problem);
+        return await store.GetRunOutlineAsync(run, ct) is { } outline ? (outline, null) : (null, RunsApi.Missing(id));
+    }
+
+    /// <summary>One after another, as all bodies of a run are more than a server should hold (S8). A run's own document leaves out what is large; a delivery's has it.</summary>
+    static async IAsyncEnumerable<DeliveryDocument> EachAsync(RunOutline outline, IStore store, [EnumeratorCancellation] CancellationToken ct)
+    {
         foreach (var send in outline.Sends)
-            if (await store.GetDeliveryAsync(send.Id, ct) is { } stored) all.Add(DeliveryDocument.From(stored));
-        return ([.. all.Where(IsHttp)], null);
+        {
+            if (await store.GetDeliveryAsync(send.Id, ct) is not { } stored) continue;
+            var delivery = DeliveryDocument.From(stored);
+            if (IsHttp(delivery)) yield return delivery;
+        }
     }
 
     static async Task<(DeliveryDocument? Delivery, Problem? Problem)> OfDeliveryAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
@@ -68,8 +73,9 @@ internal static class ExportApi
 
     static bool IsHttp(DeliveryDocument delivery) => delivery.Destination == "http";
 
-    static FileContentHttpResult Har(string id, IEnumerable<DeliveryDocument> deliveries) =>
-        TypedResults.Bytes(JsonSerializer.SerializeToUtf8Bytes(HarExport.From(deliveries), HarJson.Default.HarDocument), "application/json", id + ".har");
+    static PushStreamHttpResult Har(string id, IAsyncEnumerable<DeliveryDocument> deliveries, CancellationToken ct) =>
+        TypedResults.Stream(output => HarExport.WriteAsync(output, deliveries, ct), "application/json", id + ".har");
 
-    static ContentHttpResult Text(string text) => TypedResults.Text(text, "text/plain", Encoding.UTF8);
+    static PushStreamHttpResult Curl(string id, IAsyncEnumerable<DeliveryDocument> deliveries, CancellationToken ct) =>
+        TypedResults.Stream(output => CurlCommand.WriteAsync(output, id, deliveries, ct), "text/plain; charset=utf-8");
 }

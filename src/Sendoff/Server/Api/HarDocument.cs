@@ -5,8 +5,6 @@ namespace Sendoff.Server.Api;
 
 // HTTP Archive 1.2: field names and their order are the format's; what begins with an underscore is ours.
 
-public sealed record HarDocument(HarLog Log);
-public sealed record HarLog(string Version, HarCreator Creator, IReadOnlyList<HarEntry> Entries);
 public sealed record HarCreator(string Name, string Version);
 
 /// <summary>An attempt; of a delivery that has none, what was asked.</summary>
@@ -46,5 +44,6 @@ public sealed record HarCache;
 public sealed record HarTimings(double Blocked, double Dns, double Connect, double Ssl, double Send, double Wait, double Receive);
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, Converters = [typeof(UtcTime)])]
-[JsonSerializable(typeof(HarDocument))]
+[JsonSerializable(typeof(HarCreator))]
+[JsonSerializable(typeof(HarEntry))]
 internal sealed partial class HarJson : JsonSerializerContext;

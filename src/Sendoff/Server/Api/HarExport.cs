@@ -1,13 +1,15 @@
+using System.IO.Pipelines;
 using System.Net;
 using System.Reflection;
 using System.Text;
+using System.Text.Json;
 using Microsoft.AspNetCore.WebUtilities;
 using Sendoff.Engine;
 using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>Deliveries as an HTTP Archive, for browser tools: an entry an attempt. A delivery without attempts has one entry with why.</summary>
+/// <summary>Deliveries as an HTTP Archive, for browser tools: an entry an attempt, in the order of the sends. A delivery without attempts has one entry with why.</summary>
 internal static class HarExport
 {
     const string UnknownType = "x-unknown";
@@ -17,10 +19,30 @@ internal static class HarExport
 
     static readonly HarContent nothing = new(0, null, UnknownType, null, null, null);
 
-    public static HarDocument From(IEnumerable<DeliveryDocument> deliveries) =>
-        new(new HarLog("1.2", new("sendoff", version), [.. deliveries.SelectMany(Entries).OrderBy(entry => entry.StartedDateTime)]));
+    /// <summary>Writes them as they come, so that no more than one is held.</summary>
+    public static async Task WriteAsync(Stream output, IAsyncEnumerable<DeliveryDocument> deliveries, CancellationToken ct)
+    {
+        var pipe = PipeWriter.Create(output, new(leaveOpen: true));
+        await using var writer = new Utf8JsonWriter(pipe);
+        writer.WriteStartObject();
+        writer.WriteStartObject("log");
+        writer.WriteString("version", "1.2");
+        writer.WritePropertyName("creator");
+        JsonSerializer.Serialize(writer, new HarCreator("sendoff", version), HarJson.Default.HarCreator);
+        writer.WriteStartArray("entries");
+        await foreach (var delivery in deliveries.WithCancellation(ct))
+        {
+            foreach (var entry in Entries(delivery)) JsonSerializer.Serialize(writer, entry, HarJson.Default.HarEntry);
+            await pipe.FlushAsync(ct);
+        }
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+        writer.WriteEndObject();
+        await writer.FlushAsync(ct);
+        await pipe.CompleteAsync();
+    }
 
-    static IEnumerable<HarEntry> Entries(DeliveryDocument delivery) => delivery.Attempts.Count == 0
+    public static IEnumerable<HarEntry> Entries(DeliveryDocument delivery) => delivery.Attempts.Count == 0
         ? [Entry(delivery)]
         : delivery.Attempts.Select(attempt => Entry(delivery, attempt));
 
