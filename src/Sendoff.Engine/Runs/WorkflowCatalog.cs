@@ -22,11 +22,18 @@ public sealed record DeployResult(Workflow? Workflow, IReadOnlyList<WorkflowProb
 {
     /// <summary>Installed packages whose install scripts were not run.</summary>
     public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
+
+    /// <summary>What runs of it would be warned of (A8), as far as the source shows it.</summary>
+    public IReadOnlyList<WorkflowProblem> Warnings { get; init; } = [];
 }
 
 /// <summary>What a deploy would complain of, and what the steps' components say of their props.</summary>
 /// <param name="Props">By step; of files that cannot be read or loaded there are none.</param>
-public sealed record WorkflowCheck(IReadOnlyList<WorkflowProblem> Problems, IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props);
+public sealed record WorkflowCheck(IReadOnlyList<WorkflowProblem> Problems, IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props)
+{
+    /// <inheritdoc cref="DeployResult.Warnings"/>
+    public IReadOnlyList<WorkflowProblem> Warnings { get; init; } = [];
+}
 
 /// <summary>A version made ready to run.</summary>
 public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program);
@@ -146,7 +153,7 @@ public sealed class WorkflowCatalog(
         {
             var workflow = await store.DeployAsync(name, files, definition.Triggers, ct).ConfigureAwait(false);
             await ReadAsync(CancellationToken.None).ConfigureAwait(false); // it is deployed, whoever still waits for the answer
-            return new(workflow, []) { ScriptsLeftOut = installed.ScriptsLeftOut };
+            return new(workflow, []) { ScriptsLeftOut = installed.ScriptsLeftOut, Warnings = read.Warnings };
         }
         catch (TriggerKeyTakenException x)
         {
@@ -162,7 +169,7 @@ public sealed class WorkflowCatalog(
     public async Task<WorkflowCheck> CheckAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
         var read = await ReadAsync(name, files, ct).ConfigureAwait(false);
-        return new(read.Problems, read.Props);
+        return new(read.Problems, read.Props) { Warnings = read.Warnings };
     }
 
     /// <summary>The files of the workflow's draft made ready to run, or what is wrong with them. Runs of it are runs as any other, on a version below 0. Null when
@@ -178,6 +185,7 @@ public sealed class WorkflowCatalog(
     sealed record ReadFiles(WorkflowDefinition? Definition, InstalledPackages? Installed, IReadOnlyList<WorkflowProblem> Problems)
     {
         public IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props { get; init; } = FrozenDictionary<string, IReadOnlyList<PropDefinition>>.Empty;
+        public IReadOnlyList<WorkflowProblem> Warnings { get; init; } = [];
     }
 
     async Task<ReadFiles> ReadAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
@@ -187,7 +195,7 @@ public sealed class WorkflowCatalog(
         var installed = await packages.InstallAsync(definition, files, null, ct).ConfigureAwait(false);
         if (installed.Problems.Count > 0) return new(null, null, installed.Problems);
         var check = await LoadAsync(name, definition, installed.AddLock(files), installed.Folders, ct).ConfigureAwait(false);
-        return new(definition, installed, check.Problems) { Props = check.Props };
+        return new(definition, installed, check.Problems) { Props = check.Props, Warnings = check.Warnings };
     }
 
     /// <summary>Answers false when there is no such workflow.</summary>
@@ -230,7 +238,10 @@ public sealed class WorkflowCatalog(
         return new(
             [.. found.Problems.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))],
             definition.Steps.Zip(found.Props, static (step, props) => (step.Name, Props: PropDefinition.ReadAll(props)))
-                .DistinctBy(static step => step.Name).ToDictionary(static step => step.Name, static step => step.Props));
+                .DistinctBy(static step => step.Name).ToDictionary(static step => step.Name, static step => step.Props))
+        {
+            Warnings = [.. found.Warnings.Select(static w => new WorkflowProblem(w.Message, w.File, w.Line, w.Column, w.SourceLine))],
+        };
     }
 
     async Task<bool> ChangeAsync(Func<Task<bool>> change, CancellationToken ct)

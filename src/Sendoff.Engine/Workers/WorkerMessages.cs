@@ -57,15 +57,13 @@ internal static class WorkerMessages
     public static ProgramCheck ReadLoaded(Span<byte> payload, IReadOnlyList<ProgramStep> steps, bool isTrial)
     {
         var problems = new List<StepProblem>();
+        var warnings = new List<StepProblem>();
         var props = new List<JsonElement?>();
         var message = new MessageReader(payload);
         while (message.NextField())
         {
-            if (message.Is("problems"u8))
-            {
-                message.Array();
-                while (message.NextElement()) problems.Add(ReadProblem(ref message, steps));
-            }
+            if (message.Is("problems"u8)) ReadProblems(ref message, steps, problems);
+            else if (isTrial && message.Is("warnings"u8)) ReadProblems(ref message, steps, warnings);
             else if (isTrial && message.Is("steps"u8))
             {
                 message.Array();
@@ -73,7 +71,13 @@ internal static class WorkerMessages
             }
             else message.Skip();
         }
-        return new(problems, props);
+        return new(problems, props) { Warnings = warnings };
+    }
+
+    static void ReadProblems(ref MessageReader message, IReadOnlyList<ProgramStep> steps, List<StepProblem> into)
+    {
+        message.Array();
+        while (message.NextElement()) into.Add(ReadProblem(ref message, steps));
     }
 
     static JsonElement? ReadProps(ref MessageReader message)

@@ -45,7 +45,11 @@ public sealed record StepProblem(string Step, string File, string Name, string M
 
 /// <summary>What came of loading a program.</summary>
 /// <param name="Props">Of a trial, each step's props as its component defines them: a JSON list, or null.</param>
-public sealed record ProgramCheck(IReadOnlyList<StepProblem> Problems, IReadOnlyList<JsonElement?> Props);
+public sealed record ProgramCheck(IReadOnlyList<StepProblem> Problems, IReadOnlyList<JsonElement?> Props)
+{
+    /// <summary>Of a trial, what its runs would be warned of (A8), as far as the source shows it.</summary>
+    public IReadOnlyList<StepProblem> Warnings { get; init; } = [];
+}
 
 /// <summary>One send as the worker reported it, under its step and its index there.</summary>
 public readonly record struct StepSend(int Step, int Index, HttpSend Send);

@@ -30,6 +30,7 @@ static class DeployCommand
             Output.Console.WriteLine($"  {trigger.Type}  {trigger.Url ?? trigger.Key}");
             if (trigger.DueTimes is { Count: > 0 } times) Output.Console.WriteLine($"    next due {string.Join(", ", times.Select(Lists.Minute))}, local time");
         }
+        foreach (var warning in deployed.Warnings) Output.Warning($"{warning.File}:{warning.Line}:{warning.Column}: {warning.Message}");
         if (deployed.ScriptsLeftOut.Count > 0)
             Output.Warning($"the install scripts of {string.Join(", ", deployed.ScriptsLeftOut)} were not run; if they are needed, name them in the server's setting Packages:AllowScripts");
         return ExitCode.Ok;

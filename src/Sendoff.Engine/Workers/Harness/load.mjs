@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { apply } from './globals.mjs';
 import { describe } from './errors.mjs';
 import { definitionsOf, inputsOf } from './props.mjs';
+import { NO_RESPONSE, positionOf, responseRead } from './responses.mjs';
 import { orderOf } from './signature.mjs';
 
 /** @typedef {{ name: string, file: string, props?: Record<string, any>, disabled?: boolean }} StepConfig */
@@ -166,6 +167,14 @@ function unwrapLabels(value) {
   if (Array.isArray(value)) return value.map(unwrapLabels);
   if (value.__lv !== null && typeof value.__lv === 'object') return unwrapLabels(value.__lv.value);
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, unwrapLabels(inner)]));
+}
+
+/** A4: what a deploy can tell before the step runs. @param {Step[]} steps @returns {Problem[]} */
+export function warningsOf(steps) {
+  return steps.flatMap(step => {
+    const at = step.problem === null ? responseRead(step.source) : -1;
+    return at < 0 ? [] : [problemOf(step, { name: 'send_has_no_response', message: NO_RESPONSE, ...positionOf(step.source, at) })];
+  });
 }
 
 /** @typedef {{ name: string, message: string, line: number | null, column: number | null, file?: string, source?: string }} Located */

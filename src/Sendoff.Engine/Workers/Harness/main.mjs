@@ -12,7 +12,7 @@ import { keepToItself } from './reach.mjs';
 import { captureConsole } from './console.mjs';
 import { ConfigurationError } from './errors.mjs';
 import { acceptGlobals, watchGlobals } from './fresh.mjs';
-import { defineComponent, loadSteps } from './load.mjs';
+import { defineComponent, loadSteps, warningsOf } from './load.mjs';
 import { described } from './props.mjs';
 import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
 import { defineGlobals, log, worker } from './step.mjs';
@@ -66,7 +66,7 @@ async function load(frame) {
   const { steps, problems } = await loadSteps(frame, step => { worker.loading = step; });
   acceptBuiltins();
   acceptGlobals();
-  write(LOADED, { steps: steps.map(({ name, style, definitions }) => ({ name, style, props: described(definitions) })), problems });
+  write(LOADED, { steps: steps.map(({ name, style, definitions }) => ({ name, style, props: described(definitions) })), problems, warnings: warningsOf(steps) });
   begin(steps);
 }
 

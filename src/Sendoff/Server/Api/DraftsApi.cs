@@ -29,7 +29,7 @@ internal static class DraftsApi
 
     static async Task<Results<Ok<CheckDocument>, Problem>> CheckAsync(string name, Drafts drafts, WorkflowCatalog catalog, CancellationToken ct) =>
         await drafts.FindAsync(name, ct) is { } draft
-            ? TypedResults.Ok(new CheckDocument([.. (await catalog.CheckAsync(name, draft.Files, ct)).Problems.Select(WorkflowProblemDocument.From)]))
+            ? TypedResults.Ok(CheckDocument.From(await catalog.CheckAsync(name, draft.Files, ct)))
             : WorkflowsApi.Missing(name);
 
     static async Task<Results<Ok<DraftDocument>, Problem>> DiscardAsync(string name, Drafts drafts, CancellationToken ct) => Answer(name, await drafts.DiscardAsync(name, ct));

@@ -54,6 +54,9 @@ public sealed record WorkflowDocument(
     /// <summary>Of a deploy: installed packages whose install scripts were not run (setting <c>Packages:AllowScripts</c>).</summary>
     public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
 
+    /// <summary>Of a deploy: what runs will be warned of, as far as the source shows it, such as code that reads the response of a send.</summary>
+    public IReadOnlyList<WorkflowProblemDocument> Warnings { get; init; } = [];
+
     /// <param name="origin">Where the server is reached, without a slash at the end.</param>
     internal static WorkflowDocument From(Workflow workflow, string origin, Schedule schedule, StreamKeys streams) => new(
         workflow.Id.ToString(), workflow.Name, workflow.Version, workflow.Enabled, workflow.DeployedAt,
@@ -83,7 +86,14 @@ public sealed record DraftDocument(string Workflow, int CurrentVersion, bool Cha
     internal static DraftDocument From(Draft draft) => new(draft.Workflow.Name, draft.Workflow.Version, draft.IsChanged, draft.ChangedAt, draft.Files);
 }
 
-public sealed record CheckDocument(IReadOnlyList<WorkflowProblemDocument> Problems);
+public sealed record CheckDocument(IReadOnlyList<WorkflowProblemDocument> Problems)
+{
+    /// <summary>As of a deploy.</summary>
+    public IReadOnlyList<WorkflowProblemDocument> Warnings { get; init; } = [];
+
+    internal static CheckDocument From(WorkflowCheck check) =>
+        new([.. check.Problems.Select(WorkflowProblemDocument.From)]) { Warnings = [.. check.Warnings.Select(WorkflowProblemDocument.From)] };
+}
 
 /// <summary>A mistake in a workflow's files: what, where, and how to mend it.</summary>
 public sealed record WorkflowProblemDocument(string Message, string? File, int? Line, int? Column, string? Source, string? Hint)

@@ -65,7 +65,11 @@ internal static class WorkflowsApi
     }
 
     static Results<Ok<WorkflowDocument>, Problem> Answer(DeployResult result, HttpRequest request, ServerOptions options, Schedule schedule, StreamKeys streams) => result.Workflow is { } workflow
-        ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.OfHooks(request, options), schedule, streams) with { ScriptsLeftOut = result.ScriptsLeftOut })
+        ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.OfHooks(request, options), schedule, streams) with
+        {
+            ScriptsLeftOut = result.ScriptsLeftOut,
+            Warnings = [.. result.Warnings.Select(WorkflowProblemDocument.From)],
+        })
         : Unfit("Not deployed", result.Problems);
 
     static Problem Unfit(string title, IReadOnlyList<WorkflowProblem> problems) =>
