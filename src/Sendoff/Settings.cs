@@ -1,6 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Packages;
@@ -31,10 +33,14 @@ sealed record Settings
     public IReadOnlyList<ListenAddress> HooksListen { get; init; } = [];
     /// <summary>Where callers of workflows reach the server, when that is not where the pages are. Setting <c>Hooks:PublicUrl</c>.</summary>
     public Uri? HooksPublicUrl { get; init; }
+    /// <summary>Reverse proxies that say who a caller is. Setting <c>TrustedProxies</c>.</summary>
+    public Server.Triggers.TrustedProxies TrustedProxies { get; init; } = Server.Triggers.TrustedProxies.None;
     /// <summary>The certificate of https listeners. Settings <c>Tls:Certificate</c>, <c>Tls:Key</c>, <c>Tls:Password</c>.</summary>
     public string? TlsCertificate { get; init; }
     public string? TlsKey { get; init; }
     public string? TlsPassword { get; init; }
+    /// <summary>A PEM file with the certificates of authorities that deliveries, steps and npm trust besides the system's. Setting <c>Tls:Authorities</c>.</summary>
+    public string? TlsAuthorities { get; init; }
     /// <summary>How long a sign-in lasts. Setting <c>Auth:SessionAge</c>.</summary>
     public TimeSpan SessionAge { get; init; } = TimeSpan.FromDays(30);
     /// <summary>Browsers that are signed in at once. Setting <c>Auth:MaxSessions</c>.</summary>
@@ -101,6 +107,22 @@ sealed record Settings
         return Read(configuration.AsEnumerable(), development);
     }
 
+    public X509Certificate2Collection? ReadAuthorities() => TlsAuthorities is null ? null : ReadAuthorities(TlsAuthorities);
+
+    static X509Certificate2Collection? ReadAuthorities(string file)
+    {
+        try
+        {
+            var found = new X509Certificate2Collection();
+            found.ImportFromPemFile(file);
+            return found;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+        {
+            return null;
+        }
+    }
+
     /// <param name="IsSecret">A bad value is not printed: it may hold a password.</param>
     sealed record Key(string Expected, Func<Settings, string, Settings?> Apply, bool IsSecret = false);
 
@@ -114,11 +136,15 @@ sealed record Settings
         ["Data"] = new("a folder", (s, v) => v.Length > 0 ? s with { Data = v } : null),
         ["Listen"] = new(ListenAddress.Expected, (s, v) => ListenAddress.ReadList(v) is { } all ? s with { Listen = all } : null),
         ["PublicUrl"] = PublicAddress((s, url) => s with { PublicUrl = url }),
+        ["TrustedProxies"] = new("a comma-separated list of IP addresses and ranges such as 10.0.0.0/8, and unix for Unix sockets",
+            (s, v) => Server.Triggers.TrustedProxies.Parse(v) is { } all ? s with { TrustedProxies = all } : null),
         ["Hooks:Listen"] = new(ListenAddress.Expected, (s, v) => ListenAddress.ReadList(v) is { } all ? s with { HooksListen = all } : null),
         ["Hooks:PublicUrl"] = PublicAddress((s, url) => s with { HooksPublicUrl = url }),
         ["Tls:Certificate"] = new("the path of a certificate file, PEM or PKCS #12", (s, v) => File.Exists(v) ? s with { TlsCertificate = v } : null),
         ["Tls:Key"] = new("the path of a key file, PEM", (s, v) => File.Exists(v) ? s with { TlsKey = v } : null),
         ["Tls:Password"] = new("a password", (s, v) => s with { TlsPassword = v }, IsSecret: true),
+        ["Tls:Authorities"] = new("the path of a file with certificates of authorities, PEM",
+            (s, v) => ReadAuthorities(v) is { Count: > 0 } ? s with { TlsAuthorities = Path.GetFullPath(v), Isolation = s.Isolation with { Authorities = Path.GetFullPath(v) } } : null),
         ["Auth:SessionAge"] = new("a duration from 1m to 365d, such as 30d or 12h",
             (s, v) => ReadAge(v) is { } age && age >= TimeSpan.FromMinutes(1) && age <= TimeSpan.FromDays(365) ? s with { SessionAge = age } : null),
         ["Auth:MaxSessions"] = new("a whole number from 1", (s, v) => int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0 ? s with { SessionsMax = n } : null),

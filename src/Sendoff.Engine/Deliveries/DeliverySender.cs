@@ -34,7 +34,7 @@ public sealed class DeliverySender : IDisposable
 
     /// <param name="nameOf">A workflow's name, under which it may have own egress rules (D2); null when it is gone.</param>
     public DeliverySender(EgressOptions egress, EngineLimits limits, TimeProvider time, Func<WorkflowId, string?>? nameOf = null)
-        : this(egress, limits, time, roots: null, nameOf: nameOf)
+        : this(egress, limits, time, roots: egress.Authorities, nameOf: nameOf)
     {
     }
 
@@ -47,8 +47,12 @@ public sealed class DeliverySender : IDisposable
         (this.egress, this.limits, this.time, this.nameOf) = (egress, limits, time, nameOf ?? (static _ => ""));
         exchangeHttp = limits.DeliveryMaxRedirects > 0 ? ExchangeAndFollowAsync : ExchangeAsync;
         pool = new ConnectionPool(limits, time);
-        dialer = new ConnectionDialer(names ?? new NameResolver(limits), egress.Proxy, new TlsHandshake(roots), limits, time);
+        Tls = new TlsHandshake(roots);
+        dialer = new ConnectionDialer(names ?? new NameResolver(limits), egress.Proxy, Tls, limits, time);
     }
+
+    /// <summary>How sessions are made, to whatever is dialled.</summary>
+    internal TlsHandshake Tls { get; }
 
     /// <param name="number">The attempt's number, from 1.</param>
     /// <param name="queueMs">How long it waited for this call.</param>

@@ -1,3 +1,5 @@
+using System.Security.Cryptography.X509Certificates;
+
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>Where deliveries may go and where they come from, as the operator set it (D2, D3).</summary>
@@ -8,6 +10,8 @@ public sealed record EgressOptions
     public EgressAddresses Addresses { get; init; } = EgressAddresses.Any;
     /// <summary>Setting <c>Egress:Proxy</c>.</summary>
     public EgressProxy? Proxy { get; init; }
+    /// <summary>Certificates that are trusted besides those of the system. Setting <c>Tls:Authorities</c>.</summary>
+    public X509Certificate2Collection? Authorities { get; init; }
     /// <summary>What receivers are told to let in: addresses and ranges. Empty when deliveries have no fixed ones. Setting <c>Egress:PublicAddresses</c>.</summary>
     public IReadOnlyList<string> PublicAddresses { get; init; } = [];
 

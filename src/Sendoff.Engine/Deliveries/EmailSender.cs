@@ -30,7 +30,7 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
 
     static readonly TimeSpan quitPatience = TimeSpan.FromMilliseconds(500);
 
-    readonly TlsHandshake tls = new(roots);
+    readonly TlsHandshake tls = roots is null ? frame.Tls : new(roots);
 
     /// <inheritdoc cref="AttemptMaker"/>
     public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown)

@@ -3,7 +3,7 @@ namespace Sendoff.Engine.Workers;
 /// <summary>The arguments of <c>bwrap</c>: what there is of the machine inside of a worker's sandbox.</summary>
 internal static class Bubblewrap
 {
-    public const string Node = "/sendoff/node", Harness = "/sendoff/harness", Socket = "/sendoff/socket", Program = "/workflow";
+    public const string Node = "/sendoff/node", Harness = "/sendoff/harness", Socket = "/sendoff/socket", Authorities = "/sendoff/authorities.pem", Program = "/workflow";
 
     static readonly string[] SystemFolders = ["/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin"];
 
@@ -40,6 +40,7 @@ internal static class Bubblewrap
         list.AddRange("--perms", "1777", "--size", $"{options.TmpBytes}", "--tmpfs", "/tmp");
         foreach (string folder in options.Readable) list.AddRange("--ro-bind-try", folder, folder);
         list.AddRange("--ro-bind", node, Node, "--ro-bind", harness, Harness);
+        if (options.Authorities is { } file) list.AddRange("--ro-bind", file, Authorities, "--setenv", NodeRuntime.AuthoritiesVariable, Authorities);
         return list;
     }
 

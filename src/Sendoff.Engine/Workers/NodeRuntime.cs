@@ -27,6 +27,8 @@ public sealed record NodeOptions
     public string? CacheFolder { get; init; }
     /// <summary>Where <c>npm</c> and <c>node</c> are looked for, as in PATH; null is PATH.</summary>
     public string? SearchPath { get; init; }
+    /// <summary>A PEM file with the certificates of authorities that npm trusts besides those of Node.js. Setting <c>Tls:Authorities</c>.</summary>
+    public string? Authorities { get; init; }
     /// <summary>Variables for npm when it installs packages, beside this process's own.</summary>
     internal IReadOnlyDictionary<string, string> NpmEnvironment { get; init; } = new Dictionary<string, string>();
     internal NodePackage? Package { get; init; } = NodePackage.ForThisSystem();
@@ -105,6 +107,9 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         log.NodeFetched(pinned.Version, package.Name, folder);
         return pinned;
     }
+
+    /// <summary>Names a file of authorities to Node.js; those of the system and of Node.js stay in force.</summary>
+    internal const string AuthoritiesVariable = "NODE_EXTRA_CA_CERTS";
 
     /// <summary>The npm on the PATH.</summary>
     internal string? Npm => Find("npm");
@@ -279,6 +284,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             WorkingDirectory = folder,
         };
         if (options.SearchPath is { } path) start.Environment["PATH"] = path;
+        if (options.Authorities is { } authorities) start.Environment[AuthoritiesVariable] = authorities;
         return start;
     }
 

@@ -162,6 +162,7 @@ public sealed class Sandbox : IDisposable
     internal ProcessStartInfo Command(WorkerRoom room, string? socket, IEnumerable<string> flags)
     {
         List<string> all = [.. KeptFromSignals];
+        if (options.Authorities is { } file && bwrap is null && !OperatingSystem.IsWindows()) all.Add($"{NodeRuntime.AuthoritiesVariable}={file}");
         if (bwrap is not null) all.AddRange([.. hasSetsid ? (string[])[SystemSetsid] : [], bwrap, .. common, .. Bubblewrap.Own(room.Folder, socket ?? room.Folder), .. Bubblewrap.Last]);
         if (prlimit is not null) all.AddRange([prlimit, .. Limits()]);
         all.Add(bwrap is null ? node.Path : Bubblewrap.Node);
@@ -180,6 +181,7 @@ public sealed class Sandbox : IDisposable
         // E4: nothing of the server's environment; the sandbox's first process shows its own as /proc/1/environ. Windows cannot open sockets without its own folder.
         start.Environment.Clear();
         if (OperatingSystem.IsWindows() && Environment.GetEnvironmentVariable("SystemRoot") is { } system) start.Environment["SystemRoot"] = system;
+        if (OperatingSystem.IsWindows() && options.Authorities is { } own) start.Environment[NodeRuntime.AuthoritiesVariable] = own;
         return start;
     }
 

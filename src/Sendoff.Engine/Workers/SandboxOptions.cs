@@ -27,6 +27,8 @@ public sealed record SandboxOptions
     public IReadOnlyList<string> Readable { get; init; } = [];
     /// <summary>Holds a folder of installed packages for each lock. A worker sees those that its own program links to, and no others; null has none.</summary>
     public string? Packages { get; init; }
+    /// <summary>A PEM file with the certificates of authorities that steps trust besides those of Node.js. Setting <c>Tls:Authorities</c>.</summary>
+    public string? Authorities { get; init; }
     /// <summary>Where <c>bwrap</c> is looked for, as in PATH; null is PATH.</summary>
     public string? SearchPath { get; init; }
 }

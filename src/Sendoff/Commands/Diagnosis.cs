@@ -45,7 +45,7 @@ static class Diagnosis
         NodeBinary node;
         try
         {
-            node = await new NodeRuntime(new NodeOptions { NodePath = settings.NodePath }, NullLogger<NodeRuntime>.Instance).EnsureAsync(null, ct);
+            node = await new NodeRuntime(new NodeOptions { NodePath = settings.NodePath, Authorities = settings.TlsAuthorities }, NullLogger<NodeRuntime>.Instance).EnsureAsync(null, ct);
         }
         catch (WorkerUnavailableException x)
         {

@@ -20,6 +20,7 @@ static class EgressSetup
             Policies = ReadPolicies(settings, [.. settings.EffectiveAllow, .. allow]),
             Addresses = new EgressAddresses(settings.EgressAddresses),
             Proxy = settings.EgressProxy,
+            Authorities = settings.ReadAuthorities(),
             PublicAddresses = settings.EgressPublicAddresses.Count > 0 ? settings.EgressPublicAddresses : [.. settings.EgressAddresses.Select(a => a.ToString())],
         };
     }

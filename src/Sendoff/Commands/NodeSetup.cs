@@ -9,9 +9,9 @@ static class NodeSetup
     // About what the package's tarball has; the bar is a picture, not a promise.
     const double TypicalBytes = 45e6;
 
-    public static async Task<NodeRuntime> EnsureAsync(string? configured, CancellationToken ct)
+    public static async Task<NodeRuntime> EnsureAsync(Settings settings, CancellationToken ct)
     {
-        var runtime = new NodeRuntime(new NodeOptions { NodePath = configured }, new WarningsOnly());
+        var runtime = new NodeRuntime(new NodeOptions { NodePath = settings.NodePath, Authorities = settings.TlsAuthorities }, new WarningsOnly());
         try
         {
             await (Output.Progress.Profile.Capabilities.Interactive ? WithBarAsync(runtime, ct) : runtime.EnsureAsync(null, ct));

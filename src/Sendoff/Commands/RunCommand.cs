@@ -50,7 +50,7 @@ static class RunCommand
         var limits = settings.Limits with { WorkersWarm = 0, WorkersMax = 1, RunTimeout = ReadTimeout(request.Timeout) ?? definition.Settings.Timeout ?? settings.Limits.RunTimeout };
         var egress = EgressSetup.Create(settings, request.Allow);
 
-        var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
+        var node = await NodeSetup.EnsureAsync(settings, ct);
         using var prepared = await PackageSetup.PrepareAsync(node, settings.Isolation, limits, root, definition, files, ct);
         // Nothing is stored, so nothing is ever opened again.
         var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes))) { Mask = new([.. environment.Values, .. accounts.Values.SelectMany(static fields => fields.Values)]) };

@@ -69,7 +69,7 @@ static class ServeCommand
         if (DataDirectory.LostDatabase(folder) is { } lost) Output.Warning(lost);
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
         var listening = await ServerStart.PrepareAsync(settings, ct);
-        var node = await NodeSetup.EnsureAsync(settings.NodePath, ct);
+        var node = await NodeSetup.EnsureAsync(settings, ct);
         return (settings, listening, new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
         {
             Hold = parsed.GetValue(hold), Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3,
@@ -100,7 +100,7 @@ static class ServeCommand
         builder.Services.AddSendoffServer(new ServerOptions
         {
             DataDirectory = engine.DataDirectory, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, HooksUrl = listening.Hooks, HasHooksListener = settings.HooksListen.Count > 0,
-            SessionAge = settings.SessionAge, SessionsMax = settings.SessionsMax, Development = settings.Development,
+            SessionAge = settings.SessionAge, SessionsMax = settings.SessionsMax, Development = settings.Development, TrustedProxies = settings.TrustedProxies,
         });
         await using var app = builder.Build();
         app.MapSendoff();

@@ -47,12 +47,7 @@ public static class ServerEndpoints
             json.SerializerOptions.MaxDepth = ApiJson.MaxDepth;
             json.SerializerOptions.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
         });
-        services.AddOpenApi("v1", o => o.AddDocumentTransformer((document, _, _) =>
-        {
-            const string description = "Lists answer {items, nextCursor}. Errors are problem details (RFC 9457).";
-            document.Info = new() { Title = "Sendoff", Version = "v1", Description = description };
-            return Task.CompletedTask;
-        }));
+        services.AddOpenApi(ApiDescription.Name, ApiDescription.Configure);
         // Nothing that is kept depends on these keys: a session is a random value.
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
         // What is typed into the editor comes in one message, a file at a time: as UTF-8, in JSON.
@@ -61,6 +56,8 @@ public static class ServerEndpoints
         foreach (var warmUp in services.Where(s => s.ImplementationType?.Name == "DataProtectionHostedService").ToList()) services.Remove(warmUp);
         return services;
     }
+
+    static readonly string[] Reads = [HttpMethods.Get, HttpMethods.Options];
 
     /// <summary>Maps triggers, API and pages, in this order.</summary>
     public static void MapSendoff(this WebApplication app)
@@ -71,8 +68,8 @@ public static class ServerEndpoints
         // The hot path leaves the pipeline at the router: no middleware below sees it.
         app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync)
             .ShortCircuit().ExcludeFromDescription();
-        app.MapGet(StreamEndpoint.Pattern, app.Services.GetRequiredService<StreamEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
-        app.MapMethods(FileEndpoint.Pattern, ["GET", "HEAD"], app.Services.GetRequiredService<FileEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
+        app.MapMethods(StreamEndpoint.Pattern, Reads, app.Services.GetRequiredService<StreamEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
+        app.MapMethods(FileEndpoint.Pattern, ["HEAD", .. Reads], app.Services.GetRequiredService<FileEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
         var release = app.Services.GetRequiredService<ReleaseEndpoint>();
         app.Map("/resume/{run}/{sign}", release.ResumeAsync).ShortCircuit().ExcludeFromDescription();
         app.Map("/cancel/{run}/{sign}", release.CancelAsync).ShortCircuit().ExcludeFromDescription();

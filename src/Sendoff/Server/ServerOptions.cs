@@ -15,6 +15,8 @@ public sealed record ServerOptions
     public Uri? HooksUrl { get; init; }
     /// <summary>Triggers have listeners of their own, and the others serve none. Setting <c>Hooks:Listen</c>.</summary>
     public bool HasHooksListener { get; init; }
+    /// <summary>Reverse proxies whose <c>x-forwarded-for</c> says who a caller is. Setting <c>TrustedProxies</c>.</summary>
+    public Triggers.TrustedProxies TrustedProxies { get; init; } = Triggers.TrustedProxies.None;
     /// <summary>How long a sign-in lasts. Setting <c>Auth:SessionAge</c>.</summary>
     public TimeSpan SessionAge { get; init; } = TimeSpan.FromDays(30);
     /// <summary>Browsers that are signed in at once; one more ends the oldest session. Setting <c>Auth:MaxSessions</c>.</summary>

@@ -419,6 +419,17 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         Assert.Contains(api.GetProperty("paths").GetProperty("/api/v1/runs").GetProperty("get").GetProperty("parameters").EnumerateArray(), p => p.GetProperty("name").GetString() == "cursor");
         Assert.False(api.GetProperty("paths").TryGetProperty("/hooks/{key}/{path}", out _));
 
+        // Client generators name methods by it.
+        var operations = api.GetProperty("paths").EnumerateObject().SelectMany(static path => path.Value.EnumerateObject()).Select(static one => one.Value).ToList();
+        var ids = operations.ConvertAll(static one => one.TryGetProperty("operationId", out var id) ? id.GetString() : null);
+        Assert.DoesNotContain(null, ids);
+        Assert.Equal(ids.Count, ids.Distinct().Count());
+        Assert.Equal("bearer", api.GetProperty("components").GetProperty("securitySchemes").GetProperty("token").GetProperty("scheme").GetString());
+        Assert.Equal(2, api.GetProperty("security").GetArrayLength());
+        Assert.Equal(["getEgressAddresses", "getLiveness", "getReadiness"],
+            operations.Where(static one => one.TryGetProperty("security", out _)).Select(static one => one.GetProperty("operationId").GetString()).Order());
+        Assert.False(api.GetProperty("servers")[0].GetProperty("url").GetString()!.EndsWith('/'));
+
         string page = await server.Http.GetStringAsync("/docs/");
         Assert.DoesNotContain("https://", page);
         Assert.DoesNotContain("http://", page);

@@ -14,10 +14,10 @@ internal static class DeliveriesApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var deliveries = api.MapGroup("/deliveries").WithTags("Deliveries");
-        deliveries.MapGet("/", ListAsync).WithSummary("Deliveries with their attempts, newest first. Bodies over 64 KiB, and what is over 4 MiB in all, are left out and say so");
-        deliveries.MapGet("/{id}", GetAsync).WithSummary("One delivery with its attempts");
-        deliveries.MapPost("/{id}/resend", ResendAsync).WithSummary("Send one delivery again: a new attempt of it; one that was captured with captured=true only");
-        deliveries.MapPost("/resend", ResendManyAsync).WithSummary("Send many deliveries again, by id or by filter: what failed, was blocked or interrupted, unless the filter names a status")
+        deliveries.MapGet("/", ListAsync).WithName("listDeliveries").WithSummary("Deliveries with their attempts, newest first. Bodies over 64 KiB, and what is over 4 MiB in all, are left out and say so");
+        deliveries.MapGet("/{id}", GetAsync).WithName("getDelivery").WithSummary("One delivery with its attempts");
+        deliveries.MapPost("/{id}/resend", ResendAsync).WithName("resendDelivery").WithSummary("Send one delivery again: a new attempt of it; one that was captured with captured=true only");
+        deliveries.MapPost("/resend", ResendManyAsync).WithName("resendDeliveries").WithSummary("Send many deliveries again, by id or by filter: what failed, was blocked or interrupted, unless the filter names a status")
             .TakesBody<ResendRequestDocument>();
     }
 

@@ -9,11 +9,11 @@ internal static class DraftsApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var draft = api.MapGroup("/workflows/{name}/draft").WithTags("Workflows");
-        draft.MapGet("/", GetAsync).WithSummary("The draft: the files that the next version may have, else the current version's");
-        draft.MapPut("/", SaveAsync).WithSummary("Save a draft, with mistakes or without: {files:{path:text}}, a zip, or a lone step file")
+        draft.MapGet("/", GetAsync).WithName("getDraft").WithSummary("The draft: the files that the next version may have, else the current version's");
+        draft.MapPut("/", SaveAsync).WithName("saveDraft").WithSummary("Save a draft, with mistakes or without: {files:{path:text}}, a zip, or a lone step file")
             .TakesBody<DeployDocument>("application/zip", "text/javascript", "text/typescript").ProducesProblem(StatusCodes.Status413PayloadTooLarge);
-        draft.MapPost("/check", CheckAsync).WithSummary("What a deploy of the draft would say; its packages are installed");
-        draft.MapDelete("/", DiscardAsync).WithSummary("Go back to the current version");
+        draft.MapPost("/check", CheckAsync).WithName("checkDraft").WithSummary("What a deploy of the draft would say; its packages are installed");
+        draft.MapDelete("/", DiscardAsync).WithName("discardDraft").WithSummary("Go back to the current version");
     }
 
     static async Task<Results<Ok<DraftDocument>, Problem>> GetAsync(string name, Drafts drafts, CancellationToken ct) => Answer(name, await drafts.FindAsync(name, ct));

@@ -24,11 +24,11 @@ public sealed record EgressDocument(
 internal static class EgressApi
 {
     public static void MapPublic(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/.well-known/egress.json", Addresses).WithTags("Egress").WithSummary("The addresses that deliveries come from, open to everybody")
+        routes.MapGet("/.well-known/egress.json", Addresses).WithTags("Egress").WithName("getEgressAddresses").WithSummary("The addresses that deliveries come from, open to everybody")
             .AllowAnonymous().WithMetadata(AnyHost.Mark);
 
     public static void Map(IEndpointRouteBuilder api) =>
-        api.MapGet("/egress", Get).WithTags("Egress").WithSummary("Where deliveries may go and where they come from");
+        api.MapGet("/egress", Get).WithTags("Egress").WithName("getEgress").WithSummary("Where deliveries may go and where they come from");
 
     static Ok<EgressAddressesDocument> Addresses(EgressOptions egress) => TypedResults.Ok(new EgressAddressesDocument(egress.PublicAddresses.Count > 0, egress.PublicAddresses));
 

@@ -10,8 +10,8 @@ internal static class EventsApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var events = api.MapGroup("/events").WithTags("Events");
-        events.MapGet("/", ListAsync).WithSummary("Received events, newest first");
-        events.MapGet("/{id}", GetAsync).WithSummary("One received event");
+        events.MapGet("/", ListAsync).WithName("listEvents").WithSummary("Received events, newest first");
+        events.MapGet("/{id}", GetAsync).WithName("getEvent").WithSummary("One received event");
     }
 
     static async Task<Results<Ok<ListDocument<EventDocument>>, Problem>> ListAsync(

@@ -10,11 +10,11 @@ internal static class ExportApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var runs = api.MapGroup("/runs/{id}").WithTags("Runs");
-        runs.MapGet("/har", RunHarAsync).WithSummary("A run's traffic as HTTP Archive 1.2, a file to save");
-        runs.MapGet("/curl", RunCurlAsync).WithSummary("A run's requests as curl commands").Produces<string>(contentType: "text/plain");
+        runs.MapGet("/har", RunHarAsync).WithName("getRunHar").WithSummary("A run's traffic as HTTP Archive 1.2, a file to save");
+        runs.MapGet("/curl", RunCurlAsync).WithName("getRunCurl").WithSummary("A run's requests as curl commands").Produces<string>(contentType: "text/plain");
         var deliveries = api.MapGroup("/deliveries/{id}").WithTags("Deliveries");
-        deliveries.MapGet("/har", DeliveryHarAsync).WithSummary("A delivery's attempts as HTTP Archive 1.2, a file to save");
-        deliveries.MapGet("/curl", DeliveryCurlAsync).WithSummary("A delivery's request as a curl command").Produces<string>(contentType: "text/plain");
+        deliveries.MapGet("/har", DeliveryHarAsync).WithName("getDeliveryHar").WithSummary("A delivery's attempts as HTTP Archive 1.2, a file to save");
+        deliveries.MapGet("/curl", DeliveryCurlAsync).WithName("getDeliveryCurl").WithSummary("A delivery's request as a curl command").Produces<string>(contentType: "text/plain");
     }
 
     static async Task<Results<PushStreamHttpResult, Problem>> RunHarAsync(string id, HttpRequest request, IStore store, CancellationToken ct)

@@ -10,8 +10,8 @@ internal static class HealthApi
     public static void Map(IEndpointRouteBuilder routes)
     {
         var health = routes.MapGroup("/healthz").WithTags("Health").AllowAnonymous().WithMetadata(AnyHost.Mark);
-        health.MapGet("/live", () => TypedResults.Ok(new HealthDocument("live"))).WithSummary("The process answers");
-        health.MapGet("/ready", ReadyAsync).WithSummary("The store can be read and written");
+        health.MapGet("/live", () => TypedResults.Ok(new HealthDocument("live"))).WithName("getLiveness").WithSummary("The process answers");
+        health.MapGet("/ready", ReadyAsync).WithName("getReadiness").WithSummary("The store can be read and written");
     }
 
     static async Task<Results<Ok<HealthDocument>, Problem>> ReadyAsync(IStore store, CancellationToken ct)

@@ -16,8 +16,8 @@ internal static class HoldApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var hold = api.MapGroup("/hold").WithTags("Hold");
-        hold.MapGet("/", Get).WithSummary("Whether the server is on hold: nothing is delivered, and no schedule or run that was left starts");
-        hold.MapPost("/release", ReleaseAsync).WithSummary("Deliver what is pending, and start schedules and runs that wait").ProducesProblem(StatusCodes.Status409Conflict);
+        hold.MapGet("/", Get).WithName("getHold").WithSummary("Whether the server is on hold: nothing is delivered, and no schedule or run that was left starts");
+        hold.MapPost("/release", ReleaseAsync).WithName("releaseHold").WithSummary("Deliver what is pending, and start schedules and runs that wait").ProducesProblem(StatusCodes.Status409Conflict);
     }
 
     static Results<Ok<HoldDocument>, Problem> Get(HttpRequest request, EngineContext engine) =>

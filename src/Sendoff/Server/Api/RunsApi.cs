@@ -13,14 +13,14 @@ internal static class RunsApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var runs = api.MapGroup("/runs").WithTags("Runs");
-        runs.MapGet("/", ListAsync).WithSummary("Runs, newest first; q is sought in event and message, sends=failed keeps runs with a failed send. A search looks through 20,000 runs a page");
-        runs.MapGet("/{id}", GetAsync).WithSummary("The run document. Bodies over 64 KiB, and what is over 4 MiB in all, are left out and say so; a delivery's own document has them");
-        runs.MapPost("/{id}/replay", ReplayAsync).WithSummary("Run the same event again, on the workflow's current version or its draft; as a test, its sends are captured")
+        runs.MapGet("/", ListAsync).WithName("listRuns").WithSummary("Runs, newest first; q is sought in event and message, sends=failed keeps runs with a failed send. A search looks through 20,000 runs a page");
+        runs.MapGet("/{id}", GetAsync).WithName("getRun").WithSummary("The run document. Bodies over 64 KiB, and what is over 4 MiB in all, are left out and say so; a delivery's own document has them");
+        runs.MapPost("/{id}/replay", ReplayAsync).WithName("replayRun").WithSummary("Run the same event again, on the workflow's current version or its draft; as a test, its sends are captured")
             .TakesBody<ReplayRequestDocument>().Produces<ReplayDocument>(StatusCodes.Status202Accepted);
-        runs.MapPost("/{id}/release", ReleaseHeldAsync).WithSummary("Start a run that is held over quota").ProducesProblem(StatusCodes.Status410Gone);
-        runs.MapPost("/{id}/resume", ResumeAsync).WithSummary("Let a held run go on; a JSON body is what its step sees as the request's body")
+        runs.MapPost("/{id}/release", ReleaseHeldAsync).WithName("releaseRun").WithSummary("Start a run that is held over quota").ProducesProblem(StatusCodes.Status410Gone);
+        runs.MapPost("/{id}/resume", ResumeAsync).WithName("resumeRun").WithSummary("Let a held run go on; a JSON body is what its step sees as the request's body")
             .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status410Gone);
-        runs.MapPost("/{id}/cancel", CancelAsync).WithSummary("End a held run")
+        runs.MapPost("/{id}/cancel", CancelAsync).WithName("cancelRun").WithSummary("End a held run")
             .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status410Gone);
     }
 

@@ -18,9 +18,9 @@ internal static class SecretsApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var secrets = api.MapGroup("/secrets").WithTags("Secrets").RequireAuthorization(AccessPolicy.Admin);
-        secrets.MapGet("/", List).WithSummary("Variables with their values, secrets without");
-        secrets.MapPut("/{name}", PutAsync).WithSummary("Set a variable or a secret; the next runs see it").TakesBody<SecretRequestDocument>();
-        secrets.MapDelete("/{name}", DeleteAsync).WithSummary("Delete a variable or a secret");
+        secrets.MapGet("/", List).WithName("listSecrets").WithSummary("Variables with their values, secrets without");
+        secrets.MapPut("/{name}", PutAsync).WithName("setSecret").WithSummary("Set a variable or a secret; the next runs see it").TakesBody<SecretRequestDocument>();
+        secrets.MapDelete("/{name}", DeleteAsync).WithName("deleteSecret").WithSummary("Delete a variable or a secret");
     }
 
     static Results<Ok<SecretListDocument>, Problem> List(HttpRequest request, SecretCatalog secrets) =>

@@ -20,9 +20,9 @@ internal static class SessionsApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var sessions = api.MapGroup("/sessions").WithTags("Sessions").RequireAuthorization(AccessPolicy.Admin);
-        sessions.MapGet("/", ListAsync).WithSummary("Signed-in browsers, oldest first");
-        sessions.MapDelete("/", EndAllAsync).WithSummary("Sign every browser out");
-        sessions.MapDelete("/{id}", EndAsync).WithSummary("Sign a browser out: its cookie is refused and its open pages are disconnected");
+        sessions.MapGet("/", ListAsync).WithName("listSessions").WithSummary("Signed-in browsers, oldest first");
+        sessions.MapDelete("/", EndAllAsync).WithName("endSessions").WithSummary("Sign every browser out");
+        sessions.MapDelete("/{id}", EndAsync).WithName("endSession").WithSummary("Sign a browser out: its cookie is refused and its open pages are disconnected");
     }
 
     static async Task<Results<Ok<ListDocument<SessionDocument>>, Problem>> ListAsync(HttpContext context, Sessions sessions, CancellationToken ct)

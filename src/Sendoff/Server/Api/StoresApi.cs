@@ -26,11 +26,11 @@ internal static class StoresApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var stores = api.MapGroup("/stores").WithTags("Data stores");
-        stores.MapGet("/", ListAsync).WithSummary("The workspace's data stores, with how many keys each has");
-        stores.MapGet("/{name}", ListKeysAsync).WithSummary("A data store's keys and values, by key; secrets are masked");
-        stores.MapGet("/{name}/{**key}", GetAsync).WithSummary("One value; secrets are masked");
-        stores.MapPut("/{name}/{**key}", PutAsync).WithSummary("Set a key's value").TakesBody<StoredValueRequestDocument>();
-        stores.MapDelete("/{name}/{**key}", DeleteAsync).WithSummary("Delete a key");
+        stores.MapGet("/", ListAsync).WithName("listStores").WithSummary("The workspace's data stores, with how many keys each has");
+        stores.MapGet("/{name}", ListKeysAsync).WithName("listStoreValues").WithSummary("A data store's keys and values, by key; secrets are masked");
+        stores.MapGet("/{name}/{**key}", GetAsync).WithName("getStoreValue").WithSummary("One value; secrets are masked");
+        stores.MapPut("/{name}/{**key}", PutAsync).WithName("setStoreValue").WithSummary("Set a key's value").TakesBody<StoredValueRequestDocument>();
+        stores.MapDelete("/{name}/{**key}", DeleteAsync).WithName("deleteStoreValue").WithSummary("Delete a key");
     }
 
     static async Task<Results<Ok<ListDocument<DataStoreDocument>>, Problem>> ListAsync(HttpRequest request, IStore store, CancellationToken ct) =>

@@ -9,7 +9,7 @@ namespace Sendoff.Server.Api;
 internal static class StreamApi
 {
     public static void Map(IEndpointRouteBuilder api) =>
-        api.MapGet("/stream", StreamAsync).WithTags("Stream").WithSummary("Changes of runs and deliveries, as server-sent events")
+        api.MapGet("/stream", StreamAsync).WithTags("Stream").WithName("streamChanges").WithSummary("Changes of runs and deliveries, as server-sent events")
             .Produces(StatusCodes.Status200OK, contentType: "text/event-stream");
 
     static async Task StreamAsync(
@@ -23,8 +23,7 @@ internal static class StreamApi
             await problem.ExecuteAsync(context);
             return;
         }
-        context.Response.ContentType = "text/event-stream";
-        context.Response.Headers.CacheControl = "no-store";
+        EventStream.Begin(context.Response);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(ct, life.ApplicationStopping);
         try
         {

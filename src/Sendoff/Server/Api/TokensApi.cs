@@ -27,11 +27,11 @@ internal static class TokensApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var tokens = api.MapGroup("/tokens").WithTags("Tokens").RequireAuthorization(AccessPolicy.Admin);
-        tokens.MapGet("/", ListAsync).WithSummary("Tokens, without what they are");
-        tokens.MapPost("/", CreateAsync).WithSummary("Make a token; it is answered once").TakesBody<TokenRequestDocument>();
+        tokens.MapGet("/", ListAsync).WithName("listTokens").WithSummary("Tokens, without what they are");
+        tokens.MapPost("/", CreateAsync).WithName("createToken").WithSummary("Make a token; it is answered once").TakesBody<TokenRequestDocument>();
         tokens.MapPost("/sign-in", (HttpRequest request, SignInLinks links, ServerOptions options) => TypedResults.Ok(new SignInDocument(links.Create(new Uri(Origin.Of(request, options))))))
-            .WithSummary("Make a link that signs a browser in once, within a day");
-        tokens.MapDelete("/{id}", RevokeAsync).WithSummary("Revoke a token: it is refused from now on");
+            .WithName("createSignInLink").WithSummary("Make a link that signs a browser in once, within a day");
+        tokens.MapDelete("/{id}", RevokeAsync).WithName("revokeToken").WithSummary("Revoke a token: it is refused from now on");
     }
 
     static async Task<Results<Ok<ListDocument<TokenDocument>>, Problem>> ListAsync(HttpRequest request, ApiTokens tokens, CancellationToken ct) =>

@@ -11,7 +11,7 @@ internal static class UsageApi
     const int DaysDefault = 30;
 
     public static void Map(IEndpointRouteBuilder api) =>
-        api.MapGet("/usage", GetAsync).WithTags("Usage").WithSummary("Compute and delivery time by workflow and UTC day");
+        api.MapGet("/usage", GetAsync).WithTags("Usage").WithName("getUsage").WithSummary("Compute and delivery time by workflow and UTC day");
 
     static async Task<Results<Ok<UsageDocument>, Problem>> GetAsync(
         string? since, HttpRequest request, IStore store, EngineContext engine, TimeProvider time, CancellationToken ct)

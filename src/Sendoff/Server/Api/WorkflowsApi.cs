@@ -17,22 +17,22 @@ internal static class WorkflowsApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var workflows = api.MapGroup("/workflows").WithTags("Workflows");
-        workflows.MapGet("/", ListAsync).WithSummary("All workflows");
-        workflows.MapGet("/{name}", GetAsync).WithSummary("One workflow");
-        workflows.MapPut("/{name}", DeployAsync).WithSummary("Deploy a new version: {files:{path:text}}, a zip, or a lone step file")
+        workflows.MapGet("/", ListAsync).WithName("listWorkflows").WithSummary("All workflows");
+        workflows.MapGet("/{name}", GetAsync).WithName("getWorkflow").WithSummary("One workflow");
+        workflows.MapPut("/{name}", DeployAsync).WithName("deployWorkflow").WithSummary("Deploy a new version: {files:{path:text}}, a zip, or a lone step file")
             .TakesBody<DeployDocument>("application/zip", "text/javascript", "text/typescript")
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status422UnprocessableEntity);
-        workflows.MapDelete("/{name}", DeleteAsync).WithSummary("Remove a workflow, its versions and its history");
-        workflows.MapGet("/{name}/versions", ListVersionsAsync).WithSummary("All versions of a workflow, newest first");
-        workflows.MapGet("/{name}/versions/{version}", GetVersionAsync).WithSummary("One version with its files");
-        workflows.MapGet("/{name}/emits", ListEmitsAsync).WithSummary("What a workflow emitted last, newest first: 100 at most are kept");
-        workflows.MapPost("/{name}/versions/{version}/deploy", DeployAgainAsync).WithSummary("Roll back: deploy the files of a version again, as a new one")
+        workflows.MapDelete("/{name}", DeleteAsync).WithName("deleteWorkflow").WithSummary("Remove a workflow, its versions and its history");
+        workflows.MapGet("/{name}/versions", ListVersionsAsync).WithName("listVersions").WithSummary("All versions of a workflow, newest first");
+        workflows.MapGet("/{name}/versions/{version}", GetVersionAsync).WithName("getVersion").WithSummary("One version with its files");
+        workflows.MapGet("/{name}/emits", ListEmitsAsync).WithName("listEmits").WithSummary("What a workflow emitted last, newest first: 100 at most are kept");
+        workflows.MapPost("/{name}/versions/{version}/deploy", DeployAgainAsync).WithName("deployVersion").WithSummary("Roll back: deploy the files of a version again, as a new one")
             .ProducesProblem(StatusCodes.Status422UnprocessableEntity);
-        workflows.MapPost("/{name}/events", StartAsync).WithSummary("Start a run by hand, with an event of your own; its sends are captured when it is a test; of the draft, if asked")
+        workflows.MapPost("/{name}/events", StartAsync).WithName("startRun").WithSummary("Start a run by hand, with an event of your own; its sends are captured when it is a test; of the draft, if asked")
             .TakesBody<ManualEventDocument>().Produces<ReplayDocument>(StatusCodes.Status202Accepted)
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status422UnprocessableEntity).ProducesProblem(StatusCodes.Status429TooManyRequests);
-        workflows.MapPost("/{name}/enable", EnableAsync).WithSummary("Switch a workflow's triggers on");
-        workflows.MapPost("/{name}/disable", DisableAsync).WithSummary("Switch a workflow's triggers off");
+        workflows.MapPost("/{name}/enable", EnableAsync).WithName("enableWorkflow").WithSummary("Switch a workflow's triggers on");
+        workflows.MapPost("/{name}/disable", DisableAsync).WithName("disableWorkflow").WithSummary("Switch a workflow's triggers off");
     }
 
     static async Task<Results<Ok<ListDocument<WorkflowDocument>>, Problem>> ListAsync(

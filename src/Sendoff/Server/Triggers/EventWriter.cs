@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Net;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -24,9 +23,10 @@ internal static class EventWriter
 
     /// <summary>The event of a request whose body has arrived. The answer is the caller's own.</summary>
     /// <param name="files">Gives URLs to the files of a form; without it they are <c>data:</c> URLs.</param>
+    /// <param name="proxies">Whose <c>x-forwarded-for</c> is believed.</param>
     /// <param name="withAuthorization">False when that header was for the trigger, not for the workflow.</param>
     public static EventContent Write(
-        HttpRequest request, string path, string url, ReadOnlySequence<byte> body, FileLinks? files = null, bool withAuthorization = true)
+        HttpRequest request, string path, string url, ReadOnlySequence<byte> body, FileLinks? files = null, bool withAuthorization = true, TrustedProxies? proxies = null)
     {
         var mine = scratch ?? new Scratch();
         scratch = null;
@@ -38,7 +38,7 @@ internal static class EventWriter
         WriteHeaders(json, request.Headers, withAuthorization);
         var raw = new RawBody(url, files);
         WriteBody(json, request, body, ref raw);
-        json.WriteString("client_ip"u8, ClientAddress(request.HttpContext.Connection.RemoteIpAddress));
+        json.WriteString("client_ip"u8, (proxies ?? TrustedProxies.None).ClientOf(request));
         json.WriteString("url"u8, url);
         json.WriteEndObject();
         json.Flush();
@@ -64,6 +64,8 @@ internal static class EventWriter
         json.WriteStartObject("headers"u8);
         foreach (var (name, values) in headers)
         {
+            // The body has been decoded.
+            if (name.Equals(HeaderNames.ContentEncoding, StringComparison.OrdinalIgnoreCase)) continue;
             if (!withAuthorization && name.Equals(HeaderNames.Authorization, StringComparison.OrdinalIgnoreCase)) continue;
             string value = values.Count == 1 ? values[0]! : string.Join(", ", values.ToArray());
             if (name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase)
@@ -178,9 +180,6 @@ internal static class EventWriter
         }
         json.WriteString("inferred_body_type"u8, "TEXT"u8);
     }
-
-    static string ClientAddress(IPAddress? address) =>
-        address is null ? "" : (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString();
 
     /// <summary>Whether the body is kept beside the JSON as it came, and the URLs of its files.</summary>
     struct RawBody(string url, FileLinks? files)

@@ -19,7 +19,12 @@ internal sealed class FileEndpoint(
 
     public async Task HandleAsync(HttpContext context)
     {
-        ResponseHeaders.Sandbox(context.Response.Headers);
+        ResponseHeaders.Sandbox(context);
+        if (HttpMethods.IsOptions(context.Request.Method))
+        {
+            Cors.AnswerPreflight(context, "GET,HEAD");
+            return;
+        }
         try
         {
             await (await AnswerAsync(context)).ExecuteAsync(context);

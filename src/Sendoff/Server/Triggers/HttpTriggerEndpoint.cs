@@ -22,7 +22,7 @@ internal sealed class HttpTriggerEndpoint(
     /// <summary>Pipedream's flags, as a header or in the query: history is not kept; the event is kept and starts no run.</summary>
     const string NoStore = "x-pd-nostore", NoTrigger = "x-pd-notrigger";
     const string Text = "text/plain; charset=utf-8";
-    const string Methods = "GET,HEAD,PUT,PATCH,POST,DELETE";
+    internal const string Methods = "GET,HEAD,PUT,PATCH,POST,DELETE";
     static readonly Problem missing = Problem.NotFound("There is no trigger at this address, or it is disabled.");
     static readonly Problem noTunnel = new(StatusCodes.Status405MethodNotAllowed, "Method not allowed", "CONNECT asks for a tunnel. A trigger takes every other method.");
     static readonly byte[] accepted = "Event accepted.\n"u8.ToArray();
@@ -31,7 +31,7 @@ internal sealed class HttpTriggerEndpoint(
 
     public async Task HandleAsync(HttpContext context)
     {
-        ResponseHeaders.Sandbox(context.Response.Headers);
+        ResponseHeaders.Sandbox(context);
         try
         {
             await TriggerAsync(context);
@@ -56,7 +56,7 @@ internal sealed class HttpTriggerEndpoint(
         }
         if (HttpMethods.IsOptions(context.Request.Method))
         {
-            AnswerPreflight(context);
+            Cors.AnswerPreflight(context, Methods);
             return;
         }
         if (HttpMethods.IsConnect(context.Request.Method))
@@ -71,12 +71,23 @@ internal sealed class HttpTriggerEndpoint(
         }
 
         // (2) The event is written while the body's buffers are still the connection's.
-        var body = await ReadBodyAsync(context);
-        if (body is not { } bytes) return;
+        if (await ReadBodyAsync(context) is not { } came) return;
+        var bytes = came;
+        if (BodyCoding.IsCoded(context.Request))
+        {
+            var plain = BodyCoding.Decode(context.Request, came, limits.TriggerBodyBytes, out var undecoded);
+            if (undecoded is not null)
+            {
+                context.Request.BodyReader.AdvanceTo(came.End);
+                await undecoded.ExecuteAsync(context);
+                return;
+            }
+            bytes = new(plain);
+        }
         // (3)
         var content = EventWriter.Write(context.Request, "/" + context.Request.RouteValues["path"],
-            Origin.UrlOfHook(context.Request, options), bytes, files, withAuthorization: target.Trigger.Bearer is null);
-        context.Request.BodyReader.AdvanceTo(bytes.End);
+            Origin.UrlOfHook(context.Request, options), bytes, files, withAuthorization: target.Trigger.Bearer is null, options.TrustedProxies);
+        context.Request.BodyReader.AdvanceTo(came.End);
 
         // (4) An event that has arrived whole is taken in even if its sender hangs up now.
         if (IsFlagged(context.Request, NoTrigger))
@@ -115,15 +126,6 @@ internal sealed class HttpTriggerEndpoint(
     static bool IsFlagged(HttpRequest request, string flag) =>
         request.Headers.TryGetValue(flag, out var header) ? header == "1" : request.QueryString.HasValue && request.Query[flag] == "1";
 
-    static void AnswerPreflight(HttpContext context)
-    {
-        var headers = context.Response.Headers;
-        headers.AccessControlAllowMethods = Methods;
-        headers.AccessControlMaxAge = "600";
-        if (context.Request.Headers.AccessControlRequestHeaders is { Count: > 0 } asked) headers.AccessControlAllowHeaders = asked;
-        context.Response.StatusCode = StatusCodes.Status204NoContent;
-    }
-
     /// <summary>The whole body, or null when it was over the limit and has been answered. The caller gives the buffers back.</summary>
     async ValueTask<ReadOnlySequence<byte>?> ReadBodyAsync(HttpContext context)
     {
@@ -145,8 +147,7 @@ internal sealed class HttpTriggerEndpoint(
 
     static async ValueTask<ReadOnlySequence<byte>?> RefuseAsync(HttpContext context, int limit)
     {
-        await Problem.TooLarge($"The body is over {limit:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).")
-            .ExecuteAsync(context);
+        await BodyCoding.TooLarge(limit).ExecuteAsync(context);
         return null;
     }
 

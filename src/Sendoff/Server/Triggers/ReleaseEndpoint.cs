@@ -19,7 +19,12 @@ internal sealed class ReleaseEndpoint(
 
     async Task HandleAsync(HttpContext context, string what)
     {
-        ResponseHeaders.Sandbox(context.Response.Headers);
+        ResponseHeaders.Sandbox(context);
+        if (HttpMethods.IsOptions(context.Request.Method))
+        {
+            Cors.AnswerPreflight(context, HttpTriggerEndpoint.Methods);
+            return;
+        }
         try
         {
             await (await AnswerAsync(context, what)).ExecuteAsync(context);
@@ -35,16 +40,20 @@ internal sealed class ReleaseEndpoint(
     async Task<IResult> AnswerAsync(HttpContext context, string what)
     {
         // What looks at a link must not decide over a run.
-        if (HttpMethods.IsHead(context.Request.Method) || HttpMethods.IsOptions(context.Request.Method)) return Results.NoContent();
+        if (HttpMethods.IsHead(context.Request.Method)) return Results.NoContent();
         // (1) Whoever has no address of a run costs one look at its row, whatever the run holds and whatever body comes with it.
         var (id, sign) = ((string)context.Request.RouteValues["run"]!, (string)context.Request.RouteValues["sign"]!);
         if (!sides.ServesHooks(context) || !RunId.TryParse(id, out var run) || await store.FindWorkflowAsync(run, context.RequestAborted) is not { } workflow
             || !links.IsOwn(workflow, run, what, sign)) return unknown;
         // (2)
-        if (await Api.WorkflowsApi.ReadBodyAsync(context.Request, limits.TriggerBodyBytes, context.RequestAborted) is not { } body)
-            return Problem.TooLarge($"The body is over {limits.TriggerBodyBytes:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
+        if (await Api.WorkflowsApi.ReadBodyAsync(context.Request, limits.TriggerBodyBytes, context.RequestAborted) is not { } body) return BodyCoding.TooLarge(limits.TriggerBodyBytes);
+        if (BodyCoding.IsCoded(context.Request))
+        {
+            body = BodyCoding.Decode(context.Request, new(body), limits.TriggerBodyBytes, out var undecoded);
+            if (undecoded is not null) return undecoded;
+        }
         // (3)
-        var request = EventWriter.Write(context.Request, "/", Origin.UrlOfHook(context.Request, options), new ReadOnlySequence<byte>(body)).Json;
+        var request = EventWriter.Write(context.Request, "/", Origin.UrlOfHook(context.Request, options), new ReadOnlySequence<byte>(body), proxies: options.TrustedProxies).Json;
         return Say(what == FlowLinks.Resume
             ? await suspensions.ResumeAsync(run, request, context.RequestAborted) : await suspensions.CancelAsync(run, context.RequestAborted), what, id);
     }

@@ -24,14 +24,26 @@ internal static partial class ResponseHeaders
 
     public static void Copy(IReadOnlyList<Header> lines, IHeaderDictionary headers)
     {
+        var names = new List<string>(lines.Count);
+        bool hasOrigin = false, hasCredentials = false;
         foreach (var line in lines)
         {
             if (!IsSent(line)) continue;
-            if (line.Name.Equals(HeaderNames.AccessControlAllowOrigin, StringComparison.OrdinalIgnoreCase))
-                headers.AccessControlAllowOrigin = line.Value;
-            else headers.Append(line.Name, line.Value);
+            bool isOrigin = Is(line, HeaderNames.AccessControlAllowOrigin), isExposure = Is(line, HeaderNames.AccessControlExposeHeaders);
+            hasOrigin |= isOrigin;
+            hasCredentials |= Is(line, HeaderNames.AccessControlAllowCredentials);
+            // What a run says of these takes the place of what the server says.
+            if (isOrigin || isExposure || Is(line, HeaderNames.AccessControlAllowCredentials)) headers[line.Name] = line.Value;
+            else
+            {
+                headers.Append(line.Name, line.Value);
+                if (!Is(line, HeaderNames.SetCookie) && !names.Contains(line.Name, StringComparer.OrdinalIgnoreCase)) names.Add(line.Name);
+            }
         }
+        Cors.Adopt(headers, names, hasOrigin, hasCredentials);
     }
+
+    static bool Is(Header line, string name) => line.Name.Equals(name, StringComparison.OrdinalIgnoreCase);
 
     public static bool IsSent(Header line) => !Dropped.Contains(line.Name) && IsLegal(line) && !IsOwnCookie(line);
 
@@ -39,9 +51,10 @@ internal static partial class ResponseHeaders
     /// A document that a workflow answers with may share its origin with the pages and the API. The sandbox gives it an origin of its own, so that its scripts
     /// run without the session of whoever looks at it. It goes on every answer, whatever its type: browsers decide what a document is, not the server.
     /// </summary>
-    public static void Sandbox(IHeaderDictionary headers)
+    public static void Sandbox(HttpContext context)
     {
-        headers.AccessControlAllowOrigin = "*";
+        Cors.Allow(context);
+        var headers = context.Response.Headers;
         headers.XContentTypeOptions = "nosniff";
         headers.ContentSecurityPolicy = sandbox;
     }

@@ -37,7 +37,12 @@ internal sealed class StreamEndpoint(
 
     public async Task HandleAsync(HttpContext context)
     {
-        ResponseHeaders.Sandbox(context.Response.Headers);
+        ResponseHeaders.Sandbox(context);
+        if (HttpMethods.IsOptions(context.Request.Method))
+        {
+            Cors.AnswerPreflight(context, HttpMethods.Get);
+            return;
+        }
         // (1)
         if (!sides.ServesHooks(context) || !WorkflowId.TryParse((string)context.Request.RouteValues["workflow"]!, out var workflow) || workflows.NameOf(workflow) is null
             || !keys.Fits(workflow, (string)context.Request.RouteValues["key"]!))
@@ -63,8 +68,7 @@ internal sealed class StreamEndpoint(
 
     async Task StreamAsync(HttpContext context, WorkflowId workflow)
     {
-        context.Response.ContentType = "text/event-stream";
-        context.Response.Headers.CacheControl = "no-store";
+        Api.EventStream.Begin(context.Response);
         string[] channels = [.. context.Request.Query["channel"].OfType<string>()];
         // A reader that comes back says what it had last; a number that is none replays all that is kept.
         _ = long.TryParse(context.Request.Headers["last-event-id"].FirstOrDefault() ?? context.Request.Query["lastEventId"], out long last);

@@ -1,0 +1,61 @@
+using System.Buffers;
+using System.IO.Compression;
+
+namespace Sendoff.Server.Triggers;
+
+/// <summary>Undoes the content coding of a request's body (RFC 9110, 8.4), within the limit of a body.</summary>
+internal static class BodyCoding
+{
+    const int MaxLayers = 2;
+
+    public static bool IsCoded(HttpRequest request) => request.Headers.ContentEncoding.Count > 0;
+
+    public static Problem TooLarge(int limit) => Problem.TooLarge($"The body is over {limit:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
+
+    /// <summary>The body as it was before it was coded.</summary>
+    /// <param name="problem">What is answered instead; null when all is well.</param>
+    public static byte[] Decode(HttpRequest request, ReadOnlySequence<byte> body, int limit, out Problem? problem)
+    {
+        string named = request.Headers.ContentEncoding.ToString();
+        string[] codings = [.. named.ToLowerInvariant().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(static c => c != "identity")];
+        problem = null;
+        if (codings.Length > MaxLayers || !codings.All(static c => c is "gzip" or "x-gzip" or "deflate" or "br"))
+        {
+            problem = new(StatusCodes.Status415UnsupportedMediaType, "Unsupported content encoding", $"The content encoding '{named}' is not known here. Send the body with gzip, deflate or br, or as it is.");
+            return [];
+        }
+        byte[] bytes = body.ToArray();
+        foreach (string coding in codings.Reverse())
+        {
+            try
+            {
+                bytes = Undo(coding, bytes, limit);
+            }
+            catch (Exception e) when (e is InvalidDataException or InvalidOperationException or IOException)
+            {
+                problem = Problem.BadInput($"The body is not {coding}, which its content-encoding says.");
+                return [];
+            }
+            if (bytes.Length <= limit) continue;
+            problem = TooLarge(limit);
+            return [];
+        }
+        return bytes;
+    }
+
+    /// <summary>Stops one byte over the limit, however far the body would unfold.</summary>
+    static byte[] Undo(string coding, byte[] bytes, int limit)
+    {
+        var source = new MemoryStream(bytes);
+        using Stream plain = coding switch
+        {
+            "br" => new BrotliStream(source, CompressionMode.Decompress),
+            // "deflate" means zlib, but some send it bare; the first two bytes tell which.
+            "deflate" when bytes is [var method, var flags, ..] && (method & 0x0f) == 8 && (method << 8 | flags) % 31 == 0 => new ZLibStream(source, CompressionMode.Decompress),
+            "deflate" => new DeflateStream(source, CompressionMode.Decompress),
+            _ => new GZipStream(source, CompressionMode.Decompress),
+        };
+        byte[] all = new byte[limit + 1];
+        return all[..plain.ReadAtLeast(all, all.Length, throwOnEndOfStream: false)];
+    }
+}
