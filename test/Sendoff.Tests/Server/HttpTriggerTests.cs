@@ -218,7 +218,7 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
         using var response = await client.SendAsync(request);
 
         Assert.Equal(HttpStatusCode.NoContent, response.StatusCode);
-        Assert.Equal("*", response.Headers.GetValues("access-control-allow-origin").Single());
+        Assert.Equal("https://shop.example", response.Headers.GetValues("access-control-allow-origin").Single());
         Assert.Equal("GET,HEAD,PUT,PATCH,POST,DELETE", response.Headers.GetValues("access-control-allow-methods").Single());
         Assert.Equal("content-type, x-shop", response.Headers.GetValues("access-control-allow-headers").Single());
         Assert.False(response.Headers.Contains("sendoff-run"));
