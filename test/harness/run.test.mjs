@@ -331,6 +331,12 @@ test('A response is handed over with status, headers and body', async () => {
   ]);
 });
 
+test('A response has a whole status from 200 to 599', async () => {
+  const result = await once('for (const status of [199, 200, 200.5, "404", 599, 600, NaN, null]) await $respond({ status })');
+  assert.deepEqual(result.responses.map(response => response.status), [200, 404, 599]);
+  assert.deepEqual(result.warnings.map(warning => warning.code), Array(5).fill('response_not_sent'));
+});
+
 test('A response that cannot be sent is warned of', async () => {
   const result = await once('$respond({ body: 5 }); $respond(); $respond({ status: 99 }); $respond({ status: 200, body: Promise.resolve() })');
   assert.equal(result.responses.length, 0);

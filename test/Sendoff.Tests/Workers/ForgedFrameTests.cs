@@ -46,6 +46,10 @@ public sealed class ForgedFrameTests
     [InlineData("frame(27, { run: 1, step: 0, id: 1, method: 'get', args: [] })")]
     [InlineData("frame(26, { run: 2, status: 'succeeded' })")]
     [InlineData("frame(26, { run: 1, status: 'succeeded', durationMs: -1 })")]
+    [InlineData("frame(24, { run: 1, status: 200, headers: [['a', '1\\r\\nb: 2']] }, '')")]
+    [InlineData("frame(24, { run: 1, status: 200, headers: [['a b', '1']] }, '')")]
+    [InlineData("frame(26, { run: 1, status: 'succeeded', durationMs: 1, hold: { kind: 'delay', step: 0, runs: 1, ms: 1 } })")]
+    [InlineData("frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: {} }); frame(26, { run: 1, status: 'succeeded', durationMs: 1, hold: { kind: 'delay', step: 0, runs: 1, ms: 366 * 86400000 } })")]
     [InlineData("frame(21, '\\u0001')")]
     [InlineData("raw(Buffer.concat([u32(4), Buffer.from([21, 0x22, 0xff, 0x22])]))")]
     public async Task Frame_that_breaks_the_protocol_ends_the_worker_and_its_run(string code)
@@ -225,5 +229,35 @@ public sealed class ForgedFrameTests
 
         var forged = await rig.RunAsync(program, """{"forge":true}""");
         Assert.Equal(WorkerEnd.Succeeded, forged.End);
+    }
+
+    [Fact]
+    public async Task Run_end_that_a_step_forges_counts_no_more_time_than_has_passed_and_holds_no_failed_run()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
+        const string end = "frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: {} }); "
+            + "frame(26, { run: 1, status: 'failed', durationMs: 1e9, idleMs: 0, tainted: false, hold: { kind: 'delay', step: 0, runs: 1, ms: 1 } }); await hold();";
+        long began = TimeProvider.System.GetTimestamp();
+        var run = await rig.RunAsync(rig.Program(Forge + end));
+
+        Assert.Equal((WorkerEnd.Failed, null), (run.End, run.Hold));
+        Assert.True(run.Compute <= TimeProvider.System.GetElapsedTime(began), $"{run.Compute}");
+    }
+
+    [Fact]
+    public async Task Only_the_first_response_of_a_run_counts_and_its_warnings_and_lines_are_bounded()
+    {
+        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0, RunLogBytes = 1_000 });
+        var run = await rig.RunAsync(rig.Program(Forge + """
+            for (const status of [201, 202]) frame(24, { run: 1, status, headers: [] }, 'x');
+            for (let i = 0; i < 1100; i++) frame(23, { run: 1, step: 0, code: 'c', message: `m ${i}` });
+            for (let i = 0; i < 100; i++) frame(21, { run: 1, step: 0, level: 'log', text: 'x'.repeat(84), at: 0 });
+            return 1;
+            """));
+
+        Assert.Equal((WorkerEnd.Succeeded, 201), (run.End, run.Response!.Status));
+        Assert.Equal(1_000, run.Steps[0].Warnings.Count);
+        Assert.Equal(11, run.Steps[0].Logs.Count); // of 100 bytes each, and the line that says why there are no more
+        Assert.Contains("Runs:MaxLogBytes", run.Steps[0].Logs[^1].Text, StringComparison.Ordinal);
     }
 }
