@@ -84,6 +84,22 @@ public sealed class QuotaTests : IDisposable
     }
 
     [Fact]
+    public async Task All_runs_that_are_held_start_at_one_reset_however_many_there_are()
+    {
+        await using var rig = await RunRig.StartAsync(folder.Path, new() { QuotaInvocations = 1_000 }, clock);
+        var version = await rig.DeployAsync("orders", "return 1");
+        for (int i = 0; i < 205; i++)
+        {
+            var received = new Sendoff.Engine.Events.Event(new(rig.Ids.Next()), WorkspaceId.Default, version.WorkflowId, "http", clock.GetUtcNow(), "{}"u8.ToArray());
+            Assert.True(await rig.Store.AcceptAsync(new(new(rig.Ids.Next()), received, 1) { IsHeld = true }, Ct));
+        }
+        await rig.QuotaReset.StartAsync(Ct);
+
+        await Wait.UntilAsync(async () => (await rig.Store.ListHeldAsync(1, Ct)).Count == 0);
+        Assert.Equal(205, rig.Quota.Use.Invocations);
+    }
+
+    [Fact]
     public async Task What_is_started_by_hand_counts_and_is_not_held()
     {
         await using var rig = await StartAsync(new() { QuotaInvocations = 1 });
@@ -153,6 +169,15 @@ public sealed class QuotaTests : IDisposable
         clock.AdjustTime(clock.GetUtcNow().AddHours(-1));
         Assert.False(quota.TryTake());
         Assert.Equal((TimeSpan.FromSeconds(10), 5L), (quota.Use.Compute, quota.Use.Invocations));
+    }
+
+    [Fact]
+    public void Quota_begins_with_what_was_used_on_this_day_only()
+    {
+        var quota = new Quota(new() { QuotaInvocations = 100, QuotaCompute = TimeSpan.FromHours(1) }, clock);
+        var day = DateOnly.FromDateTime(today.UtcDateTime);
+        quota.Load([new(day.AddDays(-1), "a", 1, 10, 0, 0), new(day, "a", 2, 20, 0, 0), new(day, "b", 4, 40, 0, 0), new(day.AddDays(1), "a", 8, 80, 0, 0)]);
+        Assert.Equal((6L, TimeSpan.FromMilliseconds(60)), (quota.Use.Invocations, quota.Use.Compute));
     }
 
     [Fact]

@@ -1,6 +1,4 @@
 using System.Text;
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Time.Testing;
 using Sendoff.Engine;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
@@ -419,22 +417,5 @@ public sealed class RunQueueTests : IDisposable
         await Wait.UntilAsync(() => rig.Pacing.Load == 0);
         Assert.Equal(0, rig.Pacing.Load);
         for (int i = 0; i < 20; i++) await rig.AcceptAsync(version, """{"n":1}""");
-    }
-
-    [Fact]
-    public async Task Retention_survives_an_error_that_it_does_not_know()
-    {
-        await using var rig = await RunRig.StartAsync(folder.Path);
-        rig.Failing.Fail(nameof(IStore.PruneAsync), new InvalidOperationException("unknown"));
-        var time = new FakeTimeProvider();
-        var limits = new EngineLimits();
-        using var retention = new Retention(rig.Store, new(new IdSequence(time), limits, time, rig.Changes, rig.Pacing, TestSecrets.Concealment()), NullLogger<Retention>.Instance);
-        await retention.StartAsync(default);
-        await Wait.UntilAsync(() =>
-        {
-            time.Advance(TimeSpan.FromMinutes(1));
-            return rig.Failing.CallsOf(nameof(IStore.PruneAsync)) >= 3;
-        });
-        await retention.StopAsync(default);
     }
 }

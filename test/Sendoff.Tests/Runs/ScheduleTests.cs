@@ -95,17 +95,21 @@ public sealed class ScheduleTests : IDisposable
         Assert.False((await EventsAsync())[2].TryGetProperty("missed", out var none));
     }
 
-    [Fact]
-    public async Task A_restart_over_a_due_time_starts_it_once_when_it_is_less_than_a_minute_past()
+    [Theory]
+    [InlineData(15, true)]
+    [InlineData(60, true)]
+    [InlineData(60.001, false)]
+    public async Task A_restart_over_a_due_time_starts_it_once_when_it_is_no_more_than_a_minute_past(double seconds, bool starts)
     {
         await using (await StartAsync())
         {
             await DeployAsync();
             await AdvanceAsync(4);
         }
-        clock.Advance(TimeSpan.FromSeconds(45));
-        await using (await StartAsync()) Assert.Equal(["08:05"], await DueAsync());
-        await using (await StartAsync()) Assert.Equal(["08:05"], await DueAsync());
+        clock.Advance(DateTimeOffset.Parse("2026-11-23T08:05:00Z").AddSeconds(seconds) - clock.GetUtcNow());
+        string[] started = starts ? ["08:05"] : [];
+        await using (await StartAsync()) Assert.Equal(started, await DueAsync());
+        await using (await StartAsync()) Assert.Equal(started, await DueAsync());
     }
 
     [Fact]

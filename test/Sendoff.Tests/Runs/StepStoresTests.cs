@@ -57,6 +57,27 @@ public sealed class StepStoresTests : IDisposable
     static readonly JsonSerializerOptions Relaxed = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     [Fact]
+    public async Task A_read_waits_for_every_write_that_its_run_began_before_it_also_for_one_that_is_slower_than_a_later_one()
+    {
+        await using var rig = await RunRig.StartAsync(folder.Path);
+        var program = new Sendoff.Engine.Workers.WorkerProgram("p", "", "p", 1, "", [], new Dictionary<string, string>(), 64, null);
+        var calls = new Sendoff.Engine.Runs.StepStores(rig.Store, program, TestSecrets.Concealment(), new(), TimeProvider.System);
+        Task<ReadOnlyMemory<byte>> CallAsync(string method, string args) => calls.CallAsync(method, Encoding.UTF8.GetBytes(args));
+        int Reads() => rig.Failing.CallsOf(nameof(IDataStores.GetValueAsync));
+
+        var (isSet, letGo) = rig.Failing.HoldAnswer(nameof(IDataStores.SetValueAsync));
+        var slow = CallAsync("set", """{"store":"data","key":"a","value":1}""");
+        await isSet.WithinLimitAsync();
+        await CallAsync("set", """{"store":"data","key":"b","value":2}""").WithinLimitAsync();
+        var read = CallAsync("get", """{"store":"data","key":"a"}""");
+        Assert.Equal((0, false), (Reads(), slow.IsCompleted));
+
+        letGo.SetResult();
+        Assert.Equal("1", Encoding.UTF8.GetString((await read.WithinLimitAsync()).Span));
+        Assert.Equal(1, Reads());
+    }
+
+    [Fact]
     public async Task Runs_that_set_at_once_leave_each_their_own_key_and_one_of_their_values()
     {
         await using var server = await TestServer.StartAsync(new EngineLimits { WorkersMax = 4 });

@@ -1,8 +1,13 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workflows;
 using Sendoff.Server.Api;
+using Sendoff.Server.Triggers;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;
@@ -69,9 +74,13 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
         Assert.True(set.IsSuccessStatusCode, await set.Content.ReadAsStringAsync());
         using var wrong = await CallAsync(hook, "Bearer ${HOOK_TOKEN}");
         using var right = await CallAsync(hook, "Bearer a-secret-token");
+        using var emptied = await server.Http.PutAsync("/api/v1/secrets/HOOK_TOKEN", new StringContent("""{"value":"","secret":false}""", Encoding.UTF8, "application/json"));
+        Assert.True(emptied.IsSuccessStatusCode, await emptied.Content.ReadAsStringAsync());
+        using var empty = await CallAsync(hook, "Bearer ");
 
         Assert.Equal(
-            [HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized, HttpStatusCode.OK], [unset.StatusCode, wrong.StatusCode, right.StatusCode]);
+            [HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized, HttpStatusCode.OK, HttpStatusCode.Unauthorized],
+            [unset.StatusCode, wrong.StatusCode, right.StatusCode, empty.StatusCode]);
     }
 
     [Fact]
@@ -87,6 +96,25 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
         Assert.Contains("2 requests in 3,600 s", await third.Content.ReadAsStringAsync());
     }
 
+    [Fact]
+    public void A_rate_is_no_more_than_its_count_at_once_however_long_nobody_called()
+    {
+        var clock = new FakeTimeProvider();
+        var gate = new TriggerGate(null!, clock, NullLogger<TriggerGate>.Instance);
+        var trigger = new HttpTrigger("seldom", TriggerResponse.Default) { Rate = new(2, TimeSpan.FromMinutes(1)) };
+        bool Takes() => gate.Refuse(new DefaultHttpContext(), "seldom", trigger) is null;
+
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal((true, true, false), (Takes(), Takes(), Takes()));
+            clock.Advance(TimeSpan.FromSeconds(29.9));
+            Assert.False(Takes());
+            clock.Advance(TimeSpan.FromSeconds(0.2));
+            Assert.Equal((true, false), (Takes(), Takes()));
+            clock.Advance(TimeSpan.FromDays(1));
+        }
+    }
+
     [Theory]
     [InlineData("bearer: short", "cannot be a bearer token")]
     [InlineData("bearer: '${1X}'", "cannot be a bearer token")]
@@ -94,7 +122,7 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
     [InlineData("rate: 0/s", "is no rate")]
     public void A_mistake_in_a_token_or_rate_says_so(string options, string says)
     {
-        var reading = Sendoff.Engine.Workflows.WorkflowReader.Read("x", new Dictionary<string, string>
+        var reading = WorkflowReader.Read("x", new Dictionary<string, string>
         {
             ["workflow.yaml"] = $"triggers: [ {{ type: http, {options} }} ]\nsteps: [ {{ namespace: a, uses: ./a.js }} ]",
             ["a.js"] = "",

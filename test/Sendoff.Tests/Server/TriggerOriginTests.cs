@@ -60,10 +60,24 @@ public sealed class TriggerOriginTests(SharedServer shared) : IClassFixture<Shar
     [Theory]
     [InlineData("text/plain, text/html")]
     [InlineData("text/plain,")]
+    [InlineData("text/plain; a=\"b, text/html\"")]
     [InlineData("multipart/x-mixed-replace; boundary=a")]
     [InlineData("nonsense")]
     [InlineData("")]
     public void A_type_that_a_browser_may_take_for_another_one_is_found(string type) => Assert.Equal(type, ResponseHeaders.FindBadType([new("Content-Type", type)]));
+
+    [Theory]
+    [InlineData("set-cookie", "sendoff_session=x")]
+    [InlineData("Set-Cookie", "SENDOFF_SESSION=x")]
+    [InlineData("set-cookie", " \t sendoff_session =x")]
+    [InlineData("set-cookie", "=sendoff_session=x")]
+    [InlineData("set-cookie", "= sendoff_session")]
+    [InlineData("clear-site-data", "*")]
+    [InlineData("x-a", "ä")]
+    [InlineData("x-a", "1\r\nset-cookie: a=b")]
+    [InlineData("x a", "1")]
+    public void Line_that_a_response_may_not_carry_is_not_sent_whatever_a_workers_frame_says(string name, string value) =>
+        Assert.False(ResponseHeaders.IsSent(new(name, value)));
 
     [Fact]
     public void Two_lines_of_a_content_type_are_a_list()
