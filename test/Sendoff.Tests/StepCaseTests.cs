@@ -95,7 +95,7 @@ public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture
         var accounts = found["accounts"]?.AsObject().ToDictionary(
             app => app.Key, app => (IReadOnlyDictionary<string, string>)app.Value!.AsObject().ToDictionary(field => field.Key, field => (string)field.Value!)) ?? [];
         var program = new WorkerProgram(
-            folder.Path, "wf_1", "case", 1, folder.Path, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))], environment, 64, Concurrency: 1)
+            folder.Path, "wf_1", "case", 1, folder.Path, ProgramSteps.Of(definition, files), environment, 64, Concurrency: 1)
         {
             Accounts = accounts,
             CustomResponse = definition.Triggers.Any(trigger => trigger is HttpTrigger { Response.FromRun: true }),

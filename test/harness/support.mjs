@@ -17,6 +17,13 @@ const WITH_BODY = new Set(['send', 'respond']);
 /** @type {Set<Worker>} */ const open = new Set();
 afterEach(async () => { for (const worker of open) await worker.stop(); });
 
+/** What the server says of a step's code; here only of the tests' own. @param {string} source */
+function shapeOf(source) {
+  if (/^\s*export\b/m.test(source) || /[;}]\s*export\b/.test(source)) return 'module';
+  if (/\bdefineComponent\s*\(|\bmodule\.exports\b/.test(source)) return 'component';
+  return /^\s*import\b(?!\s*[(.])/m.test(source) ? 'imports' : undefined;
+}
+
 /** @param {number} kind @param {object} payload */
 export function frame(kind, payload) {
   const text = Buffer.from(JSON.stringify(payload));
@@ -67,7 +74,7 @@ export class Worker {
     await worker.next('ready');
     worker.send(1, {
       workflow: { id: 'p_1', name: 'flow', version: 'd_7', ...options.workflow }, root, env: options.env ?? { NAME: 'value' }, accounts: options.accounts, flow: options.flow,
-      steps: options.steps ?? Object.keys(sources).map(file => ({ name: path.basename(file).replace(/\..*/, ''), file })),
+      steps: (options.steps ?? Object.keys(sources).map(file => ({ name: path.basename(file).replace(/\..*/, ''), file }))).map(step => ({ shape: shapeOf(sources[step.file] ?? ''), ...step })),
       limits: { sends: 1000, bodyBytes: 1024 * 1024, logBytes: 65536, valueBytes: 1024 * 1024, ...options.limits },
     });
     worker.loaded = await worker.next('loaded');

@@ -1,3 +1,5 @@
+using Sendoff.Engine.Workflows;
+
 namespace Sendoff.Engine.Packages;
 
 /// <summary>A specifier that a file imports, and where: line and column from 1.</summary>
@@ -37,7 +39,7 @@ internal static class ImportScanner
     static Token? Specifier(IReadOnlyList<Token> tokens, int i)
     {
         Token Peek(int ahead) => i + ahead < tokens.Count ? tokens[i + ahead] : default;
-        bool isMember = i > 0 && tokens[i - 1].Is(".") && !(i > 1 && tokens[i - 2].Is(".")); // ...require("x") spreads
+        bool isMember = i > 0 && (tokens[i - 1].Is(".") || tokens[i - 1].Is("?."));
         if (isMember) return null;
         return tokens[i].Value switch
         {

@@ -234,7 +234,7 @@ public sealed class WorkflowCatalog(
         string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> installed, CancellationToken ct)
     {
         using var trial = folder.Trial(files, installed);
-        var found = await runner.CheckAsync(ToProgram("check " + trial.Root, default, name, 0, definition, secrets.Current, trial.Root) with { IsTrial = true }, ct).ConfigureAwait(false);
+        var found = await runner.CheckAsync(ToProgram("check " + trial.Root, default, name, 0, definition, files, secrets.Current, trial.Root) with { IsTrial = true }, ct).ConfigureAwait(false);
         return new(
             [.. found.Problems.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))],
             definition.Steps.Zip(found.Props, static (step, props) => (step.Name, Props: PropDefinition.ReadAll(props)))
@@ -283,11 +283,11 @@ public sealed class WorkflowCatalog(
         var installed = mayInstall ? await packages.InstallAsync(version.Definition, version.Files, null, ct).ConfigureAwait(false) : packages.Find(version.Definition, version.Files);
         if (installed.Problems is [var problem, ..]) log.PackagesMissing(version.Name, version.Number, problem.Message);
         string root = folder.Keep(version, installed.Folders);
-        return ToProgram($"{version.WorkflowId}/{version.Number}/{given.Revision}", version.WorkflowId, version.Name, version.Number, version.Definition, given, root);
+        return ToProgram($"{version.WorkflowId}/{version.Number}/{given.Revision}", version.WorkflowId, version.Name, version.Number, version.Definition, version.Files, given, root);
     }
 
-    WorkerProgram ToProgram(string key, WorkflowId id, string name, int version, WorkflowDefinition definition, SecretSet given, string root) => new(
-        key, id.ToString(), name, version, root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
+    WorkerProgram ToProgram(string key, WorkflowId id, string name, int version, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, SecretSet given, string root) => new(
+        key, id.ToString(), name, version, root, ProgramSteps.Of(definition, files),
         given.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency)
     {
         Accounts = given.Accounts,

@@ -45,6 +45,7 @@ internal static class WorkerFrame
             json.WriteStartObject();
             json.WriteString("name"u8, step.Name);
             json.WriteString("file"u8, step.File);
+            if (step.Shape is not null) json.WriteString("shape"u8, step.Shape);
             if (step.Props is { } props)
             {
                 json.WritePropertyName("props"u8);

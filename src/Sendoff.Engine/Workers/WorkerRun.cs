@@ -38,7 +38,11 @@ public sealed record RunHold(HoldKind Kind, int Step, TimeSpan For, int Runs, Re
 /// <param name="Json">The whole of it, as the run frame has it.</param>
 public sealed record RunResume(int From, int Sends, ReadOnlyMemory<byte> Json);
 
-public sealed record ProgramStep(string Name, string File, JsonElement? Props, bool Disabled);
+public sealed record ProgramStep(string Name, string File, JsonElement? Props, bool Disabled)
+{
+    /// <summary>What its code looks like: <c>imports</c>, <c>component</c> or <c>module</c>; null for a function body (E2).</summary>
+    public string? Shape { get; init; }
+}
 
 /// <summary>A mistake that the worker found while it loaded a step, at the user's own line and column, both from 1.</summary>
 public sealed record StepProblem(string Step, string File, string Name, string Message, int? Line, int? Column, string? SourceLine);

@@ -61,7 +61,7 @@ static class RunCommand
             Isolation = settings.Isolation with { Readable = [.. Readable(prepared.Root), .. prepared.Packages is { } packages ? (string[])[packages] : []] },
         };
         var program = new WorkerProgram(
-            "run", new WorkflowId(0).ToString(), definition.Name, 0, prepared.Root, [.. definition.Steps.Select(s => new ProgramStep(s.Name, s.File, s.Props, s.Disabled))],
+            "run", new WorkflowId(0).ToString(), definition.Name, 0, prepared.Root, ProgramSteps.Of(definition, files),
             environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, Concurrency: 1)
         {
             Accounts = accounts,

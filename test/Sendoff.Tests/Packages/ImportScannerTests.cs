@@ -36,6 +36,11 @@ public sealed class ImportScannerTests
     [InlineData("#!/usr/bin/env node it's\nrequire('x')")]
     [InlineData("const a = 'it\\'s'; require('x')")]
     [InlineData("export const a = 1\nimport b from 'x'")]
+    [InlineData("const a = /(?<y>[/'\"]{2})\\p{L}/v; require('x')")]
+    [InlineData("class A { #p = 1; static { require('x') } }")]
+    [InlineData("const a: Map<string, number> = b! as any; require('x')")]
+    [InlineData("@dec class B {}\nimport a from 'x'")]
+    [InlineData("const a = b ? /'/ : c\nrequire('x')")]
     public void What_is_imported_is_found(string source) => Assert.Equal(["x"], Scan(source));
 
     [Theory]
@@ -48,6 +53,7 @@ public sealed class ImportScannerTests
     [InlineData("{\n}\n/require('x')/.test(b)")]
     [InlineData("import.meta.resolve")]
     [InlineData("a.require('x')")]
+    [InlineData("a?.require('x')")]
     [InlineData("a.import('x')")]
     [InlineData("import(name)")]
     [InlineData("require('x' + name)")]

@@ -39,7 +39,7 @@ sealed class WorkerRig : IAsyncDisposable
         for (int i = 0; i < steps.Length; i++)
         {
             File.WriteAllText(Path.Combine(folder, $"step{i + 1}.js"), steps[i]);
-            list.Add(new($"step{i + 1}", $"step{i + 1}.js", null, false));
+            list.Add(new($"step{i + 1}", $"step{i + 1}.js", null, false) { Shape = steps[i].Contains("export", StringComparison.Ordinal) ? "module" : null });
         }
         return new($"program-{programs}-{Guid.NewGuid():N}", "wf_1", "test", 1, folder, list, environment ?? [], memoryMb, concurrency);
     }

@@ -11,7 +11,8 @@ import { definitionsOf, inputsOf } from './props.mjs';
 import { NO_RESPONSE, positionOf, responseRead } from './responses.mjs';
 import { orderOf } from './signature.mjs';
 
-/** @typedef {{ name: string, file: string, props?: Record<string, any>, disabled?: boolean }} StepConfig */
+/** `shape` is what the code looks like by its tokens: none is a function body.
+ *  @typedef {{ name: string, file: string, shape?: 'imports' | 'component' | 'module', props?: Record<string, any>, disabled?: boolean }} StepConfig */
 /** @typedef {{ step: number, file: string, name: string, message: string, line: number | null, column: number | null, source: string }} Problem */
 /** @typedef {(this: any, event: any, steps: any, params: any, auths: any, $send: any, $respond: any, $end: any) => any} Body */
 /** @typedef {{ index: number, name: string, json: string, file: string, root: string, source: string, disabled: boolean, style: 'module' | 'body' | 'wrapper',
@@ -19,8 +20,6 @@ import { orderOf } from './signature.mjs';
 
 // Outer parameters, so that user code may declare variables of these names itself.
 const OUTER = '(function (event, steps, params, auths, $send, $respond, $end) { return (async function () {';
-const COMPONENT = /\bdefineComponent\s*\(|\bmodule\.exports\b|\bexports\.\w+\s*=/;
-const MODULE_SYNTAX = /(?:^|[;}])\s*(?:import\b(?!\s*[(.])|export\b)/m;
 
 /** What `defineComponent` was last called with, for snippets that leave out `export default`. @type {any} */
 let lastDefined;
@@ -61,7 +60,7 @@ async function loadStep(config, index, root) {
   if (step.disabled) return step;
   try {
     step.source = fs.readFileSync(step.file, 'utf8').replace(/^\uFEFF/, '');
-    await chooseStyle(step);
+    await chooseStyle(step, config.shape);
     step.definitions = definitionsOf(step.component);
     step.inputs = inputsOf(unwrapLabels(config.props), step.definitions);
   } catch (error) {
@@ -78,8 +77,8 @@ function placeOf(file, root) {
   return { file: real, root: real.slice(0, name[0].length - file.length - 1) };
 }
 
-/** @param {Step} step */
-async function chooseStyle(step) {
+/** What parses as a function body is one, unless it defines a component. @param {Step} step @param {StepConfig['shape']} shape */
+async function chooseStyle(step, shape) {
   if (/\.[cm]?ts$/.test(step.file)) return loadModule(step);
   const wrapper = loneFunction(step);
   if (wrapper !== null) {
@@ -88,8 +87,8 @@ async function chooseStyle(step) {
     return;
   }
   const bodyError = bodyProblem(step.source, step.file);
-  if (bodyError !== null) refuseImport(step.source);
-  if (bodyError === null ? COMPONENT.test(step.source) : MODULE_SYNTAX.test(step.source) || /\bdefineComponent\s*\(/.test(step.source)) return loadModule(step);
+  if (bodyError !== null && shape === 'imports') refuseImport(step.source);
+  if (bodyError === null ? shape === 'component' : shape !== undefined) return loadModule(step);
   step.style = 'body';
   if (bodyError !== null) throw bodyError;
   const outer = compile(`(function (require, __filename, __dirname) { return ${OUTER}\n${step.source}\n}).call(this); }); })`, step.file);
@@ -97,11 +96,10 @@ async function chooseStyle(step) {
 }
 
 const STATIC_IMPORT = /^(.*[;}])?([ \t]*)import\b(?!\s*[(.:=])/m;
-const EXPORTS = /\bexport\b|\bdefineComponent\b|\bmodule\.exports\b|\bexports\.\w/;
 
 /** Throws for an import statement in a step of the older style, which as a module would do its work while it is loaded. @param {string} source */
 function refuseImport(source) {
-  const found = EXPORTS.test(source) ? null : STATIC_IMPORT.exec(source);
+  const found = STATIC_IMPORT.exec(source);
   if (found === null) return;
   const at = found.index + (found[1] ?? '').length + found[2].length;
   const before = source.slice(0, at).split('\n');
