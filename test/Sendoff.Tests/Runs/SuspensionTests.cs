@@ -52,6 +52,23 @@ public sealed class SuspensionTests : IDisposable
     static JsonElement Returned(StoredRun run, int step) => JsonElement.Parse(run.Run.Steps[step].Exports.Span).GetProperty("$return_value");
 
     [Fact]
+    public void Address_that_a_workflow_signs_decides_over_its_own_run_and_only_what_it_says()
+    {
+        var links = new FlowLinks(TestSecrets.Concealment(), "http://localhost");
+        var (own, other, run) = (new WorkflowId(1), new WorkflowId(2), new RunId(7));
+        string SignOf(WorkflowId workflow, string what) => System.Buffers.Text.Base64Url.EncodeToString(
+            System.Security.Cryptography.HMACSHA256.HashData(links.For(workflow).Key.Span, System.Text.Encoding.UTF8.GetBytes($"{what} {run}")))[..22];
+
+        string sign = SignOf(own, FlowLinks.Resume);
+        Assert.True(links.IsOwn(own, run, FlowLinks.Resume, sign));
+        Assert.False(links.IsOwn(own, run, FlowLinks.Cancel, sign));
+        Assert.False(links.IsOwn(own, new(8), FlowLinks.Resume, sign));
+        Assert.False(links.IsOwn(other, run, FlowLinks.Resume, sign));
+        Assert.False(links.IsOwn(own, run, FlowLinks.Resume, SignOf(other, FlowLinks.Resume)));
+        foreach (string cut in (string[])["", sign[..1], sign[..21], sign + "A"]) Assert.False(links.IsOwn(own, run, FlowLinks.Resume, cut));
+    }
+
+    [Fact]
     public async Task All_runs_that_are_due_end_at_one_look_however_many_there_are()
     {
         await using var rig = await RunRig.StartAsync(folder.Path);

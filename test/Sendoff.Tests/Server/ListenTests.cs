@@ -38,6 +38,19 @@ public sealed class ListenTests
     public void Where_it_is_reached_is_an_address_that_browsers_can_ask(string text, string? reached) =>
         Assert.Equal(reached, ListenAddress.ReadList(text)!.Single().Reachable?.ToString());
 
+    [Theory]
+    [InlineData("http://10.1:5180")]
+    [InlineData("http://0x7f.1:5180")]
+    [InlineData("http://2130706433:5180")]
+    [InlineData("http://127.0.0.1/path")]
+    [InlineData("http://127.0.0.1/?")]
+    [InlineData("http://127.0.0.1/#")]
+    [InlineData("http://user@127.0.0.1")]
+    [InlineData("http://unix:relative")]
+    [InlineData("http://unix:/")]
+    [InlineData("ftp://127.0.0.1")]
+    public void Text_that_is_no_plain_address_is_not_read(string text) => Assert.False(ListenAddress.TryParse(text, out _));
+
     [Fact]
     public async Task Each_address_is_bound_and_no_other()
     {
