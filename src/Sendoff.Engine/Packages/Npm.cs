@@ -30,7 +30,7 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
         if (isolation.Mode == SandboxMode.None) return (null, "Workers:Sandbox is none");
         if (Sandbox.WhyNot(isolation, out string? bwrap) is { } why) return (null, why);
         if (node.Npm is not { } command) return (new(node, null), null); // the installation says so
-        if (NpmSandbox.ScriptOf(command) is not { } script) return (null, $"{command} is not a script of Node.js");
+        if (NpmSandbox.ScriptOf(command) is not { } script) return (null, $"{command} is not the script of npm's own package");
         var work = Directory.CreateTempSubdirectory("sendoff-npm-");
         Bubblewrap.WriteUsers(work.FullName);
         var listed = (await node.NpmAsync(["config", "list", "--json"], work.FullName, shortLimit, null, ct).ConfigureAwait(false))!;

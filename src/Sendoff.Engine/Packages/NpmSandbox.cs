@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Packages;
@@ -16,10 +18,27 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
     public static string? ScriptOf(string command)
     {
         string real = File.ResolveLinkTarget(command, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(command);
-        if (real.EndsWith(".js", StringComparison.Ordinal)) return real;
-        using var file = File.OpenText(real);
-        var start = new char[64];
-        return new string(start, 0, file.ReadBlock(start)).Split('\n')[0] is var line && line.StartsWith("#!", StringComparison.Ordinal) && line.EndsWith("node", StringComparison.Ordinal) ? real : null;
+        return real.EndsWith(".js", StringComparison.Ordinal) && FolderOf(real) is not null ? real : null;
+    }
+
+    /// <summary>The folder of npm's own package, and not of anything that happens to be above it, as all of it is in the sandbox.</summary>
+    static string? FolderOf(string script)
+    {
+        for (string? folder = Path.GetDirectoryName(script); folder is not null; folder = Path.GetDirectoryName(folder))
+            if (Path.Combine(folder, "package.json") is var manifest && File.Exists(manifest)) return IsNpm(manifest) ? folder : null;
+        return null;
+    }
+
+    static bool IsNpm(string manifest)
+    {
+        try
+        {
+            return JsonNode.Parse(File.ReadAllText(manifest))?["name"]?.ToString() == "npm";
+        }
+        catch (Exception x) when (x is JsonException or IOException or InvalidOperationException)
+        {
+            return false;
+        }
     }
 
     /// <summary>The command that runs npm, with what it is to find in its environment.</summary>
@@ -28,7 +47,7 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
     /// <param name="hasCredentials">npm itself runs; else code of packages does, and finds neither credentials nor the cache.</param>
     public (string File, string[] Arguments) Command(string[] arguments, string folder, string users, string socket, NpmConfig config, bool hasCredentials, IDictionary<string, string?> environment)
     {
-        string[] readable = [.. ((string?[])[Path.GetDirectoryName(Path.GetDirectoryName(npm)), config.AuthorityFile, environment.TryGetValue("NODE_EXTRA_CA_CERTS", out string? more) ? more : null])
+        string[] readable = [.. ((string?[])[FolderOf(npm), config.AuthorityFile, environment.TryGetValue("NODE_EXTRA_CA_CERTS", out string? more) ? more : null])
             .OfType<string>().Where(static path => Path.IsPathRooted(path) && !path.StartsWith("/usr/", StringComparison.Ordinal))];
         var list = Bubblewrap.Common(isolation with { HasNetwork = false, Readable = readable }, node.Path, harness, users);
         list.Remove("--clearenv"); // what it has is chosen below

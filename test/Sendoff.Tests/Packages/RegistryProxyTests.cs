@@ -90,6 +90,23 @@ public sealed class RegistryProxyTests
         Assert.Equal("proxy.test", config.ProxyFor("registry.test", tunnel)!.Host);
     }
 
+    [Fact]
+    public void Only_npms_own_package_is_shown_to_the_sandbox()
+    {
+        using var folder = new TempFolder();
+        string bin = Directory.CreateDirectory(Path.Combine(folder.Path, "npm", "bin")).FullName, script = Path.Combine(bin, "npm-cli.js"), command = Path.Combine(folder.Path, "npm-command");
+        File.WriteAllText(script, "#!/usr/bin/env node\n");
+        File.CreateSymbolicLink(command, script);
+        Assert.Null(NpmSandbox.ScriptOf(command));
+        // A manifest above that is somebody else's: all of that folder would be seen.
+        File.WriteAllText(Path.Combine(folder.Path, "package.json"), """{ "name": "home" }""");
+        Assert.Null(NpmSandbox.ScriptOf(command));
+        File.WriteAllText(Path.Combine(folder.Path, "npm", "package.json"), """{ "name": "npm" }""");
+        Assert.Equal(script, NpmSandbox.ScriptOf(command));
+        File.WriteAllText(Path.Combine(folder.Path, "shim"), "#!/bin/sh\n");
+        Assert.Null(NpmSandbox.ScriptOf(Path.Combine(folder.Path, "shim")));
+    }
+
     static NpmConfig Config(Recorder registry) => new() { Registries = new HashSet<string> { registry.Address }, Cache = "" };
 
     static async Task<string> AskAsync(RegistryProxy proxy, string request)

@@ -8,15 +8,18 @@ const SENT = String.raw`(?:await\s+)?\$\.?send\.(?:http|email|emit|sse|s3)\b`;
 const HANDED_ON = new Pattern(String.raw`(?:=>\s*\(?\s*|\breturn\s+\(?\s*)${SENT}`);
 const CALL = new Pattern(String.raw`${SENT}\s*\(`, 'g');
 
+/** Of a bundle, and of one that sends in hundreds of places, nothing is told: it would take as long as the rest of the load. */
+const LONGEST_SOURCE = 256 * 1024, MOST_CALLS = 100;
+
 /** Whether a failure names a field that responses have. @param {string} message */
 const isOfResponse = message => exec(/\(reading '(?:status|statusCode|statusText|data|body|headers|ok|json|text)'\)$/, message) !== null;
 
 /** Where the source reads what a send returned: from a variable, or from the call itself. @param {string} source @returns {number} the index of the reader, or -1 */
 export function responseRead(source) {
-  if (exec(/\$\.?send\s*\./, source) === null) return -1;
+  if (source.length > LONGEST_SOURCE || exec(/\$\.?send\s*\./, source) === null) return -1;
   const code = withoutTexts(source);
   CALL.lastIndex = 0;
-  for (let call = exec(CALL, code); call !== null; call = exec(CALL, code)) {
+  for (let call = exec(CALL, code), calls = 0; call !== null && calls < MOST_CALLS; call = exec(CALL, code), calls++) {
     const at = call.index, end = closing(code, at + call[0].length - 1), before = slice(code, at > 200 ? at - 200 : 0, at);
     if (end < 0) return -1;
     if (exec(/[}\]]\s*=\s*\(?\s*$/, before) !== null) return at;
