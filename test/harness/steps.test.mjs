@@ -109,3 +109,28 @@ test('Props reach this of a component and params of a body, labels unwrapped, de
   const v1 = await once({ 's.js': 'return params' }, {}, { steps: [{ name: 's', file: 's.js', props }] });
   assert.deepEqual(v1.value, { a: 1, list: ['v'] });
 });
+
+/** What a step returns, what is exported of it, and words of the warning. */
+const values = /** @type {[string, string, any, RegExp | null][]} */ ([
+  ['a Map', 'return new Map([["a", 1], [2, { b: 3 }]])', { a: 1, 2: { b: 3 } }, null],
+  ['a Set', 'return new Set([1, "b"])', [1, 'b'], null],
+  ['a response of axios', 'const r = { status: 200, data: { a: 1 }, headers: { toJSON: () => ({ b: "2" }) }, config: { f() {} }, request: new (class Socket { x = 1 })() }; r.config.self = r; return r', { status: 200, data: { a: 1 }, headers: { b: '2' }, config: {} }, /of the value of \$return_value, config\.f, config\.self, request was left out/],
+  ['a response of fetch', 'return new Response("x", { status: 201, headers: { a: "1" } })', { status: 201, statusText: '', url: '', headers: { a: '1', 'content-type': 'text/plain;charset=UTF-8' } }, /without its body: return await response\.json/],
+  ['what contains nothing but itself', 'const a = {}; a.a = a; return a', undefined, /was left out, as only JSON passes/],
+  ['a BigInt', 'return 1n', undefined, /was left out, as only JSON passes/],
+]);
+for (const [what, code, expected, warning] of values) test(`Of ${what} a step exports what is plain data`, async () => {
+  const result = await once(code);
+  assert.deepEqual([result.value, result.error], [expected, undefined]);
+  if (warning === null) assert.deepEqual(result.warnings, []);
+  else { assert.match(result.warnings[0].message, warning); assert.equal(result.warnings[0].code, 'export_not_serialisable'); }
+});
+
+test('An option that $respond does not have is warned of, with the one that was meant', async () => {
+  const result = await once('await $respond({ statusCode: 201, bodyContent: "x", headers: {}, other: 1, immediate: undefined })');
+  assert.deepEqual(result.warnings.map(warning => warning.code), ['unknown_response_option', 'unknown_response_option', 'unknown_response_option']);
+  assert.match(result.warnings[0].message, /no option `statusCode`: did you mean `status`\?/);
+  assert.match(result.warnings[1].message, /no option `bodyContent`: did you mean `body`\?/);
+  assert.match(result.warnings[2].message, /no option `other`; it has status, headers, body and immediate/);
+  assert.equal(result.responses[0].status, 200);
+});

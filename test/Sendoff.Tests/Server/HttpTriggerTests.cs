@@ -75,6 +75,14 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
         Assert.Equal("café", (await server.EventOfAsync(latin)).GetProperty("body").GetString());
     }
 
+    // A slash inside of a segment is not one between segments.
+    [Fact]
+    public async Task A_path_is_decoded_but_for_slashes_inside_of_a_segment()
+    {
+        using var response = await client.PostAsync("/hooks/orders/a%2Fb%20c/d%25e", Json("{}"));
+        Assert.Equal("/a%2Fb c/d%e", (await server.EventOfAsync(response)).GetProperty("path").GetString());
+    }
+
     [Fact]
     public async Task Names_of_query_parameters_and_form_fields_are_case_sensitive()
     {

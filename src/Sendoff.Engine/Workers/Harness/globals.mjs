@@ -82,6 +82,12 @@ export const eachField = uncurry(FormData.prototype.forEach);
 export const HeaderList = Headers;
 /** @type {(self: Headers, each: (value: string, name: string) => void) => void} */
 export const eachHeader = uncurry(Headers.prototype.forEach);
+export const FetchResponse = Response;
+export const response = { status: getter(Response, 'status'), statusText: getter(Response, 'statusText'), url: getter(Response, 'url'), headers: getter(Response, 'headers') };
+/** @type {(self: Map<any, any>, each: (value: any, key: any) => void) => void} */
+export const eachEntry = uncurry(Map.prototype.forEach);
+/** @type {(self: Set<any>, each: (value: any) => void) => void} */
+export const eachMember = uncurry(Set.prototype.forEach);
 export const Bytes = Blob;
 export const blob = {
   size: getter(Blob, 'size'), type: getter(Blob, 'type'),

@@ -1,7 +1,7 @@
 // @ts-check
 // What a step can call while it executes: $send, $, $respond, $end, and what is written of it.
 import {
-  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, exec, isInteger, isoDate, joinBuffers, later, lower, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
+  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, exec, isInteger, isoDate, joinBuffers, keys, later, lower, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
 } from './globals.mjs';
 import { DESTINATIONS } from './destinations.mjs';
 import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
@@ -11,6 +11,7 @@ import { rawEventOf } from './rawBody.mjs';
 import { directory } from './files.mjs';
 import { flowOf, runContext } from './flow.mjs';
 import { layGlobal } from './fresh.mjs';
+import { asData, isFetchResponse, plainPartOf } from './plain.mjs';
 import { headerBytes } from './httpSyntax.mjs';
 import { findBadType, whyLeftOut } from './responseHeaders.mjs';
 import { encodeSend, holdsJson, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
@@ -184,10 +185,12 @@ export function exportJson(call, name, value) {
   if (value === undefined) return '';
   let json, why = 'it has no JSON form';
   try {
-    json = types.isPromise(value) ? undefined : toJson(value);
+    json = types.isPromise(value) ? undefined : toJson(asData(value));
     if (types.isPromise(value)) why = 'it is a Promise: await it first';
+    else if (isFetchResponse(value)) warn(call, 'export_not_serialisable', `the value of ${name} is a response of fetch, and was exported without its body: return await response.json() or response.text()`);
   } catch (error) {
     try { why = split(text(/** @type {any} */ (error).message), '\n')[0]; } catch { /* a hostile toJSON */ }
+    json = plainJson(call, name, value);
   }
   if (json === undefined) {
     warn(call, 'export_not_serialisable', `the value of ${name} was left out, as only JSON passes between steps: ${why}`);
@@ -196,6 +199,19 @@ export function exportJson(call, name, value) {
   const bytes = json.length * 3 <= worker.limits.valueBytes ? 0 : byteLength(json);
   if (bytes > worker.limits.valueBytes) throw coded(new Error(`the value of ${name} has ${bytes} bytes, over the limit of ${worker.limits.valueBytes} (setting Runs:MaxExportBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
   return `,${toJson(name)}:${json}`;
+}
+
+/** What is plain data in a value that JSON does not hold whole, such as a response of axios. @param {Call} call @param {string} name @param {any} value */
+function plainJson(call, name, value) {
+  try {
+    if (typeof value !== 'object') return undefined;
+    const { copy, left } = plainPartOf(value), json = toJson(copy);
+    if (json === '{}' || json === '[]') return undefined;
+    warn(call, 'export_not_serialisable', `of the value of ${name}, ${left} was left out, as only JSON passes between steps: return the fields that you need`);
+    return json;
+  } catch {
+    return undefined; // a hostile value
+  }
 }
 
 /** @param {Call} call @param {any} name @param {any} value */
@@ -209,11 +225,25 @@ function exportValue(call, name, value) {
   call.reported += json;
 }
 
+/** What people write instead. @type {Record<string, string>} */
+const MEANT = { __proto__: /** @type {any} */ (null), statusCode: 'status', code: 'status', bodyContent: 'body', data: 'body', content: 'body', text: 'body', json: 'body', header: 'headers' };
+
+/** @param {Call} call @param {any} options */
+function warnOfOptions(call, options) {
+  const names = keys(options);
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i], meant = MEANT[name];
+    if (name === 'status' || name === 'headers' || name === 'body' || name === 'immediate' || options[name] === undefined) continue;
+    warn(call, 'unknown_response_option', `$respond: there is no option \`${name}\`${meant === undefined ? '; it has status, headers, body and immediate' : `: did you mean \`${meant}\`?`}`);
+  }
+}
+
 /** E7. @param {Call} call */
 export const respondOf = call => function $respond(/** @type {any} */ options) {
   mustBeLive(call, '$respond');
   const refused = (/** @type {string} */ why) => { warn(call, 'response_not_sent', `$respond: ${why}, so no response was sent`); return resolve(undefined); };
   if (options === null || typeof options !== 'object') return refused('an object { status, headers, body } is needed');
+  warnOfOptions(call, options);
   const status = options.status === undefined ? 200 : +options.status;
   if (!isInteger(status) || status < 200 || status > 599) return refused(`${show(options.status)} is no HTTP status from 200 to 599`);
   let { body } = options, type = '';
