@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using YamlDotNet.Core.Events;
@@ -12,7 +11,7 @@ namespace Sendoff.Engine.Workflows;
 /// </summary>
 public static partial class WorkflowYaml
 {
-    static readonly JsonSerializerOptions readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly JsonSerializerOptions readable = new() { Encoder = PlainJsonEncoder.Instance };
 
     /// <summary>What a folder without <c>workflow.yaml</c> means, as one.</summary>
     public static string Write(string name, IEnumerable<Step> steps) =>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Spectre.Console;
+using Sendoff.Engine;
 
 namespace Sendoff.Commands;
 
@@ -22,7 +23,7 @@ static class DoctorCommand
         foreach (string warning in warnings) Output.Warning(warning);
         var checks = await Diagnosis.MakeAsync(settings, TimeProvider.System, ct);
         bool isWell = checks.All(check => check.Status != CheckStatus.Failed);
-        if (json) Output.Result(JsonSerializer.Serialize(new DoctorDocument(isWell, checks), DoctorJson.Default.DoctorDocument));
+        if (json) Output.Result(JsonSerializer.Serialize(new DoctorDocument(isWell, checks), PlainJsonEncoder.OptionsOf(DoctorJson.Default)));
         else
             foreach (var check in checks) Output.Console.MarkupLineInterpolated($"{Sign(check.Status),-8} {check.Name,-11} {check.Text}");
         return isWell ? ExitCode.Ok : ExitCode.RunFailed;

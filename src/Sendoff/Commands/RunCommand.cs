@@ -172,10 +172,10 @@ static class RunCommand
         else if (Output.Stream is { } stream)
         {
             // The bodies of all sends may be in it: as text they would take a multiple of it.
-            JsonSerializer.Serialize(stream, document, ApiJson.Default.RunDocument);
+            JsonSerializer.Serialize(stream, document, PlainJsonEncoder.OptionsOf(ApiJson.Default));
             stream.WriteByte((byte)'\n');
         }
-        else Output.Result(JsonSerializer.Serialize(document, ApiJson.Default.RunDocument));
+        else Output.Result(JsonSerializer.Serialize(document, PlainJsonEncoder.OptionsOf(ApiJson.Default)));
     }
 
     static int ToExitCode(Run run, IReadOnlyList<StoredDelivery> deliveries) =>

@@ -39,6 +39,6 @@ internal sealed class Problem(int status, string title, string detail) : IResult
         context.Response.StatusCode = status;
         if (RetryAfterSeconds is { } seconds) context.Response.Headers.RetryAfter = seconds.ToString();
         var document = new ProblemDocument(title, status, detail, Problems);
-        return context.Response.WriteAsJsonAsync(document, ApiJson.Default.ProblemDocument, "application/problem+json", context.RequestAborted);
+        return context.Response.WriteAsJsonAsync(document, options: null, "application/problem+json", context.RequestAborted);
     }
 }

@@ -1,7 +1,7 @@
-using System.Text.Encodings.Web;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.DataProtection;
 using Scalar.AspNetCore;
+using Sendoff.Engine;
 using Sendoff.Server.Api;
 using Sendoff.Server.Auth;
 using Sendoff.Server.Triggers;
@@ -45,7 +45,7 @@ public static class ServerEndpoints
             json.SerializerOptions.Converters.Add(new UtcTime());
             json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
             json.SerializerOptions.MaxDepth = ApiJson.MaxDepth;
-            json.SerializerOptions.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+            json.SerializerOptions.Encoder = PlainJsonEncoder.Instance;
         });
         services.AddOpenApi(ApiDescription.Name, ApiDescription.Configure);
         // Nothing that is kept depends on these keys: a session is a random value.

@@ -1,5 +1,5 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using Sendoff.Engine;
 using Sendoff.Server.Api;
 
 namespace Sendoff.Ui;
@@ -19,7 +19,7 @@ public sealed record SendPair(string Step, int Index, DeliveryDocument? Then, De
 /// <summary>What two runs sent, side by side.</summary>
 public static class SendDiff
 {
-    static readonly JsonSerializerOptions readable = new() { WriteIndented = true, MaxDepth = ApiJson.MaxDepth, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly JsonSerializerOptions readable = new() { WriteIndented = true, MaxDepth = ApiJson.MaxDepth, Encoder = PlainJsonEncoder.Instance };
 
     public static IReadOnlyList<SendPair> Of(RunDocument then, RunDocument now)
     {

@@ -10,9 +10,9 @@ namespace Sendoff.Ui;
 /// <summary>The pages, their style sheet, and what their buttons do.</summary>
 internal static class UiEndpoints
 {
-    static readonly byte[] css = Read("styles/"), editor = Read("scripts/editor"), live = Read("scripts/live");
+    static readonly byte[] css = Read("styles/"), editor = Read("scripts/editor"), live = Read("scripts/live"), frame = Read("scripts/frame");
 
-    public static readonly string CssPath = PathOf(css, "sendoff.css"), EditorPath = PathOf(editor, "editor.js"), LivePath = PathOf(live, "live.js");
+    public static readonly string CssPath = PathOf(css, "sendoff.css"), EditorPath = PathOf(editor, "editor.js"), LivePath = PathOf(live, "live.js"), FramePath = PathOf(frame, "frame.js");
 
     public static void Map(WebApplication app)
     {
@@ -20,6 +20,7 @@ internal static class UiEndpoints
         MapAsset(app, CssPath, css, "text/css; charset=utf-8").AllowAnonymous();
         MapAsset(app, EditorPath, editor, "text/javascript; charset=utf-8");
         MapAsset(app, LivePath, live, "text/javascript; charset=utf-8");
+        MapAsset(app, FramePath, frame, "text/javascript; charset=utf-8");
         app.MapGet("/assets/sendoff.d.ts", () => TypedResults.PhysicalFile(Commands.TypesCommand.Source, "text/plain; charset=utf-8")).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay", ReplayAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay-draft", ReplayOnDraftAsync).ExcludeFromDescription();

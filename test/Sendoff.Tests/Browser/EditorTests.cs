@@ -1,7 +1,9 @@
 using System.Net.Http.Json;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Playwright;
 using Sendoff.Server.Api;
+using Sendoff.Tests.Support;
 using static Microsoft.Playwright.Assertions;
 
 namespace Sendoff.Tests.Browser;
@@ -37,12 +39,15 @@ public sealed class EditorTests(Site site)
     internal static async Task ReadyAsync(Window window)
     {
         await Expect(window.Page.Locator(".code[data-ready]")).ToBeVisibleAsync();
-        await Expect(window.Page.Locator(".monaco .view-lines")).ToBeVisibleAsync();
+        await Expect(Code(window).Locator(".monaco .view-lines")).ToBeVisibleAsync();
         await Expect(Button(window, "Check")).ToBeEnabledAsync();
     }
 
     async Task<IReadOnlyDictionary<string, string>> DraftAsync(string name) =>
         (await site.Server.Http.GetFromJsonAsync($"/api/v1/workflows/{name}/draft", ApiJson.Default.DraftDocument))!.Files;
+
+    /// <summary>The frame of the code editor.</summary>
+    internal static IFrameLocator Code(Window window) => window.Page.FrameLocator(".code iframe");
 
     static ILocator Button(Window window, string name) => window.Page.GetByRole(AriaRole.Button, new() { Name = name, Exact = true });
     static ILocator Said(Window window) => window.Page.Locator(".ed-said").First;
@@ -50,9 +55,94 @@ public sealed class EditorTests(Site site)
 
     static async Task TypeAsync(Window window, string text)
     {
-        await window.Page.Locator(".monaco .view-lines").ClickAsync();
+        await Code(window).Locator(".monaco .view-lines").ClickAsync();
         await window.Page.Keyboard.PressAsync("Control+A");
         await window.Page.Keyboard.InsertTextAsync(text);
+    }
+
+    /// <summary>The code has line numbers, colours and its full height: its style sheets are there.</summary>
+    static async Task LooksRightAsync(Window window, int lines)
+    {
+        await Expect(Code(window).Locator(".margin .line-numbers")).ToHaveCountAsync(lines);
+        var looks = await Code(window).Locator("body").EvaluateAsync<JsonElement>("""
+            body => ({ height: body.querySelector('.monaco-editor').getBoundingClientRect().height, lineHeight: body.querySelector('.view-line').getBoundingClientRect().height,
+              numberLeft: body.querySelector('.line-numbers').getBoundingClientRect().left, codeLeft: body.querySelector('.view-line span').getBoundingClientRect().left,
+              colors: new Set([...body.querySelectorAll('.view-line span span')].map(token => getComputedStyle(token).color)).size })
+            """);
+        Assert.True(looks.GetProperty("height").GetDouble() > 400 && looks.GetProperty("lineHeight").GetDouble() is > 10 and < 40, looks.GetRawText());
+        Assert.True(looks.GetProperty("codeLeft").GetDouble() > looks.GetProperty("numberLeft").GetDouble() + 10, looks.GetRawText());
+        Assert.True(looks.GetProperty("colors").GetInt32() >= 3, looks.GetRawText());
+    }
+
+    [Fact]
+    public async Task The_code_looks_right_after_every_click()
+    {
+        const string code = "// one\nexport default defineComponent({\n  async run({ steps }) {\n    return steps.trigger.event.x ?? \"none\";\n  },\n});";
+        await using var window = await EditAsync("clicked", ("one", code), ("two", "// two\n" + code));
+        await LooksRightAsync(window, 6);
+        for (int round = 0; round < 2; round++)
+        {
+            await Steps(window).Nth(1).ClickAsync();
+            await LooksRightAsync(window, 7);
+            await window.Page.Locator(".ed-files a").GetByText("workflow.yaml").ClickAsync();
+            await LooksRightAsync(window, 10);
+            await Steps(window).Nth(0).ClickAsync();
+            await LooksRightAsync(window, 6);
+            await Button(window, "Test").ClickAsync();
+            await Expect(Said(window)).ToContainTextAsync("The run is below");
+            await Expect(window.Page.Locator(".ed-run h1")).ToBeVisibleAsync();
+            await LooksRightAsync(window, 6);
+            await Button(window, "Format").ClickAsync();
+            await window.Page.GoBackAsync();
+            await LooksRightAsync(window, 6);
+        }
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task Syntax_of_today_is_not_marked_and_a_mistake_is_found_by_its_button()
+    {
+        await using var window = await EditAsync("today", ("one", "export default defineComponent({ async run() {} });"));
+        await window.Page.GetByLabel("New file’s path").FillAsync("lib.ts");
+        await window.Page.Keyboard.PressAsync("Enter");
+        await Expect(window.Page.Locator(".ed-file > code")).ToHaveTextAsync("lib.ts");
+        await TypeAsync(window, "export const pick = <const T extends readonly string[]>(all: T) => all satisfies readonly string[];\nexport type { T } from \"./one.mjs\";\nexport async function close(file: AsyncDisposable) { await using it = file; }\nlet wrong = ;");
+        await Expect(Code(window).Locator(".squiggly-error")).ToHaveCountAsync(1);
+        await Button(window, "Next mistake").ClickAsync();
+        await Expect(Code(window).Locator(".marker-widget")).ToContainTextAsync("Expression expected");
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task What_is_typed_while_the_server_is_away_is_saved_when_it_is_back()
+    {
+        Site.NeedsChromium();
+        string folder = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
+        try
+        {
+            await using var window = await site.OpenStrangerAsync();
+            int port;
+            await using (var before = await TestServer.StartAsync(folder: folder))
+            {
+                port = before.Address.Port;
+                await before.DeployAsync("kept", "export default defineComponent({ async run() {} });");
+                string[] cookie = (await before.SignInAsync()).Split('=', 2);
+                await window.Context.AddCookiesAsync([new() { Name = cookie[0], Value = cookie[1], Url = before.Address.ToString() }]);
+                await window.Page.GotoAsync(new Uri(before.Address, "/workflows/kept").ToString());
+                await ReadyAsync(window);
+            }
+            await Expect(window.Page.Locator("#components-reconnect-modal")).ToBeVisibleAsync();
+            await TypeAsync(window, "// typed while the server was away");
+            await using var after = await TestServer.StartAsync(folder: folder, port: port);
+            await Expect(Said(window)).ToHaveTextAsync("Draft saved.");
+            await Expect(Code(window).Locator(".view-lines")).ToContainTextAsync("typed");
+            var draft = await after.Http.GetFromJsonAsync("/api/v1/workflows/kept/draft", ApiJson.Default.DraftDocument);
+            Assert.Equal("// typed while the server was away", draft!.Files["step.mjs"]);
+        }
+        finally
+        {
+            Directory.Delete(folder, true);
+        }
     }
 
     [Fact]
@@ -84,13 +174,13 @@ public sealed class EditorTests(Site site)
         await TypeAsync(window, "import x from \"./missing.mjs\";\nexport default defineComponent({ async run() { return x; } });");
         await window.Page.Keyboard.PressAsync("Control+S");
         await Expect(window.Page.Locator(".ed-problems li")).ToContainTextAsync("one.mjs:1");
-        await Expect(window.Page.Locator(".monaco .squiggly-error")).ToHaveCountAsync(1);
+        await Expect(Code(window).Locator(".monaco .squiggly-error")).ToHaveCountAsync(1);
         await Button(window, "Deploy").ClickAsync();
         await Expect(Said(window)).ToContainTextAsync("There is 1 mistake");
         await Expect(window.Page.Locator(".head .pill").Nth(1)).ToHaveTextAsync("Draft after version 1");
         await Button(window, "Discard draft").ClickAsync();
         await Expect(window.Page.Locator(".head .pill").Nth(1)).ToHaveTextAsync("Version 1");
-        await Expect(window.Page.Locator(".monaco .view-lines")).Not.ToContainTextAsync("missing");
+        await Expect(Code(window).Locator(".monaco .view-lines")).Not.ToContainTextAsync("missing");
         Assert.Empty(window.Faults);
     }
 
@@ -99,7 +189,7 @@ public sealed class EditorTests(Site site)
     {
         await using var window = await EditAsync("typing", ("one", "export default defineComponent({ async run() {} });"));
         await TypeAsync(window, "export default defineComponent({ async run() { const = 1; } });");
-        await Expect(window.Page.Locator(".monaco .squiggly-error").First).ToBeVisibleAsync();
+        await Expect(Code(window).Locator(".monaco .squiggly-error").First).ToBeVisibleAsync();
         Assert.Empty(window.Faults);
     }
 
@@ -109,7 +199,7 @@ public sealed class EditorTests(Site site)
         await using var window = await EditAsync("completed", ("one", "export default defineComponent({ async run() {} });"));
         await TypeAsync(window, "export default defineComponent({ async run({ steps, $ }) { $");
         await window.Page.Keyboard.TypeAsync(".send.");
-        await Expect(window.Page.Locator(".suggest-widget .monaco-list-row").Filter(new() { HasText = "http" })).ToBeVisibleAsync();
+        await Expect(Code(window).Locator(".suggest-widget .monaco-list-row").Filter(new() { HasText = "http" })).ToBeVisibleAsync();
         Assert.Empty(window.Faults);
     }
 

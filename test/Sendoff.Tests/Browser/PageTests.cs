@@ -31,7 +31,7 @@ public sealed class PageTests(Site site)
         await window.Page.GotoAsync(path.Replace("{run}", site.Sample).Replace("{tested}", site.Tested).Replace("{compared}", site.Compared), new() { WaitUntil = WaitUntilState.Load });
         if (await window.Page.Locator(".editor").CountAsync() > 0) await EditorTests.ReadyAsync(window);
         // What the language's worker marks is looked at as well.
-        if (path.Contains("step=notify", StringComparison.Ordinal)) await Expect(window.Page.Locator(".squiggly-inline-unnecessary").First).ToBeVisibleAsync();
+        if (path.Contains("step=notify", StringComparison.Ordinal)) await Expect(EditorTests.Code(window).Locator(".squiggly-inline-unnecessary").First).ToBeVisibleAsync();
         foreach (var scheme in schemes)
         {
             await window.Page.EmulateMediaAsync(new() { ColorScheme = scheme });
@@ -55,7 +55,7 @@ public sealed class PageTests(Site site)
     /// <summary>In the page itself: the package's own way opens another page for the results, which are larger than the page.</summary>
     static async Task CheckAsync(IPage page, string what, string[]? rules = null)
     {
-        await page.EvaluateAsync(axe);
+        foreach (var frame in page.Frames) await frame.EvaluateAsync(axe);
         string[] faults = await page.EvaluateAsync<string[]>("""
             async rules => (await axe.run({ resultTypes: ['violations'], ...rules && { runOnly: rules } })).violations
               .filter(one => ['serious', 'critical'].includes(one.impact)).map(one => `${one.id}: ${one.help}: ${one.nodes.slice(0, 5).map(node => node.html).join(' | ')}`)

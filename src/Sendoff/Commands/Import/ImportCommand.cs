@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Spectre.Console;
+using Sendoff.Engine;
 
 namespace Sendoff.Commands.Import;
 
@@ -36,7 +37,7 @@ static class ImportCommand
             foreach (var (name, text) in workflow.Files) Write(root, workflow.Folder, name, text);
         Write(root, "", "import-report.md", ImportReport.Markdown(imported));
         if (answersFile is null && !answers.IsEmpty) Write(root, "", "answers.yaml", answers.ToYaml());
-        if (asJson) Output.Result(JsonSerializer.Serialize(imported.Select(ImportReport.Document.From).ToList(), ImportJson.Default.ListDocument));
+        if (asJson) Output.Result(JsonSerializer.Serialize(imported.Select(ImportReport.Document.From).ToList(), PlainJsonEncoder.OptionsOf(ImportJson.Default)));
         else ImportReport.Print(imported, root);
         return imported.Any(static workflow => workflow.Verdict == ImportVerdict.CannotRun) ? ExitCode.RunFailed : ExitCode.Ok;
     }

@@ -51,7 +51,7 @@ internal static class StreamApi
                 next = feed.MoveNextAsync().AsTask();
                 if (only is not null && change.Run != only) continue;
                 var document = ChangeDocument.From(change);
-                string data = JsonSerializer.Serialize(document, ApiJson.Default.ChangeDocument);
+                string data = JsonSerializer.Serialize(document, PlainJsonEncoder.OptionsOf(ApiJson.Default));
                 await WriteAsync(response, $"event: {document.Type}\ndata: {data}\n\n", ct);
             }
         }

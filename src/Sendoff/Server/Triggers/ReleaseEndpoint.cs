@@ -60,8 +60,8 @@ internal sealed class ReleaseEndpoint(
 
     static IResult Say(Release release, string what, string id) => release switch
     {
-        { IsDone: true, Next: { } next } => Results.Json(new Api.ReleaseDocument(id, next.ToString()), Api.ApiJson.Default.ReleaseDocument),
-        { IsDone: true } => Results.Json(new Api.ReleaseDocument(id, null), Api.ApiJson.Default.ReleaseDocument),
+        { IsDone: true, Next: { } next } => Results.Json(new Api.ReleaseDocument(id, next.ToString())),
+        { IsDone: true } => Results.Json(new Api.ReleaseDocument(id, null)),
         _ => Refused(release, what, id),
     };
 

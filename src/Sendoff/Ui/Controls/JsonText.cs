@@ -1,7 +1,7 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Rendering;
+using Sendoff.Engine;
 
 namespace Sendoff.Ui.Controls;
 
@@ -9,7 +9,7 @@ namespace Sendoff.Ui.Controls;
 public sealed class JsonText : ComponentBase
 {
     const int LineLength = 44, MaxValues = 5_000, ShortValue = 12;
-    static readonly JsonSerializerOptions plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly JsonSerializerOptions plain = new() { Encoder = PlainJsonEncoder.Instance };
 
     int values;
 

@@ -36,12 +36,12 @@ public static class Words
     };
 
     /// <summary>What a delivery's state means, where the word alone does not say it.</summary>
-    public static string? Meaning(string status) => status switch
+    public static string? Meaning(string status, bool isTest = false) => status switch
     {
-        "pending" => "Waiting for its turn.",
-        "sending" => "On its way.",
-        "interrupted" => "The server stopped in mid-send: it may have been sent. It is not sent again by itself.",
-        "captured" => "Recorded and not sent: the run failed, and its workflow delivers on success only.",
+        "pending" => "Queued.",
+        "sending" => "In flight.",
+        "interrupted" => "The server stopped while it sent this: the request may have arrived. It is not sent again by itself.",
+        "captured" => isTest ? "Recorded, not sent: the run is a test." : "Recorded, not sent: the workflow delivers on success only, and the run has not succeeded.",
         _ => null,
     };
 

@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using Sendoff.Engine;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server.Api;
 
@@ -9,7 +9,7 @@ namespace Sendoff.Ui.Editor;
 /// <summary>How a prop is filled in: the kind of control, the text in it, and what a text means.</summary>
 public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, string Text)
 {
-    static readonly JsonSerializerOptions indented = new() { MaxDepth = ApiJson.MaxDepth, WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly JsonSerializerOptions indented = new() { MaxDepth = ApiJson.MaxDepth, WriteIndented = true, Encoder = PlainJsonEncoder.Instance };
 
     public enum Control
     {

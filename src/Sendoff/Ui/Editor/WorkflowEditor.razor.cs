@@ -74,20 +74,23 @@ public sealed partial class WorkflowEditor : IDisposable
     string UrlOfFile(string file, int? line = null) => UrlOf(("file", file), ("line", line?.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("run", Run));
     bool HasProblem(string file) => Problems.Any(problem => problem.File == file);
 
-    async Task TypedAsync((string Path, string Text) typed)
+    async Task<bool> TypedAsync((string Path, string Text) typed)
     {
         session.Write(typed.Path, typed.Text);
-        await ChangeAsync(null);
+        bool isSaved = await ChangeAsync(null);
+        StateHasChanged();
+        return isSaved;
     }
 
-    /// <summary>Saves what was changed, or says why it was not.</summary>
-    async Task ChangeAsync(string? mistake)
+    /// <summary>Saves what was changed, or says why it was not. Returns whether it is saved.</summary>
+    async Task<bool> ChangeAsync(string? mistake)
     {
         int turn = ++turns;
         mistake ??= await TryAsync(() => session.SaveAsync(end.Token));
         // What came of a later change counts.
         if (turn == turns) Say(mistake ?? (session.IsDraft ? "Draft saved." : "Nothing differs from the current version."), mistake is not null);
         Show();
+        return mistake is null;
     }
 
     Task AddStepAsync(string name) => ChangeAndGoAsync(session.AddStep(name), ("step", name));
@@ -120,7 +123,7 @@ public sealed partial class WorkflowEditor : IDisposable
     {
         var (run, mistake) = await session.TestAsync(eventJson, isDry, end.Token);
         if (run is not { } made) return mistake;
-        Say(isDry ? "Tested: its run is below, with its sends recorded and not sent." : "Tested: its run is below; its sends go out.", false);
+        Say(isDry ? "Tested. The run is below; its sends were recorded, not sent." : "Tested. The run is below; its sends go out.", false);
         Navigation.NavigateTo(UrlOf(("step", Step), ("file", File), ("run", made.ToString())));
         return null;
     });
@@ -135,11 +138,16 @@ public sealed partial class WorkflowEditor : IDisposable
     Task DiscardAsync() => ActAsync("", async () =>
     {
         await session.DiscardAsync(end.Token);
-        Say("The draft is gone; this is the current version.", false);
+        if (code is not null) await code.ForgetAsync();
+        Say("Draft discarded. This is the current version.", false);
         return null;
     });
 
-    Task ReadAgainAsync() => ActAsync("", async () => await session.OpenAsync(Name, end.Token) ? null : "The workflow was deleted.");
+    Task ReadAgainAsync() => ActAsync("", async () =>
+    {
+        if (code is not null) await code.ForgetAsync();
+        return await session.OpenAsync(Name, end.Token) ? null : "The workflow was deleted.";
+    });
     Task InsistAsync() => ActAsync("", () => session.InsistAsync(end.Token));
 
     /// <summary>One at a time, with what is being typed; what went wrong is said.</summary>

@@ -1,38 +1,29 @@
-// The Monaco editor, as the control CodeEditor uses it.
-const MONACO = '/_content/BlazorMonaco/lib/monaco-editor/min/vs';
-const TYPING_MS = 300, MOST_CHARS = 1024 * 1024;
+// The code editor: Monaco in a document of its own, the frame that CodeEditor shows. Monaco adds style sheets to the head of its document
+// while it works; in the page's own head, navigation would remove them.
+const TYPING_MS = 300, RETRY_MS = 1_000, MOST_CHARS = 1024 * 1024;
 const SEVERITY = 8; // MarkerSeverity.Error
 
-let loading;
-
-function load() {
-  return loading ??= new Promise((resolve, reject) => {
-    const script = document.createElement('script');
-    script.src = `${MONACO}/loader.js`;
-    script.onerror = () => reject(new Error('the editor cannot be loaded'));
-    script.onload = () => {
-      window.require.config({ paths: { vs: MONACO } });
-      window.require(['vs/editor/editor.main'], () => resolve(window.monaco), reject);
-    };
-    document.head.append(script);
-  }).then(async monaco => {
-    const { javascriptDefaults, typescriptDefaults, ScriptTarget, ModuleKind, ModuleResolutionKind } = monaco.languages.typescript;
-    // The editor's TypeScript is 4.8: type parameters that are `const` came with 5.0.
-    const types = (await (await fetch('/assets/sendoff.d.ts')).text()).replaceAll('<const ', '<');
-    for (const language of [javascriptDefaults, typescriptDefaults]) {
-      language.setCompilerOptions({
-        target: ScriptTarget.ESNext, module: ModuleKind.ESNext, moduleResolution: ModuleResolutionKind.NodeJs, lib: ['esnext'],
-        allowJs: true, allowNonTsExtensions: true, esModuleInterop: true,
-      });
-      // Packages are not here: what an import leads to is found by a check on the server.
-      language.setDiagnosticsOptions({ noSemanticValidation: true, noSyntaxValidation: false });
-      language.setEagerModelSync(true);
-      language.addExtraLib(types, 'file:///sendoff.d.ts');
-    }
-    return monaco;
+async function load() {
+  const monaco = await new Promise((resolve, reject) => {
+    window.require.config({ paths: { vs: '/monaco' } });
+    window.require(['vs/editor/editor.main'], () => resolve(window.monaco), reject);
   });
+  const { javascriptDefaults, typescriptDefaults, ScriptTarget, ModuleKind, ModuleResolutionKind } = monaco.languages.typescript;
+  const types = await (await fetch('/assets/sendoff.d.ts')).text();
+  for (const language of [javascriptDefaults, typescriptDefaults]) {
+    language.setCompilerOptions({
+      target: ScriptTarget.ESNext, module: ModuleKind.ESNext, moduleResolution: ModuleResolutionKind.NodeJs, lib: ['esnext'],
+      allowJs: true, allowNonTsExtensions: true, esModuleInterop: true,
+    });
+    // Packages are not here: a check on the server finds what an import leads to.
+    language.setDiagnosticsOptions({ noSemanticValidation: true, noSyntaxValidation: false });
+    language.setEagerModelSync(true);
+    language.addExtraLib(types, 'file:///sendoff.d.ts');
+  }
+  return monaco;
 }
 
+const loading = load();
 const dark = matchMedia('(prefers-color-scheme: dark)'), narrow = matchMedia('(max-width: 719px)');
 
 /** The page's own ground, and comments and unused names that can be read on it. @returns the theme's name */
@@ -46,9 +37,10 @@ function theme(monaco) {
   return 'sendoff';
 }
 
-export async function create(host, dotnet) {
-  const monaco = await load();
-  const editor = monaco.editor.create(host, {
+/** The editor of a workflow's files; `dotnet` is told what is typed and pressed. The page calls it (frame.js). */
+window.createEditor = async (workflow, dotnet) => {
+  const monaco = await loading;
+  const editor = monaco.editor.create(document.getElementById('code'), {
     model: null, theme: theme(monaco), automaticLayout: true, wordWrap: narrow.matches ? 'on' : 'off', minimap: { enabled: false }, scrollBeyondLastLine: false, tabSize: 2, fontSize: 13,
     ariaLabel: 'Code', fixedOverflowWidgets: true, renderLineHighlightOnlyWhenFocus: true, padding: { top: 8, bottom: 8 },
   });
@@ -61,17 +53,28 @@ export async function create(host, dotnet) {
 
   let timer = 0, quiet = false;
   const at = path => monaco.Uri.file(`/${path}`);
-  const tell = () => {
+  // What the server does not have yet is kept in the browser: a restart of the server or a closed window loses no typed text.
+  const keyOf = path => `typed:${workflow}:${path}`;
+  const tell = async () => {
     clearTimeout(timer);
     if (timer === 0) return;
     timer = 0;
-    const model = editor.getModel();
-    return model.getValueLength() > MOST_CHARS
-      ? dotnet.invokeMethodAsync('Refused', `${MOST_CHARS.toLocaleString('en')} characters are the most that a file can have here. What is over that is not saved.`)
-      : dotnet.invokeMethodAsync('Typed', model.uri.path.slice(1), model.getValue());
+    const model = editor.getModel(), path = model.uri.path.slice(1), text = model.getValue();
+    if (text.length > MOST_CHARS) {
+      return dotnet.invokeMethodAsync('Refused', `A file has ${MOST_CHARS.toLocaleString('en')} characters at most here. The last change is not saved.`);
+    }
+    try {
+      const isSaved = await dotnet.invokeMethodAsync('Typed', path, text);
+      if (isSaved && localStorage.getItem(keyOf(path)) === text) localStorage.removeItem(keyOf(path));
+    } catch {
+      // The server cannot be reached.
+      timer ||= setTimeout(tell, RETRY_MS);
+    }
   };
   editor.onDidChangeModelContent(() => {
     if (quiet) return;
+    const model = editor.getModel();
+    keep(keyOf(model.uri.path.slice(1)), model.getValue());
     clearTimeout(timer);
     timer = setTimeout(tell, TYPING_MS);
   });
@@ -83,10 +86,12 @@ export async function create(host, dotnet) {
       await tell();
       quiet = true;
       let model = monaco.editor.getModel(at(path));
+      const kept = model === null ? localStorage.getItem(keyOf(path)) : null;
       if (model === null) model = monaco.editor.createModel(text, language, at(path));
       else if (model.getValue() !== text) model.pushEditOperations([], [{ range: model.getFullModelRange(), text }], () => null);
       if (editor.getModel() !== model) editor.setModel(model);
       quiet = false;
+      if (kept !== null && kept !== text) editor.executeEdits('kept', [{ range: model.getFullModelRange(), text: kept }]);
     },
     /** What is wrong in the file that is shown. */
     mark(problems) {
@@ -102,6 +107,15 @@ export async function create(host, dotnet) {
       editor.setPosition({ lineNumber: line, column: 1 });
       editor.focus();
     },
+    /** What was typed and not saved is given up. */
+    forget() {
+      for (const key of Object.keys(localStorage)) if (key.startsWith(keyOf(''))) localStorage.removeItem(key);
+    },
+    format: () => editor.getAction('editor.action.formatDocument').run(),
+    nextMistake() {
+      editor.focus();
+      editor.trigger('sendoff', 'editor.action.marker.next');
+    },
     /** What was typed is known to the server when this has ended. */
     flush: () => tell(),
     dispose() {
@@ -111,14 +125,12 @@ export async function create(host, dotnet) {
       editor.dispose();
     },
   };
-}
+};
 
-/** Also where the page is served without TLS, and there is no clipboard. */
-export async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = Object.assign(document.createElement('textarea'), { value: text });
-  document.body.append(area);
-  area.select();
-  document.execCommand('copy');
-  area.remove();
+function keep(key, text) {
+  try {
+    localStorage.setItem(key, text);
+  } catch {
+    // The browser's storage is full or off: the server has the text in a moment.
+  }
 }

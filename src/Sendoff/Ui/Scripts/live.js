@@ -97,6 +97,13 @@ async function merge(names) {
 // What the reader has opened stays open.
 const beforeAttributeUpdated = (name, element) => !(name === 'open' && element.localName === 'details');
 
+// The editor's connection: Blazor reconnects by itself, but a server that restarted does not know the connection any more. The page is loaded anew
+// then; the editor keeps what was typed (editor.js).
+document.getElementById('components-reconnect-modal')?.addEventListener('components-reconnect-state-changed', async ({ detail: { state } }) => {
+  for (; state === 'failed' || state === 'rejected'; await new Promise(resolve => setTimeout(resolve, RETRY_MS))) {
+    if (await fetch('/healthz/ready').then(response => response.ok, () => false)) return location.reload();
+  }
+});
 document.addEventListener('visibilitychange', follow);
 Blazor.addEventListener('enhancedload', follow);
 follow();

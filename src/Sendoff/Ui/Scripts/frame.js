@@ -1,0 +1,20 @@
+// The page's side of the code editor's frame (editor.js).
+
+/** The editor in a frame, once it is loaded. */
+export async function open(frame, workflow, dotnet) {
+  if (!frame.contentWindow.createEditor) await new Promise(resolve => frame.addEventListener('load', resolve, { once: true }));
+  const { createEditor } = frame.contentWindow;
+  if (!createEditor) throw new Error('The code editor could not be loaded. Reload the page.');
+  // Blazor calls functions of its own document only.
+  return Object.fromEntries(Object.entries(await createEditor(workflow, dotnet)).map(([name, act]) => [name, (...given) => act(...given)]));
+}
+
+/** Also where the page is served without TLS, and there is no clipboard. */
+export async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = Object.assign(document.createElement('textarea'), { value: text });
+  document.body.append(area);
+  area.select();
+  document.execCommand('copy');
+  area.remove();
+}
