@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -11,6 +12,8 @@ public sealed unsafe class PlainJsonEncoder : JavaScriptEncoder
 {
     public static readonly PlainJsonEncoder Instance = new();
     static readonly SearchValues<char> plain = SearchValues.Create([.. Enumerable.Range(' ', 95).Select(static code => (char)code).Except(['"', '\\'])]);
+
+    static readonly ConcurrentDictionary<JsonSerializerContext, JsonSerializerOptions> optionsOf = new();
 
     PlainJsonEncoder()
     {

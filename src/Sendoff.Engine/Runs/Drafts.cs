@@ -59,5 +59,5 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunQueue runs)
         : null;
 
     async Task<(Deployment? Draft, IReadOnlyList<WorkflowProblem> Problems)?> FixAsync(string name, CancellationToken ct) =>
-        await FindAsync(name, ct).ConfigureAwait(false) is { } draft ? await catalog.FixDraftAsync(draft.Workflow, draft.Files, ct).ConfigureAwait(false) : null;
+        await FindAsync(name, ct).ConfigureAwait(false) is { } draft ? await catalog.FixDraftAsync(draft.Workflow, draft.Files, draft.ChangedAt, ct).ConfigureAwait(false) : null;
 }

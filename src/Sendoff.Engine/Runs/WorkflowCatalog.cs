@@ -172,13 +172,15 @@ public sealed class WorkflowCatalog(
         return new(read.Problems, read.Props) { Warnings = read.Warnings };
     }
 
-    /// <summary>The files of the workflow's draft made ready to run, or what is wrong with them. Runs of it are runs as any other, on a version below 0. Null when
+    /// <summary>The files of the workflow's draft made ready to run, or what is wrong with them. Runs of it are runs as any other, on a version below 0. Null if
     /// the workflow is gone.</summary>
-    public async Task<(Deployment? Draft, IReadOnlyList<WorkflowProblem> Problems)?> FixDraftAsync(Workflow workflow, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    /// <param name="readAt">A draft that is saved later stays the draft.</param>
+    public async Task<(Deployment? Draft, IReadOnlyList<WorkflowProblem> Problems)?> FixDraftAsync(
+        Workflow workflow, IReadOnlyDictionary<string, string> files, DateTimeOffset readAt, CancellationToken ct)
     {
         var read = await ReadAsync(workflow.Name, files, ct).ConfigureAwait(false);
         if (read.Problems.Count > 0) return (null, read.Problems);
-        if (await store.SaveDraftAsync(workflow.Id, read.Installed!.AddLock(files), isFixed: true, ct).ConfigureAwait(false) is not { } draft) return null;
+        if (await store.SaveDraftAsync(workflow.Id, read.Installed!.AddLock(files), isFixed: true, ct, readAt).ConfigureAwait(false) is not { } draft) return null;
         return await FindAsync(workflow.Id, draft.Number, ct).ConfigureAwait(false) is { } ready ? (ready, []) : null;
     }
 

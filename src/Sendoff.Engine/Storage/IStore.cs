@@ -100,10 +100,12 @@ public interface IStore : IDataStores, IPublications, IAsyncDisposable
     Task<IReadOnlyList<string>> ListFileTextsAsync(string file, CancellationToken ct);
     /// <summary>Without drafts, newest first.</summary>
     Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(WorkflowId workflow, CancellationToken ct);
-    /// <summary>Stores files as the workflow's draft, and answers it; null when the workflow is deleted. It takes the place of a draft that is not fixed, and
-    /// is the newest one when that has these files already. A number of old ones is kept for the runs that they made.</summary>
+    /// <summary>Stores files as the workflow's draft and returns it, or null if the workflow is deleted. It replaces a draft that is not fixed, and is the newest
+    /// draft if that has these files already. A number of old drafts is kept for the runs that they made.</summary>
     /// <param name="isFixed">A run is made of it: it does not change any more.</param>
-    Task<StoredVersion?> SaveDraftAsync(WorkflowId workflow, IReadOnlyDictionary<string, string> files, bool isFixed, CancellationToken ct);
+    /// <param name="since">When the files were read, where they are those of a test: another draft that was saved later stays the newest.</param>
+    Task<StoredVersion?> SaveDraftAsync(
+        WorkflowId workflow, IReadOnlyDictionary<string, string> files, bool isFixed, CancellationToken ct, DateTimeOffset? since = null);
     /// <summary>The newest draft, deployed or not; null when there is none. Its number is below 0.</summary>
     Task<StoredVersion?> GetDraftAsync(WorkflowId workflow, CancellationToken ct);
     /// <summary>Answers false when there is no such workflow.</summary>

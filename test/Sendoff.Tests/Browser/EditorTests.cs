@@ -181,6 +181,9 @@ public sealed class EditorTests(Site site)
         await Button(window, "Discard draft").ClickAsync();
         await Expect(window.Page.Locator(".head .pill").Nth(1)).ToHaveTextAsync("Version 1");
         await Expect(Code(window).Locator(".monaco .view-lines")).Not.ToContainTextAsync("missing");
+        await Button(window, "Undo").ClickAsync();
+        await Expect(Code(window).Locator(".monaco .view-lines")).ToContainTextAsync("missing");
+        await Expect(window.Page.Locator(".head .pill").Nth(1)).ToHaveTextAsync("Draft after version 1");
         Assert.Empty(window.Faults);
     }
 
@@ -262,6 +265,11 @@ public sealed class EditorTests(Site site)
         await Expect(Said(window)).ToContainTextAsync("is no path in the folder");
         await Button(window, "Remove second").ClickAsync();
         await Expect(Steps(window)).ToHaveTextAsync(["1 one"]);
+        await Expect(window.Page.Locator(".ed-files a")).ToHaveTextAsync(["one.mjs", "workflow.yaml"]);
+        await Button(window, "Undo").ClickAsync();
+        await Expect(Steps(window)).ToHaveTextAsync(["1 one", "2 second"]);
+        await Expect(window.Page.Locator(".ed-files a")).ToHaveTextAsync(["one.mjs", "two.mjs", "workflow.yaml"]);
+        await Expect(Button(window, "Undo")).ToHaveCountAsync(0);
         Assert.Empty(window.Faults);
     }
 
@@ -299,7 +307,7 @@ public sealed class EditorTests(Site site)
         await Expect(Said(window)).ToHaveTextAsync("Deployed as version 2.");
         await window.Page.GetByRole(AriaRole.Link, new() { Name = "Versions", Exact = true }).ClickAsync();
         await Expect(window.Page.Locator(".ver-title")).ToHaveTextAsync("Version 1 → Version 2");
-        await Button(window, "Roll back to version 1").ClickAsync();
+        await window.ConfirmAsync("Roll back to version 1");
         await Expect(window.Page.Locator(".list tbody tr").First).ToContainTextAsync("Current");
         Assert.Contains("total: 1", (await DraftAsync("compared"))["one.mjs"]);
         Assert.Empty(window.Faults);

@@ -190,6 +190,13 @@ public sealed class Window : IAsyncDisposable
     public IPage Page { get; }
     public IReadOnlyList<string> Faults => faults;
 
+    /// <summary>Presses a button that asks first, and confirms.</summary>
+    public async Task ConfirmAsync(string label)
+    {
+        await Page.Locator($"summary[aria-label='{label}']").ClickAsync();
+        await Page.GetByRole(AriaRole.Button, new() { Name = $"{label}: confirm", Exact = true }).ClickAsync();
+    }
+
     // What Chromium says of any answer of 400 and more, also of a page that is meant to be one.
     static bool IsStatusLine(string text) => text.StartsWith("Failed to load resource: the server responded with a status of 4", StringComparison.Ordinal);
 

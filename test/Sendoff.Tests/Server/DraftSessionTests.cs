@@ -73,13 +73,13 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
     public async Task A_draft_over_the_limit_of_a_deploy_is_not_saved_and_a_deleted_workflow_says_so()
     {
         var session = await OpenAsync("limited", new() { ["a.js"] = "return 1;" }, options => options with { DeployBytes = 1_000 });
-        session.Write("a.js", "// " + new string('é', 500));
+        session.Type("a.js", "// " + new string('é', 500));
         Assert.Contains("more than 1,000 bytes", await session.SaveAsync(Ct));
-        session.Write("a.js", "return 2;");
+        session.Type("a.js", "return 2;");
         Assert.Null(await session.SaveAsync(Ct));
         Assert.True(session.IsDraft);
         await server.Http.DeleteAsync("/api/v1/workflows/limited", Ct);
-        session.Write("a.js", "return 3;");
+        session.Type("a.js", "return 3;");
         Assert.Contains("was deleted", await session.SaveAsync(Ct));
     }
 
@@ -88,7 +88,7 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
     {
         var session = await OpenAsync("overtaken", new() { ["a.js"] = "return 1;" });
         await server.DeployAsync("overtaken", new Dictionary<string, string> { ["a.js"] = "return 'theirs';" });
-        session.Write("a.js", "return 'mine';");
+        session.Type("a.js", "return 'mine';");
         Assert.Contains("changed elsewhere", await session.CheckAsync(Ct));
         Assert.True(session.IsOvertaken);
         Assert.Null(await session.InsistAsync(Ct));

@@ -633,6 +633,21 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_test_leaves_a_draft_that_was_saved_meanwhile_the_newest()
+    {
+        var mine = (await Store.SaveDraftAsync(workflow.Id, Text("mine"), isFixed: false, Ct))!;
+        Clock.Advance(TimeSpan.FromSeconds(1));
+        await Store.SaveDraftAsync(workflow.Id, Text("theirs"), isFixed: false, Ct);
+
+        var tested = (await Store.SaveDraftAsync(workflow.Id, Text("mine with its lock"), isFixed: true, Ct, mine.DeployedAt))!;
+        Assert.Equal("mine with its lock", (await Store.GetVersionAsync(workflow.Id, tested.Number, Ct))!.Files["a.mjs"]);
+        var theirs = (await Store.GetDraftAsync(workflow.Id, Ct))!;
+        Assert.Equal("theirs", theirs.Files["a.mjs"]);
+
+        Assert.Equal(theirs.Number, (await Store.SaveDraftAsync(workflow.Id, Text("theirs"), isFixed: true, Ct, theirs.DeployedAt))!.Number);
+    }
+
+    [Fact]
     public async Task Fifty_drafts_are_kept()
     {
         for (int i = 1; i <= 51; i++) await Store.SaveDraftAsync(workflow.Id, Text($"{i}"), isFixed: true, Ct);

@@ -102,10 +102,18 @@ internal sealed partial class SqliteStore
             """).Set(workflow.Value).All(ReadVersion),
         ct);
 
-    public Task<StoredVersion?> SaveDraftAsync(WorkflowId workflow, IReadOnlyDictionary<string, string> files, bool isFixed, CancellationToken ct)
+    public Task<StoredVersion?> SaveDraftAsync(
+        WorkflowId workflow, IReadOnlyDictionary<string, string> files, bool isFixed, CancellationToken ct, DateTimeOffset? since = null)
     {
         byte[] json = StoredJson.Files(files);
-        return GrowAsync(session => SaveDraft(session, workflow.Value, json, isFixed), ct);
+        return GrowAsync(session =>
+        {
+            var before = since is null ? null : ReadDraft(session, workflow.Value);
+            var saved = SaveDraft(session, workflow.Value, json, isFixed);
+            // Somebody saved another draft while the test was prepared: it stays the newest.
+            if (saved is not null && before is not null && before.DeployedAt > since) SaveDraft(session, workflow.Value, StoredJson.Files(before.Files), isFixed: false);
+            return saved;
+        }, ct);
     }
 
     StoredVersion? SaveDraft(SqliteSession session, long workflow, byte[] files, bool isFixed)

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using Spectre.Console;
 using Sendoff.Engine;

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using Sendoff.Engine;
 
 namespace Sendoff.Server.Api;

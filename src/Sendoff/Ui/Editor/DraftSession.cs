@@ -36,12 +36,34 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     {
         if (await drafts.FindAsync(name, ct) is not { } draft) return false;
         Files = new(draft.Files.ToDictionary(), StringComparer.Ordinal);
-        (Workflow, saved, IsDraft, IsOvertaken) = (draft.Workflow, draft.Files, draft.IsChanged, false);
+        (Workflow, saved, IsDraft, IsOvertaken, removed) = (draft.Workflow, draft.Files, draft.IsChanged, false, null);
         Changed();
         return true;
     }
 
-    public void Write(string path, string text)
+    /// <summary>The files before something was removed; null if what followed cannot be undone any more.</summary>
+    SortedDictionary<string, string>? removed;
+
+    public bool CanUndo => removed is not null;
+
+    /// <summary>Brings back what was removed last.</summary>
+    public void Undo()
+    {
+        if (removed is null) return;
+        (Files, removed) = (removed, null);
+        Changed();
+    }
+
+    void KeepForUndo() => removed = new(Files, StringComparer.Ordinal);
+
+    /// <summary>What was typed. A removal before it cannot be undone any more.</summary>
+    public void Type(string path, string text)
+    {
+        if (Files.TryGetValue(path, out string? before) && before != text) removed = null;
+        Write(path, text);
+    }
+
+    void Write(string path, string text)
     {
         if (Files.TryGetValue(path, out string? before) && before == text) return;
         Files[path] = text;
@@ -75,6 +97,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     public string? Delete(string path)
     {
         if (Definition?.Steps.FirstOrDefault(step => step.File == path) is { } user) return $"The step `{user.Name}` uses `{path}`. Remove the step first.";
+        KeepForUndo();
         if (Files.Remove(path)) Changed();
         return null;
     }
@@ -102,8 +125,17 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
 
     public string? MoveStep(int from, int to) => ChangeYaml(yaml => WorkflowYaml.MoveStep(yaml, from, to));
 
-    /// <summary>Its file stays.</summary>
-    public string? RemoveStep(int step) => Definition?.Steps.Count == 1 ? "A workflow has one step at least." : ChangeYaml(yaml => WorkflowYaml.RemoveStep(yaml, step));
+    /// <summary>Removes a step, and its file unless another file uses it.</summary>
+    public string? RemoveStep(int step)
+    {
+        if (Definition is not { Steps: var steps } || step < 0 || step >= steps.Count) return null;
+        if (steps.Count == 1) return "A workflow has one step at least.";
+        string file = steps[step].File, name = file.Split('/')[^1];
+        KeepForUndo();
+        if (ChangeYaml(yaml => WorkflowYaml.RemoveStep(yaml, step)) is { } mistake) return mistake;
+        if (Files.All(other => other.Key == file || !other.Value.Contains(name, StringComparison.Ordinal)) && Files.Remove(file)) Changed();
+        return null;
+    }
 
     /// <param name="value">Null is none: the default.</param>
     public string? SetProp(int step, string prop, JsonElement? value) => ChangeYaml(yaml => WorkflowYaml.SetProp(yaml, step, prop, value));
@@ -195,14 +227,16 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
 
     public async Task DiscardAsync(CancellationToken ct)
     {
+        var given = new SortedDictionary<string, string>(Files, StringComparer.Ordinal);
         await drafts.DiscardAsync(Workflow!.Name, ct);
         await OpenAsync(Workflow.Name, ct);
+        removed = given;
     }
 
-    /// <summary>Packages that a test installed are locked in a file of their own.</summary>
+    /// <summary>Packages that a test installed are locked in a file of their own. Another draft that somebody saved meanwhile is left alone.</summary>
     async Task AdoptAsync(CancellationToken ct)
     {
-        if (await drafts.FindAsync(Workflow!.Name, ct) is not { } found) return;
+        if (await drafts.FindAsync(Workflow!.Name, ct) is not { } found || saved.Any(file => found.Files.GetValueOrDefault(file.Key) != file.Value)) return;
         foreach (var (path, text) in found.Files) Files.TryAdd(path, text);
         (saved, IsDraft) = (found.Files, found.IsChanged);
     }

@@ -76,7 +76,7 @@ public sealed partial class WorkflowEditor : IDisposable
 
     async Task<bool> TypedAsync((string Path, string Text) typed)
     {
-        session.Write(typed.Path, typed.Text);
+        session.Type(typed.Path, typed.Text);
         bool isSaved = await ChangeAsync(null);
         StateHasChanged();
         return isSaved;
@@ -142,6 +142,12 @@ public sealed partial class WorkflowEditor : IDisposable
         Say("Draft discarded. This is the current version.", false);
         return null;
     });
+
+    Task UndoAsync()
+    {
+        session.Undo();
+        return ChangeAsync(null);
+    }
 
     Task ReadAgainAsync() => ActAsync("", async () =>
     {

@@ -1,0 +1,28 @@
+using System.Text.Json;
+using Sendoff.Engine;
+
+namespace Sendoff.Tests;
+
+public sealed class PlainJsonEncoderTests
+{
+    static readonly JsonSerializerOptions plain = new() { Encoder = PlainJsonEncoder.Instance };
+
+    [Theory]
+    [InlineData("it's <b>bold</b> & café 漢字 🎉", """
+        "it's <b>bold</b> & café 漢字 🎉"
+        """)]
+    [InlineData("say \"hi\"\\\n\u0001", """
+        "say \"hi\"\\\n\u0001"
+        """)]
+    [InlineData("alone \ud83d end", """
+        "alone \uFFFD end"
+        """)]
+    [InlineData("🎉\"🎉", """
+        "🎉\"🎉"
+        """)]
+    public void Only_what_JSON_demands_is_escaped(string text, string json)
+    {
+        Assert.Equal(json, JsonSerializer.Serialize(text, plain));
+        Assert.Equal(text.Replace('\ud83d', text.Contains("alone") ? '\ufffd' : '\ud83d'), JsonSerializer.Deserialize<string>(json));
+    }
+}
