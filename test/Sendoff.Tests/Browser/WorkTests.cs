@@ -121,7 +121,7 @@ public sealed class WorkTests(Site site)
         await Expect(window.Page.Locator(".note .src")).ToContainTextAsync("return steps.trigger.event.body.customer.id;");
         await Link(window, "step.mjs:2").ClickAsync();
         await EditorTests.ReadyAsync(window);
-        await Expect(window.Page.Locator(".monaco .current-line-margin, .monaco .line-numbers.active-line-number").First).ToHaveTextAsync("2");
+        await Expect(EditorTests.Code(window).Locator(".monaco .current-line-margin, .monaco .line-numbers.active-line-number").First).ToHaveTextAsync("2");
         Assert.Empty(window.Faults);
     }
 

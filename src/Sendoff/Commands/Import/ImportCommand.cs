@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Spectre.Console;
 using Sendoff.Engine;
