@@ -25,7 +25,7 @@ public sealed unsafe class PlainJsonEncoder : JavaScriptEncoder
     public static JsonSerializerOptions OptionsOf(JsonSerializerContext context) =>
         optionsOf.GetOrAdd(context, static from => new(from.Options) { Encoder = Instance, TypeInfoResolver = from });
 
-    // A surrogate that stands alone is no scalar: the relaxed encoder replaces it.
+    // A surrogate that stands alone is no scalar: U+FFFD takes its place.
     public override bool WillEncode(int unicodeScalar) => unicodeScalar <= char.MaxValue && UnsafeRelaxedJsonEscaping.WillEncode(unicodeScalar);
 
     public override bool TryEncodeUnicodeScalar(int unicodeScalar, char* buffer, int bufferLength, out int numberOfCharactersWritten) =>

@@ -25,7 +25,5 @@ public sealed class PlainJsonEncoderTests
 
     [Fact]
     public void A_surrogate_that_stands_alone_is_replaced() =>
-        Assert.Equal("""
-            "alone \uFFFD end"
-            """, JsonSerializer.Serialize("alone \ud83d end", plain));
+        Assert.Equal("\"alone \ufffd end\"", JsonSerializer.Serialize("alone \ud83d end", plain));
 }
