@@ -111,7 +111,7 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
         string way = from is null ? $"{to}" : $"{to} from {from} (Egress:Addresses)";
         return e.SocketErrorCode switch
         {
-            SocketError.ConnectionRefused => new(AttemptErrorCode.ConnectRefused, $"{to} refused the connection: nobody listens there", e),
+            SocketError.ConnectionRefused => new(AttemptErrorCode.ConnectRefused, $"{to} refused the connection: nothing is listening on that port", e),
             SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.NetworkDown or SocketError.AddressNotAvailable
                 or SocketError.AddressFamilyNotSupported or SocketError.InvalidArgument =>
                 new(AttemptErrorCode.ConnectUnreachable, from is null ? $"{to} cannot be reached: {e.Message}" : $"no way to {way}: {e.Message}", e),

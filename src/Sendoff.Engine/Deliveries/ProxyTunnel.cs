@@ -112,7 +112,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
     {
         3 => new(AttemptErrorCode.ConnectUnreachable, $"{to} cannot be reached through the proxy {proxy}: no route to its network"),
         4 => new(AttemptErrorCode.ConnectUnreachable, $"{to} cannot be reached through the proxy {proxy}: no route to it"),
-        5 => new(AttemptErrorCode.ConnectRefused, $"{to} refused the connection through the proxy {proxy}: nobody listens there"),
+        5 => new(AttemptErrorCode.ConnectRefused, $"{to} refused the connection through the proxy {proxy}: nothing is listening on that port"),
         6 => new(AttemptErrorCode.ConnectUnreachable, $"{to} cannot be reached through the proxy {proxy}: too far away (TTL expired)"),
         1 => Failed($"failed to connect to {to}: a general failure of its own"),
         2 => Failed($"does not allow a connection to {to}"),

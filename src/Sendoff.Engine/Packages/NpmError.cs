@@ -40,7 +40,7 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
         bool isOwn = blamed.Count > 0;
         return Code switch
         {
-            "E404" when isOwn => PackagePlan.Problem(import, $"npm knows no package '{package.Name}'", "correct the name, or log npm in to the registry that has it"),
+            "E404" when isOwn => PackagePlan.Problem(import, $"npm has no package '{package.Name}'", "correct the name, or run `npm login` for the registry that has it"),
             "ETARGET" or "E404" when isOwn => PackagePlan.Problem(import, $"the package '{package.Name}' has no version '{package.Range ?? "latest"}'",
                 $"see `npm view {package.Name} versions`"),
             "ENOTFOUND" or "ECONNREFUSED" or "ECONNRESET" or "ETIMEDOUT" or "EAI_AGAIN" or "ERR_SOCKET_TIMEOUT" or "ENETUNREACH" or "EHOSTUNREACH" =>

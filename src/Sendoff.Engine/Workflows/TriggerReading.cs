@@ -75,7 +75,7 @@ public static partial class WorkflowReader
             }
             catch (CronFormatException x)
             {
-                return Problem<Trigger>(node, $"'{cron}' is no cron expression: {Lower(x.Message.TrimEnd('.'))}", "write five fields: minute, hour, day, month, weekday, such as `0 9 * * MON-FRI`");
+                return Problem<Trigger>(node, $"'{cron}' is not a valid cron expression: {Lower(x.Message.TrimEnd('.'))}", "write five fields: minute, hour, day, month, weekday, such as `0 9 * * MON-FRI`");
             }
             return schedule.NextAfter(DateTimeOffset.UnixEpoch) is null ? Problem<Trigger>(node, $"'{cron}' is never due", "choose a day that its month has") : schedule;
         }

@@ -37,7 +37,7 @@ static class PackageSetup
             if (installed.Problems.Count > 0)
             {
                 ProblemPrinter.Print(installed.Problems);
-                throw new CommandException($"{definition.Name} cannot run; {installed.Problems.Count} to mend", ExitCode.Usage);
+                throw new CommandException($"{definition.Name} cannot run; {ProblemPrinter.Count(installed.Problems)}", ExitCode.Usage);
             }
             if (installed.Lock is not { } text) return new(root, null);
             if (installed.ScriptsLeftOut.Count > 0)

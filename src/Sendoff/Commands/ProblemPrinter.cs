@@ -3,7 +3,7 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary>Mistakes in a workflow's files: where, what, the line with a caret, and how to mend it.</summary>
+/// <summary>Mistakes in a workflow's files: where, what, the line with a caret, and how to fix it.</summary>
 static class ProblemPrinter
 {
     public static void Print(IReadOnlyList<WorkflowProblem> problems)
@@ -16,6 +16,8 @@ static class ProblemPrinter
             if (problem.Hint is { } hint) Output.Progress.MarkupLineInterpolated($"  {hint}");
         }
     }
+
+    public static string Count(IReadOnlyList<WorkflowProblem> problems) => problems.Count == 1 ? "1 error" : $"{problems.Count} errors";
 
     static void PrintSource(string source, int line, int? column)
     {

@@ -28,9 +28,9 @@ static class TokensCommand
 
     static Command BuildCreate()
     {
-        var name = new Argument<string>("name") { Description = "Who is to use it" };
-        var scope = new Option<string>("--scope") { Description = "read: look; write: change workflows, runs and deliveries too; admin: all", DefaultValueFactory = _ => "read" };
-        var command = new Command("create", "Make one and print it; it is not to be had again") { name, scope };
+        var name = new Argument<string>("name") { Description = "Token name" };
+        var scope = new Option<string>("--scope") { Description = "read: read-only; write: also change workflows, runs and deliveries; admin: everything", DefaultValueFactory = _ => "read" };
+        var command = new Command("create", "Create a token; it is shown only once") { name, scope };
         command.SetAction(async (parsed, ct) =>
         {
             using var api = ApiClient.From(parsed);

@@ -36,7 +36,7 @@ static class WorkflowFolder
         var read = WorkflowReader.Read(name, files);
         if (read.Definition is { } definition) return definition;
         ProblemPrinter.Print(read.Problems);
-        throw new CommandException($"{name} cannot run; {read.Problems.Count} to mend", ExitCode.Usage);
+        throw new CommandException($"{name} cannot run; {ProblemPrinter.Count(read.Problems)}", ExitCode.Usage);
     }
 
     static Dictionary<string, string> ReadFolder(string root)

@@ -13,7 +13,7 @@ public sealed record TextDiff(IReadOnlyList<DiffLine> Lines, int Added, int Remo
 {
     const int Context = 3, MostLines = 5_000, MostShown = 600;
 
-    /// <summary>One below the other, with a few equal lines around what differs; null when there is too much to compare.</summary>
+    /// <summary>One below the other, with a few unchanged lines around what differs; null when there is too much to compare.</summary>
     public static TextDiff? Unified(string before, string after)
     {
         if (IsTooLong(before) || IsTooLong(after)) return null;
@@ -65,7 +65,7 @@ public sealed record TextDiff(IReadOnlyList<DiffLine> Lines, int Added, int Remo
             if (folded > 1)
             {
                 shown.AddRange(all[at..(at + head)]);
-                shown.Add(new('…', null, null, $"{folded} equal lines"));
+                shown.Add(new('…', null, null, $"{folded} unchanged lines"));
                 shown.AddRange(all[(end - tail)..end]);
             }
             else shown.AddRange(all[at..end]);

@@ -65,9 +65,14 @@ public sealed class EditorTests(Site site)
     {
         await Expect(Code(window).Locator(".margin .line-numbers")).ToHaveCountAsync(lines);
         var looks = await Code(window).Locator("body").EvaluateAsync<JsonElement>("""
-            body => ({ height: body.querySelector('.monaco-editor').getBoundingClientRect().height, lineHeight: body.querySelector('.view-line').getBoundingClientRect().height,
+            async body => {
+              const colors = () => new Set([...body.querySelectorAll('.view-line span span')].map(token => getComputedStyle(token).color)).size;
+              // Code is coloured once its language is loaded.
+              for (const start = performance.now(); colors() < 3 && performance.now() - start < 60_000;) await new Promise(requestAnimationFrame);
+              return ({ height: body.querySelector('.monaco-editor').getBoundingClientRect().height, lineHeight: body.querySelector('.view-line').getBoundingClientRect().height,
               numberLeft: body.querySelector('.line-numbers').getBoundingClientRect().left, codeLeft: body.querySelector('.view-line span').getBoundingClientRect().left,
-              colors: new Set([...body.querySelectorAll('.view-line span span')].map(token => getComputedStyle(token).color)).size })
+              colors: colors() });
+            }
             """);
         Assert.True(looks.GetProperty("height").GetDouble() > 400 && looks.GetProperty("lineHeight").GetDouble() is > 10 and < 40, looks.GetRawText());
         Assert.True(looks.GetProperty("codeLeft").GetDouble() > looks.GetProperty("numberLeft").GetDouble() + 10, looks.GetRawText());
@@ -89,7 +94,7 @@ public sealed class EditorTests(Site site)
             await Steps(window).Nth(0).ClickAsync();
             await LooksRightAsync(window, 6);
             await Button(window, "Test").ClickAsync();
-            await Expect(Said(window)).ToContainTextAsync("The run is below");
+            await Expect(Said(window)).ToContainTextAsync("Test finished");
             await Expect(window.Page.Locator(".ed-run h1")).ToBeVisibleAsync();
             await LooksRightAsync(window, 6);
             await Button(window, "Format").ClickAsync();
@@ -176,7 +181,7 @@ public sealed class EditorTests(Site site)
         await Expect(window.Page.Locator(".ed-problems li")).ToContainTextAsync("one.mjs:1");
         await Expect(Code(window).Locator(".monaco .squiggly-error")).ToHaveCountAsync(1);
         await Button(window, "Deploy").ClickAsync();
-        await Expect(Said(window)).ToContainTextAsync("There is 1 mistake");
+        await Expect(Said(window)).ToContainTextAsync("1 error, see below");
         await Expect(window.Page.Locator(".head .pill").Nth(1)).ToHaveTextAsync("Draft after version 1");
         await Button(window, "Discard draft").ClickAsync();
         await Expect(window.Page.Locator(".head .pill").Nth(1)).ToHaveTextAsync("Version 1");
@@ -238,7 +243,7 @@ public sealed class EditorTests(Site site)
         await Expect(window.Page.Locator(".ed-run .kv").Filter(new() { HasText = "inputs" })).ToContainTextAsync("\"level\": 7");
         Assert.Contains("kind: loud", (await DraftAsync("filled"))["workflow.yaml"]);
         Assert.DoesNotContain(site.Receiver.Requests, request => request.Contains("/filled", StringComparison.Ordinal));
-        await window.Page.GetByLabel("are sent (real)").CheckAsync();
+        await window.Page.GetByLabel("Live: sends go out").CheckAsync();
         await Button(window, "Test").ClickAsync();
         await Expect(window.Page.Locator(".ed-run .send .pill")).ToHaveTextAsync("Succeeded");
         Assert.Single(site.Receiver.Requests, request => request.Contains("/filled", StringComparison.Ordinal));
@@ -282,8 +287,8 @@ public sealed class EditorTests(Site site)
         await TypeAsync(window, "// mine");
         await Expect(Said(window)).ToContainTextAsync("changed elsewhere");
         Assert.Equal("// theirs", (await DraftAsync("shared"))["one.mjs"]);
-        await Button(window, "Save mine over it").ClickAsync();
-        await Expect(Button(window, "Save mine over it")).ToHaveCountAsync(0);
+        await Button(window, "Overwrite with mine").ClickAsync();
+        await Expect(Button(window, "Overwrite with mine")).ToHaveCountAsync(0);
         Assert.Equal("// mine", (await DraftAsync("shared"))["one.mjs"]);
         Assert.Empty(window.Faults);
     }

@@ -85,7 +85,7 @@ public sealed class RunViewTests(Site site)
         await window.Page.GotoAsync("/?workflow=hello");
         var pause = window.Page.Locator(".pause");
         await pause.ClickAsync();
-        await Expect(pause).ToHaveTextAsync("Paused: resume");
+        await Expect(pause).ToHaveTextAsync("Resume live updates");
         string run = await site.Server.PostAsync("/hooks/hello");
         await site.Server.EndOfAsync(run);
         await Row(window, first).ClickAsync();
@@ -116,7 +116,7 @@ public sealed class RunViewTests(Site site)
         await using var window = await site.OpenAsync();
         string run = (await site.Server.RunAsync("/hooks/notify", JsonSerializer.Serialize(new { names = Enumerable.Range(0, 40).Select(i => $"m{i}") }))).Id;
         await window.Page.GotoAsync($"/runs/{run}");
-        await window.Page.GetByText("The whole event").ClickAsync();
+        await window.Page.GetByText("Raw event").ClickAsync();
         await Row(window, run).FocusAsync();
         await window.Page.EvaluateAsync("() => { window.kept = document.activeElement; document.querySelector('.view').scrollTop = 20; }");
         for (int i = 0; i < 5; i++)
@@ -150,7 +150,7 @@ public sealed class RunViewTests(Site site)
                 await window.Page.GotoAsync(before.Address.ToString());
                 await Expect(Row(window, await before.PostAsync("/hooks/hello"))).ToHaveCountAsync(1);
             }
-            var lost = window.Page.GetByText("The server cannot be reached. The page is read again");
+            var lost = window.Page.GetByText("Connection lost. Reconnecting");
             await Expect(lost).ToBeVisibleAsync();
             await using var after = await TestServer.StartAsync(folder: folder, port: port);
             string run = await after.PostAsync("/hooks/hello");

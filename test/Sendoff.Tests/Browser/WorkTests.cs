@@ -52,7 +52,7 @@ public sealed class WorkTests(Site site)
         await site.Server.DeployAsync("bulk", $$"""export default defineComponent({ async run({ $ }) { for (let i = 0; i < 3; i++) $.send.http({ method: "POST", url: "{{site.Receiver.Url}}bulk/" + i }); } });""");
         string run = (await site.Server.RunAsync("/hooks/bulk")).Id;
         await window.Page.GotoAsync("/deliveries");
-        await window.Page.GetByPlaceholder("Part of the URL").FillAsync("/bulk/");
+        await window.Page.GetByPlaceholder("URL contains…").FillAsync("/bulk/");
         await Button(window, "Filter").ClickAsync();
         await Expect(Rows(window)).ToHaveCountAsync(3);
         await Rows(window).Nth(0).GetByRole(AriaRole.Checkbox).CheckAsync();

@@ -287,7 +287,7 @@ public sealed class ProxyTests
         using var refused = new Sending(egress: new EgressOptions { Proxy = Parse($"http://user:hunter2@{closed.LocalEndPoint}") });
         var attempt = await refused.PostAsync("http://8.8.8.8/");
         Assert.Equal((AttemptErrorCode.ProxyFailed, AttemptPhase.Connect), Of(attempt));
-        Assert.Equal($"the proxy http://{closed.LocalEndPoint} cannot be reached: {closed.LocalEndPoint} refused the connection: nobody listens there", attempt.Error!.Message);
+        Assert.Equal($"the proxy http://{closed.LocalEndPoint} cannot be reached: {closed.LocalEndPoint} refused the connection: nothing is listening on that port", attempt.Error!.Message);
 
         using var unknown = new Sending(
             egress: new EgressOptions { Proxy = Parse("socks5://proxy.example") }, names: new NameResolver(new EngineLimits(), _ => throw new SocketException((int)SocketError.HostNotFound)));

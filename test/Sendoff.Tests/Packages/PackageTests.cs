@@ -351,8 +351,8 @@ public sealed partial class PackageTests : IAsyncLifetime
         registry.Publish("ms", "2.1.0");
         await StartAsync();
 
-        AssertAt(await ProblemAsync(Workflow(Returning("a", "import ms from 'ms';\nimport a from 'nowhere-to-be-had'"))), "step.mjs", 2, 15, "npm knows no package 'nowhere-to-be-had'");
-        AssertAt(await ProblemAsync(Workflow(Returning("a", "import a from '@acme/none'"))), "step.mjs", 1, 15, "npm knows no package '@acme/none'");
+        AssertAt(await ProblemAsync(Workflow(Returning("a", "import ms from 'ms';\nimport a from 'nowhere-to-be-had'"))), "step.mjs", 2, 15, "npm has no package 'nowhere-to-be-had'");
+        AssertAt(await ProblemAsync(Workflow(Returning("a", "import a from '@acme/none'"))), "step.mjs", 1, 15, "npm has no package '@acme/none'");
         AssertAt(await ProblemAsync(Workflow(Returning("a", "import b from 'ms'; import a from 'ms@7'"))), "step.mjs", 1, 35, "the package 'ms' has no version '7'");
         AssertAt(await ProblemAsync(Workflow(Returning("a", "import a from 'ms@npm:x'"))), "step.mjs", 1, 15, "ms@npm:x");
         AssertAt(await ProblemAsync(Workflow(Returning("a", "import a from 'ms/not-there.js'"))), "step.mjs", 1, 15, "Cannot find module");

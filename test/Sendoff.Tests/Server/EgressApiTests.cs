@@ -23,7 +23,7 @@ public sealed class EgressApiTests
         await using var server = await TestServer.StartAsync();
         using var anybody = server.NewClient();
         Assert.Equal("""{"fixed":false,"addresses":[]}""", (await GetAsync(anybody, "/.well-known/egress.json")).GetRawText());
-        Assert.Contains("Sent from no fixed addresses: whichever the system chooses", WebUtility.HtmlDecode(await server.Http.GetStringAsync("/deliveries")));
+        Assert.Contains("Outgoing IP: chosen by the system (none pinned)", WebUtility.HtmlDecode(await server.Http.GetStringAsync("/deliveries")));
     }
 
     [Fact]
@@ -53,7 +53,7 @@ public sealed class EgressApiTests
         await using var server = await TestServer.StartAsync(egress: new EgressOptions { Proxy = Proxy("http://user:hunter2@proxy.example:3128") });
         string document = (await GetAsync(server.Http, "/api/v1/egress")).GetRawText(), page = await server.Http.GetStringAsync("/deliveries");
         Assert.Contains("\"proxy\":\"http://proxy.example:3128\"", document);
-        Assert.Contains("Sent through the proxy http://proxy.example:3128 from no fixed addresses", page);
+        Assert.Contains("Outgoing IP: chosen by the proxy http://proxy.example:3128 (none pinned)", page);
         Assert.DoesNotContain("hunter2", document + page);
     }
 

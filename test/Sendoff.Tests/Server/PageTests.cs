@@ -17,7 +17,7 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         string page = WebUtility.HtmlDecode(await PageAsync($"/runs/{id}"));
         var sends = (await server.GetRunAsync(id.ToString())).Steps[1].Deliveries;
 
-        foreach (string expected in new[] { "Run succeeded", "2 sends failed", "5,271 ms", "not part of compute", "$send.http [0]", "$send.http [2]",
+        foreach (string expected in new[] { "Run succeeded", "2 sends failed", "5,271 ms", "not counted as compute", "$send.http [0]", "$send.http [2]",
             "Timed out after 5,000 ms while waiting for the response", "Line 14:", "telling 3 systems about order 1043", "198.51.100.7", "connection reused", "attempt 1 of 1" })
             Assert.Contains(expected, page);
         Assert.Contains("https://crm.example.com/contacts", await PageAsync($"/runs/{id}?send={sends[0].Id}"));

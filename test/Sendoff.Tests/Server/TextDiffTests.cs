@@ -11,7 +11,7 @@ public sealed class TextDiffTests
     public void Equal_lines_far_from_what_differs_are_counted()
     {
         var diff = TextDiff.Unified(Lines(1, 20), Lines(1, 20).Replace("\n10\n", "\nten\n"))!;
-        Assert.Equal("…6 equal lines| 7| 8| 9|-10|+ten| 11| 12| 13|…7 equal lines", Say(diff.Lines));
+        Assert.Equal("…6 unchanged lines| 7| 8| 9|-10|+ten| 11| 12| 13|…7 unchanged lines", Say(diff.Lines));
         Assert.Equal((1, 1), (diff.Added, diff.Removed));
         Assert.Equal([(10, null), (null, 10)], diff.Lines.Where(line => line.Sign is '-' or '+').Select(line => (line.Before, line.After)));
         Assert.Equal((11, 11), (diff.Lines[6].Before, diff.Lines[6].After));

@@ -23,7 +23,7 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
             Assert.Contains(expected, row);
         await SampleRuns.DeployAsync(server.Store, "never-ran");
         string idle = await RowAsync("never-ran");
-        Assert.Contains("Never ran", idle);
+        Assert.Contains("Never run", idle);
         Assert.Contains("aria-label=\"No runs in 24 h\"", idle);
     }
 

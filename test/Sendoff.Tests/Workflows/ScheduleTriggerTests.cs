@@ -74,7 +74,7 @@ public sealed class ScheduleTriggerTests
     [Theory]
     [InlineData("cron: '* * * * * *'", "has seconds", 3)]
     [InlineData("cron: '@every_second'", "has seconds", 3)]
-    [InlineData("cron: '61 * * * *'", "is no cron expression", 3)]
+    [InlineData("cron: '61 * * * *'", "is not a valid cron expression", 3)]
     [InlineData("cron: '0 0 30 2 *'", "is never due", 3)]
     [InlineData("cron: '* * * * *'\ntimezone: Europe/Berln", "there is no time zone 'Europe/Berln'", 4)]
     [InlineData("every: 30s", "too often", 3)]

@@ -28,7 +28,7 @@ internal static class TokensApi
     {
         var tokens = api.MapGroup("/tokens").WithTags("Tokens").RequireAuthorization(AccessPolicy.Admin);
         tokens.MapGet("/", ListAsync).WithName("listTokens").WithSummary("Tokens, without what they are");
-        tokens.MapPost("/", CreateAsync).WithName("createToken").WithSummary("Make a token; it is answered once").TakesBody<TokenRequestDocument>();
+        tokens.MapPost("/", CreateAsync).WithName("createToken").WithSummary("Create a token; it is returned only once").TakesBody<TokenRequestDocument>();
         tokens.MapPost("/sign-in", (HttpRequest request, SignInLinks links, ServerOptions options) => TypedResults.Ok(new SignInDocument(links.Create(new Uri(Origin.Of(request, options))))))
             .WithName("createSignInLink").WithSummary("Make a link that signs a browser in once, within a day");
         tokens.MapDelete("/{id}", RevokeAsync).WithName("revokeToken").WithSummary("Revoke a token: it is refused from now on");

@@ -81,7 +81,7 @@ public static class Words
         string way = egress.Proxy is { } proxy ? $" through the proxy {proxy}" : "";
         return egress.PublicAddresses.Count > 0
             ? $"Sent{way} from {string.Join(", ", egress.PublicAddresses)}"
-            : $"Sent{way} from no fixed addresses: whichever {(way.Length > 0 ? "the proxy" : "the system")} chooses";
+            : $"Outgoing IP: chosen by the {(egress.Proxy is null ? "system" : $"proxy {egress.Proxy}")} (none pinned)";
     }
 
     public static string Day(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);

@@ -123,7 +123,7 @@ public sealed partial class WorkflowEditor : IDisposable
     {
         var (run, mistake) = await session.TestAsync(eventJson, isDry, end.Token);
         if (run is not { } made) return mistake;
-        Say(isDry ? "Tested. The run is below; its sends were recorded, not sent." : "Tested. The run is below; its sends go out.", false);
+        Say(isDry ? "Test finished; see the run below. Nothing was sent." : "Test finished; see the run below. Its sends go out.", false);
         Navigation.NavigateTo(UrlOf(("step", Step), ("file", File), ("run", made.ToString())));
         return null;
     });
@@ -139,7 +139,7 @@ public sealed partial class WorkflowEditor : IDisposable
     {
         await session.DiscardAsync(end.Token);
         if (code is not null) await code.ForgetAsync();
-        Say("Draft discarded. This is the current version.", false);
+        Say("Draft discarded.", false);
         return null;
     });
 
@@ -169,7 +169,7 @@ public sealed partial class WorkflowEditor : IDisposable
         });
         isBusy = false;
         if (mistake is not null) Say(mistake, true);
-        else if (Problems.Count > 0) Say($"There {(Problems.Count == 1 ? "is 1 mistake" : $"are {Problems.Count} mistakes")}: see below the code.", true);
+        else if (Problems.Count > 0) Say($"{Words.Several(Problems.Count, "error", "errors")}, see below.", true);
         else if (said == meanwhile) Say("", false);
         Show();
     }

@@ -41,7 +41,7 @@ function theme(monaco) {
 window.createEditor = async (workflow, dotnet) => {
   const monaco = await loading;
   const editor = monaco.editor.create(document.getElementById('code'), {
-    model: null, theme: theme(monaco), automaticLayout: true, wordWrap: narrow.matches ? 'on' : 'off', minimap: { enabled: false }, scrollBeyondLastLine: false, tabSize: 2, fontSize: 13,
+    model: null, theme: theme(monaco), automaticLayout: true, wordWrap: narrow.matches ? 'on' : 'off', minimap: { enabled: false }, scrollBeyondLastLine: false, renderFinalNewline: 'on', tabSize: 2, fontSize: 13,
     ariaLabel: 'Code', fixedOverflowWidgets: true, renderLineHighlightOnlyWhenFocus: true, padding: { top: 8, bottom: 8 },
   });
   const follow = () => monaco.editor.setTheme(theme(monaco));
