@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Tests.Support;
+using Sendoff.Ui;
 
 namespace Sendoff.Tests.Server;
 
@@ -63,7 +64,7 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         using var response = await server.Http.GetAsync($"/runs/{id}");
         string page = await response.Content.ReadAsStringAsync();
 
-        Assert.Equal(["<script src=\"/_framework/blazor.web.js\">"], Regex.Matches(page, "<script[^>]*>").Select(found => found.Value));
+        Assert.Equal(["<script src=\"/_framework/blazor.web.js\">", $"<script src=\"{UiEndpoints.LivePath}\" type=\"module\">"], Regex.Matches(page, "<script[^>]*>").Select(found => found.Value));
         Assert.DoesNotContain("style=\"", page);
         Assert.Contains("&lt;script&gt;alert(1)&lt;/script&gt;", page);
         Assert.Contains("default-src 'none'; script-src 'self';", response.Headers.GetValues("content-security-policy").Single());
@@ -106,7 +107,7 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         Assert.Contains("No deliveries yet", await PageAsync(empty, "/deliveries"));
         Assert.Contains("No workflows yet", await PageAsync(empty, "/workflows"));
         Assert.Contains("There is no such run", await PageAsync(empty, "/runs/run_0000000000001", HttpStatusCode.NotFound));
-        Assert.Contains("There is no such page", await PageAsync(empty, "/nowhere/at/all", HttpStatusCode.NotFound));
+        Assert.Contains("Page not found", await PageAsync(empty, "/nowhere/at/all", HttpStatusCode.NotFound));
         empty.StoreFails = new StoreUnavailableException("the database is locked");
         Assert.Contains("the database is locked", await PageAsync(empty, "/", HttpStatusCode.ServiceUnavailable));
     }
