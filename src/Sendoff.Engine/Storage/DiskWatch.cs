@@ -74,10 +74,12 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
         lock (gate)
         {
             if (hasLooked && time.GetElapsedTime(lookedAt) < every) return;
-            Volatile.Write(ref lookedAt, time.GetTimestamp());
-            hasLooked = true;
             string? before = refusal;
+            long now = time.GetTimestamp();
             Volatile.Write(ref refusal, Refusal());
+            // Last: whoever reads outside of the lock that this look was made finds its result.
+            Volatile.Write(ref lookedAt, now);
+            hasLooked = true;
             if (refusal is not null && before is null) log.EventsRefused(refusal);
             else if (refusal is null && before is not null) log.EventsAcceptedAgain(FreeBytes() / Megabyte);
             if (refusal is null) MakeReserve();

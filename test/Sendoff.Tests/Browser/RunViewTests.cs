@@ -150,7 +150,7 @@ public sealed class RunViewTests(Site site)
                 await window.Page.GotoAsync(before.Address.ToString());
                 await Expect(Row(window, await before.PostAsync("/hooks/hello"))).ToHaveCountAsync(1);
             }
-            var lost = window.Page.GetByText("Connection lost. Reconnecting");
+            var lost = window.Page.Locator("#lost");
             await Expect(lost).ToBeVisibleAsync();
             await using var after = await TestServer.StartAsync(folder: folder, port: port);
             string run = await after.PostAsync("/hooks/hello");

@@ -93,7 +93,7 @@ public sealed class ComparisonPageTests(SharedServer shared) : IClassFixture<Sha
         Assert.StartsWith($"/runs/{run}/compare?with=run_", compare);
         await server.EndOfAsync(compare.Split("with=")[1]);
         string page = await PageAsync(compare);
-        foreach (string expected in new[] { "1 same, 1 changed, 1 added, 1 removed", "Then: succeeded, 204", "<pre>  \"total\": 1,</pre>", "<pre>  \"total\": 2,</pre>", "Nothing would be sent here", "Nothing was sent here", "sends recorded and not sent" })
+        foreach (string expected in new[] { "1 same, 1 changed, 1 added, 1 removed", "Original: succeeded, 204", "<pre>  \"total\": 1,</pre>", "<pre>  \"total\": 2,</pre>", "The draft run sends nothing here", "The original run sent nothing here", "sends recorded and not sent" })
             Assert.Contains(expected, page);
         Assert.DoesNotContain($"POST {receiver.Url}same", page);
         Assert.Contains($"POST {receiver.Url}same", await PageAsync(compare + "&show=all"));
