@@ -1,12 +1,14 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Sendoff.Engine;
 
-/// <summary>Writes JSON as people read it: only quotation marks, backslashes and control characters are escaped. Of .NET's encoders even the relaxed one escapes emoji.
+/// <summary>Writes JSON as people read it: only quotation marks, backslashes, control and format characters are escaped. Of .NET's encoders even the relaxed one escapes emoji.
 /// What is written into HTML is encoded for HTML there.</summary>
 public sealed unsafe class PlainJsonEncoder : JavaScriptEncoder
 {
@@ -25,19 +27,22 @@ public sealed unsafe class PlainJsonEncoder : JavaScriptEncoder
     public static JsonSerializerOptions OptionsOf(JsonSerializerContext context) =>
         optionsOf.GetOrAdd(context, static from => new(from.Options) { Encoder = Instance, TypeInfoResolver = from });
 
-    // A surrogate that stands alone is no scalar: U+FFFD takes its place.
-    public override bool WillEncode(int unicodeScalar) => unicodeScalar <= char.MaxValue && UnsafeRelaxedJsonEscaping.WillEncode(unicodeScalar);
+    // What reorders text or acts upon a terminal is escaped; the joiner of emoji (U+200D) is neither.
+    public override bool WillEncode(int unicodeScalar) =>
+        unicodeScalar <= char.MaxValue && UnsafeRelaxedJsonEscaping.WillEncode(unicodeScalar)
+        || unicodeScalar != 0x200d && CharUnicodeInfo.GetUnicodeCategory(unicodeScalar) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 
     public override bool TryEncodeUnicodeScalar(int unicodeScalar, char* buffer, int bufferLength, out int numberOfCharactersWritten) =>
-        UnsafeRelaxedJsonEscaping.TryEncodeUnicodeScalar(unicodeScalar, buffer, bufferLength, out numberOfCharactersWritten);
+        (unicodeScalar < 0x80 ? UnsafeRelaxedJsonEscaping : Default).TryEncodeUnicodeScalar(unicodeScalar, buffer, bufferLength, out numberOfCharactersWritten);
 
     public override int FindFirstCharacterToEncode(char* text, int textLength)
     {
         var all = new ReadOnlySpan<char>(text, textLength);
-        for (int i = all.IndexOfAnyExcept(plain); i >= 0 && i < all.Length; i++)
+        for (int i = all.IndexOfAnyExcept(plain); i >= 0 && i < all.Length;)
         {
-            if (char.IsHighSurrogate(all[i]) && i + 1 < all.Length && char.IsLowSurrogate(all[i + 1])) i++;
-            else if (char.IsSurrogate(all[i]) || WillEncode(all[i])) return i;
+            // A surrogate that stands alone is no scalar: U+FFFD takes its place.
+            if (Rune.DecodeFromUtf16(all[i..], out var scalar, out int length) != OperationStatus.Done || WillEncode(scalar.Value)) return i;
+            i += length;
         }
         return -1;
     }

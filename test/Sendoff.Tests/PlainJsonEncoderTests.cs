@@ -14,6 +14,9 @@ public sealed class PlainJsonEncoderTests
     [InlineData("say \"hi\"\\\n\u0001", """
         "say \"hi\"\\\n\u0001"
         """)]
+    [InlineData("\u202e\u2066\u061c\u2028\U000e0041 👩‍👧", """
+        "\u202E\u2066\u061C\u2028\uDB40\uDC41 👩‍👧"
+        """)]
     [InlineData("🎉\"🎉", """
         "🎉\"🎉"
         """)]
@@ -25,5 +28,5 @@ public sealed class PlainJsonEncoderTests
 
     [Fact]
     public void A_surrogate_that_stands_alone_is_replaced() =>
-        Assert.Equal("\"alone \ufffd end\"", JsonSerializer.Serialize("alone \ud83d end", plain));
+        Assert.Equal("\"alone \\uFFFD end\"", JsonSerializer.Serialize("alone \ud83d end", plain));
 }
