@@ -32,6 +32,7 @@ public sealed unsafe class PlainJsonEncoder : JavaScriptEncoder
         unicodeScalar <= char.MaxValue && UnsafeRelaxedJsonEscaping.WillEncode(unicodeScalar)
         || unicodeScalar != 0x200d && CharUnicodeInfo.GetUnicodeCategory(unicodeScalar) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 
+    // The relaxed encoder writes what it would not escape itself; the default one escapes all but ASCII.
     public override bool TryEncodeUnicodeScalar(int unicodeScalar, char* buffer, int bufferLength, out int numberOfCharactersWritten) =>
         (unicodeScalar < 0x80 ? UnsafeRelaxedJsonEscaping : Default).TryEncodeUnicodeScalar(unicodeScalar, buffer, bufferLength, out numberOfCharactersWritten);
 
