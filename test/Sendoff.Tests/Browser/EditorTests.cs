@@ -122,32 +122,23 @@ public sealed class EditorTests(Site site)
     public async Task What_is_typed_while_the_server_is_away_is_saved_when_it_is_back()
     {
         Site.NeedsChromium();
-        string folder = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
-        try
+        using var folder = new TempFolder();
+        await using var window = await site.OpenStrangerAsync();
+        int port;
+        await using (var before = await TestServer.StartAsync(folder: folder.Path))
         {
-            await using var window = await site.OpenStrangerAsync();
-            int port;
-            await using (var before = await TestServer.StartAsync(folder: folder))
-            {
-                port = before.Address.Port;
-                await before.DeployAsync("kept", "export default defineComponent({ async run() {} });");
-                string[] cookie = (await before.SignInAsync()).Split('=', 2);
-                await window.Context.AddCookiesAsync([new() { Name = cookie[0], Value = cookie[1], Url = before.Address.ToString() }]);
-                await window.Page.GotoAsync(new Uri(before.Address, "/workflows/kept").ToString());
-                await ReadyAsync(window);
-            }
-            await Expect(window.Page.Locator("#components-reconnect-modal")).ToBeVisibleAsync();
-            await TypeAsync(window, "// typed while the server was away");
-            await using var after = await TestServer.StartAsync(folder: folder, port: port);
-            await Expect(Said(window)).ToHaveTextAsync("Draft saved.");
-            await Expect(Code(window).Locator(".view-lines")).ToContainTextAsync("typed");
-            var draft = await after.Http.GetFromJsonAsync("/api/v1/workflows/kept/draft", ApiJson.Default.DraftDocument);
-            Assert.Equal("// typed while the server was away", draft!.Files["step.mjs"]);
+            port = before.Address.Port;
+            await before.DeployAsync("kept", "export default defineComponent({ async run() {} });");
+            await Site.OpenAsync(window, before, "/workflows/kept");
+            await ReadyAsync(window);
         }
-        finally
-        {
-            Directory.Delete(folder, true);
-        }
+        await Expect(window.Page.Locator("#components-reconnect-modal")).ToBeVisibleAsync();
+        await TypeAsync(window, "// typed while the server was away");
+        await using var after = await TestServer.StartAsync(folder: folder.Path, port: port);
+        await Expect(Said(window)).ToHaveTextAsync("Draft saved.");
+        await Expect(Code(window).Locator(".view-lines")).ToContainTextAsync("typed");
+        var draft = await after.Http.GetFromJsonAsync("/api/v1/workflows/kept/draft", ApiJson.Default.DraftDocument);
+        Assert.Equal("// typed while the server was away", draft!.Files["step.mjs"]);
     }
 
     [Fact]

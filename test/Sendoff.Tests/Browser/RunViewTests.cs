@@ -136,35 +136,26 @@ public sealed class RunViewTests(Site site)
     public async Task A_page_is_live_again_after_the_server_was_away_and_leads_to_the_sign_in_when_the_session_ended()
     {
         Site.NeedsChromium();
-        string folder = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
-        try
+        using var folder = new TempFolder();
+        await using var window = await site.OpenStrangerAsync();
+        int port;
+        await using (var before = await TestServer.StartAsync(folder: folder.Path))
         {
-            await using var window = await site.OpenStrangerAsync();
-            int port;
-            await using (var before = await TestServer.StartAsync(folder: folder))
-            {
-                port = before.Address.Port;
-                await before.DeployAsync("hello", "export default defineComponent({ async run() {} });");
-                string[] cookie = (await before.SignInAsync()).Split('=', 2);
-                await window.Context.AddCookiesAsync([new() { Name = cookie[0], Value = cookie[1], Url = before.Address.ToString() }]);
-                await window.Page.GotoAsync(before.Address.ToString());
-                await Expect(Row(window, await before.PostAsync("/hooks/hello"))).ToHaveCountAsync(1);
-            }
-            var lost = window.Page.Locator("#lost");
-            await Expect(lost).ToBeVisibleAsync();
-            await using var after = await TestServer.StartAsync(folder: folder, port: port);
-            string run = await after.PostAsync("/hooks/hello");
-            await Expect(Row(window, run)).ToHaveCountAsync(1);
-            await Expect(lost).ToBeHiddenAsync();
+            port = before.Address.Port;
+            await before.DeployAsync("hello", "export default defineComponent({ async run() {} });");
+            await Site.OpenAsync(window, before, "/");
+            await Expect(Row(window, await before.PostAsync("/hooks/hello"))).ToHaveCountAsync(1);
+        }
+        var lost = window.Page.Locator("#lost");
+        await Expect(lost).ToBeVisibleAsync();
+        await using var after = await TestServer.StartAsync(folder: folder.Path, port: port);
+        string run = await after.PostAsync("/hooks/hello");
+        await Expect(Row(window, run)).ToHaveCountAsync(1);
+        await Expect(lost).ToBeHiddenAsync();
 
-            foreach (var session in await after.Store.ListSessionsAsync(default)) await after.Get<Sessions>().EndAsync(session.Id, default);
-            await after.PostAsync("/hooks/hello");
-            await Expect(window.Page).ToHaveURLAsync(new Regex("/signin"));
-        }
-        finally
-        {
-            Directory.Delete(folder, true);
-        }
+        foreach (var session in await after.Store.ListSessionsAsync(default)) await after.Get<Sessions>().EndAsync(session.Id, default);
+        await after.PostAsync("/hooks/hello");
+        await Expect(window.Page).ToHaveURLAsync(new Regex("/signin"));
     }
 
     [Fact]

@@ -133,6 +133,14 @@ public sealed class Site : IAsyncLifetime
         return (await made.Content.ReadFromJsonAsync(ApiJson.Default.SignInDocument))!.Url.PathAndQuery;
     }
 
+    /// <summary>Signs a window in on a server of a test's own, and opens a page of it.</summary>
+    internal static async Task OpenAsync(Window window, TestServer server, string path)
+    {
+        string[] cookie = (await server.SignInAsync()).Split('=', 2);
+        await window.Context.AddCookiesAsync([new() { Name = cookie[0], Value = cookie[1], Url = server.Address.ToString() }]);
+        await window.Page.GotoAsync(new Uri(server.Address, path).ToString());
+    }
+
     /// <summary>A browser window without a session.</summary>
     public async Task<Window> OpenStrangerAsync(ColorScheme scheme = ColorScheme.Light, int width = 1440)
     {
