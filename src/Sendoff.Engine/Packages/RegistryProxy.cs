@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Sendoff.Engine.Packages;
 
@@ -9,10 +10,13 @@ namespace Sendoff.Engine.Packages;
 internal sealed record ProxyFault(string Authority, string? Code);
 
 /// <summary>The one way out of the sandbox that npm installs in: an HTTP proxy on a Unix socket, which leads to the registries and nowhere else.</summary>
-/// <remarks>(1) read the head of the request  (2) look whether its destination is allowed  (3) connect, by npm's own proxy where it has one  (4) pass bytes both ways.</remarks>
-internal sealed class RegistryProxy : IAsyncDisposable
+/// <remarks>
+/// (1) read the head of the request  (2) look whether its destination is allowed  (3) connect, by npm's own proxy where it has one  (4) pass bytes both ways.
+/// What is sent names the destination that was looked at, in the proxy's own spelling: another reader may find another host in that of the request.
+/// </remarks>
+internal sealed partial class RegistryProxy : IAsyncDisposable
 {
-    const int LongestHead = 64 * 1024, MostConnections = 256;
+    const int LongestHead = 64 * 1024, LongestName = 256, MostConnections = 256;
     static readonly TimeSpan headLimit = TimeSpan.FromSeconds(10);
 
     readonly NpmConfig config;
@@ -85,15 +89,17 @@ internal sealed class RegistryProxy : IAsyncDisposable
         if (first.Length != 3) throw new InvalidDataException("not the first line of a request");
         if (!Uri.TryCreate(tunnel ? "https://" + first[1] : first[1], UriKind.Absolute, out var target) || !(tunnel || target.Scheme == Uri.UriSchemeHttp) || !allowed.Contains(NpmConfig.Authority(target)))
         {
-            fault = new(target is null ? first[1] : NpmConfig.Authority(target), null);
-            await AnswerAsync(client, "403 Forbidden", ct).ConfigureAwait(false);
+            string named = target is null ? first[1] : NpmConfig.Authority(target);
+            fault = new(named.Length > LongestName ? named[..LongestName] + "…" : named, null);
+            await client.WriteAsync("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray(), ct).ConfigureAwait(false);
             return;
         }
         // (3)
         var proxy = config.ProxyFor(target.Host, tunnel);
         await using var server = await ConnectAsync(proxy ?? target, NpmConfig.Authority(target), proxy?.Scheme == Uri.UriSchemeHttps, ct).ConfigureAwait(false);
-        if (proxy is null && tunnel) await AnswerAsync(client, "200 Connection established", ct).ConfigureAwait(false);
-        else await server.WriteAsync(Encoding.Latin1.GetBytes(Head(lines, first, target, tunnel, proxy)), ct).ConfigureAwait(false);
+        if (proxy is not null || !tunnel) await server.WriteAsync(Encoding.Latin1.GetBytes(Head(lines, first[0], target, tunnel, proxy)), ct).ConfigureAwait(false);
+        // What follows a tunnel that was refused would be requests to npm's proxy.
+        if (tunnel && !await OpenTunnelAsync(client, proxy is null ? null : server, ct).ConfigureAwait(false)) return;
         // (4) A plain request is the only one of its connection: another may be for another host.
         var up = client.CopyToAsync(server, ct);
         await server.CopyToAsync(client, ct).ConfigureAwait(false);
@@ -101,17 +107,29 @@ internal sealed class RegistryProxy : IAsyncDisposable
         await up.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    static string Head(string[] lines, string[] first, Uri target, bool tunnel, Uri? proxy)
+    /// <param name="proxy">That of npm's configuration, whose answer counts; null for none.</param>
+    static async Task<bool> OpenTunnelAsync(NetworkStream client, Stream? proxy, CancellationToken ct)
     {
-        var kept = lines.Skip(1).Where(static line => !Is(line, "proxy-authorization") && !Is(line, "proxy-connection") && !Is(line, "connection"));
+        string[] answer = proxy is null ? ["HTTP/1.1 200 Connection established"] : await ReadHeadAsync(proxy, ct).ConfigureAwait(false);
+        bool isOpen = answer[0].Split(' ') is [_, ['2', _, _], ..];
+        string[] closing = isOpen ? [] : ["Content-Length: 0", "Connection: close"];
+        await client.WriteAsync(Encoding.Latin1.GetBytes(string.Join("\r\n", [answer[0], .. closing, "", ""])), ct).ConfigureAwait(false);
+        return isOpen;
+    }
+
+    static string Head(string[] lines, string method, Uri target, bool tunnel, Uri? proxy)
+    {
+        string[] ours = ["host", "connection", "keep-alive", "upgrade", "proxy-authorization", "proxy-connection"];
+        var kept = tunnel ? [] : lines.Skip(1).Where(line => !ours.Any(name => Is(line, name)));
         string[] own = proxy is { UserInfo.Length: > 0 } ? [$"Proxy-Authorization: Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(proxy.UserInfo)))}"] : [];
         string[] closing = tunnel ? [] : ["Connection: close"];
-        return string.Join("\r\n", [$"{first[0]} {(proxy is null ? target.PathAndQuery : first[1])} HTTP/1.1", .. kept, .. own, .. closing, "", ""]);
+        string asked = tunnel ? NpmConfig.Authority(target) : proxy is null ? target.PathAndQuery : $"http://{NpmConfig.Authority(target)}{target.PathAndQuery}";
+        return string.Join("\r\n", [$"{method} {asked} HTTP/1.1", $"Host: {(tunnel ? NpmConfig.Authority(target) : target.Authority)}", .. kept, .. own, .. closing, "", ""]);
     }
 
     static bool Is(string line, string name) => line.StartsWith(name + ":", StringComparison.OrdinalIgnoreCase);
 
-    static async Task<string[]> ReadHeadAsync(NetworkStream client, CancellationToken ct)
+    static async Task<string[]> ReadHeadAsync(Stream client, CancellationToken ct)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(headLimit);
@@ -123,8 +141,13 @@ internal sealed class RegistryProxy : IAsyncDisposable
             if (head.Length == LongestHead || await client.ReadAsync(one, limit.Token).ConfigureAwait(false) == 0) throw new InvalidDataException("not the head of a request");
             head.Append((char)one[0]);
         }
-        return head.ToString().TrimEnd().Split("\r\n");
+        string[] lines = head.ToString()[..^4].Split("\r\n");
+        // A line that one reader takes for two, or for none, is not passed on.
+        return lines.Skip(1).All(static line => HeaderPattern().IsMatch(line)) && !lines[0].Any(char.IsControl) ? lines : throw new InvalidDataException("not the head of a request");
     }
+
+    [GeneratedRegex(@"\A[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0A-\x1F\x7F]*\z")]
+    private static partial Regex HeaderPattern();
 
     async Task<Stream> ConnectAsync(Uri to, string authority, bool tls, CancellationToken ct)
     {
@@ -156,9 +179,6 @@ internal sealed class RegistryProxy : IAsyncDisposable
         SocketError.HostUnreachable => "EHOSTUNREACH",
         _ => error.ToString(),
     };
-
-    static Task AnswerAsync(NetworkStream client, string status, CancellationToken ct) =>
-        client.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\n{(status[0] == '2' ? "" : "Content-Length: 0\r\nConnection: close\r\n")}\r\n"), ct).AsTask();
 
     public async ValueTask DisposeAsync()
     {

@@ -37,7 +37,55 @@ public sealed class RegistryProxyTests
             proxy, $"GET http://{registry.Address}/ms HTTP/1.1\r\nConnection: keep-alive\r\nProxy-Authorization: x\r\n\r\nGET http://{other.Address}/ HTTP/1.1\r\n\r\n"));
 
         Assert.Equal((1, 0), (registry.Connections, other.Connections));
-        Assert.StartsWith("GET /ms HTTP/1.1\r\nConnection: close\r\n\r\n", registry.Read);
+        Assert.StartsWith($"GET /ms HTTP/1.1\r\nHost: {registry.Address}\r\nConnection: close\r\n\r\n", registry.Read);
+    }
+
+    [Theory]
+    [InlineData("Host: other.test\r\nX: 1")]
+    [InlineData("Connection: keep-alive\r\nProxy-Connection: keep-alive\r\nUpgrade: h2c")]
+    public async Task The_head_that_is_passed_on_names_the_host_that_was_looked_at(string headers)
+    {
+        using var registry = new Recorder();
+        await using var proxy = new RegistryProxy(Config(registry), []);
+        Assert.StartsWith("HTTP/1.1 204 ", await AskAsync(proxy, $"GET http://user@{registry.Address}/ms#x HTTP/1.1\r\n{headers}\r\n\r\n"));
+        Assert.StartsWith($"GET /ms HTTP/1.1\r\nHost: {registry.Address}\r\n", registry.Read);
+        foreach (string hidden in (string[])["other.test", "keep-alive", "Upgrade", "user"]) Assert.DoesNotContain(hidden, registry.Read);
+    }
+
+    [Theory]
+    [InlineData("X: 1\nProxy-Connection: keep-alive")]
+    [InlineData("X: 1\rConnection: keep-alive")]
+    [InlineData(" Connection: keep-alive")]
+    [InlineData("Connection : keep-alive")]
+    [InlineData("no header")]
+    [InlineData("X: \0")]
+    public async Task A_head_that_others_may_read_in_another_way_is_not_passed_on(string header)
+    {
+        using var registry = new Recorder();
+        await using var proxy = new RegistryProxy(Config(registry), []);
+        Assert.Equal("", await AskAsync(proxy, $"GET http://{registry.Address}/ms HTTP/1.1\r\n{header}\r\n\r\n"));
+        Assert.Equal(0, registry.Connections);
+    }
+
+    [Fact]
+    public async Task The_proxy_before_the_registry_is_asked_for_the_registry_alone()
+    {
+        using var registry = new Recorder();
+        using var before = new Recorder();
+        await using var proxy = new RegistryProxy(Config(registry) with { HttpProxy = new($"http://{before.Address}"), HttpsProxy = new($"http://{before.Address}") }, []);
+        // Readers that take the last colon, or what stands behind an @, for the host's find another one in these.
+        Assert.StartsWith("HTTP/1.1 204 ", await AskAsync(proxy, $"CONNECT {registry.Address}/evil.test:443 HTTP/1.1\r\nHost: evil.test\r\nX: y\r\n\r\n"));
+        Assert.Equal($"CONNECT {registry.Address} HTTP/1.1\r\nHost: {registry.Address}\r\n\r\n", before.Read);
+    }
+
+    [Fact]
+    public async Task Nothing_follows_a_tunnel_that_the_proxy_before_the_registry_refuses()
+    {
+        using var registry = new Recorder();
+        using var before = new Recorder("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+        await using var proxy = new RegistryProxy(Config(registry) with { HttpsProxy = new($"http://{before.Address}") }, []);
+        Assert.StartsWith("HTTP/1.1 407 ", await AskAsync(proxy, $"CONNECT {registry.Address} HTTP/1.1\r\n\r\nGET http://evil.test/ HTTP/1.1\r\n\r\n"));
+        Assert.DoesNotContain("evil.test", before.Read);
     }
 
     [Fact]
@@ -133,8 +181,11 @@ public sealed class RegistryProxyTests
         readonly TcpListener listener = new(IPAddress.Loopback, 0);
         int connections;
 
-        public Recorder()
+        readonly string answer;
+
+        public Recorder(string answer = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
         {
+            this.answer = answer;
             listener.Start();
             Address = listener.LocalEndpoint.ToString()!;
             _ = ServeAsync();
@@ -155,7 +206,7 @@ public sealed class RegistryProxyTests
                     await using var stream = new NetworkStream(socket);
                     var buffer = new byte[4096];
                     while (!Read.Contains("\r\n\r\n")) Read += Encoding.Latin1.GetString(buffer, 0, await stream.ReadAtLeastAsync(buffer, 1));
-                    await stream.WriteAsync("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"u8.ToArray());
+                    await stream.WriteAsync(Encoding.Latin1.GetBytes(answer));
                 }
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException or EndOfStreamException)
