@@ -125,6 +125,10 @@ public sealed record EngineLimits
     public TimeSpan PackagesTimeout { get; init; } = TimeSpan.FromSeconds(120);
     /// <summary>Bytes of a version's installed packages (E3). Setting <c>Packages:MaxBytes</c>.</summary>
     public long PackagesBytes { get; init; } = 500 * 1024 * 1024;
+    /// <summary>Bytes of memory of npm and the install scripts of one installation together (E3). Setting <c>Packages:Memory</c>.</summary>
+    public long PackagesMemoryBytes { get; init; } = 1024L * 1024 * 1024;
+    /// <summary>Processes and threads of npm and the install scripts of one installation (E3).</summary>
+    public int PackagesThreads { get; init; } = 512;
     /// <summary>Packages, counted by version, that one workflow may import.</summary>
     public int PackagesImported { get; init; } = 500;
     /// <summary>Hosts with their ports that npm and install scripts reach beside the registry (E3), where they run in the sandbox. Setting <c>Packages:Hosts</c>.</summary>

@@ -216,6 +216,8 @@ sealed record Settings
         ["Workers:TmpSize"] = new("a size from 1MB, such as 128MB", (s, v) => ReadBytes(v) is { } bytes and >= 1024 * 1024 ? s.Isolated(o => o with { TmpBytes = bytes }) : null),
         ["Packages:Timeout"] = Duration((l, v) => l with { PackagesTimeout = v }),
         ["Packages:MaxBytes"] = Bytes((l, v) => l with { PackagesBytes = v }),
+        ["Packages:Memory"] = new("a size from 256MB, such as 1GB", (s, v) => ReadBytes(v) is { } bytes and >= 256 * 1024 * 1024
+            ? s with { Limits = s.Limits with { PackagesMemoryBytes = bytes } } : null),
         ["Packages:Hosts"] = new("a comma-separated list of hosts, each with its port where that is not 443",
             (s, v) => List(v).Select(WithPort).ToList() is { } hosts && !hosts.Contains(null) ? s with { Limits = s.Limits with { PackagesHosts = hosts! } } : null),
         ["Packages:AllowScripts"] = new("a comma-separated list of npm package names",

@@ -8,11 +8,14 @@ namespace Sendoff.Engine.Packages;
 /// <param name="bwrap">bubblewrap's executable.</param>
 /// <param name="node">The Node.js that npm runs in.</param>
 /// <param name="npm">npm's script.</param>
-internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBinary node, string npm, string harness)
+internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBinary node, string npm, string harness, EngineLimits limits)
 {
     const string Folder = "/install", Cache = "/npm-cache", UserFile = "/sendoff/npmrc", GlobalFile = "/sendoff/npmrc-global";
     /// <summary>Variables that reach npm beside its own.</summary>
     static readonly string[] plain = ["LANG", "LC_ALL", "TZ", "NODE_EXTRA_CA_CERTS"];
+
+    /// <summary>What sets limits of the system; null for none.</summary>
+    public string? Prlimit { get; set; }
 
     /// <summary>npm's script, as the path of the command leads to it; null where that is something else, such as the shim of a version manager.</summary>
     public static string? ScriptOf(string command)
@@ -59,7 +62,8 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
             foreach (var (file, inside) in ((string?, string)[])[(config.UserFile, UserFile), (config.GlobalFile, GlobalFile)])
                 if (file is not null) list.AddRange(["--ro-bind-try", file, inside]);
         }
-        list.AddRange(["--chdir", Folder, "--remount-ro", "/", "--", Bubblewrap.Node, Bubblewrap.Harness + "/npm.mjs", Bubblewrap.Socket, Bubblewrap.Node, npm, .. arguments]);
+        string[] bounded = Prlimit is null ? [] : [Prlimit, .. SystemLimits.Arguments(limits.PackagesBytes + isolation.TmpBytes, limits.PackagesThreads, limits.PackagesMemoryBytes)];
+        list.AddRange(["--chdir", Folder, "--remount-ro", "/", "--", .. bounded, Bubblewrap.Node, Bubblewrap.Harness + "/npm.mjs", Bubblewrap.Socket, Bubblewrap.Node, npm, .. arguments]);
         Choose(environment, config, hasCredentials);
         return (bwrap, [.. list]);
     }

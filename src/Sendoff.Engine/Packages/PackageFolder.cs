@@ -14,6 +14,9 @@ public sealed record InstalledPackages(IReadOnlyDictionary<string, string> Folde
     /// <summary>The folder that holds all of them; null when there are none.</summary>
     public string? Root { get; init; }
 
+    /// <summary>Why npm installed them without a sandbox; null when it did in one, or had nothing to do.</summary>
+    public string? WithoutSandbox { get; init; }
+
     /// <summary>Packages whose install scripts were not run.</summary>
     public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
 
@@ -62,35 +65,54 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
         var exact = stored is null ? null : PackageLock.Exact(stored, asked);
         if (exact is not null && Directory.Exists(FolderOf(stored!))) return Installed(stored!, names);
         await one.WaitAsync(ct).ConfigureAwait(false);
-        string fresh = Path.Combine(root, Fresh + Guid.NewGuid().ToString("N"));
         try
         {
             // (3)
             progress?.Report($"npm installs {string.Join(", ", plan.Asked.Select(a => a.Package.Folder))}");
-            Directory.CreateDirectory(fresh);
-            await WriteAsync(fresh, exact ?? asked, exact is null ? null : PackageLock.ForNpm(stored!), ct).ConfigureAwait(false);
             await using var session = await npm.OpenAsync(ct).ConfigureAwait(false);
-            if (await NpmAsync(session, fresh, exact is null ? "install" : "ci", [], plan, ct).ConfigureAwait(false) is { } problem)
-                return InstalledPackages.None with { Problems = [problem] };
-            string made = await File.ReadAllTextAsync(Path.Combine(fresh, "package-lock.json"), ct).ConfigureAwait(false);
-            if (PackageLock.WhyForeign(made) is { } foreign)
-                return InstalledPackages.None with { Problems = [PackagePlan.Problem(plan.Asked.First().First, $"a package is not the registry's: {foreign}", NpmError.OnlyRegistry)] };
-            string text = exact is not null ? stored! : PackageLock.From(made, asked);
-            if (Allowed(text) is { Count: > 0 } scripts && await NpmAsync(session, fresh, "rebuild", scripts, plan, ct).ConfigureAwait(false) is { } failed)
-                return InstalledPackages.None with { Problems = [failed] };
-            // (4)
-            return Keep(fresh, text, names);
+            var installed = await InstallAsync(session, plan, exact is null ? null : stored, exact ?? asked, names, ct).ConfigureAwait(false);
+            return installed with { WithoutSandbox = session.WithoutSandbox };
         }
         catch (WorkerUnavailableException x)
         {
-            return InstalledPackages.None with { Problems = [PackagePlan.Problem(plan.Asked.First().First, x.Message)] };
+            return Refused(PackagePlan.Problem(plan.Asked.First().First, x.Message));
+        }
+        finally
+        {
+            one.Release();
+        }
+    }
+
+    /// <param name="stored">The lock to install as it is; null makes one.</param>
+    async Task<InstalledPackages> InstallAsync(NpmSession session, PackagePlan plan, string? stored, JsonObject dependencies, IReadOnlyDictionary<string, string> names, CancellationToken ct)
+    {
+        string fresh = Path.Combine(root, Fresh + Guid.NewGuid().ToString("N"));
+        try
+        {
+            Directory.CreateDirectory(fresh);
+            await WriteAsync(fresh, dependencies, stored is null ? null : PackageLock.ForNpm(stored), ct).ConfigureAwait(false);
+            if (await NpmAsync(session, fresh, stored is null ? "install" : "ci", [], plan, ct).ConfigureAwait(false) is { } problem) return Refused(problem);
+            string made = await File.ReadAllTextAsync(Path.Combine(fresh, "package-lock.json"), ct).ConfigureAwait(false);
+            if (PackageLock.WhyForeign(made) is { } foreign)
+                return Refused(PackagePlan.Problem(plan.Asked.First().First, $"a package is not the registry's: {foreign}", NpmError.OnlyRegistry));
+            string text = stored ?? PackageLock.From(made, dependencies);
+            if (PackageLock.PathsWithScripts(text, limits.PackagesAllowScripts) is { Count: > 0 } paths
+                && await NpmAsync(session, fresh, "rebuild", [.. paths.Select(static path => "./" + path)], plan, ct).ConfigureAwait(false) is { } failed)
+                return Refused(failed);
+            // (4)
+            return Keep(fresh, text, names);
         }
         finally
         {
             if (Directory.Exists(fresh)) Directory.Delete(fresh, recursive: true);
-            one.Release();
         }
     }
+
+    static InstalledPackages Refused(WorkflowProblem problem) => InstalledPackages.None with { Problems = [problem] };
+
+    /// <summary>How npm would install packages here.</summary>
+    /// <exception cref="WorkerUnavailableException">It would not, as the settings demand a sandbox.</exception>
+    public Task<NpmState> LookAtNpmAsync(CancellationToken ct) => npm.LookAsync(ct);
 
     /// <summary>Whether npm could have a package of this name.</summary>
     public static bool IsName(string name) => PackageSpecifier.IsName(name);
@@ -154,12 +176,13 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
         [
             command, .. packages, scripts, "--no-audit", "--no-fund", "--no-update-notifier", "--json", "--omit=dev", "--omit-lockfile-registry-resolved",
             "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000",
+            // Whatever the user's configuration says: a lock is made, and packages lie where it says.
+            "--save", "--package-lock", "--lockfile-version=3", "--no-package-lock-only", "--no-dry-run", "--no-global", "--install-strategy=hoisted",
             // npm runs no git, also where it is too old to know allow-git.
             "--git=" + Path.Combine(folder, NpmError.NoGit),
         ];
         using var size = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var running = session.RunAsync(arguments, folder, hasCredentials: command != "rebuild", limits.PackagesTimeout, size.Token);
-        long started = TimeProvider.System.GetTimestamp();
         bool isOver = false;
         while (await Task.WhenAny(running, Task.Delay(sizeEvery, ct)).ConfigureAwait(false) != running)
         {
@@ -174,9 +197,7 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
                 return PackagePlan.Problem(
                     first, "a package is imported, and there is no npm on the PATH to install it", "install npm beside Node.js, or put the code into the folder");
             if (result.Code == 0) return SizeOf(folder) > limits.PackagesBytes ? TooLarge(first) : null;
-            if (TimeProvider.System.GetElapsedTime(started) >= limits.PackagesTimeout)
-                return PackagePlan.Problem(
-                    first, $"npm did not install within {limits.PackagesTimeout.TotalSeconds:0.#} seconds", "try again, or raise the setting Packages:Timeout");
+            if (result.IsOver is { } bound) return OverBound(first, bound);
             return (session.Fault is { } fault ? NpmError.Of(fault) : NpmError.Of(result)).ToProblem(plan);
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
@@ -184,6 +205,15 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
             return TooLarge(first);
         }
     }
+
+    WorkflowProblem OverBound(Import first, NpmBound bound) => bound switch
+    {
+        NpmBound.Time => PackagePlan.Problem(
+            first, $"npm did not install within {limits.PackagesTimeout.TotalSeconds:0.#} seconds", "try again, or raise the setting Packages:Timeout"),
+        NpmBound.Memory => PackagePlan.Problem(
+            first, $"npm and its install scripts take more than {limits.PackagesMemoryBytes:N0} bytes of memory", "import less, or raise the setting Packages:Memory"),
+        _ => PackagePlan.Problem(first, $"an install script starts more than {limits.PackagesThreads:N0} processes and threads", "do without its install script: take it out of Packages:AllowScripts"),
+    };
 
     WorkflowProblem TooLarge(Import first) => PackagePlan.Problem(
         first, $"the packages take more than {limits.PackagesBytes:N0} bytes", "import less, or raise the setting Packages:MaxBytes");

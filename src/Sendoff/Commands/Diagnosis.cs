@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Packages;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Workers;
 using Sendoff.Server.Auth;
@@ -42,10 +43,11 @@ static class Diagnosis
 
     static async Task<IReadOnlyList<Check>> WorkersAsync(Settings settings, CancellationToken ct)
     {
+        var runtime = new NodeRuntime(new NodeOptions { NodePath = settings.NodePath, Authorities = settings.TlsAuthorities }, NullLogger<NodeRuntime>.Instance);
         NodeBinary node;
         try
         {
-            node = await new NodeRuntime(new NodeOptions { NodePath = settings.NodePath, Authorities = settings.TlsAuthorities }, NullLogger<NodeRuntime>.Instance).EnsureAsync(null, ct);
+            node = await runtime.EnsureAsync(null, ct);
         }
         catch (WorkerUnavailableException x)
         {
@@ -55,11 +57,28 @@ static class Diagnosis
         try
         {
             using var sandbox = await Sandbox.PrepareAsync(settings.Isolation, node, Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), ct);
-            return [found, sandbox.IsWhole ? Check.Ok("sandbox", sandbox.State) : Check.Warning("sandbox", sandbox.State)];
+            return [found, sandbox.IsWhole ? Check.Ok("sandbox", sandbox.State) : Check.Warning("sandbox", sandbox.State), await NpmAsync(settings, runtime, ct)];
         }
         catch (WorkerUnavailableException x)
         {
-            return [found, Check.Failed("sandbox", x.Message)];
+            return [found, Check.Failed("sandbox", x.Message), await NpmAsync(settings, runtime, ct)];
+        }
+    }
+
+    static async Task<Check> NpmAsync(Settings settings, NodeRuntime runtime, CancellationToken ct)
+    {
+        const string name = "npm";
+        var packages = new PackageFolder(Path.Combine(settings.Data, "packages"), runtime, settings.Isolation, settings.Limits, NullLogger<PackageFolder>.Instance);
+        try
+        {
+            var (command, why) = await packages.LookAtNpmAsync(ct);
+            if (command is null) return Check.Warning(name, "there is no npm on the PATH, so steps cannot import packages; install npm beside Node.js");
+            return why is null ? Check.Ok(name, $"{command}, installs packages in a sandbox")
+                : Check.Warning(name, $"{command} installs packages without a sandbox, with the server's rights and its network: {why}");
+        }
+        catch (WorkerUnavailableException x)
+        {
+            return Check.Failed(name, x.Message);
         }
     }
 

@@ -34,6 +34,7 @@ static class PackageSetup
         try
         {
             var installed = await packages.InstallAsync(definition, WithLastLock(files, lastLock), new SaidAtOnce(), ct);
+            if (installed.WithoutSandbox is { } why) Output.Warning($"npm installs packages without a sandbox, with your rights and your network: {why} (docs/operating.md, Isolation)");
             if (installed.Problems.Count > 0)
             {
                 ProblemPrinter.Print(installed.Problems);

@@ -14,8 +14,18 @@ public sealed class DoctorCommandTests
         var result = await SendoffCommand.RunAsync(["doctor", "--data", data]);
 
         Assert.Equal(0, result.ExitCode);
-        foreach (string said in (string[])["node", "sandbox", "permission model on", "is made at the first start", "secret key", "egress", "clock"]) Assert.Contains(said, result.Output);
+        foreach (string said in (string[])["node", "sandbox", "permission model on", "npm", "is made at the first start", "secret key", "egress", "clock"]) Assert.Contains(said, result.Output);
         Assert.False(Directory.Exists(data));
+    }
+
+    [Fact]
+    public async Task How_npm_installs_is_said()
+    {
+        using var folder = new TempFolder();
+        var result = await SendoffCommand.RunAsync(["doctor", "--json", "--data", folder.Path, "--set", "Workers:Sandbox=none"]);
+        var npm = JsonElement.Parse(result.Output).GetProperty("checks").EnumerateArray().Single(static check => check.GetProperty("name").GetString() == "npm");
+        Assert.Equal("Warning", npm.GetProperty("status").GetString());
+        Assert.Matches("without a sandbox.*Workers:Sandbox is none|there is no npm", npm.GetProperty("text").GetString());
     }
 
     [Fact]

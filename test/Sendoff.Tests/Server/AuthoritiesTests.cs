@@ -73,7 +73,7 @@ public sealed class AuthoritiesTests : IDisposable
         var node = await TestNode.Runtime.EnsureAsync(null, Ct);
         var runtime = new NodeRuntime(new NodeOptions { NodePath = node.Path, SearchPath = folder.Path + ":/usr/bin:/bin", Authorities = file }, NullLogger<NodeRuntime>.Instance);
 
-        var said = await runtime.NpmAsync([], folder.Path, TimeSpan.FromMinutes(1), null, Ct);
+        var said = await runtime.NpmAsync([], folder.Path, new(TimeSpan.FromMinutes(1), 512, 1L << 30), null, Ct);
 
         Assert.Equal(file, said!.Output.Trim());
     }

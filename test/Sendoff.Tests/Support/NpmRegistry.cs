@@ -30,16 +30,16 @@ sealed class NpmRegistry : IAsyncDisposable
 
     /// <summary>Where it says that tarballs are; null is here.</summary>
     public string? TarballsAt { get; set; }
-    /// <summary>Further variables for npm.</summary>
+    /// <summary>Further variables for npm, which win.</summary>
     public Dictionary<string, string> Variables { get; } = [];
     /// <summary>What npm has asked for so far.</summary>
     public int Requests => Volatile.Read(ref requests);
     public string Url => app.Urls.First() + "/";
-    public IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string>(Variables)
-    {
-        ["npm_config_registry"] = Url, ["npm_config_cache"] = Path.Combine(home.Path, "cache"), ["npm_config_userconfig"] = Path.Combine(home.Path, "npmrc"),
-        ["npm_config_fetch_retries"] = "0",
-    };
+    public IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string>(
+    [
+        new("npm_config_registry", Url), new("npm_config_cache", Path.Combine(home.Path, "cache")), new("npm_config_fetch_retries", "0"),
+        .. Variables.ContainsKey("npm_config_userconfig") ? [] : new Dictionary<string, string> { ["npm_config_userconfig"] = Path.Combine(home.Path, "npmrc") }, .. Variables,
+    ]);
     public NodeRuntime Node => new(new NodeOptions { NpmEnvironment = Environment }, NullLogger<NodeRuntime>.Instance);
 
     public static async Task<NpmRegistry> StartAsync()
