@@ -232,6 +232,9 @@ public sealed record DeliveryFilter(
     /// <summary>How many deliveries one search looks through.</summary>
     public const int Searched = RunFilter.Searched;
 
+    /// <summary>How many deliveries this search looks through for one page.</summary>
+    public int SearchedAtOnce { get; init; } = Searched;
+
     /// <summary>Any of these, where <see cref="Status"/> is null.</summary>
     public IReadOnlyList<DeliveryStatus>? AnyOf { get; init; }
     /// <summary>The status codes of the last attempt's response.</summary>

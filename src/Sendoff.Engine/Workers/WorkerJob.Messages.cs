@@ -88,7 +88,6 @@ internal sealed partial class WorkerJob
         RequireStep(step);
         if (index < 0 || method is null || url is null) return "a message without its index, method or URL";
         if (run.Sends.Count >= limits.SendsPerRun) return $"more than {limits.SendsPerRun:N0} sends in the run (setting Sends:MaxPerRun)";
-        if (body.Length > limits.SendBodyBytes) return $"a body of {body.Length:N0} bytes";
         if (SendKinds.KindOf(url) != SendKind.Http) JsonSyntax.MendSurrogates(body);
         var send = new HttpSend(method, url, headers ?? [], body.ToArray());
         if (SendCheck.FaultOf(send, limits) is { } fault) return fault;

@@ -294,6 +294,19 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         Assert.Equal((true, false), (some.More, all.More));
     }
 
+    [Fact]
+    public async Task A_bulk_resend_goes_on_behind_the_deliveries_that_one_search_looks_through()
+    {
+        var run = await server.GetRunAsync((await SampleRuns.AddAsync(server, workflow: "searched")).ToString());
+        string[] ids = [.. run.Steps[1].Deliveries.Select(d => d.Id)];
+        var filter = new DeliveryFilter("searched", null, null, "http", null, null, null, 10) { SearchedAtOnce = 1 };
+
+        var (found, more) = await Resending.FindAsync(server.Store, filter, 10, default);
+
+        Assert.Equal(ids[1..], found.Select(id => id.ToString()));
+        Assert.False(more);
+    }
+
     /// <summary>Delivered and failed, and of a test run captured.</summary>
     async Task<(RunDocument Sent, RunDocument Captured)> SentAndCapturedAsync(string workflow, Sink well, Sink ill)
     {

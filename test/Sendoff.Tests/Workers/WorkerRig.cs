@@ -16,11 +16,11 @@ sealed class WorkerRig : IAsyncDisposable
 
     public WorkerRig(
         EngineLimits? limits = null, string? harness = null, string? sockets = null, SandboxOptions? isolation = null, string? folder = null,
-        Func<WorkerProgram, IStepCalls>? calls = null)
+        Func<WorkerProgram, IStepCalls>? calls = null, TimeProvider? time = null)
     {
         root = folder is null ? Directory.CreateTempSubdirectory("sendoff-test-").FullName : Directory.CreateDirectory(folder).FullName;
         // A blank worker behind each that is taken would be one process more a test, for no run.
-        Pool = new(Node, limits ?? new() { WorkersWarm = 0 }, TimeProvider.System, NullLogger<WorkerPool>.Instance)
+        Pool = new(Node, limits ?? new() { WorkersWarm = 0 }, time ?? TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
             Harness = harness ?? Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), Sockets = sockets ?? Path.GetTempPath(), Calls = calls,
             // Steps of tests tell what they do by files that the test sees.

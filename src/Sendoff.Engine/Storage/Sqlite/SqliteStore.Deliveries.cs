@@ -130,8 +130,8 @@ internal sealed partial class SqliteStore
         // A partial index serves only a query that repeats its condition.
         if (filter.Status is { } status) where.And((status > DeliveryStatus.Succeeded ? "status > 4 AND " : "") + $"status = {(int)status}");
         else if (filter.AnyOf is { } any) where.And((any.All(static one => one > DeliveryStatus.Succeeded) ? "status > 4 AND " : "") + $"status IN ({Numbers(any)})");
-        long? searchedTo = filter.IsSearch ? where.Set(session.Sql(
-            $"SELECT id FROM deliveries {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {DeliveryFilter.Searched - 1}")).Number() : null;
+        long? searchedTo = filter.IsSearch ? where.Set(session.Sql($"SELECT id FROM deliveries {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET ?"))
+            .Set(filter.SearchedAtOnce - 1).Number() : null;
         where.And("id >= ?", searchedTo);
         if (filter.Host is { } host) where.And("destination LIKE ? ESCAPE '\\'", SqliteFilter.Like("%://", host, host.Contains(':') ? "" : ":%"));
         if (filter.Text is { } text) where.And("(url || ' ' || destination) LIKE ? ESCAPE '\\'", SqliteFilter.Like("%", text, "%"));
