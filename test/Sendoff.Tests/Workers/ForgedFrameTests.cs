@@ -266,13 +266,14 @@ public sealed class ForgedFrameTests
         await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0, RunLogBytes = 1_000 });
         var run = await rig.RunAsync(rig.Program(Forge + """
             for (const status of [201, 202]) frame(24, { run: 1, status, headers: [] }, 'x');
+            frame(23, { run: 1, step: 0, code: 'c', message: 'x'.repeat(16 * 1024 + 1) });
             for (let i = 0; i < 1100; i++) frame(23, { run: 1, step: 0, code: 'c', message: `m ${i}` });
             for (let i = 0; i < 100; i++) frame(21, { run: 1, step: 0, level: 'log', text: 'x'.repeat(84), at: 0 });
             return 1;
             """));
 
         Assert.Equal((WorkerEnd.Succeeded, 201), (run.End, run.Response!.Status));
-        Assert.Equal(1_000, run.Steps[0].Warnings.Count);
+        Assert.Equal((1_000, "m 0"), (run.Steps[0].Warnings.Count, run.Steps[0].Warnings[0].Message));
         Assert.Equal(11, run.Steps[0].Logs.Count); // of 100 bytes each, and the line that says why there are no more
         Assert.Contains("Runs:MaxLogBytes", run.Steps[0].Logs[^1].Text, StringComparison.Ordinal);
     }

@@ -37,12 +37,13 @@ sealed class ScriptedWorkers : IAsyncDisposable
     public WorkerPool Pool => rig.Pool;
     public WorkerProgram Program { get; }
 
-    public WorkerProgram NewProgram(int? concurrency = null) => rig.Program("", concurrency: concurrency);
+    /// <summary>The next worker that starts, before it has said anything.</summary>
+    public async Task<ScriptedWorker> ConnectedAsync() => new(await listener.AcceptTcpClientAsync(Wait.Token));
 
     /// <summary>The next worker that starts, ready for its program.</summary>
     public async Task<ScriptedWorker> StartedAsync()
     {
-        var worker = new ScriptedWorker(await listener.AcceptTcpClientAsync(Wait.Token));
+        var worker = await ConnectedAsync();
         await worker.WriteAsync(ScriptedWorker.Ready, new { pid = 1, node = "v24.0.0", clock = 0 });
         return worker;
     }
@@ -51,8 +52,7 @@ sealed class ScriptedWorkers : IAsyncDisposable
     public async Task<ScriptedWorker> LoadedAsync()
     {
         var worker = await StartedAsync();
-        await worker.ReadAsync(ScriptedWorker.Load);
-        await worker.WriteAsync(ScriptedWorker.Loaded, new { steps = new[] { new { name = "step1" } }, problems = Array.Empty<int>(), warnings = Array.Empty<int>() });
+        await worker.LoadAsync();
         return worker;
     }
 
@@ -72,10 +72,10 @@ sealed class ScriptedWorkers : IAsyncDisposable
     }
 
     /// <summary>Gives the pool a run of the program.</summary>
-    public (Task Ended, WorkerRun Run) Run(double timeoutSeconds = 30, WorkerProgram? program = null, CancellationToken ct = default)
+    public (Task Ended, WorkerRun Run) Run(double timeoutSeconds = 30, RunResume? resume = null, CancellationToken ct = default)
     {
-        var run = WorkerRig.NewRun(timeoutSeconds: timeoutSeconds);
-        return (Pool.RunAsync(program ?? Program, run, ct), run);
+        var run = WorkerRig.NewRun(timeoutSeconds: timeoutSeconds, resume: resume);
+        return (Pool.RunAsync(Program, run, ct), run);
     }
 
     public async ValueTask DisposeAsync()
@@ -88,15 +88,16 @@ sealed class ScriptedWorkers : IAsyncDisposable
 /// <summary>The test's end of one worker.</summary>
 sealed class ScriptedWorker(TcpClient client)
 {
-    public const byte Load = 1, RunFrame = 2, Revoke = 3, Answer = 4, Ready = 16, Loaded = 17, Revoked = 18, Expired = 19, Log = 21, RunEnd = 26, Call = 27;
+    public const byte Load = 1, RunFrame = 2, Revoke = 3, Answer = 4, Ready = 16, Loaded = 17, Revoked = 18, Expired = 19, Send = 20, Log = 21, RunEnd = 26, Call = 27;
 
     readonly NetworkStream stream = client.GetStream();
 
-    public async Task WriteAsync(byte kind, object payload)
+    public async Task WriteAsync(byte kind, object payload, bool withBody = false)
     {
         byte[] json = JsonSerializer.SerializeToUtf8Bytes(payload);
-        byte[] frame = [0, 0, 0, 0, kind, .. json];
-        BinaryPrimitives.WriteInt32LittleEndian(frame, json.Length + 1);
+        byte[] head = withBody ? BitConverter.GetBytes(json.Length) : [];
+        byte[] frame = [0, 0, 0, 0, kind, .. head, .. json];
+        BinaryPrimitives.WriteInt32LittleEndian(frame, head.Length + json.Length + 1);
         await stream.WriteAsync(frame, Wait.Token);
     }
 
@@ -109,6 +110,13 @@ sealed class ScriptedWorker(TcpClient client)
         await stream.ReadExactlyAsync(json, Wait.Token);
         Assert.True(head[4] == kind, $"a frame of kind {head[4]} instead of {kind}: {Encoding.UTF8.GetString(json)}");
         return JsonElement.Parse(json);
+    }
+
+    /// <summary>Loads the program that it is given.</summary>
+    public async Task LoadAsync()
+    {
+        await ReadAsync(Load);
+        await WriteAsync(Loaded, new { steps = new[] { new { name = "step1" } }, problems = Array.Empty<int>(), warnings = Array.Empty<int>() });
     }
 
     /// <summary>The number of the next run that it is handed.</summary>
@@ -125,7 +133,13 @@ sealed class ScriptedWorker(TcpClient client)
 
     public Task GiveBackAsync(byte kind, params int[] runs) => WriteAsync(kind, new { runs });
 
+    public Task SendAsync(int run, int index) =>
+        WriteAsync(Send, new { run, step = 0, index, method = "GET", url = "http://a.example/", headers = Array.Empty<string>() }, withBody: true);
+
     public Task CallAsync(int run) => WriteAsync(Call, new { run, step = 0, id = 1, method = "get", args = new { } });
+
+    /// <summary>Ends its process, as a crash does.</summary>
+    public void Die() => client.Dispose();
 
     /// <summary>Waits until the pool has ended it.</summary>
     public async Task GoneAsync()

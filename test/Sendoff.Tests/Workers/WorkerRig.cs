@@ -46,10 +46,10 @@ sealed class WorkerRig : IAsyncDisposable
 
     public WorkerProgram Program(string step, int memoryMb = 64, int? concurrency = null) => Program([step], memoryMb, concurrency);
 
-    public static WorkerRun NewRun(string eventJson = "{}", double timeoutSeconds = 30) => new()
+    public static WorkerRun NewRun(string eventJson = "{}", double timeoutSeconds = 30, RunResume? resume = null) => new()
     {
         Id = $"run-{Guid.NewGuid():N}", EventJson = Encoding.UTF8.GetBytes(eventJson), ReceivedAt = TimeProvider.System.GetUtcNow(),
-        Timeout = TimeSpan.FromSeconds(timeoutSeconds),
+        Timeout = TimeSpan.FromSeconds(timeoutSeconds), Resume = resume,
     };
 
     public async Task<WorkerRun> RunAsync(WorkerProgram program, string eventJson = "{}", double timeoutSeconds = 30)
