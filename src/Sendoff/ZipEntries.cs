@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.IO.Hashing;
 
 namespace Sendoff;
 
@@ -10,4 +11,20 @@ internal static class ZipEntries
 
     /// <summary>The entry is a symbolic link: its content is the path that it points to.</summary>
     public static bool IsLink(ZipArchiveEntry entry) => ((entry.ExternalAttributes >> UnixMode) & TypeOfFile) == SymbolicLink;
+
+    /// <summary>Reads an entry, and stops one piece over the limit: what an archive says about its sizes is not to be believed.</summary>
+    /// <exception cref="InvalidDataException">The content is not the one that was packed. .NET does not look: a damaged archive would be taken for whole, and one with a password is noise.</exception>
+    public static byte[] Read(ZipArchiveEntry entry, long most)
+    {
+        using var stream = entry.Open();
+        using var all = new MemoryStream();
+        byte[] piece = new byte[64 * 1024];
+        var sum = new Crc32();
+        while (all.Length <= most && stream.Read(piece) is > 0 and int count)
+        {
+            all.Write(piece, 0, count);
+            sum.Append(piece.AsSpan(0, count));
+        }
+        return all.Length > most || sum.GetCurrentHashAsUInt32() == entry.Crc32 ? all.ToArray() : throw new InvalidDataException($"'{entry.FullName}' is damaged or encrypted.");
+    }
 }

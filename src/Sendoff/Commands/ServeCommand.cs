@@ -81,6 +81,7 @@ static class ServeCommand
     {
         var builder = ServerEndpoints.CreateBuilder();
         builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information)
+            .AddFilter("Sendoff.Server.Auth.AccessHandler", LogLevel.Warning) // ASP.NET Core's line for each request without a token
             .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
         CleanConsoleFormatter.Use(builder);
         builder.WebHost.ConfigureKestrel(kestrel =>

@@ -219,6 +219,19 @@ public sealed class DeliveryResponseTests
         Assert.Equal(body.Length, attempt.Response.BodyBytes);
     }
 
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("br")]
+    [InlineData("deflate")]
+    [InlineData("zstd")]
+    public async Task Compressed_body_that_ends_early_though_the_response_is_whole_is_kept_as_it_came(string coding)
+    {
+        byte[] whole = Compress(coding, Letters(5_000)), body = whole[..(whole.Length / 2)];
+        var attempt = await ReadAsync([.. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {body.Length}\r\n\r\n"), .. body]);
+        Assert.Equal(DeliveryStatus.Succeeded, attempt.Status);
+        Assert.Equal(body, attempt.Response!.Body.ToArray());
+    }
+
     /// <summary>Letters that do not compress well.</summary>
     static byte[] Letters(int length)
     {

@@ -1,6 +1,8 @@
 using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using Sendoff.Engine;
 using Sendoff.Server.Triggers;
@@ -130,6 +132,45 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
     }
 
     [Theory]
+    [InlineData("gzip", "gzip")]
+    [InlineData("deflate", "deflate")]
+    [InlineData("bare", "deflate")]
+    [InlineData("br", "br")]
+    public async Task A_compressed_body_that_ends_early_is_refused_wherever_it_ends(string made, string said)
+    {
+        byte[] whole = Coded(made, [.. Enumerable.Range(0, 300).Select(static i => (byte)('a' + i * i % 26))]);
+        for (int length = 3; length < whole.Length; length += 1 + whole.Length / 40)
+        {
+            using var response = await client.PostAsync("/hooks/web", Content(whole[..length], said), Ct);
+            Assert.True(response.StatusCode == HttpStatusCode.BadRequest, $"{length} of {whole.Length} bytes: {response.StatusCode}");
+        }
+        foreach (int length in new[] { whole.Length - 1, whole.Length })
+        {
+            using var response = await client.PostAsync("/hooks/web", Content(whole[..length], said), Ct);
+            Assert.Equal(length == whole.Length, response.IsSuccessStatusCode);
+        }
+    }
+
+    [Theory]
+    [InlineData("FFFFFFFFFFFFFFFF2\r\n{}\r\n0\r\n\r\n")]
+    [InlineData("7FFFFFFFF\r\n{}\r\n0\r\n\r\n")]
+    [InlineData("-2\r\n{}\r\n0\r\n\r\n")]
+    [InlineData("x\r\n{}\r\n0\r\n\r\n")]
+    [InlineData("\r\n{}\r\n0\r\n\r\n")]
+    [InlineData("1\r\n{}\r\n0\r\n\r\n")]
+    public async Task A_chunk_whose_size_is_no_size_is_refused_and_not_a_fault(string body)
+    {
+        foreach (string path in new[] { "POST /hooks/web", "PUT /api/v1/workflows/x" })
+        {
+            using var socket = new TcpClient(server.Address.Host, server.Address.Port);
+            await using var stream = socket.GetStream();
+            await stream.WriteAsync(Encoding.Latin1.GetBytes($"{path} HTTP/1.1\r\nhost: {server.Address.Authority}\r\nauthorization: Bearer {TestServer.Token}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{body}"), Ct);
+            using var reader = new StreamReader(stream);
+            Assert.StartsWith("HTTP/1.1 400 ", await reader.ReadLineAsync(Wait.Token));
+        }
+    }
+
+    [Theory]
     [InlineData("", "192.0.2.1", "203.0.113.9", "192.0.2.1")]
     [InlineData("192.0.2.0/24", "192.0.2.1", "203.0.113.9", "203.0.113.9")]
     [InlineData("192.0.2.1", "192.0.2.1", "10.9.9.9, 203.0.113.9", "203.0.113.9")]
@@ -137,6 +178,10 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
     [InlineData("192.0.2.1", "192.0.2.7", "203.0.113.9", "192.0.2.7")]
     [InlineData("192.0.2.1", "192.0.2.1", "", "192.0.2.1")]
     [InlineData("192.0.2.1", "192.0.2.1", "unknown", "192.0.2.1")]
+    [InlineData("192.0.2.1", "192.0.2.1", "010.0.0.1", "192.0.2.1")]
+    [InlineData("192.0.2.1", "192.0.2.1", "0x7f.1", "192.0.2.1")]
+    [InlineData("192.0.2.1", "192.0.2.1", "2130706433", "192.0.2.1")]
+    [InlineData("192.0.2.1", "192.0.2.1", "10.1:80", "192.0.2.1")]
     [InlineData("192.0.2.1", "::ffff:192.0.2.1", "[2001:db8::9]:4711", "2001:db8::9")]
     [InlineData("192.0.2.1", "192.0.2.1", "203.0.113.9:80", "203.0.113.9")]
     [InlineData("192.0.2.1, 10.0.0.0/8", "192.0.2.1", "10.1.1.2, 10.1.1.1", "10.1.1.2")]

@@ -84,8 +84,7 @@ static partial class SyncedProject
         foreach (var entry in archive.Entries)
         {
             if (entry.Name.Length == 0 || !IsWanted(entry.FullName) || ZipEntries.IsLink(entry)) continue;
-            using var stream = entry.Open();
-            Add(files, entry.FullName, ReadBounded(stream, MostBytes - bytes), ref bytes);
+            Add(files, entry.FullName, ZipEntries.Read(entry, MostBytes - bytes), ref bytes);
         }
         return files;
     }

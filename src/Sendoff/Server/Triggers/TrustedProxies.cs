@@ -17,7 +17,7 @@ public sealed record TrustedProxies(IReadOnlyList<IPNetwork> Networks, bool HasU
         {
             if (one == "unix") hasUnixSocket = true;
             else if (IPNetwork.TryParse(one, out var network)) networks.Add(network);
-            else if (IPAddress.TryParse(one, out var address)) networks.Add(new(address, address.GetAddressBytes().Length * 8));
+            else if (IsAddress(one, out var address)) networks.Add(new(address, address.GetAddressBytes().Length * 8));
             else return null;
         }
         return new(networks, hasUnixSocket);
@@ -50,8 +50,16 @@ public sealed record TrustedProxies(IReadOnlyList<IPNetwork> Networks, bool HasU
     // Some proxies add the port.
     static bool TryRead(string text, out IPAddress address)
     {
-        bool isRead = IPAddress.TryParse(text, out var plain) || IPEndPoint.TryParse(text, out var point) && (plain = point.Address) is not null;
-        address = plain ?? IPAddress.None;
+        if (IsAddress(text, out address)) return true;
+        int port = text.LastIndexOf(':');
+        return port > 0 && text.AsSpan(port + 1).ContainsAnyExceptInRange('0', '9') is false && IsAddress(text[..port].Trim('[', ']'), out address);
+    }
+
+    // 010.0.0.1 and 0x7f.1 are addresses to .NET: to whoever wrote them perhaps others.
+    static bool IsAddress(string text, out IPAddress address)
+    {
+        bool isRead = IPAddress.TryParse(text, out var read) && (text.Contains(':') || text == read.ToString());
+        address = read ?? IPAddress.None;
         return isRead;
     }
 
