@@ -56,7 +56,7 @@ internal sealed class PackagePlan
         else if (asked.ContainsKey(package.Folder)) return;
         else if (asked.Count == most) problems.Add(Problem(import, $"a workflow imports {most} packages at most"));
         // A package that comes with the files is theirs.
-        else if (!files.Keys.Any(path => path.StartsWith($"node_modules/{package.Folder}/", StringComparison.Ordinal))) asked.Add(package.Folder, (package, import));
+        else if (!files.Keys.Any(path => $"{path}/".StartsWith($"node_modules/{package.Folder}/", StringComparison.Ordinal))) asked.Add(package.Folder, (package, import));
     }
 
     public static WorkflowProblem Problem(Import import, string message, string? hint = null) =>

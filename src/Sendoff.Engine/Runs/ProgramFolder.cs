@@ -56,6 +56,20 @@ public sealed class ProgramFolder(string root)
     {
         string fresh = Path.Combine(root, "new-" + Guid.NewGuid().ToString("N"));
         Directory.CreateDirectory(fresh);
+        try
+        {
+            Write(fresh, files, packages);
+            return fresh;
+        }
+        catch
+        {
+            Directory.Delete(fresh, recursive: true);
+            throw;
+        }
+    }
+
+    static void Write(string fresh, IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> packages)
+    {
         foreach (var (path, text) in files)
         {
             string full = Path.GetFullPath(Path.Combine(fresh, path));
@@ -69,7 +83,6 @@ public sealed class ProgramFolder(string root)
             Directory.CreateDirectory(Path.GetDirectoryName(link)!);
             Directory.CreateSymbolicLink(link, folder);
         }
-        return fresh;
     }
 }
 

@@ -14,6 +14,7 @@ public sealed record ScheduleTrigger : Trigger
     readonly CronExpression[] expressions = [];
 
     /// <exception cref="CronFormatException">It is not a cron expression of five fields.</exception>
+    /// <exception cref="MissingSeedException">It has an H, which would be another time on each server.</exception>
     public ScheduleTrigger(string cron, TimeZoneInfo zone) : base(TypeName) => (expressions, Cron, Zone) = (Parse(cron), cron, zone);
 
     public ScheduleTrigger(TimeSpan every, TimeZoneInfo zone) : base(TypeName) => (Every, Zone) = (every, zone);

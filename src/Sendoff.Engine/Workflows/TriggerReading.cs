@@ -73,9 +73,9 @@ public static partial class WorkflowReader
             {
                 schedule = new(cron, zone);
             }
-            catch (CronFormatException x)
+            catch (Exception x) when (x is CronFormatException or MissingSeedException)
             {
-                return Problem<Trigger>(node, $"'{cron}' is not a valid cron expression: {Lower(x.Message.TrimEnd('.'))}", "write five fields: minute, hour, day, month, weekday, such as `0 9 * * MON-FRI`");
+                return Problem<Trigger>(node, $"'{cron}' is not a valid cron expression: {(x is MissingSeedException ? "H stands for no time" : Lower(x.Message.TrimEnd('.')))}", "write five fields: minute, hour, day, month, weekday, such as `0 9 * * MON-FRI`");
             }
             return schedule.NextAfter(DateTimeOffset.UnixEpoch) is null ? Problem<Trigger>(node, $"'{cron}' is never due", "choose a day that its month has") : schedule;
         }

@@ -258,7 +258,7 @@ public sealed class EditorTests(Site site)
         await Expect(Said(window)).ToContainTextAsync("The step second uses two.mjs");
         await window.Page.GetByLabel("New file’s path").FillAsync("../secret.mjs");
         await window.Page.Keyboard.PressAsync("Enter");
-        await Expect(Said(window)).ToContainTextAsync("is no path in the folder");
+        await Expect(Said(window)).ToContainTextAsync("is not inside the folder");
         await Button(window, "Remove second").ClickAsync();
         await Expect(Steps(window)).ToHaveTextAsync(["1 one"]);
         await Expect(window.Page.Locator(".ed-files a")).ToHaveTextAsync(["one.mjs", "workflow.yaml"]);

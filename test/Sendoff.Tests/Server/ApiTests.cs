@@ -201,6 +201,33 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     public async Task A_deploy_that_is_no_folder_says_why(string body, string says) =>
         await AssertProblemAsync(await server.Http.PutAsync("/api/v1/workflows/orders", Content("application/json", Encoding.UTF8.GetBytes(body))), HttpStatusCode.BadRequest, says);
 
+    [Theory]
+    [InlineData("step.js/more.js", "'step.js' is a file, and the folder of another one")]
+    [InlineData("lib/{300}.js", "has a name of more than 255 bytes")]
+    [InlineData("{128é}", "has a name of more than 255 bytes")]
+    [InlineData("{128é}/a.js", "has a name of more than 255 bytes")]
+    public async Task Files_that_no_disk_takes_are_refused(string path, string says)
+    {
+        path = path.Replace("{300}", new('x', 300)).Replace("{128é}", new('é', 128));
+        string body = JsonSerializer.Serialize(new { files = new Dictionary<string, string> { ["step.js"] = "return 1", [path] = "" } });
+        foreach (string url in new[] { "/api/v1/workflows/orders", "/api/v1/workflows/orders/draft" })
+            await AssertProblemAsync(await server.Http.PutAsync(url, Content("application/json", Encoding.UTF8.GetBytes(body))), HttpStatusCode.BadRequest, says);
+    }
+
+    [Fact]
+    public async Task A_zip_that_is_damaged_anywhere_is_refused_or_deploys_what_was_packed()
+    {
+        byte[] whole = Zip(("step.js", "return 'the value of this step'"));
+        for (int at = 0; at < whole.Length; at++)
+        {
+            byte[] damaged = [.. whole];
+            damaged[at] ^= 0x55;
+            using var response = await server.Http.PutAsync("/api/v1/workflows/damaged", Content("application/zip", damaged));
+            if (response.IsSuccessStatusCode) Assert.Contains("return 'the value of this step'", (await FilesAsync("damaged")).Values);
+            else Assert.True(response.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity, $"{at}: {response.StatusCode}");
+        }
+    }
+
     [Fact]
     public async Task A_zip_that_climbs_out_or_swells_is_refused()
     {

@@ -44,7 +44,7 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
         Assert.Contains("There is a file `a.js` already", session.Create("a.js"));
         Assert.Contains("is no file of a workflow", session.Create("a.exe"));
         Assert.Contains("is no file of a workflow", session.Create(".env.js"));
-        Assert.Contains("is no path in the folder", session.Rename("a.js", "/etc/a.js"));
+        Assert.Contains("is not inside the folder", session.Rename("a.js", "/etc/a.js"));
         Assert.Contains("There is no file", session.Rename("gone.js", "b.js"));
         Assert.Equal(before, session.Files);
     }

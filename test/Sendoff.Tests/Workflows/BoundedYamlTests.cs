@@ -119,6 +119,9 @@ public sealed class BoundedYamlTests
     [InlineData("triggers: [ { type: http, rate: ٣/s } ]", "rate")]
     [InlineData("triggers: [ { type: schedule, every: ٣m } ]", "interval")]
     [InlineData("triggers: [ { type: schedule, cron: '٣ * * * *' } ]", "cron")]
+    [InlineData("triggers: [ { type: schedule, cron: 'H * * * *' } ]", "cron")]
+    [InlineData("triggers: [ { type: schedule, cron: 'H/15 H(0-7) * * *' } ]", "cron")]
+    [InlineData("triggers: [ { type: schedule, cron: '0 0 H 1 H' } ]", "cron")]
     public void A_number_that_is_no_such_number_is_a_problem(string yaml, string says) =>
         Assert.Contains(says, Assert.Single(WorkflowReader.Read("w", new Dictionary<string, string> { ["workflow.yaml"] = yaml + "\nsteps: [ { namespace: a, uses: ./a.js } ]", ["a.js"] = "" }).Problems).Message);
 

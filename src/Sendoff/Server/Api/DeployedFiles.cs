@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
+using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Server.Api;
 
@@ -24,9 +25,9 @@ internal static class DeployedFiles
             input.Wrong($"There are {files.Count:N0} files. A workflow has {options.DeployFiles:N0} at most.");
         foreach (string path in files.Keys)
         {
-            if (!IsInside(path))
-                input.Wrong($"The path '{path}' is not inside the folder. Paths are relative, with forward slashes and without '..'.");
+            if (FilePath.FindFault(path) is { } fault) input.Wrong($"The path '{path}' {fault}");
         }
+        if (FilePath.FindFolder(files) is { } both) input.Wrong($"'{both}' is a file, and the folder of another one. Rename one of them.");
         return input.Problem is null ? files : null;
     }
 
@@ -63,7 +64,7 @@ internal static class DeployedFiles
                     input.Wrong($"The zip has the symbolic link '{entry.FullName}'. Replace it with the file that it points to.");
                     return null;
                 }
-                byte[] content = ReadBounded(entry, left);
+                byte[] content = ZipEntries.Read(entry, left);
                 if ((left -= content.Length) < 0)
                 {
                     input.Wrong($"The zip unpacks to more than {options.DeployBytes:N0} bytes.");
@@ -89,16 +90,6 @@ internal static class DeployedFiles
         return tops is [{ Length: > 0 } top] ? all.ToDictionary(f => f.Key[top.Length..], f => f.Value) : all;
     }
 
-    /// <summary>Stops one byte over the limit: what an archive says about its sizes is not to be believed.</summary>
-    static byte[] ReadBounded(ZipArchiveEntry entry, long limit)
-    {
-        using var stream = entry.Open();
-        var content = new MemoryStream();
-        byte[] chunk = new byte[64 * 1024];
-        while (content.Length <= limit && stream.Read(chunk) is > 0 and var read) content.Write(chunk, 0, read);
-        return content.ToArray();
-    }
-
     static Dictionary<string, string>? FromStep(ApiInput input, string type, string? file, byte[] body)
     {
         string name = string.IsNullOrEmpty(file) ? type.Contains("typescript") ? "step.ts" : "step.js" : file;
@@ -110,8 +101,4 @@ internal static class DeployedFiles
         else return new() { [name] = Encoding.UTF8.GetString(body) };
         return null;
     }
-
-    static bool IsInside(string path) =>
-        path.Length is > 0 and <= 400 && !path.Contains('\\') && !path.Contains(':') && !path.Any(char.IsControl)
-        && path.Split('/').All(part => part is not ("" or "." or ".."));
 }

@@ -104,10 +104,10 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
 
     string? FindFault(string path)
     {
-        if (path.Length is 0 or > 200 || path.Split('/').Any(static part => part is "" or "." or "..") || path.AsSpan().ContainsAny('\\', ':', '\0'))
-            return $"`{path}` is no path in the folder. It is relative, with forward slashes and without `..`.";
+        if (FilePath.FindFault(path) is { } fault) return $"`{path}` {fault}";
         if (!WorkflowReader.Belongs(path)) return $"`{path}` is no file of a workflow. Their names end in .js .mjs .cjs .ts .json .yaml .md or .txt, or they are in the folder attachments.";
         if (Files.ContainsKey(path)) return $"There is a file `{path}` already.";
+        if (FilePath.FindFolder(new Dictionary<string, string>(Files) { [path] = "" }) is { } both) return $"`{both}` is a file, and cannot be a folder too.";
         return Files.Count < options.DeployFiles ? null : $"A workflow has {options.DeployFiles:N0} files at most.";
     }
 
