@@ -71,7 +71,20 @@ sealed class ServerCertificate(string certificate, string? key, string? password
         }
     }
 
-    (DateTime, DateTime) Stamp() => (File.GetLastWriteTimeUtc(certificate), key is null ? default : File.GetLastWriteTimeUtc(key));
+    (DateTime, DateTime) Stamp() => (TimeOf(certificate), key is null ? default : TimeOf(key));
+
+    // A link has a time of its own, which stays when a folder on its way is replaced: so volumes of Kubernetes are renewed.
+    static DateTime TimeOf(string file)
+    {
+        try
+        {
+            return File.GetLastWriteTimeUtc(File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? file);
+        }
+        catch (IOException)
+        {
+            return default; // it leads nowhere now
+        }
+    }
 
     SslStreamCertificateContext Read()
     {

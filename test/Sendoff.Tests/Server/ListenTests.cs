@@ -142,6 +142,78 @@ public sealed class ListenTests
     }
 
     [Fact]
+    public async Task Hangup_reads_the_certificate_again_and_a_broken_one_leaves_that_before_in_use()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are of POSIX");
+        using var folder = new TempFolder();
+        string pem = Path.Combine(folder.Path, "tls.pem"), key = Path.Combine(folder.Path, "tls.key");
+        string first = Write(pem, key);
+        // The time of the files stays, so that it is the signal that has them read.
+        var time = File.GetLastWriteTimeUtc(pem);
+        var address = new Uri($"https://127.0.0.1:{ServerProcess.FreePort()}");
+        await using var server = await ServerProcess.StartAsync(
+            Path.Combine(folder.Path, "data"), "a-token-for-hangups", $"Hooks:Listen={address.OriginalString}", $"Tls:Certificate={pem}", $"Tls:Key={key}");
+        Assert.Equal(first, await SerialAsync());
+
+        string second = Write(pem, key);
+        string good = File.ReadAllText(pem), goodKey = File.ReadAllText(key), other = Path.Combine(folder.Path, "other");
+        await HangUpAsync("SIGHUP: the certificate was read again", 1);
+        Assert.Equal(second, await SerialAsync());
+
+        Write(other, other + ".key");
+        string[][] broken =
+        [
+            ["", goodKey], [good, ""], [good[..(good.Length / 2)], goodKey], [good, File.ReadAllText(other + ".key")], [good, goodKey.Replace("PRIVATE KEY", "EC PRIVATE KEY")], [goodKey, good],
+            [good.Replace('M', '!'), goodKey], ["-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", goodKey], [good, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"],
+        ];
+        for (int i = 0; i < broken.Length; i++)
+        {
+            File.WriteAllText(pem, broken[i][0]);
+            File.WriteAllText(key, broken[i][1]);
+            await HangUpAsync("The certificate before stays in use: no certificate with its key can be read from", i + 1);
+            Assert.Equal(second, await SerialAsync());
+        }
+
+        async Task HangUpAsync(string says, int times)
+        {
+            foreach (string file in new[] { pem, key }) File.SetLastWriteTimeUtc(file, time);
+            server.Signal("HUP");
+            await Wait.UntilAsync(() => server.Said.Split(says).Length == times + 1);
+        }
+
+        async Task<string> SerialAsync() => (await AskTlsAsync(new(address, "/healthz/live"))).Serial;
+    }
+
+    /// <summary>As a volume of Kubernetes has them: the files are links through a folder that is a link, and that one is replaced.</summary>
+    [Fact]
+    public async Task A_renewed_certificate_behind_links_is_served()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "links need rights there");
+        using var folder = new TempFolder();
+        string data = Path.Combine(folder.Path, "..data"), pem = Path.Combine(folder.Path, "tls.pem"), key = Path.Combine(folder.Path, "tls.key");
+        List<string> serials = [];
+        foreach (string name in new[] { "1", "2" })
+        {
+            string inside = Directory.CreateDirectory(Path.Combine(folder.Path, name)).FullName;
+            serials.Add(Write(Path.Combine(inside, "tls.pem"), Path.Combine(inside, "tls.key")));
+            Touch(Path.Combine(inside, "tls.pem"), Path.Combine(inside, "tls.key"), serials.Count);
+        }
+        Directory.CreateSymbolicLink(data, "1");
+        File.CreateSymbolicLink(pem, Path.Combine("..data", "tls.pem"));
+        File.CreateSymbolicLink(key, Path.Combine("..data", "tls.key"));
+        var clock = new FakeTimeProvider();
+        var certificate = new ServerCertificate(pem, key, null, clock);
+        certificate.Load();
+        await using var app = await StartAsync("https://127.0.0.1:0", null, certificate);
+        Assert.Equal(serials[0], (await AskTlsAsync(Addresses(app)[0])).Serial);
+
+        Directory.Delete(data);
+        Directory.CreateSymbolicLink(data, "2");
+        clock.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(serials[1], (await AskTlsAsync(Addresses(app)[0])).Serial);
+    }
+
+    [Fact]
     public void A_certificate_file_that_holds_none_is_named()
     {
         using var folder = new TempFolder();
