@@ -17,25 +17,8 @@ internal sealed class FileEndpoint(
     static readonly Problem missing = Problem.NotFound("There is no file at this address.");
     static readonly Problem expired = new(StatusCodes.Status410Gone, "Expired", "The address of this file has expired (setting Triggers:FileUrlAge).");
 
-    public async Task HandleAsync(HttpContext context)
-    {
-        ResponseHeaders.Sandbox(context);
-        if (HttpMethods.IsOptions(context.Request.Method))
-        {
-            Cors.AnswerPreflight(context, "GET,HEAD");
-            return;
-        }
-        try
-        {
-            await (await AnswerAsync(context)).ExecuteAsync(context);
-        }
-        catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
-        {
-            var problem = Problem.Of(e);
-            if (problem is null) log.RequestFailed(e, context.Request.Method, "/files");
-            await (problem ?? RequestErrors.Fault).ExecuteAsync(context);
-        }
-    }
+    public Task HandleAsync(HttpContext context) =>
+        CallerEndpoint.HandleAsync(context, "GET,HEAD", "/files", log, async _ => await (await AnswerAsync(context)).ExecuteAsync(context));
 
     async Task<IResult> AnswerAsync(HttpContext context)
     {

@@ -29,20 +29,7 @@ internal sealed class HttpTriggerEndpoint(
     static readonly byte[] overQuota = "The day's quota is used up. The event is kept, and runs when the quota is reset.\n"u8.ToArray();
     static readonly byte[] neverResponded = "No $.respond called in workflow"u8.ToArray();
 
-    public async Task HandleAsync(HttpContext context)
-    {
-        ResponseHeaders.Sandbox(context);
-        try
-        {
-            await TriggerAsync(context);
-        }
-        catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
-        {
-            var problem = Problem.Of(e);
-            if (problem is null) log.RequestFailed(e, context.Request.Method, "/hooks");
-            await (problem ?? RequestErrors.Fault).ExecuteAsync(context);
-        }
-    }
+    public Task HandleAsync(HttpContext context) => CallerEndpoint.HandleAsync(context, null, "/hooks", log, TriggerAsync);
 
     async Task TriggerAsync(HttpContext context)
     {

@@ -17,25 +17,8 @@ internal sealed class ReleaseEndpoint(
 
     public Task CancelAsync(HttpContext context) => HandleAsync(context, FlowLinks.Cancel);
 
-    async Task HandleAsync(HttpContext context, string what)
-    {
-        ResponseHeaders.Sandbox(context);
-        if (HttpMethods.IsOptions(context.Request.Method))
-        {
-            Cors.AnswerPreflight(context, HttpTriggerEndpoint.Methods);
-            return;
-        }
-        try
-        {
-            await (await AnswerAsync(context, what)).ExecuteAsync(context);
-        }
-        catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
-        {
-            var problem = Problem.Of(e);
-            if (problem is null) log.RequestFailed(e, context.Request.Method, "/" + what);
-            await (problem ?? RequestErrors.Fault).ExecuteAsync(context);
-        }
-    }
+    Task HandleAsync(HttpContext context, string what) =>
+        CallerEndpoint.HandleAsync(context, HttpTriggerEndpoint.Methods, "/" + what, log, async _ => await (await AnswerAsync(context, what)).ExecuteAsync(context));
 
     async Task<IResult> AnswerAsync(HttpContext context, string what)
     {
