@@ -15,6 +15,8 @@ public sealed partial record OpenFiles(long? Limit, long? Connections, int Deliv
     /// <summary>A delivery under way, and a connection at rest beside it.</summary>
     const int PerDelivery = 2;
     const int Least = 16;
+    /// <summary>Below this a server does not come up: the runtime does not find its own libraries, and says nothing of why.</summary>
+    public const long Fewest = 384;
     /// <summary>Below this a server has too little for its defaults.</summary>
     public const long Enough = 4_096;
 

@@ -194,6 +194,19 @@ public sealed class WorkflowCatalog(
     {
         var read = WorkflowReader.Read(name, files);
         if (read.Definition is not { } definition) return new(null, null, read.Problems);
+        try
+        {
+            return await ReadAsync(name, definition, files, ct).ConfigureAwait(false);
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            // A full disk, or a data directory that is not writable any more.
+            throw new StoreUnavailableException($"the files of the workflow cannot be laid out: {x.Message}", x);
+        }
+    }
+
+    async Task<ReadFiles> ReadAsync(string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    {
         var installed = await packages.InstallAsync(definition, files, null, ct).ConfigureAwait(false);
         if (installed.Problems.Count > 0) return new(null, null, installed.Problems);
         var check = await LoadAsync(name, definition, installed.AddLock(files), installed.Folders, ct).ConfigureAwait(false);

@@ -156,6 +156,7 @@ static class Diagnosis
     static Check Files(OpenFiles files)
     {
         const string name = "open files";
+        if (files.Limit < OpenFiles.Fewest) return Check.Failed(name, $"{files}. A server needs {OpenFiles.Fewest:N0} at least: raise the limit (ulimit -n, LimitNOFILE=) to {OpenFiles.Enough:N0} or more");
         return files.Limit < OpenFiles.Enough ? Check.Warning(name, $"{files}. Raise the limit (ulimit -n, LimitNOFILE=) to {OpenFiles.Enough:N0} or more") : Check.Ok(name, files.ToString());
     }
 

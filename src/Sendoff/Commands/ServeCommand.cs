@@ -63,6 +63,8 @@ static class ServeCommand
     {
         var (settings, warnings) = Settings.Load(Flags(parsed), parsed.GetValue(Development));
         foreach (string warning in warnings) Output.Warning(warning);
+        if (settings.OpenFiles.Limit < OpenFiles.Fewest)
+            throw new CommandException($"this process may have {settings.OpenFiles.Limit:N0} open files, and a server needs {OpenFiles.Fewest:N0} at least; raise the limit (ulimit -n, LimitNOFILE=)", ExitCode.Usage);
         if (RuntimeDiagnostics.WhyOpen() is { } open) Output.Warning(open);
         var egress = EgressSetup.Create(settings);
         string folder = DataDirectory.Prepare(settings.Data);

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Commands;
 using Sendoff.Engine;
+using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
 using Sendoff.Server.Auth;
 using Sendoff.Tests.Support;
@@ -45,6 +46,51 @@ public sealed class DataDirectoryTests : IDisposable
         await ServeOnceAsync(isUnderKey: false);
         Assert.NotNull(SecretKey.Load(null, folder.Path));
         Assert.True(File.Exists(Key));
+    }
+
+    /// <summary>SQLite takes a file of a few bytes for an empty database.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(99)]
+    [InlineData(100)]
+    [InlineData(512)]
+    [InlineData(4096)]
+    public async Task A_database_that_was_cut_off_is_refused_and_stays(int length)
+    {
+        await ServeOnceAsync();
+        await using (var file = new FileStream(Database, FileMode.Open)) file.SetLength(length);
+        var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() => ServeOnceAsync());
+        Assert.Matches("damaged|no SQLite database", refused.Message);
+        Assert.Equal(length, new FileInfo(Database).Length);
+        Assert.Matches("damaged|no SQLite database", DatabaseState.In(folder.Path).Fault);
+    }
+
+    [Theory]
+    [InlineData("sendoff.db")]
+    [InlineData("sendoff.db.lock")]
+    [InlineData(AdminToken.FileName)]
+    [InlineData(SecretKey.FileName)]
+    public async Task A_folder_where_a_file_should_be_ends_a_start_with_its_name(string name)
+    {
+        Directory.CreateDirectory(Path.Combine(folder.Path, name));
+        var result = await SendoffCommand.RunAsync(["serve", "--data", folder.Path, "--listen", "http://127.0.0.1:0"]);
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains(folder.Path, result.Error.ReplaceLineEndings(""));
+        Assert.DoesNotContain("internal error", result.Error);
+    }
+
+    [Fact]
+    public async Task A_deploy_that_cannot_lay_its_files_is_told_why_and_that_it_may_come_again()
+    {
+        await using var server = await TestServer.StartAsync(null, folder.Path);
+        string versions = Path.Combine(folder.Path, "versions");
+        if (Directory.Exists(versions)) Directory.Delete(versions, recursive: true);
+        await File.WriteAllTextAsync(versions, "", Ct);
+        using var response = await server.Http.PutAsync("/api/v1/workflows/orders", new StringContent("""{"files":{"step.js":"return 1"}}""", System.Text.Encoding.UTF8, "application/json"), Ct);
+        Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        Assert.Contains("the files of the workflow cannot be laid out", await response.Content.ReadAsStringAsync(Ct));
+        File.Delete(versions);
+        await server.DeployAsync("orders", new Dictionary<string, string> { ["step.js"] = "return 1" });
     }
 
     [Fact]

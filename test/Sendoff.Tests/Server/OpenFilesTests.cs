@@ -31,6 +31,23 @@ public sealed class OpenFilesTests
         Assert.Equal(new OpenFiles(null, null, 1_000), OpenFiles.Share(null, new EngineLimits(), null));
 
     [Fact]
+    public async Task A_limit_that_is_too_low_for_any_server_is_said_to_be()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "prlimit is for Linux only");
+        using var folder = new TempFolder();
+        var info = SendoffCommand.Info("serve", "--data", folder.Path, "--listen", "http://127.0.0.1:0");
+        info.ArgumentList.Insert(0, "dotnet");
+        info.ArgumentList.Insert(0, "--nofile=300:300");
+        info.FileName = "prlimit";
+        using var process = System.Diagnostics.Process.Start(info)!;
+        process.StandardInput.Close();
+        string said = await process.StandardError.ReadToEndAsync(Wait.Token);
+        await process.WaitForExitAsync(Wait.Token);
+        Assert.Equal(2, process.ExitCode);
+        Assert.Contains("may have 300 open files, and a server needs 384 at least", said.ReplaceLineEndings(" "));
+    }
+
+    [Fact]
     public async Task More_idle_connections_than_descriptors_leave_a_server_that_runs_kills_and_serves()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "prlimit is for Linux only");
@@ -74,7 +91,7 @@ public sealed class OpenFilesTests
         try
         {
             await socket.SendAsync("GET /healthz/live HTTP/1.1\r\nhost: localhost\r\n\r\n"u8.ToArray(), Ct);
-            return await socket.ReceiveAsync(new byte[4096], Ct).AsTask().WithinLimitAsync() > 0;
+            return (await ReadAsync(socket)).Length > 0;
         }
         catch (SocketException)
         {
@@ -86,14 +103,34 @@ public sealed class OpenFilesTests
 
     static async Task<int> CountAsync(Socket socket, string path, string text) => (await AskAsync(socket, $"GET {path}")).Split(text).Length - 1;
 
-    // Answers are small, and come whole.
+    /// <summary>A whole answer, as the next one of the connection follows it; empty when the connection ends.</summary>
+    static async Task<string> ReadAsync(Socket socket)
+    {
+        var piece = new byte[64 * 1024];
+        string answer = "";
+        while (!IsWhole(answer))
+        {
+            int length = await socket.ReceiveAsync(piece, Ct).AsTask().WithinLimitAsync();
+            if (length == 0) return "";
+            answer += Encoding.Latin1.GetString(piece, 0, length);
+        }
+        return answer;
+    }
+
+    static bool IsWhole(string answer)
+    {
+        int head = answer.IndexOf("\r\n\r\n", StringComparison.Ordinal);
+        if (head < 0) return false;
+        string? length = answer[..head].Split("\r\n").FirstOrDefault(static line => line.StartsWith("content-length:", StringComparison.OrdinalIgnoreCase));
+        return length is null ? answer.EndsWith("0\r\n\r\n", StringComparison.Ordinal) : answer.Length >= head + 4 + int.Parse(length.AsSpan(15));
+    }
+
     static async Task<string> AskAsync(Socket socket, string request)
     {
         await socket.SendAsync(Encoding.ASCII.GetBytes($"{request} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {Token}\r\ncontent-length: 0\r\n\r\n"), Ct);
-        var answer = new byte[64 * 1024];
-        int length = await socket.ReceiveAsync(answer, Ct).AsTask().WithinLimitAsync();
-        Assert.NotEqual(0, length);
-        return Encoding.UTF8.GetString(answer, 0, length);
+        string answer = await ReadAsync(socket);
+        Assert.NotEmpty(answer);
+        return answer;
     }
 
     static async Task<bool> ServesAsync(ServerProcess server, string hook, CancellationToken ct)

@@ -64,6 +64,7 @@ internal sealed partial class SqliteStore : IStore
         try
         {
             disk.Start();
+            DatabaseFiles.Check(path);
             DatabaseFiles.Protect(path, log);
             session = OpenWriter(path);
             disk.Follow();
