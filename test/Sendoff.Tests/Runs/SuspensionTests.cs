@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.Time.Testing;
 using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
@@ -358,19 +359,32 @@ public sealed class SuspensionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_workflow_whose_queue_is_full_keeps_no_other_workflow_from_resuming_what_is_due()
+    public async Task A_workflow_whose_queue_is_full_keeps_no_other_workflow_from_resuming_what_is_due_and_is_tried_again_soon()
     {
         await using var gate = Sink.Start(hold: true);
-        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsQueued = 1 });
+        var clock = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsQueued = 1 }, clock);
         var stuck = await FillAsync(rig, gate, DelayOrWait);
         var other = await DeployNamedAsync(rig, "other", DelayOrWait);
         var due = await rig.AcceptAsync(other);
         await HeldAsync(rig, due.Run.Id);
+        clock.Advance(TimeSpan.FromMinutes(1));
+        using var looked = new SemaphoreSlim(0);
+        rig.Suspensions.Looked += () => looked.Release();
 
         rig.Suspensions.Start();
+        await Wait.ForAsync(looked);
         Assert.Equal(RunStatus.Succeeded, (await NextAsync(rig, due.Run.Id)).Run.Status);
         Assert.Equal(RunStatus.Suspended, (await rig.Store.GetRunAsync(stuck.Run.Id, default))!.Run.Status);
         gate.Release();
+        await Wait.UntilAsync(() => rig.Queue.InFlight == 0);
+        // Far less than the minute after which it looks in any case; a place is free a moment after a run has ended.
+        for (int tries = 0; tries < 3 && (await rig.Store.GetRunAsync(stuck.Run.Id, default))!.Run.Status == RunStatus.Suspended; tries++)
+        {
+            clock.Advance(TimeSpan.FromSeconds(5));
+            await Wait.ForAsync(looked);
+        }
+        Assert.NotEqual(RunStatus.Suspended, (await rig.Store.GetRunAsync(stuck.Run.Id, default))!.Run.Status);
         Assert.Equal(RunStatus.Succeeded, (await NextAsync(rig, stuck.Run.Id)).Run.Status);
     }
 

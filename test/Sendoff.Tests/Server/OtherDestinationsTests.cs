@@ -83,6 +83,8 @@ public sealed class OtherDestinationsTests
         await DeployListenerAsync(server, "all-channels", "source");
         await DeployListenerAsync(server, "urgent-only", "source", "urgent");
         await DeployListenerAsync(server, "other-source", "elsewhere");
+        await DeployListenerAsync(server, "disabled", "source");
+        (await server.Http.PostAsync("/api/v1/workflows/disabled/disable", null)).EnsureSuccessStatusCode();
         string hook = await server.DeployAsync("source", "export default { run({ steps, $ }) { $.send.emit({ n: 1 }, steps.trigger.event.body.channel) } }");
 
         var run = await server.RunAsync(hook, """{"channel":"urgent"}""");

@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Time.Testing;
 using Sendoff.Server;
 using Sendoff.Server.Api;
@@ -183,6 +185,54 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
         clock.Advance(TimeSpan.FromHours(1));
         Assert.Null(await sessions.FindAsync(third, Ct));
         Assert.Empty(await sessions.ListAsync(Ct));
+
+        await sessions.BeginAsync("late", Ct);
+        clock.Advance(TimeSpan.FromHours(1));
+        await sessions.BeginAsync("later", Ct);
+        Assert.Equal(["later"], (await own.Store.ListSessionsAsync(Ct)).Select(one => one.Client));
+    }
+
+    /// <summary>The connection of a request without a server.</summary>
+    sealed class Connection : IHttpRequestLifetimeFeature
+    {
+        public bool IsAborted { get; private set; }
+        public CancellationToken RequestAborted { get; set; }
+        public void Abort() => IsAborted = true;
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(24 * 40)]
+    [InlineData(24 * 400)] // longer than a timer takes
+    public void A_request_is_cut_off_when_its_credential_runs_out(int hours)
+    {
+        var clock = new FakeTimeProvider();
+        var connection = new Connection();
+        var context = new DefaultHttpContext();
+        context.Features.Set<IHttpRequestLifetimeFeature>(connection);
+        CredentialUse.Begin(context, TimeSpan.FromHours(hours), clock, CancellationToken.None);
+
+        var lasts = TimeSpan.FromHours(Math.Min(hours, 24 * 40));
+        clock.Advance(lasts - TimeSpan.FromSeconds(1));
+        Assert.False(connection.IsAborted);
+        clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.True(connection.IsAborted);
+    }
+
+    [Fact]
+    public void Of_many_sign_in_links_the_newest_hundred_work()
+    {
+        var clock = new FakeTimeProvider();
+        var links = new SignInLinks(clock);
+        var codes = new List<string>();
+        for (int i = 0; i < 101; i++)
+        {
+            codes.Add(links.Create(new("http://a.example")).Query.Split('=')[1]);
+            clock.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.False(links.Use(codes[0]));
+        Assert.All(codes[1..], code => Assert.True(links.Use(code)));
     }
 
     [Theory]

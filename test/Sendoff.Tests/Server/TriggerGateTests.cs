@@ -115,6 +115,17 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
         }
     }
 
+    [Fact]
+    public void A_rate_that_is_changed_applies_from_the_next_request_on()
+    {
+        var gate = new TriggerGate(null!, new FakeTimeProvider(), NullLogger<TriggerGate>.Instance);
+        bool Takes(int count) => gate.Refuse(new DefaultHttpContext(), "seldom", new HttpTrigger("seldom", TriggerResponse.Default) { Rate = new(count, TimeSpan.FromMinutes(1)) }) is null;
+
+        Assert.Equal((true, false), (Takes(1), Takes(1)));
+        Assert.Equal((true, true, false), (Takes(2), Takes(2), Takes(2)));
+        Assert.Equal((true, false), (Takes(1), Takes(1)));
+    }
+
     [Theory]
     [InlineData("bearer: short", "cannot be a bearer token")]
     [InlineData("bearer: '${1X}'", "cannot be a bearer token")]
