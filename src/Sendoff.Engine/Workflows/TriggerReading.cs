@@ -38,8 +38,7 @@ public static partial class WorkflowReader
 
         Trigger? ReadSchedule(YamlMappingNode map)
         {
-            foreach (var key in map.Children.Keys.Where(k => k.ToString() is not ("type" or "id" or "cron" or "every" or "timezone")))
-                Problem(key, $"a schedule has no '{key}'", "it has cron or every, and timezone");
+            CheckKeys(map, "a schedule", WorkflowKeys.Schedule, WorkflowKeys.TriggerElsewhere);
             var zone = ReadZone(map);
             string? cron = Text(map, "cron"), every = Text(map, "every");
             if ((cron is null) == (every is null))
@@ -49,8 +48,7 @@ public static partial class WorkflowReader
 
         Trigger? ReadEmit(YamlMappingNode map)
         {
-            foreach (var key in map.Children.Keys.Where(k => k.ToString() is not ("type" or "workflow" or "channel")))
-                Problem(key, $"an emit trigger has no '{key}'", "it has workflow, and channel");
+            CheckKeys(map, "an emit trigger", WorkflowKeys.Emit, WorkflowKeys.TriggerElsewhere);
             return Text(map, "workflow") is { Length: > 0 } workflow ? new EmitTrigger(workflow, Text(map, "channel"))
                 : Problem<Trigger>(map, "an emit trigger needs the name of the `workflow` that it listens to", "write `workflow: orders`");
         }

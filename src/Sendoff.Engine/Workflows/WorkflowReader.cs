@@ -112,7 +112,9 @@ public static partial class WorkflowReader
         {
             var root = ParseRoot(yaml);
             if (root is null) return null;
+            CheckKeys(root, "a workflow", WorkflowKeys.Workflow, WorkflowKeys.WorkflowElsewhere);
             string title = Text(root, "name") ?? name;
+            if (!WorkflowName.IsValid(title)) Problem(Child(root, "name") ?? root, $"'{title}' cannot be a workflow's name", Lower(WorkflowName.Rule.TrimEnd('.')));
             var settings = Child(root, "settings") is YamlMappingNode map ? ReadSettings(map) : WorkflowSettings.Default;
             var triggers = Items(root, "triggers").Select(ReadTrigger).OfType<Trigger>().ToList();
             var steps = Items(root, "steps").Select(ReadStep).OfType<Step>().ToList();
@@ -135,6 +137,7 @@ public static partial class WorkflowReader
         {
             if (node is not YamlMappingNode map) return Problem<Trigger>(node, "a trigger is a mapping", "write `- type: http`");
             string? type = Text(map, "type");
+            if (type == "http") CheckKeys(map, "an HTTP trigger", WorkflowKeys.HttpTrigger, WorkflowKeys.TriggerElsewhere);
             if (type is null && Text(map, "id") is { } id)
             {
                 // hi_ HTTP, ti_ timer, ei_ email, dc_ event source: only the id is in a synced file.
@@ -147,7 +150,7 @@ public static partial class WorkflowReader
                 ScheduleTrigger.TypeName => ReadSchedule(map),
                 EmitTrigger.TypeName => ReadEmit(map),
                 null => Problem<Trigger>(map, "a trigger needs a `type`", "write `type: http`, `type: schedule` or `type: emit`"),
-                _ => Problem<Trigger>(Child(map, "type")!, $"there is no trigger type '{type}' in this version", "use `http`, `schedule` or `emit`"),
+                _ => Problem<Trigger>(Child(map, "type")!, $"there is no trigger type '{type}' in this version", Spelling.Hint(type, WorkflowKeys.Triggers)),
             };
         }
 
@@ -167,6 +170,7 @@ public static partial class WorkflowReader
                 case YamlScalarNode { Value: "custom" }: return new(FromRun: true, 200, null);
                 case YamlMappingNode fixedAnswer:
                     int status = 200;
+                    CheckKeys(fixedAnswer, "a response", WorkflowKeys.Response, []);
                     if (Text(fixedAnswer, "status") is { } text && (!int.TryParse(text, out status) || status is < 200 or > 599))
                         Problem(fixedAnswer, $"'{text}' is no status that can be answered", "use 200 to 599");
                     return new(FromRun: false, status, Text(fixedAnswer, "body") ?? "");
@@ -206,8 +210,9 @@ public static partial class WorkflowReader
                         if (value is not ("true" or "false")) Problem(node, $"'{value}' does not switch the idempotency-key on or off", "use `true` or `false`");
                         idempotencyKey = value == "true";
                         break;
-                    case "error_notification" or "notify_on_error" or "auto_retry": break; // Pipedream's own, without effect here
-                    default: Problem(keyNode, $"there is no setting '{key}'", "settings are timeout, memory, concurrency, deliver, idempotency_key"); break;
+                    default:
+                        if (!WorkflowKeys.SettingsElsewhere.Contains(key)) Problem(keyNode, $"there is no setting '{key}'", Spelling.Hint(key, WorkflowKeys.Settings));
+                        break;
                 }
             }
             return new(timeout, memory, concurrency, onSuccess) { IdempotencyKey = idempotencyKey };
@@ -216,17 +221,40 @@ public static partial class WorkflowReader
         Step? ReadStep(YamlNode node)
         {
             if (node is not YamlMappingNode map) return Problem<Step>(node, "a step is a mapping", "write `- namespace: notify` and `uses: ./notify/entry.js`");
+            CheckKeys(map, "a step", WorkflowKeys.Step, WorkflowKeys.StepElsewhere);
             string? stepName = Text(map, "namespace"), uses = Text(map, "uses");
             if (stepName is null) return Problem<Step>(map, "a step needs a `namespace`", "write `namespace: notify`");
             if (!NamePattern().IsMatch(stepName))
                 return Problem<Step>(Child(map, "namespace")!, $"'{stepName}' cannot be a step's namespace", "use letters, digits, _ $ and -, not starting with a digit");
             if (uses is null) return Problem<Step>(map, $"the step '{stepName}' needs `uses`", "write `uses: ./notify/entry.js`");
-            bool disabled = Text(map, "disabled") == "true";
-            if (Text(map, "runtime") is { } runtime && !runtime.StartsWith("nodejs", StringComparison.Ordinal) && !disabled)
-                return Problem<Step>(Child(map, "runtime")!, $"the step '{stepName}' needs {runtime}; steps are Node.js", "rewrite it in JavaScript, or set `disabled: true`");
+            bool disabled = IsOn(map, "disabled");
+            if (!disabled && LanguageOf(Text(map, "runtime"), uses) is { } language)
+                return Problem<Step>(Child(map, "runtime") ?? Child(map, "uses")!, $"'{stepName}' is a {language} step; steps are Node.js", "rewrite it in JavaScript, or set `disabled: true`");
             if (uses.StartsWith("npm:", StringComparison.Ordinal) && !disabled) return ReadComponent(map, stepName, uses);
             string? file = ResolveFile(map, stepName, uses, disabled);
             return file is null ? null : new(stepName, file, ReadProps(map), disabled);
+        }
+
+        bool IsOn(YamlMappingNode map, string key)
+        {
+            string? text = Text(map, key);
+            if (text is not (null or "true" or "false")) Problem(Child(map, key)!, $"`{key}` is '{text}'", "write `true` or `false`");
+            return text == "true";
+        }
+
+        /// <summary>The language of a step that is not Node.js. The runtime decides; without one, the file's name.</summary>
+        static string? LanguageOf(string? runtime, string uses)
+        {
+            if (runtime?.StartsWith("nodejs", StringComparison.Ordinal) == true) return null;
+            string name = runtime ?? Path.GetExtension(uses);
+            return WorkflowKeys.Languages.FirstOrDefault(one => name.StartsWith(one.Start, StringComparison.Ordinal)).Name ?? runtime;
+        }
+
+        /// <summary>Refuses keys that are neither read here nor written by Pipedream's synchronisation.</summary>
+        void CheckKeys(YamlMappingNode map, string what, IReadOnlyList<string> known, IReadOnlyList<string> elsewhere)
+        {
+            foreach (var key in map.Children.Keys)
+                if (!known.Contains(key.ToString()) && !elsewhere.Contains(key.ToString())) Problem(key, $"{what} has no '{key}'", Spelling.Hint(key.ToString(), known));
         }
 
         static JsonElement? ReadProps(YamlMappingNode map) => Child(map, "props") is { } given ? JsonSerializer.SerializeToElement(ToJson(given)) : null;

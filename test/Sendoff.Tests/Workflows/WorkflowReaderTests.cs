@@ -13,6 +13,7 @@ public sealed class WorkflowReaderTests
         var definition = Read("""
             schema: workflow/2022.04
             name: Orders
+            inactive: true
             settings:
               error_notification: true
               lambda_timeout: 40
@@ -21,6 +22,8 @@ public sealed class WorkflowReaderTests
             steps:
             - namespace: notify
               runtime: nodejs20.x
+              notes: free text
+              _props_cursor: dyp_MeUXlgy
               uses: "./notify/entry.js"
               props:
                 sheetId: { __lv: { label: Guestbook, value: "1RL" } }
@@ -82,7 +85,12 @@ public sealed class WorkflowReaderTests
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./gone.js", "there is no such file", 4)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ../a.js", "leaves the workflow's folder", 4)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: slack-send@1.0.0", "not a file of this folder", 4)]
-    [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: python3.12\n    uses: ./a.js", "steps are Node.js", 4)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: python3.12\n    uses: ./a.js", "'a' is a Python step; steps are Node.js", 4)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./a/entry.py", "'a' is a Python step", 4)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: golang1.x\n    uses: ./a.js", "'a' is a Go step", 4)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: cobol85\n    uses: ./a.js", "'a' is a cobol85 step", 4)]
+    [InlineData("name: a/b\nsteps:\n  - namespace: a\n    uses: ./a.js", "'a/b' cannot be a workflow's name", 1)]
+    [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./a.js\n    disabled: yes", "`disabled` is 'yes'", 5)]
     [InlineData("name: x\nsteps:\n  - namespace: 9a\n    uses: ./a.js", "cannot be a step's namespace", 3)]
     [InlineData("name: x\nsettings: { timeout: soon }\nsteps:\n  - namespace: a\n    uses: ./a.js", "'soon' is no timeout", 2)]
     [InlineData("name: x\nsettings: { idempotency_key: maybe }\nsteps:\n  - namespace: a\n    uses: ./a.js", "does not switch the idempotency-key", 2)]
@@ -98,6 +106,27 @@ public sealed class WorkflowReaderTests
         Assert.Equal("workflow.yaml", problem.File);
         Assert.Equal(line, problem.Line);
         Assert.NotNull(problem.SourceLine);
+    }
+
+    [Theory]
+    [InlineData("nmae: x\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'nmae'", "did you mean `name`?")]
+    [InlineData("step: []\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'step'", "did you mean `steps`?")]
+    [InlineData("timeout: 3s\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'timeout'", "use one of name, triggers, settings, steps")]
+    [InlineData("steps: [ { namespace: a, uses: ./a.js, prosp: { x: 1 } } ]", "a step has no 'prosp'", "did you mean `props`?")]
+    [InlineData("steps: [ { namespace: a, uses: ./a.js, Disabled: true } ]", "a step has no 'Disabled'", "did you mean `disabled`?")]
+    [InlineData("triggers: [ { type: http, keys: x } ]\nsteps: [ { namespace: a, uses: ./a.js } ]", "an HTTP trigger has no 'keys'", "did you mean `key`?")]
+    [InlineData("triggers: [ { type: http, response: { stauts: 202 } } ]\nsteps: [ { namespace: a, uses: ./a.js } ]", "a response has no 'stauts'", "did you mean `status`?")]
+    [InlineData("triggers: [ { type: schedule, every: 1h, time_zone: UTC } ]\nsteps: [ { namespace: a, uses: ./a.js } ]", "a schedule has no 'time_zone'", "did you mean `timezone`?")]
+    [InlineData("triggers: [ { type: emit, worklow: x, workflow: x } ]\nsteps: [ { namespace: a, uses: ./a.js } ]", "an emit trigger has no 'worklow'", "did you mean `workflow`?")]
+    [InlineData("triggers: [ { type: shedule, every: 1h } ]\nsteps: [ { namespace: a, uses: ./a.js } ]", "no trigger type 'shedule'", "did you mean `schedule`?")]
+    [InlineData("settings: { concurency: 3 }\nsteps: [ { namespace: a, uses: ./a.js } ]", "no setting 'concurency'", "did you mean `concurrency`?")]
+    [InlineData("settings: { lambdaTimeout: 3 }\nsteps: [ { namespace: a, uses: ./a.js } ]", "no setting 'lambdaTimeout'", "did you mean `lambda_timeout`?")]
+    public void An_unknown_key_is_an_error_that_names_the_one_that_was_meant(string yaml, string message, string hint)
+    {
+        var problem = Assert.Single(Read(yaml, "a.js").Problems);
+
+        Assert.Contains(message, problem.Message);
+        Assert.Equal(hint, problem.Hint);
     }
 
     [Fact]

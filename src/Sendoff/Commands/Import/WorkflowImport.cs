@@ -33,8 +33,9 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     ImportedWorkflow Run()
     {
         if (ReadYaml() is not { } root) return new(source.Folder, source.Folder, files, findings);
-        string name = Text(root, "name") ?? source.Folder;
+        string name = ImportName(root);
         if (Text(root, "inactive") == "true") Note(ImportVerdict.RunsUnchanged, "workflow.yaml", "the workflow is switched off on Pipedream", $"switch it off here after deploying: sendoff workflows disable {source.Folder}");
+        LeaveOut(root, WorkflowKeys.Workflow, "workflow.yaml");
         ImportTriggers(root);
         foreach (var step in Items(root, "steps").OfType<YamlMappingNode>()) ImportStep(step);
         files.Remove("workflow.yml");
@@ -44,6 +45,29 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
             if (!findings.Any(finding => finding.Verdict != ImportVerdict.RunsUnchanged && problem.Message.Contains($"'{finding.Where}'", StringComparison.Ordinal)))
                 Note(ImportVerdict.CannotRun, problem.File ?? "workflow.yaml", problem.Message, problem.Hint ?? "mend it by hand");
         return new(source.Folder, name, files, findings);
+    }
+
+    /// <summary>Pipedream's names may hold what a name cannot hold here, such as a slash.</summary>
+    string ImportName(YamlMappingNode root)
+    {
+        if (Text(root, "name") is not { } name) return source.Folder;
+        if (WorkflowName.IsValid(name)) return name;
+        string fit = string.Concat(name.Select(static c => char.IsControl(c) || c is '/' or '\\' ? '-' : c)).Trim();
+        fit = fit.Length == 0 ? source.Folder : fit[..Math.Min(fit.Length, WorkflowName.MaxLength)].TrimEnd();
+        root.Children[new YamlScalarNode("name")] = fit;
+        Note(ImportVerdict.RunsUnchanged, "workflow.yaml", $"the name '{name}' is written as '{fit}'", WorkflowName.Rule);
+        return fit;
+    }
+
+    /// <summary>Removes keys that Sendoff does not have. The report names those that Pipedream is not known to write.</summary>
+    void LeaveOut(YamlMappingNode map, IReadOnlyList<string> known, string where)
+    {
+        foreach (var key in map.Children.Keys.Where(key => !known.Contains(key.ToString())).ToList())
+        {
+            map.Children.Remove(key);
+            if (!WorkflowKeys.StepElsewhere.Contains(key.ToString()) && !WorkflowKeys.WorkflowElsewhere.Contains(key.ToString()))
+                Note(ImportVerdict.RunsUnchanged, where, $"the key '{key}' was left out", "it has no effect on Sendoff");
+        }
     }
 
     YamlMappingNode? ReadYaml()
@@ -102,8 +126,8 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     void ImportStep(YamlMappingNode step)
     {
         string name = Text(step, "namespace") ?? "?", uses = Text(step, "uses") ?? "";
-        foreach (string ours in new[] { "_props_cursor", "notes", "runtime" })
-            if (ours != "runtime" || Text(step, ours)?.StartsWith("nodejs", StringComparison.Ordinal) == true) step.Children.Remove(new YamlScalarNode(ours));
+        LeaveOut(step, WorkflowKeys.Step, name);
+        if (Text(step, "runtime")?.StartsWith("nodejs", StringComparison.Ordinal) == true) step.Children.Remove(new YamlScalarNode("runtime"));
         if (Text(step, "disabled") == "true") return;
         if (Text(step, "runtime") is { } runtime)
         {

@@ -110,9 +110,7 @@ internal sealed class ApiInput
 
     public string WorkflowName(string text)
     {
-        if (text.Length > 100 || text.Trim().Length != text.Length || text.Length == 0
-            || text.Any(c => char.IsControl(c) || c is '/' or '\\'))
-            Wrong($"'{text}' cannot be a workflow's name. It has 1 to 100 characters, no slash, no control character and no space at its ends.");
+        if (!Engine.Workflows.WorkflowName.IsValid(text)) Wrong($"'{text}' cannot be a workflow's name. {Engine.Workflows.WorkflowName.Rule}");
         return text;
     }
 
