@@ -99,10 +99,10 @@ internal static class SettingsActions
         return await secrets.DeleteAsync(name, ct) ? Results.LocalRedirect("/settings") : Page(context.Response, $"There is no variable or secret `{name}`.");
     }
 
-    static RazorComponentResult<SettingsPage> Page(HttpResponse response, string? mistake = null, string? typed = null, MadeOnce? made = null)
+    static IResult Page(HttpResponse response, string? mistake = null, string? typed = null, MadeOnce? made = null)
     {
         response.Headers.CacheControl = "no-store";
-        return new(new Dictionary<string, object?> { ["Mistake"] = mistake, ["Typed"] = typed, ["Made"] = made })
+        return new RazorComponentResult<SettingsPage>(new Dictionary<string, object?> { ["Mistake"] = mistake, ["Typed"] = typed, ["Made"] = made })
         {
             StatusCode = mistake is null ? StatusCodes.Status200OK : StatusCodes.Status422UnprocessableEntity,
         };

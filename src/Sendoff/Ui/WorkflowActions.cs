@@ -36,8 +36,8 @@ internal static class WorkflowActions
         return result.Workflow is null ? VersionsPage(name, null, null, result.Problems, StatusOf(true)) : Results.LocalRedirect($"/workflows/{Uri.EscapeDataString(name)}/versions");
     }
 
-    static RazorComponentResult<VersionsPage> VersionsPage(string name, string? from, string? to, IReadOnlyList<WorkflowProblem> problems, int status) =>
-        new(new Dictionary<string, object?> { ["Name"] = name, ["From"] = from, ["To"] = to, ["Problems"] = problems }) { StatusCode = status };
+    static IResult VersionsPage(string name, string? from, string? to, IReadOnlyList<WorkflowProblem> problems, int status) =>
+        new RazorComponentResult<VersionsPage>(new Dictionary<string, object?> { ["Name"] = name, ["From"] = from, ["To"] = to, ["Problems"] = problems }) { StatusCode = status };
 
     /// <summary>Back to the list, also when the workflow is gone: then it is not in it.</summary>
     static async Task<IResult> SetEnabledAsync(string name, bool enabled, WorkflowCatalog catalog, CancellationToken ct)
@@ -79,11 +79,11 @@ internal static class WorkflowActions
     static async Task<string> FieldAsync(HttpRequest request, string field, CancellationToken ct) =>
         (await UiEndpoints.FormAsync(request, ct))[field].ToString();
 
-    static RazorComponentResult<NewWorkflowPage> NewPage(string name, string template, IReadOnlyList<WorkflowProblem> problems) =>
-        new(new Dictionary<string, object?> { ["Name"] = name, ["Template"] = template, ["Problems"] = problems }) { StatusCode = StatusOf(problems.Count > 0) };
+    static IResult NewPage(string name, string template, IReadOnlyList<WorkflowProblem> problems) =>
+        new RazorComponentResult<NewWorkflowPage>(new Dictionary<string, object?> { ["Name"] = name, ["Template"] = template, ["Problems"] = problems }) { StatusCode = StatusOf(problems.Count > 0) };
 
-    static RazorComponentResult<DeleteWorkflowPage> DeletePage(string name, string typed, string? mistake) =>
-        new(new Dictionary<string, object?> { ["Name"] = name, ["Typed"] = typed, ["Mistake"] = mistake }) { StatusCode = StatusOf(mistake is not null) };
+    static IResult DeletePage(string name, string typed, string? mistake) =>
+        new RazorComponentResult<DeleteWorkflowPage>(new Dictionary<string, object?> { ["Name"] = name, ["Typed"] = typed, ["Mistake"] = mistake }) { StatusCode = StatusOf(mistake is not null) };
 
     static int StatusOf(bool isRefused) => isRefused ? StatusCodes.Status422UnprocessableEntity : StatusCodes.Status200OK;
 }

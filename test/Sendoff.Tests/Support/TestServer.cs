@@ -74,7 +74,7 @@ sealed class TestServer : IAsyncDisposable
         var own = ListenAddress.ReadList($"http://127.0.0.1:{port}")!;
         var listeners = await Listeners.PrepareAsync(own, options.HasHooksListener ? ListenAddress.ReadList("http://127.0.0.1:0/")! : [], false, default);
         builder.WebHost.ConfigureKestrel(kestrel => listeners.Bind(kestrel, null));
-        var engine = new EngineOptions(data, node ?? TestNode.Runtime, limits ?? new EngineLimits(), egress ?? Sending.Loopback, cipher ?? TestSecrets.Cipher);
+        var engine = new EngineOptions(data, node ?? TestNode.Runtime, (limits ?? new()) with { WorkersWarm = 0 }, egress ?? Sending.Loopback, cipher ?? TestSecrets.Cipher);
         builder.Services.AddSendoffEngine(with?.Invoke(engine) ?? engine);
         builder.Services.AddSendoffServer(options);
         StoreThatBreaks.Wrap(builder.Services);

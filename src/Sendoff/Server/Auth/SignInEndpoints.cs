@@ -50,8 +50,8 @@ internal static class SignInEndpoints
         return Results.Content(page, "text/html; charset=utf-8");
     }
 
-    static RazorComponentResult<SignInPage> Page(string? next, string? mistake) =>
-        new(new Dictionary<string, object?> { ["Next"] = IsLocal(next) ? next : null, ["Mistake"] = mistake })
+    static IResult Page(string? next, string? mistake) =>
+        new RazorComponentResult<SignInPage>(new Dictionary<string, object?> { ["Next"] = IsLocal(next) ? next : null, ["Mistake"] = mistake })
         {
             StatusCode = mistake is not null ? StatusCodes.Status401Unauthorized : StatusCodes.Status200OK,
         };
