@@ -73,7 +73,7 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
         string files = hasCredentials ? Text(config.UserFile) + Text(config.GlobalFile) : "";
         foreach (string name in environment.Keys.ToList())
         {
-            bool isNpms = name.StartsWith("npm_config_", StringComparison.OrdinalIgnoreCase) && (hasCredentials || !IsCredential(name));
+            bool isNpms = name.StartsWith("npm_config_", StringComparison.OrdinalIgnoreCase) && (hasCredentials || !IsCredential(name, environment[name]));
             // A configuration may name variables, such as ${NPM_TOKEN}.
             if (!isNpms && !plain.Contains(name) && !files.Contains("${" + name + "}", StringComparison.Ordinal) && !files.Contains("${" + name + "?}", StringComparison.Ordinal)) environment.Remove(name);
         }
@@ -87,7 +87,8 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
         environment["npm_config_noproxy"] = "localhost.invalid"; // an empty one would leave it to the files
     }
 
-    static bool IsCredential(string name) => ((string[])["auth", "token", "password", "username", "cert", "key", "otp"]).Any(part => name.Contains(part, StringComparison.OrdinalIgnoreCase)) || name.Contains("//", StringComparison.Ordinal);
+    static bool IsCredential(string name, string? value) => ((string[])["auth", "token", "password", "username", "cert", "key", "otp"]).Any(part => name.Contains(part, StringComparison.OrdinalIgnoreCase))
+        || name.Contains("//", StringComparison.Ordinal) || (Uri.TryCreate(value, UriKind.Absolute, out var url) && url.UserInfo.Length > 0);
 
     static string Text(string? file) => File.Exists(file) ? File.ReadAllText(file) : "";
 }

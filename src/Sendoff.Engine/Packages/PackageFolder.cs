@@ -34,6 +34,8 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
     /// <summary>The lock among a version's files.</summary>
     public const string LockFile = "sendoff-lock.json";
     const string Fresh = "new-";
+    /// <summary>What file systems give out at once.</summary>
+    const int BlockBytes = 4096;
     static readonly TimeSpan sizeEvery = TimeSpan.FromMilliseconds(250);
 
     readonly string root = Path.GetFullPath(root);
@@ -218,13 +220,13 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
     WorkflowProblem TooLarge(Import first) => PackagePlan.Problem(
         first, $"the packages take more than {limits.PackagesBytes:N0} bytes", "import less, or raise the setting Packages:MaxBytes");
 
-    // npm moves and removes files meanwhile.
+    // npm moves and removes files meanwhile. An empty file takes space as well, and there may be millions.
     static long SizeOf(string folder)
     {
         try
         {
             var all = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint };
-            return new DirectoryInfo(folder).EnumerateFiles("*", all).Sum(file => file.Length);
+            return new DirectoryInfo(folder).EnumerateFileSystemInfos("*", all).Sum(static entry => ((entry as FileInfo)?.Length ?? 0) / BlockBytes * BlockBytes + BlockBytes);
         }
         catch (IOException)
         {

@@ -85,6 +85,15 @@ public sealed partial class PackageTests
     }
 
     [Fact]
+    public async Task Empty_files_take_space_too()
+    {
+        registry.Publish("many", "1.0.0", Enumerable.Range(0, 3_000).ToDictionary(static i => $"{i % 50}/{i}.txt", static _ => ""));
+        await StartAsync(new EngineLimits { PackagesBytes = 10_000_000 });
+        AssertAt(await ProblemAsync(Workflow(Returning("many", "import many from 'many'"))), "step.mjs", 1, 18, "take more than 10,000,000 bytes");
+        Assert.Empty(Installed);
+    }
+
+    [Fact]
     public async Task A_sandbox_that_has_worked_is_not_given_up()
     {
         await SandboxRig.RequireAsync();

@@ -45,11 +45,12 @@ public sealed partial class PackageTests
         registry.Variables["NPM_TOKEN"] = "a-token-of-the-user";
         registry.Variables["npm_config__auth"] = "credentials-of-the-user";
         registry.Variables["OTHER_SECRET"] = "another";
+        registry.Variables["npm_config_@acme:registry"] = "http://user:password-in-a-url@registry.test/";
         string script = $$"""
             const fs = require('fs'), net = require('net'), found = [];
             for (const path of [{{JsonSerializer.Serialize(secret)}}, {{JsonSerializer.Serialize(npmrc)}}, '/npm-cache', process.env.npm_config_userconfig, process.env.HOME + '/.npmrc'])
               try { fs.statSync(path); found.push(path) } catch { }
-            for (const [name, value] of Object.entries(process.env)) if (/a-token-of-the-user|credentials-of-the-user|another/.test(value)) found.push(name);
+            for (const [name, value] of Object.entries(process.env)) if (/a-token-of-the-user|credentials-of-the-user|password-in-a-url|another/.test(value)) found.push(name);
             const proxy = new URL(process.env.HTTPS_PROXY), done = () => fs.writeFileSync('made.js', 'module.exports = ' + JSON.stringify(found.join()));
             net.connect({{elsewhere.Address.Split(':')[1]}}, '127.0.0.1').on('connect', () => { found.push('direct'); }).on('error', () => {
               const socket = net.connect(proxy.port, proxy.hostname).on('error', done).on('close', done).on('data', data => { if (!/^HTTP\/1.1 403/.test(data)) found.push('proxy: ' + data); socket.destroy(); });
