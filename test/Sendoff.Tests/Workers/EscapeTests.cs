@@ -130,6 +130,14 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     }
 
     [Fact]
+    public async Task Processes_of_a_step_write_nowhere_but_in_its_temporary_folder()
+    {
+        await using var rig = await SandboxRig.StartAsync(options: new() { AllowChildProcesses = true });
+        Assert.Equal("/tmp", await rig.AskAsync(
+            "return require('child_process').execSync('for f in /tmp /dev /dev/shm / /workflow /sendoff /etc /usr; do (echo x > $f/planted) 2>/dev/null && echo $f; done; true').toString().trim()"));
+    }
+
+    [Fact]
     public async Task Processes_of_a_step_that_may_start_them_end_with_its_worker()
     {
         string mark = $"600.{Random.Shared.Next()}";

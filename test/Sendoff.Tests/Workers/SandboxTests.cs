@@ -64,6 +64,7 @@ public sealed class SandboxTests
             for (const path of ['{{packages}}', '{{packages}}/other/node_modules/dep/index.js', '{{packages}}/own/node_modules/dep/index.js', '{{packages}}/other/node_modules'])
                 try { fs.statSync(path).isFile() ? fs.readFileSync(path) : fs.readdirSync(path); found.push('REACHED ' + path) } catch { }
             const real = fs.realpathSync(require.resolve('dep'));
+            found.push(fs.readdirSync(require('path').resolve(real, '../../../..')).join());
             try { fs.writeFileSync(real, 'x'); found.push('WRITTEN'); } catch { }
             try { fs.chmodSync(real, 0o777); found.push('CHANGED'); } catch { }
             return found.join();
@@ -78,7 +79,7 @@ public sealed class SandboxTests
             var run = await rig.Workers.RunAsync(program);
 
             Assert.True(run.End == WorkerEnd.Succeeded, run.Message ?? run.Steps[0].Error?.Message);
-            Assert.Equal($"{set},{set}", run.Exports(0).GetProperty("$return_value").GetString());
+            Assert.Equal($"{set},{set},{set}", run.Exports(0).GetProperty("$return_value").GetString());
         }
         Directory.Delete(packages, recursive: true);
     }

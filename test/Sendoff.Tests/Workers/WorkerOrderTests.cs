@@ -106,9 +106,12 @@ public sealed class WorkerOrderTests
         await worker.ReadAsync(ScriptedWorker.Revoke);
         await worker.GiveBackAsync(ScriptedWorker.Revoked, ahead);
         await worker.EndAsync(lasting);
-        for (int i = 0; i < ahead.Length; i++) await worker.EndAsync(await worker.ReadRunAsync(ahead: false));
-
-        await Task.WhenAll(all).WithinLimitAsync();
+        await all[0].WithinLimitAsync();
+        foreach (var next in all[1..]) // in the order in which they came
+        {
+            await worker.EndAsync(await worker.ReadRunAsync(ahead: false));
+            await next.WithinLimitAsync();
+        }
     }
 
     [Fact]
@@ -208,6 +211,26 @@ public sealed class WorkerOrderTests
             worker.Die();
             await Wait.UntilAsync(() => workers.Pool.ProcessIds.Count == 0);
         }
+    }
+
+    [Theory]
+    [InlineData(true, "the worker ended in mid-run")]
+    [InlineData(false, "it did not end within its timeout of 15,000 ms")]
+    public async Task Load_that_fails_twice_in_a_row_is_the_programs_problem(bool dies, string says)
+    {
+        await using var workers = new ScriptedWorkers();
+        var (ended, run) = workers.Run();
+        for (int i = 0; i < 2; i++)
+        {
+            var worker = await workers.StartedAsync();
+            await worker.ReadAsync(ScriptedWorker.Load);
+            if (dies) worker.Die();
+            else workers.Time.Advance(TimeSpan.FromSeconds(15.1));
+        }
+        await ended.WithinLimitAsync();
+
+        Assert.Equal((WorkerEnd.Failed, StepStatus.Failed), (run.End, run.Steps[0].Status));
+        Assert.Contains("while the steps were loaded, " + says, run.Message, StringComparison.Ordinal);
     }
 
     [Fact]
