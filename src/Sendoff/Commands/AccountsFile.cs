@@ -5,6 +5,8 @@ namespace Sendoff.Commands;
 /// <summary>The file of <c>sendoff run --accounts</c>: <c>{ "slack": { "oauth_access_token": "..." } }</c>.</summary>
 static class AccountsFile
 {
+    const int MaxBytes = 1024 * 1024;
+
     /// <summary>Adds the file's accounts to those <paramref name="known"/>, where an app of the same name is replaced.</summary>
     public static async Task<IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>>> ReadAsync(
         string? path, IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> known, CancellationToken ct)
@@ -13,7 +15,10 @@ static class AccountsFile
         var accounts = new Dictionary<string, IReadOnlyDictionary<string, string>>(known, StringComparer.Ordinal);
         try
         {
-            using var document = JsonDocument.Parse(await File.ReadAllTextAsync(path, ct));
+            byte[] text = InputText.ReadBytes(path, MaxBytes);
+            if (text.Length > MaxBytes) throw new JsonException($"it is over {MaxBytes / 1024 / 1024} MB");
+            await using var stream = new MemoryStream(text);
+            using var document = await JsonDocument.ParseAsync(stream, default, ct);
             foreach (var app in Fields(document.RootElement)) accounts[app.Name] = Fields(app.Value).ToDictionary(static f => f.Name, static f => Text(f.Value));
             return accounts;
         }

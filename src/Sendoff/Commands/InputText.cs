@@ -10,6 +10,16 @@ static class InputText
 
     public const string StandardInput = "-";
 
+    /// <summary>Reads a file, and stops one piece over the limit: a device, or a file that grows, has no size to look at. The exceptions are those of files.</summary>
+    public static byte[] ReadBytes(string path, long most)
+    {
+        using var file = File.OpenRead(path);
+        using var bytes = new MemoryStream();
+        byte[] buffer = new byte[81_920];
+        while (bytes.Length <= most && file.Read(buffer) is > 0 and var read) bytes.Write(buffer, 0, read);
+        return bytes.ToArray();
+    }
+
     public static async Task<string> ReadAsync(string path, CancellationToken ct)
     {
         if (path == StandardInput) return await ReadStandardInputAsync(ct);

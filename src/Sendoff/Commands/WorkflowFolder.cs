@@ -13,13 +13,14 @@ static class WorkflowFolder
     {
         try
         {
+            if (path.Length == 0) throw new CommandException("the path is empty; give a workflow folder or a step file", ExitCode.Usage);
             string full = Path.GetFullPath(path);
             if (File.Exists(full))
             {
                 string file = Path.GetFileName(full);
                 if (!WorkflowReader.Belongs(file) || Path.GetExtension(file) is ".json" or ".md" or ".txt" or ".yaml" or ".yml")
                     throw new CommandException($"{path} is no step file; give a .js .mjs .cjs or .ts file, or a workflow folder", ExitCode.Usage);
-                return (Path.GetDirectoryName(full)!, Path.GetFileNameWithoutExtension(full), new Dictionary<string, string> { [file] = ReadText(full) });
+                return (Path.GetDirectoryName(full)!, Path.GetFileNameWithoutExtension(full), new Dictionary<string, string> { [file] = ReadText(full, path, MaxBytes, out _) });
             }
             if (!Directory.Exists(full)) throw new CommandException($"{path}: there is no such file or folder", ExitCode.Usage);
             return (full, Path.GetFileName(full.TrimEnd(Path.DirectorySeparatorChar)), ReadFolder(full));
@@ -47,18 +48,21 @@ static class WorkflowFolder
         {
             string path = Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/');
             if (!WorkflowReader.Belongs(path)) continue;
-            bytes += new FileInfo(file).Length;
-            if (bytes > MaxBytes) throw new CommandException($"{root} holds more than {MaxBytes / 1024 / 1024} MB of workflow files; is it the right folder?", ExitCode.Usage);
-            files[path] = ReadText(file);
+            files[path] = ReadText(file, root, MaxBytes - bytes, out int length);
+            bytes += length;
         }
         return files;
     }
 
-    static string ReadText(string file)
+    /// <param name="from">What the command was given.</param>
+    static string ReadText(string file, string from, long most, out int length)
     {
+        byte[] content = InputText.ReadBytes(file, most);
+        length = content.Length;
+        if (length > most) throw new CommandException($"{from} holds more than {MaxBytes / 1024 / 1024} MB of workflow files; is it the right one?", ExitCode.Usage);
         try
         {
-            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(File.ReadAllBytes(file)).TrimStart('\uFEFF');
+            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(content).TrimStart('\uFEFF');
         }
         catch (DecoderFallbackException)
         {

@@ -51,7 +51,7 @@ public sealed class CommandInputTests : IDisposable
         { "deploy @/nothing", "there is no such file or folder" },
         { "deploy @/latin.js", "is not UTF-8 text" },
         { "deploy @/event.json", "is no step file" },
-        { "deploy ~", "cannot be read" },
+        { "deploy ~", "the path is empty" },
         { "run @/nothing", "there is no such file or folder" },
         { "run @/workflow --event @/broken.json", "neither a file nor JSON" },
         { "run @/workflow --event @/workflow", "is a folder; give a file" },
@@ -101,6 +101,23 @@ public sealed class CommandInputTests : IDisposable
         Assert.Equal(ExitCode.Usage, error.ExitCode);
         Assert.Contains(says, error.Message);
         Assert.DoesNotContain('\n', error.Message.TrimEnd());
+    }
+
+    /// <summary>What has no end is read up to a bound, whatever its size says.</summary>
+    [Theory]
+    [InlineData("run @/workflow --accounts /dev/zero", "over 1 MB")]
+    [InlineData("run @/workflow --event /dev/zero", "over 64 MB")]
+    [InlineData("run @/endless.js", "more than 5 MB")]
+    [InlineData("run @/endless", "more than 5 MB")]
+    [InlineData("deploy @/endless", "more than 5 MB")]
+    [InlineData("import @/workflow --answers /dev/zero", "/dev/zero:1:")]
+    [InlineData("import /dev/zero", "cannot be read")]
+    public async Task A_file_without_an_end_ends_with_2(string command, string says)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no /dev/zero");
+        File.CreateSymbolicLink(Path.Combine(folder.Path, "endless.js"), "/dev/zero");
+        File.CreateSymbolicLink(Path.Combine(Directory.CreateDirectory(Path.Combine(folder.Path, "endless")).FullName, "step.js"), "/dev/zero");
+        await A_mistake_in_the_input_ends_with_2(command, says);
     }
 
     [Fact]

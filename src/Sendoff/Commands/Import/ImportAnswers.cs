@@ -1,3 +1,4 @@
+using System.Text;
 using Sendoff.Engine.Workflows;
 using Spectre.Console;
 using YamlDotNet.RepresentationModel;
@@ -13,7 +14,8 @@ sealed class ImportAnswers(YamlMappingNode answers)
     {
         try
         {
-            var root = BoundedYaml.Read(File.ReadAllText(path), out var fault);
+            // What is cut off here is over the bound of YAML, which says so.
+            var root = BoundedYaml.Read(Encoding.UTF8.GetString(InputText.ReadBytes(path, 4 * BoundedYaml.MaxChars)), out var fault);
             if (fault is not null) throw new CommandException($"{path}:{fault.Line}:{fault.Column}: {fault.Message}", ExitCode.Usage);
             return root switch
             {
