@@ -85,6 +85,22 @@ public sealed partial class DeliveryDispatcherTests
     }
 
     [Fact]
+    public async Task Delivery_that_has_waited_and_was_sent_is_sent_again_while_others_of_its_destination_are_under_way()
+    {
+        await using var gated = new Gated();
+        var dispatcher = NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = 1, DeliveryDeadline = TimeSpan.FromHours(1) });
+        var first = await SendAsync(dispatcher, Enumerable.Repeat(gated.Receiver.Url + "first", 3));
+        await gated.NextAsync();
+        await gated.NextAsync();
+        await EndOfAsync(first[1]);
+
+        Assert.True(await dispatcher.ResendAsync(first[1].Id, all, default));
+        gated.Open();
+
+        Assert.Equal([1, 2], (await EndOfAsync(first[1], attempts: 2)).Attempts.Select(attempt => attempt.Number));
+    }
+
+    [Fact]
     public async Task Delivery_that_is_left_to_the_store_is_not_passed_over_for_one_behind_it_that_is_in_memory()
     {
         await using var gated = new Gated();
