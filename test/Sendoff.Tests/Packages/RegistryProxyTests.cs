@@ -85,6 +85,7 @@ public sealed class RegistryProxyTests
         using var before = new Recorder("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
         await using var proxy = new RegistryProxy(Config(registry) with { HttpsProxy = new($"http://{before.Address}") }, []);
         Assert.StartsWith("HTTP/1.1 407 ", await AskAsync(proxy, $"CONNECT {registry.Address} HTTP/1.1\r\n\r\nGET http://evil.test/ HTTP/1.1\r\n\r\n"));
+        await before.Ended.WithinLimitAsync();
         Assert.DoesNotContain("evil.test", before.Read);
     }
 
@@ -182,6 +183,7 @@ public sealed class RegistryProxyTests
         int connections;
 
         readonly string answer;
+        readonly TaskCompletionSource ended = new();
 
         public Recorder(string answer = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
         {
@@ -194,6 +196,8 @@ public sealed class RegistryProxyTests
         public string Address { get; }
         public int Connections => Volatile.Read(ref connections);
         public string Read { get; private set; } = "";
+        /// <summary>A connection that is kept after the answer has ended.</summary>
+        public Task Ended => ended.Task;
 
         async Task ServeAsync()
         {
@@ -207,12 +211,26 @@ public sealed class RegistryProxyTests
                     var buffer = new byte[4096];
                     while (!Read.Contains("\r\n\r\n")) Read += Encoding.Latin1.GetString(buffer, 0, await stream.ReadAtLeastAsync(buffer, 1));
                     await stream.WriteAsync(Encoding.Latin1.GetBytes(answer));
+                    if (!answer.Contains("close")) await ReadToEndAsync(stream);
                 }
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException or EndOfStreamException)
             {
                 // The test is over.
             }
+        }
+
+        async Task ReadToEndAsync(NetworkStream stream)
+        {
+            try
+            {
+                Read += await new StreamReader(stream).ReadToEndAsync();
+            }
+            catch (IOException)
+            {
+                // It was reset.
+            }
+            ended.SetResult();
         }
 
         public void Dispose() => listener.Dispose();

@@ -217,7 +217,11 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     [Fact]
     public async Task A_zip_that_is_damaged_anywhere_is_refused_or_deploys_what_was_packed()
     {
-        byte[] whole = Zip(("step.js", "return 'the value of this step'"));
+        var bytes = new MemoryStream();
+        using (var zip = new ZipArchive(bytes, ZipArchiveMode.Create, leaveOpen: true))
+        using (var writer = new StreamWriter(zip.CreateEntry("step.js", CompressionLevel.NoCompression).Open()))
+            writer.Write("return 'the value of this step'");
+        byte[] whole = bytes.ToArray();
         for (int at = 0; at < whole.Length; at++)
         {
             byte[] damaged = [.. whole];
