@@ -58,6 +58,26 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunQueue runs)
         : await runs.ReplayAsync(run, ready.Version, captured, ct).ConfigureAwait(false) is { } accepted ? new(accepted, [])
         : null;
 
+    /// <summary>
+    /// Runs one step of the draft for the event of a past run, with what the steps before it exported in that run. The draft stays as it is. Null when there is no such
+    /// workflow, or no such run of it.
+    /// </summary>
+    /// <inheritdoc cref="TestAsync" path="/param"/>
+    public async Task<DraftRun?> TestStepAsync(string name, string step, RunId past, bool captured, CancellationToken ct)
+    {
+        if (await FindAsync(name, ct).ConfigureAwait(false) is not { } draft) return null;
+        if (await store.GetRunOutlineAsync(past, ct).ConfigureAwait(false) is not { } outline || outline.Run.WorkflowId != draft.Workflow.Id) return null;
+        var read = WorkflowReader.Read(name, draft.Files);
+        if (read.Definition is not { } definition) return new(null, read.Problems);
+        if (definition.Steps.All(one => one.Name != step)) return new(null, [new($"there is no step '{step}'")]);
+        // What is tested is never the newest draft: that is what the author has saved, or else the current version.
+        if (!draft.IsChanged && await store.SaveDraftAsync(draft.Workflow.Id, draft.Files, isFixed: false, ct).ConfigureAwait(false) is null) return null;
+        var files = StepTrial.FilesOf(definition, draft.Files, step, past, outline.Run.Steps);
+        if (await catalog.FixDraftAsync(draft.Workflow, files, DateTimeOffset.MinValue, ct).ConfigureAwait(false) is not var (ready, problems)) return null;
+        if (ready is null) return new(null, problems);
+        return await runs.ReplayAsync(past, ready.Version, captured, ct).ConfigureAwait(false) is { } accepted ? new(accepted, []) : null;
+    }
+
     async Task<(Deployment? Draft, IReadOnlyList<WorkflowProblem> Problems)?> FixAsync(string name, CancellationToken ct) =>
         await FindAsync(name, ct).ConfigureAwait(false) is { } draft ? await catalog.FixDraftAsync(draft.Workflow, draft.Files, draft.ChangedAt, ct).ConfigureAwait(false) : null;
 }

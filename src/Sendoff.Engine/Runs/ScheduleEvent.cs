@@ -6,7 +6,7 @@ using Sendoff.Engine.Workflows;
 namespace Sendoff.Engine.Runs;
 
 /// <summary>Writes the <c>event</c> of a schedule (docs/workflows.md), with Pipedream's names.</summary>
-static class ScheduleEvent
+public static class ScheduleEvent
 {
     public static ReadOnlyMemory<byte> Write(ScheduleTrigger trigger, DateTimeOffset due, int missed)
     {

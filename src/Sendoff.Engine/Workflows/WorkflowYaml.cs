@@ -17,38 +17,63 @@ public static partial class WorkflowYaml
     public static string Write(string name, IEnumerable<Step> steps) =>
         string.Join('\n', [$"name: {Scalar(name)}", "triggers:", "  - type: http", "steps:", .. steps.SelectMany(static step => StepLines("  ", step.Name, step.File)), ""]);
 
-    public static string? AddStep(string yaml, string name, string file)
-    {
-        if (StepList.Find(yaml) is { } list) return list.With([.. list.Blocks, StepLines(list.Indent, name, file)]);
-        // There are none yet.
-        string bare = NoSteps().Replace(yaml, "");
-        if (RootOf(bare) is not { } root || root.Children.ContainsKey("steps")) return null;
-        return $"{bare.TrimEnd()}\nsteps:\n{string.Join('\n', StepLines("  ", name, file))}\n".TrimStart('\n');
-    }
+    public static string? AddStep(string yaml, string name, string file) => Add(yaml, "steps", indent => StepLines(indent, name, file));
 
     public static string? MoveStep(string yaml, int from, int to) =>
-        StepList.Find(yaml) is { } list && list.Has(from) && list.Has(to) ? list.With(list.Moved(from, to)) : null;
+        YamlList.Find(yaml, "steps") is { } list && list.Has(from) && list.Has(to) ? list.With(list.Moved(from, to)) : null;
 
-    public static string? RemoveStep(string yaml, int step) =>
-        StepList.Find(yaml) is { Count: > 1 } list && list.Has(step) ? list.With(list.Blocks.Where((_, i) => i != step)) : null;
+    public static string? RemoveStep(string yaml, int step) => Remove(yaml, "steps", step);
 
-    /// <param name="value">Null takes the prop away.</param>
+    /// <summary>Switches a step off, or on again.</summary>
+    public static string? SetDisabled(string yaml, int step, bool disabled) =>
+        YamlList.Find(yaml, "steps") is { } list && list.FieldsOf(step) is { } fields ? list.Text.Set(fields, "disabled", disabled ? "true" : null) : null;
+
+    /// <param name="value">Null removes the prop.</param>
     public static string? SetProp(string yaml, int step, string prop, JsonElement? value)
     {
-        if (StepList.Find(yaml) is not { } list || list.FieldsOf(step) is not { } fields) return null;
-        string? text = value is { } given ? $"{Scalar(prop)}: {Value(given)}" : null;
-        if (list.Find(fields, "props") is not { } props)
-            return text is null ? yaml : list.Replace(fields.ContentEnd, fields.ContentEnd, [$"{fields.Indent}props:", $"{fields.Indent}  {text}"]);
+        if (YamlList.Find(yaml, "steps") is not { } list || list.FieldsOf(step) is not { } fields) return null;
+        var text = list.Text;
+        string? line = value is { } given ? $"{Scalar(prop)}: {Value(given)}" : null;
+        if (text.Find(fields, "props") is not { } props)
+            return line is null ? yaml : text.Replace(fields.ContentEnd, fields.ContentEnd, [$"{fields.Indent}props:", $"{fields.Indent}  {line}"]);
         // Between braces, or empty: the field is written anew.
-        if (props.Node is not YamlMappingNode { Style: MappingStyle.Block, Children.Count: > 0 } map) return Rewrite(yaml, list, fields.Indent, props, prop, text);
-        var inner = list.FieldsOf(map, props.End);
-        return list.Find(inner, prop) switch
+        if (props.Node is not YamlMappingNode { Style: MappingStyle.Block, Children.Count: > 0 } map) return Rewrite(yaml, text, fields.Indent, props, prop, line);
+        var inner = text.FieldsOf(map, props.End);
+        return text.Find(inner, prop) switch
         {
-            null => text is null ? yaml : list.Replace(props.End, props.End, [inner.Indent + text]),
-            { } found when text is not null => list.Replace(found.Start, found.End, [inner.Indent + text]),
-            _ when map.Children.Count == 1 => Remove(list, props),
-            { } found => list.Replace(found.Start, found.End, []),
+            null => line is null ? yaml : text.Replace(props.End, props.End, [inner.Indent + line]),
+            { } found when line is not null => text.Replace(found.Start, found.End, [inner.Indent + line]),
+            _ when map.Children.Count == 1 => text.Remove(props),
+            { } found => text.Replace(found.Start, found.End, []),
         };
+    }
+
+    /// <param name="fields">In their order; a null value leaves its key out.</param>
+    public static string? AddTrigger(string yaml, IEnumerable<(string Name, JsonElement? Value)> fields) => Add(InLines(yaml, "triggers"), "triggers", indent => ItemLines(indent, fields));
+
+    /// <summary>Writes a trigger anew.</summary>
+    /// <inheritdoc cref="AddTrigger" path="/param"/>
+    public static string? ReplaceTrigger(string yaml, int trigger, IEnumerable<(string Name, JsonElement? Value)> fields) =>
+        YamlList.Find(InLines(yaml, "triggers"), "triggers") is { } list && list.Has(trigger)
+            ? list.With(list.Blocks.Select((block, i) => i != trigger ? block : [.. block.TakeWhile(YamlLines.IsComment), .. ItemLines(list.Indent, fields)])) : null;
+
+    /// <param name="value">Null removes the field.</param>
+    public static string? SetTrigger(string yaml, int trigger, string field, JsonElement? value) =>
+        YamlList.Find(InLines(yaml, "triggers"), "triggers") is { } list && list.FieldsOf(trigger) is { } fields
+            ? list.Text.Set(fields, field, value is { } given ? Value(given) : null) : null;
+
+    public static string? RemoveTrigger(string yaml, int trigger) => Remove(InLines(yaml, "triggers"), "triggers", trigger);
+
+    /// <param name="value">Null removes the setting.</param>
+    public static string? SetSetting(string yaml, string name, JsonElement? value)
+    {
+        if (YamlLines.Of(yaml) is not { RootFields: { } root } text) return null;
+        string? line = value is { } given ? Value(given) : null;
+        if (text.Find(root, "settings") is not { } settings)
+            return line is null ? yaml : text.Replace(root.ContentEnd, root.ContentEnd, ["settings:", $"  {name}: {line}"]);
+        if (settings.Node is YamlMappingNode { Style: MappingStyle.Block, Children.Count: > 0 } map)
+            return line is null && map.Children.Count == 1 && map.Children.ContainsKey(new YamlScalarNode(name)) ? text.Remove(settings) : text.Set(text.FieldsOf(map, settings.End), name, line);
+        return Rewrite(yaml, text, root.Indent, settings, name, line is null ? null : $"{name}: {line}", "settings");
     }
 
     /// <summary>The steps that use a file use it under its new name.</summary>
@@ -56,130 +81,66 @@ public static partial class WorkflowYaml
         Regex.Replace(
             yaml, $@"^([ \t]*(?:-[ \t]+)?uses:[ \t]*['""]?(?:\./)?){Regex.Escape(from)}(?=['""]?[ \t]*(?:#.*)?\r?$)", match => match.Groups[1].Value + to, RegexOptions.Multiline);
 
-    static string? Rewrite(string yaml, StepList list, string indent, Field props, string prop, string? text)
+    /// <summary>The triggers as they are written: their fields as text, those of a mapping as <c>response.status</c>.</summary>
+    public static IReadOnlyList<IReadOnlyDictionary<string, string>> TriggersOf(string yaml) =>
+        Find(yaml, "triggers") is YamlSequenceNode list ? [.. list.Select(TextsOf)] : [];
+
+    /// <inheritdoc cref="TriggersOf"/>
+    public static IReadOnlyDictionary<string, string> SettingsOf(string yaml) => TextsOf(Find(yaml, "settings"));
+
+    static YamlNode? Find(string yaml, string key) => YamlLines.Of(yaml)?.Root.Children.TryGetValue(new YamlScalarNode(key), out var node) == true ? node : null;
+
+    static Dictionary<string, string> TextsOf(YamlNode? node) => (node as YamlMappingNode)?.Children.SelectMany(static pair => pair.Value is YamlMappingNode inner
+        ? TextsOf(inner).Select(one => KeyValuePair.Create($"{pair.Key}.{one.Key}", one.Value)) : [KeyValuePair.Create(pair.Key.ToString(), (pair.Value as YamlScalarNode)?.Value ?? "")])
+        .DistinctBy(static pair => pair.Key).ToDictionary() ?? [];
+
+    static string? Rewrite(string yaml, YamlLines text, string indent, YamlField field, string key, string? line, string name = "props")
     {
-        if (props.Node is not (YamlMappingNode or YamlScalarNode { Value: "" or null })) return null;
-        var kept = (props.Node as YamlMappingNode)?.Children.Where(pair => pair.Key.ToString() != prop)
+        if (field.Node is not (YamlMappingNode or YamlScalarNode { Value: "" or null })) return null;
+        var kept = (field.Node as YamlMappingNode)?.Children.Where(pair => pair.Key.ToString() != key)
             .Select(pair => $"{Scalar(pair.Key.ToString())}: {yaml[(int)pair.Value.Start.Index..(int)pair.Value.End.Index]}") ?? [];
-        string[] lines = [.. text is null ? kept : kept.Append(text)];
-        string start = list.Lines[props.Start][..indent.Length];
-        return lines.Length == 0 ? Remove(list, props) : list.Replace(props.Start, props.End, [start + "props:", .. lines.Select(line => $"{indent}  {line}")]);
+        string[] lines = [.. line is null ? kept : kept.Append(line)];
+        string start = text.Lines[field.Start][..indent.Length];
+        return lines.Length == 0 ? text.Remove(field) : text.Replace(field.Start, field.End, [$"{start}{name}:", .. lines.Select(one => $"{indent}  {one}")]);
     }
 
-    // A step whose first line it is would lose its dash.
-    static string? Remove(StepList list, Field field) => list.Lines[field.Start].TrimStart().StartsWith('-') ? null : list.Replace(field.Start, field.End, []);
+    static string? Add(string yaml, string key, Func<string, string[]> item)
+    {
+        if (YamlList.Find(yaml, key) is { } list) return list.With([.. list.Blocks, item(list.Indent)]);
+        // There are none yet.
+        string bare = Regex.Replace(yaml, $@"^{key}:[ \t]*(?:\[\s*\][ \t]*)?\r?(?:\n|\z)", "", RegexOptions.Multiline);
+        if (YamlLines.Of(bare) is not { } text || text.Root.Children.ContainsKey(new YamlScalarNode(key))) return null;
+        return $"{bare.TrimEnd()}\n{key}:\n{string.Join('\n', item("  "))}\n".TrimStart('\n');
+    }
 
-    static string[] StepLines(string indent, string name, string file) => [$"{indent}- namespace: {Scalar(name)}", $"{indent}  uses: {Scalar("./" + file)}"];
+    static string? Remove(string yaml, string key, int item) =>
+        YamlList.Find(yaml, key) is { Count: > 1 } list && list.Has(item) ? list.With(list.Blocks.Where((_, i) => i != item)) : null;
+
+    /// <summary>With a list between brackets, or items between braces, written in lines: only so can a part of it be changed.</summary>
+    static string InLines(string yaml, string key)
+    {
+        if (YamlLines.Of(yaml) is not { RootFields: { } root } text || text.Find(root, key) is not { Node: YamlSequenceNode list } field) return yaml;
+        if (list.Style != SequenceStyle.Flow && list.All(static item => item is YamlMappingNode { Style: not MappingStyle.Flow })) return yaml;
+        if (!list.All(static item => item is YamlMappingNode { Children.Count: > 0 })) return yaml;
+        var items = list.Cast<YamlMappingNode>().SelectMany(map => Dashed("  ", map.Children.Select(pair => $"{pair.Key}: {yaml[(int)pair.Value.Start.Index..(int)pair.Value.End.Index]}")));
+        return text.Replace(field.Start, field.End, [$"{key}:", .. items]);
+    }
+
+    static string[] ItemLines(string indent, IEnumerable<(string Name, JsonElement? Value)> fields) =>
+        Dashed(indent, fields.Where(static field => field.Value is not null).Select(static field => $"{field.Name}: {Value(field.Value!.Value)}"));
+
+    static string[] Dashed(string indent, IEnumerable<string> lines) => [.. lines.Select((line, i) => $"{indent}{(i == 0 ? "- " : "  ")}{line}")];
+
+    static string[] StepLines(string indent, string name, string file) => Dashed(indent, [$"namespace: {Scalar(name)}", $"uses: {Scalar("./" + file)}"]);
 
     /// <summary>JSON is YAML; a text that needs no quotes has none.</summary>
     static string Value(JsonElement value) => value.ValueKind == JsonValueKind.String ? Scalar(value.GetString()!) : JsonSerializer.Serialize(value, readable);
 
     static string Scalar(string text) => PlainText().IsMatch(text) && !Keyword().IsMatch(text) ? text : JsonSerializer.Serialize(text, readable);
 
-    static YamlMappingNode? RootOf(string yaml) => BoundedYaml.Read(yaml, out var fault) is { } root ? root as YamlMappingNode : fault is null ? [] : null;
-
-    [GeneratedRegex(@"^steps:[ \t]*(?:\[\s*\][ \t]*)?\r?(?:\n|\z)", RegexOptions.Multiline)]
-    private static partial Regex NoSteps();
-
     [GeneratedRegex(@"^[A-Za-z_$./](?:[A-Za-z0-9_$./@ -]*[A-Za-z0-9_$./])?$")]
     private static partial Regex PlainText();
 
     [GeneratedRegex("^(?:true|false|null|yes|no|on|off|y|n|\\.+.*)$", RegexOptions.IgnoreCase)]
     private static partial Regex Keyword();
-
-    /// <summary>The lines of a key with its value: from, and up to.</summary>
-    sealed record Field(int Start, int End, YamlNode Node);
-
-    /// <summary>A mapping with one key a line.</summary>
-    /// <param name="ContentEnd">Behind its last line that is neither empty nor a comment.</param>
-    sealed record Fields(YamlMappingNode Map, int ContentEnd, string Indent);
-
-    /// <summary>The file's lines, and those of them that each step has: the comment above, the dash, and what is indented below.</summary>
-    sealed record StepList(string[] Lines, string NewLine, YamlSequenceNode Steps, IReadOnlyList<int> Starts, int End, string Indent)
-    {
-        public int Count => Starts.Count;
-        /// <summary>Without the empty lines below: these stay at their place, whatever is put there.</summary>
-        public IEnumerable<string[]> Blocks => Starts.Select((start, i) => Lines[start..LastOf(i)]);
-
-        public static StepList? Find(string yaml)
-        {
-            if (RootOf(yaml) is not { } root || !root.Children.TryGetValue("steps", out var node)) return null;
-            if (node is not YamlSequenceNode { Style: not SequenceStyle.Flow, Children.Count: > 0 } steps) return null;
-            string[] lines = [.. yaml.Split('\n').Select(static line => line.TrimEnd('\r'))];
-            int[] dashes = [.. steps.Select(step => DashAt(lines, (int)step.Start.Line - 1))];
-            if (dashes.Contains(-1) || dashes.Distinct().Count() != dashes.Length) return null;
-            string indent = lines[dashes[0]][..lines[dashes[0]].IndexOf('-')];
-            int[] starts = [.. dashes.Select(dash => CommentAbove(lines, dash))];
-            int end = dashes[^1] + 1;
-            for (int i = end; i < lines.Length && (lines[i].Length == 0 || IsDeeper(lines[i], indent)); i++)
-                if (!string.IsNullOrWhiteSpace(lines[i])) end = i + 1;
-            return new(lines, yaml.Contains("\r\n", StringComparison.Ordinal) ? "\r\n" : "\n", steps, starts, end, indent);
-        }
-
-        public bool Has(int step) => step >= 0 && step < Count;
-
-        public IEnumerable<string[]> Moved(int from, int to)
-        {
-            var blocks = Blocks.ToList();
-            var block = blocks[from];
-            blocks.RemoveAt(from);
-            blocks.Insert(to, block);
-            return blocks;
-        }
-
-        public string With(IEnumerable<string[]> blocks) =>
-            Replace(Starts[0], End, blocks.SelectMany((block, i) => i == 0 ? block : [.. i < Count ? Lines[LastOf(i - 1)..Starts[i]] : [], .. block]));
-
-        public string Replace(int start, int end, IEnumerable<string> lines) => string.Join(NewLine, [.. Lines[..start], .. lines, .. Lines[end..]]);
-
-        public Fields? FieldsOf(int step) =>
-            Has(step) && Steps.Children[step] is YamlMappingNode { Style: not MappingStyle.Flow } map ? FieldsOf(map, EndOf(step)) : null;
-
-        public Fields FieldsOf(YamlMappingNode map, int end)
-        {
-            var first = map.Children.First().Key.Start;
-            return new(map, ContentEnd((int)first.Line, end), new(' ', (int)first.Column - 1));
-        }
-
-        public Field? Find(Fields fields, string name)
-        {
-            var keys = fields.Map.Children.Keys.ToList();
-            int at = keys.FindIndex(key => key.ToString() == name);
-            if (at < 0) return null;
-            int end = at + 1 < keys.Count ? (int)keys[at + 1].Start.Line - 1 : fields.ContentEnd;
-            return new((int)keys[at].Start.Line - 1, ContentEnd((int)keys[at].Start.Line, end), fields.Map.Children[keys[at]]);
-        }
-
-        int EndOf(int step) => step + 1 < Count ? Starts[step + 1] : End;
-
-        int LastOf(int step)
-        {
-            int end = EndOf(step);
-            while (string.IsNullOrWhiteSpace(Lines[end - 1])) end--;
-            return end;
-        }
-
-        // A comment belongs to what stands below it.
-        int ContentEnd(int start, int end)
-        {
-            while (end > start && (string.IsNullOrWhiteSpace(Lines[end - 1]) || IsComment(Lines[end - 1]))) end--;
-            return end;
-        }
-
-        static int DashAt(string[] lines, int line)
-        {
-            while (line >= 0 && !lines[line].TrimStart().StartsWith('-')) line--;
-            return line;
-        }
-
-        static int CommentAbove(string[] lines, int dash)
-        {
-            while (dash > 0 && IsComment(lines[dash - 1])) dash--;
-            return dash;
-        }
-
-        static bool IsDeeper(string line, string indent) =>
-            line.Length > indent.Length && line.StartsWith(indent, StringComparison.Ordinal) && char.IsWhiteSpace(line[indent.Length]);
-        static bool IsComment(string line) => line.TrimStart().StartsWith('#');
-    }
 }

@@ -2,6 +2,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Playwright;
+using Sendoff.Engine.Runs;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Support;
 using static Microsoft.Playwright.Assertions;
@@ -266,6 +267,89 @@ public sealed class EditorTests(Site site)
         await Expect(Steps(window)).ToHaveTextAsync(["1 one", "2 second"]);
         await Expect(window.Page.Locator(".ed-files a")).ToHaveTextAsync(["one.mjs", "two.mjs", "workflow.yaml"]);
         await Expect(Button(window, "Undo")).ToHaveCountAsync(0);
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task Triggers_and_settings_are_filled_in_and_a_step_is_switched_off()
+    {
+        const string code = "export default defineComponent({ async run() {} });";
+        await using var window = await EditAsync("formed", ("one", code), ("two", code));
+        for (int round = 1; round <= 2; round++)
+        {
+            await window.Page.GetByRole(AriaRole.Link, new() { Name = "Triggers and settings" }).ClickAsync();
+            await Button(window, "Add schedule").ClickAsync();
+            var trigger = window.Page.GetByRole(AriaRole.Group, new() { Name = $"Trigger {round + 1}", Exact = true });
+            await trigger.GetByLabel("Cron").FillAsync($"{round} 25 * * *");
+            await window.Page.Keyboard.PressAsync("Tab");
+            await Expect(Said(window)).ToContainTextAsync($"'{round} 25 * * *' is not a valid cron expression");
+            await trigger.GetByLabel("Cron").FillAsync($"{round} 5 * * *");
+            await trigger.GetByLabel("Time zone").FillAsync("Europe/Berlin");
+            await window.Page.Keyboard.PressAsync("Tab");
+            await Expect(Said(window)).ToHaveTextAsync("Draft saved.Undo");
+            await Expect(trigger.Locator(".ed-next")).ToContainTextAsync($"05:0{round}, ");
+            await window.Page.GetByLabel("Timeout of a run").FillAsync($"{round}0s");
+            await window.Page.GetByLabel("Sends of a failed run").SelectOptionAsync("success");
+            await window.Page.GetByLabel("Response").First.SelectOptionAsync("fixed");
+            await window.Page.GetByLabel("Status").FillAsync($"20{round}");
+            await window.Page.Keyboard.PressAsync("Tab");
+            await Expect(Code(window).Locator(".view-lines")).ToContainTextAsync($"20{round}");
+            await Steps(window).Nth(1).ClickAsync();
+            await window.Page.GetByLabel("Step runs").SetCheckedAsync(round == 2);
+            await Expect(Steps(window).Nth(1)).ToHaveTextAsync(round == 1 ? "2 two (disabled)" : "2 two");
+        }
+        string yaml = (await DraftAsync("formed"))["workflow.yaml"];
+        Assert.Contains("    cron: \"2 5 * * *\"\n    timezone: Europe/Berlin\n", yaml);
+        Assert.Contains("settings:\n  deliver: success\n  timeout: \"20s\"\n", yaml);
+        await Button(window, "Deploy").ClickAsync();
+        await Expect(Said(window)).ToHaveTextAsync("Deployed as version 2.");
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task A_workflow_that_never_ran_has_a_sample_event_and_one_step_is_tested_with_the_exports_of_a_run()
+    {
+        await using var window = await EditAsync("alone",
+            ("read", "export default defineComponent({ async run({ steps, $ }) { $.export(\"named\", steps.trigger.event.body.name); return { count: 20 }; } });"),
+            ("twice", "export default defineComponent({ async run({ steps }) { return `${steps.read.named} ${steps.read.$return_value.count * 2}`; } });"),
+            ("tell", "export default defineComponent({ async run() { throw new Error(\"not asked\"); } });"));
+        await Expect(window.Page.GetByLabel("Event, as steps see it")).ToHaveValueAsync(new Regex("ada@example.com"));
+        await Expect(window.Page.GetByLabel("Only")).ToHaveCountAsync(1);
+        await Expect(window.Page.GetByLabel("Only")).ToBeDisabledAsync();
+        await Button(window, "Test").ClickAsync();
+        await Expect(window.Page.Locator(".ed-run")).ToContainTextAsync("not asked");
+
+        await Steps(window).Nth(1).ClickAsync();
+        await TypeAsync(window, "export default defineComponent({ async run({ steps }) { return `${steps.read.named} has ${steps.read.$return_value.count * 2 + 2}`; } });");
+        await Expect(Said(window)).ToHaveTextAsync("Draft saved.");
+        for (int round = 0; round < 2; round++)
+        {
+            await window.Page.GetByLabel("Test event").SelectOptionAsync(new SelectOptionValue { Index = 2 + round });
+            await window.Page.GetByLabel("Only twice").CheckAsync();
+            await Button(window, "Test").ClickAsync();
+            await Expect(window.Page.Locator(".ed-run .kv").Filter(new() { HasText = "Ada has 42" })).ToHaveCountAsync(1);
+            await Expect(window.Page.Locator(".ed-run")).Not.ToContainTextAsync("not asked");
+        }
+        Assert.Contains("has", (await DraftAsync("alone"))["twice.mjs"]);
+        Assert.DoesNotContain("past-exports", string.Join(' ', (await DraftAsync("alone")).Keys));
+        await Button(window, "Deploy").ClickAsync();
+        await Expect(Said(window)).ToHaveTextAsync("Deployed as version 2.");
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task Variables_are_completed_and_lines_are_found_in_all_files()
+    {
+        await site.Server.Get<SecretCatalog>().SetAsync("EDITOR_COLOUR", "blue", false, default);
+        await using var window = await EditAsync("sought", ("one", "export default defineComponent({ async run() {} });"), ("two", "// here\nconst Here = 1;\nexport default defineComponent({ async run() {} });"));
+        await TypeAsync(window, "export default defineComponent({ async run() { return process");
+        await window.Page.Keyboard.TypeAsync(".env.EDIT");
+        await Expect(Code(window).Locator(".suggest-widget .monaco-list-row").Filter(new() { HasText = "EDITOR_COLOUR" })).ToBeVisibleAsync();
+        await window.Page.GetByLabel("Find in files").FillAsync("here");
+        await Expect(window.Page.Locator(".ed-find li")).ToHaveTextAsync(["two.mjs:1 // here", "two.mjs:2 const Here = 1;"]);
+        await window.Page.Locator(".ed-find a").Nth(1).ClickAsync();
+        await Expect(window.Page.Locator(".ed-file > code")).ToHaveTextAsync("two.mjs");
+        await Expect(Code(window).Locator(".line-numbers.active-line-number")).ToHaveTextAsync("2");
         Assert.Empty(window.Faults);
     }
 

@@ -151,4 +151,63 @@ public sealed class WorkflowYamlTests
     public void Any_text_is_read_back_as_it_was_set() =>
         (from picked in Gen.Int[0, Odd.Length - 1].Array[0, 20] select string.Concat(picked.Select(i => Odd[i]))).Sample(text =>
             Read(WorkflowYaml.SetProp(Three, 1, "p", JsonSerializer.SerializeToElement(text))).Steps[1].Props!.Value.GetProperty("p").GetString() == text);
+
+    static string Triggers(string yaml) => string.Join(" | ", WorkflowYaml.TriggersOf(yaml).Select(one => string.Join(' ', one.Select(field => $"{field.Key}={field.Value}"))));
+
+    [Fact]
+    public void A_step_is_switched_off_and_on_again()
+    {
+        string off = WorkflowYaml.SetDisabled(Three, 1, true)!;
+        Assert.Equal([false, true, false], Read(off).Steps.Select(step => step.Disabled));
+        Assert.Equal(Three, WorkflowYaml.SetDisabled(off, 1, false));
+        Assert.Equal(Three, WorkflowYaml.SetDisabled(Three, 1, false));
+    }
+
+    [Theory]
+    [InlineData("triggers:\n  - type: http # the only one\n")]
+    [InlineData("triggers: [ { type: http } ]\n")]
+    [InlineData("triggers:\n  - { type: http }\n")]
+    [InlineData("triggers:\r\n- type: http\r\n")]
+    public void A_trigger_is_added_changed_and_removed_in_whatever_style_the_list_is(string triggers)
+    {
+        string yaml = "# Of the whole.\n" + triggers + "steps:\n  - namespace: read\n    uses: ./read.mjs\n";
+        yaml = WorkflowYaml.AddTrigger(yaml, [("type", Json("\"schedule\"")), ("cron", Json("\"0 9 * * *\"")), ("timezone", null)])!;
+        Assert.Equal("type=http | type=schedule cron=0 9 * * *", Triggers(yaml));
+        yaml = WorkflowYaml.SetTrigger(yaml, 0, "key", Json("\"orders\""))!;
+        yaml = WorkflowYaml.SetTrigger(yaml, 0, "response", Json("""{"status":202,"body":"a: b"}"""))!;
+        Assert.Equal("type=http key=orders response.status=202 response.body=a: b | type=schedule cron=0 9 * * *", Triggers(yaml));
+        Assert.Equal(new HttpTrigger("orders", new(false, 202, "a: b")), Read(yaml).Triggers[0]);
+        yaml = WorkflowYaml.SetTrigger(yaml, 0, "response", null)!;
+        yaml = WorkflowYaml.ReplaceTrigger(yaml, 0, [("type", Json("\"emit\"")), ("workflow", Json("\"w\""))])!;
+        Assert.Equal("type=emit workflow=w | type=schedule cron=0 9 * * *", Triggers(yaml));
+        yaml = WorkflowYaml.RemoveTrigger(yaml, 0)!;
+        Assert.Equal("type=schedule cron=0 9 * * *", Triggers(yaml));
+        Assert.Null(WorkflowYaml.RemoveTrigger(yaml, 0));
+        Assert.StartsWith("# Of the whole.\n", yaml.ReplaceLineEndings("\n"));
+        Assert.Equal("read", Names(yaml));
+    }
+
+    [Fact]
+    public void A_first_trigger_is_added_to_a_file_that_has_none()
+    {
+        string yaml = WorkflowYaml.AddTrigger("steps:\n  - namespace: read\n    uses: ./read.mjs\n", [("type", Json("\"http\""))])!;
+        Assert.Equal("type=http", Triggers(yaml));
+        Assert.Equal("read", Names(yaml));
+    }
+
+    [Theory]
+    [InlineData("settings:\n  timeout: 10s # short\n  memory: 64MB\n")]
+    [InlineData("settings: { timeout: 10s, memory: 64MB }\n")]
+    [InlineData("settings:\n")]
+    [InlineData("")]
+    public void A_setting_is_written_and_removed(string settings)
+    {
+        string yaml = settings + "steps:\n  - namespace: read\n    uses: ./read.mjs\n";
+        yaml = WorkflowYaml.SetSetting(yaml, "timeout", Json("\"20s\""))!;
+        yaml = WorkflowYaml.SetSetting(yaml, "concurrency", Json("3"))!;
+        Assert.Equal((TimeSpan.FromSeconds(20), 3), (Read(yaml).Settings.Timeout, Read(yaml).Settings.Concurrency));
+        yaml = WorkflowYaml.SetSetting(WorkflowYaml.SetSetting(yaml, "timeout", null)!, "concurrency", null)!;
+        Assert.Equal((null, null), (Read(yaml).Settings.Timeout, Read(yaml).Settings.Concurrency));
+        Assert.Equal("read", Names(yaml));
+    }
 }

@@ -5,6 +5,7 @@ using Sendoff.Engine.Runs;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server;
 using Sendoff.Server.Api;
+using Sendoff.Ui.Controls;
 
 namespace Sendoff.Ui.Editor;
 
@@ -140,16 +141,39 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <param name="value">Null is none: the default.</param>
     public string? SetProp(int step, string prop, JsonElement? value) => ChangeYaml(yaml => WorkflowYaml.SetProp(yaml, step, prop, value));
 
+    public string? SetDisabled(int step, bool disabled) => ChangeYaml(yaml => WorkflowYaml.SetDisabled(yaml, step, disabled), isForm: true);
+
+    /// <summary>Changes triggers or settings. A value that a deploy would refuse is not written.</summary>
+    public string? ChangeForm(Func<string, string?> change)
+    {
+        var before = new SortedDictionary<string, string>(Files, StringComparer.Ordinal);
+        string? mistake = ChangeYaml(change, isForm: true);
+        if (mistake is null) removed = before;
+        return mistake;
+    }
+
+    /// <summary>The text of <c>workflow.yaml</c>, or what the folder of step files means as one.</summary>
+    public string Yaml => Files.GetValueOrDefault(YamlFile ?? "") ?? WorkflowYaml.Write(Workflow!.Name, Definition?.Steps ?? []);
+
     /// <summary>A folder of step files gets a <c>workflow.yaml</c> that says what it meant.</summary>
-    string? ChangeYaml(Func<string, string?> change)
+    /// <param name="isForm">The change is refused when the file could be read before it and cannot be read after it.</param>
+    string? ChangeYaml(Func<string, string?> change, bool isForm = false)
     {
         if (Definition is null) return "Mend workflow.yaml first: it cannot be read.";
         string file = YamlFile ?? WorkflowReader.YamlFile;
-        string yaml = Files.GetValueOrDefault(file) ?? WorkflowYaml.Write(Workflow!.Name, Definition.Steps);
-        if (change(yaml) is not { } changed) return $"`{file}` is written in a way that only people change. Open it and change it there.";
+        if (change(Yaml) is not { } changed) return $"`{file}` is written in a way that this form cannot change. Open the file and change it there.";
+        if (isForm && FindFaultOf(file, Yaml) is null && FindFaultOf(file, changed) is { } fault) return Words.Sentence(fault.Message) + (fault.Hint is { } hint ? " " + Words.Sentence(hint) : "");
         Write(file, changed);
         return null;
     }
+
+    WorkflowProblem? FindFaultOf(string file, string yaml) =>
+        WorkflowReader.Read(Workflow!.Name, new Dictionary<string, string>(Files) { [file] = yaml }) is { Problems: [var first, ..] } ? first : null;
+
+    /// <summary>Lines of all files that hold a text, in whatever case.</summary>
+    public IEnumerable<(string File, int Line, string Text)> Find(string sought) => sought.Length == 0 ? [] :
+        Files.SelectMany(file => file.Value.Split('\n').Select((text, at) => (file.Key, Line: at + 1, text)))
+            .Where(line => line.text.Contains(sought, StringComparison.OrdinalIgnoreCase)).Select(static line => (line.Key, line.Line, line.text.Trim()));
 
     /// <summary>Saves what was changed, with mistakes or without.</summary>
     public async Task<string?> SaveAsync(CancellationToken ct)
@@ -196,6 +220,17 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         if (await SaveAsync(ct) is { } mistake) return (null, mistake);
         if (await drafts.TestAsync(Workflow!.Name, Encoding.UTF8.GetBytes(eventJson), isDry, ct) is not { } made) return (null, "The workflow was deleted.");
         await AdoptAsync(ct);
+        if (made.Run is not null) return (made.Run.Run.Id, null);
+        Found(new(made.Problems, Props));
+        return (null, null);
+    }
+
+    /// <summary>The run of one step, for the event and with the exports of a past run; or why there is none, unless the check says it.</summary>
+    /// <inheritdoc cref="TestAsync" path="/param"/>
+    public async Task<(RunId? Run, string? Mistake)> TestStepAsync(string step, RunId past, bool isDry, CancellationToken ct)
+    {
+        if (await SaveAsync(ct) is { } mistake) return (null, mistake);
+        if (await drafts.TestStepAsync(Workflow!.Name, step, past, isDry, ct) is not { } made) return (null, "The workflow or the run was deleted.");
         if (made.Run is not null) return (made.Run.Run.Id, null);
         Found(new(made.Problems, Props));
         return (null, null);

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Components;
+using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server;
@@ -17,13 +18,18 @@ public sealed partial class WorkflowEditor : IDisposable
     CodeEditor? code;
     string eventJson = "{}", shownFile = "", path = "", said = "";
     // Busy from the first render until the first check has ended: a button that can be pressed does something.
-    bool isDry = true, isBusy = true, isBad;
+    bool isDry = true, isBusy = true, isBad, isAlone;
+    RunId? past;
     int turns;
     Step? shownStep;
+    /// <summary>Variables and secrets, for completion.</summary>
+    IReadOnlyList<string> names = [];
+    string yamlFile = WorkflowReader.YamlFile;
 
     [Inject] public Drafts Drafts { get; set; } = null!;
     [Inject] public WorkflowCatalog Catalog { get; set; } = null!;
     [Inject] public ServerOptions Options { get; set; } = null!;
+    [Inject] public SecretCatalog Secrets { get; set; } = null!;
     [Inject] public NavigationManager Navigation { get; set; } = null!;
 
     [Parameter, EditorRequired] public string Name { get; set; } = "";
@@ -36,6 +42,7 @@ public sealed partial class WorkflowEditor : IDisposable
     [Parameter] public string? Run { get; set; }
     [Parameter] public string? Send { get; set; }
 
+    bool ShowsSettings => File == yamlFile;
     bool CanAct => RendererInfo.IsInteractive && !isBusy;
     IReadOnlyList<Step> Steps => session.Definition?.Steps ?? [];
     IReadOnlyList<WorkflowProblem> Problems => session.Check?.Problems ?? [];
@@ -45,6 +52,7 @@ public sealed partial class WorkflowEditor : IDisposable
         session = new(Drafts, Catalog, Options);
         path = "/workflows/" + Uri.EscapeDataString(Name);
         await session.OpenAsync(Name, end.Token);
+        names = [.. Secrets.Entries.Select(static entry => entry.Name).Order(StringComparer.Ordinal)];
     }
 
     protected override void OnParametersSet() => Show();
@@ -53,8 +61,9 @@ public sealed partial class WorkflowEditor : IDisposable
     void Show()
     {
         if (session.Workflow is null) return;
+        yamlFile = session.Files.ContainsKey("workflow.yml") ? "workflow.yml" : WorkflowReader.YamlFile;
         shownStep = Steps.FirstOrDefault(step => step.Name == Step) ?? Steps.FirstOrDefault(step => step.File == File)
-            ?? (File is null && Steps is [var first, ..] ? first : null);
+            ?? (Steps is [var first, ..] && (File is null || ShowsSettings && !session.Files.ContainsKey(yamlFile)) ? first : null);
         shownFile = File is not null && session.Files.ContainsKey(File) ? File
             : shownStep is not null && session.Files.ContainsKey(shownStep.File) ? shownStep.File
             : session.Files.Keys.FirstOrDefault(static file => file == WorkflowReader.YamlFile) ?? session.Files.Keys.FirstOrDefault() ?? "";
@@ -72,6 +81,9 @@ public sealed partial class WorkflowEditor : IDisposable
     string UrlOf(params ReadOnlySpan<(string Name, string? Value)> query) => Words.Url(path, query);
     string UrlOfStep(Step step) => UrlOf(("step", step.Name), ("run", Run));
     string UrlOfFile(string file, int? line = null) => UrlOf(("file", file), ("line", line?.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("run", Run));
+    string UrlOfTrigger(string key) => $"{Origin}/hooks/{Uri.EscapeDataString(key)}";
+    Uri SampleUrl => new(UrlOfTrigger(session.Workflow!.Triggers.FirstOrDefault(static one => one.Type == "http")?.Key ?? ""));
+    int IndexOf(Step step) => Steps.ToList().FindIndex(one => one.Name == step.Name);
     bool HasProblem(string file) => Problems.Any(problem => problem.File == file);
 
     async Task<bool> TypedAsync((string Path, string Text) typed)
@@ -107,7 +119,7 @@ public sealed partial class WorkflowEditor : IDisposable
     async Task SetPropAsync((PropDefinition Prop, string Text) set)
     {
         var (value, mistake) = PropInput.Parse(set.Prop, set.Text);
-        await ChangeAsync(mistake ?? session.SetProp(Steps.ToList().FindIndex(step => step.Name == shownStep?.Name), set.Prop.Name, value));
+        await ChangeAsync(mistake ?? session.SetProp(shownStep is null ? -1 : IndexOf(shownStep), set.Prop.Name, value));
     }
 
     Task PressedAsync(string what) => !CanAct ? Task.CompletedTask : what == "test" ? TestAsync() : CheckAsync();
@@ -121,7 +133,8 @@ public sealed partial class WorkflowEditor : IDisposable
 
     Task TestAsync() => ActAsync("Testing…", async () =>
     {
-        var (run, mistake) = await session.TestAsync(eventJson, isDry, end.Token);
+        var (run, mistake) = isAlone && past is { } from && shownStep is not null
+            ? await session.TestStepAsync(shownStep.Name, from, isDry, end.Token) : await session.TestAsync(eventJson, isDry, end.Token);
         if (run is not { } made) return mistake;
         Say(isDry ? "Test finished; see the run below. Nothing was sent." : "Test finished; see the run below. Its sends go out.", false);
         Navigation.NavigateTo(UrlOf(("step", Step), ("file", File), ("run", made.ToString())));

@@ -37,8 +37,20 @@ function theme(monaco) {
   return 'sendoff';
 }
 
+/** Completes the names of variables and secrets: after `process.env.` in code and templates, and after `${` in YAML. */
+const completeNames = (monaco, names) => monaco.languages.registerCompletionItemProvider(['javascript', 'typescript', 'yaml'], {
+  triggerCharacters: ['.', '{'],
+  provideCompletionItems(model, { lineNumber, column }) {
+    const before = model.getValueInRange({ startLineNumber: lineNumber, startColumn: 1, endLineNumber: lineNumber, endColumn: column });
+    const typed = /(?:\bprocess\.env\.|\$\{)([A-Za-z0-9_]*)$/.exec(before);
+    if (typed === null || typed[0].startsWith('$') && model.getLanguageId() !== 'yaml') return { suggestions: [] };
+    const range = { startLineNumber: lineNumber, startColumn: column - typed[1].length, endLineNumber: lineNumber, endColumn: column };
+    return { suggestions: names.map(name => ({ label: name, insertText: name, kind: monaco.languages.CompletionItemKind.Variable, detail: 'variable or secret', range })) };
+  },
+});
+
 /** The editor of a workflow's files; `dotnet` is told what is typed and pressed. The page calls it (frame.js). */
-window.createEditor = async (workflow, dotnet) => {
+window.createEditor = async (workflow, names, dotnet) => {
   const monaco = await loading;
   const editor = monaco.editor.create(document.getElementById('code'), {
     model: null, theme: theme(monaco), automaticLayout: true, wordWrap: narrow.matches ? 'on' : 'off', minimap: { enabled: false }, scrollBeyondLastLine: false, renderFinalNewline: 'on', tabSize: 2, fontSize: 13,
@@ -50,6 +62,8 @@ window.createEditor = async (workflow, dotnet) => {
   narrow.addEventListener('change', wrap);
   editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.KeyS, () => dotnet.invokeMethodAsync('Pressed', 'check'));
   editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.Enter, () => dotnet.invokeMethodAsync('Pressed', 'test'));
+
+  const completion = completeNames(monaco, names);
 
   let timer = 0, quiet = false;
   const at = path => monaco.Uri.file(`/${path}`);
@@ -121,6 +135,7 @@ window.createEditor = async (workflow, dotnet) => {
     dispose() {
       dark.removeEventListener('change', follow); narrow.removeEventListener('change', wrap);
       clearTimeout(timer);
+      completion.dispose();
       for (const model of monaco.editor.getModels()) model.dispose();
       editor.dispose();
     },

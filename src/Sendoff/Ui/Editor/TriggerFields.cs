@@ -1,0 +1,60 @@
+using System.Globalization;
+using System.Text.Json;
+using Cronos;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Ui.Editor;
+
+/// <summary>A field of a trigger's form.</summary>
+/// <param name="Choices">Null for a text.</param>
+sealed record TriggerField(string Name, string Label, string Example = "", IReadOnlyList<(string Value, string Label)>? Choices = null);
+
+/// <summary>What the form of a trigger asks for, by its type.</summary>
+static class TriggerFields
+{
+    static readonly IReadOnlyList<TriggerField> http =
+    [
+        new("key", "Key, the last part of the URL", "made at the first deploy"),
+        new("response", "Response", Choices: [("default", "Default: 200 at once"), ("custom", "Custom: by $.respond"), ("fixed", "Fixed: status and body")]),
+        new("bearer", "Bearer token", "${HOOK_TOKEN}"),
+        new("rate", "Rate limit", "10/s"),
+    ];
+
+    static readonly IReadOnlyList<TriggerField> schedule =
+        [new("cron", "Cron: minute, hour, day, month, weekday", "0 9 * * MON-FRI"), new("every", "Or every", "15m"), new("timezone", "Time zone", "UTC")];
+
+    static readonly IReadOnlyList<TriggerField> emit = [new("workflow", "Workflow that emits", "orders"), new("channel", "Channel", "all")];
+
+    public static IReadOnlyList<TriggerField> Of(string type) => type switch { "http" => http, ScheduleTrigger.TypeName => schedule, EmitTrigger.TypeName => emit, _ => [] };
+
+    /// <summary>A trigger that a deploy takes as it is.</summary>
+    public static IReadOnlyList<(string Name, JsonElement? Value)> New(string type) => type switch
+    {
+        ScheduleTrigger.TypeName => [("type", Text(type)), ("cron", Text("0 9 * * *")), ("timezone", Text("UTC"))],
+        EmitTrigger.TypeName => [("type", Text(type)), ("workflow", Text("workflow"))],
+        _ => [("type", Text("http"))],
+    };
+
+    /// <summary>The field <c>response</c> for a choice. Null is the default.</summary>
+    public static JsonElement? Response(string choice) => choice switch { "custom" => Text("custom"), "fixed" => Fixed("202", "accepted"), _ => null };
+
+    public static JsonElement Fixed(string? status, string? body) =>
+        JsonSerializer.SerializeToElement(new { status = int.TryParse(status, CultureInfo.InvariantCulture, out int number) ? (object)number : status ?? "200", body = body ?? "" });
+
+    /// <summary>The schedule that the fields mean; null when they mean none.</summary>
+    public static ScheduleTrigger? Schedule(IReadOnlyDictionary<string, string> fields)
+    {
+        if (!TimeZoneInfo.TryFindSystemTimeZoneById(fields.GetValueOrDefault("timezone") ?? "UTC", out var zone)) return null;
+        try
+        {
+            if (fields.GetValueOrDefault("cron") is { } cron) return new ScheduleTrigger(cron, zone);
+            return WorkflowReader.ParseDuration(fields.GetValueOrDefault("every") ?? "") is { } every && every >= ScheduleTrigger.Shortest ? new ScheduleTrigger(every, zone) : null;
+        }
+        catch (CronFormatException)
+        {
+            return null;
+        }
+    }
+
+    static JsonElement Text(string text) => JsonSerializer.SerializeToElement(text);
+}
