@@ -41,6 +41,9 @@ public sealed class Site : IAsyncLifetime
             triggers:
               - type: http
                 key: contact
+              # Due in leap years only.
+              - type: schedule
+                cron: "0 0 29 2 *"
             steps:
               - namespace: validate
                 uses: ./validate/entry.mjs
