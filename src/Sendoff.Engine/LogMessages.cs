@@ -86,6 +86,9 @@ static partial class LogMessages
     [LoggerMessage(3002, LogLevel.Information, "Opened {Path}: schema {Schema}, {Unfinished} unfinished runs.")]
     public static partial void StoreOpened(this ILogger log, string path, int schema, int unfinished);
 
+    [LoggerMessage(3010, LogLevel.Information, "Upgrading the database {Path} from schema {From} to {To}; it may take minutes, and an earlier version cannot open it afterwards")]
+    public static partial void SchemaUpgrade(this ILogger log, string path, int from, int to);
+
     [LoggerMessage(3900, LogLevel.Error, "{Work} met a fault of the server, and goes on")]
     public static partial void BackgroundFailed(this ILogger log, string work, Exception error);
 

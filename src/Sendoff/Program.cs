@@ -7,8 +7,7 @@ var root = CommandTree.Build();
 var parsed = root.Parse(args);
 if (parsed.Errors.Count > 0)
 {
-    string command = parsed.CommandResult.Command == root ? "" : parsed.CommandResult.Command.Name + " ";
-    Output.Error($"{parsed.Errors[0].Message} Try `sendoff {command}--help`.");
+    Output.Error(UsageError.Of(parsed));
     return ExitCode.Usage;
 }
 using var termination = new Termination();

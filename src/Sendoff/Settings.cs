@@ -91,9 +91,17 @@ sealed record Settings
         {
             if ((keys.GetValueOrDefault(key) ?? OfWorkflow(key)) is { } known)
                 settings = known.Apply(settings, value!) ?? throw new SettingsException(key, known.IsSecret ? SecretMask.Cover : value!, known.Expected);
-            else if (!others.Contains(key.Split(':')[0])) warnings.Add($"there is no setting {key}; see docs/operating.md for all of them");
+            else if (!others.Contains(key.Split(':')[0])) warnings.Add(Unknown(key));
         }
         return (settings, warnings);
+    }
+
+    static string Unknown(string key)
+    {
+        // The name of a workflow is part of its keys.
+        IEnumerable<string> ofWorkflow = key.Split(':') is [_, _, .. { Length: > 0 } name, _] ? [$"{WorkflowPrefix}{string.Join(':', name)}:Allow", $"{WorkflowPrefix}{string.Join(':', name)}:Deny"] : [];
+        return Spelling.Closest(key, keys.Keys.Concat(ofWorkflow)) is { } meant
+            ? $"there is no setting {key}, and it has no effect; did you mean {meant}?" : $"there is no setting {key}, and it has no effect; see docs/operating.md for all of them";
     }
 
     /// <summary>Reads <c>appsettings.json</c> of the current folder, the environment, and the flags.</summary>
@@ -125,6 +133,8 @@ sealed record Settings
 
     /// <param name="IsSecret">A bad value is not printed: it may hold a password.</param>
     sealed record Key(string Expected, Func<Settings, string, Settings?> Apply, bool IsSecret = false);
+
+    const string WorkflowPrefix = "Egress:Workflows:";
 
     const string Rules = "a comma-separated list of CIDR ranges, host patterns and ports";
 
@@ -238,10 +248,9 @@ sealed record Settings
     // A workflow's name may hold a colon.
     static Key? OfWorkflow(string key)
     {
-        const string prefix = "Egress:Workflows:";
         int end = key.LastIndexOf(':');
-        if (!key.StartsWith(prefix, StringComparison.OrdinalIgnoreCase) || end <= prefix.Length) return null;
-        string name = key[prefix.Length..end];
+        if (!key.StartsWith(WorkflowPrefix, StringComparison.OrdinalIgnoreCase) || end <= WorkflowPrefix.Length) return null;
+        string name = key[WorkflowPrefix.Length..end];
         return key[(end + 1)..].ToUpperInvariant() switch
         {
             "ALLOW" => new(Rules, (s, v) => s.With(name, own => own with { Allow = List(v) })),

@@ -95,6 +95,14 @@ public sealed class SamplesTests(SharedServer shared) : IClassFixture<SharedServ
         Assert.Equal(("succeeded", "nothing new"), (second.Status, second.Message));
     }
 
+    [Fact]
+    public async Task Feed_watch_without_a_feed_ends_and_says_how_to_set_one()
+    {
+        await DeployAsync("feed-watch");
+        var run = await StartAsync("feed-watch", """{"event":{"interval_seconds":0} }""");
+        Assert.Equal(("succeeded", "no feed yet: sendoff secrets set FEED_URL --variable --value https://example.com/feed.json"), (run.Status, run.Message));
+    }
+
     async Task<RunDocument> StartAsync(string workflow, string body)
     {
         using var started = await server.Http.PostAsync($"/api/v1/workflows/{workflow}/events", new StringContent(body, Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);

@@ -92,10 +92,16 @@ public sealed class SettingsTests
         Assert.StartsWith($"the setting {key} is '••••••••'; expected ", error.Message);
     }
 
-    [Fact]
-    public void An_unknown_key_is_named_in_a_warning()
+    [Theory]
+    [InlineData("Delivery:Dedline", "there is no setting Delivery:Dedline, and it has no effect; did you mean Delivery:Deadline?")]
+    [InlineData("DeliveryDeadline", "did you mean Delivery:Deadline?")]
+    [InlineData("Lissten", "did you mean Listen?")]
+    [InlineData("Egress:Workflows:orders:Alow", "did you mean Egress:Workflows:orders:Allow?")]
+    [InlineData("Egress:Allow:0", "did you mean Egress:Allow?")]
+    [InlineData("Xylophone", "there is no setting Xylophone, and it has no effect; see docs/operating.md for all of them")]
+    public void An_unknown_key_is_named_in_a_warning_with_the_one_that_was_probably_meant(string key, string says)
     {
-        Assert.Contains("Delivery:Dedline", Assert.Single(Read("Delivery:Dedline", "5s").Warnings));
+        Assert.EndsWith(says, Assert.Single(Read(key, "5s").Warnings));
     }
 
     [Fact]

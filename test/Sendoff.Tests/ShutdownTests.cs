@@ -138,7 +138,7 @@ public sealed class ShutdownTests : IDisposable
         Signals.Send(process.Id, "TERM");
         await process.WaitForExitAsync().WithinLimitAsync();
         await lines.Ended;
-        Assert.Equal((0, ""), (process.ExitCode, lines.ToString()));
+        Assert.Equal((0, $"sendoff: starting with data in {folder.Path}/data"), (process.ExitCode, lines.ToString().Trim()));
     }
 
     Task<ServerProcess> StartAsync(string launcher, params string[] settings) => ServerProcess.StartAsync(

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
@@ -23,11 +24,13 @@ public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineConte
     internal event Action? Looked;
 
     /// <summary>When a schedule is due next; null when its key is unknown, it is off, or never due any more.</summary>
-    public DateTimeOffset? NextDueAt(string key) => catalog.Schedules.FirstOrDefault(s => s.Key == key)?.Trigger.NextAfter(engine.Time.GetUtcNow());
+    public DateTimeOffset? NextDueAt(string key) => Find(key)?.NextAfter(engine.Time.GetUtcNow());
+
+    /// <summary>A schedule by its key; null when that is unknown or it is off.</summary>
+    public ScheduleTrigger? Find(string key) => catalog.Schedules.FirstOrDefault(s => s.Key == key)?.Trigger;
 
     /// <summary>The next due times of a schedule; null when its key is unknown or it is off.</summary>
-    public IReadOnlyList<DateTimeOffset>? DueTimes(string key, int count) =>
-        catalog.Schedules.FirstOrDefault(s => s.Key == key) is { } target ? [.. target.Trigger.TimesAfter(engine.Time.GetUtcNow(), count)] : null;
+    public IReadOnlyList<DateTimeOffset>? DueTimes(string key, int count) => Find(key) is { } trigger ? [.. trigger.TimesAfter(engine.Time.GetUtcNow(), count)] : null;
 
     /// <summary>Begins. Call once, with the workflows loaded.</summary>
     public void Start() => running = RunAsync();

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Reflection;
+using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine.Storage;
 
@@ -12,7 +13,7 @@ internal static class Migrator
     /// <param name="folder">Where the files are among the embedded resources, as <c>Storage/Sqlite/Migrations/</c>.</param>
     /// <returns>The schema's number.</returns>
     /// <exception cref="StoreUnavailableException">The database was written by a newer program, or by one with other migrations.</exception>
-    public static int Run(DbConnection connection, string folder)
+    public static int Run(DbConnection connection, string folder, ILogger log)
     {
         var migrations = Read(folder);
         int newest = migrations[^1].Number;
@@ -23,7 +24,9 @@ internal static class Migrator
             throw new StoreUnavailableException(
                 $"the database {connection.DataSource} has schema {string.Join(", ", unknown)} of a newer Sendoff, and this one knows {newest}; " +
                 "update Sendoff, or use the backup made before the update");
-        foreach (var migration in migrations.Where(migration => !applied.Contains(migration.Number))) Apply(connection, migration);
+        Migration[] missing = [.. migrations.Where(migration => !applied.Contains(migration.Number))];
+        if (applied.Count > 0 && missing.Length > 0) log.SchemaUpgrade(connection.DataSource, applied.Max(), newest);
+        foreach (var migration in missing) Apply(connection, migration);
         return newest;
     }
 

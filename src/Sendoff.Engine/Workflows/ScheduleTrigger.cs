@@ -27,6 +27,15 @@ public sealed record ScheduleTrigger : Trigger
 
     public override string Identity => (Cron ?? Every!.Value.TotalSeconds.ToString(CultureInfo.InvariantCulture)) + " " + Zone.Id;
 
+    /// <summary>For people: <c>0 7 * * *, Europe/Berlin</c> or <c>every 15m</c>.</summary>
+    public override string ToString() => Cron is not null ? $"{Cron}, {Zone.Id}" : "every " + Every switch
+    {
+        { Minutes: 0, Seconds: 0 } hours => $"{hours.TotalHours:0}h",
+        { Seconds: 0 } minutes => $"{minutes.TotalMinutes:0}m",
+        { } seconds => $"{seconds.TotalSeconds:0}s",
+        _ => "",
+    };
+
     /// <summary>The first due time after a moment; null when there is none any more.</summary>
     public DateTimeOffset? NextAfter(DateTimeOffset moment)
     {

@@ -22,13 +22,17 @@ sealed class ApiClient : IDisposable
 
     readonly HttpClient http;
     readonly bool asJson;
+    readonly FoundToken found;
 
-    ApiClient(Uri address, string? bearer, bool asJson)
+    /// <summary>The token that is shown, and what to say when the server refuses the call for it.</summary>
+    sealed record FoundToken(string? Text, string Refusal);
+
+    ApiClient(Uri address, FoundToken found, bool asJson)
     {
-        this.asJson = asJson;
+        (this.found, this.asJson) = (found, asJson);
         // The server bounds its work: npm, a run and a resume may take minutes.
         http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = connectLimit, UseCookies = false }) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
-        if (bearer is not null) http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
+        if (found.Text is { } bearer) http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
     }
 
     /// <summary>Gives a command, and those under it, the options that every call of the API takes.</summary>
@@ -45,10 +49,10 @@ sealed class ApiClient : IDisposable
         string url = parsed.GetValue(server) ?? Environment.GetEnvironmentVariable("SENDOFF_SERVER") ?? "http://localhost:5180";
         if (!Uri.TryCreate(url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
             throw new CommandException($"--server {url}: expected a URL such as http://localhost:5180", ExitCode.Usage);
-        string? bearer = parsed.GetValue(token) ?? Environment.GetEnvironmentVariable("SENDOFF_TOKEN") ?? TokenOfThisFolder();
-        if (bearer is not null && bearer.AsSpan().ContainsAnyExceptInRange('!', '~'))
+        var found = Given(parsed.GetValue(token), "--token") ?? Given(Environment.GetEnvironmentVariable("SENDOFF_TOKEN"), "SENDOFF_TOKEN") ?? TokenOfThisFolder();
+        if (found.Text is { } bearer && bearer.AsSpan().ContainsAnyExceptInRange('!', '~'))
             throw new CommandException("the token has characters that no token has; give --token or SENDOFF_TOKEN again", ExitCode.Usage);
-        return new(address, bearer, parsed.GetValue(json));
+        return new(address, found, parsed.GetValue(json));
     }
 
     /// <summary>The caller wants the API's answer as it is.</summary>
@@ -182,7 +186,7 @@ sealed class ApiClient : IDisposable
     CommandException Refused(HttpStatusCode status, string body)
     {
         if (status == HttpStatusCode.Unauthorized)
-            return new("the server does not accept the token; give --token, or run this beside the server's data directory (.sendoff)", ExitCode.NoServer);
+            return new(found.Refusal, ExitCode.NoServer);
         if (ProblemOf(body) is not { } problem) return NotSendoff($"it returned status {(int)status}");
         if (problem.Problems is { Count: > 0 } problems)
             ProblemPrinter.Print([.. problems.Select(p => new WorkflowProblem(p.Message, p.File, p.Line, p.Column, p.Source, p.Hint))]);
@@ -202,17 +206,24 @@ sealed class ApiClient : IDisposable
         }
     }
 
-    static string? TokenOfThisFolder()
+    const string HowToGive = "Give one with --token or SENDOFF_TOKEN, or call the command in the folder where the server was started, which has its data directory (.sendoff)";
+
+    static FoundToken? Given(string? text, string by) => string.IsNullOrEmpty(text) ? null : new(text, $"the server does not accept the token of {by}; `sendoff tokens list` shows the valid ones to an admin");
+
+    static FoundToken TokenOfThisFolder()
     {
-        string data = Environment.GetEnvironmentVariable("SENDOFF_Data") ?? ".sendoff";
-        string path = Path.Combine(data, AdminToken.FileName);
+        string path = Path.GetFullPath(Path.Combine(Environment.GetEnvironmentVariable("SENDOFF_Data") ?? ".sendoff", AdminToken.FileName));
         try
         {
-            return File.Exists(path) ? File.ReadAllText(path).Trim() : null;
+            return new(File.ReadAllText(path).Trim(), $"the server does not accept the token in {path}: it has another data directory, or Auth:Token is set. {HowToGive}");
+        }
+        catch (Exception x) when (x is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return new(null, $"no token: there is no {path}. {HowToGive}");
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
-            return null;
+            return new(null, $"no token: {path} cannot be read by this user. {HowToGive}");
         }
     }
 }

@@ -27,7 +27,7 @@ static class DeployCommand
         Output.Console.WriteLine($"{deployed.Name} version {deployed.Version} is deployed");
         foreach (var trigger in deployed.Triggers)
         {
-            Output.Console.WriteLine($"  {trigger.Type}  {trigger.Url ?? trigger.Key}");
+            Output.Console.WriteLine($"  {trigger.Type}  {trigger.Url ?? trigger.Schedule ?? trigger.Key}");
             if (trigger.DueTimes is { Count: > 0 } times) Output.Console.WriteLine($"    next due {string.Join(", ", times.Select(Lists.Minute))}, local time");
         }
         foreach (var warning in deployed.Warnings) Output.Warning($"{warning.File}:{warning.Line}:{warning.Column}: {warning.Message}");

@@ -13,8 +13,8 @@ static class WorkflowsCommand
     {
         var command = new Command("workflows", "The deployed workflows")
         {
-            Lists.List("/api/v1/workflows", ApiJson.Default.ListDocumentWorkflowDocument, ["name", "version", "enabled", "trigger"],
-                w => [w.Name, w.Version.ToString(CultureInfo.InvariantCulture), w.Enabled ? "yes" : "no", w.Triggers.Select(Describe).FirstOrDefault("")]),
+            Lists.List("/api/v1/workflows", ApiJson.Default.ListDocumentWorkflowDocument, ["name", "version", "enabled", "triggers"],
+                w => [w.Name, w.Version.ToString(CultureInfo.InvariantCulture), w.Enabled ? "yes" : "no", string.Join("; ", w.Triggers.Select(Describe))]),
             Lists.Act("show", "Show one as JSON", HttpMethod.Get, id => $"/api/v1/workflows/{id}", null),
             Lists.Act("enable", "Let its triggers start runs", HttpMethod.Post, id => $"/api/v1/workflows/{id}/enable", "enabled"),
             Lists.Act("disable", "Let its triggers answer 404", HttpMethod.Post, id => $"/api/v1/workflows/{id}/disable", "disabled"),
@@ -23,10 +23,10 @@ static class WorkflowsCommand
         return ApiClient.With(command);
     }
 
-    static string Describe(TriggerDocument trigger) => trigger.Url ?? (trigger.NextDueAt is { } due ? $"next due {Lists.Time(due)}" : trigger.Type);
+    static string Describe(TriggerDocument trigger) => trigger.Url ?? (trigger.NextDueAt is { } due ? $"{trigger.Schedule}, next due {Lists.Minute(due)}" : trigger.Type);
 }
 
-/// <summary><c>sendoff runs list | show ID | replay ID | resume ID | cancel ID</c></summary>
+/// <summary><c>sendoff runs list | show ID | show --last | replay ID | resume ID | cancel ID</c></summary>
 static class RunsCommand
 {
     public static Command Build()
@@ -34,7 +34,7 @@ static class RunsCommand
         var command = new Command("runs", "Runs, newest first")
         {
             Lists.List("/api/v1/runs", ApiJson.Default.ListDocumentRunSummaryDocument, ["run", "status", "workflow", "trigger", "started", "took", "sends"], Row),
-            Lists.Show("Show one with its steps, requests and responses", id => $"/api/v1/runs/{id}", ApiJson.Default.RunDocument, RunPrinter.Print),
+            Lists.Show("Show one with its steps, requests and responses", "/api/v1/runs", ApiJson.Default.ListDocumentRunSummaryDocument, run => run.Id, ApiJson.Default.RunDocument, RunPrinter.Print),
             Lists.Act("replay", "Run its event again on the current version", HttpMethod.Post, id => $"/api/v1/runs/{id}/replay", "queued again"),
             Lists.Act("release", "Start one that is held over quota", HttpMethod.Post, id => $"/api/v1/runs/{id}/release", "released"),
             Lists.Act("resume", "Let a held run go on now", HttpMethod.Post, id => $"/api/v1/runs/{id}/resume", "goes on"),
@@ -50,7 +50,7 @@ static class RunsCommand
     ];
 }
 
-/// <summary><c>sendoff deliveries list | show ID | resend ID…</c></summary>
+/// <summary><c>sendoff deliveries list | show ID | show --last | resend ID…</c></summary>
 static class DeliveriesCommand
 {
     public static Command Build()
@@ -58,7 +58,7 @@ static class DeliveriesCommand
         var command = new Command("deliveries", "Deliveries, newest first")
         {
             Lists.List("/api/v1/deliveries", ApiJson.Default.ListDocumentDeliveryDocument, ["delivery", "status", "workflow", "request", "outcome"], Row),
-            Lists.Show("Show one with its attempts", id => $"/api/v1/deliveries/{id}", ApiJson.Default.DeliveryDocument, RunPrinter.Print),
+            Lists.Show("Show one with its attempts", "/api/v1/deliveries", ApiJson.Default.ListDocumentDeliveryDocument, delivery => delivery.Id, ApiJson.Default.DeliveryDocument, RunPrinter.Print),
             ResendCommand.Build(),
         };
         return ApiClient.With(command);
@@ -144,17 +144,31 @@ static class Lists
         return command;
     }
 
-    public static Command Show<T>(string description, Func<string, string> path, JsonTypeInfo<T> type, Action<T> print) where T : class
+    /// <param name="path">Of the list; one is below it, by its id.</param>
+    public static Command Show<TListed, T>(
+        string description, string path, JsonTypeInfo<ListDocument<TListed>> list, Func<TListed, string> idOf, JsonTypeInfo<T> type, Action<T> print) where TListed : class where T : class
     {
-        var id = new Argument<string>("id");
-        var command = new Command("show", description) { id };
+        var id = new Argument<string?>("id") { Description = "Its id, from the list", Arity = ArgumentArity.ZeroOrOne };
+        var last = new Option<bool>("--last") { Description = "The newest one instead of an id" };
+        var workflow = new Option<string?>("--workflow") { Description = "With --last: the newest one of this workflow" };
+        var command = new Command("show", description) { id, last, workflow };
         command.SetAction(async (parsed, ct) =>
         {
+            bool isLast = parsed.GetValue(last);
+            if (isLast == parsed.GetValue(id) is not null) throw new CommandException("give an id, or --last for the newest one; not both, not neither", ExitCode.Usage);
+            if (!isLast && parsed.GetValue(workflow) is not null) throw new CommandException("--workflow goes with --last", ExitCode.Usage);
             using var api = ApiClient.From(parsed);
-            if (await api.GetAsync(path(Uri.EscapeDataString(parsed.GetValue(id)!)), type, ct) is { } item) print(item);
+            string chosen = parsed.GetValue(id) ?? await NewestAsync(api, path, parsed.GetValue(workflow), list, idOf, ct);
+            if (await api.GetAsync($"{path}/{Uri.EscapeDataString(chosen)}", type, ct) is { } item) print(item);
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    static async Task<string> NewestAsync<T>(ApiClient api, string path, string? workflow, JsonTypeInfo<ListDocument<T>> type, Func<T, string> idOf, CancellationToken ct) where T : class
+    {
+        var page = api.Read(await api.SendAsync(HttpMethod.Get, $"{path}?limit=1{Parameter("workflow", workflow)}", null, ct), type);
+        return page.Items is [var newest, ..] ? idOf(newest) : throw new CommandException($"there are none yet{(workflow is null ? "" : $" of the workflow {workflow}")}", ExitCode.Usage);
     }
 
     /// <param name="done">What is printed behind the id; null prints the API's answer.</param>

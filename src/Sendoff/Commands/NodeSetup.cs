@@ -3,7 +3,7 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary>Gets the Node.js that workers run on, with a progress bar when it has to be fetched and somebody watches.</summary>
+/// <summary>Gets the Node.js that workers run on. When it has to be fetched, a terminal shows a progress bar, and a log a line at the start, every ten seconds and at each phase.</summary>
 static class NodeSetup
 {
     // About what the package's tarball has; the bar is a picture, not a promise.
@@ -14,7 +14,7 @@ static class NodeSetup
         var runtime = new NodeRuntime(new NodeOptions { NodePath = settings.NodePath, Authorities = settings.TlsAuthorities }, new WarningsOnly());
         try
         {
-            await (Output.Progress.Profile.Capabilities.Interactive ? WithBarAsync(runtime, ct) : runtime.EnsureAsync(null, ct));
+            await (Output.Progress.Profile.Capabilities.Interactive ? WithBarAsync(runtime, ct) : runtime.EnsureAsync(new Lines(TimeProvider.System), ct));
             return runtime;
         }
         catch (WorkerUnavailableException x)
@@ -36,6 +36,26 @@ static class NodeSetup
                 bar.Value = progress.Phase == NodePhase.Fetching ? Math.Min(progress.Bytes, TypicalBytes * 0.9) : TypicalBytes;
             }), ct);
         });
+
+    /// <summary>Progress for a log: the journal, a container's output, a pipe.</summary>
+    sealed class Lines(TimeProvider time) : IProgress<NodeProgress>
+    {
+        static readonly TimeSpan every = TimeSpan.FromSeconds(10);
+
+        readonly long since = time.GetTimestamp();
+        NodePhase? phase;
+        TimeSpan said;
+
+        public void Report(NodeProgress value)
+        {
+            var passed = time.GetElapsedTime(since);
+            if (phase == value.Phase && passed - said < every) return;
+            string size = value.Bytes > 0 ? $", {value.Bytes / 1e6:0.0} MB" : "";
+            string first = phase is null ? $" with npm, about {TypicalBytes / 1e6:0} MB; later starts have it" : passed >= every ? $", {passed.TotalSeconds:0} s" : "";
+            (phase, said) = (value.Phase, passed);
+            Output.Progress.MarkupLineInterpolated($"sendoff: {value.Phase.ToString().ToLowerInvariant()} Node.js ({value.Package}){size}{first}");
+        }
+    }
 
     sealed class WarningsOnly : ILogger<NodeRuntime>
     {

@@ -51,12 +51,15 @@ static class Output
         results.Write(System.Console.IsOutputRedirected ? text : TerminalText.Clean(text));
     }
 
-    /// <summary>The console's own stream says nothing when the pipe behind it is closed, and a command would go on for nobody.</summary>
+    /// <summary>
+    /// The console's own stream says nothing when the pipe behind it is closed, and a command would go on for nobody. In a file it is the right one: a file stream counts its own
+    /// place there, and what the shell's next command prints would go over it.
+    /// </summary>
     static TextWriter Results()
     {
         if (!System.Console.IsOutputRedirected || OperatingSystem.IsWindows()) return System.Console.Out;
         var stream = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
-        return new StreamWriter(stream, new UTF8Encoding(false)) { AutoFlush = true };
+        return new StreamWriter(stream.CanSeek ? System.Console.OpenStandardOutput() : stream, new UTF8Encoding(false)) { AutoFlush = true };
     }
 
     static IAnsiConsole Create(TextWriter writer, bool redirected)

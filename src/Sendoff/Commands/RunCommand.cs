@@ -31,7 +31,7 @@ static class RunCommand
         var secret = new Option<string[]>("--secret") { Description = "NAME=VALUE for process.env, masked in what is printed", DefaultValueFactory = _ => [] };
         var accounts = new Option<string?>("--accounts") { Description = "A JSON file with the accounts of apps, { app: { field: value } }, masked in what is printed" };
         var timeout = new Option<string?>("--timeout") { Description = "How long the run may take, such as 30s" };
-        var command = new Command("run", "Run a workflow or a step once, here") { path, eventText, dryRun, json, allow, secret, accounts, timeout, ServeCommand.Set };
+        var command = new Command("run", "Run a workflow or a step once, here") { path, eventText, dryRun, json, allow, secret, accounts, timeout, ServeCommand.Development, ServeCommand.Set };
         command.SetAction((parsed, ct) => RunAsync(
             new(parsed.GetValue(path)!, parsed.GetValue(eventText), parsed.GetValue(dryRun), parsed.GetValue(json), parsed.GetValue(allow)!,
                 parsed.GetValue(secret)!, parsed.GetValue(accounts), parsed.GetValue(timeout), parsed.GetValue(ServeCommand.Development), [.. ServeCommand.Flags(parsed)]), ct));

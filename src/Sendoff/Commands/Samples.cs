@@ -1,5 +1,6 @@
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
+using Spectre.Console;
 
 namespace Sendoff.Commands;
 
@@ -11,6 +12,7 @@ static class Samples
     public static async Task DeployAtFirstStartAsync(IStore store, WorkflowCatalog catalog, CancellationToken ct)
     {
         if (!Directory.Exists(Folder) || (await store.ListWorkflowsAsync(ct)).Count > 0) return;
+        Output.Progress.MarkupLine("sendoff: deploying the samples");
         foreach (string folder in Directory.EnumerateDirectories(Folder).Order(StringComparer.Ordinal))
         {
             var (_, name, files) = WorkflowFolder.Read(folder);

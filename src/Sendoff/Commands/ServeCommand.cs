@@ -14,8 +14,8 @@ static class ServeCommand
     /// <summary>Workflows whose URLs the start prints.</summary>
     const int WorkflowsListed = 20;
 
-    /// <summary>The development profile, of every command that sends.</summary>
-    public static readonly Option<bool> Development = new("--development") { Description = "Let deliveries reach loopback", Recursive = true };
+    /// <summary>The development profile, of the commands that read the rules for deliveries. Before any other command it has no effect: `dotnet run` puts it there.</summary>
+    public static readonly Option<bool> Development = new("--development") { Description = "Let deliveries reach this machine (127.0.0.0/8, ::1)" };
 
     static readonly Option<string?> data = new("--data") { Description = "The data directory (setting Data; ./.sendoff)" };
     static readonly Option<bool> hold = new("--hold") { Description = "For a restored backup: deliver nothing, and start no schedule or run that was left, until `sendoff hold release`" };
@@ -25,7 +25,7 @@ static class ServeCommand
 
     public static Command Build()
     {
-        var command = new Command("serve", "Serve triggers, deliveries, the API and the pages (the default)") { data, listen, hold, Set };
+        var command = new Command("serve", "Serve triggers, deliveries, the API and the pages (the default)") { data, listen, hold, Development, Set };
         command.SetAction(ServeAsync);
         return command;
     }
@@ -71,6 +71,7 @@ static class ServeCommand
         if (DataDirectory.LostDatabase(folder) is { } lost) Output.Warning(lost);
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
         var listening = await ServerStart.PrepareAsync(settings, ct);
+        Output.Progress.MarkupLineInterpolated($"sendoff: starting with data in {folder}");
         var node = await NodeSetup.EnsureAsync(settings, ct);
         return (settings, listening, new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
         {
@@ -105,6 +106,7 @@ static class ServeCommand
             DataDirectory = engine.DataDirectory, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, HooksUrl = listening.Hooks, HasHooksListener = settings.HooksListen.Count > 0,
             SessionAge = settings.SessionAge, SessionsMax = settings.SessionsMax, Development = settings.Development, TrustedProxies = settings.TrustedProxies,
         });
+        if (DatabaseState.In(engine.DataDirectory).IsEmpty) Output.Progress.MarkupLine("sendoff: creating the database");
         await using var app = builder.Build();
         app.MapSendoff();
         using var asked = ct.Register(() => Output.Progress.MarkupLine("sendoff: shutting down; press Ctrl+C or send SIGTERM again to end immediately"));
@@ -125,6 +127,7 @@ static class ServeCommand
     {
         command.Add(data);
         command.Add(listen);
+        command.Add(Development);
         command.Add(Set);
         return command;
     }

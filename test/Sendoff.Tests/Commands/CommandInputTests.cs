@@ -20,6 +20,12 @@ public sealed class CommandInputTests : IDisposable
         File.WriteAllText(At("broken.json"), "{oops");
         File.WriteAllBytes(At("latin.json"), [0x22, 0xe9, 0x22]);
         File.WriteAllBytes(At("latin.js"), [0x22, 0xe9, 0x22]);
+        Directory.CreateDirectory(At("empty"));
+        Directory.CreateDirectory(At("project"));
+        File.WriteAllText(At("project/workflow.yaml"), "name: project");
+        File.WriteAllText(At("nothing.txt"), "");
+        File.WriteAllBytes(At("project.tar.gz"), [0x1f, 0x8b, 8, 0]);
+        File.WriteAllBytes(At("cut.zip"), [(byte)'P', (byte)'K', 3, 4]);
     }
 
     public void Dispose() => folder.Dispose();
@@ -67,9 +73,15 @@ public sealed class CommandInputTests : IDisposable
         { "serve --listen http://localhost:1 --set Listen=http://localhost:2", "--listen: the setting Listen is given twice" },
         { "doctor --set A=1 --set A=1", "the setting A is given twice" },
         { "import @/nothing", "there is no such folder or archive" },
-        { "import @/broken.json", "cannot be read" },
+        { "import @/broken.json", "is not a Pipedream project: it is a .json file. import takes a folder of GitHub sync" },
+        { "import @/workflow/step.js", "is not a Pipedream project: it is a step file. It needs no import: `sendoff deploy" },
+        { "import @/project/workflow.yaml", "it is the workflow.yaml of a workflow. Give the folder that it is in" },
+        { "import @/project.tar.gz", "it is a gzip archive. Unpack it" },
+        { "import @/cut.zip", "it is a damaged ZIP archive" },
+        { "import @/nothing.txt", "is not a Pipedream project: it is empty" },
+        { "import @/empty", "is not a Pipedream project: it has no file that a workflow could have, but neither a workflow.yaml" },
+        { "import @/workflow", "is not a Pipedream project: it has step.js, but neither a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive). Step files need no import: `sendoff deploy" },
         { "import ~", "cannot be read" },
-        { "import @/workflow", "holds no workflow" },
         { "import @/workflow --answers @/nothing", "cannot be read" },
         { "import @/workflow --answers @/workflow", "cannot be read" },
         { "types @/nothing", "there is no such folder" },
@@ -82,6 +94,10 @@ public sealed class CommandInputTests : IDisposable
         { "stores set a k oops", "the value is not JSON" },
         { "export har oops", "neither a run" },
         { "deliveries resend", "give ids, or a filter" },
+        { "runs show", "give an id, or --last" },
+        { "runs show run_0000000000001 --last", "give an id, or --last" },
+        { "runs show run_0000000000001 --workflow a", "--workflow goes with --last" },
+        { "deliveries show", "give an id, or --last" },
         { "receive --port 0", "expected a port from 1 to 65535" },
         { "receive --port 65536", "expected a port from 1 to 65535" },
         { "receive --status 99", "expected a status" },
@@ -111,7 +127,7 @@ public sealed class CommandInputTests : IDisposable
     [InlineData("run @/endless", "more than 5 MB")]
     [InlineData("deploy @/endless", "more than 5 MB")]
     [InlineData("import @/workflow --answers /dev/zero", "/dev/zero:1:")]
-    [InlineData("import /dev/zero", "cannot be read")]
+    [InlineData("import /dev/zero", "is not a Pipedream project")]
     public async Task A_file_without_an_end_ends_with_2(string command, string says)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no /dev/zero");
@@ -163,6 +179,56 @@ public sealed class CommandInputTests : IDisposable
             Assert.Equal((command, ExitCode.NoServer), (command, error.ExitCode));
             Assert.True(error.Message.Contains(says, StringComparison.Ordinal), $"{command}: {error.Message}");
         }
+    }
+
+    /// <summary>Where a token was looked for, and what is wrong with the one that was found.</summary>
+    [Theory]
+    [InlineData("none", "no token: there is no @/data/admin-token. Give one with --token or SENDOFF_TOKEN, or call the command in the folder where the server was started")]
+    [InlineData("unreadable", "no token: @/data/admin-token cannot be read by this user. Give one with --token or SENDOFF_TOKEN")]
+    [InlineData("another", "the server does not accept the token in @/data/admin-token: it has another data directory, or Auth:Token is set. Give one")]
+    [InlineData("variable", "the server does not accept the token of SENDOFF_TOKEN;")]
+    [InlineData("option", "the server does not accept the token of --token;")]
+    public async Task A_token_that_is_missing_or_refused_is_told_by_where_it_was_looked_for(string token, string says)
+    {
+        await using var server = Receiver.Answering("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n");
+        Directory.CreateDirectory(At("data"));
+        // A folder is no more readable as a file than one that belongs to somebody else, also to root.
+        if (token == "unreadable") Directory.CreateDirectory(At("data/admin-token"));
+        else if (token != "none") File.WriteAllText(At("data/admin-token"), "a-token-of-another-server");
+        var environment = new Dictionary<string, string> { ["SENDOFF_Data"] = At("data") };
+        if (token == "variable") environment["SENDOFF_TOKEN"] = "a-token";
+        var result = await SendoffCommand.RunAsync(["runs", "list", "--server", server.Url, .. token == "option" ? (string[])["--token", "a-token"] : []], environment: environment);
+        Assert.Equal(ExitCode.NoServer, result.ExitCode);
+        Assert.Contains(says.Replace("@", folder.Path, StringComparison.Ordinal), result.Error);
+    }
+
+    [Theory]
+    [InlineData("rnus list", "'rnus'. Did you mean `runs`? Try `sendoff --help`.")]
+    [InlineData("deploi a", "'deploi'. Did you mean `deploy`? Try `sendoff --help`.")]
+    [InlineData("runs lst", "'lst'. Did you mean `list`? Try `sendoff runs --help`.")]
+    [InlineData("runs list --folow", "'--folow'. Did you mean `--follow`? Try `sendoff runs list --help`.")]
+    [InlineData("runs list --tokn a", "'--tokn'. Did you mean `--token`? Try `sendoff runs list --help`.")]
+    [InlineData("serve --developement", "'--developement'. Did you mean `--development`? Try `sendoff serve --help`.")]
+    [InlineData("xylophone", "'xylophone'. Try `sendoff --help`.")]
+    [InlineData("deploy", "Required argument 'path' missing for command: 'deploy'. Try `sendoff deploy --help`.")]
+    public void A_command_line_that_cannot_be_read_names_what_was_probably_meant(string line, string says)
+    {
+        string message = UsageError.Of(CommandTree.Build().Parse(line.Split(' ')));
+        Assert.EndsWith(says, message);
+        Assert.DoesNotContain('\n', message);
+    }
+
+    [Fact]
+    public void Development_is_an_option_of_the_commands_that_deliver_and_dotnet_run_gives_it_to_all()
+    {
+        string[] having = [.. All(CommandTree.Build()).Where(static command => command.Options.Contains(ServeCommand.Development)).Select(static command => command.Name)];
+        Assert.Equal(["doctor", "run", "serve"], having.Where(static name => name is "doctor" or "run" or "serve").Order());
+        Assert.Equal(4, having.Length); // and `sendoff` alone, which serves
+        foreach (string line in asking.Append("serve --development").Append("run a"))
+            Assert.Empty(CommandTree.Build().Parse(["--development", .. line.Replace("@/", "", StringComparison.Ordinal).Split(' ')]).Errors);
+        Assert.True(CommandTree.Build().Parse(["--development", "run", "a"]).GetValue(ServeCommand.Development));
+
+        static IEnumerable<Command> All(Command command) => command.Subcommands.SelectMany(All).Prepend(command);
     }
 
     [Fact]

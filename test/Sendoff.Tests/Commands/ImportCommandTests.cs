@@ -187,7 +187,7 @@ public sealed class ImportCommandTests : IDisposable
 
     [Theory]
     [InlineData("nothing here", null, "there is no such folder")]
-    [InlineData("", "notes.txt", "holds no workflow")]
+    [InlineData("", "notes.txt", "is not a Pipedream project")]
     public async Task What_is_no_project_is_one_clear_line(string below, string? file, string expected)
     {
         Directory.CreateDirectory(Source);

@@ -27,6 +27,44 @@ public sealed class ServeCommandTests
     }
 
     [Fact]
+    public async Task The_first_start_says_what_it_is_doing_before_it_does_it_and_a_later_one_does_it_no_more()
+    {
+        using var folder = new TempFolder();
+        await using var first = await ServerProcess.StartAsync(folder.Path, "a-token-for-the-first");
+        string[] lines = first.Said.Split('\n');
+        Assert.Equal($"sendoff: starting with data in {folder.Path}", lines[0]);
+        Assert.Equal(
+            ["sendoff: starting", "sendoff: creating the database", "Sendoff serves", "sendoff: deploying the samples", "  ready"],
+            lines.Select(static line => Array.Find(["sendoff: starting", "sendoff: creating the database", "Sendoff serves", "sendoff: deploying the samples", "  ready"], line.StartsWith)).OfType<string>());
+        first.Signal("TERM");
+        Assert.Equal(0, await first.EndAsync());
+
+        await using var second = await ServerProcess.StartAsync(folder.Path, "a-token-for-the-first");
+        Assert.Contains("sendoff: starting with data in", second.Said);
+        Assert.DoesNotContain("creating the database", second.Said);
+        Assert.DoesNotContain("deploying the samples", second.Said);
+    }
+
+    /// <summary>Without a terminal, as in a journal, there is no progress bar.</summary>
+    [Fact]
+    public async Task Fetching_Node_js_is_said_in_lines_where_no_terminal_is()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "npm is a script of the shell here");
+        using var folder = new TempFolder();
+        string npm = Path.Combine(folder.Path, "npm");
+        File.WriteAllText(npm, "#!/bin/sh\necho 'npm error the registry is away' >&2; exit 1\n");
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(npm, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        var result = await SendoffCommand.RunAsync(["serve", "--data", Path.Combine(folder.Path, "data"), "--listen", $"http://127.0.0.1:{ServerProcess.FreePort()}"],
+            environment: new Dictionary<string, string> { ["PATH"] = $"{folder.Path}:{Path.GetDirectoryName(Environment.ProcessPath)}", ["XDG_CACHE_HOME"] = folder.Path });
+
+        string[] lines = result.Error.Split('\n');
+        Assert.StartsWith("sendoff: starting with data in ", lines[0]);
+        Assert.Matches(@"^sendoff: fetching Node\.js \(node-.*\) with npm, about 45 MB; later starts have it$", lines[1]);
+        Assert.Contains("the registry is away", result.Error);
+        Assert.Equal(2, result.ExitCode);
+    }
+
+    [Fact]
     public async Task A_bad_setting_is_named_with_its_value_and_what_is_expected()
     {
         var result = await SendoffCommand.RunAsync(["serve", "--set", "Delivery:Deadline=soon"]);

@@ -28,6 +28,60 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
         Assert.StartsWith($"# {delivery}\ncurl 'https://crm.example.com/contacts'", curl.Output);
     }
 
+    [Fact]
+    public async Task Workflows_are_listed_with_all_their_triggers_and_a_deploy_shows_the_schedule_and_when_it_is_due()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllText(Path.Combine(folder.Path, "step.js"), "return 1");
+        File.WriteAllText(Path.Combine(folder.Path, "workflow.yaml"), """
+            triggers:
+              - { type: http, key: many-ways }
+              - { type: schedule, cron: "0 7 * * *", timezone: Europe/Berlin }
+              - { type: schedule, every: 90m }
+            steps: [ { namespace: step, uses: ./step.js } ]
+            """);
+        var deployed = await CallAsync("deploy", folder.Path, "--name", "many-ways");
+        var list = await CallAsync("workflows", "list");
+
+        Assert.Matches(@"http  http://.*/hooks/many-ways\n  schedule  0 7 \* \* \*, Europe/Berlin\n    next due .*\n  schedule  every 90m\n    next due ", deployed.Output);
+        Assert.Matches(@"many-ways +1 +yes +http://\S*/hooks/many-ways; 0 7 \* \* \*, Europe/Berlin, next due .*; every 90m, next due ", list.Output);
+    }
+
+    [Fact]
+    public async Task The_newest_run_and_delivery_are_shown_without_an_id()
+    {
+        var older = await server.RunAsync(await server.DeployAsync("older", "console.log('the older one')", "step.js"));
+        var newer = await server.RunAsync(await server.DeployAsync("newer", "console.log('the newer one')", "step.js"));
+
+        var last = await CallAsync("runs", "show", "--last", "--json");
+        var ofWorkflow = await CallAsync("runs", "show", "--last", "--workflow", "older");
+        var none = await CallAsync("deliveries", "show", "--last", "--workflow", "older");
+
+        Assert.Equal(newer.Id, JsonElement.Parse(last.Output).GetProperty("id").GetString());
+        Assert.Contains("the older one", ofWorkflow.Output);
+        Assert.NotEqual(older.Id, newer.Id);
+        Assert.Equal((2, "", "sendoff: there are none yet of the workflow older\n"), (none.ExitCode, none.Output, none.Error));
+    }
+
+    /// <summary>As in <c>{ sendoff …; sendoff …; } > file</c>.</summary>
+    [Fact]
+    public async Task Commands_that_print_into_one_file_do_not_write_over_one_another()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "the shell is POSIX's");
+        using var folder = new TempFolder();
+        string file = Path.Combine(folder.Path, "out");
+        var info = SendoffCommand.Info();
+        string program = info.ArgumentList[0];
+        info.FileName = "sh";
+        info.ArgumentList.Clear();
+        foreach (string arg in (string[])["-c", "{ dotnet \"$0\" hold show --server \"$1\" --token \"$2\"; echo end; } > \"$3\"", program, server.Address.ToString(), TestServer.Token, file]) info.ArgumentList.Add(arg);
+        using var shell = System.Diagnostics.Process.Start(info)!;
+        await shell.WaitForExitAsync(Wait.Token);
+
+        string[] lines = await File.ReadAllLinesAsync(file);
+        Assert.Equal(["not on hold", "end"], lines);
+    }
+
     [Theory]
     [InlineData("evt_0000000000001", "neither a run (run_…) nor a delivery")]
     [InlineData("run_0000000000001", "There is no run")]

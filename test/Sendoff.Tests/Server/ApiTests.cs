@@ -165,7 +165,7 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         Assert.Equal("shop", answer.GetProperty("name").GetString());
         Assert.Equal(1, answer.GetProperty("version").GetInt32());
         Assert.StartsWith("wf_", answer.GetProperty("id").GetString());
-        Assert.Equal($$"""[{"type":"http","key":"shop","url":"{{server.Address}}hooks/shop","nextDueAt":null,"dueTimes":null}]""", answer.GetProperty("triggers").GetRawText());
+        Assert.Equal($$"""[{"type":"http","key":"shop","url":"{{server.Address}}hooks/shop","schedule":null,"nextDueAt":null,"dueTimes":null}]""", answer.GetProperty("triggers").GetRawText());
     }
 
     [Theory]

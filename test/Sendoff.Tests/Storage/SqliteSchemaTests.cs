@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Reflection;
 using System.Security.Cryptography;
 using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Runs;
@@ -20,8 +21,16 @@ public sealed class SqliteSchemaTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    Task<SqliteStore> OpenAsync(IdSequence? ids = null) => SqliteStore.OpenAsync(
-        folder.Database, TestSecrets.Concealment(), ids ?? new IdSequence(TimeProvider.System), new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, Ct);
+    Task<SqliteStore> OpenAsync(IdSequence? ids = null, ILogger<SqliteStore>? log = null) => SqliteStore.OpenAsync(
+        folder.Database, TestSecrets.Concealment(), ids ?? new IdSequence(TimeProvider.System), new EngineLimits(), TimeProvider.System, log ?? NullLogger<SqliteStore>.Instance, Ct);
+
+    sealed class Lines : ILogger<SqliteStore>
+    {
+        public List<string> All { get; } = [];
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+        public bool IsEnabled(LogLevel logLevel) => true;
+        public void Log<TState>(LogLevel logLevel, Microsoft.Extensions.Logging.EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => All.Add(formatter(state, exception));
+    }
 
     static IEnumerable<string> Resources => Assembly.GetExecutingAssembly().GetManifestResourceNames().Where(static name => name.EndsWith(".db.gz", StringComparison.Ordinal));
 
@@ -60,6 +69,19 @@ public sealed class SqliteSchemaTests : IDisposable
         Assert.Equal(0, await store.WriteAsync(OutageRule.Probe, static session => session.Number("""
             SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM runs) + (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM attempts)
             """), Ct));
+    }
+
+    [Fact]
+    public async Task An_upgrade_is_said_before_it_begins_and_a_later_start_has_none()
+    {
+        Unpack(OlderSchemas.First());
+        var log = new Lines();
+        await using (await OpenAsync(log: log)) { }
+        Assert.Matches("^Upgrading the database .* from schema [0-9]+ to [0-9]+; it may take minutes", log.All[0]);
+
+        var again = new Lines();
+        await using (await OpenAsync(log: again)) { }
+        Assert.DoesNotContain(again.All, static line => line.StartsWith("Upgrading", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -68,7 +68,7 @@ internal sealed partial class SqliteStore : IStore
             DatabaseFiles.Protect(path, log);
             session = OpenWriter(path);
             disk.Follow();
-            int schema = Migrator.Run(session.Connection, "Storage/Sqlite/Migrations/");
+            int schema = Migrator.Run(session.Connection, "Storage/Sqlite/Migrations/", log);
             var store = new SqliteStore(path, processLock, disk, session, concealment, ids, limits, time, log);
             log.StoreOpened(path, schema, store.unfinished.Count);
             if (IdSequence.MomentOf(ReadHighestId(session, store.unfinished)) is var newest && newest > time.GetUtcNow() + limits.ClockTolerance)

@@ -25,8 +25,7 @@ static partial class SyncedProject
                 : throw new CommandException($"{path}: there is no such folder or archive", ExitCode.Usage);
             var found = Synced(files, Path.GetFileNameWithoutExtension(full.TrimEnd(Path.DirectorySeparatorChar)));
             if (found.Count == 0) found = [.. files.Where(IsExported).SelectMany(file => ExportedWorkflow.Read(file.Key, file.Value))];
-            return found.Count > 0 ? WithOwnFolders(found) : throw new CommandException(
-                $"{path} holds no workflow: neither a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive)", ExitCode.Usage);
+            return found.Count > 0 ? WithOwnFolders(found) : throw NoProject.Without(path, files.Keys);
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException)
         {
@@ -80,13 +79,25 @@ static partial class SyncedProject
     {
         var files = new Dictionary<string, string>(StringComparer.Ordinal);
         long bytes = 0;
-        using var archive = ZipFile.OpenRead(file);
+        using var archive = Open(file);
         foreach (var entry in archive.Entries)
         {
             if (entry.Name.Length == 0 || !IsWanted(entry.FullName) || ZipEntries.IsLink(entry)) continue;
             Add(files, entry.FullName, ZipEntries.Read(entry, MostBytes - bytes), ref bytes);
         }
         return files;
+    }
+
+    static ZipArchive Open(string file)
+    {
+        try
+        {
+            return ZipFile.OpenRead(file);
+        }
+        catch (InvalidDataException)
+        {
+            throw NoProject.File(file);
+        }
     }
 
     // Hidden folders such as .git and installed packages are no part of a workflow; Python and shell steps are, to be named in the report.

@@ -33,9 +33,10 @@ public sealed record RunSummaryDocument(
 }
 
 /// <param name="Url">Of an HTTP trigger.</param>
+/// <param name="Schedule">Of a schedule that is on: its cron expression or interval, and its time zone.</param>
 /// <param name="NextDueAt">Of a schedule that is on.</param>
 /// <param name="DueTimes">The next five due times of a schedule that is on.</param>
-public sealed record TriggerDocument(string Type, string Key, string? Url, DateTimeOffset? NextDueAt, IReadOnlyList<DateTimeOffset>? DueTimes = null)
+public sealed record TriggerDocument(string Type, string Key, string? Url, string? Schedule, DateTimeOffset? NextDueAt, IReadOnlyList<DateTimeOffset>? DueTimes = null)
 {
     const int TimesShown = 5;
 
@@ -43,7 +44,7 @@ public sealed record TriggerDocument(string Type, string Key, string? Url, DateT
     {
         var times = schedule.DueTimes(trigger.Key, TimesShown);
         string? url = trigger.Type == "http" ? $"{origin}/hooks/{Uri.EscapeDataString(trigger.Key)}" : null;
-        return new(trigger.Type, trigger.Key, url, times is [var next, ..] ? next : null, times);
+        return new(trigger.Type, trigger.Key, url, schedule.Find(trigger.Key)?.ToString(), times is [var next, ..] ? next : null, times);
     }
 }
 

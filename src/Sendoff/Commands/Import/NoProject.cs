@@ -1,0 +1,45 @@
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Commands.Import;
+
+/// <summary>What was given to an import and is not a project: what it is instead, and what to give.</summary>
+static class NoProject
+{
+    const string Expected = "import takes a folder of GitHub sync (with a workflow.yaml), a ZIP of it, or an export archive (a ZIP)";
+    const int Named = 5;
+
+    /// <summary>A file that is not a ZIP archive.</summary>
+    public static CommandException File(string path)
+    {
+        var (what, instead) = Kind(path);
+        return new($"{path} is not a Pipedream project: it is {what}. {instead ?? Expected}", ExitCode.Usage);
+    }
+
+    /// <summary>A folder or an archive in which no workflow was found.</summary>
+    public static CommandException Without(string path, IReadOnlyCollection<string> files)
+    {
+        string[] names = [.. files.Order(StringComparer.Ordinal).Take(Named)];
+        string found = files.Count == 0 ? "it has no file that a workflow could have" : $"it has {string.Join(", ", names)}{(files.Count > Named ? $" and {files.Count - Named:N0} more" : "")}";
+        string steps = Directory.Exists(path) && files.Any(static file => !file.Contains('/') && IsStep(file)) ? $" Step files need no import: `sendoff deploy {path}`" : "";
+        return new($"{path} is not a Pipedream project: {found}, but neither a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive).{steps}", ExitCode.Usage);
+    }
+
+    static (string What, string? Instead) Kind(string path)
+    {
+        using var file = System.IO.File.OpenRead(path);
+        byte[] start = new byte[4];
+        int count = file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
+        return start.AsSpan(0, count) switch
+        {
+            [] => ("empty", null),
+            [(byte)'P', (byte)'K', ..] => ("a damaged ZIP archive", null),
+            [0x1f, 0x8b, ..] => ("a gzip archive", "Unpack it, and give the folder"),
+            _ when Path.GetFileName(path) is WorkflowReader.YamlFile or "workflow.yml" => ("the workflow.yaml of a workflow", "Give the folder that it is in"),
+            _ when IsStep(path) => ("a step file", $"It needs no import: `sendoff deploy {path}`"),
+            _ when Path.GetExtension(path).Length > 0 => ($"a {Path.GetExtension(path)} file", null),
+            _ => ("a file of another kind", null),
+        };
+    }
+
+    static bool IsStep(string file) => Path.GetExtension(file) is ".js" or ".mjs" or ".cjs" or ".ts";
+}
