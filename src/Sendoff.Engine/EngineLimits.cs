@@ -57,6 +57,18 @@ public sealed record EngineLimits
     public IReadOnlyList<string> EmailAllowTo { get; init; } = [];
     /// <summary>Bytes that a mail server may say during one delivery.</summary>
     public int SmtpReplyBytes { get; init; } = 64 * 1024;
+    /// <summary>Alerts at once.</summary>
+    public int Alerts { get; init; } = 100;
+    /// <summary>After a message of an alert, how long further failures are counted, unless the alert says otherwise. Setting <c>Alerts:Quiet</c>.</summary>
+    public TimeSpan AlertQuiet { get; init; } = TimeSpan.FromMinutes(15);
+    /// <summary>How long a delivery may be pending before that is a backlog, unless the alert says otherwise. Setting <c>Alerts:BacklogAge</c>.</summary>
+    public TimeSpan AlertBacklogAge { get; init; } = TimeSpan.FromMinutes(5);
+    /// <summary>Runs of one workflow that may be queued before that is a backlog, unless the alert says otherwise. Setting <c>Alerts:BacklogRuns</c>.</summary>
+    public int AlertBacklogRuns { get; init; } = 1_000;
+    /// <summary>How often alerts look for a backlog. Setting <c>Alerts:BacklogEvery</c>.</summary>
+    public TimeSpan AlertBacklogEvery { get; init; } = TimeSpan.FromSeconds(15);
+    /// <summary>Pending deliveries that one look for a backlog reads.</summary>
+    public int AlertBacklogRead { get; init; } = 10_000;
     /// <summary>Workflows that an event may start one after the other by emitting, before a loop is assumed. Setting <c>Emit:MaxHops</c>.</summary>
     public int EmitHops { get; init; } = 10;
     /// <summary>Emitted and streamed events kept, the newest, of each workflow and kind.</summary>

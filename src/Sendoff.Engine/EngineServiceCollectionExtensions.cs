@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Alerts;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Packages;
 using Sendoff.Engine.Runs;
@@ -25,6 +26,8 @@ public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, Engin
     public S3Options S3 { get; init; } = new();
     /// <summary>Nothing starts by itself until somebody releases the server (<see cref="ServerHold"/>).</summary>
     public bool Hold { get; init; }
+    /// <summary>Where the pages are, without a slash at the end: the links of alerts begin with it.</summary>
+    public string PagesOrigin { get; init; } = "http://localhost:5180";
     /// <summary>Where callers reach the server, without a slash at the end: the addresses of held runs begin with it.</summary>
     public string Origin { get; init; } = "http://localhost:5180";
 }
@@ -89,6 +92,11 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<Suspensions>();
         services.AddSingleton<Drafts>();
         services.AddSingleton<Schedule>();
+        services.AddSingleton(options.Smtp);
+        services.AddSingleton<AlertRules>();
+        services.AddSingleton(s => new AlertSender(
+            s.GetRequiredService<IStore>(), s.GetRequiredService<DeliveryDispatcher>(), s.GetRequiredService<EngineContext>(), options.PagesOrigin));
+        services.AddSingleton<AlertWatch>();
 
         services.AddSingleton(options);
         services.AddHostedService<EngineService>();
@@ -99,7 +107,7 @@ public static class EngineServiceCollectionExtensions
 
 /// <summary>Starts consumers before producers, and stops producers first.</summary>
 sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, QuotaReset quota, Suspensions suspensions,
-    Schedule schedule, IStore store, EngineContext engine, EngineOptions options, ILogger<EngineService> log) : IHostedService
+    Schedule schedule, AlertRules alerts, AlertWatch watch, IStore store, EngineContext engine, EngineOptions options, ILogger<EngineService> log) : IHostedService
 {
     // An attempt ends by itself shortly after its deadline.
     static readonly TimeSpan attemptEnd = TimeSpan.FromSeconds(1);
@@ -112,6 +120,8 @@ sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, Worke
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
         await quota.StartAsync(cancellationToken).ConfigureAwait(false);
+        await alerts.LoadAsync(cancellationToken).ConfigureAwait(false);
+        await watch.StartAsync(cancellationToken).ConfigureAwait(false);
         runs.Recover();
         suspensions.Start();
         schedule.Start();
@@ -128,5 +138,6 @@ sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, Worke
         await runs.StopAsync(cancellationToken).ConfigureAwait(false);
         using var attempts = new CancellationTokenSource(engine.Limits.DeliveryDeadline + attemptEnd, engine.Time);
         await dispatcher.StopAsync(attempts.Token).ConfigureAwait(false);
+        await watch.StopAsync().ConfigureAwait(false);
     }
 }

@@ -30,6 +30,13 @@ public readonly record struct TokenId(long Value)
     public static bool TryParse(string? text, out TokenId id) { bool ok = IdText.TryParse("tok_", text, out long value); id = new(value); return ok; }
 }
 
+/// <summary>An alert: a rule of whom to tell what goes wrong. Text form <c>alr_…</c>.</summary>
+public readonly record struct AlertId(long Value)
+{
+    public override string ToString() => IdText.Format("alr_", Value);
+    public static bool TryParse(string? text, out AlertId id) { bool ok = IdText.TryParse("alr_", text, out long value); id = new(value); return ok; }
+}
+
 /// <summary>A signed-in browser. Text form <c>ses_…</c>.</summary>
 public readonly record struct SessionId(long Value)
 {

@@ -148,6 +148,14 @@ static partial class LogMessages
     [LoggerMessage(4009, LogLevel.Warning, "Steps are not isolated from the server: {State}. Deploy only code that you trust (docs/operating.md, Isolation). Workers run on Node.js {Version} ({Path})")]
     public static partial void WorkersWithoutSandbox(this ILogger log, Version version, string path, string state);
 
+    // Alerts: 6000-6099
+
+    [LoggerMessage(6000, LogLevel.Warning, "Alerts are told later: {Reason}")]
+    public static partial void AlertsPutOff(this ILogger log, string reason);
+
+    [LoggerMessage(6001, LogLevel.Error, "Alert {Alert} could not be told; it is tried again")]
+    public static partial void AlertsFailed(this ILogger log, string alert, Exception error);
+
     // Packages: 5000-5099
 
     [LoggerMessage(5000, LogLevel.Information, "npm installed {Count} packages into {Folder}")]

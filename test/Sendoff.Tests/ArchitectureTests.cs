@@ -24,6 +24,8 @@ public sealed partial class ArchitectureTests
         { "^Sendoff\\.Engine\\.Deliveries", "^Sendoff\\.Engine\\.(Runs|Workers|Workflows)" },
         { "^Sendoff\\.Engine\\.Packages", "^Sendoff\\.Engine\\.(Runs|Deliveries|Storage|Events|Secrets)" },
         { "^Sendoff\\.Engine\\.Workers", "^Sendoff\\.Engine\\.(Storage|Runs|Workflows|Packages)" },
+        { "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Workflows|Events|Secrets|Packages)", "^Sendoff\\.Engine\\.Alerts" },
+        { "^Sendoff\\.Engine\\.Alerts", "^Sendoff\\.Engine\\.(Packages|Storage\\.(Sqlite|Postgres))" },
         { "^Sendoff\\.Engine\\.Storage$", "^Sendoff\\.Engine\\.Storage\\.(Sqlite|Postgres)" },
         { "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Workflows|Events)", "^Sendoff\\.Engine\\.Storage\\.(Sqlite|Postgres)" },
         { "^Sendoff\\.(Ui|Server|Commands)", "^Sendoff\\.Engine\\.Storage\\.(Sqlite|Postgres)" },

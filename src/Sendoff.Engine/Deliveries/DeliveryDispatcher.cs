@@ -272,7 +272,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
         try
         {
             await record.ConfigureAwait(false);
-            engine.Changes.Publish(delivery.RunId, delivery.Id, attempt.Status);
+            engine.Changes.Publish(delivery, attempt.Status);
         }
         catch (Exception x)
         {

@@ -86,6 +86,12 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
         }
     }
 
+    /// <summary>Runs that have not started, those that an earlier server left included.</summary>
+    public int UnstartedCount
+    {
+        get { lock (gate) return waiting.Count + left.Count; }
+    }
+
     /// <summary>The callers who wait for runs that have not started.</summary>
     public List<TaskCompletionSource<RunResponse?>> Unstarted()
     {

@@ -43,6 +43,9 @@ public sealed partial class RunQueue(
     /// <summary>Runs that are executing, or about to.</summary>
     internal int InFlight => Volatile.Read(ref inFlight);
 
+    /// <summary>Runs of each workflow that are accepted and have not started.</summary>
+    internal IEnumerable<(WorkflowId Workflow, int Runs)> Unstarted => lanes.Select(static lane => (lane.Key, lane.Value.UnstartedCount));
+
     /// <summary>Bytes of events that wait in memory.</summary>
     internal long WaitingBytes => memory.Taken;
 
@@ -272,7 +275,7 @@ public sealed partial class RunQueue(
         {
             dispatcher.Start(executed.Deliveries);
             if (executed.Run.ReleasesCaptured) dispatcher.StartReleased(executed.Run.Id);
-            engine.Changes.Publish(executed.Run.Id, executed.Run.Status);
+            engine.Changes.Publish(executed.Run);
             if (executed.Run.Suspension is not null) Interlocked.Exchange(ref nextHeld, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         }
         noted.TryRemove(queued.Id, out _);
@@ -350,7 +353,7 @@ public sealed partial class RunQueue(
 
     async Task EndAsync(Run run)
     {
-        if (await store.FinishRunAsync(run, [], CancellationToken.None).ConfigureAwait(false)) engine.Changes.Publish(run.Id, run.Status);
+        if (await store.FinishRunAsync(run, [], CancellationToken.None).ConfigureAwait(false)) engine.Changes.Publish(run);
     }
 
     // A fault of the server or of what the run gave back: it would be the same after the next start.

@@ -147,7 +147,11 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
     {
         try
         {
-            if (held.Kind == HoldKind.Suspend) await EndAsync(held.RunId, "suspension_timed_out", "nobody called the run's resume_url in time").ConfigureAwait(false);
+            if (held.Kind == HoldKind.Suspend)
+            {
+                bool isEnded = await EndAsync(held.RunId, "suspension_timed_out", "nobody called the run's resume_url in time").ConfigureAwait(false);
+                if (isEnded) engine.Changes.Ends?.Ended(held.WorkflowId, held.RunId, RunStatus.Failed);
+            }
             else await runs.ContinueAsync(held.RunId, default, stop.Token).ConfigureAwait(false);
             return true;
         }

@@ -65,6 +65,9 @@ public sealed class WorkflowCatalog(
     /// <summary>A workflow's name; null once it is deleted.</summary>
     public string? NameOf(WorkflowId workflow) => names.GetValueOrDefault(workflow);
 
+    /// <summary>The names of all workflows.</summary>
+    public IEnumerable<string> Names => names.Where(static one => one.Key != SystemWorkflow.Alerts).Select(static one => one.Value);
+
     /// <summary>The workflows that an emitted event starts.</summary>
     public IReadOnlyList<WorkflowVersion> ListenersTo(WorkflowId emitter, string channel) => NameOf(emitter) is not { } name ? []
         : [.. listeners.Where(l => l.Trigger.Hears(name, channel)).Select(static l => l.Version).DistinctBy(static v => v.WorkflowId)];
@@ -83,7 +86,7 @@ public sealed class WorkflowCatalog(
     {
         var found = new Dictionary<string, TriggerTarget>(StringComparer.Ordinal);
         var current = new HashSet<(WorkflowId, int)>();
-        var named = new Dictionary<WorkflowId, string>();
+        var named = new Dictionary<WorkflowId, string> { [SystemWorkflow.Alerts] = SystemWorkflow.AlertsName };
         var scheduled = new List<ScheduleTarget>();
         var listening = new List<EmitTarget>();
         foreach (var workflow in await store.ListWorkflowsAsync(ct).ConfigureAwait(false))

@@ -76,6 +76,7 @@ static class ServeCommand
         return (settings, listening, new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
         {
             Hold = parsed.GetValue(hold), Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3,
+            PagesOrigin = listening.Pages.GetLeftPart(UriPartial.Authority),
             Origin = (listening.Hooks ?? listening.Pages).GetLeftPart(UriPartial.Authority),
         });
     }

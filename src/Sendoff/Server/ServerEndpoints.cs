@@ -105,6 +105,7 @@ public static class ServerEndpoints
         TokensApi.Map(api);
         SessionsApi.Map(api);
         StoresApi.Map(api);
+        AlertsApi.Map(api);
         UsageApi.Map(api);
         EgressApi.Map(api);
         StreamApi.Map(api);

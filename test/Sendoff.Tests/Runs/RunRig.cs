@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
+using Sendoff.Engine.Alerts;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Packages;
 using Sendoff.Engine.Runs;
@@ -40,6 +41,9 @@ sealed class RunRig : IAsyncDisposable
         sender = new DeliverySender(Sending.Loopback, limits, TimeProvider.System);
         Dispatcher = new DeliveryDispatcher(Store, sender, engine, NullLogger<DeliveryDispatcher>.Instance);
         Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, concealment, ids, limits, time), Dispatcher, engine, NullLogger<RunQueue>.Instance);
+        Alerts = new AlertRules(Store, Catalog, new SmtpOptions(), limits);
+        AlertSender = new AlertSender(Store, Dispatcher, engine, "http://sendoff.test");
+        AlertWatch = new AlertWatch(Store, Alerts, AlertSender, Catalog, Queue, engine, NullLogger<AlertWatch>.Instance);
         (Quota, Hold) = (engine.Quota, engine.Hold);
         QuotaReset = new QuotaReset(Store, Queue, engine, NullLogger<QuotaReset>.Instance);
         Suspensions = new Suspensions(Store, Queue, engine, NullLogger<Suspensions>.Instance);
@@ -55,6 +59,10 @@ sealed class RunRig : IAsyncDisposable
     public WorkflowCatalog Catalog { get; }
     public DeliveryDispatcher Dispatcher { get; }
     public RunQueue Queue { get; }
+    public AlertRules Alerts { get; }
+    public AlertSender AlertSender { get; }
+    /// <summary>Not started.</summary>
+    public AlertWatch AlertWatch { get; }
     public Quota Quota { get; }
     public ServerHold Hold { get; }
     /// <summary>Not started.</summary>
@@ -130,6 +138,7 @@ sealed class RunRig : IAsyncDisposable
         await QuotaReset.StopAsync();
         await Queue.StopAsync(ct);
         await Dispatcher.StopAsync(ct);
+        await AlertWatch.StopAsync();
     }
 
     /// <summary>Ends as a crash does: what executes is cut off without a word to the store.</summary>

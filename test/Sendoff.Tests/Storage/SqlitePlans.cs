@@ -7,8 +7,8 @@ namespace Sendoff.Tests.Storage;
 static class SqlitePlans
 {
     /// <summary>Tables that stay small, under the names that statements give them: versions grow with deploys, segments are those of one run,
-    /// json_each has the values that the caller gave.</summary>
-    static readonly HashSet<string> small = ["workflows", "w", "triggers", "t", "tokens", "secrets", "deletions", "recoveries", "stores", "s", "CONSTANT", "found", "versions", "segments", "json_each", "(subquery-"];
+    /// json_each has the values that the caller gave, states of alerts are one an alert and workflow.</summary>
+    static readonly HashSet<string> small = ["workflows", "w", "alerts", "alert_states", "triggers", "t", "tokens", "secrets", "deletions", "recoveries", "stores", "s", "CONSTANT", "found", "versions", "segments", "json_each", "(subquery-"];
 
     /// <summary>Indexes that hold unfinished work only, however long the history is: what is pending, on the wire, or suspended.</summary>
     static readonly string[] unfinished = ["deliveries_pending", "deliveries_sending", "suspensions_due"];

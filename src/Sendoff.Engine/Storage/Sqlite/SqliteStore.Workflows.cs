@@ -150,7 +150,7 @@ internal sealed partial class SqliteStore
         if (enabled) session.Sql("""
             UPDATE triggers SET settled_at = max(settled_at, ?) WHERE workflow_id = (SELECT id FROM workflows WHERE name = ? AND NOT enabled)
             """).Set(SqliteTime.From(time.GetUtcNow())).Set(name).Run();
-        return session.Sql("UPDATE workflows SET enabled = ? WHERE name = ?").Set(enabled).Set(name).Run() == 1;
+        return session.Sql("UPDATE workflows SET enabled = ? WHERE name = ? AND version > 0").Set(enabled).Set(name).Run() == 1;
     }, ct);
 
     /// <summary>The workflow is gone at once, and nothing of it is shown any more; its history goes in slices of pruning, so that the others are served meanwhile.</summary>
@@ -177,13 +177,14 @@ internal sealed partial class SqliteStore
 
     long DeleteWorkflow(SqliteSession session, string name)
     {
-        long workflow = session.Sql("DELETE FROM workflows WHERE name = ? RETURNING id").Set(name).Number() ?? 0;
+        long workflow = session.Sql("DELETE FROM workflows WHERE name = ? AND version > 0 RETURNING id").Set(name).Number() ?? 0;
         if (workflow == 0) return 0;
         workflows.Remove(workflow);
         foreach (long run in session.Sql("SELECT run_id FROM recoveries").All(static row => row.Long(0)))
             if (unfinished.Find(run)?.WorkflowId == workflow) session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run).Run();
         // A key may be used by another workflow from now on.
         session.Sql("DELETE FROM triggers WHERE workflow_id = ?").Set(workflow).Run();
+        session.Sql("DELETE FROM alert_states WHERE workflow_id = ?").Set(workflow).Run();
         session.Sql("INSERT INTO deletions(workflow_id) VALUES (?)").Set(workflow).Run();
         return workflow;
     }

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
+using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
@@ -142,7 +143,7 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
         if (rows == 0) throw new InvalidOperationException($"the event {run.Event.Id} is not stored any more, so it cannot be replayed");
     }
 
-    void Finish(FinishRunWrite write)
+    public void Finish(FinishRunWrite write)
     {
         var (run, deliveries) = (write.Run, write.Deliveries);
         if (!workflows.Has(run.WorkflowId.Value)) return;
@@ -163,6 +164,8 @@ internal sealed class SqliteWriter(SqliteSession session, UnfinishedRuns unfinis
             """).Set(run.Id.Value).Run();
         if (run.Suspension is { } held) session.Sql("INSERT INTO suspensions(run_id, workflow_id, kind, step, until, state) VALUES (?, ?, ?, ?, ?, ?)")
             .Set(run.Id.Value).Set(run.WorkflowId.Value).Set((int)held.Kind).Set(held.Step).Set(SqliteTime.From(held.Until)).Set(write.State).Run();
+        // A message of Sendoff itself is no invocation.
+        if (run.WorkflowId == SystemWorkflow.Alerts) return;
         ref var used = ref UsageOf(run.WorkflowId.Value, run.StartedAt);
         used.Runs++;
         if (run.Status is RunStatus.Failed or RunStatus.TimedOut or RunStatus.OutOfMemory) used.RunsFailed++;

@@ -181,6 +181,23 @@ internal sealed class ApiInput
         return null;
     }
 
+    public long? Number(JsonElement body, string name)
+    {
+        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number)) return number;
+        Wrong($"'{name}' is {(value.ValueKind == JsonValueKind.Number ? value.GetRawText() : Kind(value))}. It is a whole number.");
+        return null;
+    }
+
+    public IReadOnlyList<string>? Texts(JsonElement body, string name)
+    {
+        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
+        if (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(static one => one.ValueKind == JsonValueKind.String))
+            return [.. value.EnumerateArray().Select(static one => one.GetString()!)];
+        Wrong($"'{name}' is {Kind(value)}. It is an array of strings.");
+        return null;
+    }
+
     /// <summary>False as well where there is no body, or no such field.</summary>
     public bool IsSet(JsonElement body, string name) => body.ValueKind == JsonValueKind.Object && (Flag(body, name) ?? false);
 

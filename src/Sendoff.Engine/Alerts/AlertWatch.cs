@@ -1,0 +1,297 @@
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Engine.Alerts;
+
+/// <summary>Watches how runs and deliveries end, and tells whom it concerns.</summary>
+/// <remarks>
+/// (1) those who end a run or a delivery note it in memory: one count by workflow and cause  (2) the loop takes the notes, and adds them to the state of each rule  (3) what
+/// is due is told: the message, its delivery and the state are committed together  (4) counts that are not due are stored once a second, so that a restart keeps them.
+/// What alerts send is never noted, so none can cause another.
+/// </remarks>
+internal sealed class AlertWatch(
+    IStore store, AlertRules rules, AlertSender sender, WorkflowCatalog catalog, RunQueue runs, EngineContext engine, ILogger<AlertWatch> log) : IEndWatch
+{
+    static readonly TimeSpan retry = TimeSpan.FromSeconds(5), longestWait = TimeSpan.FromMinutes(1), betweenSaves = TimeSpan.FromSeconds(1);
+
+    /// <summary>What ended of a workflow since the last look.</summary>
+    record struct Note(int Failed, long Last, bool IsOver);
+
+    readonly CancellationTokenSource stop = new();
+    readonly Lock gate = new();
+    Dictionary<(WorkflowId Workflow, AlertCauses Cause), Note> notes = [];
+    // Of these a success counts.
+    readonly HashSet<(WorkflowId Workflow, AlertCauses Cause)> failing = [];
+    volatile bool isAnyFailing;
+    TaskCompletionSource noted = NewSignal();
+
+    readonly Dictionary<(AlertId Alert, WorkflowId Workflow), AlertState> states = [];
+    readonly HashSet<(AlertId Alert, WorkflowId Workflow)> unsaved = [];
+    Dictionary<WorkflowId, string> backlogs = [];
+    long savedAt, backlogAt;
+    Task running = Task.CompletedTask;
+
+    /// <summary>Begins with what an earlier server has told. Call once, before the first event.</summary>
+    public async Task StartAsync(CancellationToken ct)
+    {
+        var now = engine.Time.GetUtcNow();
+        foreach (var state in await store.ListAlertStatesAsync(ct).ConfigureAwait(false))
+        {
+            if (rules.Find(state.Alert) is not { } rule) continue;
+            // A clock that was ahead must not keep it quiet for longer than it is to be.
+            var latest = now + rule.Quiet;
+            states[(state.Alert, state.Workflow)] = state with { QuietUntil = state.QuietUntil > latest ? latest : state.QuietUntil };
+        }
+        Watch();
+        (savedAt, backlogAt) = (engine.Time.GetTimestamp(), engine.Time.GetTimestamp());
+        running = RunAsync();
+    }
+
+    /// <summary>Looks once more, and stores what was counted.</summary>
+    public async Task StopAsync()
+    {
+        await stop.CancelAsync().ConfigureAwait(false);
+        await running.ConfigureAwait(false);
+        engine.Changes.Ends = null;
+        if (engine.Hold.IsOn) return;
+        try
+        {
+            await LookAsync(isLast: true).ConfigureAwait(false);
+        }
+        catch (Exception x)
+        {
+            log.AlertsPutOff(x.Message);
+        }
+    }
+
+    public void Ended(WorkflowId workflow, RunId run, RunStatus status)
+    {
+        if (status == RunStatus.Succeeded) NoteOver(workflow, AlertCauses.RunFailed);
+        else if (status is RunStatus.Failed or RunStatus.TimedOut or RunStatus.OutOfMemory) NoteFailed(workflow, AlertCauses.RunFailed, run.Value);
+    }
+
+    public void Ended(WorkflowId workflow, DeliveryId delivery, DeliveryStatus status)
+    {
+        if (status == DeliveryStatus.Succeeded) NoteOver(workflow, AlertCauses.DeliveryFailed);
+        else if (status is DeliveryStatus.Failed or DeliveryStatus.Blocked) NoteFailed(workflow, AlertCauses.DeliveryFailed, delivery.Value);
+    }
+
+    // (1)
+    void NoteFailed(WorkflowId workflow, AlertCauses cause, long id)
+    {
+        // Never in a loop: what alerts send concerns no alert.
+        if (workflow == SystemWorkflow.Alerts) return;
+        lock (gate)
+        {
+            var note = notes.GetValueOrDefault((workflow, cause));
+            notes[(workflow, cause)] = new(note.Failed + 1, id, false);
+            failing.Add((workflow, cause));
+            isAnyFailing = true;
+        }
+        noted.TrySetResult();
+    }
+
+    void NoteOver(WorkflowId workflow, AlertCauses cause)
+    {
+        if (!isAnyFailing) return;
+        lock (gate)
+        {
+            if (!failing.Contains((workflow, cause))) return;
+            notes[(workflow, cause)] = notes.GetValueOrDefault((workflow, cause)) with { IsOver = true };
+        }
+        noted.TrySetResult();
+    }
+
+    async Task RunAsync()
+    {
+        await engine.Hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        while (!stop.IsCancellationRequested)
+        {
+            var changed = rules.Change;
+            engine.Changes.Ends = rules.Current.Count > 0 ? this : null;
+            if (noted.Task.IsCompleted) noted = NewSignal();
+            TimeSpan wait;
+            try
+            {
+                wait = await LookAsync(isLast: false).ConfigureAwait(false);
+            }
+            catch (Exception x)
+            {
+                if (!stop.IsCancellationRequested) log.AlertsPutOff(x.Message);
+                await Task.Delay(retry, engine.Time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                continue;
+            }
+            await Task.WhenAny(noted.Task, changed, Task.Delay(wait, engine.Time, stop.Token)).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>(2) to (4). Returns when to look again.</summary>
+    async Task<TimeSpan> LookAsync(bool isLast)
+    {
+        TakeNotes();
+        if (!isLast) await LookForBacklogsAsync().ConfigureAwait(false);
+        // Of rules that are deleted nothing is told any more.
+        foreach (var key in states.Keys.Where(key => rules.Find(key.Alert) is null).ToList())
+        {
+            states.Remove(key);
+            unsaved.Remove(key);
+        }
+        var now = engine.Time.GetUtcNow();
+        foreach (var state in states.Values.Where(state => state.IsDue(now)).ToList()) await TellAsync(state, now).ConfigureAwait(false);
+        await SaveAsync(isLast).ConfigureAwait(false);
+        Watch();
+        return WaitFrom(now);
+    }
+
+    void TakeNotes()
+    {
+        Dictionary<(WorkflowId Workflow, AlertCauses Cause), Note> taken;
+        lock (gate)
+        {
+            if (notes.Count == 0) return;
+            (taken, notes) = (notes, []);
+        }
+        foreach (var ((workflow, cause), note) in taken)
+        {
+            var run = cause == AlertCauses.RunFailed ? new RunId(note.Last) : (RunId?)null;
+            var delivery = cause == AlertCauses.DeliveryFailed ? new DeliveryId(note.Last) : (DeliveryId?)null;
+            Change(workflow, cause, state => note.Failed > 0 ? state.With(cause, note.Failed, run, delivery) : state, note.IsOver);
+        }
+    }
+
+    /// <summary>Changes the states of the rules that a cause concerns.</summary>
+    void Change(WorkflowId workflow, AlertCauses cause, Func<AlertState, AlertState> change, bool isOver)
+    {
+        string? name = catalog.NameOf(workflow);
+        foreach (var rule in rules.Current)
+        {
+            if (!rule.Causes.HasFlag(cause) || name is null || rule.Workflow is { } only && only != name) continue;
+            var before = states.GetValueOrDefault((rule.Id, workflow));
+            var after = change(before ?? AlertState.Of(rule.Id, workflow));
+            if (isOver) after = after.WithOver(cause);
+            if (after == (before ?? AlertState.Of(rule.Id, workflow))) continue;
+            states[(rule.Id, workflow)] = after;
+            unsaved.Add((rule.Id, workflow));
+        }
+    }
+
+    async Task LookForBacklogsAsync()
+    {
+        var watching = rules.Current.Where(static rule => rule.Causes.HasFlag(AlertCauses.Backlog)).ToList();
+        if (watching.Count == 0 || engine.Time.GetElapsedTime(backlogAt) < engine.Limits.AlertBacklogEvery) return;
+        backlogAt = engine.Time.GetTimestamp();
+        var now = engine.Time.GetUtcNow();
+        var queued = runs.Unstarted.Where(static lane => lane.Runs > 0).ToDictionary(static lane => lane.Workflow, static lane => lane.Runs);
+        var shortest = watching.Min(rule => rule.BacklogAge ?? engine.Limits.AlertBacklogAge);
+        var before = new DeliveryId(IdSequence.LowestAt(now - shortest));
+        var pending = (await store.ListBacklogAsync(before, engine.Limits.AlertBacklogRead, stop.Token).ConfigureAwait(false)).ToDictionary(static one => one.Workflow);
+        backlogs = [];
+        foreach (var workflow in pending.Keys.Concat(queued.Keys).Concat(states.Keys.Select(static key => key.Workflow)).Distinct().ToList())
+        {
+            var waiting = pending.GetValueOrDefault(workflow);
+            int unstarted = queued.GetValueOrDefault(workflow);
+            var age = waiting is null ? TimeSpan.Zero : now - IdSequence.MomentOf(waiting.Oldest.Value);
+            backlogs[workflow] = Describe(waiting, age, unstarted);
+            LookForBacklog(watching, workflow, age, unstarted);
+        }
+    }
+
+    void LookForBacklog(List<AlertRule> watching, WorkflowId workflow, TimeSpan age, int unstarted)
+    {
+        if (catalog.NameOf(workflow) is not { } name) return;
+        foreach (var rule in watching.Where(rule => rule.Workflow is not { } only || only == name))
+        {
+            var key = (rule.Id, workflow);
+            var before = states.GetValueOrDefault(key) ?? AlertState.Of(rule.Id, workflow);
+            bool isBehind = age > (rule.BacklogAge ?? engine.Limits.AlertBacklogAge) || unstarted > (rule.BacklogRuns ?? engine.Limits.AlertBacklogRuns);
+            bool isKnown = ((before.Failing & ~before.Over) | before.Counted).HasFlag(AlertCauses.Backlog);
+            var after = isBehind && !isKnown ? before.With(AlertCauses.Backlog, 1, null, null) : !isBehind ? before.WithOver(AlertCauses.Backlog) : before;
+            if (after == before) continue;
+            states[key] = after;
+            unsaved.Add(key);
+        }
+    }
+
+    static string Describe(PendingBacklog? waiting, TimeSpan age, int unstarted)
+    {
+        var parts = new List<string>();
+        if (waiting is not null) parts.Add($"{waiting.Deliveries:N0} {(waiting.Deliveries == 1 ? "delivery has" : "deliveries have")} been pending for too long, the oldest for {age.TotalSeconds:N0} s");
+        if (unstarted > 0) parts.Add($"{unstarted:N0} {(unstarted == 1 ? "run is" : "runs are")} queued");
+        return string.Join("; ", parts);
+    }
+
+    // (3)
+    async Task TellAsync(AlertState state, DateTimeOffset now)
+    {
+        var key = (state.Alert, state.Workflow);
+        if (rules.Find(state.Alert) is not { } rule || catalog.NameOf(state.Workflow) is not { } workflow)
+        {
+            states.Remove(key);
+            unsaved.Remove(key);
+            return;
+        }
+        if (state.Counted == 0 && !rule.Recovered)
+        {
+            states[key] = state.Told(now, rule.Quiet) with { ToldAt = state.ToldAt };
+            unsaved.Add(key);
+            return;
+        }
+        try
+        {
+            string? backlog = backlogs.GetValueOrDefault(state.Workflow) is { Length: > 0 } some ? some : null;
+            var message = await AlertMessage.OfAsync(rule, workflow, state, backlog, sender.Origin, store, CancellationToken.None).ConfigureAwait(false);
+            var told = state.Told(now, rule.Quiet);
+            if (await sender.SendAsync(message, told, CancellationToken.None).ConfigureAwait(false) is null) states.Remove(key);
+            else states[key] = told;
+            unsaved.Remove(key);
+        }
+        catch (StoreUnavailableException)
+        {
+            throw;
+        }
+        catch (Exception x)
+        {
+            log.AlertsFailed(rule.Name, x);
+            throw;
+        }
+    }
+
+    // (4)
+    async Task SaveAsync(bool isLast)
+    {
+        if (unsaved.Count == 0 || !isLast && engine.Time.GetElapsedTime(savedAt) < betweenSaves) return;
+        await store.SaveAlertStatesAsync([.. unsaved.Select(key => states[key])], CancellationToken.None).ConfigureAwait(false);
+        unsaved.Clear();
+        savedAt = engine.Time.GetTimestamp();
+    }
+
+    /// <summary>From here on a success counts of what is failing.</summary>
+    void Watch()
+    {
+        lock (gate)
+        {
+            failing.Clear();
+            foreach (var state in states.Values)
+                foreach (var cause in (AlertCauses[])[AlertCauses.RunFailed, AlertCauses.DeliveryFailed])
+                    if (((state.Failing | state.Counted) & ~state.Over).HasFlag(cause)) failing.Add((state.Workflow, cause));
+            foreach (var (key, note) in notes)
+                if (note.Failed > 0) failing.Add(key);
+            isAnyFailing = failing.Count > 0;
+        }
+    }
+
+    TimeSpan WaitFrom(DateTimeOffset now)
+    {
+        var wait = longestWait;
+        if (unsaved.Count > 0) wait = betweenSaves;
+        if (rules.Current.Any(static rule => rule.Causes.HasFlag(AlertCauses.Backlog)) && engine.Limits.AlertBacklogEvery < wait) wait = engine.Limits.AlertBacklogEvery;
+        foreach (var state in states.Values)
+            if ((state.Counted != 0 || (state.Failing & state.Over) != 0) && state.QuietUntil > now && state.QuietUntil - now < wait) wait = state.QuietUntil - now;
+        return wait;
+    }
+
+    static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
