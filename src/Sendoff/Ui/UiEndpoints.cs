@@ -30,6 +30,7 @@ internal static class UiEndpoints
         app.MapPost("/deliveries/{id}/resend", ResendAsync).ExcludeFromDescription();
         DeliveryActions.Map(app);
         WorkflowActions.Map(app);
+        AlertActions.Map(app);
         SettingsActions.Map(app);
         app.MapStaticAssets(Path.Combine(AppContext.BaseDirectory, "sendoff.staticwebassets.endpoints.json"));
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode(server => server.ContentSecurityFrameAncestorsPolicy = null); // PageHeaders says it

@@ -17,7 +17,7 @@ public sealed class PageTests(Site site)
         { "sign-in", "/signin" }, { "runs", "/" }, { "runs-failed", "/?status=failed" }, { "runs-none", "/?q=nobody-ever" }, { "run", "/runs/{run}" }, { "run-unknown", "/runs/run_0000000000000" },
         { "deliveries", "/deliveries" }, { "deliveries-failed", "/deliveries?status=failed" }, { "destinations", "/deliveries/destinations" }, { "workflows", "/workflows" },
         { "workflow-new", "/workflows/new" }, { "workflow-delete", "/workflows/hello/delete" }, { "editor", "/workflows/contact?step=notify" }, { "editor-test", "/workflows/contact?step=notify&run={tested}" }, { "editor-yaml", "/workflows/contact?file=workflow.yaml" },
-        { "versions", "/workflows/contact/versions" }, { "compare", "/runs/{tested}/compare?with={compared}" }, { "workflow-unknown", "/workflows/nobody" }, { "usage", "/usage" }, { "settings", "/settings" }, { "no-such-page", "/nowhere" },
+        { "versions", "/workflows/contact/versions" }, { "compare", "/runs/{tested}/compare?with={compared}" }, { "workflow-unknown", "/workflows/nobody" }, { "usage", "/usage" }, { "alerts", "/alerts" }, { "settings", "/settings" }, { "no-such-page", "/nowhere" },
     };
 
     [Theory]

@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using Microsoft.Playwright;
+using Sendoff.Engine.Alerts;
 using Sendoff.Engine.Runs;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Server;
@@ -97,6 +98,8 @@ public sealed class Site : IAsyncLifetime
         browser = await playwright.Chromium.LaunchAsync(new() { ExecutablePath = chromium, Args = quiet });
         receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"stored\":true}");
         server = await TestServer.StartAsync();
+        await server.Get<AlertRules>().SaveAsync(new(
+            new(server.Ids.Next()), "on call", null, AlertCauses.Backlog, AlertKind.Slack, ["https://hooks.slack.com/services/T0/B0/secret"], TimeSpan.FromMinutes(15), true), default);
         // Their times are of days before.
         Sample = (await SampleRuns.AddAsync(server)).ToString();
         await SampleRuns.AddAsync(server, RunStatus.Failed);

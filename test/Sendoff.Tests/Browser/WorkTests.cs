@@ -89,6 +89,43 @@ public sealed class WorkTests(Site site)
     }
 
     [Fact]
+    public async Task Alerts_are_made_tested_changed_and_deleted_twice_without_a_reload()
+    {
+        await using var window = await site.OpenAsync();
+        await window.Page.GotoAsync("/settings");
+        await Link(window, "Alerts").ClickAsync();
+        foreach (string name in new[] { "ops", "night" })
+        {
+            await window.Page.GetByLabel("Name", new() { Exact = true }).FillAsync(name);
+            await window.Page.GetByLabel("URL, or email addresses").FillAsync("ftp://nowhere");
+            await Button(window, "Create alert").ClickAsync();
+            await Expect(window.Page.GetByRole(AriaRole.Alert)).ToContainTextAsync("It is an absolute http or https URL");
+            // What was typed is there still.
+            await Expect(window.Page.GetByLabel("Name", new() { Exact = true })).ToHaveValueAsync(name);
+            await window.Page.GetByLabel("URL, or email addresses").FillAsync($"{site.Receiver.Url}alert/{name}");
+            await Button(window, "Create alert").ClickAsync();
+            await Expect(window.Page.Locator(".entries li").Filter(new() { HasText = name })).ToContainTextAsync("no message yet");
+            await Button(window, $"Test {name}").ClickAsync();
+            await Expect(window.Page.Locator(".head h1")).ToContainTextAsync("Run of");
+            await Expect(window.Page.Locator(".send .sum")).ToContainTextAsync("200");
+            await Expect(Button(window, "Replay")).ToHaveCountAsync(0);
+            await Link(window, "sendoff/alerts").ClickAsync();
+            await Link(window, $"Change {name}").ClickAsync();
+            await window.Page.GetByLabel("Quiet time, in minutes").FillAsync("2.5");
+            await Button(window, "Save alert").ClickAsync();
+            await Expect(window.Page.Locator(".entries li").Filter(new() { HasText = name })).ToContainTextAsync("quiet for 2.5 min");
+        }
+        foreach (string name in new[] { "ops", "night" })
+        {
+            await window.ConfirmAsync($"Delete {name}");
+            await Expect(window.Page.Locator(".entries li").Filter(new() { HasText = name })).ToHaveCountAsync(0);
+        }
+        foreach (string name in new[] { "ops", "night" })
+            Assert.Single(site.Receiver.Requests, request => request.Contains($"/alert/{name}", StringComparison.Ordinal));
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
     public async Task Tokens_and_secrets_are_made_and_taken_back()
     {
         await using var window = await site.OpenAsync();
@@ -132,7 +169,7 @@ public sealed class WorkTests(Site site)
         await window.Page.GotoAsync("/usage");
         await window.Page.Keyboard.PressAsync("Tab");
         await Expect(window.Page.GetByText("Skip to content")).ToBeFocusedAsync();
-        foreach (string place in new[] { "Sendoff", "Runs", "Deliveries", "Workflows", "Usage", "Settings" })
+        foreach (string place in new[] { "Sendoff", "Runs", "Deliveries", "Workflows", "Usage", "Alerts", "Settings" })
         {
             await window.Page.Keyboard.PressAsync("Tab");
             await Expect(window.Page.GetByRole(AriaRole.Banner).GetByRole(AriaRole.Link, new() { Name = place, Exact = true })).ToBeFocusedAsync();

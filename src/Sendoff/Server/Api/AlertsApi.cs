@@ -92,7 +92,7 @@ internal static class AlertsApi
 }
 
 /// <summary>An alert as the API and the form give it.</summary>
-internal sealed record AlertFields(
+public sealed record AlertFields(
     string? Name, string? Workflow, IReadOnlyList<string> On, string? Type, IReadOnlyList<string> To, string? Url, long? QuietSeconds, bool? Recovered, long? BacklogSeconds,
     long? BacklogRuns)
 {
@@ -104,7 +104,7 @@ internal sealed record AlertFields(
 
     /// <summary>Null with a problem of <paramref name="input"/>. The rest is checked as it is saved.</summary>
     /// <param name="before">The alert that is changed.</param>
-    public AlertRule? ToRule(ApiInput input, AlertRule? before, EngineContext engine)
+    internal AlertRule? ToRule(ApiInput input, AlertRule? before, EngineContext engine)
     {
         if (Name is null) input.Wrong("'name' is missing. It is a string.");
         if (string.IsNullOrEmpty(Type)) input.Wrong($"'type' is missing. It is one of {string.Join(", ", Names.All<AlertKind>())}.");
