@@ -59,7 +59,7 @@ public sealed class ServeCommandTests
 
         string[] lines = result.Error.Split('\n');
         Assert.StartsWith("sendoff: starting with data in ", lines[0]);
-        Assert.Matches(@"^sendoff: fetching Node\.js \(node-.*\) with npm, about 45 MB; later starts have it$", lines[1]);
+        Assert.Matches(@"^sendoff: fetching Node\.js \(node-.*\) with npm, about 52 MB; later starts have it$", lines[1]);
         Assert.Contains("the registry is away", result.Error);
         Assert.Equal(2, result.ExitCode);
     }
