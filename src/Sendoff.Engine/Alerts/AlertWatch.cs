@@ -9,7 +9,7 @@ namespace Sendoff.Engine.Alerts;
 /// <summary>Watches how runs and deliveries end, and tells whom it concerns.</summary>
 /// <remarks>
 /// (1) those who end a run or a delivery note it in memory: one count by workflow and cause  (2) the loop takes the notes, and adds them to the state of each rule  (3) what
-/// is due is told: the message, its delivery and the state are committed together  (4) counts that are not due are stored once a second, so that a restart keeps them.
+/// is due is told: the message, its delivery and the state are committed together  (4) counts that are not due are taken and stored once a second, so that a restart keeps them.
 /// What alerts send is never noted, so none can cause another.
 /// </remarks>
 internal sealed class AlertWatch(
@@ -37,14 +37,8 @@ internal sealed class AlertWatch(
     /// <summary>Begins with what an earlier server has told. Call once, before the first event.</summary>
     public async Task StartAsync(CancellationToken ct)
     {
-        var now = engine.Time.GetUtcNow();
-        foreach (var state in await store.ListAlertStatesAsync(ct).ConfigureAwait(false))
-        {
-            if (rules.Find(state.Alert) is not { } rule) continue;
-            // A clock that was ahead must not keep it quiet for longer than it is to be.
-            var latest = now + rule.Quiet;
-            states[(state.Alert, state.Workflow)] = state with { QuietUntil = state.QuietUntil > latest ? latest : state.QuietUntil };
-        }
+        foreach (var state in await store.ListAlertStatesAsync(ct).ConfigureAwait(false)) states[(state.Alert, state.Workflow)] = state;
+        Settle(engine.Time.GetUtcNow());
         Watch();
         (savedAt, backlogAt) = (engine.Time.GetTimestamp(), engine.Time.GetTimestamp());
         running = RunAsync();
@@ -88,8 +82,9 @@ internal sealed class AlertWatch(
         {
             var note = notes.GetValueOrDefault((workflow, cause));
             notes[(workflow, cause)] = new(note.Failed + 1, id, false);
-            failing.Add((workflow, cause));
             isAnyFailing = true;
+            // Of what fails again and again the loop takes note once a second.
+            if (!failing.Add((workflow, cause))) return;
         }
         noted.TrySetResult();
     }
@@ -133,17 +128,28 @@ internal sealed class AlertWatch(
     {
         TakeNotes();
         if (!isLast) await LookForBacklogsAsync().ConfigureAwait(false);
-        // Of rules that are deleted nothing is told any more.
-        foreach (var key in states.Keys.Where(key => rules.Find(key.Alert) is null).ToList())
-        {
-            states.Remove(key);
-            unsaved.Remove(key);
-        }
         var now = engine.Time.GetUtcNow();
+        Settle(now);
         foreach (var state in states.Values.Where(state => state.IsDue(now)).ToList()) await TellAsync(state, now).ConfigureAwait(false);
         await SaveAsync(isLast).ConfigureAwait(false);
         Watch();
-        return WaitFrom(now);
+        return WaitFrom(engine.Time.GetUtcNow());
+    }
+
+    /// <summary>Forgets what concerns no rule any more, as it was deleted or changed. A clock that was ahead keeps nobody quiet for longer than the rule says.</summary>
+    void Settle(DateTimeOffset now)
+    {
+        var known = rules.Current.ToDictionary(static rule => rule.Id);
+        foreach (var (key, state) in states.ToList())
+        {
+            string? name = catalog.NameOf(key.Workflow);
+            if (!known.TryGetValue(key.Alert, out var rule) || name is null || rule.Workflow is { } only && only != name)
+            {
+                states.Remove(key);
+                unsaved.Remove(key);
+            }
+            else if (state.QuietUntil > now + rule.Quiet) states[key] = state with { QuietUntil = now + rule.Quiet };
+        }
     }
 
     void TakeNotes()
@@ -286,10 +292,11 @@ internal sealed class AlertWatch(
     TimeSpan WaitFrom(DateTimeOffset now)
     {
         var wait = longestWait;
-        if (unsaved.Count > 0) wait = betweenSaves;
+        if (unsaved.Count > 0 || isAnyFailing) wait = betweenSaves;
         if (rules.Current.Any(static rule => rule.Causes.HasFlag(AlertCauses.Backlog)) && engine.Limits.AlertBacklogEvery < wait) wait = engine.Limits.AlertBacklogEvery;
         foreach (var state in states.Values)
-            if ((state.Counted != 0 || (state.Failing & state.Over) != 0) && state.QuietUntil > now && state.QuietUntil - now < wait) wait = state.QuietUntil - now;
+            if (state.IsDue(now)) wait = TimeSpan.Zero;
+            else if (state.Counted != 0 && state.QuietUntil - now < wait) wait = state.QuietUntil - now;
         return wait;
     }
 
