@@ -215,10 +215,15 @@ public sealed record RunSummary(
 /// <summary>Lists are newest first. <paramref name="Before"/> is a cursor: rows below it.</summary>
 public sealed record RunFilter(string? Workflow, RunStatus? Status, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit)
 {
-    /// <summary>How many runs one search looks through, so that none takes long however much is kept.</summary>
+    /// <summary>How many runs one search looks through, and how many sends of them, so that none takes long however much is kept.</summary>
     public const int Searched = 20_000;
+    /// <summary>How much of a request's or response's body a search looks through.</summary>
+    public const int SearchedBodyBytes = 8_192;
 
-    /// <summary>Sought in the event's JSON and the run's message, whatever the case of ASCII letters.</summary>
+    /// <summary>
+    /// Sought in the event's JSON, the run's message, and of its sends in URLs, the beginnings of requests' bodies, and of the first attempts' responses; whatever the case of ASCII
+    /// letters.
+    /// </summary>
     public string? Text { get; init; }
     /// <summary>Only runs with a send that failed, was blocked or interrupted.</summary>
     public bool HasFailedSends { get; init; }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Runs;
@@ -10,17 +9,21 @@ namespace Sendoff.Ui;
 /// <summary>The pages, their style sheet, and what their buttons do.</summary>
 internal static class UiEndpoints
 {
-    static readonly byte[] css = Read("styles/"), editor = Read("scripts/editor"), live = Read("scripts/live"), frame = Read("scripts/frame");
+    const string Script = "text/javascript; charset=utf-8";
+    // The sign-in page is drawn with two of them.
+    static readonly Asset css = new("sendoff.css", "styles/", "text/css; charset=utf-8", isOpen: true), theme = new("theme.js", "scripts/theme", Script, isOpen: true),
+        editor = new("editor.js", "scripts/editor", Script), live = new("live.js", "scripts/live", Script), page = new("page.js", "scripts/page", Script), frame = new("frame.js", "scripts/frame", Script);
 
-    public static readonly string CssPath = PathOf(css, "sendoff.css"), EditorPath = PathOf(editor, "editor.js"), LivePath = PathOf(live, "live.js"), FramePath = PathOf(frame, "frame.js");
+    public static string CssPath => css.Path;
+    public static string ThemePath => theme.Path;
+    public static string EditorPath => editor.Path;
+    public static string LivePath => live.Path;
+    public static string PagePath => page.Path;
+    public static string FramePath => frame.Path;
 
     public static void Map(WebApplication app)
     {
-        // The sign-in page is drawn with it.
-        MapAsset(app, CssPath, css, "text/css; charset=utf-8").AllowAnonymous();
-        MapAsset(app, EditorPath, editor, "text/javascript; charset=utf-8");
-        MapAsset(app, LivePath, live, "text/javascript; charset=utf-8");
-        MapAsset(app, FramePath, frame, "text/javascript; charset=utf-8");
+        foreach (var asset in (Asset[])[css, theme, editor, live, page, frame]) asset.Map(app);
         app.MapGet("/assets/sendoff.d.ts", () => TypedResults.PhysicalFile(Commands.TypesCommand.Source, "text/plain; charset=utf-8")).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay", ReplayAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay-draft", ReplayOnDraftAsync).ExcludeFromDescription();
@@ -81,26 +84,4 @@ internal static class UiEndpoints
 
     /// <summary>Empty when the request carries no form.</summary>
     public static async Task<IFormCollection> FormAsync(HttpRequest request, CancellationToken ct) => request.HasFormContentType ? await request.ReadFormAsync(ct) : FormCollection.Empty;
-
-    /// <summary>An address that changes with the content, so that browsers may keep it.</summary>
-    static string PathOf(byte[] content, string name) => $"/assets/{Convert.ToHexStringLower(SHA256.HashData(content))[..12]}/{name}";
-
-    static RouteHandlerBuilder MapAsset(WebApplication app, string path, byte[] content, string type) => app.MapGet(path, (HttpResponse response) =>
-    {
-        response.Headers.CacheControl = "public, max-age=31536000, immutable";
-        return TypedResults.Bytes(content, type);
-    }).ExcludeFromDescription();
-
-    /// <summary>What begins with a name, in the order of the names: the first style sheet is for every page, the rest are for one each.</summary>
-    static byte[] Read(string prefix)
-    {
-        var all = new MemoryStream();
-        var assembly = typeof(UiEndpoints).Assembly;
-        foreach (string name in assembly.GetManifestResourceNames().Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
-        {
-            using var part = assembly.GetManifestResourceStream(name)!;
-            part.CopyTo(all);
-        }
-        return all.ToArray();
-    }
 }

@@ -64,7 +64,7 @@ public sealed class RunViewTests(Site site)
     {
         await using var window = await site.OpenAsync();
         await window.Page.GotoAsync("/");
-        await window.Page.GetByLabel("Search events and messages").FillAsync("leia");
+        await window.Page.GetByLabel("Search ids, URLs, bodies and messages").FillAsync("leia");
         await window.Page.Keyboard.PressAsync("Enter");
         await Expect(window.Page.Locator(".rows a")).ToHaveCountAsync(1);
         await window.Page.Locator(".rows a").ClickAsync();
@@ -89,7 +89,7 @@ public sealed class RunViewTests(Site site)
         string run = await site.Server.PostAsync("/hooks/hello");
         await site.Server.EndOfAsync(run);
         await Row(window, first).ClickAsync();
-        await Expect(window.Page.Locator(".head h1")).ToContainTextAsync("Run of");
+        await Expect(window.Page.Locator(".head h1")).ToHaveTextAsync("hello");
         await Expect(Row(window, run)).ToHaveCountAsync(0);
         await pause.ClickAsync();
         await Expect(pause).ToHaveTextAsync("Pause");

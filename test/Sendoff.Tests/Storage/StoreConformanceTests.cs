@@ -856,6 +856,22 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Runs_are_found_by_the_urls_and_bodies_of_their_sends()
+    {
+        var quiet = await AcceptAsync();
+        await Store.FinishRunAsync(End(quiet), [], Ct);
+        var run = await AcceptAsync();
+        var sends = Sends(run, 2);
+        sends[1] = sends[1] with { Request = sends[1].Request with { Url = "https://hooks.example/orders/4711", Body = Encoding.UTF8.GetBytes("""{"buyer":"Grace"}""") } };
+        await Store.FinishRunAsync(End(run), sends, Ct);
+        var attempt = AttemptOf(sends[1]);
+        await Store.RecordAttemptAsync(attempt with { Response = attempt.Response! with { Body = "queued as Z9"u8.ToArray() } }, Ct);
+
+        foreach (string text in new[] { "orders/4711", "HOOKS.example", "grace", "queued as z9" })
+            Assert.Equal([run.Id], (await Store.ListRunsAsync(Runs() with { Text = text }, Ct)).Items.Select(one => one.Id));
+    }
+
+    [Fact]
     public async Task An_outline_has_the_heads_of_a_runs_sends_with_what_came_of_them()
     {
         var (run, sends) = await FinishAsync(sends: 2);

@@ -30,10 +30,9 @@ internal sealed class SqliteFilter
         return And(condition);
     }
 
-    public SqliteFilter And(string condition, object first, object second)
+    public SqliteFilter And(string condition, object first, object second, params object[] more)
     {
-        values.Add(first);
-        values.Add(second);
+        values.AddRange([first, second, .. more]);
         return And(condition);
     }
 

@@ -238,7 +238,12 @@ internal sealed partial class SqliteStore
     static long? SearchedTo(SqliteSession session, RunFilter filter, long? workflow, (long First, long End) span)
     {
         var where = EndedFilter(filter, workflow, span);
-        return where.Set(session.Sql($"SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}")).Number();
+        long? byRuns = where.Set(session.Sql($"SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}")).Number();
+        if (filter.Text is null) return byRuns;
+        // A run may have a thousand sends, which are looked through as well.
+        var sends = new SqliteFilter().Ids(filter.Before, span).And("workflow_id = ?", workflow);
+        long? bySends = sends.Set(session.Sql($"SELECT run_id FROM deliveries WHERE {sends} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}")).Number();
+        return bySends > (byRuns ?? 0) ? bySends : byRuns;
     }
 
     static SqliteFilter EndedFilter(RunFilter filter, long? workflow, (long First, long End) span)
@@ -263,7 +268,12 @@ internal sealed partial class SqliteStore
         if (filter.Text is { } text)
         {
             string like = SqliteFilter.Like("%", text, "%");
-            where.And("(message LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id AND CAST(e.body AS TEXT) LIKE ? ESCAPE '\\'))", like, like);
+            where.And($"""
+                (message LIKE ? ESCAPE '\' OR EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id AND CAST(e.body AS TEXT) LIKE ? ESCAPE '\')
+                OR delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d LEFT JOIN attempts a ON a.id = d.id WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND (
+                    d.url LIKE ? ESCAPE '\' OR CAST(substr(d.body, 1, {RunFilter.SearchedBodyBytes}) AS TEXT) LIKE ? ESCAPE '\'
+                    OR CAST(substr(a.body, 1, {RunFilter.SearchedBodyBytes}) AS TEXT) LIKE ? ESCAPE '\')))
+                """, like, like, like, like, like);
         }
         string ids = $"SELECT id FROM runs r WHERE {where} ORDER BY id DESC";
         var found = where.Set(session.Sql($"""

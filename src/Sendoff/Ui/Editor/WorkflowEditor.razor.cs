@@ -207,13 +207,6 @@ public sealed partial class WorkflowEditor : IDisposable
     void Say(string text, bool bad) => (said, isBad) = (text, bad);
     void Fail(string mistake) => Say(mistake, true);
 
-    async Task CopyAsync(string text)
-    {
-        if (code is null) return;
-        await code.CopyAsync(text);
-        Say("Copied.", false);
-    }
-
     public void Dispose()
     {
         end.Cancel();

@@ -24,15 +24,17 @@ async function load() {
 }
 
 const loading = load();
-const dark = matchMedia('(prefers-color-scheme: dark)'), narrow = matchMedia('(max-width: 719px)');
+const system = matchMedia('(prefers-color-scheme: dark)'), narrow = matchMedia('(max-width: 719px)');
+
+const isDark = () => document.documentElement.dataset.theme ? document.documentElement.dataset.theme === 'dark' : system.matches;
 
 /** The page's own ground, and comments and unused names that can be read on it. @returns the theme's name */
 function theme(monaco) {
-  const background = getComputedStyle(document.documentElement).getPropertyValue('--card').trim();
-  const long = /^#...$/.test(background) ? background.replace(/[^#]/g, '$&$&') : background;
+  const [red, green, blue] = getComputedStyle(document.getElementById('code')).backgroundColor.match(/\d+/g).map(Number);
+  const background = `#${[red, green, blue].map(part => part.toString(16).padStart(2, '0')).join('')}`;
   monaco.editor.defineTheme('sendoff', {
-    base: dark.matches ? 'vs-dark' : 'vs', inherit: true, rules: [{ token: 'comment', foreground: dark.matches ? '8fb77f' : '3d7a35' }],
-    colors: { 'editor.background': long, 'editorUnnecessaryCode.opacity': '#000000ff', 'editorUnnecessaryCode.border': '#80808080' },
+    base: isDark() ? 'vs-dark' : 'vs', inherit: true, rules: [{ token: 'comment', foreground: isDark() ? '8fb77f' : '3d7a35' }],
+    colors: { 'editor.background': background, 'editorUnnecessaryCode.opacity': '#000000ff', 'editorUnnecessaryCode.border': '#80808080' },
   });
   return 'sendoff';
 }
@@ -56,8 +58,14 @@ window.createEditor = async (workflow, names, dotnet) => {
     model: null, theme: theme(monaco), automaticLayout: true, wordWrap: narrow.matches ? 'on' : 'off', minimap: { enabled: false }, scrollBeyondLastLine: false, renderFinalNewline: 'on', tabSize: 2, fontSize: 13,
     ariaLabel: 'Code', fixedOverflowWidgets: true, renderLineHighlightOnlyWhenFocus: true, padding: { top: 8, bottom: 8 },
   });
-  const follow = () => monaco.editor.setTheme(theme(monaco));
-  dark.addEventListener('change', follow);
+  const follow = () => {
+    const chosen = localStorage.getItem('theme');
+    if (chosen) document.documentElement.dataset.theme = chosen;
+    else delete document.documentElement.dataset.theme;
+    monaco.editor.setTheme(theme(monaco));
+  };
+  system.addEventListener('change', follow);
+  addEventListener('theme', follow);
   const wrap = () => editor.updateOptions({ wordWrap: narrow.matches ? 'on' : 'off' });
   narrow.addEventListener('change', wrap);
   editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.KeyS, () => dotnet.invokeMethodAsync('Pressed', 'check'));
@@ -133,7 +141,7 @@ window.createEditor = async (workflow, names, dotnet) => {
     /** What was typed is known to the server when this has ended. */
     flush: () => tell(),
     dispose() {
-      dark.removeEventListener('change', follow); narrow.removeEventListener('change', wrap);
+      system.removeEventListener('change', follow); removeEventListener('theme', follow); narrow.removeEventListener('change', wrap);
       clearTimeout(timer);
       completion.dispose();
       for (const model of monaco.editor.getModels()) model.dispose();

@@ -8,13 +8,3 @@ export async function open(frame, workflow, names, dotnet) {
   // Blazor calls functions of its own document only.
   return Object.fromEntries(Object.entries(await createEditor(workflow, names, dotnet)).map(([name, act]) => [name, (...given) => act(...given)]));
 }
-
-/** Also where the page is served without TLS, and there is no clipboard. */
-export async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = Object.assign(document.createElement('textarea'), { value: text });
-  document.body.append(area);
-  area.select();
-  document.execCommand('copy');
-  area.remove();
-}
