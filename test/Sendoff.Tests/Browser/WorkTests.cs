@@ -94,6 +94,7 @@ public sealed class WorkTests(Site site)
         await using var window = await site.OpenAsync();
         await window.Page.GotoAsync("/settings");
         await Link(window, "Alerts").ClickAsync();
+        await Expect(window.Page.Locator(".head h1")).ToHaveTextAsync("Alerts");
         foreach (string name in new[] { "ops", "night" })
         {
             await window.Page.GetByLabel("Name", new() { Exact = true }).FillAsync(name);
@@ -111,6 +112,7 @@ public sealed class WorkTests(Site site)
             await Expect(Button(window, "Replay")).ToHaveCountAsync(0);
             await Link(window, "sendoff/alerts").ClickAsync();
             await Link(window, $"Change {name}").ClickAsync();
+            await Expect(window.Page.Locator("#edit")).ToHaveTextAsync($"Change {name}");
             await window.Page.GetByLabel("Quiet time, in minutes").FillAsync("2.5");
             await Button(window, "Save alert").ClickAsync();
             await Expect(window.Page.Locator(".entries li").Filter(new() { HasText = name })).ToContainTextAsync("quiet for 2.5 min");
