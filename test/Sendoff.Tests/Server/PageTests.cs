@@ -18,7 +18,7 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         string page = WebUtility.HtmlDecode(await PageAsync($"/runs/{id}"));
         var sends = (await server.GetRunAsync(id.ToString())).Steps[1].Deliveries;
 
-        foreach (string expected in new[] { "Run succeeded", "2 sends failed", "5,271 ms", "not counted as compute", "$send.http [0]", "$send.http [2]",
+        foreach (string expected in new[] { "Run succeeded", "2 sends failed", "3 sends, slowest", "5,000 ms", "POST crm.example.com/contacts · ", "2 sends of 3 failed", "Next failed",
             "Timed out after 5,000 ms while waiting for the response", "Line 14:", "telling 3 systems about order 1043", "198.51.100.7", "connection reused", "attempt 1 of 1" })
             Assert.Contains(expected, page);
         Assert.Contains("https://crm.example.com/contacts", await PageAsync($"/runs/{id}?send={sends[0].Id}"));
@@ -64,7 +64,8 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         using var response = await server.Http.GetAsync($"/runs/{id}");
         string page = await response.Content.ReadAsStringAsync();
 
-        Assert.Equal(["<script src=\"/_framework/blazor.web.js\">", $"<script src=\"{UiEndpoints.LivePath}\" type=\"module\">"], Regex.Matches(page, "<script[^>]*>").Select(found => found.Value));
+        string[] own = [$"<script src=\"{UiEndpoints.ThemePath}\">", "<script src=\"/_framework/blazor.web.js\">", $"<script src=\"{UiEndpoints.LivePath}\" type=\"module\">", $"<script src=\"{UiEndpoints.PagePath}\" type=\"module\">"];
+        Assert.Equal(own, Regex.Matches(page, "<script[^>]*>").Select(found => found.Value));
         Assert.DoesNotContain("style=\"", page);
         Assert.Contains("&lt;script&gt;alert(1)&lt;/script&gt;", page);
         Assert.Contains("default-src 'none'; script-src 'self';", response.Headers.GetValues("content-security-policy").Single());
@@ -119,7 +120,7 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         string href = page.Split("rel=\"stylesheet\" href=\"")[1].Split('"')[0];
         using var css = await server.NewClient().GetAsync(href);
         Assert.Equal("text/css", css.Content.Headers.ContentType!.MediaType);
-        Assert.Contains("prefers-color-scheme: dark", await css.Content.ReadAsStringAsync());
+        Assert.Contains("light-dark(", await css.Content.ReadAsStringAsync());
     }
 
     [Fact]

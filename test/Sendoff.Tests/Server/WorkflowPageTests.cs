@@ -61,7 +61,7 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
             ["workflow.yaml"] = "name: yearly\ntriggers: [ { type: schedule, cron: '0 7 1 1 *' } ]\nsteps: [ { namespace: step, uses: ./step.mjs } ]",
             ["step.mjs"] = "export default defineComponent({ async run() {} });",
         });
-        Assert.Contains("-01-01</span> 07:00:00", await RowAsync("yearly"));
+        Assert.Contains("-01-01 07:00:00.000 UTC</time>", await RowAsync("yearly"));
         await PostAsync("/workflows/yearly/disable");
         Assert.Contains("<span class=\"soft\">off</span>", await RowAsync("yearly"));
     }
