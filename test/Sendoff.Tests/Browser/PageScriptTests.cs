@@ -31,7 +31,7 @@ public sealed class PageScriptTests(Site site)
     [Fact]
     public async Task Ids_urls_headers_bodies_and_curl_are_copied()
     {
-        var document = await site.Server.RunAsync("/hooks/notify", """{"names":["Luke","Leia"]}""");
+        var document = await site.Server.RunAsync("/hooks/notify", """{"names":["Biggs","Wedge"]}""");
         await using var window = await site.OpenAsync();
         await window.Context.GrantPermissionsAsync(["clipboard-read", "clipboard-write"]);
         await window.Page.GotoAsync($"/runs/{document.Id}");
@@ -41,7 +41,7 @@ public sealed class PageScriptTests(Site site)
             foreach (var (button, copied) in new[]
             {
                 ("Copy the run’s id", document.Id), ("Copy URL", document.Steps[0].Deliveries[0].Request.Url), ("Copy content-type", "application/json"),
-                ("Copy the body", "{\"name\":\"Luke\"}"), ("Copy curl", "curl"),
+                ("Copy the body", "{\"name\":\"Biggs\"}"), ("Copy curl", "curl"),
             })
             {
                 await window.Page.GetByRole(AriaRole.Button, new() { Name = button, Exact = true }).First.ClickAsync();

@@ -107,7 +107,7 @@ public sealed class WorkTests(Site site)
             await Button(window, "Create alert").ClickAsync();
             await Expect(window.Page.Locator(".entries li").Filter(new() { HasText = name })).ToContainTextAsync("no message yet");
             await Button(window, $"Test {name}").ClickAsync();
-            await Expect(window.Page.Locator(".head h1")).ToContainTextAsync("Run of");
+            await Expect(window.Page.Locator(".head h1")).ToHaveTextAsync("sendoff/alerts");
             await Expect(window.Page.Locator(".send .sum")).ToContainTextAsync("200");
             await Expect(Button(window, "Replay")).ToHaveCountAsync(0);
             await Link(window, "sendoff/alerts").ClickAsync();

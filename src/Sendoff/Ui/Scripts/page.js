@@ -136,8 +136,8 @@ function inPalette(event) {
   const items = [...document.querySelectorAll('#palette li')], at = items.findIndex(item => item.ariaSelected === 'true');
   if (event.key === 'Enter') {
     event.preventDefault();
-    document.getElementById('palette').close();
-    items[at]?.firstChild.click();
+    // Not by a click: a page that is still being loaded would take the place of this one.
+    if (items[at]) location.assign(items[at].firstChild.href);
   } else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
     event.preventDefault();
     const next = items[Math.min(Math.max(at + (event.key === 'ArrowDown' ? 1 : -1), 0), items.length - 1)];
@@ -154,10 +154,23 @@ document.addEventListener('click', event => {
   else if (button.dataset.open) document.getElementById(button.dataset.open)?.showModal();
   else if (button.matches('[data-copy], [data-copy-from], [data-copy-pre]')) copyOf(button);
 });
-document.addEventListener('keydown', event => event.target.closest?.('#palette') && !event.ctrlKey ? inPalette(event) : pressed(event));
+document.addEventListener('keydown', event => {
+  const palette = document.getElementById('palette');
+  if (!palette?.open || event.ctrlKey || event.metaKey) return pressed(event);
+  // A page that is loaded meanwhile takes the focus: what is typed goes on where it began.
+  if (!palette.contains(event.target)) palette.querySelector('input').focus();
+  inPalette(event);
+});
 document.addEventListener('input', event => { if (event.target.closest?.('#palette')) fillPalette(); });
 new MutationObserver(tellTimes).observe(document.body, { subtree: true, childList: true, characterData: true });
 setInterval(tellTimes, TELL_MS);
-Blazor.addEventListener('enhancedload', showTheme);
+Blazor.addEventListener('enhancedload', () => {
+  showTheme();
+  const palette = document.getElementById('palette');
+  if (!palette?.open) return;
+  palette.close();
+  palette.showModal();
+  palette.querySelector('input').focus();
+});
 tellTimes();
 showTheme();
