@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Cronos;
 using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Ui.Editor;
@@ -41,19 +40,12 @@ static class TriggerFields
     public static JsonElement Fixed(string? status, string? body) =>
         JsonSerializer.SerializeToElement(new { status = int.TryParse(status, CultureInfo.InvariantCulture, out int number) ? (object)number : status ?? "200", body = body ?? "" });
 
-    /// <summary>The schedule that the fields mean; null when they mean none.</summary>
+    /// <summary>The schedule that the fields mean, as a deploy reads them; null when they mean none.</summary>
     public static ScheduleTrigger? Schedule(IReadOnlyDictionary<string, string> fields)
     {
-        if (!TimeZoneInfo.TryFindSystemTimeZoneById(fields.GetValueOrDefault("timezone") ?? "UTC", out var zone)) return null;
-        try
-        {
-            if (fields.GetValueOrDefault("cron") is { } cron) return new ScheduleTrigger(cron, zone);
-            return WorkflowReader.ParseDuration(fields.GetValueOrDefault("every") ?? "") is { } every && every >= ScheduleTrigger.Shortest ? new ScheduleTrigger(every, zone) : null;
-        }
-        catch (CronFormatException)
-        {
-            return null;
-        }
+        // JSON is YAML.
+        string yaml = JsonSerializer.Serialize(new { triggers = new[] { fields }, steps = new[] { new { @namespace = "step", uses = "./step.mjs" } } });
+        return WorkflowReader.Read("form", new Dictionary<string, string> { [WorkflowReader.YamlFile] = yaml, ["step.mjs"] = "" }).Definition?.Triggers[0] as ScheduleTrigger;
     }
 
     static JsonElement Text(string text) => JsonSerializer.SerializeToElement(text);
