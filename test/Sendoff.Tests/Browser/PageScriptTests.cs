@@ -88,6 +88,45 @@ public sealed class PageScriptTests(Site site)
         Assert.Empty(window.Faults);
     }
 
+    [Theory]
+    [InlineData("Control+k", "#palette"), InlineData("?", "#keys")]
+    public async Task A_dialog_that_is_open_while_a_page_loads_stays_open_with_what_is_typed(string key, string dialog)
+    {
+        await using var window = await site.OpenAsync();
+        await window.Page.GotoAsync("/");
+        TaskCompletionSource isAsked = new(), mayGo = new();
+        await window.Page.RouteAsync("**/usage", async route =>
+        {
+            isAsked.SetResult();
+            await mayGo.Task;
+            await route.ContinueAsync();
+        });
+        await window.Page.GetByRole(AriaRole.Link, new() { Name = "Usage", Exact = true }).ClickAsync();
+        await isAsked.Task.WithinLimitAsync();
+        await window.Page.Keyboard.PressAsync(key);
+        await Expect(window.Page.Locator(dialog)).ToBeVisibleAsync();
+        await window.Page.Keyboard.TypeAsync("con");
+        mayGo.SetResult();
+        await Expect(window.Page).ToHaveTitleAsync(new Regex("Usage"));
+        await Expect(window.Page.Locator(dialog)).ToBeVisibleAsync();
+        if (dialog == "#palette")
+        {
+            await window.Page.Keyboard.TypeAsync("tact");
+            await window.Page.Locator("#palette a", new() { HasText = "contact (workflow)" }).ClickAsync();
+            await Expect(window.Page).ToHaveURLAsync(new Regex("/workflows/contact$"));
+        }
+        else
+        {
+            await window.Page.Keyboard.PressAsync("Escape");
+        }
+        await Expect(window.Page.Locator(dialog)).ToBeHiddenAsync();
+        // Once closed, it stays closed.
+        await window.Page.GetByRole(AriaRole.Link, new() { Name = "Alerts", Exact = true }).ClickAsync();
+        await Expect(window.Page).ToHaveTitleAsync(new Regex("Alerts"));
+        await Expect(window.Page.Locator(dialog)).ToBeHiddenAsync();
+        Assert.Empty(window.Faults);
+    }
+
     [Fact]
     public async Task The_theme_that_is_chosen_stays_and_the_editor_has_it()
     {

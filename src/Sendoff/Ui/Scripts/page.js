@@ -97,7 +97,15 @@ function pressed(event) {
     search.select();
   } else if (event.key === 'j') move(1);
   else if (event.key === 'k') move(-1);
-  else if (event.key === '?') document.getElementById('keys')?.showModal();
+  else if (event.key === '?') show(document.getElementById('keys'));
+}
+
+let shown = null;
+
+function show(dialog) {
+  if (!dialog) return;
+  shown = dialog;
+  if (!dialog.open) dialog.showModal();
 }
 
 let workflows = [];
@@ -108,7 +116,7 @@ async function openPalette(event) {
   event.preventDefault();
   const input = palette.querySelector('input');
   input.value = '';
-  if (!palette.open) palette.showModal();
+  show(palette);
   fillPalette();
   try {
     workflows = JSON.parse(await read('/api/v1/workflows')).items.map(({ name }) => ({ text: `${name} (workflow)`, url: `/workflows/${encodeURIComponent(name)}` }));
@@ -147,11 +155,12 @@ function inPalette(event) {
 }
 
 document.addEventListener('click', event => {
+  if (event.target.closest?.('#palette a')) shown?.close();
   const button = event.target.closest?.('button');
   if (!button) return;
   if (button.id === 'theme') nextTheme();
   else if (button.dataset.open === 'palette') openPalette(event);
-  else if (button.dataset.open) document.getElementById(button.dataset.open)?.showModal();
+  else if (button.dataset.open) show(document.getElementById(button.dataset.open));
   else if (button.matches('[data-copy], [data-copy-from], [data-copy-pre]')) copyOf(button);
 });
 document.addEventListener('keydown', event => {
@@ -164,13 +173,13 @@ document.addEventListener('keydown', event => {
 document.addEventListener('input', event => { if (event.target.closest?.('#palette')) fillPalette(); });
 new MutationObserver(tellTimes).observe(document.body, { subtree: true, childList: true, characterData: true });
 setInterval(tellTimes, TELL_MS);
+document.addEventListener('close', event => { if (event.target === shown) shown = null; }, true);
 Blazor.addEventListener('enhancedload', () => {
   showTheme();
-  const palette = document.getElementById('palette');
-  if (!palette?.open) return;
-  palette.close();
-  palette.showModal();
-  palette.querySelector('input').focus();
+  if (!shown) return;
+  // A page that was loaded meanwhile has taken the dialog's open attribute, and the focus with it.
+  show(shown);
+  shown.querySelector('input')?.focus();
 });
 tellTimes();
 showTheme();
