@@ -33,6 +33,9 @@ internal static class ListBenchmark
                 await Measure($"runs with the text '{text}', {status?.ToString() ?? "any"}", async () => await Runs(new(null, status, null, null, null, 50) { Text = text }));
         await Measure("runs with failed sends", async () => await Runs(new(null, null, null, null, null, 50) { HasFailedSends = true }));
         await Measure("hours of a day", async () => (await load.Store.ListHoursAsync(TimeProvider.System.GetUtcNow().AddDays(-1), CancellationToken.None)).Count);
+        await Measure("the failed of a day: 5 runs", async () => await Runs(new(null, RunStatus.Failed, TimeProvider.System.GetUtcNow().AddDays(-1), null, null, 5)));
+        await Measure("the failed of a day: 5 sends", async () => (await load.Store.ListOutcomesAsync(TimeProvider.System.GetUtcNow().AddDays(-1), true, 5, CancellationToken.None)).Count);
+        await Measure("the last run of each workflow", async () => (await load.Store.ListLastRunsAsync(CancellationToken.None)).Count);
         await Measure("outcomes of 50,000 deliveries", async () => (await load.Store.ListOutcomesAsync(DateTimeOffset.MinValue, false, 50_000, CancellationToken.None)).Count);
         foreach (string? name in (string?[])[null, "orders", "rare"])
             foreach (DeliveryStatus? status in (DeliveryStatus?[])[null, DeliveryStatus.Pending, DeliveryStatus.Succeeded, DeliveryStatus.Failed])

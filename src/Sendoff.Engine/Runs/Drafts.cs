@@ -53,7 +53,7 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunQueue runs)
     /// <summary>Runs the draft for the event of a run. Null when there is no such run, or no such workflow any more.</summary>
     /// <inheritdoc cref="TestAsync" path="/param"/>
     public async Task<DraftRun?> ReplayAsync(RunId run, bool captured, CancellationToken ct) =>
-        await store.GetRunAsync(run, ct).ConfigureAwait(false) is not { } stored || await FixAsync(stored.WorkflowName, ct).ConfigureAwait(false) is not var (ready, problems) ? null
+        await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { } head || await FixAsync(head.WorkflowName, ct).ConfigureAwait(false) is not var (ready, problems) ? null
         : ready is null ? new(null, problems)
         : await runs.ReplayAsync(run, ready.Version, captured, ct).ConfigureAwait(false) is { } accepted ? new(accepted, [])
         : null;

@@ -131,8 +131,8 @@ public sealed partial class RunQueue(
     /// <param name="captured">Its sends are captured.</param>
     public async Task<AcceptedRun?> ReplayAsync(RunId run, WorkflowVersion? version, bool captured, CancellationToken ct)
     {
-        if (await store.GetRunAsync(run, ct).ConfigureAwait(false) is not { } stored) return null;
-        if (await store.GetEventAsync(stored.Run.EventId, ct).ConfigureAwait(false) is not { } received) return null;
+        if (await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { } head) return null;
+        if (await store.GetEventAsync(head.EventId, ct).ConfigureAwait(false) is not { } received) return null;
         received = engine.Concealment.Open(received);
         version ??= (await catalog.FindCurrentAsync(received.WorkflowId, ct).ConfigureAwait(false))?.Version;
         if (version is null || version.WorkflowId != received.WorkflowId) return null;
@@ -156,8 +156,8 @@ public sealed partial class RunQueue(
     /// <param name="callback">The request that lets it, as an event; empty when its time has come.</param>
     public async Task<AcceptedRun?> ContinueAsync(RunId run, ReadOnlyMemory<byte> callback, CancellationToken ct)
     {
-        if (await store.GetRunAsync(run, ct).ConfigureAwait(false) is not { Run: { Status: RunStatus.Suspended } held } stored) return null;
-        var lane = Admit(held.WorkflowId, stored.WorkflowName);
+        if (await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { Status: RunStatus.Suspended } held) return null;
+        var lane = Admit(held.WorkflowId, held.WorkflowName);
         engine.Quota.Take();
         // Its event is read when its turn comes.
         var received = new Event(held.EventId, held.WorkspaceId, held.WorkflowId, held.Trigger, default, default);

@@ -61,7 +61,7 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
             {
                 // Listening begins before the look at the store, so that no change falls between the two.
                 next = changes.MoveNextAsync().AsTask();
-                var status = (await store.GetRunAsync(run, ct).ConfigureAwait(false))?.Run.Status;
+                var status = (await store.FindRunAsync(run, ct).ConfigureAwait(false))?.Status;
                 if (status == RunStatus.Suspended && await release().ConfigureAwait(false) is { } done) return done;
                 if (status is not (RunStatus.Queued or RunStatus.Running or RunStatus.Suspended)) return new(status);
                 while (await HasNextAsync(next).ConfigureAwait(false) && changes.Current.Run != run) next = changes.MoveNextAsync().AsTask();

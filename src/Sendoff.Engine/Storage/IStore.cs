@@ -143,6 +143,10 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAsyncDisposa
 
     /// <summary>The workflow of a run, by one look at the run's own row; null when there is no such run.</summary>
     Task<WorkflowId?> FindWorkflowAsync(RunId run, CancellationToken ct);
+    /// <summary>What a run is, without its steps and deliveries; null when there is no such run.</summary>
+    Task<RunHead?> FindRunAsync(RunId run, CancellationToken ct);
+    /// <summary>Where a delivery belongs, without its content; null when there is no such delivery.</summary>
+    Task<DeliveryHead?> FindDeliveryAsync(DeliveryId delivery, CancellationToken ct);
     /// <summary>A run with its deliveries. Bodies over <see cref="EngineLimits.DocumentBodyBytes"/>, and what is over <see cref="EngineLimits.DocumentBytes"/> in
     /// all, are left out, and say so: <see cref="GetDeliveryAsync"/> has them.</summary>
     Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct);
@@ -150,6 +154,10 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAsyncDisposa
     Task<RunOutline?> GetRunOutlineAsync(RunId run, CancellationToken ct);
     /// <summary>A search looks through <see cref="RunFilter.Searched"/> runs at a time: a page with few or none may have a next one.</summary>
     Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct);
+    /// <summary>The newest run of each workflow, in one read.</summary>
+    Task<IReadOnlyList<RunSummary>> ListLastRunsAsync(CancellationToken ct);
+    /// <summary>Deliveries as <see cref="GetDeliveryAsync"/> has them, in one read, in the order of <paramref name="deliveries"/>. Unknown ones are left out.</summary>
+    Task<IReadOnlyList<StoredDelivery>> GetDeliveriesAsync(IReadOnlyList<DeliveryId> deliveries, CancellationToken ct);
     /// <summary>A delivery with all that is kept of it.</summary>
     Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct);
     /// <summary>What is large is left out, as of <see cref="GetRunAsync"/>. A search looks through <see cref="DeliveryFilter.Searched"/> deliveries at a time: a page with few or none may have a next one.</summary>
@@ -204,6 +212,9 @@ public sealed record StoredSession(
 public sealed record StoredVersion(WorkflowId WorkflowId, string Name, int Number, DateTimeOffset DeployedAt, IReadOnlyDictionary<string, string> Files);
 /// <summary>A run with all that belongs to it. Before its end, <paramref name="Run"/> has no steps and its status is queued.</summary>
 public sealed record StoredRun(Run Run, string WorkflowName, IReadOnlyList<StoredDelivery> Deliveries);
+public sealed record RunHead(
+    RunId Id, EventId EventId, WorkspaceId WorkspaceId, WorkflowId WorkflowId, string WorkflowName, int Version, string Trigger, RunStatus Status);
+public sealed record DeliveryHead(DeliveryId Id, RunId RunId, DeliveryStatus Status);
 public sealed record RunOutline(Run Run, string WorkflowName, IReadOnlyList<SendHead> Sends);
 /// <summary>A delivery as its tab shows it. <paramref name="Code"/> is the last response's status.</summary>
 public sealed record SendHead(DeliveryId Id, int Step, int Index, DeliveryStatus Status, string Method, string Url, int? Code, double TotalMs);

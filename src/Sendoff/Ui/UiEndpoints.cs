@@ -49,9 +49,9 @@ internal static class UiEndpoints
     /// <summary>To what both sent; to the editor, which shows what is wrong with the draft, when it does not run.</summary>
     static async Task<IResult> ReplayOnDraftAsync(string id, IStore store, Drafts drafts, CancellationToken ct)
     {
-        if (!RunId.TryParse(id, out var run) || await store.GetRunOutlineAsync(run, ct) is not { } outline || await drafts.ReplayAsync(run, captured: true, ct) is not { } made)
+        if (!RunId.TryParse(id, out var run) || await store.FindRunAsync(run, ct) is not { } head || await drafts.ReplayAsync(run, captured: true, ct) is not { } made)
             return Results.LocalRedirect($"/runs/{Uri.EscapeDataString(id)}");
-        return Results.LocalRedirect(made.Run is { } accepted ? $"/runs/{id}/compare?with={accepted.Run.Id}" : $"/workflows/{Uri.EscapeDataString(outline.WorkflowName)}");
+        return Results.LocalRedirect(made.Run is { } accepted ? $"/runs/{id}/compare?with={accepted.Run.Id}" : $"/workflows/{Uri.EscapeDataString(head.WorkflowName)}");
     }
 
     static async Task<IResult> ReleaseAsync(string id, QuotaReset quota)
@@ -76,10 +76,10 @@ internal static class UiEndpoints
     /// <summary>Back to the run that the delivery is part of, at its place.</summary>
     static async Task<IResult> ResendAsync(string id, IStore store, DeliveryDispatcher deliveries, CancellationToken ct)
     {
-        if (!DeliveryId.TryParse(id, out var delivery) || await store.GetDeliveryAsync(delivery, ct) is not { } found)
+        if (!DeliveryId.TryParse(id, out var delivery) || await store.FindDeliveryAsync(delivery, ct) is not { } found)
             return Results.LocalRedirect("/deliveries");
         await Resending.OneAsync(delivery, evenCaptured: false, deliveries, ct);
-        return Results.LocalRedirect($"/runs/{found.Delivery.RunId}?send={id}");
+        return Results.LocalRedirect($"/runs/{found.RunId}?send={id}");
     }
 
     /// <summary>Empty when the request carries no form.</summary>

@@ -25,14 +25,10 @@ public sealed record WorkflowRow(Workflow Of, RunSummary? Last, IReadOnlyList<Ho
         var hours = (await store.ListHoursAsync(first, ct)).ToLookup(static hour => hour.Workflow);
         var failures = await store.ListOutcomesAsync(now.AddHours(-HoursShown), onlyFailed: true, FailuresLimit, ct);
         var failing = failures.ToLookup(static failure => failure.Workflow);
-        var rows = new List<WorkflowRow>();
-        foreach (var workflow in workflows)
-        {
-            var last = await store.ListRunsAsync(new(workflow.Name, null, null, null, null, 1), ct);
-            rows.Add(new(
-                workflow, last.Items is [var run, ..] ? run : null, HourOfRuns.Each(first, HoursShown, hours[workflow.Name]), FailingDestination.Of(failing[workflow.Name])));
-        }
-        return (rows, failures.Count == FailuresLimit);
+        var last = (await store.ListLastRunsAsync(ct)).ToDictionary(static run => run.WorkflowName);
+        var rows = workflows.Select(workflow => new WorkflowRow(
+            workflow, last.GetValueOrDefault(workflow.Name), HourOfRuns.Each(first, HoursShown, hours[workflow.Name]), FailingDestination.Of(failing[workflow.Name])));
+        return ([.. rows], failures.Count == FailuresLimit);
     }
 }
 

@@ -888,6 +888,23 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Heads_of_runs_and_deliveries_and_the_last_run_of_each_workflow_are_read_without_their_content()
+    {
+        var (run, sends) = await FinishAsync(sends: 2);
+        Assert.Equal(new(run.Id, run.Event.Id, WorkspaceId.Default, run.Event.WorkflowId, "orders", run.Version, "http", RunStatus.Succeeded), await Store.FindRunAsync(run.Id, Ct));
+        Assert.Equal(new(sends[1].Id, run.Id, DeliveryStatus.Pending), await Store.FindDeliveryAsync(sends[1].Id, Ct));
+        Assert.Equal([sends[1].Id, sends[0].Id], (await Store.GetDeliveriesAsync([sends[1].Id, new(1), sends[0].Id], Ct)).Select(one => one.Delivery.Id));
+        Assert.Equal(run.Id, Assert.Single(await Store.ListLastRunsAsync(Ct)).Id);
+
+        var queued = await AcceptAsync();
+        Assert.Equal(RunStatus.Queued, (await Store.FindRunAsync(queued.Id, Ct))!.Status);
+        var last = Assert.Single(await Store.ListLastRunsAsync(Ct));
+        Assert.Equal((queued.Id, RunStatus.Queued), (last.Id, last.Status));
+        Assert.Null(await Store.FindRunAsync(new(1), Ct));
+        Assert.Null(await Store.FindDeliveryAsync(new(1), Ct));
+    }
+
+    [Fact]
     public async Task Outcomes_tell_how_the_newest_deliveries_ended()
     {
         var (_, sends) = await FinishAsync(sends: 3);
@@ -900,6 +917,9 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         Assert.Equal([DeliveryStatus.Pending, DeliveryStatus.Failed, DeliveryStatus.Succeeded], all.Select(one => one.Status));
         Assert.Equal((sends[1].Destination, late, 7.3, (int?)null), (all[1].Destination, all[1].Error, all[1].TotalMs, all[1].Code));
         Assert.Equal([sends[1].Id], (await Store.ListOutcomesAsync(Start, onlyFailed: true, 10, Ct)).Select(one => one.Id));
+        await Store.RecordBlockedAsync(sends[2].Id, new(AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Connect, "refused"), Ct);
+        Assert.Equal([sends[2].Id, sends[1].Id], (await Store.ListOutcomesAsync(Start, onlyFailed: true, 10, Ct)).Select(one => one.Id));
+        Assert.Equal([sends[2].Id], (await Store.ListOutcomesAsync(Start, onlyFailed: true, 1, Ct)).Select(one => one.Id));
         Assert.Empty(await Store.ListOutcomesAsync(Start.AddHours(1), onlyFailed: false, 10, Ct));
         Assert.Single(await Store.ListOutcomesAsync(Start, onlyFailed: false, 1, Ct));
     }

@@ -30,11 +30,15 @@ internal sealed partial class SqliteStore
         return bodyBytes <= budget.MaxBodyBytes ? delivery : delivery with { Request = delivery.Request with { BodyLeftOut = bodyBytes } };
     }
 
-    public Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct) => readers.ReadAsync(
-        session => session.Sql($"SELECT {DeliveryColumns}, w.name FROM deliveries d JOIN workflows w ON w.id = d.workflow_id WHERE d.id = ?")
+    public Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct) => readers.ReadAsync(session => ReadWhole(session, delivery), ct);
+
+    public Task<IReadOnlyList<StoredDelivery>> GetDeliveriesAsync(IReadOnlyList<DeliveryId> deliveries, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<StoredDelivery>>(session => [.. deliveries.Select(id => ReadWhole(session, id)).OfType<StoredDelivery>()], ct);
+
+    static StoredDelivery? ReadWhole(SqliteSession session, DeliveryId delivery) =>
+        session.Sql($"SELECT {DeliveryColumns}, w.name FROM deliveries d JOIN workflows w ON w.id = d.workflow_id WHERE d.id = ?")
             .Set(delivery.Value).FirstOrDefault(static row => (Delivery: ReadDelivery(row), Name: row.Text(13))) is { Delivery: { } found } one
-                ? new StoredDelivery(found, one.Name, [.. ReadAttempts(session, delivery.Value, delivery.Value, budget: null)[delivery]]) : null,
-        ct);
+                ? new StoredDelivery(found, one.Name, [.. ReadAttempts(session, delivery.Value, delivery.Value, budget: null)[delivery]]) : null;
 
     static List<SendHead> ReadHeads(SqliteSession session, Block block) => block.Count == 0 ? [] : session.Sql($"""
         SELECT d.id, d.step, d.idx, d.status, d.method, d.url, a.response_status, coalesce(a.total_us, 0)
@@ -48,12 +52,17 @@ internal sealed partial class SqliteStore
             SELECT d.id, d.run_id, w.name, d.destination, d.status, a.started_at, a.total_us, a.response_status, d.error
             FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
                 LEFT JOIN attempts a ON a.id = {LastAttemptId}
-            WHERE d.id IN (SELECT id FROM deliveries WHERE {(onlyFailed ? "status > 4 AND status IN (5, 6, 7) AND " : "")} id >= ? ORDER BY id DESC LIMIT ?)
+            WHERE d.id IN ({(onlyFailed ? newestFailed : "SELECT id FROM deliveries WHERE id >= ?1 ORDER BY id DESC LIMIT ?2")})
             ORDER BY d.id DESC
             """).Set(IdSequence.LowestAt(since)).Set(limit).All(static row => new Outcome(
                 new(row.Long(0)), new(row.Long(1)), row.Text(2), row.Text(3), (DeliveryStatus)row.Int(4),
                 row.LongOrNull(5) is { } at ? SqliteTime.Moment(at) : null, SqliteTime.Ms(row.LongOrNull(6)), (int?)row.LongOrNull(7), StoredJson.ReadAttemptError(row.Blob(8)))),
         ct);
+
+    /// <summary>The index of failed deliveries is walked from the newest on, status by status, and left at the limit.</summary>
+    static readonly string newestFailed = "SELECT id FROM ("
+        + string.Join(" UNION ALL ", new[] { 5, 6, 7 }.Select(static status => $"SELECT * FROM (SELECT id FROM deliveries WHERE status > 4 AND status = {status} AND id >= ?1 ORDER BY id DESC LIMIT ?2)"))
+        + ") ORDER BY id DESC LIMIT ?2";
 
     static IReadOnlyList<StoredDelivery> ReadDeliveries(SqliteSession session, string workflow, Block block, ContentBudget budget)
     {

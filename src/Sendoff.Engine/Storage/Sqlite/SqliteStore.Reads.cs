@@ -65,14 +65,6 @@ internal sealed partial class SqliteStore
 
     // Runs.
 
-    public async Task<WorkflowId?> FindWorkflowAsync(RunId run, CancellationToken ct)
-    {
-        if (unfinished.Find(run.Value) is { } queued) return new WorkflowId(queued.WorkflowId);
-        long found = await readers.ReadAsync(session => session.Sql("SELECT workflow_id FROM runs WHERE id = ?").Set(run.Value).FirstOrDefault(static row => row.Long(0)), ct)
-            .ConfigureAwait(false);
-        return found == 0 ? null : new WorkflowId(found);
-    }
-
     public Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct)
     {
         // Memory first: a run that ends in between is then found in the database.
@@ -264,7 +256,8 @@ internal sealed partial class SqliteStore
     {
         // Walked from the newest on, and left at the page's end: the bound is an id, so that nothing is sorted.
         var where = EndedFilter(filter, workflow, span).And("id >= ?", searchedTo);
-        if (filter.HasFailedSends) where.And($"delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))");
+        if (filter.HasFailedSends && SinceWithFewFailures(session, searchedTo ?? span.First) is { } oldest) where.And("id IN (SELECT run_id FROM deliveries WHERE status > 4 AND status IN (5, 6, 7) AND id >= ?)", oldest);
+        else if (filter.HasFailedSends) where.And($"delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))");
         if (filter.Text is { } text)
         {
             string like = SqliteFilter.Like("%", text, "%");
@@ -275,19 +268,31 @@ internal sealed partial class SqliteStore
                     OR CAST(substr(a.body, 1, {RunFilter.SearchedBodyBytes}) AS TEXT) LIKE ? ESCAPE '\')))
                 """, like, like, like, like, like);
         }
-        string ids = $"SELECT id FROM runs r WHERE {where} ORDER BY id DESC";
-        var found = where.Set(session.Sql($"""
-            SELECT r.id, r.event_id, w.name, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.message, r.delivery_count,
-                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 4),
-                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7)),
-                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 8)
-            FROM runs r CROSS JOIN workflows w ON w.id = r.workflow_id
-            WHERE r.id IN ({ids} LIMIT ?) ORDER BY r.id DESC
-            """));
-        return found.Set(filter.Limit + 1).All(static row => new RunSummary(
-                new(row.Long(0)), new(row.Long(1)), row.Text(2), row.Int(3), row.Text(4), (RunStatus)row.Int(5), SqliteTime.Moment(row.Long(6)),
-                SqliteTime.Span(row.Long(7)), row.TextOrNull(8), row.Int(9), row.Int(10), row.Int(11), row.Int(12)));
+        string ids = $"SELECT id FROM runs r WHERE {where} ORDER BY id DESC LIMIT ?";
+        return where.Set(session.Sql($"{selectSummaries} WHERE r.id IN ({ids}) ORDER BY r.id DESC")).Set(filter.Limit + 1).All(ReadSummary);
     }
+
+    static readonly string selectSummaries = $"""
+        SELECT r.id, r.event_id, w.name, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.message, r.delivery_count,
+            (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 4),
+            (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7)),
+            (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 8)
+        FROM runs r CROSS JOIN workflows w ON w.id = r.workflow_id
+        """;
+
+    static RunSummary ReadSummary(SqliteStatement row) => new(
+        new(row.Long(0)), new(row.Long(1)), row.Text(2), row.Int(3), row.Text(4), (RunStatus)row.Int(5), SqliteTime.Moment(row.Long(6)),
+        SqliteTime.Span(row.Long(7)), row.TextOrNull(8), row.Int(9), row.Int(10), row.Int(11), row.Int(12));
+
+    const int FewFailures = 2_000;
+
+    /// <summary>
+    /// The oldest id to look at when so few deliveries failed since then that their runs can be read from them. Else null: a walk through the runs then fills a page soon.
+    /// A delivery's id is above its run's.
+    /// </summary>
+    static long? SinceWithFewFailures(SqliteSession session, long since) => session.Sql($"""
+        SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE status > 4 AND status IN (5, 6, 7) AND id >= ? LIMIT {FewFailures})
+        """).Set(since).Number() < FewFailures ? since : null;
 
     // Events.
 

@@ -52,7 +52,7 @@ internal static class DeliveriesApi
         if (input.Problem is { } problem) return problem;
         if (await Resending.OneAsync(delivery, evenCaptured, deliveries, ct))
             return TypedResults.Accepted($"/api/v1/deliveries/{id}", new ResendDocument(1, [], [id], new Dictionary<string, string>(), More: false));
-        return (await store.GetDeliveryAsync(delivery, ct))?.Delivery.Status switch
+        return (await store.FindDeliveryAsync(delivery, ct))?.Status switch
         {
             null => Missing(id),
             DeliveryStatus.Captured => new Problem(StatusCodes.Status409Conflict, "Captured",

@@ -69,9 +69,9 @@ internal static class RunsApi
         var input = ApiInput.Of(request);
         var run = input.Run(id);
         if (input.Problem is { } problem) return problem;
-        if (await store.GetRunAsync(run, ct) is not { } found) return Missing(id);
-        return found.Run.Status == RunStatus.Held && await quota.ReleaseAsync(run) ? TypedResults.NoContent()
-            : new Problem(StatusCodes.Status410Gone, "Not held", $"The run '{id}' is not held over quota: it is {Names.Of(found.Run.Status)}.");
+        if (await store.FindRunAsync(run, ct) is not { } found) return Missing(id);
+        return found.Status == RunStatus.Held && await quota.ReleaseAsync(run) ? TypedResults.NoContent()
+            : new Problem(StatusCodes.Status410Gone, "Not held", $"The run '{id}' is not held over quota: it is {Names.Of(found.Status)}.");
     }
 
     static async Task<Results<Ok<ReleaseDocument>, Problem>> ResumeAsync(

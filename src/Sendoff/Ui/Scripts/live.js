@@ -4,7 +4,7 @@
 const BETWEEN_MS = 100, RETRY_MS = 2_000;
 
 let stream, followed, retry, reading = false;
-const stale = new Set();
+const stale = new Set(), readAt = new Map();
 
 const parts = () => [...document.querySelectorAll('[data-live]')];
 
@@ -58,9 +58,13 @@ function isLost(isSo) {
 }
 
 function readAll() {
+  readAt.clear();
   for (const part of parts()) stale.add(part.id);
   read();
 }
+
+/** A part with `data-every` is read at most once in so many milliseconds. */
+const isDue = name => performance.now() - (readAt.get(name) ?? -Infinity) >= (document.getElementById(name)?.dataset.every ?? 0);
 
 /** Reads the parts that are stale, one read at a time, at most ten times a second. */
 async function read() {
@@ -68,9 +72,12 @@ async function read() {
   reading = true;
   try {
     while (stale.size > 0) {
-      const names = [...stale];
-      stale.clear();
-      await merge(names);
+      const names = [...stale].filter(isDue);
+      for (const name of names) {
+        stale.delete(name);
+        readAt.set(name, performance.now());
+      }
+      if (names.length > 0) await merge(names);
       await new Promise(resolve => setTimeout(resolve, BETWEEN_MS));
     }
   } catch {

@@ -1,0 +1,46 @@
+using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
+
+namespace Sendoff.Engine.Storage.Sqlite;
+
+/// <summary>Reads of a few columns, for those who need no more.</summary>
+internal sealed partial class SqliteStore
+{
+    public async Task<WorkflowId?> FindWorkflowAsync(RunId run, CancellationToken ct)
+    {
+        if (unfinished.Find(run.Value) is { } queued) return new WorkflowId(queued.WorkflowId);
+        long found = await readers.ReadAsync(session => session.Sql("SELECT workflow_id FROM runs WHERE id = ?").Set(run.Value).FirstOrDefault(static row => row.Long(0)), ct)
+            .ConfigureAwait(false);
+        return found == 0 ? null : new WorkflowId(found);
+    }
+
+    public async Task<RunHead?> FindRunAsync(RunId run, CancellationToken ct)
+    {
+        // Memory first: a run that ends in between is then found in the database.
+        var queued = unfinished.Find(run.Value);
+        return await readers.ReadAsync(session => session.Sql("""
+            SELECT r.id, r.event_id, r.workspace_id, r.workflow_id, w.name, r.version, r.trigger, r.status FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?
+            """).Set(run.Value).FirstOrDefault(static row => new RunHead(
+                new(row.Long(0)), new(row.Long(1)), new(row.Int(2)), new(row.Long(3)), row.Text(4), row.Int(5), row.Text(6), (RunStatus)row.Int(7)))
+            ?? (queued is { } found && WorkflowName(session, found.WorkflowId) is { } name ? HeadOf(found, name) : null), ct).ConfigureAwait(false);
+    }
+
+    static RunHead HeadOf(UnfinishedRun run, string name) => new(
+        new(run.RunId), new(run.EventId), WorkspaceId.Default, new(run.WorkflowId), name, run.Version, run.Trigger, run.Held ? RunStatus.Held : RunStatus.Queued);
+
+    public Task<DeliveryHead?> FindDeliveryAsync(DeliveryId delivery, CancellationToken ct) => readers.ReadAsync(
+        session => session.Sql("SELECT d.id, d.run_id, d.status FROM deliveries d JOIN workflows w ON w.id = d.workflow_id WHERE d.id = ?").Set(delivery.Value)
+            .FirstOrDefault(static row => new DeliveryHead(new(row.Long(0)), new(row.Long(1)), (DeliveryStatus)row.Int(2))),
+        ct);
+
+    public Task<IReadOnlyList<RunSummary>> ListLastRunsAsync(CancellationToken ct)
+    {
+        var queued = unfinished.Where(static _ => true).GroupBy(static run => run.WorkflowId).Select(static runs => runs.MaxBy(static run => run.RunId));
+        return readers.ReadAsync<IReadOnlyList<RunSummary>>(session =>
+        [
+            .. session.Sql($"{selectSummaries} WHERE r.id IN (SELECT (SELECT id FROM runs WHERE workflow_id = workflows.id ORDER BY id DESC LIMIT 1) FROM workflows)").All(ReadSummary)
+                .Concat(queued.Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>())
+                .GroupBy(static run => run.WorkflowName).Select(static runs => runs.MaxBy(static run => run.Id.Value)!),
+        ], ct);
+    }
+}
