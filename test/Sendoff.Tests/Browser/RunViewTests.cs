@@ -225,4 +225,48 @@ public sealed class RunViewTests(Site site)
         await Expect(window.Page.Locator(".send .headers").Filter(new() { HasText = "Obi Wan" })).ToBeVisibleAsync();
         Assert.Empty(window.Faults);
     }
+
+    [Fact]
+    public async Task Bodies_are_pretty_or_raw_long_lists_fold_and_a_step_that_was_closed_stays_closed()
+    {
+        await using var window = await site.OpenAsync();
+        await site.Server.DeployAsync("long", $$"""
+            export default defineComponent({ async run({ $ }) {
+              console.log(Array.from({ length: 30 }, (_, i) => `line ${i}`).join("\n"));
+              console.log("a\nb");
+              const orders = Array.from({ length: 60 }, (_, id) => ({ id, customer: { name: "Ada", city: "London, and further on" } }));
+              for (const name of ["one", "two"]) $.send.http({ method: "POST", url: "{{site.Receiver.Url}}long/" + name, data: { name, orders } });
+            } });
+            """);
+        string run = (await site.Server.RunAsync("/hooks/long")).Id;
+        await window.Page.GotoAsync($"/runs/{run}");
+        var request = window.Page.Locator(".send .two > section").First;
+        await Expect(request.Locator(".raw")).ToBeHiddenAsync();
+        await Expect(request.GetByText("60 items")).ToBeVisibleAsync();
+        await Expect(request.GetByText("\"Ada\"").First).ToBeHiddenAsync();
+        await request.GetByText("60 items").ClickAsync();
+        await Expect(request.GetByText("\"Ada\"").First).ToBeVisibleAsync();
+        await request.GetByLabel("Raw").CheckAsync();
+        await Expect(request.Locator(".raw pre")).ToContainTextAsync("{\"name\":\"one\",\"orders\":[{\"id\":0,");
+        await Expect(request.Locator(".pretty")).ToBeHiddenAsync();
+        await Expect(window.Page.Locator(".logs")).ToContainTextAsync("30 lines");
+        await Expect(window.Page.GetByText("line 29")).ToBeHiddenAsync();
+        await window.Page.GetByText("30 lines").ClickAsync();
+        await Expect(window.Page.GetByText("line 29")).ToBeVisibleAsync();
+
+        // Closed by the keyboard; the page of another run and back, and a change of this run, leave it closed.
+        var trigger = window.Page.Locator("details.step summary").First;
+        await trigger.FocusAsync();
+        await window.Page.Keyboard.PressAsync("Enter");
+        await Expect(window.Page.Locator(".send")).ToBeHiddenAsync();
+        await Row(window, site.Sample).Or(window.Page.Locator(".rows a").Nth(1)).First.ClickAsync();
+        await Expect(window.Page).Not.ToHaveURLAsync(new Regex(run));
+        await window.Page.GoBackAsync();
+        await Expect(window.Page).ToHaveURLAsync(new Regex(run));
+        await Expect(window.Page.Locator($"#step-{run}-0")).Not.ToHaveAttributeAsync("open", "");
+        await Expect(window.Page.Locator(".send")).ToBeHiddenAsync();
+        await trigger.ClickAsync();
+        await Expect(window.Page.Locator(".send")).ToBeVisibleAsync();
+        Assert.Empty(window.Faults);
+    }
 }

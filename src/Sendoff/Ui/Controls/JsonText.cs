@@ -5,10 +5,10 @@ using Sendoff.Engine;
 
 namespace Sendoff.Ui.Controls;
 
-/// <summary>JSON with colours, always as text. What fits a line stays on it.</summary>
+/// <summary>JSON with colours, always as text. What fits a line stays on it; what does not can be folded, and long lists are.</summary>
 public sealed class JsonText : ComponentBase
 {
-    const int LineLength = 44, MaxValues = 5_000, ShortValue = 12;
+    const int LineLength = 44, MaxValues = 5_000, ShortValue = 12, OpenMembers = 50;
     static readonly JsonSerializerOptions plain = new() { Encoder = PlainJsonEncoder.Instance };
 
     int values;
@@ -18,7 +18,7 @@ public sealed class JsonText : ComponentBase
     protected override void BuildRenderTree(RenderTreeBuilder builder)
     {
         values = 0;
-        builder.OpenElement(0, "pre");
+        builder.OpenElement(0, "div");
         builder.AddAttribute(1, "class", "json");
         Write(builder, Value, 0);
         builder.CloseElement();
@@ -43,7 +43,7 @@ public sealed class JsonText : ComponentBase
     void WriteObject(RenderTreeBuilder builder, JsonElement value, int depth)
     {
         var fields = value.EnumerateObject().Take(MaxValues).ToList();
-        string separator = Open(builder, '{', value, depth, fields.Count);
+        string separator = Open(builder, '{', value, depth, fields.Count, "field");
         for (int i = 0; i < fields.Count && values <= MaxValues; i++)
         {
             if (i > 0) builder.AddContent(2, "," + separator);
@@ -57,7 +57,7 @@ public sealed class JsonText : ComponentBase
     void WriteArray(RenderTreeBuilder builder, JsonElement value, int depth)
     {
         var items = value.EnumerateArray().Take(MaxValues).ToList();
-        string separator = Open(builder, '[', value, depth, items.Count);
+        string separator = Open(builder, '[', value, depth, items.Count, "item");
         for (int i = 0; i < items.Count && values <= MaxValues; i++)
         {
             if (i > 0) builder.AddContent(2, "," + separator);
@@ -67,12 +67,24 @@ public sealed class JsonText : ComponentBase
     }
 
     /// <summary>Answers what stands between two members: a space, or a new line with its indent.</summary>
-    static string Open(RenderTreeBuilder builder, char bracket, JsonElement value, int depth, int count)
+    static string Open(RenderTreeBuilder builder, char bracket, JsonElement value, int depth, int count, string member)
     {
-        bool inline = depth > 0 && (IsShort(value, LineLength) || IsListOfShort(value));
-        string separator = inline ? " " : "\n" + new string(' ', 2 * (depth + 1));
-        builder.AddContent(4, count == 0 ? bracket.ToString() : bracket + separator);
-        return separator;
+        bool inline = count == 0 || depth > 0 && (IsShort(value, LineLength) || IsListOfShort(value));
+        if (inline)
+        {
+            builder.AddContent(4, count == 0 ? bracket.ToString() : bracket + " ");
+            return " ";
+        }
+        builder.OpenElement(9, "details");
+        builder.AddAttribute(10, "class", "fold");
+        builder.AddAttribute(11, "open", count <= OpenMembers);
+        builder.OpenElement(12, "summary");
+        builder.AddContent(13, bracket.ToString());
+        Span(builder, "n", $" {Words.Several(count, member, member + "s")} ");
+        builder.CloseElement();
+        string indent = new(' ', 2 * (depth + 1));
+        builder.AddContent(14, indent);
+        return "\n" + indent;
     }
 
     static bool IsShort(JsonElement value, int length) => value.GetRawText() is var raw && raw.Length <= length && !raw.Contains('\n');
@@ -82,8 +94,17 @@ public sealed class JsonText : ComponentBase
         && value.EnumerateArray().All(item => item.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)
             && IsShort(item, ShortValue));
 
-    static void Close(RenderTreeBuilder builder, char bracket, string separator, int count) =>
-        builder.AddContent(5, count == 0 ? bracket.ToString() : (separator == " " ? " " : separator[..^2]) + bracket);
+    static void Close(RenderTreeBuilder builder, char bracket, string separator, int count)
+    {
+        if (separator == " ")
+        {
+            builder.AddContent(5, count == 0 ? bracket.ToString() : " " + bracket);
+            return;
+        }
+        // The fold is a block: the line ends with it.
+        builder.CloseElement();
+        builder.AddContent(15, separator[1..^2] + bracket);
+    }
 
     static string Text(string value) => JsonSerializer.Serialize(value, plain);
 

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Components;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Server.Api;
 using Sendoff.Ui.Controls;
+using Sendoff.Ui.Live;
 
 namespace Sendoff.Ui.Pages;
 
@@ -44,7 +45,7 @@ public sealed partial class DeliveriesPage
 
     protected override async Task OnInitializedAsync()
     {
-        workflows = [.. (await Store.ListWorkflowsAsync(Http.RequestAborted)).Select(one => one.Name)];
+        if (PageParts.Has(Http, "filter")) workflows = [.. (await Store.ListWorkflowsAsync(Http.RequestAborted)).Select(one => one.Name)];
         if (Query.Filter(Time, ApiInput.LimitDefault, out mistake) is { } filter)
             page = ListDocument<DeliveryDocument>.From(await Store.ListDeliveriesAsync(filter, Http.RequestAborted), DeliveryDocument.From);
     }

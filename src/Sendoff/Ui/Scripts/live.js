@@ -101,8 +101,8 @@ async function merge(names) {
   }
 }
 
-// What the reader has opened stays open.
-const beforeAttributeUpdated = (name, element) => !(name === 'open' && element.localName === 'details');
+// What the reader has opened stays open, and what was chosen stays chosen.
+const beforeAttributeUpdated = (name, element) => !(name === 'open' && element.localName === 'details' || name === 'checked');
 
 // The editor's connection: Blazor reconnects by itself, but a server that restarted does not know the connection any more. The page is loaded anew
 // then; the editor keeps what was typed (editor.js).
@@ -110,6 +110,11 @@ document.getElementById('components-reconnect-modal')?.addEventListener('compone
   for (; state === 'failed' || state === 'rejected'; await new Promise(resolve => setTimeout(resolve, RETRY_MS))) {
     if (await fetch('/healthz/ready').then(response => response.ok, () => false)) return location.reload();
   }
+});
+// What a filter of the page shows has changed (filters.js).
+document.addEventListener('filtered', () => {
+  for (const part of document.querySelectorAll('[data-filtered]')) stale.add(part.id);
+  readAll();
 });
 document.addEventListener('visibilitychange', follow);
 Blazor.addEventListener('enhancedload', follow);

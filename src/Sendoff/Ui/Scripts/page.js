@@ -31,7 +31,7 @@ async function copyOf(button) {
   const label = button.firstChild, before = label.nodeValue;
   try {
     const { copy, copyFrom } = button.dataset;
-    const text = copy ?? (copyFrom ? await read(copyFrom) : (button.parentElement.querySelector('.as-sent pre') ?? button.parentElement.querySelector('pre')).textContent);
+    const text = copy ?? (copyFrom ? await read(copyFrom) : (button.parentElement.querySelector('.raw pre') ?? button.parentElement.querySelector('pre')).textContent);
     await toClipboard(text);
     label.nodeValue = 'Copied';
   } catch {
@@ -108,6 +108,16 @@ function show(dialog) {
   if (!dialog.open) dialog.showModal();
 }
 
+// Parts of a page that the reader has closed stay closed on the page that takes its place.
+const toggled = new Map();
+
+function keepToggled() {
+  for (const [id, isOpen] of toggled) {
+    const details = document.getElementById(id);
+    if (details?.localName === 'details') details.open = isOpen;
+  }
+}
+
 let workflows = [];
 
 async function openPalette(event) {
@@ -174,8 +184,10 @@ document.addEventListener('input', event => { if (event.target.closest?.('#palet
 new MutationObserver(tellTimes).observe(document.body, { subtree: true, childList: true, characterData: true });
 setInterval(tellTimes, TELL_MS);
 document.addEventListener('close', event => { if (event.target === shown) shown = null; }, true);
+document.addEventListener('toggle', ({ target }) => { if (target.localName === 'details' && target.id) toggled.set(target.id, target.open); }, true);
 Blazor.addEventListener('enhancedload', () => {
   showTheme();
+  keepToggled();
   if (!shown) return;
   // A page that was loaded meanwhile has taken the dialog's open attribute, and the focus with it.
   show(shown);
