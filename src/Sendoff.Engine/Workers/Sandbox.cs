@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Diagnostics;
 
@@ -15,6 +16,8 @@ public sealed class Sandbox : IDisposable
     /// <summary>The first versions of Node.js with a permission model that is not an experiment, and with a switch against opening its inspector by signal.</summary>
     static readonly Version Permissions = new(22, 13), NoSignal = new(22, 14), NetPermission = new(25, 0);
     const string OwnRooms = "sendoff-workers-";
+    /// <summary>The commands, without their rooms, that this process has tried with success.</summary>
+    static readonly ConcurrentDictionary<string, bool> working = new();
     static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(20);
 
     readonly SandboxOptions options;
@@ -213,15 +216,18 @@ public sealed class Sandbox : IDisposable
         return OperatingSystem.IsWindows() || own == "/tmp" ? [own] : [own, "/tmp"];
     }
 
-    /// <summary>Starts Node.js as workers are started; answers why that fails, or null.</summary>
+    /// <summary>Starts Node.js as workers are started, once for all pools of this process. Returns why that fails, or null.</summary>
     async Task<string?> ProbeAsync(CancellationToken ct)
     {
         using var room = NewRoom();
+        var command = Command(room, null, []);
+        string tried = string.Join('\n', [command.FileName, .. command.ArgumentList]).Replace(rooms, "", StringComparison.Ordinal);
+        if (working.ContainsKey(tried)) return null;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(ProbeLimit);
         try
         {
-            using var process = await WorkerLauncher.StartAsync(Command(room, null, []));
+            using var process = await WorkerLauncher.StartAsync(command);
             process.StandardInput.Close();
             using var killed = limit.Token.Register(() => WorkerProcess.KillAll(process));
             var output = process.StandardOutput.ReadToEndAsync(CancellationToken.None);
@@ -229,7 +235,12 @@ public sealed class Sandbox : IDisposable
             await output;
             await process.WaitForExitAsync(CancellationToken.None);
             ct.ThrowIfCancellationRequested();
-            return process.ExitCode == 0 ? null : errors.Split('\n')[0].Trim() is { Length: > 0 } line ? line : $"it ends with code {process.ExitCode}";
+            if (process.ExitCode == 0)
+            {
+                working[tried] = true;
+                return null;
+            }
+            return errors.Split('\n')[0].Trim() is { Length: > 0 } line ? line : $"it ends with code {process.ExitCode}";
         }
         catch (Win32Exception e)
         {

@@ -15,7 +15,7 @@ public sealed class BrowserTests : ICollectionFixture<Site>;
 /// <summary>A server with workflows, runs and a receiver, and a Chromium that looks at it.</summary>
 public sealed class Site : IAsyncLifetime
 {
-    static readonly string? chromium = new[] { "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome" }.FirstOrDefault(File.Exists);
+    static readonly string? chromium = new[] { "/usr/bin/chromium-headless-shell", "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome" }.FirstOrDefault(File.Exists);
     // Chromium's own look-ups and updates would be requests that leave the machine.
     static readonly string[] quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
@@ -127,7 +127,7 @@ public sealed class Site : IAsyncLifetime
     public static void NeedsChromium()
     {
         if (chromium is not null) return;
-        const string why = "Chromium is not installed: apt-get install chromium";
+        const string why = "Chromium is not installed: apt-get install chromium-headless-shell (or chromium)";
         Assert.False(Environment.GetEnvironmentVariable("CI") == "true", why);
         Assert.Skip(why);
     }

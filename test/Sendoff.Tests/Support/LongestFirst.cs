@@ -8,7 +8,7 @@ namespace Sendoff.Tests.Support;
 /// <summary>Begins with the collections that last longest, so that no processor is idle at the end. The rest comes in the order of its names.</summary>
 public sealed class LongestFirst : ITestCollectionOrderer
 {
-    static readonly string[] longest = ["browser", "PackageTests", "HttpDestinationsTests", "EscapeTests", "CrashTests", "SecretTests", "RunQueueTests", "RunCommandTests"];
+    static readonly string[] longest = ["browser", "PackageTests", "ShutdownTests", "EveryEndpointTests", "CrashTests", "PackageSandboxTests", "ForgedPackageTests", "PackageLimitTests", "RunCommandTests", "ServeCommandTests", "EscapeTests", "RunQueueTests"];
 
     public IReadOnlyCollection<TTestCollection> OrderTestCollections<TTestCollection>(IReadOnlyCollection<TTestCollection> testCollections) where TTestCollection : ITestCollection =>
         [.. testCollections.OrderBy(static one => PlaceOf(one.TestCollectionDisplayName)).ThenBy(static one => one.TestCollectionDisplayName, StringComparer.Ordinal)];

@@ -6,8 +6,8 @@ using Sendoff.Tests.Workers;
 
 namespace Sendoff.Tests.Packages;
 
-/// <remarks>S7: what npm and install scripts take of the machine, and whose scripts run.</remarks>
-public sealed partial class PackageTests
+/// <summary>S7: what npm and install scripts take of the machine, and whose scripts run.</summary>
+public sealed class PackageLimitTests : PackageRig
 {
     [Theory]
     [InlineData("memory", "bytes of memory", "Packages:Memory")]

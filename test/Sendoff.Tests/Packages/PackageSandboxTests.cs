@@ -9,8 +9,8 @@ using Sendoff.Tests.Workers;
 
 namespace Sendoff.Tests.Packages;
 
-/// <remarks>S7: what npm sees and reaches while it installs.</remarks>
-public sealed partial class PackageTests
+/// <summary>S7: what npm sees and reaches while it installs.</summary>
+public sealed class PackageSandboxTests : PackageRig
 {
     [Fact]
     public async Task Npm_installs_from_no_host_but_its_registry_and_those_of_the_setting()
