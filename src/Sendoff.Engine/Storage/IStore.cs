@@ -217,7 +217,17 @@ public sealed record RunHead(
 public sealed record DeliveryHead(DeliveryId Id, RunId RunId, DeliveryStatus Status);
 public sealed record RunOutline(Run Run, string WorkflowName, IReadOnlyList<SendHead> Sends);
 /// <summary>A delivery as its tab shows it. <paramref name="Code"/> is the last response's status.</summary>
-public sealed record SendHead(DeliveryId Id, int Step, int Index, DeliveryStatus Status, string Method, string Url, int? Code, double TotalMs);
+public sealed record SendHead(DeliveryId Id, int Step, int Index, DeliveryStatus Status, string Method, string Url, int? Code, double TotalMs)
+{
+    /// <summary>When it was first tried; null when it was not.</summary>
+    public FirstAttempt? First { get; init; }
+}
+/// <param name="QueueMs">How long it waited before.</param>
+public sealed record FirstAttempt(DateTimeOffset StartedAt, double QueueMs, double TotalMs)
+{
+    public DateTimeOffset QueuedAt => StartedAt.AddMilliseconds(-QueueMs);
+    public DateTimeOffset EndedAt => StartedAt.AddMilliseconds(TotalMs);
+}
 public sealed record StoredDelivery(Delivery Delivery, string WorkflowName, IReadOnlyList<Attempt> Attempts);
 /// <summary>A run in a list. Of its sends, failed ones are those that failed, were blocked or interrupted; the rest of the sum is under way.</summary>
 public sealed record RunSummary(

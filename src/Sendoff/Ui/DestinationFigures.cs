@@ -69,10 +69,10 @@ public sealed record DestinationFigures(
         outcome.Error is { } error ? Names.Of(error.Code) : outcome.Code is { } code ? $"{code / 100}xx" : Names.Of(outcome.Status);
 
     /// <summary>Deliveries by the time when they were made, in equal parts of a span.</summary>
-    public IReadOnlyList<(int Good, int Bad)> Parts(DateTimeOffset from, DateTimeOffset until, int count)
+    public static IReadOnlyList<(int Good, int Bad)> Parts(IEnumerable<Outcome> outcomes, DateTimeOffset from, DateTimeOffset until, int count)
     {
         var parts = new (int Good, int Bad)[count];
-        foreach (var outcome in Outcomes)
+        foreach (var outcome in outcomes)
         {
             int part = Math.Clamp((int)((IdSequence.MomentOf(outcome.Id.Value) - from) / (until - from) * count), 0, count - 1);
             if (IsFailed(outcome)) parts[part].Bad++;

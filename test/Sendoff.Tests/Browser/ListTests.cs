@@ -99,4 +99,45 @@ public sealed class ListTests(Site site)
         await Expect(window.Page.Locator(".list input:checked")).ToHaveCountAsync(1);
         Assert.Empty(window.Faults);
     }
+
+    [Fact]
+    public async Task A_click_anywhere_in_a_row_opens_it_and_its_box_only_selects_it()
+    {
+        await site.Server.RunAsync("/hooks/notify", """{"names":["Teebo"]}""");
+        await using var window = await site.OpenAsync();
+        await window.Page.GotoAsync("/deliveries?q=in%3Fname%3DTeebo");
+        var row = window.Page.Locator(".list tbody tr").First;
+        await row.GetByRole(AriaRole.Checkbox).CheckAsync();
+        await Expect(window.Page).ToHaveURLAsync(new Regex("/deliveries"));
+        await row.Locator("td").Last.ClickAsync();
+        await Expect(window.Page).ToHaveURLAsync(new Regex("/runs/run_.*send=dlv_"));
+        await window.Page.GotoAsync("/usage");
+        await window.Page.Locator(".list tbody tr", new() { HasText = "notify" }).Locator("td").Last.ClickAsync();
+        await Expect(window.Page).ToHaveURLAsync(new Regex("workflow=notify"));
+        Assert.Empty(window.Faults);
+    }
+
+    [Theory]
+    [InlineData("/deliveries", 1), InlineData("/deliveries/destinations", 1), InlineData("/usage", 2)]
+    public async Task Charts_have_axes_and_their_values_in_a_table(string path, int charts)
+    {
+        await site.Server.RunAsync("/hooks/notify", """{"names":["Nien"]}""");
+        await using var window = await site.OpenAsync(width: 390);
+        await window.Page.GotoAsync(path);
+        await Expect(window.Page.Locator(".chart")).ToHaveCountAsync(charts);
+        await Expect(window.Page.Locator(".chart .y span").First).ToHaveTextAsync(new Regex("[1-9]"));
+        await Expect(window.Page.Locator(".chart rect:not(.hit)").First).ToBeAttachedAsync();
+        await window.Page.GetByText("Show as a table").First.FocusAsync();
+        await window.Page.Keyboard.PressAsync("Enter");
+        await Expect(window.Page.Locator(".chart table td.num", new() { HasTextRegex = new Regex("[1-9]") }).First).ToBeVisibleAsync();
+        if (path == "/deliveries")
+        {
+            // The table stays open while its values change.
+            string before = await window.Page.Locator(".chart tbody tr").Last.InnerTextAsync();
+            await site.Server.RunAsync("/hooks/notify", """{"names":["Nunb"]}""");
+            await Expect(window.Page.Locator(".chart tbody tr").Last).Not.ToHaveTextAsync(before);
+            await Expect(window.Page.Locator(".chart tbody tr").Last).ToBeVisibleAsync();
+        }
+        Assert.Empty(window.Faults);
+    }
 }

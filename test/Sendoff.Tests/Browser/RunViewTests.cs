@@ -269,4 +269,42 @@ public sealed class RunViewTests(Site site)
         await Expect(window.Page.Locator(".send")).ToBeVisibleAsync();
         Assert.Empty(window.Faults);
     }
+
+    [Fact]
+    public async Task Sends_of_all_steps_are_on_one_axis_and_the_failed_are_listed_and_walked_through()
+    {
+        await using var window = await site.OpenAsync();
+        string step = $$"""
+            export default defineComponent({ async run({ $ }) {
+              for (let i = 0; i < 30; i++) $.send.http({ method: "POST", url: i % 10 === 3 ? "http://127.0.0.1:9/refused/" + i : "{{site.Receiver.Url}}axis/" + i });
+            } });
+            """;
+        await site.Server.DeployAsync("axis", new Dictionary<string, string>
+        {
+            ["workflow.yaml"] = "name: axis\ntriggers: [{ type: http, key: axis }]\nsteps:\n  - { namespace: first, uses: ./step.mjs }\n  - { namespace: second, uses: ./step.mjs }\n",
+            ["step.mjs"] = step,
+        });
+        string run = (await site.Server.RunAsync("/hooks/axis")).Id;
+        await window.Page.GotoAsync($"/runs/{run}");
+        var rows = window.Page.Locator(".sends li");
+        await Expect(rows).ToHaveCountAsync(40);
+        await Expect(rows.Locator(".line rect:not(.queued)")).ToHaveCountAsync(40);
+        await Expect(window.Page.Locator(".facts")).ToContainTextAsync("60 sends within");
+        await window.Page.GetByRole(AriaRole.Link, new() { Name = "Show all 60", Exact = true }).ClickAsync();
+        await Expect(rows).ToHaveCountAsync(60);
+        await window.Page.GetByRole(AriaRole.Link, new() { Name = "Failed (6)", Exact = true }).ClickAsync();
+        await Expect(rows).ToHaveCountAsync(6);
+        // Through the failed of both steps, and from the last to the first.
+        foreach (int index in new[] { 3, 13, 23, 3, 13, 23, 3 })
+        {
+            await window.Page.Locator(".sends header").GetByRole(AriaRole.Link, new() { Name = "Next failed" }).ClickAsync();
+            await Expect(window.Page.Locator(".sends li a[aria-current]")).ToContainTextAsync($"/refused/{index}");
+            await Expect(window.Page.Locator($".send .url").Filter(new() { HasText = $"/refused/{index}" }).First).ToBeVisibleAsync();
+        }
+        await rows.Nth(1).GetByRole(AriaRole.Link).FocusAsync();
+        await window.Page.Keyboard.PressAsync("Enter");
+        await Expect(rows.Nth(1).GetByRole(AriaRole.Link)).ToHaveAttributeAsync("aria-current", "true");
+        await Expect(rows).ToHaveCountAsync(6);
+        Assert.Empty(window.Faults);
+    }
 }

@@ -152,7 +152,7 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
         string one = await PageAsync($"{detail}&since=1h");
 
         foreach (string expected in new[] { destination, "5xx 1", "100 %", $"/runs/{run.Id}?send={run.Steps[0].Deliveries[0].Id}" }) Assert.Contains(expected, table);
-        foreach (string expected in new[] { "<rect class=\"bad\"", "The answer was 503.", $"href=\"/deliveries?host={Uri.EscapeDataString(new Uri(ill.Url).Authority)}&code=5xx&since=1h\"" })
+        foreach (string expected in new[] { "<rect class=\"bad\"", "Responded with 503.", $"href=\"/deliveries?host={Uri.EscapeDataString(new Uri(ill.Url).Authority)}&code=5xx&since=1h\"" })
             Assert.Contains(expected, one);
         Assert.Contains(ill.Url, await PageAsync($"/deliveries?host={new Uri(ill.Url).Authority}&code=5xx"));
         Assert.Contains("That filter does not work", await PageAsync("/deliveries/destinations?since=ever"));
@@ -174,7 +174,7 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
         Assert.Equal([new("timeout", "wait", 2), new("5xx", null, 1)], figures[0].Errors);
         Assert.Equal("timeout 2, 5xx 1", figures[0].ErrorText);
         Assert.Equal("99.9 %", DestinationFigures.Percent(99.99));
-        Assert.Equal((4, 3), figures[0].Parts(IdSequence.MomentOf(1), IdSequence.MomentOf(1).AddHours(1), 4)[0]);
+        Assert.Equal((4, 3), DestinationFigures.Parts(figures[0].Outcomes, IdSequence.MomentOf(1), IdSequence.MomentOf(1).AddHours(1), 4)[0]);
     }
 
     [Theory]

@@ -41,11 +41,14 @@ internal sealed partial class SqliteStore
                 ? new StoredDelivery(found, one.Name, [.. ReadAttempts(session, delivery.Value, delivery.Value, budget: null)[delivery]]) : null;
 
     static List<SendHead> ReadHeads(SqliteSession session, Block block) => block.Count == 0 ? [] : session.Sql($"""
-        SELECT d.id, d.step, d.idx, d.status, d.method, d.url, a.response_status, coalesce(a.total_us, 0)
-        FROM deliveries d LEFT JOIN attempts a ON a.id = {LastAttemptId}
+        SELECT d.id, d.step, d.idx, d.status, d.method, d.url, a.response_status, coalesce(a.total_us, 0), f.started_at, f.queue_us, f.total_us
+        FROM deliveries d LEFT JOIN attempts a ON a.id = {LastAttemptId} LEFT JOIN attempts f ON f.id = d.id
         WHERE d.id BETWEEN ? AND ? ORDER BY d.id
         """).Set(block.First).Set(block.Last).All(static row => new SendHead(
-            new(row.Long(0)), row.Int(1), row.Int(2), (DeliveryStatus)row.Int(3), row.Text(4), row.Text(5), (int?)row.LongOrNull(6), row.Long(7) / 1_000.0));
+            new(row.Long(0)), row.Int(1), row.Int(2), (DeliveryStatus)row.Int(3), row.Text(4), row.Text(5), (int?)row.LongOrNull(6), row.Long(7) / 1_000.0)
+            {
+                First = row.LongOrNull(8) is { } started ? new(SqliteTime.Moment(started), SqliteTime.Ms(row.Long(9))!.Value, SqliteTime.Ms(row.Long(10))!.Value) : null,
+            });
 
     public Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<Outcome>>(
         session => session.Sql($"""

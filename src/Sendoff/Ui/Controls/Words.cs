@@ -1,5 +1,7 @@
 using System.Globalization;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Storage;
+using Sendoff.Server.Api;
 
 namespace Sendoff.Ui.Controls;
 
@@ -51,6 +53,17 @@ public static class Words
     /// <summary>A message of the engine as a sentence of the page.</summary>
     public static string Sentence(string text) =>
         text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..] + (text[^1] is '.' or '?' or '!' or ')' ? "" : ".");
+
+    const int MostSendChars = 48;
+
+    /// <summary>Such as <c>POST example.com/in · 500</c>.</summary>
+    public static string Send(SendHead send)
+    {
+        string kind = Names.Of(SendKinds.KindOf(send.Url));
+        string to = kind == "http" && Uri.TryCreate(send.Url, UriKind.Absolute, out var url)
+            ? $"{send.Method} {url.Authority}{(url.AbsolutePath == "/" ? "" : url.AbsolutePath)}" : $"{kind} [{send.Index}]";
+        return (to.Length > MostSendChars ? to[..MostSendChars] + "…" : to) + (send.Code is { } code ? $" · {code}" : "");
+    }
 
     public static string Ms(double? ms) => ms switch
     {

@@ -60,7 +60,7 @@ function keep(nav, filters) {
 function showSaved() {
   for (const nav of document.querySelectorAll('[data-saved]')) {
     const filters = savedOf(nav), now = searchNow(), form = nav.querySelector('form');
-    nav.hidden = false;
+    nav.hidden = now === '' && filters.length === 0 && nav.querySelector('[role=status]').childNodes.length === 0;
     nav.querySelector('details').hidden = now === '';
     nav.querySelector('ul').replaceChildren(...filters.map(({ name, search }) => {
       const item = document.createElement('li'), link = Object.assign(document.createElement('a'), { textContent: name, href: nav.dataset.path + search });

@@ -164,7 +164,15 @@ function inPalette(event) {
   }
 }
 
+/** A click anywhere in a row of a list is one on its link, with the keys that were held; not on what does something else, nor at the end of a selection. */
+function openRow(event) {
+  const link = event.target.closest?.('.list tbody tr')?.querySelector('a.row');
+  if (!link || event.target.closest('a, button, input, label, summary, select, form.confirm') || getSelection().toString()) return;
+  link.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, ctrlKey: event.ctrlKey, metaKey: event.metaKey, shiftKey: event.shiftKey }));
+}
+
 document.addEventListener('click', event => {
+  openRow(event);
   if (event.target.closest?.('#palette a')) shown?.close();
   const button = event.target.closest?.('button');
   if (!button) return;
