@@ -1,5 +1,5 @@
 // Filters apply themselves and can be kept under a name. Stands in one module with page.js.
-// A filter is a form with the class `filter`; the parts of the page that depend on it are live (live.js) or carry `data-filtered`.
+// A filter is a form with the role `search`; the parts of the page that depend on it are live (live.js) or carry `data-filtered`.
 
 const PAUSE_MS = 350, MOST_SAVED = 50, UNDO_MS = 10_000;
 let pause;
@@ -17,17 +17,17 @@ function applyFilter(form) {
 }
 
 document.addEventListener('change', event => {
-  const form = event.target.closest?.('form.filter');
+  const form = event.target.closest?.('form[role=search]');
   if (form) applyFilter(form);
 });
 document.addEventListener('input', event => {
-  const form = event.target.closest?.('form.filter');
+  const form = event.target.closest?.('form[role=search]');
   if (!form || !event.target.matches('input:not([type=checkbox])')) return;
   clearTimeout(pause);
   pause = setTimeout(applyFilter, PAUSE_MS, form);
 });
 document.addEventListener('submit', event => {
-  if (!event.target.matches('form.filter')) return;
+  if (!event.target.matches('form[role=search]')) return;
   event.preventDefault();
   applyFilter(event.target);
 });
@@ -60,7 +60,7 @@ function keep(nav, filters) {
 function showSaved() {
   for (const nav of document.querySelectorAll('[data-saved]')) {
     const filters = savedOf(nav), now = searchNow(), form = nav.querySelector('form');
-    nav.hidden = now === '' && filters.length === 0 && nav.querySelector('[role=status]').childNodes.length === 0;
+    nav.hidden = now === '' && filters.length === 0 && nav.querySelector('[aria-live]').childNodes.length === 0;
     nav.querySelector('details').hidden = now === '';
     nav.querySelector('ul').replaceChildren(...filters.map(({ name, search }) => {
       const item = document.createElement('li'), link = Object.assign(document.createElement('a'), { textContent: name, href: nav.dataset.path + search });
@@ -78,7 +78,7 @@ function showSaved() {
 document.addEventListener('submit', event => {
   if (!event.target.matches('[data-saved] form')) return;
   event.preventDefault();
-  const nav = event.target.closest('[data-saved]'), input = event.target.elements[0], name = input.value.trim(), note = nav.querySelector('[role=status]');
+  const nav = event.target.closest('[data-saved]'), input = event.target.elements[0], name = input.value.trim(), note = nav.querySelector('[aria-live]');
   if (!name) return;
   try {
     keep(nav, [...savedOf(nav).filter(one => one.name !== name), { name, search: searchNow() }]);
@@ -94,7 +94,7 @@ document.addEventListener('submit', event => {
 document.addEventListener('click', event => {
   const remove = event.target.closest?.('[data-unsave]');
   if (!remove) return;
-  const nav = remove.closest('[data-saved]'), before = savedOf(nav), name = remove.dataset.unsave, note = nav.querySelector('[role=status]');
+  const nav = remove.closest('[data-saved]'), before = savedOf(nav), name = remove.dataset.unsave, note = nav.querySelector('[aria-live]');
   keep(nav, before.filter(one => one.name !== name));
   const undo = Object.assign(document.createElement('button'), { type: 'button', className: 'copy', textContent: 'Undo' });
   undo.addEventListener('click', () => {
