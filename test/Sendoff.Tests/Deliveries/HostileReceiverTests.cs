@@ -101,15 +101,18 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
         var text = new StringBuilder("""
             # Hostile receivers
 
-            What Sendoff reports of receivers that misbehave. Every line is a test: the suite meets each receiver, and this table is written from what it met.
-            Each got one request at most, and nothing was sent twice.
+            How Sendoff reports receivers that misbehave. A test sends one request to each receiver and writes
+            these tables from the recorded deliveries. No receiver gets a second request.
 
-            To meet them yourself, start `sendoff receive --hostile`: it listens on loopback (`--port`, default 9099, and the ports after it for what is decided
-            before there is a path), prints all URLs, and each request as it comes. Send to them from a workflow of a server in the development profile, or from
-            `sendoff run --allow 127.0.0.0/8`. The certificates come from an authority that is made anew at each start; `--authority FILE` writes its certificate,
-            and with `SSL_CERT_FILE=FILE` in the environment Sendoff trusts it. `slow-dns` takes a resolver that hangs, so only the tests meet it.
+            To try them, run `sendoff receive --hostile`. It listens on loopback, on `--port` (default 9099) and
+            on the ports after it for behaviour that starts before a path is known. It prints all URLs, and each
+            request that arrives. Send to them from a workflow of a server started with `--development`, or with
+            `sendoff run --allow 127.0.0.0/8`. Each start creates a new certificate authority.
+            `--authority FILE` writes its certificate; set `SSL_CERT_FILE=FILE` in Sendoff's environment to
+            trust it. `slow-dns` needs a resolver that does not respond, so only the tests include it.
 
-            Times are for the default deadline. "Body cut" is `truncated: true`: 64 KiB are kept, 10 MiB are read at most.
+            Times are for the default deadline. "Body cut" is `truncated: true`: Sendoff reads at most 10 MiB of
+            a body and keeps 64 KiB.
 
             """.ReplaceLineEndings("\n"));
         foreach (var group in HostileBehaviours.Groups)
