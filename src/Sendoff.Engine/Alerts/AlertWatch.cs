@@ -164,21 +164,21 @@ internal sealed class AlertWatch(
         {
             var run = cause == AlertCauses.RunFailed ? new RunId(note.Last) : (RunId?)null;
             var delivery = cause == AlertCauses.DeliveryFailed ? new DeliveryId(note.Last) : (DeliveryId?)null;
-            Change(workflow, cause, state => note.Failed > 0 ? state.With(cause, note.Failed, run, delivery) : state, note.IsOver);
+            Change(workflow, cause, (_, state) => note.Failed > 0 ? state.With(cause, note.Failed, run, delivery) : state, note.IsOver);
         }
     }
 
     /// <summary>Changes the states of the rules that a cause concerns.</summary>
-    void Change(WorkflowId workflow, AlertCauses cause, Func<AlertState, AlertState> change, bool isOver)
+    void Change(WorkflowId workflow, AlertCauses cause, Func<AlertRule, AlertState, AlertState> change, bool isOver = false)
     {
-        string? name = catalog.NameOf(workflow);
+        if (catalog.NameOf(workflow) is not { } name) return;
         foreach (var rule in rules.Current)
         {
-            if (!rule.Causes.HasFlag(cause) || name is null || rule.Workflow is { } only && only != name) continue;
-            var before = states.GetValueOrDefault((rule.Id, workflow));
-            var after = change(before ?? AlertState.Of(rule.Id, workflow));
+            if (!rule.Causes.HasFlag(cause) || rule.Workflow is { } only && only != name) continue;
+            var before = states.GetValueOrDefault((rule.Id, workflow)) ?? AlertState.Of(rule.Id, workflow);
+            var after = change(rule, before);
             if (isOver) after = after.WithOver(cause);
-            if (after == (before ?? AlertState.Of(rule.Id, workflow))) continue;
+            if (after == before) continue;
             states[(rule.Id, workflow)] = after;
             unsaved.Add((rule.Id, workflow));
         }
@@ -201,24 +201,16 @@ internal sealed class AlertWatch(
             int unstarted = queued.GetValueOrDefault(workflow);
             var age = waiting is null ? TimeSpan.Zero : now - IdSequence.MomentOf(waiting.Oldest.Value);
             backlogs[workflow] = Describe(waiting, age, unstarted);
-            LookForBacklog(watching, workflow, age, unstarted);
+            Change(workflow, AlertCauses.Backlog, (rule, state) => Judge(rule, state, age, unstarted));
         }
     }
 
-    void LookForBacklog(List<AlertRule> watching, WorkflowId workflow, TimeSpan age, int unstarted)
+    AlertState Judge(AlertRule rule, AlertState before, TimeSpan age, int unstarted)
     {
-        if (catalog.NameOf(workflow) is not { } name) return;
-        foreach (var rule in watching.Where(rule => rule.Workflow is not { } only || only == name))
-        {
-            var key = (rule.Id, workflow);
-            var before = states.GetValueOrDefault(key) ?? AlertState.Of(rule.Id, workflow);
-            bool isBehind = age > (rule.BacklogAge ?? engine.Limits.AlertBacklogAge) || unstarted > (rule.BacklogRuns ?? engine.Limits.AlertBacklogRuns);
-            bool isKnown = ((before.Failing & ~before.Over) | before.Counted).HasFlag(AlertCauses.Backlog);
-            var after = isBehind && !isKnown ? before.With(AlertCauses.Backlog, 1, null, null) : !isBehind ? before.WithOver(AlertCauses.Backlog) : before;
-            if (after == before) continue;
-            states[key] = after;
-            unsaved.Add(key);
-        }
+        bool isBehind = age > (rule.BacklogAge ?? engine.Limits.AlertBacklogAge) || unstarted > (rule.BacklogRuns ?? engine.Limits.AlertBacklogRuns);
+        if (!isBehind) return before.WithOver(AlertCauses.Backlog);
+        bool isKnown = ((before.Failing & ~before.Over) | before.Counted).HasFlag(AlertCauses.Backlog);
+        return isKnown ? before : before.With(AlertCauses.Backlog, 1, null, null);
     }
 
     static string Describe(PendingBacklog? waiting, TimeSpan age, int unstarted)
