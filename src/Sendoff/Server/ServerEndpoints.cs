@@ -93,7 +93,7 @@ public static class ServerEndpoints
 
     static void MapApi(WebApplication app)
     {
-        var api = app.MapGroup("/api/v1").DisableAntiforgery()
+        var api = app.MapGroup("/api/v1").DisableAntiforgery().AddEndpointFilter(BodyCoding.RefuseAsync)
             .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status404NotFound);
         WorkflowsApi.Map(api);
         DraftsApi.Map(api);

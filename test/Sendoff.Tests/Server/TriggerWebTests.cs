@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Sendoff.Engine;
 using Sendoff.Server.Triggers;
@@ -114,6 +115,18 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
         var e = await server.EventOfAsync(response);
         Assert.Equal(1, e.GetProperty("body").GetProperty("id").GetInt32());
         Assert.False(e.GetProperty("headers").TryGetProperty("content-encoding", out _));
+    }
+
+    [Theory]
+    [InlineData("/api/v1/alerts", "gzip")]
+    [InlineData("/api/v1/workflows/web/events", "br")]
+    [InlineData("/api/v1/tokens", "compress")]
+    public async Task The_api_refuses_a_compressed_body_and_says_how_to_send_it(string path, string coding)
+    {
+        using var response = await server.Http.PostAsync(path, Content("{}"u8.ToArray(), coding), Ct);
+
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+        Assert.Contains($"The content encoding is '{coding}'. The API takes bodies as they are", JsonElement.Parse(await response.Content.ReadAsByteArrayAsync(Ct)).GetProperty("detail").GetString());
     }
 
     [Fact]

@@ -10,6 +10,15 @@ internal static class BodyCoding
 
     public static bool IsCoded(HttpRequest request) => request.Headers.ContentEncoding.Count > 0;
 
+    /// <summary>Refuses a coded body where none is decoded: the API's bodies are small, and a coded one is not JSON or a zip.</summary>
+    public static ValueTask<object?> RefuseAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
+    {
+        string named = invocation.HttpContext.Request.Headers.ContentEncoding.ToString();
+        return named.Length == 0 || named.Equals("identity", StringComparison.OrdinalIgnoreCase) ? next(invocation)
+            : ValueTask.FromResult<object?>(new Problem(StatusCodes.Status415UnsupportedMediaType, "Unsupported content encoding",
+                $"The content encoding is '{named}'. The API takes bodies as they are: send it uncompressed, without the header content-encoding."));
+    }
+
     public static Problem TooLarge(int limit) => Problem.TooLarge($"The body is over {limit:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
 
     /// <summary>The body as it was before it was coded.</summary>
