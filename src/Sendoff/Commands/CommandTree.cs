@@ -21,6 +21,7 @@ static class CommandTree
             EventsCommand.Build(),
             SecretsCommand.Build(),
             TokensCommand.Build(),
+            AlertsCommand.Build(),
             ExportCommand.Build(),
             StoresCommand.Build(),
             HoldCommand.Build(),

@@ -1,0 +1,107 @@
+using System.CommandLine;
+using Sendoff.Server.Api;
+
+namespace Sendoff.Commands;
+
+/// <summary><c>sendoff alerts list | add NAME | set ID | remove ID | test ID</c>: who is told what goes wrong.</summary>
+static class AlertsCommand
+{
+    static readonly Option<string?> type = new("--type") { Description = "email, webhook or slack" };
+    static readonly Option<string[]> on = new("--on") { Description = "run_failed, delivery_failed, backlog", AllowMultipleArgumentsPerToken = true };
+    static readonly Option<string?> workflow = new("--workflow") { Description = "Watch this workflow only (all; with set, \"\" for all)" };
+    static readonly Option<string[]> to = new("--to") { Description = "Addresses of an email (Smtp:To)", AllowMultipleArgumentsPerToken = true };
+    static readonly Option<string?> url = new("--url") { Description = "URL of a webhook or Slack" };
+    static readonly Option<long?> quiet = new("--quiet-seconds") { Description = "After a message, seconds in which further failures are counted only (Alerts:Quiet)" };
+    static readonly Option<bool?> recovered = new("--recovered") { Description = "true or false: whether to tell when it is over (true)" };
+    static readonly Option<long?> backlogSeconds = new("--backlog-seconds") { Description = "How long a delivery may be pending (Alerts:BacklogAge)" };
+    static readonly Option<long?> backlogRuns = new("--backlog-runs") { Description = "How many runs of a workflow may be queued (Alerts:BacklogRuns)" };
+
+    public static Command Build() => ApiClient.With(new Command("alerts", "Alerts: who is told when runs or deliveries fail")
+    {
+        BuildList(), BuildAdd(), BuildSet(), Lists.Act("remove", "Delete one", HttpMethod.Delete, id => $"/api/v1/alerts/{id}", "removed"), BuildTest(),
+    });
+
+    static Command BuildList()
+    {
+        var command = new Command("list", "List them, with when each sent a message last");
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            if (await api.GetAsync("/api/v1/alerts", ApiJson.Default.ListDocumentAlertDocument, ct) is { } page)
+                Lists.PrintTable(page.Items, ["alert", "name", "workflow", "on", "type", "to", "last message"], Row);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    static string[] Row(AlertDocument alert) =>
+    [
+        alert.Id, alert.Name, alert.Workflow ?? "all", string.Join(", ", alert.On), alert.Type,
+        alert.Url ?? (alert.To.Count > 0 ? string.Join(", ", alert.To) : "Smtp:To"), alert.LastToldAt is { } at ? Lists.Time(at) : "never",
+    ];
+
+    static Command WithFields(Command command)
+    {
+        foreach (var option in (Option[])[type, on, workflow, to, url, quiet, recovered, backlogSeconds, backlogRuns]) command.Add(option);
+        return command;
+    }
+
+    static Command BuildAdd()
+    {
+        var name = new Argument<string>("name") { Description = "The alert's name" };
+        var command = WithFields(new Command("add", "Create one and print its id") { name });
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            var given = new AlertRequestDocument(
+                parsed.GetValue(name)!, parsed.GetValue(workflow), parsed.GetValue(on) ?? [], parsed.GetValue(type) ?? "", parsed.GetValue(to), parsed.GetValue(url),
+                parsed.GetValue(quiet), parsed.GetValue(recovered), parsed.GetValue(backlogSeconds), parsed.GetValue(backlogRuns));
+            var body = JsonContent.Create(given, ApiJson.Default.AlertRequestDocument);
+            if (await api.SendAsync(HttpMethod.Post, "/api/v1/alerts", body, ApiJson.Default.AlertDocument, ct) is { } made) Output.Result(made.Id);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    static Command BuildSet()
+    {
+        var id = new Argument<string>("id");
+        var name = new Option<string?>("--name") { Description = "Its new name" };
+        var command = WithFields(new Command("set", "Change the fields that are given; the others stay") { id, name });
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            string wanted = parsed.GetValue(id)!;
+            var all = api.Read(await api.SendAsync(HttpMethod.Get, "/api/v1/alerts", null, ct), ApiJson.Default.ListDocumentAlertDocument);
+            var before = all.Items.FirstOrDefault(alert => alert.Id == wanted) ?? throw new CommandException($"There is no alert '{wanted}'.", ExitCode.Usage);
+            var body = JsonContent.Create(Changed(before, parsed, parsed.GetValue(name)), ApiJson.Default.AlertRequestDocument);
+            if (await api.SendAsync(HttpMethod.Put, $"/api/v1/alerts/{Uri.EscapeDataString(wanted)}", body, ApiJson.Default.AlertDocument, ct) is { } set) Output.Result($"{set.Id} set");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    // A URL and addresses stay only with their type: the API keeps a URL that is left out.
+    static AlertRequestDocument Changed(AlertDocument before, ParseResult parsed, string? name)
+    {
+        string kind = parsed.GetValue(type) ?? before.Type;
+        return new(
+            name ?? before.Name, parsed.GetValue(workflow) ?? before.Workflow, parsed.GetValue(on) is { Length: > 0 } causes ? causes : before.On, kind,
+            parsed.GetValue(to) is { Length: > 0 } given ? given : kind == before.Type ? before.To : [], parsed.GetValue(url), parsed.GetValue(quiet) ?? before.QuietSeconds,
+            parsed.GetValue(recovered) ?? before.Recovered, parsed.GetValue(backlogSeconds) ?? before.BacklogSeconds, parsed.GetValue(backlogRuns) ?? before.BacklogRuns);
+    }
+
+    static Command BuildTest()
+    {
+        var id = new Argument<string>("id");
+        var command = new Command("test", "Send a test message now, and print the run that records it") { id };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            string path = $"/api/v1/alerts/{Uri.EscapeDataString(parsed.GetValue(id)!)}/test";
+            if (await api.SendAsync(HttpMethod.Post, path, null, ApiJson.Default.AlertTestDocument, ct) is { } sent) Output.Result(sent.Run);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+}
