@@ -7,80 +7,80 @@ static partial class LogMessages
 {
     // Runs: 1000-1099
 
-    [LoggerMessage(1000, LogLevel.Information, "Runs that an earlier server left unfinished are queued again: {Count}")]
+    [LoggerMessage(1000, LogLevel.Information, "Queued {Count} unfinished runs of the previous server again")]
     public static partial void RecoveredRuns(this ILogger log, int count);
 
-    [LoggerMessage(1001, LogLevel.Error, "The run {Run} could not be ended; it is run again after the next start")]
+    [LoggerMessage(1001, LogLevel.Error, "The result of run {Run} could not be stored; it runs again after the next start")]
     public static partial void RunLost(this ILogger log, Exception exception, RunId run);
 
-    [LoggerMessage(1002, LogLevel.Error, "No worker can be had, runs wait: {Reason}")]
+    [LoggerMessage(1002, LogLevel.Error, "No worker is available, runs are waiting: {Reason}")]
     public static partial void RunsWaitForWorker(this ILogger log, string reason);
 
-    [LoggerMessage(1003, LogLevel.Information, "History pruned: {Rows} runs")]
+    [LoggerMessage(1003, LogLevel.Information, "Pruned {Rows} runs")]
     public static partial void HistoryPruned(this ILogger log, long rows);
 
-    [LoggerMessage(1004, LogLevel.Warning, "Pruning is put off: {Reason}")]
+    [LoggerMessage(1004, LogLevel.Warning, "Pruning is postponed: {Reason}")]
     public static partial void PruningPostponed(this ILogger log, string reason);
 
-    [LoggerMessage(1005, LogLevel.Error, "History could not be pruned; it is tried again")]
+    [LoggerMessage(1005, LogLevel.Error, "Pruning failed and will be retried")]
     public static partial void PruningFailed(this ILogger log, Exception exception);
 
-    [LoggerMessage(1006, LogLevel.Error, "The run {Run} met a fault of the server and is ended as failed")]
+    [LoggerMessage(1006, LogLevel.Error, "Run {Run} failed because of an internal error")]
     public static partial void RunFaulted(this ILogger log, Exception exception, RunId run);
 
-    [LoggerMessage(1007, LogLevel.Warning, "The run {Run} cannot start yet and is tried again: {Reason}")]
+    [LoggerMessage(1007, LogLevel.Warning, "Run {Run} cannot start yet and will be retried: {Reason}")]
     public static partial void RunPutOff(this ILogger log, RunId run, string reason);
 
-    [LoggerMessage(1008, LogLevel.Warning, "Runs that an earlier server left cannot be read yet: {Reason}")]
+    [LoggerMessage(1008, LogLevel.Warning, "Unfinished runs of the previous server cannot be read yet: {Reason}")]
     public static partial void RecoveryPutOff(this ILogger log, string reason);
 
     [LoggerMessage(1009, LogLevel.Information, "Shutting down: waiting for {Runs} runs and {Deliveries} deliveries in flight, up to {Seconds} s")]
     public static partial void ShuttingDown(this ILogger log, int runs, int deliveries, double seconds);
 
-    [LoggerMessage(1010, LogLevel.Warning, "Runs that did not end within {Seconds} s: {Count}. They were stopped, and run again from their start after the next start of the server")]
+    [LoggerMessage(1010, LogLevel.Warning, "Runs that did not end within {Seconds} s: {Count}. They were stopped and will run again from the beginning after the next server start")]
     public static partial void RunsCutOff(this ILogger log, double seconds, int count);
 
-    [LoggerMessage(1011, LogLevel.Error, "The start of {Count} runs counts as one that a crash cut off, as the store does not take it back: {Reason}")]
+    [LoggerMessage(1011, LogLevel.Error, "{Count} stopped runs will count as crashed, because the store did not accept the correction: {Reason}")]
     public static partial void StartsNotTakenBack(this ILogger log, int count, string reason);
 
-    [LoggerMessage(1020, LogLevel.Warning, "The schedule {Schedule} of {Workflow} missed {Count} due times after {Since:u}; they are not made up for")]
+    [LoggerMessage(1020, LogLevel.Warning, "The schedule {Schedule} of {Workflow} skipped {Count} due times after {Since:u}; missed runs are not replayed")]
     public static partial void DueTimesMissed(this ILogger log, string workflow, string schedule, int count, DateTimeOffset since);
 
-    [LoggerMessage(1021, LogLevel.Warning, "{Workflow}, which was due at {Due:u}, cannot start yet and is tried again: {Reason}")]
+    [LoggerMessage(1021, LogLevel.Warning, "The run of {Workflow} due at {Due:u} cannot start yet and will be retried: {Reason}")]
     public static partial void DueTimePutOff(this ILogger log, string workflow, DateTimeOffset due, string reason);
 
-    [LoggerMessage(1022, LogLevel.Warning, "Held runs cannot go on yet; it is tried again: {Reason}")]
+    [LoggerMessage(1022, LogLevel.Warning, "Suspended or held runs cannot be continued yet; retrying: {Reason}")]
     public static partial void HeldRunsPutOff(this ILogger log, string reason);
 
-    [LoggerMessage(1023, LogLevel.Warning, "The schedule {Schedule} of {Workflow} was settled up to {Until:u}, which has not come: the clock was ahead. It continues from now")]
+    [LoggerMessage(1023, LogLevel.Warning, "The schedule {Schedule} of {Workflow} was processed up to {Until:u}, which is in the future: the clock was ahead. It continues from now")]
     public static partial void DueTimesAhead(this ILogger log, string workflow, string schedule, DateTimeOffset until);
 
     [LoggerMessage(1024, LogLevel.Warning, "The clock was set back by {Seconds:0} s")]
     public static partial void ClockSetBack(this ILogger log, double seconds);
 
-    [LoggerMessage(1025, LogLevel.Warning, "The run {Run} is due and cannot be resumed yet; it is tried again: {Reason}")]
+    [LoggerMessage(1025, LogLevel.Warning, "Run {Run} is due but cannot be resumed yet; retrying: {Reason}")]
     public static partial void HeldRunPutOff(this ILogger log, RunId run, string reason);
 
     // Deliveries: 2000-2099
 
-    [LoggerMessage(2000, LogLevel.Warning, "Deliveries that were in mid-flight when the server ended: {Count}. They are interrupted: they may have been sent, and are not sent again by themselves")]
+    [LoggerMessage(2000, LogLevel.Warning, "Deliveries in flight when the server stopped: {Count}. They are marked as interrupted: they may have been sent, and are not retried automatically")]
     public static partial void DeliveriesInterrupted(this ILogger log, int count);
 
-    [LoggerMessage(2001, LogLevel.Error, "What happened to the delivery {Delivery} could not be recorded")]
+    [LoggerMessage(2001, LogLevel.Error, "The result of delivery {Delivery} could not be recorded")]
     public static partial void DeliveryNotRecorded(this ILogger log, Exception exception, DeliveryId delivery);
 
-    [LoggerMessage(2002, LogLevel.Warning, "Pending deliveries to {Destination} cannot be read back yet: {Reason}")]
+    [LoggerMessage(2002, LogLevel.Warning, "Pending deliveries to {Destination} cannot be loaded yet: {Reason}")]
     public static partial void PendingNotRead(this ILogger log, string destination, string reason);
 
-    [LoggerMessage(2003, LogLevel.Error, "Deliveries to {Destination} could not be marked as sending; it is tried again")]
+    [LoggerMessage(2003, LogLevel.Error, "Deliveries to {Destination} could not be marked as sending; retrying")]
     public static partial void DeliveriesNotMarked(this ILogger log, Exception exception, string destination);
 
     // Storage: 3000-3099
 
-    [LoggerMessage(3000, LogLevel.Warning, "The store takes no writes: {Reason}. New events are refused; what is under way is kept and tried again.")]
+    [LoggerMessage(3000, LogLevel.Warning, "The store does not accept writes: {Reason}. New events are refused. Runs and deliveries in flight are kept, and their writes are retried.")]
     public static partial void StoreUnavailable(this ILogger log, string reason);
 
-    [LoggerMessage(3001, LogLevel.Information, "The store takes writes again.")]
+    [LoggerMessage(3001, LogLevel.Information, "The store accepts writes again.")]
     public static partial void StoreRestored(this ILogger log);
 
     [LoggerMessage(3002, LogLevel.Information, "Opened {Path}: schema {Schema}, {Unfinished} unfinished runs.")]
@@ -89,7 +89,7 @@ static partial class LogMessages
     [LoggerMessage(3010, LogLevel.Information, "Upgrading the database {Path} from schema {From} to {To}; it may take minutes, and an earlier version cannot open it afterwards")]
     public static partial void SchemaUpgrade(this ILogger log, string path, int from, int to);
 
-    [LoggerMessage(3900, LogLevel.Error, "{Work} met a fault of the server, and goes on")]
+    [LoggerMessage(3900, LogLevel.Error, "{Work}: internal error; continuing")]
     public static partial void BackgroundFailed(this ILogger log, string work, Exception error);
 
     [LoggerMessage(3003, LogLevel.Warning, "{File} can be read by others, and its mode cannot be changed: {Reason}. Run chmod 600 as its owner")]
@@ -101,21 +101,21 @@ static partial class LogMessages
     [LoggerMessage(3005, LogLevel.Information, "New events are accepted again: {Free} MB are free")]
     public static partial void EventsAcceptedAgain(this ILogger log, long free);
 
-    [LoggerMessage(3006, LogLevel.Warning, "The reserve {File} was deleted to free {Megabytes} MB for pruning and for work in flight. It is made again when there is space")]
+    [LoggerMessage(3006, LogLevel.Warning, "Deleted the reserve {File} to free {Megabytes} MB for pruning and for work in flight. It is created again when enough space is free")]
     public static partial void ReserveGivenUp(this ILogger log, string file, long megabytes);
 
-    [LoggerMessage(3007, LogLevel.Warning, "The reserve {File} of {Megabytes} MB could not be made: {Reason}")]
+    [LoggerMessage(3007, LogLevel.Warning, "The reserve {File} of {Megabytes} MB could not be created: {Reason}")]
     public static partial void ReserveNotMade(this ILogger log, string file, long megabytes, string reason);
 
-    [LoggerMessage(3008, LogLevel.Warning, "{Count} stored times had not come, as the clock was ahead when they were stored. They are set to now")]
+    [LoggerMessage(3008, LogLevel.Warning, "{Count} stored times were in the future, because the clock was ahead when they were stored. They were set to now")]
     public static partial void TimesCorrected(this ILogger log, long count);
 
-    [LoggerMessage(3009, LogLevel.Warning, "The newest id in {Path} was made at {At:u}, which has not come: the clock was ahead, or is behind now. New ids continue above it. Check the clock")]
+    [LoggerMessage(3009, LogLevel.Warning, "The newest id in {Path} was created at {At:u}, which is in the future: the clock was ahead, or is behind now. New ids continue above it. Check the clock")]
     public static partial void IdsAhead(this ILogger log, string path, DateTimeOffset at);
 
     // Workers: 4000-4099
 
-    [LoggerMessage(4000, LogLevel.Information, "Node.js {Version} of npm package {Package} is fetched into {Folder}")]
+    [LoggerMessage(4000, LogLevel.Information, "Downloading Node.js {Version} (npm package {Package}) into {Folder}")]
     public static partial void NodeFetched(this ILogger log, Version version, string package, string folder);
 
     [LoggerMessage(4001, LogLevel.Warning, "Workers use Node.js {Version} from the PATH ({Path}), not {Pinned}: {Reason}. {Lost}")]
@@ -124,22 +124,22 @@ static partial class LogMessages
     [LoggerMessage(4002, LogLevel.Debug, "Worker {Pid} is ready in {Milliseconds} ms")]
     public static partial void WorkerReady(this ILogger log, int pid, long milliseconds);
 
-    [LoggerMessage(4003, LogLevel.Error, "No worker can be started: {Reason}")]
+    [LoggerMessage(4003, LogLevel.Error, "Workers cannot be started: {Reason}")]
     public static partial void WorkerUnavailable(this ILogger log, string reason);
 
-    [LoggerMessage(4004, LogLevel.Warning, "Worker {Pid} of {Program} ended in mid-run ({Cause}): {Reason}")]
+    [LoggerMessage(4004, LogLevel.Warning, "Worker {Pid} of {Program} exited during a run ({Cause}): {Reason}")]
     public static partial void WorkerDied(this ILogger log, int pid, string program, string cause, string reason);
 
-    [LoggerMessage(4005, LogLevel.Error, "Worker {Pid} ends because of a fault of the server")]
+    [LoggerMessage(4005, LogLevel.Error, "Worker {Pid} was stopped because of an internal error")]
     public static partial void WorkerFailed(this ILogger log, int pid, Exception error);
 
-    [LoggerMessage(4006, LogLevel.Warning, "Workers would outlive a server that is killed: {Reason}")]
+    [LoggerMessage(4006, LogLevel.Warning, "If the server is killed, its workers keep running: {Reason}")]
     public static partial void WorkersUnguarded(this ILogger log, string reason);
 
-    [LoggerMessage(4008, LogLevel.Error, "A step's call of {Method} could not be answered")]
+    [LoggerMessage(4008, LogLevel.Error, "A step's call to {Method} failed")]
     public static partial void StepCallFailed(this ILogger log, string method, Exception error);
 
-    [LoggerMessage(4007, LogLevel.Error, "{Count} of what belongs to workers did not end within {Seconds} s of being told: the server stops without")]
+    [LoggerMessage(4007, LogLevel.Error, "{Count} worker tasks did not stop within {Seconds} s; shutting down anyway")]
     public static partial void WorkersNotEnded(this ILogger log, int count, double seconds);
 
     [LoggerMessage(4008, LogLevel.Information, "Workers run on Node.js {Version} ({Path}): {State}")]
@@ -150,10 +150,10 @@ static partial class LogMessages
 
     // Alerts: 6000-6099
 
-    [LoggerMessage(6000, LogLevel.Warning, "Alerts are told later: {Reason}")]
+    [LoggerMessage(6000, LogLevel.Warning, "Alerts are postponed: {Reason}")]
     public static partial void AlertsPutOff(this ILogger log, string reason);
 
-    [LoggerMessage(6001, LogLevel.Error, "Alert {Alert} could not be told; it is tried again")]
+    [LoggerMessage(6001, LogLevel.Error, "Alert {Alert} could not be sent; retrying")]
     public static partial void AlertsFailed(this ILogger log, string alert, Exception error);
 
     // Packages: 5000-5099
@@ -161,7 +161,7 @@ static partial class LogMessages
     [LoggerMessage(5000, LogLevel.Information, "npm installed {Count} packages into {Folder}")]
     public static partial void PackagesInstalled(this ILogger log, int count, string folder);
 
-    [LoggerMessage(5001, LogLevel.Warning, "The install scripts of {Packages} were not run. If they are needed, name them in Packages:AllowScripts and deploy again")]
+    [LoggerMessage(5001, LogLevel.Warning, "The install scripts of {Packages} were not run. To run them, add the packages to Packages:AllowScripts and deploy again")]
     public static partial void PackageScriptsLeftOut(this ILogger log, string packages);
 
     [LoggerMessage(5002, LogLevel.Error, "The packages of workflow {Workflow} version {Version} are missing and cannot be installed, so its steps do not load: {Reason}")]

@@ -115,7 +115,7 @@ public sealed class ShutdownTests : IDisposable
         for (int i = 0; i < 2; i++)
         {
             server.Signal("HUP");
-            await Wait.UntilAsync(() => server.Said.Split("SIGHUP: there is nothing to read again").Length == i + 2);
+            await Wait.UntilAsync(() => server.Said.Split("SIGHUP: nothing to reload").Length == i + 2);
         }
         Assert.Equal(before, await WorkerOfAsync());
         server.Signal("TERM");

@@ -180,5 +180,5 @@ internal sealed record EgressRule(string Text, IPNetwork? Network, string? Host,
         return first.Equals(address) ? new IPNetwork(first, bits) : throw Bad(setting, text, $"did you mean {first}/{bits}?");
     }
 
-    static FormatException Bad(string setting, string text, string why) => new($"{setting}: \"{text}\" is no egress rule: {why}");
+    static FormatException Bad(string setting, string text, string why) => new($"{setting}: \"{text}\" is not a valid egress rule: {why}");
 }

@@ -46,7 +46,7 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
         var message = BuildMessage(delivery);
         string bracketed = smtp.Host!.Contains(':') && smtp.Host[0] != '[' ? $"[{smtp.Host}]" : smtp.Host;
         if (!HttpSyntax.TryParseHost(bracketed, out string? host, out var literal))
-            throw new WireException(AttemptErrorCode.NotConfigured, $"the setting Smtp:Host is '{smtp.Host}', which is no host name and no address");
+            throw new WireException(AttemptErrorCode.NotConfigured, $"the setting Smtp:Host is '{smtp.Host}', which is not a host name or an IP address");
         var security = smtp.Security ?? (smtp.Port == 465 ? SmtpSecurity.Tls : SmtpSecurity.StartTls);
 
         // (2)
@@ -113,7 +113,7 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
         SslHandshakeException when session.HasEnded => new(AttemptErrorCode.ConnectionClosed, $"the mail server {host} closed the connection during the TLS handshake", e),
         SslHandshakeException => new(AttemptErrorCode.TlsFailed, $"the TLS handshake with {host} failed: protocol: {(e.InnerException ?? e).Message}", e),
         NotSupportedException when !client.IsConnected =>
-            new(AttemptErrorCode.TlsFailed, $"the mail server {host} offers no STARTTLS; set Smtp:Security to tls, or to none where nobody can listen in", e),
+            new(AttemptErrorCode.TlsFailed, $"the mail server {host} does not offer STARTTLS; set Smtp:Security to tls, or to none on a trusted network", e),
         NotSupportedException when phase >= AttemptPhase.Write => new(AttemptErrorCode.InvalidResponse, $"the mail server {host} cannot take this message: {e.Message}", e),
         NotSupportedException => new(AttemptErrorCode.InvalidResponse, $"the mail server {host} offers no way to sign in that is known here; unset Smtp:Username where it needs none", e),
         SmtpCommandException or SmtpProtocolException when !session.HasEnded => new(AttemptErrorCode.InvalidResponse, $"the mail server {host} answered something that is not SMTP", e),
@@ -176,7 +176,7 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
     {
         if (!limits.EmailAllowTo.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, address)))
             throw new WireException(AttemptErrorCode.BlockedByEgressPolicy, $"{address} matches none of Smtp:AllowTo; to write there, add {address} or *{address[address.LastIndexOf('@')..]} to that setting");
-        return ReadAddress(address) ?? throw new WireException(AttemptErrorCode.BlockedByEgressPolicy, $"{address} is no address that mail can go to; nothing was dialled");
+        return ReadAddress(address) ?? throw new WireException(AttemptErrorCode.BlockedByEgressPolicy, $"{address} is not a valid email address; no connection was made");
     }
 
     static MailboxAddress? ReadAddress(string? text) => text is not null && text.Contains('@') && MailboxAddress.TryParse(text, out var address) ? address : null;

@@ -114,7 +114,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
         4 => new(AttemptErrorCode.ConnectUnreachable, $"{to} cannot be reached through the proxy {proxy}: no route to it"),
         5 => new(AttemptErrorCode.ConnectRefused, $"{to} refused the connection through the proxy {proxy}: nothing is listening on that port"),
         6 => new(AttemptErrorCode.ConnectUnreachable, $"{to} cannot be reached through the proxy {proxy}: too far away (TTL expired)"),
-        1 => Failed($"failed to connect to {to}: a general failure of its own"),
+        1 => Failed($"failed to connect to {to}: general proxy failure"),
         2 => Failed($"does not allow a connection to {to}"),
         7 => Failed("does not know the command CONNECT"),
         8 => Failed($"cannot connect to addresses like {to.Address}"),

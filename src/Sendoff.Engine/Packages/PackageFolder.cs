@@ -197,7 +197,7 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
         {
             if (await running.ConfigureAwait(false) is not { } result)
                 return PackagePlan.Problem(
-                    first, "a package is imported, and there is no npm on the PATH to install it", "install npm beside Node.js, or put the code into the folder");
+                    first, "a package is imported, but npm is not on the PATH", "install npm beside Node.js, or put the code into the folder");
             if (result.Code == 0) return SizeOf(folder) > limits.PackagesBytes ? TooLarge(first) : null;
             if (result.IsOver is { } bound) return OverBound(first, bound);
             return (session.Fault is { } fault ? NpmError.Of(fault) : NpmError.Of(result)).ToProblem(plan);

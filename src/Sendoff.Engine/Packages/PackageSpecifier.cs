@@ -27,9 +27,9 @@ internal sealed partial record PackageSpecifier(string Name, string? Range, stri
     {
         var match = Pattern().Match(specifier);
         package = new(match.Groups["name"].Value, match.Groups["range"] is { Success: true } range ? range.Value : null, match.Groups["sub"].Value);
-        if (!match.Success || package.Subpath.Split('/').Contains("..")) return $"'{specifier}' is no package of npm, no file and no module of Node.js";
+        if (!match.Success || package.Subpath.Split('/').Contains("..")) return $"'{specifier}' is not an npm package, a file or a Node.js module";
         if (package.Name.Length > 214) return $"the package name in '{specifier}' is longer than npm's 214 characters";
-        return package.Range is { } given && !(RangePattern().IsMatch(given) && IsRange(given)) ? $"'{given}' is no version, no ^range or ~range and no tag" : null;
+        return package.Range is { } given && !(RangePattern().IsMatch(given) && IsRange(given)) ? $"'{given}' is not a version, ^range, ~range or tag" : null;
     }
 
     /// <summary>Whether npm could have a package of this name.</summary>

@@ -54,7 +54,7 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
             return $"'{name}' cannot be a name. It has letters, digits and '_', does not begin with a digit, and is at most {LongestName} characters long.";
         if (Encoding.UTF8.GetByteCount(value) > MostBytes) return $"the value of {name} is over {MostBytes / 1024} KiB.";
         if (isSecret && value.Length < SecretMask.Shortest)
-            return $"the value of {name} is shorter than {SecretMask.Shortest} characters: masking it would hide parts of any text. Make it a variable, or choose a longer one.";
+            return $"the value of {name} is shorter than {SecretMask.Shortest} characters: masking it would hide parts of any text. Use a variable, or choose a longer value.";
         return Entries.Count >= MostEntries && !Environment.ContainsKey(name) ? $"there are {MostEntries:N0} variables and secrets, which is the limit." : null;
     }
 

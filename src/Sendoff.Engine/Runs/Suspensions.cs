@@ -149,7 +149,7 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
         {
             if (held.Kind == HoldKind.Suspend)
             {
-                bool isEnded = await EndAsync(held.RunId, "suspension_timed_out", "nobody called the run's resume_url in time").ConfigureAwait(false);
+                bool isEnded = await EndAsync(held.RunId, "suspension_timed_out", "the run's resume_url was not called in time").ConfigureAwait(false);
                 if (isEnded) engine.Changes.Ends?.Ended(held.WorkflowId, held.RunId, RunStatus.Failed);
             }
             else await runs.ContinueAsync(held.RunId, default, stop.Token).ConfigureAwait(false);

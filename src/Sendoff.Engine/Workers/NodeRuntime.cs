@@ -108,7 +108,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         if (options.NodePath is { Length: > 0 } path)
         {
             var given = await TryVersionAsync(path, ct)
-                ?? throw new WorkerUnavailableException($"Workers:NodePath is {path}, and that is no Node.js that runs here. Give the path of a node executable, or leave the setting out");
+                ?? throw new WorkerUnavailableException($"Workers:NodePath is {path}, which is not a Node.js executable that runs on this machine. Set it to the path of a node executable, or remove the setting");
             return given.Version >= Oldest ? given : throw new WorkerUnavailableException($"Workers:NodePath is {path}, Node.js {given.Version}; workers need {Oldest.Major} or newer");
         }
         if (options.Package is not { } package)
@@ -171,7 +171,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     /// <summary>Answers why it could not be fetched, or null.</summary>
     async Task<string?> FetchAsync(NodePackage package, string folder, IProgress<NodeProgress>? progress, CancellationToken ct)
     {
-        if (Find("npm") is not { } npm) return "there is no npm on the PATH to fetch it with";
+        if (Find("npm") is not { } npm) return "npm is not on the PATH";
         string parent = Path.GetDirectoryName(folder)!;
         string work = Path.Combine(parent, $".fetch-{Guid.NewGuid():N}");
         try

@@ -92,14 +92,14 @@ public static class BoundedYaml
         {
             if (!node.Anchor.IsEmpty) throw Refused(node, $"the anchor &{node.Anchor.Value} is not supported", "remove it, and write the value out at each place");
             if (!node.Tag.IsEmpty) throw Refused(node, $"the tag {node.Tag.Value} is not supported", "remove it; put a value in quotes to keep it a string");
-            if (++nodes > MaxNodes) throw Refused(node, $"the YAML has more than {MaxNodes:N0} values", "move large data into a file of its own");
+            if (++nodes > MaxNodes) throw Refused(node, $"the YAML has more than {MaxNodes:N0} values", "move large data into a separate file");
             if (open.TryPop(out var expected))
             {
                 if (expected == Expects.Key && node is not Scalar) throw Refused(node, "a key must be a string", "write `key: value`");
                 open.Push(expected switch { Expects.Key => Expects.Value, Expects.Value => Expects.Key, _ => expected });
             }
             if (node is Scalar) return;
-            if (open.Count == MaxDepth) throw Refused(node, $"the YAML is nested more than {MaxDepth} levels deep", "move the nested data into a file of its own");
+            if (open.Count == MaxDepth) throw Refused(node, $"the YAML is nested more than {MaxDepth} levels deep", "move the nested data into a separate file");
             open.Push(node is MappingStart ? Expects.Key : Expects.Item);
         }
 

@@ -32,7 +32,7 @@ public static partial class WorkflowReader
             if (Text(map, "rate") is not { } text) return null;
             var match = RatePattern().Match(text);
             if (!match.Success || int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) is not (> 0 and var count))
-                return Problem<TriggerRate>(Child(map, "rate")!, $"'{text}' is no rate", "write `10/s`, `600/m` or `1000/h`");
+                return Problem<TriggerRate>(Child(map, "rate")!, $"'{text}' is not a valid rate", "write `10/s`, `600/m` or `1000/h`");
             return new(count, match.Groups[2].Value switch { "s" => TimeSpan.FromSeconds(1), "m" => TimeSpan.FromMinutes(1), _ => TimeSpan.FromHours(1) });
         }
 
@@ -73,7 +73,7 @@ public static partial class WorkflowReader
             }
             catch (Exception x) when (x is CronFormatException or MissingSeedException)
             {
-                return Problem<Trigger>(node, $"'{cron}' is not a valid cron expression: {(x is MissingSeedException ? "H stands for no time" : Lower(x.Message.TrimEnd('.')))}", "write five fields: minute, hour, day, month, weekday, such as `0 9 * * MON-FRI`");
+                return Problem<Trigger>(node, $"'{cron}' is not a valid cron expression: {(x is MissingSeedException ? "H has no defined time" : Lower(x.Message.TrimEnd('.')))}", "write five fields: minute, hour, day, month, weekday, such as `0 9 * * MON-FRI`");
             }
             return schedule.NextAfter(DateTimeOffset.UnixEpoch) is null ? Problem<Trigger>(node, $"'{cron}' is never due", "choose a day that its month has") : schedule;
         }
@@ -82,7 +82,7 @@ public static partial class WorkflowReader
         {
             var span = every.EndsWith('d') ? ParseDuration(every[..^1] + "h") * 24 : ParseDuration(every);
             if (span is not { } interval || interval.Ticks % TimeSpan.TicksPerSecond != 0)
-                return Problem<Trigger>(node, $"'{every}' is no interval", "write `15m`, `6h` or `1d`");
+                return Problem<Trigger>(node, $"'{every}' is not a valid interval", "write `15m`, `6h` or `1d`");
             if (interval < ScheduleTrigger.Shortest) return Problem<Trigger>(node, $"every {every} is too often: a schedule is due once a minute at most", "write `1m` or longer");
             return interval > ScheduleTrigger.Longest ? Problem<Trigger>(node, $"every {every} is longer than a year", "use `cron`") : new ScheduleTrigger(interval, zone);
         }

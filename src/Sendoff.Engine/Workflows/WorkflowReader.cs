@@ -172,10 +172,10 @@ public static partial class WorkflowReader
                     int status = 200;
                     CheckKeys(fixedAnswer, "a response", WorkflowKeys.Response, []);
                     if (Text(fixedAnswer, "status") is { } text && (!int.TryParse(text, out status) || status is < 200 or > 599))
-                        Problem(fixedAnswer, $"'{text}' is no status that can be answered", "use 200 to 599");
+                        Problem(fixedAnswer, $"'{text}' is not a valid response status", "use 200 to 599");
                     return new(FromRun: false, status, Text(fixedAnswer, "body") ?? "");
                 case var other:
-                    Problem(other, $"'{other}' is no response", "use `default`, `custom`, or `{ status: 202, body: taken }`");
+                    Problem(other, $"'{other}' is not a valid response", "use `default`, `custom`, or `{ status: 202, body: taken }`");
                     return TriggerResponse.Default;
             }
         }
@@ -192,15 +192,15 @@ public static partial class WorkflowReader
                 switch (key)
                 {
                     case "timeout" or "lambda_timeout":
-                        timeout = ParseDuration(value) ?? Problem<TimeSpan?>(node, $"'{value}' is no timeout", "write `30s`, at most `750s`");
+                        timeout = ParseDuration(value) ?? Problem<TimeSpan?>(node, $"'{value}' is not a valid timeout", "write `30s`, at most `750s`");
                         if (timeout > TimeSpan.FromSeconds(750)) Problem(node, $"a timeout of {value} is over the most, 750s", "lower it");
                         break;
                     case "memory" or "lambda_memory":
-                        memory = ParseMemoryMb(value) ?? Problem<int?>(node, $"'{value}' is no amount of memory", "write `256MB`");
+                        memory = ParseMemoryMb(value) ?? Problem<int?>(node, $"'{value}' is not a valid amount of memory", "write `256MB`");
                         if (memory is < 64 or > 10240) Problem(node, $"memory of {value} is outside 64MB to 10GB", "change it");
                         break;
                     case "concurrency":
-                        concurrency = int.TryParse(value, out int n) && n > 0 ? n : Problem<int?>(node, $"'{value}' is no concurrency", "write a whole number from 1");
+                        concurrency = int.TryParse(value, out int n) && n > 0 ? n : Problem<int?>(node, $"'{value}' is not a valid concurrency", "write a whole number from 1");
                         break;
                     case "deliver":
                         if (value is not ("always" or "success")) Problem(node, $"'{value}' is not when to deliver", "use `always` or `success`");

@@ -72,7 +72,7 @@ static class Diagnosis
         try
         {
             var (command, why) = await packages.LookAtNpmAsync(ct);
-            if (command is null) return Check.Warning(name, "there is no npm on the PATH, so steps cannot import packages; install npm beside Node.js");
+            if (command is null) return Check.Warning(name, "npm is not on the PATH, so steps cannot import packages; install npm beside Node.js");
             return why is null ? Check.Ok(name, $"{command}, installs packages in a sandbox")
                 : Check.Warning(name, $"{command} installs packages without a sandbox, with the server's rights and its network: {why}");
         }

@@ -37,7 +37,7 @@ static class RunsCommand
             Lists.Show("Show one with its steps, requests and responses", "/api/v1/runs", ApiJson.Default.ListDocumentRunSummaryDocument, run => run.Id, ApiJson.Default.RunDocument, RunPrinter.Print),
             Lists.Act("replay", "Run its event again on the current version", HttpMethod.Post, id => $"/api/v1/runs/{id}/replay", "queued again"),
             Lists.Act("release", "Start one that is held over quota", HttpMethod.Post, id => $"/api/v1/runs/{id}/release", "released"),
-            Lists.Act("resume", "Let a held run go on now", HttpMethod.Post, id => $"/api/v1/runs/{id}/resume", "goes on"),
+            Lists.Act("resume", "Resume a suspended run now", HttpMethod.Post, id => $"/api/v1/runs/{id}/resume", "is resumed"),
             Lists.Act("cancel", "End a held run", HttpMethod.Post, id => $"/api/v1/runs/{id}/cancel", "canceled"),
         };
         return ApiClient.With(command);

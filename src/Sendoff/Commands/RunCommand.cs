@@ -113,7 +113,7 @@ static class RunCommand
     {
         var wait = held.Until - TimeProvider.System.GetUtcNow();
         if (wait <= TimeSpan.Zero) return;
-        Output.Warning($"the step {run.Steps[held.Step].Name} holds the run; it goes on in {wait.TotalSeconds:0.#} s (Ctrl+C ends it)");
+        Output.Warning($"the step {run.Steps[held.Step].Name} suspended the run; it resumes in {wait.TotalSeconds:0.#} s (Ctrl+C ends it)");
         await Task.Delay(wait < longestTimer ? wait : longestTimer, ct);
     }
 

@@ -25,7 +25,7 @@ static class ServeCommand
 
     public static Command Build()
     {
-        var command = new Command("serve", "Serve triggers, deliveries, the API and the pages (the default)") { data, listen, hold, Development, Set };
+        var command = new Command("serve", "Run the server: triggers, deliveries, the API and the web UI (the default)") { data, listen, hold, Development, Set };
         command.SetAction(ServeAsync);
         return command;
     }

@@ -19,7 +19,7 @@ static class WorkflowFolder
             {
                 string file = Path.GetFileName(full);
                 if (!WorkflowReader.Belongs(file) || Path.GetExtension(file) is ".json" or ".md" or ".txt" or ".yaml" or ".yml")
-                    throw new CommandException($"{path} is no step file; give a .js .mjs .cjs or .ts file, or a workflow folder", ExitCode.Usage);
+                    throw new CommandException($"{path} is not a step file; give a .js .mjs .cjs or .ts file, or a workflow folder", ExitCode.Usage);
                 return (Path.GetDirectoryName(full)!, Path.GetFileNameWithoutExtension(full), new Dictionary<string, string> { [file] = ReadText(full, path, MaxBytes, out _) });
             }
             if (!Directory.Exists(full)) throw new CommandException($"{path}: there is no such file or folder", ExitCode.Usage);

@@ -6,18 +6,18 @@ internal static partial class LogMessages
     [LoggerMessage(3001, LogLevel.Error, "{Method} {Path} failed")]
     public static partial void RequestFailed(this ILogger log, Exception exception, string method, string path);
 
-    [LoggerMessage(3010, LogLevel.Warning, "A trigger lets nobody in: its bearer token is the secret {Name}, which is not set")]
+    [LoggerMessage(3010, LogLevel.Warning, "A trigger refuses all requests: its bearer token is the secret {Name}, which is not set")]
     public static partial void TokenNotSet(this ILogger log, string name);
 
-    [LoggerMessage(3015, LogLevel.Warning, "The certificate before stays in use: {Why}")]
+    [LoggerMessage(3015, LogLevel.Warning, "The certificate could not be reloaded; the previous one stays in use: {Why}")]
     public static partial void CertificateKept(this ILogger log, string why);
 
-    [LoggerMessage(3016, LogLevel.Information, "SIGHUP: the certificate was read again. Settings are read at the start only")]
+    [LoggerMessage(3016, LogLevel.Information, "SIGHUP: reloaded the certificate. Settings are read only at startup")]
     public static partial void CertificateReloaded(this ILogger log);
 
-    [LoggerMessage(3017, LogLevel.Information, "SIGHUP: there is nothing to read again. Settings are read at the start only")]
+    [LoggerMessage(3017, LogLevel.Information, "SIGHUP: nothing to reload. Settings are read only at startup")]
     public static partial void NothingToReload(this ILogger log);
 
-    [LoggerMessage(3020, LogLevel.Warning, "The part {Part} of a page could not be read again; it shows what it showed before")]
+    [LoggerMessage(3020, LogLevel.Warning, "The part {Part} of a page could not be refreshed; it shows its previous content")]
     public static partial void PageReadFailed(this ILogger log, Exception exception, string part);
 }

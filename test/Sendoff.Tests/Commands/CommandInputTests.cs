@@ -56,7 +56,7 @@ public sealed class CommandInputTests : IDisposable
     {
         { "deploy @/nothing", "there is no such file or folder" },
         { "deploy @/latin.js", "is not UTF-8 text" },
-        { "deploy @/event.json", "is no step file" },
+        { "deploy @/event.json", "is not a step file" },
         { "deploy ~", "the path is empty" },
         { "run @/nothing", "there is no such file or folder" },
         { "run @/workflow --event @/broken.json", "neither a file nor JSON" },

@@ -224,7 +224,7 @@ public sealed class RunCommandTests : IAsyncLifetime
 
     [Theory]
     [InlineData("nowhere.mjs", "there is no such file or folder")]
-    [InlineData("notes.txt", "is no step file")]
+    [InlineData("notes.txt", "is not a step file")]
     [InlineData("step.js --event {oops", "neither a file nor JSON")]
     [InlineData("step.js --timeout soon", "expected a duration")]
     [InlineData("step.js --secret nothing", "expected NAME=VALUE")]

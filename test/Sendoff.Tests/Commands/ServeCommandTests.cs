@@ -76,7 +76,7 @@ public sealed class ServeCommandTests
     [Theory]
     [InlineData("Egress:Addresses=127.0.0.2,198.51.100.77", "the setting Egress:Addresses is '127.0.0.2, 198.51.100.77'; expected addresses of this machine; 198.51.100.77 cannot be used: ")]
     [InlineData("Egress:Addresses=localhost", "the setting Egress:Addresses is 'localhost'; expected a comma-separated list of this machine's IP addresses")]
-    [InlineData("Egress:Workflows:orders:Deny=10.0.0.1/8", "Egress:Workflows:orders:Deny: \"10.0.0.1/8\" is no egress rule: did you mean 10.0.0.0/8?")]
+    [InlineData("Egress:Workflows:orders:Deny=10.0.0.1/8", "Egress:Workflows:orders:Deny: \"10.0.0.1/8\" is not a valid egress rule: did you mean 10.0.0.0/8?")]
     public async Task What_deliveries_cannot_leave_by_stops_the_start(string setting, string says)
     {
         using var folder = new TempFolder();
@@ -89,7 +89,7 @@ public sealed class ServeCommandTests
     [InlineData("Listen=https://127.0.0.1:5181", "cannot listen on https://127.0.0.1:5181: https needs a certificate; set Tls:Certificate and Tls:Key")]
     [InlineData("Listen=http://nobody.invalid:5181", "the host name 'nobody.invalid' cannot be resolved")]
     [InlineData("Listen=http://unix:/nowhere/http.sock", "there is no folder /nowhere")]
-    [InlineData("Hooks:PublicUrl=https://hooks.example.com", "set PublicUrl too, the host of the pages")]
+    [InlineData("Hooks:PublicUrl=https://hooks.example.com", "Also set PublicUrl, the host of the web UI")]
     public async Task What_cannot_be_listened_on_stops_the_start(string setting, string says)
     {
         using var folder = new TempFolder();

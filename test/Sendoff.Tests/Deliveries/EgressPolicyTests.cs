@@ -179,7 +179,7 @@ public sealed class EgressPolicyTests
     public void Text_that_is_no_rule_says_why(string rule, string why)
     {
         var error = Assert.Throws<FormatException>(() => new EgressPolicy([rule], []));
-        Assert.StartsWith($"Egress:Allow: \"{rule}\" is no egress rule: ", error.Message);
+        Assert.StartsWith($"Egress:Allow: \"{rule}\" is not a valid egress rule: ", error.Message);
         Assert.Contains(why, error.Message);
         Assert.StartsWith("Egress:Deny: ", Assert.Throws<FormatException>(() => new EgressPolicy([], [rule])).Message);
     }

@@ -49,7 +49,7 @@ public sealed class WorkflowEgressTests
     public void A_rule_that_is_none_names_the_workflows_setting()
     {
         var error = Assert.Throws<FormatException>(() => new EgressLayer("orders", ["10.0.0.1/8"], []));
-        Assert.Equal("Egress:Workflows:orders:Allow: \"10.0.0.1/8\" is no egress rule: did you mean 10.0.0.0/8?", error.Message);
+        Assert.Equal("Egress:Workflows:orders:Allow: \"10.0.0.1/8\" is not a valid egress rule: did you mean 10.0.0.0/8?", error.Message);
     }
 
     [Fact]

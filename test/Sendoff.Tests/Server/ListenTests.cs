@@ -157,7 +157,7 @@ public sealed class ListenTests
 
         string second = Write(pem, key);
         string good = File.ReadAllText(pem), goodKey = File.ReadAllText(key), other = Path.Combine(folder.Path, "other");
-        await HangUpAsync("SIGHUP: the certificate was read again", 1);
+        await HangUpAsync("SIGHUP: reloaded the certificate", 1);
         Assert.Equal(second, await SerialAsync());
 
         Write(other, other + ".key");
@@ -170,7 +170,7 @@ public sealed class ListenTests
         {
             File.WriteAllText(pem, broken[i][0]);
             File.WriteAllText(key, broken[i][1]);
-            await HangUpAsync("The certificate before stays in use: no certificate with its key can be read from", i + 1);
+            await HangUpAsync("The certificate could not be reloaded; the previous one stays in use: no certificate with its key can be read from", i + 1);
             Assert.Equal(second, await SerialAsync());
         }
 

@@ -58,7 +58,7 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
     {
         var (status, page) = await PostAsync("/settings/tokens", ("name", "  "), ("scope", "read"));
         Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
-        Assert.Contains("who is to use the token", page);
+        Assert.Contains("says who uses the token", page);
     }
 
     [Fact]

@@ -129,8 +129,8 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
     [Theory]
     [InlineData("bearer: short", "cannot be a bearer token")]
     [InlineData("bearer: '${1X}'", "cannot be a bearer token")]
-    [InlineData("rate: 10", "is no rate")]
-    [InlineData("rate: 0/s", "is no rate")]
+    [InlineData("rate: 10", "is not a valid rate")]
+    [InlineData("rate: 0/s", "is not a valid rate")]
     public void A_mistake_in_a_token_or_rate_says_so(string options, string says)
     {
         var reading = WorkflowReader.Read("x", new Dictionary<string, string>

@@ -127,7 +127,7 @@ public sealed class SqliteFileTests : IDisposable
         }
         Assert.Equal(77, DatabaseState.In(directory).KeyFingerprint);
         await File.WriteAllTextAsync(folder.Database, new string('x', 5_000), Ct);
-        Assert.Contains("is no SQLite database", DatabaseState.In(directory).Fault);
+        Assert.Contains("is not a SQLite database", DatabaseState.In(directory).Fault);
         await File.WriteAllTextAsync(folder.Database, "", Ct);
         Assert.Equal(new DatabaseState(true, 0, null, null), DatabaseState.In(directory));
     }

@@ -339,7 +339,7 @@ public sealed class SqliteStoreTests : IDisposable
 
         var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() => OpenAsync());
 
-        Assert.Contains("is no SQLite database", refused.Message);
+        Assert.Contains("is not a SQLite database", refused.Message);
         Assert.Equal(5_000, new FileInfo(folder.Database).Length);
     }
 

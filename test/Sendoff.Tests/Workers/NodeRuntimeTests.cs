@@ -125,7 +125,7 @@ public sealed class NodeRuntimeTests : IDisposable
         var e = await Assert.ThrowsAsync<WorkerUnavailableException>(() => Runtime("").EnsureAsync(null, CancellationToken.None));
 
         Assert.Contains(expected, e.Message);
-        Assert.Contains("no npm on the PATH", e.Message);
+        Assert.Contains("npm is not on the PATH", e.Message);
         Assert.Contains("Workers:NodePath", e.Message);
     }
 

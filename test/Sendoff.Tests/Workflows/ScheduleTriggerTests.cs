@@ -78,7 +78,7 @@ public sealed class ScheduleTriggerTests
     [InlineData("cron: '0 0 30 2 *'", "is never due", 3)]
     [InlineData("cron: '* * * * *'\ntimezone: Europe/Berln", "there is no time zone 'Europe/Berln'", 4)]
     [InlineData("every: 30s", "too often", 3)]
-    [InlineData("every: often", "is no interval", 3)]
+    [InlineData("every: often", "is not a valid interval", 3)]
     [InlineData("every: 900d", "longer than a year", 3)]
     [InlineData("every: 5m\ncron: '* * * * *'", "either `cron` or `every`", 2)]
     [InlineData("timezone: UTC", "either `cron` or `every`", 2)]

@@ -92,7 +92,7 @@ public sealed class WorkflowReaderTests
     [InlineData("name: a/b\nsteps:\n  - namespace: a\n    uses: ./a.js", "'a/b' cannot be a workflow's name", 1)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./a.js\n    disabled: yes", "`disabled` is 'yes'", 5)]
     [InlineData("name: x\nsteps:\n  - namespace: 9a\n    uses: ./a.js", "cannot be a step's namespace", 3)]
-    [InlineData("name: x\nsettings: { timeout: soon }\nsteps:\n  - namespace: a\n    uses: ./a.js", "'soon' is no timeout", 2)]
+    [InlineData("name: x\nsettings: { timeout: soon }\nsteps:\n  - namespace: a\n    uses: ./a.js", "'soon' is not a valid timeout", 2)]
     [InlineData("name: x\nsettings: { idempotency_key: maybe }\nsteps:\n  - namespace: a\n    uses: ./a.js", "does not switch the idempotency-key", 2)]
     [InlineData("name: x\nsettings: { tiemout: 3s }\nsteps:\n  - namespace: a\n    uses: ./a.js", "no setting 'tiemout'", 2)]
     [InlineData("name: x\ntriggers:\n  - type: smoke\nsteps:\n  - namespace: a\n    uses: ./a.js", "no trigger type 'smoke'", 3)]

@@ -13,7 +13,7 @@ internal static class DatabaseFiles
     /// <summary>What stands where the database should be, and is none; null when there is nothing, or something that SQLite is to look at.</summary>
     static string? FindForeign(string path) =>
         Directory.Exists(path) ? $"{path} is a folder, and should be the database; move it away"
-        : new FileInfo(path) is { Exists: true, Length: > 0 and < HeaderBytes } file ? $"the database {path} has {file.Length} bytes and is no SQLite database; restore a backup, or move it away and a new one is made"
+        : new FileInfo(path) is { Exists: true, Length: > 0 and < HeaderBytes } file ? $"the database {path} has {file.Length} bytes and is not a SQLite database; restore a backup, or move the file to have a new one created"
         : null;
 
     /// <exception cref="StoreUnavailableException">What is there is no database.</exception>

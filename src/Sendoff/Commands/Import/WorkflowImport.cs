@@ -34,7 +34,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     {
         if (ReadYaml() is not { } root) return new(source.Folder, source.Folder, files, findings);
         string name = ImportName(root);
-        if (Text(root, "inactive") == "true") Note(ImportVerdict.RunsUnchanged, "workflow.yaml", "the workflow is switched off on Pipedream", $"switch it off here after deploying: sendoff workflows disable {source.Folder}");
+        if (Text(root, "inactive") == "true") Note(ImportVerdict.RunsUnchanged, "workflow.yaml", "the workflow is disabled on Pipedream", $"disable it after deploying: sendoff workflows disable {source.Folder}");
         LeaveOut(root, WorkflowKeys.Workflow, "workflow.yaml");
         ImportTriggers(root);
         foreach (var step in Items(root, "steps").OfType<YamlMappingNode>()) ImportStep(step);
@@ -43,7 +43,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
         // Whatever is still wrong is what a deploy would say.
         foreach (var problem in WorkflowReader.Read(name, files).Problems)
             if (!findings.Any(finding => finding.Verdict != ImportVerdict.RunsUnchanged && problem.Message.Contains($"'{finding.Where}'", StringComparison.Ordinal)))
-                Note(ImportVerdict.CannotRun, problem.File ?? "workflow.yaml", problem.Message, problem.Hint ?? "mend it by hand");
+                Note(ImportVerdict.CannotRun, problem.File ?? "workflow.yaml", problem.Message, problem.Hint ?? "correct it by hand");
         return new(source.Folder, name, files, findings);
     }
 
@@ -192,7 +192,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
         foreach (Match call in Unsupported().Matches(code))
         {
             int line = code.AsSpan(0, call.Index).Count('\n') + 1;
-            Note(ImportVerdict.CannotRun, $"{name}, line {line}", $"{call.Value} is not there in this version",
+            Note(ImportVerdict.CannotRun, $"{name}, line {line}", $"{call.Value} is not supported in this version",
                 call.Value.Contains("send", StringComparison.Ordinal) ? "write rows with a package such as pg or snowflake-sdk, or objects with $send.s3" : "take it out, or wait for it");
         }
     }

@@ -88,10 +88,10 @@ internal static class DeliveriesApi
     static List<DeliveryId> ReadIds(ApiInput input, JsonElement body, JsonElement ids, int most)
     {
         var all = new List<DeliveryId>();
-        if (body.EnumerateObject().Count() > 1) input.Wrong("'ids' stands alone: no filter beside it.");
+        if (body.EnumerateObject().Count() > 1) input.Wrong("'ids' cannot be combined with a filter.");
         else if (ids.ValueKind != JsonValueKind.Array || ids.EnumerateArray().Any(i => i.ValueKind != JsonValueKind.String))
             input.Wrong("'ids' is an array of delivery ids.");
-        else if (ids.GetArrayLength() > most) input.Wrong($"'ids' has {ids.GetArrayLength():N0} ids. It takes {most:N0} at once.");
+        else if (ids.GetArrayLength() > most) input.Wrong($"'ids' has {ids.GetArrayLength():N0} ids. The limit is {most:N0} per request.");
         else all.AddRange(ids.EnumerateArray().Select(i => input.Delivery(i.GetString()!)).Distinct());
         return all;
     }

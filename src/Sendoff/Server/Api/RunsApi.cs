@@ -18,7 +18,7 @@ internal static class RunsApi
         runs.MapPost("/{id}/replay", ReplayAsync).WithName("replayRun").WithSummary("Run the same event again, on the workflow's current version or its draft; as a test, its sends are captured")
             .TakesBody<ReplayRequestDocument>().Produces<ReplayDocument>(StatusCodes.Status202Accepted);
         runs.MapPost("/{id}/release", ReleaseHeldAsync).WithName("releaseRun").WithSummary("Start a run that is held over quota").ProducesProblem(StatusCodes.Status410Gone);
-        runs.MapPost("/{id}/resume", ResumeAsync).WithName("resumeRun").WithSummary("Let a held run go on; a JSON body is what its step sees as the request's body")
+        runs.MapPost("/{id}/resume", ResumeAsync).WithName("resumeRun").WithSummary("Resume a suspended run; its step receives a JSON body as the request's body")
             .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status410Gone);
         runs.MapPost("/{id}/cancel", CancelAsync).WithName("cancelRun").WithSummary("End a held run")
             .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status410Gone);

@@ -30,7 +30,7 @@ internal static class TokensApi
         tokens.MapGet("/", ListAsync).WithName("listTokens").WithSummary("Tokens, without what they are");
         tokens.MapPost("/", CreateAsync).WithName("createToken").WithSummary("Create a token; it is returned only once").TakesBody<TokenRequestDocument>();
         tokens.MapPost("/sign-in", (HttpRequest request, SignInLinks links, ServerOptions options) => TypedResults.Ok(new SignInDocument(links.Create(new Uri(Origin.Of(request, options))))))
-            .WithName("createSignInLink").WithSummary("Make a link that signs a browser in once, within a day");
+            .WithName("createSignInLink").WithSummary("Create a sign-in link; it signs in one browser, once, within a day");
         tokens.MapDelete("/{id}", RevokeAsync).WithName("revokeToken").WithSummary("Revoke a token: it is refused from now on");
     }
 
@@ -51,7 +51,7 @@ internal static class TokensApi
 
     public static string Name(ApiInput input, string name)
     {
-        if (name.Trim().Length == 0 || name.Length > LongestName) input.Wrong($"'name' has 1 to {LongestName} characters: who is to use the token.");
+        if (name.Trim().Length == 0 || name.Length > LongestName) input.Wrong($"'name' has 1 to {LongestName} characters and says who uses the token.");
         return name.Trim();
     }
 

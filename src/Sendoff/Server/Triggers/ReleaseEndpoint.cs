@@ -11,7 +11,7 @@ internal sealed class ReleaseEndpoint(
     IStore store, Suspensions suspensions, FlowLinks links, EngineLimits limits, ServerSides sides, ServerOptions options, ILogger<ReleaseEndpoint> log)
 {
     // Whether there is such a run is not told to who has no address of it.
-    static readonly Problem unknown = Problem.NotFound("There is no held run at this address.");
+    static readonly Problem unknown = Problem.NotFound("There is no suspended run at this address.");
 
     public Task ResumeAsync(HttpContext context) => HandleAsync(context, FlowLinks.Resume);
 

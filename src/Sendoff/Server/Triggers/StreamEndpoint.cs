@@ -55,7 +55,7 @@ internal sealed class StreamEndpoint(
             if (Interlocked.Increment(ref readers) > limits.SseReaders)
             {
                 context.Response.Headers.RetryAfter = "5";
-                await new Problem(StatusCodes.Status503ServiceUnavailable, "Too many readers", $"{limits.SseReaders:N0} streams are read at once, which is the limit (setting Sse:MaxReaders).").ExecuteAsync(context);
+                await new Problem(StatusCodes.Status503ServiceUnavailable, "Too many readers", $"{limits.SseReaders:N0} streams are open, which is the limit (setting Sse:MaxReaders).").ExecuteAsync(context);
                 return;
             }
             await StreamAsync(context, workflow);
