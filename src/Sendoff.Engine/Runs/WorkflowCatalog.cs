@@ -143,6 +143,9 @@ public sealed class WorkflowCatalog(
         return current is null ? null : await FindAsync(workflow, current.Version, ct).ConfigureAwait(false);
     }
 
+    /// <summary>The tags of a workflow's current version.</summary>
+    public IReadOnlyList<string> TagsOf(Workflow workflow) => versions.TryGetValue((workflow.Id, workflow.Version), out var read) ? read.Definition.Tags : [];
+
     /// <summary>Reads, checks in a worker and stores a new version, and makes it the current one. Nothing changes when there are problems.</summary>
     public async Task<DeployResult> DeployAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {

@@ -31,6 +31,10 @@ public interface IDataStores
     /// <summary>In the same order, with their values; no more than come to <paramref name="mostBytes"/>, and one in any case.</summary>
     Task<IReadOnlyList<StoredValue>> ListValuesAsync(StoreName store, string? after, int limit, long mostBytes, CancellationToken ct);
 
+    /// <summary>In the same order, without their values.</summary>
+    /// <param name="contains">Only keys with this text in them; empty for all.</param>
+    Task<IReadOnlyList<StoredKey>> ListKeysAsync(StoreName store, string contains, string? after, int limit, CancellationToken ct);
+
     Task<long> CountKeysAsync(StoreName store, CancellationToken ct);
 
     /// <summary>The workspace's stores by name.</summary>
@@ -50,6 +54,9 @@ public readonly record struct StoreName(WorkflowId Owner, string Name)
 
 /// <param name="Json">As the step gave it.</param>
 public sealed record StoredValue(string Key, ReadOnlyMemory<byte> Json, DateTimeOffset ChangedAt, DateTimeOffset? ExpiresAt = null);
+
+/// <param name="Bytes">Of the value, as it is kept.</param>
+public sealed record StoredKey(string Key, long Bytes, DateTimeOffset ChangedAt, DateTimeOffset? ExpiresAt);
 
 public sealed record StoreSummary(string Name, long Keys);
 

@@ -168,6 +168,10 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAsyncDisposa
     Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct);
     Task<Event?> GetEventAsync(EventId id, CancellationToken ct);
     Task<Page<Event>> ListEventsAsync(EventFilter filter, CancellationToken ct);
+    /// <summary>As <see cref="ListEventsAsync"/>, with the beginning of each event only.</summary>
+    Task<Page<EventHead>> ListEventHeadsAsync(EventFilter filter, CancellationToken ct);
+    /// <summary>The newest runs of an event, replays included.</summary>
+    Task<IReadOnlyList<RunSummary>> ListRunsOfEventAsync(EventId id, int limit, CancellationToken ct);
     /// <summary>Compute and delivery time apart (E6), a row for each workflow and UTC day.</summary>
     Task<IReadOnlyList<UsageRow>> ListUsageAsync(DateOnly since, CancellationToken ct);
     /// <summary>Runs and deliveries by workflow and UTC hour.</summary>
@@ -273,6 +277,12 @@ public sealed record DeliveryFilter(
 /// <summary>One status code, or a class of them: both ends belong to it.</summary>
 public readonly record struct CodeRange(int First, int Last);
 public sealed record EventFilter(string? Workflow, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
+/// <param name="Bytes">Of the event's JSON.</param>
+/// <param name="Beginning">The first <see cref="BeginningChars"/> characters of it.</param>
+public sealed record EventHead(EventId Id, string WorkflowName, string Trigger, DateTimeOffset ReceivedAt, long Bytes, string Beginning)
+{
+    public const int BeginningChars = 200;
+}
 public sealed record Page<T>(IReadOnlyList<T> Items, long? Next);
 public sealed record UsageRow(DateOnly Day, string Workflow, long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
 public sealed record HourRow(string Workflow, DateTimeOffset Hour, long Runs, long RunsFailed, long Deliveries, long DeliveriesFailed);

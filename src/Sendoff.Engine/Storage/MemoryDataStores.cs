@@ -41,6 +41,10 @@ public sealed class MemoryDataStores(TimeProvider time) : IDataStores
             return [.. From(values, after).Take(limit).TakeWhile((value, place) => (bytes += value.Json.Length) <= mostBytes || place == 0)];
         });
 
+    public Task<IReadOnlyList<StoredKey>> ListKeysAsync(StoreName store, string contains, string? after, int limit, CancellationToken ct) =>
+        Do<IReadOnlyList<StoredKey>>(store, values => [.. From(values, after).Where(value => value.Key.Contains(contains, StringComparison.Ordinal)).Take(limit)
+            .Select(static value => new StoredKey(value.Key, value.Json.Length, value.ChangedAt, value.ExpiresAt))]);
+
     public Task<long> CountKeysAsync(StoreName store, CancellationToken ct) => Do(store, values => (long)values.Count);
 
     public Task<IReadOnlyList<StoreSummary>> ListStoresAsync(CancellationToken ct)

@@ -14,7 +14,11 @@ public sealed record WorkflowVersion(
     WorkflowId WorkflowId, string Name, int Number, DateTimeOffset DeployedAt, IReadOnlyDictionary<string, string> Files, WorkflowDefinition Definition);
 
 /// <summary>What a workflow folder says. Made by <see cref="WorkflowReader"/> only.</summary>
-public sealed record WorkflowDefinition(string Name, IReadOnlyList<Trigger> Triggers, WorkflowSettings Settings, IReadOnlyList<Step> Steps);
+public sealed record WorkflowDefinition(string Name, IReadOnlyList<Trigger> Triggers, WorkflowSettings Settings, IReadOnlyList<Step> Steps)
+{
+    /// <summary>What people group workflows by.</summary>
+    public IReadOnlyList<string> Tags { get; init; } = [];
+}
 
 /// <summary>One code step. <paramref name="File"/> is relative to the folder; its style is chosen by its content, in the worker (E2).</summary>
 public sealed record Step(string Name, string File, JsonElement? Props, bool Disabled)

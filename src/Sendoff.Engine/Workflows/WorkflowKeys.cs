@@ -5,7 +5,7 @@ namespace Sendoff.Engine.Workflows;
 /// </summary>
 public static class WorkflowKeys
 {
-    public static readonly IReadOnlyList<string> Workflow = ["name", "triggers", "settings", "steps"];
+    public static readonly IReadOnlyList<string> Workflow = ["name", "tags", "triggers", "settings", "steps"];
     public static readonly IReadOnlyList<string> WorkflowElsewhere = ["schema", "inactive", "description", "org_id", "project_id"];
     public static readonly IReadOnlyList<string> Triggers = ["http", ScheduleTrigger.TypeName, EmitTrigger.TypeName];
     public static readonly IReadOnlyList<string> HttpTrigger = ["type", "key", "response", "bearer", "rate"];

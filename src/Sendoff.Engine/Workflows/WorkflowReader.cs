@@ -122,7 +122,7 @@ public static partial class WorkflowReader
             foreach (var twins in steps.GroupBy(s => s.Name).Where(g => g.Count() > 1))
                 Problem(Child(root, "steps")!, $"two steps have the namespace '{twins.Key}'", "rename one of them");
             // A synced folder names its triggers by id only: the workflow is reached by HTTP until it says otherwise.
-            return new(title, triggers.Count > 0 ? triggers : [new HttpTrigger(null, TriggerResponse.Default)], settings, steps);
+            return new(title, triggers.Count > 0 ? triggers : [new HttpTrigger(null, TriggerResponse.Default)], settings, steps) { Tags = ReadTags(root) };
         }
 
         YamlMappingNode? ParseRoot(string yaml)

@@ -8,10 +8,10 @@ internal sealed class PageHeaders(RequestDelegate next)
     // The frame of the code editor: Monaco styles itself, and analyses code in workers.
     const string Code = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; "
         + "form-action 'none'; frame-ancestors 'self'; base-uri 'self'";
-    // Scalar's page starts itself with an inline script and styles itself.
+    // The frame of the API reference: Scalar's page starts itself with an inline script and styles itself.
     const string Reference =
         "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
-        + "connect-src 'self'; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'";
+        + "connect-src 'self'; worker-src 'self' blob:; frame-ancestors 'self'; base-uri 'none'";
 
     public Task InvokeAsync(HttpContext context)
     {
@@ -29,5 +29,5 @@ internal sealed class PageHeaders(RequestDelegate next)
         return Task.CompletedTask;
     }
 
-    static string PolicyOf(PathString path) => path.StartsWithSegments("/docs") ? Reference : path == "/code" ? Code : Pages;
+    static string PolicyOf(PathString path) => path.StartsWithSegments("/docs/reference") ? Reference : path == "/code" ? Code : Pages;
 }

@@ -86,10 +86,18 @@ public static class ServerEndpoints
         SignInEndpoints.Map(app);
         MapApi(app);
         app.MapOpenApi("/openapi/{documentName}.json");
-        app.MapScalarApiReference("/docs", scalar => scalar.WithTitle("Sendoff API")
+        app.MapScalarApiReference("/docs/reference", scalar => scalar.WithTitle("Sendoff API")
+            .WithCustomCss(referenceColours)
             .DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools().HideClientButton());
         UiEndpoints.Map(app);
     }
+
+    /// <summary>Some of Scalar's own colours are too weak to be read (WCAG AA).</summary>
+    const string referenceColours = """
+        .light-mode { --scalar-color-2: #4a4a4a; --scalar-color-3: #555; --scalar-color-accent: #0059b3; --scalar-color-green: #05663f; --scalar-color-orange: #a33a00; --scalar-color-yellow: #7a5c00 }
+        .dark-mode { --scalar-color-2: #c8c8c8; --scalar-color-3: #b4b4b4 }
+        .sidebar-search-placeholder, .client-libraries-text { color: var(--scalar-color-1) }
+        """;
 
     static void MapApi(WebApplication app)
     {

@@ -34,6 +34,7 @@ internal static class UiEndpoints
         DeliveryActions.Map(app);
         WorkflowActions.Map(app);
         AlertActions.Map(app);
+        StoreActions.Map(app);
         SettingsActions.Map(app);
         app.MapStaticAssets(Path.Combine(AppContext.BaseDirectory, "sendoff.staticwebassets.endpoints.json"));
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode(server => server.ContentSecurityFrameAncestorsPolicy = null); // PageHeaders says it

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server.Api;
@@ -11,13 +12,14 @@ namespace Sendoff.Ui;
 /// <param name="Last">Its newest run.</param>
 /// <param name="Hours">The last 24 UTC hours, oldest first, this one included.</param>
 /// <param name="Failing">Where its sends failed in the last 24 hours, the worst first.</param>
-public sealed record WorkflowRow(Workflow Of, RunSummary? Last, IReadOnlyList<HourOfRuns> Hours, IReadOnlyList<FailingDestination> Failing)
+public sealed record WorkflowRow(Workflow Of, RunSummary? Last, IReadOnlyList<HourOfRuns> Hours, IReadOnlyList<FailingDestination> Failing, IReadOnlyList<string> Tags)
 {
     /// <summary>How many failed sends are looked at, the newest of all workflows.</summary>
     public const int FailuresLimit = 2_000;
     const int HoursShown = 24;
 
-    public static async Task<(IReadOnlyList<WorkflowRow> Rows, bool AreFailuresCut)> ListAsync(IStore store, DateTimeOffset now, CancellationToken ct)
+    public static async Task<(IReadOnlyList<WorkflowRow> Rows, bool AreFailuresCut)> ListAsync(
+        IStore store, WorkflowCatalog catalog, DateTimeOffset now, CancellationToken ct)
     {
         var workflows = await store.ListWorkflowsAsync(ct);
         if (workflows.Count == 0) return ([], false);
@@ -27,8 +29,26 @@ public sealed record WorkflowRow(Workflow Of, RunSummary? Last, IReadOnlyList<Ho
         var failing = failures.ToLookup(static failure => failure.Workflow);
         var last = (await store.ListLastRunsAsync(ct)).ToDictionary(static run => run.WorkflowName);
         var rows = workflows.Select(workflow => new WorkflowRow(
-            workflow, last.GetValueOrDefault(workflow.Name), HourOfRuns.Each(first, HoursShown, hours[workflow.Name]), FailingDestination.Of(failing[workflow.Name])));
+            workflow, last.GetValueOrDefault(workflow.Name), HourOfRuns.Each(first, HoursShown, hours[workflow.Name]), FailingDestination.Of(failing[workflow.Name]), catalog.TagsOf(workflow)));
         return ([.. rows], failures.Count == FailuresLimit);
+    }
+
+    /// <summary>A run or a send of it failed in the last 24 hours, or its last run did.</summary>
+    public bool IsFailing => Failing.Count > 0 || Hours.Any(static hour => hour.Failed > 0) || Last?.Status is RunStatus.Failed or RunStatus.TimedOut or RunStatus.OutOfMemory;
+
+    /// <summary>The text is in the name, a tag or a trigger's key.</summary>
+    public bool Matches(string text) => Tags.Concat(Of.Triggers.Select(static trigger => trigger.Key)).Append(Of.Name).Any(one => one.Contains(text, StringComparison.OrdinalIgnoreCase));
+
+    public static IReadOnlyList<WorkflowRow> Sorted(IEnumerable<WorkflowRow> rows, string order)
+    {
+        var byName = rows.OrderBy(static row => row.Of.Name, StringComparer.OrdinalIgnoreCase);
+        return order switch
+        {
+            "name" => [.. byName],
+            "recent" => [.. byName.OrderByDescending(static row => row.Last?.StartedAt ?? default)],
+            "runs" => [.. byName.OrderByDescending(static row => row.Hours.Sum(static hour => hour.Runs))],
+            _ => [.. byName.OrderByDescending(static row => row.IsFailing)],
+        };
     }
 }
 

@@ -34,6 +34,9 @@ public sealed class Site : IAsyncLifetime
     /// <summary>A run of its next version for the same event.</summary>
     public string Compared { get; private set; } = "";
 
+    /// <summary>The event of the run <see cref="Compared"/>.</summary>
+    public string Event { get; private set; } = "";
+
     static Dictionary<string, string> ContactForm(string receiver) => new()
     {
         ["workflow.yaml"] = $$$"""
@@ -118,7 +121,10 @@ public sealed class Site : IAsyncLifetime
         next["notify/entry.mjs"] = next["notify/entry.mjs"].Replace("{ text: this.text, language", "{ text: this.text.trim(), from: \"contact form\", language", StringComparison.Ordinal);
         next["workflow.yaml"] = next["workflow.yaml"].Replace("chat\n", "team-chat\n", StringComparison.Ordinal);
         await server.DeployAsync("contact", next);
-        Compared = (await server.RunAsync("/hooks/contact", """{"name":"Ben","email":"ben@example.com","message":"Hello there."}""")).Id;
+        var compared = await server.RunAsync("/hooks/contact", """{"name":"Ben","email":"ben@example.com","message":"Hello there."}""");
+        (Compared, Event) = (compared.Id, compared.EventId);
+        foreach (string key in new[] { "last/run", "total" })
+            await server.Store.SetValueAsync(new(default, "counters"), new(key, """{"count":41,"of":["orders","invoices"],"at":"2026-11-27T08:00:00Z"}"""u8.ToArray(), DateTimeOffset.UtcNow), 100, default);
         await server.RunAsync("/hooks/notify", """{"names":["Luke","Han","Leia"]}""");
         await server.RunAsync("/hooks/invoice", "{}");
     }

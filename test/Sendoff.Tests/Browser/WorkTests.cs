@@ -171,7 +171,7 @@ public sealed class WorkTests(Site site)
         await window.Page.GotoAsync("/usage");
         await window.Page.Keyboard.PressAsync("Tab");
         await Expect(window.Page.GetByText("Skip to content")).ToBeFocusedAsync();
-        foreach (string place in new[] { "Sendoff", "Runs", "Deliveries", "Workflows", "Usage", "Alerts", "Settings" })
+        foreach (string place in new[] { "Sendoff", "Runs", "Deliveries", "Events", "Workflows", "Data stores", "Usage", "Alerts", "Settings" })
         {
             await window.Page.Keyboard.PressAsync("Tab");
             await Expect(window.Page.GetByRole(AriaRole.Banner).GetByRole(AriaRole.Link, new() { Name = place, Exact = true })).ToBeFocusedAsync();

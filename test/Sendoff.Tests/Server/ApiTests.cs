@@ -474,7 +474,7 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
             operations.Where(static one => one.TryGetProperty("security", out _)).Select(static one => one.GetProperty("operationId").GetString()).Order());
         Assert.False(api.GetProperty("servers")[0].GetProperty("url").GetString()!.EndsWith('/'));
 
-        string page = await server.Http.GetStringAsync("/docs/");
+        string page = await server.Http.GetStringAsync("/docs/reference/");
         Assert.DoesNotContain("https://", page);
         Assert.DoesNotContain("http://", page);
     }

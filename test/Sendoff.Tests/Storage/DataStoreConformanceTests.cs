@@ -26,6 +26,21 @@ public abstract class DataStoreConformanceTests
     Task<IReadOnlyList<string>> KeysAsync(string? after = null, int limit = 100) => Stores.ListKeysAsync(Orders, after, limit, Ct);
 
     [Fact]
+    public async Task Keys_are_listed_without_values_by_a_text_in_them_and_in_pages()
+    {
+        foreach (string key in new[] { "order/1", "order/2", "user/1", "order/3" }) await SetAsync(key, "1", key == "order/3" ? 5 : null);
+        Task<IReadOnlyList<StoredKey>> Found(string contains, string? after = null, int limit = 100) => Stores.ListKeysAsync(Orders, contains, after, limit, Ct);
+
+        Assert.Equal(["order/1", "order/2", "order/3", "user/1"], (await Found("")).Select(one => one.Key));
+        Assert.Equal(["order/2", "order/3"], (await Found("order", after: "order/1")).Select(one => one.Key));
+        Assert.Equal(["order/1"], (await Found("/1", limit: 1)).Select(one => one.Key));
+        Assert.Empty(await Found("ORDER"));
+        Clock.Advance(TimeSpan.FromSeconds(6));
+        Assert.Equal(["order/1", "order/2"], (await Found("order")).Select(one => one.Key));
+        Assert.All(await Found(""), one => Assert.True(one.Bytes > 0));
+    }
+
+    [Fact]
     public async Task A_value_that_was_set_is_there_and_the_last_one_counts()
     {
         Assert.Null(await GetAsync("a"));

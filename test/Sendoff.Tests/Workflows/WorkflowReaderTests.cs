@@ -109,9 +109,11 @@ public sealed class WorkflowReaderTests
     }
 
     [Theory]
+    [InlineData("tags: billing\nsteps: [ { namespace: a, uses: ./a.js } ]", "`tags` is not a list of texts", "write a list such as `tags: [billing, nightly]`")]
+    [InlineData("tags: ['']\nsteps: [ { namespace: a, uses: ./a.js } ]", "'' cannot be a tag", "use 1 to 40 characters")]
     [InlineData("nmae: x\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'nmae'", "did you mean `name`?")]
     [InlineData("step: []\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'step'", "did you mean `steps`?")]
-    [InlineData("timeout: 3s\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'timeout'", "use one of name, triggers, settings, steps")]
+    [InlineData("timeout: 3s\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'timeout'", "use one of name, tags, triggers, settings, steps")]
     [InlineData("steps: [ { namespace: a, uses: ./a.js, prosp: { x: 1 } } ]", "a step has no 'prosp'", "did you mean `props`?")]
     [InlineData("steps: [ { namespace: a, uses: ./a.js, Disabled: true } ]", "a step has no 'Disabled'", "did you mean `disabled`?")]
     [InlineData("triggers: [ { type: http, keys: x } ]\nsteps: [ { namespace: a, uses: ./a.js } ]", "an HTTP trigger has no 'keys'", "did you mean `key`?")]

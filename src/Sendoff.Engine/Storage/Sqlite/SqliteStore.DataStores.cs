@@ -89,6 +89,23 @@ internal sealed partial class SqliteStore
                     """).Set(id).Set(After(after)).Set(Now).Set(limit).Set(mostBytes).All(row => ReadValue(row, store)),
             ct);
 
+    public Task<IReadOnlyList<StoredKey>> ListKeysAsync(StoreName store, string contains, string? after, int limit, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<StoredKey>>(
+            session =>
+            {
+                if (FindStore(session, store) is not { } id) return [];
+                bool isAll = contains.Length == 0;
+                var sql = session.Sql($"""
+                    SELECT key, length(value), changed_at, expires_at FROM store_values
+                    WHERE store_id = ? AND key > ? AND {IsAlive}{(isAll ? "" : " AND instr(key, ?) > 0")} ORDER BY key LIMIT ?
+                    """)
+                    .Set(id).Set(After(after)).Set(Now);
+                if (!isAll) sql.Set(Encoding.UTF8.GetBytes(contains));
+                return sql.Set(limit).All(static row => new StoredKey(
+                    Encoding.UTF8.GetString(row.Blob(0)), row.Long(1), SqliteTime.Moment(row.Long(2)), row.LongOrNull(3) is { } expires ? SqliteTime.Moment(expires) : null));
+            },
+            ct);
+
     // Every key is above a single byte 0; that alone cannot be a key.
     static byte[] After(string? key) => string.IsNullOrEmpty(key) ? [0] : Encoding.UTF8.GetBytes(key);
 

@@ -33,6 +33,31 @@ internal sealed partial class SqliteStore
             .FirstOrDefault(static row => new DeliveryHead(new(row.Long(0)), new(row.Long(1)), (DeliveryStatus)row.Int(2))),
         ct);
 
+    public Task<Page<EventHead>> ListEventHeadsAsync(EventFilter filter, CancellationToken ct) => readers.ReadAsync(session =>
+    {
+        if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
+        var where = new SqliteFilter().Ids(filter.Before, IdsOf(session, filter.Since, filter.Until)).And("workflow_id = ?", workflow);
+        var rows = where.Set(session.Sql($"""
+            SELECT e.id, w.name, e.trigger, e.received_at, length(e.body), substr(CAST(substr(e.body, 1, {4 * EventHead.BeginningChars}) AS TEXT), 1, {EventHead.BeginningChars})
+            FROM events e CROSS JOIN workflows w ON w.id = e.workflow_id
+            WHERE e.id IN (SELECT id FROM events WHERE {where} AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id DESC LIMIT ?) ORDER BY e.id DESC
+            """)).Set(filter.Limit + 1).All(static row => new EventHead(new(row.Long(0)), row.Text(1), row.Text(2), SqliteTime.Moment(row.Long(3)), row.LongOrNull(4) ?? 0, row.TextOrNull(5) ?? ""));
+        return PageOf(rows, filter.Limit, static one => one.Id.Value);
+    }, ct);
+
+    public Task<IReadOnlyList<RunSummary>> ListRunsOfEventAsync(EventId id, int limit, CancellationToken ct)
+    {
+        var queued = unfinished.Where(run => run.EventId == id.Value);
+        return readers.ReadAsync<IReadOnlyList<RunSummary>>(session =>
+        [
+            .. session.Sql($"""
+                {selectSummaries} WHERE r.id IN (SELECT run_id FROM events WHERE id = ?1 UNION SELECT run_id FROM replays WHERE event_id = ?1) ORDER BY r.id DESC LIMIT ?2
+                """).Set(id.Value).Set(limit).All(ReadSummary)
+                .Concat(queued.Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>())
+                .DistinctBy(static run => run.Id).OrderByDescending(static run => run.Id.Value).Take(limit),
+        ], ct);
+    }
+
     public Task<IReadOnlyList<RunSummary>> ListLastRunsAsync(CancellationToken ct)
     {
         var queued = unfinished.Where(static _ => true).GroupBy(static run => run.WorkflowId).Select(static runs => runs.MaxBy(static run => run.RunId));

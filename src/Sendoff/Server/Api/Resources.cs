@@ -52,6 +52,9 @@ public sealed record TriggerDocument(string Type, string Key, string? Url, strin
 public sealed record WorkflowDocument(
     string Id, string Name, int Version, bool Enabled, DateTimeOffset DeployedAt, IReadOnlyList<TriggerDocument> Triggers, string StreamUrl)
 {
+    /// <summary>The key <c>tags</c> of its <c>workflow.yaml</c>.</summary>
+    public IReadOnlyList<string> Tags { get; init; } = [];
+
     /// <summary>Of a deploy: installed packages whose install scripts were not run (setting <c>Packages:AllowScripts</c>).</summary>
     public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
 
@@ -59,9 +62,12 @@ public sealed record WorkflowDocument(
     public IReadOnlyList<WorkflowProblemDocument> Warnings { get; init; } = [];
 
     /// <param name="origin">Where the server is reached, without a slash at the end.</param>
-    internal static WorkflowDocument From(Workflow workflow, string origin, Schedule schedule, StreamKeys streams) => new(
+    internal static WorkflowDocument From(Workflow workflow, string origin, Schedule schedule, StreamKeys streams, WorkflowCatalog catalog) => new(
         workflow.Id.ToString(), workflow.Name, workflow.Version, workflow.Enabled, workflow.DeployedAt,
-        [.. workflow.Triggers.Select(t => TriggerDocument.From(t, origin, schedule))], origin + streams.PathOf(workflow.Id));
+        [.. workflow.Triggers.Select(t => TriggerDocument.From(t, origin, schedule))], origin + streams.PathOf(workflow.Id))
+    {
+        Tags = catalog.TagsOf(workflow),
+    };
 }
 
 /// <summary>An event that a workflow emitted.</summary>

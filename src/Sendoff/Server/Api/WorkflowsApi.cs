@@ -36,19 +36,19 @@ internal static class WorkflowsApi
     }
 
     static async Task<Results<Ok<ListDocument<WorkflowDocument>>, Problem>> ListAsync(
-        HttpRequest request, IStore store, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct)
+        HttpRequest request, IStore store, ServerOptions options, Schedule schedule, StreamKeys streams, WorkflowCatalog catalog, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         if (input.Problem is { } problem) return problem;
         string origin = Origin.OfHooks(request, options);
         return TypedResults.Ok(new ListDocument<WorkflowDocument>(
-            [.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin, schedule, streams))], null));
+            [.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin, schedule, streams, catalog))], null));
     }
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> GetAsync(
-        string name, HttpRequest request, IStore store, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct) =>
+        string name, HttpRequest request, IStore store, ServerOptions options, Schedule schedule, StreamKeys streams, WorkflowCatalog catalog, CancellationToken ct) =>
         await store.GetWorkflowAsync(name, ct) is { } found
-            ? TypedResults.Ok(WorkflowDocument.From(found, Origin.OfHooks(request, options), schedule, streams))
+            ? TypedResults.Ok(WorkflowDocument.From(found, Origin.OfHooks(request, options), schedule, streams, catalog))
             : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAsync(
@@ -61,11 +61,12 @@ internal static class WorkflowsApi
             return Problem.TooLarge($"The body is over {options.DeployBytes:N0} bytes, the limit of a deploy.");
         if (DeployedFiles.Read(input, request.ContentType, file, body, options) is not { } files) return input.Problem!;
         var result = await catalog.DeployAsync(name, files, ct);
-        return Answer(result, request, options, schedule, streams);
+        return Answer(result, request, options, schedule, streams, catalog);
     }
 
-    static Results<Ok<WorkflowDocument>, Problem> Answer(DeployResult result, HttpRequest request, ServerOptions options, Schedule schedule, StreamKeys streams) => result.Workflow is { } workflow
-        ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.OfHooks(request, options), schedule, streams) with
+    static Results<Ok<WorkflowDocument>, Problem> Answer(
+        DeployResult result, HttpRequest request, ServerOptions options, Schedule schedule, StreamKeys streams, WorkflowCatalog catalog) => result.Workflow is { } workflow
+        ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.OfHooks(request, options), schedule, streams, catalog) with
         {
             ScriptsLeftOut = result.ScriptsLeftOut,
             Warnings = [.. result.Warnings.Select(WorkflowProblemDocument.From)],
@@ -81,7 +82,7 @@ internal static class WorkflowsApi
     {
         var found = await GetVersionAsync(name, version, store, ct);
         if (found.Result is not Ok<VersionDocument> { Value.Files: { } files }) return (Problem)found.Result;
-        return Answer(await catalog.DeployAsync(name, files, ct), request, options, schedule, streams);
+        return Answer(await catalog.DeployAsync(name, files, ct), request, options, schedule, streams, catalog);
     }
 
     /// <summary>The first problem in one line; all of them are in <c>problems</c>.</summary>
@@ -127,11 +128,11 @@ internal static class WorkflowsApi
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> EnableAsync(
         string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct) =>
-        await catalog.SetEnabledAsync(name, true, ct) ? await GetAsync(name, request, store, options, schedule, streams, ct) : Missing(name);
+        await catalog.SetEnabledAsync(name, true, ct) ? await GetAsync(name, request, store, options, schedule, streams, catalog, ct) : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DisableAsync(
         string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct) =>
-        await catalog.SetEnabledAsync(name, false, ct) ? await GetAsync(name, request, store, options, schedule, streams, ct) : Missing(name);
+        await catalog.SetEnabledAsync(name, false, ct) ? await GetAsync(name, request, store, options, schedule, streams, catalog, ct) : Missing(name);
 
     /// <summary>Works on a workflow that is switched off as well: it is its triggers that are.</summary>
     static async Task<Results<Accepted<ReplayDocument>, Problem>> StartAsync(
