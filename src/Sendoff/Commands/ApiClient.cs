@@ -188,8 +188,13 @@ sealed class ApiClient : IDisposable
         if (status == HttpStatusCode.Unauthorized)
             return new(found.Refusal, ExitCode.NoServer);
         if (ProblemOf(body) is not { } problem) return NotSendoff($"it returned status {(int)status}");
-        if (problem.Problems is { Count: > 0 } problems)
-            ProblemPrinter.Print([.. problems.Select(p => new WorkflowProblem(p.Message, p.File, p.Line, p.Column, p.Source, p.Hint))]);
+        if (problem.Problems is { Count: > 0 } listed)
+        {
+            WorkflowProblem[] problems = [.. listed.Select(p => new WorkflowProblem(p.Message, p.File, p.Line, p.Column, p.Source, p.Hint))];
+            ProblemPrinter.Print(problems);
+            // The detail repeats the first one.
+            return new($"{problem.Title}: {ProblemPrinter.Count(problems)}, see above", ExitCode.Usage);
+        }
         // Forbidden: the token is known, and does not reach so far. Over 500: the server could not.
         return new(problem.Detail, status == HttpStatusCode.Forbidden || (int)status >= 500 ? ExitCode.NoServer : ExitCode.Usage);
     }

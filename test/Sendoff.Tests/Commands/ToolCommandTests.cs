@@ -48,6 +48,20 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
     }
 
     [Fact]
+    public async Task A_deploy_says_each_problem_once()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllText(Path.Combine(folder.Path, "step.js"), "const x = ;");
+        File.WriteAllText(Path.Combine(folder.Path, "workflow.yaml"), "steps: [ { namespace: step, uses: ./step.js } ]");
+
+        var result = await CallAsync("deploy", folder.Path, "--name", "broken");
+
+        Assert.Equal((2, ""), (result.ExitCode, result.Output));
+        Assert.Equal(2, result.Error.Split("SyntaxError").Length);
+        Assert.EndsWith("sendoff: Not deployed: 1 error, see above\n", result.Error);
+    }
+
+    [Fact]
     public async Task The_newest_run_and_delivery_are_shown_without_an_id()
     {
         var older = await server.RunAsync(await server.DeployAsync("older", "console.log('the older one')", "step.js"));
