@@ -41,6 +41,7 @@ public sealed class CommandInputTests : IDisposable
         "events show evt_0000000000001", "events send a @/event.json", "secrets list", "secrets set A --value value", "secrets delete A", "tokens list",
         "tokens create a", "tokens revoke tok_1", "tokens sign-in", "export har run_0000000000001", "export curl dlv_0000000000001", "stores list",
         "stores get a k", "stores set a k 1", "stores delete a k", "hold show", "hold release",
+        "alerts list", "alerts add a --type email --on run_failed", "alerts set alr_1 --name b", "alerts remove alr_1", "alerts test alr_1",
     ];
 
     /// <summary>Commands that print what the server says, whatever it is.</summary>
@@ -49,6 +50,7 @@ public sealed class CommandInputTests : IDisposable
         "workflows show a", "workflows enable a", "workflows disable a", "workflows delete a", "runs replay run_0000000000001", "runs release run_0000000000001",
         "runs resume run_0000000000001", "runs cancel run_0000000000001", "events show evt_0000000000001", "secrets delete A", "tokens revoke tok_1",
         "export har run_0000000000001", "export curl dlv_0000000000001", "stores set a k 1", "stores delete a k", "hold show", "hold release",
+        "alerts remove alr_1",
     ];
 
     /// <summary>Input that is not well, and what the line says.</summary>
