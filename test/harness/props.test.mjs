@@ -35,13 +35,20 @@ const cases = [
   ['An app without an account names the secret', { code: 'props: { slack }, run() { return this.slack.hello("you") }', error: /^prop slack: there is no account of the app slack\. .* such as SLACK__API_KEY or SLACK__OAUTH_ACCESS_TOKEN$/ }],
   ['An app whose account is not needed', { code: 'props: { slack }, run() { return typeof this.slack.hello }', value: 'function' }],
   ['A field that an account has not', { code: 'props: { slack }, run() { return typeof this.slack.$auth.nope }', accounts, value: 'undefined' }],
-  ['additionalProps add their defaults', { code: 'props: { n: { type: "integer" } }, async additionalProps() { return { x: { type: "string", default: "x" + this.n }, y: { type: "string", default: "y" } } }, run() { return [this.x, this.y] }', props: { n: 1, y: 'given' }, value: ['x1', 'given'] }],
+  ['additionalProps add their defaults', { code: 'props: { n: { type: "integer" } }, async additionalProps() { return { x: { type: "string", default: "x" + this.n }, y: { type: "string", default: "y" } } }, run() { return [this.x, this.y] }', props: { n: 1 }, value: ['x1', 'y'] }],
   ['A required prop of additionalProps', { code: 'additionalProps() { return { x: { type: "string" } } }, run() {}', error: /^prop x: it is required/ }],
   ['$.interface.http in a step', { code: 'props: { http: "$.interface.http" }, run() { this.http.respond({ status: 201, body: "ok" }); return this.http.endpoint }', event: { url: 'https://a.example/hook' }, value: 'https://a.example/hook' }],
   ['$.interface.timer in a step', { code: 'props: { timer: { type: "$.interface.timer", default: { intervalSeconds: 60 } } }, run() { return this.timer.intervalSeconds }', value: 60 }],
   ['An alert has no value', { code: 'props: { alert: { type: "alert", content: "Mind" } }, run() { return typeof this.alert }', value: 'undefined' }],
   ['A folder', { code: 'props: { dir: { type: "dir" } }, async run() { const f = this.dir.open("harness-dir.txt"); await f.fromFile(__filename ?? ""); await f.delete(); return f.name }'.replace('__filename ?? ""', 'new URL(import.meta.url).pathname'), value: 'harness-dir.txt' }],
-  ['A query is refused clearly', { code: 'props: { q: { type: "sql" } }, run() {}', props: { q: {} }, error: /^prop q: props of the type sql are not available here/ }],
+  ['A query with its parameters', { code: 'props: { q: { type: "sql" } }, run() { return this.q }', props: { q: { query: 'select $1', params: ['{{event.n}}'] } }, event: { n: 1 }, value: { query: 'select $1', params: [1] } }],
+  ['A query that is a text', { code: 'props: { q: { type: "sql", auth: { app: "slack" } } }, run() { return this.q }', props: { q: 'select 1' }, value: { query: 'select 1', params: [] } }],
+  ['A query that is not given', { code: 'props: { q: { type: "sql" } }, run() {}', error: /^prop q: it needs a query/ }],
+  ['Labelled options where the prop says withLabel', { code: 'props: { a: { type: "string", withLabel: true }, b: { type: "string[]", withLabel: true }, c: { type: "string", withLabel: true }, d: { type: "string" } }, run() { return [this.a, this.b, this.c, this.d] }',
+    props: { a: { __lv: { label: 'Roadmap', value: 'b{{event.n}}' } }, b: [{ __lv: { label: 'L', value: 'v' } }], c: 'plain', d: { __lv: { label: 'Roadmap', value: 'b1' } } }, event: { n: 1 },
+    value: [{ label: 'Roadmap', value: 'b1' }, [{ label: 'L', value: 'v' }], { label: 'plain', value: 'plain' }, 'b1'] }],
+  ['A list of labelled options as one', { code: 'props: { a: { type: "string[]", withLabel: true } }, run() { return this.a }', props: { a: { __lv: [{ label: 'L', value: 'v' }] } }, value: [{ label: 'L', value: 'v' }] }],
+  ['additionalProps are not asked for again where a step has their values', { code: 'props: { n: { type: "integer" } }, additionalProps() { throw new Error("asked") }, run() { return [this.n, this.y] }', props: { n: 1, y: 'given' }, value: [1, 'given'] }],
 ];
 for (const [what, { code, props, event, accounts: given, value, error, inputs }] of cases) test(`Props: ${what}`, async () => {
   const source = `${APP}\nexport default defineComponent({ ${code} })`;

@@ -11,7 +11,7 @@ public static class WorkflowKeys
     public static readonly IReadOnlyList<string> HttpTrigger = ["type", "key", "response", "bearer", "rate"];
     public static readonly IReadOnlyList<string> Schedule = ["type", "cron", "every", "timezone"];
     public static readonly IReadOnlyList<string> Emit = ["type", "workflow", "channel"];
-    public static readonly IReadOnlyList<string> TriggerElsewhere = ["id"];
+    public static readonly IReadOnlyList<string> TriggerElsewhere = ["id", "disabled"];
     public static readonly IReadOnlyList<string> Response = ["status", "body"];
     public static readonly IReadOnlyList<string> Settings = ["timeout", "memory", "concurrency", "deliver", "idempotency_key", "lambda_timeout", "lambda_memory"];
     public static readonly IReadOnlyList<string> SettingsElsewhere = ["error_notification", "notify_on_error", "auto_retry"];

@@ -95,6 +95,7 @@ public static partial class WorkflowReader
     sealed partial class Reading(string name, IReadOnlyDictionary<string, string> files, string yamlFile)
     {
         string[]? lines;
+        bool hasDisabledTrigger;
 
         public List<WorkflowProblem> Problems { get; } = [];
 
@@ -118,11 +119,11 @@ public static partial class WorkflowReader
             var settings = Child(root, "settings") is YamlMappingNode map ? ReadSettings(map) : WorkflowSettings.Default;
             var triggers = Items(root, "triggers").Select(ReadTrigger).OfType<Trigger>().ToList();
             var steps = Items(root, "steps").Select(ReadStep).OfType<Step>().ToList();
-            if (steps.Count == 0 && Problems.Count == 0) Problem(root, "there are no steps", "add a list `steps` with `namespace` and `uses`");
             foreach (var twins in steps.GroupBy(s => s.Name).Where(g => g.Count() > 1))
                 Problem(Child(root, "steps")!, $"two steps have the namespace '{twins.Key}'", "rename one of them");
             // A synced folder names its triggers by id only: the workflow is reached by HTTP until it says otherwise.
-            return new(title, triggers.Count > 0 ? triggers : [new HttpTrigger(null, TriggerResponse.Default)], settings, steps) { Tags = ReadTags(root) };
+            var fires = triggers.Count > 0 || hasDisabledTrigger ? triggers : [new HttpTrigger(null, TriggerResponse.Default)];
+            return new(title, fires, settings, steps) { Tags = ReadTags(root) };
         }
 
         YamlMappingNode? ParseRoot(string yaml)
@@ -136,6 +137,11 @@ public static partial class WorkflowReader
         Trigger? ReadTrigger(YamlNode node)
         {
             if (node is not YamlMappingNode map) return Problem<Trigger>(node, "a trigger is a mapping", "write `- type: http`");
+            if (IsOn(map, "disabled"))
+            {
+                hasDisabledTrigger = true;
+                return null;
+            }
             string? type = Text(map, "type");
             if (type == "http") CheckKeys(map, "an HTTP trigger", WorkflowKeys.HttpTrigger, WorkflowKeys.TriggerElsewhere);
             if (type is null && Text(map, "id") is { } id)
@@ -287,10 +293,8 @@ public static partial class WorkflowReader
             return files.ContainsKey(path) || disabled ? path : Problem<string>(node, $"the step '{stepName}' uses {uses}, and there is no such file", $"add {path}, or correct `uses`");
         }
 
-        // A labelled option, { __lv: { label, value } }, is its value.
         static JsonNode? ToJson(YamlNode node) => node switch
         {
-            YamlMappingNode { Children.Count: 1 } map when Child(map, "__lv") is YamlMappingNode labelled => Child(labelled, "value") is { } value ? ToJson(value) : null,
             YamlMappingNode map => new JsonObject(map.Children.Select(pair => KeyValuePair.Create(pair.Key.ToString(), ToJson(pair.Value)))),
             YamlSequenceNode list => new JsonArray([.. list.Select(ToJson)]),
             YamlScalarNode { Style: ScalarStyle.Plain or ScalarStyle.Any, Value: var plain } => PlainScalar(plain ?? ""),

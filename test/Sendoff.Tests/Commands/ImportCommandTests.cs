@@ -95,7 +95,7 @@ public sealed class ImportCommandTests : IDisposable
         Assert.Equal("Greeting", imported.Name);
         Assert.Equal(TimeSpan.FromSeconds(40), imported.Settings.Timeout);
         Assert.True(Assert.IsType<HttpTrigger>(imported.Triggers.Single()).Response.FromRun);
-        Assert.Equal("1RL", imported.Steps[0].Props!.Value.GetProperty("to").GetString());
+        Assert.Equal("1RL", imported.Steps[0].Props!.Value.GetProperty("to").GetProperty("__lv").GetProperty("value").GetString());
         Assert.Contains("## greeting-p_123: runs unchanged", File.ReadAllText(Path.Combine(Target, "import-report.md")));
     }
 

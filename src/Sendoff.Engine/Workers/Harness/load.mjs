@@ -62,7 +62,7 @@ async function loadStep(config, index, root) {
     step.source = fs.readFileSync(step.file, 'utf8').replace(/^\uFEFF/, '');
     await chooseStyle(step, config.shape);
     step.definitions = definitionsOf(step.component);
-    step.inputs = inputsOf(unwrapLabels(config.props), step.definitions);
+    step.inputs = inputsOf(labelsOf(config.props, step.definitions), step.definitions);
   } catch (error) {
     step.problem = problemOf(step, locate(step, error));
   }
@@ -159,7 +159,22 @@ function loneFunction(step) {
   return [function (...given) { return apply(apply(make, this, scope), this, given); }, orderOf(make())];
 }
 
-/** @param {any} value a labelled option counts as its value (E9) @returns {any} */
+/** A labelled option counts as its value, and where its prop says `withLabel` as `{ label, value }` (E9). @param {any} props @param {import('./props.mjs').Definitions | null} definitions */
+function labelsOf(props, definitions) {
+  if (props === null || typeof props !== 'object') return props;
+  return Object.fromEntries(Object.entries(props).map(([name, value]) =>
+    [name, definitions !== null && Object.hasOwn(definitions, name) && definitions[name].withLabel === true ? labelled(value) : unwrapLabels(value)]));
+}
+
+/** @param {any} value @returns {any} */
+function labelled(value) {
+  if (Array.isArray(value)) return value.map(labelled);
+  if (value === null || value === undefined) return value;
+  if (typeof value !== 'object') return { label: String(value), value };
+  return value.__lv !== null && typeof value.__lv === 'object' ? labelled(value.__lv) : value;
+}
+
+/** @param {any} value @returns {any} */
 function unwrapLabels(value) {
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map(unwrapLabels);

@@ -18,15 +18,20 @@ export const objectTypes = {
   alert: () => undefined,
   dir: (_, __, value) => directory(typeof value === 'string' ? value : value?.path),
   http_request: (_, __, value) => httpRequest(value),
-  sql: name => { throw unavailable(name, 'sql', 'run the query with a client package in the code'); },
+  sql: queryOf,
   data_store: (name, definition, value, call) => storeProp(definition, value, call, name),
   '$.service.db': (name, definition, value, call) => storeProp(definition, value, call, name),
   '$.interface.http': (_, __, ___, call) => ({ endpoint: call.event?.url, respond: respondOf(call) }),
   '$.interface.timer': (_, __, value) => value,
 };
 
-/** @param {string} name @param {string} type @param {string} instead */
-const unavailable = (name, type, instead) => coded(new ConfigurationError(`prop ${name}: props of the type ${type} are not available here: ${instead}`), 'SENDOFF_PROP');
+/** A query with its parameters, as an app's `executeQueryAdapter` takes it. @type {Make} */
+function queryOf(name, definition, value) {
+  if (typeof value === 'string') return { query: value, params: [] };
+  if (value !== null && typeof value === 'object') return { params: [], ...value };
+  if (definition.optional === true) return undefined;
+  throw coded(new ConfigurationError(`prop ${name}: it needs a query. Write \`{ query: "select …", params: [] }\` under props of the step in workflow.yaml`), 'SENDOFF_PROP');
+}
 
 /** An app: its methods, and `$auth` with the fields of its account. @type {Make} */
 function appOf(name, definition, value, call) {

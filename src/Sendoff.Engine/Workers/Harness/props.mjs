@@ -155,6 +155,13 @@ export function bindMethods(self, methods) {
   return self;
 }
 
+/** Whether the step is configured with props that its component adds: whoever configured it has called `additionalProps` already. @param {Call} call */
+export function hasAddedProps(call) {
+  const { inputs, definitions } = call.step, given = inputs?.props ?? [];
+  for (let i = 0; i < given.length; i++) if (definitions === null || !hasOwn(definitions, given[i].name)) return true;
+  return false;
+}
+
 /** The props that a component adds by what it is configured with: their defaults reach `this`. @param {any} self @param {Call} call */
 export async function addProps(self, call) {
   const { component, definitions } = call.step;

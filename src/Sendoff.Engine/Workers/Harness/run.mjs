@@ -11,7 +11,7 @@ import { restoreGlobals } from './fresh.mjs';
 import { forgetAsked } from './ask.mjs';
 import { holdJson } from './flow.mjs';
 import { authsOf } from './propObjects.mjs';
-import { addProps, evaluateProps, thisOf } from './props.mjs';
+import { addProps, hasAddedProps, evaluateProps, thisOf } from './props.mjs';
 import { loadKept, saveKept } from './stores.mjs';
 import { Call, calls, dollarOf, endOf, exportJson, lazily, newSend, respondOf, triggerOf, warn, worker, writeEarly } from './step.mjs';
 
@@ -212,7 +212,7 @@ function ordered(given, order) {
 function callComponent(call, seen, props) {
   const { component } = call.step, self = thisOf(call, props);
   const start = () => apply(component.run, self, [{ steps: seen, $: dollarOf(call) }]);
-  return typeof component.additionalProps !== 'function' ? start() : then(addProps(self, call), start, error => {
+  return typeof component.additionalProps !== 'function' || hasAddedProps(call) ? start() : then(addProps(self, call), start, error => {
     if (error?.code === 'SENDOFF_PROP') throw error;
     warn(call, 'additional_props_failed', `additionalProps failed, so that the props it adds have no defaults: ${text(error?.message ?? error)}`);
     return start();

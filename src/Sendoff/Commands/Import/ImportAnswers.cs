@@ -5,7 +5,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>What a project does not say and its owner knows, by workflow: <c>{ folder: { trigger: {...}, actions: { step: uses } } }</c>, in YAML or JSON.</summary>
+/// <summary>What a project does not say and its owner knows, by workflow: <c>{ folder: { triggers: { id: {...} }, actions: { step: uses } } }</c>, in YAML or JSON.</summary>
 sealed class ImportAnswers(YamlMappingNode answers)
 {
     public static ImportAnswers None => new([]);
@@ -39,7 +39,7 @@ sealed class ImportAnswers(YamlMappingNode answers)
             console.MarkupLineInterpolated($"[bold]{workflow.Folder}[/], {finding.Where}: {finding.What}");
             var prompt = new TextPrompt<string>($"  such as [grey]{question.Example.EscapeMarkup()}[/], or nothing:") { AllowEmpty = true };
             prompt.Validate(text => TryParse(text, out _) ? ValidationResult.Success() : ValidationResult.Error("  that is not YAML"));
-            if (TryParse(console.Prompt(prompt), out var answer) && answer is not YamlScalarNode { Value: "" or null }) Set(workflow.Folder, question.Step, answer);
+            if (TryParse(console.Prompt(prompt), out var answer) && answer is not YamlScalarNode { Value: "" or null }) Set(workflow.Folder, question, answer);
         }
     }
 
@@ -53,11 +53,11 @@ sealed class ImportAnswers(YamlMappingNode answers)
 
     public bool IsEmpty => answers.Children.Count == 0;
 
-    void Set(string workflow, string? step, YamlNode answer)
+    void Set(string workflow, ImportQuestion question, YamlNode answer)
     {
         var of = ChildMap(answers, workflow);
-        if (step is null) of.Children[new YamlScalarNode("trigger")] = answer;
-        else ChildMap(of, "actions").Children[new YamlScalarNode(step)] = answer;
+        if (question.Step is { } step) ChildMap(of, "actions").Children[new YamlScalarNode(step)] = answer;
+        else ChildMap(of, "triggers").Children[new YamlScalarNode(question.Trigger ?? "")] = answer;
     }
 
     static YamlMappingNode ChildMap(YamlMappingNode map, string key)
@@ -76,6 +76,9 @@ sealed class ImportAnswers(YamlMappingNode answers)
 
     /// <summary>The trigger that replaces those which the project does not describe.</summary>
     public YamlMappingNode? Trigger(string workflow) => Of(workflow, "trigger") as YamlMappingNode;
+
+    /// <summary>The trigger that replaces the one with this id.</summary>
+    public YamlMappingNode? Trigger(string workflow, string id) => Child(Of(workflow, "triggers") as YamlMappingNode, id) as YamlMappingNode;
 
     /// <summary>What a step uses instead of a registry action.</summary>
     public string? Action(string workflow, string step) => Child(Of(workflow, "actions") as YamlMappingNode, step) is YamlScalarNode { Value: { Length: > 0 } uses } ? uses : null;

@@ -42,7 +42,11 @@ static class ImportCommand
         return imported.Any(static workflow => workflow.Verdict == ImportVerdict.CannotRun) ? ExitCode.RunFailed : ExitCode.Ok;
     }
 
-    static List<ImportedWorkflow> Import(IReadOnlyList<SyncedWorkflow> found, ImportAnswers answers) => [.. found.Select(workflow => WorkflowImport.Of(workflow, answers))];
+    static List<ImportedWorkflow> Import(IReadOnlyList<SyncedWorkflow> found, ImportAnswers answers)
+    {
+        var accounts = new SharedAccounts();
+        return [.. found.Select(workflow => WorkflowImport.Of(workflow, answers, accounts))];
+    }
 
     static void Write(string root, string folder, string name, string text)
     {

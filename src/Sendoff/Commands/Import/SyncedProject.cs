@@ -1,13 +1,19 @@
 using System.IO.Compression;
 using System.Text;
-using System.Text.Json;
 using System.Text.RegularExpressions;
 using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands.Import;
 
 /// <summary>A workflow as Pipedream keeps it: the name of its folder and its files, among them <c>workflow.yaml</c>.</summary>
-sealed record SyncedWorkflow(string Folder, IReadOnlyDictionary<string, string> Files);
+sealed record SyncedWorkflow(string Folder, IReadOnlyDictionary<string, string> Files)
+{
+    /// <summary>What the export says of the workflow, such as a secret that it leaves out.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>Why the project does not hold the workflow, and how to get it; null for one that it holds.</summary>
+    public (string What, string Remedy)? Missing { get; init; }
+}
 
 /// <summary>Finds the workflows in a GitHub-sync project (a folder or a ZIP of one) or in an export archive.</summary>
 static partial class SyncedProject
@@ -21,10 +27,10 @@ static partial class SyncedProject
         try
         {
             string full = Path.GetFullPath(path);
-            var files = Directory.Exists(full) ? ReadFolder(full) : File.Exists(full) ? ReadZip(full)
+            var files = Directory.Exists(full) ? ReadFolder(full) : File.Exists(full) ? ReadFile(full)
                 : throw new CommandException($"{path}: there is no such folder or archive", ExitCode.Usage);
             var found = Synced(files, Path.GetFileNameWithoutExtension(full.TrimEnd(Path.DirectorySeparatorChar)));
-            if (found.Count == 0) found = [.. files.Where(IsExported).SelectMany(file => ExportedWorkflow.Read(file.Key, file.Value))];
+            if (found.Count == 0) found = ExportArchive.Read(files);
             return found.Count > 0 ? WithOwnFolders(found) : throw NoProject.Without(path, files.Keys);
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException)
@@ -59,8 +65,6 @@ static partial class SyncedProject
         }),
     ];
 
-    static bool IsExported(KeyValuePair<string, string> file) => Path.GetExtension(file.Key) == ".json" && Path.GetFileName(file.Key) != "manifest.json";
-
     static Dictionary<string, string> ReadFolder(string root)
     {
         var files = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -72,6 +76,16 @@ static partial class SyncedProject
             using var stream = File.OpenRead(file);
             Add(files, path, ReadBounded(stream, MostBytes - bytes), ref bytes);
         }
+        return files;
+    }
+
+    static Dictionary<string, string> ReadFile(string file)
+    {
+        if (Path.GetExtension(file) != ".json") return ReadZip(file);
+        var files = new Dictionary<string, string>(StringComparer.Ordinal);
+        long bytes = 0;
+        using var stream = File.OpenRead(file);
+        Add(files, Path.GetFileName(file), ReadBounded(stream, MostBytes), ref bytes);
         return files;
     }
 
@@ -121,83 +135,5 @@ static partial class SyncedProject
         // What is no text is no step.
         if (System.Text.Unicode.Utf8.IsValid(content) && !files.TryAdd(path, Encoding.UTF8.GetString(content).TrimStart('\uFEFF')))
             throw new InvalidDataException($"it has '{path}' more than once");
-    }
-}
-
-/// <summary>
-/// A workflow in the JSON of an export archive. Its fields are not published, so names that mean the same are taken for one another, and what is not understood
-/// ends up in the report.
-/// </summary>
-static class ExportedWorkflow
-{
-    public static IEnumerable<SyncedWorkflow> Read(string path, string json)
-    {
-        JsonElement root;
-        try
-        {
-            root = JsonElement.Parse(json);
-        }
-        catch (JsonException)
-        {
-            yield break;
-        }
-        foreach (var workflow in Find(root, depth: 0))
-        {
-            var files = new Dictionary<string, string>(StringComparer.Ordinal);
-            string name = Text(workflow, "name", "title") ?? Path.GetFileNameWithoutExtension(path);
-            var steps = workflow.GetProperty("steps").EnumerateArray().Select((step, index) => ReadStep(step, index, files)).ToList();
-            var triggers = workflow.TryGetProperty("triggers", out var list) && list.ValueKind == JsonValueKind.Array ? list.EnumerateArray().Select(ReadTrigger).ToList() : [];
-            // JSON is YAML.
-            files[WorkflowReader.YamlFile] = JsonSerializer.Serialize(new { name, triggers, steps });
-            yield return new SyncedWorkflow(name, files);
-        }
-    }
-
-    static IEnumerable<JsonElement> Find(JsonElement element, int depth)
-    {
-        if (depth > 6) return [];
-        if (element.ValueKind == JsonValueKind.Array) return element.EnumerateArray().SelectMany(item => Find(item, depth + 1));
-        if (element.ValueKind != JsonValueKind.Object) return [];
-        bool isWorkflow = element.TryGetProperty("steps", out var steps) && steps.ValueKind == JsonValueKind.Array && steps.EnumerateArray().All(static s => s.ValueKind == JsonValueKind.Object);
-        return isWorkflow ? [element] : element.EnumerateObject().SelectMany(field => Find(field.Value, depth + 1));
-    }
-
-    static Dictionary<string, object?> ReadStep(JsonElement step, int index, Dictionary<string, string> files)
-    {
-        string name = Text(step, "namespace", "name", "slug", "key") ?? $"step_{index + 1}";
-        string? runtime = Text(step, "runtime", "lang", "language"), uses = Text(step, "uses", "component_key", "componentKey", "key");
-        if (Text(step, "code", "source", "code_raw", "text") is { } code)
-        {
-            string extension = runtime?.StartsWith("python", StringComparison.Ordinal) == true ? "py" : "js";
-            files[$"{name}/entry.{extension}"] = code;
-            uses = $"./{name}/entry.{extension}";
-        }
-        var props = First(step, "props", "configured_props", "configuredProps", "params");
-        return new()
-        {
-            ["namespace"] = name,
-            ["uses"] = uses ?? "",
-            ["runtime"] = runtime ?? "nodejs20.x",
-            ["disabled"] = First(step, "disabled") is { ValueKind: JsonValueKind.True },
-            ["props"] = props is { ValueKind: JsonValueKind.Object } ? props : null,
-        };
-    }
-
-    static Dictionary<string, object?> ReadTrigger(JsonElement trigger) => new()
-    {
-        ["id"] = Text(trigger, "id", "key") ?? "",
-        ["type"] = Text(trigger, "type"),
-        ["cron"] = Text(trigger, "cron", "cron_expression"),
-        ["timezone"] = Text(trigger, "timezone", "tz"),
-    };
-
-    static string? Text(JsonElement from, params string[] names) => First(from, names) is { ValueKind: JsonValueKind.String } found ? found.GetString() : null;
-
-    static JsonElement? First(JsonElement from, params string[] names)
-    {
-        if (from.ValueKind != JsonValueKind.Object) return null;
-        foreach (string name in names)
-            if (from.TryGetProperty(name, out var value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined)) return value;
-        return null;
     }
 }

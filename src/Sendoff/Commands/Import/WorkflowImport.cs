@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Sendoff.Engine.Workflows;
 using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Commands.Import;
@@ -14,7 +15,11 @@ enum ImportVerdict { RunsUnchanged, NeedsAnswer, CannotRun }
 sealed record ImportFinding(ImportVerdict Verdict, string Where, string What, string Remedy, ImportQuestion? Question = null);
 
 /// <summary>An answer that is missing: the trigger when <paramref name="Step"/> is null, else what that step uses.</summary>
-sealed record ImportQuestion(string? Step, string Example);
+sealed record ImportQuestion(string? Step, string Example)
+{
+    /// <summary>The id of the trigger that is asked for.</summary>
+    public string? Trigger { get; init; }
+}
 
 /// <summary>A workflow as Sendoff takes it, and what was found on the way.</summary>
 sealed record ImportedWorkflow(string Folder, string Name, IReadOnlyDictionary<string, string> Files, IReadOnlyList<ImportFinding> Findings)
@@ -23,19 +28,27 @@ sealed record ImportedWorkflow(string Folder, string Name, IReadOnlyDictionary<s
 }
 
 /// <summary>Turns one synced workflow into a Sendoff folder. Code is left as it is; only <c>workflow.yaml</c> gets what Sendoff wants said: triggers, and nothing that it does not know.</summary>
-sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers)
+sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers, SharedAccounts accounts)
 {
+    bool respondsByAction;
     readonly List<ImportFinding> findings = [];
     readonly Dictionary<string, string> files = new(source.Files.Where(static file => WorkflowReader.Belongs(file.Key)), StringComparer.Ordinal);
 
-    public static ImportedWorkflow Of(SyncedWorkflow source, ImportAnswers answers) => new WorkflowImport(source, answers).Run();
+    public static ImportedWorkflow Of(SyncedWorkflow source, ImportAnswers answers, SharedAccounts accounts) => new WorkflowImport(source, answers, accounts).Run();
 
     ImportedWorkflow Run()
     {
+        foreach (string warning in source.Warnings) Note(ImportVerdict.RunsUnchanged, "export", $"Pipedream's export warns: {warning}", "look whether the workflow needs it");
+        if (source.Missing is { } missing)
+        {
+            Note(ImportVerdict.NeedsAnswer, "export", missing.What, missing.Remedy);
+            return new(source.Folder, source.Folder, files, findings);
+        }
         if (ReadYaml() is not { } root) return new(source.Folder, source.Folder, files, findings);
         string name = ImportName(root);
         if (Text(root, "inactive") == "true") Note(ImportVerdict.RunsUnchanged, "workflow.yaml", "the workflow is disabled on Pipedream", $"disable it after deploying: sendoff workflows disable {source.Folder}");
         LeaveOut(root, WorkflowKeys.Workflow, "workflow.yaml");
+        respondsByAction = Items(root, "steps").OfType<YamlMappingNode>().Any(IsResponseAction);
         ImportTriggers(root);
         foreach (var step in Items(root, "steps").OfType<YamlMappingNode>()) ImportStep(step);
         files.Remove("workflow.yml");
@@ -78,54 +91,11 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
         return null;
     }
 
-    // hi_ HTTP, ti_ timer, ei_ email, dc_ event source: a synced file has the id only.
-    void ImportTriggers(YamlMappingNode root)
-    {
-        var imported = new YamlSequenceNode();
-        foreach (var trigger in Items(root, "triggers").OfType<YamlMappingNode>())
-        {
-            string id = Text(trigger, "id") ?? "", type = Text(trigger, "type") ?? "";
-            if (type == "schedule" || Text(trigger, "cron") is { Length: > 0 }) imported.Add(Schedule(trigger));
-            else if (type == "http" || id.StartsWith("hi_", StringComparison.Ordinal)) imported.Add(Http(id));
-            else AskForTrigger(id, imported);
-        }
-        if (imported.Children.Count == 0 && answers.Trigger(source.Folder) is { } given) imported.Add(given);
-        if (imported.Children.Count == 0) imported.Add(new YamlMappingNode("type", "http"));
-        root.Children[new YamlScalarNode("triggers")] = imported;
-    }
-
-    YamlMappingNode Http(string id)
-    {
-        Note(ImportVerdict.RunsUnchanged, "trigger", $"the HTTP trigger {id} gets a new URL, which deploying prints", "tell its callers; responses are as before if `response: custom` is set where the code calls $.respond");
-        var trigger = new YamlMappingNode("type", "http");
-        if (source.Files.Values.Any(static code => RespondCall().IsMatch(code))) trigger.Add("response", "custom");
-        return trigger;
-    }
-
-    static YamlMappingNode Schedule(YamlMappingNode trigger)
-    {
-        var schedule = new YamlMappingNode("type", "schedule");
-        schedule.Add("cron", new YamlScalarNode(Text(trigger, "cron")) { Style = ScalarStyle.DoubleQuoted });
-        if (Text(trigger, "timezone") is { Length: > 0 } zone) schedule.Add("timezone", zone);
-        return schedule;
-    }
-
-    void AskForTrigger(string id, YamlSequenceNode imported)
-    {
-        string kind = id.Split('_')[0] switch { "ti" => "a timer", "ei" => "an email address", "dc" => "an event source", _ => "of an unknown kind" };
-        if (answers.Trigger(source.Folder) is { } given)
-        {
-            imported.Add(given);
-            return;
-        }
-        string example = id.StartsWith("ti_", StringComparison.Ordinal) ? "{ type: schedule, cron: \"0 9 * * *\", timezone: Europe/Berlin }" : "{ type: http }";
-        findings.Add(new(ImportVerdict.NeedsAnswer, "trigger", $"the trigger {id} is {kind}, and a synced project does not say more",
-            $"answer with `{source.Folder}: {{ trigger: {example} }}`" + (kind is "a timer" ? "" : "; Sendoff has HTTP and schedule triggers"), new(null, example)));
-    }
-
     void ImportStep(YamlMappingNode step)
     {
-        string name = Text(step, "namespace") ?? "?", uses = Text(step, "uses") ?? "";
+        string name = Text(step, "namespace") ?? "?", uses = Text(step, "uses") ?? "", registryKey = Value(step, "component_key") ?? uses;
+        if (ImportControlFlow(step, name, uses)) return;
+        step.Children.Remove(new YamlScalarNode("component_key"));
         LeaveOut(step, WorkflowKeys.Step, name);
         if (Text(step, "runtime")?.StartsWith("nodejs", StringComparison.Ordinal) == true) step.Children.Remove(new YamlScalarNode("runtime"));
         if (Text(step, "disabled") == "true") return;
@@ -135,7 +105,8 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
             return;
         }
         if (RegistryKey().Match(uses) is { Success: true } key) ImportAction(step, name, uses, key);
-        ImportProps(step, name, Code(uses));
+        else if (PrivateKey().IsMatch(uses)) AskForPrivate(step, name, uses);
+        ImportProps(step, name, RegistryKey().Match(registryKey) is { Success: true } registered ? registered.Groups["app"].Value : null, Code(uses));
         if (Code(uses) is { } code) LookAtCode(name, code);
     }
 
@@ -152,27 +123,6 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
         string app = key.Groups["app"].Value, action = key.Groups["action"].Value, example = $"npm:@pipedream/{app}@VERSION/actions/{action}/{action}.mjs";
         findings.Add(new(ImportVerdict.NeedsAnswer, name, $"the step uses the registry action {uses}",
             $"its code may be in an npm package: answer with `{source.Folder}: {{ actions: {{ {name}: \"{example}\" }} }}`, or write the step yourself", new(name, example)));
-    }
-
-    void ImportProps(YamlMappingNode step, string name, string? code)
-    {
-        if (Child(step, "props") is not YamlMappingNode props) return;
-        props.Children.Remove(new YamlScalarNode("__configurableProps"));
-        foreach (var (prop, value) in props.Children)
-        {
-            if (value is not YamlMappingNode map) continue;
-            if (Text(map, "authProvisionId") is not null)
-                Note(ImportVerdict.NeedsAnswer, name, $"the prop {prop} is an account of Pipedream's", $"set what it holds: {string.Join(", ", AccountSecrets(prop.ToString(), code).Select(s => $"sendoff secrets set {s}"))}");
-            else if (Text(map, "storeId") is { } store)
-                Note(ImportVerdict.RunsUnchanged, name, $"the data store {store} begins empty", "fill it with a step, if its content is needed");
-        }
-    }
-
-    static IEnumerable<string> AccountSecrets(string prop, string? code)
-    {
-        string app = code is null ? prop : AppOfProp(prop).Match(code) is { Success: true } match ? match.Groups[1].Value : prop;
-        var fields = code is null ? [] : AuthField().Matches(code).Where(m => m.Groups[1].Value == prop).Select(static m => m.Groups[2].Value).Distinct().ToList();
-        return (fields.Count > 0 ? fields : ["FIELD"]).Select(field => $"{app}__{field}".Replace('-', '_').ToUpperInvariant());
     }
 
     void LookAtCode(string name, string code)
@@ -201,6 +151,19 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
 
     static string Write(YamlMappingNode root)
     {
+        // JSON becomes what people read and the editor changes: a line for each field.
+        if (root.Style == MappingStyle.Flow)
+        {
+            foreach (var node in root.AllNodes)
+            {
+                if (node is YamlMappingNode map)
+                {
+                    map.Style = MappingStyle.Block;
+                    foreach (var key in map.Children.Keys.OfType<YamlScalarNode>().Where(static key => PlainKey().IsMatch(key.Value ?? ""))) key.Style = ScalarStyle.Plain;
+                }
+                else if (node is YamlSequenceNode list) list.Style = SequenceStyle.Block;
+            }
+        }
         using var writer = new StringWriter();
         new YamlStream(new YamlDocument(root)).Save(writer, assignAnchors: false);
         return writer.ToString().TrimEnd('\n', '\r', '.') + "\n";
@@ -210,16 +173,14 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     static string? Text(YamlMappingNode map, string key) => (Child(map, key) as YamlScalarNode)?.Value;
     static IEnumerable<YamlNode> Items(YamlMappingNode map, string key) => Child(map, key) as YamlSequenceNode ?? [];
 
-    static Regex AppOfProp(string prop) => new($$"""\b{{Regex.Escape(prop)}}\s*:\s*\{[^}]*?\bapp\s*:\s*["'`]([\w-]+)["'`]""", RegexOptions.NonBacktracking);
-
-    [GeneratedRegex(@"^@?(?<app>[a-z0-9_]+)-(?<action>[a-z0-9-]+)@\d+(\.\d+)*$")]
+    [GeneratedRegex(@"^@?(?<app>[a-z0-9_]+)-(?<action>[a-z0-9-]+)(?:@\d+(\.\d+)*)?$")]
     private static partial Regex RegistryKey();
+
+    [GeneratedRegex("^[a-z]*[A-Z_][A-Za-z0-9_]*$|^(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z]+$")]
+    private static partial Regex PlainKey();
 
     [GeneratedRegex(@"\$\.?respond\s*\(")]
     private static partial Regex RespondCall();
-
-    [GeneratedRegex(@"\bthis\.(\w+)\.\$auth\.(\w+)")]
-    private static partial Regex AuthField();
 
     [GeneratedRegex(@"\bprocess\.env\.([A-Za-z_]\w*)")]
     private static partial Regex EnvironmentName();
