@@ -163,7 +163,7 @@ public sealed class ImportTriggersTests : IDisposable
         Assert.False(Directory.Exists(Path.Combine(Target, "Idle")));
         string said = Remarks(report["Digest"]), yaml = File.ReadAllText(Path.Combine(Target, "Digest", "workflow.yaml"));
         Assert.Contains("a secret was left out", said);
-        Assert.Contains("the workflow is switched off on Pipedream", said);
+        Assert.Contains("the workflow is disabled on Pipedream", said);
         Assert.Contains("the trigger dc_3 is the event source new-item", said);
         Assert.Contains("the account apn_Z of the app chat_v2", said);
         Assert.Contains("sendoff secrets set SEND_KEY; ", said);

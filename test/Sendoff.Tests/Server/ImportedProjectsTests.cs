@@ -1,8 +1,6 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
-using Sendoff.Server.Api;
-using Sendoff.Tests.Commands;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;

@@ -36,7 +36,8 @@ public sealed class WorkflowReaderTests
         Assert.IsType<HttpTrigger>(Assert.Single(definition.Triggers));
         var step = Assert.Single(definition.Steps);
         Assert.Equal(("notify", "notify/entry.js"), (step.Name, step.File));
-        Assert.Equal("""{"sheetId":"1RL","count":3,"text":"3"}""", step.Props!.Value.GetRawText());
+        // The worker unwraps labels: it knows the props of the component.
+        Assert.Equal("""{"sheetId":{"__lv":{"label":"Guestbook","value":"1RL"}},"count":3,"text":"3"}""", step.Props!.Value.GetRawText());
     }
 
     [Fact]

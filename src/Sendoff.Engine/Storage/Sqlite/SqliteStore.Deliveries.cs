@@ -46,9 +46,9 @@ internal sealed partial class SqliteStore
         WHERE d.id BETWEEN ? AND ? ORDER BY d.id
         """).Set(block.First).Set(block.Last).All(static row => new SendHead(
             new(row.Long(0)), row.Int(1), row.Int(2), (DeliveryStatus)row.Int(3), row.Text(4), row.Text(5), (int?)row.LongOrNull(6), row.Long(7) / 1_000.0)
-            {
-                First = row.LongOrNull(8) is { } started ? new(SqliteTime.Moment(started), SqliteTime.Ms(row.Long(9))!.Value, SqliteTime.Ms(row.Long(10))!.Value) : null,
-            });
+    {
+        First = row.LongOrNull(8) is { } started ? new(SqliteTime.Moment(started), SqliteTime.Ms(row.Long(9))!.Value, SqliteTime.Ms(row.Long(10))!.Value) : null,
+    });
 
     public Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<Outcome>>(
         session => session.Sql($"""

@@ -21,7 +21,7 @@ sealed partial class WorkflowImport
     YamlMappingNode ImportTrigger(YamlMappingNode trigger)
     {
         string id = Text(trigger, "id") ?? "", type = Text(trigger, "type") ?? "", prefix = id.Split('_')[0];
-        if (Text(trigger, "active") == "false") Note(ImportVerdict.RunsUnchanged, "trigger", $"the trigger {id} is switched off on Pipedream", "it is enabled here: remove it from workflow.yaml, or write `disabled: true`");
+        if (Text(trigger, "active") == "false") Note(ImportVerdict.RunsUnchanged, "trigger", $"the trigger {id} is disabled on Pipedream", "it is enabled here: remove it from workflow.yaml, or write `disabled: true`");
         if (AnswerTo(id, only: true) is { } given) return given;
         if (Value(trigger, "cron", "cron_expression") is { } cron) return Schedule(trigger, "cron", cron);
         if (Value(trigger, "interval_seconds") is { } text && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long seconds) && seconds > 0)
