@@ -142,7 +142,7 @@ static partial class LogMessages
     [LoggerMessage(4007, LogLevel.Error, "{Count} worker tasks did not stop within {Seconds} s; shutting down anyway")]
     public static partial void WorkersNotEnded(this ILogger log, int count, double seconds);
 
-    [LoggerMessage(4008, LogLevel.Information, "Workers run on Node.js {Version} ({Path}): {State}")]
+    [LoggerMessage(4010, LogLevel.Information, "Workers run on Node.js {Version} ({Path}): {State}")]
     public static partial void WorkersIsolated(this ILogger log, Version version, string path, string state);
 
     [LoggerMessage(4009, LogLevel.Warning, "Steps are not isolated from the server: {State}. Deploy only code that you trust (docs/operating.md, Isolation). Workers run on Node.js {Version} ({Path})")]

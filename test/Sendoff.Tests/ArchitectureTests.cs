@@ -1,7 +1,9 @@
+using System.Reflection;
 using System.Text.RegularExpressions;
 using ArchUnitNET.Domain;
 using ArchUnitNET.Fluent;
 using ArchUnitNET.Loader;
+using Microsoft.Extensions.Logging;
 using Sendoff.Engine;
 using static ArchUnitNET.Fluent.ArchRuleDefinition;
 using Assembly = System.Reflection.Assembly;
@@ -48,6 +50,16 @@ public sealed partial class ArchitectureTests
     {
         string[] forbidden = ["Microsoft.AspNetCore", "System.CommandLine", "Spectre.Console"];
         Assert.DoesNotContain(engine.GetReferencedAssemblies(), a => forbidden.Any(f => a.Name!.StartsWith(f, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void An_event_id_belongs_to_one_log_line()
+    {
+        var ids = new[] { engine, executable }.SelectMany(static assembly => assembly.GetTypes())
+            .SelectMany(static type => type.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
+            .Select(static method => (method.Name, method.GetCustomAttribute<LoggerMessageAttribute>()?.EventId)).Where(static line => line.EventId is not null).ToList();
+        Assert.True(ids.Count > 40, $"only {ids.Count} log lines were found");
+        Assert.Empty(ids.GroupBy(static line => line.EventId).Where(static lines => lines.Count() > 1).Select(static lines => $"{lines.Key}: {string.Join(", ", lines.Select(line => line.Name))}"));
     }
 
     [Fact]

@@ -155,7 +155,7 @@ static class Lists
         command.SetAction(async (parsed, ct) =>
         {
             bool isLast = parsed.GetValue(last);
-            if (isLast == parsed.GetValue(id) is not null) throw new CommandException("give an id, or --last for the newest one; not both, not neither", ExitCode.Usage);
+            if (isLast == parsed.GetValue(id) is not null) throw new CommandException("give an id, or --last for the newest one (one of the two)", ExitCode.Usage);
             if (!isLast && parsed.GetValue(workflow) is not null) throw new CommandException("--workflow goes with --last", ExitCode.Usage);
             using var api = ApiClient.From(parsed);
             string chosen = parsed.GetValue(id) ?? await NewestAsync(api, path, parsed.GetValue(workflow), list, idOf, ct);

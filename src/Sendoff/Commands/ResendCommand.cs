@@ -28,7 +28,7 @@ static class ResendCommand
                 null, parsed.GetValue(status), parsed.GetValue(host), parsed.GetValue(workflow), Moment(parsed.GetValue(since)), Moment(parsed.GetValue(until)),
                 parsed.GetValue(url));
             bool isFiltered = filter != new ResendRequestDocument(null, null, null, null, null, null, null);
-            if (isFiltered == chosen.Length > 0) throw new CommandException("give ids, or a filter such as --status failed; not both, not neither", ExitCode.Usage);
+            if (isFiltered == chosen.Length > 0) throw new CommandException("give ids, or a filter such as --status failed (one of the two)", ExitCode.Usage);
             if (parsed.GetValue(captured) && chosen.Length != 1) throw new CommandException("--captured takes one id, and no filter", ExitCode.Usage);
             using var api = ApiClient.From(parsed);
             if (parsed.GetValue(captured)) return await ResendCapturedAsync(api, chosen[0], ct);

@@ -1,23 +1,23 @@
 namespace Sendoff.Server;
 
-/// <summary>What the server logs. Event ids 3000 to 3999. Never a body, a header value or a secret.</summary>
+/// <summary>What the server logs. Event ids 8000 to 8099. Never a body, a header value or a secret.</summary>
 internal static partial class LogMessages
 {
-    [LoggerMessage(3001, LogLevel.Error, "{Method} {Path} failed")]
+    [LoggerMessage(8001, LogLevel.Error, "{Method} {Path} failed")]
     public static partial void RequestFailed(this ILogger log, Exception exception, string method, string path);
 
-    [LoggerMessage(3010, LogLevel.Warning, "A trigger refuses all requests: its bearer token is the secret {Name}, which is not set")]
+    [LoggerMessage(8010, LogLevel.Warning, "A trigger refuses all requests: its bearer token is the secret {Name}, which is not set")]
     public static partial void TokenNotSet(this ILogger log, string name);
 
-    [LoggerMessage(3015, LogLevel.Warning, "The certificate could not be reloaded; the previous one stays in use: {Why}")]
+    [LoggerMessage(8015, LogLevel.Warning, "The certificate could not be reloaded; the previous one stays in use: {Why}")]
     public static partial void CertificateKept(this ILogger log, string why);
 
-    [LoggerMessage(3016, LogLevel.Information, "SIGHUP: reloaded the certificate. Settings are read only at startup")]
+    [LoggerMessage(8016, LogLevel.Information, "SIGHUP: reloaded the certificate. Settings are read only at startup")]
     public static partial void CertificateReloaded(this ILogger log);
 
-    [LoggerMessage(3017, LogLevel.Information, "SIGHUP: nothing to reload. Settings are read only at startup")]
+    [LoggerMessage(8017, LogLevel.Information, "SIGHUP: nothing to reload. Settings are read only at startup")]
     public static partial void NothingToReload(this ILogger log);
 
-    [LoggerMessage(3020, LogLevel.Warning, "The part {Part} of a page could not be refreshed; it shows its previous content")]
+    [LoggerMessage(8020, LogLevel.Warning, "The part {Part} of a page could not be refreshed; it shows its previous content")]
     public static partial void PageReadFailed(this ILogger log, Exception exception, string part);
 }

@@ -81,7 +81,7 @@ public sealed class CommandInputTests : IDisposable
         { "import @/project.tar.gz", "it is a gzip archive. Unpack it" },
         { "import @/cut.zip", "it is a damaged ZIP archive" },
         { "import @/nothing.txt", "is not a Pipedream project: it is empty" },
-        { "import @/empty", "is not a Pipedream project: it has no file that a workflow could have, but neither a workflow.yaml" },
+        { "import @/empty", "is not a Pipedream project: it has no files of a workflow: neither a workflow.yaml" },
         { "import @/workflow", "is not a Pipedream project: it has step.js, but neither a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive). Step files need no import: `sendoff deploy" },
         { "import ~", "cannot be read" },
         { "import @/workflow --answers @/nothing", "cannot be read" },

@@ -40,7 +40,7 @@ public sealed class DoctorCommandTests
         Assert.False(document.GetProperty("ok").GetBoolean());
         var failed = document.GetProperty("checks").EnumerateArray().Where(c => c.GetProperty("status").GetString() == "Failed").ToDictionary(c => c.GetProperty("name").GetString()!, c => c.GetProperty("text").GetString()!);
         Assert.Equal(["database", "proxy", "secret key"], failed.Keys.Order());
-        Assert.Contains("no SQLite database", failed["database"]);
+        Assert.Contains("not a SQLite database", failed["database"]);
         Assert.Contains("put it back from a backup", failed["secret key"]);
         Assert.Contains("cannot be reached", failed["proxy"]);
     }

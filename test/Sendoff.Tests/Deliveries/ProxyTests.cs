@@ -166,7 +166,7 @@ public sealed class ProxyTests
     }
 
     [Theory]
-    [InlineData(1, AttemptErrorCode.ProxyFailed, "general failure")]
+    [InlineData(1, AttemptErrorCode.ProxyFailed, "general proxy failure")]
     [InlineData(2, AttemptErrorCode.ProxyFailed, "does not allow a connection to 8.8.8.8:80")]
     [InlineData(3, AttemptErrorCode.ConnectUnreachable, "8.8.8.8:80 cannot be reached through the proxy")]
     [InlineData(4, AttemptErrorCode.ConnectUnreachable, "8.8.8.8:80 cannot be reached through the proxy")]

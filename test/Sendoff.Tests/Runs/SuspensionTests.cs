@@ -398,7 +398,7 @@ public sealed class SuspensionTests : IDisposable
         for (int i = 0; i < 3; i++)
             await Assert.ThrowsAsync<RunQueueFullException>(() => rig.Suspensions.ResumeAsync(held.Run.Id, Encoding.UTF8.GetBytes("{}"), default));
         Assert.Equal(0, rig.Changes.Listeners);
-        rig.Failing.Fail(nameof(IStore.GetRunAsync), new StoreUnavailableException("the disk is full"));
+        rig.Failing.Fail(nameof(IStore.FindRunAsync), new StoreUnavailableException("the disk is full"));
         await Assert.ThrowsAsync<StoreUnavailableException>(() => rig.Suspensions.CancelAsync(held.Run.Id, default));
         Assert.Equal(0, rig.Changes.Listeners);
 

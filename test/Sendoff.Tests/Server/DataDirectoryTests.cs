@@ -60,9 +60,9 @@ public sealed class DataDirectoryTests : IDisposable
         await ServeOnceAsync();
         await using (var file = new FileStream(Database, FileMode.Open)) file.SetLength(length);
         var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() => ServeOnceAsync());
-        Assert.Matches("damaged|no SQLite database", refused.Message);
+        Assert.Matches("damaged|not a SQLite database", refused.Message);
         Assert.Equal(length, new FileInfo(Database).Length);
-        Assert.Matches("damaged|no SQLite database", DatabaseState.In(folder.Path).Fault);
+        Assert.Matches("damaged|not a SQLite database", DatabaseState.In(folder.Path).Fault);
     }
 
     [Theory]

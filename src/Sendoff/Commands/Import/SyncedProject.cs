@@ -31,7 +31,7 @@ static partial class SyncedProject
                 : throw new CommandException($"{path}: there is no such folder or archive", ExitCode.Usage);
             var found = Synced(files, Path.GetFileNameWithoutExtension(full.TrimEnd(Path.DirectorySeparatorChar)));
             if (found.Count == 0) found = ExportArchive.Read(files);
-            return found.Count > 0 ? WithOwnFolders(found) : throw NoProject.Without(path, files.Keys);
+            return found.Count > 0 ? WithOwnFolders(found) : throw (IsJson(full) ? NoProject.File(path) : NoProject.Without(path, files.Keys));
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException)
         {
@@ -79,9 +79,11 @@ static partial class SyncedProject
         return files;
     }
 
+    static bool IsJson(string path) => Path.GetExtension(path) == ".json" && File.Exists(path);
+
     static Dictionary<string, string> ReadFile(string file)
     {
-        if (Path.GetExtension(file) != ".json") return ReadZip(file);
+        if (!IsJson(file)) return ReadZip(file);
         var files = new Dictionary<string, string>(StringComparer.Ordinal);
         long bytes = 0;
         using var stream = File.OpenRead(file);
