@@ -6,39 +6,10 @@ using Sendoff.Tests.Support;
 namespace Sendoff.Tests.Commands;
 
 /// <summary>Pipedream projects as they come out of GitHub sync or of an export, and what is said of each.</summary>
-public sealed class ImportCommandTests : IDisposable
+public sealed class ImportCommandTests : ImportRig
 {
-    readonly TempFolder folder = new();
-
-    string Source => Path.Combine(folder.Path, "project");
-    string Target => Path.Combine(folder.Path, "imported");
-
-    public void Dispose() => folder.Dispose();
-
-    void Add(string path, string text)
-    {
-        string file = Path.Combine(Source, path);
-        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-        File.WriteAllText(file, text);
-    }
-
-    async Task<(CommandResult Result, JsonElement Report)> ImportAsync(params string[] more)
-    {
-        var result = await SendoffCommand.RunAsync(["import", Source, "-o", Target, "--json", .. more]);
-        return (result, result.Output.Length > 0 ? JsonElement.Parse(result.Output) : default);
-    }
-
     static string[] Verdicts(JsonElement report) =>
         [.. report.EnumerateArray().Select(w => $"{w.GetProperty("folder").GetString()}: {w.GetProperty("verdict").GetString()}")];
-
-    static string Remarks(JsonElement workflow) =>
-        string.Join("\n", workflow.GetProperty("findings").EnumerateArray().Select(f => $"{f.GetProperty("where").GetString()}: {f.GetProperty("what").GetString()}; {f.GetProperty("remedy").GetString()}"));
-
-    WorkflowReading ReadImported(string name)
-    {
-        string root = Path.Combine(Target, name);
-        return WorkflowReader.Read(name, Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).ToDictionary(f => Path.GetRelativePath(root, f).Replace('\\', '/'), File.ReadAllText));
-    }
 
     const string Plain = """
         schema: workflow/2022.04

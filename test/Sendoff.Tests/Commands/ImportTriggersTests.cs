@@ -5,38 +5,11 @@ using Sendoff.Tests.Support;
 namespace Sendoff.Tests.Commands;
 
 /// <summary>What an import makes of triggers, accounts and steps that a project says little of, and of the JSON of an export.</summary>
-public sealed class ImportTriggersTests : IDisposable
+public sealed class ImportTriggersTests : ImportRig
 {
-    readonly TempFolder folder = new();
-
-    string Source => Path.Combine(folder.Path, "project");
-    string Target => Path.Combine(folder.Path, "imported");
-
-    public void Dispose() => folder.Dispose();
-
-    void Add(string path, string text)
-    {
-        string file = Path.Combine(Source, path);
-        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-        File.WriteAllText(file, text);
-    }
-
-    async Task<JsonElement> ImportAsync(params string[] more)
-    {
-        var result = await SendoffCommand.RunAsync(["import", Source, "-o", Target, "--json", .. more]);
-        return JsonElement.Parse(result.Output);
-    }
+    async Task<JsonElement> ReportAsync(params string[] more) => (await ImportAsync(more)).Report;
 
     static string Verdict(JsonElement workflow) => workflow.GetProperty("verdict").GetString()!;
-
-    static string Remarks(JsonElement workflow) =>
-        string.Join("\n", workflow.GetProperty("findings").EnumerateArray().Select(f => $"{f.GetProperty("where").GetString()}: {f.GetProperty("what").GetString()}; {f.GetProperty("remedy").GetString()}"));
-
-    WorkflowReading Imported(string name)
-    {
-        string root = Path.Combine(Target, name);
-        return WorkflowReader.Read(name, Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).ToDictionary(f => Path.GetRelativePath(root, f).Replace('\\', '/'), File.ReadAllText));
-    }
 
     const string Code = "steps: [ { namespace: code, uses: ./code/entry.js } ]";
 
@@ -45,10 +18,10 @@ public sealed class ImportTriggersTests : IDisposable
     {
         Add("catcher-p_1/workflow.yaml", "schema: workflow/2022.04\nname: Catcher\ntriggers:\n- id: hi_1\n");
 
-        var report = await ImportAsync();
+        var report = await ReportAsync();
 
         Assert.Equal("runs_unchanged", Verdict(report[0]));
-        Assert.Empty(Imported("catcher-p_1").Definition!.Steps);
+        Assert.Empty(ReadImported("catcher-p_1").Definition!.Steps);
     }
 
     [Theory]
@@ -61,12 +34,12 @@ public sealed class ImportTriggersTests : IDisposable
         Add("w-p_1/workflow.yaml", $"name: W\ntriggers: [ {{ id: {id} }} ]\n{Code}");
         Add("w-p_1/code/entry.js", "return 1");
 
-        var report = await ImportAsync();
+        var report = await ReportAsync();
 
         Assert.Equal("needs_answer", Verdict(report[0]));
         Assert.Contains($"the trigger {id} is {kind}", Remarks(report[0]));
         Assert.Contains($"type: {type}", File.ReadAllText(Path.Combine(Target, "w-p_1", "workflow.yaml")));
-        Assert.Empty(Imported("w-p_1").Definition!.Triggers);
+        Assert.Empty(ReadImported("w-p_1").Definition!.Triggers);
     }
 
     [Fact]
@@ -77,9 +50,9 @@ public sealed class ImportTriggersTests : IDisposable
         string answers = Path.Combine(folder.Path, "answers.yaml");
         File.WriteAllText(answers, "w-p_1: { trigger: { type: schedule, every: 1h }, triggers: { sub_1: { type: emit, workflow: orders } } }");
 
-        var report = await ImportAsync("--answers", answers);
+        var report = await ReportAsync("--answers", answers);
 
-        Assert.Collection(Imported("w-p_1").Definition!.Triggers, one => Assert.Equal("orders", Assert.IsType<EmitTrigger>(one).Workflow), one => Assert.IsType<ScheduleTrigger>(one));
+        Assert.Collection(ReadImported("w-p_1").Definition!.Triggers, one => Assert.Equal("orders", Assert.IsType<EmitTrigger>(one).Workflow), one => Assert.IsType<ScheduleTrigger>(one));
         Assert.Contains("the trigger ti_2 is a timer", Remarks(report[0]));
         Assert.DoesNotContain("ti_1", Remarks(report[0]));
     }
@@ -92,9 +65,9 @@ public sealed class ImportTriggersTests : IDisposable
         string answers = Path.Combine(folder.Path, "answers.yaml");
         File.WriteAllText(answers, "w-p_1: { actions: { reply: ./reply/entry.mjs } }");
 
-        await ImportAsync("--answers", answers);
+        await ReportAsync("--answers", answers);
 
-        Assert.True(Assert.IsType<HttpTrigger>(Imported("w-p_1").Definition!.Triggers.Single()).Response.FromRun);
+        Assert.True(Assert.IsType<HttpTrigger>(ReadImported("w-p_1").Definition!.Triggers.Single()).Response.FromRun);
     }
 
     [Fact]
@@ -103,9 +76,9 @@ public sealed class ImportTriggersTests : IDisposable
         Add("w/workflow.yaml", $"name: W\ntriggers: [ {{ type: http, key: mine, response: {{ status: 202 }} }}, {{ type: schedule, every: 1h }}, {{ type: emit, workflow: orders }} ]\n{Code}");
         Add("w/code/entry.js", "return 1");
 
-        await ImportAsync();
+        await ReportAsync();
 
-        var triggers = Imported("w").Definition!.Triggers;
+        var triggers = ReadImported("w").Definition!.Triggers;
         Assert.Equal(("mine", 202), (Assert.IsType<HttpTrigger>(triggers[0]).Key, ((HttpTrigger)triggers[0]).Response.Status));
         Assert.IsType<ScheduleTrigger>(triggers[1]);
         Assert.IsType<EmitTrigger>(triggers[2]);
@@ -119,7 +92,7 @@ public sealed class ImportTriggersTests : IDisposable
         Add("c/workflow.yaml", "name: c\ntriggers: [ { id: hi_1 } ]\nsteps: [ { namespace: code, uses: ./code/entry.js, props: { sheets: { authProvisionId: apn_B } } } ]");
         Add("c/code/entry.js", "const sheets = { type: 'app', app: 'google_sheets', methods: { token() { return this.$auth.api_key } } }; export default { props: { sheets }, async run() {} };");
 
-        var report = await ImportAsync();
+        var report = await ReportAsync();
 
         Assert.Contains("set what it holds, once for all workflows: sendoff secrets set GOOGLE_SHEETS__OAUTH_ACCESS_TOKEN", Remarks(report[0]));
         Assert.Contains("asked for with a: ", Remarks(report[1]));
@@ -155,7 +128,7 @@ public sealed class ImportTriggersTests : IDisposable
             """);
         Add("x/digest.json", Archived);
 
-        var report = (await ImportAsync()).EnumerateArray().ToDictionary(static one => one.GetProperty("folder").GetString()!);
+        var report = (await ReportAsync()).EnumerateArray().ToDictionary(static one => one.GetProperty("folder").GetString()!);
 
         Assert.Contains("the export is truncated (bytes)", Remarks(report["manifest.json"]));
         Assert.Contains("does not hold the workflow: never deployed", Remarks(report["Idle"]));
@@ -189,6 +162,6 @@ public sealed class ImportTriggersTests : IDisposable
         var result = await SendoffCommand.RunAsync(["import", Path.Combine(Source, "hello.json"), "-o", Target, "--json"]);
 
         Assert.Equal("runs_unchanged", Verdict(JsonElement.Parse(result.Output)[0]));
-        Assert.IsType<HttpTrigger>(Imported("Hello").Definition!.Triggers.Single());
+        Assert.IsType<HttpTrigger>(ReadImported("Hello").Definition!.Triggers.Single());
     }
 }

@@ -53,7 +53,7 @@ internal sealed partial class SqliteStore
             .. session.Sql($"""
                 {selectSummaries} WHERE r.id IN (SELECT run_id FROM events WHERE id = ?1 UNION SELECT run_id FROM replays WHERE event_id = ?1) ORDER BY r.id DESC LIMIT ?2
                 """).Set(id.Value).Set(limit).All(ReadSummary)
-                .Concat(queued.Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>())
+                .Concat(SummariesOf(session, queued))
                 .DistinctBy(static run => run.Id).OrderByDescending(static run => run.Id.Value).Take(limit),
         ], ct);
     }
@@ -64,7 +64,7 @@ internal sealed partial class SqliteStore
         return readers.ReadAsync<IReadOnlyList<RunSummary>>(session =>
         [
             .. session.Sql($"{selectSummaries} WHERE r.id IN (SELECT (SELECT id FROM runs WHERE workflow_id = workflows.id ORDER BY id DESC LIMIT 1) FROM workflows)").All(ReadSummary)
-                .Concat(queued.Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>())
+                .Concat(SummariesOf(session, queued))
                 .GroupBy(static run => run.WorkflowName).Select(static runs => runs.MaxBy(static run => run.Id.Value)!),
         ], ct);
     }

@@ -216,11 +216,10 @@ internal sealed partial class SqliteStore
         long? searchedTo = filter.IsSearch ? SearchedTo(session, filter, workflow, span) : null;
         var ended = filter.Status is RunStatus.Queued or RunStatus.Held ? [] : ListEnded(session, filter, workflow, span, searchedTo);
         var known = ended.Select(static run => run.Id.Value).ToHashSet();
-        var waiting = queued
+        var waiting = SummariesOf(session, queued
             .Where(run => !known.Contains(run.RunId) && (workflow is null || run.WorkflowId == workflow)
                 && run.RunId >= span.First && run.RunId < span.End)
-            .OrderByDescending(static run => run.RunId).Take(filter.Limit + 1)
-            .Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>();
+            .OrderByDescending(static run => run.RunId).Take(filter.Limit + 1));
         var newest = ended.Concat(waiting).OrderByDescending(static run => run.Id.Value).Take(filter.Limit + 1).ToList();
         var page = PageOf(newest, filter.Limit, static run => run.Id.Value);
         return page with { Next = page.Next ?? searchedTo };
@@ -245,6 +244,10 @@ internal sealed partial class SqliteStore
         else if (filter.Status is not null) where.And("status = 2");
         return where;
     }
+
+    /// <summary>Of runs that have not ended. Those of a deleted workflow are left out.</summary>
+    static IEnumerable<RunSummary> SummariesOf(SqliteSession session, IEnumerable<UnfinishedRun> runs) =>
+        runs.Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>();
 
     static RunSummary? Summary(UnfinishedRun run, string? name) => name is null ? null : new(
         new(run.RunId), new(run.EventId), name, run.Version, run.Trigger, run.Held ? RunStatus.Held : RunStatus.Queued, SqliteTime.Moment(run.ReceivedAt), TimeSpan.Zero,
