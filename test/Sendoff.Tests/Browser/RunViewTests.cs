@@ -276,7 +276,7 @@ public sealed class RunViewTests(Site site)
         await using var window = await site.OpenAsync();
         string step = $$"""
             export default defineComponent({ async run({ $ }) {
-              for (let i = 0; i < 30; i++) $.send.http({ method: "POST", url: i % 10 === 3 ? "http://127.0.0.1:9/refused/" + i : "{{site.Receiver.Url}}axis/" + i });
+              for (let i = 0; i < 30; i++) $.send.http({ method: "POST", url: i % 10 === 3 ? "http://127.0.0.1:7/refused/" + i : "{{site.Receiver.Url}}axis/" + i });
             } });
             """;
         await site.Server.DeployAsync("axis", new Dictionary<string, string>
