@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Microsoft.Playwright;
+using Sendoff.Tests.Support;
 using static Microsoft.Playwright.Assertions;
 
 namespace Sendoff.Tests.Browser;
@@ -37,6 +38,31 @@ public sealed class ListTests(Site site)
         await Expect(window.Page.Locator(".head h1")).ToHaveTextAsync("notify");
         await Link(window, "All").ClickAsync();
         await Expect(rows.Nth(3)).ToBeVisibleAsync();
+        Assert.Empty(window.Faults);
+    }
+
+    [Fact]
+    public async Task A_filter_that_is_chosen_while_a_page_loads_applies_to_that_page()
+    {
+        await site.Server.RunAsync("/hooks/notify", """{"names":["Nien Nunb"]}""");
+        await using var window = await site.OpenAsync();
+        await window.Page.GotoAsync("/?workflow=notify");
+        TaskCompletionSource isAsked = new(), mayGo = new();
+        await window.Page.RouteAsync(new Regex("/runs/run_"), async route =>
+        {
+            isAsked.TrySetResult();
+            await mayGo.Task;
+            await route.ContinueAsync();
+        });
+        await window.Page.Locator(".rows a").First.ClickAsync();
+        await isAsked.Task.WithinLimitAsync();
+        await window.Page.GetByLabel("Status", new() { Exact = true }).SelectOptionAsync("failed");
+        await window.Page.Locator("input[name=q]").PressSequentiallyAsync("Nie");
+        mayGo.SetResult();
+        await Expect(window.Page).ToHaveURLAsync(new Regex(@"/runs/run_\w+\?q=Nie&workflow=notify&status=failed$"));
+        await Expect(window.Page.Locator(".head h1")).ToHaveTextAsync("notify");
+        await Expect(window.Page.GetByText("No run matches")).ToBeVisibleAsync();
+        await Expect(window.Page.Locator("input[name=q]")).ToHaveValueAsync("Nie");
         Assert.Empty(window.Faults);
     }
 

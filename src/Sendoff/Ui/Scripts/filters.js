@@ -1,8 +1,8 @@
 // Filters apply themselves and can be kept under a name. Stands in one module with page.js.
-// A filter is a form with the role `search`; the parts of the page that depend on it are live (live.js) or carry `data-filtered`.
+// A filter is a form with an id and the role `search`; the parts of the page that depend on it are live (live.js) or carry `data-filtered`.
 
 const PAUSE_MS = 350, MOST_SAVED = 50, UNDO_MS = 10_000;
-let pause;
+let pause, isLoading = false, chosen = null;
 
 /** Shows what a filter asks for, without a new page: the form, what is typed in it and the focus stay. */
 function applyFilter(form) {
@@ -16,22 +16,48 @@ function applyFilter(form) {
   showSaved();
 }
 
+/** What is chosen while the next page loads is applied to that page: its address is already shown, and its form is not there yet. */
+function choose(form, field) {
+  if (chosen?.form !== form.id) chosen = { form: form.id, values: new Map() };
+  chosen.values.set(field.name, field.value);
+}
+
+function applyChosen() {
+  const form = chosen && document.getElementById(chosen.form);
+  if (form) {
+    for (const [name, value] of chosen.values) if (form.elements[name]) form.elements[name].value = value;
+    applyFilter(form);
+  }
+  chosen = null;
+}
+
 document.addEventListener('change', event => {
   const form = event.target.closest?.('form[role=search]');
-  if (form) applyFilter(form);
+  if (!form) return;
+  if (isLoading) choose(form, event.target);
+  else applyFilter(form);
 });
 document.addEventListener('input', event => {
   const form = event.target.closest?.('form[role=search]');
-  if (!form || !event.target.matches('input:not([type=checkbox])')) return;
+  if (!form || !event.target.matches('input')) return;
+  if (isLoading) return choose(form, event.target);
   clearTimeout(pause);
   pause = setTimeout(applyFilter, PAUSE_MS, form);
 });
 document.addEventListener('submit', event => {
   if (!event.target.matches('form[role=search]')) return;
   event.preventDefault();
-  applyFilter(event.target);
+  if (!isLoading) applyFilter(event.target);
 });
-Blazor.addEventListener('enhancedload', () => clearTimeout(pause));
+Blazor.addEventListener('enhancednavigationstart', () => {
+  clearTimeout(pause);
+  isLoading = true;
+  chosen = null;
+});
+Blazor.addEventListener('enhancednavigationend', () => {
+  isLoading = false;
+  applyChosen();
+});
 
 // Saved filters are kept in this browser, for each list.
 
