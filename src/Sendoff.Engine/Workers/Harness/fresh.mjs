@@ -5,7 +5,7 @@ import diagnostics from 'node:diagnostics_channel';
 import process from 'node:process'; // a step may delete the global
 import vm from 'node:vm';
 import Module, { syncBuiltinESMExports } from 'node:module';
-import { apply, defineProperty, getPrototypeOf, hasOwn, isArray, join, toJson } from './globals.mjs';
+import { apply, defineProperty, getPrototypeOf, hasOwn, isArray, join, toJson, whenWebIsLoaded } from './globals.mjs';
 
 /** An object whose own properties are restored: those of `names`, or all of them, and then added ones are removed. @typedef {{ object: any, names?: PropertyKey[] }} Place */
 /** @typedef {{ object: any, whole: boolean, names: PropertyKey[], kept: Record<PropertyKey, PropertyDescriptor | undefined> }} Snapshot `kept` has undefined for what is inherited */
@@ -19,6 +19,7 @@ const cwd = process.cwd.bind(process), chdir = process.chdir.bind(process);
 const [on, off, rawListeners] = ['on', 'removeListener', 'rawListeners'].map(name => /** @type {any} */ (process)[name].bind(process));
 /** Of the process itself: time zones and child processes read them there. */ const variables = process.env;
 
+const DISPATCHER = Symbol.for('undici.globalDispatcher.1');
 const prototype = getPrototypeOf(globalThis), theConsole = console;
 
 /** @type {Place[]} */
@@ -48,7 +49,18 @@ export function watchGlobals(executing) {
   // A script may declare names that no object shows and nothing can remove.
   for (const owner of [vm, vm.Script.prototype]) watchCalls(owner, 'runInThisContext', () => { if (isExecuting()) beyond = true; });
   watchModules();
+  whenWebIsLoaded(acceptDispatcher);
   syncBuiltinESMExports();
+}
+
+/** Node.js keeps what makes the connections of fetch in a property that cannot be deleted. */
+function acceptDispatcher() {
+  const { object, names, kept } = snapshots[0] ?? {};
+  if (object === undefined || DISPATCHER in kept || !hasOwn(object, DISPATCHER)) return;
+  kept[DISPATCHER] = ownProperty(object, DISPATCHER);
+  names[names.length] = DISPATCHER;
+  symbolsKept++;
+  try { valuesChanged = comparison(); } catch { beyond = true; } // a step replaced what this needs
 }
 
 /** `process.env` is too slow to be compared. */

@@ -11,10 +11,10 @@ import { AsyncLocalStorage as Als } from 'node:async_hooks';
 import { isUtf8 as isUtf8Text } from 'node:buffer';
 
 const uncurry = Function.prototype.bind.bind(Function.prototype.call);
+const { getOwnPropertyDescriptor, getOwnPropertyNames } = Object;
 
 /** @template T @param {new (...args: any[]) => T} type @param {string} key @returns {(self: any) => any} */
-const getter = (type, key) =>
-  uncurry(/** @type {any} */ (Object.getOwnPropertyDescriptor(type.prototype, key)).get);
+const getter = (type, key) => uncurry(/** @type {any} */ (getOwnPropertyDescriptor(type.prototype, key)).get);
 
 export const { stringify: toJson, parse: parseJson } = JSON;
 export const { keys, assign, defineProperty, getPrototypeOf } = Object;
@@ -76,14 +76,6 @@ export const url = {
   each: uncurry(URLSearchParams.prototype.forEach),
 };
 export const QueryParams = URLSearchParams;
-export const Form = FormData;
-/** @type {(self: FormData, each: (value: any, key: string) => void) => void} */
-export const eachField = uncurry(FormData.prototype.forEach);
-export const HeaderList = Headers;
-/** @type {(self: Headers, each: (value: string, name: string) => void) => void} */
-export const eachHeader = uncurry(Headers.prototype.forEach);
-export const FetchResponse = Response;
-export const response = { status: getter(Response, 'status'), statusText: getter(Response, 'statusText'), url: getter(Response, 'url'), headers: getter(Response, 'headers') };
 /** @type {(self: Map<any, any>, each: (value: any, key: any) => void) => void} */
 export const eachEntry = uncurry(Map.prototype.forEach);
 /** @type {(self: Set<any>, each: (value: any) => void) => void} */
@@ -114,10 +106,82 @@ export const runWith = uncurry(Als.prototype.run);
 export const activeResources = process.getActiveResourcesInfo.bind(process);
 export const reallyExit = /** @type {any} */ (process).reallyExit.bind(process);
 
+/** The classes of fetch. @typedef {{ Form: typeof FormData, HeaderList: typeof Headers, FetchResponse: typeof Response, methods: Record<string, any> }} Web */
+/** Node.js takes 20 ms to load them, so they are captured when the first one is used, which is still before any code can change them. @type {Web | null} */
+let web = null;
+/** @type {() => void} */ let webLoaded = () => {};
+/** @param {() => void} call once they are loaded, which lays a symbol at globalThis */
+export function whenWebIsLoaded(call) { webLoaded = call; }
+const webNames = ['FormData', 'Headers', 'Request', 'Response'];
+/** @type {PropertyDescriptor[]} */
+const webOfNode = webNames.map(name => /** @type {any} */ (getOwnPropertyDescriptor(globalThis, name)));
+
+/** @returns {Web} */
+function loadWeb() {
+  if (web !== null) return web;
+  /** @type {any} */ const classes = { __proto__: null };
+  for (let i = 0; i < webNames.length; i++) {
+    // Node.js replaces the global variable when it loads its value: what is there now stays, also what a step put there.
+    const name = webNames[i], { get, value } = webOfNode[i], now = getOwnPropertyDescriptor(globalThis, name);
+    classes[name] = get === undefined ? value : apply(get, globalThis, []);
+    if (now !== undefined) defineProperty(globalThis, name, now);
+  }
+  const { FormData: Form, Headers: HeaderList, Request, Response: FetchResponse } = classes;
+  eachField = uncurry(Form.prototype.forEach);
+  eachHeader = uncurry(HeaderList.prototype.forEach);
+  response = { status: getter(FetchResponse, 'status'), statusText: getter(FetchResponse, 'statusText'), url: getter(FetchResponse, 'url'), headers: getter(FetchResponse, 'headers') };
+  web = { ...classes, Form, HeaderList, Request, FetchResponse, methods: methodsOf(HeaderList.prototype) };
+  webLoaded();
+  return web;
+}
+
+for (let i = 0; i < webNames.length; i++) {
+  const name = webNames[i], { configurable, enumerable } = webOfNode[i];
+  defineProperty(globalThis, name, {
+    configurable, enumerable,
+    get() { return /** @type {any} */ (loadWeb())[name]; },
+    set(value) { defineProperty(globalThis, name, { configurable, enumerable, writable: true, value }); },
+  });
+}
+const { fetch: fetchOfNode } = globalThis;
+globalThis.fetch = function fetch(input, init = undefined) {
+  loadWeb();
+  return fetchOfNode(input, init);
+};
+
+/** Nothing is one while the classes are not loaded. @param {any} value */
+export const isForm = value => web !== null && value instanceof web.Form;
+/** @param {any} value */
+export const isHeaderList = value => web !== null && value instanceof web.HeaderList;
+/** @param {any} value */
+export function isFetchResponse(value) {
+  try { return web !== null && value !== null && typeof value === 'object' && value instanceof web.FetchResponse; } catch { return false; }
+}
+/** @type {(self: FormData, each: (value: any, key: string) => void) => void} */
+export let eachField;
+/** @type {(self: Headers, each: (value: string, name: string) => void) => void} */
+export let eachHeader;
+/** @type {Record<'status' | 'statusText' | 'url' | 'headers', (self: Response) => any>} */
+export let response;
+
+/** @param {any} object */
+function methodsOf(object) {
+  /** @type {any} */ const methods = { __proto__: null }, names = getOwnPropertyNames(object);
+  for (let i = 0; i < names.length; i++) if (typeof getOwnPropertyDescriptor(object, names[i])?.value === 'function') methods[names[i]] = object[names[i]];
+  return methods;
+}
+
+function webChanged() {
+  if (web === null) return false;
+  const { prototype } = web.HeaderList;
+  for (const name in web.methods) if (/** @type {any} */ (prototype)[name] !== web.methods[name]) return true;
+  return false;
+}
+
 /** Whose functions a step may replace: a worker in which one differs is not reused (E9). @type {any[]} */
 const watched = [
   Object, Object.prototype, Function.prototype, Array, Array.prototype, getPrototypeOf([][Symbol.iterator]()), String.prototype, Number.prototype, RegExp.prototype, Promise, Promise.prototype, Map.prototype,
-  Set.prototype, Date, Date.prototype, Error, JSON, Math, Reflect, URL.prototype, URLSearchParams.prototype, Headers.prototype, Buffer, Buffer.prototype, getPrototypeOf(Uint8Array.prototype),
+  Set.prototype, Date, Date.prototype, Error, JSON, Math, Reflect, URL.prototype, URLSearchParams.prototype, Buffer, Buffer.prototype, getPrototypeOf(Uint8Array.prototype),
   EventEmitter.prototype, Readable.prototype, Writable.prototype, net.Socket.prototype, Als, Als.prototype, Symbol.prototype,
 ];
 const watchedNames = new Map(/** @type {[any, string[]][]} */ ([
@@ -132,16 +196,17 @@ export let builtinsChanged = () => false;
  * made after each run: some 400 loads from known places take less than a microsecond, where a loop over names takes ten.
  */
 export function acceptBuiltins() {
-  const objects = [...watched, ...watchedNames.keys()], names = [...watched.map(Object.getOwnPropertyNames), ...watchedNames.values()];
+  const objects = [...watched, ...watchedNames.keys()], names = [...watched.map(getOwnPropertyNames), ...watchedNames.values()];
   /** @type {any[]} */ const values = [];
-  const differs = objects.flatMap((object, o) => names[o].filter(name => typeof Object.getOwnPropertyDescriptor(object, name)?.value === 'function').map(name => {
+  const differs = objects.flatMap((object, o) => names[o].filter(name => typeof getOwnPropertyDescriptor(object, name)?.value === 'function').map(name => {
     values.push(object[name]);
     return `o${o}[${toJson(name)}] !== v[${values.length - 1}]`;
   }));
   const owners = objects.map((_, o) => `o${o} = o[${o}]`).join();
   const { ownKeys } = Reflect, { prototype } = Object, all = ownKeys(prototype).length, inLists = countIn([]);
   const replaced = new Function('o', 'v', `const ${owners}; return () => ${differs.join(' || ')}`)(objects, values);
-  builtinsChanged = () => replaced() || ownKeys(prototype).length !== all || countIn([]) !== inLists;
+  if (web !== null) web.methods = methodsOf(web.HeaderList.prototype);
+  builtinsChanged = () => replaced() || webChanged() || ownKeys(prototype).length !== all || countIn([]) !== inLists;
 }
 
 /** What is enumerable in a list is also what was added to all of them. @param {any} list */

@@ -1,6 +1,6 @@
 // @ts-check
 // Values that JSON does not hold as they are: what of them is plain data, and what is left out.
-import { FetchResponse, defineProperty, eachEntry, eachHeader, eachMember, getPrototypeOf, hasOwn, isArray, keys, response, text, types } from './globals.mjs';
+import { defineProperty, eachEntry, eachHeader, eachMember, getPrototypeOf, hasOwn, isArray, isFetchResponse, keys, response, text, types } from './globals.mjs';
 
 const MAX_DEPTH = 100, NAMED = 5;
 
@@ -21,11 +21,6 @@ export function asData(value) {
   const headers = {};
   eachHeader(response.headers(value), (line, name) => add(headers, name, line));
   return { status: response.status(value), statusText: response.statusText(value), url: response.url(value), headers };
-}
-
-/** @param {any} value */
-export function isFetchResponse(value) {
-  try { return value !== null && typeof value === 'object' && value instanceof FetchResponse; } catch { return false; }
 }
 
 /** A copy that JSON holds: without functions, instances of classes and what contains itself, such as the request of a library's response.

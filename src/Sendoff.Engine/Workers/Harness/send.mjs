@@ -1,8 +1,8 @@
 // @ts-check
 // From the options of $send.http to the request that a delivery makes: rules A2 to A7.
 import {
-  Bytes, Form, HeaderList, QueryParams, Url, blob, bufferFrom, decode, eachField, eachHeader, encodeComponent, exec,
-  getPrototypeOf, hasOwn, indexOf, inspect, isArray, isoDate, join, joinBuffers, keys, lower, parseJson, slice, split, text, toJson,
+  Bytes, QueryParams, Url, blob, bufferFrom, decode, eachField, eachHeader, encodeComponent, exec,
+  getPrototypeOf, hasOwn, indexOf, inspect, isArray, isForm, isHeaderList, isoDate, join, joinBuffers, keys, lower, parseJson, slice, split, text, toJson,
   trim, types, upper, url as urlParts, wellFormed,
 } from './globals.mjs';
 import { coded } from './frames.mjs';
@@ -141,7 +141,7 @@ const NO_HEADERS = { list: [], contentType: undefined };
 export function readHeaders(headers, warn, fail) {
   if (headers === undefined || headers === null) return NO_HEADERS;
   if (typeof headers !== 'object' || isArray(headers) || types.isMap(headers)) throw fail(headers, 'headers', 'an object of names and values is needed');
-  if (headers instanceof HeaderList) {
+  if (isHeaderList(headers)) {
     /** @type {any} */ const plain = { __proto__: null };
     eachHeader(headers, (value, name) => { plain[name] = value; });
     headers = plain;
@@ -207,7 +207,7 @@ function encodeData(data, chosen) {
     if (types.isArrayBufferView(data)) return content(bufferFrom(data.buffer, data.byteOffset, data.byteLength), 'application/octet-stream', chosen);
     if (types.isAnyArrayBuffer(data)) return content(bufferFrom(data), 'application/octet-stream', chosen);
     if (data instanceof QueryParams) return content(urlParts.toString(data), FORM_TYPE, chosen);
-    if (data instanceof Form) return multipart(data, chosen);
+    if (isForm(data)) return multipart(data, chosen);
     if (data instanceof Bytes) return { body: null, type: chosen ?? (blob.type(data) || 'application/octet-stream'), parts: [data] };
     refuse(data, 'data');
   }
@@ -236,7 +236,7 @@ export function refuse(data, path, name) {
 const hasText = value => types.isDate(value) || types.isBoxedPrimitive(value) || value instanceof Url;
 
 /** An object without a text, and without fields. @param {any} value */
-const isOpaque = value => types.isArrayBufferView(value) || types.isAnyArrayBuffer(value) || value instanceof Bytes || value instanceof Form || value instanceof QueryParams;
+const isOpaque = value => types.isArrayBufferView(value) || types.isAnyArrayBuffer(value) || value instanceof Bytes || isForm(value) || value instanceof QueryParams;
 
 /** @param {any} error */
 function reason(error) {
@@ -272,7 +272,7 @@ function multipart(data, chosen) {
     blobs++;
     run = '\r\n';
   };
-  if (data instanceof Form) eachField(data, add);
+  if (isForm(data)) eachField(data, add);
   else {
     const pairs = flatten(data, '', [], 0, 'data', true);
     for (let i = 0; i < pairs.length; i++) add(pairs[i][1], pairs[i][0]);

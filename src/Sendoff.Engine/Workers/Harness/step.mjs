@@ -1,7 +1,7 @@
 // @ts-check
 // What a step can call while it executes: $send, $, $respond, $end, and what is written of it.
 import {
-  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, exec, isInteger, isoDate, joinBuffers, keys, later, lower, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
+  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, exec, isFetchResponse, isInteger, isoDate, joinBuffers, keys, later, lower, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
 } from './globals.mjs';
 import { DESTINATIONS } from './destinations.mjs';
 import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
@@ -11,7 +11,7 @@ import { rawEventOf } from './rawBody.mjs';
 import { directory } from './files.mjs';
 import { flowOf, runContext } from './flow.mjs';
 import { layGlobal } from './fresh.mjs';
-import { asData, isFetchResponse, plainPartOf } from './plain.mjs';
+import { asData, plainPartOf } from './plain.mjs';
 import { headerBytes } from './httpSyntax.mjs';
 import { findBadType, whyLeftOut } from './responseHeaders.mjs';
 import { encodeSend, holdsJson, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
