@@ -4,8 +4,6 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage.Sqlite;
 
 namespace Sendoff.Benchmarks;

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Benchmarks;

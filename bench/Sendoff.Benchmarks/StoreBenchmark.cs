@@ -28,7 +28,7 @@ internal static class StoreBenchmark
         return 0;
     }
 
-    static Task Drive(StoreLoad load, Engine.WorkflowId workflow, int events, int callers, bool mark)
+    static Task Drive(StoreLoad load, WorkflowId workflow, int events, int callers, bool mark)
     {
         int left = events;
         return Task.WhenAll(Enumerable.Range(0, callers).Select(_ => Task.Run(async () =>

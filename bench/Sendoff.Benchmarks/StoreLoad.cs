@@ -2,13 +2,9 @@ using System.Diagnostics;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
-using Sendoff.Engine.Workers;
 
 namespace Sendoff.Benchmarks;
 

@@ -1,7 +1,5 @@
 using System.Collections.Immutable;
 using System.Threading.Channels;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
 
 namespace Sendoff.Engine;
 

@@ -20,16 +20,17 @@ public sealed partial class ArchitectureTests
 
     public static TheoryData<string, string> NeverArrows => new()
     {
-        { "^Sendoff\\.Engine\\.Workflows", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Storage|Events)" },
-        { "^Sendoff\\.Engine\\.Events", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Storage|Workflows)" },
-        { "^Sendoff\\.Engine\\.Secrets", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Storage|Workflows|Events)" },
+        { "^Sendoff\\.Engine\\.Model", "^Sendoff\\.Engine(\\.(?!Model).*)?$" },
+        { "^Sendoff\\.Engine\\.Workflows", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Storage|Secrets)" },
+        { "^Sendoff\\.Engine\\.Secrets", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Storage|Workflows)" },
+        { "^Sendoff\\.Engine\\.Storage", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Workflows|Packages|Alerts)" },
         { "^Sendoff\\.Engine\\.Deliveries", "^Sendoff\\.Engine\\.(Runs|Workers|Workflows)" },
-        { "^Sendoff\\.Engine\\.Packages", "^Sendoff\\.Engine\\.(Runs|Deliveries|Storage|Events|Secrets)" },
+        { "^Sendoff\\.Engine\\.Packages", "^Sendoff\\.Engine\\.(Runs|Deliveries|Storage|Secrets)" },
         { "^Sendoff\\.Engine\\.Workers", "^Sendoff\\.Engine\\.(Storage|Runs|Workflows|Packages)" },
-        { "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Workflows|Events|Secrets|Packages)", "^Sendoff\\.Engine\\.Alerts" },
+        { "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Workflows|Secrets|Packages)", "^Sendoff\\.Engine\\.Alerts" },
         { "^Sendoff\\.Engine\\.Alerts", "^Sendoff\\.Engine\\.(Packages|Storage\\.(Sqlite|Postgres))" },
         { "^Sendoff\\.Engine\\.Storage$", "^Sendoff\\.Engine\\.Storage\\.(Sqlite|Postgres)" },
-        { "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Workflows|Events)", "^Sendoff\\.Engine\\.Storage\\.(Sqlite|Postgres)" },
+        { "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Workflows)", "^Sendoff\\.Engine\\.Storage\\.(Sqlite|Postgres)" },
         { "^Sendoff\\.(Ui|Server|Commands)", "^Sendoff\\.Engine\\.Storage\\.(Sqlite|Postgres)" },
         { "^Sendoff\\.Ui", "^Sendoff\\.Engine\\.Workers\\.Worker" },
         { "^Sendoff\\.Server\\.Api", "^Sendoff\\.Ui" },

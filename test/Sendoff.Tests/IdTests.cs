@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Time.Testing;
-using Sendoff.Engine;
 
 namespace Sendoff.Tests;
 

@@ -1,10 +1,6 @@
 using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
-using Sendoff.Engine.Workers;
-using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Alerts;
 

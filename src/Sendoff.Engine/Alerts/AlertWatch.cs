@@ -1,8 +1,6 @@
 using Microsoft.Extensions.Logging;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
-using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Alerts;
 

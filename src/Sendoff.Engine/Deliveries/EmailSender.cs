@@ -6,6 +6,7 @@ using System.Text.Json;
 using MailKit.Net.Smtp;
 using MailKit.Security;
 using MimeKit;
+using Header = Sendoff.Engine.Model.Header;
 
 namespace Sendoff.Engine.Deliveries;
 

@@ -2,10 +2,6 @@ using System.Collections.Frozen;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>A redirect that was followed: the request, the status and address that answered it, and where that led.</summary>
-/// <param name="Location">Absolute, without userinfo and fragment.</param>
-public sealed record RedirectHop(string Method, string Url, int Status, string? RemoteAddress, string Location);
-
 /// <summary>What a response's redirect asks for (C3): RFC 9110 15.4, and the Fetch standard where that leaves a choice.</summary>
 internal static class Redirect
 {

@@ -1,7 +1,6 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
-using Sendoff.Engine.Events;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Runs;

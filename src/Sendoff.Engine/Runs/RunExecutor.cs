@@ -18,7 +18,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         QueuedRun queued, WorkflowVersion version, WorkerProgram program, Action<RunResponse>? onImmediateResponse, CancellationToken ct)
     {
         var settings = version.Definition.Settings;
-        var resume = queued.Resumption?.ToWorker();
+        var resume = queued.Resumption is { } resumption ? RunResume.Of(resumption) : null;
         // They are written into the worker's frame as they are: a frame is JSON, whatever a database holds.
         if (!JsonSyntax.IsValue(queued.Event.Json.Span) || resume is not null && !JsonSyntax.IsValue(resume.Json.Span)) return new(NotJson(queued), []);
         var work = new WorkerRun
@@ -102,7 +102,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     {
         int before = queued.Resumption is { } resumption && resumption.From == hold.Step ? resumption.Sends : 0;
         int sends = work.Sends.Where(send => send.Step == hold.Step).Select(static send => send.Index + 1).Append(before).Max();
-        byte[] state = Resumption.State(hold, sends, queued.Resumption?.Trace ?? queued.Id.ToString(), steps, credentials);
+        byte[] state = StoredResumption.State(hold, sends, queued.Resumption?.Trace ?? queued.Id.ToString(), steps, credentials);
         return new(queued.Id, workflow, hold.Kind, hold.Step, time.GetUtcNow() + hold.For, state);
     }
 

@@ -1,6 +1,3 @@
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Workers;
-
 namespace Sendoff.Engine.Runs;
 
 /// <summary>A run in a lane, with who waits for its response, and what it counts in the server's pace.</summary>

@@ -1,11 +1,10 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
-using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
+using EventId = Sendoff.Engine.Model.EventId;
 
 namespace Sendoff.Engine.Runs;
 

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;

@@ -1,9 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Engine.Storage;
@@ -54,7 +51,7 @@ public sealed class Concealment(SecretCipher cipher)
 
     /// <summary>What the next segment of a held run begins with.</summary>
     /// <exception cref="SealedException">The key is not the one that it was sealed under.</exception>
-    public Resumption Open(Suspension stored) => Resumption.Read(
+    public Resumption Open(Suspension stored) => StoredResumption.Read(
         cipher.Open(stored.State.Span, stored.RunId.Value),
         stored is { Callback.IsEmpty: false, ContinuedBy: { } next } ? cipher.Open(stored.Callback.Span, next.Value) : default);
 

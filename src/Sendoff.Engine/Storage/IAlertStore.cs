@@ -1,8 +1,3 @@
-using Sendoff.Engine.Alerts;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
-
 namespace Sendoff.Engine.Storage;
 
 /// <summary>Whom to tell what goes wrong, and what was told.</summary>
@@ -19,7 +14,7 @@ public interface IAlertStore
     Task<IReadOnlyList<AlertState>> ListAlertStatesAsync(CancellationToken ct);
     Task SaveAlertStatesAsync(IReadOnlyList<AlertState> states, CancellationToken ct);
 
-    /// <summary>Commits a message as the event, the run and the delivery of <see cref="Workflows.SystemWorkflow.Alerts"/>, together with what its rule has told by it: all or
+    /// <summary>Commits a message as the event, the run and the delivery of <see cref="SystemWorkflow.Alerts"/>, together with what its rule has told by it: all or
     /// nothing. Returns false if the rule is gone; then nothing is stored.</summary>
     /// <param name="told">Null is a test.</param>
     Task<bool> TellAsync(AlertState? told, Event received, Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct);

@@ -1,5 +1,3 @@
-using Sendoff.Engine.Deliveries;
-
 namespace Sendoff.Engine.Storage;
 
 /// <summary>What workflows emitted and streamed (F7): the newest events of each workflow and kind, in the order in which they went out. They stay when the

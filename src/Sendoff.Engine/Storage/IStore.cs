@@ -1,9 +1,3 @@
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
-using Sendoff.Engine.Workers;
-using Sendoff.Engine.Workflows;
-
 namespace Sendoff.Engine.Storage;
 
 /// <summary>

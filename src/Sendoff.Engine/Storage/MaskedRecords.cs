@@ -1,8 +1,4 @@
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Secrets;
-using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Storage;
 

@@ -1,6 +1,3 @@
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
-
 namespace Sendoff.Engine.Storage;
 
 // The writes of the straight line, as every driver gets them: masked (C8), and made into JSON by the caller's thread, not by the one writer.

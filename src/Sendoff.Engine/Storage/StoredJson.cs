@@ -1,8 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Storage;
 

@@ -1,6 +1,5 @@
 using System.Collections.Frozen;
 using System.Text.Json;
-using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Engine.Workers;
 
@@ -25,18 +24,6 @@ public sealed record WorkerProgram(
 
 /// <summary>Where held runs are let go on, and what signs these addresses.</summary>
 public sealed record FlowAddress(string Origin, ReadOnlyMemory<byte> Key);
-
-public enum HoldKind { Suspend = 1, Delay = 2, Rerun = 3 }
-
-/// <summary>What a step asked <c>$.flow</c> for: the run ends its segment after it (B3).</summary>
-/// <param name="Runs">How often the next segment's first step will have been started.</param>
-/// <param name="Context">JSON; empty is none.</param>
-public sealed record RunHold(HoldKind Kind, int Step, TimeSpan For, int Runs, ReadOnlyMemory<byte> Context);
-
-/// <summary>Where a run goes on that was held.</summary>
-/// <param name="Sends">How many sends its first step has made already.</param>
-/// <param name="Json">The whole of it, as the run frame has it.</param>
-public sealed record RunResume(int From, int Sends, ReadOnlyMemory<byte> Json);
 
 public sealed record ProgramStep(string Name, string File, JsonElement? Props, bool Disabled)
 {

@@ -5,7 +5,6 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
@@ -89,7 +88,7 @@ static class RunCommand
         while (executed.Run.Suspension is { Kind: not HoldKind.Suspend } held)
         {
             await WaitAsync(held, executed.Run, ct);
-            executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, Resumption.Read(held.State.Span, default), ct);
+            executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, StoredResumption.Read(held.State.Span, default), ct);
             deliveries = [.. deliveries, .. await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct)];
         }
         if (executed.Run.Suspension is not null) Output.Warning("the run is held until its resume_url is called: that needs a server (sendoff serve)");

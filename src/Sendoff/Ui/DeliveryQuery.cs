@@ -1,4 +1,3 @@
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 using Sendoff.Server.Api;
 using Sendoff.Ui.Controls;

@@ -1,6 +1,4 @@
 using System.Globalization;
-using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 using Sendoff.Server.Api;
 using Sendoff.Ui.Controls;

@@ -1,8 +1,6 @@
 using System.Globalization;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
-using Sendoff.Engine.Workflows;
 using Sendoff.Server.Api;
 using Sendoff.Ui.Controls;
 

@@ -1,7 +1,6 @@
 using System.Net.Http.Json;
 using Microsoft.Playwright;
 using Sendoff.Engine.Alerts;
-using Sendoff.Engine.Runs;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Server;
 using Sendoff.Tests.Support;

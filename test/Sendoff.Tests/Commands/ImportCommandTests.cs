@@ -1,6 +1,5 @@
 using System.IO.Compression;
 using System.Text.Json;
-using Sendoff.Engine.Workflows;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Commands;

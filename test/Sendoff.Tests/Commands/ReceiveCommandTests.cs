@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Sendoff.Commands.Hostile;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Commands;

@@ -1,5 +1,4 @@
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 using Sendoff.Tests.Runs;
 using Sendoff.Tests.Support;

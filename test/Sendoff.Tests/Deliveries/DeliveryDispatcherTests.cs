@@ -1,11 +1,8 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
-using Sendoff.Engine.Workflows;
 using Sendoff.Tests.Runs;
 using Sendoff.Tests.Support;
 

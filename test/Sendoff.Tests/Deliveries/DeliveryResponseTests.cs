@@ -1,7 +1,6 @@
 using System.IO.Compression;
 using System.Text;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Deliveries;

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Tests.Runs;
 using Sendoff.Tests.Support;
 

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using Sendoff.Commands.Hostile;
-using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Tests.Deliveries;
 

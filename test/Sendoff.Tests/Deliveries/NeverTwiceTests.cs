@@ -1,4 +1,3 @@
-using Sendoff.Engine.Deliveries;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Deliveries;

@@ -1,5 +1,4 @@
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Runs;

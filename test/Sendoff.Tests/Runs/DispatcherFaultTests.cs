@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 using Sendoff.Tests.Support;
 

@@ -1,6 +1,4 @@
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Runs;

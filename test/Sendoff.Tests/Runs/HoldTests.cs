@@ -1,7 +1,4 @@
 using Microsoft.Extensions.Time.Testing;
-using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Runs;

@@ -1,4 +1,3 @@
-using Sendoff.Engine.Runs;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Runs;

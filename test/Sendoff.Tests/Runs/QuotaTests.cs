@@ -90,7 +90,7 @@ public sealed class QuotaTests : IDisposable
         var version = await rig.DeployAsync("orders", "return 1");
         for (int i = 0; i < 205; i++)
         {
-            var received = new Sendoff.Engine.Events.Event(new(rig.Ids.Next()), WorkspaceId.Default, version.WorkflowId, "http", clock.GetUtcNow(), "{}"u8.ToArray());
+            var received = new Event(new(rig.Ids.Next()), WorkspaceId.Default, version.WorkflowId, "http", clock.GetUtcNow(), "{}"u8.ToArray());
             Assert.True(await rig.Store.AcceptAsync(new(new(rig.Ids.Next()), received, 1) { IsHeld = true }, Ct));
         }
         await rig.QuotaReset.StartAsync(Ct);

@@ -2,8 +2,6 @@ using System.Diagnostics;
 using System.Net;
 using Microsoft.Extensions.Time.Testing;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Runs;

@@ -1,5 +1,3 @@
-using Sendoff.Engine;
-using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 
 namespace Sendoff.Tests.Runs;

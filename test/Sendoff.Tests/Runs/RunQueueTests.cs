@@ -1,6 +1,5 @@
 using System.Text;
 using Sendoff.Engine;
-using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Tests.Support;

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Microsoft.Extensions.Time.Testing;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Tests.Support;
 

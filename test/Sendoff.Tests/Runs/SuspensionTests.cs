@@ -79,7 +79,7 @@ public sealed class SuspensionTests : IDisposable
         {
             var run = new QueuedRun(new(rig.Ids.Next()), new(new(rig.Ids.Next()), WorkspaceId.Default, version.WorkflowId, "http", now, "{}"u8.ToArray()), 1);
             Assert.True(await rig.Store.AcceptAsync(run, default));
-            var held = new Suspension(run.Id, version.WorkflowId, Engine.Workers.HoldKind.Suspend, 0, now.AddSeconds(i < 204 ? -1 : 3_600), new byte[] { 1 });
+            var held = new Suspension(run.Id, version.WorkflowId, HoldKind.Suspend, 0, now.AddSeconds(i < 204 ? -1 : 3_600), new byte[] { 1 });
             Assert.True(await rig.Store.FinishRunAsync(
                 new(run.Id, run.Event.Id, WorkspaceId.Default, version.WorkflowId, 1, "http", RunStatus.Suspended, now, default, default, false, false, null, null, null, []) { Suspension = held }, [], default));
         }
@@ -310,7 +310,7 @@ public sealed class SuspensionTests : IDisposable
         var run = (await rig.Queue.AcceptAsync(version, QueuedRun.TestTrigger, "{}"u8.ToArray(), default))!;
         var end = await NextAsync(rig, run.Run.Id);
 
-        Assert.Equal((RunStatus.Suspended, "test", Sendoff.Engine.Deliveries.DeliveryStatus.Captured), (end.Run.Status, end.Run.Trigger, end.Deliveries[0].Delivery.Status));
+        Assert.Equal((RunStatus.Suspended, "test", DeliveryStatus.Captured), (end.Run.Status, end.Run.Trigger, end.Deliveries[0].Delivery.Status));
         Assert.Empty(sink.Requests);
         Assert.True(await rig.Catalog.DeleteAsync("held", default));
         Assert.Null(await rig.Store.GetSuspensionAsync(end.Run.Id, default));
@@ -451,13 +451,13 @@ public sealed class SuspensionTests : IDisposable
         await using var rig = await RunRig.StartAsync(folder.Path);
         var first = await rig.AcceptAsync(await DeployOnSuccessAsync(rig, sink, ""));
         var held = await HeldAsync(rig, first.Run.Id);
-        Assert.Equal(Sendoff.Engine.Deliveries.DeliveryStatus.Captured, held.Deliveries[0].Delivery.Status);
+        Assert.Equal(DeliveryStatus.Captured, held.Deliveries[0].Delivery.Status);
         var second = await ResumeAsync(rig, first.Run.Id);
         Assert.Empty(sink.Requests);
 
         var end = await ResumeAsync(rig, second.Run.Id);
         Assert.Equal(RunStatus.Succeeded, end.Run.Status);
-        Assert.All(end.Deliveries, static one => Assert.Equal(Sendoff.Engine.Deliveries.DeliveryStatus.Succeeded, one.Delivery.Status));
+        Assert.All(end.Deliveries, static one => Assert.Equal(DeliveryStatus.Succeeded, one.Delivery.Status));
         Assert.Equal(["first", "second", "third"], sink.Requests.Select(static request => Encoding.UTF8.GetString(request.Body)).Order());
     }
 
@@ -475,7 +475,7 @@ public sealed class SuspensionTests : IDisposable
             var end = await ResumeAsync(rig, (await ResumeAsync(rig, run.Run.Id)).Run.Id);
             Assert.Equal(run == failing ? RunStatus.Failed : RunStatus.Succeeded, end.Run.Status);
             Assert.Equal(3, end.Deliveries.Count);
-            Assert.All(end.Deliveries, static one => Assert.Equal(Sendoff.Engine.Deliveries.DeliveryStatus.Captured, one.Delivery.Status));
+            Assert.All(end.Deliveries, static one => Assert.Equal(DeliveryStatus.Captured, one.Delivery.Status));
         }
         Assert.Empty(sink.Requests);
     }

@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using CsCheck;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Workers;
 using Sendoff.Tests.Support;
 using Sendoff.Tests.Workers;

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Support;

@@ -1,7 +1,5 @@
 using System.Net;
 using System.Text.RegularExpressions;
-using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Support;

@@ -5,7 +5,6 @@ using System.Text;
 using System.Text.Json;
 using NJsonSchema;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Support;

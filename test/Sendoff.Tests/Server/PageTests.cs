@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text.RegularExpressions;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Tests.Support;
 using Sendoff.Ui;

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Server.Auth;
 using Sendoff.Server.Triggers;
 

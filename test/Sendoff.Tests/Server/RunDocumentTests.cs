@@ -4,11 +4,8 @@ using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
 using NJsonSchema;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
-using Sendoff.Engine.Workflows;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Support;
 
@@ -44,7 +41,7 @@ public sealed class RunDocumentTests
         var definitions = JsonElement.Parse(await File.ReadAllTextAsync(SchemaPath())).GetProperty("definitions");
         AssertSame<RunStatus>("run", "status");
         AssertSame<DeliveryStatus>("delivery", "status");
-        AssertSame<Sendoff.Engine.Workers.StepStatus>("step", "status");
+        AssertSame<StepStatus>("step", "status");
         AssertSame<AttemptErrorCode>("attemptError", "code");
         AssertSame<AttemptPhase>("attemptError", "phase");
 

@@ -1,11 +1,5 @@
 using System.Text;
-using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
-using Sendoff.Engine.Workers;
-using Sendoff.Engine.Workflows;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;

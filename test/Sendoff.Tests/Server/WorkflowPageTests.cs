@@ -1,6 +1,4 @@
 using System.Net;
-using Sendoff.Engine.Runs;
-using Sendoff.Engine.Workflows;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;

@@ -1,9 +1,3 @@
-using Sendoff.Engine;
-using Sendoff.Engine.Alerts;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
-using Sendoff.Engine.Workflows;
-
 namespace Sendoff.Tests.Storage;
 
 /// <remarks>Alerts, what they have told, and their messages (H).</remarks>
@@ -18,7 +12,7 @@ public abstract partial class StoreConformanceTests
 
     async Task<(bool IsStored, Run Run)> TellAsync(AlertState? state)
     {
-        var received = new Engine.Events.Event(new(Ids.Next()), WorkspaceId.Default, SystemWorkflow.Alerts, "alert", Clock.GetUtcNow(), "{}"u8.ToArray());
+        var received = new Event(new(Ids.Next()), WorkspaceId.Default, SystemWorkflow.Alerts, "alert", Clock.GetUtcNow(), "{}"u8.ToArray());
         var run = End(new QueuedRun(new(Ids.Next()), received, 0));
         return (await Store.TellAsync(state, received, run, MessageOf(run), Ct), run);
     }

@@ -1,8 +1,3 @@
-using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
-using Sendoff.Engine.Workers;
-
 namespace Sendoff.Tests.Storage;
 
 /// <summary>A write changes the rows that it is about, and none beside them.</summary>

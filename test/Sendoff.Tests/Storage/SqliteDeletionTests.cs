@@ -1,10 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
-using Sendoff.Engine.Workflows;
 using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Storage;

@@ -1,11 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Time.Testing;
-using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
-using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Tests.Storage;
@@ -515,7 +510,7 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         for (int i = 0; i < 3; i++)
         {
             segments.Add(Sends(run, 2, $"s{i}.example", DeliveryStatus.Captured));
-            var held = new Suspension(run.Id, workflow.Id, Sendoff.Engine.Workers.HoldKind.Delay, 0, Clock.GetUtcNow(), "the state"u8.ToArray());
+            var held = new Suspension(run.Id, workflow.Id, HoldKind.Delay, 0, Clock.GetUtcNow(), "the state"u8.ToArray());
             await Store.FinishRunAsync(End(run, RunStatus.Suspended) with { Suspension = held, IsContinuation = i > 0 }, segments[i], Ct);
             run = Next(run);
             Assert.True(await Store.AcceptAsync(run, Ct));
@@ -559,7 +554,7 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     async Task<QueuedRun> HoldAsync(TimeSpan time)
     {
         var run = await AcceptAsync();
-        var held = new Suspension(run.Id, workflow.Id, Sendoff.Engine.Workers.HoldKind.Delay, 0, Clock.GetUtcNow() + time, "the state"u8.ToArray());
+        var held = new Suspension(run.Id, workflow.Id, HoldKind.Delay, 0, Clock.GetUtcNow() + time, "the state"u8.ToArray());
         await Store.FinishRunAsync(End(run, RunStatus.Suspended) with { Suspension = held }, [], Ct);
         return run;
     }
@@ -604,7 +599,7 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     public async Task A_canceled_run_has_ended_and_does_not_go_on()
     {
         var held = await HoldAsync(TimeSpan.FromHours(1));
-        var why = new Sendoff.Engine.Workers.StepError("Canceled", "no more", "canceled", null, null, null);
+        var why = new StepError("Canceled", "no more", "canceled", null, null, null);
 
         Assert.True(await Store.CancelAsync(held.Id, why, Ct));
         Assert.False(await Store.CancelAsync(held.Id, why, Ct));

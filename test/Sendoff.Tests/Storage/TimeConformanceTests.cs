@@ -1,8 +1,4 @@
-using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
-using Sendoff.Engine.Workers;
 
 namespace Sendoff.Tests.Storage;
 

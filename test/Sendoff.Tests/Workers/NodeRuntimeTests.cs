@@ -150,7 +150,7 @@ public sealed class NodeRuntimeTests : IDisposable
         public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
         public bool IsEnabled(LogLevel level) => true;
 
-        public void Log<TState>(LogLevel level, EventId id, TState state, Exception? error, Func<TState, Exception?, string> format)
+        public void Log<TState>(LogLevel level, Microsoft.Extensions.Logging.EventId id, TState state, Exception? error, Func<TState, Exception?, string> format)
         {
             if (level == LogLevel.Warning) Warnings.Add(format(state, error));
         }

@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using Sendoff.Engine;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Workers;
 
 namespace Sendoff.Tests.Workers;

@@ -1,9 +1,4 @@
 using System.Text;
-using Sendoff.Engine.Alerts;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
-using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 

@@ -1,5 +1,3 @@
-using Sendoff.Engine.Deliveries;
-
 namespace Sendoff.Engine.Storage.Sqlite;
 
 internal sealed partial class SqliteStore

@@ -1,6 +1,3 @@
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
-
 namespace Sendoff.Engine.Storage.Sqlite;
 
 /// <summary>Reads of a few columns, for those who need no more.</summary>

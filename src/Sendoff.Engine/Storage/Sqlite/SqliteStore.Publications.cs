@@ -1,5 +1,3 @@
-using Sendoff.Engine.Deliveries;
-
 namespace Sendoff.Engine.Storage.Sqlite;
 
 internal sealed partial class SqliteStore
@@ -34,7 +32,7 @@ internal sealed partial class SqliteStore
         string url = row.Text(5);
         var workflow = new WorkflowId(row.Long(4));
         return new(row.Long(0), SqliteTime.Moment(row.Long(1)), new(
-            new(row.Long(2)), new(row.Long(3)), WorkspaceId.Default, workflow, 0, 0, Destination.Of(url, workflow),
+            new(row.Long(2)), new(row.Long(3)), WorkspaceId.Default, workflow, 0, 0, SendKinds.LaneOf(SendKinds.KindOf(url), workflow),
             new HttpSend("SEND", url, [], row.Blob(6).ToArray()), DeliveryStatus.Succeeded, Sealed: row.Bytes(7)));
     }
 

@@ -1,8 +1,3 @@
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
-using Sendoff.Engine.Workers;
-
 namespace Sendoff.Engine.Storage.Sqlite;
 
 internal sealed partial class SqliteStore

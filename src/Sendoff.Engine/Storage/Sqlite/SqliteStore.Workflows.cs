@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 

@@ -1,8 +1,4 @@
 using System.Runtime.InteropServices;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Runs;
-using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 

@@ -1,7 +1,6 @@
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
-using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Commands.Hostile;
 

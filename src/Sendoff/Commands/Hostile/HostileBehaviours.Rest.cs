@@ -2,8 +2,8 @@ using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using static Sendoff.Commands.Hostile.HostileReport;
-using static Sendoff.Engine.Deliveries.AttemptErrorCode;
-using static Sendoff.Engine.Deliveries.AttemptPhase;
+using static Sendoff.Engine.Model.AttemptErrorCode;
+using static Sendoff.Engine.Model.AttemptPhase;
 
 namespace Sendoff.Commands.Hostile;
 

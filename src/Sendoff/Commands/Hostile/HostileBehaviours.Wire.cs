@@ -1,6 +1,6 @@
 using static Sendoff.Commands.Hostile.HostileReport;
-using static Sendoff.Engine.Deliveries.AttemptErrorCode;
-using static Sendoff.Engine.Deliveries.AttemptPhase;
+using static Sendoff.Engine.Model.AttemptErrorCode;
+using static Sendoff.Engine.Model.AttemptPhase;
 
 namespace Sendoff.Commands.Hostile;
 

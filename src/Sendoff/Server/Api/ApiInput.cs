@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Unicode;
-using Sendoff.Engine;
 using Sendoff.Engine.Storage;
-using EventId = Sendoff.Engine.EventId;
+using EventId = Sendoff.Engine.Model.EventId;
 
 namespace Sendoff.Server.Api;
 

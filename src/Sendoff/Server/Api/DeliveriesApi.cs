@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
 

@@ -1,9 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
-using Sendoff.Engine.Workers;
 
 namespace Sendoff.Server.Api;
 

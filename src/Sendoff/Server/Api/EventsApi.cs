@@ -2,8 +2,6 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
-using Sendoff.Engine;
-using Sendoff.Engine.Events;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Api;

@@ -4,7 +4,6 @@ using System.Reflection;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.WebUtilities;
-using Sendoff.Engine;
 using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Server.Api;

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Http.HttpResults;
-using Sendoff.Engine;
 using Sendoff.Engine.Storage;
 using Sendoff.Server.Auth;
 

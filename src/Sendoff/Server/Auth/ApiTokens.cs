@@ -1,7 +1,6 @@
 using System.Collections.Frozen;
 using System.Security.Cryptography;
 using System.Text;
-using Sendoff.Engine;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Auth;

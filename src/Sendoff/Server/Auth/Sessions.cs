@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
-using Sendoff.Engine;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Auth;

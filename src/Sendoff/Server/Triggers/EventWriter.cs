@@ -5,7 +5,6 @@ using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.Net.Http.Headers;
 using Sendoff.Engine;
-using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 using Sendoff.Server.Auth;
 
@@ -186,7 +185,7 @@ internal static class EventWriter
     {
         public bool IsKept;
         /// <summary>Taken already when files have URLs, which hold it.</summary>
-        public Engine.EventId? Event { get; private set; }
+        public Engine.Model.EventId? Event { get; private set; }
 
         /// <summary>Where the files of the form are found, by their number; null when they come as <c>data:</c> URLs.</summary>
         public string? NewFolder()

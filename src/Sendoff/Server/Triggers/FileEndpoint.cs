@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Microsoft.Net.Http.Headers;
 using Sendoff.Engine;
-using Sendoff.Engine.Events;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 
@@ -24,7 +23,7 @@ internal sealed class FileEndpoint(
     {
         var values = context.Request.RouteValues;
         // (1) Whoever has no address of a file costs no look at the store.
-        if (!sides.ServesHooks(context) || !Engine.EventId.TryParse((string)values["event"]!, out var id) || !links.IsOwn(id, (string)values["sign"]!)) return missing;
+        if (!sides.ServesHooks(context) || !Engine.Model.EventId.TryParse((string)values["event"]!, out var id) || !links.IsOwn(id, (string)values["sign"]!)) return missing;
         // (2)
         if (await store.GetEventAsync(id, context.RequestAborted) is not { } stored) return missing;
         // (3)

@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using Sendoff.Engine.Runs;
-using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Server.Triggers;
 

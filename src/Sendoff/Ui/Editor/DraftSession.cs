@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server;

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Components;
-using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server;

@@ -1,4 +1,3 @@
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Server.Api;
 using Sendoff.Ui.Controls;

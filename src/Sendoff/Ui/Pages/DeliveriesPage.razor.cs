@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Components;
-using Sendoff.Engine.Deliveries;
 using Sendoff.Server.Api;
 using Sendoff.Ui.Controls;
 using Sendoff.Ui.Live;

@@ -1,7 +1,4 @@
-using Sendoff.Engine.Events;
-using Sendoff.Engine.Workers;
-
-namespace Sendoff.Engine.Runs;
+namespace Sendoff.Engine.Model;
 
 public enum RunStatus { Queued, Running, Succeeded, Failed, TimedOut, OutOfMemory, Suspended, Held }
 

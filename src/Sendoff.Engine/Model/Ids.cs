@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Sendoff.Engine;
+namespace Sendoff.Engine.Model;
 
 /// <summary>An event: what a trigger received. Text form <c>evt_…</c>, sortable by time.</summary>
 public readonly record struct EventId(long Value)

@@ -1,4 +1,4 @@
-namespace Sendoff.Engine.Events;
+namespace Sendoff.Engine.Model;
 
 /// <summary>What a trigger received. <paramref name="Json"/> is the <c>event</c> that steps see, as UTF-8 bytes, never parsed on its way.</summary>
 /// <param name="Sealed">The original, when the event is masked as it is stored (C8).</param>

@@ -1,6 +1,4 @@
-using Sendoff.Engine.Deliveries;
-
-namespace Sendoff.Engine.Workers;
+namespace Sendoff.Engine.Model;
 
 public enum StepStatus { Succeeded, Failed, Skipped, TimedOut }
 

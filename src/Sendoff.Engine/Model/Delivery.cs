@@ -1,4 +1,4 @@
-namespace Sendoff.Engine.Deliveries;
+namespace Sendoff.Engine.Model;
 
 /// <summary>
 /// pending -> sending -> succeeded | failed | interrupted; pending -> blocked. Captured is the end of a send that was never meant to go:
@@ -68,6 +68,10 @@ public sealed record Attempt(
     /// <summary>This copy of a record leaves out the headers of request and response, and the response's body.</summary>
     public bool ContentLeftOut { get; init; }
 }
+
+/// <summary>A redirect that was followed: the request, the status and address that answered it, and where that led.</summary>
+/// <param name="Location">Absolute, without userinfo and fragment.</param>
+public sealed record RedirectHop(string Method, string Url, int Status, string? RemoteAddress, string Location);
 
 /// <summary>What came back, complete or not. Header names are lower-case. The body is decoded and cut (C4).</summary>
 /// <param name="BodyIsText">The body is valid UTF-8, converted from its declared charset; else raw bytes.</param>

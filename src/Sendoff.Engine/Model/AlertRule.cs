@@ -1,4 +1,4 @@
-namespace Sendoff.Engine.Alerts;
+namespace Sendoff.Engine.Model;
 
 /// <summary>What an alert tells of.</summary>
 /// <remarks>The numbers are stored.</remarks>

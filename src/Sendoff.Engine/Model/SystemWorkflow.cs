@@ -1,4 +1,4 @@
-namespace Sendoff.Engine.Workflows;
+namespace Sendoff.Engine.Model;
 
 /// <summary>The workflow whose runs are the messages of alerts. It has no version, and a name that no other workflow can have.</summary>
 public static class SystemWorkflow
