@@ -3,22 +3,24 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff alerts list | add NAME | set ID | remove ID | test ID</c>: who is told what goes wrong.</summary>
+/// <summary><c>sendoff alerts list | add NAME | set ALERT | remove ALERT | test ALERT</c>: who is told what goes wrong.</summary>
 static class AlertsCommand
 {
     static readonly Option<string?> type = new("--type") { Description = "email, webhook or slack" };
     static readonly Option<string[]> on = new("--on") { Description = "run_failed, delivery_failed, backlog", AllowMultipleArgumentsPerToken = true };
-    static readonly Option<string?> workflow = new("--workflow") { Description = "Watch this workflow only (all; with set, \"\" for all)" };
+    static readonly Option<string?> workflow = new("--workflow") { Description = "Watch this workflow only (all)" };
     static readonly Option<string[]> to = new("--to") { Description = "Addresses of an email (Smtp:To)", AllowMultipleArgumentsPerToken = true };
     static readonly Option<string?> url = new("--url") { Description = "URL of a webhook or Slack" };
     static readonly Option<long?> quiet = new("--quiet-seconds") { Description = "After a message, seconds in which further failures are counted only (Alerts:Quiet)" };
     static readonly Option<bool?> recovered = new("--recovered") { Description = "true or false: whether to tell when it is over (true)" };
     static readonly Option<long?> backlogSeconds = new("--backlog-seconds") { Description = "How long a delivery may be pending (Alerts:BacklogAge)" };
+    static readonly Option<string[]> reset = new Option<string[]>("--reset") { Description = "Use the default of a field again", AllowMultipleArgumentsPerToken = true }
+        .AcceptOnlyFromAmong("workflow", "to", "quiet-seconds", "recovered", "backlog-seconds", "backlog-runs");
     static readonly Option<long?> backlogRuns = new("--backlog-runs") { Description = "How many runs of a workflow may be queued (Alerts:BacklogRuns)" };
 
     public static Command Build() => ApiClient.With(new Command("alerts", "Alerts: who is told when runs or deliveries fail")
     {
-        BuildList(), BuildAdd(), BuildSet(), Lists.Act("remove", "Delete one", HttpMethod.Delete, id => $"/api/v1/alerts/{id}", "removed"), BuildTest(),
+        BuildList(), BuildAdd(), BuildSet(), BuildRemove(), BuildTest(),
     });
 
     static Command BuildList()
@@ -65,17 +67,15 @@ static class AlertsCommand
 
     static Command BuildSet()
     {
-        var id = new Argument<string>("id");
+        var alert = AlertArgument();
         var name = new Option<string?>("--name") { Description = "Its new name" };
-        var command = WithFields(new Command("set", "Change the fields that are given; the others stay") { id, name });
+        var command = WithFields(new Command("set", "Change the fields that are given; the others stay") { alert, name, reset });
         command.SetAction(async (parsed, ct) =>
         {
             using var api = ApiClient.From(parsed);
-            string wanted = parsed.GetValue(id)!;
-            var all = api.Read(await api.SendAsync(HttpMethod.Get, "/api/v1/alerts", null, ct), ApiJson.Default.ListDocumentAlertDocument);
-            var before = all.Items.FirstOrDefault(alert => alert.Id == wanted) ?? throw new CommandException($"There is no alert '{wanted}'.", ExitCode.Usage);
+            var before = await FindAsync(api, parsed.GetValue(alert)!, ct);
             var body = JsonContent.Create(Changed(before, parsed, parsed.GetValue(name)), ApiJson.Default.AlertRequestDocument);
-            if (await api.SendAsync(HttpMethod.Put, $"/api/v1/alerts/{Uri.EscapeDataString(wanted)}", body, ApiJson.Default.AlertDocument, ct) is { } set) Output.Result($"{set.Id} set");
+            if (await api.SendAsync(HttpMethod.Put, PathOf(before), body, ApiJson.Default.AlertDocument, ct) is { } set) Output.Result($"{set.Id} set");
             return ExitCode.Ok;
         });
         return command;
@@ -86,22 +86,51 @@ static class AlertsCommand
     {
         string kind = parsed.GetValue(type) ?? before.Type;
         return new(
-            name ?? before.Name, parsed.GetValue(workflow) ?? before.Workflow, parsed.GetValue(on) is { Length: > 0 } causes ? causes : before.On, kind,
-            parsed.GetValue(to) is { Length: > 0 } given ? given : kind == before.Type ? before.To : [], parsed.GetValue(url), parsed.GetValue(quiet) ?? before.QuietSeconds,
-            parsed.GetValue(recovered) ?? before.Recovered, parsed.GetValue(backlogSeconds) ?? before.BacklogSeconds, parsed.GetValue(backlogRuns) ?? before.BacklogRuns);
+            name ?? before.Name, parsed.GetValue(workflow) ?? Kept("workflow", before.Workflow), parsed.GetValue(on) is { Length: > 0 } causes ? causes : before.On, kind,
+            parsed.GetValue(to) is { Length: > 0 } given ? given : kind == before.Type ? Kept("to", before.To) : [], parsed.GetValue(url),
+            parsed.GetValue(quiet) ?? Kept<long?>("quiet-seconds", before.QuietSeconds), parsed.GetValue(recovered) ?? Kept<bool?>("recovered", before.Recovered),
+            parsed.GetValue(backlogSeconds) ?? Kept("backlog-seconds", before.BacklogSeconds), parsed.GetValue(backlogRuns) ?? Kept("backlog-runs", before.BacklogRuns));
+
+        T? Kept<T>(string field, T value) => parsed.GetValue(reset)!.Contains(field) ? default : value;
+    }
+
+    static Command BuildRemove()
+    {
+        var alert = AlertArgument();
+        var command = new Command("remove", "Delete one") { alert };
+        command.SetAction(async (parsed, ct) =>
+        {
+            using var api = ApiClient.From(parsed);
+            var found = await FindAsync(api, parsed.GetValue(alert)!, ct);
+            await api.SendAsync(HttpMethod.Delete, PathOf(found), null, ct);
+            Output.Result($"{found.Id} removed");
+            return ExitCode.Ok;
+        });
+        return command;
     }
 
     static Command BuildTest()
     {
-        var id = new Argument<string>("id");
-        var command = new Command("test", "Send a test message now, and print the run that records it") { id };
+        var alert = AlertArgument();
+        var command = new Command("test", "Send a test message now, and print the run that records it") { alert };
         command.SetAction(async (parsed, ct) =>
         {
             using var api = ApiClient.From(parsed);
-            string path = $"/api/v1/alerts/{Uri.EscapeDataString(parsed.GetValue(id)!)}/test";
-            if (await api.SendAsync(HttpMethod.Post, path, null, ApiJson.Default.AlertTestDocument, ct) is { } sent) Output.Result(sent.Run);
+            var found = await FindAsync(api, parsed.GetValue(alert)!, ct);
+            if (await api.SendAsync(HttpMethod.Post, PathOf(found) + "/test", null, ApiJson.Default.AlertTestDocument, ct) is { } sent) Output.Result(sent.Run);
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    static Argument<string> AlertArgument() => new("alert") { Description = "Its id or its name" };
+
+    static string PathOf(AlertDocument alert) => $"/api/v1/alerts/{alert.Id}";
+
+    static async Task<AlertDocument> FindAsync(ApiClient api, string given, CancellationToken ct)
+    {
+        var all = api.Read(await api.SendAsync(HttpMethod.Get, "/api/v1/alerts", null, ct), ApiJson.Default.ListDocumentAlertDocument).Items;
+        return all.FirstOrDefault(alert => alert.Id == given) ?? all.FirstOrDefault(alert => alert.Name == given)
+            ?? throw new CommandException($"There is no alert '{given}'. `sendoff alerts list` lists them.", ExitCode.Usage);
     }
 }

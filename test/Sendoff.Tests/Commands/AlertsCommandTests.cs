@@ -32,6 +32,23 @@ public sealed class AlertsCommandTests(SharedServer shared) : IClassFixture<Shar
         Assert.DoesNotContain("night", empty.Output);
     }
 
+    [Fact]
+    public async Task An_alert_is_named_instead_of_its_id_and_its_fields_are_reset_to_their_defaults()
+    {
+        string url = "http://127.0.0.1:9/alerts";
+        string id = (await CallAsync("add", "by name", "--type", "webhook", "--url", url, "--on", "backlog", "--quiet-seconds", "60", "--backlog-runs", "5", "--recovered", "false")).Output.Trim();
+        var set = await CallAsync("set", "by name", "--reset", "quiet-seconds", "backlog-runs", "recovered");
+        var json = await CallAsync("list", "--json");
+        var unknown = await CallAsync("set", id, "--reset", "url");
+        var removed = await CallAsync("remove", "by name");
+
+        Assert.Equal((0, $"{id} set\n", ""), (set.ExitCode, set.Output, set.Error));
+        Assert.Contains($"\"url\":\"{url}\",\"quietSeconds\":900,\"recovered\":true,\"backlogSeconds\":null,\"backlogRuns\":null", json.Output);
+        Assert.Equal(2, unknown.ExitCode);
+        Assert.Contains("quiet-seconds", unknown.Error);
+        Assert.Equal((0, $"{id} removed\n"), (removed.ExitCode, removed.Output));
+    }
+
     [Theory]
     [InlineData("add ops --on run_failed", "'type' is missing. It is one of email, webhook, slack.")]
     [InlineData("add ops --type webhook --on run_failed", "'url' is missing")]

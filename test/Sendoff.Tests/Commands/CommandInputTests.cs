@@ -50,7 +50,6 @@ public sealed class CommandInputTests : IDisposable
         "workflows show a", "workflows enable a", "workflows disable a", "workflows delete a", "runs replay run_0000000000001", "runs release run_0000000000001",
         "runs resume run_0000000000001", "runs cancel run_0000000000001", "events show evt_0000000000001", "secrets delete A", "tokens revoke tok_1",
         "export har run_0000000000001", "export curl dlv_0000000000001", "stores set a k 1", "stores delete a k", "hold show", "hold release",
-        "alerts remove alr_1",
     ];
 
     /// <summary>Input that is not well, and what the line says.</summary>
