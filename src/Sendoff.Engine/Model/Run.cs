@@ -19,7 +19,7 @@ public sealed record QueuedRun(
 {
     /// <summary>The day's quota is used up: it waits until it is released (E6).</summary>
     public bool IsHeld { get; init; }
-    /// <summary>The held run that it goes on from.</summary>
+    /// <summary>The suspended run that it continues.</summary>
     public Continuation? Continues { get; init; }
     /// <summary>What it goes on with; known when it is about to execute.</summary>
     public Resumption? Resumption { get; init; }
@@ -42,7 +42,7 @@ public sealed record Run(
 {
     /// <summary>What the event's credential headers held: it is not to show in the record, and is not stored (C8).</summary>
     public IReadOnlyList<string> Credentials { get; init; } = [];
-    /// <summary>It went on from a run that was held (B3).</summary>
+    /// <summary>Whether it continues a suspended run (B3).</summary>
     public bool IsContinuation { get; init; }
     /// <summary>The run that it went on from; null as well when that is pruned.</summary>
     public RunId? Continues { get; init; }
@@ -50,6 +50,6 @@ public sealed record Run(
     public bool ReleasesCaptured { get; init; }
     /// <summary>The run that went on from this one.</summary>
     public RunId? ContinuedBy { get; init; }
-    /// <summary>What holds it, or held it; its state is written with the run, and not read back with it.</summary>
+    /// <summary>Why and until when it is or was suspended. Its state is written with the run and not read back with it.</summary>
     public Suspension? Suspension { get; init; }
 }

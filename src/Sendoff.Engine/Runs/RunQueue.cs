@@ -32,12 +32,12 @@ public sealed partial class RunQueue(
     // Recovered runs in flight whose start is noted as one that may be cut off by a crash (E1).
     readonly ConcurrentDictionary<RunId, bool> noted = [];
     readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    TaskCompletionSource nextHeld = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    TaskCompletionSource nextSuspended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     int executing, inFlight;
     volatile bool stopping;
 
     /// <summary>Completes when another run is held.</summary>
-    internal Task NextHeld => Volatile.Read(ref nextHeld).Task;
+    internal Task NextSuspended => Volatile.Read(ref nextSuspended).Task;
 
     /// <summary>Runs that are executing, or about to.</summary>
     internal int InFlight => Volatile.Read(ref inFlight);
@@ -155,12 +155,12 @@ public sealed partial class RunQueue(
     /// <param name="callback">The request that lets it, as an event; empty when its time has come.</param>
     public async Task<AcceptedRun?> ContinueAsync(RunId run, ReadOnlyMemory<byte> callback, CancellationToken ct)
     {
-        if (await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { Status: RunStatus.Suspended } held) return null;
-        var lane = Admit(held.WorkflowId, held.WorkflowName);
+        if (await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { Status: RunStatus.Suspended } suspended) return null;
+        var lane = Admit(suspended.WorkflowId, suspended.WorkflowName);
         engine.Quota.Take();
         // Its event is read when its turn comes.
-        var received = new Event(held.EventId, held.WorkspaceId, held.WorkflowId, held.Trigger, default, default);
-        var next = new QueuedRun(new(engine.Ids.Next()), received, held.Version) { Continues = new(run, callback) };
+        var received = new Event(suspended.EventId, suspended.WorkspaceId, suspended.WorkflowId, suspended.Trigger, default, default);
+        var next = new QueuedRun(new(engine.Ids.Next()), received, suspended.Version) { Continues = new(run, callback) };
         if (await StoreAndQueueAsync(lane, new(next, null)).ConfigureAwait(false) is not { } accepted) return null;
         engine.Changes.Publish(run, RunStatus.Succeeded);
         return accepted;
@@ -275,7 +275,7 @@ public sealed partial class RunQueue(
             dispatcher.Start(executed.Deliveries);
             if (executed.Run.ReleasesCaptured) dispatcher.StartReleased(executed.Run.Id);
             engine.Changes.Publish(executed.Run);
-            if (executed.Run.Suspension is not null) Interlocked.Exchange(ref nextHeld, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
+            if (executed.Run.Suspension is not null) Interlocked.Exchange(ref nextSuspended, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         }
         noted.TryRemove(queued.Id, out _);
         waiting.Response?.TrySetResult(executed.Run.Response);

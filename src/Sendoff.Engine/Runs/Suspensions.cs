@@ -7,15 +7,15 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>What came of asking a held run to go on, or to end.</summary>
-/// <param name="Status">Null when there is no such run.</param>
-/// <param name="Next">The run that goes on.</param>
+/// <summary>The result of a request to resume or cancel a run.</summary>
+/// <param name="Status">Null if the run does not exist.</param>
+/// <param name="Next">The run that continues it.</param>
 public sealed record Release(RunStatus? Status, RunId? Next = null, bool IsDone = false);
 
-/// <summary>Lets held runs go on: when their time has come, and when they are asked to (B3).</summary>
+/// <summary>Resumes suspended runs: when they are due, and on request (B3).</summary>
 /// <remarks>
-/// (1) end what has timed out, and let go on what is due  (2) wait for the next one, or for a run that is held from now on. The store decides who comes first: a run goes on
-/// once, over restarts and beside other servers.
+/// (1) end runs whose suspension timed out, resume those that are due  (2) wait for the next one, or for another run to be suspended. The store decides who comes
+/// first: a run is resumed once, also after a restart and beside other servers.
 /// </remarks>
 public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engine, ILogger<Suspensions> log)
 {
@@ -26,34 +26,34 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
     readonly CancellationTokenSource stop = new();
     Task running = Task.CompletedTask;
 
-    /// <summary>Raised when all that was due has been let go on, and the wait begins.</summary>
+    /// <summary>Raised when all runs that were due are resumed, and the wait begins.</summary>
     internal event Action? Looked;
 
     /// <summary>Begins. Call once, with the workflows loaded.</summary>
     public void Start() => running = RunAsync();
 
-    /// <summary>From its completion on, no run goes on by itself.</summary>
+    /// <summary>Once it completes, no run is resumed by itself.</summary>
     public async Task StopAsync()
     {
         await stop.CancelAsync().ConfigureAwait(false);
         await running.ConfigureAwait(false);
     }
 
-    /// <summary>Lets a run go on that is held; one that executes is waited for, as it may be about to be held.</summary>
-    /// <param name="callback">The request that asks for it, as an event.</param>
+    /// <summary>Resumes a suspended run. Waits for a run that executes, as it may be about to be suspended.</summary>
+    /// <param name="callback">The request that resumes it, as an event.</param>
     public Task<Release> ResumeAsync(RunId run, ReadOnlyMemory<byte> callback, CancellationToken ct) =>
-        ReleaseAsync(run, async () => await runs.ContinueAsync(run, callback, CancellationToken.None).ConfigureAwait(false) is { } next ? new(RunStatus.Suspended, next.Run.Id, true) : null, ct);
+        DecideAsync(run, async () => await runs.ContinueAsync(run, callback, CancellationToken.None).ConfigureAwait(false) is { } next ? new(RunStatus.Suspended, next.Run.Id, true) : null, ct);
 
-    /// <summary>Ends a run that is held, as failed.</summary>
+    /// <summary>Ends a suspended run as failed.</summary>
     /// <inheritdoc cref="ResumeAsync" path="/summary"/>
     public Task<Release> CancelAsync(RunId run, CancellationToken ct) =>
-        ReleaseAsync(run, async () => await EndAsync(run, "canceled", "the run was canceled while it was held").ConfigureAwait(false) ? new(RunStatus.Suspended, null, true) : null, ct);
+        DecideAsync(run, async () => await EndAsync(run, "canceled", "the run was canceled while it was suspended").ConfigureAwait(false) ? new(RunStatus.Suspended, null, true) : null, ct);
 
-    async Task<Release> ReleaseAsync(RunId run, Func<Task<Release?>> release, CancellationToken ct)
+    async Task<Release> DecideAsync(RunId run, Func<Task<Release?>> decide, CancellationToken ct)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        patience.CancelAfter(engine.Limits.ReleaseWait);
-        await using var changes = engine.Changes.ListenAsync(patience.Token).GetAsyncEnumerator(CancellationToken.None);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        timeout.CancelAfter(engine.Limits.ReleaseWait);
+        await using var changes = engine.Changes.ListenAsync(timeout.Token).GetAsyncEnumerator(CancellationToken.None);
         Task<bool> next = Task.FromResult(true);
         try
         {
@@ -62,16 +62,16 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
                 // Listening begins before the look at the store, so that no change falls between the two.
                 next = changes.MoveNextAsync().AsTask();
                 var status = (await store.FindRunAsync(run, ct).ConfigureAwait(false))?.Status;
-                if (status == RunStatus.Suspended && await release().ConfigureAwait(false) is { } done) return done;
+                if (status == RunStatus.Suspended && await decide().ConfigureAwait(false) is { } done) return done;
                 if (status is not (RunStatus.Queued or RunStatus.Running or RunStatus.Suspended)) return new(status);
                 while (await HasNextAsync(next).ConfigureAwait(false) && changes.Current.Run != run) next = changes.MoveNextAsync().AsTask();
-                if (patience.IsCancellationRequested) return new(status);
+                if (timeout.IsCancellationRequested) return new(status);
             }
         }
         finally
         {
             // A listener that still waits cannot be closed, and would listen for ever.
-            await patience.CancelAsync().ConfigureAwait(false);
+            await timeout.CancelAsync().ConfigureAwait(false);
             await HasNextAsync(next).ConfigureAwait(false);
         }
     }
@@ -100,19 +100,19 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
         await engine.Hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         while (!stop.IsCancellationRequested)
         {
-            var held = runs.NextHeld;
+            var suspended = runs.NextSuspended;
             // (1)
-            var wake = engine.Time.GetUtcNow() + await ReleaseDueAsync().ConfigureAwait(false);
+            var wake = engine.Time.GetUtcNow() + await ResumeDueAsync().ConfigureAwait(false);
             // (2)
             var wait = wake - engine.Time.GetUtcNow();
             var timer = Task.Delay(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, engine.Time, stop.Token);
             Looked?.Invoke();
-            await Task.WhenAny(timer, held).ConfigureAwait(false);
+            await Task.WhenAny(timer, suspended).ConfigureAwait(false);
         }
     }
 
     /// <summary>Returns when to look again.</summary>
-    async Task<TimeSpan> ReleaseDueAsync()
+    async Task<TimeSpan> ResumeDueAsync()
     {
         // Workflows of which a run cannot be resumed now. They wait alone.
         var putOff = new HashSet<WorkflowId>();
@@ -121,11 +121,11 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
             while (true)
             {
                 var first = await store.ListSuspendedAsync(ReadAtOnce, putOff, stop.Token).ConfigureAwait(false);
-                foreach (var held in first.Where(held => !putOff.Contains(held.WorkflowId)))
+                foreach (var one in first.Where(one => !putOff.Contains(one.WorkflowId)))
                 {
                     var longest = putOff.Count > 0 ? retry : longestWait;
-                    if (held.Until - engine.Time.GetUtcNow() is var wait && wait > TimeSpan.Zero) return wait < longest ? wait : longest;
-                    if (!await TryReleaseAsync(held).ConfigureAwait(false)) putOff.Add(held.WorkflowId);
+                    if (one.Until - engine.Time.GetUtcNow() is var wait && wait > TimeSpan.Zero) return wait < longest ? wait : longest;
+                    if (!await TryResumeAsync(one).ConfigureAwait(false)) putOff.Add(one.WorkflowId);
                 }
                 if (first.Count < ReadAtOnce) return putOff.Count > 0 ? retry : longestWait;
             }
@@ -142,28 +142,28 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
         }
     }
 
-    // False when it is to be tried again.
-    async Task<bool> TryReleaseAsync(Suspension held)
+    // Returns false if it is to be tried again.
+    async Task<bool> TryResumeAsync(Suspension suspension)
     {
         try
         {
-            if (held.Kind == HoldKind.Suspend)
+            if (suspension.Kind == HoldKind.Suspend)
             {
-                bool isEnded = await EndAsync(held.RunId, "suspension_timed_out", "the run's resume_url was not called in time").ConfigureAwait(false);
-                if (isEnded) engine.Changes.Ends?.Ended(held.WorkflowId, held.RunId, RunStatus.Failed);
+                bool isEnded = await EndAsync(suspension.RunId, "suspension_timed_out", "the run's resume_url was not called in time").ConfigureAwait(false);
+                if (isEnded) engine.Changes.Ends?.Ended(suspension.WorkflowId, suspension.RunId, RunStatus.Failed);
             }
-            else await runs.ContinueAsync(held.RunId, default, stop.Token).ConfigureAwait(false);
+            else await runs.ContinueAsync(suspension.RunId, default, stop.Token).ConfigureAwait(false);
             return true;
         }
         catch (Exception x) when (x is not (StoreUnavailableException or OperationCanceledException))
         {
-            log.HeldRunPutOff(held.RunId, x.Message);
+            log.HeldRunPutOff(suspension.RunId, x.Message);
             return false;
         }
     }
 }
 
-/// <summary>The addresses that decide over held runs. Whoever has one was given it by the workflow: it is signed, and tells nothing of the key.</summary>
+/// <summary>The URLs that resume or cancel a suspended run. They are signed, and do not disclose the key.</summary>
 public sealed class FlowLinks(Concealment concealment, string origin)
 {
     public const string Resume = "resume", Cancel = "cancel";

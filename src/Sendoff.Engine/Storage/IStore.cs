@@ -54,22 +54,22 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAsyncDisposa
     /// <summary>Pending deliveries of one destination in call order, from above <paramref name="after"/>.</summary>
     Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct);
 
-    // Runs that are held over quota (E6). AcceptAsync stores that one is.
+    // Runs that are held over quota (E6). AcceptAsync stores them.
 
     /// <summary>Oldest first.</summary>
     Task<IReadOnlyList<RunId>> ListHeldAsync(int limit, CancellationToken ct);
-    /// <summary>Makes a held run one that is queued, and answers it without its event's body; null when it is not held.</summary>
+    /// <summary>Queues a held run and returns it without its event's body. Returns null if it is not held.</summary>
     Task<QueuedRun?> ReleaseAsync(RunId run, CancellationToken ct);
 
-    // Runs that are held by their steps (B3). FinishRunAsync stores what holds one, AcceptAsync that it goes on.
+    // Runs that are suspended by their steps (B3). FinishRunAsync stores the suspension, AcceptAsync that the run is resumed.
 
-    /// <summary>What holds a run, or held it, with its state sealed; null when nothing does, or its next segment has ended.</summary>
+    /// <summary>Returns a run's suspension with its state sealed. Returns null if there is none, or the next segment has ended.</summary>
     Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct);
-    /// <summary>Suspended runs, those that are due first in front, without those of some workflows.</summary>
+    /// <summary>Lists suspended runs, earliest due first, without those of the workflows in <paramref name="except"/>.</summary>
     Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, IReadOnlyCollection<WorkflowId> except, CancellationToken ct);
     /// <summary>Destinations of the pending deliveries of a run and its earlier segments (B2, B3), each with the oldest of them.</summary>
     Task<IReadOnlyDictionary<string, DeliveryId>> ListReleasedAsync(RunId run, CancellationToken ct);
-    /// <summary>Ends a held run as failed. Answers false when it is not held any more.</summary>
+    /// <summary>Ends a suspended run as failed. Returns false if it is not suspended.</summary>
     Task<bool> CancelAsync(RunId run, StepError why, CancellationToken ct);
 
     // A server on hold.

@@ -22,7 +22,7 @@ public sealed record WorkerProgram(
     public FlowAddress? Flow { get; init; }
 }
 
-/// <summary>Where held runs are let go on, and what signs these addresses.</summary>
+/// <summary>The origin of the URLs that resume and cancel suspended runs, and the key that signs them.</summary>
 public sealed record FlowAddress(string Origin, ReadOnlyMemory<byte> Key);
 
 public sealed record ProgramStep(string Name, string File, JsonElement? Props, bool Disabled)

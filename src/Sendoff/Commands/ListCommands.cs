@@ -38,7 +38,7 @@ static class RunsCommand
             Lists.Act("replay", "Run its event again on the current version", HttpMethod.Post, id => $"/api/v1/runs/{id}/replay", "queued again"),
             Lists.Act("release", "Start one that is held over quota", HttpMethod.Post, id => $"/api/v1/runs/{id}/release", "released"),
             Lists.Act("resume", "Resume a suspended run now", HttpMethod.Post, id => $"/api/v1/runs/{id}/resume", "is resumed"),
-            Lists.Act("cancel", "End a held run", HttpMethod.Post, id => $"/api/v1/runs/{id}/cancel", "canceled"),
+            Lists.Act("cancel", "End a suspended run as failed", HttpMethod.Post, id => $"/api/v1/runs/{id}/cancel", "canceled"),
         };
         return ApiClient.With(command);
     }

@@ -85,13 +85,13 @@ static class RunCommand
         var executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, null, ct);
         var deliveries = await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct);
         // B3: the sends of a segment go out at its end.
-        while (executed.Run.Suspension is { Kind: not HoldKind.Suspend } held)
+        while (executed.Run.Suspension is { Kind: not HoldKind.Suspend } suspension)
         {
-            await WaitAsync(held, executed.Run, ct);
-            executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, StoredResumption.Read(held.State.Span, default), ct);
+            await WaitAsync(suspension, executed.Run, ct);
+            executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, StoredResumption.Read(suspension.State.Span, default), ct);
             deliveries = [.. deliveries, .. await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct)];
         }
-        if (executed.Run.Suspension is not null) Output.Warning("the run is held until its resume_url is called: that needs a server (sendoff serve)");
+        if (executed.Run.Suspension is not null) Output.Warning("the run is suspended until its resume_url is called, which needs a server (sendoff serve)");
         Print(RunDocument.From(Masked(new StoredRun(executed.Run, definition.Name, deliveries), concealment.Mask)), request.Json);
         return ToExitCode(executed.Run, deliveries);
     }
@@ -108,11 +108,11 @@ static class RunCommand
         return list;
     }
 
-    static async Task WaitAsync(Suspension held, Run run, CancellationToken ct)
+    static async Task WaitAsync(Suspension suspension, Run run, CancellationToken ct)
     {
-        var wait = held.Until - TimeProvider.System.GetUtcNow();
+        var wait = suspension.Until - TimeProvider.System.GetUtcNow();
         if (wait <= TimeSpan.Zero) return;
-        Output.Warning($"the step {run.Steps[held.Step].Name} suspended the run; it resumes in {wait.TotalSeconds:0.#} s (Ctrl+C ends it)");
+        Output.Warning($"the step {run.Steps[suspension.Step].Name} suspended the run; it resumes in {wait.TotalSeconds:0.#} s (Ctrl+C ends it)");
         await Task.Delay(wait < longestTimer ? wait : longestTimer, ct);
     }
 

@@ -14,11 +14,11 @@ public sealed record RunDocument(
     double ComputeMs, double DeliveryMs, bool Recovered, bool Replay, ErrorDocument? Error, string? Message, RunResponseDocument? Response,
     IReadOnlyList<StepDocument> Steps)
 {
-    /// <summary>What holds the run, or held it (B3); null when nothing did.</summary>
+    /// <summary>Why and until when the run is or was suspended (B3); null if it never was.</summary>
     public SuspensionDocument? Suspension { get; init; }
-    /// <summary>The held run that this one went on from. Its deliveries are here as well.</summary>
+    /// <summary>The suspended run that this one continues. This document has its deliveries as well.</summary>
     public string? Continues { get; init; }
-    /// <summary>The run that went on from this one.</summary>
+    /// <summary>The run that continues this one.</summary>
     public string? ContinuedBy { get; init; }
 
     public static RunDocument From(StoredRun stored)
@@ -31,14 +31,14 @@ public sealed record RunDocument(
             run.Recovered, run.Replay, ErrorDocument.From(run.Error), run.Message, RunResponseDocument.From(run.Response),
             [.. run.Steps.Select(step => StepDocument.From(step, byStep[step.Index]))])
         {
-            Suspension = run.Suspension is { } held ? new(Names.Of(held.Kind), run.Steps.FirstOrDefault(step => step.Index == held.Step)?.Name, held.Until) : null,
+            Suspension = run.Suspension is { } one ? new(Names.Of(one.Kind), run.Steps.FirstOrDefault(step => step.Index == one.Step)?.Name, one.Until) : null,
             Continues = run.Continues?.ToString(),
             ContinuedBy = run.ContinuedBy?.ToString(),
         };
     }
 }
 
-/// <param name="Kind"><c>suspend</c>: until it is let go on, or <paramref name="Until"/> ends it; <c>delay</c>, <c>rerun</c>: it goes on then.</param>
+/// <param name="Kind"><c>suspend</c>: the run waits to be resumed, and fails at <paramref name="Until"/>; <c>delay</c>, <c>rerun</c>: it resumes then.</param>
 /// <param name="Step">The step that holds it.</param>
 public sealed record SuspensionDocument(string Kind, string? Step, DateTimeOffset Until);
 

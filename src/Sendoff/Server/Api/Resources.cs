@@ -126,8 +126,8 @@ public sealed record QuotaDocument(double ComputeMs, double? ComputePerDayMs, lo
 /// <param name="Test">The run's sends are captured, not delivered.</param>
 /// <param name="Draft">The draft runs, not the current version.</param>
 public sealed record ManualEventDocument(JsonElement? Event, bool? Test, bool? Draft);
-/// <summary>A held run that was let go on, or canceled.</summary>
-/// <param name="ContinuedBy">The run that goes on; null when it was canceled.</param>
+/// <summary>A suspended run that was resumed or canceled.</summary>
+/// <param name="ContinuedBy">The run that continues it; null if it was canceled.</param>
 public sealed record ReleaseDocument(string Id, string? ContinuedBy);
 /// <inheritdoc cref="ManualEventDocument" path="/param"/>
 public sealed record ReplayRequestDocument(bool? Test, bool? Draft);

@@ -20,7 +20,7 @@ internal static class RunsApi
         runs.MapPost("/{id}/release", ReleaseHeldAsync).WithName("releaseRun").WithSummary("Start a run that is held over quota").ProducesProblem(StatusCodes.Status410Gone);
         runs.MapPost("/{id}/resume", ResumeAsync).WithName("resumeRun").WithSummary("Resume a suspended run; its step receives a JSON body as the request's body")
             .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status410Gone);
-        runs.MapPost("/{id}/cancel", CancelAsync).WithName("cancelRun").WithSummary("End a held run")
+        runs.MapPost("/{id}/cancel", CancelAsync).WithName("cancelRun").WithSummary("End a suspended run as failed")
             .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status410Gone);
     }
 
