@@ -120,7 +120,7 @@ public sealed class DeliveryConnectionTests
     public async Task No_more_connections_rest_than_may_be_in_use()
     {
         var receivers = Enumerable.Range(0, 4).Select(_ => Receiver.Answering(Ok)).ToArray();
-        using var sending = new Sending(new EngineLimits { DeliveryMaxConcurrent = 3 });
+        using var sending = new Sending(Sending.Patient with { DeliveryMaxConcurrent = 3 });
         foreach (var receiver in receivers) await sending.PostAsync(receiver.Url);
         var reused = new List<bool>();
         foreach (var receiver in receivers.Reverse()) reused.Add((await sending.PostAsync(receiver.Url)).ConnectionReused);
@@ -143,7 +143,7 @@ public sealed class DeliveryConnectionTests
                 await connection.WriteAsync(Ok);
             }
         });
-        using var sending = new Sending(new EngineLimits { DeliveryMaxPerDestination = 2, ConnectionIdle = TimeSpan.FromHours(1) });
+        using var sending = new Sending(Sending.Patient with { DeliveryMaxPerDestination = 2, ConnectionIdle = TimeSpan.FromHours(1) });
         await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => sending.PostAsync(receiver.Url)));
 
         await Wait.UntilAsync(() => receiver.Open == 2);

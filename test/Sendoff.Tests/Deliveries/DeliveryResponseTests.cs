@@ -370,7 +370,7 @@ public sealed class DeliveryResponseTests
             while (await connection.ReadRequestAsync() is not null)
                 await connection.WriteAsync($"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n{new string('x', 1_000)}");
         });
-        using var sending = new Sending(new EngineLimits { DeliveryBodyRead = 1_000 });
+        using var sending = new Sending(Sending.Patient with { DeliveryBodyRead = 1_000 });
         var first = await sending.GetAsync(receiver.Url);
         var second = await sending.GetAsync(receiver.Url);
 
@@ -383,7 +383,7 @@ public sealed class DeliveryResponseTests
     {
         string chunks = string.Concat(Enumerable.Repeat("1\r\nx\r\n", 1_000));
         await using var receiver = Receiver.AnsweringOnce(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"));
-        using var sending = new Sending(new EngineLimits { DeliveryBodyRead = 3_000 });
+        using var sending = new Sending(Sending.Patient with { DeliveryBodyRead = 3_000 });
         var attempt = await sending.GetAsync(receiver.Url);
 
         Assert.Equal((DeliveryStatus.Succeeded, true), (attempt.Status, attempt.Response!.Truncated));
@@ -395,7 +395,7 @@ public sealed class DeliveryResponseTests
     {
         string trailers = string.Concat(Enumerable.Repeat($"x-a: {new string('x', 93)}\r\n", 30));
         await using var receiver = Receiver.AnsweringOnce(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n{trailers}\r\n"));
-        using var sending = new Sending(new EngineLimits { ResponseHeaderBytes = 2_000 });
+        using var sending = new Sending(Sending.Patient with { ResponseHeaderBytes = 2_000 });
         Assert.Equal(AttemptErrorCode.InvalidResponse, (await sending.GetAsync(receiver.Url)).Error?.Code);
     }
 }

@@ -19,7 +19,7 @@ public sealed class EmailTests
 
     static async Task<Attempt> SendAsync(SmtpOptions smtp, Delivery delivery, EngineLimits? limits = null, EgressOptions? egress = null)
     {
-        limits ??= new EngineLimits();
+        limits ??= Sending.Patient;
         using var sending = new Sending(limits, TestCertificates.Roots, egress: egress);
         return await new EmailSender(sending.Sender, smtp, limits, TimeProvider.System, TestCertificates.Roots).SendAsync(delivery, 1, 0.5, default);
     }
