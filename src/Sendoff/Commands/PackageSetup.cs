@@ -34,7 +34,7 @@ static class PackageSetup
         try
         {
             var installed = await packages.InstallAsync(definition, WithLastLock(files, lastLock), new SaidAtOnce(), ct);
-            if (installed.WithoutSandbox is { } why) Output.Warning($"npm installs packages without a sandbox, with your rights and your network: {why} (docs/operating.md, Isolation)");
+            if (installed.WithoutSandbox is { } why) WarnWithoutSandbox(why);
             if (installed.Problems.Count > 0)
             {
                 ProblemPrinter.Print(installed.Problems);
@@ -65,8 +65,12 @@ static class PackageSetup
         File.WriteAllText(lastLock, text);
     }
 
-    sealed class SaidAtOnce : IProgress<string>
-    {
-        public void Report(string value) => Output.Progress.MarkupLineInterpolated($"[grey]{value}[/]");
-    }
+    public static void WarnWithoutSandbox(string why) =>
+        Output.Warning($"npm installs packages without a sandbox, with your rights and your network: {why} (docs/operating.md, Isolation)");
+}
+
+/// <summary>What npm begins to do, as a line on the terminal.</summary>
+sealed class SaidAtOnce : IProgress<string>
+{
+    public void Report(string value) => Output.Progress.MarkupLineInterpolated($"[grey]{value}[/]");
 }

@@ -88,7 +88,7 @@ public sealed class ImportCommandTests : ImportRig
         Assert.Contains("sendoff secrets set SLACK_V2__OAUTH_ACCESS_TOKEN", remarks);
         Assert.Contains("sendoff secrets set TEAM", remarks);
         Assert.Contains("the data store ds_1 begins empty", remarks);
-        Assert.Contains("npm:@pipedream/google_sheets@VERSION/actions/add-single-row/add-single-row.mjs", remarks);
+        Assert.Contains("the step uses the registry action google_sheets-add-single-row@2.1.2, whose code no source has", remarks);
 
         string answers = Path.Combine(folder.Path, "answers.yaml");
         File.WriteAllText(answers, "digest-p_1: { trigger: { type: http, key: digest }, actions: { row: ./row/entry.js } }");

@@ -12,6 +12,9 @@ public abstract class ImportRig : IDisposable
     private protected string Source => Path.Combine(folder.Path, "project");
     private protected string Target => Path.Combine(folder.Path, "imported");
 
+    /// <summary>Variables of the command.</summary>
+    private protected Dictionary<string, string> Environment { get; } = new() { ["PIPEDREAM_API_KEY"] = "" };
+
     public void Dispose()
     {
         folder.Dispose();
@@ -27,7 +30,7 @@ public abstract class ImportRig : IDisposable
 
     private protected async Task<(CommandResult Result, JsonElement Report)> ImportAsync(params string[] more)
     {
-        var result = await SendoffCommand.RunAsync(["import", Source, "-o", Target, "--json", .. more]);
+        var result = await SendoffCommand.RunAsync(["import", Source, "-o", Target, "--json", "--no-npm", .. more], environment: Environment);
         return (result, result.Output.Length > 0 ? JsonElement.Parse(result.Output) : default);
     }
 

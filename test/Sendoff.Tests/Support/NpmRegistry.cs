@@ -21,6 +21,7 @@ sealed class NpmRegistry : IAsyncDisposable
     readonly TempFolder home = new();
     readonly ConcurrentDictionary<string, ConcurrentDictionary<string, (JsonObject Manifest, byte[] Tarball)>> packages = [];
     int requests;
+    bool isDisposed;
 
     NpmRegistry(WebApplication app)
     {
@@ -65,6 +66,9 @@ sealed class NpmRegistry : IAsyncDisposable
 
     /// <summary>Publishes a CommonJS package that is a text.</summary>
     public void Publish(string name, string version) => Publish(name, version, new() { ["index.js"] = $"module.exports = '{name} {version}'" });
+
+    /// <summary>Takes a package away, with all of its versions.</summary>
+    public void Unpublish(string name) => Assert.True(packages.TryRemove(name, out _));
 
     static byte[] Pack(Dictionary<string, string> files, JsonObject manifest)
     {
@@ -111,6 +115,7 @@ sealed class NpmRegistry : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref isDisposed, true)) return;
         await app.DisposeAsync();
         home.Dispose();
     }

@@ -10,42 +10,68 @@ namespace Sendoff.Commands.Import;
 /// <summary><c>sendoff import DIR|ZIP</c>: Pipedream projects become folders that can be deployed, with a report of what runs and what does not.</summary>
 static class ImportCommand
 {
+    sealed record Request(string Path, string Output, string? Answers, bool Json, string? Components, bool WithoutNpm, IReadOnlyList<KeyValuePair<string, string?>> Settings);
+
     public static Command Build()
     {
         var path = new Argument<string>("path") { Description = "A GitHub-sync project or one of its workflow folders, or a ZIP of it, or an export archive" };
         var output = new Option<string>("--output", "-o") { Description = "Where the folders go (./imported)", DefaultValueFactory = _ => "imported" };
         var answers = new Option<string?>("--answers") { Description = "A YAML or JSON file with what the project does not say" };
+        var components = new Option<string?>("--components") { Description = "A clone of Pipedream's repository, for registry actions that npm does not have" };
+        var withoutNpm = new Option<bool>("--no-npm") { Description = "Do not look for registry actions in npm packages" };
         var json = new Option<bool>("--json") { Description = "Print the report as JSON" };
-        var command = new Command("import", "Import Pipedream workflows") { path, output, answers, json };
-        command.SetAction(parsed => Import(parsed.GetValue(path)!, parsed.GetValue(output)!, parsed.GetValue(answers), parsed.GetValue(json)));
+        var command = new Command("import", $"Import Pipedream workflows. Registry actions are copied from npm, --components or, if {PipedreamApi.KeyVariable} is set, Pipedream's API")
+        {
+            path, output, answers, components, withoutNpm, json, ServeCommand.Set,
+        };
+        command.SetAction((parsed, ct) => ImportAsync(
+            new(parsed.GetValue(path)!, parsed.GetValue(output)!, parsed.GetValue(answers), parsed.GetValue(json), parsed.GetValue(components), parsed.GetValue(withoutNpm), [.. ServeCommand.Flags(parsed)]), ct));
         return command;
     }
 
-    static int Import(string path, string output, string? answersFile, bool asJson)
+    static async Task<int> ImportAsync(Request request, CancellationToken ct)
     {
-        var answers = answersFile is null ? ImportAnswers.None : ImportAnswers.Read(answersFile);
-        var found = SyncedProject.Read(path);
-        var imported = Import(found, answers);
-        if (output.Length == 0) throw new CommandException("--output is empty; give a folder", ExitCode.Usage);
-        string root = Path.GetFullPath(output);
-        if (answersFile is null && !asJson && Output.Progress.Profile.Capabilities.Interactive && !Console.IsInputRedirected)
+        var answers = request.Answers is null ? ImportAnswers.None : ImportAnswers.Read(request.Answers);
+        using var api = PipedreamApi.FromEnvironment();
+        var components = Sources(request, api);
+        var found = SyncedProject.Read(request.Path);
+        var imported = await ImportAsync(found, answers, components, ct);
+        if (request.Output.Length == 0) throw new CommandException("--output is empty; give a folder", ExitCode.Usage);
+        string root = Path.GetFullPath(request.Output);
+        if (request.Answers is null && !request.Json && Output.Progress.Profile.Capabilities.Interactive && !Console.IsInputRedirected)
         {
             foreach (var workflow in imported) answers.Ask(workflow, Output.Progress);
-            imported = Import(found, answers);
+            imported = await ImportAsync(found, answers, components, ct);
         }
         foreach (var workflow in imported)
             foreach (var (name, text) in workflow.Files) Write(root, workflow.Folder, name, text);
         Write(root, "", "import-report.md", ImportReport.Markdown(imported));
-        if (answersFile is null && !answers.IsEmpty) Write(root, "", "answers.yaml", answers.ToYaml());
-        if (asJson) Output.Result(JsonSerializer.Serialize(imported.Select(ImportReport.Document.From).ToList(), PlainJsonEncoder.OptionsOf(ImportJson.Default)));
+        if (request.Answers is null && !answers.IsEmpty) Write(root, "", "answers.yaml", answers.ToYaml());
+        if (request.Json) Output.Result(JsonSerializer.Serialize(imported.Select(ImportReport.Document.From).ToList(), PlainJsonEncoder.OptionsOf(ImportJson.Default)));
         else ImportReport.Print(imported, root);
         return imported.Any(static workflow => workflow.Verdict == ImportVerdict.CannotRun) ? ExitCode.RunFailed : ExitCode.Ok;
     }
 
-    static List<ImportedWorkflow> Import(IReadOnlyList<SyncedWorkflow> found, ImportAnswers answers)
+    static ComponentSources Sources(Request request, PipedreamApi? api) => new(
+    [
+        request.WithoutNpm ? new NoComponents("npm", "--no-npm was given") : new NpmComponents(() => LoadSettings(request.Settings)),
+        request.Components is { } folder ? new CheckoutComponents(folder) : new NoComponents("--components", "was not given"),
+        api is not null ? api : new NoComponents("Pipedream's API", $"{PipedreamApi.KeyVariable} is not set"),
+    ]);
+
+    static Settings LoadSettings(IEnumerable<KeyValuePair<string, string?>> flags)
+    {
+        var (settings, warnings) = Settings.Load(flags, development: false);
+        foreach (string warning in warnings) Output.Warning(warning);
+        return settings;
+    }
+
+    static async Task<List<ImportedWorkflow>> ImportAsync(IReadOnlyList<SyncedWorkflow> found, ImportAnswers answers, ComponentSources components, CancellationToken ct)
     {
         var accounts = new SharedAccounts();
-        return [.. found.Select(workflow => WorkflowImport.Of(workflow, answers, accounts))];
+        var imported = new List<ImportedWorkflow>();
+        foreach (var workflow in found) imported.Add(await WorkflowImport.OfAsync(workflow, answers, accounts, components, ct));
+        return imported;
     }
 
     static void Write(string root, string folder, string name, string text)

@@ -28,15 +28,16 @@ sealed record ImportedWorkflow(string Folder, string Name, IReadOnlyDictionary<s
 }
 
 /// <summary>Turns one synced workflow into a Sendoff folder. Code is left as it is; only <c>workflow.yaml</c> gets what Sendoff wants said: triggers, and nothing that it does not know.</summary>
-sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers, SharedAccounts accounts)
+sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers, SharedAccounts accounts, ComponentSources components)
 {
     bool respondsByAction;
     readonly List<ImportFinding> findings = [];
     readonly Dictionary<string, string> files = new(source.Files.Where(static file => WorkflowReader.Belongs(file.Key)), StringComparer.Ordinal);
 
-    public static ImportedWorkflow Of(SyncedWorkflow source, ImportAnswers answers, SharedAccounts accounts) => new WorkflowImport(source, answers, accounts).Run();
+    public static Task<ImportedWorkflow> OfAsync(SyncedWorkflow source, ImportAnswers answers, SharedAccounts accounts, ComponentSources components, CancellationToken ct) =>
+        new WorkflowImport(source, answers, accounts, components).RunAsync(ct);
 
-    ImportedWorkflow Run()
+    async Task<ImportedWorkflow> RunAsync(CancellationToken ct)
     {
         foreach (string warning in source.Warnings) Note(ImportVerdict.RunsUnchanged, "export", $"Pipedream's export warns: {warning}", "look whether the workflow needs it");
         if (source.Missing is { } missing)
@@ -50,7 +51,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
         LeaveOut(root, WorkflowKeys.Workflow, "workflow.yaml");
         respondsByAction = Items(root, "steps").OfType<YamlMappingNode>().Any(IsResponseAction);
         ImportTriggers(root);
-        foreach (var step in Items(root, "steps").OfType<YamlMappingNode>()) ImportStep(step);
+        foreach (var step in Items(root, "steps").OfType<YamlMappingNode>()) await ImportStepAsync(step, ct);
         files.Remove("workflow.yml");
         files[WorkflowReader.YamlFile] = Write(root);
         // Whatever is still wrong is what a deploy would say.
@@ -91,7 +92,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
         return null;
     }
 
-    void ImportStep(YamlMappingNode step)
+    async Task ImportStepAsync(YamlMappingNode step, CancellationToken ct)
     {
         string name = Text(step, "namespace") ?? "?", uses = Text(step, "uses") ?? "", registryKey = Value(step, "component_key") ?? uses;
         if (ImportControlFlow(step, name, uses)) return;
@@ -104,26 +105,14 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
             Note(ImportVerdict.CannotRun, name, $"the step is written for {runtime}; steps here are Node.js", "rewrite it in JavaScript, or set `disabled: true`");
             return;
         }
-        if (RegistryKey().Match(uses) is { Success: true } key) ImportAction(step, name, uses, key);
+        if (RegistryKey.Parse(uses) is { } key) await ImportActionAsync(step, name, uses, key, ct);
         else if (PrivateKey().IsMatch(uses)) AskForPrivate(step, name, uses);
-        ImportProps(step, name, RegistryKey().Match(registryKey) is { Success: true } registered ? registered.Groups["app"].Value : null, Code(uses));
-        if (Code(uses) is { } code) LookAtCode(name, code);
+        string? code = copied.GetValueOrDefault(Text(step, "uses") ?? "")?.CodeWithApp ?? Code(uses);
+        ImportProps(step, name, RegistryKey.Parse(registryKey)?.App, code);
+        if (code is not null) LookAtCode(name, code);
     }
 
     string? Code(string uses) => source.Files.GetValueOrDefault(uses.StartsWith("./", StringComparison.Ordinal) ? uses[2..] : uses);
-
-    // google_sheets-add-single-row@2.1.2 is published in the npm package @pipedream/google_sheets, whose versions are other ones.
-    void ImportAction(YamlMappingNode step, string name, string uses, Match key)
-    {
-        if (answers.Action(source.Folder, name) is { } given)
-        {
-            step.Children[new YamlScalarNode("uses")] = new YamlScalarNode(given);
-            return;
-        }
-        string app = key.Groups["app"].Value, action = key.Groups["action"].Value, example = $"npm:@pipedream/{app}@VERSION/actions/{action}/{action}.mjs";
-        findings.Add(new(ImportVerdict.NeedsAnswer, name, $"the step uses the registry action {uses}",
-            $"its code may be in an npm package: answer with `{source.Folder}: {{ actions: {{ {name}: \"{example}\" }} }}`, or write the step yourself", new(name, example)));
-    }
 
     void LookAtCode(string name, string code)
     {
@@ -172,9 +161,6 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     static YamlNode? Child(YamlMappingNode map, string key) => map.Children.TryGetValue(new YamlScalarNode(key), out var node) ? node : null;
     static string? Text(YamlMappingNode map, string key) => (Child(map, key) as YamlScalarNode)?.Value;
     static IEnumerable<YamlNode> Items(YamlMappingNode map, string key) => Child(map, key) as YamlSequenceNode ?? [];
-
-    [GeneratedRegex(@"^@?(?<app>[a-z0-9_]+)-(?<action>[a-z0-9-]+)(?:@\d+(\.\d+)*)?$")]
-    private static partial Regex RegistryKey();
 
     [GeneratedRegex("^[a-z]*[A-Z_][A-Za-z0-9_]*$|^(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z]+$")]
     private static partial Regex PlainKey();

@@ -1,0 +1,141 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Sendoff.Engine.Packages;
+
+namespace Sendoff.Commands.Import;
+
+/// <summary>An action with everything of its source that it imports, as files of a workflow.</summary>
+/// <param name="Path">Of the action's own file among <paramref name="Files"/>.</param>
+/// <param name="Files">By their paths: <c>APP/...</c>.</param>
+sealed record CopiedComponent(string Path, IReadOnlyDictionary<string, string> Files)
+{
+    public string Code => Files[Path];
+
+    /// <summary>Of the component; null where its code does not say it.</summary>
+    public string? Version { get; init; }
+
+    /// <summary>The action's code and that of its app, which says which fields of an account are read.</summary>
+    public string CodeWithApp => string.Join('\n', Files.Where(file => file.Key != Path && ComponentFolder.IsAppFile(file.Key)).Select(static file => file.Value).Prepend(Code));
+}
+
+/// <summary>Copies an action with the files that it imports, also those of other apps. Packages are pinned to the range of the app's <c>package.json</c>, in the imports
+/// themselves: two apps of one workflow may need two versions of one package.</summary>
+/// <param name="open">The folder of an app by its name; null where the source has none.</param>
+sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
+{
+    static readonly string[] endings = ["", ".mjs", ".js", ".ts", ".json", "/index.mjs", "/index.js", "/index.ts"];
+
+    readonly Dictionary<string, string> files = new(StringComparer.Ordinal);
+    readonly Dictionary<string, ComponentFolder> folders = new(StringComparer.Ordinal);
+    readonly Queue<(ComponentFolder Folder, string Path)> waiting = new();
+    readonly HashSet<string> seen = new(StringComparer.Ordinal);
+    long bytes;
+
+    /// <exception cref="ComponentException">It cannot be copied whole.</exception>
+    public CopiedComponent Copy(ComponentFolder app, string path)
+    {
+        folders[app.App] = app;
+        Want(app, path);
+        while (waiting.TryDequeue(out var next)) CopyFile(next.Folder, next.Path);
+        foreach (var folder in seen.Select(static file => file.Split('/')[0]).Distinct().Select(name => folders[name]).ToList())
+        {
+            Add($"{folder.App}/package.json", Manifest(folder));
+            if (folder.Read("LICENSE") is { } license) Add($"{folder.App}/LICENSE.txt", license);
+        }
+        string own = $"{app.App}/{path}";
+        return new(own, files) { Version = ComponentFolder.VersionOf(files[own]) };
+    }
+
+    void CopyFile(ComponentFolder folder, string path)
+    {
+        string from = $"{folder.App}/{path}", code = folder.Read(path)!;
+        Add(from, path.EndsWith(".json", StringComparison.Ordinal) ? code : ImportRewriting.Rewrite(from, code, specifier => Resolve(folder, path, specifier)));
+    }
+
+    void Add(string path, string text)
+    {
+        files[path] = text;
+        bytes += Encoding.UTF8.GetByteCount(text);
+        if (bytes > ComponentLimits.CopiedBytes) throw new ComponentException($"it needs files of more than {ComponentLimits.CopiedBytes:N0} bytes");
+        if (files.Count > ComponentLimits.CopiedFiles) throw new ComponentException($"it needs more than {ComponentLimits.CopiedFiles:N0} files");
+    }
+
+    void Want(ComponentFolder folder, string path)
+    {
+        if (seen.Add($"{folder.App}/{path}")) waiting.Enqueue((folder, path));
+    }
+
+    /// <summary>What the copy imports instead of <paramref name="specifier"/>.</summary>
+    string Resolve(ComponentFolder folder, string path, string specifier)
+    {
+        if (specifier.StartsWith('/') || specifier.StartsWith("file:", StringComparison.Ordinal)) throw new ComponentException($"{folder.App}/{path} imports '{specifier}', which is outside of its source");
+        string from = $"{folder.App}/{path}";
+        if (specifier.StartsWith('.')) return Local(from, specifier, Absolute(from, specifier));
+        if (AppPackage().Match(specifier) is { Success: true } match && Folder(match.Groups["app"].Value) is { AppFile: { } main } other)
+            return Local(from, specifier, $"{other.App}/{(match.Groups["path"] is { Success: true } sub ? sub.Value : main)}");
+        return ImportRewriting.Pin(specifier, folder.Dependencies.GetValueOrDefault);
+    }
+
+    string Local(string from, string specifier, string? target)
+    {
+        if (target is null || target.IndexOf('/') is not (> 0 and var slash)) throw new ComponentException($"{from} imports '{specifier}', which is outside of its source");
+        string app = target[..slash], wanted = target[(slash + 1)..];
+        string? found = Folder(app) is { } folder ? Candidates(wanted).FirstOrDefault(folder.Has) : null;
+        if (found is null) throw new ComponentException($"{from} imports '{specifier}', which the source does not have");
+        Want(folders[app], found);
+        return Relative(from, $"{app}/{found}");
+    }
+
+    // TypeScript may name a file by what it is compiled into.
+    static IEnumerable<string> Candidates(string path) =>
+        endings.Select(ending => path + ending).Concat(CompiledName().Match(path) is { Success: true } compiled ? [compiled.Groups["name"].Value + ".ts"] : Array.Empty<string>());
+
+    ComponentFolder? Folder(string app)
+    {
+        if (folders.TryGetValue(app, out var known)) return known;
+        if (!AppName().IsMatch(app) || open(app) is not { } folder) return null;
+        return folders[app] = folder;
+    }
+
+    /// <summary>A path from the folder of all apps; null for one that leaves it.</summary>
+    static string? Absolute(string from, string specifier)
+    {
+        var parts = new List<string>(from.Split('/')[..^1]);
+        foreach (string part in specifier.Split('/'))
+        {
+            if (part is "." or "") continue;
+            if (part != "..") parts.Add(part);
+            else if (parts.Count > 0) parts.RemoveAt(parts.Count - 1);
+            else return null;
+        }
+        return string.Join('/', parts);
+    }
+
+    static string Relative(string from, string target)
+    {
+        string[] here = from.Split('/')[..^1], there = target.Split('/');
+        int same = here.Zip(there).TakeWhile(static pair => pair.First == pair.Second).Count();
+        return (same == here.Length ? "./" : string.Concat(Enumerable.Repeat("../", here.Length - same))) + string.Join('/', there[same..]);
+    }
+
+    // Where the files are from, and whether .js is a module.
+    static string Manifest(ComponentFolder folder)
+    {
+        var manifest = new Dictionary<string, object?> { ["name"] = $"@pipedream/{folder.App}", ["version"] = folder.Version, ["license"] = folder.License, ["type"] = folder.Type };
+        foreach (string unknown in manifest.Where(static one => one.Value is null).Select(static one => one.Key).ToList()) manifest.Remove(unknown);
+        if (folder.Dependencies.Count > 0) manifest["dependencies"] = folder.Dependencies;
+        return JsonSerializer.Serialize(manifest, indented) + "\n";
+    }
+
+    static readonly JsonSerializerOptions indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    [GeneratedRegex("^@pipedream/(?<app>[A-Za-z0-9_-]+)(?:/(?<path>.+))?$")]
+    private static partial Regex AppPackage();
+
+    [GeneratedRegex("^[A-Za-z0-9_-]+$")]
+    private static partial Regex AppName();
+
+    [GeneratedRegex(@"^(?<name>.+)\.[mc]?js$")]
+    private static partial Regex CompiledName();
+}

@@ -1,0 +1,145 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Sendoff.Engine.Workflows;
+
+namespace Sendoff.Commands.Import;
+
+/// <summary>A component cannot be copied: why.</summary>
+sealed class ComponentException(string message) : Exception(message);
+
+/// <summary>The bounds of what is read of a source of components, which is foreign input. They are in docs/import.md.</summary>
+static class ComponentLimits
+{
+    /// <summary>Files that one action may need, its own and those that it imports.</summary>
+    public const int CopiedFiles = 200;
+    /// <summary>Bytes of these files.</summary>
+    public const int CopiedBytes = 2 * 1024 * 1024;
+    /// <summary>Bytes of one file.</summary>
+    public const int FileBytes = 1024 * 1024;
+    /// <summary>Files of an app that are searched for the key of an action.</summary>
+    public const int SearchedFiles = 5_000;
+    /// <summary>Characters of a path in an app's folder.</summary>
+    public const int PathChars = 300;
+    /// <summary>Bytes of an answer of Pipedream's API.</summary>
+    public const int ApiBytes = 4 * 1024 * 1024;
+    /// <summary>How long Pipedream's API may take to answer.</summary>
+    public static readonly TimeSpan ApiTimeout = TimeSpan.FromSeconds(30);
+}
+
+/// <summary>The folder of an app's components, in an installed package or a checkout. Files are read from inside it only, through no link, and never executed.</summary>
+sealed partial class ComponentFolder
+{
+    readonly string root;
+
+    /// <param name="app">The app's name, which is its folder's in the copy too.</param>
+    public ComponentFolder(string app, string root)
+    {
+        (App, this.root) = (app, root);
+        if (ReadJson("package.json") is not { } manifest) return;
+        Version = Text(manifest, "version");
+        Main = Text(manifest, "main");
+        Type = Text(manifest, "type");
+        License = Text(manifest, "license");
+        if (manifest.TryGetProperty("dependencies", out var all) && all.ValueKind == JsonValueKind.Object)
+            Dependencies = all.EnumerateObject().Where(static one => one.Value.ValueKind == JsonValueKind.String).ToDictionary(static one => one.Name, static one => one.Value.GetString()!);
+    }
+
+    public string App { get; }
+    public string? Version { get; }
+    public string? Type { get; }
+    public string? License { get; }
+    string? Main { get; }
+    /// <summary>Ranges by the names of packages.</summary>
+    public IReadOnlyDictionary<string, string> Dependencies { get; } = new Dictionary<string, string>();
+
+    /// <summary>The file of the app itself; null for a package that is no app.</summary>
+    public string? AppFile => ((string?[])[Main, $"{App}.app.mjs", $"app/{App}.app.ts", $"{App}.app.js", $"{App}.app.ts"])
+        .FirstOrDefault(file => file is not null && IsAppFile(file) && Has(file));
+
+    public static bool IsAppFile(string path) => AppFilePattern().IsMatch(path);
+
+    /// <summary>Whether there is a file that can be part of a workflow.</summary>
+    public bool Has(string path) => WorkflowReader.Belongs(path) && Find(path) is not null;
+
+    /// <summary>A file's text; null for one that is not there.</summary>
+    /// <exception cref="ComponentException">It cannot be part of a workflow.</exception>
+    public string? Read(string path)
+    {
+        if (Find(path) is not { } file) return null;
+        try
+        {
+            byte[] content = InputText.ReadBytes(file, ComponentLimits.FileBytes);
+            if (content.Length > ComponentLimits.FileBytes) throw new ComponentException($"{App}/{path} has more than {ComponentLimits.FileBytes:N0} bytes");
+            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(content).TrimStart('\uFEFF');
+        }
+        catch (DecoderFallbackException)
+        {
+            throw new ComponentException($"{App}/{path} is not UTF-8 text");
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            throw new ComponentException($"{App}/{path} cannot be read: {x.Message}");
+        }
+    }
+
+    /// <summary>The file of an action: where it usually is, else any whose <c>key</c> is the asked one.</summary>
+    public string? FindAction(RegistryKey key) => Guesses(key.Action).Concat(StepFiles()).FirstOrDefault(path => Read(path) is { } code && HasKey(code, key.Name));
+
+    // TypeScript is compiled into dist/; a checkout has its source.
+    static IEnumerable<string> Guesses(string action) =>
+        from ending in (string[])[".mjs", ".js", ".ts"] from folder in (string[])["", "dist/"] select $"{folder}actions/{action}/{action}{ending}";
+
+    IEnumerable<string> StepFiles()
+    {
+        var all = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, MaxRecursionDepth = 16, IgnoreInaccessible = true };
+        string[] found = [.. Directory.EnumerateFiles(root, "*", all).Select(file => Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/'))
+            .Where(path => Path.GetExtension(path) is ".mjs" or ".js" or ".ts" && WorkflowReader.Belongs(path) && !path.EndsWith(".d.ts", StringComparison.Ordinal)).Take(ComponentLimits.SearchedFiles + 1)];
+        if (found.Length > ComponentLimits.SearchedFiles) throw new ComponentException($"{App} has more than {ComponentLimits.SearchedFiles:N0} files to search");
+        return found.Where(path => new FileInfo(Path.Combine(root, path)).Length <= ComponentLimits.FileBytes)
+            .OrderBy(static path => path.EndsWith(".ts", StringComparison.Ordinal)).ThenBy(static path => path, StringComparer.Ordinal);
+    }
+
+    /// <summary>The version that a component's code says.</summary>
+    public static string? VersionOf(string code) => VersionPattern().Match(code) is { Success: true } match ? match.Groups["version"].Value : null;
+
+    static bool HasKey(string code, string key) => KeyPattern().Matches(code).Any(match => match.Groups["key"].Value == key);
+
+    string? Find(string path)
+    {
+        if (path.Length > ComponentLimits.PathChars || !path.Split('/').All(IsPlainName)) return null;
+        string file = root;
+        foreach (string part in path.Split('/'))
+        {
+            file = Path.Combine(file, part);
+            if (new FileInfo(file).LinkTarget is not null) throw new ComponentException($"{App}/{path} is, or is in, a symbolic link");
+            if (!Path.Exists(file)) return null;
+        }
+        return File.Exists(file) ? file : null;
+    }
+
+    static bool IsPlainName(string part) => part is not ("" or "." or "..") && part.IndexOfAny(['\\', ':']) < 0 && !part.Any(char.IsControl);
+
+    JsonElement? ReadJson(string path)
+    {
+        try
+        {
+            return Read(path) is { } text && JsonElement.Parse(text) is { ValueKind: JsonValueKind.Object } read ? read : null;
+        }
+        catch (JsonException x)
+        {
+            throw new ComponentException($"{App}/{path} is not JSON: {x.Message}");
+        }
+    }
+
+    static string? Text(JsonElement from, string name) => from.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    [GeneratedRegex(@"\.app\.[mc]?[jt]s$")]
+    private static partial Regex AppFilePattern();
+
+    [GeneratedRegex("""(?<![\w.$])["']?key["']?\s*:\s*(["'`])(?<key>[\w-]+)\1""")]
+    private static partial Regex KeyPattern();
+
+    [GeneratedRegex("""(?<![\w.$])["']?version["']?\s*:\s*(["'`])(?<version>\d+(?:\.\d+)*[\w.-]*)\1""")]
+    private static partial Regex VersionPattern();
+}

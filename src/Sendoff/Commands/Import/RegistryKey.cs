@@ -1,0 +1,17 @@
+using System.Text.RegularExpressions;
+
+namespace Sendoff.Commands.Import;
+
+/// <summary>The key of an action in Pipedream's registry, such as <c>slack-send-message@0.0.3</c>.</summary>
+/// <param name="Version">Of the component, which is not the version of a package; null where the project does not say it.</param>
+sealed partial record RegistryKey(string App, string Action, string? Version)
+{
+    /// <summary>Without the version: what the component itself says as its <c>key</c>.</summary>
+    public string Name => $"{App}-{Action}";
+
+    public static RegistryKey? Parse(string uses) => Pattern().Match(uses) is { Success: true } match
+        ? new(match.Groups["app"].Value, match.Groups["action"].Value, match.Groups["version"] is { Success: true } version ? version.Value : null) : null;
+
+    [GeneratedRegex(@"^@?(?<app>[a-z0-9_]+)-(?<action>[a-z0-9-]+)(?:@(?<version>\d+(\.\d+)*))?$")]
+    private static partial Regex Pattern();
+}

@@ -1,0 +1,52 @@
+using YamlDotNet.RepresentationModel;
+
+namespace Sendoff.Commands.Import;
+
+sealed partial class WorkflowImport
+{
+    const string CopyFolder = "registry";
+    const string Licence = "the code is Pipedream's, under the license in that folder (source-available): it is copied from your own source, and is not part of Sendoff";
+
+    /// <summary>What was copied, by the <c>uses</c> of the steps that have it.</summary>
+    readonly Dictionary<string, CopiedComponent> copied = [];
+
+    async Task ImportActionAsync(YamlMappingNode step, string name, string uses, RegistryKey key, CancellationToken ct)
+    {
+        if (answers.Action(source.Folder, name) is { } given)
+        {
+            step.Children[new YamlScalarNode("uses")] = new YamlScalarNode(given);
+            return;
+        }
+        var found = await components.FindAsync(key, ct);
+        if (found.Component is { } component) UseCopy(step, name, uses, key, component, found);
+        else AskForAction(name, uses, found.Tried);
+    }
+
+    void UseCopy(YamlMappingNode step, string name, string uses, RegistryKey key, CopiedComponent component, FoundComponent found)
+    {
+        string folder = FreeFolder(), path = $"{folder}/{component.Path}";
+        foreach (var (file, text) in component.Files) files[$"{folder}/{file}"] = text;
+        step.Children[new YamlScalarNode("uses")] = new YamlScalarNode($"./{path}");
+        copied[$"./{path}"] = component;
+        string version = component.Version is not { } has ? ", whose version its code does not say" : key.Version is null || key.Version == has ? $", in version {has}"
+            : $", in version {has}: the workflow asks for {key.Version}, so look at what has changed";
+        string tried = found.Tried.Count > 0 ? $" (not found before: {string.Join("; ", found.Tried)})" : "";
+        Note(ImportVerdict.RunsUnchanged, name, $"the registry action {uses} is copied from {found.From}{version}, with the files that it imports, to {folder}/{key.App}{tried}", Licence);
+    }
+
+    /// <summary>A folder of that name may be the project's own.</summary>
+    string FreeFolder()
+    {
+        string folder = CopyFolder;
+        for (int number = 2; source.Files.Keys.Any(file => file.StartsWith(folder + "/", StringComparison.Ordinal)); number++) folder = $"{CopyFolder}-{number}";
+        return folder;
+    }
+
+    void AskForAction(string name, string uses, IReadOnlyList<string> tried)
+    {
+        string example = $"./{name}/entry.mjs";
+        findings.Add(new(ImportVerdict.NeedsAnswer, name, $"the step uses the registry action {uses}, whose code no source has: {string.Join("; ", tried)}",
+            $"clone Pipedream's repository and give its folder with --components, or put the code into {source.Folder}/{name} and answer with `{source.Folder}: {{ actions: {{ {name}: {example} }} }}`",
+            new(name, example)));
+    }
+}
