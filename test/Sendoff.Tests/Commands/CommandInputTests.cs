@@ -85,6 +85,8 @@ public sealed class CommandInputTests : IDisposable
         { "import ~", "cannot be read" },
         { "import @/workflow --answers @/nothing", "cannot be read" },
         { "import @/workflow --answers @/workflow", "cannot be read" },
+        { "import @/workflow --components @/nothing", "--components" },
+        { "import @/workflow --components @/event.json", "there is no such folder" },
         { "types @/nothing", "there is no such folder" },
         { "types @/event.json", "there is no such folder" },
         { "events send a @/nothing", "there is no such file" },

@@ -58,7 +58,7 @@ public sealed class ImportRegistryTests : ImportRig
         Assert.DoesNotContain("scripts", Copied("chat/package.json"), StringComparison.Ordinal);
         string said = Remarks(report);
         Assert.Contains("send: the registry action chat-send-text@1.2.3 is copied from the folder ", said);
-        Assert.Contains("in version 1.2.3, with the files that it imports, to registry/chat (not found before: npm: --no-npm was given)", said);
+        Assert.Contains("to registry/chat, with the files that it imports (version 1.2.3); not in npm: --no-npm was given", said);
         Assert.Contains("(source-available): it is copied from your own source, and is not part of Sendoff", said);
         Assert.Contains("sendoff secrets set CHAT__BOT_TOKEN", said);
     }
@@ -69,7 +69,7 @@ public sealed class ImportRegistryTests : ImportRig
         AddWorkflow("chat-send-text@0.0.9");
         AddChat();
 
-        Assert.Contains("in version 1.2.3: the workflow asks for 0.0.9, so look at what has changed", Remarks(await ReportAsync("--components", Checkout)));
+        Assert.Contains("; the copy has version 1.2.3, the workflow asks for 0.0.9", Remarks(await ReportAsync("--components", Checkout)));
     }
 
     [Fact]
@@ -191,7 +191,7 @@ public sealed class ImportRegistryTests : ImportRig
 
         var request = Assert.Single(api.Requests);
         Assert.Equal(("GET", "/v1/components/registry/chat-send-text", "Bearer pd-key"), (request.Method, request.Target, request.Header("authorization")));
-        Assert.Contains("is copied from Pipedream's API, in version 1.2.4: the workflow asks for 1.2.3", Remarks(report));
+        Assert.Contains("is copied from Pipedream's API to registry/chat, with the files that it imports; the copy has version 1.2.4, the workflow asks for 1.2.3", Remarks(report));
         Assert.Contains("key: \"chat-send-text\"", Copied("chat/actions/send-text/send-text.mjs"), StringComparison.Ordinal);
         Assert.DoesNotContain("pd-key", File.ReadAllText(Path.Combine(Target, "import-report.md")), StringComparison.Ordinal);
     }

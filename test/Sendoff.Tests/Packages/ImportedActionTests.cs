@@ -63,8 +63,8 @@ public sealed class ImportedActionTests : PackageRig
         Assert.Equal("succeeded", run.Status);
         await receiver.WaitForRequestsAsync(2);
         Assert.Equal(["""{"said":"bye"}""", """{"said":"greeting 1.0.0 Ann"}"""], receiver.Requests.Select(static request => Encoding.UTF8.GetString(request.Body)).Order(StringComparer.Ordinal));
-        Assert.Contains("greet: the registry action chat-greet@0.1.0 is copied from the npm package @pipedream/chat 0.5.0, in version 0.1.0, with the files that it imports, to registry/chat", said);
-        Assert.Contains("part: the registry action chat-part@0.1.9 is copied from the npm package @pipedream/chat 0.5.0, in version 0.2.0: the workflow asks for 0.1.9", said);
+        Assert.Contains("greet: the registry action chat-greet@0.1.0 is copied from the npm package @pipedream/chat 0.5.0 to registry/chat, with the files that it imports (version 0.1.0)", said);
+        Assert.Contains("part: the registry action chat-part@0.1.9 is copied from the npm package @pipedream/chat 0.5.0 to registry/chat, with the files that it imports; the copy has version 0.2.0, the workflow asks for 0.1.9", said);
     }
 
     [Fact]
@@ -98,7 +98,7 @@ public sealed class ImportedActionTests : PackageRig
 
         string said = await ImportAsync("--components", folder.Path);
 
-        Assert.Contains("in version 0.1.0, with the files that it imports, to registry/chat (not found before: npm: npm has no package '@pipedream/chat')", said);
+        Assert.Contains("to registry/chat, with the files that it imports (version 0.1.0); not in npm: npm has no package '@pipedream/chat'", said);
     }
 
     [Fact]

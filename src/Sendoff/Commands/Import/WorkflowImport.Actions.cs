@@ -28,10 +28,10 @@ sealed partial class WorkflowImport
         foreach (var (file, text) in component.Files) files[$"{folder}/{file}"] = text;
         step.Children[new YamlScalarNode("uses")] = new YamlScalarNode($"./{path}");
         copied[$"./{path}"] = component;
-        string version = component.Version is not { } has ? ", whose version its code does not say" : key.Version is null || key.Version == has ? $", in version {has}"
-            : $", in version {has}: the workflow asks for {key.Version}, so look at what has changed";
-        string tried = found.Tried.Count > 0 ? $" (not found before: {string.Join("; ", found.Tried)})" : "";
-        Note(ImportVerdict.RunsUnchanged, name, $"the registry action {uses} is copied from {found.From}{version}, with the files that it imports, to {folder}/{key.App}{tried}", Licence);
+        string version = component.Version is not { } has ? "; its code does not say its version"
+            : key.Version is null || key.Version == has ? $" (version {has})" : $"; the copy has version {has}, the workflow asks for {key.Version}";
+        string tried = found.Tried.Count > 0 ? $"; not in {string.Join("; ", found.Tried)}" : "";
+        Note(ImportVerdict.RunsUnchanged, name, $"the registry action {uses} is copied from {found.From} to {folder}/{key.App}, with the files that it imports{version}{tried}", Licence);
     }
 
     /// <summary>A folder of that name may be the project's own.</summary>
