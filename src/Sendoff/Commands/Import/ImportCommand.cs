@@ -2,8 +2,8 @@ using System.CommandLine;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Spectre.Console;
 using Sendoff.Engine;
+using Spectre.Console;
 
 namespace Sendoff.Commands.Import;
 
