@@ -59,7 +59,7 @@ public sealed class ImportRegistryTests : ImportRig
         string said = Remarks(report);
         Assert.Contains("send: the registry action chat-send-text@1.2.3 is copied from the folder ", said);
         Assert.Contains("to registry/chat, with the files that it imports (version 1.2.3); not in npm: --no-npm was given", said);
-        Assert.Contains("(source-available): it is copied from your own source, and is not part of Sendoff", said);
+        Assert.Contains("under its source-available license: it is copied from your own source, and is not part of Sendoff", said);
         Assert.Contains("sendoff secrets set CHAT__BOT_TOKEN", said);
     }
 
@@ -123,7 +123,7 @@ public sealed class ImportRegistryTests : ImportRig
         { "import x from \"../../link.mjs\";", "chat/link.mjs is, or is in, a symbolic link" },
         { "import x from \"../../linked/x.mjs\";", "chat/linked/x.mjs is, or is in, a symbolic link" },
         { "import x from \"../../large.mjs\";", "chat/large.mjs has more than 1,048,576 bytes" },
-        { "import x from \"../../many.mjs\";", "it needs more than 200 files" },
+        { "import x from \"../../many.mjs\";", "it has more than 200 files" },
         { "import x from \"../../.git/x.mjs\";", "which the source does not have" },
         { "import x from \"../../latin.mjs\";", "chat/latin.mjs is not UTF-8 text" },
     };

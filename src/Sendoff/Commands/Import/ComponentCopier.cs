@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Sendoff.Engine.Packages;
@@ -16,11 +17,12 @@ sealed record CopiedComponent(string Path, IReadOnlyDictionary<string, string> F
     public string? Version { get; init; }
 
     /// <summary>The action's code and that of its app, which says which fields of an account are read.</summary>
-    public string CodeWithApp => string.Join('\n', Files.Where(file => file.Key != Path && ComponentFolder.IsAppFile(file.Key)).Select(static file => file.Value).Prepend(Code));
+    public string CodeWithApp => string.Join(
+        '\n', Files.Where(file => file.Key != Path && ComponentFolder.IsAppFile(file.Key)).Select(static file => file.Value).Prepend(Code));
 }
 
-/// <summary>Copies an action with the files that it imports, also those of other apps. Packages are pinned to the range of the app's <c>package.json</c>, in the imports
-/// themselves: two apps of one workflow may need two versions of one package.</summary>
+/// <summary>Copies an action with the files that it imports, also those of other apps. Packages are pinned to the range of the app's
+/// <c>package.json</c>, in the imports themselves: two apps of one workflow may need two versions of one package.</summary>
 /// <param name="open">The folder of an app by its name; null where the source has none.</param>
 sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
 {
@@ -50,15 +52,16 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
     void CopyFile(ComponentFolder folder, string path)
     {
         string from = $"{folder.App}/{path}", code = folder.Read(path)!;
-        Add(from, path.EndsWith(".json", StringComparison.Ordinal) ? code : ImportRewriting.Rewrite(from, code, specifier => Resolve(folder, path, specifier)));
+        bool isData = path.EndsWith(".json", StringComparison.Ordinal);
+        Add(from, isData ? code : ImportRewriting.Rewrite(from, code, specifier => Resolve(folder, from, specifier)));
     }
 
     void Add(string path, string text)
     {
         files[path] = text;
         bytes += Encoding.UTF8.GetByteCount(text);
-        if (bytes > ComponentLimits.CopiedBytes) throw new ComponentException($"it needs files of more than {ComponentLimits.CopiedBytes:N0} bytes");
-        if (files.Count > ComponentLimits.CopiedFiles) throw new ComponentException($"it needs more than {ComponentLimits.CopiedFiles:N0} files");
+        if (bytes > ComponentLimits.CopiedBytes) throw new ComponentException($"its files have more than {ComponentLimits.CopiedBytes:N0} bytes");
+        if (files.Count > ComponentLimits.CopiedFiles) throw new ComponentException($"it has more than {ComponentLimits.CopiedFiles:N0} files");
     }
 
     void Want(ComponentFolder folder, string path)
@@ -67,10 +70,9 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
     }
 
     /// <summary>What the copy imports instead of <paramref name="specifier"/>.</summary>
-    string Resolve(ComponentFolder folder, string path, string specifier)
+    string Resolve(ComponentFolder folder, string from, string specifier)
     {
-        if (specifier.StartsWith('/') || specifier.StartsWith("file:", StringComparison.Ordinal)) throw new ComponentException($"{folder.App}/{path} imports '{specifier}', which is outside of its source");
-        string from = $"{folder.App}/{path}";
+        if (specifier.StartsWith('/') || specifier.StartsWith("file:", StringComparison.Ordinal)) throw Outside(from, specifier);
         if (specifier.StartsWith('.')) return Local(from, specifier, Absolute(from, specifier));
         if (AppPackage().Match(specifier) is { Success: true } match && Folder(match.Groups["app"].Value) is { AppFile: { } main } other)
             return Local(from, specifier, $"{other.App}/{(match.Groups["path"] is { Success: true } sub ? sub.Value : main)}");
@@ -79,7 +81,7 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
 
     string Local(string from, string specifier, string? target)
     {
-        if (target is null || target.IndexOf('/') is not (> 0 and var slash)) throw new ComponentException($"{from} imports '{specifier}', which is outside of its source");
+        if (target is null || target.IndexOf('/') is not (> 0 and var slash)) throw Outside(from, specifier);
         string app = target[..slash], wanted = target[(slash + 1)..];
         string? found = Folder(app) is { } folder ? Candidates(wanted).FirstOrDefault(folder.Has) : null;
         if (found is null) throw new ComponentException($"{from} imports '{specifier}', which the source does not have");
@@ -87,9 +89,14 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
         return Relative(from, $"{app}/{found}");
     }
 
+    static ComponentException Outside(string from, string specifier) => new($"{from} imports '{specifier}', which is outside of its source");
+
     // TypeScript may name a file by what it is compiled into.
-    static IEnumerable<string> Candidates(string path) =>
-        endings.Select(ending => path + ending).Concat(CompiledName().Match(path) is { Success: true } compiled ? [compiled.Groups["name"].Value + ".ts"] : Array.Empty<string>());
+    static IEnumerable<string> Candidates(string path)
+    {
+        var found = endings.Select(ending => path + ending);
+        return CompiledName().Match(path) is { Success: true } compiled ? found.Append(compiled.Groups["name"].Value + ".ts") : found;
+    }
 
     ComponentFolder? Folder(string app)
     {
@@ -122,13 +129,15 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
     // Where the files are from, and whether .js is a module.
     static string Manifest(ComponentFolder folder)
     {
-        var manifest = new Dictionary<string, object?> { ["name"] = $"@pipedream/{folder.App}", ["version"] = folder.Version, ["license"] = folder.License, ["type"] = folder.Type };
-        foreach (string unknown in manifest.Where(static one => one.Value is null).Select(static one => one.Key).ToList()) manifest.Remove(unknown);
+        var manifest = new Dictionary<string, object> { ["name"] = $"@pipedream/{folder.App}" };
+        if (folder.Version is { } version) manifest["version"] = version;
+        if (folder.License is { } license) manifest["license"] = license;
+        if (folder.Type is { } type) manifest["type"] = type;
         if (folder.Dependencies.Count > 0) manifest["dependencies"] = folder.Dependencies;
         return JsonSerializer.Serialize(manifest, indented) + "\n";
     }
 
-    static readonly JsonSerializerOptions indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly JsonSerializerOptions indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     [GeneratedRegex("^@pipedream/(?<app>[A-Za-z0-9_-]+)(?:/(?<path>.+))?$")]
     private static partial Regex AppPackage();

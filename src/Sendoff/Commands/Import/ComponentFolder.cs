@@ -1,3 +1,4 @@
+using System.IO.Enumeration;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -19,6 +20,8 @@ static class ComponentLimits
     public const int FileBytes = 1024 * 1024;
     /// <summary>Files of an app that are searched for the key of an action.</summary>
     public const int SearchedFiles = 5_000;
+    /// <summary>Folders below each other in which they are.</summary>
+    public const int SearchedDepth = 16;
     /// <summary>Characters of a path in an app's folder.</summary>
     public const int PathChars = 300;
     /// <summary>Bytes of an answer of Pipedream's API.</summary>
@@ -27,7 +30,8 @@ static class ComponentLimits
     public static readonly TimeSpan ApiTimeout = TimeSpan.FromSeconds(30);
 }
 
-/// <summary>The folder of an app's components, in an installed package or a checkout. Files are read from inside it only, through no link, and never executed.</summary>
+/// <summary>The folder of an app's components, in an installed package or a checkout. Files are read from inside it only, through no link, and
+/// never executed.</summary>
 sealed partial class ComponentFolder
 {
     readonly string root;
@@ -42,7 +46,8 @@ sealed partial class ComponentFolder
         Type = Text(manifest, "type");
         License = Text(manifest, "license");
         if (manifest.TryGetProperty("dependencies", out var all) && all.ValueKind == JsonValueKind.Object)
-            Dependencies = all.EnumerateObject().Where(static one => one.Value.ValueKind == JsonValueKind.String).ToDictionary(static one => one.Name, static one => one.Value.GetString()!);
+            Dependencies = all.EnumerateObject().Where(static one => one.Value.ValueKind == JsonValueKind.String)
+                .DistinctBy(static one => one.Name).ToDictionary(static one => one.Name, static one => one.Value.GetString()!);
     }
 
     public string App { get; }
@@ -70,7 +75,8 @@ sealed partial class ComponentFolder
         try
         {
             byte[] content = InputText.ReadBytes(file, ComponentLimits.FileBytes);
-            if (content.Length > ComponentLimits.FileBytes) throw new ComponentException($"{App}/{path} has more than {ComponentLimits.FileBytes:N0} bytes");
+            if (content.Length > ComponentLimits.FileBytes)
+                throw new ComponentException($"{App}/{path} has more than {ComponentLimits.FileBytes:N0} bytes");
             return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(content).TrimStart('\uFEFF');
         }
         catch (DecoderFallbackException)
@@ -84,24 +90,39 @@ sealed partial class ComponentFolder
     }
 
     /// <summary>The file of an action: where it usually is, else any whose <c>key</c> is the asked one.</summary>
-    public string? FindAction(RegistryKey key) => Guesses(key.Action).Concat(StepFiles()).FirstOrDefault(path => Read(path) is { } code && HasKey(code, key.Name));
+    public string? FindAction(RegistryKey key) =>
+        Guesses(key.Action).Concat(StepFiles()).FirstOrDefault(path => Read(path) is { } code && HasKey(code, key.Name));
 
     // TypeScript is compiled into dist/; a checkout has its source.
     static IEnumerable<string> Guesses(string action) =>
-        from ending in (string[])[".mjs", ".js", ".ts"] from folder in (string[])["", "dist/"] select $"{folder}actions/{action}/{action}{ending}";
+        from ending in (string[])[".mjs", ".js", ".ts"]
+        from folder in (string[])["", "dist/"]
+        select $"{folder}actions/{action}/{action}{ending}";
 
     IEnumerable<string> StepFiles()
     {
-        var all = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, MaxRecursionDepth = 16, IgnoreInaccessible = true };
-        string[] found = [.. Directory.EnumerateFiles(root, "*", all).Select(file => Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/'))
-            .Where(path => Path.GetExtension(path) is ".mjs" or ".js" or ".ts" && WorkflowReader.Belongs(path) && !path.EndsWith(".d.ts", StringComparison.Ordinal)).Take(ComponentLimits.SearchedFiles + 1)];
-        if (found.Length > ComponentLimits.SearchedFiles) throw new ComponentException($"{App} has more than {ComponentLimits.SearchedFiles:N0} files to search");
-        return found.Where(path => new FileInfo(Path.Combine(root, path)).Length <= ComponentLimits.FileBytes)
+        var all = new EnumerationOptions
+        {
+            RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, MaxRecursionDepth = ComponentLimits.SearchedDepth, IgnoreInaccessible = true,
+        };
+        // Packages that are installed in the folder are not the app's own files.
+        var files = new FileSystemEnumerable<string>(root, static (ref entry) => entry.ToFullPath(), all)
+        {
+            ShouldIncludePredicate = static (ref entry) => !entry.IsDirectory,
+            ShouldRecursePredicate = static (ref entry) => entry.FileName is not "node_modules" && entry.FileName[0] != '.',
+        };
+        string[] found = [.. files.Take(ComponentLimits.SearchedFiles + 1)];
+        if (found.Length > ComponentLimits.SearchedFiles)
+            throw new ComponentException($"{App} has more than {ComponentLimits.SearchedFiles:N0} files to search");
+        return found.Select(file => Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/'))
+            .Where(static path => Path.GetExtension(path) is ".mjs" or ".js" or ".ts" && WorkflowReader.Belongs(path))
+            .Where(path => !path.EndsWith(".d.ts", StringComparison.Ordinal) && new FileInfo(Path.Combine(root, path)).Length <= ComponentLimits.FileBytes)
             .OrderBy(static path => path.EndsWith(".ts", StringComparison.Ordinal)).ThenBy(static path => path, StringComparer.Ordinal);
     }
 
     /// <summary>The version that a component's code says.</summary>
-    public static string? VersionOf(string code) => VersionPattern().Match(code) is { Success: true } match ? match.Groups["version"].Value : null;
+    public static string? VersionOf(string code) =>
+        VersionPattern().Match(code) is { Success: true } match ? match.Groups["version"].Value : null;
 
     static bool HasKey(string code, string key) => KeyPattern().Matches(code).Any(match => match.Groups["key"].Value == key);
 
@@ -118,7 +139,8 @@ sealed partial class ComponentFolder
         return File.Exists(file) ? file : null;
     }
 
-    static bool IsPlainName(string part) => part is not ("" or "." or "..") && part.IndexOfAny(['\\', ':']) < 0 && !part.Any(char.IsControl);
+    static bool IsPlainName(string part) =>
+        part is not ("" or "." or "..") && part.IndexOfAny(['\\', ':']) < 0 && !part.Any(char.IsControl);
 
     JsonElement? ReadJson(string path)
     {
@@ -132,7 +154,9 @@ sealed partial class ComponentFolder
         }
     }
 
-    static string? Text(JsonElement from, string name) => from.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    /// <summary>A field that is a text.</summary>
+    internal static string? Text(JsonElement from, string name) =>
+        from.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     [GeneratedRegex(@"\.app\.[mc]?[jt]s$")]
     private static partial Regex AppFilePattern();

@@ -45,7 +45,8 @@ sealed class NoComponents(string name, string why) : IComponentSource
 {
     public string Name => name;
 
-    public Task<(CopiedComponent Component, string From)> FindAsync(RegistryKey key, CancellationToken ct) => throw new ComponentException(why);
+    public Task<(CopiedComponent Component, string From)> FindAsync(RegistryKey key, CancellationToken ct) =>
+        throw new ComponentException(why);
 }
 
 /// <summary>A folder with apps in the layout of Pipedream's repository: <c>components/APP/actions/NAME/NAME.mjs</c>.</summary>
@@ -56,7 +57,7 @@ sealed class CheckoutComponents : IComponentSource
     public CheckoutComponents(string folder)
     {
         given = folder;
-        if (folder.Length == 0 || !Directory.Exists(folder)) throw new CommandException($"--components {folder}: there is no such folder", ExitCode.Usage);
+        if (!Directory.Exists(folder)) throw new CommandException($"--components {folder}: there is no such folder", ExitCode.Usage);
         string below = Path.Combine(Path.GetFullPath(folder), "components");
         root = Directory.Exists(below) ? below : Path.GetFullPath(folder);
     }

@@ -4,7 +4,8 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>The packages <c>@pipedream/APP</c>. npm installs them as it installs the packages of steps: in the sandbox, within the limits <c>Packages:*</c>, without install scripts.</summary>
+/// <summary>The packages <c>@pipedream/APP</c>. npm installs them as it installs the packages of steps: in the sandbox, within the limits
+/// <c>Packages:*</c>, without install scripts.</summary>
 sealed class NpmComponents(Func<Settings> readSettings) : IComponentSource
 {
     readonly Dictionary<string, (string? Root, string? WhyNot)> installed = [];
@@ -17,12 +18,17 @@ sealed class NpmComponents(Func<Settings> readSettings) : IComponentSource
         if (!installed.TryGetValue(key.App, out var known)) known = installed[key.App] = await InstallAsync(key.App, ct);
         if (known.Root is not { } root) throw new ComponentException(known.WhyNot!);
         var package = Open(root, key.App)!;
-        string path = package.FindAction(key) ?? throw new ComponentException($"the package @pipedream/{key.App} {package.Version} has no component with the key {key.Name}");
-        return (new ComponentCopier(app => app == key.App ? package : Open(root, app)).Copy(package, path), $"the npm package @pipedream/{key.App} {package.Version}");
+        string from = $"the npm package @pipedream/{key.App} {package.Version}";
+        string path = package.FindAction(key) ?? throw new ComponentException($"{from["the npm ".Length..]} has no component with the key {key.Name}");
+        return (new ComponentCopier(app => app == key.App ? package : Open(root, app)).Copy(package, path), from);
     }
 
     // A package is installed into a folder of its own, with the apps that it depends on beside it or below it.
-    static ComponentFolder? Open(string packages, string app) => Path.Combine(packages, "node_modules", "@pipedream", app) is var folder && Directory.Exists(folder) ? new(app, folder) : null;
+    static ComponentFolder? Open(string packages, string app)
+    {
+        string folder = Path.Combine(packages, "node_modules", "@pipedream", app);
+        return Directory.Exists(folder) ? new(app, folder) : null;
+    }
 
     /// <summary>As a workflow that has a step of the package would.</summary>
     async Task<(string? Root, string? WhyNot)> InstallAsync(string app, CancellationToken ct)

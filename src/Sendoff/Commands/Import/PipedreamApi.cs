@@ -27,10 +27,13 @@ sealed class PipedreamApi : IComponentSource, IDisposable
     public static PipedreamApi? FromEnvironment()
     {
         if (Environment.GetEnvironmentVariable(KeyVariable) is not { Length: > 0 } key) return null;
-        if (key.AsSpan().ContainsAnyExceptInRange('!', '~')) throw new CommandException($"{KeyVariable} has characters that no key has; set it again", ExitCode.Usage);
+        if (key.AsSpan().ContainsAnyExceptInRange('!', '~'))
+            throw new CommandException($"{KeyVariable} has characters that no key has; set it again", ExitCode.Usage);
         string url = Environment.GetEnvironmentVariable(UrlVariable) is { Length: > 0 } given ? given : Default;
-        bool isSafe = Uri.TryCreate(url, UriKind.Absolute, out var address) && (address.Scheme == Uri.UriSchemeHttps || (address.Scheme == Uri.UriSchemeHttp && address.IsLoopback));
-        return isSafe ? new(address!, key) : throw new CommandException($"{UrlVariable} is '{url}'; give an https:// URL: the key is sent to it", ExitCode.Usage);
+        bool isSafe = Uri.TryCreate(url, UriKind.Absolute, out var address)
+            && (address.Scheme == Uri.UriSchemeHttps || (address.Scheme == Uri.UriSchemeHttp && address.IsLoopback));
+        if (!isSafe) throw new CommandException($"{UrlVariable} is '{url}'; give an https:// URL: the key is sent to it", ExitCode.Usage);
+        return new(address!, key);
     }
 
     public string Name => "Pipedream's API";
@@ -41,12 +44,14 @@ sealed class PipedreamApi : IComponentSource, IDisposable
     {
         var answer = await GetAsync($"/v1/components/registry/{key.Name}", ct);
         var component = answer.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Object ? data : answer;
-        if (Text(component, "code") is not { Length: > 0 } code) throw new ComponentException("its answer has no code");
-        if (code.Length > ComponentLimits.FileBytes) throw new ComponentException($"its code has more than {ComponentLimits.FileBytes:N0} characters");
+        if (ComponentFolder.Text(component, "code") is not { Length: > 0 } code) throw new ComponentException("its answer has no code");
+        if (code.Length > ComponentLimits.FileBytes)
+            throw new ComponentException($"its code has more than {ComponentLimits.FileBytes:N0} characters");
         string path = $"{key.App}/actions/{key.Action}/{key.Action}.mjs";
         ImportRewriting.Rewrite(path, code, static specifier => specifier[0] is not ('.' or '/') ? specifier
             : throw new ComponentException($"its code imports '{specifier}', a file that the API does not give"));
-        return (new(path, new Dictionary<string, string> { [path] = code }) { Version = Text(component, "version") ?? ComponentFolder.VersionOf(code) }, "Pipedream's API");
+        string? version = ComponentFolder.Text(component, "version") ?? ComponentFolder.VersionOf(code);
+        return (new(path, new Dictionary<string, string> { [path] = code }) { Version = version }, Name);
     }
 
     async Task<JsonElement> GetAsync(string path, CancellationToken ct)
@@ -56,9 +61,11 @@ sealed class PipedreamApi : IComponentSource, IDisposable
             using var response = await http.GetAsync(path, ct);
             return response.StatusCode switch
             {
-                HttpStatusCode.OK => JsonElement.Parse(await response.Content.ReadAsStringAsync(ct)) is { ValueKind: JsonValueKind.Object } read ? read : throw new ComponentException("its answer is not a JSON object"),
+                HttpStatusCode.OK => JsonElement.Parse(await response.Content.ReadAsStringAsync(ct)) is { ValueKind: JsonValueKind.Object } read
+                    ? read : throw new ComponentException("its answer is not a JSON object"),
                 HttpStatusCode.NotFound => throw new ComponentException("it has no component with this key (404)"),
-                HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => throw new ComponentException($"it refused the key in {KeyVariable} ({(int)response.StatusCode})"),
+                HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden =>
+                    throw new ComponentException($"it refused the key in {KeyVariable} ({(int)response.StatusCode})"),
                 _ => throw new ComponentException($"it responded with {(int)response.StatusCode}"),
             };
         }
@@ -75,6 +82,4 @@ sealed class PipedreamApi : IComponentSource, IDisposable
             throw new ComponentException($"it did not answer within {ComponentLimits.ApiTimeout.TotalSeconds:0} s");
         }
     }
-
-    static string? Text(JsonElement from, string name) => from.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

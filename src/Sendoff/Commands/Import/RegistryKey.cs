@@ -9,8 +9,12 @@ sealed partial record RegistryKey(string App, string Action, string? Version)
     /// <summary>Without the version: what the component itself says as its <c>key</c>.</summary>
     public string Name => $"{App}-{Action}";
 
-    public static RegistryKey? Parse(string uses) => Pattern().Match(uses) is { Success: true } match
-        ? new(match.Groups["app"].Value, match.Groups["action"].Value, match.Groups["version"] is { Success: true } version ? version.Value : null) : null;
+    public static RegistryKey? Parse(string uses)
+    {
+        if (Pattern().Match(uses) is not { Success: true } match) return null;
+        string? version = match.Groups["version"] is { Success: true } given ? given.Value : null;
+        return new(match.Groups["app"].Value, match.Groups["action"].Value, version);
+    }
 
     [GeneratedRegex(@"^@?(?<app>[a-z0-9_]+)-(?<action>[a-z0-9-]+)(?:@(?<version>\d+(\.\d+)*))?$")]
     private static partial Regex Pattern();

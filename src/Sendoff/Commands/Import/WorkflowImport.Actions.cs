@@ -5,7 +5,7 @@ namespace Sendoff.Commands.Import;
 sealed partial class WorkflowImport
 {
     const string CopyFolder = "registry";
-    const string Licence = "the code is Pipedream's, under the license in that folder (source-available): it is copied from your own source, and is not part of Sendoff";
+    const string License = "the code is Pipedream's, under its source-available license: it is copied from your own source, and is not part of Sendoff";
 
     /// <summary>What was copied, by the <c>uses</c> of the steps that have it.</summary>
     readonly Dictionary<string, CopiedComponent> copied = [];
@@ -31,22 +31,25 @@ sealed partial class WorkflowImport
         string version = component.Version is not { } has ? "; its code does not say its version"
             : key.Version is null || key.Version == has ? $" (version {has})" : $"; the copy has version {has}, the workflow asks for {key.Version}";
         string tried = found.Tried.Count > 0 ? $"; not in {string.Join("; ", found.Tried)}" : "";
-        Note(ImportVerdict.RunsUnchanged, name, $"the registry action {uses} is copied from {found.From} to {folder}/{key.App}, with the files that it imports{version}{tried}", Licence);
+        string to = $"{folder}/{key.App}, with the files that it imports";
+        Note(ImportVerdict.RunsUnchanged, name, $"the registry action {uses} is copied from {found.From} to {to}{version}{tried}", License);
     }
 
     /// <summary>A folder of that name may be the project's own.</summary>
     string FreeFolder()
     {
         string folder = CopyFolder;
-        for (int number = 2; source.Files.Keys.Any(file => file.StartsWith(folder + "/", StringComparison.Ordinal)); number++) folder = $"{CopyFolder}-{number}";
+        for (int number = 2; IsTaken(folder); number++) folder = $"{CopyFolder}-{number}";
         return folder;
+
+        bool IsTaken(string name) => source.Files.Keys.Any(file => file.StartsWith(name + "/", StringComparison.Ordinal));
     }
 
     void AskForAction(string name, string uses, IReadOnlyList<string> tried)
     {
-        string example = $"./{name}/entry.mjs";
+        string example = $"./{name}/entry.mjs", answer = $"`{source.Folder}: {{ actions: {{ {name}: {example} }} }}`";
         findings.Add(new(ImportVerdict.NeedsAnswer, name, $"the step uses the registry action {uses}, whose code no source has: {string.Join("; ", tried)}",
-            $"clone Pipedream's repository and give its folder with --components, or put the code into {source.Folder}/{name} and answer with `{source.Folder}: {{ actions: {{ {name}: {example} }} }}`",
+            $"clone Pipedream's repository and give its folder with --components, or put the code into {source.Folder}/{name} and answer with {answer}",
             new(name, example)));
     }
 }
