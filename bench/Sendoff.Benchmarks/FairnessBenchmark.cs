@@ -4,6 +4,7 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
+using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
 
 namespace Sendoff.Benchmarks;
@@ -63,7 +64,7 @@ internal static class FairnessBenchmark
             await using var store = await SqliteStore.OpenAsync(Path.Combine(folder, "sendoff.db"), concealment, ids, limits, time, NullLogger<SqliteStore>.Instance, default);
             using var sender = new DeliverySender(new EgressPolicy(["127.0.0.1"], []), limits, time);
             using var dispatcher = new DeliveryDispatcher(
-                store, sender, new EngineContext(ids, limits, time, new ChangeFeed(), new Pacing(limits, time), concealment), NullLogger<DeliveryDispatcher>.Instance);
+                store, sender, new EngineContext(ids, limits, time, new ChangeFeed(), new Pacing(limits, time)), concealment, new ServerHold(), NullLogger<DeliveryDispatcher>.Instance);
             var workflow = (await store.DeployAsync("orders", new Dictionary<string, string> { ["a"] = "b" }, [], default)).Id;
             string[] urls = [.. Enumerable.Range(0, SendsOfRun).SelectMany(_ => dead is null ? [good] : (string[])[dead, good])];
             var runs = await Task.WhenAll(Enumerable.Range(0, sends / SendsOfRun).Select(_ => Task.Run(() => SendAsync(store, dispatcher, ids, workflow, urls))));

@@ -44,6 +44,7 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<Pacing>();
         services.AddSingleton(new Concealment(options.Cipher));
         services.AddSingleton<EngineContext>();
+        services.AddSingleton<ServerHold>();
 
         services.AddSingleton<IStore>(s => SqliteStore.Open(
             Path.Combine(Path.GetFullPath(options.DataDirectory), "sendoff.db"), s.GetRequiredService<Concealment>(), s.GetRequiredService<IdSequence>(),
@@ -85,8 +86,9 @@ public static class EngineServiceCollectionExtensions
             [SendKind.Emit] = s.GetRequiredService<EmitSender>().SendAsync,
         }));
         services.AddSingleton(s => new DeliveryDispatcher(
-            s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySenders>(), s.GetRequiredService<EngineContext>(),
-            s.GetRequiredService<ILogger<DeliveryDispatcher>>()));
+            s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySenders>(), s.GetRequiredService<EngineContext>(), s.GetRequiredService<Concealment>(),
+            s.GetRequiredService<ServerHold>(), s.GetRequiredService<ILogger<DeliveryDispatcher>>()));
+        services.AddSingleton<Quota>();
         services.AddSingleton<RunQueue>();
         services.AddSingleton<QuotaReset>();
         services.AddSingleton<Suspensions>();
@@ -95,7 +97,8 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton(options.Smtp);
         services.AddSingleton<AlertRules>();
         services.AddSingleton(s => new AlertSender(
-            s.GetRequiredService<IStore>(), s.GetRequiredService<DeliveryDispatcher>(), s.GetRequiredService<EngineContext>(), options.PagesOrigin));
+            s.GetRequiredService<IStore>(), s.GetRequiredService<DeliveryDispatcher>(), s.GetRequiredService<EngineContext>(), s.GetRequiredService<Concealment>(),
+            options.PagesOrigin));
         services.AddSingleton<AlertWatch>();
 
         services.AddSingleton(options);
@@ -107,7 +110,7 @@ public static class EngineServiceCollectionExtensions
 
 /// <summary>Starts consumers before producers, and stops producers first.</summary>
 sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, QuotaReset quota, Suspensions suspensions,
-    Schedule schedule, AlertRules alerts, AlertWatch watch, IStore store, EngineContext engine, EngineOptions options, ILogger<EngineService> log) : IHostedService
+    Schedule schedule, AlertRules alerts, AlertWatch watch, IStore store, ServerHold hold, EngineContext engine, EngineOptions options, ILogger<EngineService> log) : IHostedService
 {
     // An attempt ends by itself shortly after its deadline.
     static readonly TimeSpan attemptEnd = TimeSpan.FromSeconds(1);
@@ -116,7 +119,7 @@ sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, Worke
     {
         workers.Warm();
         await secrets.LoadAsync(cancellationToken).ConfigureAwait(false);
-        await engine.Hold.StartAsync(store, options.Hold, engine.Time, cancellationToken).ConfigureAwait(false);
+        await hold.StartAsync(store, options.Hold, engine.Time, cancellationToken).ConfigureAwait(false);
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
         await quota.StartAsync(cancellationToken).ConfigureAwait(false);

@@ -47,6 +47,14 @@ public sealed partial class ArchitectureTests
     }
 
     [Fact]
+    public void What_every_room_shares_calls_no_room_but_the_model()
+    {
+        const string composition = "^Sendoff\\.Engine\\.(EngineServiceCollectionExtensions|EngineService|EngineOptions|DatabaseState)(/|$)";
+        Check(ArchRuleDefinition.Types().That().ResideInNamespaceMatching("^Sendoff\\.Engine$").And().DoNotHaveFullNameMatching(composition)
+            .Should().NotDependOnAny(Types("^Sendoff\\.Engine\\.(?!Model)")));
+    }
+
+    [Fact]
     public void The_engine_knows_no_web_framework_and_no_command_line()
     {
         string[] forbidden = ["Microsoft.AspNetCore", "System.CommandLine", "Spectre.Console"];

@@ -5,7 +5,7 @@ using Sendoff.Engine.Storage;
 namespace Sendoff.Engine.Alerts;
 
 /// <summary>Sends the messages of alerts: each is a delivery of a run of <see cref="SystemWorkflow.Alerts"/>, recorded and sent as any other.</summary>
-public sealed class AlertSender(IStore store, DeliveryDispatcher dispatcher, EngineContext engine, string origin)
+public sealed class AlertSender(IStore store, DeliveryDispatcher dispatcher, EngineContext engine, Concealment concealment, string origin)
 {
     internal string Origin => origin;
 
@@ -48,7 +48,7 @@ public sealed class AlertSender(IStore store, DeliveryDispatcher dispatcher, Eng
             ? new HttpSend("SEND", "email:", [], body)
             : new HttpSend("POST", message.Rule.Target[0], [new("content-type", "application/json")], body);
         string to = Destination.Of(send.Url, run.WorkflowId);
-        return new(id, run.Id, run.WorkspaceId, run.WorkflowId, 0, 0, engine.Concealment.Mask.Url(to), send, DeliveryStatus.Pending) { Credentials = run.Credentials };
+        return new(id, run.Id, run.WorkspaceId, run.WorkflowId, 0, 0, concealment.Mask.Url(to), send, DeliveryStatus.Pending) { Credentials = run.Credentials };
     }
 
     // C8: whoever has such a URL may post there. The path of Slack's, and the query of any.

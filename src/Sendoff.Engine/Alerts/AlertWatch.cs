@@ -11,7 +11,7 @@ namespace Sendoff.Engine.Alerts;
 /// What alerts send is never noted, so none can cause another.
 /// </remarks>
 internal sealed class AlertWatch(
-    IStore store, AlertRules rules, AlertSender sender, WorkflowCatalog catalog, RunQueue runs, EngineContext engine, ILogger<AlertWatch> log) : IEndWatch
+    IStore store, AlertRules rules, AlertSender sender, WorkflowCatalog catalog, RunQueue runs, EngineContext engine, ServerHold hold, ILogger<AlertWatch> log) : IEndWatch
 {
     static readonly TimeSpan retry = TimeSpan.FromSeconds(5), longestWait = TimeSpan.FromMinutes(1), betweenSaves = TimeSpan.FromSeconds(1);
 
@@ -48,7 +48,7 @@ internal sealed class AlertWatch(
         await stop.CancelAsync().ConfigureAwait(false);
         await running.ConfigureAwait(false);
         engine.Changes.Ends = null;
-        if (engine.Hold.IsOn) return;
+        if (hold.IsOn) return;
         try
         {
             await LookAsync(isLast: true).ConfigureAwait(false);
@@ -100,7 +100,7 @@ internal sealed class AlertWatch(
 
     async Task RunAsync()
     {
-        await engine.Hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         while (!stop.IsCancellationRequested)
         {
             var changed = rules.Change;

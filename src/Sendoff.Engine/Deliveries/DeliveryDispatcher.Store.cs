@@ -9,7 +9,7 @@ public sealed partial class DeliveryDispatcher
     {
         int interrupted = await store.InterruptSendingAsync(ct).ConfigureAwait(false);
         if (interrupted > 0) log.DeliveriesInterrupted(interrupted);
-        if (engine.Hold.IsOn) _ = TakeUpReleasedAsync();
+        if (hold.IsOn) _ = TakeUpReleasedAsync();
         else await TakeUpAsync(ct).ConfigureAwait(false);
     }
 
@@ -23,7 +23,7 @@ public sealed partial class DeliveryDispatcher
 
     async Task TakeUpReleasedAsync()
     {
-        await engine.Hold.Released.ConfigureAwait(false);
+        await hold.Released.ConfigureAwait(false);
         while (!Volatile.Read(ref stopping))
         {
             try
@@ -45,7 +45,7 @@ public sealed partial class DeliveryDispatcher
     async Task StartReleasedAsync(RunId run)
     {
         // On hold they are taken up with all others when it ends.
-        while (!Volatile.Read(ref stopping) && !engine.Hold.IsOn)
+        while (!Volatile.Read(ref stopping) && !hold.IsOn)
         {
             try
             {

@@ -17,6 +17,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
     readonly IStore store;
     readonly DeliverySenders sender;
     readonly EngineContext engine;
+    readonly Concealment concealment;
+    readonly ServerHold hold;
     readonly ILogger<DeliveryDispatcher> log;
     readonly CancellationTokenSource cutOff = new();
     readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -28,8 +30,11 @@ public sealed partial class DeliveryDispatcher : IDisposable
     int senders, recording;
     bool stopping;
 
-    internal DeliveryDispatcher(IStore store, DeliverySenders sender, EngineContext engine, ILogger<DeliveryDispatcher> log) =>
-        (this.store, this.sender, this.engine, this.log, readers) = (store, sender, engine, log, new(engine.Limits.DeliveryReaders));
+    internal DeliveryDispatcher(IStore store, DeliverySenders sender, EngineContext engine, Concealment concealment, ServerHold hold, ILogger<DeliveryDispatcher> log)
+    {
+        (this.store, this.sender, this.engine, this.concealment, this.hold, this.log) = (store, sender, engine, concealment, hold, log);
+        readers = new(engine.Limits.DeliveryReaders);
+    }
 
     /// <summary>What waits in memory, over all destinations.</summary>
     internal (int Count, long Bytes) Waiting
@@ -63,7 +68,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
     {
         lock (gate)
         {
-            if (stopping || engine.Hold.IsOn) return;
+            if (stopping || hold.IsOn) return;
             for (int i = 0; i < deliveries.Length; i++)
             {
                 if (deliveries[i].Status != DeliveryStatus.Pending) continue;
@@ -100,7 +105,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
             else anyWaits |= delivery.Status == DeliveryStatus.Pending;
         }
         // On hold they wait in the store, and are taken up from there.
-        if (!anyWaits || engine.Hold.IsOn) return;
+        if (!anyWaits || hold.IsOn) return;
         lock (gate)
         {
             foreach (var delivery in deliveries)
@@ -288,7 +293,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
     {
         try
         {
-            return sender.SendAsync(engine.Concealment.Open(delivery), number, queueMs, cutOff.Token);
+            return sender.SendAsync(concealment.Open(delivery), number, queueMs, cutOff.Token);
         }
         catch (SealedException x)
         {

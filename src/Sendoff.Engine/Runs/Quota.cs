@@ -97,7 +97,7 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
 }
 
 /// <summary>Releases runs that were held over quota (E6): at the start and at each reset as many as the day's quota takes, oldest first; by hand any.</summary>
-public sealed class QuotaReset(IStore store, RunQueue runs, EngineContext engine, ILogger<QuotaReset> log)
+public sealed class QuotaReset(IStore store, RunQueue runs, Quota quota, ServerHold hold, TimeProvider time, ILogger<QuotaReset> log)
 {
     const int ReadAtOnce = 100;
     static readonly TimeSpan retry = TimeSpan.FromSeconds(5), longestWait = TimeSpan.FromMinutes(1);
@@ -108,8 +108,8 @@ public sealed class QuotaReset(IStore store, RunQueue runs, EngineContext engine
     /// <summary>Begins. Call once, before the first event.</summary>
     public async Task StartAsync(CancellationToken ct)
     {
-        if (!engine.Quota.IsLimited && (await store.ListHeldAsync(1, ct).ConfigureAwait(false)).Count == 0) return;
-        engine.Quota.Load(await store.ListUsageAsync(DateOnly.FromDateTime(engine.Time.GetUtcNow().UtcDateTime), ct).ConfigureAwait(false));
+        if (!quota.IsLimited && (await store.ListHeldAsync(1, ct).ConfigureAwait(false)).Count == 0) return;
+        quota.Load(await store.ListUsageAsync(DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime), ct).ConfigureAwait(false));
         running = RunAsync();
     }
 
@@ -123,17 +123,17 @@ public sealed class QuotaReset(IStore store, RunQueue runs, EngineContext engine
     public async Task<bool> ReleaseAsync(RunId run)
     {
         if (!await runs.ReleaseAsync(run).ConfigureAwait(false)) return false;
-        engine.Quota.Take();
+        quota.Take();
         return true;
     }
 
     async Task RunAsync()
     {
-        await engine.Hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         while (!stop.IsCancellationRequested)
         {
             var wait = await ReleaseAllAsync().ConfigureAwait(false);
-            await Task.Delay(wait, engine.Time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(wait, time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -146,7 +146,7 @@ public sealed class QuotaReset(IStore store, RunQueue runs, EngineContext engine
             {
                 foreach (var run in held)
                 {
-                    if (!engine.Quota.TryTake()) return Wait();
+                    if (!quota.TryTake()) return Wait();
                     await ReleaseTakenAsync(run).ConfigureAwait(false);
                 }
             }
@@ -169,9 +169,9 @@ public sealed class QuotaReset(IStore store, RunQueue runs, EngineContext engine
         }
         finally
         {
-            if (!isReleased) engine.Quota.GiveBack();
+            if (!isReleased) quota.GiveBack();
         }
     }
 
-    TimeSpan Wait() => engine.Quota.ResetAt - engine.Time.GetUtcNow() is var wait && wait < longestWait ? wait + TimeSpan.FromMilliseconds(1) : longestWait;
+    TimeSpan Wait() => quota.ResetAt - time.GetUtcNow() is var wait && wait < longestWait ? wait + TimeSpan.FromMilliseconds(1) : longestWait;
 }

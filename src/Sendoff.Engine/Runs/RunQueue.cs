@@ -21,7 +21,8 @@ public sealed class RunQueueFullException(string workflow, int limit)
 /// transaction  (4) hand the deliveries over. One lane a workflow, so that none starves another.
 /// </remarks>
 public sealed partial class RunQueue(
-    IStore store, WorkflowCatalog catalog, RunExecutor executor, DeliveryDispatcher dispatcher, EngineContext engine, ILogger<RunQueue> log) : IAsyncDisposable
+    IStore store, WorkflowCatalog catalog, RunExecutor executor, DeliveryDispatcher dispatcher, EngineContext engine, Concealment concealment,
+    Quota quota, ServerHold hold, ILogger<RunQueue> log) : IAsyncDisposable
 {
     const int ReadAtOnce = 100;
     static readonly TimeSpan rest = TimeSpan.FromSeconds(1);
@@ -53,7 +54,7 @@ public sealed partial class RunQueue(
 
     async Task RecoverAsync()
     {
-        await engine.Hold.Released.WaitAsync(killed.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await hold.Released.WaitAsync(killed.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         Enter();
         RunId? after = null;
         for (int found = 0; !stopping;)
@@ -106,15 +107,15 @@ public sealed partial class RunQueue(
     // E6: what somebody starts by hand counts, and is not held.
     bool IsOverQuota(string trigger)
     {
-        if (trigger is not (QueuedRun.ManualTrigger or QueuedRun.TestTrigger)) return !engine.Quota.TryTake();
-        engine.Quota.Take();
+        if (trigger is not (QueuedRun.ManualTrigger or QueuedRun.TestTrigger)) return !quota.TryTake();
+        quota.Take();
         return false;
     }
 
     Event NewEvent(WorkflowVersion version, string trigger, in EventContent content)
     {
         var received = new Event(content.Id ?? new(engine.Ids.Next()), WorkspaceId.Default, version.WorkflowId, trigger, engine.Time.GetUtcNow(), content.Json) { Raw = content.Raw };
-        return FileLinks.FindSign(engine.Concealment, received) is { } sign ? received with { Credentials = [sign] } : received;
+        return FileLinks.FindSign(concealment, received) is { } sign ? received with { Credentials = [sign] } : received;
     }
 
     /// <summary>Stores an event that starts no run. Null when the workflow was deleted meanwhile.</summary>
@@ -132,11 +133,11 @@ public sealed partial class RunQueue(
     {
         if (await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { } head) return null;
         if (await store.GetEventAsync(head.EventId, ct).ConfigureAwait(false) is not { } received) return null;
-        received = engine.Concealment.Open(received);
+        received = concealment.Open(received);
         version ??= (await catalog.FindCurrentAsync(received.WorkflowId, ct).ConfigureAwait(false))?.Version;
         if (version is null || version.WorkflowId != received.WorkflowId) return null;
         var lane = Admit(received.WorkflowId, version.Name);
-        engine.Quota.Take();
+        quota.Take();
         return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number, Replay: true, Captured: captured), null)).ConfigureAwait(false);
     }
 
@@ -157,7 +158,7 @@ public sealed partial class RunQueue(
     {
         if (await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { Status: RunStatus.Suspended } suspended) return null;
         var lane = Admit(suspended.WorkflowId, suspended.WorkflowName);
-        engine.Quota.Take();
+        quota.Take();
         // Its event is read when its turn comes.
         var received = new Event(suspended.EventId, suspended.WorkspaceId, suspended.WorkflowId, suspended.Trigger, default, default);
         var next = new QueuedRun(new(engine.Ids.Next()), received, suspended.Version) { Continues = new(run, callback) };
@@ -186,7 +187,7 @@ public sealed partial class RunQueue(
         finally
         {
             if (!isStored) lane.Leave();
-            if (!isStored && !waiting.Run.IsHeld) engine.Quota.GiveBack();
+            if (!isStored && !waiting.Run.IsHeld) quota.GiveBack();
         }
         if (!isStored) return null;
         // E6: it is kept, and comes to its turn when it is released.
@@ -255,7 +256,7 @@ public sealed partial class RunQueue(
         var executed = await ExecuteInWorkerAsync(queued, deployment, waiting.Response).ConfigureAwait(false);
         engine.Pacing.Measure(lane.Pace, executed.Run.Compute.TotalMilliseconds);
 
-        engine.Quota.AddCompute(executed.Run.Compute);
+        quota.AddCompute(executed.Run.Compute);
 
         // (3)
         dispatcher.Reserve(executed.Deliveries);
@@ -307,7 +308,7 @@ public sealed partial class RunQueue(
                 return await EndGoneAsync(queued, "its event").ConfigureAwait(false);
             try
             {
-                queued = queued with { Event = engine.Concealment.Open(stored) };
+                queued = queued with { Event = concealment.Open(stored) };
             }
             catch (SealedException x)
             {
@@ -321,7 +322,7 @@ public sealed partial class RunQueue(
                 return await EndGoneAsync(queued, $"the suspended run {link.Run}").ConfigureAwait(false);
             try
             {
-                queued = queued with { Resumption = engine.Concealment.Open(held) };
+                queued = queued with { Resumption = concealment.Open(held) };
             }
             catch (SealedException x)
             {

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
@@ -8,7 +9,7 @@ namespace Sendoff.Engine.Runs;
 /// (1) start what is due  (2) wait for the next due time, or for other schedules. The store decides: a due time is settled in the transaction that stores its
 /// event, so it starts one run, over restarts and with other servers beside this one. One that is past by more than a minute was missed, and is told, not made up for.
 /// </remarks>
-public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineContext engine, ILogger<Schedule> log)
+public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineContext engine, ServerHold hold, ILogger<Schedule> log)
 {
     // A timer takes 49 days at most, and a clock that is set is noticed soon.
     static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1), retry = TimeSpan.FromSeconds(5);
@@ -44,7 +45,7 @@ public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineConte
 
     async Task RunAsync()
     {
-        await engine.Hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         while (!stop.IsCancellationRequested)
         {
             var change = catalog.SchedulesChange;

@@ -17,7 +17,7 @@ public sealed record Release(RunStatus? Status, RunId? Next = null, bool IsDone 
 /// (1) end runs whose suspension timed out, resume those that are due  (2) wait for the next one, or for another run to be suspended. The store decides who comes
 /// first: a run is resumed once, also after a restart and beside other servers.
 /// </remarks>
-public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engine, ILogger<Suspensions> log)
+public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engine, ServerHold hold, ILogger<Suspensions> log)
 {
     const int ReadAtOnce = 100;
     // A timer takes 49 days at most, and a clock that is set is noticed soon.
@@ -97,7 +97,7 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
 
     async Task RunAsync()
     {
-        await engine.Hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         while (!stop.IsCancellationRequested)
         {
             var suspended = runs.NextSuspended;

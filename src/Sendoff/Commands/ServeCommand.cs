@@ -161,7 +161,7 @@ static class ServeCommand
         console.MarkupLineInterpolated($"  sign in      {app.Services.GetRequiredService<SignInLinks>().Create(reached)} (once)");
         console.MarkupLineInterpolated($"  open files   {settings.OpenFiles}{(settings.OpenFiles.Limit < OpenFiles.Enough ? ". Raise the limit (ulimit -n, LimitNOFILE=)" : "")}");
         if (settings.Development) console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
-        if (app.Services.GetRequiredService<EngineContext>().Hold is { IsOn: true, Since: { } since })
+        if (app.Services.GetRequiredService<ServerHold>() is { IsOn: true, Since: { } since })
             console.MarkupLineInterpolated($"  on hold      since {since:u}: nothing is delivered, and no schedule or run that was left starts; `sendoff hold release` releases it");
         try
         {

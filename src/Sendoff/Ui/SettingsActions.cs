@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Http.HttpResults;
-using Sendoff.Engine;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
@@ -43,9 +42,9 @@ internal static class SettingsActions
         settings.MapPost("/secrets/delete", DeleteSecretAsync);
     }
 
-    static async Task<IResult> ReleaseAsync(EngineContext engine, IStore store, CancellationToken ct)
+    static async Task<IResult> ReleaseAsync(ServerHold hold, IStore store, CancellationToken ct)
     {
-        await engine.Hold.ReleaseAsync(store, ct);
+        await hold.ReleaseAsync(store, ct);
         return Results.LocalRedirect("/");
     }
 

@@ -23,13 +23,13 @@ internal static class StoreActions
     }
 
     /// <summary>To the value as it is now; back to what was typed when it is refused.</summary>
-    static async Task<IResult> SetAsync(string name, HttpRequest request, IStore store, EngineContext engine, CancellationToken ct)
+    static async Task<IResult> SetAsync(string name, HttpRequest request, IStore store, EngineContext engine, Concealment concealment, CancellationToken ct)
     {
         var form = await UiEndpoints.FormAsync(request, ct);
         var typed = new StoreFields(form["key"].ToString(), form["value"].ToString().Trim(), form["ttl"].ToString().Trim());
         byte[] json = Encoding.UTF8.GetBytes(typed.Value);
         double? ttl = typed.Ttl.Length == 0 ? null : double.TryParse(typed.Ttl, NumberStyles.Float, CultureInfo.InvariantCulture, out double seconds) ? seconds : 0;
-        string? fault = (DataStoreRules.FaultOfName(name) ?? DataStoreRules.FaultOfKey(typed.Key, engine.Concealment.Mask) ?? DataStoreRules.FaultOfValue(json, engine.Limits)
+        string? fault = (DataStoreRules.FaultOfName(name) ?? DataStoreRules.FaultOfKey(typed.Key, concealment.Mask) ?? DataStoreRules.FaultOfValue(json, engine.Limits)
             ?? (ttl is { } given ? DataStoreRules.FaultOfTtl(given) : null))?.Message
             ?? (RawJson.TryParse(typed.Value) is null ? "The value is not JSON. Text is JSON in quotes: \"paid\"." : null);
         if (fault is null)

@@ -41,7 +41,7 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
         limits ??= new EngineLimits();
         changes = new ChangeFeed();
         var dispatcher = new DeliveryDispatcher(
-            store, new DeliverySender(Sending.Loopback, limits, TimeProvider.System), new EngineContext(ids, limits, TimeProvider.System, changes, new Pacing(limits, TimeProvider.System), TestSecrets.Concealment()), NullLogger<DeliveryDispatcher>.Instance);
+            store, new DeliverySender(Sending.Loopback, limits, TimeProvider.System), new EngineContext(ids, limits, TimeProvider.System, changes, new Pacing(limits, TimeProvider.System)), TestSecrets.Concealment(), new ServerHold(), NullLogger<DeliveryDispatcher>.Instance);
         dispatchers.Add(dispatcher);
         return dispatcher;
     }

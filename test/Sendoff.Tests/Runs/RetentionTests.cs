@@ -26,7 +26,7 @@ public sealed class RetentionTests : IDisposable
 
     async Task<Retention> StartAsync(RunRig rig, EngineLimits limits)
     {
-        var retention = new Retention(rig.Store, new(rig.Ids, limits, clock, rig.Changes, rig.Pacing, TestSecrets.Concealment()), NullLogger<Retention>.Instance);
+        var retention = new Retention(rig.Store, new(rig.Ids, limits, clock, rig.Changes, rig.Pacing), NullLogger<Retention>.Instance);
         await retention.StartAsync(Ct);
         return retention;
     }

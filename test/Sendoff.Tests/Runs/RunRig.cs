@@ -29,7 +29,8 @@ sealed class RunRig : IAsyncDisposable
         (Store, Failing) = FailingStore.Of(real);
         Pacing = new Pacing(limits, time);
         Changes = new ChangeFeed();
-        var engine = new EngineContext(ids, limits, time, Changes, Pacing, concealment);
+        var engine = new EngineContext(ids, limits, time, Changes, Pacing);
+        (Quota, Hold) = (new Quota(limits, time), new ServerHold());
         workers = new WorkerPool(TestNode.Runtime, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
             Calls = program => new StepStores(Store, program, concealment, limits, time), Isolation = new() { Mode = SandboxMode.None },
@@ -39,15 +40,14 @@ sealed class RunRig : IAsyncDisposable
         Catalog = new WorkflowCatalog(
             Store, workers, new ProgramFolder(Path.Combine(folder, "versions")), packages, Secrets, new FlowLinks(concealment, "http://localhost"), limits, NullLogger<WorkflowCatalog>.Instance);
         sender = new DeliverySender(Sending.Loopback, limits, TimeProvider.System);
-        Dispatcher = new DeliveryDispatcher(Store, sender, engine, NullLogger<DeliveryDispatcher>.Instance);
-        Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, concealment, ids, limits, time), Dispatcher, engine, NullLogger<RunQueue>.Instance);
+        Dispatcher = new DeliveryDispatcher(Store, sender, engine, concealment, Hold, NullLogger<DeliveryDispatcher>.Instance);
+        Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, concealment, ids, limits, time), Dispatcher, engine, concealment, Quota, Hold, NullLogger<RunQueue>.Instance);
         Alerts = new AlertRules(Store, Catalog, new SmtpOptions(), limits);
-        AlertSender = new AlertSender(Store, Dispatcher, engine, "http://sendoff.test");
-        AlertWatch = new AlertWatch(Store, Alerts, AlertSender, Catalog, Queue, engine, NullLogger<AlertWatch>.Instance);
-        (Quota, Hold) = (engine.Quota, engine.Hold);
-        QuotaReset = new QuotaReset(Store, Queue, engine, NullLogger<QuotaReset>.Instance);
-        Suspensions = new Suspensions(Store, Queue, engine, NullLogger<Suspensions>.Instance);
-        Schedule = new Schedule(Catalog, Queue, engine, NullLogger<Schedule>.Instance);
+        AlertSender = new AlertSender(Store, Dispatcher, engine, concealment, "http://sendoff.test");
+        AlertWatch = new AlertWatch(Store, Alerts, AlertSender, Catalog, Queue, engine, Hold, NullLogger<AlertWatch>.Instance);
+        QuotaReset = new QuotaReset(Store, Queue, Quota, Hold, time, NullLogger<QuotaReset>.Instance);
+        Suspensions = new Suspensions(Store, Queue, engine, Hold, NullLogger<Suspensions>.Instance);
+        Schedule = new Schedule(Catalog, Queue, engine, Hold, NullLogger<Schedule>.Instance);
     }
 
     public IdSequence Ids { get; }

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Http.HttpResults;
-using Sendoff.Engine;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Api;
@@ -20,13 +19,13 @@ internal static class HoldApi
         hold.MapPost("/release", ReleaseAsync).WithName("releaseHold").WithSummary("Deliver what is pending, and start schedules and runs that wait").ProducesProblem(StatusCodes.Status409Conflict);
     }
 
-    static Results<Ok<HoldDocument>, Problem> Get(HttpRequest request, EngineContext engine) =>
-        ApiInput.Of(request).Problem is { } problem ? problem : TypedResults.Ok(HoldDocument.From(engine.Hold));
+    static Results<Ok<HoldDocument>, Problem> Get(HttpRequest request, ServerHold hold) =>
+        ApiInput.Of(request).Problem is { } problem ? problem : TypedResults.Ok(HoldDocument.From(hold));
 
-    static async Task<Results<Ok<HoldDocument>, Problem>> ReleaseAsync(HttpRequest request, EngineContext engine, IStore store, CancellationToken ct)
+    static async Task<Results<Ok<HoldDocument>, Problem>> ReleaseAsync(HttpRequest request, ServerHold hold, IStore store, CancellationToken ct)
     {
         if (ApiInput.Of(request).Problem is { } problem) return problem;
-        return await engine.Hold.ReleaseAsync(store, ct) ? TypedResults.Ok(HoldDocument.From(engine.Hold))
+        return await hold.ReleaseAsync(store, ct) ? TypedResults.Ok(HoldDocument.From(hold))
             : new Problem(StatusCodes.Status409Conflict, "Not on hold", "The server is not on hold, so there is nothing to release.");
     }
 }

@@ -38,7 +38,7 @@ internal static class StoresApi
             : TypedResults.Ok(new ListDocument<DataStoreDocument>([.. (await store.ListStoresAsync(ct)).Select(s => new DataStoreDocument(s.Name, s.Keys))], null));
 
     static async Task<Results<Ok<ListDocument<StoredValueDocument>>, Problem>> ListKeysAsync(
-        string name, string? limit, string? cursor, HttpRequest request, IStore store, EngineContext engine, CancellationToken ct)
+        string name, string? limit, string? cursor, HttpRequest request, IStore store, EngineContext engine, Concealment concealment, CancellationToken ct)
     {
         var input = ApiInput.Of(request, "limit", "cursor");
         int most = input.Limit(limit);
@@ -48,34 +48,34 @@ internal static class StoresApi
         var values = await store.ListValuesAsync(new(default, name), after, most, engine.Limits.DataStoreValueBytes, ct);
         // A page may be cut short by its bytes, so only an empty one is sure to be the end.
         string? next = values.Count == 0 ? null : Base64Url.EncodeToString(Encoding.UTF8.GetBytes(values[^1].Key));
-        return TypedResults.Ok(new ListDocument<StoredValueDocument>([.. values.Select(value => From(value, engine.Concealment))], next));
+        return TypedResults.Ok(new ListDocument<StoredValueDocument>([.. values.Select(value => From(value, concealment))], next));
     }
 
-    static async Task<Results<Ok<StoredValueDocument>, Problem>> GetAsync(string name, string? key, HttpRequest request, IStore store, EngineContext engine, CancellationToken ct)
+    static async Task<Results<Ok<StoredValueDocument>, Problem>> GetAsync(string name, string? key, HttpRequest request, IStore store, Concealment concealment, CancellationToken ct)
     {
-        if (Checked(name, ref key, request, engine).Problem is { } problem) return problem;
-        return await store.GetValueAsync(new(default, name), key!, ct) is { } found ? TypedResults.Ok(From(found, engine.Concealment)) : NoKey(name);
+        if (Checked(name, ref key, request, concealment).Problem is { } problem) return problem;
+        return await store.GetValueAsync(new(default, name), key!, ct) is { } found ? TypedResults.Ok(From(found, concealment)) : NoKey(name);
     }
 
-    static async Task<Results<NoContent, Problem>> PutAsync(string name, string? key, HttpRequest request, IStore store, EngineContext engine, CancellationToken ct)
+    static async Task<Results<NoContent, Problem>> PutAsync(string name, string? key, HttpRequest request, IStore store, EngineContext engine, Concealment concealment, CancellationToken ct)
     {
-        var input = Checked(name, ref key, request, engine);
+        var input = Checked(name, ref key, request, concealment);
         if (input.Problem is null && await input.ObjectAsync(request, fields, ct) is { } body && Value(input, key!, body, engine) is { } value)
             Fault(input, DataStoreRules.FaultOf(await store.SetValueAsync(new(default, name), value, engine.Limits.DataStoreKeys, ct), name, engine.Limits));
         return input.Problem is { } problem ? problem : TypedResults.NoContent();
     }
 
-    static async Task<Results<NoContent, Problem>> DeleteAsync(string name, string? key, HttpRequest request, IStore store, EngineContext engine, CancellationToken ct)
+    static async Task<Results<NoContent, Problem>> DeleteAsync(string name, string? key, HttpRequest request, IStore store, Concealment concealment, CancellationToken ct)
     {
-        if (Checked(name, ref key, request, engine).Problem is { } problem) return problem;
+        if (Checked(name, ref key, request, concealment).Problem is { } problem) return problem;
         return await store.DeleteValueAsync(new(default, name), key!, ct) ? TypedResults.NoContent() : NoKey(name);
     }
 
-    static ApiInput Checked(string name, ref string? key, HttpRequest request, EngineContext engine)
+    static ApiInput Checked(string name, ref string? key, HttpRequest request, Concealment concealment)
     {
         var input = ApiInput.Of(request);
         Fault(input, DataStoreRules.FaultOfName(name));
-        Fault(input, DataStoreRules.FaultOfKey(key ??= "", engine.Concealment.Mask));
+        Fault(input, DataStoreRules.FaultOfKey(key ??= "", concealment.Mask));
         return input;
     }
 

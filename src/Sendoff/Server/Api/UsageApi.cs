@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Http.HttpResults;
-using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 
@@ -14,7 +13,7 @@ internal static class UsageApi
         api.MapGet("/usage", GetAsync).WithTags("Usage").WithName("getUsage").WithSummary("Compute and delivery time by workflow and UTC day");
 
     static async Task<Results<Ok<UsageDocument>, Problem>> GetAsync(
-        string? since, HttpRequest request, IStore store, EngineContext engine, TimeProvider time, CancellationToken ct)
+        string? since, HttpRequest request, IStore store, Quota quota, TimeProvider time, CancellationToken ct)
     {
         var input = ApiInput.Of(request, "since");
         var day = input.Day("since", since) ?? DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime).AddDays(1 - DaysDefault);
@@ -23,7 +22,7 @@ internal static class UsageApi
         return TypedResults.Ok(new UsageDocument(
             day, [.. rows.Select(r => new UsageRowDocument(r.Day, r.Workflow, r.Runs, Names.Ms(r.ComputeMs), r.Deliveries, Names.Ms(r.DeliveryMs)))],
             new(rows.Sum(r => r.Runs), Names.Ms(rows.Sum(r => r.ComputeMs)), rows.Sum(r => r.Deliveries), Names.Ms(rows.Sum(r => r.DeliveryMs))),
-            engine.Quota is { IsLimited: true, Use: var use } ? From(use) : null));
+            quota is { IsLimited: true, Use: var use } ? From(use) : null));
     }
 
     static QuotaDocument From(QuotaUse use) => new(

@@ -1,6 +1,4 @@
-using Sendoff.Engine.Storage;
-
-namespace Sendoff.Engine;
+namespace Sendoff.Engine.Storage;
 
 /// <summary>
 /// Keeps a server that was started on a restored backup from repeating what was done after the backup: nothing is delivered, and no schedule, suspended run, run over
