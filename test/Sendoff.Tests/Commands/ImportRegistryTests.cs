@@ -23,7 +23,7 @@ public sealed class ImportRegistryTests : ImportRig
 
     void AddChat(string dependencies = "{ \"lodash\": \"^4.17.21\" }")
     {
-        AddComponent("chat/package.json", $$"""{ "name": "@pipedream/chat", "version": "0.9.0", "main": "chat.app.mjs", "scripts": { "install": "false" }, "dependencies": {{dependencies}} }""");
+        AddComponent("chat/package.json", $$"""{ "name": "@pipedream/chat", "version": "0.9.0", "main": "./chat.app.mjs", "scripts": { "install": "false" }, "dependencies": {{dependencies}} }""");
         AddComponent("chat/LICENSE", "source-available");
         AddComponent("chat/chat.app.mjs", "import get from \"lodash/get\";\nimport { limit } from \"./common/limits.mjs\";\nexport default { type: \"app\", app: \"chat\", methods: { token() { return this.$auth.bot_token } } };");
         AddComponent("chat/common/limits.mjs", "export const limit = 1;");
@@ -211,6 +211,16 @@ public sealed class ImportRegistryTests : ImportRig
         (Environment["PIPEDREAM_API_KEY"], Environment["PIPEDREAM_API_URL"]) = ("pd-key", api.Url);
 
         Assert.Contains($"Pipedream's API: {says}", Remarks(await ReportAsync()));
+    }
+
+    [Fact]
+    public async Task An_answer_of_Pipedreams_API_is_read_up_to_its_limit()
+    {
+        AddWorkflow("chat-send-text@1.2.3");
+        await using var api = Sink.Start(body: new string(' ', 4 * 1024 * 1024 + 1));
+        (Environment["PIPEDREAM_API_KEY"], Environment["PIPEDREAM_API_URL"]) = ("pd-key", api.Url);
+
+        Assert.Contains("Pipedream's API: its answer has more than 4,194,304 bytes", Remarks(await ReportAsync()));
     }
 
     [Theory]

@@ -43,6 +43,20 @@ public sealed class ImportTriggersTests : ImportRig
     }
 
     [Fact]
+    public async Task An_event_source_of_the_project_is_named_and_written_as_disabled()
+    {
+        Add("w-p_1/workflow.yaml", $"name: W\ntriggers: [ {{ uses: ./source.mjs }} ]\n{Code}");
+        Add("w-p_1/source.mjs", "export default { type: 'source', async run() {} };");
+        Add("w-p_1/code/entry.js", "return 1");
+
+        var report = await ReportAsync();
+
+        Assert.Equal("needs_answer", Verdict(report[0]));
+        Assert.Contains("is the event source ./source.mjs, and the project does not say more", Remarks(report[0]));
+        Assert.Empty(ReadImported("w-p_1").Definition!.Triggers);
+    }
+
+    [Fact]
     public async Task Each_trigger_has_an_answer_of_its_own_by_its_id_and_the_only_answer_is_used_once()
     {
         Add("w-p_1/workflow.yaml", $"name: W\ntriggers: [ {{ id: sub_1 }}, {{ id: ti_1 }}, {{ id: ti_2 }} ]\n{Code}");

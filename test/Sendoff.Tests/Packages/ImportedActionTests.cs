@@ -70,7 +70,7 @@ public sealed class ImportedActionTests : PackageRig
     [Fact]
     public async Task Compiled_TypeScript_is_copied_with_the_files_of_an_app_that_it_depends_on()
     {
-        registry.Publish("@pipedream/rooms", "1.0.0", new() { ["rooms.app.mjs"] = "export default { type: 'app', app: 'rooms' };" }, """{ "main": "rooms.app.mjs" }""");
+        registry.Publish("@pipedream/rooms", "1.0.0", new() { ["lib/rooms.app.mjs"] = "export default { type: 'app', app: 'rooms' };" }, """{ "main": "./lib/rooms.app.mjs" }""");
         registry.Publish("@pipedream/platform", "3.0.0", new() { ["dist/index.js"] = "module.exports = {};" }, """{ "main": "dist/index.js" }""");
         registry.Publish("@pipedream/chat", "0.5.0", new()
         {
@@ -83,8 +83,8 @@ public sealed class ImportedActionTests : PackageRig
 
         var files = Files();
         Assert.Contains("uses: ./registry/chat/dist/actions/greet/greet.mjs", files["workflow.yaml"]);
-        Assert.StartsWith("import rooms from '../../../rooms/rooms.app.mjs'; import { axios } from '@pipedream/platform@^3.0.0';", files["registry/chat/dist/app/chat.app.mjs"], StringComparison.Ordinal);
-        Assert.Contains("registry/rooms/rooms.app.mjs", files.Keys);
+        Assert.StartsWith("import rooms from '../../../rooms/lib/rooms.app.mjs'; import { axios } from '@pipedream/platform@^3.0.0';", files["registry/chat/dist/app/chat.app.mjs"], StringComparison.Ordinal);
+        Assert.Contains("registry/rooms/lib/rooms.app.mjs", files.Keys);
         Assert.DoesNotContain("registry/platform/package.json", files.Keys);
     }
 

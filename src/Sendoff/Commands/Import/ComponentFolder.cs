@@ -42,7 +42,7 @@ sealed partial class ComponentFolder
         (App, this.root) = (app, root);
         if (ReadJson("package.json") is not { } manifest) return;
         Version = Text(manifest, "version");
-        Main = Text(manifest, "main");
+        Main = Text(manifest, "main") is { } main && main.StartsWith("./", StringComparison.Ordinal) ? main[2..] : Text(manifest, "main");
         Type = Text(manifest, "type");
         License = Text(manifest, "license");
         if (manifest.TryGetProperty("dependencies", out var all) && all.ValueKind == JsonValueKind.Object)

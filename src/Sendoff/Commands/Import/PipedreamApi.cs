@@ -73,6 +73,10 @@ sealed class PipedreamApi : IComponentSource, IDisposable
         {
             throw new ComponentException("its answer is not JSON");
         }
+        catch (HttpRequestException x) when (x.HttpRequestError == HttpRequestError.ConfigurationLimitExceeded)
+        {
+            throw new ComponentException($"its answer has more than {ComponentLimits.ApiBytes:N0} bytes");
+        }
         catch (HttpRequestException x)
         {
             throw new ComponentException($"it cannot be reached: {x.Message.TrimEnd('.')}");

@@ -56,12 +56,12 @@ sealed partial class WorkflowImport
     YamlMappingNode AskForTrigger(string id, string prefix, YamlMappingNode trigger)
     {
         if (AnswerTo(id) is { } given) return given;
-        var (what, type, example, hint) = prefix switch
+        var (what, type, example, hint) = (Value(trigger, "uses") is null ? prefix : "uses") switch
         {
             "ti" => ("a timer", ScheduleTrigger.TypeName, "{ type: schedule, cron: \"0 9 * * *\", timezone: Europe/Berlin }", ""),
             "sub" => ("a subscription to another workflow's events", EmitTrigger.TypeName, "{ type: emit, workflow: NAME }", "; NAME is the workflow that calls $.send.emit"),
             "ei" => ("an email address", "http", "{ type: http }", "; a mail service can post what it receives to an HTTP trigger"),
-            "dc" => (Value(trigger, "component_key", "name_slug") is { } component ? $"the event source {component}" : "an event source", "http", "{ type: http }", "; the app's own webhook, or a schedule with a step that asks for what is new, can replace it"),
+            "dc" or "uses" => (Value(trigger, "component_key", "name_slug", "uses") is { } component ? $"the event source {component}" : "an event source", "http", "{ type: http }", "; the app's own webhook, or a schedule with a step that asks for what is new, can replace it"),
             _ => ("of an unknown kind", "http", "{ type: http }", ""),
         };
         string shown = id.Length > 0 ? id : "without an id";
