@@ -44,6 +44,32 @@ public sealed class EditorTests(Site site)
         await Expect(Button(window, "Check")).ToBeEnabledAsync();
     }
 
+    [Theory]
+    [InlineData("**/frame.js*"), InlineData("**/code"), InlineData("**/monaco/loader.js")]
+    public async Task The_editor_can_be_left_while_it_loads(string late)
+    {
+        await using var before = await EditAsync("left", ("first", "return 1"));
+        int logged = site.Server.Logs.Count;
+        await using var window = await site.OpenAsync();
+        TaskCompletionSource isAsked = new(), mayGo = new();
+        await window.Page.RouteAsync(late, async route =>
+        {
+            isAsked.TrySetResult();
+            await mayGo.Task;
+            await route.ContinueAsync();
+        });
+        await window.Page.GotoAsync("/workflows/left", new() { WaitUntil = WaitUntilState.DOMContentLoaded });
+        await isAsked.Task.WithinLimitAsync();
+        await window.Page.GetByRole(AriaRole.Link, new() { Name = "Alerts", Exact = true }).ClickAsync();
+        await Expect(window.Page).ToHaveTitleAsync(new Regex("Alerts"));
+        mayGo.SetResult();
+        // The connection that the editor was left on serves it again.
+        await window.Page.GoBackAsync();
+        await ReadyAsync(window);
+        Assert.Empty(window.Faults);
+        Assert.DoesNotContain(site.Server.Logs.Skip(logged), static line => line.Contains("Unhandled exception", StringComparison.Ordinal));
+    }
+
     async Task<IReadOnlyDictionary<string, string>> DraftAsync(string name) =>
         (await site.Server.Http.GetFromJsonAsync($"/api/v1/workflows/{name}/draft", ApiJson.Default.DraftDocument))!.Files;
 

@@ -78,10 +78,13 @@ public sealed class PageScriptTests(Site site)
             await Expect(window.Page.Locator("#palette li").First).ToHaveTextAsync("contact (workflow)");
             await window.Page.Keyboard.PressAsync("Enter");
             await Expect(window.Page).ToHaveURLAsync(new Regex("/workflows/contact$"));
+            // Keys belong to a page once it has loaded its scripts.
+            await window.Page.WaitForLoadStateAsync();
             await window.Page.Keyboard.PressAsync("Control+k");
             await window.Page.Keyboard.TypeAsync(site.Sample);
             await window.Page.Keyboard.PressAsync("Enter");
             await Expect(window.Page).ToHaveURLAsync(new Regex($"/runs/{site.Sample}$"));
+            await window.Page.WaitForLoadStateAsync();
             await window.Page.GetByRole(AriaRole.Link, new() { Name = "Sendoff", Exact = true }).ClickAsync();
             await Expect(window.Page.Locator(".overview h1")).ToHaveTextAsync("Today");
         }
@@ -97,7 +100,7 @@ public sealed class PageScriptTests(Site site)
         TaskCompletionSource isAsked = new(), mayGo = new();
         await window.Page.RouteAsync("**/usage", async route =>
         {
-            isAsked.SetResult();
+            isAsked.TrySetResult();
             await mayGo.Task;
             await route.ContinueAsync();
         });

@@ -186,14 +186,14 @@ public sealed partial class WorkflowEditor : IDisposable
         Show();
     }
 
-    /// <summary>What the engine could not do is a mistake as well.</summary>
+    /// <summary>What the engine could not do is a mistake as well. Nothing is said to a reader who left.</summary>
     async Task<string?> TryAsync(Func<Task<string?>> act)
     {
         try
         {
             return await act();
         }
-        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        catch (Exception) when (end.IsCancellationRequested)
         {
             return null;
         }
