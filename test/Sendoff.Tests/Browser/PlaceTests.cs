@@ -18,6 +18,8 @@ public sealed class PlaceTests(Site site)
         await using var window = await site.OpenAsync(width: 390);
         await window.Page.GotoAsync("/");
         await Link(window, "Events").ClickAsync();
+        // The page of runs has a filter of that name as well.
+        await Expect(window.Page.Locator("h1")).ToHaveTextAsync("Events");
         await window.Page.GetByLabel("Workflow", new() { Exact = true }).SelectOptionAsync("notify");
         await Expect(window.Page).ToHaveURLAsync(new Regex("/events\\?workflow=notify$"));
         var run = await site.Server.RunAsync("/hooks/notify", """{"names":["Ackbar"]}""");
