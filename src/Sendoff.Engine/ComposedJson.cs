@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace Sendoff.Engine;
 
 /// <summary>JSON objects of which some values are JSON already.</summary>
-static class RawJson
+static class ComposedJson
 {
     public static byte[] Object(Action<Utf8JsonWriter> write)
     {

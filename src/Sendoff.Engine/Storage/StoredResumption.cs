@@ -8,7 +8,7 @@ namespace Sendoff.Engine.Storage;
 public static class StoredResumption
 {
     /// <param name="sends">Sends of the suspending step, over all segments.</param>
-    public static byte[] State(RunHold hold, int sends, string trace, IReadOnlyList<StepResult> steps, IReadOnlyList<string> credentials) => RawJson.Object(json =>
+    public static byte[] State(RunHold hold, int sends, string trace, IReadOnlyList<StepResult> steps, IReadOnlyList<string> credentials) => ComposedJson.Object(json =>
     {
         json.WriteNumber("kind", (int)hold.Kind);
         json.WriteNumber("from", hold.Kind == HoldKind.Rerun ? hold.Step : hold.Step + 1);
@@ -35,7 +35,7 @@ public static class StoredResumption
             [.. json.GetProperty("credentials").EnumerateArray().Select(static c => c.GetString()!), .. callback.IsEmpty ? [] : Credentials.Of(callback)]);
     }
 
-    static byte[] With(ReadOnlyMemory<byte> exports, string name, ReadOnlyMemory<byte> value) => RawJson.Object(json =>
+    static byte[] With(ReadOnlyMemory<byte> exports, string name, ReadOnlyMemory<byte> value) => ComposedJson.Object(json =>
     {
         foreach (var field in JsonElement.Parse(exports.Span, new JsonDocumentOptions { MaxDepth = JsonSyntax.MaxDepth }).EnumerateObject())
             if (field.Name != name) json.WriteRaw(field.Name, Raw(field.Value));

@@ -5,7 +5,7 @@ namespace Sendoff.Engine.Workers;
 /// <param name="Json">All of the resumption, as the run frame holds it.</param>
 public sealed record RunResume(int From, int Sends, ReadOnlyMemory<byte> Json)
 {
-    public static RunResume Of(Resumption from) => new(from.From, from.Sends, RawJson.Object(json =>
+    public static RunResume Of(Resumption from) => new(from.From, from.Sends, ComposedJson.Object(json =>
     {
         json.WriteNumber("from", from.From);
         json.WriteNumber("runs", from.Runs);

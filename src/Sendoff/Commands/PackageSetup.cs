@@ -29,7 +29,7 @@ static class PackageSetup
     public static async Task<PreparedFolder> PrepareAsync(
         NodeRuntime node, SandboxOptions isolation, EngineLimits limits, string root, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
-        var packages = new PackageFolder(Path.Combine(node.CacheFolder, "packages"), node, isolation, limits, NullLogger<PackageFolder>.Instance);
+        var packages = FolderOf(node, isolation, limits);
         string lastLock = Path.Combine(node.CacheFolder, "locks", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{root}\n{definition.Name}")))[..32] + ".json");
         try
         {
@@ -49,9 +49,14 @@ static class PackageSetup
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
-            throw new CommandException($"packages cannot be kept in {node.CacheFolder}: {x.Message}", ExitCode.Usage);
+            throw NotKept(node, x);
         }
     }
+
+    public static PackageFolder FolderOf(NodeRuntime node, SandboxOptions isolation, EngineLimits limits) =>
+        new(Path.Combine(node.CacheFolder, "packages"), node, isolation, limits, NullLogger<PackageFolder>.Instance);
+
+    public static CommandException NotKept(NodeRuntime node, Exception why) => new($"packages cannot be kept in {node.CacheFolder}: {why.Message}", ExitCode.Usage);
 
     static IReadOnlyDictionary<string, string> WithLastLock(IReadOnlyDictionary<string, string> files, string lastLock) =>
         files.ContainsKey(PackageFolder.LockFile) || !File.Exists(lastLock) || File.GetLastWriteTimeUtc(lastLock) < TimeProvider.System.GetUtcNow() - lockAge

@@ -47,7 +47,7 @@ internal static class StoreActions
         return Results.LocalRedirect(PathOf(name));
     }
 
-    static string PathOf(string name) => "/stores/" + Uri.EscapeDataString(name);
+    internal static string PathOf(string name) => "/stores/" + Uri.EscapeDataString(name);
 
     static RazorComponentResult<StorePage> Page(string name, StoreFields typed, string mistake) =>
         new(new Dictionary<string, object?> { ["Name"] = name, ["Typed"] = typed, ["Mistake"] = mistake }) { StatusCode = StatusCodes.Status422UnprocessableEntity };

@@ -35,6 +35,7 @@ export const pause = () => wait(neverWoken, 0, 0, 1);
 export const encodeComponent = encodeURIComponent;
 export const text = String;
 export const Pattern = RegExp;
+const Compiled = Function;
 
 /** @type {(self: Function, receiver: any) => any} */
 export const bind = uncurry(Function.prototype.bind);
@@ -106,7 +107,7 @@ export const runWith = uncurry(Als.prototype.run);
 export const activeResources = process.getActiveResourcesInfo.bind(process);
 export const reallyExit = /** @type {any} */ (process).reallyExit.bind(process);
 
-/** The classes of fetch. @typedef {{ Form: typeof FormData, HeaderList: typeof Headers, FetchResponse: typeof Response, methods: Record<string, any> }} Web */
+/** The classes of fetch. @typedef {{ FormData: typeof FormData, Headers: typeof Headers, Response: typeof Response }} Web */
 /** Node.js takes 20 ms to load them, so they are captured when the first one is used, which is still before any code can change them. @type {Web | null} */
 let web = null;
 /** @type {() => void} */ let webLoaded = () => {};
@@ -119,20 +120,20 @@ const webOfNode = webNames.map(name => /** @type {any} */ (getOwnPropertyDescrip
 /** @returns {Web} */
 function loadWeb() {
   if (web !== null) return web;
-  /** @type {any} */ const classes = { __proto__: null };
+  /** @type {any} */ const loaded = { __proto__: null };
   for (let i = 0; i < webNames.length; i++) {
     // Node.js replaces the global variable when it loads its value: what is there now stays, also what a step put there.
     const name = webNames[i], { get, value } = webOfNode[i], now = getOwnPropertyDescriptor(globalThis, name);
-    classes[name] = get === undefined ? value : apply(get, globalThis, []);
+    loaded[name] = get === undefined ? value : apply(get, globalThis, []);
     if (now !== undefined) defineProperty(globalThis, name, now);
   }
-  const { FormData: Form, Headers: HeaderList, Request, Response: FetchResponse } = classes;
-  eachField = uncurry(Form.prototype.forEach);
-  eachHeader = uncurry(HeaderList.prototype.forEach);
-  response = { status: getter(FetchResponse, 'status'), statusText: getter(FetchResponse, 'statusText'), url: getter(FetchResponse, 'url'), headers: getter(FetchResponse, 'headers') };
-  web = { ...classes, Form, HeaderList, Request, FetchResponse, methods: methodsOf(HeaderList.prototype) };
+  const { FormData, Headers, Response } = web = loaded;
+  eachField = uncurry(FormData.prototype.forEach);
+  eachHeader = uncurry(Headers.prototype.forEach);
+  response = { status: getter(Response, 'status'), statusText: getter(Response, 'statusText'), url: getter(Response, 'url'), headers: getter(Response, 'headers') };
+  acceptWeb();
   webLoaded();
-  return web;
+  return loaded;
 }
 
 for (let i = 0; i < webNames.length; i++) {
@@ -150,12 +151,12 @@ globalThis.fetch = function fetch(input, init = undefined) {
 };
 
 /** Nothing is one while the classes are not loaded. @param {any} value */
-export const isForm = value => web !== null && value instanceof web.Form;
+export const isForm = value => web !== null && value instanceof web.FormData;
 /** @param {any} value */
-export const isHeaderList = value => web !== null && value instanceof web.HeaderList;
+export const isHeaderList = value => web !== null && value instanceof web.Headers;
 /** @param {any} value */
 export function isFetchResponse(value) {
-  try { return web !== null && value !== null && typeof value === 'object' && value instanceof web.FetchResponse; } catch { return false; }
+  try { return web !== null && value !== null && typeof value === 'object' && value instanceof web.Response; } catch { return false; }
 }
 /** @type {(self: FormData, each: (value: any, key: string) => void) => void} */
 export let eachField;
@@ -163,20 +164,6 @@ export let eachField;
 export let eachHeader;
 /** @type {Record<'status' | 'statusText' | 'url' | 'headers', (self: Response) => any>} */
 export let response;
-
-/** @param {any} object */
-function methodsOf(object) {
-  /** @type {any} */ const methods = { __proto__: null }, names = getOwnPropertyNames(object);
-  for (let i = 0; i < names.length; i++) if (typeof getOwnPropertyDescriptor(object, names[i])?.value === 'function') methods[names[i]] = object[names[i]];
-  return methods;
-}
-
-function webChanged() {
-  if (web === null) return false;
-  const { prototype } = web.HeaderList;
-  for (const name in web.methods) if (/** @type {any} */ (prototype)[name] !== web.methods[name]) return true;
-  return false;
-}
 
 /** Whose functions a step may replace: a worker in which one differs is not reused (E9). @type {any[]} */
 const watched = [
@@ -191,22 +178,39 @@ const watchedNames = new Map(/** @type {[any, string[]][]} */ ([
 /** Whether a built-in was replaced, or something added to all objects or arrays. */
 export let builtinsChanged = () => false;
 
-/**
- * Takes what the loaded modules changed (polyfills, instrumentation) as the new normal. The comparison is made as a text, one property after another, as it is
- * made after each run: some 400 loads from known places take less than a microsecond, where a loop over names takes ten.
- */
+let webReplaced = () => false;
+
+/** Takes what the loaded modules changed (polyfills, instrumentation) as the new normal. */
 export function acceptBuiltins() {
-  const objects = [...watched, ...watchedNames.keys()], names = [...watched.map(getOwnPropertyNames), ...watchedNames.values()];
-  /** @type {any[]} */ const values = [];
-  const differs = objects.flatMap((object, o) => names[o].filter(name => typeof getOwnPropertyDescriptor(object, name)?.value === 'function').map(name => {
-    values.push(object[name]);
-    return `o${o}[${toJson(name)}] !== v[${values.length - 1}]`;
-  }));
-  const owners = objects.map((_, o) => `o${o} = o[${o}]`).join();
   const { ownKeys } = Reflect, { prototype } = Object, all = ownKeys(prototype).length, inLists = countIn([]);
-  const replaced = new Function('o', 'v', `const ${owners}; return () => ${differs.join(' || ')}`)(objects, values);
-  if (web !== null) web.methods = methodsOf(web.HeaderList.prototype);
-  builtinsChanged = () => replaced() || webChanged() || ownKeys(prototype).length !== all || countIn([]) !== inLists;
+  const replaced = comparison([...watched, ...watchedNames.keys()], [...watched.map(getOwnPropertyNames), ...watchedNames.values()]);
+  acceptWeb();
+  builtinsChanged = () => replaced() || webReplaced() || ownKeys(prototype).length !== all || countIn([]) !== inLists;
+}
+
+function acceptWeb() {
+  if (web !== null) webReplaced = comparison([web.Headers.prototype], [getOwnPropertyNames(web.Headers.prototype)]);
+}
+
+/**
+ * Whether a function of these objects was replaced since now. It is a text, one property after another, as it is evaluated after each run: some 400 loads from
+ * known places take less than a microsecond, where a loop over names takes ten. It is made without methods of lists, which a step may have replaced.
+ * @param {any[]} objects @param {string[][]} names of the functions of each
+ * @returns {() => boolean}
+ */
+function comparison(objects, names) {
+  /** @type {any[]} */ const values = [];
+  let owners = '', differs = 'false';
+  for (let o = 0; o < objects.length; o++) {
+    owners += `const o${o} = o[${o}];`;
+    for (let n = 0; n < names[o].length; n++) {
+      const name = names[o][n];
+      if (typeof getOwnPropertyDescriptor(objects[o], name)?.value !== 'function') continue;
+      differs += ` || o${o}[${toJson(name)}] !== v[${values.length}]`;
+      values[values.length] = objects[o][name];
+    }
+  }
+  return new Compiled('o', 'v', `${owners} return () => ${differs}`)(objects, values);
 }
 
 /** What is enumerable in a list is also what was added to all of them. @param {any} list */

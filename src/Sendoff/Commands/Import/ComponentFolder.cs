@@ -41,10 +41,10 @@ sealed partial class ComponentFolder
     {
         (App, this.root) = (app, root);
         if (ReadJson("package.json") is not { } manifest) return;
-        Version = Text(manifest, "version");
-        Main = Text(manifest, "main") is { } main && main.StartsWith("./", StringComparison.Ordinal) ? main[2..] : Text(manifest, "main");
-        Type = Text(manifest, "type");
-        License = Text(manifest, "license");
+        Version = ExportArchive.Text(manifest, "version");
+        Main = ExportArchive.Text(manifest, "main") is { } main && main.StartsWith("./", StringComparison.Ordinal) ? main[2..] : ExportArchive.Text(manifest, "main");
+        Type = ExportArchive.Text(manifest, "type");
+        License = ExportArchive.Text(manifest, "license");
         if (manifest.TryGetProperty("dependencies", out var all) && all.ValueKind == JsonValueKind.Object)
             Dependencies = all.EnumerateObject().Where(static one => one.Value.ValueKind == JsonValueKind.String)
                 .DistinctBy(static one => one.Name).ToDictionary(static one => one.Name, static one => one.Value.GetString()!);
@@ -153,10 +153,6 @@ sealed partial class ComponentFolder
             throw new ComponentException($"{App}/{path} is not JSON: {x.Message}");
         }
     }
-
-    /// <summary>A field that is a text.</summary>
-    internal static string? Text(JsonElement from, string name) =>
-        from.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     [GeneratedRegex(@"\.app\.[mc]?[jt]s$")]
     private static partial Regex AppFilePattern();

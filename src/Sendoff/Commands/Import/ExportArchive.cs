@@ -130,7 +130,8 @@ static partial class ExportArchive
         return props;
     }
 
-    static string? Text(JsonElement from, params string[] names) => First(from, names) is { ValueKind: JsonValueKind.String } found ? found.GetString() : null;
+    /// <summary>The first of these fields that is not null, if it is a text.</summary>
+    internal static string? Text(JsonElement from, params string[] names) => First(from, names) is { ValueKind: JsonValueKind.String } found ? found.GetString() : null;
 
     static JsonElement? First(JsonElement from, params string[] names)
     {

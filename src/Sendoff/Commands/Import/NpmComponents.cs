@@ -1,5 +1,5 @@
-using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine.Packages;
+using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands.Import;
@@ -9,7 +9,8 @@ namespace Sendoff.Commands.Import;
 sealed class NpmComponents(Func<Settings> readSettings) : IComponentSource
 {
     readonly Dictionary<string, (string? Root, string? WhyNot)> installed = [];
-    Func<WorkflowDefinition, IReadOnlyDictionary<string, string>, CancellationToken, Task<InstalledPackages>>? install;
+    (PackageFolder Packages, NodeRuntime Node)? prepared;
+    bool isWarned;
 
     public string Name => "npm";
 
@@ -34,30 +35,24 @@ sealed class NpmComponents(Func<Settings> readSettings) : IComponentSource
     async Task<(string? Root, string? WhyNot)> InstallAsync(string app, CancellationToken ct)
     {
         var files = new Dictionary<string, string> { [WorkflowReader.YamlFile] = $"triggers: [ {{ type: http }} ]\nsteps: [ {{ namespace: step, uses: \"npm:@pipedream/{app}/index.js\" }} ]" };
-        install ??= await PrepareAsync(ct);
-        var made = await install(WorkflowReader.Read(app, files).Definition!, files, ct);
-        return made.Problems.Count > 0 ? (null, made.Problems[0].Message) : (made.Root, null);
+        var (packages, node) = prepared ??= await PrepareAsync(ct);
+        try
+        {
+            var made = await packages.InstallAsync(WorkflowReader.Read(app, files).Definition!, files, new SaidAtOnce(), ct);
+            if (!isWarned && made.WithoutSandbox is { } why) PackageSetup.WarnWithoutSandbox(why);
+            isWarned |= made.WithoutSandbox is not null;
+            return made.Problems.Count > 0 ? (null, made.Problems[0].Message) : (made.Root, null);
+        }
+        catch (Exception x) when (x is IOException or UnauthorizedAccessException)
+        {
+            throw PackageSetup.NotKept(node, x);
+        }
     }
 
-    async Task<Func<WorkflowDefinition, IReadOnlyDictionary<string, string>, CancellationToken, Task<InstalledPackages>>> PrepareAsync(CancellationToken ct)
+    async Task<(PackageFolder Packages, NodeRuntime Node)> PrepareAsync(CancellationToken ct)
     {
         var settings = readSettings();
         var node = await NodeSetup.EnsureAsync(settings, ct);
-        var packages = new PackageFolder(Path.Combine(node.CacheFolder, "packages"), node, settings.Isolation, settings.Limits, NullLogger<PackageFolder>.Instance);
-        bool warned = false;
-        return async (definition, files, ct) =>
-        {
-            try
-            {
-                var made = await packages.InstallAsync(definition, files, new SaidAtOnce(), ct);
-                if (!warned && made.WithoutSandbox is { } why) PackageSetup.WarnWithoutSandbox(why);
-                warned |= made.WithoutSandbox is not null;
-                return made;
-            }
-            catch (Exception x) when (x is IOException or UnauthorizedAccessException)
-            {
-                throw new CommandException($"packages cannot be kept in {node.CacheFolder}: {x.Message}", ExitCode.Usage);
-            }
-        };
+        return (PackageSetup.FolderOf(node, settings.Isolation, settings.Limits), node);
     }
 }

@@ -44,13 +44,13 @@ sealed class PipedreamApi : IComponentSource, IDisposable
     {
         var answer = await GetAsync($"/v1/components/registry/{key.Name}", ct);
         var component = answer.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Object ? data : answer;
-        if (ComponentFolder.Text(component, "code") is not { Length: > 0 } code) throw new ComponentException("its answer has no code");
+        if (ExportArchive.Text(component, "code") is not { Length: > 0 } code) throw new ComponentException("its answer has no code");
         if (code.Length > ComponentLimits.FileBytes)
             throw new ComponentException($"its code has more than {ComponentLimits.FileBytes:N0} characters");
         string path = $"{key.App}/actions/{key.Action}/{key.Action}.mjs";
         ImportRewriting.Rewrite(path, code, static specifier => specifier[0] is not ('.' or '/') ? specifier
             : throw new ComponentException($"its code imports '{specifier}', a file that the API does not give"));
-        string? version = ComponentFolder.Text(component, "version") ?? ComponentFolder.VersionOf(code);
+        string? version = ExportArchive.Text(component, "version") ?? ComponentFolder.VersionOf(code);
         return (new(path, new Dictionary<string, string> { [path] = code }) { Version = version }, Name);
     }
 

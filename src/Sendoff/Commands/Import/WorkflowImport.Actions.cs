@@ -12,14 +12,17 @@ sealed partial class WorkflowImport
 
     async Task ImportActionAsync(YamlMappingNode step, string name, string uses, RegistryKey key, CancellationToken ct)
     {
-        if (answers.Action(source.Folder, name) is { } given)
-        {
-            step.Children[new YamlScalarNode("uses")] = new YamlScalarNode(given);
-            return;
-        }
+        if (UseAnswer(step, name)) return;
         var found = await components.FindAsync(key, ct);
         if (found.Component is { } component) UseCopy(step, name, uses, key, component, found);
         else AskForAction(name, uses, found.Tried);
+    }
+
+    bool UseAnswer(YamlMappingNode step, string name)
+    {
+        if (answers.Action(source.Folder, name) is not { } given) return false;
+        step.Children[new YamlScalarNode("uses")] = new YamlScalarNode(given);
+        return true;
     }
 
     void UseCopy(YamlMappingNode step, string name, string uses, RegistryKey key, CopiedComponent component, FoundComponent found)

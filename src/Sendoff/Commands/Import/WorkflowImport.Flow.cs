@@ -41,11 +41,7 @@ sealed partial class WorkflowImport
 
     void AskForPrivate(YamlMappingNode step, string name, string uses)
     {
-        if (answers.Action(source.Folder, name) is { } given)
-        {
-            step.Children[new YamlScalarNode("uses")] = new YamlScalarNode(given);
-            return;
-        }
+        if (UseAnswer(step, name)) return;
         string example = $"./{name}/entry.mjs";
         findings.Add(new(ImportVerdict.NeedsAnswer, name, $"the step uses the private component {uses}, whose code the project does not hold",
             $"put its file into {source.Folder}/{name}, and answer with `{source.Folder}: {{ actions: {{ {name}: {example} }} }}`", new(name, example)));

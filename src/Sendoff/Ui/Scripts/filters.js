@@ -39,7 +39,7 @@ document.addEventListener('change', event => {
 });
 document.addEventListener('input', event => {
   const form = event.target.closest?.('form[role=search]');
-  if (!form || !event.target.matches('input')) return;
+  if (!form || !event.target.matches('input:not([type=checkbox])')) return;
   if (isLoading) return choose(form, event.target);
   clearTimeout(pause);
   pause = setTimeout(applyFilter, PAUSE_MS, form);
