@@ -71,6 +71,20 @@ public sealed partial class ArchitectureTests
         Assert.Empty(ids.GroupBy(static line => line.EventId).Where(static lines => lines.Count() > 1).Select(static lines => $"{lines.Key}: {string.Join(", ", lines.Select(line => line.Name))}"));
     }
 
+    /// <summary><c>$</c> also matches before a line break at the end: a pattern that checks a whole text ends in <c>\z</c>.</summary>
+    [Fact]
+    public void A_pattern_ends_at_the_end_of_its_text()
+    {
+        const BindingFlags any = BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
+        var patterns = new[] { engine, executable }.SelectMany(static one => one.GetTypes()).SelectMany(static type => type.GetMembers(any))
+            .Select(static member => member.GetCustomAttribute<GeneratedRegexAttribute>()).OfType<GeneratedRegexAttribute>().ToList();
+        Assert.NotEmpty(patterns);
+        Assert.Empty(patterns.Where(static one => !one.Options.HasFlag(RegexOptions.Multiline) && Anchor().IsMatch(one.Pattern)).Select(static one => one.Pattern));
+    }
+
+    [GeneratedRegex(@"\A(?:[^\\\[$]|\\.|\[\^?\]?(?:[^\]\\]|\\.)*\])*\$")]
+    private static partial Regex Anchor();
+
     [Fact]
     public void Only_workers_start_processes_and_only_the_worker_room_names_them()
     {

@@ -55,9 +55,9 @@ internal sealed partial record PackageSpecifier(string Name, string? Range, stri
     [GeneratedRegex(@"\A(?!\s*\.)[A-Za-z0-9 .*+<>=~^|_-]*\z")]
     private static partial Regex RegistryRangePattern();
 
-    [GeneratedRegex(@"^(?<name>(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]*)(?:@(?<range>[^/]*))?(?<sub>(?:/.*)?)$")]
+    [GeneratedRegex(@"^(?<name>(?:@[A-Za-z0-9~_-][A-Za-z0-9._~-]*/)?[A-Za-z0-9~_-][A-Za-z0-9._~-]*)(?:@(?<range>[^/]*))?(?<sub>(?:/.*)?)\z")]
     private static partial Regex Pattern();
 
-    [GeneratedRegex(@"^[\^~]?[A-Za-z0-9][A-Za-z0-9.+_-]*$")]
+    [GeneratedRegex(@"^[\^~]?[A-Za-z0-9][A-Za-z0-9.+_-]*\z")]
     private static partial Regex RangePattern();
 }

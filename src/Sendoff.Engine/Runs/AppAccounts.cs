@@ -26,6 +26,6 @@ public static partial class AppAccounts
     }
 
     // The app ends at the first double underscore.
-    [GeneratedRegex("^(?<app>[A-Za-z][A-Za-z0-9_]*?)__(?<field>[A-Za-z0-9]\\w*)$")]
+    [GeneratedRegex("^(?<app>[A-Za-z][A-Za-z0-9_]*?)__(?<field>[A-Za-z0-9]\\w*)\\z")]
     private static partial Regex FieldName();
 }

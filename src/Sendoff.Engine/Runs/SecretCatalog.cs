@@ -93,6 +93,6 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
         }
     }
 
-    [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]*$")]
+    [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]*\\z")]
     private static partial Regex NamePattern();
 }

@@ -9,10 +9,10 @@ public static partial class WorkflowReader
 {
     const int ShortestToken = 8;
 
-    [GeneratedRegex(@"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")]
+    [GeneratedRegex(@"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}\z")]
     private static partial Regex SecretPattern();
 
-    [GeneratedRegex(@"^([0-9]{1,6})\s*/\s*(s|m|h)$")]
+    [GeneratedRegex(@"^([0-9]{1,6})\s*/\s*(s|m|h)\z")]
     private static partial Regex RatePattern();
 
     sealed partial class Reading

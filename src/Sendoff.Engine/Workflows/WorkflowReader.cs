@@ -55,22 +55,22 @@ public static partial class WorkflowReader
     [GeneratedRegex(@"^\d+[-_. ]+")]
     private static partial Regex OrderPrefix();
 
-    [GeneratedRegex(@"^[A-Za-z_$][A-Za-z0-9_$-]*$")]
+    [GeneratedRegex(@"^[A-Za-z_$][A-Za-z0-9_$-]*\z")]
     private static partial Regex NamePattern();
 
-    [GeneratedRegex(@"^npm:(?:@[^/@\s]+/)?[^/@\s]+(?:@[^/\s]+)?/[^\s\\]+\.[cm]?js$")]
+    [GeneratedRegex(@"^npm:(?:@[^/@\s]+/)?[^/@\s]+(?:@[^/\s]+)?/[^\s\\]+\.[cm]?js\z")]
     private static partial Regex ComponentPattern();
 
-    [GeneratedRegex(@"^([a-z0-9_]+)-([a-z0-9-]+)@([0-9][0-9A-Za-z.+-]*)$")]
+    [GeneratedRegex(@"^([a-z0-9_]+)-([a-z0-9-]+)@([0-9][0-9A-Za-z.+-]*)\z")]
     private static partial Regex RegistryKeyPattern();
 
-    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$")]
+    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}\z")]
     private static partial Regex KeyPattern();
 
-    [GeneratedRegex(@"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?$")]
+    [GeneratedRegex(@"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?\z")]
     private static partial Regex DurationPattern();
 
-    [GeneratedRegex(@"^([0-9]{1,9})\s*(MB|MiB|GB|GiB)?$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^([0-9]{1,9})\s*(MB|MiB|GB|GiB)?\z", RegexOptions.IgnoreCase)]
     private static partial Regex MemoryPattern();
 
     /// <summary>A duration such as <c>30s</c>, <c>500ms</c>, <c>2m</c> or a bare number of seconds.</summary>

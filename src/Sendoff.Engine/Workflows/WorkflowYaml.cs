@@ -136,11 +136,12 @@ public static partial class WorkflowYaml
     /// <summary>JSON is YAML; a text that needs no quotes has none.</summary>
     static string Value(JsonElement value) => value.ValueKind == JsonValueKind.String ? Scalar(value.GetString()!) : JsonSerializer.Serialize(value, readable);
 
-    static string Scalar(string text) => PlainText().IsMatch(text) && !Keyword().IsMatch(text) ? text : JsonSerializer.Serialize(text, readable);
+    /// <summary>A string as YAML on one line: plain where YAML reads it back as the same string, quoted otherwise.</summary>
+    public static string Scalar(string text) => PlainText().IsMatch(text) && !Keyword().IsMatch(text) ? text : JsonSerializer.Serialize(text, readable);
 
-    [GeneratedRegex(@"^[A-Za-z_$./](?:[A-Za-z0-9_$./@ -]*[A-Za-z0-9_$./])?$")]
+    [GeneratedRegex(@"^[A-Za-z_$./](?:[A-Za-z0-9_$./@ -]*[A-Za-z0-9_$./])?\z")]
     private static partial Regex PlainText();
 
-    [GeneratedRegex("^(?:true|false|null|yes|no|on|off|y|n|\\.+.*)$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex("^(?:true|false|null|yes|no|on|off|y|n|\\.+.*)\\z", RegexOptions.IgnoreCase)]
     private static partial Regex Keyword();
 }

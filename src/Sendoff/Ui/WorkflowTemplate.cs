@@ -53,11 +53,9 @@ internal sealed record WorkflowTemplate(string Id, string Title, string About, I
         var files = new Dictionary<string, string>(Files);
         if (!files.TryGetValue(WorkflowReader.YamlFile, out string? yaml)) return files;
         string id = Regex.Escape(Id);
-        yaml = Regex.Replace(yaml, @"^name:[^\r\n]*", _ => $"name: {Scalar(name)}", RegexOptions.Multiline);
+        yaml = Regex.Replace(yaml, @"^name:[^\r\n]*", _ => $"name: {WorkflowYaml.Scalar(name)}", RegexOptions.Multiline);
         yaml = Regex.Replace(yaml, $@"^\s+key: {id}\r?\n", "", RegexOptions.Multiline);
-        files[WorkflowReader.YamlFile] = Regex.Replace(yaml, $@"storeId: {id}\b", _ => $"storeId: {Scalar(name)}");
+        files[WorkflowReader.YamlFile] = Regex.Replace(yaml, $@"storeId: {id}\b", _ => $"storeId: {WorkflowYaml.Scalar(name)}");
         return files;
     }
-
-    static string Scalar(string text) => Regex.IsMatch(text, "^[A-Za-z][A-Za-z0-9_-]*$") ? text : $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
 }

@@ -147,6 +147,13 @@ public sealed class WorkflowYamlTests
         Assert.Equal(yaml, WorkflowYaml.MoveStep(moved, 2, 0));
     }
 
+    [Theory]
+    [InlineData("plain\n")]
+    [InlineData("true\n")]
+    [InlineData("\n")]
+    public void A_text_with_a_line_break_at_its_end_keeps_it(string text) =>
+        Assert.Equal(text, Read(WorkflowYaml.SetProp(Three, 1, "p", Json(JsonSerializer.Serialize(text)))).Steps[1].Props!.Value.GetProperty("p").GetString());
+
     [Fact]
     public void Any_text_is_read_back_as_it_was_set() =>
         (from picked in Gen.Int[0, Odd.Length - 1].Array[0, 20] select string.Concat(picked.Select(i => Odd[i]))).Sample(text =>

@@ -139,12 +139,12 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
 
     static readonly JsonSerializerOptions indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    [GeneratedRegex("^@pipedream/(?<app>[A-Za-z0-9_-]+)(?:/(?<path>.+))?$")]
+    [GeneratedRegex("^@pipedream/(?<app>[A-Za-z0-9_-]+)(?:/(?<path>.+))?\\z")]
     private static partial Regex AppPackage();
 
-    [GeneratedRegex("^[A-Za-z0-9_-]+$")]
+    [GeneratedRegex("^[A-Za-z0-9_-]+\\z")]
     private static partial Regex AppName();
 
-    [GeneratedRegex(@"^(?<name>.+)\.[mc]?js$")]
+    [GeneratedRegex(@"^(?<name>.+)\.[mc]?js\z")]
     private static partial Regex CompiledName();
 }

@@ -154,7 +154,7 @@ sealed partial class ComponentFolder
         }
     }
 
-    [GeneratedRegex(@"\.app\.[mc]?[jt]s$")]
+    [GeneratedRegex(@"\.app\.[mc]?[jt]s\z")]
     private static partial Regex AppFilePattern();
 
     [GeneratedRegex("""(?<![\w.$])["']?key["']?\s*:\s*(["'`])(?<key>[\w-]+)\1""")]

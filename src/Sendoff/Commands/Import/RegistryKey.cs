@@ -16,6 +16,6 @@ sealed partial record RegistryKey(string App, string Action, string? Version)
         return new(match.Groups["app"].Value, match.Groups["action"].Value, version);
     }
 
-    [GeneratedRegex(@"^@?(?<app>[a-z0-9_]+)-(?<action>[a-z0-9-]+)(?:@(?<version>\d+(\.\d+)*))?$")]
+    [GeneratedRegex(@"^@?(?<app>[a-z0-9_]+)-(?<action>[a-z0-9-]+)(?:@(?<version>\d+(\.\d+)*))?\z")]
     private static partial Regex Pattern();
 }

@@ -50,9 +50,9 @@ sealed partial class WorkflowImport
     [GeneratedRegex("^(?:if|switch|parallel|branch|control)", RegexOptions.IgnoreCase)]
     private static partial Regex FlowType();
 
-    [GeneratedRegex("^http-return-http-response(?:@|$)|^npm:@pipedream/http(?:@[^/]+)?/.*return-http-response")]
+    [GeneratedRegex("^http-return-http-response(?:@|\\z)|^npm:@pipedream/http(?:@[^/]+)?/.*return-http-response")]
     private static partial Regex ResponseAction();
 
-    [GeneratedRegex(@"^@[\w.-]+/[\w.-]+(?:@[\w.]+)?$")]
+    [GeneratedRegex(@"^@[\w.-]+/[\w.-]+(?:@[\w.]+)?\z")]
     private static partial Regex PrivateKey();
 }

@@ -162,7 +162,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     static string? Text(YamlMappingNode map, string key) => (Child(map, key) as YamlScalarNode)?.Value;
     static IEnumerable<YamlNode> Items(YamlMappingNode map, string key) => Child(map, key) as YamlSequenceNode ?? [];
 
-    [GeneratedRegex("^[a-z]*[A-Z_][A-Za-z0-9_]*$|^(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z]+$")]
+    [GeneratedRegex("^[a-z]*[A-Z_][A-Za-z0-9_]*\\z|^(?!(?:y|n|yes|no|on|off|true|false|null)\\z)[a-z]+\\z")]
     private static partial Regex PlainKey();
 
     [GeneratedRegex(@"\$\.?respond\s*\(")]
