@@ -14,13 +14,33 @@ internal static class DeliveryBenchmark
 
     public static async Task<int> RunAsync(string[] args)
     {
-        int requests = args.Length > 0 ? int.Parse(args[0]) : 20_000, callers = args.Length > 1 ? int.Parse(args[1]) : 64;
-        using var sink = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["sink"]) { RedirectStandardOutput = true, RedirectStandardInput = true })!;
+        int requests = args.Length > 0 ? int.Parse(args[0]) : 20_000,
+            callers = args.Length > 1 ? int.Parse(args[1]) : 64;
+        using var sink = Process.Start(
+            new ProcessStartInfo(Environment.ProcessPath!, ["sink"]) { RedirectStandardOutput = true, RedirectStandardInput = true }
+        )!;
         string url = (await sink.StandardOutput.ReadLineAsync())!;
         using var sender = new DeliverySender(new EgressPolicy(["127.0.0.1"], []), new EngineLimits(), TimeProvider.System);
-        using var invoker = new HttpMessageInvoker(new SocketsHttpHandler { UseCookies = false, UseProxy = false, AllowAutoRedirect = false, ActivityHeadersPropagator = null });
-        var delivery = new Delivery(default, default, WorkspaceId.Default, default, 0, 0, Destination.Of(url),
-            new HttpSend("POST", url, [new Header("content-type", "application/json"), new Header("x-a", "b")], body), DeliveryStatus.Sending);
+        using var invoker = new HttpMessageInvoker(
+            new SocketsHttpHandler
+            {
+                UseCookies = false,
+                UseProxy = false,
+                AllowAutoRedirect = false,
+                ActivityHeadersPropagator = null,
+            }
+        );
+        var delivery = new Delivery(
+            default,
+            default,
+            WorkspaceId.Default,
+            default,
+            0,
+            0,
+            Destination.Of(url),
+            new HttpSend("POST", url, [new Header("content-type", "application/json"), new Header("x-a", "b")], body),
+            DeliveryStatus.Sending
+        );
 
         for (int round = 0; round < 5; round++)
         {
@@ -35,7 +55,8 @@ internal static class DeliveryBenchmark
     static async Task SendAsync(DeliverySender sender, Delivery delivery)
     {
         var attempt = await sender.SendAsync(delivery, 1, 0, CancellationToken.None).ConfigureAwait(false);
-        if (attempt.Status != DeliveryStatus.Succeeded) throw new InvalidOperationException(attempt.Error?.Message);
+        if (attempt.Status != DeliveryStatus.Succeeded)
+            throw new InvalidOperationException(attempt.Error?.Message);
     }
 
     /// <summary>The least that would do with the client of .NET: a deadline, the headers and body as they are recorded.</summary>
@@ -49,9 +70,11 @@ internal static class DeliveryBenchmark
         using var response = await invoker.SendAsync(request, deadline.Token).ConfigureAwait(false);
         var headers = new List<Header>();
         foreach (var (name, values) in response.Headers.NonValidated)
-            foreach (string value in values) headers.Add(new Header(name.ToLowerInvariant(), value));
+        foreach (string value in values)
+            headers.Add(new Header(name.ToLowerInvariant(), value));
         byte[] answer = await response.Content.ReadAsByteArrayAsync(deadline.Token).ConfigureAwait(false);
-        if ((int)response.StatusCode != 200 || answer.Length == 0 || headers.Count == 0) throw new InvalidOperationException();
+        if ((int)response.StatusCode != 200 || answer.Length == 0 || headers.Count == 0)
+            throw new InvalidOperationException();
     }
 
     static async Task MeasureAsync(string name, int requests, int callers, Func<Task> send, bool print)
@@ -60,14 +83,23 @@ internal static class DeliveryBenchmark
         long allocated = GC.GetTotalAllocatedBytes();
         var cpu = Process.GetCurrentProcess().TotalProcessorTime;
         long start = Stopwatch.GetTimestamp();
-        await Task.WhenAll(Enumerable.Range(0, callers).Select(_ => Task.Run(async () =>
-        {
-            while (Interlocked.Decrement(ref left) >= 0) await send().ConfigureAwait(false);
-        })));
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, callers)
+                .Select(_ =>
+                    Task.Run(async () =>
+                    {
+                        while (Interlocked.Decrement(ref left) >= 0)
+                            await send().ConfigureAwait(false);
+                    })
+                )
+        );
         var took = Stopwatch.GetElapsedTime(start);
         cpu = Process.GetCurrentProcess().TotalProcessorTime - cpu;
         if (print)
-            Console.WriteLine($"{name}  {requests / took.TotalSeconds,7:N0} requests/s  cpu {cpu.TotalMicroseconds / requests,6:N1} us/request  {(GC.GetTotalAllocatedBytes() - allocated) / requests,6:N0} B/request");
+            Console.WriteLine(
+                $"{name}  {requests / took.TotalSeconds, 7:N0} requests/s  cpu {cpu.TotalMicroseconds / requests, 6:N1} us/request  {(GC.GetTotalAllocatedBytes() - allocated) / requests, 6:N0} B/request"
+            );
     }
 
     /// <summary>A receiver that does as little as it can: reads a request of a known body, answers, keeps the connection.</summary>
@@ -84,21 +116,26 @@ internal static class DeliveryBenchmark
 
     static async Task AcceptAsync(Socket listener)
     {
-        while (true) _ = ServeAsync(await listener.AcceptAsync());
+        while (true)
+            _ = ServeAsync(await listener.AcceptAsync());
     }
 
     static async Task ServeAsync(Socket socket)
     {
         socket.NoDelay = true;
         byte[] buffer = new byte[4096];
-        byte[] answer = Encoding.ASCII.GetBytes("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: Mon, 23 Nov 2026 08:00:00 GMT\r\nserver: sink\r\ncontent-length: 15\r\n\r\n{\"status\":\"ok\"}");
-        for (int length = 0; ;)
+        byte[] answer = Encoding.ASCII.GetBytes(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: Mon, 23 Nov 2026 08:00:00 GMT\r\nserver: sink\r\ncontent-length: 15\r\n\r\n{\"status\":\"ok\"}"
+        );
+        for (int length = 0; ; )
         {
             int count = await socket.ReceiveAsync(buffer.AsMemory(length));
-            if (count == 0) break;
+            if (count == 0)
+                break;
             length += count;
             int head = buffer.AsSpan(0, length).IndexOf("\r\n\r\n"u8);
-            if (head < 0 || length < head + 4 + body.Length) continue;
+            if (head < 0 || length < head + 4 + body.Length)
+                continue;
             length = 0;
             await socket.SendAsync(answer);
         }

@@ -19,7 +19,8 @@ internal static class FairnessBenchmark
 
     public static async Task<int> RunAsync(string[] args)
     {
-        int sends = args.Length > 0 ? int.Parse(args[0]) : 1_000, rounds = args.Length > 1 ? int.Parse(args[1]) : 3;
+        int sends = args.Length > 0 ? int.Parse(args[0]) : 1_000,
+            rounds = args.Length > 1 ? int.Parse(args[1]) : 3;
         using var good = Listen();
         _ = AnswerAsync(good);
         using var silent = Listen();
@@ -28,7 +29,8 @@ internal static class FairnessBenchmark
         var crowd = await CrowdAsync(full);
 
         await MeasureAsync(sends, Url(good), null);
-        List<double> silentRatios = [], fullRatios = [];
+        List<double> silentRatios = [],
+            fullRatios = [];
         for (int round = 1; round <= rounds; round++)
         {
             var alone = await MeasureAsync(sends, Url(good), null);
@@ -40,8 +42,11 @@ internal static class FairnessBenchmark
             silentRatios.Add(besideSilent.Median / alone.Median);
             fullRatios.Add(besideFull.Median / alone.Median);
         }
-        Console.WriteLine($"median of the ratios of medians: never answers {Middle(silentRatios):N2}, never accepts {Middle(fullRatios):N2}");
-        foreach (var socket in crowd) socket.Dispose();
+        Console.WriteLine(
+            $"median of the ratios of medians: never answers {Middle(silentRatios):N2}, never accepts {Middle(fullRatios):N2}"
+        );
+        foreach (var socket in crowd)
+            socket.Dispose();
         return 0;
     }
 
@@ -49,9 +54,11 @@ internal static class FairnessBenchmark
 
     static double Middle(List<double> values) => values.Order().ElementAt(values.Count / 2);
 
-    static void Print(int round, string name, Waits waits, Waits alone) => Console.WriteLine(
-        $"round {round}  {name,-21}  queue ms: median {waits.Median,7:N2}  p99 {waits.P99,7:N2}  max {waits.Max,7:N2}   "
-        + $"ratio: median {waits.Median / alone.Median:N2}  p99 {waits.P99 / alone.P99:N2}");
+    static void Print(int round, string name, Waits waits, Waits alone) =>
+        Console.WriteLine(
+            $"round {round}  {name, -21}  queue ms: median {waits.Median, 7:N2}  p99 {waits.P99, 7:N2}  max {waits.Max, 7:N2}   "
+                + $"ratio: median {waits.Median / alone.Median:N2}  p99 {waits.P99 / alone.P99:N2}"
+        );
 
     /// <summary>Commits all runs at once, each with its share of sends to each destination, and answers what the good ones waited.</summary>
     static async Task<Waits> MeasureAsync(int sends, string good, string? dead)
@@ -61,16 +68,33 @@ internal static class FairnessBenchmark
         var (limits, time, ids) = (new EngineLimits(), TimeProvider.System, new IdSequence(TimeProvider.System));
         try
         {
-            await using var store = await SqliteStore.OpenAsync(Path.Combine(folder, "sendoff.db"), concealment, ids, limits, time, NullLogger<SqliteStore>.Instance, default);
+            await using var store = await SqliteStore.OpenAsync(
+                Path.Combine(folder, "sendoff.db"),
+                concealment,
+                ids,
+                limits,
+                time,
+                NullLogger<SqliteStore>.Instance,
+                default
+            );
             using var sender = new DeliverySender(new EgressPolicy(["127.0.0.1"], []), limits, time);
             using var dispatcher = new DeliveryDispatcher(
-                store, sender, new EngineContext(ids, limits, time, new ChangeFeed(), new Pacing(limits, time)), concealment, new ServerHold(), NullLogger<DeliveryDispatcher>.Instance);
+                store,
+                sender,
+                new EngineContext(ids, limits, time, new ChangeFeed(), new Pacing(limits, time)),
+                concealment,
+                new ServerHold(),
+                NullLogger<DeliveryDispatcher>.Instance
+            );
             var workflow = (await store.DeployAsync("orders", new Dictionary<string, string> { ["a"] = "b" }, [], default)).Id;
             string[] urls = [.. Enumerable.Range(0, SendsOfRun).SelectMany(_ => dead is null ? [good] : (string[])[dead, good])];
-            var runs = await Task.WhenAll(Enumerable.Range(0, sends / SendsOfRun).Select(_ => Task.Run(() => SendAsync(store, dispatcher, ids, workflow, urls))));
+            var runs = await Task.WhenAll(
+                Enumerable.Range(0, sends / SendsOfRun).Select(_ => Task.Run(() => SendAsync(store, dispatcher, ids, workflow, urls)))
+            );
 
             var waits = new List<double>();
-            foreach (var delivery in runs.SelectMany(static run => run).Where(delivery => delivery.Request.Url == good)) waits.Add(await WaitOfAsync(store, delivery.Id));
+            foreach (var delivery in runs.SelectMany(static run => run).Where(delivery => delivery.Request.Url == good))
+                waits.Add(await WaitOfAsync(store, delivery.Id));
             await dispatcher.StopAsync(new CancellationToken(true));
             waits.Sort();
             return new(waits[waits.Count / 2], waits[waits.Count * 99 / 100], waits[^1]);
@@ -81,19 +105,62 @@ internal static class FairnessBenchmark
         }
     }
 
-    static async Task<Delivery[]> SendAsync(SqliteStore store, DeliveryDispatcher dispatcher, IdSequence ids, WorkflowId workflow, string[] urls)
+    static async Task<Delivery[]> SendAsync(
+        SqliteStore store,
+        DeliveryDispatcher dispatcher,
+        IdSequence ids,
+        WorkflowId workflow,
+        string[] urls
+    )
     {
         var now = TimeProvider.System.GetUtcNow();
-        var queued = new QueuedRun(new(ids.Next()), new Event(new(ids.Next()), WorkspaceId.Default, workflow, "http", now, "{}"u8.ToArray()), 1);
+        var queued = new QueuedRun(
+            new(ids.Next()),
+            new Event(new(ids.Next()), WorkspaceId.Default, workflow, "http", now, "{}"u8.ToArray()),
+            1
+        );
         await store.AcceptAsync(queued, default);
         long first = ids.NextBlock(urls.Length);
-        Delivery[] deliveries = [.. urls.Select((url, i) => new Delivery(
-            new(first + i * IdSequence.Stride), queued.Id, WorkspaceId.Default, workflow, 0, i, Destination.Of(url),
-            new HttpSend("POST", url, [new Header("content-type", "text/plain")], "hello"u8.ToArray()), DeliveryStatus.Pending))];
+        Delivery[] deliveries =
+        [
+            .. urls.Select(
+                (url, i) =>
+                    new Delivery(
+                        new(first + i * IdSequence.Stride),
+                        queued.Id,
+                        WorkspaceId.Default,
+                        workflow,
+                        0,
+                        i,
+                        Destination.Of(url),
+                        new HttpSend("POST", url, [new Header("content-type", "text/plain")], "hello"u8.ToArray()),
+                        DeliveryStatus.Pending
+                    )
+            ),
+        ];
         dispatcher.Reserve(deliveries);
         await store.FinishRunAsync(
-            new Run(queued.Id, queued.Event.Id, WorkspaceId.Default, workflow, 1, "http", RunStatus.Succeeded, now, default, default, false, false, null, null, null, []),
-            deliveries, default);
+            new Run(
+                queued.Id,
+                queued.Event.Id,
+                WorkspaceId.Default,
+                workflow,
+                1,
+                "http",
+                RunStatus.Succeeded,
+                now,
+                default,
+                default,
+                false,
+                false,
+                null,
+                null,
+                null,
+                []
+            ),
+            deliveries,
+            default
+        );
         dispatcher.Start(deliveries);
         return deliveries;
     }
@@ -102,7 +169,8 @@ internal static class FairnessBenchmark
     {
         while (true)
         {
-            if (await store.GetDeliveryAsync(id, default) is { Attempts: [var attempt] }) return attempt.Timing.QueueMs;
+            if (await store.GetDeliveryAsync(id, default) is { Attempts: [var attempt] })
+                return attempt.Timing.QueueMs;
             await Task.Delay(20);
         }
     }
@@ -120,21 +188,24 @@ internal static class FairnessBenchmark
     static async Task AnswerAsync(Socket listener)
     {
         byte[] answer = Encoding.ASCII.GetBytes("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-        while (true) _ = ServeAsync(await listener.AcceptAsync(), answer);
+        while (true)
+            _ = ServeAsync(await listener.AcceptAsync(), answer);
     }
 
     static async Task ServeAsync(Socket socket, byte[] answer)
     {
         byte[] buffer = new byte[4096];
         // A request of this size comes in one piece.
-        while (await socket.ReceiveAsync(buffer) > 0) await socket.SendAsync(answer);
+        while (await socket.ReceiveAsync(buffer) > 0)
+            await socket.SendAsync(answer);
         socket.Dispose();
     }
 
     static async Task HoldAsync(Socket listener)
     {
         var held = new List<Socket>();
-        while (true) held.Add(await listener.AcceptAsync());
+        while (true)
+            held.Add(await listener.AcceptAsync());
     }
 
     /// <summary>Fills the queue of a listener that never accepts: from then on it answers to nobody.</summary>

@@ -14,13 +14,15 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("""
+    Console.Error.WriteLine(
+        """
         usage: store [events] [callers] [folder]   events through the store: accept, finish with one delivery, record
                lists [rows] [folder]               pages of lists over that many runs
         usage: workers [runs] [callers] [workers] [sandbox]   runs of one step with one send, through the worker pool; sandbox: auto, none
                deliveries [requests] [callers]     attempts to a sink on loopback, and the client of .NET beside them
                workflows FOLDER [workflows] [called] [rounds]   the start of a published server with so many, and so many called at once
                fairness [sends] [rounds]           what deliveries wait for a sender, alone and beside a dead destination
-        """);
+        """
+    );
     return 2;
 }

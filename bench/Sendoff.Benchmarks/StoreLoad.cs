@@ -14,14 +14,21 @@ internal sealed class StoreLoad(SqliteStore store, IdSequence ids, string folder
     SqliteStore store = store;
 
     static readonly byte[] eventJson = Encoding.UTF8.GetBytes(
-        """{"method":"POST","path":"/","query":{},"headers":{"content-type":"application/json","user-agent":"load/1.0"},"body":{"order":"A-1000","text":""" +
-        $"\"{new string('x', 300)}\"" + """},"client_ip":"127.0.0.1","url":"http://127.0.0.1/hooks/abc"}""");
+        """{"method":"POST","path":"/","query":{},"headers":{"content-type":"application/json","user-agent":"load/1.0"},"body":{"order":"A-1000","text":"""
+            + $"\"{new string('x', 300)}\""
+            + """},"client_ip":"127.0.0.1","url":"http://127.0.0.1/hooks/abc"}"""
+    );
     static readonly byte[] sendBody = Encoding.UTF8.GetBytes($$"""{"text":"{{new string('y', 190)}}"}""");
     static readonly byte[] exports = """{"$return_value":{"ok":true}}"""u8.ToArray();
     static readonly Header[] sendHeaders = [new("content-type", "application/json"), new("user-agent", "sendoff/0.1.0")];
     static readonly Header[] sentHeaders = [new("host", "127.0.0.1:9000"), .. sendHeaders, new("content-length", "201")];
     static readonly Header[] gotHeaders =
-        [new("content-type", "text/plain; charset=utf-8"), new("date", "Mon, 23 Nov 2026 08:00:00 GMT"), new("server", "Kestrel"), new("content-length", "2")];
+    [
+        new("content-type", "text/plain; charset=utf-8"),
+        new("date", "Mon, 23 Nov 2026 08:00:00 GMT"),
+        new("server", "Kestrel"),
+        new("content-length", "2"),
+    ];
     static readonly byte[] gotBody = "ok"u8.ToArray();
 
     public SqliteStore Store => store;
@@ -31,7 +38,14 @@ internal sealed class StoreLoad(SqliteStore store, IdSequence ids, string folder
         string folder = Path.Combine(parent ?? Path.GetTempPath(), "sendoff-bench-" + Path.GetRandomFileName());
         var ids = new IdSequence(TimeProvider.System);
         var store = await SqliteStore.OpenAsync(
-            Path.Combine(folder, "sendoff.db"), NewConcealment(), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, CancellationToken.None);
+            Path.Combine(folder, "sendoff.db"),
+            NewConcealment(),
+            ids,
+            new EngineLimits(),
+            TimeProvider.System,
+            NullLogger<SqliteStore>.Instance,
+            CancellationToken.None
+        );
         return new(store, ids, folder);
     }
 
@@ -42,36 +56,86 @@ internal sealed class StoreLoad(SqliteStore store, IdSequence ids, string folder
     {
         string copy = Path.Combine(folder, "crashed", "sendoff.db");
         Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
-        foreach (string suffix in new[] { "-wal", "" }) File.Copy(Path.Combine(folder, "sendoff.db") + suffix, copy + suffix);
+        foreach (string suffix in new[] { "-wal", "" })
+            File.Copy(Path.Combine(folder, "sendoff.db") + suffix, copy + suffix);
         await store.DisposeAsync();
         long start = Stopwatch.GetTimestamp();
-        store = await SqliteStore.OpenAsync(copy, NewConcealment(), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, CancellationToken.None);
+        store = await SqliteStore.OpenAsync(
+            copy,
+            NewConcealment(),
+            ids,
+            new EngineLimits(),
+            TimeProvider.System,
+            NullLogger<SqliteStore>.Instance,
+            CancellationToken.None
+        );
         return Stopwatch.GetElapsedTime(start);
     }
 
     public async Task<WorkflowId> DeployAsync(string name) =>
         (await store.DeployAsync(name, new Dictionary<string, string> { ["a"] = "b" }, [], CancellationToken.None)).Id;
 
-    public async Task RunAsync(WorkflowId workflow, bool mark, RunStatus status = RunStatus.Succeeded, string destination = "http://127.0.0.1:9000")
+    public async Task RunAsync(
+        WorkflowId workflow,
+        bool mark,
+        RunStatus status = RunStatus.Succeeded,
+        string destination = "http://127.0.0.1:9000"
+    )
     {
         var now = TimeProvider.System.GetUtcNow();
         var run = new QueuedRun(new(ids.Next()), new Event(new(ids.Next()), WorkspaceId.Default, workflow, "http", now, eventJson), 1);
         await store.AcceptAsync(run, CancellationToken.None);
         var delivery = new Delivery(
-            new(ids.Next()), run.Id, WorkspaceId.Default, workflow, 0, 0, destination, new("POST", destination + "/in/path", sendHeaders, sendBody),
-            mark ? DeliveryStatus.Pending : DeliveryStatus.Sending);
+            new(ids.Next()),
+            run.Id,
+            WorkspaceId.Default,
+            workflow,
+            0,
+            0,
+            destination,
+            new("POST", destination + "/in/path", sendHeaders, sendBody),
+            mark ? DeliveryStatus.Pending : DeliveryStatus.Sending
+        );
         await store.FinishRunAsync(End(run, status, now), [delivery], CancellationToken.None);
-        if (mark) await store.MarkSendingAsync([delivery.Id], CancellationToken.None);
+        if (mark)
+            await store.MarkSendingAsync([delivery.Id], CancellationToken.None);
         await store.RecordAttemptAsync(AttemptOf(delivery, status, now), CancellationToken.None);
     }
 
-    static Run End(QueuedRun run, RunStatus status, DateTimeOffset now) => new(
-        run.Id, run.Event.Id, WorkspaceId.Default, run.Event.WorkflowId, 1, "http", status, now, TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(1),
-        false, false, null, null, null, [new("step", 0, StepStatus.Succeeded, 1.25, exports, default, [new("log", "hello from the step", now)], [], null)]);
+    static Run End(QueuedRun run, RunStatus status, DateTimeOffset now) =>
+        new(
+            run.Id,
+            run.Event.Id,
+            WorkspaceId.Default,
+            run.Event.WorkflowId,
+            1,
+            "http",
+            status,
+            now,
+            TimeSpan.FromMilliseconds(2),
+            TimeSpan.FromMilliseconds(1),
+            false,
+            false,
+            null,
+            null,
+            null,
+            [new("step", 0, StepStatus.Succeeded, 1.25, exports, default, [new("log", "hello from the step", now)], [], null)]
+        );
 
-    static Attempt AttemptOf(Delivery delivery, RunStatus status, DateTimeOffset now) => new(
-        delivery.Id, 1, now, status == RunStatus.Succeeded ? DeliveryStatus.Succeeded : DeliveryStatus.Failed, sentHeaders,
-        new(200, "1.1", gotHeaders, gotBody, true, 2, false), null, new(0.2, null, null, null, 0.05, 1.2, 0.1, 1.4), "127.0.0.1:50000", "127.0.0.1:9000", true);
+    static Attempt AttemptOf(Delivery delivery, RunStatus status, DateTimeOffset now) =>
+        new(
+            delivery.Id,
+            1,
+            now,
+            status == RunStatus.Succeeded ? DeliveryStatus.Succeeded : DeliveryStatus.Failed,
+            sentHeaders,
+            new(200, "1.1", gotHeaders, gotBody, true, 2, false),
+            null,
+            new(0.2, null, null, null, 0.05, 1.2, 0.1, 1.4),
+            "127.0.0.1:50000",
+            "127.0.0.1:9000",
+            true
+        );
 
     public async ValueTask DisposeAsync()
     {

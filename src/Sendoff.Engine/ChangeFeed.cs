@@ -29,13 +29,15 @@ public sealed class ChangeFeed
 
     public void Publish(RunId run, RunStatus status)
     {
-        if (!listeners.IsEmpty) Publish(new RunChange(run, status));
+        if (!listeners.IsEmpty)
+            Publish(new RunChange(run, status));
     }
 
     /// <summary>A run that has ended.</summary>
     public void Publish(Run ended)
     {
-        if (Ends is { } watch && ended.Trigger != QueuedRun.TestTrigger) watch.Ended(ended.WorkflowId, ended.Id, ended.Status);
+        if (Ends is { } watch && ended.Trigger != QueuedRun.TestTrigger)
+            watch.Ended(ended.WorkflowId, ended.Id, ended.Status);
         Publish(ended.Id, ended.Status);
     }
 
@@ -48,22 +50,27 @@ public sealed class ChangeFeed
 
     public void Publish(RunId run, DeliveryId delivery, DeliveryStatus status)
     {
-        if (!listeners.IsEmpty) Publish(new DeliveryChange(run, delivery, status));
+        if (!listeners.IsEmpty)
+            Publish(new DeliveryChange(run, delivery, status));
     }
 
     void Publish(Change change)
     {
-        foreach (var listener in listeners) listener.Writer.TryWrite(change);
+        foreach (var listener in listeners)
+            listener.Writer.TryWrite(change);
     }
 
     /// <summary>Changes from now on, until <paramref name="ct"/>.</summary>
     public async IAsyncEnumerable<Change> ListenAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
     {
-        var mine = Channel.CreateBounded<Change>(new BoundedChannelOptions(1_000) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+        var mine = Channel.CreateBounded<Change>(
+            new BoundedChannelOptions(1_000) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true }
+        );
         ImmutableInterlocked.Update(ref listeners, static (all, one) => all.Add(one), mine);
         try
         {
-            await foreach (var change in mine.Reader.ReadAllAsync(ct)) yield return change;
+            await foreach (var change in mine.Reader.ReadAllAsync(ct))
+                yield return change;
         }
         finally
         {

@@ -10,12 +10,15 @@ public static class Charset
     public static Encoding? Find(ReadOnlySpan<char> label)
     {
         string name = label.Trim().Trim("\"'").Trim().ToString().ToLowerInvariant();
-        if (name is "" or "utf-8" or "utf8") return null;
+        if (name is "" or "utf-8" or "utf8")
+            return null;
         // What says Latin-1 means Windows-1252 on the web (WHATWG Encoding 4.2).
-        if (name is "iso-8859-1" or "latin1" or "iso8859-1") name = "windows-1252";
+        if (name is "iso-8859-1" or "latin1" or "iso8859-1")
+            name = "windows-1252";
         try
         {
-            var found = CodePagesEncodingProvider.Instance.GetEncoding(name, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback)
+            var found =
+                CodePagesEncodingProvider.Instance.GetEncoding(name, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback)
                 ?? Encoding.GetEncoding(name, EncoderFallback.ExceptionFallback, DecoderFallback.ExceptionFallback);
             return found.CodePage is 65001 or 20127 ? null : found;
         }

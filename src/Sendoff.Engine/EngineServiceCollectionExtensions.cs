@@ -20,14 +20,19 @@ public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, Engin
 {
     /// <summary>What steps may see and do. Workers' rooms are in the data directory unless it says otherwise.</summary>
     public SandboxOptions Isolation { get; init; } = new();
+
     /// <summary>Where emails are handed over.</summary>
     public SmtpOptions Smtp { get; init; } = new();
+
     /// <summary>Where objects are put.</summary>
     public S3Options S3 { get; init; } = new();
+
     /// <summary>Nothing starts by itself until somebody releases the server (<see cref="ServerHold"/>).</summary>
     public bool Hold { get; init; }
+
     /// <summary>Where the pages are, without a slash at the end: the links of alerts begin with it.</summary>
     public string PagesOrigin { get; init; } = "http://localhost:5180";
+
     /// <summary>Where callers reach the server, without a slash at the end: the addresses of held runs begin with it.</summary>
     public string Origin { get; init; } = "http://localhost:5180";
 }
@@ -46,15 +51,31 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<EngineContext>();
         services.AddSingleton<ServerHold>();
 
-        services.AddSingleton<IStore>(s => SqliteStore.Open(
-            Path.Combine(Path.GetFullPath(options.DataDirectory), "sendoff.db"), s.GetRequiredService<Concealment>(), s.GetRequiredService<IdSequence>(),
-            options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<SqliteStore>>()));
+        services.AddSingleton<IStore>(s =>
+            SqliteStore.Open(
+                Path.Combine(Path.GetFullPath(options.DataDirectory), "sendoff.db"),
+                s.GetRequiredService<Concealment>(),
+                s.GetRequiredService<IdSequence>(),
+                options.Limits,
+                s.GetRequiredService<TimeProvider>(),
+                s.GetRequiredService<ILogger<SqliteStore>>()
+            )
+        );
         services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions")));
         services.AddSingleton(s => new PackageFolder(
-            Path.Combine(options.DataDirectory, "packages"), options.Node, options.Isolation, options.Limits, s.GetRequiredService<ILogger<PackageFolder>>()));
+            Path.Combine(options.DataDirectory, "packages"),
+            options.Node,
+            options.Isolation,
+            options.Limits,
+            s.GetRequiredService<ILogger<PackageFolder>>()
+        ));
         services.AddSingleton<SecretCatalog>();
         services.AddSingleton(s => new WorkerPool(
-            options.Node, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<WorkerPool>>())
+            options.Node,
+            options.Limits,
+            s.GetRequiredService<TimeProvider>(),
+            s.GetRequiredService<ILogger<WorkerPool>>()
+        )
         {
             Isolation = options.Isolation with
             {
@@ -62,7 +83,12 @@ public static class EngineServiceCollectionExtensions
                 Packages = Path.Combine(Path.GetFullPath(options.DataDirectory), "packages"),
             },
             Calls = program => new StepStores(
-                s.GetRequiredService<IStore>(), program, s.GetRequiredService<Concealment>(), options.Limits, s.GetRequiredService<TimeProvider>()),
+                s.GetRequiredService<IStore>(),
+                program,
+                s.GetRequiredService<Concealment>(),
+                options.Limits,
+                s.GetRequiredService<TimeProvider>()
+            ),
         });
         services.AddSingleton<IStepRunner>(s => s.GetRequiredService<WorkerPool>());
         services.AddSingleton<FileLinks>();
@@ -71,23 +97,45 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<RunExecutor>();
         services.AddSingleton(options.Egress);
         services.AddSingleton(s => new DeliverySender(
-            options.Egress, options.Limits, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<WorkflowCatalog>().NameOf));
+            options.Egress,
+            options.Limits,
+            s.GetRequiredService<TimeProvider>(),
+            s.GetRequiredService<WorkflowCatalog>().NameOf
+        ));
         services.AddSingleton<PublicationBell>();
-        services.AddSingleton(s => new EmailSender(s.GetRequiredService<DeliverySender>(), options.Smtp, options.Limits, s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(s => new EmailSender(
+            s.GetRequiredService<DeliverySender>(),
+            options.Smtp,
+            options.Limits,
+            s.GetRequiredService<TimeProvider>()
+        ));
         services.AddSingleton(s => new S3Sender(s.GetRequiredService<DeliverySender>(), options.S3, s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<SseSender>();
         services.AddSingleton(s => new EmitSender(
-            s.GetRequiredService<DeliverySender>(), s.GetRequiredService<IStore>(), s.GetRequiredService<WorkflowCatalog>(), s.GetRequiredService<RunQueue>, options.Limits));
-        services.AddSingleton(s => new DeliverySenders(s.GetRequiredService<DeliverySender>(), new Dictionary<SendKind, AttemptMaker>
-        {
-            [SendKind.Email] = s.GetRequiredService<EmailSender>().SendAsync,
-            [SendKind.S3] = s.GetRequiredService<S3Sender>().SendAsync,
-            [SendKind.Sse] = s.GetRequiredService<SseSender>().SendAsync,
-            [SendKind.Emit] = s.GetRequiredService<EmitSender>().SendAsync,
-        }));
+            s.GetRequiredService<DeliverySender>(),
+            s.GetRequiredService<IStore>(),
+            s.GetRequiredService<WorkflowCatalog>(),
+            s.GetRequiredService<RunQueue>,
+            options.Limits
+        ));
+        services.AddSingleton(s => new DeliverySenders(
+            s.GetRequiredService<DeliverySender>(),
+            new Dictionary<SendKind, AttemptMaker>
+            {
+                [SendKind.Email] = s.GetRequiredService<EmailSender>().SendAsync,
+                [SendKind.S3] = s.GetRequiredService<S3Sender>().SendAsync,
+                [SendKind.Sse] = s.GetRequiredService<SseSender>().SendAsync,
+                [SendKind.Emit] = s.GetRequiredService<EmitSender>().SendAsync,
+            }
+        ));
         services.AddSingleton(s => new DeliveryDispatcher(
-            s.GetRequiredService<IStore>(), s.GetRequiredService<DeliverySenders>(), s.GetRequiredService<EngineContext>(), s.GetRequiredService<Concealment>(),
-            s.GetRequiredService<ServerHold>(), s.GetRequiredService<ILogger<DeliveryDispatcher>>()));
+            s.GetRequiredService<IStore>(),
+            s.GetRequiredService<DeliverySenders>(),
+            s.GetRequiredService<EngineContext>(),
+            s.GetRequiredService<Concealment>(),
+            s.GetRequiredService<ServerHold>(),
+            s.GetRequiredService<ILogger<DeliveryDispatcher>>()
+        ));
         services.AddSingleton<Quota>();
         services.AddSingleton<RunQueue>();
         services.AddSingleton<QuotaReset>();
@@ -97,8 +145,12 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton(options.Smtp);
         services.AddSingleton<AlertRules>();
         services.AddSingleton(s => new AlertSender(
-            s.GetRequiredService<IStore>(), s.GetRequiredService<DeliveryDispatcher>(), s.GetRequiredService<EngineContext>(), s.GetRequiredService<Concealment>(),
-            options.PagesOrigin));
+            s.GetRequiredService<IStore>(),
+            s.GetRequiredService<DeliveryDispatcher>(),
+            s.GetRequiredService<EngineContext>(),
+            s.GetRequiredService<Concealment>(),
+            options.PagesOrigin
+        ));
         services.AddSingleton<AlertWatch>();
 
         services.AddSingleton(options);
@@ -109,8 +161,23 @@ public static class EngineServiceCollectionExtensions
 }
 
 /// <summary>Starts consumers before producers, and stops producers first.</summary>
-sealed class EngineService(SecretCatalog secrets, WorkflowCatalog catalog, WorkerPool workers, DeliveryDispatcher dispatcher, RunQueue runs, QuotaReset quota, Suspensions suspensions,
-    Schedule schedule, AlertRules alerts, AlertWatch watch, IStore store, ServerHold hold, EngineContext engine, EngineOptions options, ILogger<EngineService> log) : IHostedService
+sealed class EngineService(
+    SecretCatalog secrets,
+    WorkflowCatalog catalog,
+    WorkerPool workers,
+    DeliveryDispatcher dispatcher,
+    RunQueue runs,
+    QuotaReset quota,
+    Suspensions suspensions,
+    Schedule schedule,
+    AlertRules alerts,
+    AlertWatch watch,
+    IStore store,
+    ServerHold hold,
+    EngineContext engine,
+    EngineOptions options,
+    ILogger<EngineService> log
+) : IHostedService
 {
     // An attempt ends by itself shortly after its deadline.
     static readonly TimeSpan attemptEnd = TimeSpan.FromSeconds(1);

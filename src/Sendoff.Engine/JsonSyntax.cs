@@ -13,11 +13,13 @@ public static class JsonSyntax
     /// <summary>One JSON value in UTF-8, nested up to <see cref="MaxDepth"/> levels, and nothing behind it.</summary>
     public static bool IsValue(ReadOnlySpan<byte> json)
     {
-        if (!Utf8.IsValid(json)) return false;
+        if (!Utf8.IsValid(json))
+            return false;
         var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth });
         try
         {
-            if (!reader.Read()) return false;
+            if (!reader.Read())
+                return false;
             reader.Skip();
             return !reader.Read();
         }
@@ -33,19 +35,23 @@ public static class JsonSyntax
     /// <summary>Turns halves of surrogate pairs into U+FFFD, in place.</summary>
     public static void MendSurrogates(Span<byte> json)
     {
-        if (!MayHoldSurrogates(json)) return;
+        if (!MayHoldSurrogates(json))
+            return;
         for (int i = 0; i < json.Length; i++)
         {
-            if (json[i] != '\\') continue;
+            if (json[i] != '\\')
+                continue;
             if (!TryEscape(json[i..], out char unit))
             {
                 i++; // the escaped character may be a backslash
                 continue;
             }
-            if (char.IsHighSurrogate(unit) && TryEscape(json[(i + 6)..], out char low) && char.IsLowSurrogate(low)) i += 11;
+            if (char.IsHighSurrogate(unit) && TryEscape(json[(i + 6)..], out char low) && char.IsLowSurrogate(low))
+                i += 11;
             else
             {
-                if (char.IsSurrogate(unit)) "\\ufffd"u8.CopyTo(json[i..]);
+                if (char.IsSurrogate(unit))
+                    "\\ufffd"u8.CopyTo(json[i..]);
                 i += 5;
             }
         }
@@ -55,7 +61,8 @@ public static class JsonSyntax
     static bool TryEscape(ReadOnlySpan<byte> json, out char unit)
     {
         unit = default;
-        if (json.Length < 6 || json[0] != '\\' || json[1] != 'u') return false;
+        if (json.Length < 6 || json[0] != '\\' || json[1] != 'u')
+            return false;
         bool hex = ushort.TryParse(json.Slice(2, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort value);
         unit = (char)value;
         return hex;

@@ -34,16 +34,32 @@ static partial class LogMessages
     [LoggerMessage(1008, LogLevel.Warning, "Unfinished runs of the previous server cannot be read yet: {Reason}")]
     public static partial void RecoveryPutOff(this ILogger log, string reason);
 
-    [LoggerMessage(1009, LogLevel.Information, "Shutting down: waiting for {Runs} runs and {Deliveries} deliveries in flight, up to {Seconds} s")]
+    [LoggerMessage(
+        1009,
+        LogLevel.Information,
+        "Shutting down: waiting for {Runs} runs and {Deliveries} deliveries in flight, up to {Seconds} s"
+    )]
     public static partial void ShuttingDown(this ILogger log, int runs, int deliveries, double seconds);
 
-    [LoggerMessage(1010, LogLevel.Warning, "Runs that did not end within {Seconds} s: {Count}. They were stopped and will run again from the beginning after the next server start")]
+    [LoggerMessage(
+        1010,
+        LogLevel.Warning,
+        "Runs that did not end within {Seconds} s: {Count}. They were stopped and will run again from the beginning after the next server start"
+    )]
     public static partial void RunsCutOff(this ILogger log, double seconds, int count);
 
-    [LoggerMessage(1011, LogLevel.Error, "{Count} stopped runs will count as crashed, because the store did not accept the correction: {Reason}")]
+    [LoggerMessage(
+        1011,
+        LogLevel.Error,
+        "{Count} stopped runs will count as crashed, because the store did not accept the correction: {Reason}"
+    )]
     public static partial void StartsNotTakenBack(this ILogger log, int count, string reason);
 
-    [LoggerMessage(1020, LogLevel.Warning, "The schedule {Schedule} of {Workflow} skipped {Count} due times after {Since:u}; missed runs are not replayed")]
+    [LoggerMessage(
+        1020,
+        LogLevel.Warning,
+        "The schedule {Schedule} of {Workflow} skipped {Count} due times after {Since:u}; missed runs are not replayed"
+    )]
     public static partial void DueTimesMissed(this ILogger log, string workflow, string schedule, int count, DateTimeOffset since);
 
     [LoggerMessage(1021, LogLevel.Warning, "The run of {Workflow} due at {Due:u} cannot start yet and will be retried: {Reason}")]
@@ -52,7 +68,11 @@ static partial class LogMessages
     [LoggerMessage(1022, LogLevel.Warning, "Suspended or held runs cannot be continued yet; retrying: {Reason}")]
     public static partial void HeldRunsPutOff(this ILogger log, string reason);
 
-    [LoggerMessage(1023, LogLevel.Warning, "The schedule {Schedule} of {Workflow} was processed up to {Until:u}, which is in the future: the clock was ahead. It continues from now")]
+    [LoggerMessage(
+        1023,
+        LogLevel.Warning,
+        "The schedule {Schedule} of {Workflow} was processed up to {Until:u}, which is in the future: the clock was ahead. It continues from now"
+    )]
     public static partial void DueTimesAhead(this ILogger log, string workflow, string schedule, DateTimeOffset until);
 
     [LoggerMessage(1024, LogLevel.Warning, "The clock was set back by {Seconds:0} s")]
@@ -63,7 +83,11 @@ static partial class LogMessages
 
     // Deliveries: 2000-2099
 
-    [LoggerMessage(2000, LogLevel.Warning, "Deliveries in flight when the server stopped: {Count}. They are marked as interrupted: they may have been sent, and are not retried automatically")]
+    [LoggerMessage(
+        2000,
+        LogLevel.Warning,
+        "Deliveries in flight when the server stopped: {Count}. They are marked as interrupted: they may have been sent, and are not retried automatically"
+    )]
     public static partial void DeliveriesInterrupted(this ILogger log, int count);
 
     [LoggerMessage(2001, LogLevel.Error, "The result of delivery {Delivery} could not be recorded")]
@@ -77,7 +101,11 @@ static partial class LogMessages
 
     // Storage: 3000-3099
 
-    [LoggerMessage(3000, LogLevel.Warning, "The store does not accept writes: {Reason}. New events are refused. Runs and deliveries in flight are kept, and their writes are retried.")]
+    [LoggerMessage(
+        3000,
+        LogLevel.Warning,
+        "The store does not accept writes: {Reason}. New events are refused. Runs and deliveries in flight are kept, and their writes are retried."
+    )]
     public static partial void StoreUnavailable(this ILogger log, string reason);
 
     [LoggerMessage(3001, LogLevel.Information, "The store accepts writes again.")]
@@ -86,13 +114,21 @@ static partial class LogMessages
     [LoggerMessage(3002, LogLevel.Information, "Opened {Path}: schema {Schema}, {Unfinished} unfinished runs.")]
     public static partial void StoreOpened(this ILogger log, string path, int schema, int unfinished);
 
-    [LoggerMessage(3010, LogLevel.Information, "Upgrading the database {Path} from schema {From} to {To}; it may take minutes, and an earlier version cannot open it afterwards")]
+    [LoggerMessage(
+        3010,
+        LogLevel.Information,
+        "Upgrading the database {Path} from schema {From} to {To}; it may take minutes, and an earlier version cannot open it afterwards"
+    )]
     public static partial void SchemaUpgrade(this ILogger log, string path, int from, int to);
 
     [LoggerMessage(3900, LogLevel.Error, "{Work}: internal error; continuing")]
     public static partial void BackgroundFailed(this ILogger log, string work, Exception error);
 
-    [LoggerMessage(3003, LogLevel.Warning, "{File} can be read by others, and its mode cannot be changed: {Reason}. Run chmod 600 as its owner")]
+    [LoggerMessage(
+        3003,
+        LogLevel.Warning,
+        "{File} can be read by others, and its mode cannot be changed: {Reason}. Run chmod 600 as its owner"
+    )]
     public static partial void FileNotProtected(this ILogger log, string file, string reason);
 
     [LoggerMessage(3004, LogLevel.Warning, "New events are refused: {Reason}")]
@@ -101,16 +137,28 @@ static partial class LogMessages
     [LoggerMessage(3005, LogLevel.Information, "New events are accepted again: {Free} MB are free")]
     public static partial void EventsAcceptedAgain(this ILogger log, long free);
 
-    [LoggerMessage(3006, LogLevel.Warning, "Deleted the reserve {File} to free {Megabytes} MB for pruning and for work in flight. It is created again when enough space is free")]
+    [LoggerMessage(
+        3006,
+        LogLevel.Warning,
+        "Deleted the reserve {File} to free {Megabytes} MB for pruning and for work in flight. It is created again when enough space is free"
+    )]
     public static partial void ReserveGivenUp(this ILogger log, string file, long megabytes);
 
     [LoggerMessage(3007, LogLevel.Warning, "The reserve {File} of {Megabytes} MB could not be created: {Reason}")]
     public static partial void ReserveNotMade(this ILogger log, string file, long megabytes, string reason);
 
-    [LoggerMessage(3008, LogLevel.Warning, "{Count} stored times were in the future, because the clock was ahead when they were stored. They were set to now")]
+    [LoggerMessage(
+        3008,
+        LogLevel.Warning,
+        "{Count} stored times were in the future, because the clock was ahead when they were stored. They were set to now"
+    )]
     public static partial void TimesCorrected(this ILogger log, long count);
 
-    [LoggerMessage(3009, LogLevel.Warning, "The newest id in {Path} was created at {At:u}, which is in the future: the clock was ahead, or is behind now. New ids continue above it. Check the clock")]
+    [LoggerMessage(
+        3009,
+        LogLevel.Warning,
+        "The newest id in {Path} was created at {At:u}, which is in the future: the clock was ahead, or is behind now. New ids continue above it. Check the clock"
+    )]
     public static partial void IdsAhead(this ILogger log, string path, DateTimeOffset at);
 
     // Workers: 4000-4099
@@ -145,7 +193,11 @@ static partial class LogMessages
     [LoggerMessage(4010, LogLevel.Information, "Workers run on Node.js {Version} ({Path}): {State}")]
     public static partial void WorkersIsolated(this ILogger log, Version version, string path, string state);
 
-    [LoggerMessage(4009, LogLevel.Warning, "Steps are not isolated from the server: {State}. Deploy only code that you trust (docs/operating.md, Isolation). Workers run on Node.js {Version} ({Path})")]
+    [LoggerMessage(
+        4009,
+        LogLevel.Warning,
+        "Steps are not isolated from the server: {State}. Deploy only code that you trust (docs/operating.md, Isolation). Workers run on Node.js {Version} ({Path})"
+    )]
     public static partial void WorkersWithoutSandbox(this ILogger log, Version version, string path, string state);
 
     // Alerts: 6000-6099
@@ -161,12 +213,24 @@ static partial class LogMessages
     [LoggerMessage(5000, LogLevel.Information, "npm installed {Count} packages into {Folder}")]
     public static partial void PackagesInstalled(this ILogger log, int count, string folder);
 
-    [LoggerMessage(5001, LogLevel.Warning, "The install scripts of {Packages} were not run. To run them, add the packages to Packages:AllowScripts and deploy again")]
+    [LoggerMessage(
+        5001,
+        LogLevel.Warning,
+        "The install scripts of {Packages} were not run. To run them, add the packages to Packages:AllowScripts and deploy again"
+    )]
     public static partial void PackageScriptsLeftOut(this ILogger log, string packages);
 
-    [LoggerMessage(5002, LogLevel.Error, "The packages of workflow {Workflow} version {Version} are missing and cannot be installed, so its steps do not load: {Reason}")]
+    [LoggerMessage(
+        5002,
+        LogLevel.Error,
+        "The packages of workflow {Workflow} version {Version} are missing and cannot be installed, so its steps do not load: {Reason}"
+    )]
     public static partial void PackagesMissing(this ILogger log, string workflow, int version, string reason);
 
-    [LoggerMessage(5003, LogLevel.Warning, "npm installs packages without a sandbox, with the server's rights and its network: {Reason} (docs/operating.md, Isolation)")]
+    [LoggerMessage(
+        5003,
+        LogLevel.Warning,
+        "npm installs packages without a sandbox, with the server's rights and its network: {Reason} (docs/operating.md, Isolation)"
+    )]
     public static partial void NpmWithoutSandbox(this ILogger log, string reason);
 }

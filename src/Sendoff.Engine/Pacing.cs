@@ -9,6 +9,7 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
     static readonly TimeSpan lookEvery = TimeSpan.FromMilliseconds(10);
 
     readonly Lock gate = new();
+
     /// <summary>Those that have something counted.</summary>
     readonly HashSet<PaceShare> shares = [];
     readonly LinkedList<TaskCompletionSource> held = [];
@@ -19,14 +20,22 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
     internal int Load => Volatile.Read(ref load);
 
     /// <summary>Answers that wait for their turn.</summary>
-    internal int Held { get { lock (gate) return held.Count; } }
+    internal int Held
+    {
+        get
+        {
+            lock (gate)
+                return held.Count;
+        }
+    }
 
     /// <summary>Something began: a run, a delivery. The ticket is given back with <see cref="End"/>.</summary>
     internal PaceTicket Begin(PaceShare share)
     {
         lock (gate)
         {
-            if (share.IsSlow) return default;
+            if (share.IsSlow)
+                return default;
             if (share.Count++ == 0)
             {
                 shares.Add(share);
@@ -40,12 +49,15 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
     /// <summary>It ended; one answer that was held back may go.</summary>
     internal void End(PaceTicket ticket)
     {
-        if (ticket.Share is not { } share) return;
+        if (ticket.Share is not { } share)
+            return;
         lock (gate)
         {
-            if (ticket.Round != share.Round) return;
+            if (ticket.Round != share.Round)
+                return;
             share.MovedAt = time.GetTimestamp();
-            if (--share.Count == 0) shares.Remove(share);
+            if (--share.Count == 0)
+                shares.Remove(share);
             load--;
             LetGo(1);
         }
@@ -57,7 +69,8 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
         lock (gate)
         {
             share.Measure(ms);
-            if (!share.IsSlow || share.Count == 0) return;
+            if (!share.IsSlow || share.Count == 0)
+                return;
             Withdraw(share);
             LetGo(limits.PacingLoad - load);
         }
@@ -72,7 +85,8 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
         lock (gate)
         {
             WithdrawStalled();
-            if (load < limits.PacingLoad) return;
+            if (load < limits.PacingLoad)
+                return;
             turn = held.AddLast(new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         }
         bool isGone = true;
@@ -96,23 +110,28 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
     {
         lock (gate)
         {
-            if (turn.List is not null) held.Remove(turn);
-            else if (isGone) LetGo(1);
+            if (turn.List is not null)
+                held.Remove(turn);
+            else if (isGone)
+                LetGo(1);
         }
     }
 
     /// <summary>What has begun and of which nothing has come back for so long is slow, although nothing was measured yet: a destination that never answers.</summary>
     void WithdrawStalled()
     {
-        if (lookedAt != 0 && time.GetElapsedTime(lookedAt) < lookEvery) return;
+        if (lookedAt != 0 && time.GetElapsedTime(lookedAt) < lookEvery)
+            return;
         lookedAt = time.GetTimestamp();
         List<(PaceShare Share, double Ms)>? stalled = null;
         foreach (var share in shares)
         {
             double ms = time.GetElapsedTime(share.MovedAt).TotalMilliseconds;
-            if (ms > share.SlowMs) (stalled ??= []).Add((share, ms));
+            if (ms > share.SlowMs)
+                (stalled ??= []).Add((share, ms));
         }
-        if (stalled is null) return;
+        if (stalled is null)
+            return;
         foreach (var (share, ms) in stalled)
         {
             share.AtLeast(ms);
@@ -132,7 +151,8 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
     // When nothing is left that could end, nobody is left that could let the others go.
     void LetGo(int most)
     {
-        if (load >= limits.PacingLoad) return;
+        if (load >= limits.PacingLoad)
+            return;
         for (; (most > 0 || load == 0) && held.First is { } first; most--)
         {
             held.RemoveFirst();
@@ -151,12 +171,15 @@ sealed class PaceShare(double slowMs)
     public double SlowMs => slowMs;
     public bool IsSlow => averageMs > slowMs;
     public int Count { get; set; }
+
     /// <summary>Goes up when all that was counted is withdrawn; what began before is not counted any more.</summary>
     public int Round { get; set; }
+
     /// <summary>When something of it last ended, or the first began.</summary>
     public long MovedAt { get; set; }
 
     public void Measure(double ms) => averageMs += Weight * (ms - averageMs);
+
     public void AtLeast(double ms) => averageMs = Math.Max(averageMs, ms);
 }
 

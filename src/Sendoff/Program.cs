@@ -14,7 +14,10 @@ using var termination = new Termination();
 try
 {
     // Without a timeout of its own, System.CommandLine leaves signals alone.
-    return await parsed.InvokeAsync(new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, termination.Requested);
+    return await parsed.InvokeAsync(
+        new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null },
+        termination.Requested
+    );
 }
 catch (OperationCanceledException) when (termination.Requested.IsCancellationRequested)
 {

@@ -8,10 +8,23 @@ namespace Sendoff;
 static class TerminalText
 {
     // C0 without tab and line feed, DEL, C1, the controls of bidirectional text, and the other line ends.
-    static readonly SearchValues<char> active = SearchValues.Create(
-    [
-        .. Enumerable.Range(0, 0x20).Select(static c => (char)c).Except(['\t', '\n']), .. Enumerable.Range(0x7f, 0x21).Select(static c => (char)c),
-        '\u061c', '\u200e', '\u200f', '\u2028', '\u2029', '\u202a', '\u202b', '\u202c', '\u202d', '\u202e', '\u2066', '\u2067', '\u2068', '\u2069',
+    static readonly SearchValues<char> active = SearchValues.Create([
+        .. Enumerable.Range(0, 0x20).Select(static c => (char)c).Except(['\t', '\n']),
+        .. Enumerable.Range(0x7f, 0x21).Select(static c => (char)c),
+        '\u061c',
+        '\u200e',
+        '\u200f',
+        '\u2028',
+        '\u2029',
+        '\u202a',
+        '\u202b',
+        '\u202c',
+        '\u202d',
+        '\u202e',
+        '\u2066',
+        '\u2067',
+        '\u2068',
+        '\u2069',
     ]);
 
     /// <summary>A terminal may act upon something in it.</summary>
@@ -20,14 +33,17 @@ static class TerminalText
     /// <summary>The text with each character that a terminal may act upon written as <c>\u001b</c>. JSON stays the same JSON.</summary>
     public static string Clean(string text)
     {
-        if (!IsActive(text)) return text;
+        if (!IsActive(text))
+            return text;
         var clean = new StringBuilder(text.Length + 32);
         for (int i = 0; i < text.Length; i++)
         {
             char c = text[i];
             bool isLineEnd = c == '\r' && i + 1 < text.Length && text[i + 1] == '\n';
-            if (isLineEnd || !active.Contains(c)) clean.Append(c);
-            else clean.Append("\\u").Append(((int)c).ToString("x4", CultureInfo.InvariantCulture));
+            if (isLineEnd || !active.Contains(c))
+                clean.Append(c);
+            else
+                clean.Append("\\u").Append(((int)c).ToString("x4", CultureInfo.InvariantCulture));
         }
         return clean.ToString();
     }

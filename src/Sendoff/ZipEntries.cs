@@ -7,7 +7,9 @@ namespace Sendoff;
 internal static class ZipEntries
 {
     // The upper half of the attributes is the mode of Unix: the type of the file is in its first four bits.
-    const int UnixMode = 16, TypeOfFile = 0xF000, SymbolicLink = 0xA000;
+    const int UnixMode = 16,
+        TypeOfFile = 0xF000,
+        SymbolicLink = 0xA000;
 
     /// <summary>The entry is a symbolic link: its content is the path that it points to.</summary>
     public static bool IsLink(ZipArchiveEntry entry) => ((entry.ExternalAttributes >> UnixMode) & TypeOfFile) == SymbolicLink;
@@ -25,6 +27,8 @@ internal static class ZipEntries
             all.Write(piece, 0, count);
             sum.Append(piece.AsSpan(0, count));
         }
-        return all.Length > most || sum.GetCurrentHashAsUInt32() == entry.Crc32 ? all.ToArray() : throw new InvalidDataException($"'{entry.FullName}' is damaged or encrypted.");
+        return all.Length > most || sum.GetCurrentHashAsUInt32() == entry.Crc32
+            ? all.ToArray()
+            : throw new InvalidDataException($"'{entry.FullName}' is damaged or encrypted.");
     }
 }

@@ -29,7 +29,10 @@ public sealed class CrashTests
             await using var server = await ServerProcess.StartAsync(folder.Path, Token);
             string hook = await server.DeployAsync("crash", Step(receiver.Url));
             using var killed = new CancellationTokenSource();
-            var clients = Enumerable.Range(0, Clients).Select(_ => PostAsync(server.Http, hook, () => Interlocked.Increment(ref numbers), acknowledged, killed.Token)).ToArray();
+            var clients = Enumerable
+                .Range(0, Clients)
+                .Select(_ => PostAsync(server.Http, hook, () => Interlocked.Increment(ref numbers), acknowledged, killed.Token))
+                .ToArray();
             int enough = acknowledged.Count + Random.Shared.Next(20, 400);
             await Wait.UntilAsync(() => acknowledged.Count >= enough);
             server.Kill();
@@ -50,26 +53,40 @@ public sealed class CrashTests
             foreach (var delivery in run.Steps[0].Deliveries)
             {
                 string key = new Uri(delivery.Request.Url).AbsolutePath + " " + delivery.Request.Body;
-                if (delivery.Status == "succeeded") Assert.True(received.ContainsKey(key), $"{delivery.Id} is succeeded and never arrived");
-                else Assert.Equal(("interrupted", "interrupted"), (delivery.Status, delivery.Error!.Code));
+                if (delivery.Status == "succeeded")
+                    Assert.True(received.ContainsKey(key), $"{delivery.Id} is succeeded and never arrived");
+                else
+                    Assert.Equal(("interrupted", "interrupted"), (delivery.Status, delivery.Error!.Code));
             }
         }
     }
 
-    static string Step(string url) => $$"""
-        $send.http({ method: "POST", url: "{{url}}first", data: { n: event.body.n } });
-        $send.http({ method: "POST", url: "{{url}}second", data: { n: event.body.n } });
-        """;
+    static string Step(string url) =>
+        $$"""
+            $send.http({ method: "POST", url: "{{url}}first", data: { n: event.body.n } });
+            $send.http({ method: "POST", url: "{{url}}second", data: { n: event.body.n } });
+            """;
 
-    static async Task PostAsync(HttpClient http, string hook, Func<int> next, ConcurrentDictionary<int, string> acknowledged, CancellationToken killed)
+    static async Task PostAsync(
+        HttpClient http,
+        string hook,
+        Func<int> next,
+        ConcurrentDictionary<int, string> acknowledged,
+        CancellationToken killed
+    )
     {
         while (!killed.IsCancellationRequested)
         {
             int n = next();
             try
             {
-                using var response = await http.PostAsync(hook, new StringContent($$"""{"n":{{n}}}""", Encoding.UTF8, "application/json"), CancellationToken.None);
-                if (response.IsSuccessStatusCode) acknowledged[n] = response.Headers.GetValues("sendoff-run").Single();
+                using var response = await http.PostAsync(
+                    hook,
+                    new StringContent($$"""{"n":{{n}}}""", Encoding.UTF8, "application/json"),
+                    CancellationToken.None
+                );
+                if (response.IsSuccessStatusCode)
+                    acknowledged[n] = response.Headers.GetValues("sendoff-run").Single();
             }
             catch (HttpRequestException)
             {
@@ -84,12 +101,17 @@ public sealed class CrashTests
         foreach (string list in new[] { "runs?status=queued", "deliveries?status=pending", "deliveries?status=sending" })
             await Wait.UntilAsync(async () => await CountAsync(http, list) == 0, list);
         var runs = new Dictionary<string, RunDocument>();
-        for (string? cursor = ""; cursor is not null;)
+        for (string? cursor = ""; cursor is not null; )
         {
             var page = JsonSerializer.Deserialize(
-                await http.GetStringAsync("/api/v1/runs?limit=200" + (cursor.Length > 0 ? "&cursor=" + cursor : "")), ApiJson.Default.ListDocumentRunSummaryDocument)!;
+                await http.GetStringAsync("/api/v1/runs?limit=200" + (cursor.Length > 0 ? "&cursor=" + cursor : "")),
+                ApiJson.Default.ListDocumentRunSummaryDocument
+            )!;
             foreach (var item in page.Items)
-                runs[item.Id] = JsonSerializer.Deserialize(await http.GetStringAsync($"/api/v1/runs/{item.Id}"), ApiJson.Default.RunDocument)!;
+                runs[item.Id] = JsonSerializer.Deserialize(
+                    await http.GetStringAsync($"/api/v1/runs/{item.Id}"),
+                    ApiJson.Default.RunDocument
+                )!;
             cursor = page.NextCursor;
         }
         return runs;

@@ -20,12 +20,15 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
     string Url => receiver.Url;
 
     static JsonElement BodyOf(ReceivedRequest request) => JsonElement.Parse(request.Body);
+
     static IReadOnlyList<DeliveryDocument> Sends(RunDocument run) => [.. run.Steps.SelectMany(s => s.Deliveries)];
 
     [Fact]
     public async Task HTTP_destinations_send_data_to_an_endpoint_outside()
     {
-        string hook = await server.DeployAsync("outside", $$"""
+        string hook = await server.DeployAsync(
+            "outside",
+            $$"""
             $send.http({
               method: "POST",
               url: "{{Url}}",
@@ -33,7 +36,9 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
                 name: "Luke Skywalker",
               },
             });
-            """, "step.js");
+            """,
+            "step.js"
+        );
 
         await server.RunAsync(hook);
 
@@ -45,7 +50,9 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
     [Fact]
     public async Task It_accepts_method_url_data_headers_params_and_auth()
     {
-        string hook = await server.DeployAsync("all", $$"""
+        string hook = await server.DeployAsync(
+            "all",
+            $$"""
             $send.http({
               method: "PUT",
               url: "{{Url}}path?a=1",
@@ -54,7 +61,9 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
               params: { b: "two", list: [1, 2] },
               auth: { username: "user", password: "pass word" },
             });
-            """, "step.js");
+            """,
+            "step.js"
+        );
 
         await server.RunAsync(hook);
 
@@ -86,14 +95,17 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
     {
         // The step sends first, then waits for an answer that the receiver holds back: nothing may have arrived meanwhile.
         await using var gate = Sink.Start(hold: true);
-        string hook = await server.DeployAsync("after", $$"""
+        string hook = await server.DeployAsync(
+            "after",
+            $$"""
             export default defineComponent({
               async run({ $ }) {
                 $.send.http({ method: "POST", url: "{{Url}}", data: {} });
                 await (await fetch("{{gate.Url}}")).text();
               },
             });
-            """);
+            """
+        );
 
         string id = await server.PostAsync(hook);
         await gate.WaitForRequestsAsync(1);
@@ -107,20 +119,26 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
     [Fact]
     public async Task The_response_cannot_be_used_in_the_workflow_and_the_mistake_is_explained_at_its_line()
     {
-        string hook = await server.DeployAsync("response", $$"""
+        string hook = await server.DeployAsync(
+            "response",
+            $$"""
             export default defineComponent({
               async run({ $ }) {
                 const response = await $.send.http({ method: "GET", url: "{{Url}}" });
                 return response.data;
               },
             });
-            """);
+            """
+        );
 
         var run = await server.RunAsync(hook);
 
         Assert.Equal(("failed", "TypeError"), (run.Status, run.Steps[0].Error!.Name));
         Assert.Equal(4, run.Steps[0].Error!.Line);
-        Assert.Contains(run.Steps[0].Warnings, w => w.Code == "send_has_no_response" && w.Message.Contains("does not exist yet", StringComparison.Ordinal));
+        Assert.Contains(
+            run.Steps[0].Warnings,
+            w => w.Code == "send_has_no_response" && w.Message.Contains("does not exist yet", StringComparison.Ordinal)
+        );
         Assert.Single(receiver.Requests); // B2: it was sent before the step failed
     }
 
@@ -129,7 +147,11 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
     {
         const int receiver = 50;
         await using var slow = Sink.Start(delay: TimeSpan.FromMilliseconds(receiver));
-        string hook = await server.DeployAsync("compute", $$"""$send.http({ method: "POST", url: "{{slow.Url}}", data: {} });""", "step.js");
+        string hook = await server.DeployAsync(
+            "compute",
+            $$"""$send.http({ method: "POST", url: "{{slow.Url}}", data: {} });""",
+            "step.js"
+        );
 
         var before = await UsageAsync();
         var run = await server.RunAsync(hook);
@@ -141,12 +163,15 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
         Assert.Equal(run.ComputeMs, after.Total.ComputeMs - before.Total.ComputeMs, tolerance: 1);
     }
 
-    async Task<UsageDocument> UsageAsync() => JsonSerializer.Deserialize(await server.Http.GetStringAsync("/api/v1/usage"), ApiJson.Default.UsageDocument)!;
+    async Task<UsageDocument> UsageAsync() =>
+        JsonSerializer.Deserialize(await server.Http.GetStringAsync("/api/v1/usage"), ApiJson.Default.UsageDocument)!;
 
     [Fact]
     public async Task Iterating_over_an_array_sends_a_request_for_each_without_awaiting()
     {
-        string hook = await server.DeployAsync("each", $$"""
+        string hook = await server.DeployAsync(
+            "each",
+            $$"""
             const names = ["Luke", "Han", "Leia", "Obi Wan"];
             names.forEach((name) => {
               $send.http({
@@ -157,7 +182,9 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
                 },
               });
             });
-            """, "step.js");
+            """,
+            "step.js"
+        );
 
         var run = await server.RunAsync(hook);
 
@@ -168,7 +195,9 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
     [Fact]
     public async Task In_a_component_action_send_http_functions_the_same()
     {
-        string hook = await server.DeployAsync("action", $$"""
+        string hook = await server.DeployAsync(
+            "action",
+            $$"""
             export default {
               type: "action",
               async run({ $ }) {
@@ -178,7 +207,8 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
                 })
               }
             }
-            """);
+            """
+        );
 
         var run = await server.RunAsync(hook);
 
@@ -189,10 +219,15 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
     [Fact]
     public async Task The_payload_is_delivered_for_every_event()
     {
-        string hook = await server.DeployAsync("every", $$"""$send.http({ method: "POST", url: "{{Url}}", data: event.body });""", "step.js");
+        string hook = await server.DeployAsync(
+            "every",
+            $$"""$send.http({ method: "POST", url: "{{Url}}", data: event.body });""",
+            "step.js"
+        );
 
         var ids = await Task.WhenAll(Enumerable.Range(0, 50).Select(i => server.PostAsync(hook, $$"""{"n":{{i}}}""")));
-        foreach (string id in ids) await server.EndOfAsync(id);
+        foreach (string id in ids)
+            await server.EndOfAsync(id);
 
         Assert.Equal(Enumerable.Range(0, 50), receiver.Requests.Select(r => BodyOf(r).GetProperty("n").GetInt32()).Order());
     }
@@ -213,9 +248,13 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
     [Fact]
     public async Task Several_requests_are_each_shown_with_their_response()
     {
-        string hook = await server.DeployAsync("several", $$"""
+        string hook = await server.DeployAsync(
+            "several",
+            $$"""
             for (const n of [0, 1, 2]) $send.http({ method: "POST", url: "{{Url}}" + n, data: { n } });
-            """, "step.js");
+            """,
+            "step.js"
+        );
 
         var run = await server.RunAsync(hook);
 
@@ -237,17 +276,25 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
     public async Task Requests_come_from_a_published_list_of_addresses_that_only_they_come_from()
     {
         string[] list = ["127.0.0.2", "127.0.0.3", "127.0.0.4"];
-        var egress = new EgressOptions { Policies = new(Sending.Loopback), Addresses = new([.. list.Select(IPAddress.Parse)]), PublicAddresses = list };
+        var egress = new EgressOptions
+        {
+            Policies = new(Sending.Loopback),
+            Addresses = new([.. list.Select(IPAddress.Parse)]),
+            PublicAddresses = list,
+        };
         await using var fixedServer = await TestServer.StartAsync(egress: egress);
         await using var seen = AddressSink.Start();
-        string hook = await fixedServer.DeployAsync("addresses", $$"""
+        string hook = await fixedServer.DeployAsync(
+            "addresses",
+            $$"""
             export default defineComponent({
               async run({ $ }) {
                 for (let n = 0; n < 3; n++) $.send.http({ method: "POST", url: "{{seen.Url}}send", data: { n } });
                 await (await fetch("{{seen.Url}}own")).text();
               },
             });
-            """);
+            """
+        );
 
         var run = await fixedServer.RunAsync(hook);
 
@@ -268,7 +315,11 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
     {
         await using var quick = await TestServer.StartAsync(Sending.Short);
         await using var silent = Sink.Start(hold: true);
-        string hook = await quick.DeployAsync("timeout", $$"""$send.http({ method: "POST", url: "{{silent.Url}}", data: {} });""", "step.js");
+        string hook = await quick.DeployAsync(
+            "timeout",
+            $$"""$send.http({ method: "POST", url: "{{silent.Url}}", data: {} });""",
+            "step.js"
+        );
 
         var run = await quick.RunAsync(hook);
 
@@ -283,7 +334,11 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
         using var closed = new Socket(SocketType.Stream, ProtocolType.Tcp);
         closed.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
         int port = ((System.Net.IPEndPoint)closed.LocalEndPoint!).Port;
-        string hook = await server.DeployAsync("down", $$"""$send.http({ method: "POST", url: "http://127.0.0.1:{{port}}/", data: {} });""", "step.js");
+        string hook = await server.DeployAsync(
+            "down",
+            $$"""$send.http({ method: "POST", url: "http://127.0.0.1:{{port}}/", data: {} });""",
+            "step.js"
+        );
 
         var run = await server.RunAsync(hook);
 
@@ -296,7 +351,11 @@ public sealed class HttpDestinationsTests(SharedServer shared) : IClassFixture<S
     public async Task An_error_response_is_not_tried_again_and_is_shown()
     {
         await using var broken = Sink.Start(status: 503, body: "down for today");
-        string hook = await server.DeployAsync("broken", $$"""$send.http({ method: "POST", url: "{{broken.Url}}", data: {} });""", "step.js");
+        string hook = await server.DeployAsync(
+            "broken",
+            $$"""$send.http({ method: "POST", url: "{{broken.Url}}", data: {} });""",
+            "step.js"
+        );
 
         var run = await server.RunAsync(hook);
 

@@ -17,8 +17,12 @@ public sealed class SamplesTests(SharedServer shared) : IClassFixture<SharedServ
     Task<string> DeployAsync(string sample)
     {
         string folder = Path.Combine(AppContext.BaseDirectory, "samples", sample);
-        return server.DeployAsync(sample, Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-            .ToDictionary(f => Path.GetRelativePath(folder, f).Replace('\\', '/'), File.ReadAllText));
+        return server.DeployAsync(
+            sample,
+            Directory
+                .EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+                .ToDictionary(f => Path.GetRelativePath(folder, f).Replace('\\', '/'), File.ReadAllText)
+        );
     }
 
     async Task<IReadOnlyList<ReceivedRequest>> RunAsync(string sample, string fields = "", string path = "")
@@ -69,15 +73,25 @@ public sealed class SamplesTests(SharedServer shared) : IClassFixture<SharedServ
     {
         var requests = await RunAsync("contact-form", ""","name":" Leia ","email":"Leia@example.com","message":"Help us" """);
         Assert.Equal(["/archive?lang=en", "/chat?lang=en", "/crm?lang=en"], requests.Select(request => request.Target).Order());
-        Assert.All(requests, request => Assert.Equal("""{"text":"Leia <leia@example.com> writes: Help us"}""", Encoding.UTF8.GetString(request.Body)));
+        Assert.All(
+            requests,
+            request => Assert.Equal("""{"text":"Leia <leia@example.com> writes: Help us"}""", Encoding.UTF8.GetString(request.Body))
+        );
     }
 
     [Fact]
     public async Task Contact_form_says_what_is_missing()
     {
         string hook = await DeployAsync("contact-form");
-        using var answer = await server.Http.PostAsync(hook, new StringContent("""{"name":"Leia","email":"oops"}""", Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
-        Assert.Equal((422, """{"missing":["message","a valid email"]}"""), ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)));
+        using var answer = await server.Http.PostAsync(
+            hook,
+            new StringContent("""{"name":"Leia","email":"oops"}""", Encoding.UTF8, "application/json"),
+            TestContext.Current.CancellationToken
+        );
+        Assert.Equal(
+            (422, """{"missing":["message","a valid email"]}"""),
+            ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))
+        );
         Assert.Empty(receiver.Requests);
     }
 
@@ -85,12 +99,17 @@ public sealed class SamplesTests(SharedServer shared) : IClassFixture<SharedServ
     public async Task Feed_watch_posts_each_new_item_once()
     {
         const string feed = """{"items":[{"id":1,"title":"One","url":"u1"},{"id":2,"title":"Two","url":"u2"}]}""";
-        await using var site = Receiver.Answering($"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {feed.Length}\r\n\r\n{feed}");
+        await using var site = Receiver.Answering(
+            $"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {feed.Length}\r\n\r\n{feed}"
+        );
         await DeployAsync("feed-watch");
         var first = await StartAsync("feed-watch", $$"""{"event":{"url":"{{site.Url}}"} }""");
         var second = await StartAsync("feed-watch", $$"""{"event":{"url":"{{site.Url}}"} }""");
 
-        Assert.Equal(["""{"text":"One: u1"}""", """{"text":"Two: u2"}"""], first.Steps[2].Deliveries.Select(delivery => delivery.Request.Body));
+        Assert.Equal(
+            ["""{"text":"One: u1"}""", """{"text":"Two: u2"}"""],
+            first.Steps[2].Deliveries.Select(delivery => delivery.Request.Body)
+        );
         Assert.All(first.Steps[2].Deliveries, delivery => Assert.Equal("succeeded", delivery.Status));
         Assert.Equal(("succeeded", "nothing new"), (second.Status, second.Message));
     }
@@ -100,20 +119,33 @@ public sealed class SamplesTests(SharedServer shared) : IClassFixture<SharedServ
     {
         await DeployAsync("feed-watch");
         var run = await StartAsync("feed-watch", """{"event":{"interval_seconds":0} }""");
-        Assert.Equal(("succeeded", "no feed yet: sendoff secrets set FEED_URL --variable --value https://example.com/feed.json"), (run.Status, run.Message));
+        Assert.Equal(
+            ("succeeded", "no feed yet: sendoff secrets set FEED_URL --variable --value https://example.com/feed.json"),
+            (run.Status, run.Message)
+        );
     }
 
     async Task<RunDocument> StartAsync(string workflow, string body)
     {
-        using var started = await server.Http.PostAsync($"/api/v1/workflows/{workflow}/events", new StringContent(body, Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
-        return await server.EndOfAsync((await started.Content.ReadFromJsonAsync(ApiJson.Default.ReplayDocument, TestContext.Current.CancellationToken))!.Id);
+        using var started = await server.Http.PostAsync(
+            $"/api/v1/workflows/{workflow}/events",
+            new StringContent(body, Encoding.UTF8, "application/json"),
+            TestContext.Current.CancellationToken
+        );
+        return await server.EndOfAsync(
+            (await started.Content.ReadFromJsonAsync(ApiJson.Default.ReplayDocument, TestContext.Current.CancellationToken))!.Id
+        );
     }
 
     [Fact]
     public async Task Webhook_relay_passes_on_what_is_signed_and_nothing_else()
     {
         string hook = await DeployAsync("webhook-relay");
-        using var secret = await server.Http.PutAsJsonAsync("/api/v1/secrets/RELAY_SECRET", new { value = "the secret of the relay" }, TestContext.Current.CancellationToken);
+        using var secret = await server.Http.PutAsJsonAsync(
+            "/api/v1/secrets/RELAY_SECRET",
+            new { value = "the secret of the relay" },
+            TestContext.Current.CancellationToken
+        );
         secret.EnsureSuccessStatusCode();
         string body = $$"""{ "targets": ["{{receiver.Url}}a", "{{receiver.Url}}b"], "order": 7 }""";
         string signature = Convert.ToHexStringLower(HMACSHA256.HashData("the secret of the relay"u8, Encoding.UTF8.GetBytes(body)));
@@ -124,11 +156,18 @@ public sealed class SamplesTests(SharedServer shared) : IClassFixture<SharedServ
         await receiver.WaitForRequestsAsync(2);
 
         Assert.Equal(["/a", "/b"], receiver.Requests.Select(request => request.Target).Order());
-        Assert.All(receiver.Requests, request => Assert.Equal(("""{"order":7}""", "evt-1"), (Encoding.UTF8.GetString(request.Body), request.Header("idempotency-key"))));
+        Assert.All(
+            receiver.Requests,
+            request =>
+                Assert.Equal(("""{"order":7}""", "evt-1"), (Encoding.UTF8.GetString(request.Body), request.Header("idempotency-key")))
+        );
 
         async Task<int> SendAsync(string sign)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, hook) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+            using var request = new HttpRequestMessage(HttpMethod.Post, hook)
+            {
+                Content = new StringContent(body, Encoding.UTF8, "application/json"),
+            };
             request.Headers.Add("x-signature", sign);
             request.Headers.Add("x-event-id", "evt-1");
             using var answer = await server.Http.SendAsync(request, TestContext.Current.CancellationToken);

@@ -22,11 +22,16 @@ public sealed class SettingsTests
     public void Egress_settings_are_read_with_those_of_workflows()
     {
         var (settings, warnings) = Settings.Read(
-        [
-            new("Egress:Addresses", "203.0.113.7, 2001:DB8::7,203.0.113.8"), new("Egress:PublicAddresses", "198.51.100.7,198.51.100.16/28"),
-            new("egress:workflows:orders:allow", "10.0.0.0/8, a.example"), new("Egress:Workflows:Orders:Deny", "*"), new("Egress:Workflows:a:b:Deny", "x.example"),
-            new("Egress:Workflows:orders:Alow", "*"),
-        ], development: false);
+            [
+                new("Egress:Addresses", "203.0.113.7, 2001:DB8::7,203.0.113.8"),
+                new("Egress:PublicAddresses", "198.51.100.7,198.51.100.16/28"),
+                new("egress:workflows:orders:allow", "10.0.0.0/8, a.example"),
+                new("Egress:Workflows:Orders:Deny", "*"),
+                new("Egress:Workflows:a:b:Deny", "x.example"),
+                new("Egress:Workflows:orders:Alow", "*"),
+            ],
+            development: false
+        );
 
         Assert.Equal(["203.0.113.7", "2001:db8::7", "203.0.113.8"], settings.EgressAddresses.Select(a => a.ToString()));
         Assert.Equal(["198.51.100.7", "198.51.100.16/28"], settings.EgressPublicAddresses);
@@ -34,7 +39,10 @@ public sealed class SettingsTests
         Assert.Equal(["*"], settings.EgressWorkflows["orders"].Deny);
         Assert.Equal(["x.example"], settings.EgressWorkflows["a:b"].Deny);
         Assert.Contains("Egress:Workflows:orders:Alow", Assert.Single(warnings));
-        Assert.Equal("socks5://proxy.example:1080", Read("Egress:Proxy", "socks5://user:pass@proxy.example").Settings.EgressProxy!.ToString());
+        Assert.Equal(
+            "socks5://proxy.example:1080",
+            Read("Egress:Proxy", "socks5://user:pass@proxy.example").Settings.EgressProxy!.ToString()
+        );
     }
 
     [Fact]

@@ -17,33 +17,47 @@ public sealed class ShutdownTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     /// <summary>As a service manager, a terminal, <c>timeout</c> and <c>dotnet run</c> deliver signals.</summary>
-    public static TheoryData<string, string, int, bool> Ways => new()
-    {
-        { "", "TERM", 1, false },
-        { "", "INT", 1, false },
-        { "", "TERM", 2, false },
-        { "setsid", "INT", 1, true },
-        { "setsid", "TERM", 1, true },
-        { "dotnet run", "TERM", 1, false },
-    };
+    public static TheoryData<string, string, int, bool> Ways =>
+        new()
+        {
+            { "", "TERM", 1, false },
+            { "", "INT", 1, false },
+            { "", "TERM", 2, false },
+            { "setsid", "INT", 1, true },
+            { "setsid", "TERM", 1, true },
+            { "dotnet run", "TERM", 1, false },
+        };
 
     [Theory]
     [MemberData(nameof(Ways))]
-    public async Task Signal_lets_runs_and_deliveries_in_flight_end_and_the_server_exits_with_0(string launcher, string signal, int times, bool toGroup)
+    public async Task Signal_lets_runs_and_deliveries_in_flight_end_and_the_server_exits_with_0(
+        string launcher,
+        string signal,
+        int times,
+        bool toGroup
+    )
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are of POSIX");
         // Answers come 3 s after they are released: later than a command is ended by force.
         await using var receiver = Sink.Start(hold: true, delay: TimeSpan.FromSeconds(3));
-        string run, slow;
+        string run,
+            slow;
         await using (var server = await StartAsync(launcher, "Delivery:Deadline=60s"))
         {
-            string hook = await server.DeployAsync("sends", $$"""for (let n = 0; n < {{Deliveries}}; n++) $send.http({ method: "GET", url: "{{receiver.Url}}" + n })""");
-            string slowHook = await server.DeployAsync("slow", $$"""await fetch("{{receiver.Url}}from-step"); $send.http({ method: "GET", url: "{{receiver.Url}}after-run" })""");
+            string hook = await server.DeployAsync(
+                "sends",
+                $$"""for (let n = 0; n < {{Deliveries}}; n++) $send.http({ method: "GET", url: "{{receiver.Url}}" + n })"""
+            );
+            string slowHook = await server.DeployAsync(
+                "slow",
+                $$"""await fetch("{{receiver.Url}}from-step"); $send.http({ method: "GET", url: "{{receiver.Url}}after-run" })"""
+            );
             run = await PostAsync(server, hook);
             slow = await PostAsync(server, slowHook);
             await receiver.WaitForRequestsAsync(Deliveries + 1);
 
-            for (int i = 0; i < times; i++) server.Signal(signal, toGroup);
+            for (int i = 0; i < times; i++)
+                server.Signal(signal, toGroup);
             await server.SaysAsync($"and {Deliveries} deliveries in flight, up to 90 s");
             await server.SaysAsync("to end immediately");
             receiver.Release();
@@ -71,7 +85,13 @@ public sealed class ShutdownTests : IDisposable
         {
             await using var server = await StartAsync("", "Shutdown:Timeout=100ms");
             if (start == 0)
-                run = await PostAsync(server, await server.DeployAsync("slow", $$"""$send.http({ method: "GET", url: "{{receiver.Url}}" }); await fetch("{{gate.Url}}")"""));
+                run = await PostAsync(
+                    server,
+                    await server.DeployAsync(
+                        "slow",
+                        $$"""$send.http({ method: "GET", url: "{{receiver.Url}}" }); await fetch("{{gate.Url}}")"""
+                    )
+                );
             await gate.WaitForRequestsAsync(1);
             server.Signal("TERM");
             Assert.Equal(0, await server.EndAsync());
@@ -121,18 +141,23 @@ public sealed class ShutdownTests : IDisposable
         server.Signal("TERM");
         Assert.Equal(0, await server.EndAsync());
 
-        async Task<string> WorkerOfAsync() => (await RunAsync(server, await PostAsync(server, hook))).Steps[0].Exports.GetProperty("$return_value").ToString();
+        async Task<string> WorkerOfAsync() =>
+            (await RunAsync(server, await PostAsync(server, hook))).Steps[0].Exports.GetProperty("$return_value").ToString();
     }
 
     [Fact]
     public async Task Signal_ends_a_server_that_has_not_started_yet()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are of POSIX");
-        string node = Path.Combine(folder.Path, "node"), asked = Path.Combine(folder.Path, "asked");
+        string node = Path.Combine(folder.Path, "node"),
+            asked = Path.Combine(folder.Path, "asked");
         // A Node.js that never says its version.
         File.WriteAllText(node, $"#!/bin/sh\ntouch {asked}\nexec sleep 60\n");
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(node, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        using var process = Process.Start(SendoffCommand.Info("serve", "--data", Path.Combine(folder.Path, "data"), "--set", $"Workers:NodePath={node}"))!;
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(node, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        using var process = Process.Start(
+            SendoffCommand.Info("serve", "--data", Path.Combine(folder.Path, "data"), "--set", $"Workers:NodePath={node}")
+        )!;
         var lines = SaidLines.Of(process);
         await Wait.UntilAsync(() => File.Exists(asked));
         Signals.Send(process.Id, "TERM");
@@ -141,10 +166,16 @@ public sealed class ShutdownTests : IDisposable
         Assert.Equal((0, $"sendoff: starting with data in {folder.Path}/data"), (process.ExitCode, lines.ToString().Trim()));
     }
 
-    Task<ServerProcess> StartAsync(string launcher, params string[] settings) => ServerProcess.StartAsync(
-        launcher == "dotnet run" ? ["dotnet", "run", "--no-build", "--no-launch-profile", "--configuration", Configuration, "--project", Project(), "--"]
-            : launcher.Length > 0 ? [launcher] : [],
-        folder.Path, Token, settings);
+    Task<ServerProcess> StartAsync(string launcher, params string[] settings) =>
+        ServerProcess.StartAsync(
+            launcher == "dotnet run"
+                    ? ["dotnet", "run", "--no-build", "--no-launch-profile", "--configuration", Configuration, "--project", Project(), "--"]
+                : launcher.Length > 0 ? [launcher]
+                : [],
+            folder.Path,
+            Token,
+            settings
+        );
 
     static string Project([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "../../src/Sendoff");
 
@@ -160,11 +191,18 @@ public sealed class ShutdownTests : IDisposable
     static async Task<RunDocument> RunAsync(ServerProcess server, string run)
     {
         RunDocument? document = null;
-        await Wait.UntilAsync(async () =>
-        {
-            document = JsonSerializer.Deserialize(await server.Http.GetStringAsync($"/api/v1/runs/{run}"), ApiJson.Default.RunDocument)!;
-            return document.Status is not ("queued" or "running") && document.Steps.All(static step => step.Deliveries.All(static d => d.Status is not ("pending" or "sending")));
-        }, $"the end of {run}");
+        await Wait.UntilAsync(
+            async () =>
+            {
+                document = JsonSerializer.Deserialize(
+                    await server.Http.GetStringAsync($"/api/v1/runs/{run}"),
+                    ApiJson.Default.RunDocument
+                )!;
+                return document.Status is not ("queued" or "running")
+                    && document.Steps.All(static step => step.Deliveries.All(static d => d.Status is not ("pending" or "sending")));
+            },
+            $"the end of {run}"
+        );
         return document!;
     }
 }

@@ -32,11 +32,18 @@ public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture
         internal Concealment Concealment { get; } = TestSecrets.Concealment();
         internal WorkerPool Pool { get; }
 
-        public Workers() => Pool = new(TestNode.Runtime, Limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
-        {
-            Isolation = new() { Mode = SandboxMode.None },
-            Calls = program => new StepStores(new MemoryDataStores(TimeProvider.System), program, Concealment, Limits, TimeProvider.System),
-        };
+        public Workers() =>
+            Pool = new(TestNode.Runtime, Limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
+            {
+                Isolation = new() { Mode = SandboxMode.None },
+                Calls = program => new StepStores(
+                    new MemoryDataStores(TimeProvider.System),
+                    program,
+                    Concealment,
+                    Limits,
+                    TimeProvider.System
+                ),
+            };
 
         public ValueTask DisposeAsync() => Pool.DisposeAsync();
     }
@@ -49,23 +56,27 @@ public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture
         {
             var yaml = new YamlStream();
             yaml.Load(new StringReader(File.ReadAllText(file)));
-            foreach (var found in ((YamlSequenceNode)yaml.Documents[0].RootNode).Children) yield return (JsonObject)ToJson(found)!;
+            foreach (var found in ((YamlSequenceNode)yaml.Documents[0].RootNode).Children)
+                yield return (JsonObject)ToJson(found)!;
         }
     }
 
-    static JsonNode? ToJson(YamlNode node) => node switch
-    {
-        YamlMappingNode map => new JsonObject(map.Children.Select(pair => KeyValuePair.Create(((YamlScalarNode)pair.Key).Value!, ToJson(pair.Value)))),
-        YamlSequenceNode list => new JsonArray([.. list.Children.Select(ToJson)]),
-        YamlScalarNode { Style: YamlDotNet.Core.ScalarStyle.Plain, Value: var text } => text switch
+    static JsonNode? ToJson(YamlNode node) =>
+        node switch
         {
-            "null" or "" or null => null,
-            "true" or "false" => JsonValue.Create(text == "true"),
-            _ => double.TryParse(text, out double number) ? JsonValue.Create(number) : JsonValue.Create(text),
-        },
-        YamlScalarNode { Value: var text } => JsonValue.Create(text),
-        _ => throw new NotSupportedException(),
-    };
+            YamlMappingNode map => new JsonObject(
+                map.Children.Select(pair => KeyValuePair.Create(((YamlScalarNode)pair.Key).Value!, ToJson(pair.Value)))
+            ),
+            YamlSequenceNode list => new JsonArray([.. list.Children.Select(ToJson)]),
+            YamlScalarNode { Style: YamlDotNet.Core.ScalarStyle.Plain, Value: var text } => text switch
+            {
+                "null" or "" or null => null,
+                "true" or "false" => JsonValue.Create(text == "true"),
+                _ => double.TryParse(text, out double number) ? JsonValue.Create(number) : JsonValue.Create(text),
+            },
+            YamlScalarNode { Value: var text } => JsonValue.Create(text),
+            _ => throw new NotSupportedException(),
+        };
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -75,7 +86,10 @@ public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture
         var document = await RunAsync(found);
         var differences = new List<string>();
         Compare(found["expect"], JsonSerializer.SerializeToNode(document, ApiJson.Default.RunDocument), "run", differences);
-        Assert.True(differences.Count == 0, string.Join('\n', differences) + "\n" + JsonSerializer.Serialize(document, ApiJson.Default.RunDocument));
+        Assert.True(
+            differences.Count == 0,
+            string.Join('\n', differences) + "\n" + JsonSerializer.Serialize(document, ApiJson.Default.RunDocument)
+        );
     }
 
     async Task<RunDocument> RunAsync(JsonObject found)
@@ -91,10 +105,27 @@ public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture
         Assert.True(read.Definition is not null, string.Join('\n', read.Problems));
         var definition = read.Definition!;
         var environment = found["env"]?.AsObject().ToDictionary(pair => pair.Key, pair => (string)pair.Value!) ?? [];
-        var accounts = found["accounts"]?.AsObject().ToDictionary(
-            app => app.Key, app => (IReadOnlyDictionary<string, string>)app.Value!.AsObject().ToDictionary(field => field.Key, field => (string)field.Value!)) ?? [];
+        var accounts =
+            found["accounts"]
+                ?.AsObject()
+                .ToDictionary(
+                    app => app.Key,
+                    app =>
+                        (IReadOnlyDictionary<string, string>)
+                            app.Value!.AsObject().ToDictionary(field => field.Key, field => (string)field.Value!)
+                )
+            ?? [];
         var program = new WorkerProgram(
-            folder.Path, "wf_1", "case", 1, folder.Path, ProgramSteps.Of(definition, files), environment, 64, Concurrency: 1)
+            folder.Path,
+            "wf_1",
+            "case",
+            1,
+            folder.Path,
+            ProgramSteps.Of(definition, files),
+            environment,
+            64,
+            Concurrency: 1
+        )
         {
             Accounts = accounts,
             CustomResponse = definition.Triggers.Any(trigger => trigger is HttpTrigger { Response.FromRun: true }),
@@ -102,14 +133,32 @@ public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture
         };
         var ids = new IdSequence(TimeProvider.System);
         byte[] json = Encoding.UTF8.GetBytes((found["event"] ?? new JsonObject()).ToJsonString());
-        var received = new Event(new(ids.Next()), WorkspaceId.Default, default, QueuedRun.TestTrigger, TimeProvider.System.GetUtcNow(), json);
+        var received = new Event(
+            new(ids.Next()),
+            WorkspaceId.Default,
+            default,
+            QueuedRun.TestTrigger,
+            TimeProvider.System.GetUtcNow(),
+            json
+        );
         var executor = new RunExecutor(workers.Pool, workers.Concealment, ids, workers.Limits, TimeProvider.System);
         var executed = await executor.ExecuteAsync(
-            new(new(ids.Next()), received, 1), new(default, "case", 1, default, files, definition), program, null, TestContext.Current.CancellationToken);
+            new(new(ids.Next()), received, 1),
+            new(default, "case", 1, default, files, definition),
+            program,
+            null,
+            TestContext.Current.CancellationToken
+        );
 
         // C8: the record is what a store would hold.
         var mask = MaskedRecords.MaskOf(executed.Run, executed.Deliveries, new SecretMask([.. environment.Values]));
-        return RunDocument.From(new(executed.Run.Masked(mask), "case", [.. executed.Deliveries.Select(delivery => new StoredDelivery(delivery.Masked(mask), "case", []))]));
+        return RunDocument.From(
+            new(
+                executed.Run.Masked(mask),
+                "case",
+                [.. executed.Deliveries.Select(delivery => new StoredDelivery(delivery.Masked(mask), "case", []))]
+            )
+        );
     }
 
     static Dictionary<string, string> Files(JsonObject found)
@@ -117,14 +166,21 @@ public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture
         var files = found["files"]?.AsObject().ToDictionary(file => file.Key, file => (string)file.Value!) ?? [];
         if (found["steps"] is JsonObject steps)
         {
-            foreach (var (name, source) in steps) files[$"{name}.js"] = (string)source!;
-            files["workflow.yaml"] = "steps:\n" + string.Concat(steps.Select(step => $"  - {{ namespace: {step.Key}, uses: ./{step.Key}.js }}\n"));
+            foreach (var (name, source) in steps)
+                files[$"{name}.js"] = (string)source!;
+            files["workflow.yaml"] =
+                "steps:\n" + string.Concat(steps.Select(step => $"  - {{ namespace: {step.Key}, uses: ./{step.Key}.js }}\n"));
         }
-        if ((string?)found["source"] is { } only) files[(string?)found["file"] ?? $"{Step}.js"] = only;
-        if ((string?)found["yaml"] is { } yaml) files["workflow.yaml"] = yaml;
+        if ((string?)found["source"] is { } only)
+            files[(string?)found["file"] ?? $"{Step}.js"] = only;
+        if ((string?)found["yaml"] is { } yaml)
+            files["workflow.yaml"] = yaml;
         // JSON is YAML.
-        else if (found["props"] is { } props) files["workflow.yaml"] = $"steps: [ {{ namespace: {Step}, uses: ./{(string?)found["file"] ?? $"{Step}.js"}, props: {props.ToJsonString()} }} ]";
-        else if ((string?)found["file"] is { } file) files["workflow.yaml"] = $"steps: [ {{ namespace: {Step}, uses: ./{file} }} ]";
+        else if (found["props"] is { } props)
+            files["workflow.yaml"] =
+                $"steps: [ {{ namespace: {Step}, uses: ./{(string?)found["file"] ?? $"{Step}.js"}, props: {props.ToJsonString()} }} ]";
+        else if ((string?)found["file"] is { } file)
+            files["workflow.yaml"] = $"steps: [ {{ namespace: {Step}, uses: ./{file} }} ]";
         return files;
     }
 
@@ -132,22 +188,34 @@ public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture
     {
         if (expected is JsonObject fields)
         {
-            if (actual is not JsonObject found) differences.Add($"{path} is {Text(actual)}");
-            else if (fields.Count == 0 && path.EndsWith("exports", StringComparison.Ordinal) && found.Count > 0) differences.Add($"{path} is {Text(actual)}");
-            else foreach (var (name, value) in fields) Compare(value, found[name], $"{path}.{name}", differences);
+            if (actual is not JsonObject found)
+                differences.Add($"{path} is {Text(actual)}");
+            else if (fields.Count == 0 && path.EndsWith("exports", StringComparison.Ordinal) && found.Count > 0)
+                differences.Add($"{path} is {Text(actual)}");
+            else
+                foreach (var (name, value) in fields)
+                    Compare(value, found[name], $"{path}.{name}", differences);
         }
         else if (expected is JsonArray items)
         {
-            if (actual is not JsonArray found || found.Count != items.Count) differences.Add($"{path} is {Text(actual)}");
-            else for (int i = 0; i < items.Count; i++) Compare(items[i], found[i], $"{path}[{i}]", differences);
+            if (actual is not JsonArray found || found.Count != items.Count)
+                differences.Add($"{path} is {Text(actual)}");
+            else
+                for (int i = 0; i < items.Count; i++)
+                    Compare(items[i], found[i], $"{path}[{i}]", differences);
         }
-        else if (!Matches(expected, actual)) differences.Add($"{path} is {Text(actual)}, not {Text(expected)}");
+        else if (!Matches(expected, actual))
+            differences.Add($"{path} is {Text(actual)}, not {Text(expected)}");
     }
 
     static bool Matches(JsonNode? expected, JsonNode? actual) =>
         expected?.GetValueKind() == JsonValueKind.String && actual?.GetValueKind() == JsonValueKind.String
-            ? (string)expected! is ['~', .. var pattern] ? Regex.IsMatch((string)actual!, pattern) : (string)expected! == (string)actual!
-            : expected?.GetValueKind() == JsonValueKind.Number && actual?.GetValueKind() == JsonValueKind.Number ? (double)expected == (double)actual : JsonNode.DeepEquals(expected, actual);
+            ? (string)expected! is ['~', .. var pattern]
+                ? Regex.IsMatch((string)actual!, pattern)
+                : (string)expected! == (string)actual!
+            : expected?.GetValueKind() == JsonValueKind.Number && actual?.GetValueKind() == JsonValueKind.Number
+                ? (double)expected == (double)actual
+                : JsonNode.DeepEquals(expected, actual);
 
     static string Text(JsonNode? node) => node?.ToJsonString(plain) ?? "null";
 }

@@ -9,8 +9,11 @@ namespace Sendoff.Engine.Alerts;
 /// <summary>The rules of whom to tell what goes wrong, in memory as they stand in the store.</summary>
 public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOptions smtp, EngineLimits limits) : IDisposable
 {
-    public const int LongestName = 100, MostAddresses = 20;
-    public static readonly TimeSpan LongestQuiet = TimeSpan.FromDays(7), ShortestBacklog = TimeSpan.FromSeconds(1), LongestBacklog = TimeSpan.FromDays(7);
+    public const int LongestName = 100,
+        MostAddresses = 20;
+    public static readonly TimeSpan LongestQuiet = TimeSpan.FromDays(7),
+        ShortestBacklog = TimeSpan.FromSeconds(1),
+        LongestBacklog = TimeSpan.FromDays(7);
 
     readonly SemaphoreSlim changing = new(1);
     TaskCompletionSource change = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -36,7 +39,8 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
         await changing.WaitAsync(ct).ConfigureAwait(false);
         try
         {
-            if (FindFault(rule) is { } fault) return fault;
+            if (FindFault(rule) is { } fault)
+                return fault;
             await store.SaveAlertAsync(rule, ct).ConfigureAwait(false);
             await LoadAsync(CancellationToken.None).ConfigureAwait(false);
             return null;
@@ -64,43 +68,65 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
     }
 
     string? FindFault(AlertRule rule) =>
-        rule.Name.Length is 0 or > LongestName || rule.Name.Any(char.IsControl) ? $"'name' has 1 to {LongestName} characters without control characters."
-        : Current.Any(other => other.Id != rule.Id && other.Name == rule.Name) ? $"There is an alert '{rule.Name}' already. Use another name, or change that one."
-        : Current.Count >= limits.Alerts && Find(rule.Id) is null ? $"There are {limits.Alerts} alerts, which is the most. Delete one first."
+        rule.Name.Length is 0 or > LongestName || rule.Name.Any(char.IsControl)
+            ? $"'name' has 1 to {LongestName} characters without control characters."
+        : Current.Any(other => other.Id != rule.Id && other.Name == rule.Name)
+            ? $"There is an alert '{rule.Name}' already. Use another name, or change that one."
+        : Current.Count >= limits.Alerts && Find(rule.Id) is null
+            ? $"There are {limits.Alerts} alerts, which is the most. Delete one first."
         : rule.Workflow is { } name && !catalog.Names.Contains(name) && Find(rule.Id)?.Workflow != name
             ? $"There is no workflow '{name}'.{Suggestion(name)} Leave 'workflow' out for all workflows."
         : rule.Causes == AlertCauses.None ? "'on' is empty. Name at least one of run_failed, delivery_failed, backlog."
         : rule.Quiet < TimeSpan.Zero || rule.Quiet > LongestQuiet ? "'quietSeconds' is a whole number from 0 to 604800 (7 days)."
-        : rule.BacklogAge is { } age && (age < ShortestBacklog || age > LongestBacklog) ? "'backlogSeconds' is a whole number from 1 to 604800 (7 days)."
+        : rule.BacklogAge is { } age && (age < ShortestBacklog || age > LongestBacklog)
+            ? "'backlogSeconds' is a whole number from 1 to 604800 (7 days)."
         : rule.BacklogRuns is < 1 ? "'backlogRuns' is a whole number from 1."
-        : rule.Kind == AlertKind.Email ? FaultOfAddresses(rule.Target) : FaultOfUrl(rule.Target);
+        : rule.Kind == AlertKind.Email ? FaultOfAddresses(rule.Target)
+        : FaultOfUrl(rule.Target);
 
     string Suggestion(string name) => Spelling.Closest(name, catalog.Names) is { } near ? $" Did you mean '{near}'?" : "";
 
     static string? FaultOfUrl(IReadOnlyList<string> target) =>
         target is not [{ Length: > 0 } url] ? "'url' is missing. It is the URL that messages are sent to."
-        : !Uri.TryCreate(url, UriKind.Absolute, out var parsed) || parsed.Scheme is not ("http" or "https") || parsed.UserInfo.Length > 0 || !HttpSyntax.IsUrl(url)
+        : !Uri.TryCreate(url, UriKind.Absolute, out var parsed)
+        || parsed.Scheme is not ("http" or "https")
+        || parsed.UserInfo.Length > 0
+        || !HttpSyntax.IsUrl(url)
             ? $"'url' is '{url}'. It is an absolute http or https URL without user and password, such as https://hooks.example.com/alerts."
         : null;
 
     string? FaultOfAddresses(IReadOnlyList<string> target)
     {
-        if (smtp.Host is null) return "No mail server is set, so no email can be sent. Set Smtp:Host (docs/operating.md, Email), or choose webhook or slack.";
-        if (!EmailSender.IsAddress(smtp.From ?? smtp.Username ?? smtp.To ?? "")) return "No address is set that emails come from. Set Smtp:From (docs/operating.md, Email).";
-        if (target.Count == 0) return smtp.To is null ? "'to' is empty, and no address is set that emails go to. Give addresses in 'to', or set Smtp:To." : null;
-        if (target.Count > MostAddresses) return $"'to' has {target.Count} addresses. The most is {MostAddresses}.";
-        if (target.FirstOrDefault(static one => !EmailSender.IsAddress(one) || one.Any(char.IsControl)) is { } wrong) return $"'to' has '{wrong}', which is not an email address.";
+        if (smtp.Host is null)
+            return "No mail server is set, so no email can be sent. Set Smtp:Host (docs/operating.md, Email), or choose webhook or slack.";
+        if (!EmailSender.IsAddress(smtp.From ?? smtp.Username ?? smtp.To ?? ""))
+            return "No address is set that emails come from. Set Smtp:From (docs/operating.md, Email).";
+        if (target.Count == 0)
+            return smtp.To is null
+                ? "'to' is empty, and no address is set that emails go to. Give addresses in 'to', or set Smtp:To."
+                : null;
+        if (target.Count > MostAddresses)
+            return $"'to' has {target.Count} addresses. The most is {MostAddresses}.";
+        if (target.FirstOrDefault(static one => !EmailSender.IsAddress(one) || one.Any(char.IsControl)) is { } wrong)
+            return $"'to' has '{wrong}', which is not an email address.";
         // AllowTo rules for these emails as for those of steps; without it all emails go to Smtp:To.
         if (limits.EmailAllowTo.Count == 0)
-            return target is [var only] && only == smtp.To ? null
+            return target is [var only] && only == smtp.To
+                ? null
                 : $"Without the setting Smtp:AllowTo, every email goes to Smtp:To ({smtp.To ?? "not set"}). Leave 'to' empty, or add the addresses to Smtp:AllowTo.";
-        return target.FirstOrDefault(one => !limits.EmailAllowTo.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, one))) is { } refused
-            ? $"'{refused}' matches none of Smtp:AllowTo. Add it, or *{refused[refused.LastIndexOf('@')..]}, to that setting." : null;
+        return
+            target.FirstOrDefault(one => !limits.EmailAllowTo.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, one)))
+                is { } refused
+            ? $"'{refused}' matches none of Smtp:AllowTo. Add it, or *{refused[refused.LastIndexOf('@')..]}, to that setting."
+            : null;
     }
 
     /// <summary>When a rule has told something last; null is never.</summary>
     public static DateTimeOffset? LastTold(IEnumerable<AlertState> states, AlertId rule) =>
-        states.Where(state => state.Alert == rule && state.ToldAt > DateTimeOffset.UnixEpoch).Select(static state => (DateTimeOffset?)state.ToldAt).Max();
+        states
+            .Where(state => state.Alert == rule && state.ToldAt > DateTimeOffset.UnixEpoch)
+            .Select(static state => (DateTimeOffset?)state.ToldAt)
+            .Max();
 
     public void Dispose() => changing.Dispose();
 }

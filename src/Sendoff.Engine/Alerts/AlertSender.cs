@@ -10,16 +10,39 @@ public sealed class AlertSender(IStore store, DeliveryDispatcher dispatcher, Eng
     internal string Origin => origin;
 
     /// <summary>Sends a message to a rule's target, whatever was told. Returns the run that it is recorded as.</summary>
-    public async Task<RunId> TestAsync(AlertRule rule, CancellationToken ct) => (await SendAsync(AlertMessage.Test(rule, origin), null, ct).ConfigureAwait(false))!.Value;
+    public async Task<RunId> TestAsync(AlertRule rule, CancellationToken ct) =>
+        (await SendAsync(AlertMessage.Test(rule, origin), null, ct).ConfigureAwait(false))!.Value;
 
     /// <summary>Commits a message with what its rule has told by it, and sends it. Null if the rule is gone; then nothing is sent.</summary>
     internal async Task<RunId?> SendAsync(AlertMessage message, AlertState? told, CancellationToken ct)
     {
         var now = engine.Time.GetUtcNow();
-        var received = new Event(new(engine.Ids.Next()), WorkspaceId.Default, SystemWorkflow.Alerts, SystemWorkflow.AlertTrigger, now, message.Fields(now));
+        var received = new Event(
+            new(engine.Ids.Next()),
+            WorkspaceId.Default,
+            SystemWorkflow.Alerts,
+            SystemWorkflow.AlertTrigger,
+            now,
+            message.Fields(now)
+        );
         var run = new Run(
-            new(engine.Ids.Next()), received.Id, WorkspaceId.Default, SystemWorkflow.Alerts, 0, SystemWorkflow.AlertTrigger, RunStatus.Succeeded, now, TimeSpan.Zero,
-            TimeSpan.Zero, false, false, null, message.Subject, null, [new("message", 0, StepStatus.Succeeded, 0, default, default, [], [], null)])
+            new(engine.Ids.Next()),
+            received.Id,
+            WorkspaceId.Default,
+            SystemWorkflow.Alerts,
+            0,
+            SystemWorkflow.AlertTrigger,
+            RunStatus.Succeeded,
+            now,
+            TimeSpan.Zero,
+            TimeSpan.Zero,
+            false,
+            false,
+            null,
+            message.Subject,
+            null,
+            [new("message", 0, StepStatus.Succeeded, 0, default, default, [], [], null)]
+        )
         {
             Credentials = CredentialsOf(message.Rule),
         };
@@ -32,9 +55,11 @@ public sealed class AlertSender(IStore store, DeliveryDispatcher dispatcher, Eng
         }
         finally
         {
-            if (!isStored) dispatcher.Release(deliveries);
+            if (!isStored)
+                dispatcher.Release(deliveries);
         }
-        if (!isStored) return null;
+        if (!isStored)
+            return null;
         dispatcher.Start(deliveries);
         engine.Changes.Publish(run);
         return run.Id;
@@ -44,17 +69,22 @@ public sealed class AlertSender(IStore store, DeliveryDispatcher dispatcher, Eng
     {
         var id = new DeliveryId(engine.Ids.Next());
         byte[] body = message.Body(run.StartedAt);
-        var send = message.Rule.Kind == AlertKind.Email
-            ? new HttpSend("SEND", "email:", [], body)
-            : new HttpSend("POST", message.Rule.Target[0], [new("content-type", "application/json")], body);
+        var send =
+            message.Rule.Kind == AlertKind.Email
+                ? new HttpSend("SEND", "email:", [], body)
+                : new HttpSend("POST", message.Rule.Target[0], [new("content-type", "application/json")], body);
         string to = Destination.Of(send.Url, run.WorkflowId);
-        return new(id, run.Id, run.WorkspaceId, run.WorkflowId, 0, 0, concealment.Mask.Url(to), send, DeliveryStatus.Pending) { Credentials = run.Credentials };
+        return new(id, run.Id, run.WorkspaceId, run.WorkflowId, 0, 0, concealment.Mask.Url(to), send, DeliveryStatus.Pending)
+        {
+            Credentials = run.Credentials,
+        };
     }
 
     // C8: whoever has such a URL may post there. The path of Slack's, and the query of any.
     static IReadOnlyList<string> CredentialsOf(AlertRule rule)
     {
-        if (rule.Kind == AlertKind.Email) return [];
+        if (rule.Kind == AlertKind.Email)
+            return [];
         var url = new Uri(rule.Target[0]);
         string[] parts = rule.Kind == AlertKind.Slack ? [url.AbsolutePath.Trim('/'), url.Query.TrimStart('?')] : [url.Query.TrimStart('?')];
         return [.. parts.Where(static part => part.Length >= SecretMask.Shortest)];

@@ -11,9 +11,19 @@ namespace Sendoff.Engine.Alerts;
 /// What alerts send is never noted, so none can cause another.
 /// </remarks>
 internal sealed class AlertWatch(
-    IStore store, AlertRules rules, AlertSender sender, WorkflowCatalog catalog, RunQueue runs, EngineContext engine, ServerHold hold, ILogger<AlertWatch> log) : IEndWatch
+    IStore store,
+    AlertRules rules,
+    AlertSender sender,
+    WorkflowCatalog catalog,
+    RunQueue runs,
+    EngineContext engine,
+    ServerHold hold,
+    ILogger<AlertWatch> log
+) : IEndWatch
 {
-    static readonly TimeSpan retry = TimeSpan.FromSeconds(5), longestWait = TimeSpan.FromMinutes(1), betweenSaves = TimeSpan.FromSeconds(1);
+    static readonly TimeSpan retry = TimeSpan.FromSeconds(5),
+        longestWait = TimeSpan.FromMinutes(1),
+        betweenSaves = TimeSpan.FromSeconds(1);
 
     /// <summary>What ended of a workflow since the last look.</summary>
     record struct Note(int Failed, long Last, bool IsOver);
@@ -21,6 +31,7 @@ internal sealed class AlertWatch(
     readonly CancellationTokenSource stop = new();
     readonly Lock gate = new();
     Dictionary<(WorkflowId Workflow, AlertCauses Cause), Note> notes = [];
+
     // Of these a success counts.
     readonly HashSet<(WorkflowId Workflow, AlertCauses Cause)> failing = [];
     volatile bool isAnyFailing;
@@ -29,13 +40,15 @@ internal sealed class AlertWatch(
     readonly Dictionary<(AlertId Alert, WorkflowId Workflow), AlertState> states = [];
     readonly HashSet<(AlertId Alert, WorkflowId Workflow)> unsaved = [];
     Dictionary<WorkflowId, string> backlogs = [];
-    long savedAt, backlogAt;
+    long savedAt,
+        backlogAt;
     Task running = Task.CompletedTask;
 
     /// <summary>Begins with what an earlier server has told. Call once, before the first event.</summary>
     public async Task StartAsync(CancellationToken ct)
     {
-        foreach (var state in await store.ListAlertStatesAsync(ct).ConfigureAwait(false)) states[(state.Alert, state.Workflow)] = state;
+        foreach (var state in await store.ListAlertStatesAsync(ct).ConfigureAwait(false))
+            states[(state.Alert, state.Workflow)] = state;
         Settle(engine.Time.GetUtcNow());
         Watch();
         (savedAt, backlogAt) = (engine.Time.GetTimestamp(), engine.Time.GetTimestamp());
@@ -48,7 +61,8 @@ internal sealed class AlertWatch(
         await stop.CancelAsync().ConfigureAwait(false);
         await running.ConfigureAwait(false);
         engine.Changes.Ends = null;
-        if (hold.IsOn) return;
+        if (hold.IsOn)
+            return;
         try
         {
             await LookAsync(isLast: true).ConfigureAwait(false);
@@ -61,38 +75,46 @@ internal sealed class AlertWatch(
 
     public void Ended(WorkflowId workflow, RunId run, RunStatus status)
     {
-        if (status == RunStatus.Succeeded) NoteOver(workflow, AlertCauses.RunFailed);
-        else if (status is RunStatus.Failed or RunStatus.TimedOut or RunStatus.OutOfMemory) NoteFailed(workflow, AlertCauses.RunFailed, run.Value);
+        if (status == RunStatus.Succeeded)
+            NoteOver(workflow, AlertCauses.RunFailed);
+        else if (status is RunStatus.Failed or RunStatus.TimedOut or RunStatus.OutOfMemory)
+            NoteFailed(workflow, AlertCauses.RunFailed, run.Value);
     }
 
     public void Ended(WorkflowId workflow, DeliveryId delivery, DeliveryStatus status)
     {
-        if (status == DeliveryStatus.Succeeded) NoteOver(workflow, AlertCauses.DeliveryFailed);
-        else if (status is DeliveryStatus.Failed or DeliveryStatus.Blocked) NoteFailed(workflow, AlertCauses.DeliveryFailed, delivery.Value);
+        if (status == DeliveryStatus.Succeeded)
+            NoteOver(workflow, AlertCauses.DeliveryFailed);
+        else if (status is DeliveryStatus.Failed or DeliveryStatus.Blocked)
+            NoteFailed(workflow, AlertCauses.DeliveryFailed, delivery.Value);
     }
 
     // (1)
     void NoteFailed(WorkflowId workflow, AlertCauses cause, long id)
     {
         // Never in a loop: what alerts send concerns no alert.
-        if (workflow == SystemWorkflow.Alerts) return;
+        if (workflow == SystemWorkflow.Alerts)
+            return;
         lock (gate)
         {
             var note = notes.GetValueOrDefault((workflow, cause));
             notes[(workflow, cause)] = new(note.Failed + 1, id, false);
             isAnyFailing = true;
             // Of what fails again and again the loop takes note once a second.
-            if (!failing.Add((workflow, cause))) return;
+            if (!failing.Add((workflow, cause)))
+                return;
         }
         noted.TrySetResult();
     }
 
     void NoteOver(WorkflowId workflow, AlertCauses cause)
     {
-        if (!isAnyFailing) return;
+        if (!isAnyFailing)
+            return;
         lock (gate)
         {
-            if (!failing.Contains((workflow, cause))) return;
+            if (!failing.Contains((workflow, cause)))
+                return;
             notes[(workflow, cause)] = notes.GetValueOrDefault((workflow, cause)) with { IsOver = true };
         }
         noted.TrySetResult();
@@ -105,7 +127,8 @@ internal sealed class AlertWatch(
         {
             var changed = rules.Change;
             engine.Changes.Ends = rules.Current.Count > 0 ? this : null;
-            if (noted.Task.IsCompleted) noted = NewSignal();
+            if (noted.Task.IsCompleted)
+                noted = NewSignal();
             TimeSpan wait;
             try
             {
@@ -113,7 +136,8 @@ internal sealed class AlertWatch(
             }
             catch (Exception x)
             {
-                if (!stop.IsCancellationRequested) log.AlertsPutOff(x.Message);
+                if (!stop.IsCancellationRequested)
+                    log.AlertsPutOff(x.Message);
                 await Task.Delay(retry, engine.Time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 continue;
             }
@@ -125,10 +149,12 @@ internal sealed class AlertWatch(
     async Task<TimeSpan> LookAsync(bool isLast)
     {
         TakeNotes();
-        if (!isLast) await LookForBacklogsAsync().ConfigureAwait(false);
+        if (!isLast)
+            await LookForBacklogsAsync().ConfigureAwait(false);
         var now = engine.Time.GetUtcNow();
         Settle(now);
-        foreach (var state in states.Values.Where(state => state.IsDue(now)).ToList()) await TellAsync(state, now).ConfigureAwait(false);
+        foreach (var state in states.Values.Where(state => state.IsDue(now)).ToList())
+            await TellAsync(state, now).ConfigureAwait(false);
         await SaveAsync(isLast).ConfigureAwait(false);
         Watch();
         return WaitFrom(engine.Time.GetUtcNow());
@@ -146,7 +172,8 @@ internal sealed class AlertWatch(
                 states.Remove(key);
                 unsaved.Remove(key);
             }
-            else if (state.QuietUntil > now + rule.Quiet) states[key] = state with { QuietUntil = now + rule.Quiet };
+            else if (state.QuietUntil > now + rule.Quiet)
+                states[key] = state with { QuietUntil = now + rule.Quiet };
         }
     }
 
@@ -155,7 +182,8 @@ internal sealed class AlertWatch(
         Dictionary<(WorkflowId Workflow, AlertCauses Cause), Note> taken;
         lock (gate)
         {
-            if (notes.Count == 0) return;
+            if (notes.Count == 0)
+                return;
             (taken, notes) = (notes, []);
         }
         foreach (var ((workflow, cause), note) in taken)
@@ -169,14 +197,18 @@ internal sealed class AlertWatch(
     /// <summary>Changes the states of the rules that a cause concerns.</summary>
     void Change(WorkflowId workflow, AlertCauses cause, Func<AlertRule, AlertState, AlertState> change, bool isOver = false)
     {
-        if (catalog.NameOf(workflow) is not { } name) return;
+        if (catalog.NameOf(workflow) is not { } name)
+            return;
         foreach (var rule in rules.Current)
         {
-            if (!rule.Causes.HasFlag(cause) || rule.Workflow is { } only && only != name) continue;
+            if (!rule.Causes.HasFlag(cause) || rule.Workflow is { } only && only != name)
+                continue;
             var before = states.GetValueOrDefault((rule.Id, workflow)) ?? AlertState.Of(rule.Id, workflow);
             var after = change(rule, before);
-            if (isOver) after = after.WithOver(cause);
-            if (after == before) continue;
+            if (isOver)
+                after = after.WithOver(cause);
+            if (after == before)
+                continue;
             states[(rule.Id, workflow)] = after;
             unsaved.Add((rule.Id, workflow));
         }
@@ -185,15 +217,22 @@ internal sealed class AlertWatch(
     async Task LookForBacklogsAsync()
     {
         var watching = rules.Current.Where(static rule => rule.Causes.HasFlag(AlertCauses.Backlog)).ToList();
-        if (watching.Count == 0 || engine.Time.GetElapsedTime(backlogAt) < engine.Limits.AlertBacklogEvery) return;
+        if (watching.Count == 0 || engine.Time.GetElapsedTime(backlogAt) < engine.Limits.AlertBacklogEvery)
+            return;
         backlogAt = engine.Time.GetTimestamp();
         var now = engine.Time.GetUtcNow();
-        var queued = runs.Unstarted.Where(static lane => lane.Runs > 0).ToDictionary(static lane => lane.Workflow, static lane => lane.Runs);
+        var queued = runs
+            .Unstarted.Where(static lane => lane.Runs > 0)
+            .ToDictionary(static lane => lane.Workflow, static lane => lane.Runs);
         var shortest = watching.Min(rule => rule.BacklogAge ?? engine.Limits.AlertBacklogAge);
         var before = new DeliveryId(IdSequence.LowestAt(now - shortest));
-        var pending = (await store.ListBacklogAsync(before, engine.Limits.AlertBacklogRead, stop.Token).ConfigureAwait(false)).ToDictionary(static one => one.Workflow);
+        var pending = (await store.ListBacklogAsync(before, engine.Limits.AlertBacklogRead, stop.Token).ConfigureAwait(false)).ToDictionary(
+            static one => one.Workflow
+        );
         backlogs = [];
-        foreach (var workflow in pending.Keys.Concat(queued.Keys).Concat(states.Keys.Select(static key => key.Workflow)).Distinct().ToList())
+        foreach (
+            var workflow in pending.Keys.Concat(queued.Keys).Concat(states.Keys.Select(static key => key.Workflow)).Distinct().ToList()
+        )
         {
             var waiting = pending.GetValueOrDefault(workflow);
             int unstarted = queued.GetValueOrDefault(workflow);
@@ -205,8 +244,10 @@ internal sealed class AlertWatch(
 
     AlertState Judge(AlertRule rule, AlertState before, TimeSpan age, int unstarted)
     {
-        bool isBehind = age > (rule.BacklogAge ?? engine.Limits.AlertBacklogAge) || unstarted > (rule.BacklogRuns ?? engine.Limits.AlertBacklogRuns);
-        if (!isBehind) return before.WithOver(AlertCauses.Backlog);
+        bool isBehind =
+            age > (rule.BacklogAge ?? engine.Limits.AlertBacklogAge) || unstarted > (rule.BacklogRuns ?? engine.Limits.AlertBacklogRuns);
+        if (!isBehind)
+            return before.WithOver(AlertCauses.Backlog);
         bool isKnown = ((before.Failing & ~before.Over) | before.Counted).HasFlag(AlertCauses.Backlog);
         return isKnown ? before : before.With(AlertCauses.Backlog, 1, null, null);
     }
@@ -214,8 +255,12 @@ internal sealed class AlertWatch(
     static string Describe(PendingBacklog? waiting, TimeSpan age, int unstarted)
     {
         var parts = new List<string>();
-        if (waiting is not null) parts.Add($"{waiting.Deliveries:N0} {(waiting.Deliveries == 1 ? "delivery has" : "deliveries have")} been pending for too long, the oldest for {age.TotalSeconds:N0} s");
-        if (unstarted > 0) parts.Add($"{unstarted:N0} {(unstarted == 1 ? "run is" : "runs are")} queued");
+        if (waiting is not null)
+            parts.Add(
+                $"{waiting.Deliveries:N0} {(waiting.Deliveries == 1 ? "delivery has" : "deliveries have")} been pending for too long, the oldest for {age.TotalSeconds:N0} s"
+            );
+        if (unstarted > 0)
+            parts.Add($"{unstarted:N0} {(unstarted == 1 ? "run is" : "runs are")} queued");
         return string.Join("; ", parts);
     }
 
@@ -238,10 +283,14 @@ internal sealed class AlertWatch(
         try
         {
             string? backlog = backlogs.GetValueOrDefault(state.Workflow) is { Length: > 0 } some ? some : null;
-            var message = await AlertMessage.OfAsync(rule, workflow, state, backlog, sender.Origin, store, CancellationToken.None).ConfigureAwait(false);
+            var message = await AlertMessage
+                .OfAsync(rule, workflow, state, backlog, sender.Origin, store, CancellationToken.None)
+                .ConfigureAwait(false);
             var told = state.Told(now, rule.Quiet);
-            if (await sender.SendAsync(message, told, CancellationToken.None).ConfigureAwait(false) is null) states.Remove(key);
-            else states[key] = told;
+            if (await sender.SendAsync(message, told, CancellationToken.None).ConfigureAwait(false) is null)
+                states.Remove(key);
+            else
+                states[key] = told;
             unsaved.Remove(key);
         }
         catch (StoreUnavailableException)
@@ -258,7 +307,8 @@ internal sealed class AlertWatch(
     // (4)
     async Task SaveAsync(bool isLast)
     {
-        if (unsaved.Count == 0 || !isLast && engine.Time.GetElapsedTime(savedAt) < betweenSaves) return;
+        if (unsaved.Count == 0 || !isLast && engine.Time.GetElapsedTime(savedAt) < betweenSaves)
+            return;
         await store.SaveAlertStatesAsync([.. unsaved.Select(key => states[key])], CancellationToken.None).ConfigureAwait(false);
         unsaved.Clear();
         savedAt = engine.Time.GetTimestamp();
@@ -271,10 +321,12 @@ internal sealed class AlertWatch(
         {
             failing.Clear();
             foreach (var state in states.Values)
-                foreach (var cause in (AlertCauses[])[AlertCauses.RunFailed, AlertCauses.DeliveryFailed])
-                    if (((state.Failing | state.Counted) & ~state.Over).HasFlag(cause)) failing.Add((state.Workflow, cause));
+            foreach (var cause in (AlertCauses[])[AlertCauses.RunFailed, AlertCauses.DeliveryFailed])
+                if (((state.Failing | state.Counted) & ~state.Over).HasFlag(cause))
+                    failing.Add((state.Workflow, cause));
             foreach (var (key, note) in notes)
-                if (note.Failed > 0) failing.Add(key);
+                if (note.Failed > 0)
+                    failing.Add(key);
             isAnyFailing = failing.Count > 0;
         }
     }
@@ -282,11 +334,15 @@ internal sealed class AlertWatch(
     TimeSpan WaitFrom(DateTimeOffset now)
     {
         var wait = longestWait;
-        if (unsaved.Count > 0 || isAnyFailing) wait = betweenSaves;
-        if (rules.Current.Any(static rule => rule.Causes.HasFlag(AlertCauses.Backlog)) && engine.Limits.AlertBacklogEvery < wait) wait = engine.Limits.AlertBacklogEvery;
+        if (unsaved.Count > 0 || isAnyFailing)
+            wait = betweenSaves;
+        if (rules.Current.Any(static rule => rule.Causes.HasFlag(AlertCauses.Backlog)) && engine.Limits.AlertBacklogEvery < wait)
+            wait = engine.Limits.AlertBacklogEvery;
         foreach (var state in states.Values)
-            if (state.IsDue(now)) wait = TimeSpan.Zero;
-            else if (state.Counted != 0 && state.QuietUntil - now < wait) wait = state.QuietUntil - now;
+            if (state.IsDue(now))
+                wait = TimeSpan.Zero;
+            else if (state.Counted != 0 && state.QuietUntil - now < wait)
+                wait = state.QuietUntil - now;
         return wait;
     }
 

@@ -6,10 +6,16 @@ internal sealed class AttemptProgress
     readonly TimeProvider time;
     readonly long startedTicks;
     AttemptPhase phase = AttemptPhase.Queue;
-    long phaseTicks, writtenTicks;
+    long phaseTicks,
+        writtenTicks;
     List<RedirectHop>? redirects;
     Header[]? firstHeaders;
-    double? dnsMs, connectMs, tlsMs, writeMs, waitMs, readMs;
+    double? dnsMs,
+        connectMs,
+        tlsMs,
+        writeMs,
+        waitMs,
+        readMs;
 
     public AttemptProgress(TimeProvider time)
     {
@@ -19,11 +25,14 @@ internal sealed class AttemptProgress
     }
 
     public DateTimeOffset StartedAt { get; }
+
     /// <summary>What is being done, for the message: "timed out after 5,000 ms while …".</summary>
     public string Doing { get; set; } = "starting";
+
     /// <summary>Of the request that is being made.</summary>
     public Header[] RequestHeaders { get; set; } = [];
     public string? LocalAddress { get; set; }
+
     /// <summary>Of the delivery's own request.</summary>
     public Header[] FirstHeaders => firstHeaders ?? RequestHeaders;
     public IReadOnlyList<RedirectHop> Redirects => (IReadOnlyList<RedirectHop>?)redirects ?? [];
@@ -32,15 +41,19 @@ internal sealed class AttemptProgress
     public bool ConnectionReused { get; set; }
     public ResponseHead? Head { get; set; }
     public ResponseBody? Body { get; set; }
+
     /// <summary>What a destination other than HTTP answered.</summary>
     public AttemptResponse? Answer { get; set; }
+
     /// <summary>The body as it is to be stored: decoded, where it is encoded.</summary>
     public BodyCapture? Captured { get; set; }
     public long RequestBytes { get; set; }
     public long RequestBytesWritten;
+
     /// <summary>The request went out whole before the exchange ended.</summary>
     public bool IsWritten { get; set; }
     public required CancellationTokenSource Deadline { get; init; }
+
     /// <summary>Set when the server stops, so that it is not taken for the deadline.</summary>
     public volatile bool IsShutDown;
 
@@ -50,7 +63,8 @@ internal sealed class AttemptProgress
     public void Enter(AttemptPhase next, string doing)
     {
         // What comes before the first phase, such as a look into the pool, counts with it: the phases add up to the total.
-        if (phase != AttemptPhase.Queue) Leave();
+        if (phase != AttemptPhase.Queue)
+            Leave();
         (phase, Doing) = (next, doing);
     }
 
@@ -63,14 +77,23 @@ internal sealed class AttemptProgress
         double ms = Ms(phaseTicks, now);
         switch (phase)
         {
-            case AttemptPhase.Dns: Add(ref dnsMs, ms); break;
-            case AttemptPhase.Connect: Add(ref connectMs, ms); break;
-            case AttemptPhase.Tls: Add(ref tlsMs, ms); break;
-            case AttemptPhase.Read: Add(ref readMs, ms); break;
+            case AttemptPhase.Dns:
+                Add(ref dnsMs, ms);
+                break;
+            case AttemptPhase.Connect:
+                Add(ref connectMs, ms);
+                break;
+            case AttemptPhase.Tls:
+                Add(ref tlsMs, ms);
+                break;
+            case AttemptPhase.Read:
+                Add(ref readMs, ms);
+                break;
             case AttemptPhase.Write:
                 long written = Math.Min(Volatile.Read(ref writtenTicks), now);
                 Add(ref writeMs, Ms(phaseTicks, written == 0 ? now : written));
-                if (written != 0 || Head is not null) Add(ref waitMs, written == 0 ? 0 : Ms(written, now));
+                if (written != 0 || Head is not null)
+                    Add(ref waitMs, written == 0 ? 0 : Ms(written, now));
                 break;
         }
         phaseTicks = now;
@@ -94,7 +117,8 @@ internal sealed class AttemptProgress
     /// <summary>Says behind which redirects an error happened, by destination: a URL may hold what a message should not.</summary>
     public AttemptError Located(AttemptError error)
     {
-        if (redirects is null) return error;
+        if (redirects is null)
+            return error;
         string to = Destination.TryParse(redirects[^1].Location, out var destination, out _) ? destination.Key : "";
         return error with { Message = $"after {redirects.Count} redirect{(redirects.Count == 1 ? "" : "s")}, at {to}: {error.Message}" };
     }
@@ -107,12 +131,14 @@ internal sealed class AttemptProgress
     }
 
     /// <summary>What was being done when the attempt was cut off.</summary>
-    public string Describe() => Phase switch
-    {
-        AttemptPhase.Write => $"writing the request ({RequestBytesWritten:N0} of {RequestBytes:N0} bytes written)",
-        AttemptPhase.Wait when Connection?.Unread.Length is > 0 and int count => $"reading the response headers ({count:N0} bytes received)",
-        AttemptPhase.Wait => "waiting for the response",
-        AttemptPhase.Read => $"reading the response body ({Body?.Received ?? 0:N0} bytes received)",
-        _ => Doing,
-    };
+    public string Describe() =>
+        Phase switch
+        {
+            AttemptPhase.Write => $"writing the request ({RequestBytesWritten:N0} of {RequestBytes:N0} bytes written)",
+            AttemptPhase.Wait when Connection?.Unread.Length is > 0 and int count =>
+                $"reading the response headers ({count:N0} bytes received)",
+            AttemptPhase.Wait => "waiting for the response",
+            AttemptPhase.Read => $"reading the response body ({Body?.Received ?? 0:N0} bytes received)",
+            _ => Doing,
+        };
 }

@@ -25,8 +25,10 @@ internal sealed class BodyCapture(int limit, long? expected = null)
     {
         Total += piece.Length;
         var kept = piece[..Math.Min(piece.Length, limit - length)];
-        if (kept.IsEmpty) return;
-        if (length + kept.Length > bytes.Length) Array.Resize(ref bytes, Math.Min(limit, Math.Max(Math.Max(bytes.Length * 2, 512), length + kept.Length)));
+        if (kept.IsEmpty)
+            return;
+        if (length + kept.Length > bytes.Length)
+            Array.Resize(ref bytes, Math.Min(limit, Math.Max(Math.Max(bytes.Length * 2, 512), length + kept.Length)));
         kept.CopyTo(bytes.AsSpan(length));
         length += kept.Length;
     }
@@ -39,7 +41,8 @@ internal sealed class BodyCapture(int limit, long? expected = null)
         var kept = length < bytes.Length / 2 ? Kept.ToArray() : Kept;
         isPartial |= IsCut;
         var charset = CharsetOf(contentType);
-        if (charset is not null) return Recode(kept, charset, isPartial) is { } text ? (text.Utf8, true, IsCut || text.IsCut) : (kept, false, IsCut);
+        if (charset is not null)
+            return Recode(kept, charset, isPartial) is { } text ? (text.Utf8, true, IsCut || text.IsCut) : (kept, false, IsCut);
         var whole = isPartial ? kept[..WholeCharacters(kept.Span)] : kept;
         return System.Text.Unicode.Utf8.IsValid(whole.Span) ? (whole, true, IsCut) : (kept, false, IsCut);
     }
@@ -52,7 +55,8 @@ internal sealed class BodyCapture(int limit, long? expected = null)
         {
             var span = text.AsSpan(0, charset.GetDecoder().GetChars(kept.Span, text, flush: !isPartial));
             // The mark says how the bytes were to be read; it is no part of the text.
-            if (span is ['\ufeff', ..]) span = span[1..];
+            if (span is ['\ufeff', ..])
+                span = span[1..];
             byte[] utf8 = new byte[strictUtf8.GetByteCount(span)];
             strictUtf8.GetBytes(span, utf8);
             return utf8.Length <= limit ? (utf8, false) : (utf8[..WholeCharacters(utf8.AsSpan(0, limit))], true);
@@ -74,8 +78,15 @@ internal sealed class BodyCapture(int limit, long? expected = null)
         for (int back = 1; back <= Math.Min(3, utf8.Length); back++)
         {
             byte b = utf8[^back];
-            if ((b & 0xc0) == 0x80) continue;
-            int needed = b switch { >= 0xf0 => 4, >= 0xe0 => 3, >= 0xc0 => 2, _ => 1 };
+            if ((b & 0xc0) == 0x80)
+                continue;
+            int needed = b switch
+            {
+                >= 0xf0 => 4,
+                >= 0xe0 => 3,
+                >= 0xc0 => 2,
+                _ => 1,
+            };
             return needed > back ? utf8.Length - back : utf8.Length;
         }
         return utf8.Length;
@@ -84,7 +95,8 @@ internal sealed class BodyCapture(int limit, long? expected = null)
     static Encoding? CharsetOf(string? contentType)
     {
         int at = contentType?.IndexOf("charset=", StringComparison.OrdinalIgnoreCase) ?? -1;
-        if (at < 0) return null;
+        if (at < 0)
+            return null;
         var name = contentType.AsSpan(at + 8);
         int end = name.IndexOf(';');
         return Charset.Find(end < 0 ? name : name[..end]);

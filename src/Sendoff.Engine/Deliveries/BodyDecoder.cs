@@ -9,17 +9,26 @@ namespace Sendoff.Engine.Deliveries;
 internal static class BodyDecoder
 {
     const int MaxLayers = 2;
+
     /// <summary>RFC 8878 3.1.1.1.2: no sender should ask for more than 8 MiB.</summary>
     const int ZstdWindowLog = 23;
 
     /// <summary>Brotli and Zstandard look back over up to 16 and 8 MiB, and that much memory a body takes while it is decoded.</summary>
-    static readonly SemaphoreSlim wholeBodies = new(2), longBodies = new(4);
+    static readonly SemaphoreSlim wholeBodies = new(2),
+        longBodies = new(4);
 
     /// <summary>The codings to undo, outermost last; null when one of them is unknown, and empty when there are none.</summary>
     public static string[]? CodingsOf(string? contentEncoding)
     {
-        if (contentEncoding is null) return [];
-        string[] codings = [.. contentEncoding.ToLowerInvariant().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(c => c != "identity")];
+        if (contentEncoding is null)
+            return [];
+        string[] codings =
+        [
+            .. contentEncoding
+                .ToLowerInvariant()
+                .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Where(c => c != "identity"),
+        ];
         return codings.Length <= MaxLayers && codings.All(c => c is "gzip" or "x-gzip" or "deflate" || HasWindow(c)) ? codings : null;
     }
 
@@ -27,15 +36,23 @@ internal static class BodyDecoder
 
     /// <summary>Decodes a body into <paramref name="decoded"/> until it ends, fails or has grown beyond <paramref name="most"/>.</summary>
     /// <returns>False when it does not decode, or when there is no room to.</returns>
-    public static async Task<bool> DecodeAsync(string[] codings, ResponseBodyStream wire, BodyCapture decoded, long most, CancellationToken deadline)
+    public static async Task<bool> DecodeAsync(
+        string[] codings,
+        ResponseBodyStream wire,
+        BodyCapture decoded,
+        long most,
+        CancellationToken deadline
+    )
     {
-        if (!codings.Any(HasWindow)) return await DecodeAsync(codings, wire, decoded, most).ConfigureAwait(false);
+        if (!codings.Any(HasWindow))
+            return await DecodeAsync(codings, wire, decoded, most).ConfigureAwait(false);
 
         // A body that fits in the raw capture is read first, so that it holds a window for milliseconds, however slowly it came. Such a body
         // waits for its turn; a longer one is kept raw when others have all the room, because they may hold it to their deadlines.
         bool isWhole = await wire.PrefetchAsync().ConfigureAwait(false);
         var room = isWhole ? wholeBodies : longBodies;
-        if (!room.Wait(0, CancellationToken.None) && !(isWhole && await WaitAsync(room, deadline).ConfigureAwait(false))) return false;
+        if (!room.Wait(0, CancellationToken.None) && !(isWhole && await WaitAsync(room, deadline).ConfigureAwait(false)))
+            return false;
         try
         {
             return await DecodeAsync(codings, wire, decoded, most).ConfigureAwait(false);
@@ -65,7 +82,8 @@ internal static class BodyDecoder
         try
         {
             await using var plain = await UndoAsync(codings, wire).ConfigureAwait(false);
-            while (decoded.Total < most && await plain.ReadAsync(buffer).ConfigureAwait(false) is > 0 and int count) decoded.Add(buffer.AsSpan(0, count));
+            while (decoded.Total < most && await plain.ReadAsync(buffer).ConfigureAwait(false) is > 0 and int count)
+                decoded.Add(buffer.AsSpan(0, count));
             return true;
         }
         catch (Exception e) when (e is InvalidDataException or InvalidOperationException or IOException or ZstdException)
@@ -117,7 +135,8 @@ internal static class BodyDecoder
 
         public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
-            if (prefix.IsEmpty) return rest.ReadAsync(buffer, cancellationToken);
+            if (prefix.IsEmpty)
+                return rest.ReadAsync(buffer, cancellationToken);
             int count = Math.Min(prefix.Length, buffer.Length);
             prefix[..count].CopyTo(buffer);
             prefix = prefix[count..];

@@ -13,7 +13,8 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
     {
         var to = route.To;
         var addresses = await FindAddressesAsync(to, progress, ct).ConfigureAwait(false);
-        if (route.Policy.FindBlock(to.Host, addresses, to.Port) is { } reason) throw new WireException(AttemptErrorCode.BlockedByEgressPolicy, reason);
+        if (route.Policy.FindBlock(to.Host, addresses, to.Port) is { } reason)
+            throw new WireException(AttemptErrorCode.BlockedByEgressPolicy, reason);
 
         progress.Enter(AttemptPhase.Connect, "connecting");
         var (socket, remote) = await ReachAsync(route, addresses, progress, ct).ConfigureAwait(false);
@@ -21,7 +22,8 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
         try
         {
             var key = route.KeyOf(route.From.For(remote.AddressFamily));
-            if (!to.IsTls) return new HttpConnection(key, socket, new NetworkStream(socket, ownsSocket: false), remote);
+            if (!to.IsTls)
+                return new HttpConnection(key, socket, new NetworkStream(socket, ownsSocket: false), remote);
             progress.Enter(AttemptPhase.Tls, $"making a TLS session with {to.Host}");
             return new HttpConnection(key, socket, await tls.MakeAsync(socket, to.Host, ct).ConfigureAwait(false), remote);
         }
@@ -39,10 +41,20 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
         return to.Literal is { } literal ? [literal] : await names.ResolveAsync(to.Host, ct).ConfigureAwait(false);
     }
 
-    async Task<(Socket Socket, IPEndPoint To)> ReachAsync(Route route, IPAddress[] addresses, AttemptProgress progress, CancellationToken ct)
+    async Task<(Socket Socket, IPEndPoint To)> ReachAsync(
+        Route route,
+        IPAddress[] addresses,
+        AttemptProgress progress,
+        CancellationToken ct
+    )
     {
-        var endPoints = ConnectionRace.Interleave(addresses.Where(a => route.From.Covers(FamilyOf(a))), route.To.Port, limits.ConnectAddresses);
-        if (endPoints.Length == 0) throw NoAddressOfThatFamily(route.To.Host, addresses[0]);
+        var endPoints = ConnectionRace.Interleave(
+            addresses.Where(a => route.From.Covers(FamilyOf(a))),
+            route.To.Port,
+            limits.ConnectAddresses
+        );
+        if (endPoints.Length == 0)
+            throw NoAddressOfThatFamily(route.To.Host, addresses[0]);
         var tried = new List<IPEndPoint>();
         return await ConnectionRace.RunAsync(endPoints, (to, ct) => ConnectAsync(to, route.From, ct), Note, time, ct).ConfigureAwait(false);
 
@@ -56,7 +68,8 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
 
     async Task<Socket> ConnectAsync(IPEndPoint to, LocalChoice from, CancellationToken ct)
     {
-        if (tunnel is null) return await DialAsync(to, from.For(to.AddressFamily), ct).ConfigureAwait(false);
+        if (tunnel is null)
+            return await DialAsync(to, from.For(to.AddressFamily), ct).ConfigureAwait(false);
         var socket = await ReachProxyAsync(ct).ConfigureAwait(false);
         try
         {
@@ -76,7 +89,11 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
         {
             var addresses = proxy!.Literal is { } literal ? [literal] : await names.ResolveAsync(proxy.Host, ct).ConfigureAwait(false);
             var endPoints = ConnectionRace.Interleave(addresses, proxy.Port, limits.ConnectAddresses);
-            return (await ConnectionRace.RunAsync(endPoints, static (to, ct) => DialAsync(to, null, ct), static _ => { }, time, ct).ConfigureAwait(false)).Socket;
+            return (
+                await ConnectionRace
+                    .RunAsync(endPoints, static (to, ct) => DialAsync(to, null, ct), static _ => { }, time, ct)
+                    .ConfigureAwait(false)
+            ).Socket;
         }
         catch (WireException e)
         {
@@ -90,7 +107,8 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
         try
         {
             socket = new Socket(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            if (from is not null) EgressAddresses.Bind(socket, from);
+            if (from is not null)
+                EgressAddresses.Bind(socket, from);
             await socket.ConnectAsync(to, ct).ConfigureAwait(false);
             return socket;
         }
@@ -111,10 +129,22 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
         string way = from is null ? $"{to}" : $"{to} from {from} (Egress:Addresses)";
         return e.SocketErrorCode switch
         {
-            SocketError.ConnectionRefused => new(AttemptErrorCode.ConnectRefused, $"{to} refused the connection: nothing is listening on that port", e),
-            SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.NetworkDown or SocketError.AddressNotAvailable
-                or SocketError.AddressFamilyNotSupported or SocketError.InvalidArgument =>
-                new(AttemptErrorCode.ConnectUnreachable, from is null ? $"{to} cannot be reached: {e.Message}" : $"no way to {way}: {e.Message}", e),
+            SocketError.ConnectionRefused => new(
+                AttemptErrorCode.ConnectRefused,
+                $"{to} refused the connection: nothing is listening on that port",
+                e
+            ),
+            SocketError.HostUnreachable
+            or SocketError.NetworkUnreachable
+            or SocketError.HostDown
+            or SocketError.NetworkDown
+            or SocketError.AddressNotAvailable
+            or SocketError.AddressFamilyNotSupported
+            or SocketError.InvalidArgument => new(
+                AttemptErrorCode.ConnectUnreachable,
+                from is null ? $"{to} cannot be reached: {e.Message}" : $"no way to {way}: {e.Message}",
+                e
+            ),
             _ => new(AttemptErrorCode.ConnectFailed, $"no connection to {way}: {e.Message}", e),
         };
     }
@@ -122,9 +152,11 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
     static WireException NoAddressOfThatFamily(string host, IPAddress address)
     {
         string family = FamilyOf(address) == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4";
-        return new(AttemptErrorCode.ConnectUnreachable,
+        return new(
+            AttemptErrorCode.ConnectUnreachable,
             $"{host} is reached over {family} only, and deliveries leave from other addresses only; "
-            + $"to send there, add a local {family} address to the setting Egress:Addresses");
+                + $"to send there, add a local {family} address to the setting Egress:Addresses"
+        );
     }
 
     static AddressFamily FamilyOf(IPAddress address) => address.IsIPv4MappedToIPv6 ? AddressFamily.InterNetwork : address.AddressFamily;

@@ -16,7 +16,8 @@ internal sealed class ConnectionPool : IDisposable
     readonly Dictionary<ConnectionKey, List<Resting>> byKey = [];
     readonly ITimer sweep;
     int count;
-    bool isSweeping, isClosed;
+    bool isSweeping,
+        isClosed;
 
     public ConnectionPool(EngineLimits limits, TimeProvider time)
     {
@@ -26,13 +27,16 @@ internal sealed class ConnectionPool : IDisposable
 
     /// <summary>An open connection that is ready for a request; null when there is none.</summary>
     public HttpConnection? Take(Route route) =>
-        route.From is { V4: { } v4, V6: { } v6 } ? Take(route.KeyOf(v4)) ?? Take(route.KeyOf(v6)) : Take(route.KeyOf(route.From.V4 ?? route.From.V6));
+        route.From is { V4: { } v4, V6: { } v6 }
+            ? Take(route.KeyOf(v4)) ?? Take(route.KeyOf(v6))
+            : Take(route.KeyOf(route.From.V4 ?? route.From.V6));
 
     HttpConnection? Take(ConnectionKey key)
     {
         while (TryPop(key, out var resting))
         {
-            if (resting.Until > time.GetTimestamp() && resting.Connection.IsQuiet()) return resting.Connection;
+            if (resting.Until > time.GetTimestamp() && resting.Connection.IsQuiet())
+                return resting.Connection;
             resting.Connection.Dispose();
         }
         return null;
@@ -43,7 +47,8 @@ internal sealed class ConnectionPool : IDisposable
         lock (gate)
         {
             resting = default;
-            if (!byKey.TryGetValue(key, out var list) || list.Count == 0) return false;
+            if (!byKey.TryGetValue(key, out var list) || list.Count == 0)
+                return false;
             resting = list[^1];
             list.RemoveAt(list.Count - 1);
             count--;
@@ -57,8 +62,10 @@ internal sealed class ConnectionPool : IDisposable
     {
         var idle = limits.ConnectionIdle;
         // A second of air, so that our request does not meet the receiver's close.
-        if (hintSeconds is { } hint && hint - 1 < idle.TotalSeconds) idle = TimeSpan.FromSeconds(hint - 1);
-        if (idle <= TimeSpan.Zero || !connection.TryRest() || !TryKeep(connection, idle)) connection.Dispose();
+        if (hintSeconds is { } hint && hint - 1 < idle.TotalSeconds)
+            idle = TimeSpan.FromSeconds(hint - 1);
+        if (idle <= TimeSpan.Zero || !connection.TryRest() || !TryKeep(connection, idle))
+            connection.Dispose();
     }
 
     bool TryKeep(HttpConnection connection, TimeSpan idle)
@@ -66,9 +73,12 @@ internal sealed class ConnectionPool : IDisposable
         long until = time.GetTimestamp() + (long)(idle.TotalSeconds * time.TimestampFrequency);
         lock (gate)
         {
-            if (isClosed || count >= limits.DeliveryMaxConcurrent) return false;
-            if (!byKey.TryGetValue(connection.Key, out var list)) byKey[connection.Key] = list = [];
-            if (list.Count >= limits.DeliveryMaxPerDestination) return false;
+            if (isClosed || count >= limits.DeliveryMaxConcurrent)
+                return false;
+            if (!byKey.TryGetValue(connection.Key, out var list))
+                byKey[connection.Key] = list = [];
+            if (list.Count >= limits.DeliveryMaxPerDestination)
+                return false;
             list.Add(new Resting(connection, until));
             count++;
             StartSweep();
@@ -78,7 +88,8 @@ internal sealed class ConnectionPool : IDisposable
 
     void StartSweep()
     {
-        if (isSweeping) return;
+        if (isSweeping)
+            return;
         isSweeping = true;
         sweep.Change(limits.ConnectionIdle, Timeout.InfiniteTimeSpan);
     }
@@ -93,16 +104,20 @@ internal sealed class ConnectionPool : IDisposable
             {
                 count -= list.RemoveAll(resting =>
                 {
-                    if (resting.Until > now) return false;
+                    if (resting.Until > now)
+                        return false;
                     expired.Add(resting.Connection);
                     return true;
                 });
-                if (list.Count == 0) byKey.Remove(key);
+                if (list.Count == 0)
+                    byKey.Remove(key);
             }
             isSweeping = false;
-            if (count > 0 && !isClosed) StartSweep();
+            if (count > 0 && !isClosed)
+                StartSweep();
         }
-        foreach (var connection in expired) connection.Dispose();
+        foreach (var connection in expired)
+            connection.Dispose();
     }
 
     public void Dispose()
@@ -110,7 +125,8 @@ internal sealed class ConnectionPool : IDisposable
         lock (gate)
         {
             isClosed = true;
-            foreach (var resting in byKey.Values.SelectMany(list => list)) resting.Connection.Dispose();
+            foreach (var resting in byKey.Values.SelectMany(list => list))
+                resting.Connection.Dispose();
             byKey.Clear();
             count = 0;
         }

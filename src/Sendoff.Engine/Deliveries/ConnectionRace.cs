@@ -16,8 +16,12 @@ internal static class ConnectionRace
     /// <param name="starting">Is told of each address that is tried.</param>
     /// <exception cref="WireException">No address took the connection, and why.</exception>
     public static async Task<(Socket Socket, IPEndPoint To)> RunAsync(
-        IReadOnlyList<IPEndPoint> addresses, Func<IPEndPoint, CancellationToken, Task<Socket>> connect, Action<IPEndPoint> starting, TimeProvider time,
-        CancellationToken ct)
+        IReadOnlyList<IPEndPoint> addresses,
+        Func<IPEndPoint, CancellationToken, Task<Socket>> connect,
+        Action<IPEndPoint> starting,
+        TimeProvider time,
+        CancellationToken ct
+    )
     {
         if (addresses.Count == 1)
         {
@@ -29,14 +33,17 @@ internal static class ConnectionRace
         var failures = new List<WireException>();
         try
         {
-            for (int next = 0; next < addresses.Count || running.Count > 0;)
+            for (int next = 0; next < addresses.Count || running.Count > 0; )
             {
                 if (next < addresses.Count)
                 {
                     starting(addresses[next]);
                     running.Add(connect(addresses[next], stop.Token), addresses[next++]);
                 }
-                if (await FirstAsync(running.Keys, isLast: next == addresses.Count, time, stop.Token).ConfigureAwait(false) is not { } ended) continue;
+                if (
+                    await FirstAsync(running.Keys, isLast: next == addresses.Count, time, stop.Token).ConfigureAwait(false) is not { } ended
+                )
+                    continue;
                 running.Remove(ended, out var to);
                 try
                 {
@@ -52,15 +59,22 @@ internal static class ConnectionRace
         finally
         {
             await stop.CancelAsync().ConfigureAwait(false);
-            foreach (var late in running.Keys) _ = CloseAsync(late);
+            foreach (var late in running.Keys)
+                _ = CloseAsync(late);
         }
     }
 
     /// <summary>The first to end; null when the last one that began has had its head start.</summary>
-    static async Task<Task<Socket>?> FirstAsync(IReadOnlyCollection<Task<Socket>> running, bool isLast, TimeProvider time, CancellationToken ct)
+    static async Task<Task<Socket>?> FirstAsync(
+        IReadOnlyCollection<Task<Socket>> running,
+        bool isLast,
+        TimeProvider time,
+        CancellationToken ct
+    )
     {
         var first = Task.WhenAny(running);
-        if (isLast || await Task.WhenAny(first, Task.Delay(HeadStart, time, ct)).ConfigureAwait(false) == first) return await first.ConfigureAwait(false);
+        if (isLast || await Task.WhenAny(first, Task.Delay(HeadStart, time, ct)).ConfigureAwait(false) == first)
+            return await first.ConfigureAwait(false);
         ct.ThrowIfCancellationRequested();
         return null;
     }
@@ -68,26 +82,36 @@ internal static class ConnectionRace
     static async Task CloseAsync(Task<Socket> late)
     {
         await ((Task)late).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (late.IsCompletedSuccessfully) late.Result.Dispose();
+        if (late.IsCompletedSuccessfully)
+            late.Result.Dispose();
     }
 
     /// <summary>The error that came nearest to a connection, with what each address said.</summary>
     static WireException Sum(List<WireException> failures)
     {
-        var nearest = failures.MaxBy(e => e.Code switch
-        {
-            AttemptErrorCode.ConnectRefused => 3,
-            AttemptErrorCode.ConnectFailed => 2,
-            AttemptErrorCode.ConnectUnreachable => 1,
-            _ => 0,
-        })!;
-        return new(nearest.Code, $"none of {failures.Count} addresses took the connection: {string.Join("; ", failures.Select(e => e.Message).Distinct())}", nearest);
+        var nearest = failures.MaxBy(e =>
+            e.Code switch
+            {
+                AttemptErrorCode.ConnectRefused => 3,
+                AttemptErrorCode.ConnectFailed => 2,
+                AttemptErrorCode.ConnectUnreachable => 1,
+                _ => 0,
+            }
+        )!;
+        return new(
+            nearest.Code,
+            $"none of {failures.Count} addresses took the connection: {string.Join("; ", failures.Select(e => e.Message).Distinct())}",
+            nearest
+        );
     }
 
     /// <summary>Families by turns, each in the resolver's order, and no more than <paramref name="most"/>.</summary>
     public static IPEndPoint[] Interleave(IEnumerable<IPAddress> addresses, int port, int most)
     {
-        var byFamily = addresses.Select(a => a.IsIPv4MappedToIPv6 ? a.MapToIPv4() : a).Distinct().GroupBy(a => a.AddressFamily)
+        var byFamily = addresses
+            .Select(a => a.IsIPv4MappedToIPv6 ? a.MapToIPv4() : a)
+            .Distinct()
+            .GroupBy(a => a.AddressFamily)
             .SelectMany((family, place) => family.Select((address, turn) => (address, turn, place)));
         return [.. byFamily.OrderBy(a => a.turn).ThenBy(a => a.place).Take(most).Select(a => new IPEndPoint(a.address, port))];
     }

@@ -8,16 +8,20 @@ public sealed partial class DeliveryDispatcher
     public async Task StartAsync(CancellationToken ct)
     {
         int interrupted = await store.InterruptSendingAsync(ct).ConfigureAwait(false);
-        if (interrupted > 0) log.DeliveriesInterrupted(interrupted);
-        if (hold.IsOn) _ = TakeUpReleasedAsync();
-        else await TakeUpAsync(ct).ConfigureAwait(false);
+        if (interrupted > 0)
+            log.DeliveriesInterrupted(interrupted);
+        if (hold.IsOn)
+            _ = TakeUpReleasedAsync();
+        else
+            await TakeUpAsync(ct).ConfigureAwait(false);
     }
 
     async Task TakeUpAsync(CancellationToken ct)
     {
         foreach (string destination in await store.ListPendingDestinationsAsync(ct).ConfigureAwait(false))
         {
-            lock (gate) ReadFrom(LaneOf(destination), default);
+            lock (gate)
+                ReadFrom(LaneOf(destination), default);
         }
     }
 
@@ -52,7 +56,8 @@ public sealed partial class DeliveryDispatcher
                 var released = await store.ListReleasedAsync(run, CancellationToken.None).ConfigureAwait(false);
                 lock (gate)
                 {
-                    foreach (var (destination, first) in released) ReadFrom(LaneOf(destination), first);
+                    foreach (var (destination, first) in released)
+                        ReadFrom(LaneOf(destination), first);
                 }
                 return;
             }
@@ -68,14 +73,15 @@ public sealed partial class DeliveryDispatcher
     {
         lane.GoBackTo(first);
         lane.HasMoreInStore = lane.HasSkipped = true;
-        if (lane.IsReading) return;
+        if (lane.IsReading)
+            return;
         lane.IsReading = true;
         _ = ReadBackAsync(lane);
     }
 
     async Task ReadBackAsync(DestinationLane lane)
     {
-        for (bool more = true; more;)
+        for (bool more = true; more; )
         {
             DeliveryId after;
             lock (gate)
@@ -93,7 +99,8 @@ public sealed partial class DeliveryDispatcher
                 // Reading went back meanwhile: the page does not begin where it has to.
                 bool isStale = lane.Last.Value < after.Value;
                 if (!isStale)
-                    foreach (var delivery in page) Wait(lane, delivery, now);
+                    foreach (var delivery in page)
+                        Wait(lane, delivery, now);
                 // What was committed while the page was read may not be on it.
                 lane.HasMoreInStore |= lane.HasSkipped || isStale || page.Count == most;
                 lane.IsReading = true;

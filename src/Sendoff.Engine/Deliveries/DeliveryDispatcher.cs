@@ -27,10 +27,18 @@ public sealed partial class DeliveryDispatcher : IDisposable
     readonly Queue<DestinationLane> turn = new();
     readonly SemaphoreSlim readers;
     long waitingBytes;
-    int senders, recording;
+    int senders,
+        recording;
     bool stopping;
 
-    internal DeliveryDispatcher(IStore store, DeliverySenders sender, EngineContext engine, Concealment concealment, ServerHold hold, ILogger<DeliveryDispatcher> log)
+    internal DeliveryDispatcher(
+        IStore store,
+        DeliverySenders sender,
+        EngineContext engine,
+        Concealment concealment,
+        ServerHold hold,
+        ILogger<DeliveryDispatcher> log
+    )
     {
         (this.store, this.sender, this.engine, this.concealment, this.hold, this.log) = (store, sender, engine, concealment, hold, log);
         readers = new(engine.Limits.DeliveryReaders);
@@ -39,13 +47,21 @@ public sealed partial class DeliveryDispatcher : IDisposable
     /// <summary>What waits in memory, over all destinations.</summary>
     internal (int Count, long Bytes) Waiting
     {
-        get { lock (gate) return (lanes.Values.Sum(static lane => lane.Waiting), waitingBytes); }
+        get
+        {
+            lock (gate)
+                return (lanes.Values.Sum(static lane => lane.Waiting), waitingBytes);
+        }
     }
 
     /// <summary>Deliveries on the wire, or about to be.</summary>
     internal int InFlight
     {
-        get { lock (gate) return senders; }
+        get
+        {
+            lock (gate)
+                return senders;
+        }
     }
 
     /// <summary>Starts nothing more and waits for the deliveries in flight; the rest stays pending. When <paramref name="ct"/> fires, attempts are aborted. Records that the
@@ -56,11 +72,15 @@ public sealed partial class DeliveryDispatcher : IDisposable
         {
             stopping = true;
             Interlocked.MemoryBarrier(); // whoever has recorded now sees it, or is seen
-            if (senders + recording == 0) return;
+            if (senders + recording == 0)
+                return;
         }
         await idle.Task.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!idle.Task.IsCompleted) await cutOff.CancelAsync().ConfigureAwait(false);
-        await idle.Task.WaitAsync(engine.Limits.StoreClosing, engine.Time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!idle.Task.IsCompleted)
+            await cutOff.CancelAsync().ConfigureAwait(false);
+        await idle
+            .Task.WaitAsync(engine.Limits.StoreClosing, engine.Time, CancellationToken.None)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>(1) Before the commit: pending deliveries become sending where a sender is free for them.</summary>
@@ -68,12 +88,15 @@ public sealed partial class DeliveryDispatcher : IDisposable
     {
         lock (gate)
         {
-            if (stopping || hold.IsOn) return;
+            if (stopping || hold.IsOn)
+                return;
             for (int i = 0; i < deliveries.Length; i++)
             {
-                if (deliveries[i].Status != DeliveryStatus.Pending) continue;
+                if (deliveries[i].Status != DeliveryStatus.Pending)
+                    continue;
                 var lane = LaneOf(deliveries[i].Destination);
-                if (lane.Waiting > 0 || lane.HasMoreInStore || !HasPlace(lane)) continue;
+                if (lane.Waiting > 0 || lane.HasMoreInStore || !HasPlace(lane))
+                    continue;
                 lane.Senders++;
                 senders++;
                 deliveries[i] = deliveries[i] with { Status = DeliveryStatus.Sending };
@@ -86,11 +109,13 @@ public sealed partial class DeliveryDispatcher : IDisposable
     {
         foreach (var delivery in deliveries)
         {
-            if (delivery.Status == DeliveryStatus.Sending) Free(delivery.Destination, null);
+            if (delivery.Status == DeliveryStatus.Sending)
+                Free(delivery.Destination, null);
         }
         lock (gate)
         {
-            foreach (var delivery in deliveries) Forget(delivery.Destination);
+            foreach (var delivery in deliveries)
+                Forget(delivery.Destination);
         }
     }
 
@@ -101,16 +126,20 @@ public sealed partial class DeliveryDispatcher : IDisposable
         bool anyWaits = false;
         foreach (var delivery in deliveries)
         {
-            if (delivery.Status == DeliveryStatus.Sending) _ = AttemptAsync(delivery, now, TakePace(delivery.Destination));
-            else anyWaits |= delivery.Status == DeliveryStatus.Pending;
+            if (delivery.Status == DeliveryStatus.Sending)
+                _ = AttemptAsync(delivery, now, TakePace(delivery.Destination));
+            else
+                anyWaits |= delivery.Status == DeliveryStatus.Pending;
         }
         // On hold they wait in the store, and are taken up from there.
-        if (!anyWaits || hold.IsOn) return;
+        if (!anyWaits || hold.IsOn)
+            return;
         lock (gate)
         {
             foreach (var delivery in deliveries)
             {
-                if (delivery.Status == DeliveryStatus.Pending) Wait(LaneOf(delivery.Destination), delivery, now);
+                if (delivery.Status == DeliveryStatus.Pending)
+                    Wait(LaneOf(delivery.Destination), delivery, now);
             }
             GrantInTurn();
         }
@@ -119,7 +148,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
     /// <summary>Sends a delivery again by hand: a new attempt of the same delivery. False when there is none, or its status is not one of <paramref name="from"/>.</summary>
     public async Task<bool> ResendAsync(DeliveryId delivery, IReadOnlyList<DeliveryStatus> from, CancellationToken ct)
     {
-        if (await store.RequeueAsync(delivery, from, ct).ConfigureAwait(false) is not { } queued) return false;
+        if (await store.RequeueAsync(delivery, from, ct).ConfigureAwait(false) is not { } queued)
+            return false;
         engine.Changes.Publish(queued.RunId, queued.Id, DeliveryStatus.Pending);
         Start([queued]);
         return true;
@@ -129,12 +159,14 @@ public sealed partial class DeliveryDispatcher : IDisposable
 
     PaceTicket TakePace(string destination)
     {
-        lock (gate) return engine.Pacing.Begin(LaneOf(destination).Pace);
+        lock (gate)
+            return engine.Pacing.Begin(LaneOf(destination).Pace);
     }
 
     DestinationLane LaneOf(string destination)
     {
-        if (!lanes.TryGetValue(destination, out var lane)) lanes[destination] = lane = new(destination);
+        if (!lanes.TryGetValue(destination, out var lane))
+            lanes[destination] = lane = new(destination);
         return lane;
     }
 
@@ -142,12 +174,14 @@ public sealed partial class DeliveryDispatcher : IDisposable
     {
         if (lane.Holds(delivery.Id))
         {
-            if (!lane.HasMoreInStore) lane.PassOver(delivery.Id);
+            if (!lane.HasMoreInStore)
+                lane.PassOver(delivery.Id);
             return;
         }
         // Behind those in the store it waits there too. One that is older than what was read back last, as a resend is, is read again from there.
         bool hasRoom = HasRoom(lane, part: 1);
-        if (!hasRoom) lane.HasMoreInStore = true;
+        if (!hasRoom)
+            lane.HasMoreInStore = true;
         if (lane.HasMoreInStore && (!hasRoom || delivery.Id.Value > lane.Last.Value))
         {
             lane.GoBackTo(delivery.Id);
@@ -164,14 +198,19 @@ public sealed partial class DeliveryDispatcher : IDisposable
     /// B5: bounded in each and in total. A lane's bytes are bounded by an eighth of those that are left, so that what piles up for some leaves room for others;
     /// one may wait in any case, so that every lane goes on.
     /// </summary>
-    bool HasRoom(DestinationLane lane, int part) => lane.Waiting == 0 || (lane.Waiting < engine.Limits.DeliveryQueuePerDestination / part
-        && lane.WaitingBytes < (engine.Limits.DeliveryQueueBytes - waitingBytes) / 8 / part);
+    bool HasRoom(DestinationLane lane, int part) =>
+        lane.Waiting == 0
+        || (
+            lane.Waiting < engine.Limits.DeliveryQueuePerDestination / part
+            && lane.WaitingBytes < (engine.Limits.DeliveryQueueBytes - waitingBytes) / 8 / part
+        );
 
     bool ShouldRead(DestinationLane lane) => lane.HasMoreInStore && !stopping && HasRoom(lane, part: 2);
 
     void Queue(DestinationLane lane)
     {
-        if (lane.IsInTurn || lane.Waiting == 0 || lane.Senders >= MostOf(lane)) return;
+        if (lane.IsInTurn || lane.Waiting == 0 || lane.Senders >= MostOf(lane))
+            return;
         lane.IsInTurn = true;
         turn.Enqueue(lane);
     }
@@ -191,7 +230,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
     // (3) One sender for each lane in turn, so that a long lane waits for a short one and not the other way round.
     void GrantInTurn()
     {
-        for (int passed = 0; !stopping && passed < turn.Count && senders < engine.Limits.DeliveryMaxConcurrent;)
+        for (int passed = 0; !stopping && passed < turn.Count && senders < engine.Limits.DeliveryMaxConcurrent; )
         {
             var lane = turn.Dequeue();
             lane.IsInTurn = false;
@@ -229,9 +268,11 @@ public sealed partial class DeliveryDispatcher : IDisposable
                 granted = lane.TakeGranted();
                 lane.IsMarking = granted.Count > 0;
             }
-            if (granted.Count == 0) return;
+            if (granted.Count == 0)
+                return;
             var marked = await MarkAsync(lane.Destination, granted).ConfigureAwait(false);
-            lock (gate) lane.Drop(granted);
+            lock (gate)
+                lane.Drop(granted);
             foreach (var (delivery, since, pace) in granted)
             {
                 if (marked.Contains(delivery.Id))
@@ -253,7 +294,10 @@ public sealed partial class DeliveryDispatcher : IDisposable
         {
             try
             {
-                return [.. await store.MarkSendingAsync([.. granted.Select(g => g.Delivery.Id)], CancellationToken.None).ConfigureAwait(false)];
+                return
+                [
+                    .. await store.MarkSendingAsync([.. granted.Select(g => g.Delivery.Id)], CancellationToken.None).ConfigureAwait(false),
+                ];
             }
             catch (Exception x)
             {
@@ -273,7 +317,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
         bool isBehind = Interlocked.Increment(ref recording) > engine.Limits.DeliveryRecordsOutstanding;
         var record = RecordAsync(attempt);
         // The sender is free once the record is on its way, unless the store has fallen behind.
-        if (!isBehind) Free(delivery.Destination, attempt);
+        if (!isBehind)
+            Free(delivery.Destination, attempt);
         try
         {
             await record.ConfigureAwait(false);
@@ -284,7 +329,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
             log.DeliveryNotRecorded(x, delivery.Id);
         }
         Interlocked.Decrement(ref recording);
-        if (isBehind) Free(delivery.Destination, attempt);
+        if (isBehind)
+            Free(delivery.Destination, attempt);
         EndIfIdle();
     }
 
@@ -304,8 +350,10 @@ public sealed partial class DeliveryDispatcher : IDisposable
     // Async, so that a store that throws at once fails the record and not the sender's place.
     async Task RecordAsync(Attempt attempt)
     {
-        if (attempt.Status == DeliveryStatus.Blocked) await store.RecordBlockedAsync(attempt.DeliveryId, attempt.Error!, CancellationToken.None).ConfigureAwait(false);
-        else await store.RecordAttemptAsync(attempt, CancellationToken.None).ConfigureAwait(false);
+        if (attempt.Status == DeliveryStatus.Blocked)
+            await store.RecordBlockedAsync(attempt.DeliveryId, attempt.Error!, CancellationToken.None).ConfigureAwait(false);
+        else
+            await store.RecordAttemptAsync(attempt, CancellationToken.None).ConfigureAwait(false);
     }
 
     void Free(string destination, Attempt? attempt)
@@ -315,7 +363,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
             senders--;
             var lane = lanes[destination];
             lane.Senders--;
-            if (attempt is not null) engine.Pacing.Measure(lane.Pace, attempt.Timing.TotalMs);
+            if (attempt is not null)
+                engine.Pacing.Measure(lane.Pace, attempt.Timing.TotalMs);
             Queue(lane);
             GrantInTurn();
             Forget(destination);
@@ -325,15 +374,18 @@ public sealed partial class DeliveryDispatcher : IDisposable
 
     void Forget(string destination)
     {
-        if (lanes.TryGetValue(destination, out var lane) && lane.IsIdle) lanes.Remove(destination);
+        if (lanes.TryGetValue(destination, out var lane) && lane.IsIdle)
+            lanes.Remove(destination);
     }
 
     void EndIfIdle()
     {
-        if (!Volatile.Read(ref stopping)) return;
+        if (!Volatile.Read(ref stopping))
+            return;
         lock (gate)
         {
-            if (senders + Volatile.Read(ref recording) == 0) idle.TrySetResult();
+            if (senders + Volatile.Read(ref recording) == 0)
+                idle.TrySetResult();
         }
     }
 }

@@ -18,7 +18,8 @@ internal delegate Task AttemptExchange(Delivery delivery, AttemptProgress progre
 /// </remarks>
 public sealed class DeliverySender : IDisposable
 {
-    const int MaxInterimResponses = 16, WriteSize = 64 * 1024;
+    const int MaxInterimResponses = 16,
+        WriteSize = 64 * 1024;
 
     readonly EngineLimits limits;
     readonly TimeProvider time;
@@ -30,19 +31,26 @@ public sealed class DeliverySender : IDisposable
     readonly AttemptExchange exchangeHttp;
 
     /// <summary>The error of a delivery whose URL is not one that the harness lets through.</summary>
-    internal static readonly AttemptError UnusableUrl = new(AttemptErrorCode.Internal, AttemptPhase.Queue, "the URL is not one that can be sent; nothing was dialled");
+    internal static readonly AttemptError UnusableUrl = new(
+        AttemptErrorCode.Internal,
+        AttemptPhase.Queue,
+        "the URL is not one that can be sent; nothing was dialled"
+    );
 
     /// <param name="nameOf">A workflow's name, under which it may have own egress rules (D2); null when it is gone.</param>
     public DeliverySender(EgressOptions egress, EngineLimits limits, TimeProvider time, Func<WorkflowId, string?>? nameOf = null)
-        : this(egress, limits, time, roots: egress.Authorities, nameOf: nameOf)
-    {
-    }
+        : this(egress, limits, time, roots: egress.Authorities, nameOf: nameOf) { }
 
     /// <param name="roots">Certificates trusted besides the system's.</param>
     /// <param name="names">Null asks the system's resolver.</param>
     internal DeliverySender(
-        EgressOptions egress, EngineLimits limits, TimeProvider time, X509Certificate2Collection? roots, NameResolver? names = null,
-        Func<WorkflowId, string?>? nameOf = null)
+        EgressOptions egress,
+        EngineLimits limits,
+        TimeProvider time,
+        X509Certificate2Collection? roots,
+        NameResolver? names = null,
+        Func<WorkflowId, string?>? nameOf = null
+    )
     {
         (this.egress, this.limits, this.time, this.nameOf) = (egress, limits, time, nameOf ?? (static _ => ""));
         exchangeHttp = limits.DeliveryMaxRedirects > 0 ? ExchangeAndFollowAsync : ExchangeAsync;
@@ -61,7 +69,13 @@ public sealed class DeliverySender : IDisposable
         AttemptAsync(delivery, number, queueMs, exchangeHttp, shutdown);
 
     /// <summary>What is around an exchange of any kind: the deadline, what went wrong, and the record.</summary>
-    internal async Task<Attempt> AttemptAsync(Delivery delivery, int number, double queueMs, AttemptExchange exchange, CancellationToken shutdown)
+    internal async Task<Attempt> AttemptAsync(
+        Delivery delivery,
+        int number,
+        double queueMs,
+        AttemptExchange exchange,
+        CancellationToken shutdown
+    )
     {
         var deadline = StartDeadline();
         var progress = new AttemptProgress(time) { Deadline = deadline };
@@ -86,7 +100,11 @@ public sealed class DeliverySender : IDisposable
     public Attempt Unreadable(Delivery delivery, int number, double queueMs, SealedException reason)
     {
         using var none = new CancellationTokenSource();
-        var error = new AttemptError(AttemptErrorCode.Internal, AttemptPhase.Queue, $"what this delivery sends is sealed: {reason.Message} and resend it");
+        var error = new AttemptError(
+            AttemptErrorCode.Internal,
+            AttemptPhase.Queue,
+            $"what this delivery sends is sealed: {reason.Message} and resend it"
+        );
         return Record(delivery, number, queueMs, new AttemptProgress(time) { Deadline = none }, error);
     }
 
@@ -133,7 +151,8 @@ public sealed class DeliverySender : IDisposable
         {
             // An early answer ends the exchange; whatever of the request is not written by now never will be.
             progress.IsWritten = writing.IsCompletedSuccessfully && writing.Result is null;
-            if (!writing.IsCompleted) connection.Abort();
+            if (!writing.IsCompleted)
+                connection.Abort();
             await writing.ConfigureAwait(false);
         }
     }
@@ -167,7 +186,13 @@ public sealed class DeliverySender : IDisposable
     }
 
     /// <summary>Writes head and body. Answers what went wrong instead of throwing: whether it matters depends on the response.</summary>
-    static async Task<Exception?> WriteAsync(HttpConnection connection, byte[] rented, int length, ReadOnlyMemory<byte> rest, AttemptProgress progress)
+    static async Task<Exception?> WriteAsync(
+        HttpConnection connection,
+        byte[] rented,
+        int length,
+        ReadOnlyMemory<byte> rest,
+        AttemptProgress progress
+    )
     {
         try
         {
@@ -202,11 +227,13 @@ public sealed class DeliverySender : IDisposable
             // An alert that follows the handshake (TLS 1.3) is the cause of all that fails after it.
             bool isRefused = TlsFault.ReasonOf(e) is not null;
             bool stillWriting = !writing.IsCompleted;
-            if (stillWriting) connection.Abort();
+            if (stillWriting)
+                connection.Abort();
             // That the response is missing follows from a write that failed first; then the write is what went wrong.
             bool isMissing = e is not WireException { Code: not AttemptErrorCode.ConnectionClosed };
             // A reset is told to one of the two only, and the other sees an end.
-            if (await writing.ConfigureAwait(false) is { } fault && !isRefused && isMissing && (!stillWriting || IsReset(fault))) throw fault;
+            if (await writing.ConfigureAwait(false) is { } fault && !isRefused && isMissing && (!stillWriting || IsReset(fault)))
+                throw fault;
             throw;
         }
     }
@@ -219,15 +246,21 @@ public sealed class DeliverySender : IDisposable
             if (!connection.Unread.IsEmpty && ResponseHead.TryParse(connection.Unread.Span, limits, out var head, out int used))
             {
                 connection.Take(used);
-                if (head!.Status >= 200) return head;
+                if (head!.Status >= 200)
+                    return head;
                 // 100, 102 and 103 announce the response; 101 would be another protocol, which nobody asked for.
                 if (head.Status == 101 || ++interim > MaxInterimResponses)
-                    throw new WireException(AttemptErrorCode.InvalidResponse, head.Status == 101 ? "the receiver switched protocols unasked" : "the receiver sent too many interim responses");
+                    throw new WireException(
+                        AttemptErrorCode.InvalidResponse,
+                        head.Status == 101 ? "the receiver switched protocols unasked" : "the receiver sent too many interim responses"
+                    );
                 continue;
             }
             if (await connection.ReadAsync(limits.ResponseHeaderBytes).ConfigureAwait(false) == 0)
             {
-                string when = connection.Unread.IsEmpty ? "before it answered" : $"in mid-headers ({connection.Unread.Length:N0} bytes received)";
+                string when = connection.Unread.IsEmpty
+                    ? "before it answered"
+                    : $"in mid-headers ({connection.Unread.Length:N0} bytes received)";
                 throw new WireException(AttemptErrorCode.ConnectionClosed, $"the receiver closed the connection {when}");
             }
         }
@@ -243,8 +276,14 @@ public sealed class DeliverySender : IDisposable
             var wire = new ResponseBodyStream(body, raw);
             progress.Captured = new BodyCapture(limits.DeliveryBodyCapture);
             // C4: a body that does not decode is kept raw, and counted to its end all the same.
-            if (!await BodyDecoder.DecodeAsync(codings, wire, progress.Captured, limits.DeliveryBodyRead, progress.Deadline.Token).ConfigureAwait(false)) progress.Captured = raw;
-            if (wire.Fault is { } fault) throw fault;
+            if (
+                !await BodyDecoder
+                    .DecodeAsync(codings, wire, progress.Captured, limits.DeliveryBodyRead, progress.Deadline.Token)
+                    .ConfigureAwait(false)
+            )
+                progress.Captured = raw;
+            if (wire.Fault is { } fault)
+                throw fault;
             if (progress.Captured.Total >= limits.DeliveryBodyRead)
             {
                 body.Abandon();
@@ -254,7 +293,8 @@ public sealed class DeliverySender : IDisposable
         while (!body.IsSpent)
         {
             var piece = await body.NextAsync().ConfigureAwait(false);
-            if (piece.IsEmpty) return;
+            if (piece.IsEmpty)
+                return;
             raw.Add(piece.Span);
         }
     }
@@ -262,10 +302,13 @@ public sealed class DeliverySender : IDisposable
     /// <summary>Keeps the connection when the exchange on it is complete in both directions; closes it otherwise.</summary>
     void Release(AttemptProgress progress, bool isWell)
     {
-        if (progress.Connection is not { } connection) return;
+        if (progress.Connection is not { } connection)
+            return;
         bool keep = isWell && progress is { IsWritten: true, Head.KeepAlive: true, Body: { IsComplete: true, EndsConnection: false } };
-        if (keep) pool.Return(connection, progress.Head!.KeepAliveSeconds);
-        else connection.Dispose();
+        if (keep)
+            pool.Return(connection, progress.Head!.KeepAliveSeconds);
+        else
+            connection.Dispose();
     }
 
     AttemptError Classify(Exception e, AttemptProgress progress, bool isCutOff)
@@ -274,27 +317,55 @@ public sealed class DeliverySender : IDisposable
         if (isCutOff)
         {
             return progress.IsShutDown
-                ? new(AttemptErrorCode.Interrupted, phase, $"the server stopped while {progress.Describe()}; the request may have been sent")
-                : new(AttemptErrorCode.Timeout, phase, $"timed out after {limits.DeliveryDeadline.TotalMilliseconds:N0} ms while {progress.Describe()}");
+                ? new(
+                    AttemptErrorCode.Interrupted,
+                    phase,
+                    $"the server stopped while {progress.Describe()}; the request may have been sent"
+                )
+                : new(
+                    AttemptErrorCode.Timeout,
+                    phase,
+                    $"timed out after {limits.DeliveryDeadline.TotalMilliseconds:N0} ms while {progress.Describe()}"
+                );
         }
         string reused = progress.ConnectionReused ? " on a kept-alive connection" : "";
         return e switch
         {
             WireException wire => new(wire.Code, phase, wire.Message + (wire.Code == AttemptErrorCode.ConnectionClosed ? reused : "")),
-            IOException when TlsFault.ReasonOf(e) is { } reason => new(AttemptErrorCode.TlsFailed, phase, $"the receiver ended the TLS session while {progress.Describe()}: {reason}"),
+            IOException when TlsFault.ReasonOf(e) is { } reason => new(
+                AttemptErrorCode.TlsFailed,
+                phase,
+                $"the receiver ended the TLS session while {progress.Describe()}: {reason}"
+            ),
             IOException { InnerException: SocketException socket } => FromSocket(socket, reused, progress),
             SocketException socket => FromSocket(socket, reused, progress),
-            IOException => new(AttemptErrorCode.ConnectionClosed, phase, $"the connection broke{reused} while {progress.Describe()}: {e.Message}"),
+            IOException => new(
+                AttemptErrorCode.ConnectionClosed,
+                phase,
+                $"the connection broke{reused} while {progress.Describe()}: {e.Message}"
+            ),
             _ => new(AttemptErrorCode.Internal, phase, $"{e.GetType().Name} while {progress.Describe()}: {e.Message}"),
         };
     }
 
-    static AttemptError FromSocket(SocketException e, string reused, AttemptProgress progress) => IsReset(e)
-        ? new(AttemptErrorCode.ConnectionReset, progress.Phase, $"the receiver reset the connection{reused} while {progress.Describe()}")
-        : new(AttemptErrorCode.ConnectionClosed, progress.Phase, $"the connection broke{reused} while {progress.Describe()}: {e.Message}");
+    static AttemptError FromSocket(SocketException e, string reused, AttemptProgress progress) =>
+        IsReset(e)
+            ? new(
+                AttemptErrorCode.ConnectionReset,
+                progress.Phase,
+                $"the receiver reset the connection{reused} while {progress.Describe()}"
+            )
+            : new(
+                AttemptErrorCode.ConnectionClosed,
+                progress.Phase,
+                $"the connection broke{reused} while {progress.Describe()}: {e.Message}"
+            );
 
     static bool IsReset(Exception e) =>
-        (e as SocketException ?? e.InnerException as SocketException)?.SocketErrorCode is SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown;
+        (e as SocketException ?? e.InnerException as SocketException)?.SocketErrorCode
+            is SocketError.ConnectionReset
+                or SocketError.ConnectionAborted
+                or SocketError.Shutdown;
 
     /// <summary>(6)</summary>
     static Attempt Record(Delivery delivery, int number, double queueMs, AttemptProgress progress, AttemptError? error)
@@ -310,8 +381,19 @@ public sealed class DeliverySender : IDisposable
             null when response!.Status is >= 200 and < 300 => DeliveryStatus.Succeeded,
             _ => DeliveryStatus.Failed,
         };
-        return new Attempt(delivery.Id, number, progress.StartedAt, status, progress.FirstHeaders, response, error, progress.Finish(queueMs),
-            progress.Connection?.LocalAddress ?? progress.LocalAddress, progress.Connection?.RemoteAddress ?? progress.RemoteAddress, progress.ConnectionReused)
+        return new Attempt(
+            delivery.Id,
+            number,
+            progress.StartedAt,
+            status,
+            progress.FirstHeaders,
+            response,
+            error,
+            progress.Finish(queueMs),
+            progress.Connection?.LocalAddress ?? progress.LocalAddress,
+            progress.Connection?.RemoteAddress ?? progress.RemoteAddress,
+            progress.ConnectionReused
+        )
         {
             Redirects = progress.Redirects,
             Credentials = delivery.Credentials,
@@ -320,7 +402,8 @@ public sealed class DeliverySender : IDisposable
 
     static AttemptResponse? ResponseOf(AttemptProgress progress, AttemptError? error)
     {
-        if (progress is not { Head: { } head, Body: { } body }) return progress.Answer;
+        if (progress is not { Head: { } head, Body: { } body })
+            return progress.Answer;
         bool isPartial = error is not null || !body.IsComplete;
         var (bytes, isText, isCut) = progress.Captured?.ToStored(head.ContentType, isPartial) ?? (default, true, false);
         bool truncated = isCut || (error is null && !body.IsComplete);
@@ -329,15 +412,18 @@ public sealed class DeliverySender : IDisposable
 
     CancellationTokenSource StartDeadline()
     {
-        if (!deadlines.TryTake(out var deadline)) return new(limits.DeliveryDeadline, time);
+        if (!deadlines.TryTake(out var deadline))
+            return new(limits.DeliveryDeadline, time);
         deadline.CancelAfter(limits.DeliveryDeadline);
         return deadline;
     }
 
     void EndDeadline(CancellationTokenSource deadline)
     {
-        if (deadline.TryReset()) deadlines.Add(deadline);
-        else deadline.Dispose();
+        if (deadline.TryReset())
+            deadlines.Add(deadline);
+        else
+            deadline.Dispose();
     }
 
     public void Dispose() => pool.Dispose();

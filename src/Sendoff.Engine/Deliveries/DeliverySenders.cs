@@ -11,10 +11,12 @@ public sealed class DeliverySenders(DeliverySender http, IReadOnlyDictionary<Sen
     /// <summary>One attempt, as <see cref="DeliverySender.SendAsync"/> makes it.</summary>
     public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown) =>
         SendKinds.KindOf(delivery.Request.Url) is var kind and not SendKind.Http && others.TryGetValue(kind, out var make)
-            ? make(delivery, number, queueMs, shutdown) : http.SendAsync(delivery, number, queueMs, shutdown);
+            ? make(delivery, number, queueMs, shutdown)
+            : http.SendAsync(delivery, number, queueMs, shutdown);
 
     /// <inheritdoc cref="DeliverySender.Unreadable"/>
-    public Attempt Unreadable(Delivery delivery, int number, double queueMs, Secrets.SealedException reason) => http.Unreadable(delivery, number, queueMs, reason);
+    public Attempt Unreadable(Delivery delivery, int number, double queueMs, Secrets.SealedException reason) =>
+        http.Unreadable(delivery, number, queueMs, reason);
 
     /// <summary>HTTP, and nothing else.</summary>
     public static implicit operator DeliverySenders(DeliverySender http) => new(http, none);

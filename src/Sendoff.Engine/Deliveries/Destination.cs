@@ -19,14 +19,20 @@ internal sealed record Destination(bool IsTls, string Host, int Port, IPAddress?
 
     /// <summary>Where a send goes, as <see cref="Delivery.Destination"/> holds it.</summary>
     public static string Of(string url, WorkflowId workflow = default) =>
-        SendKinds.KindOf(url) is var kind and not SendKind.Http ? SendKinds.LaneOf(kind, workflow) : TryParse(url, out var destination, out _) ? destination.Key : None;
+        SendKinds.KindOf(url) is var kind and not SendKind.Http ? SendKinds.LaneOf(kind, workflow)
+        : TryParse(url, out var destination, out _) ? destination.Key
+        : None;
 
     /// <summary>Reads an absolute URL (<see cref="HttpSyntax"/>). Path and query from <paramref name="target"/> on are left as they are.</summary>
     /// <param name="target">Where path and query begin; the length of the URL when it has neither.</param>
     public static bool TryParse(string url, [NotNullWhen(true)] out Destination? destination, out int target)
     {
         destination = null;
-        if (!HttpSyntax.TrySplit(url, out bool isTls, out var host, out int port, out target) || !HttpSyntax.TryParseHost(host, out string? name, out var literal)) return false;
+        if (
+            !HttpSyntax.TrySplit(url, out bool isTls, out var host, out int port, out target)
+            || !HttpSyntax.TryParseHost(host, out string? name, out var literal)
+        )
+            return false;
         destination = new Destination(isTls, name, port, literal);
         return true;
     }

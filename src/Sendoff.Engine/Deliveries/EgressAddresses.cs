@@ -11,10 +11,12 @@ public sealed class EgressAddresses
 {
     // Destinations that share a place also share its turns; the table never grows.
     const int Places = 4_096;
+
     // linux/in.h. The port is then chosen at connect, where only address, port and receiver together have to be unique.
     const int IpBindAddressNoPort = 24;
 
-    readonly IPAddress[] v4, v6;
+    readonly IPAddress[] v4,
+        v6;
     readonly int[] turns;
 
     /// <summary>The system chooses.</summary>
@@ -34,7 +36,8 @@ public sealed class EgressAddresses
     /// <summary>Whose turn it is for a request to this destination: one address of each family, as it is not known yet where the name leads.</summary>
     internal LocalChoice Next(string destination)
     {
-        if (turns.Length == 0) return default;
+        if (turns.Length == 0)
+            return default;
         uint turn = (uint)Interlocked.Increment(ref turns[(uint)destination.GetHashCode() % Places]);
         return new(v4.Length == 0 ? null : v4[turn % v4.Length], v6.Length == 0 ? null : v6[turn % v6.Length]);
     }
@@ -56,7 +59,8 @@ public sealed class EgressAddresses
 
     internal static void Bind(Socket socket, IPAddress address)
     {
-        if (OperatingSystem.IsLinux()) socket.SetRawSocketOption((int)SocketOptionLevel.IP, IpBindAddressNoPort, [1, 0, 0, 0]);
+        if (OperatingSystem.IsLinux())
+            socket.SetRawSocketOption((int)SocketOptionLevel.IP, IpBindAddressNoPort, [1, 0, 0, 0]);
         socket.Bind(new IPEndPoint(address, 0));
     }
 }

@@ -37,7 +37,8 @@ public sealed class EgressPolicy
     internal string? FindBlock(string host, IReadOnlyList<IPAddress> addresses, int port)
     {
         foreach (var address in addresses)
-            if (FindBlock(host, address, port) is { } reason) return reason;
+            if (FindBlock(host, address, port) is { } reason)
+                return reason;
         return null;
     }
 
@@ -45,11 +46,17 @@ public sealed class EgressPolicy
     {
         // A mapped address is dialled as the IPv4 address that it is.
         var dialled = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        string what = host == dialled.ToString() ? host : $"{host} {(IPAddress.TryParse(host, out _) ? "stands for" : "resolves to")} {dialled}, which";
-        if (FindReason(host, dialled, port) is { } reason) return $"{what} {reason}";
+        string what =
+            host == dialled.ToString()
+                ? host
+                : $"{host} {(IPAddress.TryParse(host, out _) ? "stands for" : "resolves to")} {dialled}, which";
+        if (FindReason(host, dialled, port) is { } reason)
+            return $"{what} {reason}";
         // D1: an address that is routed to an IPv4 address is as good or bad as that one.
         var inner = SpecialRanges.Embedded(dialled);
-        return inner is not null && FindReason(host, inner, port) is { } innerReason ? $"{what} stands for {inner}, which {innerReason}" : null;
+        return inner is not null && FindReason(host, inner, port) is { } innerReason
+            ? $"{what} stands for {inner}, which {innerReason}"
+            : null;
     }
 
     string? FindReason(string host, IPAddress address, int port)
@@ -61,11 +68,14 @@ public sealed class EgressPolicy
         }
         foreach (var layer in layers)
         {
-            if (layer.Allows(host, address, port)) return null;
+            if (layer.Allows(host, address, port))
+                return null;
             if (layer.FindDeny(host, address, port, isCatchAll: true) is { } rule)
                 return $"is denied by the rule \"{rule.Text}\" of the setting {layer.DenySetting}; {Remedy(layer, address, port)}";
         }
-        return SpecialRanges.Find(address) is { } range ? $"lies in {range.Network} ({range.Meaning}); {Remedy(layers[^1], address, port)}" : null;
+        return SpecialRanges.Find(address) is { } range
+            ? $"lies in {range.Network} ({range.Meaning}); {Remedy(layers[^1], address, port)}"
+            : null;
     }
 
     /// <summary>How to allow exactly this: in the layer that denies it, or in a nearer one.</summary>
@@ -80,7 +90,8 @@ public sealed class EgressPolicy
 /// <summary>One layer of the policy: the server's rules, or those of one workflow.</summary>
 public sealed class EgressLayer
 {
-    readonly EgressRule[] allow, deny;
+    readonly EgressRule[] allow,
+        deny;
 
     /// <param name="workflow">The workflow's name; null for the server's.</param>
     /// <exception cref="FormatException">A text is no rule; the message names the setting, the text and what is wrong.</exception>
@@ -102,14 +113,16 @@ public sealed class EgressLayer
     internal bool Allows(string host, IPAddress address, int port)
     {
         foreach (var rule in allow)
-            if (rule.Matches(host, address, port)) return true;
+            if (rule.Matches(host, address, port))
+                return true;
         return false;
     }
 
     internal EgressRule? FindDeny(string host, IPAddress address, int port, bool isCatchAll)
     {
         foreach (var rule in deny)
-            if (rule.IsCatchAll == isCatchAll && rule.Matches(host, address, port)) return rule;
+            if (rule.IsCatchAll == isCatchAll && rule.Matches(host, address, port))
+                return rule;
         return null;
     }
 }
@@ -122,9 +135,12 @@ internal sealed record EgressRule(string Text, IPNetwork? Network, string? Host,
 
     public bool Matches(string host, IPAddress address, int port)
     {
-        if (port < FromPort || port > ToPort) return false;
-        if (Network is { } network) return network.Contains(address);
-        if (Host == "*") return true;
+        if (port < FromPort || port > ToPort)
+            return false;
+        if (Network is { } network)
+            return network.Contains(address);
+        if (Host == "*")
+            return true;
         host = host.TrimEnd('.');
         return Host!.StartsWith("*.", StringComparison.Ordinal)
             ? host.Length > Host.Length - 1 && host.EndsWith(Host[1..], StringComparison.OrdinalIgnoreCase)
@@ -133,12 +149,14 @@ internal sealed record EgressRule(string Text, IPNetwork? Network, string? Host,
 
     public static EgressRule Parse(string setting, string text)
     {
-        string what = text.Trim(), ports = "";
+        string what = text.Trim(),
+            ports = "";
         int close = what.IndexOf(']');
         int colon = what.LastIndexOf(':');
         if (what.StartsWith('[') && close > 0)
         {
-            if (close + 1 < what.Length && what[close + 1] != ':') throw Bad(setting, text, "after ']' comes ':' and a port");
+            if (close + 1 < what.Length && what[close + 1] != ':')
+                throw Bad(setting, text, "after ']' comes ':' and a port");
             ports = close + 1 < what.Length ? what[(close + 1)..] : "";
             what = what[1..close];
         }
@@ -148,22 +166,37 @@ internal sealed record EgressRule(string Text, IPNetwork? Network, string? Host,
             what = what[..colon];
         }
         var (from, to) = ParsePorts(setting, text, ports);
-        if (what.Contains('/')) return new EgressRule(text.Trim(), ParseNetwork(setting, text, what), null, from, to);
+        if (what.Contains('/'))
+            return new EgressRule(text.Trim(), ParseNetwork(setting, text, what), null, from, to);
         if (what.Contains(':'))
-            return IPAddress.TryParse(what, out var six) ? new EgressRule(text.Trim(), new IPNetwork(six, 128), null, from, to) : throw Bad(setting, text, "not an IPv6 address");
+            return IPAddress.TryParse(what, out var six)
+                ? new EgressRule(text.Trim(), new IPNetwork(six, 128), null, from, to)
+                : throw Bad(setting, text, "not an IPv6 address");
         string name = what.StartsWith("*.", StringComparison.Ordinal) ? what[2..] : what;
-        if (what == "*") return new EgressRule(text.Trim(), null, "*", from, to);
-        if (!HttpSyntax.TryParseHost(name, out string? host, out var literal)) throw Bad(setting, text, "neither an address, a range nor a host name");
-        if (literal is null) return new EgressRule(text.Trim(), null, what.Length == name.Length ? host.TrimEnd('.') : $"*.{host.TrimEnd('.')}", from, to);
-        if (literal.ToString() != what) throw Bad(setting, text, $"write the address in full: {literal}");
+        if (what == "*")
+            return new EgressRule(text.Trim(), null, "*", from, to);
+        if (!HttpSyntax.TryParseHost(name, out string? host, out var literal))
+            throw Bad(setting, text, "neither an address, a range nor a host name");
+        if (literal is null)
+            return new EgressRule(text.Trim(), null, what.Length == name.Length ? host.TrimEnd('.') : $"*.{host.TrimEnd('.')}", from, to);
+        if (literal.ToString() != what)
+            throw Bad(setting, text, $"write the address in full: {literal}");
         return new EgressRule(text.Trim(), new IPNetwork(literal, 32), null, from, to);
     }
 
     static (int From, int To) ParsePorts(string setting, string text, string ports)
     {
-        if (ports.Length == 0) return (1, 65_535);
+        if (ports.Length == 0)
+            return (1, 65_535);
         string[] ends = ports[1..].Split('-');
-        if (ends.Length > 2 || !int.TryParse(ends[0], out int from) || !int.TryParse(ends[^1], out int to) || from < 1 || to > 65_535 || from > to)
+        if (
+            ends.Length > 2
+            || !int.TryParse(ends[0], out int from)
+            || !int.TryParse(ends[^1], out int to)
+            || from < 1
+            || to > 65_535
+            || from > to
+        )
             throw Bad(setting, text, "the port is a number from 1 to 65535, or two of them with '-'");
         return (from, to);
     }
@@ -171,10 +204,13 @@ internal sealed record EgressRule(string Text, IPNetwork? Network, string? Host,
     static IPNetwork ParseNetwork(string setting, string text, string what)
     {
         string[] halves = what.Split('/');
-        if (halves.Length != 2 || !IPAddress.TryParse(halves[0], out var address) || !int.TryParse(halves[1], out int bits)) throw Bad(setting, text, "not a range like 10.0.0.0/8");
+        if (halves.Length != 2 || !IPAddress.TryParse(halves[0], out var address) || !int.TryParse(halves[1], out int bits))
+            throw Bad(setting, text, "not a range like 10.0.0.0/8");
         byte[] bytes = address.GetAddressBytes();
-        if (bits < 0 || bits > bytes.Length * 8) throw Bad(setting, text, $"the prefix is a number from 0 to {bytes.Length * 8}");
-        for (int i = bits; i < bytes.Length * 8; i++) bytes[i / 8] &= (byte)~(0x80 >> (i % 8));
+        if (bits < 0 || bits > bytes.Length * 8)
+            throw Bad(setting, text, $"the prefix is a number from 0 to {bytes.Length * 8}");
+        for (int i = bits; i < bytes.Length * 8; i++)
+            bytes[i / 8] &= (byte)~(0x80 >> (i % 8));
         // 10.0.0.1/8 is either a slip or means one address: whoever wrote it has to say which.
         var first = new IPAddress(bytes);
         return first.Equals(address) ? new IPNetwork(first, bits) : throw Bad(setting, text, $"did you mean {first}/{bits}?");

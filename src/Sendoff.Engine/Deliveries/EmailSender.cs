@@ -11,12 +11,24 @@ using Header = Sendoff.Engine.Model.Header;
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>How the session with the mail server is protected.</summary>
-public enum SmtpSecurity { None, StartTls, Tls }
+public enum SmtpSecurity
+{
+    None,
+    StartTls,
+    Tls,
+}
 
 /// <summary>The mail server, and whom mails come from and go to. Settings <c>Smtp:*</c>.</summary>
 /// <param name="Security">Null is TLS on port 465, else STARTTLS.</param>
 public sealed record SmtpOptions(
-    string? Host = null, int Port = 587, string? Username = null, string Password = "", string? From = null, string? To = null, SmtpSecurity? Security = null)
+    string? Host = null,
+    int Port = 587,
+    string? Username = null,
+    string Password = "",
+    string? From = null,
+    string? To = null,
+    SmtpSecurity? Security = null
+)
 {
     public override string ToString() => Host is null ? "no mail server" : $"{Host}:{Port}";
 }
@@ -24,7 +36,13 @@ public sealed record SmtpOptions(
 /// <summary>Makes one attempt at an email (F7) under the deadline of any attempt. The request's body is JSON: subject, text, html, to.</summary>
 /// <remarks>(1) the message and its receivers  (2) dial the address that was checked  (3) greeting, TLS, sign in  (4) hand the message over  (5) the reply is the response.
 /// One session carries one message, once (C2): nothing here tries again.</remarks>
-public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLimits limits, TimeProvider time, X509Certificate2Collection? roots = null)
+public sealed class EmailSender(
+    DeliverySender frame,
+    SmtpOptions smtp,
+    EngineLimits limits,
+    TimeProvider time,
+    X509Certificate2Collection? roots = null
+)
 {
     /// <summary>Whether a text is one address, with or without a name.</summary>
     public static bool IsAddress(string text) => ReadAddress(text) is not null;
@@ -37,7 +55,8 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
     public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown)
     {
         // C8: a server that repeats what it was shown must not bring the password into the record.
-        if (smtp.Password.Length > 0) delivery = delivery with { Credentials = [.. delivery.Credentials, smtp.Password] };
+        if (smtp.Password.Length > 0)
+            delivery = delivery with { Credentials = [.. delivery.Credentials, smtp.Password] };
         return frame.AttemptAsync(delivery, number, queueMs, ExchangeAsync, shutdown);
     }
 
@@ -47,29 +66,48 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
         var message = BuildMessage(delivery);
         string bracketed = smtp.Host!.Contains(':') && smtp.Host[0] != '[' ? $"[{smtp.Host}]" : smtp.Host;
         if (!HttpSyntax.TryParseHost(bracketed, out string? host, out var literal))
-            throw new WireException(AttemptErrorCode.NotConfigured, $"the setting Smtp:Host is '{smtp.Host}', which is not a host name or an IP address");
+            throw new WireException(
+                AttemptErrorCode.NotConfigured,
+                $"the setting Smtp:Host is '{smtp.Host}', which is not a host name or an IP address"
+            );
         var security = smtp.Security ?? (smtp.Port == 465 ? SmtpSecurity.Tls : SmtpSecurity.StartTls);
 
         // (2)
-        var connection = await frame.DialAsync(new(IsTls: false, host, smtp.Port, literal), delivery.WorkflowId, progress, ct).ConfigureAwait(false);
+        var connection = await frame
+            .DialAsync(new(IsTls: false, host, smtp.Port, literal), delivery.WorkflowId, progress, ct)
+            .ConfigureAwait(false);
         using var abort = ct.UnsafeRegister(static state => ((HttpConnection)state!).Abort(), connection);
         var session = new SmtpSession(connection.Stream, progress, host, limits.SmtpReplyBytes);
         using var client = new StrictSmtpClient(tls, host) { LocalDomain = DomainOf((MailboxAddress)message.From[0]) };
         try
         {
             // (3)
-            if (security == SmtpSecurity.Tls) progress.Enter(AttemptPhase.Tls, $"making a TLS session with {host}");
-            else progress.Doing = $"waiting for the greeting of {host}";
-            await client.ConnectAsync(session, host, smtp.Port, security switch
-            {
-                SmtpSecurity.Tls => SecureSocketOptions.SslOnConnect,
-                SmtpSecurity.StartTls => SecureSocketOptions.StartTls,
-                _ => SecureSocketOptions.None,
-            }, ct).ConfigureAwait(false);
+            if (security == SmtpSecurity.Tls)
+                progress.Enter(AttemptPhase.Tls, $"making a TLS session with {host}");
+            else
+                progress.Doing = $"waiting for the greeting of {host}";
+            await client
+                .ConnectAsync(
+                    session,
+                    host,
+                    smtp.Port,
+                    security switch
+                    {
+                        SmtpSecurity.Tls => SecureSocketOptions.SslOnConnect,
+                        SmtpSecurity.StartTls => SecureSocketOptions.StartTls,
+                        _ => SecureSocketOptions.None,
+                    },
+                    ct
+                )
+                .ConfigureAwait(false);
             progress.Doing = $"signing in at {host}";
-            if (smtp.Username is { } user) await client.AuthenticateAsync(user, smtp.Password, ct).ConfigureAwait(false);
+            if (smtp.Username is { } user)
+                await client.AuthenticateAsync(user, smtp.Password, ct).ConfigureAwait(false);
             // (4)
-            progress.RequestHeaders = [.. message.Headers.Concat(message.Body!.Headers).Select(static h => new Header(h.Field.ToLowerInvariant(), h.Value))];
+            progress.RequestHeaders =
+            [
+                .. message.Headers.Concat(message.Body!.Headers).Select(static h => new Header(h.Field.ToLowerInvariant(), h.Value)),
+            ];
             session.BeginMessage();
             string reply = await client.SendAsync(message, ct).ConfigureAwait(false);
             // (5)
@@ -102,25 +140,55 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
         {
             await client.DisconnectAsync(quit: true, both.Token).ConfigureAwait(false);
         }
-        catch (Exception)
-        {
-        }
+        catch (Exception) { }
     }
 
-    static WireException? Explain(Exception e, StrictSmtpClient client, SmtpSession session, AttemptPhase phase, string host) => e switch
-    {
-        WireException => null,
-        SslHandshakeException when client.Refusal is { } refusal => new(AttemptErrorCode.TlsFailed, $"the TLS handshake with {host} failed: {refusal}", e),
-        SslHandshakeException when session.HasEnded => new(AttemptErrorCode.ConnectionClosed, $"the mail server {host} closed the connection during the TLS handshake", e),
-        SslHandshakeException => new(AttemptErrorCode.TlsFailed, $"the TLS handshake with {host} failed: protocol: {(e.InnerException ?? e).Message}", e),
-        NotSupportedException when !client.IsConnected =>
-            new(AttemptErrorCode.TlsFailed, $"the mail server {host} does not offer STARTTLS; set Smtp:Security to tls, or to none on a trusted network", e),
-        NotSupportedException when phase >= AttemptPhase.Write => new(AttemptErrorCode.InvalidResponse, $"the mail server {host} cannot take this message: {e.Message}", e),
-        NotSupportedException => new(AttemptErrorCode.InvalidResponse, $"the mail server {host} offers no way to sign in that is known here; unset Smtp:Username where it needs none", e),
-        SmtpCommandException or SmtpProtocolException when !session.HasEnded => new(AttemptErrorCode.InvalidResponse, $"the mail server {host} answered something that is not SMTP", e),
-        SmtpProtocolException => new(AttemptErrorCode.ConnectionClosed, $"the mail server {host} closed the connection before it answered", e),
-        _ => null,
-    };
+    static WireException? Explain(Exception e, StrictSmtpClient client, SmtpSession session, AttemptPhase phase, string host) =>
+        e switch
+        {
+            WireException => null,
+            SslHandshakeException when client.Refusal is { } refusal => new(
+                AttemptErrorCode.TlsFailed,
+                $"the TLS handshake with {host} failed: {refusal}",
+                e
+            ),
+            SslHandshakeException when session.HasEnded => new(
+                AttemptErrorCode.ConnectionClosed,
+                $"the mail server {host} closed the connection during the TLS handshake",
+                e
+            ),
+            SslHandshakeException => new(
+                AttemptErrorCode.TlsFailed,
+                $"the TLS handshake with {host} failed: protocol: {(e.InnerException ?? e).Message}",
+                e
+            ),
+            NotSupportedException when !client.IsConnected => new(
+                AttemptErrorCode.TlsFailed,
+                $"the mail server {host} does not offer STARTTLS; set Smtp:Security to tls, or to none on a trusted network",
+                e
+            ),
+            NotSupportedException when phase >= AttemptPhase.Write => new(
+                AttemptErrorCode.InvalidResponse,
+                $"the mail server {host} cannot take this message: {e.Message}",
+                e
+            ),
+            NotSupportedException => new(
+                AttemptErrorCode.InvalidResponse,
+                $"the mail server {host} offers no way to sign in that is known here; unset Smtp:Username where it needs none",
+                e
+            ),
+            SmtpCommandException or SmtpProtocolException when !session.HasEnded => new(
+                AttemptErrorCode.InvalidResponse,
+                $"the mail server {host} answered something that is not SMTP",
+                e
+            ),
+            SmtpProtocolException => new(
+                AttemptErrorCode.ConnectionClosed,
+                $"the mail server {host} closed the connection before it answered",
+                e
+            ),
+            _ => null,
+        };
 
     static AttemptResponse Reply(int status, string text)
     {
@@ -131,11 +199,14 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
     MimeMessage BuildMessage(Delivery delivery)
     {
         var asked = JsonElement.Parse(delivery.Request.Body.Span);
-        if (smtp.Host is null) throw Missing("no mail server is set", "Smtp:Host");
-        if (ReadAddress(smtp.From ?? smtp.Username ?? smtp.To) is not { } from) throw Missing("no address is set that mails come from", "Smtp:From");
+        if (smtp.Host is null)
+            throw Missing("no mail server is set", "Smtp:Host");
+        if (ReadAddress(smtp.From ?? smtp.Username ?? smtp.To) is not { } from)
+            throw Missing("no address is set that mails come from", "Smtp:From");
         var message = new MimeMessage { Subject = (TextOf(asked, "subject") ?? "").ReplaceLineEndings(" "), Date = time.GetUtcNow() };
         message.From.Add(from);
-        foreach (var to in ReceiversOf(asked)) message.To.Add(to);
+        foreach (var to in ReceiversOf(asked))
+            message.To.Add(to);
         // The same over attempts and resends, so that a receiver can tell.
         message.MessageId = $"{delivery.Id}@{DomainOf(from)}";
         message.Body = new BodyBuilder { TextBody = TextOf(asked, "text"), HtmlBody = TextOf(asked, "html") }.ToMessageBody();
@@ -146,22 +217,27 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
     internal static string? FaultOf(ReadOnlyMemory<byte> body)
     {
         const string fault = "an email that is not { subject, text, html, to }";
-        if (!JsonSyntax.IsValue(body.Span)) return fault;
+        if (!JsonSyntax.IsValue(body.Span))
+            return fault;
         var reader = new Utf8JsonReader(body.Span, new JsonReaderOptions { MaxDepth = JsonSyntax.MaxDepth });
-        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) return fault;
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+            return fault;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             bool isTo = reader.ValueTextEquals("to");
-            if (!isTo && !reader.ValueTextEquals("subject") && !reader.ValueTextEquals("text") && !reader.ValueTextEquals("html")) return fault;
+            if (!isTo && !reader.ValueTextEquals("subject") && !reader.ValueTextEquals("text") && !reader.ValueTextEquals("html"))
+                return fault;
             reader.Read();
-            if (!(isTo ? IsTexts(ref reader) : reader.TokenType == JsonTokenType.String)) return fault;
+            if (!(isTo ? IsTexts(ref reader) : reader.TokenType == JsonTokenType.String))
+                return fault;
         }
         return null;
     }
 
     static bool IsTexts(ref Utf8JsonReader reader)
     {
-        if (reader.TokenType != JsonTokenType.StartArray) return false;
+        if (reader.TokenType != JsonTokenType.StartArray)
+            return false;
         while (reader.Read() && reader.TokenType == JsonTokenType.String) { }
         return reader.TokenType == JsonTokenType.EndArray;
     }
@@ -176,18 +252,29 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
     MailboxAddress Allowed(string address)
     {
         if (!limits.EmailAllowTo.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, address)))
-            throw new WireException(AttemptErrorCode.BlockedByEgressPolicy, $"{address} matches none of Smtp:AllowTo; to write there, add {address} or *{address[address.LastIndexOf('@')..]} to that setting");
-        return ReadAddress(address) ?? throw new WireException(AttemptErrorCode.BlockedByEgressPolicy, $"{address} is not a valid email address; no connection was made");
+            throw new WireException(
+                AttemptErrorCode.BlockedByEgressPolicy,
+                $"{address} matches none of Smtp:AllowTo; to write there, add {address} or *{address[address.LastIndexOf('@')..]} to that setting"
+            );
+        return ReadAddress(address)
+            ?? throw new WireException(
+                AttemptErrorCode.BlockedByEgressPolicy,
+                $"{address} is not a valid email address; no connection was made"
+            );
     }
 
-    static MailboxAddress? ReadAddress(string? text) => text is not null && text.Contains('@') && MailboxAddress.TryParse(text, out var address) ? address : null;
+    static MailboxAddress? ReadAddress(string? text) =>
+        text is not null && text.Contains('@') && MailboxAddress.TryParse(text, out var address) ? address : null;
 
     static string DomainOf(MailboxAddress address) => address.Domain is { Length: > 0 } domain ? domain : "localhost";
 
     static string? TextOf(JsonElement asked, string name) => asked.TryGetProperty(name, out var value) ? value.GetString() : null;
 
     static WireException Missing(string what, string setting) =>
-        new(AttemptErrorCode.NotConfigured, $"{what}: set {setting} (docs/operating.md, Email) and resend this delivery; nothing was dialled");
+        new(
+            AttemptErrorCode.NotConfigured,
+            $"{what}: set {setting} (docs/operating.md, Email) and resend this delivery; nothing was dialled"
+        );
 
     /// <summary>Checks certificates as deliveries over HTTP do.</summary>
     sealed class StrictSmtpClient : SmtpClient
@@ -195,12 +282,16 @@ public sealed class EmailSender(DeliverySender frame, SmtpOptions smtp, EngineLi
         public StrictSmtpClient(TlsHandshake tls, string host)
         {
             CheckCertificateRevocation = false;
-            ServerCertificateValidationCallback = (_, certificate, chain, errors) => (Refusal = tls.FindRefusal(host, certificate as X509Certificate2, chain, errors)) is null;
+            ServerCertificateValidationCallback = (_, certificate, chain, errors) =>
+                (Refusal = tls.FindRefusal(host, certificate as X509Certificate2, chain, errors)) is null;
         }
 
         public string? Refusal { get; private set; }
 
-        protected override SslClientAuthenticationOptions GetSslClientAuthenticationOptions(string host, RemoteCertificateValidationCallback callback)
+        protected override SslClientAuthenticationOptions GetSslClientAuthenticationOptions(
+            string host,
+            RemoteCertificateValidationCallback callback
+        )
         {
             var options = base.GetSslClientAuthenticationOptions(host, callback);
             options.CertificateChainPolicy = TlsHandshake.ChainPolicy();

@@ -12,13 +12,15 @@ namespace Sendoff.Engine.Deliveries;
 /// </summary>
 internal sealed class HttpConnection : IDisposable
 {
-    const int SmallBuffer = 4 * 1024, LargeBuffer = 32 * 1024;
+    const int SmallBuffer = 4 * 1024,
+        LargeBuffer = 32 * 1024;
 
     readonly Socket socket;
     readonly Stream stream;
     readonly byte[] small = new byte[SmallBuffer];
     byte[] buffer;
-    int start, end;
+    int start,
+        end;
     Task<int>? ahead;
     int disposed;
 
@@ -52,11 +54,15 @@ internal sealed class HttpConnection : IDisposable
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<int> ReadAsync(int most)
     {
-        if (start == end) Rewind(most);
-        if (end == buffer.Length) MakeRoom(most);
+        if (start == end)
+            Rewind(most);
+        if (end == buffer.Length)
+            MakeRoom(most);
         var begun = ahead;
         ahead = null;
-        int count = begun is not null ? await begun.ConfigureAwait(false) : await stream.ReadAsync(buffer.AsMemory(end)).ConfigureAwait(false);
+        int count = begun is not null
+            ? await begun.ConfigureAwait(false)
+            : await stream.ReadAsync(buffer.AsMemory(end)).ConfigureAwait(false);
         end += count;
         return count;
     }
@@ -64,7 +70,8 @@ internal sealed class HttpConnection : IDisposable
     void Rewind(int most)
     {
         // A read that filled the small buffer is the beginning of much.
-        if (end == buffer.Length && buffer == small && most >= LargeBuffer) buffer = ArrayPool<byte>.Shared.Rent(LargeBuffer);
+        if (end == buffer.Length && buffer == small && most >= LargeBuffer)
+            buffer = ArrayPool<byte>.Shared.Rent(LargeBuffer);
         start = end = 0;
     }
 
@@ -86,7 +93,8 @@ internal sealed class HttpConnection : IDisposable
     /// <summary>Makes ready to wait for the next exchange. False when the receiver sent more than its response: the connection is not to be used again.</summary>
     public bool TryRest()
     {
-        if (start != end) return false;
+        if (start != end)
+            return false;
         ReturnBuffer();
         start = end = 0;
         if (stream is SslStream)
@@ -116,11 +124,14 @@ internal sealed class HttpConnection : IDisposable
     /// <summary>Call when no read or write of an exchange is pending.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref disposed, 1) != 0) return;
+        if (Interlocked.Exchange(ref disposed, 1) != 0)
+            return;
         socket.Dispose();
         ReturnBuffer();
-        if (ahead is not null) _ = EndReadAheadAsync(ahead);
-        else stream.Dispose();
+        if (ahead is not null)
+            _ = EndReadAheadAsync(ahead);
+        else
+            stream.Dispose();
     }
 
     async Task EndReadAheadAsync(Task<int> ahead)
@@ -138,7 +149,8 @@ internal sealed class HttpConnection : IDisposable
 
     void ReturnBuffer()
     {
-        if (buffer != small) ArrayPool<byte>.Shared.Return(buffer);
+        if (buffer != small)
+            ArrayPool<byte>.Shared.Return(buffer);
         buffer = small;
     }
 }

@@ -11,15 +11,21 @@ namespace Sendoff.Engine.Deliveries;
 public static class HttpSyntax
 {
     internal const int LongestMethod = 64;
-    const int LongestLabel = 63, LongestName = 253;
+    const int LongestLabel = 63,
+        LongestName = 253;
 
-    static readonly SearchValues<char> tokenCharacters = SearchValues.Create([.. Enumerable.Range(0, 128).Select(static c => (char)c).Where(IsTokenCharacter)]);
-    static readonly SearchValues<char> valueCharacters =
-        SearchValues.Create([.. Enumerable.Range(0, 256).Select(static c => (char)c).Where(static c => c is '\t' or (>= ' ' and not '\x7f'))]);
+    static readonly SearchValues<char> tokenCharacters = SearchValues.Create([
+        .. Enumerable.Range(0, 128).Select(static c => (char)c).Where(IsTokenCharacter),
+    ]);
+    static readonly SearchValues<char> valueCharacters = SearchValues.Create([
+        .. Enumerable.Range(0, 256).Select(static c => (char)c).Where(static c => c is '\t' or (>= ' ' and not '\x7f')),
+    ]);
     static readonly SearchValues<char> ipv6Characters = SearchValues.Create("0123456789abcdefABCDEF:.");
 
     /// <summary>The bytes of a token, where it comes as ASCII.</summary>
-    internal static readonly SearchValues<byte> TokenBytes = SearchValues.Create([.. Enumerable.Range(0, 128).Where(static c => IsTokenCharacter((char)c)).Select(static c => (byte)c)]);
+    internal static readonly SearchValues<byte> TokenBytes = SearchValues.Create([
+        .. Enumerable.Range(0, 128).Where(static c => IsTokenCharacter((char)c)).Select(static c => (byte)c),
+    ]);
 
     static bool IsTokenCharacter(char c) => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c);
 
@@ -33,7 +39,8 @@ public static class HttpSyntax
     public static bool IsHeaderValue(ReadOnlySpan<char> text) => !text.ContainsAnyExcept(valueCharacters);
 
     /// <summary>Whether a delivery can be made to a URL: absolute http or https in its normal form, without userinfo and fragment.</summary>
-    internal static bool IsUrl(ReadOnlySpan<char> url) => TrySplit(url, out _, out var host, out _, out int target) && IsHost(host) && !url[target..].Contains('#');
+    internal static bool IsUrl(ReadOnlySpan<char> url) =>
+        TrySplit(url, out _, out var host, out _, out int target) && IsHost(host) && !url[target..].Contains('#');
 
     /// <summary>Splits an absolute URL strictly. The host is not looked at, path and query are left as they are.</summary>
     /// <param name="target">Where path and query begin; the length of the URL when it has neither.</param>
@@ -44,23 +51,30 @@ public static class HttpSyntax
         target = AuthorityEnd(url, start);
         host = default;
         port = 0;
-        if (start == 0) return false;
+        if (start == 0)
+            return false;
         var authority = url[start..target];
         // Userinfo has become a header by now; a second reading of it here could only go wrong.
-        return !authority.Contains('@') && !url[target..].ContainsAnyExceptInRange('!', '~') && TrySplitPort(authority, isTls ? 443 : 80, out host, out port);
+        return !authority.Contains('@')
+            && !url[target..].ContainsAnyExceptInRange('!', '~')
+            && TrySplitPort(authority, isTls ? 443 : 80, out host, out port);
     }
 
     /// <summary>The length of <c>http://</c> or <c>https://</c> at the start; 0 when there is neither.</summary>
     internal static int SchemeLength(ReadOnlySpan<char> url) =>
-        url.StartsWith("https://", StringComparison.OrdinalIgnoreCase) ? 8 : url.StartsWith("http://", StringComparison.OrdinalIgnoreCase) ? 7 : 0;
+        url.StartsWith("https://", StringComparison.OrdinalIgnoreCase) ? 8
+        : url.StartsWith("http://", StringComparison.OrdinalIgnoreCase) ? 7
+        : 0;
 
     /// <summary>Where a URL's authority ends that begins at <paramref name="start"/>.</summary>
-    internal static int AuthorityEnd(ReadOnlySpan<char> url, int start) => url[start..].IndexOfAny('/', '?', '#') is var length and >= 0 ? start + length : url.Length;
+    internal static int AuthorityEnd(ReadOnlySpan<char> url, int start) =>
+        url[start..].IndexOfAny('/', '?', '#') is var length and >= 0 ? start + length : url.Length;
 
     static bool TrySplitPort(ReadOnlySpan<char> authority, int standard, out ReadOnlySpan<char> host, out int port)
     {
         int colon = authority.LastIndexOf(':');
-        if (colon < authority.LastIndexOf(']')) colon = -1;
+        if (colon < authority.LastIndexOf(']'))
+            colon = -1;
         host = colon < 0 ? authority : authority[..colon];
         port = standard;
         var text = colon < 0 ? [] : authority[(colon + 1)..];
@@ -75,37 +89,48 @@ public static class HttpSyntax
     /// <param name="literal">The address, when the host is one in any spelling.</param>
     internal static bool TryParseHost(ReadOnlySpan<char> host, [NotNullWhen(true)] out string? name, out IPAddress? literal)
     {
-        name = TryParseAddress(host, out literal) ? Written(literal) : IsName(host) && !EndsInNumber(host) ? host.ToString().ToLowerInvariant() : null;
+        name =
+            TryParseAddress(host, out literal) ? Written(literal)
+            : IsName(host) && !EndsInNumber(host) ? host.ToString().ToLowerInvariant()
+            : null;
         return name is not null;
     }
 
     /// <summary>Letters, digits, hyphens and underscores between dots, with one dot at the end if need be.</summary>
     static bool IsName(ReadOnlySpan<char> host)
     {
-        if (host is [.., '.']) host = host[..^1];
-        if (host.Length is 0 or > LongestName) return false;
+        if (host is [.., '.'])
+            host = host[..^1];
+        if (host.Length is 0 or > LongestName)
+            return false;
         int label = 0;
         foreach (char c in host)
         {
-            if (c == '.' && label > 0) label = 0;
-            else if (!(char.IsAsciiLetterOrDigit(c) || c is '-' or '_') || ++label > LongestLabel) return false;
+            if (c == '.' && label > 0)
+                label = 0;
+            else if (!(char.IsAsciiLetterOrDigit(c) || c is '-' or '_') || ++label > LongestLabel)
+                return false;
         }
         return label > 0;
     }
 
     static bool TryParseAddress(ReadOnlySpan<char> host, [NotNullWhen(true)] out IPAddress? address)
     {
-        if (host is not ['[', .. var inside, ']']) return TryParseIPv4(host, out address);
+        if (host is not ['[', .. var inside, ']'])
+            return TryParseIPv4(host, out address);
         // A zone (fe80::1%eth0) is no part of a URL, and IPAddress would take one.
         address = null;
-        return !inside.ContainsAnyExcept(ipv6Characters) && IPAddress.TryParse(inside, out address) && address.AddressFamily == AddressFamily.InterNetworkV6;
+        return !inside.ContainsAnyExcept(ipv6Characters)
+            && IPAddress.TryParse(inside, out address)
+            && address.AddressFamily == AddressFamily.InterNetworkV6;
     }
 
     /// <summary>As the URL standard writes it: .NET writes the end of some addresses as an IPv4 one, and the <c>host</c> line is to be as in the URL.</summary>
     static string Written(IPAddress address)
     {
         string text = address.ToString();
-        if (address.AddressFamily == AddressFamily.InterNetwork || !text.Contains('.')) return text;
+        if (address.AddressFamily == AddressFamily.InterNetwork || !text.Contains('.'))
+            return text;
         byte[] bytes = address.GetAddressBytes();
         return $"{text[..(text.LastIndexOf(':') + 1)]}{(bytes[12] << 8) | bytes[13]:x}:{(bytes[14] << 8) | bytes[15]:x}";
     }
@@ -122,16 +147,19 @@ public static class HttpSyntax
     static bool TryParseIPv4(ReadOnlySpan<char> host, [NotNullWhen(true)] out IPAddress? address)
     {
         address = null;
-        if (host is [.., '.']) host = host[..^1];
+        if (host is [.., '.'])
+            host = host[..^1];
         int parts = host.Count('.') + 1;
-        if (parts > 4) return false;
+        if (parts > 4)
+            return false;
         ulong value = 0;
         int read = 0;
         foreach (var range in host.Split('.'))
         {
             bool last = ++read == parts;
             int bits = last ? 8 * (5 - parts) : 8;
-            if (!TryParseNumber(host[range], out ulong part) || part >= 1UL << bits) return false;
+            if (!TryParseNumber(host[range], out ulong part) || part >= 1UL << bits)
+                return false;
             value = (value << bits) | part;
         }
         address = new IPAddress((long)(uint)IPAddress.HostToNetworkOrder((int)(uint)value));
@@ -141,20 +169,27 @@ public static class HttpSyntax
     static bool TryParseNumber(ReadOnlySpan<char> text, out ulong value)
     {
         value = 0;
-        if (text.IsEmpty) return false;
+        if (text.IsEmpty)
+            return false;
         int radix = 10;
         if (text.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
         {
             radix = 16;
             text = text[2..];
         }
-        else if (text.Length > 1 && text[0] == '0') radix = 8;
+        else if (text.Length > 1 && text[0] == '0')
+            radix = 8;
         foreach (char c in text)
         {
-            int digit = char.IsAsciiDigit(c) ? c - '0' : char.IsAsciiHexDigit(c) ? (c | 0x20) - 'a' + 10 : 16;
-            if (digit >= radix) return false;
+            int digit =
+                char.IsAsciiDigit(c) ? c - '0'
+                : char.IsAsciiHexDigit(c) ? (c | 0x20) - 'a' + 10
+                : 16;
+            if (digit >= radix)
+                return false;
             // Anything above 32 bits is too large already; stop before it wraps.
-            if ((value = value * (ulong)radix + (ulong)digit) > uint.MaxValue) value = 1UL << 33;
+            if ((value = value * (ulong)radix + (ulong)digit) > uint.MaxValue)
+                value = 1UL << 33;
         }
         return true;
     }

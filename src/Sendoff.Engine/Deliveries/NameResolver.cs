@@ -21,6 +21,7 @@ internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddr
         public Task<IPAddress[]> Answer = null!;
         public int Waiting;
         public bool HasBegun;
+
         /// <summary>Ends the wait for a place when nobody waits for the answer any more.</summary>
         public readonly CancellationTokenSource Abandoned = new();
     }
@@ -30,7 +31,8 @@ internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddr
     {
         get
         {
-            lock (inFlight) return inFlight.Count;
+            lock (inFlight)
+                return inFlight.Count;
         }
     }
 
@@ -65,7 +67,8 @@ internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddr
             {
                 shared = new Lookup(name);
                 shared.Answer = LookUpAsync(shared);
-                if (!shared.Answer.IsCompleted) inFlight[name] = shared;
+                if (!shared.Answer.IsCompleted)
+                    inFlight[name] = shared;
             }
             shared.Waiting++;
             return shared;
@@ -76,7 +79,8 @@ internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddr
     {
         lock (inFlight)
         {
-            if (--shared.Waiting > 0 || shared.HasBegun || !inFlight.Remove(shared.Name)) return;
+            if (--shared.Waiting > 0 || shared.HasBegun || !inFlight.Remove(shared.Name))
+                return;
         }
         // It has no place yet, and needs none now: names that hang must not gather others behind them.
         shared.Abandoned.Cancel();
@@ -87,7 +91,8 @@ internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddr
         await slots.WaitAsync(shared.Abandoned.Token).ConfigureAwait(false);
         try
         {
-            lock (inFlight) shared.HasBegun = true;
+            lock (inFlight)
+                shared.HasBegun = true;
             return await lookup(shared.Name).ConfigureAwait(false);
         }
         finally
@@ -95,12 +100,18 @@ internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddr
             slots.Release();
             lock (inFlight)
             {
-                if (inFlight.GetValueOrDefault(shared.Name) == shared) inFlight.Remove(shared.Name);
+                if (inFlight.GetValueOrDefault(shared.Name) == shared)
+                    inFlight.Remove(shared.Name);
             }
         }
     }
 
     /// <summary>Lookups that hang on the pool's threads, of which there are few, would keep every other delivery waiting.</summary>
     internal static Task<IPAddress[]> OnOwnThread(Func<IPAddress[]> ask) =>
-        Task.Factory.StartNew(ask, CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.RunContinuationsAsynchronously, TaskScheduler.Default);
+        Task.Factory.StartNew(
+            ask,
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning | TaskCreationOptions.RunContinuationsAsynchronously,
+            TaskScheduler.Default
+        );
 }

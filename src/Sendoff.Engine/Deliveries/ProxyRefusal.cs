@@ -13,30 +13,51 @@ internal static class ProxyRefusal
     public static WireException Of(int status, ReadOnlySpan<byte> head, EgressProxy proxy, IPEndPoint to)
     {
         string answer = $"through the proxy {proxy}: it answered {status}";
-        if (FromHeaders(head) is { } told) return Of(told, answer, proxy, to);
+        if (FromHeaders(head) is { } told)
+            return Of(told, answer, proxy, to);
         return status switch
         {
             407 => Failed(proxy, proxy.User is null ? "wants a user and a password (407)" : "does not accept its user and password (407)"),
             403 => Of(Cause.Denied, answer, proxy, to),
-            500 when ValueOf(head, "server")?.StartsWith("tinyproxy", StringComparison.OrdinalIgnoreCase) == true => Of(Cause.Connect, answer, proxy, to),
+            500 when ValueOf(head, "server")?.StartsWith("tinyproxy", StringComparison.OrdinalIgnoreCase) == true => Of(
+                Cause.Connect,
+                answer,
+                proxy,
+                to
+            ),
             // A proxy that is overloaded itself says when to come back.
             503 when ValueOf(head, "retry-after") is not null => Failed(proxy, $"has no room for a connection to {to}: it answered 503"),
             502 or 503 or 504 => Of(Cause.Connect, answer, proxy, to),
             _ => Of(Cause.Proxy, answer, proxy, to),
         };
 
-        static WireException Of(Cause cause, string answer, EgressProxy proxy, IPEndPoint to) => cause switch
-        {
-            Cause.Refused => new(AttemptErrorCode.ConnectRefused, $"{to} refused the connection {answer}"),
-            Cause.Unreachable => new(AttemptErrorCode.ConnectUnreachable, $"{to} cannot be reached {answer}"),
-            Cause.TimedOut => new(AttemptErrorCode.ConnectFailed, $"no connection to {to} {answer}, as the destination did not answer in time"),
-            Cause.Connect => new(AttemptErrorCode.ConnectFailed, $"no connection to {to} {answer}"),
-            Cause.Denied => Failed(proxy, $"does not allow a connection to {to}: {answer[(answer.LastIndexOf(": ", StringComparison.Ordinal) + 2)..]}"),
-            _ => Failed(proxy, $"refused to connect to {to}: {answer[(answer.LastIndexOf(": ", StringComparison.Ordinal) + 2)..]}"),
-        };
+        static WireException Of(Cause cause, string answer, EgressProxy proxy, IPEndPoint to) =>
+            cause switch
+            {
+                Cause.Refused => new(AttemptErrorCode.ConnectRefused, $"{to} refused the connection {answer}"),
+                Cause.Unreachable => new(AttemptErrorCode.ConnectUnreachable, $"{to} cannot be reached {answer}"),
+                Cause.TimedOut => new(
+                    AttemptErrorCode.ConnectFailed,
+                    $"no connection to {to} {answer}, as the destination did not answer in time"
+                ),
+                Cause.Connect => new(AttemptErrorCode.ConnectFailed, $"no connection to {to} {answer}"),
+                Cause.Denied => Failed(
+                    proxy,
+                    $"does not allow a connection to {to}: {answer[(answer.LastIndexOf(": ", StringComparison.Ordinal) + 2)..]}"
+                ),
+                _ => Failed(proxy, $"refused to connect to {to}: {answer[(answer.LastIndexOf(": ", StringComparison.Ordinal) + 2)..]}"),
+            };
     }
 
-    enum Cause { Refused, Unreachable, TimedOut, Connect, Denied, Proxy }
+    enum Cause
+    {
+        Refused,
+        Unreachable,
+        TimedOut,
+        Connect,
+        Denied,
+        Proxy,
+    }
 
     static WireException Failed(EgressProxy proxy, string how) => new(AttemptErrorCode.ProxyFailed, $"the proxy {proxy} {how}");
 
@@ -50,7 +71,8 @@ internal static class ProxyRefusal
     static Cause? FromProxyStatus(string value)
     {
         int at = value.LastIndexOf("error=", StringComparison.OrdinalIgnoreCase);
-        if (at < 0) return null;
+        if (at < 0)
+            return null;
         string error = value[(at + 6)..].Split(';', ',', ' ')[0].Trim('"');
         return error switch
         {
@@ -64,21 +86,23 @@ internal static class ProxyRefusal
     }
 
     // ERR_CONNECT_FAIL 111: the numbers are those of Linux, or of FreeBSD and macOS.
-    static Cause FromSquid(string value) => value.Split(' ', StringSplitOptions.RemoveEmptyEntries) switch
-    {
-        ["ERR_CONNECT_FAIL", "111" or "61", ..] => Cause.Refused,
-        ["ERR_CONNECT_FAIL", "113" or "101" or "65" or "51", ..] => Cause.Unreachable,
-        ["ERR_CONNECT_FAIL", "110" or "60", ..] => Cause.TimedOut,
-        ["ERR_CONNECT_FAIL" or "ERR_DNS_FAIL" or "ERR_READ_TIMEOUT", ..] => Cause.Connect,
-        ["ERR_ACCESS_DENIED", ..] => Cause.Denied,
-        _ => Cause.Proxy,
-    };
+    static Cause FromSquid(string value) =>
+        value.Split(' ', StringSplitOptions.RemoveEmptyEntries) switch
+        {
+            ["ERR_CONNECT_FAIL", "111" or "61", ..] => Cause.Refused,
+            ["ERR_CONNECT_FAIL", "113" or "101" or "65" or "51", ..] => Cause.Unreachable,
+            ["ERR_CONNECT_FAIL", "110" or "60", ..] => Cause.TimedOut,
+            ["ERR_CONNECT_FAIL" or "ERR_DNS_FAIL" or "ERR_READ_TIMEOUT", ..] => Cause.Connect,
+            ["ERR_ACCESS_DENIED", ..] => Cause.Denied,
+            _ => Cause.Proxy,
+        };
 
     // Its 407 is a refusal by its rules, not a question for a password.
     static Cause? FromSmokescreen(string value) =>
         value.StartsWith("Egress proxying is denied", StringComparison.Ordinal) ? Cause.Denied
         : value.Contains("connection refused", StringComparison.Ordinal) ? Cause.Refused
-        : value.Contains("no route to host", StringComparison.Ordinal) || value.Contains("network is unreachable", StringComparison.Ordinal) ? Cause.Unreachable
+        : value.Contains("no route to host", StringComparison.Ordinal) || value.Contains("network is unreachable", StringComparison.Ordinal)
+            ? Cause.Unreachable
         : value.StartsWith("Timed out connecting", StringComparison.Ordinal) ? Cause.TimedOut
         : value.StartsWith("Failed to connect", StringComparison.Ordinal) ? Cause.Connect
         : null;
@@ -89,7 +113,8 @@ internal static class ProxyRefusal
         foreach (var range in head.Split("\r\n"u8))
         {
             var line = head[range];
-            if (line.Length > name.Length && line[name.Length] == ':' && Ascii.EqualsIgnoreCase(line[..name.Length], name)) return Encoding.Latin1.GetString(line[(name.Length + 1)..]).Trim();
+            if (line.Length > name.Length && line[name.Length] == ':' && Ascii.EqualsIgnoreCase(line[..name.Length], name))
+                return Encoding.Latin1.GetString(line[(name.Length + 1)..]).Trim();
         }
         return null;
     }

@@ -6,16 +6,26 @@ namespace Sendoff.Engine.Deliveries;
 internal static class Redirect
 {
     /// <summary>What was meant for one origin and goes to no other.</summary>
-    static readonly FrozenSet<string> ofOrigin = FrozenSet.Create(StringComparer.OrdinalIgnoreCase, "authorization", "cookie", "host", "proxy-authorization");
+    static readonly FrozenSet<string> ofOrigin = FrozenSet.Create(
+        StringComparer.OrdinalIgnoreCase,
+        "authorization",
+        "cookie",
+        "host",
+        "proxy-authorization"
+    );
 
     /// <summary>The request that follows; null when the response is the answer.</summary>
     public static HttpSend? Next(HttpSend send, ResponseHead head)
     {
-        if (head.Status is not (301 or 302 or 303 or 307 or 308) || LocationOf(head) is not { } location) return null;
-        if (UrlReference.Resolve(send.Url, location) is not { } url) return null;
-        if (!Destination.TryParse(url, out var to, out _) || !Destination.TryParse(send.Url, out var from, out _)) return null;
+        if (head.Status is not (301 or 302 or 303 or 307 or 308) || LocationOf(head) is not { } location)
+            return null;
+        if (UrlReference.Resolve(send.Url, location) is not { } url)
+            return null;
+        if (!Destination.TryParse(url, out var to, out _) || !Destination.TryParse(send.Url, out var from, out _))
+            return null;
         // What went out encrypted is not sent in the clear because a receiver says so.
-        if (from.IsTls && !to.IsTls) return null;
+        if (from.IsTls && !to.IsTls)
+            return null;
 
         bool isGet = head.Status == 303 || (head.Status is 301 or 302 && send.Method == "POST");
         bool isForeign = to.Key != from.Key;
@@ -30,8 +40,10 @@ internal static class Redirect
         string? found = null;
         foreach (var (name, value) in head.Headers)
         {
-            if (name != "location") continue;
-            if (found is not null || value.Length == 0) return null;
+            if (name != "location")
+                continue;
+            if (found is not null || value.Length == 0)
+                return null;
             found = value;
         }
         return found;

@@ -12,14 +12,27 @@ internal static class RequestWriter
     public const int BodyWithHead = 16 * 1024;
 
     /// <summary>A7: framing and the connection are ours. The harness warns about these; here they are left out.</summary>
-    static readonly FrozenSet<string> ours = FrozenSet.Create(StringComparer.OrdinalIgnoreCase,
-        "connection", "content-length", "expect", "http2-settings", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade");
+    static readonly FrozenSet<string> ours = FrozenSet.Create(
+        StringComparer.OrdinalIgnoreCase,
+        "connection",
+        "content-length",
+        "expect",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade"
+    );
 
-    static readonly string version =
-        typeof(RequestWriter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+    static readonly string version = typeof(RequestWriter)
+        .Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
+        .InformationalVersion.Split('+')[0];
 
     static readonly Header userAgent = new("user-agent", $"sendoff/{version}");
     static readonly Header accept = new("accept", "*/*");
+
     /// <summary>What <see cref="BodyDecoder"/> decodes, but for Brotli: its window costs 16 MiB, so it is taken only when the user asks for it.</summary>
     static readonly Header acceptEncoding = new("accept-encoding", "gzip, deflate");
 
@@ -27,27 +40,36 @@ internal static class RequestWriter
     public static Header[] BuildHeaders(HttpSend send, Destination destination)
     {
         var lines = new List<Header>(send.Headers.Count + 5) { new("host", destination.Authority) };
-        bool hasHost = false, hasAgent = false, hasAccept = false, hasEncoding = false;
+        bool hasHost = false,
+            hasAgent = false,
+            hasAccept = false,
+            hasEncoding = false;
         foreach (var header in send.Headers)
         {
             if (Is(header, "host"))
             {
                 // RFC 9112 3.2: exactly one, and it goes first.
-                if (!hasHost) lines[0] = header;
+                if (!hasHost)
+                    lines[0] = header;
                 hasHost = true;
                 continue;
             }
-            if (ours.Contains(header.Name)) continue;
+            if (ours.Contains(header.Name))
+                continue;
             hasAgent |= Is(header, "user-agent");
             hasAccept |= Is(header, "accept");
             hasEncoding |= Is(header, "accept-encoding");
             lines.Add(header);
         }
-        if (!hasAccept) lines.Add(accept);
-        if (!hasEncoding) lines.Add(acceptEncoding);
-        if (!hasAgent) lines.Add(userAgent);
+        if (!hasAccept)
+            lines.Add(accept);
+        if (!hasEncoding)
+            lines.Add(acceptEncoding);
+        if (!hasAgent)
+            lines.Add(userAgent);
         // RFC 9110 8.6: a method that means to carry a body says so when there is none.
-        if (send.Body.Length > 0 || send.Method is "POST" or "PUT" or "PATCH") lines.Add(new Header("content-length", send.Body.Length.ToString()));
+        if (send.Body.Length > 0 || send.Method is "POST" or "PUT" or "PATCH")
+            lines.Add(new Header("content-length", send.Body.Length.ToString()));
         return [.. lines];
     }
 
@@ -59,7 +81,8 @@ internal static class RequestWriter
         Require(HttpSyntax.IsMethod(send.Method), "the method");
         var path = send.Url.AsSpan(target);
         int most = send.Method.Length + path.Length + 16;
-        foreach (var header in headers) most += header.Name.Length + 3 * header.Value.Length + 4;
+        foreach (var header in headers)
+            most += header.Name.Length + 3 * header.Value.Length + 4;
         bool together = send.Body.Length <= BodyWithHead;
         byte[] rented = ArrayPool<byte>.Shared.Rent(most + (together ? send.Body.Length : 0));
 
@@ -80,14 +103,16 @@ internal static class RequestWriter
         }
         to.Ascii("\r\n");
         int head = to.Length;
-        if (together) to.Bytes(send.Body.Span);
+        if (together)
+            to.Bytes(send.Body.Span);
         return (rented, head, to.Length);
     }
 
     static void Require(bool condition, string what)
     {
         // The harness has refused it already (A4). Once more here, because a line break would forge a request.
-        if (!condition) throw new WireException(AttemptErrorCode.Internal, $"{what} cannot be sent over HTTP/1.1; nothing was written");
+        if (!condition)
+            throw new WireException(AttemptErrorCode.Internal, $"{what} cannot be sent over HTTP/1.1; nothing was written");
     }
 
     ref struct Cursor(Span<byte> span)

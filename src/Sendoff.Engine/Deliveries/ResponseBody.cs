@@ -9,18 +9,28 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
 {
     /// <summary>How much is read at once.</summary>
     const int ReadSize = 32 * 1024;
+
     /// <summary>The longest chunk line, extensions included. They mean nothing to anybody.</summary>
     const int ChunkLine = 1024;
 
     static readonly SearchValues<byte> hexDigits = SearchValues.Create("0123456789abcdefABCDEF"u8);
 
-    enum Framing { None, Length, Chunks, Close }
+    enum Framing
+    {
+        None,
+        Length,
+        Chunks,
+        Close,
+    }
 
     readonly Framing framing = FramingOf(head, method);
+
     /// <summary>What is left of the body, or of the current chunk.</summary>
     long left = FramingOf(head, method) == Framing.Length ? head.ContentLength!.Value : 0;
     bool isFirstChunk = true;
-    bool isLastChunk, isEnded, isAbandoned;
+    bool isLastChunk,
+        isEnded,
+        isAbandoned;
     long framingBytes;
 
     /// <summary>Bytes of the body so far, as they came: without chunk lines, not yet decoded.</summary>
@@ -43,8 +53,10 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
 
     static Framing FramingOf(ResponseHead head, string method)
     {
-        if (method == "HEAD" || head.Status is 204 or 304) return Framing.None;
-        if (head.HasTransferEncoding) return head.IsChunked ? Framing.Chunks : Framing.Close;
+        if (method == "HEAD" || head.Status is 204 or 304)
+            return Framing.None;
+        if (head.HasTransferEncoding)
+            return head.IsChunked ? Framing.Chunks : Framing.Close;
         return head.ContentLength is null ? Framing.Close : Framing.Length;
     }
 
@@ -53,8 +65,10 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
     public ValueTask<ReadOnlyMemory<byte>> NextAsync()
     {
         // Mostly the whole body came with the head, or many chunks came at once; then nothing has to wait.
-        if (framing == Framing.Chunks && left == 0 && !isLastChunk) TryTakeChunkLine();
-        if (left > 0 && !connection.Unread.IsEmpty) return new(TakePiece());
+        if (framing == Framing.Chunks && left == 0 && !isLastChunk)
+            TryTakeChunkLine();
+        if (left > 0 && !connection.Unread.IsEmpty)
+            return new(TakePiece());
         return IsComplete ? new(ReadOnlyMemory<byte>.Empty) : ReadNextAsync();
     }
 
@@ -63,7 +77,8 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         if (framing == Framing.Chunks && left == 0)
         {
             while (!isLastChunk && !TryTakeChunkLine())
-                if (await connection.ReadAsync(ReadSize).ConfigureAwait(false) == 0) throw Closed();
+                if (await connection.ReadAsync(ReadSize).ConfigureAwait(false) == 0)
+                    throw Closed();
             if (isLastChunk)
             {
                 await SkipTrailersAsync().ConfigureAwait(false);
@@ -73,7 +88,8 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         }
         if (connection.Unread.IsEmpty && await connection.ReadAsync(ReadSize).ConfigureAwait(false) == 0)
         {
-            if (framing != Framing.Close) throw Closed();
+            if (framing != Framing.Close)
+                throw Closed();
             isEnded = true;
             return default;
         }
@@ -85,7 +101,8 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         var piece = connection.Unread;
         if (framing != Framing.Close)
         {
-            if (piece.Length > left) piece = piece[..(int)left];
+            if (piece.Length > left)
+                piece = piece[..(int)left];
             left -= piece.Length;
         }
         connection.Take(piece.Length);
@@ -98,8 +115,10 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
     {
         var unread = connection.Unread.Span;
         int before = isFirstChunk ? 0 : 2;
-        if (!unread[..Math.Min(before, unread.Length)].SequenceEqual("\r\n"u8[..Math.Min(before, unread.Length)])) throw Invalid("a chunk is longer than it says");
-        if (unread.Length < before || LineLength(unread[before..], ChunkLine) is not (>= 0 and int length)) return false;
+        if (!unread[..Math.Min(before, unread.Length)].SequenceEqual("\r\n"u8[..Math.Min(before, unread.Length)]))
+            throw Invalid("a chunk is longer than it says");
+        if (unread.Length < before || LineLength(unread[before..], ChunkLine) is not (>= 0 and int length))
+            return false;
 
         left = ParseChunkSize(unread.Slice(before, length));
         (isFirstChunk, isLastChunk) = (false, left == 0);
@@ -116,7 +135,8 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
     static long ParseChunkSize(ReadOnlySpan<byte> line)
     {
         int digits = line.IndexOfAnyExcept(hexDigits);
-        if (digits < 0) digits = line.Length;
+        if (digits < 0)
+            digits = line.Length;
         var rest = line[digits..].TrimStart(" \t"u8);
         // 15 digits are more than any body has, and cannot wrap.
         if (digits is 0 or > 15 || !(rest.IsEmpty || rest[0] == ';') || !Utf8Parser.TryParse(line[..digits], out long size, out _, 'x'))
@@ -126,11 +146,13 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
 
     async ValueTask SkipTrailersAsync()
     {
-        int bytes = 0, lines = 0;
+        int bytes = 0,
+            lines = 0;
         while (await ReadLineLengthAsync(limits.ResponseHeaderBytes - bytes).ConfigureAwait(false) is > 0 and int length)
         {
             bytes += length + 2;
-            if (++lines > limits.ResponseHeaderLines) throw Invalid($"it has more than {limits.ResponseHeaderLines:N0} trailer lines");
+            if (++lines > limits.ResponseHeaderLines)
+                throw Invalid($"it has more than {limits.ResponseHeaderLines:N0} trailer lines");
             connection.Take(length + 2);
         }
         connection.Take(2);
@@ -142,8 +164,10 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         while (true)
         {
             int length = LineLength(connection.Unread.Span, most);
-            if (length >= 0) return length;
-            if (await connection.ReadAsync(Math.Max(ReadSize, most + 2)).ConfigureAwait(false) == 0) throw Closed();
+            if (length >= 0)
+                return length;
+            if (await connection.ReadAsync(Math.Max(ReadSize, most + 2)).ConfigureAwait(false) == 0)
+                throw Closed();
         }
     }
 
@@ -151,15 +175,20 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
     static int LineLength(ReadOnlySpan<byte> unread, int most)
     {
         int end = unread.IndexOf((byte)'\n');
-        if (end > 0 && end <= most && unread[end - 1] == '\r') return end - 1;
-        if (end >= 0 || unread.Length > most) throw Invalid("a chunk line is too long or does not end as one");
+        if (end > 0 && end <= most && unread[end - 1] == '\r')
+            return end - 1;
+        if (end >= 0 || unread.Length > most)
+            throw Invalid("a chunk line is too long or does not end as one");
         return -1;
     }
 
     WireException Closed()
     {
         string of = DeclaredLength is { } length ? $" of {length:N0}" : "";
-        return new(AttemptErrorCode.ConnectionClosed, $"the receiver closed the connection before the response body was complete ({Received:N0}{of} bytes received)");
+        return new(
+            AttemptErrorCode.ConnectionClosed,
+            $"the receiver closed the connection before the response body was complete ({Received:N0}{of} bytes received)"
+        );
     }
 
     static WireException Invalid(string why) => new(AttemptErrorCode.InvalidResponse, $"the response body is not valid HTTP/1.1: {why}");
@@ -169,7 +198,8 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
 /// <param name="raw">Gets every byte as it came, for a body that turns out not to decode.</param>
 internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw) : ReadOnlyStream
 {
-    ReadOnlyMemory<byte> prefetched, piece;
+    ReadOnlyMemory<byte> prefetched,
+        piece;
 
     /// <summary>Why the body ended early.</summary>
     public Exception? Fault { get; private set; }
@@ -178,7 +208,8 @@ internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw) : R
     public async ValueTask<bool> PrefetchAsync()
     {
         bool isWhole = false;
-        while (!raw.IsFull && !isWhole) isWhole = !await NextAsync().ConfigureAwait(false);
+        while (!raw.IsFull && !isWhole)
+            isWhole = !await NextAsync().ConfigureAwait(false);
         prefetched = raw.Kept;
         piece = piece[^(int)(raw.Total - prefetched.Length)..];
         return isWhole;
@@ -186,8 +217,10 @@ internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw) : R
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        if (!prefetched.IsEmpty) return Take(ref prefetched, buffer);
-        if (piece.IsEmpty && !await NextAsync().ConfigureAwait(false)) return 0;
+        if (!prefetched.IsEmpty)
+            return Take(ref prefetched, buffer);
+        if (piece.IsEmpty && !await NextAsync().ConfigureAwait(false))
+            return 0;
         return Take(ref piece, buffer);
     }
 
@@ -201,7 +234,8 @@ internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw) : R
 
     async ValueTask<bool> NextAsync()
     {
-        if (Fault is not null || body.IsSpent) return false;
+        if (Fault is not null || body.IsSpent)
+            return false;
         try
         {
             piece = await body.NextAsync().ConfigureAwait(false);

@@ -7,14 +7,17 @@ namespace Sendoff.Engine.Deliveries;
 internal sealed class ResponseHead
 {
     public required int Status { get; init; }
+
     /// <summary><c>1.1</c> or <c>1.0</c>.</summary>
     public required string HttpVersion { get; init; }
+
     /// <summary>Names in lower case, one entry a line.</summary>
     public required Header[] Headers { get; init; }
     public long? ContentLength { get; private set; }
     public bool HasTransferEncoding { get; private set; }
     public bool IsChunked { get; private set; }
     public bool KeepAlive { get; private set; }
+
     /// <summary>The N of <c>keep-alive: timeout=N</c>.</summary>
     public int? KeepAliveSeconds { get; private set; }
     public string? ContentType { get; private set; }
@@ -22,9 +25,31 @@ internal sealed class ResponseHead
 
     static readonly HashSet<string>.AlternateLookup<ReadOnlySpan<char>> commonNames = new HashSet<string>(StringComparer.Ordinal)
     {
-        "age", "alt-svc", "cache-control", "cf-ray", "connection", "content-encoding", "content-length", "content-type", "date", "etag", "expires",
-        "keep-alive", "last-modified", "location", "retry-after", "server", "set-cookie", "strict-transport-security", "transfer-encoding", "vary",
-        "via", "x-content-type-options", "x-frame-options", "x-powered-by", "x-request-id",
+        "age",
+        "alt-svc",
+        "cache-control",
+        "cf-ray",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "etag",
+        "expires",
+        "keep-alive",
+        "last-modified",
+        "location",
+        "retry-after",
+        "server",
+        "set-cookie",
+        "strict-transport-security",
+        "transfer-encoding",
+        "vary",
+        "via",
+        "x-content-type-options",
+        "x-frame-options",
+        "x-powered-by",
+        "x-request-id",
     }.GetAlternateLookup<ReadOnlySpan<char>>();
 
     /// <summary>Reads a head off the front of <paramref name="data"/>. Strict: what RFC 9112 does not allow is no response, but for one empty line before it.</summary>
@@ -36,38 +61,54 @@ internal sealed class ResponseHead
         head = null;
         used = 0;
         // aiohttp sends an empty line after `100 Continue`.
-        if (data is [(byte)'\r']) return false;
+        if (data is [(byte)'\r'])
+            return false;
         int before = data.StartsWith("\r\n"u8) ? 2 : 0;
         data = data[before..];
         // Garbage is told from the first bytes on, not after the deadline.
         int known = Math.Min(data.Length, 7);
-        if (!data[..known].SequenceEqual("HTTP/1."u8[..known])) throw Invalid(Foreign(data) ?? $"it does not begin with HTTP/1.1 but with {Show(data)}");
+        if (!data[..known].SequenceEqual("HTTP/1."u8[..known]))
+            throw Invalid(Foreign(data) ?? $"it does not begin with HTTP/1.1 but with {Show(data)}");
         int length = data.IndexOf("\r\n\r\n"u8);
         if (length + 4 > limits.ResponseHeaderBytes || (length < 0 && data.Length >= limits.ResponseHeaderBytes))
-            throw new WireException(AttemptErrorCode.ResponseHeadersTooLarge, $"the response's headers are larger than {limits.ResponseHeaderBytes:N0} bytes");
-        if (length < 0) return data.IndexOf("\n\n"u8) < 0 ? false : throw Invalid("its lines end with a bare line feed");
+            throw new WireException(
+                AttemptErrorCode.ResponseHeadersTooLarge,
+                $"the response's headers are larger than {limits.ResponseHeaderBytes:N0} bytes"
+            );
+        if (length < 0)
+            return data.IndexOf("\n\n"u8) < 0 ? false : throw Invalid("its lines end with a bare line feed");
 
         var lines = data[..length];
         int count = lines.Count((byte)'\n');
         if (count > limits.ResponseHeaderLines)
-            throw new WireException(AttemptErrorCode.ResponseHeadersTooLarge, $"the response has more than {limits.ResponseHeaderLines:N0} header lines");
+            throw new WireException(
+                AttemptErrorCode.ResponseHeadersTooLarge,
+                $"the response has more than {limits.ResponseHeaderLines:N0} header lines"
+            );
         var (status, version) = ParseStatusLine(NextLine(ref lines));
-        head = new ResponseHead { Status = status, HttpVersion = version, Headers = new Header[count] };
-        for (int i = 0; i < count; i++) head.Headers[i] = ParseHeader(NextLine(ref lines));
+        head = new ResponseHead
+        {
+            Status = status,
+            HttpVersion = version,
+            Headers = new Header[count],
+        };
+        for (int i = 0; i < count; i++)
+            head.Headers[i] = ParseHeader(NextLine(ref lines));
         head.Interpret();
         used = before + length + 4;
         return true;
     }
 
     /// <summary>The name of another protocol that begins like this.</summary>
-    static string? Foreign(ReadOnlySpan<byte> data) => data switch
-    {
-        // A SETTINGS frame on stream 0, which a server of HTTP/2 sends first.
-        [0, 0, _, 4, _, 0, 0, 0, 0, ..] => "the receiver speaks HTTP/2 only",
-        // A TLS alert: the receiver expected a handshake.
-        [0x15, 3, ..] => "the receiver expects TLS; perhaps the URL should begin with https://",
-        _ => null,
-    };
+    static string? Foreign(ReadOnlySpan<byte> data) =>
+        data switch
+        {
+            // A SETTINGS frame on stream 0, which a server of HTTP/2 sends first.
+            [0, 0, _, 4, _, 0, 0, 0, 0, ..] => "the receiver speaks HTTP/2 only",
+            // A TLS alert: the receiver expected a handshake.
+            [0x15, 3, ..] => "the receiver expects TLS; perhaps the URL should begin with https://",
+            _ => null,
+        };
 
     static ReadOnlySpan<byte> NextLine(ref ReadOnlySpan<byte> lines)
     {
@@ -89,7 +130,8 @@ internal sealed class ResponseHead
     {
         int colon = line.IndexOf((byte)':');
         // A folded line begins with white space, which is no name: refused with the rest (RFC 9112 5.2).
-        if (colon <= 0 || line[..colon].ContainsAnyExcept(HttpSyntax.TokenBytes) || HasControls(line)) throw Invalid($"a header line is {Show(line)}");
+        if (colon <= 0 || line[..colon].ContainsAnyExcept(HttpSyntax.TokenBytes) || HasControls(line))
+            throw Invalid($"a header line is {Show(line)}");
         var value = line[(colon + 1)..].Trim(" \t"u8);
         return new Header(LowerName(line[..colon]), value.IsEmpty ? "" : Encoding.Latin1.GetString(value));
     }
@@ -97,7 +139,8 @@ internal sealed class ResponseHead
     static bool HasControls(ReadOnlySpan<byte> line)
     {
         foreach (byte b in line)
-            if (b is < 32 and not (byte)'\t' or 127) return true;
+            if (b is < 32 and not (byte)'\t' or 127)
+                return true;
         return false;
     }
 
@@ -112,12 +155,15 @@ internal sealed class ResponseHead
     /// <summary>What the headers say about framing and the connection (RFC 9112 6 and 9.3).</summary>
     void Interpret()
     {
-        bool close = false, keep = false;
+        bool close = false,
+            keep = false;
         foreach (var (name, value) in Headers)
         {
             switch (name)
             {
-                case "content-length": AddLength(value); break;
+                case "content-length":
+                    AddLength(value);
+                    break;
                 case "transfer-encoding":
                     HasTransferEncoding = true;
                     IsChunked = value.AsSpan(value.LastIndexOf(',') + 1).Trim().Equals("chunked", StringComparison.OrdinalIgnoreCase);
@@ -126,9 +172,15 @@ internal sealed class ResponseHead
                     close |= Lists(value, "close");
                     keep |= Lists(value, "keep-alive");
                     break;
-                case "keep-alive": KeepAliveSeconds = TimeoutOf(value) ?? KeepAliveSeconds; break;
-                case "content-type": ContentType ??= value; break;
-                case "content-encoding": ContentEncoding = ContentEncoding is null ? value : $"{ContentEncoding}, {value}"; break;
+                case "keep-alive":
+                    KeepAliveSeconds = TimeoutOf(value) ?? KeepAliveSeconds;
+                    break;
+                case "content-type":
+                    ContentType ??= value;
+                    break;
+                case "content-encoding":
+                    ContentEncoding = ContentEncoding is null ? value : $"{ContentEncoding}, {value}";
+                    break;
             }
         }
         // Both lengths at once is what a smuggled response looks like: read the chunks, and use the connection no more (RFC 9112 6.3).
@@ -142,8 +194,10 @@ internal sealed class ResponseHead
         foreach (var range in value.AsSpan().Split(','))
         {
             var text = value.AsSpan(range).Trim();
-            if (text.IsEmpty || text.ContainsAnyExceptInRange('0', '9') || !long.TryParse(text, out long length)) throw Invalid($"its content-length is \"{Cut(value)}\"");
-            if (ContentLength is { } other && other != length) throw Invalid($"it has two lengths, {other} and {length}");
+            if (text.IsEmpty || text.ContainsAnyExceptInRange('0', '9') || !long.TryParse(text, out long length))
+                throw Invalid($"its content-length is \"{Cut(value)}\"");
+            if (ContentLength is { } other && other != length)
+                throw Invalid($"it has two lengths, {other} and {length}");
             ContentLength = length;
         }
     }
@@ -151,7 +205,8 @@ internal sealed class ResponseHead
     static bool Lists(string value, string token)
     {
         foreach (var range in value.AsSpan().Split(','))
-            if (value.AsSpan(range).Trim().Equals(token, StringComparison.OrdinalIgnoreCase)) return true;
+            if (value.AsSpan(range).Trim().Equals(token, StringComparison.OrdinalIgnoreCase))
+                return true;
         return false;
     }
 
@@ -160,7 +215,8 @@ internal sealed class ResponseHead
         foreach (var range in value.AsSpan().Split(','))
         {
             var part = value.AsSpan(range).Trim();
-            if (part.StartsWith("timeout=", StringComparison.OrdinalIgnoreCase) && int.TryParse(part[8..], out int seconds)) return seconds;
+            if (part.StartsWith("timeout=", StringComparison.OrdinalIgnoreCase) && int.TryParse(part[8..], out int seconds))
+                return seconds;
         }
         return null;
     }
@@ -175,8 +231,10 @@ internal sealed class ResponseHead
         var text = new StringBuilder("\"");
         foreach (byte b in bytes[..Math.Min(bytes.Length, 40)])
         {
-            if (b is >= 32 and < 127) text.Append((char)b);
-            else text.Append($"\\x{b:x2}");
+            if (b is >= 32 and < 127)
+                text.Append((char)b);
+            else
+                text.Append($"\\x{b:x2}");
         }
         return text.Append(bytes.Length > 40 ? "…\"" : "\"").ToString();
     }

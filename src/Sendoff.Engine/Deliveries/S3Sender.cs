@@ -18,15 +18,25 @@ public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvide
 {
     static readonly TimeSpan validity = TimeSpan.FromMinutes(5);
 
-    readonly Lazy<AmazonS3Client> signer = new(() => new AmazonS3Client(
-        new BasicAWSCredentials(options.AccessKey, options.SecretKey),
-        new AmazonS3Config { ServiceURL = EndpointOf(options).AbsoluteUri, AuthenticationRegion = options.Region, ForcePathStyle = true }));
+    readonly Lazy<AmazonS3Client> signer = new(() =>
+        new AmazonS3Client(
+            new BasicAWSCredentials(options.AccessKey, options.SecretKey),
+            new AmazonS3Config
+            {
+                ServiceURL = EndpointOf(options).AbsoluteUri,
+                AuthenticationRegion = options.Region,
+                ForcePathStyle = true,
+            }
+        )
+    );
 
     /// <inheritdoc cref="AttemptMaker"/>
     public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown)
     {
-        if (options.AccessKey is null) return http.AttemptAsync(delivery, number, queueMs, static (_, _, _) => throw Missing("S3:AccessKey"), shutdown);
-        if (options.SecretKey is null) return http.AttemptAsync(delivery, number, queueMs, static (_, _, _) => throw Missing("S3:SecretKey"), shutdown);
+        if (options.AccessKey is null)
+            return http.AttemptAsync(delivery, number, queueMs, static (_, _, _) => throw Missing("S3:AccessKey"), shutdown);
+        if (options.SecretKey is null)
+            return http.AttemptAsync(delivery, number, queueMs, static (_, _, _) => throw Missing("S3:SecretKey"), shutdown);
         string url;
         try
         {
@@ -34,18 +44,34 @@ public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvide
         }
         catch (Exception e)
         {
-            return http.AttemptAsync(delivery, number, queueMs, (_, _, _) => throw new WireException(AttemptErrorCode.Internal, $"the request cannot be signed: {e.Message}", e), shutdown);
+            return http.AttemptAsync(
+                delivery,
+                number,
+                queueMs,
+                (_, _, _) => throw new WireException(AttemptErrorCode.Internal, $"the request cannot be signed: {e.Message}", e),
+                shutdown
+            );
         }
         var put = new HttpSend("PUT", url, [new("content-type", "application/gzip")], Compress(delivery.Request.Body.Span));
         // C8: stores repeat the signature in their errors, and redirect with it.
         string[] secrets = [SignatureIn(url), options.SecretKey];
-        return http.SendAsync(delivery with { Request = put, Credentials = [.. delivery.Credentials, .. secrets] }, number, queueMs, shutdown);
+        return http.SendAsync(
+            delivery with
+            {
+                Request = put,
+                Credentials = [.. delivery.Credentials, .. secrets],
+            },
+            number,
+            queueMs,
+            shutdown
+        );
     }
 
     static string SignatureIn(string url)
     {
         const string name = "X-Amz-Signature=";
-        int start = url.IndexOf(name, StringComparison.Ordinal) + name.Length, end = url.IndexOf('&', start);
+        int start = url.IndexOf(name, StringComparison.Ordinal) + name.Length,
+            end = url.IndexOf('&', start);
         return end < 0 ? url[start..] : url[start..end];
     }
 
@@ -53,14 +79,16 @@ public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvide
     string Sign(string url)
     {
         var (bucket, key) = S3Object.Read(url);
-        return signer.Value.GetPreSignedURL(new GetPreSignedUrlRequest
-        {
-            BucketName = bucket,
-            Key = key,
-            Verb = HttpVerb.PUT,
-            Expires = (time.GetUtcNow() + validity).UtcDateTime,
-            Protocol = EndpointOf(options).Scheme == Uri.UriSchemeHttp ? Protocol.HTTP : Protocol.HTTPS,
-        });
+        return signer.Value.GetPreSignedURL(
+            new GetPreSignedUrlRequest
+            {
+                BucketName = bucket,
+                Key = key,
+                Verb = HttpVerb.PUT,
+                Expires = (time.GetUtcNow() + validity).UtcDateTime,
+                Protocol = EndpointOf(options).Scheme == Uri.UriSchemeHttp ? Protocol.HTTP : Protocol.HTTPS,
+            }
+        );
     }
 
     static Uri EndpointOf(S3Options options) => options.Endpoint ?? new($"https://s3.{options.Region}.amazonaws.com");
@@ -72,17 +100,22 @@ public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvide
         using (var gzip = new GZipStream(output, CompressionLevel.Optimal))
         {
             gzip.Write(payload);
-            if (payload is not [.., (byte)'\n']) gzip.Write("\n"u8);
+            if (payload is not [.., (byte)'\n'])
+                gzip.Write("\n"u8);
         }
         return output.ToArray();
     }
 
     static WireException Missing(string setting) =>
-        new(AttemptErrorCode.NotConfigured, $"no object store is set: set {setting} (docs/operating.md, Object store) and resend this delivery; nothing was dialled");
+        new(
+            AttemptErrorCode.NotConfigured,
+            $"no object store is set: set {setting} (docs/operating.md, Object store) and resend this delivery; nothing was dialled"
+        );
 
     public void Dispose()
     {
-        if (signer.IsValueCreated) signer.Value.Dispose();
+        if (signer.IsValueCreated)
+            signer.Value.Dispose();
     }
 }
 
@@ -94,10 +127,13 @@ internal static class S3Object
     /// <summary>Whether it has a bucket's name, and a key without <c>.</c>, <c>..</c> and control characters.</summary>
     public static bool IsUrl(string url)
     {
-        if (!url.StartsWith(Scheme, StringComparison.Ordinal) || url.IndexOf('/', Scheme.Length) <= Scheme.Length) return false;
+        if (!url.StartsWith(Scheme, StringComparison.Ordinal) || url.IndexOf('/', Scheme.Length) <= Scheme.Length)
+            return false;
         var (bucket, key) = Read(url);
-        return char.IsAsciiLetterOrDigit(bucket[0]) && bucket.All(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')
-            && !key.Any(char.IsControl) && !key.Split('/').Any(static segment => segment is "." or "..");
+        return char.IsAsciiLetterOrDigit(bucket[0])
+            && bucket.All(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-')
+            && !key.Any(char.IsControl)
+            && !key.Split('/').Any(static segment => segment is "." or "..");
     }
 
     /// <summary>Names the object that a prefix is given for: <c>PREFIX/YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-ID.gz</c>. It is part of the request, so a resend writes the same object.</summary>

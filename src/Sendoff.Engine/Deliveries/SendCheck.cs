@@ -8,9 +8,12 @@ internal static class SendCheck
 {
     /// <summary>What is wrong with a send; null when it can be delivered.</summary>
     public static string? FaultOf(HttpSend send, EngineLimits limits) =>
-        send.Body.Length > limits.SendBodyBytes ? $"a body of {send.Body.Length:N0} bytes, over the limit of {limits.SendBodyBytes:N0} (setting Sends:MaxBodyBytes)"
-        : send.Url.Length > limits.SendUrlBytes ? $"a URL of {send.Url.Length:N0} bytes, over the limit of {limits.SendUrlBytes:N0} (setting Sends:MaxUrlBytes)"
-        : send.HeaderBytes is var bytes && bytes > limits.SendHeaderBytes ? $"headers of {bytes:N0} bytes, over the limit of {limits.SendHeaderBytes:N0} (setting Sends:MaxHeaderBytes)"
+        send.Body.Length > limits.SendBodyBytes
+            ? $"a body of {send.Body.Length:N0} bytes, over the limit of {limits.SendBodyBytes:N0} (setting Sends:MaxBodyBytes)"
+        : send.Url.Length > limits.SendUrlBytes
+            ? $"a URL of {send.Url.Length:N0} bytes, over the limit of {limits.SendUrlBytes:N0} (setting Sends:MaxUrlBytes)"
+        : send.HeaderBytes is var bytes && bytes > limits.SendHeaderBytes
+            ? $"headers of {bytes:N0} bytes, over the limit of {limits.SendHeaderBytes:N0} (setting Sends:MaxHeaderBytes)"
         : SendKinds.KindOf(send.Url) is var kind and not SendKind.Http ? FaultOfOther(send, kind)
         : !HttpSyntax.IsMethod(send.Method) ? "a method that is not an HTTP token"
         : !HttpSyntax.IsUrl(send.Url) ? "a URL that is not an absolute http or https one to a host"
@@ -21,22 +24,29 @@ internal static class SendCheck
     {
         foreach (var (name, value) in headers)
         {
-            if (!HttpSyntax.IsToken(name)) return "a header whose name is not an HTTP token";
-            if (!HttpSyntax.IsHeaderValue(value)) return $"a character in header {name} that no header may hold";
+            if (!HttpSyntax.IsToken(name))
+                return "a header whose name is not an HTTP token";
+            if (!HttpSyntax.IsHeaderValue(value))
+                return $"a character in header {name} that no header may hold";
         }
         return null;
     }
 
     static string? FaultOfOther(HttpSend send, SendKind kind)
     {
-        if (send.Method != "SEND") return "a method other than SEND, which is that of every destination but http";
-        if (send.Url.AsSpan().ContainsAnyExceptInRange('!', '~')) return "a URL that is not ASCII";
-        return FaultOfHeaders(send.Headers) ?? kind switch
-        {
-            SendKind.Email => send.Url == "email:" ? EmailSender.FaultOf(send.Body) : "an email with another URL than email:",
-            SendKind.Emit => JsonSyntax.IsValue(send.Body.Span) ? null : "an emitted event that is not JSON",
-            SendKind.Sse => SendKinds.ChannelOf(send.Url).Any(char.IsControl) ? "a channel with control characters" : Utf8.IsValid(send.Body.Span) ? null : "a payload that is not UTF-8",
-            _ => S3Object.IsUrl(send.Url) && Utf8.IsValid(send.Body.Span) ? null : "an object without its bucket, or that is not UTF-8",
-        };
+        if (send.Method != "SEND")
+            return "a method other than SEND, which is that of every destination but http";
+        if (send.Url.AsSpan().ContainsAnyExceptInRange('!', '~'))
+            return "a URL that is not ASCII";
+        return FaultOfHeaders(send.Headers)
+            ?? kind switch
+            {
+                SendKind.Email => send.Url == "email:" ? EmailSender.FaultOf(send.Body) : "an email with another URL than email:",
+                SendKind.Emit => JsonSyntax.IsValue(send.Body.Span) ? null : "an emitted event that is not JSON",
+                SendKind.Sse => SendKinds.ChannelOf(send.Url).Any(char.IsControl) ? "a channel with control characters"
+                : Utf8.IsValid(send.Body.Span) ? null
+                : "a payload that is not UTF-8",
+                _ => S3Object.IsUrl(send.Url) && Utf8.IsValid(send.Body.Span) ? null : "an object without its bucket, or that is not UTF-8",
+            };
     }
 }

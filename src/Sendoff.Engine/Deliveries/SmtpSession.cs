@@ -26,9 +26,11 @@ internal sealed class SmtpSession(Stream wire, AttemptProgress progress, string 
 
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        if (buffer.Span.StartsWith("STARTTLS"u8)) progress.Enter(AttemptPhase.Tls, $"making a TLS session with {host}");
+        if (buffer.Span.StartsWith("STARTTLS"u8))
+            progress.Enter(AttemptPhase.Tls, $"making a TLS session with {host}");
         await wire.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
-        if (!hasMessage) return;
+        if (!hasMessage)
+            return;
         progress.RequestBytesWritten += buffer.Length;
         progress.SetWritten();
     }
@@ -36,7 +38,8 @@ internal sealed class SmtpSession(Stream wire, AttemptProgress progress, string 
     void Count(int count)
     {
         HasEnded |= count == 0;
-        if ((read += count) > most) throw new WireException(AttemptErrorCode.InvalidResponse, $"the mail server {host} said more than {most:N0} bytes");
+        if ((read += count) > most)
+            throw new WireException(AttemptErrorCode.InvalidResponse, $"the mail server {host} said more than {most:N0} bytes");
     }
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
@@ -51,11 +54,20 @@ internal sealed class SmtpSession(Stream wire, AttemptProgress progress, string 
     public override bool CanSeek => false;
     public override bool CanWrite => true;
     public override long Length => throw new NotSupportedException();
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
     public override void Flush() => wire.Flush();
+
     // Only what is called while a session is taken down comes here.
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("a session is read asynchronously");
+
     public override void Write(byte[] buffer, int offset, int count) => wire.Write(buffer, offset, count);
+
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
     public override void SetLength(long value) => throw new NotSupportedException();
 }

@@ -59,26 +59,34 @@ internal static class SpecialRanges
     public static SpecialRange? Find(IPAddress address)
     {
         foreach (var range in table)
-            if (range.Network.Contains(address)) return range;
+            if (range.Network.Contains(address))
+                return range;
         // IANA has given out 2000::/3 only; what lies outside is no place on the Internet. NAT64 answers for the IPv4 address in it.
-        bool outside = address.AddressFamily == AddressFamily.InterNetworkV6 && !globalUnicast.Contains(address) && !nat64.Contains(address);
+        bool outside =
+            address.AddressFamily == AddressFamily.InterNetworkV6 && !globalUnicast.Contains(address) && !nat64.Contains(address);
         return outside ? reserved : null;
     }
 
     /// <summary>The IPv4 address that an IPv6 address stands for or is routed to; null when there is none.</summary>
     public static IPAddress? Embedded(IPAddress address)
     {
-        if (address.AddressFamily != AddressFamily.InterNetworkV6) return null;
+        if (address.AddressFamily != AddressFamily.InterNetworkV6)
+            return null;
         Span<byte> bytes = stackalloc byte[16];
         address.TryWriteBytes(bytes, out _);
         bool leadingZeros = !bytes[..8].ContainsAnyExcept((byte)0);
-        if (leadingZeros && bytes[8..12] is [0, 0, 0xff, 0xff] or [0xff, 0xff, 0, 0]) return new IPAddress(bytes[12..]); // Mapped, translated.
-        if (leadingZeros && bytes[8..] is [0, 0, 0, 0, not 0, ..]) return new IPAddress(bytes[12..]); // Compatible; :: and ::1 are themselves.
-        if (bytes is [0, 0x64, 0xff, 0x9b, ..]) return new IPAddress(bytes[12..]); // NAT64, RFC 6052.
-        if (bytes is [0x20, 0x02, ..]) return new IPAddress(bytes[2..6]); // 6to4.
+        if (leadingZeros && bytes[8..12] is [0, 0, 0xff, 0xff] or [0xff, 0xff, 0, 0])
+            return new IPAddress(bytes[12..]); // Mapped, translated.
+        if (leadingZeros && bytes[8..] is [0, 0, 0, 0, not 0, ..])
+            return new IPAddress(bytes[12..]); // Compatible; :: and ::1 are themselves.
+        if (bytes is [0, 0x64, 0xff, 0x9b, ..])
+            return new IPAddress(bytes[12..]); // NAT64, RFC 6052.
+        if (bytes is [0x20, 0x02, ..])
+            return new IPAddress(bytes[2..6]); // 6to4.
         if (bytes is [0x20, 0x01, 0, 0, ..]) // Teredo writes the client's address inverted.
             return new IPAddress([(byte)~bytes[12], (byte)~bytes[13], (byte)~bytes[14], (byte)~bytes[15]]);
-        if (bytes[8..12] is [0 or 2, 0, 0x5e, 0xfe]) return new IPAddress(bytes[12..]); // ISATAP, RFC 5214.
+        if (bytes[8..12] is [0 or 2, 0, 0x5e, 0xfe])
+            return new IPAddress(bytes[12..]); // ISATAP, RFC 5214.
         return null;
     }
 

@@ -9,7 +9,9 @@ internal sealed class SseSender(DeliverySender frame, IStore store, PublicationB
     /// <inheritdoc cref="AttemptMaker"/>
     public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown) =>
         frame.AttemptAsync(
-            delivery, number, queueMs,
+            delivery,
+            number,
+            queueMs,
             async (delivery, progress, _) =>
             {
                 progress.Enter(AttemptPhase.Write, "");
@@ -18,7 +20,8 @@ internal sealed class SseSender(DeliverySender frame, IStore store, PublicationB
                 progress.Answer = new(200, "", [], default, BodyIsText: true, 0, Truncated: false);
                 bell.Ring(delivery.WorkflowId);
             },
-            shutdown);
+            shutdown
+        );
 }
 
 /// <summary>Wakes those who follow a workflow's stream.</summary>
@@ -27,10 +30,12 @@ public sealed class PublicationBell
     readonly ConcurrentDictionary<WorkflowId, TaskCompletionSource> waiting = [];
 
     /// <summary>Completes at the next ring. Take it before looking into the store, or a ring in between is missed.</summary>
-    public Task Next(WorkflowId workflow) => waiting.GetOrAdd(workflow, static _ => new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+    public Task Next(WorkflowId workflow) =>
+        waiting.GetOrAdd(workflow, static _ => new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
     internal void Ring(WorkflowId workflow)
     {
-        if (waiting.TryRemove(workflow, out var next)) next.TrySetResult();
+        if (waiting.TryRemove(workflow, out var next))
+            next.TrySetResult();
     }
 }

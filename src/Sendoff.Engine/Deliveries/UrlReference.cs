@@ -13,12 +13,16 @@ internal static class UrlReference
     {
         var (origin, path, query) = Split(url);
         string given = Encode(WithoutFragment(reference));
-        if (HasScheme(given)) return HttpSyntax.SchemeLength(given) > 0 ? Normal(given) : null;
-        if (given.StartsWith("//", StringComparison.Ordinal)) return Normal(origin[..(origin.IndexOf(':') + 1)] + given);
+        if (HasScheme(given))
+            return HttpSyntax.SchemeLength(given) > 0 ? Normal(given) : null;
+        if (given.StartsWith("//", StringComparison.Ordinal))
+            return Normal(origin[..(origin.IndexOf(':') + 1)] + given);
 
         int mark = given.IndexOf('?');
-        string givenPath = mark < 0 ? given : given[..mark], givenQuery = mark < 0 ? "" : given[mark..];
-        if (givenPath.Length == 0) return origin + path + (mark < 0 ? query : givenQuery);
+        string givenPath = mark < 0 ? given : given[..mark],
+            givenQuery = mark < 0 ? "" : given[mark..];
+        if (givenPath.Length == 0)
+            return origin + path + (mark < 0 ? query : givenQuery);
         string whole = givenPath[0] == '/' ? givenPath : path[..(path.LastIndexOf('/') + 1)] + givenPath;
         return origin + WithoutDots(whole) + givenQuery;
     }
@@ -60,8 +64,10 @@ internal static class UrlReference
                 kept.Add(segments[i]);
                 continue;
             }
-            if (segments[i] == ".." && kept.Count > 0) kept.RemoveAt(kept.Count - 1);
-            if (i == segments.Length - 1) kept.Add("");
+            if (segments[i] == ".." && kept.Count > 0)
+                kept.RemoveAt(kept.Count - 1);
+            if (i == segments.Length - 1)
+                kept.Add("");
         }
         return "/" + string.Join('/', kept);
     }
@@ -69,12 +75,15 @@ internal static class UrlReference
     /// <summary>Receivers send spaces and UTF-8 as they are; a request's target is visible ASCII.</summary>
     static string Encode(string received)
     {
-        if (!received.AsSpan().ContainsAnyExceptInRange('!', '~')) return received;
+        if (!received.AsSpan().ContainsAnyExceptInRange('!', '~'))
+            return received;
         var text = new StringBuilder(received.Length + 16);
         foreach (char c in received)
         {
-            if (c is >= '!' and <= '~') text.Append(c);
-            else text.Append('%').Append(((int)c).ToString("X2", CultureInfo.InvariantCulture));
+            if (c is >= '!' and <= '~')
+                text.Append(c);
+            else
+                text.Append('%').Append(((int)c).ToString("X2", CultureInfo.InvariantCulture));
         }
         return text.ToString();
     }

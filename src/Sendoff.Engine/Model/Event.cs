@@ -3,8 +3,14 @@ namespace Sendoff.Engine.Model;
 /// <summary>What a trigger received. <paramref name="Json"/> is the <c>event</c> that steps see, as UTF-8 bytes, never parsed on its way.</summary>
 /// <param name="Sealed">The original, when the event is masked as it is stored (C8).</param>
 public sealed record Event(
-    EventId Id, WorkspaceId WorkspaceId, WorkflowId WorkflowId, string Trigger, DateTimeOffset ReceivedAt, ReadOnlyMemory<byte> Json,
-    ReadOnlyMemory<byte> Sealed = default)
+    EventId Id,
+    WorkspaceId WorkspaceId,
+    WorkflowId WorkflowId,
+    string Trigger,
+    DateTimeOffset ReceivedAt,
+    ReadOnlyMemory<byte> Json,
+    ReadOnlyMemory<byte> Sealed = default
+)
 {
     /// <summary>The body as it came, where <see cref="Json"/> does not tell its bytes: forms, files, other charsets. Empty elsewhere, and in a masked event.</summary>
     public ReadOnlyMemory<byte> Raw { get; init; }
@@ -22,5 +28,6 @@ public sealed record Event(
 public readonly record struct EventContent(ReadOnlyMemory<byte> Json, ReadOnlyMemory<byte> Raw = default, EventId? Id = null)
 {
     public static implicit operator EventContent(ReadOnlyMemory<byte> json) => new(json);
+
     public static implicit operator EventContent(byte[] json) => new(json);
 }

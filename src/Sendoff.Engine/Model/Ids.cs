@@ -6,49 +6,91 @@ namespace Sendoff.Engine.Model;
 public readonly record struct EventId(long Value)
 {
     public override string ToString() => IdText.Format("evt_", Value);
-    public static bool TryParse(string? text, out EventId id) { bool ok = IdText.TryParse("evt_", text, out long value); id = new(value); return ok; }
+
+    public static bool TryParse(string? text, out EventId id)
+    {
+        bool ok = IdText.TryParse("evt_", text, out long value);
+        id = new(value);
+        return ok;
+    }
 }
 
 /// <summary>A run: one execution of a workflow version for one event. Text form <c>run_…</c>, sortable by time.</summary>
 public readonly record struct RunId(long Value)
 {
     public override string ToString() => IdText.Format("run_", Value);
-    public static bool TryParse(string? text, out RunId id) { bool ok = IdText.TryParse("run_", text, out long value); id = new(value); return ok; }
+
+    public static bool TryParse(string? text, out RunId id)
+    {
+        bool ok = IdText.TryParse("run_", text, out long value);
+        id = new(value);
+        return ok;
+    }
 }
 
 /// <summary>A delivery: the HTTP request that a committed send becomes. Text form <c>dlv_…</c>, sortable by time.</summary>
 public readonly record struct DeliveryId(long Value)
 {
     public override string ToString() => IdText.Format("dlv_", Value);
-    public static bool TryParse(string? text, out DeliveryId id) { bool ok = IdText.TryParse("dlv_", text, out long value); id = new(value); return ok; }
+
+    public static bool TryParse(string? text, out DeliveryId id)
+    {
+        bool ok = IdText.TryParse("dlv_", text, out long value);
+        id = new(value);
+        return ok;
+    }
 }
 
 /// <summary>A token for the API. Text form <c>tok_…</c>.</summary>
 public readonly record struct TokenId(long Value)
 {
     public override string ToString() => IdText.Format("tok_", Value);
-    public static bool TryParse(string? text, out TokenId id) { bool ok = IdText.TryParse("tok_", text, out long value); id = new(value); return ok; }
+
+    public static bool TryParse(string? text, out TokenId id)
+    {
+        bool ok = IdText.TryParse("tok_", text, out long value);
+        id = new(value);
+        return ok;
+    }
 }
 
 /// <summary>An alert: a rule of whom to tell what goes wrong. Text form <c>alr_…</c>.</summary>
 public readonly record struct AlertId(long Value)
 {
     public override string ToString() => IdText.Format("alr_", Value);
-    public static bool TryParse(string? text, out AlertId id) { bool ok = IdText.TryParse("alr_", text, out long value); id = new(value); return ok; }
+
+    public static bool TryParse(string? text, out AlertId id)
+    {
+        bool ok = IdText.TryParse("alr_", text, out long value);
+        id = new(value);
+        return ok;
+    }
 }
 
 /// <summary>A signed-in browser. Text form <c>ses_…</c>.</summary>
 public readonly record struct SessionId(long Value)
 {
     public override string ToString() => IdText.Format("ses_", Value);
-    public static bool TryParse(string? text, out SessionId id) { bool ok = IdText.TryParse("ses_", text, out long value); id = new(value); return ok; }
+
+    public static bool TryParse(string? text, out SessionId id)
+    {
+        bool ok = IdText.TryParse("ses_", text, out long value);
+        id = new(value);
+        return ok;
+    }
 }
 
 /// <summary>A workflow, over all of its versions. Text form <c>wf_…</c>.</summary>
 public readonly record struct WorkflowId(long Value)
 {
     public override string ToString() => IdText.Format("wf_", Value);
-    public static bool TryParse(string? text, out WorkflowId id) { bool ok = IdText.TryParse("wf_", text, out long value); id = new(value); return ok; }
+
+    public static bool TryParse(string? text, out WorkflowId id)
+    {
+        bool ok = IdText.TryParse("wf_", text, out long value);
+        id = new(value);
+        return ok;
+    }
 }
 
 /// <summary>The owner of every row. There is one by default.</summary>
@@ -65,7 +107,8 @@ public readonly record struct WorkspaceId(int Value)
 /// <param name="slot">This server's place in the cluster, 0 to 1,023. Two servers never share one.</param>
 public sealed class IdSequence(TimeProvider time, int slot = 0)
 {
-    const int SlotBits = 10, SequenceBits = 12;
+    const int SlotBits = 10,
+        SequenceBits = 12;
     static readonly long epochMs = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero).ToUnixTimeMilliseconds();
 
     long last = slot;
@@ -81,7 +124,8 @@ public sealed class IdSequence(TimeProvider time, int slot = 0)
         {
             long seen = Volatile.Read(ref last);
             long first = Math.Max(seen + Stride, now);
-            if (Interlocked.CompareExchange(ref last, first + (count - 1) * Stride, seen) == seen) return first;
+            if (Interlocked.CompareExchange(ref last, first + (count - 1) * Stride, seen) == seen)
+                return first;
         }
     }
 
@@ -99,7 +143,8 @@ public sealed class IdSequence(TimeProvider time, int slot = 0)
     public void StartAfter(long highest)
     {
         long floor = (highest >> SlotBits << SlotBits) | (long)slot;
-        if (floor > Volatile.Read(ref last)) Volatile.Write(ref last, floor);
+        if (floor > Volatile.Read(ref last))
+            Volatile.Write(ref last, floor);
     }
 
     /// <summary>The distance between neighbours in a block.</summary>
@@ -112,22 +157,30 @@ static class IdText
     const string Alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
     const int Length = 13;
 
-    public static string Format(string prefix, long value) => string.Create(prefix.Length + Length, (prefix, value), static (text, id) =>
-    {
-        id.prefix.CopyTo(text);
-        ulong rest = (ulong)id.value;
-        for (int i = text.Length - 1; i >= id.prefix.Length; i--, rest >>= 5) text[i] = Alphabet[(int)(rest & 31)];
-    });
+    public static string Format(string prefix, long value) =>
+        string.Create(
+            prefix.Length + Length,
+            (prefix, value),
+            static (text, id) =>
+            {
+                id.prefix.CopyTo(text);
+                ulong rest = (ulong)id.value;
+                for (int i = text.Length - 1; i >= id.prefix.Length; i--, rest >>= 5)
+                    text[i] = Alphabet[(int)(rest & 31)];
+            }
+        );
 
     public static bool TryParse(string prefix, [NotNullWhen(true)] string? text, out long value)
     {
         value = 0;
-        if (text is null || text.Length != prefix.Length + Length || !text.StartsWith(prefix, StringComparison.Ordinal)) return false;
+        if (text is null || text.Length != prefix.Length + Length || !text.StartsWith(prefix, StringComparison.Ordinal))
+            return false;
         ulong result = 0;
         foreach (char c in text.AsSpan(prefix.Length))
         {
             int digit = Alphabet.IndexOf(c);
-            if (digit < 0) return false;
+            if (digit < 0)
+                return false;
             result = (result << 5) | (uint)digit;
         }
         value = (long)result;

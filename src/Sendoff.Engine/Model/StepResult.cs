@@ -1,11 +1,25 @@
 namespace Sendoff.Engine.Model;
 
-public enum StepStatus { Succeeded, Failed, Skipped, TimedOut }
+public enum StepStatus
+{
+    Succeeded,
+    Failed,
+    Skipped,
+    TimedOut,
+}
 
 /// <summary>What one step did (E5). <paramref name="Exports"/> and <paramref name="Inputs"/> are JSON objects as UTF-8.</summary>
 public sealed record StepResult(
-    string Name, int Index, StepStatus Status, double DurationMs, ReadOnlyMemory<byte> Exports, ReadOnlyMemory<byte> Inputs,
-    IReadOnlyList<LogLine> Logs, IReadOnlyList<StepWarning> Warnings, StepError? Error);
+    string Name,
+    int Index,
+    StepStatus Status,
+    double DurationMs,
+    ReadOnlyMemory<byte> Exports,
+    ReadOnlyMemory<byte> Inputs,
+    IReadOnlyList<LogLine> Logs,
+    IReadOnlyList<StepWarning> Warnings,
+    StepError? Error
+);
 
 /// <summary>A line of console output; the level is <c>log info warn error debug</c>.</summary>
 public sealed record LogLine(string Level, string Text, DateTimeOffset At);

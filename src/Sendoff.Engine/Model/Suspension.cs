@@ -3,17 +3,30 @@ namespace Sendoff.Engine.Model;
 /// <summary>A run that is suspended after a segment (B3): until a time, until it is resumed, or until it is canceled.</summary>
 /// <param name="Step">The step that suspended it.</param>
 /// <param name="State">What the next segment needs, see <see cref="Resumption"/>. The store seals it, because its values are not masked (C8).</param>
-public sealed record Suspension(RunId RunId, WorkflowId WorkflowId, HoldKind Kind, int Step, DateTimeOffset Until, ReadOnlyMemory<byte> State)
+public sealed record Suspension(
+    RunId RunId,
+    WorkflowId WorkflowId,
+    HoldKind Kind,
+    int Step,
+    DateTimeOffset Until,
+    ReadOnlyMemory<byte> State
+)
 {
     /// <summary>The run that resumed it.</summary>
     public RunId? ContinuedBy { get; init; }
+
     /// <summary>The request that resumed it; sealed in the store.</summary>
     public ReadOnlyMemory<byte> Callback { get; init; }
 }
 
 /// <summary>How a step suspended its run.</summary>
 /// <remarks>The numbers are stored.</remarks>
-public enum HoldKind { Suspend = 1, Delay = 2, Rerun = 3 }
+public enum HoldKind
+{
+    Suspend = 1,
+    Delay = 2,
+    Rerun = 3,
+}
 
 /// <summary>What a step asked <c>$.flow</c> for: the run ends its segment after it (B3).</summary>
 /// <param name="Runs">How often the next segment's first step will have been started.</param>
@@ -34,5 +47,13 @@ public sealed record Continuation(RunId Run, ReadOnlyMemory<byte> Callback = def
 /// <param name="Callback">The resume request, JSON; empty is none.</param>
 /// <param name="Credentials">What the event and these requests carried of credentials: the record does not show them (C8).</param>
 public sealed record Resumption(
-    HoldKind Kind, int From, int Runs, int Sends, string Trace, IReadOnlyList<StepResult> Steps, ReadOnlyMemory<byte> Context, ReadOnlyMemory<byte> Callback,
-    IReadOnlyList<string> Credentials);
+    HoldKind Kind,
+    int From,
+    int Runs,
+    int Sends,
+    string Trace,
+    IReadOnlyList<StepResult> Steps,
+    ReadOnlyMemory<byte> Context,
+    ReadOnlyMemory<byte> Callback,
+    IReadOnlyList<string> Credentials
+);

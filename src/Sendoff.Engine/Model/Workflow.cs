@@ -1,7 +1,14 @@
 namespace Sendoff.Engine.Model;
 
 /// <summary>A workflow as it stands: its newest version and whether its triggers are on.</summary>
-public sealed record Workflow(WorkflowId Id, string Name, int Version, bool Enabled, DateTimeOffset DeployedAt, IReadOnlyList<TriggerAddress> Triggers);
+public sealed record Workflow(
+    WorkflowId Id,
+    string Name,
+    int Version,
+    bool Enabled,
+    DateTimeOffset DeployedAt,
+    IReadOnlyList<TriggerAddress> Triggers
+);
 
 /// <summary>Where a trigger of a workflow is reached. The key survives redeploys.</summary>
 /// <param name="SettledAt">Of a schedule: its due times up to here have started their run, or never will.</param>
@@ -19,6 +26,7 @@ public sealed record HttpTrigger(string? Key, TriggerResponse Response) : Trigge
 {
     /// <summary>What callers must show; null lets everybody in who knows the key.</summary>
     public TriggerToken? Bearer { get; init; }
+
     /// <summary>How often it may be called; null is as often as anybody likes.</summary>
     public TriggerRate? Rate { get; init; }
 }

@@ -25,9 +25,12 @@ public static class ImportRewriting
     /// <returns>The specifier as it was where it leads to no package, has a version, or the range cannot be written in an import.</returns>
     public static string Pin(string specifier, Func<string, string?> rangeOf)
     {
-        if (!PackageSpecifier.IsPackage(specifier) || PackageSpecifier.Read(specifier, out var package) is not null) return specifier;
-        if (package.Range is not null) return specifier;
-        if (rangeOf(package.Name) is not { } range || !PackageSpecifier.IsFromRegistry(range)) return specifier;
+        if (!PackageSpecifier.IsPackage(specifier) || PackageSpecifier.Read(specifier, out var package) is not null)
+            return specifier;
+        if (package.Range is not null)
+            return specifier;
+        if (rangeOf(package.Name) is not { } range || !PackageSpecifier.IsFromRegistry(range))
+            return specifier;
         string pinned = $"{package.Name}@{range}{package.Subpath}";
         return PackageSpecifier.Read(pinned, out _) is null ? pinned : specifier;
     }

@@ -22,13 +22,17 @@ internal static class ImportScanner
     public static IEnumerable<Import> Scan(string file, string source)
     {
         var tokens = ScriptTokens.Of(source);
-        int line = 1, lineStart = 0, counted = 0;
+        int line = 1,
+            lineStart = 0,
+            counted = 0;
         for (int i = 0; i < tokens.Count; i++)
         {
-            if (tokens[i].Kind != TokenKind.Word || Specifier(tokens, i) is not { } found) continue;
+            if (tokens[i].Kind != TokenKind.Word || Specifier(tokens, i) is not { } found)
+                continue;
             for (; counted < found.Start; counted++)
             {
-                if (source[counted] != '\n') continue;
+                if (source[counted] != '\n')
+                    continue;
                 lineStart = counted + 1;
                 line++;
             }
@@ -40,7 +44,8 @@ internal static class ImportScanner
     {
         Token Peek(int ahead) => i + ahead < tokens.Count ? tokens[i + ahead] : default;
         bool isMember = i > 0 && (tokens[i - 1].Is(".") || tokens[i - 1].Is("?."));
-        if (isMember) return null;
+        if (isMember)
+            return null;
         return tokens[i].Value switch
         {
             "import" when Peek(1).Kind == TokenKind.Text && !Peek(2).Is(":") => Peek(1),
@@ -52,20 +57,31 @@ internal static class ImportScanner
         };
     }
 
-    static Token? Argument(Token argument, Token after) => argument.Kind == TokenKind.Text && (after.Is(")") || after.Is(",")) ? argument : null;
+    static Token? Argument(Token argument, Token after) =>
+        argument.Kind == TokenKind.Text && (after.Is(")") || after.Is(",")) ? argument : null;
 
     // `import type X from`, which TypeScript leaves out; `import type from` and `import type, { a } from` import a value of that name.
-    static bool IsTypeOnly(Token first, Token second) => first.Is("type") && (second.Is("{") || second.Is("*") || (second.Kind == TokenKind.Word && !second.Is("from")));
+    static bool IsTypeOnly(Token first, Token second) =>
+        first.Is("type") && (second.Is("{") || second.Is("*") || (second.Kind == TokenKind.Word && !second.Is("from")));
 
     static Token? From(IReadOnlyList<Token> tokens, int first)
     {
         for (int i = first; i + 1 < tokens.Count; i++)
         {
             var token = tokens[i];
-            if (token.Is("from") && tokens[i + 1].Kind == TokenKind.Text) return tokens[i + 1];
-            bool inClause = token.Kind is TokenKind.Word or TokenKind.Text || token.Is("{") || token.Is("}") || token.Is(",") || token.Is("*");
+            if (token.Is("from") && tokens[i + 1].Kind == TokenKind.Text)
+                return tokens[i + 1];
+            bool inClause =
+                token.Kind is TokenKind.Word or TokenKind.Text || token.Is("{") || token.Is("}") || token.Is(",") || token.Is("*");
             // `export { a }` and `export default` end before any `from`, and so does what the next statement cuts off.
-            if (!inClause || token.Is("import") || token.Is("export") || (token.Is("}") && !tokens[i + 1].Is("from")) || (i == first && token.Is("default"))) return null;
+            if (
+                !inClause
+                || token.Is("import")
+                || token.Is("export")
+                || (token.Is("}") && !tokens[i + 1].Is("from"))
+                || (i == first && token.Is("default"))
+            )
+                return null;
         }
         return null;
     }

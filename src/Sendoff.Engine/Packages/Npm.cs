@@ -17,6 +17,7 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
 
     /// <summary>Why npm runs without a sandbox; empty when it runs in one, null before it was tried.</summary>
     string? missing;
+
     /// <summary>What sets limits in the sandbox; null where that does not work.</summary>
     string? prlimit = SystemLimits.Command;
 
@@ -26,16 +27,19 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
     /// <exception cref="WorkerUnavailableException">A sandbox is demanded, or has worked before, and there is none for npm now.</exception>
     public async Task<NpmSession> OpenAsync(CancellationToken ct)
     {
-        if (missing is not (null or "")) return new(node, null, Bounds) { WithoutSandbox = missing };
+        if (missing is not (null or ""))
+            return new(node, null, Bounds) { WithoutSandbox = missing };
         var (session, why, passes) = await TryAsync(ct).ConfigureAwait(false);
         if (why is null)
         {
             missing = "";
             return session ?? new(node, null, Bounds);
         }
-        if (isolation.Mode == SandboxMode.Bubblewrap) throw new WorkerUnavailableException($"Workers:Sandbox is bubblewrap, and npm does not run in it: {why}");
+        if (isolation.Mode == SandboxMode.Bubblewrap)
+            throw new WorkerUnavailableException($"Workers:Sandbox is bubblewrap, and npm does not run in it: {why}");
         // A sandbox that works is never given up: a busy machine, or whoever keeps it busy, would end it.
-        if (missing is "" || passes) throw new WorkerUnavailableException($"npm did not start in its sandbox this time: {why}");
+        if (missing is "" || passes)
+            throw new WorkerUnavailableException($"npm did not start in its sandbox this time: {why}");
         log.NpmWithoutSandbox(why);
         missing = why;
         return new(node, null, Bounds) { WithoutSandbox = why };
@@ -44,21 +48,32 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
     /// <returns>Why there is none, and whether that passes.</returns>
     async Task<(NpmSession? Session, string? Why, bool Passes)> TryAsync(CancellationToken ct)
     {
-        if (isolation.Mode == SandboxMode.None) return (null, "Workers:Sandbox is none", false);
-        if (Sandbox.WhyNot(isolation, out string? bwrap) is { } why) return (null, why, false);
-        if (node.Npm is not { } command) return (null, null, false); // the installation says so
-        if (NpmSandbox.ScriptOf(command) is not { } script) return (null, $"{command} is not the script of npm's own package", false);
+        if (isolation.Mode == SandboxMode.None)
+            return (null, "Workers:Sandbox is none", false);
+        if (Sandbox.WhyNot(isolation, out string? bwrap) is { } why)
+            return (null, why, false);
+        if (node.Npm is not { } command)
+            return (null, null, false); // the installation says so
+        if (NpmSandbox.ScriptOf(command) is not { } script)
+            return (null, $"{command} is not the script of npm's own package", false);
         DirectoryInfo? work = Directory.CreateTempSubdirectory("sendoff-npm-");
         NpmSession? session = null;
         try
         {
             Bubblewrap.WriteUsers(work.FullName);
-            var listed = (await node.NpmAsync(["config", "list", "--json"], work.FullName, Bounds(shortLimit), null, ct).ConfigureAwait(false))!;
-            if (listed.Code != 0) return (null, $"`npm config list --json` does not work: {listed.Reason}", listed.IsOver is not null);
+            var listed = (
+                await node.NpmAsync(["config", "list", "--json"], work.FullName, Bounds(shortLimit), null, ct).ConfigureAwait(false)
+            )!;
+            if (listed.Code != 0)
+                return (null, $"`npm config list --json` does not work: {listed.Reason}", listed.IsOver is not null);
             var config = NpmConfig.Read(listed.Output, node.NpmVariable);
-            var sandbox = new NpmSandbox(bwrap!, isolation, await node.EnsureAsync(null, ct).ConfigureAwait(false), script, harness, limits) { Prlimit = prlimit };
+            var sandbox = new NpmSandbox(bwrap!, isolation, await node.EnsureAsync(null, ct).ConfigureAwait(false), script, harness, limits)
+            {
+                Prlimit = prlimit,
+            };
             session = new(node, new(sandbox, config, new(config, limits.PackagesHosts), work), Bounds);
-            if (missing is not "" && await ProbeAsync(session, work.FullName, ct).ConfigureAwait(false) is { } failed) return (null, failed.Reason, failed.IsOver is not null);
+            if (missing is not "" && await ProbeAsync(session, work.FullName, ct).ConfigureAwait(false) is { } failed)
+                return (null, failed.Reason, failed.IsOver is not null);
             var opened = session;
             (session, work) = (null, null); // they are the caller's from here on
             return (opened, null, false);
@@ -69,8 +84,10 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
         }
         finally
         {
-            if (session is not null) await session.DisposeAsync().ConfigureAwait(false);
-            else work?.Delete(recursive: true);
+            if (session is not null)
+                await session.DisposeAsync().ConfigureAwait(false);
+            else
+                work?.Delete(recursive: true);
         }
     }
 
@@ -79,8 +96,13 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
     {
         while (true)
         {
-            if (await session.RunAsync(["--version"], work, hasCredentials: true, shortLimit, ct).ConfigureAwait(false) is not { Code: not 0 } failed) return null;
-            if (prlimit is null || failed.IsOver is not null) return failed;
+            if (
+                await session.RunAsync(["--version"], work, hasCredentials: true, shortLimit, ct).ConfigureAwait(false)
+                is not { Code: not 0 } failed
+            )
+                return null;
+            if (prlimit is null || failed.IsOver is not null)
+                return failed;
             session.Sandbox!.Prlimit = prlimit = null;
         }
     }
@@ -110,14 +132,30 @@ internal sealed class NpmSession(NodeRuntime node, NpmEnclosure? enclosure, Func
 
     /// <summary>Runs npm in a folder. Null when there is no npm on the PATH.</summary>
     /// <param name="hasCredentials">npm itself runs, and no code of packages.</param>
-    public Task<NpmResult?> RunAsync(string[] arguments, string folder, bool hasCredentials, TimeSpan longest, CancellationToken ct) => node.NpmAsync(
-        arguments, folder, bounds(longest),
-        enclosure is null ? null : environment => enclosure.Sandbox.Command(
-            arguments, folder, enclosure.Work.FullName, enclosure.Proxy.Address, enclosure.Config, hasCredentials, environment), ct);
+    public Task<NpmResult?> RunAsync(string[] arguments, string folder, bool hasCredentials, TimeSpan longest, CancellationToken ct) =>
+        node.NpmAsync(
+            arguments,
+            folder,
+            bounds(longest),
+            enclosure is null
+                ? null
+                : environment =>
+                    enclosure.Sandbox.Command(
+                        arguments,
+                        folder,
+                        enclosure.Work.FullName,
+                        enclosure.Proxy.Address,
+                        enclosure.Config,
+                        hasCredentials,
+                        environment
+                    ),
+            ct
+        );
 
     public async ValueTask DisposeAsync()
     {
-        if (enclosure is null) return;
+        if (enclosure is null)
+            return;
         await enclosure.Proxy.DisposeAsync().ConfigureAwait(false);
         enclosure.Work.Delete(recursive: true);
     }

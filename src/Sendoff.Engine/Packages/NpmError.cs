@@ -18,7 +18,8 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
         {
             using var document = JsonDocument.Parse(result.Output[Math.Max(result.Output.IndexOf('{'), 0)..]);
             var error = document.RootElement.GetProperty("error");
-            string Text(string name) => error.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+            string Text(string name) =>
+                error.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
             return new(Text("code"), Text("summary") is { Length: > 0 } summary ? summary : result.Reason, Text("detail"));
         }
         catch (Exception x) when (x is JsonException or KeyNotFoundException or InvalidOperationException)
@@ -35,21 +36,51 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
     /// <summary>At the import that is to blame; at the first one when it is a package that the packages need.</summary>
     public WorkflowProblem ToProblem(PackagePlan plan)
     {
-        var blamed = plan.Asked.Where(a => IsNamed(a.Package)).OrderByDescending(a => IsNamed(a.Package, a.Package.Range ?? "latest")).ToList();
+        var blamed = plan
+            .Asked.Where(a => IsNamed(a.Package))
+            .OrderByDescending(a => IsNamed(a.Package, a.Package.Range ?? "latest"))
+            .ToList();
         var (package, import) = blamed.Count > 0 ? blamed[0] : plan.Asked.First();
         bool isOwn = blamed.Count > 0;
         return Code switch
         {
-            "E404" when isOwn => PackagePlan.Problem(import, $"npm has no package '{package.Name}'", "correct the name, or run `npm login` for the registry that has it"),
-            "ETARGET" or "E404" when isOwn => PackagePlan.Problem(import, $"the package '{package.Name}' has no version '{package.Range ?? "latest"}'",
-                $"see `npm view {package.Name} versions`"),
-            "ENOTFOUND" or "ECONNREFUSED" or "ECONNRESET" or "ETIMEDOUT" or "EAI_AGAIN" or "ERR_SOCKET_TIMEOUT" or "ENETUNREACH" or "EHOSTUNREACH" =>
-                PackagePlan.Problem(
-                    import, $"npm cannot reach its registry ({Code}), so '{package.Folder}' is not installed", "look at `npm config get registry` and the network, and try again"),
+            "E404" when isOwn => PackagePlan.Problem(
+                import,
+                $"npm has no package '{package.Name}'",
+                "correct the name, or run `npm login` for the registry that has it"
+            ),
+            "ETARGET" or "E404" when isOwn => PackagePlan.Problem(
+                import,
+                $"the package '{package.Name}' has no version '{package.Range ?? "latest"}'",
+                $"see `npm view {package.Name} versions`"
+            ),
+            "ENOTFOUND"
+            or "ECONNREFUSED"
+            or "ECONNRESET"
+            or "ETIMEDOUT"
+            or "EAI_AGAIN"
+            or "ERR_SOCKET_TIMEOUT"
+            or "ENETUNREACH"
+            or "EHOSTUNREACH" => PackagePlan.Problem(
+                import,
+                $"npm cannot reach its registry ({Code}), so '{package.Folder}' is not installed",
+                "look at `npm config get registry` and the network, and try again"
+            ),
             Refused => PackagePlan.Problem(
-                import, $"npm, or an install script, wanted to connect to {Summary}, which is not the registry", $"if packages come from there, name it in the setting Packages:Hosts"),
-            "EALLOWGIT" or "EALLOWREMOTE" or "EALLOWFILE" or "EALLOWDIRECTORY" => PackagePlan.Problem(import, $"a package is not the registry's: {Summary}", OnlyRegistry),
-            "ENOENT" when $"{Summary}{Detail}".Contains(NoGit, StringComparison.Ordinal) => PackagePlan.Problem(import, "a package is not the registry's: it comes from a git repository", OnlyRegistry),
+                import,
+                $"npm, or an install script, wanted to connect to {Summary}, which is not the registry",
+                $"if packages come from there, name it in the setting Packages:Hosts"
+            ),
+            "EALLOWGIT" or "EALLOWREMOTE" or "EALLOWFILE" or "EALLOWDIRECTORY" => PackagePlan.Problem(
+                import,
+                $"a package is not the registry's: {Summary}",
+                OnlyRegistry
+            ),
+            "ENOENT" when $"{Summary}{Detail}".Contains(NoGit, StringComparison.Ordinal) => PackagePlan.Problem(
+                import,
+                "a package is not the registry's: it comes from a git repository",
+                OnlyRegistry
+            ),
             _ => PackagePlan.Problem(import, $"npm cannot install what is imported: {Summary}{(Code.Length > 0 ? $" ({Code})" : "")}"),
         };
     }
@@ -57,6 +88,12 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
     // 'name@range', npm:name@range, or name at the end of a URL, where a scope's slash is escaped.
     bool IsNamed(PackageSpecifier package, string range = "") =>
         Regex.IsMatch($"{Summary}\n{Detail}", $"['\": ]{Regex.Escape(package.Name)}@{Regex.Escape(range)}")
-        || (range.Length == 0 && Regex.IsMatch(
-            Summary, $"/{Regex.Escape(package.Name).Replace("/", "(?:/|%2f)", StringComparison.Ordinal)}(?: |$)", RegexOptions.IgnoreCase | RegexOptions.Multiline));
+        || (
+            range.Length == 0
+            && Regex.IsMatch(
+                Summary,
+                $"/{Regex.Escape(package.Name).Replace("/", "(?:/|%2f)", StringComparison.Ordinal)}(?: |$)",
+                RegexOptions.IgnoreCase | RegexOptions.Multiline
+            )
+        );
 }

@@ -10,7 +10,11 @@ namespace Sendoff.Engine.Packages;
 /// <param name="npm">npm's script.</param>
 internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBinary node, string npm, string harness, EngineLimits limits)
 {
-    const string Folder = "/install", Cache = "/npm-cache", UserFile = "/sendoff/npmrc", GlobalFile = "/sendoff/npmrc-global";
+    const string Folder = "/install",
+        Cache = "/npm-cache",
+        UserFile = "/sendoff/npmrc",
+        GlobalFile = "/sendoff/npmrc-global";
+
     /// <summary>Variables that reach npm beside its own.</summary>
     static readonly string[] plain = ["LANG", "LC_ALL", "TZ", "NODE_EXTRA_CA_CERTS"];
 
@@ -28,7 +32,8 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
     static string? FolderOf(string script)
     {
         for (string? folder = Path.GetDirectoryName(script); folder is not null; folder = Path.GetDirectoryName(folder))
-            if (Path.Combine(folder, "package.json") is var manifest && File.Exists(manifest)) return IsNpm(manifest) ? folder : null;
+            if (Path.Combine(folder, "package.json") is var manifest && File.Exists(manifest))
+                return IsNpm(manifest) ? folder : null;
         return null;
     }
 
@@ -48,10 +53,25 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
     /// <param name="folder">Where it installs.</param>
     /// <param name="users">Has the <c>passwd</c> and <c>group</c> of the sandbox.</param>
     /// <param name="hasCredentials">npm itself runs; else code of packages does, and finds neither credentials nor the cache.</param>
-    public (string File, string[] Arguments) Command(string[] arguments, string folder, string users, string socket, NpmConfig config, bool hasCredentials, IDictionary<string, string?> environment)
+    public (string File, string[] Arguments) Command(
+        string[] arguments,
+        string folder,
+        string users,
+        string socket,
+        NpmConfig config,
+        bool hasCredentials,
+        IDictionary<string, string?> environment
+    )
     {
-        string[] readable = [.. ((string?[])[FolderOf(npm), config.AuthorityFile, environment.TryGetValue("NODE_EXTRA_CA_CERTS", out string? more) ? more : null])
-            .OfType<string>().Where(static path => Path.IsPathRooted(path) && !path.StartsWith("/usr/", StringComparison.Ordinal))];
+        string[] readable =
+        [
+            .. (
+                (string?[])
+                    [FolderOf(npm), config.AuthorityFile, environment.TryGetValue("NODE_EXTRA_CA_CERTS", out string? more) ? more : null]
+            )
+                .OfType<string>()
+                .Where(static path => Path.IsPathRooted(path) && !path.StartsWith("/usr/", StringComparison.Ordinal)),
+        ];
         var list = Bubblewrap.Common(isolation with { HasNetwork = false, Readable = readable }, node.Path, harness, users);
         list.Remove("--clearenv"); // what it has is chosen below
         list.AddRange(["--bind", folder, Folder, "--ro-bind", socket, Bubblewrap.Socket]);
@@ -60,10 +80,30 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
             Directory.CreateDirectory(config.Cache);
             list.AddRange(["--bind", config.Cache, Cache]);
             foreach (var (file, inside) in ((string?, string)[])[(config.UserFile, UserFile), (config.GlobalFile, GlobalFile)])
-                if (file is not null) list.AddRange(["--ro-bind-try", file, inside]);
+                if (file is not null)
+                    list.AddRange(["--ro-bind-try", file, inside]);
         }
-        string[] bounded = Prlimit is null ? [] : [Prlimit, .. SystemLimits.Arguments(limits.PackagesBytes + isolation.TmpBytes, limits.PackagesThreads, limits.PackagesMemoryBytes)];
-        list.AddRange(["--chdir", Folder, "--remount-ro", "/", "--", .. bounded, Bubblewrap.Node, Bubblewrap.Harness + "/npm.mjs", Bubblewrap.Socket, Bubblewrap.Node, npm, .. arguments]);
+        string[] bounded = Prlimit is null
+            ? []
+            :
+            [
+                Prlimit,
+                .. SystemLimits.Arguments(limits.PackagesBytes + isolation.TmpBytes, limits.PackagesThreads, limits.PackagesMemoryBytes),
+            ];
+        list.AddRange([
+            "--chdir",
+            Folder,
+            "--remount-ro",
+            "/",
+            "--",
+            .. bounded,
+            Bubblewrap.Node,
+            Bubblewrap.Harness + "/npm.mjs",
+            Bubblewrap.Socket,
+            Bubblewrap.Node,
+            npm,
+            .. arguments,
+        ]);
         Choose(environment, config, hasCredentials);
         return (bwrap, [.. list]);
     }
@@ -73,12 +113,23 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
         string files = hasCredentials ? Text(config.UserFile) + Text(config.GlobalFile) : "";
         foreach (string name in environment.Keys.ToList())
         {
-            bool isNpms = name.StartsWith("npm_config_", StringComparison.OrdinalIgnoreCase) && (hasCredentials || !IsCredential(name, environment[name]));
+            bool isNpms =
+                name.StartsWith("npm_config_", StringComparison.OrdinalIgnoreCase)
+                && (hasCredentials || !IsCredential(name, environment[name]));
             // A configuration may name variables, such as ${NPM_TOKEN}.
-            if (!isNpms && !plain.Contains(name) && !files.Contains("${" + name + "}", StringComparison.Ordinal) && !files.Contains("${" + name + "?}", StringComparison.Ordinal)) environment.Remove(name);
+            if (
+                !isNpms
+                && !plain.Contains(name)
+                && !files.Contains("${" + name + "}", StringComparison.Ordinal)
+                && !files.Contains("${" + name + "?}", StringComparison.Ordinal)
+            )
+                environment.Remove(name);
         }
         foreach (string own in (string[])["proxy", "https_proxy", "http_proxy", "noproxy", "userconfig", "globalconfig", "cache", "prefix"])
-            foreach (string name in environment.Keys.Where(name => name.Equals("npm_config_" + own, StringComparison.OrdinalIgnoreCase)).ToList()) environment.Remove(name);
+        foreach (
+            string name in environment.Keys.Where(name => name.Equals("npm_config_" + own, StringComparison.OrdinalIgnoreCase)).ToList()
+        )
+            environment.Remove(name);
         environment["PATH"] = "/sendoff:/usr/local/bin:/usr/bin:/bin";
         environment["HOME"] = "/tmp";
         environment["npm_config_userconfig"] = UserFile; // neither need be there
@@ -87,8 +138,12 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
         environment["npm_config_noproxy"] = "localhost.invalid"; // an empty one would leave it to the files
     }
 
-    static bool IsCredential(string name, string? value) => ((string[])["auth", "token", "password", "username", "cert", "key", "otp"]).Any(part => name.Contains(part, StringComparison.OrdinalIgnoreCase))
-        || name.Contains("//", StringComparison.Ordinal) || (Uri.TryCreate(value, UriKind.Absolute, out var url) && url.UserInfo.Length > 0);
+    static bool IsCredential(string name, string? value) =>
+        ((string[])["auth", "token", "password", "username", "cert", "key", "otp"]).Any(part =>
+            name.Contains(part, StringComparison.OrdinalIgnoreCase)
+        )
+        || name.Contains("//", StringComparison.Ordinal)
+        || (Uri.TryCreate(value, UriKind.Absolute, out var url) && url.UserInfo.Length > 0);
 
     static string Text(string? file) => File.Exists(file) ? File.ReadAllText(file) : "";
 }

@@ -29,11 +29,18 @@ public sealed record InstalledPackages(IReadOnlyDictionary<string, string> Folde
 /// <remarks>(1) find the imports  (2) look for a folder of the stored lock  (3) else npm installs into a fresh one  (4) which gets its name by its content.</remarks>
 /// <param name="root">Holds one folder for each content, and what is being installed.</param>
 /// <param name="isolation">Whether npm installs in a sandbox.</param>
-public sealed partial class PackageFolder(string root, NodeRuntime node, SandboxOptions isolation, EngineLimits limits, ILogger<PackageFolder> log)
+public sealed partial class PackageFolder(
+    string root,
+    NodeRuntime node,
+    SandboxOptions isolation,
+    EngineLimits limits,
+    ILogger<PackageFolder> log
+)
 {
     /// <summary>The lock among a version's files.</summary>
     public const string LockFile = "sendoff-lock.json";
     const string Fresh = "new-";
+
     /// <summary>What file systems give out at once.</summary>
     const int BlockBytes = 4096;
     static readonly TimeSpan sizeEvery = TimeSpan.FromMilliseconds(250);
@@ -46,33 +53,55 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
     public InstalledPackages Find(WorkflowDefinition definition, IReadOnlyDictionary<string, string> files)
     {
         var plan = PackagePlan.Of(definition, files, limits.PackagesImported);
-        if (plan.Problems.Count > 0 || plan.IsEmpty) return InstalledPackages.None with { Problems = plan.Problems };
+        if (plan.Problems.Count > 0 || plan.IsEmpty)
+            return InstalledPackages.None with { Problems = plan.Problems };
         var (asked, names) = plan.Dependencies();
-        if (files.GetValueOrDefault(LockFile) is { } stored && PackageLock.Exact(stored, asked) is not null && Directory.Exists(FolderOf(stored))) return Installed(stored, names);
-        return InstalledPackages.None with { Problems = [new($"the packages of this version are not in {root} any more; restart the server, or deploy the workflow again, which installs them")] };
+        if (
+            files.GetValueOrDefault(LockFile) is { } stored
+            && PackageLock.Exact(stored, asked) is not null
+            && Directory.Exists(FolderOf(stored))
+        )
+            return Installed(stored, names);
+        return InstalledPackages.None with
+        {
+            Problems =
+            [
+                new(
+                    $"the packages of this version are not in {root} any more; restart the server, or deploy the workflow again, which installs them"
+                ),
+            ],
+        };
     }
 
     /// <summary>Finds or installs what a workflow's steps import.</summary>
     /// <param name="progress">Told once, when npm is needed.</param>
     public async Task<InstalledPackages> InstallAsync(
-        WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, IProgress<string>? progress, CancellationToken ct)
+        WorkflowDefinition definition,
+        IReadOnlyDictionary<string, string> files,
+        IProgress<string>? progress,
+        CancellationToken ct
+    )
     {
         // (1)
         var plan = PackagePlan.Of(definition, files, limits.PackagesImported);
-        if (plan.Problems.Count > 0) return InstalledPackages.None with { Problems = plan.Problems };
-        if (plan.IsEmpty) return InstalledPackages.None;
+        if (plan.Problems.Count > 0)
+            return InstalledPackages.None with { Problems = plan.Problems };
+        if (plan.IsEmpty)
+            return InstalledPackages.None;
         var (asked, names) = plan.Dependencies();
         // (2)
         string? stored = files.GetValueOrDefault(LockFile);
         var exact = stored is null ? null : PackageLock.Exact(stored, asked);
-        if (exact is not null && Directory.Exists(FolderOf(stored!))) return Installed(stored!, names);
+        if (exact is not null && Directory.Exists(FolderOf(stored!)))
+            return Installed(stored!, names);
         await one.WaitAsync(ct).ConfigureAwait(false);
         try
         {
             // (3)
             progress?.Report($"npm installs {string.Join(", ", plan.Asked.Select(a => a.Package.Folder))}");
             await using var session = await npm.OpenAsync(ct).ConfigureAwait(false);
-            var installed = await InstallAsync(session, plan, exact is null ? null : stored, exact ?? asked, names, ct).ConfigureAwait(false);
+            var installed = await InstallAsync(session, plan, exact is null ? null : stored, exact ?? asked, names, ct)
+                .ConfigureAwait(false);
             return installed with { WithoutSandbox = session.WithoutSandbox };
         }
         catch (WorkerUnavailableException x)
@@ -86,27 +115,41 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
     }
 
     /// <param name="stored">The lock to install as it is; null makes one.</param>
-    async Task<InstalledPackages> InstallAsync(NpmSession session, PackagePlan plan, string? stored, JsonObject dependencies, IReadOnlyDictionary<string, string> names, CancellationToken ct)
+    async Task<InstalledPackages> InstallAsync(
+        NpmSession session,
+        PackagePlan plan,
+        string? stored,
+        JsonObject dependencies,
+        IReadOnlyDictionary<string, string> names,
+        CancellationToken ct
+    )
     {
         string fresh = Path.Combine(root, Fresh + Guid.NewGuid().ToString("N"));
         try
         {
             Directory.CreateDirectory(fresh);
             await WriteAsync(fresh, dependencies, stored is null ? null : PackageLock.ForNpm(stored), ct).ConfigureAwait(false);
-            if (await NpmAsync(session, fresh, stored is null ? "install" : "ci", [], plan, ct).ConfigureAwait(false) is { } problem) return Refused(problem);
+            if (await NpmAsync(session, fresh, stored is null ? "install" : "ci", [], plan, ct).ConfigureAwait(false) is { } problem)
+                return Refused(problem);
             string made = await File.ReadAllTextAsync(Path.Combine(fresh, "package-lock.json"), ct).ConfigureAwait(false);
             if (PackageLock.WhyForeign(made) is { } foreign)
-                return Refused(PackagePlan.Problem(plan.Asked.First().First, $"a package is not the registry's: {foreign}", NpmError.OnlyRegistry));
+                return Refused(
+                    PackagePlan.Problem(plan.Asked.First().First, $"a package is not the registry's: {foreign}", NpmError.OnlyRegistry)
+                );
             string text = stored ?? PackageLock.From(made, dependencies);
-            if (PackageLock.PathsWithScripts(text, limits.PackagesAllowScripts) is { Count: > 0 } paths
-                && await NpmAsync(session, fresh, "rebuild", [.. paths.Select(static path => "./" + path)], plan, ct).ConfigureAwait(false) is { } failed)
+            if (
+                PackageLock.PathsWithScripts(text, limits.PackagesAllowScripts) is { Count: > 0 } paths
+                && await NpmAsync(session, fresh, "rebuild", [.. paths.Select(static path => "./" + path)], plan, ct).ConfigureAwait(false)
+                    is { } failed
+            )
                 return Refused(failed);
             // (4)
             return Keep(fresh, text, names);
         }
         finally
         {
-            if (Directory.Exists(fresh)) Directory.Delete(fresh, recursive: true);
+            if (Directory.Exists(fresh))
+                Directory.Delete(fresh, recursive: true);
         }
     }
 
@@ -122,7 +165,8 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
     /// <summary>Removes what none of these locks needs, and what was never finished. Call it at the start.</summary>
     public void Sweep(IEnumerable<string> locks)
     {
-        if (!Directory.Exists(root)) return;
+        if (!Directory.Exists(root))
+            return;
         var needed = locks.Where(text => PackageLock.Count(text) is not null).Select(FolderOf).ToHashSet();
         foreach (string folder in Directory.EnumerateDirectories(root).Where(folder => !needed.Contains(folder)).ToList())
         {
@@ -153,33 +197,63 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
 
     static async Task WriteAsync(string folder, JsonObject dependencies, string? locked, CancellationToken ct)
     {
-        var manifest = new JsonObject { ["name"] = "packages", ["private"] = true, ["dependencies"] = dependencies.DeepClone() };
+        var manifest = new JsonObject
+        {
+            ["name"] = "packages",
+            ["private"] = true,
+            ["dependencies"] = dependencies.DeepClone(),
+        };
         await File.WriteAllTextAsync(Path.Combine(folder, "package.json"), manifest.ToJsonString(), ct).ConfigureAwait(false);
-        if (locked is not null) await File.WriteAllTextAsync(Path.Combine(folder, "package-lock.json"), locked, ct).ConfigureAwait(false);
+        if (locked is not null)
+            await File.WriteAllTextAsync(Path.Combine(folder, "package-lock.json"), locked, ct).ConfigureAwait(false);
     }
 
     InstalledPackages Keep(string fresh, string text, IReadOnlyDictionary<string, string> names)
     {
         var installed = Installed(text, names);
         string target = FolderOf(text);
-        if (Directory.Exists(target)) return installed;
+        if (Directory.Exists(target))
+            return installed;
         Flush();
         Directory.Move(fresh, target);
         log.PackagesInstalled(PackageLock.Count(text) ?? 0, target);
-        if (installed.ScriptsLeftOut.Count > 0) log.PackageScriptsLeftOut(string.Join(", ", installed.ScriptsLeftOut));
+        if (installed.ScriptsLeftOut.Count > 0)
+            log.PackageScriptsLeftOut(string.Join(", ", installed.ScriptsLeftOut));
         return installed;
     }
 
     /// <summary>Answers what went wrong, or null.</summary>
-    async Task<WorkflowProblem?> NpmAsync(NpmSession session, string folder, string command, IReadOnlyList<string> packages, PackagePlan plan, CancellationToken ct)
+    async Task<WorkflowProblem?> NpmAsync(
+        NpmSession session,
+        string folder,
+        string command,
+        IReadOnlyList<string> packages,
+        PackagePlan plan,
+        CancellationToken ct
+    )
     {
         string scripts = command == "rebuild" ? "--ignore-scripts=false" : "--ignore-scripts";
         string[] arguments =
         [
-            command, .. packages, scripts, "--no-audit", "--no-fund", "--no-update-notifier", "--json", "--omit=dev", "--omit-lockfile-registry-resolved",
-            "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000",
+            command,
+            .. packages,
+            scripts,
+            "--no-audit",
+            "--no-fund",
+            "--no-update-notifier",
+            "--json",
+            "--omit=dev",
+            "--omit-lockfile-registry-resolved",
+            "--fetch-retry-mintimeout=1000",
+            "--fetch-retry-maxtimeout=5000",
             // Whatever the user's configuration says: a lock is made, and packages lie where it says.
-            "--save", "--package-lock", "--lockfile-version=3", "--no-package-lock-only", "--no-dry-run", "--no-global", "--install-strategy=hoisted",
+            "--save",
+            "--package-lock",
+            "--lockfile-version=3",
+            "--no-package-lock-only",
+            "--no-dry-run",
+            "--no-global",
+            "--install-strategy=hoisted",
             // npm runs no git, also where it is too old to know allow-git.
             "--git=" + Path.Combine(folder, NpmError.NoGit),
         ];
@@ -188,7 +262,8 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
         bool isOver = false;
         while (await Task.WhenAny(running, Task.Delay(sizeEvery, ct)).ConfigureAwait(false) != running)
         {
-            if (isOver || SizeOf(folder) <= limits.PackagesBytes) continue;
+            if (isOver || SizeOf(folder) <= limits.PackagesBytes)
+                continue;
             isOver = true;
             await size.CancelAsync().ConfigureAwait(false);
         }
@@ -197,9 +272,14 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
         {
             if (await running.ConfigureAwait(false) is not { } result)
                 return PackagePlan.Problem(
-                    first, "a package is imported, but npm is not on the PATH", "install npm beside Node.js, or put the code into the folder");
-            if (result.Code == 0) return SizeOf(folder) > limits.PackagesBytes ? TooLarge(first) : null;
-            if (result.IsOver is { } bound) return OverBound(first, bound);
+                    first,
+                    "a package is imported, but npm is not on the PATH",
+                    "install npm beside Node.js, or put the code into the folder"
+                );
+            if (result.Code == 0)
+                return SizeOf(folder) > limits.PackagesBytes ? TooLarge(first) : null;
+            if (result.IsOver is { } bound)
+                return OverBound(first, bound);
             return (session.Fault is { } fault ? NpmError.Of(fault) : NpmError.Of(result)).ToProblem(plan);
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
@@ -208,17 +288,32 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
         }
     }
 
-    WorkflowProblem OverBound(Import first, NpmBound bound) => bound switch
-    {
-        NpmBound.Time => PackagePlan.Problem(
-            first, $"npm did not install within {limits.PackagesTimeout.TotalSeconds:0.#} seconds", "try again, or raise the setting Packages:Timeout"),
-        NpmBound.Memory => PackagePlan.Problem(
-            first, $"npm and its install scripts take more than {limits.PackagesMemoryBytes:N0} bytes of memory", "import less, or raise the setting Packages:Memory"),
-        _ => PackagePlan.Problem(first, $"an install script starts more than {limits.PackagesThreads:N0} processes and threads", "do without its install script: take it out of Packages:AllowScripts"),
-    };
+    WorkflowProblem OverBound(Import first, NpmBound bound) =>
+        bound switch
+        {
+            NpmBound.Time => PackagePlan.Problem(
+                first,
+                $"npm did not install within {limits.PackagesTimeout.TotalSeconds:0.#} seconds",
+                "try again, or raise the setting Packages:Timeout"
+            ),
+            NpmBound.Memory => PackagePlan.Problem(
+                first,
+                $"npm and its install scripts take more than {limits.PackagesMemoryBytes:N0} bytes of memory",
+                "import less, or raise the setting Packages:Memory"
+            ),
+            _ => PackagePlan.Problem(
+                first,
+                $"an install script starts more than {limits.PackagesThreads:N0} processes and threads",
+                "do without its install script: take it out of Packages:AllowScripts"
+            ),
+        };
 
-    WorkflowProblem TooLarge(Import first) => PackagePlan.Problem(
-        first, $"the packages take more than {limits.PackagesBytes:N0} bytes", "import less, or raise the setting Packages:MaxBytes");
+    WorkflowProblem TooLarge(Import first) =>
+        PackagePlan.Problem(
+            first,
+            $"the packages take more than {limits.PackagesBytes:N0} bytes",
+            "import less, or raise the setting Packages:MaxBytes"
+        );
 
     // npm moves and removes files meanwhile. An empty file takes space as well, and there may be millions.
     static long SizeOf(string folder)
@@ -226,7 +321,9 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
         try
         {
             var all = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint };
-            return new DirectoryInfo(folder).EnumerateFileSystemInfos("*", all).Sum(static entry => ((entry as FileInfo)?.Length ?? 0) / BlockBytes * BlockBytes + BlockBytes);
+            return new DirectoryInfo(folder)
+                .EnumerateFileSystemInfos("*", all)
+                .Sum(static entry => ((entry as FileInfo)?.Length ?? 0) / BlockBytes * BlockBytes + BlockBytes);
         }
         catch (IOException)
         {
@@ -237,7 +334,8 @@ public sealed partial class PackageFolder(string root, NodeRuntime node, Sandbox
     // A power cut after the folder has its name must not leave empty files in it.
     static void Flush()
     {
-        if (!OperatingSystem.IsWindows()) Sync();
+        if (!OperatingSystem.IsWindows())
+            Sync();
     }
 
     [LibraryImport("libc", EntryPoint = "sync")]

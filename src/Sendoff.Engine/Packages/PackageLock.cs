@@ -12,10 +12,26 @@ namespace Sendoff.Engine.Packages;
 /// </remarks>
 internal static partial class PackageLock
 {
-    const string Asked = "asked", Modules = "node_modules/";
+    const string Asked = "asked",
+        Modules = "node_modules/";
     static readonly string[] dependencyFields = ["dependencies", "optionalDependencies", "peerDependencies"];
+
     /// <summary>Fields that say which package is installed, and not from where.</summary>
-    static readonly string[] harmless = ["engines", "os", "cpu", "libc", "optional", "peer", "dev", "devOptional", "hasInstallScript", "inBundle", "bundleDependencies", "peerDependenciesMeta"];
+    static readonly string[] harmless =
+    [
+        "engines",
+        "os",
+        "cpu",
+        "libc",
+        "optional",
+        "peer",
+        "dev",
+        "devOptional",
+        "hasInstallScript",
+        "inBundle",
+        "bundleDependencies",
+        "peerDependenciesMeta",
+    ];
     static readonly JsonSerializerOptions indented = new() { WriteIndented = true };
 
     /// <summary>Makes npm's lock into the stored text: what was asked for by tag or range is asked for in the exact version from now on.</summary>
@@ -36,11 +52,16 @@ internal static partial class PackageLock
 
     /// <summary>The dependencies in exact versions when a stored text is of just what is asked for, and leads to the registry alone; else null.</summary>
     public static JsonObject? Exact(string text, JsonObject asked) =>
-        Read(text) is { } document && JsonNode.DeepEquals(document[Asked], asked) && document["packages"] is JsonObject packages && WhyForeign(packages) is null
-            ? packages[""]?["dependencies"]?.DeepClone() as JsonObject : null;
+        Read(text) is { } document
+        && JsonNode.DeepEquals(document[Asked], asked)
+        && document["packages"] is JsonObject packages
+        && WhyForeign(packages) is null
+            ? packages[""]?["dependencies"]?.DeepClone() as JsonObject
+            : null;
 
     /// <summary>What the lock of an installation has that is not the registry's, in words; null when there is nothing.</summary>
-    public static string? WhyForeign(string text) => Read(text)?["packages"] is JsonObject packages ? WhyForeign(packages) : "npm left no lock";
+    public static string? WhyForeign(string text) =>
+        Read(text)?["packages"] is JsonObject packages ? WhyForeign(packages) : "npm left no lock";
 
     /// <summary>The lock as npm is given it.</summary>
     public static string ForNpm(string text)
@@ -50,48 +71,75 @@ internal static partial class PackageLock
         {
             var kept = new JsonObject();
             foreach (string name in (string[])["name", "version", "integrity", "bin", .. dependencyFields, .. harmless])
-                if (package![name] is { } value) kept[name] = value.DeepClone();
+                if (package![name] is { } value)
+                    kept[name] = value.DeepClone();
             packages[path] = kept;
         }
-        return new JsonObject { ["name"] = "packages", ["lockfileVersion"] = 3, ["requires"] = true, ["packages"] = packages }.ToJsonString();
+        return new JsonObject
+        {
+            ["name"] = "packages",
+            ["lockfileVersion"] = 3,
+            ["requires"] = true,
+            ["packages"] = packages,
+        }.ToJsonString();
     }
 
     static string? WhyForeign(JsonObject packages)
     {
         foreach (var (path, package) in packages)
-            if (WhyForeign(path, package) is { } why) return $"{(path.Length > 0 ? path : "the root")} {why}";
+            if (WhyForeign(path, package) is { } why)
+                return $"{(path.Length > 0 ? path : "the root")} {why}";
         return null;
     }
 
     static string? WhyForeign(string path, JsonNode? entry)
     {
-        if (entry is not JsonObject package) return "is no object";
+        if (entry is not JsonObject package)
+            return "is no object";
         foreach (string field in dependencyFields)
         {
-            if (package[field] is not { } value) continue;
-            if (value is not JsonObject needed) return $"has {field} that are no object";
+            if (package[field] is not { } value)
+                continue;
+            if (value is not JsonObject needed)
+                return $"has {field} that are no object";
             foreach (var (name, range) in needed)
-                if (Text(range) is not { } spec || !PackageSpecifier.IsName(name) || !PackageSpecifier.IsFromRegistry(spec)) return $"needs {name} from {range?.ToJsonString()}";
+                if (Text(range) is not { } spec || !PackageSpecifier.IsName(name) || !PackageSpecifier.IsFromRegistry(spec))
+                    return $"needs {name} from {range?.ToJsonString()}";
         }
-        if (path.Length == 0) return null;
-        if (!PathPattern().IsMatch(path)) return "is no path of a package";
-        if (package["link"] is not null || package["resolved"] is not null) return $"comes from {(package["resolved"] ?? "a link").ToJsonString()}";
-        if (Text(package["version"]) is not { } version || !VersionPattern().IsMatch(version)) return $"has the version {package["version"]?.ToJsonString() ?? "null"}";
-        if (package["name"] is { } real && !PackageSpecifier.IsName(Text(real))) return $"has the name {real.ToJsonString()}";
-        if (package["bin"] is { } bin && !IsInside(bin)) return "has a command outside of its folder";
+        if (path.Length == 0)
+            return null;
+        if (!PathPattern().IsMatch(path))
+            return "is no path of a package";
+        if (package["link"] is not null || package["resolved"] is not null)
+            return $"comes from {(package["resolved"] ?? "a link").ToJsonString()}";
+        if (Text(package["version"]) is not { } version || !VersionPattern().IsMatch(version))
+            return $"has the version {package["version"]?.ToJsonString() ?? "null"}";
+        if (package["name"] is { } real && !PackageSpecifier.IsName(Text(real)))
+            return $"has the name {real.ToJsonString()}";
+        if (package["bin"] is { } bin && !IsInside(bin))
+            return "has a command outside of its folder";
         // What comes inside of another package has that one's checksum.
         return IsBundled(package) || (Text(package["integrity"]) is { } sum && IntegrityPattern().IsMatch(sum)) ? null : "has no integrity";
     }
 
     static bool IsBundled(JsonNode package) => package["inBundle"] is JsonValue bundled && bundled.TryGetValue(out bool inside) && inside;
 
-    static bool IsInside(JsonNode bin) => bin switch
-    {
-        JsonObject commands => commands.All(command => !command.Key.Contains('/') && !command.Key.Contains('\\') && IsInside(Text(command.Value))),
-        _ => IsInside(Text(bin)),
-    };
+    static bool IsInside(JsonNode bin) =>
+        bin switch
+        {
+            JsonObject commands => commands.All(command =>
+                !command.Key.Contains('/') && !command.Key.Contains('\\') && IsInside(Text(command.Value))
+            ),
+            _ => IsInside(Text(bin)),
+        };
 
-    static bool IsInside(string? path) => path is not null && path.Length > 0 && path[0] != '/' && !path.Contains('\\') && !path.Contains(':') && !path.Split('/').Contains("..");
+    static bool IsInside(string? path) =>
+        path is not null
+        && path.Length > 0
+        && path[0] != '/'
+        && !path.Contains('\\')
+        && !path.Contains(':')
+        && !path.Split('/').Contains("..");
 
     static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 
@@ -109,16 +157,26 @@ internal static partial class PackageLock
     }
 
     /// <summary>The packages that have install scripts.</summary>
-    public static IReadOnlyList<string> WithScripts(string text) => [.. Scripts(text).Select(static one => one.Name).Distinct().Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> WithScripts(string text) =>
+        [.. Scripts(text).Select(static one => one.Name).Distinct().Order(StringComparer.Ordinal)];
 
     /// <summary>Where the packages of these names are that have install scripts. A folder's name says nothing: an alias, or a package that comes inside of another, has any that its author wants.</summary>
     public static IReadOnlyList<string> PathsWithScripts(string text, IReadOnlyCollection<string> names) =>
-        [.. Scripts(text).Where(one => !one.IsBundled && names.Contains(one.Name)).Select(static one => one.Path).Order(StringComparer.Ordinal)];
+        [
+            .. Scripts(text)
+                .Where(one => !one.IsBundled && names.Contains(one.Name))
+                .Select(static one => one.Path)
+                .Order(StringComparer.Ordinal),
+        ];
 
     static IEnumerable<(string Path, string Name, bool IsBundled)> Scripts(string text) =>
         from one in Read(text)?["packages"] as JsonObject ?? []
         where one.Value is JsonObject package && package["hasInstallScript"] is not null
-        select (one.Key, Text(one.Value!["name"]) ?? one.Key[(one.Key.LastIndexOf(Modules, StringComparison.Ordinal) + Modules.Length)..], IsBundled(one.Value!));
+        select (
+            one.Key,
+            Text(one.Value!["name"]) ?? one.Key[(one.Key.LastIndexOf(Modules, StringComparison.Ordinal) + Modules.Length)..],
+            IsBundled(one.Value!)
+        );
 
     /// <summary>How many packages it holds; null when it is no lock.</summary>
     public static int? Count(string text) => Read(text)?["packages"] is JsonObject packages ? packages.Count - 1 : null;

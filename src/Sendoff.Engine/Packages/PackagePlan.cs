@@ -18,6 +18,7 @@ internal sealed class PackagePlan
     PackagePlan(IReadOnlyDictionary<string, string> files, int most) => (this.files, this.most) = (files, most);
 
     public IReadOnlyList<WorkflowProblem> Problems => problems;
+
     /// <summary>What is asked for, with the first import of each.</summary>
     public IEnumerable<(PackageSpecifier Package, Import First)> Asked => asked.Values;
     public bool IsEmpty => asked.Count == 0;
@@ -29,21 +30,27 @@ internal sealed class PackagePlan
         var waiting = new Queue<string>();
         foreach (var step in definition.Steps.Where(s => !s.Disabled))
         {
-            if (step.Component is { } component) plan.Ask(plan.InYaml(component));
-            else waiting.Enqueue(step.File);
+            if (step.Component is { } component)
+                plan.Ask(plan.InYaml(component));
+            else
+                waiting.Enqueue(step.File);
         }
         var seen = new HashSet<string>(waiting, StringComparer.Ordinal);
         while (waiting.TryDequeue(out string? file))
         {
-            if (!files.TryGetValue(file, out string? source) || file.EndsWith(".json", StringComparison.Ordinal)) continue;
+            if (!files.TryGetValue(file, out string? source) || file.EndsWith(".json", StringComparison.Ordinal))
+                continue;
             foreach (var import in ImportScanner.Scan(file, source))
             {
-                if (plan.asked.Count + plan.problems.Count > most) return plan;
+                if (plan.asked.Count + plan.problems.Count > most)
+                    return plan;
                 if (import.Specifier.StartsWith('.'))
                 {
-                    if (plan.FindFile(file, import.Specifier) is { } next && seen.Add(next)) waiting.Enqueue(next);
+                    if (plan.FindFile(file, import.Specifier) is { } next && seen.Add(next))
+                        waiting.Enqueue(next);
                 }
-                else if (PackageSpecifier.IsPackage(import.Specifier)) plan.Ask(import);
+                else if (PackageSpecifier.IsPackage(import.Specifier))
+                    plan.Ask(import);
             }
         }
         return plan;
@@ -53,10 +60,13 @@ internal sealed class PackagePlan
     {
         if (PackageSpecifier.Read(import.Specifier, out var package) is { } wrong)
             problems.Add(Problem(import, wrong, "write import x from \"name\", \"name@1.2.3\" or \"@scope/name@^1.2/sub\""));
-        else if (asked.ContainsKey(package.Folder)) return;
-        else if (asked.Count == most) problems.Add(Problem(import, $"a workflow imports {most} packages at most"));
+        else if (asked.ContainsKey(package.Folder))
+            return;
+        else if (asked.Count == most)
+            problems.Add(Problem(import, $"a workflow imports {most} packages at most"));
         // A package that comes with the files is theirs.
-        else if (!files.Keys.Any(path => $"{path}/".StartsWith($"node_modules/{package.Folder}/", StringComparison.Ordinal))) asked.Add(package.Folder, (package, import));
+        else if (!files.Keys.Any(path => $"{path}/".StartsWith($"node_modules/{package.Folder}/", StringComparison.Ordinal)))
+            asked.Add(package.Folder, (package, import));
     }
 
     public static WorkflowProblem Problem(Import import, string message, string? hint = null) =>
@@ -67,8 +77,10 @@ internal sealed class PackagePlan
         var parts = new List<string>(from.Split('/')[..^1]);
         foreach (string part in specifier.Split('/'))
         {
-            if (part == ".." && parts.Count > 0) parts.RemoveAt(parts.Count - 1);
-            else if (part is not ("." or ".." or "")) parts.Add(part);
+            if (part == ".." && parts.Count > 0)
+                parts.RemoveAt(parts.Count - 1);
+            else if (part is not ("." or ".." or ""))
+                parts.Add(part);
         }
         string path = string.Join('/', parts);
         return endings.Select(ending => path + ending).FirstOrDefault(files.ContainsKey);
@@ -79,7 +91,8 @@ internal sealed class PackagePlan
         string specifier = component["npm:".Length..];
         string yaml = files.ContainsKey(WorkflowReader.YamlFile) ? WorkflowReader.YamlFile : "workflow.yml";
         string text = files.GetValueOrDefault(yaml, "");
-        int at = Math.Max(text.IndexOf(component, StringComparison.Ordinal), 0), start = at == 0 ? 0 : text.LastIndexOf('\n', at - 1) + 1;
+        int at = Math.Max(text.IndexOf(component, StringComparison.Ordinal), 0),
+            start = at == 0 ? 0 : text.LastIndexOf('\n', at - 1) + 1;
         return new(specifier, yaml, text.AsSpan(0, start).Count('\n') + 1, at - start + 1, text, start);
     }
 
@@ -110,7 +123,12 @@ internal sealed class PackagePlan
         try
         {
             return files.TryGetValue("package.json", out string? text) && JsonNode.Parse(text)?["dependencies"] is JsonObject dependencies
-                ? dependencies.Where(d => d.Value is JsonValue v && v.GetValueKind() == JsonValueKind.String && PackageSpecifier.IsFromRegistry(d.Value.GetValue<string>()))
+                ? dependencies
+                    .Where(d =>
+                        d.Value is JsonValue v
+                        && v.GetValueKind() == JsonValueKind.String
+                        && PackageSpecifier.IsFromRegistry(d.Value.GetValue<string>())
+                    )
                     .ToDictionary(d => d.Key, d => d.Value!.GetValue<string>(), StringComparer.Ordinal)
                 : [];
         }

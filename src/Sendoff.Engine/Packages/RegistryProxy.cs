@@ -16,7 +16,9 @@ internal sealed record ProxyFault(string Authority, string? Code);
 /// </remarks>
 internal sealed partial class RegistryProxy : IAsyncDisposable
 {
-    const int LongestHead = 64 * 1024, LongestName = 256, MostConnections = 256;
+    const int LongestHead = 64 * 1024,
+        LongestName = 256,
+        MostConnections = 256;
     static readonly TimeSpan headLimit = TimeSpan.FromSeconds(10);
 
     readonly NpmConfig config;
@@ -67,9 +69,17 @@ internal sealed partial class RegistryProxy : IAsyncDisposable
     {
         try
         {
-            await using (client.ConfigureAwait(false)) await ExchangeAsync(client, stop.Token).ConfigureAwait(false);
+            await using (client.ConfigureAwait(false))
+                await ExchangeAsync(client, stop.Token).ConfigureAwait(false);
         }
-        catch (Exception x) when (x is IOException or SocketException or OperationCanceledException or InvalidDataException or System.Security.Authentication.AuthenticationException)
+        catch (Exception x)
+            when (x
+                    is IOException
+                        or SocketException
+                        or OperationCanceledException
+                        or InvalidDataException
+                        or System.Security.Authentication.AuthenticationException
+            )
         {
             // npm sees a closed connection, and says so.
         }
@@ -86,20 +96,30 @@ internal sealed partial class RegistryProxy : IAsyncDisposable
         string[] first = lines[0].Split(' ');
         bool tunnel = first[0] == "CONNECT";
         // (2)
-        if (first.Length != 3) throw new InvalidDataException("not the first line of a request");
-        if (!Uri.TryCreate(tunnel ? "https://" + first[1] : first[1], UriKind.Absolute, out var target) || !(tunnel || target.Scheme == Uri.UriSchemeHttp) || !allowed.Contains(NpmConfig.Authority(target)))
+        if (first.Length != 3)
+            throw new InvalidDataException("not the first line of a request");
+        if (
+            !Uri.TryCreate(tunnel ? "https://" + first[1] : first[1], UriKind.Absolute, out var target)
+            || !(tunnel || target.Scheme == Uri.UriSchemeHttp)
+            || !allowed.Contains(NpmConfig.Authority(target))
+        )
         {
             string named = target is null ? first[1] : NpmConfig.Authority(target);
             fault = new(named.Length > LongestName ? named[..LongestName] + "…" : named, null);
-            await client.WriteAsync("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray(), ct).ConfigureAwait(false);
+            await client
+                .WriteAsync("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray(), ct)
+                .ConfigureAwait(false);
             return;
         }
         // (3)
         var proxy = config.ProxyFor(target.Host, tunnel);
-        await using var server = await ConnectAsync(proxy ?? target, NpmConfig.Authority(target), proxy?.Scheme == Uri.UriSchemeHttps, ct).ConfigureAwait(false);
-        if (proxy is not null || !tunnel) await server.WriteAsync(Encoding.Latin1.GetBytes(Head(lines, first[0], target, tunnel, proxy)), ct).ConfigureAwait(false);
+        await using var server = await ConnectAsync(proxy ?? target, NpmConfig.Authority(target), proxy?.Scheme == Uri.UriSchemeHttps, ct)
+            .ConfigureAwait(false);
+        if (proxy is not null || !tunnel)
+            await server.WriteAsync(Encoding.Latin1.GetBytes(Head(lines, first[0], target, tunnel, proxy)), ct).ConfigureAwait(false);
         // What follows a tunnel that was refused would be requests to npm's proxy.
-        if (tunnel && !await OpenTunnelAsync(client, proxy is null ? null : server, ct).ConfigureAwait(false)) return;
+        if (tunnel && !await OpenTunnelAsync(client, proxy is null ? null : server, ct).ConfigureAwait(false))
+            return;
         // (4) A plain request is the only one of its connection: another may be for another host.
         var up = client.CopyToAsync(server, ct);
         await server.CopyToAsync(client, ct).ConfigureAwait(false);
@@ -121,10 +141,26 @@ internal sealed partial class RegistryProxy : IAsyncDisposable
     {
         string[] ours = ["host", "connection", "keep-alive", "upgrade", "proxy-authorization", "proxy-connection"];
         var kept = tunnel ? [] : lines.Skip(1).Where(line => !ours.Any(name => Is(line, name)));
-        string[] own = proxy is { UserInfo.Length: > 0 } ? [$"Proxy-Authorization: Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(proxy.UserInfo)))}"] : [];
+        string[] own = proxy is { UserInfo.Length: > 0 }
+            ? [$"Proxy-Authorization: Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(proxy.UserInfo)))}"]
+            : [];
         string[] closing = tunnel ? [] : ["Connection: close"];
-        string asked = tunnel ? NpmConfig.Authority(target) : proxy is null ? target.PathAndQuery : $"http://{NpmConfig.Authority(target)}{target.PathAndQuery}";
-        return string.Join("\r\n", [$"{method} {asked} HTTP/1.1", $"Host: {(tunnel ? NpmConfig.Authority(target) : target.Authority)}", .. kept, .. own, .. closing, "", ""]);
+        string asked =
+            tunnel ? NpmConfig.Authority(target)
+            : proxy is null ? target.PathAndQuery
+            : $"http://{NpmConfig.Authority(target)}{target.PathAndQuery}";
+        return string.Join(
+            "\r\n",
+            [
+                $"{method} {asked} HTTP/1.1",
+                $"Host: {(tunnel ? NpmConfig.Authority(target) : target.Authority)}",
+                .. kept,
+                .. own,
+                .. closing,
+                "",
+                "",
+            ]
+        );
     }
 
     static bool Is(string line, string name) => line.StartsWith(name + ":", StringComparison.OrdinalIgnoreCase);
@@ -138,12 +174,15 @@ internal sealed partial class RegistryProxy : IAsyncDisposable
         // Byte by byte, as what follows is not the proxy's.
         while (!(head.Length >= 4 && head[^1] == '\n' && head[^2] == '\r' && head[^3] == '\n'))
         {
-            if (head.Length == LongestHead || await client.ReadAsync(one, limit.Token).ConfigureAwait(false) == 0) throw new InvalidDataException("not the head of a request");
+            if (head.Length == LongestHead || await client.ReadAsync(one, limit.Token).ConfigureAwait(false) == 0)
+                throw new InvalidDataException("not the head of a request");
             head.Append((char)one[0]);
         }
         string[] lines = head.ToString()[..^4].Split("\r\n");
         // A line that one reader takes for two, or for none, is not passed on.
-        return lines.Skip(1).All(static line => HeaderPattern().IsMatch(line)) && !lines[0].Any(char.IsControl) ? lines : throw new InvalidDataException("not the head of a request");
+        return lines.Skip(1).All(static line => HeaderPattern().IsMatch(line)) && !lines[0].Any(char.IsControl)
+            ? lines
+            : throw new InvalidDataException("not the head of a request");
     }
 
     [GeneratedRegex(@"\A[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0A-\x1F\x7F]*\z")]
@@ -156,29 +195,34 @@ internal sealed partial class RegistryProxy : IAsyncDisposable
         {
             await socket.ConnectAsync(to.IdnHost.Trim('[', ']'), to.Port, ct).ConfigureAwait(false);
             var stream = new NetworkStream(socket, ownsSocket: true);
-            if (!tls) return stream;
+            if (!tls)
+                return stream;
             var secure = new SslStream(stream);
-            await secure.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = to.IdnHost }, ct).ConfigureAwait(false);
+            await secure
+                .AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = to.IdnHost }, ct)
+                .ConfigureAwait(false);
             return secure;
         }
         catch (Exception x)
         {
             socket.Dispose();
-            if (x is SocketException s) fault = new(authority, CodeOf(s.SocketErrorCode));
+            if (x is SocketException s)
+                fault = new(authority, CodeOf(s.SocketErrorCode));
             throw;
         }
     }
 
-    static string CodeOf(SocketError error) => error switch
-    {
-        SocketError.ConnectionRefused => "ECONNREFUSED",
-        SocketError.HostNotFound or SocketError.NoData => "ENOTFOUND",
-        SocketError.TryAgain => "EAI_AGAIN",
-        SocketError.TimedOut => "ETIMEDOUT",
-        SocketError.NetworkUnreachable => "ENETUNREACH",
-        SocketError.HostUnreachable => "EHOSTUNREACH",
-        _ => error.ToString(),
-    };
+    static string CodeOf(SocketError error) =>
+        error switch
+        {
+            SocketError.ConnectionRefused => "ECONNREFUSED",
+            SocketError.HostNotFound or SocketError.NoData => "ENOTFOUND",
+            SocketError.TryAgain => "EAI_AGAIN",
+            SocketError.TimedOut => "ETIMEDOUT",
+            SocketError.NetworkUnreachable => "ENETUNREACH",
+            SocketError.HostUnreachable => "EHOSTUNREACH",
+            _ => error.ToString(),
+        };
 
     public async ValueTask DisposeAsync()
     {

@@ -7,21 +7,25 @@ namespace Sendoff.Engine.Runs;
 public static partial class AppAccounts
 {
     /// <summary>Variables and secrets that are fields of accounts: <c>SLACK__API_KEY</c> is the field <c>api_key</c> of the app <c>slack</c>.</summary>
-    public static IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> From(IEnumerable<KeyValuePair<string, string>> environment)
+    public static IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> From(
+        IEnumerable<KeyValuePair<string, string>> environment
+    )
     {
         var accounts = new Dictionary<string, IReadOnlyDictionary<string, string>>(StringComparer.Ordinal);
         // In order, so that of names which differ in case only always the same one wins.
         foreach (var (name, value) in environment.OrderBy(static variable => variable.Key, StringComparer.Ordinal))
         {
             var parts = FieldName().Match(name);
-            if (parts.Success) Add(accounts, parts.Groups["app"].Value.ToLowerInvariant(), parts.Groups["field"].Value.ToLowerInvariant(), value);
+            if (parts.Success)
+                Add(accounts, parts.Groups["app"].Value.ToLowerInvariant(), parts.Groups["field"].Value.ToLowerInvariant(), value);
         }
         return accounts.ToFrozenDictionary();
     }
 
     static void Add(Dictionary<string, IReadOnlyDictionary<string, string>> accounts, string app, string field, string value)
     {
-        if (!accounts.TryGetValue(app, out var fields)) accounts[app] = fields = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (!accounts.TryGetValue(app, out var fields))
+            accounts[app] = fields = new Dictionary<string, string>(StringComparer.Ordinal);
         ((Dictionary<string, string>)fields)[field] = value;
     }
 

@@ -10,33 +10,57 @@ public sealed record DataStoreFault(string Code, string Message);
 /// <summary>What data stores take. Each answers null when nothing is wrong.</summary>
 public static class DataStoreRules
 {
-    const int LongestName = 128, MostKeyBytes = 1_024;
+    const int LongestName = 128,
+        MostKeyBytes = 1_024;
     const double LongestTtl = 100.0 * 365 * 24 * 3600;
 
     public static DataStoreFault? FaultOfName(string name) =>
-        name.Length is >= 1 and <= LongestName && name.Trim().Length == name.Length && name[0] != '$' && !name.Any(c => char.IsControl(c) || c is '/' or '\\') ? null
-            : new("SENDOFF_STORE_NAME", $"'{name}' cannot be a data store's name. It has 1 to {LongestName} characters, no slash, no control character, no space at its ends, and does not begin with '$'.");
+        name.Length is >= 1 and <= LongestName
+        && name.Trim().Length == name.Length
+        && name[0] != '$'
+        && !name.Any(c => char.IsControl(c) || c is '/' or '\\')
+            ? null
+            : new(
+                "SENDOFF_STORE_NAME",
+                $"'{name}' cannot be a data store's name. It has 1 to {LongestName} characters, no slash, no control character, no space at its ends, and does not begin with '$'."
+            );
 
     /// <param name="secrets">A key is stored and listed as it is, so that none may hold a secret (C8).</param>
     public static DataStoreFault? FaultOfKey(string key, SecretMask secrets)
     {
         int bytes = Encoding.UTF8.GetByteCount(key);
-        if (bytes is < 1 or > MostKeyBytes || key[0] == '\0') return new("SENDOFF_STORE_KEY", $"a key has 1 to {MostKeyBytes:N0} bytes; this one has {bytes:N0}.");
+        if (bytes is < 1 or > MostKeyBytes || key[0] == '\0')
+            return new("SENDOFF_STORE_KEY", $"a key has 1 to {MostKeyBytes:N0} bytes; this one has {bytes:N0}.");
         return secrets.Finds(Encoding.UTF8.GetBytes(key))
-            ? new("SENDOFF_STORE_KEY", "the key holds a secret of the workspace, and keys are listed as they are. Use a hash of it.") : null;
+            ? new("SENDOFF_STORE_KEY", "the key holds a secret of the workspace, and keys are listed as they are. Use a hash of it.")
+            : null;
     }
 
-    public static DataStoreFault? FaultOfValue(ReadOnlyMemory<byte> json, EngineLimits limits) => json.Length <= limits.DataStoreValueBytes ? null
-        : new("SENDOFF_STORE_VALUE", $"the value has {json.Length:N0} bytes of JSON, over the limit of {limits.DataStoreValueBytes:N0} (setting Stores:MaxValueBytes).");
+    public static DataStoreFault? FaultOfValue(ReadOnlyMemory<byte> json, EngineLimits limits) =>
+        json.Length <= limits.DataStoreValueBytes
+            ? null
+            : new(
+                "SENDOFF_STORE_VALUE",
+                $"the value has {json.Length:N0} bytes of JSON, over the limit of {limits.DataStoreValueBytes:N0} (setting Stores:MaxValueBytes)."
+            );
 
     /// <param name="seconds">How long the key lives.</param>
-    public static DataStoreFault? FaultOfTtl(double seconds) => seconds is > 0 and <= LongestTtl ? null
-        : new("SENDOFF_STORE_TTL", "a time to live is a number of seconds above 0; leave it out, or give null, for a key that does not expire.");
+    public static DataStoreFault? FaultOfTtl(double seconds) =>
+        seconds is > 0 and <= LongestTtl
+            ? null
+            : new(
+                "SENDOFF_STORE_TTL",
+                "a time to live is a number of seconds above 0; leave it out, or give null, for a key that does not expire."
+            );
 
-    public static DataStoreFault? FaultOf(SetOutcome outcome, string store, EngineLimits limits) => outcome switch
-    {
-        SetOutcome.Full => new("SENDOFF_STORE_FULL", $"the data store '{store}' has {limits.DataStoreKeys:N0} keys, which is its limit (setting Stores:MaxKeys)."),
-        SetOutcome.TooManyStores => new("SENDOFF_STORE_FULL", $"there are too many data stores to make '{store}'."),
-        _ => null,
-    };
+    public static DataStoreFault? FaultOf(SetOutcome outcome, string store, EngineLimits limits) =>
+        outcome switch
+        {
+            SetOutcome.Full => new(
+                "SENDOFF_STORE_FULL",
+                $"the data store '{store}' has {limits.DataStoreKeys:N0} keys, which is its limit (setting Stores:MaxKeys)."
+            ),
+            SetOutcome.TooManyStores => new("SENDOFF_STORE_FULL", $"there are too many data stores to make '{store}'."),
+            _ => null,
+        };
 }

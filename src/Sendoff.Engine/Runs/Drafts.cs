@@ -21,11 +21,18 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunQueue runs)
     /// <summary>Null when there is no such workflow.</summary>
     public async Task<Draft?> FindAsync(string name, CancellationToken ct)
     {
-        if (await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is not { } workflow
-            || await store.GetVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is not { } current) return null;
+        if (
+            await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is not { } workflow
+            || await store.GetVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is not { } current
+        )
+            return null;
         // A draft that is older than the current version was deployed, or overtaken.
-        return await store.GetDraftAsync(workflow.Id, ct).ConfigureAwait(false) is { } draft && draft.DeployedAt > current.DeployedAt && !IsSame(draft.Files, current.Files)
-            ? new(workflow, draft.Files, true, draft.DeployedAt) : new(workflow, current.Files, false, current.DeployedAt);
+        return
+            await store.GetDraftAsync(workflow.Id, ct).ConfigureAwait(false) is { } draft
+            && draft.DeployedAt > current.DeployedAt
+            && !IsSame(draft.Files, current.Files)
+            ? new(workflow, draft.Files, true, draft.DeployedAt)
+            : new(workflow, current.Files, false, current.DeployedAt);
     }
 
     static bool IsSame(IReadOnlyDictionary<string, string> one, IReadOnlyDictionary<string, string> other) =>
@@ -33,27 +40,35 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunQueue runs)
 
     /// <summary>Saves the draft as it is, also when it has mistakes. Null when there is no such workflow.</summary>
     public async Task<Draft?> SaveAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct) =>
-        await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is { } workflow && await store.SaveDraftAsync(workflow.Id, files, isFixed: false, ct).ConfigureAwait(false) is not null
-            ? await FindAsync(name, ct).ConfigureAwait(false) : null;
+        await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is { } workflow
+        && await store.SaveDraftAsync(workflow.Id, files, isFixed: false, ct).ConfigureAwait(false) is not null
+            ? await FindAsync(name, ct).ConfigureAwait(false)
+            : null;
 
     /// <summary>Goes back to the current version. Null when there is no such workflow.</summary>
     public async Task<Draft?> DiscardAsync(string name, CancellationToken ct) =>
         await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is { } workflow
         && await store.GetVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } current
-            ? await SaveAsync(name, current.Files, ct).ConfigureAwait(false) : null;
+            ? await SaveAsync(name, current.Files, ct).ConfigureAwait(false)
+            : null;
 
     /// <summary>Runs the draft for an event. Null when there is no such workflow.</summary>
     /// <param name="captured">Its sends are captured.</param>
     public async Task<DraftRun?> TestAsync(string name, ReadOnlyMemory<byte> eventJson, bool captured, CancellationToken ct) =>
         await FixAsync(name, ct).ConfigureAwait(false) is not var (ready, problems) ? null
         : ready is null ? new(null, problems)
-        : await runs.AcceptAsync(ready.Version, captured ? QueuedRun.TestTrigger : QueuedRun.ManualTrigger, eventJson, ct).ConfigureAwait(false) is { } accepted ? new(accepted, [])
+        : await runs.AcceptAsync(ready.Version, captured ? QueuedRun.TestTrigger : QueuedRun.ManualTrigger, eventJson, ct)
+            .ConfigureAwait(false)
+            is { } accepted
+            ? new(accepted, [])
         : null;
 
     /// <summary>Runs the draft for the event of a run. Null when there is no such run, or no such workflow any more.</summary>
     /// <inheritdoc cref="TestAsync" path="/param"/>
     public async Task<DraftRun?> ReplayAsync(RunId run, bool captured, CancellationToken ct) =>
-        await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { } head || await FixAsync(head.WorkflowName, ct).ConfigureAwait(false) is not var (ready, problems) ? null
+        await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { } head
+        || await FixAsync(head.WorkflowName, ct).ConfigureAwait(false) is not var (ready, problems)
+            ? null
         : ready is null ? new(null, problems)
         : await runs.ReplayAsync(run, ready.Version, captured, ct).ConfigureAwait(false) is { } accepted ? new(accepted, [])
         : null;
@@ -65,19 +80,36 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunQueue runs)
     /// <inheritdoc cref="TestAsync" path="/param"/>
     public async Task<DraftRun?> TestStepAsync(string name, string step, RunId past, bool captured, CancellationToken ct)
     {
-        if (await FindAsync(name, ct).ConfigureAwait(false) is not { } draft) return null;
-        if (await store.GetRunOutlineAsync(past, ct).ConfigureAwait(false) is not { } outline || outline.Run.WorkflowId != draft.Workflow.Id) return null;
+        if (await FindAsync(name, ct).ConfigureAwait(false) is not { } draft)
+            return null;
+        if (
+            await store.GetRunOutlineAsync(past, ct).ConfigureAwait(false) is not { } outline
+            || outline.Run.WorkflowId != draft.Workflow.Id
+        )
+            return null;
         var read = WorkflowReader.Read(name, draft.Files);
-        if (read.Definition is not { } definition) return new(null, read.Problems);
-        if (definition.Steps.All(one => one.Name != step)) return new(null, [new($"there is no step '{step}'")]);
+        if (read.Definition is not { } definition)
+            return new(null, read.Problems);
+        if (definition.Steps.All(one => one.Name != step))
+            return new(null, [new($"there is no step '{step}'")]);
         // What is tested is never the newest draft: that is what the author has saved, or else the current version.
-        if (!draft.IsChanged && await store.SaveDraftAsync(draft.Workflow.Id, draft.Files, isFixed: false, ct).ConfigureAwait(false) is null) return null;
+        if (
+            !draft.IsChanged && await store.SaveDraftAsync(draft.Workflow.Id, draft.Files, isFixed: false, ct).ConfigureAwait(false) is null
+        )
+            return null;
         var files = StepTrial.FilesOf(definition, draft.Files, step, past, outline.Run.Steps);
-        if (await catalog.FixDraftAsync(draft.Workflow, files, DateTimeOffset.MinValue, ct).ConfigureAwait(false) is not var (ready, problems)) return null;
-        if (ready is null) return new(null, problems);
+        if (
+            await catalog.FixDraftAsync(draft.Workflow, files, DateTimeOffset.MinValue, ct).ConfigureAwait(false)
+            is not var (ready, problems)
+        )
+            return null;
+        if (ready is null)
+            return new(null, problems);
         return await runs.ReplayAsync(past, ready.Version, captured, ct).ConfigureAwait(false) is { } accepted ? new(accepted, []) : null;
     }
 
     async Task<(Deployment? Draft, IReadOnlyList<WorkflowProblem> Problems)?> FixAsync(string name, CancellationToken ct) =>
-        await FindAsync(name, ct).ConfigureAwait(false) is { } draft ? await catalog.FixDraftAsync(draft.Workflow, draft.Files, draft.ChangedAt, ct).ConfigureAwait(false) : null;
+        await FindAsync(name, ct).ConfigureAwait(false) is { } draft
+            ? await catalog.FixDraftAsync(draft.Workflow, draft.Files, draft.ChangedAt, ct).ConfigureAwait(false)
+            : null;
 }

@@ -11,7 +11,10 @@ namespace Sendoff.Engine.Runs;
 /// <param name="runs">Asked for late: it stands before deliveries, and takes them.</param>
 internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCatalog catalog, Func<RunQueue> runs, EngineLimits limits)
 {
-    const int Ok = 200, TooManyRequests = 429, Unavailable = 503, LoopDetected = 508;
+    const int Ok = 200,
+        TooManyRequests = 429,
+        Unavailable = 503,
+        LoopDetected = 508;
 
     /// <inheritdoc cref="AttemptMaker"/>
     public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown) =>
@@ -20,7 +23,8 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
     async Task ExchangeAsync(Delivery delivery, AttemptProgress progress, CancellationToken ct)
     {
         // Events are checked when a worker hands them over; one of an earlier version's may not be JSON, and would start runs that cannot begin.
-        if (!JsonSyntax.IsValue(delivery.Request.Body.Span)) throw new WireException(AttemptErrorCode.Internal, "the emitted event is not JSON; no workflow was started");
+        if (!JsonSyntax.IsValue(delivery.Request.Body.Span))
+            throw new WireException(AttemptErrorCode.Internal, "the emitted event is not JSON; no workflow was started");
         progress.Enter(AttemptPhase.Write, "");
         await store.PublishAsync(delivery.Id, 0, limits.PublishedKept, CancellationToken.None).ConfigureAwait(false);
         progress.SetWritten();
@@ -31,9 +35,15 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
         int status = Ok;
         foreach (var listener in listeners)
         {
-            var start = hops > limits.EmitHops
-                ? new EmitStart(listener.Name, null, LoopDetected, $"{limits.EmitHops:N0} workflows have started one another by emitting, so this looks like a loop and ends here (setting Emit:MaxHops)")
-                : await StartAsync(listener, delivery, hops).ConfigureAwait(false);
+            var start =
+                hops > limits.EmitHops
+                    ? new EmitStart(
+                        listener.Name,
+                        null,
+                        LoopDetected,
+                        $"{limits.EmitHops:N0} workflows have started one another by emitting, so this looks like a loop and ends here (setting Emit:MaxHops)"
+                    )
+                    : await StartAsync(listener, delivery, hops).ConfigureAwait(false);
             starts.Add(start);
             status = Math.Max(status, start.Status);
         }
@@ -45,8 +55,9 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
     {
         try
         {
-            var accepted = await runs().AcceptAsync(
-                listener, EmitTrigger.TypeName, delivery.Request.Body, CancellationToken.None, emitted: new(delivery.Id, hops)).ConfigureAwait(false);
+            var accepted = await runs()
+                .AcceptAsync(listener, EmitTrigger.TypeName, delivery.Request.Body, CancellationToken.None, emitted: new(delivery.Id, hops))
+                .ConfigureAwait(false);
             return new(listener.Name, accepted?.Run.Id, Ok, accepted is null ? "it was started by this event before, or is deleted" : null);
         }
         catch (RunQueueFullException x)
@@ -73,7 +84,8 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
             json.WriteStartObject();
             json.WriteString("workflow", workflow);
             json.WriteString("run", run?.ToString());
-            if (message is not null) json.WriteString("message", message);
+            if (message is not null)
+                json.WriteString("message", message);
             json.WriteEndObject();
         }
         json.WriteEndArray();

@@ -23,8 +23,14 @@ public sealed class FileLinks(Concealment concealment, IdSequence ids)
 
     /// <summary>The signature in the addresses of an event's files; null when it has none.</summary>
     internal static string? FindSign(Concealment concealment, Event received) =>
-        !received.Raw.IsEmpty && SignOf(concealment, received.Id) is var sign && received.Json.Span.IndexOf(Encoding.UTF8.GetBytes(sign)) >= 0 ? sign : null;
+        !received.Raw.IsEmpty
+        && SignOf(concealment, received.Id) is var sign
+        && received.Json.Span.IndexOf(Encoding.UTF8.GetBytes(sign)) >= 0
+            ? sign
+            : null;
 
     static string SignOf(Concealment concealment, EventId received) =>
-        Base64Url.EncodeToString(HMACSHA256.HashData(concealment.Cipher.Derive("sendoff files 1"), Encoding.UTF8.GetBytes(received.ToString())))[..SignLength];
+        Base64Url.EncodeToString(
+            HMACSHA256.HashData(concealment.Cipher.Derive("sendoff files 1"), Encoding.UTF8.GetBytes(received.ToString()))
+        )[..SignLength];
 }

@@ -15,7 +15,8 @@ public sealed class ProgramFolder(string root)
     // A folder that is there is whole: it loses its name before its first file.
     void Remove(string pattern)
     {
-        if (!Directory.Exists(root)) return;
+        if (!Directory.Exists(root))
+            return;
         foreach (string folder in Directory.EnumerateDirectories(root, pattern).ToList())
         {
             string old = Path.Combine(root, "old-" + Guid.NewGuid().ToString("N"));
@@ -36,7 +37,8 @@ public sealed class ProgramFolder(string root)
     public string Keep(WorkflowVersion version, IReadOnlyDictionary<string, string> packages)
     {
         string target = Path.Combine(root, $"{version.WorkflowId}-{version.Number}");
-        if (Directory.Exists(target)) return target;
+        if (Directory.Exists(target))
+            return target;
         string fresh = Fresh(version.Files, packages);
         try
         {
@@ -50,7 +52,8 @@ public sealed class ProgramFolder(string root)
     }
 
     /// <summary>A folder that goes when it is disposed.</summary>
-    public TrialFolder Trial(IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> packages) => new(Fresh(files, packages));
+    public TrialFolder Trial(IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> packages) =>
+        new(Fresh(files, packages));
 
     string Fresh(IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> packages)
     {
@@ -73,7 +76,8 @@ public sealed class ProgramFolder(string root)
         foreach (var (path, text) in files)
         {
             string full = Path.GetFullPath(Path.Combine(fresh, path));
-            if (!full.StartsWith(fresh + Path.DirectorySeparatorChar, StringComparison.Ordinal)) throw new ArgumentException($"the file '{path}' leaves the workflow's folder");
+            if (!full.StartsWith(fresh + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+                throw new ArgumentException($"the file '{path}' leaves the workflow's folder");
             Directory.CreateDirectory(Path.GetDirectoryName(full)!);
             File.WriteAllText(full, text);
         }

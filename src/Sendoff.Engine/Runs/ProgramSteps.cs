@@ -7,13 +7,19 @@ namespace Sendoff.Engine.Runs;
 public static class ProgramSteps
 {
     public static IReadOnlyList<ProgramStep> Of(WorkflowDefinition definition, IReadOnlyDictionary<string, string> files) =>
-        [.. definition.Steps.Select(step => new ProgramStep(step.Name, step.File, step.Props, step.Disabled) { Shape = ShapeOf(step, files) })];
+        [
+            .. definition.Steps.Select(step => new ProgramStep(step.Name, step.File, step.Props, step.Disabled)
+            {
+                Shape = ShapeOf(step, files),
+            }),
+        ];
 
-    static string? ShapeOf(Step step, IReadOnlyDictionary<string, string> files) => StepShapes.Of(step.File, files) switch
-    {
-        StepShape.Imports => "imports",
-        StepShape.Component => "component",
-        StepShape.Module => "module",
-        _ => null,
-    };
+    static string? ShapeOf(Step step, IReadOnlyDictionary<string, string> files) =>
+        StepShapes.Of(step.File, files) switch
+        {
+            StepShape.Imports => "imports",
+            StepShape.Component => "component",
+            StepShape.Module => "module",
+            _ => null,
+        };
 }

@@ -13,6 +13,7 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
     DateOnly day;
     TimeSpan compute;
     long invocations;
+
     /// <summary>What was used on the day before the clock came to this one: it counts again when the clock is set back.</summary>
     (DateOnly Day, TimeSpan Compute, long Invocations) before;
 
@@ -24,18 +25,24 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
         lock (gate)
         {
             Turn();
-            foreach (var row in usage.Where(row => row.Day == day)) (compute, invocations) = (compute + TimeSpan.FromMilliseconds(row.ComputeMs), invocations + row.Runs);
+            foreach (var row in usage.Where(row => row.Day == day))
+                (compute, invocations) = (compute + TimeSpan.FromMilliseconds(row.ComputeMs), invocations + row.Runs);
         }
     }
 
     /// <summary>Counts an invocation; false when the day's quota is used up, and nothing was counted.</summary>
     public bool TryTake()
     {
-        if (!IsLimited) return true;
+        if (!IsLimited)
+            return true;
         lock (gate)
         {
             Turn();
-            if (limits.QuotaInvocations > 0 && invocations >= limits.QuotaInvocations || limits.QuotaCompute > TimeSpan.Zero && compute >= limits.QuotaCompute) return false;
+            if (
+                limits.QuotaInvocations > 0 && invocations >= limits.QuotaInvocations
+                || limits.QuotaCompute > TimeSpan.Zero && compute >= limits.QuotaCompute
+            )
+                return false;
             invocations++;
             return true;
         }
@@ -44,7 +51,8 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
     /// <summary>Counts an invocation that somebody asked for by hand, which is never held.</summary>
     public void Take()
     {
-        if (!IsLimited) return;
+        if (!IsLimited)
+            return;
         lock (gate)
         {
             Turn();
@@ -55,13 +63,16 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
     /// <summary>What was counted was not started: the due time was taken, or the store takes no events.</summary>
     public void GiveBack()
     {
-        if (!IsLimited) return;
-        lock (gate) invocations = Math.Max(0, invocations - 1);
+        if (!IsLimited)
+            return;
+        lock (gate)
+            invocations = Math.Max(0, invocations - 1);
     }
 
     public void AddCompute(TimeSpan spent)
     {
-        if (!IsLimited) return;
+        if (!IsLimited)
+            return;
         lock (gate)
         {
             Turn();
@@ -87,7 +98,8 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
     void Turn()
     {
         var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
-        if (day == today) return;
+        if (day == today)
+            return;
         // Set back: what was used since belongs to the same day.
         bool isBack = today < day && before.Day == today;
         var used = isBack ? (today, compute + before.Compute, invocations + before.Invocations) : (today, TimeSpan.Zero, 0);
@@ -100,7 +112,8 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
 public sealed class QuotaReset(IStore store, RunQueue runs, Quota quota, ServerHold hold, TimeProvider time, ILogger<QuotaReset> log)
 {
     const int ReadAtOnce = 100;
-    static readonly TimeSpan retry = TimeSpan.FromSeconds(5), longestWait = TimeSpan.FromMinutes(1);
+    static readonly TimeSpan retry = TimeSpan.FromSeconds(5),
+        longestWait = TimeSpan.FromMinutes(1);
 
     readonly CancellationTokenSource stop = new();
     Task running = Task.CompletedTask;
@@ -108,7 +121,8 @@ public sealed class QuotaReset(IStore store, RunQueue runs, Quota quota, ServerH
     /// <summary>Begins. Call once, before the first event.</summary>
     public async Task StartAsync(CancellationToken ct)
     {
-        if (!quota.IsLimited && (await store.ListHeldAsync(1, ct).ConfigureAwait(false)).Count == 0) return;
+        if (!quota.IsLimited && (await store.ListHeldAsync(1, ct).ConfigureAwait(false)).Count == 0)
+            return;
         quota.Load(await store.ListUsageAsync(DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime), ct).ConfigureAwait(false));
         running = RunAsync();
     }
@@ -122,7 +136,8 @@ public sealed class QuotaReset(IStore store, RunQueue runs, Quota quota, ServerH
     /// <summary>Lets a run go that is held, whatever the quota says. Answers false when it is not held.</summary>
     public async Task<bool> ReleaseAsync(RunId run)
     {
-        if (!await runs.ReleaseAsync(run).ConfigureAwait(false)) return false;
+        if (!await runs.ReleaseAsync(run).ConfigureAwait(false))
+            return false;
         quota.Take();
         return true;
     }
@@ -146,7 +161,8 @@ public sealed class QuotaReset(IStore store, RunQueue runs, Quota quota, ServerH
             {
                 foreach (var run in held)
                 {
-                    if (!quota.TryTake()) return Wait();
+                    if (!quota.TryTake())
+                        return Wait();
                     await ReleaseTakenAsync(run).ConfigureAwait(false);
                 }
             }
@@ -154,7 +170,8 @@ public sealed class QuotaReset(IStore store, RunQueue runs, Quota quota, ServerH
         }
         catch (Exception x)
         {
-            if (!stop.IsCancellationRequested) log.HeldRunsPutOff(x.Message);
+            if (!stop.IsCancellationRequested)
+                log.HeldRunsPutOff(x.Message);
             return retry;
         }
     }
@@ -169,9 +186,11 @@ public sealed class QuotaReset(IStore store, RunQueue runs, Quota quota, ServerH
         }
         finally
         {
-            if (!isReleased) quota.GiveBack();
+            if (!isReleased)
+                quota.GiveBack();
         }
     }
 
-    TimeSpan Wait() => quota.ResetAt - time.GetUtcNow() is var wait && wait < longestWait ? wait + TimeSpan.FromMilliseconds(1) : longestWait;
+    TimeSpan Wait() =>
+        quota.ResetAt - time.GetUtcNow() is var wait && wait < longestWait ? wait + TimeSpan.FromMilliseconds(1) : longestWait;
 }

@@ -22,16 +22,20 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
         while (!stoppingToken.IsCancellationRequested)
         {
             await Task.WhenAny(Task.Delay(rest, engine.Time, stoppingToken), wanted).ConfigureAwait(false);
-            if (stoppingToken.IsCancellationRequested) return;
+            if (stoppingToken.IsCancellationRequested)
+                return;
             wanted = never;
             try
             {
                 wanted = store.PruneWanted; // before the look, so that nothing is asked for in between
-                if (HasClockBeenSetBack()) timesAreChecked = false;
-                if (!timesAreChecked) await store.CorrectTimesAsync(stoppingToken).ConfigureAwait(false);
+                if (HasClockBeenSetBack())
+                    timesAreChecked = false;
+                if (!timesAreChecked)
+                    await store.CorrectTimesAsync(stoppingToken).ConfigureAwait(false);
                 timesAreChecked = true;
                 long rows = await PruneAsync(stoppingToken).ConfigureAwait(false);
-                if (rows > 0) log.HistoryPruned(rows);
+                if (rows > 0)
+                    log.HistoryPruned(rows);
             }
             catch (StoreUnavailableException x)
             {
@@ -52,7 +56,8 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
     {
         var expected = seenAt + engine.Time.GetElapsedTime(seen);
         (seenAt, seen) = (engine.Time.GetUtcNow(), engine.Time.GetTimestamp());
-        if (expected - seenAt <= engine.Limits.ClockTolerance) return false;
+        if (expected - seenAt <= engine.Limits.ClockTolerance)
+            return false;
         log.ClockSetBack((expected - seenAt).TotalSeconds);
         return true;
     }
@@ -67,7 +72,8 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
         {
             var slice = await store.PruneAsync(before, engine.Limits.RetentionBytes, ct).ConfigureAwait(false);
             rows += slice.Rows;
-            if (!slice.More) return rows;
+            if (!slice.More)
+                return rows;
             await Task.Delay(betweenSlices, engine.Time, ct).ConfigureAwait(false);
         }
     }

@@ -15,12 +15,18 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     /// <summary>Executes a run. Nothing is stored and nothing is dialled; every way in which user code can end is data, not an exception.</summary>
     /// <param name="onImmediateResponse">Called with the first <c>$.respond</c> that is immediate.</param>
     public async Task<ExecutedRun> ExecuteAsync(
-        QueuedRun queued, WorkflowVersion version, WorkerProgram program, Action<RunResponse>? onImmediateResponse, CancellationToken ct)
+        QueuedRun queued,
+        WorkflowVersion version,
+        WorkerProgram program,
+        Action<RunResponse>? onImmediateResponse,
+        CancellationToken ct
+    )
     {
         var settings = version.Definition.Settings;
         var resume = queued.Resumption is { } resumption ? RunResume.Of(resumption) : null;
         // They are written into the worker's frame as they are: a frame is JSON, whatever a database holds.
-        if (!JsonSyntax.IsValue(queued.Event.Json.Span) || resume is not null && !JsonSyntax.IsValue(resume.Json.Span)) return new(NotJson(queued), []);
+        if (!JsonSyntax.IsValue(queued.Event.Json.Span) || resume is not null && !JsonSyntax.IsValue(resume.Json.Span))
+            return new(NotJson(queued), []);
         var work = new WorkerRun
         {
             Id = queued.Id.ToString(),
@@ -36,51 +42,117 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
 
         var run = ToRun(queued, version.WorkflowId, work);
         // B2: the run is all of its segments, and it has succeeded when the last of them has.
-        run = run with { ReleasesCaptured = settings.DeliverOnlyOnSuccess && run is { IsContinuation: true, Status: RunStatus.Succeeded, Trigger: not QueuedRun.TestTrigger } };
+        run = run with
+        {
+            ReleasesCaptured =
+                settings.DeliverOnlyOnSuccess
+                && run is { IsContinuation: true, Status: RunStatus.Succeeded, Trigger: not QueuedRun.TestTrigger },
+        };
         return new(run, ToDeliveries(run, work.Sends, settings));
     }
 
     // E4: somebody waits for the answer of an HTTP trigger.
     TimeSpan DefaultTimeout(string trigger, WorkflowDefinition definition) =>
-        trigger != ScheduleTrigger.TypeName && definition.Triggers.Any(static t => t is HttpTrigger) ? limits.RunTimeout : limits.ScheduleTimeout;
+        trigger != ScheduleTrigger.TypeName && definition.Triggers.Any(static t => t is HttpTrigger)
+            ? limits.RunTimeout
+            : limits.ScheduleTimeout;
 
     /// <summary>The end of a run that may not be started again: crashes of the server cut it off too often (E1).</summary>
-    public Run GiveUp(QueuedRun queued, int starts) => Failed(queued, "RecoveryError", "recovered_too_often",
-        $"the server ended in mid-run {starts - 1} times, so the run is not started again; none of its sends went out. Replay it when the cause is found");
+    public Run GiveUp(QueuedRun queued, int starts) =>
+        Failed(
+            queued,
+            "RecoveryError",
+            "recovered_too_often",
+            $"the server ended in mid-run {starts - 1} times, so the run is not started again; none of its sends went out. Replay it when the cause is found"
+        );
 
     /// <summary>The end of a run whose version is stored, and cannot be read by this server.</summary>
-    public Run Unreadable(QueuedRun queued) => Failed(queued, "VersionError", "version_unreadable",
-        $"version {queued.Version} of the workflow cannot be read by this version of Sendoff; deploy the workflow again and replay the run");
+    public Run Unreadable(QueuedRun queued) =>
+        Failed(
+            queued,
+            "VersionError",
+            "version_unreadable",
+            $"version {queued.Version} of the workflow cannot be read by this version of Sendoff; deploy the workflow again and replay the run"
+        );
 
     /// <summary>The end of a run of which something is stored no more that it needs.</summary>
-    public Run Gone(QueuedRun queued, string what) => Failed(queued, "StoreError", "not_stored",
-        $"{what} is not stored any more, so the run cannot start; none of its sends went out. Start it again on the current version");
+    public Run Gone(QueuedRun queued, string what) =>
+        Failed(
+            queued,
+            "StoreError",
+            "not_stored",
+            $"{what} is not stored any more, so the run cannot start; none of its sends went out. Start it again on the current version"
+        );
 
     /// <summary>The end of a run whose event is stored, and sealed under another key (C8).</summary>
     public Run Sealed(QueuedRun queued, SealedException reason) =>
         Failed(queued, "KeyError", "event_sealed", $"the event is sealed: {reason.Message} and replay the run");
 
-    Run NotJson(QueuedRun queued) => Failed(queued, "EventError", "event_not_json",
-        "the stored event is not JSON, so no step was started. Events are checked when they arrive: this one was stored by an earlier version of Sendoff, or the database is damaged");
+    Run NotJson(QueuedRun queued) =>
+        Failed(
+            queued,
+            "EventError",
+            "event_not_json",
+            "the stored event is not JSON, so no step was started. Events are checked when they arrive: this one was stored by an earlier version of Sendoff, or the database is damaged"
+        );
 
     /// <summary>The end of a run that a fault of the server cut off.</summary>
-    public Run Fault(QueuedRun queued, Exception fault) => Failed(queued, "InternalError", "internal",
-        $"the server could not end the run ({fault.GetType().Name}: {fault.Message}); none of its sends went out. Replay it when the cause is found");
+    public Run Fault(QueuedRun queued, Exception fault) =>
+        Failed(
+            queued,
+            "InternalError",
+            "internal",
+            $"the server could not end the run ({fault.GetType().Name}: {fault.Message}); none of its sends went out. Replay it when the cause is found"
+        );
 
     Run Failed(QueuedRun queued, string name, string code, string message) =>
-        new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, queued.Event.WorkflowId, queued.Version, queued.Trigger, RunStatus.Failed,
-            time.GetUtcNow(), TimeSpan.Zero, TimeSpan.Zero, queued.Recovered, queued.Replay, new(name, message, code, null, null, null), message, null, []);
+        new(
+            queued.Id,
+            queued.Event.Id,
+            queued.Event.WorkspaceId,
+            queued.Event.WorkflowId,
+            queued.Version,
+            queued.Trigger,
+            RunStatus.Failed,
+            time.GetUtcNow(),
+            TimeSpan.Zero,
+            TimeSpan.Zero,
+            queued.Recovered,
+            queued.Replay,
+            new(name, message, code, null, null, null),
+            message,
+            null,
+            []
+        );
 
     Run ToRun(QueuedRun queued, WorkflowId workflow, WorkerRun work)
     {
         var steps = Steps(queued.Resumption, work);
         var credentials = queued.Resumption?.Credentials ?? Credentials.Of(queued.Event.Json);
-        if (FileLinks.FindSign(concealment, queued.Event) is { } sign) credentials = [.. credentials, sign];
+        if (FileLinks.FindSign(concealment, queued.Event) is { } sign)
+            credentials = [.. credentials, sign];
         // B3: with the addresses that its step was given, whoever reads the record could decide over the run.
-        if (work.Hold is not null) credentials = [.. credentials, .. FlowLinks.SignsOf(concealment, workflow, queued.Id)];
+        if (work.Hold is not null)
+            credentials = [.. credentials, .. FlowLinks.SignsOf(concealment, workflow, queued.Id)];
         var error = work.Steps.FirstOrDefault(s => s.Error is not null)?.Error;
-        return new(queued.Id, queued.Event.Id, queued.Event.WorkspaceId, workflow, queued.Version, queued.Trigger, work.Hold is null ? Status(work.End) : RunStatus.Suspended, work.StartedAt,
-            work.Compute, work.Compute, queued.Recovered, queued.Replay, error, work.Message ?? error?.Message, work.Response, steps)
+        return new(
+            queued.Id,
+            queued.Event.Id,
+            queued.Event.WorkspaceId,
+            workflow,
+            queued.Version,
+            queued.Trigger,
+            work.Hold is null ? Status(work.End) : RunStatus.Suspended,
+            work.StartedAt,
+            work.Compute,
+            work.Compute,
+            queued.Recovered,
+            queued.Replay,
+            error,
+            work.Message ?? error?.Message,
+            work.Response,
+            steps
+        )
         {
             Credentials = credentials,
             IsContinuation = queued.Continues is not null,
@@ -92,13 +164,22 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     // Of a run that goes on, the steps before are those of its earlier segments; of one that is held, the steps behind have not been reached.
     static IReadOnlyList<StepResult> Steps(Resumption? resumption, WorkerRun work)
     {
-        if (resumption is null && work.Hold is null) return work.Steps;
-        int from = resumption?.From ?? 0, to = work.Hold is { } hold ? hold.Step + 1 : work.Steps.Count;
+        if (resumption is null && work.Hold is null)
+            return work.Steps;
+        int from = resumption?.From ?? 0,
+            to = work.Hold is { } hold ? hold.Step + 1 : work.Steps.Count;
         return [.. resumption?.Steps ?? [], .. work.Steps.Take(to).Skip(from)];
     }
 
     // B3
-    Suspension Held(QueuedRun queued, WorkflowId workflow, WorkerRun work, RunHold hold, IReadOnlyList<StepResult> steps, IReadOnlyList<string> credentials)
+    Suspension Held(
+        QueuedRun queued,
+        WorkflowId workflow,
+        WorkerRun work,
+        RunHold hold,
+        IReadOnlyList<StepResult> steps,
+        IReadOnlyList<string> credentials
+    )
     {
         int before = queued.Resumption is { } resumption && resumption.From == hold.Step ? resumption.Sends : 0;
         int sends = work.Sends.Where(send => send.Step == hold.Step).Select(static send => send.Index + 1).Append(before).Max();
@@ -106,18 +187,20 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         return new(queued.Id, workflow, hold.Kind, hold.Step, time.GetUtcNow() + hold.For, state);
     }
 
-    static RunStatus Status(WorkerEnd end) => end switch
-    {
-        WorkerEnd.Succeeded => RunStatus.Succeeded,
-        WorkerEnd.TimedOut => RunStatus.TimedOut,
-        WorkerEnd.OutOfMemory => RunStatus.OutOfMemory,
-        _ => RunStatus.Failed,
-    };
+    static RunStatus Status(WorkerEnd end) =>
+        end switch
+        {
+            WorkerEnd.Succeeded => RunStatus.Succeeded,
+            WorkerEnd.TimedOut => RunStatus.TimedOut,
+            WorkerEnd.OutOfMemory => RunStatus.OutOfMemory,
+            _ => RunStatus.Failed,
+        };
 
     // B2: sends are delivered however the run ended, unless the workflow delivers on success only.
     Delivery[] ToDeliveries(Run run, List<StepSend> sends, WorkflowSettings settings)
     {
-        if (sends.Count == 0) return [];
+        if (sends.Count == 0)
+            return [];
         bool isHeldBack = run.Trigger == QueuedRun.TestTrigger || settings.DeliverOnlyOnSuccess && run.Status != RunStatus.Succeeded;
         var status = isHeldBack ? DeliveryStatus.Captured : DeliveryStatus.Pending;
         long first = ids.NextBlock(sends.Count);
@@ -126,12 +209,22 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         {
             var (step, index, send) = sends[i];
             var id = new DeliveryId(first + i * IdSequence.Stride);
-            if (SendKinds.KindOf(send.Url) == SendKind.S3) send = send with { Url = S3Object.Named(send.Url, id) };
+            if (SendKinds.KindOf(send.Url) == SendKind.S3)
+                send = send with { Url = S3Object.Named(send.Url, id) };
             string to = Destination.Of(send.Url, run.WorkflowId);
             bool isPossible = to != Destination.None;
             deliveries[i] = new(
-                id, run.Id, run.WorkspaceId, run.WorkflowId, step, index, concealment.Mask.Url(to), WithHeaders(send, run.Id, id, settings),
-                isPossible ? status : DeliveryStatus.Failed, isPossible ? null : DeliverySender.UnusableUrl)
+                id,
+                run.Id,
+                run.WorkspaceId,
+                run.WorkflowId,
+                step,
+                index,
+                concealment.Mask.Url(to),
+                WithHeaders(send, run.Id, id, settings),
+                isPossible ? status : DeliveryStatus.Failed,
+                isPossible ? null : DeliverySender.UnusableUrl
+            )
             {
                 Credentials = run.Credentials,
             };
@@ -142,9 +235,12 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     // Made with the delivery and part of its request, so that attempts and resends carry the same (F1). What the step set wins.
     HttpSend WithHeaders(HttpSend send, RunId run, DeliveryId delivery, WorkflowSettings settings)
     {
-        if (SendKinds.KindOf(send.Url) != SendKind.Http) return send;
-        if (settings.IdempotencyKey ?? limits.DeliveryIdempotencyKey) send = send.WithDefault("idempotency-key", delivery.ToString());
-        if (limits.DeliveryTraceparent) send = send.WithDefault("traceparent", $"00-{run.Value:x32}-{delivery.Value:x16}-01");
+        if (SendKinds.KindOf(send.Url) != SendKind.Http)
+            return send;
+        if (settings.IdempotencyKey ?? limits.DeliveryIdempotencyKey)
+            send = send.WithDefault("idempotency-key", delivery.ToString());
+        if (limits.DeliveryTraceparent)
+            send = send.WithDefault("traceparent", $"00-{run.Value:x32}-{delivery.Value:x16}-01");
         return send;
     }
 }

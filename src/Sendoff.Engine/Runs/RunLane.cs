@@ -15,7 +15,8 @@ sealed class EventMemory(long most)
 
     public bool TryTake(int bytes)
     {
-        if (Interlocked.Add(ref taken, bytes) <= most) return true;
+        if (Interlocked.Add(ref taken, bytes) <= most)
+            return true;
         Give(bytes);
         return false;
     }
@@ -34,7 +35,9 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
     readonly Lock gate = new();
     readonly Queue<Waiting> waiting = new();
     readonly Queue<LeftRun> left = new();
-    int open, executing, executingLeft;
+    int open,
+        executing,
+        executingLeft;
 
     /// <summary>Its part in the server's pace.</summary>
     public PaceShare Pace { get; } = new(SlowMs);
@@ -44,7 +47,8 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
     {
         lock (gate)
         {
-            if (open >= most) return false;
+            if (open >= most)
+                return false;
             open++;
             return true;
         }
@@ -53,7 +57,8 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
     /// <summary>Gives a place back.</summary>
     public void Leave()
     {
-        lock (gate) open--;
+        lock (gate)
+            open--;
     }
 
     /// <summary>True when the run may execute now; else it waits in the lane.</summary>
@@ -66,7 +71,8 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
                 executing++;
                 return true;
             }
-            if (!memory.TryTake(run.Run.Event.Bytes)) run = run with { Run = run.Run with { Event = run.Run.Event with { Json = default, Raw = default } } };
+            if (!memory.TryTake(run.Run.Event.Bytes))
+                run = run with { Run = run.Run with { Event = run.Run.Event with { Json = default, Raw = default } } };
             waiting.Enqueue(run);
             return false;
         }
@@ -77,8 +83,10 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
     {
         lock (gate)
         {
-            if (waiting.TryDequeue(out var next)) memory.Give(next.Run.Event.Bytes);
-            else executing--;
+            if (waiting.TryDequeue(out var next))
+                memory.Give(next.Run.Event.Bytes);
+            else
+                executing--;
             return next;
         }
     }
@@ -86,13 +94,18 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
     /// <summary>Runs that have not started, those that an earlier server left included.</summary>
     public int UnstartedCount
     {
-        get { lock (gate) return waiting.Count + left.Count; }
+        get
+        {
+            lock (gate)
+                return waiting.Count + left.Count;
+        }
     }
 
     /// <summary>The callers who wait for runs that have not started.</summary>
     public List<TaskCompletionSource<RunResponse?>> Unstarted()
     {
-        lock (gate) return [.. waiting.Select(static run => run.Response).OfType<TaskCompletionSource<RunResponse?>>()];
+        lock (gate)
+            return [.. waiting.Select(static run => run.Response).OfType<TaskCompletionSource<RunResponse?>>()];
     }
 
     /// <summary>Adds what an earlier server left. Answers the first of it when there is a place to execute it now.</summary>
@@ -101,7 +114,8 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
         lock (gate)
         {
             left.Enqueue(run);
-            if (executingLeft >= most) return null;
+            if (executingLeft >= most)
+                return null;
             executingLeft++;
         }
         return NextLeft();
@@ -115,7 +129,13 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
             if (left.TryDequeue(out var next))
             {
                 var received = new Event(next.Event, WorkspaceId.Default, workflow, "", default, default);
-                return new(new(next.Run, received, next.Version, next.Replay, Recovered: true, Captured: next.Captured) { Continues = next.Continues is { } held ? new(held) : null }, null);
+                return new(
+                    new(next.Run, received, next.Version, next.Replay, Recovered: true, Captured: next.Captured)
+                    {
+                        Continues = next.Continues is { } held ? new(held) : null,
+                    },
+                    null
+                );
             }
             executingLeft--;
             return null;

@@ -16,14 +16,16 @@ public sealed partial class RunQueue
     async Task<ExecutedRun> ExecuteInWorkerAsync(QueuedRun queued, Deployment deployment, TaskCompletionSource<RunResponse?>? response)
     {
         Action<RunResponse>? onImmediate = response is null ? null : given => response.TrySetResult(given);
-        if (!queued.Event.Raw.IsEmpty) filesInUse[queued.Id] = queued.Event.Id;
+        if (!queued.Event.Raw.IsEmpty)
+            filesInUse[queued.Id] = queued.Event.Id;
         try
         {
             return await ExecuteInWorkerAsync(queued, deployment, onImmediate).ConfigureAwait(false);
         }
         finally
         {
-            if (!queued.Event.Raw.IsEmpty) filesInUse.TryRemove(queued.Id, out _);
+            if (!queued.Event.Raw.IsEmpty)
+                filesInUse.TryRemove(queued.Id, out _);
         }
     }
 
@@ -33,7 +35,9 @@ public sealed partial class RunQueue
         {
             try
             {
-                return await executor.ExecuteAsync(queued, deployment.Version, deployment.Program, onImmediate, killed.Token).ConfigureAwait(false);
+                return await executor
+                    .ExecuteAsync(queued, deployment.Version, deployment.Program, onImmediate, killed.Token)
+                    .ConfigureAwait(false);
             }
             catch (WorkerUnavailableException x) when (!stopping)
             {

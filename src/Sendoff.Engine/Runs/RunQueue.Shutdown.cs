@@ -11,7 +11,8 @@ public sealed partial class RunQueue
         stopping = true;
         Interlocked.MemoryBarrier(); // whoever ends now sees it, or is seen
         foreach (var lane in lanes.Values)
-            foreach (var response in lane.Unstarted()) response.TrySetException(Stopped());
+        foreach (var response in lane.Unstarted())
+            response.TrySetException(Stopped());
     }
 
     /// <summary>Starts no further run and waits for those in flight. When <paramref name="ct"/> fires they are cut off, and run again after the next start, which
@@ -24,22 +25,29 @@ public sealed partial class RunQueue
         if (Volatile.Read(ref executing) > 0)
         {
             await idle.Task.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (!idle.Task.IsCompleted) CutOff();
-            await idle.Task.WaitAsync(engine.Limits.StoreClosing, engine.Time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!idle.Task.IsCompleted)
+                CutOff();
+            await idle
+                .Task.WaitAsync(engine.Limits.StoreClosing, engine.Time, CancellationToken.None)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-        await takenBack.WaitAsync(engine.Limits.StoreClosing, engine.Time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await takenBack
+            .WaitAsync(engine.Limits.StoreClosing, engine.Time, CancellationToken.None)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     void CutOff()
     {
-        if (InFlight is > 0 and var count) log.RunsCutOff(engine.Limits.ShutdownTimeout.TotalSeconds, count);
+        if (InFlight is > 0 and var count)
+            log.RunsCutOff(engine.Limits.ShutdownTimeout.TotalSeconds, count);
         killed.Cancel();
     }
 
     async Task TakeBackStartsAsync()
     {
         RunId[] all = [.. noted.Keys.Where(run => noted.TryRemove(run, out _))];
-        if (all.Length == 0) return;
+        if (all.Length == 0)
+            return;
         try
         {
             await store.TakeBackStartsAsync(all, CancellationToken.None).ConfigureAwait(false);
@@ -57,7 +65,8 @@ public sealed partial class RunQueue
     {
         noted[run] = true;
         Interlocked.MemoryBarrier();
-        if (!stopping) return;
+        if (!stopping)
+            return;
         await TakeBackStartsAsync().ConfigureAwait(false);
         throw new OperationCanceledException("the server stops");
     }
@@ -73,6 +82,7 @@ public sealed partial class RunQueue
 
     void Leave()
     {
-        if (Interlocked.Decrement(ref executing) == 0 && stopping) idle.TrySetResult();
+        if (Interlocked.Decrement(ref executing) == 0 && stopping)
+            idle.TrySetResult();
     }
 }

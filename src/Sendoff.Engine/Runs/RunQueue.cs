@@ -21,8 +21,16 @@ public sealed class RunQueueFullException(string workflow, int limit)
 /// transaction  (4) hand the deliveries over. One lane a workflow, so that none starves another.
 /// </remarks>
 public sealed partial class RunQueue(
-    IStore store, WorkflowCatalog catalog, RunExecutor executor, DeliveryDispatcher dispatcher, EngineContext engine, Concealment concealment,
-    Quota quota, ServerHold hold, ILogger<RunQueue> log) : IAsyncDisposable
+    IStore store,
+    WorkflowCatalog catalog,
+    RunExecutor executor,
+    DeliveryDispatcher dispatcher,
+    EngineContext engine,
+    Concealment concealment,
+    Quota quota,
+    ServerHold hold,
+    ILogger<RunQueue> log
+) : IAsyncDisposable
 {
     const int ReadAtOnce = 100;
     static readonly TimeSpan rest = TimeSpan.FromSeconds(1);
@@ -30,11 +38,13 @@ public sealed partial class RunQueue(
     readonly ConcurrentDictionary<WorkflowId, RunLane> lanes = [];
     readonly EventMemory memory = new(engine.Limits.RunsWaitingBytes);
     readonly CancellationTokenSource killed = new();
+
     // Recovered runs in flight whose start is noted as one that may be cut off by a crash (E1).
     readonly ConcurrentDictionary<RunId, bool> noted = [];
     readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
     TaskCompletionSource nextSuspended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    int executing, inFlight;
+    int executing,
+        inFlight;
     volatile bool stopping;
 
     /// <summary>Completes when another run is held.</summary>
@@ -57,24 +67,27 @@ public sealed partial class RunQueue(
         await hold.Released.WaitAsync(killed.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         Enter();
         RunId? after = null;
-        for (int found = 0; !stopping;)
+        for (int found = 0; !stopping; )
         {
             try
             {
                 var page = await store.ListUnfinishedRunsAsync(ReadAtOnce, after, killed.Token).ConfigureAwait(false);
-                foreach (var run in page) QueueLeft(run);
+                foreach (var run in page)
+                    QueueLeft(run);
                 found += page.Count;
                 if (page is [.., var last])
                 {
                     after = last.Id;
                     continue;
                 }
-                if (found > 0) log.RecoveredRuns(found);
+                if (found > 0)
+                    log.RecoveredRuns(found);
                 break;
             }
             catch (Exception x)
             {
-                if (!stopping) log.RecoveryPutOff(x.Message);
+                if (!stopping)
+                    log.RecoveryPutOff(x.Message);
             }
             await Task.Delay(rest, engine.Time, killed.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -84,8 +97,12 @@ public sealed partial class RunQueue(
     void QueueLeft(QueuedRun run)
     {
         var lane = Lane(run.Event.WorkflowId);
-        var first = lane.AddLeft(new(run.Id, run.Event.Id, run.Version, run.Replay, run.Captured, run.Continues?.Run), engine.Limits.RunsRecovering);
-        if (first is not null) _ = ExecuteLaneAsync(lane, first, lane.NextLeft);
+        var first = lane.AddLeft(
+            new(run.Id, run.Event.Id, run.Version, run.Replay, run.Captured, run.Continues?.Run),
+            engine.Limits.RunsRecovering
+        );
+        if (first is not null)
+            _ = ExecuteLaneAsync(lane, first, lane.NextLeft);
     }
 
     /// <summary>Stores the event, then queues its run. Durable on completion (E1). Waits a little when completing cannot keep up. Null when the workflow was
@@ -94,34 +111,56 @@ public sealed partial class RunQueue(
     /// <param name="due">Of a schedule: null comes back as well when the due time is taken, or the schedule is gone or off.</param>
     /// <param name="emitted">Of an emitted event: null comes back as well when it has started its run. One that a stopping server stores is run by the next.</param>
     public async Task<AcceptedRun?> AcceptAsync(
-        WorkflowVersion version, string trigger, EventContent content, CancellationToken ct, DueTime? due = null, bool keep = true, Emission? emitted = null)
+        WorkflowVersion version,
+        string trigger,
+        EventContent content,
+        CancellationToken ct,
+        DueTime? due = null,
+        bool keep = true,
+        Emission? emitted = null
+    )
     {
         await engine.Pacing.WaitAsync(ct).ConfigureAwait(false);
         var lane = Admit(version.WorkflowId, version.Name, evenStopping: emitted is not null);
         var received = NewEvent(version, trigger, content);
         var response = version.Definition.Triggers.Any(t => t is HttpTrigger { Response.FromRun: true }) ? NewResponse() : null;
-        var run = new QueuedRun(new(engine.Ids.Next()), received, version.Number, Due: due, Keep: keep, Emitted: emitted) { IsHeld = IsOverQuota(trigger) };
+        var run = new QueuedRun(new(engine.Ids.Next()), received, version.Number, Due: due, Keep: keep, Emitted: emitted)
+        {
+            IsHeld = IsOverQuota(trigger),
+        };
         return await StoreAndQueueAsync(lane, new(run, response)).ConfigureAwait(false);
     }
 
     // E6: what somebody starts by hand counts, and is not held.
     bool IsOverQuota(string trigger)
     {
-        if (trigger is not (QueuedRun.ManualTrigger or QueuedRun.TestTrigger)) return !quota.TryTake();
+        if (trigger is not (QueuedRun.ManualTrigger or QueuedRun.TestTrigger))
+            return !quota.TryTake();
         quota.Take();
         return false;
     }
 
     Event NewEvent(WorkflowVersion version, string trigger, in EventContent content)
     {
-        var received = new Event(content.Id ?? new(engine.Ids.Next()), WorkspaceId.Default, version.WorkflowId, trigger, engine.Time.GetUtcNow(), content.Json) { Raw = content.Raw };
+        var received = new Event(
+            content.Id ?? new(engine.Ids.Next()),
+            WorkspaceId.Default,
+            version.WorkflowId,
+            trigger,
+            engine.Time.GetUtcNow(),
+            content.Json
+        )
+        {
+            Raw = content.Raw,
+        };
         return FileLinks.FindSign(concealment, received) is { } sign ? received with { Credentials = [sign] } : received;
     }
 
     /// <summary>Stores an event that starts no run. Null when the workflow was deleted meanwhile.</summary>
     public async Task<EventId?> KeepEventAsync(WorkflowVersion version, string trigger, EventContent content)
     {
-        if (stopping) throw new StoreUnavailableException("the server is stopping");
+        if (stopping)
+            throw new StoreUnavailableException("the server is stopping");
         var received = NewEvent(version, trigger, content);
         return await store.KeepEventAsync(received, CancellationToken.None).ConfigureAwait(false) ? received.Id : null;
     }
@@ -131,21 +170,30 @@ public sealed partial class RunQueue(
     /// <param name="captured">Its sends are captured.</param>
     public async Task<AcceptedRun?> ReplayAsync(RunId run, WorkflowVersion? version, bool captured, CancellationToken ct)
     {
-        if (await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { } head) return null;
-        if (await store.GetEventAsync(head.EventId, ct).ConfigureAwait(false) is not { } received) return null;
+        if (await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { } head)
+            return null;
+        if (await store.GetEventAsync(head.EventId, ct).ConfigureAwait(false) is not { } received)
+            return null;
         received = concealment.Open(received);
         version ??= (await catalog.FindCurrentAsync(received.WorkflowId, ct).ConfigureAwait(false))?.Version;
-        if (version is null || version.WorkflowId != received.WorkflowId) return null;
+        if (version is null || version.WorkflowId != received.WorkflowId)
+            return null;
         var lane = Admit(received.WorkflowId, version.Name);
         quota.Take();
-        return await StoreAndQueueAsync(lane, new(new(new(engine.Ids.Next()), received, version.Number, Replay: true, Captured: captured), null)).ConfigureAwait(false);
+        return await StoreAndQueueAsync(
+                lane,
+                new(new(new(engine.Ids.Next()), received, version.Number, Replay: true, Captured: captured), null)
+            )
+            .ConfigureAwait(false);
     }
 
     /// <summary>Queues a run that was held over quota (E6), however many wait. Answers false when it is not held.</summary>
     public async Task<bool> ReleaseAsync(RunId run)
     {
-        if (stopping) throw new StoreUnavailableException("the server is stopping");
-        if (await store.ReleaseAsync(run, CancellationToken.None).ConfigureAwait(false) is not { } released) return false;
+        if (stopping)
+            throw new StoreUnavailableException("the server is stopping");
+        if (await store.ReleaseAsync(run, CancellationToken.None).ConfigureAwait(false) is not { } released)
+            return false;
         var lane = Lane(released.Event.WorkflowId);
         lane.TryAdmit(int.MaxValue);
         Queue(lane, new(released, null));
@@ -156,13 +204,15 @@ public sealed partial class RunQueue(
     /// <param name="callback">The request that lets it, as an event; empty when its time has come.</param>
     public async Task<AcceptedRun?> ContinueAsync(RunId run, ReadOnlyMemory<byte> callback, CancellationToken ct)
     {
-        if (await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { Status: RunStatus.Suspended } suspended) return null;
+        if (await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { Status: RunStatus.Suspended } suspended)
+            return null;
         var lane = Admit(suspended.WorkflowId, suspended.WorkflowName);
         quota.Take();
         // Its event is read when its turn comes.
         var received = new Event(suspended.EventId, suspended.WorkspaceId, suspended.WorkflowId, suspended.Trigger, default, default);
         var next = new QueuedRun(new(engine.Ids.Next()), received, suspended.Version) { Continues = new(run, callback) };
-        if (await StoreAndQueueAsync(lane, new(next, null)).ConfigureAwait(false) is not { } accepted) return null;
+        if (await StoreAndQueueAsync(lane, new(next, null)).ConfigureAwait(false) is not { } accepted)
+            return null;
         engine.Changes.Publish(run, RunStatus.Succeeded);
         return accepted;
     }
@@ -171,7 +221,8 @@ public sealed partial class RunQueue(
 
     RunLane Admit(WorkflowId workflow, string name, bool evenStopping = false)
     {
-        if (stopping && !evenStopping) throw new StoreUnavailableException("the server is stopping");
+        if (stopping && !evenStopping)
+            throw new StoreUnavailableException("the server is stopping");
         var lane = Lane(workflow);
         return lane.TryAdmit(engine.Limits.RunsQueued) ? lane : throw new RunQueueFullException(name, engine.Limits.RunsQueued);
     }
@@ -186,10 +237,13 @@ public sealed partial class RunQueue(
         }
         finally
         {
-            if (!isStored) lane.Leave();
-            if (!isStored && !waiting.Run.IsHeld) quota.GiveBack();
+            if (!isStored)
+                lane.Leave();
+            if (!isStored && !waiting.Run.IsHeld)
+                quota.GiveBack();
         }
-        if (!isStored) return null;
+        if (!isStored)
+            return null;
         // E6: it is kept, and comes to its turn when it is released.
         if (waiting.Run.IsHeld)
         {
@@ -206,8 +260,10 @@ public sealed partial class RunQueue(
     {
         engine.Changes.Publish(waiting.Run.Id, RunStatus.Queued);
         waiting = waiting with { Pace = engine.Pacing.Begin(lane.Pace) };
-        if (lane.TryStart(waiting, engine.Limits.RunsExecuting)) _ = ExecuteLaneAsync(lane, waiting, () => NextOf(lane));
-        else if (stopping) waiting.Response?.TrySetException(Stopped());
+        if (lane.TryStart(waiting, engine.Limits.RunsExecuting))
+            _ = ExecuteLaneAsync(lane, waiting, () => NextOf(lane));
+        else if (stopping)
+            waiting.Response?.TrySetException(Stopped());
     }
 
     static Waiting? NextOf(RunLane lane)
@@ -230,7 +286,8 @@ public sealed partial class RunQueue(
             }
             catch (Exception x) when (stopping || x is StoreUnavailableException)
             {
-                if (x is not OperationCanceledException) log.RunLost(x, next.Run.Id);
+                if (x is not OperationCanceledException)
+                    log.RunLost(x, next.Run.Id);
                 next.Response?.TrySetException(Stopped());
             }
             catch (Exception x)
@@ -249,8 +306,10 @@ public sealed partial class RunQueue(
 
     async Task ExecuteAsync(RunLane lane, Waiting waiting)
     {
-        if (await PrepareAsync(waiting.Run).ConfigureAwait(false) is not var (queued, deployment)) return;
-        if (queued.Recovered) await NoteInFlightAsync(queued.Id).ConfigureAwait(false);
+        if (await PrepareAsync(waiting.Run).ConfigureAwait(false) is not var (queued, deployment))
+            return;
+        if (queued.Recovered)
+            await NoteInFlightAsync(queued.Id).ConfigureAwait(false);
 
         // (2)
         var executed = await ExecuteInWorkerAsync(queued, deployment, waiting.Response).ConfigureAwait(false);
@@ -267,16 +326,19 @@ public sealed partial class RunQueue(
         }
         finally
         {
-            if (!isStored) dispatcher.Release(executed.Deliveries);
+            if (!isStored)
+                dispatcher.Release(executed.Deliveries);
         }
 
         // (4) A workflow that was deleted meanwhile took its history with it; its sends are not wanted any more.
         if (isStored)
         {
             dispatcher.Start(executed.Deliveries);
-            if (executed.Run.ReleasesCaptured) dispatcher.StartReleased(executed.Run.Id);
+            if (executed.Run.ReleasesCaptured)
+                dispatcher.StartReleased(executed.Run.Id);
             engine.Changes.Publish(executed.Run);
-            if (executed.Run.Suspension is not null) Interlocked.Exchange(ref nextSuspended, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
+            if (executed.Run.Suspension is not null)
+                Interlocked.Exchange(ref nextSuspended, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         }
         noted.TryRemove(queued.Id, out _);
         waiting.Response?.TrySetResult(executed.Run.Response);
@@ -330,16 +392,21 @@ public sealed partial class RunQueue(
                 return null;
             }
         }
-        if (await catalog.FindAsync(queued.Event.WorkflowId, queued.Version, CancellationToken.None).ConfigureAwait(false) is not { } deployment)
+        if (
+            await catalog.FindAsync(queued.Event.WorkflowId, queued.Version, CancellationToken.None).ConfigureAwait(false)
+            is not { } deployment
+        )
         {
             if (await store.GetVersionAsync(queued.Event.WorkflowId, queued.Version, CancellationToken.None).ConfigureAwait(false) is null)
-                return await EndGoneAsync(queued, queued.Version < 0 ? "its draft" : $"version {queued.Version} of the workflow").ConfigureAwait(false);
+                return await EndGoneAsync(queued, queued.Version < 0 ? "its draft" : $"version {queued.Version} of the workflow")
+                    .ConfigureAwait(false);
             await EndAsync(executor.Unreadable(queued)).ConfigureAwait(false);
             return null;
         }
         // Last, so that a start is noted only when the run does start.
         int starts = queued.Recovered ? await store.StartRecoveredRunAsync(queued.Id, CancellationToken.None).ConfigureAwait(false) : 0;
-        if (starts > engine.Limits.RunRecoveries) await EndAsync(executor.GiveUp(queued, starts)).ConfigureAwait(false);
+        if (starts > engine.Limits.RunRecoveries)
+            await EndAsync(executor.GiveUp(queued, starts)).ConfigureAwait(false);
         // 0 of a recovered run: deleted with its workflow.
         return queued.Recovered && (starts == 0 || starts > engine.Limits.RunRecoveries) ? null : (queued, deployment);
     }
@@ -353,7 +420,8 @@ public sealed partial class RunQueue(
 
     async Task EndAsync(Run run)
     {
-        if (await store.FinishRunAsync(run, [], CancellationToken.None).ConfigureAwait(false)) engine.Changes.Publish(run);
+        if (await store.FinishRunAsync(run, [], CancellationToken.None).ConfigureAwait(false))
+            engine.Changes.Publish(run);
     }
 
     // A fault of the server or of what the run gave back: it would be the same after the next start.
@@ -372,9 +440,11 @@ public sealed partial class RunQueue(
     async Task RestAsync()
     {
         await Task.Delay(rest, engine.Time, killed.Token).ConfigureAwait(false);
-        if (stopping) throw new OperationCanceledException("the server stops");
+        if (stopping)
+            throw new OperationCanceledException("the server stops");
     }
 
     static readonly Task<RunResponse?> noResponse = Task.FromResult<RunResponse?>(null);
+
     static TaskCompletionSource<RunResponse?> NewResponse() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

@@ -12,7 +12,8 @@ namespace Sendoff.Engine.Runs;
 public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineContext engine, ServerHold hold, ILogger<Schedule> log)
 {
     // A timer takes 49 days at most, and a clock that is set is noticed soon.
-    static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1), retry = TimeSpan.FromSeconds(5);
+    static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1),
+        retry = TimeSpan.FromSeconds(5);
 
     readonly CancellationTokenSource stop = new();
     Dictionary<string, Place> places = [];
@@ -31,7 +32,8 @@ public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineConte
     public ScheduleTrigger? Find(string key) => catalog.Schedules.FirstOrDefault(s => s.Key == key)?.Trigger;
 
     /// <summary>The next due times of a schedule; null when its key is unknown or it is off.</summary>
-    public IReadOnlyList<DateTimeOffset>? DueTimes(string key, int count) => Find(key) is { } trigger ? [.. trigger.TimesAfter(engine.Time.GetUtcNow(), count)] : null;
+    public IReadOnlyList<DateTimeOffset>? DueTimes(string key, int count) =>
+        Find(key) is { } trigger ? [.. trigger.TimesAfter(engine.Time.GetUtcNow(), count)] : null;
 
     /// <summary>Begins. Call once, with the workflows loaded.</summary>
     public void Start() => running = RunAsync();
@@ -54,7 +56,8 @@ public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineConte
             places = targets.ToDictionary(static t => t.Key, t => PlaceOf(t, places.GetValueOrDefault(t.Key)));
             var wake = engine.Time.GetUtcNow() + longestWait;
             foreach (var target in targets)
-                if (await StartDueAsync(target).ConfigureAwait(false) is { } next && next < wake) wake = next;
+                if (await StartDueAsync(target).ConfigureAwait(false) is { } next && next < wake)
+                    wake = next;
             // (2)
             var wait = wake - engine.Time.GetUtcNow();
             var timer = Task.Delay(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, engine.Time, stop.Token);
@@ -68,8 +71,10 @@ public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineConte
     {
         var now = engine.Time.GetUtcNow();
         var latest = known;
-        if (known is null || known.SettledAt < target.SettledAt && !IsAhead(target.SettledAt, now)) latest = new(target.SettledAt, 0);
-        if (!IsAhead(latest!.SettledAt, now)) return latest;
+        if (known is null || known.SettledAt < target.SettledAt && !IsAhead(target.SettledAt, now))
+            latest = new(target.SettledAt, 0);
+        if (!IsAhead(latest!.SettledAt, now))
+            return latest;
         log.DueTimesAhead(target.Version.Name, target.Trigger.Identity, latest.SettledAt);
         return new(now, 0);
     }
@@ -82,8 +87,10 @@ public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineConte
         var place = places[target.Key] = PassMissed(target, places[target.Key]);
         while (target.Trigger.NextAfter(place.SettledAt) is { } due)
         {
-            if (due > engine.Time.GetUtcNow()) return due;
-            if (!await TryStartAsync(target, due, place.Missed).ConfigureAwait(false)) return engine.Time.GetUtcNow() + retry;
+            if (due > engine.Time.GetUtcNow())
+                return due;
+            if (!await TryStartAsync(target, due, place.Missed).ConfigureAwait(false))
+                return engine.Time.GetUtcNow() + retry;
             place = places[target.Key] = new(due, 0);
         }
         return null;
@@ -94,10 +101,13 @@ public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineConte
         var oldest = engine.Time.GetUtcNow() - engine.Limits.ScheduleLateness;
         int missed = 0;
         var settled = place.SettledAt;
-        while (missed < engine.Limits.ScheduleMissed && target.Trigger.NextAfter(settled) is { } due && due < oldest) (settled, missed) = (due, missed + 1);
-        if (missed == 0) return place;
+        while (missed < engine.Limits.ScheduleMissed && target.Trigger.NextAfter(settled) is { } due && due < oldest)
+            (settled, missed) = (due, missed + 1);
+        if (missed == 0)
+            return place;
         log.DueTimesMissed(target.Version.Name, target.Trigger.Identity, missed, place.SettledAt);
-        if (missed == engine.Limits.ScheduleMissed && settled < oldest) settled = oldest;
+        if (missed == engine.Limits.ScheduleMissed && settled < oldest)
+            settled = oldest;
         return new(settled, place.Missed + missed);
     }
 
@@ -108,7 +118,8 @@ public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineConte
         {
             var json = ScheduleEvent.Write(target.Trigger, due, missed);
             // Null: another server has it, or the schedule is another one by now.
-            await runs.AcceptAsync(target.Version, Workflows.ScheduleTrigger.TypeName, json, stop.Token, new(target.Key, due)).ConfigureAwait(false);
+            await runs.AcceptAsync(target.Version, Workflows.ScheduleTrigger.TypeName, json, stop.Token, new(target.Key, due))
+                .ConfigureAwait(false);
             return true;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

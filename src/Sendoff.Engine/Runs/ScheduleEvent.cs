@@ -13,12 +13,15 @@ public static class ScheduleEvent
         var output = new ArrayBufferWriter<byte>(512);
         using var json = new Utf8JsonWriter(output);
         json.WriteStartObject();
-        if (trigger.Cron is { } cron) json.WriteString("cron"u8, cron);
-        else json.WriteNumber("interval_seconds"u8, (long)trigger.Every!.Value.TotalSeconds);
+        if (trigger.Cron is { } cron)
+            json.WriteString("cron"u8, cron);
+        else
+            json.WriteNumber("interval_seconds"u8, (long)trigger.Every!.Value.TotalSeconds);
         json.WriteNumber("timestamp"u8, due.ToUnixTimeSeconds());
         WriteZone(json, "timezone_configured"u8, trigger.Zone, due);
         WriteZone(json, "timezone_utc"u8, TimeZoneInfo.Utc, due);
-        if (missed > 0) json.WriteNumber("missed"u8, missed);
+        if (missed > 0)
+            json.WriteNumber("missed"u8, missed);
         json.WriteEndObject();
         json.Flush();
         return output.WrittenMemory;

@@ -13,12 +13,17 @@ public sealed record SecretEntry(string Name, bool IsSecret, string? Value, Date
 /// <param name="Revision">Counts the changes.</param>
 /// <param name="Accounts">The accounts of apps: <c>SLACK__API_KEY</c> is the field <c>api_key</c> of the app <c>slack</c>.</param>
 public sealed record SecretSet(
-    int Revision, FrozenDictionary<string, string> Environment, IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts);
+    int Revision,
+    FrozenDictionary<string, string> Environment,
+    IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts
+);
 
 /// <summary>The workspace's variables and secrets, in memory as they stand in the store: what steps see as <c>process.env</c>, and what is masked (C8).</summary>
 public sealed partial class SecretCatalog(IStore store, Concealment concealment, IdSequence ids, TimeProvider time)
 {
-    const int LongestName = 128, MostBytes = 64 * 1024, MostEntries = 1_000;
+    const int LongestName = 128,
+        MostBytes = 64 * 1024,
+        MostEntries = 1_000;
 
     readonly SemaphoreSlim changing = new(1);
 
@@ -37,12 +42,21 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
     {
         if (await store.KeepFingerprintAsync(concealment.Cipher.Fingerprint, ct).ConfigureAwait(false) != concealment.Cipher.Fingerprint)
             throw new StoreUnavailableException(
-                $"the database was written under another key than this server has ({SecretCipher.KeySources}); put the key back that belongs to it");
+                $"the database was written under another key than this server has ({SecretCipher.KeySources}); put the key back that belongs to it"
+            );
         var stored = await store.ListSecretsAsync(ct).ConfigureAwait(false);
         var values = stored.Select(s => (Secret: s, Value: Encoding.UTF8.GetString(concealment.Cipher.Open(s.Sealed.Span, s.Id)))).ToList();
         var inForce = values.Where(static v => v.Secret.ReplacedAt is null).ToList();
         concealment.Mask = new SecretMask(values.Where(static v => v.Secret.IsSecret).Select(static v => v.Value));
-        Entries = [.. inForce.Select(static v => new SecretEntry(v.Secret.Name, v.Secret.IsSecret, v.Secret.IsSecret ? null : v.Value, v.Secret.ChangedAt))];
+        Entries =
+        [
+            .. inForce.Select(static v => new SecretEntry(
+                v.Secret.Name,
+                v.Secret.IsSecret,
+                v.Secret.IsSecret ? null : v.Value,
+                v.Secret.ChangedAt
+            )),
+        ];
         var environment = inForce.ToFrozenDictionary(static v => v.Secret.Name, static v => v.Value, StringComparer.Ordinal);
         Volatile.Write(ref current, new(current.Revision + 1, environment, AppAccounts.From(environment)));
     }
@@ -52,22 +66,33 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
     {
         if (name.Length > LongestName || !NamePattern().IsMatch(name))
             return $"'{name}' cannot be a name. It has letters, digits and '_', does not begin with a digit, and is at most {LongestName} characters long.";
-        if (Encoding.UTF8.GetByteCount(value) > MostBytes) return $"the value of {name} is over {MostBytes / 1024} KiB.";
+        if (Encoding.UTF8.GetByteCount(value) > MostBytes)
+            return $"the value of {name} is over {MostBytes / 1024} KiB.";
         if (isSecret && value.Length < SecretMask.Shortest)
             return $"the value of {name} is shorter than {SecretMask.Shortest} characters: masking it would hide parts of any text. Use a variable, or choose a longer value.";
-        return Entries.Count >= MostEntries && !Environment.ContainsKey(name) ? $"there are {MostEntries:N0} variables and secrets, which is the limit." : null;
+        return Entries.Count >= MostEntries && !Environment.ContainsKey(name)
+            ? $"there are {MostEntries:N0} variables and secrets, which is the limit."
+            : null;
     }
 
     /// <summary>Sets a variable or secret that <see cref="FindFault"/> finds nothing wrong with. The next runs see it.</summary>
     public async Task SetAsync(string name, string value, bool isSecret, CancellationToken ct)
     {
         long id = ids.Next();
-        var secret = new StoredSecret(id, WorkspaceId.Default, name, isSecret, concealment.Cipher.Seal(Encoding.UTF8.GetBytes(value), id), time.GetUtcNow());
+        var secret = new StoredSecret(
+            id,
+            WorkspaceId.Default,
+            name,
+            isSecret,
+            concealment.Cipher.Seal(Encoding.UTF8.GetBytes(value), id),
+            time.GetUtcNow()
+        );
         await changing.WaitAsync(ct).ConfigureAwait(false);
         try
         {
             // Masked before any step can see it.
-            if (isSecret) concealment.Mask = concealment.Mask.With([value]);
+            if (isSecret)
+                concealment.Mask = concealment.Mask.With([value]);
             await store.SaveSecretAsync(secret, ct).ConfigureAwait(false);
             await LoadAsync(CancellationToken.None).ConfigureAwait(false);
         }
@@ -83,7 +108,8 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
         await changing.WaitAsync(ct).ConfigureAwait(false);
         try
         {
-            if (!await store.DeleteSecretAsync(WorkspaceId.Default, name, ct).ConfigureAwait(false)) return false;
+            if (!await store.DeleteSecretAsync(WorkspaceId.Default, name, ct).ConfigureAwait(false))
+                return false;
             await LoadAsync(CancellationToken.None).ConfigureAwait(false);
             return true;
         }

@@ -9,11 +9,15 @@ namespace Sendoff.Engine.Runs;
 
 /// <summary>The data stores as the steps of one run reach them. Without a store's name a call is about the workflow's own: checkpoints and <c>$.service.db</c>.</summary>
 /// <remarks>Reads see what the same run set before, awaited or not.</remarks>
-public sealed class StepStores(IDataStores stores, WorkerProgram program, Concealment concealment, EngineLimits limits, TimeProvider time) : IStepCalls
+public sealed class StepStores(IDataStores stores, WorkerProgram program, Concealment concealment, EngineLimits limits, TimeProvider time)
+    : IStepCalls
 {
     const string Own = "$own";
-    const int MostKeys = 1_000, MostEntries = 100, OwnKeys = 10_000;
-    static readonly byte[] True = "true"u8.ToArray(), False = "false"u8.ToArray();
+    const int MostKeys = 1_000,
+        MostEntries = 100,
+        OwnKeys = 10_000;
+    static readonly byte[] True = "true"u8.ToArray(),
+        False = "false"u8.ToArray();
 
     readonly WorkflowId workflow = WorkflowId.TryParse(program.WorkflowId, out var id) ? id : default;
     Task written = Task.CompletedTask;
@@ -28,10 +32,16 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
             var store = StoreOf(given);
             switch (method)
             {
-                case "set": return await WriteAsync(SetAsync(store, given)).ConfigureAwait(false);
-                case "setTtl": return await WriteAsync(stores.ExpireValueAsync(store, KeyOf(given), ExpiryOf(given), default)).ConfigureAwait(false) ? True : False;
-                case "delete": return await WriteAsync(stores.DeleteValueAsync(store, KeyOf(given), default)).ConfigureAwait(false) ? True : False;
-                case "clear": return await WriteAsync(ClearAsync(store)).ConfigureAwait(false);
+                case "set":
+                    return await WriteAsync(SetAsync(store, given)).ConfigureAwait(false);
+                case "setTtl":
+                    return await WriteAsync(stores.ExpireValueAsync(store, KeyOf(given), ExpiryOf(given), default)).ConfigureAwait(false)
+                        ? True
+                        : False;
+                case "delete":
+                    return await WriteAsync(stores.DeleteValueAsync(store, KeyOf(given), default)).ConfigureAwait(false) ? True : False;
+                case "clear":
+                    return await WriteAsync(ClearAsync(store)).ConfigureAwait(false);
             }
             await written.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             return method switch
@@ -40,7 +50,11 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
                 "has" => await stores.GetValueAsync(store, KeyOf(given), default).ConfigureAwait(false) is null ? False : True,
                 "size" => Json(await stores.CountKeysAsync(store, default).ConfigureAwait(false)),
                 "keys" => Keys(await stores.ListKeysAsync(store, After(given), MostKeys, default).ConfigureAwait(false)),
-                "entries" => Entries(await stores.ListValuesAsync(store, After(given), MostEntries, limits.DataStoreValueBytes, default).ConfigureAwait(false)),
+                "entries" => Entries(
+                    await stores
+                        .ListValuesAsync(store, After(given), MostEntries, limits.DataStoreValueBytes, default)
+                        .ConfigureAwait(false)
+                ),
                 _ => throw new StepCallException("SENDOFF_CALL", $"'{method}' is nothing that a step can ask"),
             };
         }
@@ -62,7 +76,8 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
 
     async Task<ReadOnlyMemory<byte>> SetAsync(StoreName store, JsonElement given)
     {
-        if (!given.TryGetProperty("value", out var value)) throw new StepCallException("SENDOFF_CALL", "a set without its value");
+        if (!given.TryGetProperty("value", out var value))
+            throw new StepCallException("SENDOFF_CALL", "a set without its value");
         string key = KeyOf(given);
         byte[] json = JsonMarshal.GetRawUtf8Value(value).ToArray();
         Check(DataStoreRules.FaultOfKey(key, concealment.Mask) ?? DataStoreRules.FaultOfValue(json, limits));
@@ -81,21 +96,28 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
 
     StoreName StoreOf(JsonElement given)
     {
-        if (!given.TryGetProperty("store", out var name)) return new(workflow, Own);
+        if (!given.TryGetProperty("store", out var name))
+            return new(workflow, Own);
         string text = Text(name);
         Check(DataStoreRules.FaultOfName(text));
         return new(default, text);
     }
 
-    static string KeyOf(JsonElement given) => given.TryGetProperty("key", out var key) ? Text(key) : throw new StepCallException("SENDOFF_CALL", "a call without its key");
+    static string KeyOf(JsonElement given) =>
+        given.TryGetProperty("key", out var key) ? Text(key) : throw new StepCallException("SENDOFF_CALL", "a call without its key");
 
-    static string? After(JsonElement given) => given.TryGetProperty("after", out var after) && after.ValueKind == JsonValueKind.String ? after.GetString() : null;
+    static string? After(JsonElement given) =>
+        given.TryGetProperty("after", out var after) && after.ValueKind == JsonValueKind.String ? after.GetString() : null;
 
-    static string Text(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : throw new StepCallException("SENDOFF_CALL", "a name or a key that is no text");
+    static string Text(JsonElement value) =>
+        value.ValueKind == JsonValueKind.String
+            ? value.GetString()!
+            : throw new StepCallException("SENDOFF_CALL", "a name or a key that is no text");
 
     DateTimeOffset? ExpiryOf(JsonElement given)
     {
-        if (!given.TryGetProperty("ttl", out var ttl) || ttl.ValueKind == JsonValueKind.Null) return null;
+        if (!given.TryGetProperty("ttl", out var ttl) || ttl.ValueKind == JsonValueKind.Null)
+            return null;
         double seconds = ttl.ValueKind == JsonValueKind.Number && ttl.TryGetDouble(out double some) ? some : double.NaN;
         Check(DataStoreRules.FaultOfTtl(seconds));
         return time.GetUtcNow().AddSeconds(seconds);
@@ -103,26 +125,30 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
 
     static void Check(DataStoreFault? fault)
     {
-        if (fault is not null) throw new StepCallException(fault.Code, fault.Message);
+        if (fault is not null)
+            throw new StepCallException(fault.Code, fault.Message);
     }
 
     static ReadOnlyMemory<byte> Json(long number) => Encoding.UTF8.GetBytes($"{number}");
 
-    static ReadOnlyMemory<byte> Keys(IReadOnlyList<string> keys) => Write(json =>
-    {
-        foreach (string key in keys) json.WriteStringValue(key);
-    });
-
-    static ReadOnlyMemory<byte> Entries(IReadOnlyList<StoredValue> values) => Write(json =>
-    {
-        foreach (var value in values)
+    static ReadOnlyMemory<byte> Keys(IReadOnlyList<string> keys) =>
+        Write(json =>
         {
-            json.WriteStartArray();
-            json.WriteStringValue(value.Key);
-            json.WriteRawValue(value.Json.Span, skipInputValidation: true); // it was parsed when it was set
-            json.WriteEndArray();
-        }
-    });
+            foreach (string key in keys)
+                json.WriteStringValue(key);
+        });
+
+    static ReadOnlyMemory<byte> Entries(IReadOnlyList<StoredValue> values) =>
+        Write(json =>
+        {
+            foreach (var value in values)
+            {
+                json.WriteStartArray();
+                json.WriteStringValue(value.Key);
+                json.WriteRawValue(value.Json.Span, skipInputValidation: true); // it was parsed when it was set
+                json.WriteEndArray();
+            }
+        });
 
     static ReadOnlyMemory<byte> Write(Action<Utf8JsonWriter> elements)
     {

@@ -20,8 +20,10 @@ public sealed record Release(RunStatus? Status, RunId? Next = null, bool IsDone 
 public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engine, ServerHold hold, ILogger<Suspensions> log)
 {
     const int ReadAtOnce = 100;
+
     // A timer takes 49 days at most, and a clock that is set is noticed soon.
-    static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1), retry = TimeSpan.FromSeconds(5);
+    static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1),
+        retry = TimeSpan.FromSeconds(5);
 
     readonly CancellationTokenSource stop = new();
     Task running = Task.CompletedTask;
@@ -42,12 +44,26 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
     /// <summary>Resumes a suspended run. Waits for a run that executes, as it may be about to be suspended.</summary>
     /// <param name="callback">The request that resumes it, as an event.</param>
     public Task<Release> ResumeAsync(RunId run, ReadOnlyMemory<byte> callback, CancellationToken ct) =>
-        DecideAsync(run, async () => await runs.ContinueAsync(run, callback, CancellationToken.None).ConfigureAwait(false) is { } next ? new(RunStatus.Suspended, next.Run.Id, true) : null, ct);
+        DecideAsync(
+            run,
+            async () =>
+                await runs.ContinueAsync(run, callback, CancellationToken.None).ConfigureAwait(false) is { } next
+                    ? new(RunStatus.Suspended, next.Run.Id, true)
+                    : null,
+            ct
+        );
 
     /// <summary>Ends a suspended run as failed.</summary>
     /// <inheritdoc cref="ResumeAsync" path="/summary"/>
     public Task<Release> CancelAsync(RunId run, CancellationToken ct) =>
-        DecideAsync(run, async () => await EndAsync(run, "canceled", "the run was canceled while it was suspended").ConfigureAwait(false) ? new(RunStatus.Suspended, null, true) : null, ct);
+        DecideAsync(
+            run,
+            async () =>
+                await EndAsync(run, "canceled", "the run was canceled while it was suspended").ConfigureAwait(false)
+                    ? new(RunStatus.Suspended, null, true)
+                    : null,
+            ct
+        );
 
     async Task<Release> DecideAsync(RunId run, Func<Task<Release?>> decide, CancellationToken ct)
     {
@@ -62,10 +78,14 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
                 // Listening begins before the look at the store, so that no change falls between the two.
                 next = changes.MoveNextAsync().AsTask();
                 var status = (await store.FindRunAsync(run, ct).ConfigureAwait(false))?.Status;
-                if (status == RunStatus.Suspended && await decide().ConfigureAwait(false) is { } done) return done;
-                if (status is not (RunStatus.Queued or RunStatus.Running or RunStatus.Suspended)) return new(status);
-                while (await HasNextAsync(next).ConfigureAwait(false) && changes.Current.Run != run) next = changes.MoveNextAsync().AsTask();
-                if (timeout.IsCancellationRequested) return new(status);
+                if (status == RunStatus.Suspended && await decide().ConfigureAwait(false) is { } done)
+                    return done;
+                if (status is not (RunStatus.Queued or RunStatus.Running or RunStatus.Suspended))
+                    return new(status);
+                while (await HasNextAsync(next).ConfigureAwait(false) && changes.Current.Run != run)
+                    next = changes.MoveNextAsync().AsTask();
+                if (timeout.IsCancellationRequested)
+                    return new(status);
             }
         }
         finally
@@ -90,8 +110,11 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
 
     async Task<bool> EndAsync(RunId run, string code, string message)
     {
-        bool isEnded = await store.CancelAsync(run, new("Canceled", message, code, null, null, null), CancellationToken.None).ConfigureAwait(false);
-        if (isEnded) engine.Changes.Publish(run, RunStatus.Failed);
+        bool isEnded = await store
+            .CancelAsync(run, new("Canceled", message, code, null, null, null), CancellationToken.None)
+            .ConfigureAwait(false);
+        if (isEnded)
+            engine.Changes.Publish(run, RunStatus.Failed);
         return isEnded;
     }
 
@@ -124,10 +147,13 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
                 foreach (var one in first.Where(one => !putOff.Contains(one.WorkflowId)))
                 {
                     var longest = putOff.Count > 0 ? retry : longestWait;
-                    if (one.Until - engine.Time.GetUtcNow() is var wait && wait > TimeSpan.Zero) return wait < longest ? wait : longest;
-                    if (!await TryResumeAsync(one).ConfigureAwait(false)) putOff.Add(one.WorkflowId);
+                    if (one.Until - engine.Time.GetUtcNow() is var wait && wait > TimeSpan.Zero)
+                        return wait < longest ? wait : longest;
+                    if (!await TryResumeAsync(one).ConfigureAwait(false))
+                        putOff.Add(one.WorkflowId);
                 }
-                if (first.Count < ReadAtOnce) return putOff.Count > 0 ? retry : longestWait;
+                if (first.Count < ReadAtOnce)
+                    return putOff.Count > 0 ? retry : longestWait;
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -149,10 +175,13 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
         {
             if (suspension.Kind == HoldKind.Suspend)
             {
-                bool isEnded = await EndAsync(suspension.RunId, "suspension_timed_out", "the run's resume_url was not called in time").ConfigureAwait(false);
-                if (isEnded) engine.Changes.Ends?.Ended(suspension.WorkflowId, suspension.RunId, RunStatus.Failed);
+                bool isEnded = await EndAsync(suspension.RunId, "suspension_timed_out", "the run's resume_url was not called in time")
+                    .ConfigureAwait(false);
+                if (isEnded)
+                    engine.Changes.Ends?.Ended(suspension.WorkflowId, suspension.RunId, RunStatus.Failed);
             }
-            else await runs.ContinueAsync(suspension.RunId, default, stop.Token).ConfigureAwait(false);
+            else
+                await runs.ContinueAsync(suspension.RunId, default, stop.Token).ConfigureAwait(false);
             return true;
         }
         catch (Exception x) when (x is not (StoreUnavailableException or OperationCanceledException))
@@ -166,7 +195,9 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
 /// <summary>The URLs that resume or cancel a suspended run. They are signed, and do not disclose the key.</summary>
 public sealed class FlowLinks(Concealment concealment, string origin)
 {
-    public const string Resume = "resume", Cancel = "cancel";
+    public const string Resume = "resume",
+        Cancel = "cancel";
+
     /// <summary>Of 256 bits of the signature, 132 are enough.</summary>
     const int SignLength = 22;
 
@@ -175,7 +206,10 @@ public sealed class FlowLinks(Concealment concealment, string origin)
 
     /// <summary>Whether the workflow gave this address out.</summary>
     public bool IsOwn(WorkflowId workflow, RunId run, string what, string sign) =>
-        CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(SignOf(concealment, workflow, run, what)), Encoding.UTF8.GetBytes(sign));
+        CryptographicOperations.FixedTimeEquals(
+            Encoding.UTF8.GetBytes(SignOf(concealment, workflow, run, what)),
+            Encoding.UTF8.GetBytes(sign)
+        );
 
     /// <summary>What makes a run's addresses its own: whoever has these may decide over the run, so records do not show them (C8).</summary>
     internal static IReadOnlyList<string> SignsOf(Concealment concealment, WorkflowId workflow, RunId run) =>

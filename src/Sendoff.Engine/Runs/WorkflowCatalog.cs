@@ -29,7 +29,10 @@ public sealed record DeployResult(Workflow? Workflow, IReadOnlyList<WorkflowProb
 
 /// <summary>What a deploy would complain of, and what the steps' components say of their props.</summary>
 /// <param name="Props">By step; of files that cannot be read or loaded there are none.</param>
-public sealed record WorkflowCheck(IReadOnlyList<WorkflowProblem> Problems, IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props)
+public sealed record WorkflowCheck(
+    IReadOnlyList<WorkflowProblem> Problems,
+    IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props
+)
 {
     /// <inheritdoc cref="DeployResult.Warnings"/>
     public IReadOnlyList<WorkflowProblem> Warnings { get; init; } = [];
@@ -40,10 +43,19 @@ public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program);
 
 /// <summary>The deployed workflows, in memory as they stand in the store.</summary>
 public sealed class WorkflowCatalog(
-    IStore store, IStepRunner runner, ProgramFolder folder, PackageFolder packages, SecretCatalog secrets, FlowLinks links, EngineLimits limits, ILogger<WorkflowCatalog> log)
+    IStore store,
+    IStepRunner runner,
+    ProgramFolder folder,
+    PackageFolder packages,
+    SecretCatalog secrets,
+    FlowLinks links,
+    EngineLimits limits,
+    ILogger<WorkflowCatalog> log
+)
 {
     /// <summary>Deployed versions as they were read. They never change.</summary>
     readonly ConcurrentDictionary<(WorkflowId, int), WorkflowVersion> versions = [];
+
     /// <summary>Versions that ran, laid out for workers.</summary>
     readonly ConcurrentDictionary<(WorkflowId, int), Deployment> deployments = [];
     readonly SemaphoreSlim changing = new(1);
@@ -69,8 +81,10 @@ public sealed class WorkflowCatalog(
     public IEnumerable<string> Names => names.Where(static one => one.Key != SystemWorkflow.Alerts).Select(static one => one.Value);
 
     /// <summary>The workflows that an emitted event starts.</summary>
-    public IReadOnlyList<WorkflowVersion> ListenersTo(WorkflowId emitter, string channel) => NameOf(emitter) is not { } name ? []
-        : [.. listeners.Where(l => l.Trigger.Hears(name, channel)).Select(static l => l.Version).DistinctBy(static v => v.WorkflowId)];
+    public IReadOnlyList<WorkflowVersion> ListenersTo(WorkflowId emitter, string channel) =>
+        NameOf(emitter) is not { } name
+            ? []
+            : [.. listeners.Where(l => l.Trigger.Hears(name, channel)).Select(static l => l.Version).DistinctBy(static v => v.WorkflowId)];
 
     /// <summary>Reads the deployed workflows from the store. Call once, before the first event.</summary>
     public async Task LoadAsync(CancellationToken ct)
@@ -93,10 +107,12 @@ public sealed class WorkflowCatalog(
         {
             named[workflow.Id] = workflow.Name;
             current.Add((workflow.Id, workflow.Version));
-            if (await FindVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is not { } version) continue;
+            if (await FindVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is not { } version)
+                continue;
             AddTriggers(found, scheduled, listening, workflow, version);
             // Others are laid out when they run for the first time.
-            if (version.Files.ContainsKey(PackageFolder.LockFile)) await FindAsync(workflow.Id, workflow.Version, true, ct).ConfigureAwait(false);
+            if (version.Files.ContainsKey(PackageFolder.LockFile))
+                await FindAsync(workflow.Id, workflow.Version, true, ct).ConfigureAwait(false);
         }
         Schedules = scheduled;
         listeners = listening;
@@ -105,34 +121,42 @@ public sealed class WorkflowCatalog(
         Interlocked.Exchange(ref schedulesChange, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         // What waits on an older version reads it again; what waits on a deleted workflow finds it gone.
         foreach (var key in deployments.Keys)
-            if (!current.Contains(key)) deployments.TryRemove(key, out _);
+            if (!current.Contains(key))
+                deployments.TryRemove(key, out _);
         foreach (var key in versions.Keys)
-            if (!current.Contains(key)) versions.TryRemove(key, out _);
+            if (!current.Contains(key))
+                versions.TryRemove(key, out _);
     }
 
     /// <summary>A version of a workflow, ready to run; null when it is gone.</summary>
-    public ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, CancellationToken ct) => FindAsync(workflow, version, false, ct);
+    public ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, CancellationToken ct) =>
+        FindAsync(workflow, version, false, ct);
 
     async ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, bool mayInstall, CancellationToken ct)
     {
         // Made ready again after the secrets changed, since workers keep what they were given.
         var given = secrets.Current;
-        if (deployments.TryGetValue((workflow, version), out var known) && known.Program.Environment == given.Environment) return known;
-        if (await FindVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } read) return null;
+        if (deployments.TryGetValue((workflow, version), out var known) && known.Program.Environment == given.Environment)
+            return known;
+        if (await FindVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } read)
+            return null;
         return deployments[(workflow, version)] = new(read, await PrepareAsync(read, given, mayInstall, ct).ConfigureAwait(false));
     }
 
     async ValueTask<WorkflowVersion?> FindVersionAsync(WorkflowId workflow, int version, CancellationToken ct) =>
         versions.TryGetValue((workflow, version), out var known) ? known
-        : await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is { } stored ? Read(stored) : null;
+        : await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is { } stored ? Read(stored)
+        : null;
 
     /// <summary>Null when it is of a version of Sendoff that read its files otherwise.</summary>
     WorkflowVersion? Read(StoredVersion stored)
     {
-        if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition) return null;
+        if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition)
+            return null;
         var read = new WorkflowVersion(stored.WorkflowId, stored.Name, stored.Number, stored.DeployedAt, stored.Files, definition);
         // A draft, below 0, is another at the next change.
-        if (stored.Number > 0) versions[(stored.WorkflowId, stored.Number)] = read;
+        if (stored.Number > 0)
+            versions[(stored.WorkflowId, stored.Number)] = read;
         return read;
     }
 
@@ -144,13 +168,15 @@ public sealed class WorkflowCatalog(
     }
 
     /// <summary>The tags of a workflow's current version.</summary>
-    public IReadOnlyList<string> TagsOf(Workflow workflow) => versions.TryGetValue((workflow.Id, workflow.Version), out var read) ? read.Definition.Tags : [];
+    public IReadOnlyList<string> TagsOf(Workflow workflow) =>
+        versions.TryGetValue((workflow.Id, workflow.Version), out var read) ? read.Definition.Tags : [];
 
     /// <summary>Reads, checks in a worker and stores a new version, and makes it the current one. Nothing changes when there are problems.</summary>
     public async Task<DeployResult> DeployAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
         var read = await ReadAsync(name, files, ct).ConfigureAwait(false);
-        if (read.Problems.Count > 0) return new(null, read.Problems);
+        if (read.Problems.Count > 0)
+            return new(null, read.Problems);
         var (definition, installed) = (read.Definition!, read.Installed!);
         files = installed.AddLock(files);
 
@@ -182,24 +208,35 @@ public sealed class WorkflowCatalog(
     /// the workflow is gone.</summary>
     /// <param name="readAt">A draft that is saved later stays the draft.</param>
     public async Task<(Deployment? Draft, IReadOnlyList<WorkflowProblem> Problems)?> FixDraftAsync(
-        Workflow workflow, IReadOnlyDictionary<string, string> files, DateTimeOffset readAt, CancellationToken ct)
+        Workflow workflow,
+        IReadOnlyDictionary<string, string> files,
+        DateTimeOffset readAt,
+        CancellationToken ct
+    )
     {
         var read = await ReadAsync(workflow.Name, files, ct).ConfigureAwait(false);
-        if (read.Problems.Count > 0) return (null, read.Problems);
-        if (await store.SaveDraftAsync(workflow.Id, read.Installed!.AddLock(files), isFixed: true, ct, readAt).ConfigureAwait(false) is not { } draft) return null;
+        if (read.Problems.Count > 0)
+            return (null, read.Problems);
+        if (
+            await store.SaveDraftAsync(workflow.Id, read.Installed!.AddLock(files), isFixed: true, ct, readAt).ConfigureAwait(false)
+            is not { } draft
+        )
+            return null;
         return await FindAsync(workflow.Id, draft.Number, ct).ConfigureAwait(false) is { } ready ? (ready, []) : null;
     }
 
     sealed record ReadFiles(WorkflowDefinition? Definition, InstalledPackages? Installed, IReadOnlyList<WorkflowProblem> Problems)
     {
-        public IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props { get; init; } = FrozenDictionary<string, IReadOnlyList<PropDefinition>>.Empty;
+        public IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props { get; init; } =
+            FrozenDictionary<string, IReadOnlyList<PropDefinition>>.Empty;
         public IReadOnlyList<WorkflowProblem> Warnings { get; init; } = [];
     }
 
     async Task<ReadFiles> ReadAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
         var read = WorkflowReader.Read(name, files);
-        if (read.Definition is not { } definition) return new(null, null, read.Problems);
+        if (read.Definition is not { } definition)
+            return new(null, null, read.Problems);
         try
         {
             return await ReadAsync(name, definition, files, ct).ConfigureAwait(false);
@@ -211,28 +248,39 @@ public sealed class WorkflowCatalog(
         }
     }
 
-    async Task<ReadFiles> ReadAsync(string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+    async Task<ReadFiles> ReadAsync(
+        string name,
+        WorkflowDefinition definition,
+        IReadOnlyDictionary<string, string> files,
+        CancellationToken ct
+    )
     {
         var installed = await packages.InstallAsync(definition, files, null, ct).ConfigureAwait(false);
-        if (installed.Problems.Count > 0) return new(null, null, installed.Problems);
+        if (installed.Problems.Count > 0)
+            return new(null, null, installed.Problems);
         var check = await LoadAsync(name, definition, installed.AddLock(files), installed.Folders, ct).ConfigureAwait(false);
         return new(definition, installed, check.Problems) { Props = check.Props, Warnings = check.Warnings };
     }
 
     /// <summary>Answers false when there is no such workflow.</summary>
-    public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) => ChangeAsync(() => store.SetEnabledAsync(name, enabled, ct), ct);
+    public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) =>
+        ChangeAsync(() => store.SetEnabledAsync(name, enabled, ct), ct);
 
     /// <summary>Answers false when there is no such workflow.</summary>
     public async Task<bool> DeleteAsync(string name, CancellationToken ct)
     {
         WorkflowId? gone = null;
         bool deleted = await ChangeAsync(
-            async () =>
-            {
-                gone = (await store.GetWorkflowAsync(name, ct).ConfigureAwait(false))?.Id;
-                return await store.DeleteWorkflowAsync(name, ct).ConfigureAwait(false);
-            }, ct).ConfigureAwait(false);
-        if (deleted && gone is { } id) _ = RemoveFilesAsync(id);
+                async () =>
+                {
+                    gone = (await store.GetWorkflowAsync(name, ct).ConfigureAwait(false))?.Id;
+                    return await store.DeleteWorkflowAsync(name, ct).ConfigureAwait(false);
+                },
+                ct
+            )
+            .ConfigureAwait(false);
+        if (deleted && gone is { } id)
+            _ = RemoveFilesAsync(id);
         return deleted;
     }
 
@@ -252,14 +300,30 @@ public sealed class WorkflowCatalog(
 
     /// <summary>Loads a definition's steps in a worker, from a folder of their own, and answers what is wrong with them.</summary>
     async Task<WorkflowCheck> LoadAsync(
-        string name, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> installed, CancellationToken ct)
+        string name,
+        WorkflowDefinition definition,
+        IReadOnlyDictionary<string, string> files,
+        IReadOnlyDictionary<string, string> installed,
+        CancellationToken ct
+    )
     {
         using var trial = folder.Trial(files, installed);
-        var found = await runner.CheckAsync(ToProgram("check " + trial.Root, default, name, 0, definition, files, secrets.Current, trial.Root) with { IsTrial = true }, ct).ConfigureAwait(false);
+        var found = await runner
+            .CheckAsync(
+                ToProgram("check " + trial.Root, default, name, 0, definition, files, secrets.Current, trial.Root) with
+                {
+                    IsTrial = true,
+                },
+                ct
+            )
+            .ConfigureAwait(false);
         return new(
             [.. found.Problems.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))],
-            definition.Steps.Zip(found.Props, static (step, props) => (step.Name, Props: PropDefinition.ReadAll(props)))
-                .DistinctBy(static step => step.Name).ToDictionary(static step => step.Name, static step => step.Props))
+            definition
+                .Steps.Zip(found.Props, static (step, props) => (step.Name, Props: PropDefinition.ReadAll(props)))
+                .DistinctBy(static step => step.Name)
+                .ToDictionary(static step => step.Name, static step => step.Props)
+        )
         {
             Warnings = [.. found.Warnings.Select(static w => new WorkflowProblem(w.Message, w.File, w.Line, w.Column, w.SourceLine))],
         };
@@ -288,31 +352,69 @@ public sealed class WorkflowCatalog(
 
     // The store answers a workflow's keys in the order of its triggers.
     static void AddTriggers(
-        Dictionary<string, TriggerTarget> found, List<ScheduleTarget> scheduled, List<EmitTarget> listening, Workflow workflow, WorkflowVersion version)
+        Dictionary<string, TriggerTarget> found,
+        List<ScheduleTarget> scheduled,
+        List<EmitTarget> listening,
+        Workflow workflow,
+        WorkflowVersion version
+    )
     {
         foreach (var (trigger, address) in version.Definition.Triggers.Zip(workflow.Triggers))
         {
-            if (trigger is HttpTrigger http) found[address.Key] = new(version, http, workflow.Enabled);
-            else if (trigger is EmitTrigger emit && workflow.Enabled) listening.Add(new(version, emit));
-            else if (trigger is ScheduleTrigger schedule && workflow.Enabled) scheduled.Add(new(version, schedule, address.Key, address.SettledAt));
+            if (trigger is HttpTrigger http)
+                found[address.Key] = new(version, http, workflow.Enabled);
+            else if (trigger is EmitTrigger emit && workflow.Enabled)
+                listening.Add(new(version, emit));
+            else if (trigger is ScheduleTrigger schedule && workflow.Enabled)
+                scheduled.Add(new(version, schedule, address.Key, address.SettledAt));
         }
     }
 
     // The packages are there, unless their folder was lost: then a start or a deploy installs them again, and a run does not (E3).
     async Task<WorkerProgram> PrepareAsync(WorkflowVersion version, SecretSet given, bool mayInstall, CancellationToken ct)
     {
-        var installed = mayInstall ? await packages.InstallAsync(version.Definition, version.Files, null, ct).ConfigureAwait(false) : packages.Find(version.Definition, version.Files);
-        if (installed.Problems is [var problem, ..]) log.PackagesMissing(version.Name, version.Number, problem.Message);
+        var installed = mayInstall
+            ? await packages.InstallAsync(version.Definition, version.Files, null, ct).ConfigureAwait(false)
+            : packages.Find(version.Definition, version.Files);
+        if (installed.Problems is [var problem, ..])
+            log.PackagesMissing(version.Name, version.Number, problem.Message);
         string root = folder.Keep(version, installed.Folders);
-        return ToProgram($"{version.WorkflowId}/{version.Number}/{given.Revision}", version.WorkflowId, version.Name, version.Number, version.Definition, version.Files, given, root);
+        return ToProgram(
+            $"{version.WorkflowId}/{version.Number}/{given.Revision}",
+            version.WorkflowId,
+            version.Name,
+            version.Number,
+            version.Definition,
+            version.Files,
+            given,
+            root
+        );
     }
 
-    WorkerProgram ToProgram(string key, WorkflowId id, string name, int version, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, SecretSet given, string root) => new(
-        key, id.ToString(), name, version, root, ProgramSteps.Of(definition, files),
-        given.Environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, definition.Settings.Concurrency)
-    {
-        Accounts = given.Accounts,
-        Flow = links.For(id),
-        CustomResponse = definition.Triggers.Any(static t => t is HttpTrigger { Response.FromRun: true }),
-    };
+    WorkerProgram ToProgram(
+        string key,
+        WorkflowId id,
+        string name,
+        int version,
+        WorkflowDefinition definition,
+        IReadOnlyDictionary<string, string> files,
+        SecretSet given,
+        string root
+    ) =>
+        new(
+            key,
+            id.ToString(),
+            name,
+            version,
+            root,
+            ProgramSteps.Of(definition, files),
+            given.Environment,
+            definition.Settings.MemoryMb ?? limits.WorkerMemoryMb,
+            definition.Settings.Concurrency
+        )
+        {
+            Accounts = given.Accounts,
+            Flow = links.For(id),
+            CustomResponse = definition.Triggers.Any(static t => t is HttpTrigger { Response.FromRun: true }),
+        };
 }

@@ -10,36 +10,52 @@ internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool i
     const int LongestReference = 12;
 
     public ReadOnlySpan<byte> Bytes => bytes.AsSpan(0, length);
+
     /// <summary>One more than there are bytes: the last is where the text ended.</summary>
     public int[] Origin => origin;
+
     /// <summary>There was an escape to undo.</summary>
     public bool IsChanged => isChanged;
 
     /// <param name="isCut">An escape at the end may lack its last characters; it is left out.</param>
     public static EscapedText UndoPercent(ReadOnlySpan<byte> text, bool plusIsSpace, bool isCut = false)
     {
-        if (isCut && text.LastIndexOf((byte)'%') is >= 0 and int last && last > text.Length - 3) text = text[..last];
+        if (isCut && text.LastIndexOf((byte)'%') is >= 0 and int last && last > text.Length - 3)
+            text = text[..last];
         var output = new Builder(text.Length);
-        for (int i = 0; i < text.Length;)
+        for (int i = 0; i < text.Length; )
         {
-            if (text[i] == '%' && i + 2 < text.Length && TryHex(text.Slice(i + 1, 2), out int value)) output.Escape((byte)value, ref i, 3);
-            else if (text[i] == '+' && plusIsSpace) output.Escape((byte)' ', ref i, 1);
-            else output.Byte(text[i], ref i);
+            if (text[i] == '%' && i + 2 < text.Length && TryHex(text.Slice(i + 1, 2), out int value))
+                output.Escape((byte)value, ref i, 3);
+            else if (text[i] == '+' && plusIsSpace)
+                output.Escape((byte)' ', ref i, 1);
+            else
+                output.Byte(text[i], ref i);
         }
         return output.Build(text.Length);
     }
 
     public static EscapedText UndoJson(ReadOnlySpan<byte> text, bool isCut = false)
     {
-        if (isCut && text.LastIndexOf((byte)'\\') is >= 0 and int last && last > text.Length - 6 && (last == text.Length - 1 || text[last + 1] == 'u')) text = text[..last];
+        if (
+            isCut
+            && text.LastIndexOf((byte)'\\') is >= 0 and int last
+            && last > text.Length - 6
+            && (last == text.Length - 1 || text[last + 1] == 'u')
+        )
+            text = text[..last];
         var output = new Builder(text.Length);
         Span<byte> utf8 = stackalloc byte[4];
-        for (int i = 0; i < text.Length;)
+        for (int i = 0; i < text.Length; )
         {
-            if (text[i] != '\\' || i + 1 == text.Length) output.Byte(text[i], ref i);
-            else if (text[i + 1] != 'u') output.Escape(Meaning(text[i + 1]), ref i, 2);
-            else if (!TryRune(text[i..], out var rune, out int length)) output.Byte(text[i], ref i);
-            else output.Escape(utf8[..rune.EncodeToUtf8(utf8)], ref i, length);
+            if (text[i] != '\\' || i + 1 == text.Length)
+                output.Byte(text[i], ref i);
+            else if (text[i + 1] != 'u')
+                output.Escape(Meaning(text[i + 1]), ref i, 2);
+            else if (!TryRune(text[i..], out var rune, out int length))
+                output.Byte(text[i], ref i);
+            else
+                output.Escape(utf8[..rune.EncodeToUtf8(utf8)], ref i, length);
         }
         return output.Build(text.Length);
     }
@@ -49,11 +65,13 @@ internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool i
     {
         var output = new Builder(text.Length);
         Span<byte> utf8 = stackalloc byte[4];
-        for (int i = 0; i < text.Length;)
+        for (int i = 0; i < text.Length; )
         {
             int length = text[i] == '&' ? text[i..Math.Min(text.Length, i + LongestReference)].IndexOf((byte)';') + 1 : 0;
-            if (length > 0 && TryReference(text.Slice(i + 1, length - 2), out var rune)) output.Escape(utf8[..rune.EncodeToUtf8(utf8)], ref i, length);
-            else output.Byte(text[i], ref i);
+            if (length > 0 && TryReference(text.Slice(i + 1, length - 2), out var rune))
+                output.Escape(utf8[..rune.EncodeToUtf8(utf8)], ref i, length);
+            else
+                output.Byte(text[i], ref i);
         }
         return output.Build(text.Length);
     }
@@ -77,29 +95,34 @@ internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool i
     public static EscapedText DropWhiteSpace(ReadOnlySpan<byte> text)
     {
         var output = new Builder(text.Length);
-        for (int i = 0; i < text.Length;)
+        for (int i = 0; i < text.Length; )
         {
-            if (text[i] is (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n') i++;
-            else output.Byte(text[i], ref i);
+            if (text[i] is (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n')
+                i++;
+            else
+                output.Byte(text[i], ref i);
         }
         return output.Build(text.Length);
     }
 
-    static byte Meaning(byte escaped) => escaped switch
-    {
-        (byte)'b' => (byte)'\b',
-        (byte)'f' => (byte)'\f',
-        (byte)'n' => (byte)'\n',
-        (byte)'r' => (byte)'\r',
-        (byte)'t' => (byte)'\t',
-        _ => escaped, // a quote, a slash, a backslash; anything else is no JSON
-    };
+    static byte Meaning(byte escaped) =>
+        escaped switch
+        {
+            (byte)'b' => (byte)'\b',
+            (byte)'f' => (byte)'\f',
+            (byte)'n' => (byte)'\n',
+            (byte)'r' => (byte)'\r',
+            (byte)'t' => (byte)'\t',
+            _ => escaped, // a quote, a slash, a backslash; anything else is no JSON
+        };
 
     static bool TryRune(ReadOnlySpan<byte> text, out Rune rune, out int length)
     {
         (rune, length) = (default, 6);
-        if (!TryUnit(text, out char first)) return false;
-        if (Rune.TryCreate(first, out rune)) return true;
+        if (!TryUnit(text, out char first))
+            return false;
+        if (Rune.TryCreate(first, out rune))
+            return true;
         length = 12;
         return TryUnit(text[6..], out char second) && Rune.TryCreate(first, second, out rune);
     }
@@ -116,7 +139,8 @@ internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool i
         value = 0;
         foreach (byte digit in digits)
         {
-            if (!char.IsAsciiHexDigit((char)digit)) return false;
+            if (!char.IsAsciiHexDigit((char)digit))
+                return false;
             value = value * 16 + (digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
         }
         return digits.Length > 0;
@@ -127,7 +151,8 @@ internal sealed class EscapedText(byte[] bytes, int[] origin, int length, bool i
     {
         readonly byte[] bytes = new byte[most];
         readonly int[] origin = new int[most + 1];
-        int length, escapes;
+        int length,
+            escapes;
 
         public void Byte(byte value, ref int from)
         {

@@ -8,15 +8,18 @@ namespace Sendoff.Engine.Secrets;
 public sealed class SecretCipher
 {
     public const int KeyBytes = 32;
+
     /// <summary>Where a server has its key from.</summary>
     public const string KeySources = "the file secret-key in the data directory, or the setting Secrets:Key";
-    const int NonceBytes = 12, TagBytes = 16;
+    const int NonceBytes = 12,
+        TagBytes = 16;
 
     readonly byte[] key;
 
     public SecretCipher(ReadOnlySpan<byte> key)
     {
-        if (key.Length != KeyBytes) throw new ArgumentException($"a key has {KeyBytes} bytes", nameof(key));
+        if (key.Length != KeyBytes)
+            throw new ArgumentException($"a key has {KeyBytes} bytes", nameof(key));
         this.key = key.ToArray();
     }
 
@@ -40,7 +43,8 @@ public sealed class SecretCipher
     /// <exception cref="SealedException">It was sealed under another key or for another record, or is damaged.</exception>
     public byte[] Open(ReadOnlySpan<byte> box, long record)
     {
-        if (box.Length < NonceBytes + TagBytes) throw new SealedException(null);
+        if (box.Length < NonceBytes + TagBytes)
+            throw new SealedException(null);
         byte[] plain = new byte[box.Length - NonceBytes - TagBytes];
         try
         {

@@ -15,9 +15,11 @@ internal static class SecretForms
 {
     /// <summary>Characters of the shortest part of a secret that is searched for on its own.</summary>
     const int ShortestPart = 8;
+
     /// <summary>Base64 that is shorter may be any word.</summary>
     const int ShortestBase64 = 24;
     const int DeepestParts = 4;
+
     /// <summary>Digits of the shortest hexadecimal that is searched for: eight bytes.</summary>
     public const int ShortestHex = 16;
 
@@ -37,10 +39,14 @@ internal static class SecretForms
             for (int offset = 0; offset < 3; offset++)
             {
                 string digits = Convert.ToBase64String([.. new byte[offset], .. bytes]);
-                int first = (offset * 8 + 5) / 6, last = (offset + bytes.Length) * 8 / 6;
+                int first = (offset * 8 + 5) / 6,
+                    last = (offset + bytes.Length) * 8 / 6;
                 var pattern = new SecretPattern(digits[first..last], offset == 0 ? 0 : 1, (offset + bytes.Length) % 3 == 0 ? 0 : 1);
                 yield return pattern;
-                yield return pattern with { Text = pattern.Text.Replace('+', '-').Replace('/', '_') };
+                yield return pattern with
+                {
+                    Text = pattern.Text.Replace('+', '-').Replace('/', '_'),
+                };
             }
         }
     }
@@ -51,7 +57,8 @@ internal static class SecretForms
         foreach (string spelling in SpellingsOf(secret, 0).Distinct(StringComparer.Ordinal))
         {
             string hex = Convert.ToHexStringLower(Encoding.UTF8.GetBytes(spelling));
-            if (hex.Length < ShortestHex) continue;
+            if (hex.Length < ShortestHex)
+                continue;
             yield return new(hex, 0, 0);
             yield return new(hex.ToUpperInvariant(), 0, 0);
         }
@@ -65,59 +72,80 @@ internal static class SecretForms
         foreach (string text in blocks.Select(static block => block.Lines).Prepend(used).Prepend(stored))
         {
             yield return text;
-            if (!text.AsSpan().ContainsAny('\n', '\r')) continue;
+            if (!text.AsSpan().ContainsAny('\n', '\r'))
+                continue;
             string lines = text.ReplaceLineEndings("\n");
             yield return lines;
             yield return lines.Replace("\n", "\r\n", StringComparison.Ordinal);
         }
         // Without white space it is found however it is wrapped.
-        foreach (var (body, _) in blocks) yield return body;
-        if (blocks.Count == 0 && used.AsSpan().ContainsAny('\n', '\r') && Compact(used) is { Length: >= ShortestPart } compact) yield return compact;
-        if (depth == DeepestParts) yield break;
+        foreach (var (body, _) in blocks)
+            yield return body;
+        if (blocks.Count == 0 && used.AsSpan().ContainsAny('\n', '\r') && Compact(used) is { Length: >= ShortestPart } compact)
+            yield return compact;
+        if (depth == DeepestParts)
+            yield break;
         foreach (string part in PartsOf(stored).Concat(PartsOf(used)).Distinct(StringComparer.Ordinal))
             if (part.Length >= ShortestPart)
-                foreach (string spelling in SpellingsOf(part, depth + 1)) yield return spelling;
+                foreach (string spelling in SpellingsOf(part, depth + 1))
+                    yield return spelling;
     }
 
     // One line, as it is kept in an .env file or a form.
-    static string WithLineEnds(string stored) => !stored.Contains("\\n", StringComparison.Ordinal) && !stored.Contains("\\r", StringComparison.Ordinal) ? stored
-        : stored.Replace("\\r", "\r", StringComparison.Ordinal).Replace("\\n", "\n", StringComparison.Ordinal).Trim() is { Length: >= SecretMask.Shortest } used ? used : stored;
+    static string WithLineEnds(string stored) =>
+        !stored.Contains("\\n", StringComparison.Ordinal) && !stored.Contains("\\r", StringComparison.Ordinal) ? stored
+        : stored.Replace("\\r", "\r", StringComparison.Ordinal).Replace("\\n", "\n", StringComparison.Ordinal).Trim()
+            is { Length: >= SecretMask.Shortest } used
+            ? used
+        : stored;
 
     public static string Compact(string text) => string.Concat(text.Where(static c => !char.IsWhiteSpace(c)));
 
     /// <summary>The bodies of PEM blocks without white space, and the blocks as RFC 7468 writes them, whatever is between their digits here.</summary>
     static IEnumerable<(string Body, string Lines)> PemBlocks(string text)
     {
-        for (int at = 0; text.IndexOf(PemBegin, at, StringComparison.Ordinal) is >= 0 and int start;)
+        for (int at = 0; text.IndexOf(PemBegin, at, StringComparison.Ordinal) is >= 0 and int start; )
         {
             int label = text.IndexOf(PemDashes, start + PemBegin.Length, StringComparison.Ordinal) + PemDashes.Length;
-            if (label < PemDashes.Length || text.IndexOf(PemDashes, label, StringComparison.Ordinal) is not (>= 0 and int end)) yield break;
+            if (label < PemDashes.Length || text.IndexOf(PemDashes, label, StringComparison.Ordinal) is not (>= 0 and int end))
+                yield break;
             int last = text.IndexOf(PemDashes, end + PemDashes.Length, StringComparison.Ordinal);
             at = last < 0 ? text.Length : last + PemDashes.Length;
             string body = Compact(text[label..end]);
-            if (body.Length < ShortestPart) continue;
-            yield return (body, string.Join('\n', [text[start..label], .. body.Chunk(PemColumns).Select(static line => new string(line)), text[end..at]]));
+            if (body.Length < ShortestPart)
+                continue;
+            yield return (
+                body,
+                string.Join('\n', [text[start..label], .. body.Chunk(PemColumns).Select(static line => new string(line)), text[end..at]])
+            );
         }
     }
 
     /// <summary>What a step takes out of a secret before it uses it: the decoded text, a quoted text, the secret members of a JSON object.</summary>
     static IEnumerable<string> PartsOf(string text)
     {
-        if (Decoded(text) is { } decoded) yield return decoded;
-        if (text is not (['"', .., '"'] or ['{', .., '}']) || Parse(text) is not { } json) yield break;
-        if (json.ValueKind == JsonValueKind.String) yield return json.GetString()!;
+        if (Decoded(text) is { } decoded)
+            yield return decoded;
+        if (text is not (['"', .., '"'] or ['{', .., '}']) || Parse(text) is not { } json)
+            yield break;
+        if (json.ValueKind == JsonValueKind.String)
+            yield return json.GetString()!;
         else
-            foreach (string member in SecretMembers(json)) yield return member;
+            foreach (string member in SecretMembers(json))
+                yield return member;
     }
 
     static string? Decoded(string text)
     {
-        if (text.Length < ShortestBase64) return null;
+        if (text.Length < ShortestBase64)
+            return null;
         string digits = Compact(text).TrimEnd('=').Replace('-', '+').Replace('_', '/');
         byte[] bytes = new byte[digits.Length];
-        if (!Convert.TryFromBase64String(digits.PadRight((digits.Length + 3) / 4 * 4, '='), bytes, out int length)) return null;
+        if (!Convert.TryFromBase64String(digits.PadRight((digits.Length + 3) / 4 * 4, '='), bytes, out int length))
+            return null;
         var plain = bytes.AsSpan(0, length);
-        if (!System.Text.Unicode.Utf8.IsValid(plain)) return null;
+        if (!System.Text.Unicode.Utf8.IsValid(plain))
+            return null;
         string decoded = Encoding.UTF8.GetString(plain);
         return decoded.Any(static c => char.IsControl(c) && c is not ('\n' or '\r' or '\t')) ? null : decoded;
     }
@@ -137,15 +165,23 @@ internal static class SecretForms
         }
     }
 
-    static IEnumerable<string> SecretMembers(JsonElement json) => json.ValueKind switch
-    {
-        JsonValueKind.Object => json.EnumerateObject().SelectMany(static member => member.Value.ValueKind == JsonValueKind.String
-            ? member.Value.GetString() is { } text && (IsSecretName(member.Name) || text.Contains('\n', StringComparison.Ordinal)) ? [text] : Enumerable.Empty<string>()
-            : SecretMembers(member.Value)),
-        JsonValueKind.Array => json.EnumerateArray().SelectMany(SecretMembers),
-        _ => [],
-    };
+    static IEnumerable<string> SecretMembers(JsonElement json) =>
+        json.ValueKind switch
+        {
+            JsonValueKind.Object => json.EnumerateObject()
+                .SelectMany(static member =>
+                    member.Value.ValueKind == JsonValueKind.String
+                        ? member.Value.GetString() is { } text
+                        && (IsSecretName(member.Name) || text.Contains('\n', StringComparison.Ordinal))
+                            ? [text]
+                            : Enumerable.Empty<string>()
+                        : SecretMembers(member.Value)
+                ),
+            JsonValueKind.Array => json.EnumerateArray().SelectMany(SecretMembers),
+            _ => [],
+        };
 
-    static bool IsSecretName(string name) => secretNames.Any(part => name.Contains(part, StringComparison.OrdinalIgnoreCase))
+    static bool IsSecretName(string name) =>
+        secretNames.Any(part => name.Contains(part, StringComparison.OrdinalIgnoreCase))
         && !publicNames.Any(part => name.EndsWith(part, StringComparison.OrdinalIgnoreCase));
 }

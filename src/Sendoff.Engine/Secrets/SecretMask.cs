@@ -14,51 +14,77 @@ public sealed class SecretMask
 {
     /// <summary>What stands in a record in place of a secret.</summary>
     public const string Cover = "••••••••";
+
     /// <summary>Characters of the shortest value that is looked for: shorter ones are part of any text.</summary>
     public const int Shortest = 4;
     const int DeepestEscapes = 3;
+
     /// <summary>Base64 digits before white space that make it the end of a wrapped line.</summary>
-    const int DigitsBeforeLineEnd = 16, DigitsBeforeSpace = 48;
+    const int DigitsBeforeLineEnd = 16,
+        DigitsBeforeSpace = 48;
+
     /// <summary>Characters of a pattern that are searched for; the rest is compared where they are found.</summary>
     const int AnchorChars = 24;
+
     /// <summary>Shorter header names hold no secret in an encoded form.</summary>
     const int ShortestEncodedName = 20;
 
     /// <summary>No secrets: userinfo only.</summary>
     public static readonly SecretMask None = new([]);
 
-    static readonly byte[] cover = Encoding.UTF8.GetBytes(Cover), quotedCover = Encoding.UTF8.GetBytes($"\"{Cover}\"");
-    static readonly SearchValues<byte> userInfoBytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:%"u8);
+    static readonly byte[] cover = Encoding.UTF8.GetBytes(Cover),
+        quotedCover = Encoding.UTF8.GetBytes($"\"{Cover}\"");
+    static readonly SearchValues<byte> userInfoBytes = SearchValues.Create(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:%"u8
+    );
     static readonly SearchValues<byte> numberBytes = SearchValues.Create("0123456789+-.eE"u8);
 
-    static readonly SearchValues<byte> base64Bytes = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="u8);
-    static readonly SearchValues<char> nameChars = SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    static readonly SearchValues<byte> base64Bytes = SearchValues.Create(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="u8
+    );
+    static readonly SearchValues<char> nameChars = SearchValues.Create(
+        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    );
 
     static readonly SearchValues<byte> hexBytes = SearchValues.Create("0123456789abcdefABCDEF"u8);
 
     readonly HashSet<string> values;
-    readonly SecretPattern[] patterns, hexPatterns;
+    readonly SecretPattern[] patterns,
+        hexPatterns;
+
     /// <summary>Values that can be a method, a header's name or part of a host, whose case changes on the way.</summary>
     readonly string[] names;
-    readonly SearchValues<string>? search, searchHex, searchNames;
-    readonly bool hasSpace, hasMarkup, hasPem;
+    readonly SearchValues<string>? search,
+        searchHex,
+        searchNames;
+    readonly bool hasSpace,
+        hasMarkup,
+        hasPem;
 
-    public SecretMask(IEnumerable<string> values) : this(null, values)
-    {
-    }
+    public SecretMask(IEnumerable<string> values)
+        : this(null, values) { }
 
     SecretMask(SecretMask? known, IEnumerable<string> more)
     {
-        string[] added = [.. more.Where(value => value.Length >= Shortest && known?.values.Contains(value) != true).Distinct(StringComparer.Ordinal)];
+        string[] added =
+        [
+            .. more.Where(value => value.Length >= Shortest && known?.values.Contains(value) != true).Distinct(StringComparer.Ordinal),
+        ];
         values = [.. known?.values ?? [], .. added];
         // The longest first, so that a secret which begins as another does is covered whole.
         patterns = Sorted(known?.patterns, added.SelectMany(SecretForms.PatternsOf));
         hexPatterns = Sorted(known?.hexPatterns, added.SelectMany(SecretForms.HexOf));
-        names = [.. values.Where(static value => !value.AsSpan().ContainsAnyExcept(nameChars)).OrderByDescending(static value => value.Length)];
-        if (patterns.Length == 0) return;
+        names =
+        [
+            .. values.Where(static value => !value.AsSpan().ContainsAnyExcept(nameChars)).OrderByDescending(static value => value.Length),
+        ];
+        if (patterns.Length == 0)
+            return;
         search = Anchors(patterns);
-        if (hexPatterns.Length > 0) searchHex = Anchors(hexPatterns);
-        if (names.Length > 0) searchNames = SearchValues.Create(names, StringComparison.OrdinalIgnoreCase);
+        if (hexPatterns.Length > 0)
+            searchHex = Anchors(hexPatterns);
+        if (names.Length > 0)
+            searchNames = SearchValues.Create(names, StringComparison.OrdinalIgnoreCase);
         hasSpace = patterns.Any(static pattern => pattern.Text.Contains(' '));
         hasMarkup = patterns.Any(static pattern => pattern.Text.AsSpan().ContainsAny("&<>\"'"));
         hasPem = patterns.Any(static pattern => pattern.Text.StartsWith(SecretForms.PemBegin, StringComparison.Ordinal));
@@ -68,14 +94,19 @@ public sealed class SecretMask
         [.. (known ?? []).Concat(added).Distinct().OrderByDescending(static pattern => pattern.Text.Length)];
 
     static SearchValues<string> Anchors(SecretPattern[] patterns) =>
-        SearchValues.Create([.. patterns.Select(static pattern => pattern.Text[..Math.Min(AnchorChars, pattern.Text.Length)]).Distinct()], StringComparison.Ordinal);
+        SearchValues.Create(
+            [.. patterns.Select(static pattern => pattern.Text[..Math.Min(AnchorChars, pattern.Text.Length)]).Distinct()],
+            StringComparison.Ordinal
+        );
 
     /// <summary>This mask with further values.</summary>
-    public SecretMask With(IReadOnlyCollection<string> more) => more.All(value => value.Length < Shortest || values.Contains(value)) ? this : new(this, more);
+    public SecretMask With(IReadOnlyCollection<string> more) =>
+        more.All(value => value.Length < Shortest || values.Contains(value)) ? this : new(this, more);
 
     public string Text(string text)
     {
-        if (search is null && !text.Contains("://", StringComparison.Ordinal)) return text;
+        if (search is null && !text.Contains("://", StringComparison.Ordinal))
+            return text;
         byte[] bytes = Encoding.UTF8.GetBytes(text);
         return Find(bytes) is { Count: > 0 } found ? Encoding.UTF8.GetString(Covered(bytes, found, json: false)) : text;
     }
@@ -87,8 +118,10 @@ public sealed class SecretMask
     public string Url(string url)
     {
         string text = Text(url);
-        if (searchNames is null || text.IndexOf("://", StringComparison.Ordinal) is not (>= 0 and int scheme)) return text;
-        int start = scheme + 3, length = text.AsSpan(start).IndexOfAny('/', '?', '#');
+        if (searchNames is null || text.IndexOf("://", StringComparison.Ordinal) is not (>= 0 and int scheme))
+            return text;
+        int start = scheme + 3,
+            length = text.AsSpan(start).IndexOfAny('/', '?', '#');
         string host = length < 0 ? text[start..] : text.Substring(start, length);
         string covered = AnyCase(host);
         return ReferenceEquals(covered, host) ? text : string.Concat(text.AsSpan(0, start), covered, text.AsSpan(start + host.Length));
@@ -99,8 +132,10 @@ public sealed class SecretMask
 
     string AnyCase(string text)
     {
-        if (searchNames is null || !text.AsSpan().ContainsAny(searchNames)) return text;
-        foreach (string name in names) text = text.Replace(name, Cover, StringComparison.OrdinalIgnoreCase);
+        if (searchNames is null || !text.AsSpan().ContainsAny(searchNames))
+            return text;
+        foreach (string name in names)
+            text = text.Replace(name, Cover, StringComparison.OrdinalIgnoreCase);
         return text;
     }
 
@@ -112,7 +147,8 @@ public sealed class SecretMask
     /// <param name="otherwise">What is left when a secret is made of the JSON's own marks.</param>
     public ReadOnlyMemory<byte> Json(ReadOnlyMemory<byte> json, ReadOnlySpan<byte> otherwise)
     {
-        if (Find(json.Span) is not { Count: > 0 } found) return json;
+        if (Find(json.Span) is not { Count: > 0 } found)
+            return json;
         byte[] covered = Covered(json.Span, found, json: true);
         return IsJson(covered) ? covered : otherwise.ToArray();
     }
@@ -131,29 +167,45 @@ public sealed class SecretMask
     void Find(ReadOnlySpan<byte> text, ReadOnlySpan<int> origin, int depth, bool isCut, ref List<Range>? found)
     {
         FindUserInfo(text, origin, ref found);
-        if (search is null) return;
+        if (search is null)
+            return;
         FindValues(text, origin, search, patterns, isCut, ref found);
         // A list of its own: the search is fast with few texts, and hexadecimal is rare.
-        if (searchHex is not null && HasRun(text, hexBytes, SecretForms.ShortestHex)) FindValues(text, origin, searchHex, hexPatterns, isCut, ref found);
-        if (IsWrapped(text)) FindWrapped(text, origin, isCut, ref found);
-        if (depth == DeepestEscapes) return;
-        if (text.Contains((byte)'\\')) FindUnder(EscapedText.UndoJson(text, isCut), origin, depth, isCut, ref found);
-        if (text.Contains((byte)'%')) FindUnder(EscapedText.UndoPercent(text, plusIsSpace: false, isCut), origin, depth, isCut, ref found);
+        if (searchHex is not null && HasRun(text, hexBytes, SecretForms.ShortestHex))
+            FindValues(text, origin, searchHex, hexPatterns, isCut, ref found);
+        if (IsWrapped(text))
+            FindWrapped(text, origin, isCut, ref found);
+        if (depth == DeepestEscapes)
+            return;
+        if (text.Contains((byte)'\\'))
+            FindUnder(EscapedText.UndoJson(text, isCut), origin, depth, isCut, ref found);
+        if (text.Contains((byte)'%'))
+            FindUnder(EscapedText.UndoPercent(text, plusIsSpace: false, isCut), origin, depth, isCut, ref found);
         // In a form a plus sign is a space; elsewhere it is itself, which is found above.
-        if (hasSpace && text.Contains((byte)'+')) FindUnder(EscapedText.UndoPercent(text, plusIsSpace: true, isCut), origin, depth, isCut, ref found);
-        if (hasMarkup && text.Contains((byte)'&')) FindUnder(EscapedText.UndoMarkup(text), origin, depth, isCut, ref found);
+        if (hasSpace && text.Contains((byte)'+'))
+            FindUnder(EscapedText.UndoPercent(text, plusIsSpace: true, isCut), origin, depth, isCut, ref found);
+        if (hasMarkup && text.Contains((byte)'&'))
+            FindUnder(EscapedText.UndoMarkup(text), origin, depth, isCut, ref found);
     }
 
     void FindUnder(EscapedText plain, ReadOnlySpan<int> origin, int depth, bool isCut, ref List<Range>? found)
     {
-        if (!plain.IsChanged) return;
+        if (!plain.IsChanged)
+            return;
         if (!origin.IsEmpty)
-            foreach (ref int at in plain.Origin.AsSpan()) at = origin[at];
+            foreach (ref int at in plain.Origin.AsSpan())
+                at = origin[at];
         Find(plain.Bytes, plain.Origin, depth + 1, isCut, ref found);
     }
 
     static void FindValues(
-        ReadOnlySpan<byte> text, ReadOnlySpan<int> origin, SearchValues<string> anchors, SecretPattern[] patterns, bool isCut, ref List<Range>? found)
+        ReadOnlySpan<byte> text,
+        ReadOnlySpan<int> origin,
+        SearchValues<string> anchors,
+        SecretPattern[] patterns,
+        bool isCut,
+        ref List<Range>? found
+    )
     {
         char[] rented = ArrayPool<char>.Shared.Rent(text.Length);
         var wide = rented.AsSpan(0, Encoding.Latin1.GetChars(text, rented));
@@ -162,12 +214,14 @@ public sealed class SecretMask
             at += next;
             foreach (var pattern in patterns)
             {
-                if (!wide[at..].StartsWith(pattern.Text, StringComparison.Ordinal)) continue;
+                if (!wide[at..].StartsWith(pattern.Text, StringComparison.Ordinal))
+                    continue;
                 Add(Math.Max(0, at - pattern.Before), Math.Min(text.Length, at + pattern.Text.Length + pattern.After), origin, ref found);
                 break;
             }
         }
-        if (isCut) FindAtEnd(wide, origin, patterns, ref found);
+        if (isCut)
+            FindAtEnd(wide, origin, patterns, ref found);
         ArrayPool<char>.Shared.Return(rented);
     }
 
@@ -181,7 +235,8 @@ public sealed class SecretMask
             for (int at = 0; tail[at..].IndexOf(begin) is >= 0 and int next; at++)
             {
                 at += next;
-                if (!pattern.Text.AsSpan().StartsWith(tail[at..])) continue;
+                if (!pattern.Text.AsSpan().StartsWith(tail[at..]))
+                    continue;
                 Add(Math.Max(0, text.Length - most + at - pattern.Before), text.Length, origin, ref found);
                 break;
             }
@@ -194,14 +249,17 @@ public sealed class SecretMask
         for (int at = 0; text[at..].IndexOfAny((byte)'\n', (byte)'\r') is >= 0 and int next; at++)
         {
             at += next;
-            if (at >= DigitsBeforeLineEnd && !text.Slice(at - DigitsBeforeLineEnd, DigitsBeforeLineEnd).ContainsAnyExcept(base64Bytes)) return true;
+            if (at >= DigitsBeforeLineEnd && !text.Slice(at - DigitsBeforeLineEnd, DigitsBeforeLineEnd).ContainsAnyExcept(base64Bytes))
+                return true;
         }
         // Keys that were kept on one line have spaces for their line ends.
-        if (!hasPem || !HasRun(text, base64Bytes, DigitsBeforeSpace)) return false;
+        if (!hasPem || !HasRun(text, base64Bytes, DigitsBeforeSpace))
+            return false;
         for (int at = 0; text[at..].IndexOf((byte)' ') is >= 0 and int next; at++)
         {
             at += next;
-            if (at >= DigitsBeforeSpace && !text.Slice(at - DigitsBeforeSpace, DigitsBeforeSpace).ContainsAnyExcept(base64Bytes)) return true;
+            if (at >= DigitsBeforeSpace && !text.Slice(at - DigitsBeforeSpace, DigitsBeforeSpace).ContainsAnyExcept(base64Bytes))
+                return true;
         }
         return false;
     }
@@ -210,11 +268,13 @@ public sealed class SecretMask
     static bool HasRun(ReadOnlySpan<byte> text, SearchValues<byte> of, int length)
     {
         // From the end of each place where one could be: mostly the first look goes past all of it.
-        for (int at = 0; at + length <= text.Length;)
+        for (int at = 0; at + length <= text.Length; )
         {
             int last = at + length - 1;
-            while (last >= at && of.Contains(text[last])) last--;
-            if (last < at) return true;
+            while (last >= at && of.Contains(text[last]))
+                last--;
+            if (last < at)
+                return true;
             at = last + 1;
         }
         return false;
@@ -228,18 +288,20 @@ public sealed class SecretMask
         foreach (var range in inFlat ?? [])
         {
             // White space after the last digit is not the secret's.
-            int from = flat.Origin[range.Start.Value], to = flat.Origin[range.End.Value - 1] + 1;
+            int from = flat.Origin[range.Start.Value],
+                to = flat.Origin[range.End.Value - 1] + 1;
             Add(from, to, origin, ref found);
         }
     }
 
     static void FindUserInfo(ReadOnlySpan<byte> text, ReadOnlySpan<int> origin, ref List<Range>? found)
     {
-        for (int at = 0; text[at..].IndexOf("://"u8) is >= 0 and int next;)
+        for (int at = 0; text[at..].IndexOf("://"u8) is >= 0 and int next; )
         {
             at += next + 3;
             int length = text[at..].IndexOfAnyExcept(userInfoBytes);
-            if (length > 0 && text[at + length] == '@') Add(at, at + length, origin, ref found);
+            if (length > 0 && text[at + length] == '@')
+                Add(at, at + length, origin, ref found);
         }
     }
 
@@ -251,17 +313,22 @@ public sealed class SecretMask
         found.Sort(static (a, b) => a.Start.Value.CompareTo(b.Start.Value));
         var output = new ArrayBufferWriter<byte>(text.Length + cover.Length * found.Count);
         bool inString = false;
-        int at = 0, coveredTo = 0;
+        int at = 0,
+            coveredTo = 0;
         foreach (var range in found)
         {
-            int from = Math.Max(range.Start.Value, coveredTo), to = range.End.Value;
-            if (from >= to) continue;
+            int from = Math.Max(range.Start.Value, coveredTo),
+                to = range.End.Value;
+            if (from >= to)
+                continue;
             inString = json && IsInString(text[at..from], inString);
             bool isToken = json && !inString;
-            if (isToken) (from, to) = (StartOfToken(text, from, at), EndOfToken(text, to));
+            if (isToken)
+                (from, to) = (StartOfToken(text, from, at), EndOfToken(text, to));
             output.Write(text[at..from]);
             // What begins where the one before ended is one with it.
-            if (from > coveredTo || coveredTo == 0) output.Write(isToken ? quotedCover : cover);
+            if (from > coveredTo || coveredTo == 0)
+                output.Write(isToken ? quotedCover : cover);
             at = coveredTo = to;
         }
         output.Write(text[at..]);
@@ -271,13 +338,15 @@ public sealed class SecretMask
     // Part of a number is no JSON without the rest.
     static int StartOfToken(ReadOnlySpan<byte> json, int from, int least)
     {
-        while (from > least && numberBytes.Contains(json[from - 1])) from--;
+        while (from > least && numberBytes.Contains(json[from - 1]))
+            from--;
         return from;
     }
 
     static int EndOfToken(ReadOnlySpan<byte> json, int to)
     {
-        while (to < json.Length && numberBytes.Contains(json[to])) to++;
+        while (to < json.Length && numberBytes.Contains(json[to]))
+            to++;
         return to;
     }
 
@@ -285,8 +354,10 @@ public sealed class SecretMask
     {
         for (int i = 0; i < json.Length; i++)
         {
-            if (json[i] == '"') inString = !inString;
-            else if (json[i] == '\\') i++;
+            if (json[i] == '"')
+                inString = !inString;
+            else if (json[i] == '\\')
+                i++;
         }
         return inString;
     }

@@ -14,7 +14,11 @@ public sealed class Concealment(SecretCipher cipher)
     volatile SecretMask mask = SecretMask.None;
 
     /// <summary>The workspace's secrets as they stand.</summary>
-    public SecretMask Mask { get => mask; set => mask = value; }
+    public SecretMask Mask
+    {
+        get => mask;
+        set => mask = value;
+    }
 
     public SecretCipher Cipher => cipher;
 
@@ -30,8 +34,12 @@ public sealed class Concealment(SecretCipher cipher)
     internal Delivery Conceal(Delivery delivery, SecretMask mask)
     {
         var masked = delivery.Masked(mask);
-        return ReferenceEquals(masked.Request, delivery.Request) ? masked
-            : masked with { Sealed = cipher.Seal(Original(delivery, masked.Request), delivery.Id.Value) };
+        return ReferenceEquals(masked.Request, delivery.Request)
+            ? masked
+            : masked with
+            {
+                Sealed = cipher.Seal(Original(delivery, masked.Request), delivery.Id.Value),
+            };
     }
 
     internal Attempt Conceal(Attempt attempt) => attempt.Masked(mask);
@@ -46,19 +54,21 @@ public sealed class Concealment(SecretCipher cipher)
     /// <summary>The delivery as it was asked for.</summary>
     /// <exception cref="SealedException">The key is not the one that it was sealed under.</exception>
     public Delivery Open(Delivery stored) =>
-        stored.Sealed.IsEmpty ? stored
-            : WithOriginal(stored with { Sealed = default }, cipher.Open(stored.Sealed.Span, stored.Id.Value));
+        stored.Sealed.IsEmpty ? stored : WithOriginal(stored with { Sealed = default }, cipher.Open(stored.Sealed.Span, stored.Id.Value));
 
     /// <summary>What the next segment of a held run begins with.</summary>
     /// <exception cref="SealedException">The key is not the one that it was sealed under.</exception>
-    public Resumption Open(Suspension stored) => StoredResumption.Read(
-        cipher.Open(stored.State.Span, stored.RunId.Value),
-        stored is { Callback.IsEmpty: false, ContinuedBy: { } next } ? cipher.Open(stored.Callback.Span, next.Value) : default);
+    public Resumption Open(Suspension stored) =>
+        StoredResumption.Read(
+            cipher.Open(stored.State.Span, stored.RunId.Value),
+            stored is { Callback.IsEmpty: false, ContinuedBy: { } next } ? cipher.Open(stored.Callback.Span, next.Value) : default
+        );
 
     // The JSON alone, which never begins with 0; or 0, length and bytes of the JSON, and the body as it came.
     static ReadOnlySpan<byte> Original(Event received)
     {
-        if (received.Raw.IsEmpty) return received.Json.Span;
+        if (received.Raw.IsEmpty)
+            return received.Json.Span;
         byte[] both = new byte[1 + sizeof(int) + received.Bytes];
         BinaryPrimitives.WriteInt32LittleEndian(both.AsSpan(1), received.Json.Length);
         received.Json.CopyTo(both.AsMemory(1 + sizeof(int)));
@@ -68,7 +78,8 @@ public sealed class Concealment(SecretCipher cipher)
 
     static Event WithOriginal(Event stored, ReadOnlyMemory<byte> original)
     {
-        if (original.Span is not [0, ..]) return stored with { Json = original };
+        if (original.Span is not [0, ..])
+            return stored with { Json = original };
         int length = BinaryPrimitives.ReadInt32LittleEndian(original.Span[1..]);
         var both = original[(1 + sizeof(int))..];
         return stored with { Json = both[..length], Raw = both[length..] };
@@ -113,14 +124,16 @@ public sealed class Concealment(SecretCipher cipher)
     {
         BinaryPrimitives.WriteInt32LittleEndian(output.GetSpan(sizeof(int)), differs ? part.Length : -1);
         output.Advance(sizeof(int));
-        if (differs) output.Write(part);
+        if (differs)
+            output.Write(part);
     }
 
     static ReadOnlyMemory<byte>? Read(ref ReadOnlyMemory<byte> parts)
     {
         int length = BinaryPrimitives.ReadInt32LittleEndian(parts.Span);
         parts = parts[sizeof(int)..];
-        if (length < 0) return null;
+        if (length < 0)
+            return null;
         var part = parts[..length];
         parts = parts[length..];
         return part;

@@ -28,8 +28,10 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
     /// <summary>Frees space for a start on a full disk; else makes the reserve. Call once, before the database is opened.</summary>
     public void Start()
     {
-        if (FreeBytes() < StartBytes) GiveUp();
-        else MakeReserve();
+        if (FreeBytes() < StartBytes)
+            GiveUp();
+        else
+            MakeReserve();
     }
 
     /// <summary>Holds on to the file that is served. Call once it is open; dispose after it is closed, as closing any handle of a file drops SQLite's locks.</summary>
@@ -41,9 +43,12 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
     /// <param name="anew">Looks now; else what was seen within a second counts.</param>
     public void EnsureRoom(bool anew = false)
     {
-        if (anew) hasLooked = false;
-        if (!hasLooked || time.GetElapsedTime(Volatile.Read(ref lookedAt)) >= every) Look();
-        if (Volatile.Read(ref refusal) is { } reason) throw new StoreUnavailableException(reason);
+        if (anew)
+            hasLooked = false;
+        if (!hasLooked || time.GetElapsedTime(Volatile.Read(ref lookedAt)) >= every)
+            Look();
+        if (Volatile.Read(ref refusal) is { } reason)
+            throw new StoreUnavailableException(reason);
     }
 
     /// <summary>Deletes the reserve if the disk is full.</summary>
@@ -51,7 +56,8 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
     {
         lock (gate)
         {
-            if (FreeBytes() < StartBytes) GiveUp();
+            if (FreeBytes() < StartBytes)
+                GiveUp();
         }
     }
 
@@ -59,7 +65,8 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
     {
         try
         {
-            if (new FileInfo(reserve) is not { Exists: true, Length: var length }) return;
+            if (new FileInfo(reserve) is not { Exists: true, Length: var length })
+                return;
             File.Delete(reserve);
             log.ReserveGivenUp(reserve, length / Megabyte);
         }
@@ -73,16 +80,20 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
     {
         lock (gate)
         {
-            if (hasLooked && time.GetElapsedTime(lookedAt) < every) return;
+            if (hasLooked && time.GetElapsedTime(lookedAt) < every)
+                return;
             string? before = refusal;
             long now = time.GetTimestamp();
             Volatile.Write(ref refusal, Refusal());
             // Last: whoever reads outside of the lock that this look was made finds its result.
             Volatile.Write(ref lookedAt, now);
             hasLooked = true;
-            if (refusal is not null && before is null) log.EventsRefused(refusal);
-            else if (refusal is null && before is not null) log.EventsAcceptedAgain(FreeBytes() / Megabyte);
-            if (refusal is null) MakeReserve();
+            if (refusal is not null && before is null)
+                log.EventsRefused(refusal);
+            else if (refusal is null && before is not null)
+                log.EventsAcceptedAgain(FreeBytes() / Megabyte);
+            if (refusal is null)
+                MakeReserve();
         }
     }
 
@@ -91,9 +102,12 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
         // Connections that are open do not notice, and what they write would be lost with them.
         if (new FileInfo(database) is not { Exists: true, Length: > 0 })
             return $"the database {database} was deleted or emptied while it is served; stop Sendoff and restore it from a backup";
-        if (!IsServedFile()) return $"another file has taken the place of the database {database} while it is served; stop Sendoff, put the right file there without the files -wal and -shm, and start it";
-        long free = FreeBytes() + Reusable, least = refusal is null ? limits.DiskMinFree : limits.DiskMinFree + limits.DiskMinFree / 8;
-        return free >= least ? null
+        if (!IsServedFile())
+            return $"another file has taken the place of the database {database} while it is served; stop Sendoff, put the right file there without the files -wal and -shm, and start it";
+        long free = FreeBytes() + Reusable,
+            least = refusal is null ? limits.DiskMinFree : limits.DiskMinFree + limits.DiskMinFree / 8;
+        return free >= least
+            ? null
             : $"the disk of {database} has {free / Megabyte} MB free, and {limits.DiskMinFree / Megabyte} MB is the least for new events (setting Disk:MinFree); free space on it, and events are accepted again";
     }
 
@@ -101,17 +115,25 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
     bool IsServedFile()
     {
         for (int i = 0; i < 3; i++)
-            if (File.GetCreationTimeUtc(served!) == File.GetCreationTimeUtc(database)) return true;
+            if (File.GetCreationTimeUtc(served!) == File.GetCreationTimeUtc(database))
+                return true;
         return false;
     }
 
     void MakeReserve()
     {
-        if (limits.DiskReserve == 0 || File.Exists(reserve) || FreeBytes() < limits.DiskMinFree + 2 * limits.DiskReserve) return;
+        if (limits.DiskReserve == 0 || File.Exists(reserve) || FreeBytes() < limits.DiskMinFree + 2 * limits.DiskReserve)
+            return;
         try
         {
-            var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, PreallocationSize = limits.DiskReserve };
-            if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+            var options = new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.Write,
+                PreallocationSize = limits.DiskReserve,
+            };
+            if (!OperatingSystem.IsWindows())
+                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
             using var file = new FileStream(reserve, options);
             file.SetLength(limits.DiskReserve);
         }

@@ -9,8 +9,10 @@ internal enum OutageRule
 {
     /// <summary>Tried again until it is durable: the end of a run, an attempt.</summary>
     Keep,
+
     /// <summary>Fails at once: nobody was told yet that it is durable.</summary>
     Refuse,
+
     /// <summary>Tried once even then, before all others: a check, or what gives space back.</summary>
     Probe,
 }
@@ -27,8 +29,12 @@ internal abstract class StoreWrite(OutageRule outage) : TaskCompletionSource(Tas
 /// </summary>
 /// <param name="commit">Commits all of the writes or none, and throws when it is none. Called by one thread only.</param>
 /// <param name="explain">The error as an outage, or null when it is the fault of one of the writes.</param>
-internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, StoreUnavailableException?> explain, EngineLimits limits, ILogger log)
-    : IAsyncDisposable
+internal sealed class GroupCommit(
+    GroupCommit.CommitAll commit,
+    Func<Exception, StoreUnavailableException?> explain,
+    EngineLimits limits,
+    ILogger log
+) : IAsyncDisposable
 {
     public delegate void CommitAll(ReadOnlySpan<StoreWrite> writes);
 
@@ -53,10 +59,13 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
     /// <param name="ct">Gives up while the write waits for room; once queued it is not taken back.</param>
     public Task WriteAsync(StoreWrite write, CancellationToken ct)
     {
-        if (ct.IsCancellationRequested) return Task.FromCanceled(ct);
-        if (write.Outage == OutageRule.Refuse && Outage is { } known) return Task.FromException(known);
+        if (ct.IsCancellationRequested)
+            return Task.FromCanceled(ct);
+        if (write.Outage == OutageRule.Refuse && Outage is { } known)
+            return Task.FromException(known);
         // What ends an outage must not wait behind what the outage holds up.
-        if (write.Outage == OutageRule.Probe || room.Wait(0, CancellationToken.None)) return Enqueue(write);
+        if (write.Outage == OutageRule.Probe || room.Wait(0, CancellationToken.None))
+            return Enqueue(write);
         return WaitForRoomAsync(write, ct);
     }
 
@@ -73,7 +82,8 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
             if (!closing)
             {
                 waiting.Add(write);
-                if (waiting.Count == 1 || write.Outage == OutageRule.Probe) Monitor.Pulse(gate);
+                if (waiting.Count == 1 || write.Outage == OutageRule.Probe)
+                    Monitor.Pulse(gate);
                 return write.Task;
             }
         }
@@ -98,7 +108,8 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
         {
             while (waiting.Count == 0)
             {
-                if (closing) return false;
+                if (closing)
+                    return false;
                 Monitor.Wait(gate);
             }
             (waiting, taken) = (taken, waiting);
@@ -111,7 +122,8 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
         for (int start = 0; start < writes.Count; start += limits.StoreBatch)
         {
             var batch = CollectionsMarshal.AsSpan(writes).Slice(start, Math.Min(limits.StoreBatch, writes.Count - start));
-            if (CommitBatch(batch) is not { } reason) continue;
+            if (CommitBatch(batch) is not { } reason)
+                continue;
             SitOut(reason, [.. CollectionsMarshal.AsSpan(writes)[start..]]);
             return;
         }
@@ -129,16 +141,21 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
         }
         catch (Exception error)
         {
-            if (explain(error) is { } reason) return reason;
-            if (batch.Length == 1) return Fail(batch[0], error);
+            if (explain(error) is { } reason)
+                return reason;
+            if (batch.Length == 1)
+                return Fail(batch[0], error);
             // One bad write must not fail its neighbours. Halving finds it in a few commits, and keeps the order.
             int half = batch.Length / 2;
             return CommitBatch(batch[..half]) ?? CommitBatch(batch[half..]);
         }
         // Before anybody learns of it: who was told that a write is durable may offer the next one at once. A probe proves nothing for the others.
-        if (outage is not null && batch[0].Outage != OutageRule.Probe) outage = null;
-        foreach (var write in batch) Succeed(write);
-        if (outage is null) Restored();
+        if (outage is not null && batch[0].Outage != OutageRule.Probe)
+            outage = null;
+        foreach (var write in batch)
+            Succeed(write);
+        if (outage is null)
+            Restored();
         return null;
     }
 
@@ -146,7 +163,8 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
     void SitOut(StoreUnavailableException reason, List<StoreWrite> left)
     {
         outage = reason;
-        if (!outageLogged) log.StoreUnavailable(reason.Message);
+        if (!outageLogged)
+            log.StoreUnavailable(reason.Message);
         outageLogged = true;
         var kept = new List<StoreWrite>();
         Sort(left, kept, reason);
@@ -155,11 +173,15 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
             bool last = !WaitToRetry(ref left);
             Sort(left, kept, reason);
             // With nothing kept, accepts try again, and the next commit says whether the outage is over.
-            if (kept.Count == 0) break;
-            if (RetryKept(kept) is not { } again) break;
+            if (kept.Count == 0)
+                break;
+            if (RetryKept(kept) is not { } again)
+                break;
             outage = reason = again;
-            if (!last) continue;
-            foreach (var write in kept) Fail(write, Again(again));
+            if (!last)
+                continue;
+            foreach (var write in kept)
+                Fail(write, Again(again));
             break;
         }
         outage = null;
@@ -169,10 +191,14 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
     {
         foreach (var write in left)
         {
-            if (write.Task.IsCompleted) continue;
-            if (write.Outage == OutageRule.Keep) kept.Add(write);
-            else if (write.Outage == OutageRule.Refuse) Fail(write, Again(reason));
-            else if (CommitBatch([write]) is { } still) Fail(write, still);
+            if (write.Task.IsCompleted)
+                continue;
+            if (write.Outage == OutageRule.Keep)
+                kept.Add(write);
+            else if (write.Outage == OutageRule.Refuse)
+                Fail(write, Again(reason));
+            else if (CommitBatch([write]) is { } still)
+                Fail(write, still);
         }
         left.Clear();
     }
@@ -202,13 +228,15 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
 
     void Succeed(StoreWrite write)
     {
-        if (write.Outage != OutageRule.Probe) room.Release();
+        if (write.Outage != OutageRule.Probe)
+            room.Release();
         write.TrySetResult();
     }
 
     StoreUnavailableException? Fail(StoreWrite write, Exception error)
     {
-        if (write.Outage != OutageRule.Probe) room.Release();
+        if (write.Outage != OutageRule.Probe)
+            room.Release();
         write.TrySetException(error);
         return null;
     }
@@ -218,7 +246,8 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
 
     void Restored()
     {
-        if (!outageLogged) return;
+        if (!outageLogged)
+            return;
         outageLogged = false;
         log.StoreRestored();
     }
@@ -228,7 +257,8 @@ internal sealed class GroupCommit(GroupCommit.CommitAll commit, Func<Exception, 
     {
         lock (gate)
         {
-            if (!closing) closingUntil = Environment.TickCount64 + (long)limits.StoreClosing.TotalMilliseconds;
+            if (!closing)
+                closingUntil = Environment.TickCount64 + (long)limits.StoreClosing.TotalMilliseconds;
             closing = true;
             Monitor.Pulse(gate);
         }

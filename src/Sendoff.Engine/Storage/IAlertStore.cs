@@ -5,8 +5,10 @@ public interface IAlertStore
 {
     /// <summary>By name.</summary>
     Task<IReadOnlyList<AlertRule>> ListAlertsAsync(CancellationToken ct);
+
     /// <summary>Stores a rule, in place of the one with its id.</summary>
     Task SaveAlertAsync(AlertRule rule, CancellationToken ct);
+
     /// <summary>Removes a rule and what it has told. Returns false if there is none.</summary>
     Task<bool> DeleteAlertAsync(AlertId alert, CancellationToken ct);
 

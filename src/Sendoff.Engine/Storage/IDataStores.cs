@@ -48,8 +48,10 @@ public interface IDataStores
 public readonly record struct StoreName(WorkflowId Owner, string Name)
 {
     /// <summary>A value is sealed for the place that it is kept at, so that it opens at no other.</summary>
-    internal long Seal(string key) => BinaryPrimitives.ReadInt64LittleEndian(
-        SHA256.HashData(Encoding.UTF8.GetBytes($"store\0{WorkspaceId.Default.Value}\0{Owner.Value}\0{Name}\0{key}")));
+    internal long Seal(string key) =>
+        BinaryPrimitives.ReadInt64LittleEndian(
+            SHA256.HashData(Encoding.UTF8.GetBytes($"store\0{WorkspaceId.Default.Value}\0{Owner.Value}\0{Name}\0{key}"))
+        );
 }
 
 /// <param name="Json">As the step gave it.</param>
@@ -63,10 +65,13 @@ public sealed record StoreSummary(string Name, long Keys);
 public enum SetOutcome
 {
     Set,
+
     /// <summary>The store has as many keys as it may.</summary>
     Full,
+
     /// <summary>There are as many stores as there may be.</summary>
     TooManyStores,
+
     /// <summary>The workflow whose own it is was deleted.</summary>
     Gone,
 }

@@ -8,7 +8,8 @@ public static class MaskedRecords
     /// <summary>What came as its body is left out when anything of the event is covered: the original has it.</summary>
     public static Event Masked(this Event e, SecretMask mask)
     {
-        if (e.Credentials.Count > 0) mask = mask.With(e.Credentials);
+        if (e.Credentials.Count > 0)
+            mask = mask.With(e.Credentials);
         var json = mask.Json(Credentials.Cover(e.Json), "{}"u8);
         return json.Equals(e.Json) && !mask.Finds(e.Raw.Span) ? e : e with { Json = json, Raw = default };
     }
@@ -17,7 +18,8 @@ public static class MaskedRecords
     public static SecretMask MaskOf(Run run, IReadOnlyList<Delivery> deliveries, SecretMask workspace)
     {
         List<string>? credentials = run.Credentials.Count > 0 ? [.. run.Credentials] : null;
-        foreach (var delivery in deliveries) Collect(delivery.Request.Headers, ref credentials);
+        foreach (var delivery in deliveries)
+            Collect(delivery.Request.Headers, ref credentials);
         return credentials is null ? workspace : workspace.With(credentials);
     }
 
@@ -26,24 +28,32 @@ public static class MaskedRecords
     {
         var error = run.Error?.Masked(mask);
         string? message = run.Message is null ? null : mask.Text(run.Message);
-        if (!withSteps && ReferenceEquals(error, run.Error) && ReferenceEquals(message, run.Message) && run.Response is null) return run;
+        if (!withSteps && ReferenceEquals(error, run.Error) && ReferenceEquals(message, run.Message) && run.Response is null)
+            return run;
         return run with
         {
             Steps = withSteps ? [.. run.Steps.Select(step => step.Masked(mask))] : run.Steps,
             Error = error,
             Message = message,
-            Response = run.Response is not { } response ? null : response with { Headers = Masked(response.Headers, mask), Body = mask.Bytes(response.Body) },
+            Response = run.Response is not { } response
+                ? null
+                : response with
+                {
+                    Headers = Masked(response.Headers, mask),
+                    Body = mask.Bytes(response.Body),
+                },
         };
     }
 
-    static StepResult Masked(this StepResult step, SecretMask mask) => step with
-    {
-        Exports = mask.Json(step.Exports, "{}"u8),
-        Inputs = mask.Json(step.Inputs, "{}"u8),
-        Logs = [.. step.Logs.Select(line => line with { Text = mask.Text(line.Text) })],
-        Warnings = [.. step.Warnings.Select(warning => warning with { Message = mask.Text(warning.Message) })],
-        Error = step.Error?.Masked(mask),
-    };
+    static StepResult Masked(this StepResult step, SecretMask mask) =>
+        step with
+        {
+            Exports = mask.Json(step.Exports, "{}"u8),
+            Inputs = mask.Json(step.Inputs, "{}"u8),
+            Logs = [.. step.Logs.Select(line => line with { Text = mask.Text(line.Text) })],
+            Warnings = [.. step.Warnings.Select(warning => warning with { Message = mask.Text(warning.Message) })],
+            Error = step.Error?.Masked(mask),
+        };
 
     static StepError Masked(this StepError error, SecretMask mask)
     {
@@ -62,15 +72,26 @@ public static class MaskedRecords
     {
         var request = delivery.Request.Masked(mask);
         var error = delivery.Error?.Masked(mask);
-        return ReferenceEquals(request, delivery.Request) && ReferenceEquals(error, delivery.Error) ? delivery : delivery with { Request = request, Error = error };
+        return ReferenceEquals(request, delivery.Request) && ReferenceEquals(error, delivery.Error)
+            ? delivery
+            : delivery with
+            {
+                Request = request,
+                Error = error,
+            };
     }
 
     static HttpSend Masked(this HttpSend send, SecretMask mask)
     {
-        string method = mask.Name(send.Method), url = mask.Url(send.Url);
+        string method = mask.Name(send.Method),
+            url = mask.Url(send.Url);
         var headers = Masked(send.Headers, mask);
         var body = mask.Bytes(send.Body);
-        bool isSame = ReferenceEquals(method, send.Method) && ReferenceEquals(url, send.Url) && ReferenceEquals(headers, send.Headers) && body.Equals(send.Body);
+        bool isSame =
+            ReferenceEquals(method, send.Method)
+            && ReferenceEquals(url, send.Url)
+            && ReferenceEquals(headers, send.Headers)
+            && body.Equals(send.Body);
         return isSame ? send : new(method, url, headers, body);
     }
 
@@ -85,16 +106,29 @@ public static class MaskedRecords
             RequestHeaders = Masked(attempt.RequestHeaders, mask),
             Response = attempt.Response?.Masked(mask, attempt.Error is not null),
             Error = attempt.Error?.Masked(mask),
-            Redirects = attempt.Redirects.Count == 0 ? attempt.Redirects
-                : [.. attempt.Redirects.Select(hop => hop with { Method = mask.Name(hop.Method), Url = mask.Url(hop.Url), Location = mask.Url(hop.Location) })],
+            Redirects =
+                attempt.Redirects.Count == 0
+                    ? attempt.Redirects
+                    :
+                    [
+                        .. attempt.Redirects.Select(hop =>
+                            hop with
+                            {
+                                Method = mask.Name(hop.Method),
+                                Url = mask.Url(hop.Url),
+                                Location = mask.Url(hop.Location),
+                            }
+                        ),
+                    ],
         };
     }
 
-    static AttemptResponse Masked(this AttemptResponse response, SecretMask mask, bool isPartial) => response with
-    {
-        Headers = Masked(response.Headers, mask),
-        Body = mask.Bytes(response.Body, isPartial || response.Truncated),
-    };
+    static AttemptResponse Masked(this AttemptResponse response, SecretMask mask, bool isPartial) =>
+        response with
+        {
+            Headers = Masked(response.Headers, mask),
+            Body = mask.Bytes(response.Body, isPartial || response.Truncated),
+        };
 
     public static AttemptError Masked(this AttemptError error, SecretMask mask) =>
         mask.Message(error.Message) is var message && ReferenceEquals(message, error.Message) ? error : error with { Message = message };
@@ -107,7 +141,8 @@ public static class MaskedRecords
         {
             var (name, value) = lines[i];
             var line = new Header(mask.Name(name), Credentials.IsCredential(name) ? SecretMask.Cover : mask.Text(value));
-            if (!ReferenceEquals(line.Name, name) || !ReferenceEquals(line.Value, value)) (masked ??= [.. lines])[i] = line;
+            if (!ReferenceEquals(line.Name, name) || !ReferenceEquals(line.Value, value))
+                (masked ??= [.. lines])[i] = line;
         }
         return masked ?? lines;
     }
@@ -115,6 +150,7 @@ public static class MaskedRecords
     static void Collect(IReadOnlyList<Header> lines, ref List<string>? into)
     {
         foreach (var line in lines)
-            if (Credentials.IsCredential(line.Name)) Credentials.Collect(line.Name, line.Value, into ??= []);
+            if (Credentials.IsCredential(line.Name))
+                Credentials.Collect(line.Name, line.Value, into ??= []);
     }
 }

@@ -7,43 +7,78 @@ public sealed class MemoryDataStores(TimeProvider time) : IDataStores
     readonly SortedDictionary<string, SortedDictionary<string, StoredValue>> workspace = new(StringComparer.Ordinal);
     readonly Dictionary<StoreName, SortedDictionary<string, StoredValue>> owned = [];
 
-    public Task<StoredValue?> GetValueAsync(StoreName store, string key, CancellationToken ct) => Do(store, values => values.GetValueOrDefault(key));
+    public Task<StoredValue?> GetValueAsync(StoreName store, string key, CancellationToken ct) =>
+        Do(store, values => values.GetValueOrDefault(key));
 
-    public Task<SetOutcome> SetValueAsync(StoreName store, StoredValue value, int mostKeys, CancellationToken ct) => Do(store, values =>
-    {
-        if (values.Count >= mostKeys && !values.ContainsKey(value.Key)) return SetOutcome.Full;
-        values[value.Key] = value;
-        return SetOutcome.Set;
-    });
+    public Task<SetOutcome> SetValueAsync(StoreName store, StoredValue value, int mostKeys, CancellationToken ct) =>
+        Do(
+            store,
+            values =>
+            {
+                if (values.Count >= mostKeys && !values.ContainsKey(value.Key))
+                    return SetOutcome.Full;
+                values[value.Key] = value;
+                return SetOutcome.Set;
+            }
+        );
 
-    public Task<bool> ExpireValueAsync(StoreName store, string key, DateTimeOffset? at, CancellationToken ct) => Do(store, values =>
-    {
-        if (!values.TryGetValue(key, out var value)) return false;
-        values[key] = value with { ExpiresAt = at };
-        return true;
-    });
+    public Task<bool> ExpireValueAsync(StoreName store, string key, DateTimeOffset? at, CancellationToken ct) =>
+        Do(
+            store,
+            values =>
+            {
+                if (!values.TryGetValue(key, out var value))
+                    return false;
+                values[key] = value with { ExpiresAt = at };
+                return true;
+            }
+        );
 
     public Task<bool> DeleteValueAsync(StoreName store, string key, CancellationToken ct) => Do(store, values => values.Remove(key));
 
-    public Task ClearValuesAsync(StoreName store, CancellationToken ct) => Do(store, values =>
-    {
-        values.Clear();
-        return true;
-    });
+    public Task ClearValuesAsync(StoreName store, CancellationToken ct) =>
+        Do(
+            store,
+            values =>
+            {
+                values.Clear();
+                return true;
+            }
+        );
 
     public Task<IReadOnlyList<string>> ListKeysAsync(StoreName store, string? after, int limit, CancellationToken ct) =>
         Do<IReadOnlyList<string>>(store, values => [.. From(values, after).Take(limit).Select(static value => value.Key)]);
 
-    public Task<IReadOnlyList<StoredValue>> ListValuesAsync(StoreName store, string? after, int limit, long mostBytes, CancellationToken ct) =>
-        Do<IReadOnlyList<StoredValue>>(store, values =>
-        {
-            long bytes = 0;
-            return [.. From(values, after).Take(limit).TakeWhile((value, place) => (bytes += value.Json.Length) <= mostBytes || place == 0)];
-        });
+    public Task<IReadOnlyList<StoredValue>> ListValuesAsync(
+        StoreName store,
+        string? after,
+        int limit,
+        long mostBytes,
+        CancellationToken ct
+    ) =>
+        Do<IReadOnlyList<StoredValue>>(
+            store,
+            values =>
+            {
+                long bytes = 0;
+                return
+                [
+                    .. From(values, after).Take(limit).TakeWhile((value, place) => (bytes += value.Json.Length) <= mostBytes || place == 0),
+                ];
+            }
+        );
 
     public Task<IReadOnlyList<StoredKey>> ListKeysAsync(StoreName store, string contains, string? after, int limit, CancellationToken ct) =>
-        Do<IReadOnlyList<StoredKey>>(store, values => [.. From(values, after).Where(value => value.Key.Contains(contains, StringComparison.Ordinal)).Take(limit)
-            .Select(static value => new StoredKey(value.Key, value.Json.Length, value.ChangedAt, value.ExpiresAt))]);
+        Do<IReadOnlyList<StoredKey>>(
+            store,
+            values =>
+                [
+                    .. From(values, after)
+                        .Where(value => value.Key.Contains(contains, StringComparison.Ordinal))
+                        .Take(limit)
+                        .Select(static value => new StoredKey(value.Key, value.Json.Length, value.ChangedAt, value.ExpiresAt)),
+                ]
+        );
 
     public Task<long> CountKeysAsync(StoreName store, CancellationToken ct) => Do(store, values => (long)values.Count);
 
@@ -51,14 +86,18 @@ public sealed class MemoryDataStores(TimeProvider time) : IDataStores
     {
         lock (gate)
         {
-            foreach (var values in workspace.Values) Expire(values);
-            return Task.FromResult<IReadOnlyList<StoreSummary>>([.. workspace.Where(store => store.Value.Count > 0).Select(store => new StoreSummary(store.Key, store.Value.Count))]);
+            foreach (var values in workspace.Values)
+                Expire(values);
+            return Task.FromResult<IReadOnlyList<StoreSummary>>([
+                .. workspace.Where(store => store.Value.Count > 0).Select(store => new StoreSummary(store.Key, store.Value.Count)),
+            ]);
         }
     }
 
     public Task<int> PruneValuesAsync(int limit, CancellationToken ct)
     {
-        lock (gate) return Task.FromResult(workspace.Values.Concat(owned.Values).Sum(Expire));
+        lock (gate)
+            return Task.FromResult(workspace.Values.Concat(owned.Values).Sum(Expire));
     }
 
     static IEnumerable<StoredValue> From(SortedDictionary<string, StoredValue> values, string? after) =>
@@ -71,9 +110,11 @@ public sealed class MemoryDataStores(TimeProvider time) : IDataStores
             SortedDictionary<string, StoredValue>? values;
             if (store.Owner != default)
             {
-                if (!owned.TryGetValue(store, out values)) owned[store] = values = new(StringComparer.Ordinal);
+                if (!owned.TryGetValue(store, out values))
+                    owned[store] = values = new(StringComparer.Ordinal);
             }
-            else if (!workspace.TryGetValue(store.Name, out values)) workspace[store.Name] = values = new(StringComparer.Ordinal);
+            else if (!workspace.TryGetValue(store.Name, out values))
+                workspace[store.Name] = values = new(StringComparer.Ordinal);
             Expire(values);
             return Task.FromResult(act(values));
         }
@@ -83,7 +124,8 @@ public sealed class MemoryDataStores(TimeProvider time) : IDataStores
     {
         var now = time.GetUtcNow();
         var over = values.Values.Where(value => value.ExpiresAt <= now).Select(static value => value.Key).ToList();
-        foreach (string key in over) values.Remove(key);
+        foreach (string key in over)
+            values.Remove(key);
         return over.Count;
     }
 }

@@ -22,11 +22,14 @@ internal static class Migrator
         int[] unknown = [.. applied.Except(migrations.Select(migration => migration.Number)).Order()];
         if (unknown.Length > 0)
             throw new StoreUnavailableException(
-                $"the database {connection.DataSource} has schema {string.Join(", ", unknown)} of a newer Sendoff, and this one knows {newest}; " +
-                "update Sendoff, or use the backup made before the update");
+                $"the database {connection.DataSource} has schema {string.Join(", ", unknown)} of a newer Sendoff, and this one knows {newest}; "
+                    + "update Sendoff, or use the backup made before the update"
+            );
         Migration[] missing = [.. migrations.Where(migration => !applied.Contains(migration.Number))];
-        if (applied.Count > 0 && missing.Length > 0) log.SchemaUpgrade(connection.DataSource, applied.Max(), newest);
-        foreach (var migration in missing) Apply(connection, migration);
+        if (applied.Count > 0 && missing.Length > 0)
+            log.SchemaUpgrade(connection.DataSource, applied.Max(), newest);
+        foreach (var migration in missing)
+            Apply(connection, migration);
         return newest;
     }
 
@@ -44,7 +47,8 @@ internal static class Migrator
         command.CommandText = "SELECT number FROM migrations";
         using var reader = command.ExecuteReader();
         var numbers = new HashSet<int>();
-        while (reader.Read()) numbers.Add(reader.GetInt32(0));
+        while (reader.Read())
+            numbers.Add(reader.GetInt32(0));
         return numbers;
     }
 
@@ -59,10 +63,14 @@ internal static class Migrator
     static List<Migration> Read(string folder)
     {
         var assembly = Assembly.GetExecutingAssembly();
-        return [.. assembly.GetManifestResourceNames()
-            .Where(resource => resource.Replace('\\', '/').StartsWith(folder, StringComparison.Ordinal))
-            .Select(resource => Read(assembly, resource))
-            .OrderBy(migration => migration.Number)];
+        return
+        [
+            .. assembly
+                .GetManifestResourceNames()
+                .Where(resource => resource.Replace('\\', '/').StartsWith(folder, StringComparison.Ordinal))
+                .Select(resource => Read(assembly, resource))
+                .OrderBy(migration => migration.Number),
+        ];
     }
 
     static Migration Read(Assembly assembly, string resource)

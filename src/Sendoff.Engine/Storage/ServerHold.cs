@@ -21,7 +21,8 @@ public sealed class ServerHold
     public async Task StartAsync(IStore store, bool asked, TimeProvider time, CancellationToken ct)
     {
         Since = await store.GetHoldAsync(ct).ConfigureAwait(false);
-        if (Since is not null || !asked) return;
+        if (Since is not null || !asked)
+            return;
         var now = time.GetUtcNow();
         await store.SetHoldAsync(now, ct).ConfigureAwait(false);
         Since = now;
@@ -30,7 +31,8 @@ public sealed class ServerHold
     /// <summary>Lets everything start that waits. Returns false if there was no hold.</summary>
     public async Task<bool> ReleaseAsync(IStore store, CancellationToken ct)
     {
-        if (!IsOn) return false;
+        if (!IsOn)
+            return false;
         await store.SetHoldAsync(null, ct).ConfigureAwait(false);
         return released.TrySetResult();
     }

@@ -5,39 +5,53 @@ namespace Sendoff.Engine.Storage;
 internal sealed class AcceptWrite(QueuedRun run, Concealment concealment) : StoreWrite(OutageRule.Refuse)
 {
     // The event of a replay, or of a run that goes on, is stored already.
-    public QueuedRun Run { get; } = run.Replay || run.Continues is not null || concealment.Conceal(run.Event) is var received && ReferenceEquals(received, run.Event)
-        ? run : run with { Event = received };
+    public QueuedRun Run { get; } =
+        run.Replay || run.Continues is not null || concealment.Conceal(run.Event) is var received && ReferenceEquals(received, run.Event)
+            ? run
+            : run with
+            {
+                Event = received,
+            };
+
     /// <summary>The request that lets a held run go on, sealed.</summary>
-    public byte[]? Callback { get; } = run.Continues is { Callback.IsEmpty: false } link ? concealment.Cipher.Seal(link.Callback.Span, run.Id.Value) : null;
+    public byte[]? Callback { get; } =
+        run.Continues is { Callback.IsEmpty: false } link ? concealment.Cipher.Seal(link.Callback.Span, run.Id.Value) : null;
+
     /// <summary>False when the workflow is deleted or the due time taken; made anew when a batch is tried again.</summary>
     public bool IsClaimed { get; set; }
+
     /// <summary>False when the workflow is deleted or the due time taken; known after the commit.</summary>
     public bool IsStored { get; set; }
 }
 
 internal sealed class FinishRunWrite : StoreWrite
 {
-    public FinishRunWrite(Run run, IReadOnlyList<Delivery> deliveries, Concealment concealment) : base(OutageRule.Keep)
+    public FinishRunWrite(Run run, IReadOnlyList<Delivery> deliveries, Concealment concealment)
+        : base(OutageRule.Keep)
     {
         var mask = concealment.MaskOf(run, deliveries);
         Steps = StoredJson.Steps(run.Steps);
         bool withSteps = mask.Finds(Steps);
         Run = run.Masked(mask, withSteps);
-        if (withSteps) Steps = StoredJson.Steps(Run.Steps);
+        if (withSteps)
+            Steps = StoredJson.Steps(Run.Steps);
         Error = StoredJson.StepError(Run.Error);
         Response = StoredJson.Response(Run.Response);
-        if (run.Suspension is { } held) State = concealment.Cipher.Seal(held.State.Span, held.RunId.Value);
+        if (run.Suspension is { } held)
+            State = concealment.Cipher.Seal(held.State.Span, held.RunId.Value);
         Deliveries = [.. deliveries.Select(delivery => concealment.Conceal(delivery, mask))];
         Headers = [.. Deliveries.Select(static delivery => StoredJson.Headers(delivery.Request.Headers))];
     }
 
     public Run Run { get; }
+
     /// <inheritdoc cref="AcceptWrite.IsStored"/>
     public bool IsStored { get; set; }
     public Delivery[] Deliveries { get; }
     public byte[] Steps { get; }
     public byte[]? Error { get; }
     public byte[]? Response { get; }
+
     /// <summary>Of a run that is held, sealed.</summary>
     public byte[]? State { get; }
     public byte[]?[] Headers { get; }
@@ -46,13 +60,15 @@ internal sealed class FinishRunWrite : StoreWrite
 internal sealed class MarkSendingWrite(IReadOnlyList<DeliveryId> deliveries) : StoreWrite(OutageRule.Keep)
 {
     public IReadOnlyList<DeliveryId> Deliveries => deliveries;
+
     /// <summary>Those that were pending; made anew when a batch is tried again.</summary>
     public IReadOnlyList<DeliveryId> Marked { get; set; } = [];
 }
 
 internal sealed class RecordAttemptWrite : StoreWrite
 {
-    public RecordAttemptWrite(Attempt attempt, Concealment concealment) : base(OutageRule.Keep)
+    public RecordAttemptWrite(Attempt attempt, Concealment concealment)
+        : base(OutageRule.Keep)
     {
         Attempt = concealment.Conceal(attempt);
         RequestHeaders = StoredJson.Headers(Attempt.RequestHeaders);

@@ -54,8 +54,12 @@ internal static class StoredJson
 
 /// <summary>What steps gave is JSON already, and as deep as users make it.</summary>
 [JsonSourceGenerationOptions(
-    MaxDepth = StepJsonContext.Depth, UseStringEnumConverter = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, Converters = [typeof(RawJsonConverter)])]
+    MaxDepth = StepJsonContext.Depth,
+    UseStringEnumConverter = true,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    Converters = [typeof(RawJsonConverter)]
+)]
 [JsonSerializable(typeof(IReadOnlyList<StepResult>))]
 internal sealed partial class StepJsonContext : JsonSerializerContext
 {
@@ -63,7 +67,10 @@ internal sealed partial class StepJsonContext : JsonSerializerContext
 }
 
 [JsonSourceGenerationOptions(
-    UseStringEnumConverter = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, Converters = [typeof(HeaderConverter)])]
+    UseStringEnumConverter = true,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    Converters = [typeof(HeaderConverter)]
+)]
 [JsonSerializable(typeof(IReadOnlyList<Header>))]
 [JsonSerializable(typeof(RunResponse))]
 [JsonSerializable(typeof(AttemptError))]
@@ -76,17 +83,21 @@ internal sealed class RawJsonConverter : JsonConverter<ReadOnlyMemory<byte>>
 {
     public override ReadOnlyMemory<byte> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
-        if (reader.TokenType == JsonTokenType.Null) return default;
+        if (reader.TokenType == JsonTokenType.Null)
+            return default;
         using var value = JsonDocument.ParseValue(ref reader);
         return JsonMarshal.GetRawUtf8Value(value.RootElement).ToArray();
     }
 
     public override void Write(Utf8JsonWriter writer, ReadOnlyMemory<byte> value, JsonSerializerOptions options)
     {
-        if (value.IsEmpty) writer.WriteNullValue();
-        else if (IsReadable(value.Span)) writer.WriteRawValue(value.Span, skipInputValidation: true);
+        if (value.IsEmpty)
+            writer.WriteNullValue();
+        else if (IsReadable(value.Span))
+            writer.WriteRawValue(value.Span, skipInputValidation: true);
         // A run must come to its end whatever its steps gave: what could not be read back is kept as text.
-        else writer.WriteStringValue(value.Span);
+        else
+            writer.WriteStringValue(value.Span);
     }
 
     static bool IsReadable(ReadOnlySpan<byte> json)

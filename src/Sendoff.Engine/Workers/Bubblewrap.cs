@@ -3,16 +3,40 @@ namespace Sendoff.Engine.Workers;
 /// <summary>The arguments of <c>bwrap</c>: what there is of the machine inside of a worker's sandbox.</summary>
 internal static class Bubblewrap
 {
-    public const string Node = "/sendoff/node", Harness = "/sendoff/harness", Socket = "/sendoff/socket", Authorities = "/sendoff/authorities.pem", Program = "/workflow";
+    public const string Node = "/sendoff/node",
+        Harness = "/sendoff/harness",
+        Socket = "/sendoff/socket",
+        Authorities = "/sendoff/authorities.pem",
+        Program = "/workflow";
 
     static readonly string[] SystemFolders = ["/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin"];
 
     // What looking up names, TLS and the loader read, and nothing that names a user or holds a key.
     static readonly string[] Etc =
     [
-        "resolv.conf", "hosts", "host.conf", "nsswitch.conf", "gai.conf", "services", "protocols", "localtime", "timezone", "mime.types", "alternatives",
-        "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf", "ca-certificates/extracted",
-        "pki/tls/certs", "pki/tls/cert.pem", "pki/tls/openssl.cnf", "pki/ca-trust/extracted", "crypto-policies",
+        "resolv.conf",
+        "hosts",
+        "host.conf",
+        "nsswitch.conf",
+        "gai.conf",
+        "services",
+        "protocols",
+        "localtime",
+        "timezone",
+        "mime.types",
+        "alternatives",
+        "ld.so.cache",
+        "ld.so.conf",
+        "ld.so.conf.d",
+        "ssl/certs",
+        "ssl/cert.pem",
+        "ssl/openssl.cnf",
+        "ca-certificates/extracted",
+        "pki/tls/certs",
+        "pki/tls/cert.pem",
+        "pki/tls/openssl.cnf",
+        "pki/ca-trust/extracted",
+        "crypto-policies",
     ];
 
     /// <summary>What is the same for all workers.</summary>
@@ -21,26 +45,48 @@ internal static class Bubblewrap
     {
         List<string> list =
         [
-            "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent", "--new-session", "--clearenv",
-            "--uid", "1000", "--gid", "1000", "--hostname", "sendoff", "--ro-bind", "/usr", "/usr",
+            "--unshare-user",
+            "--unshare-pid",
+            "--unshare-ipc",
+            "--unshare-uts",
+            "--unshare-cgroup-try",
+            "--die-with-parent",
+            "--new-session",
+            "--clearenv",
+            "--uid",
+            "1000",
+            "--gid",
+            "1000",
+            "--hostname",
+            "sendoff",
+            "--ro-bind",
+            "/usr",
+            "/usr",
         ];
-        if (!options.HasNetwork) list.Add("--unshare-net");
+        if (!options.HasNetwork)
+            list.Add("--unshare-net");
         foreach (string folder in SystemFolders)
         {
             var info = new DirectoryInfo(folder);
-            if (!info.Exists) continue;
-            if (info.LinkTarget is { } target) list.AddRange("--symlink", target, folder);
-            else list.AddRange("--ro-bind", folder, folder);
+            if (!info.Exists)
+                continue;
+            if (info.LinkTarget is { } target)
+                list.AddRange("--symlink", target, folder);
+            else
+                list.AddRange("--ro-bind", folder, folder);
         }
         list.AddRange("--ro-bind-try", "/nix/store", "/nix/store");
-        foreach (string name in Etc) list.AddRange("--ro-bind-try", "/etc/" + name, "/etc/" + name);
+        foreach (string name in Etc)
+            list.AddRange("--ro-bind-try", "/etc/" + name, "/etc/" + name);
         list.AddRange("--ro-bind", Path.Combine(users, "passwd"), "/etc/passwd", "--ro-bind", Path.Combine(users, "group"), "/etc/group");
         // Root's own files in /proc (sys, sysrq-trigger) are writable without any capability, when the server runs as root; /dev and / would be memory without a bound.
         list.AddRange("--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--remount-ro", "/dev");
         list.AddRange("--perms", "1777", "--size", $"{options.TmpBytes}", "--tmpfs", "/tmp");
-        foreach (string folder in options.Readable) list.AddRange("--ro-bind-try", folder, folder);
+        foreach (string folder in options.Readable)
+            list.AddRange("--ro-bind-try", folder, folder);
         list.AddRange("--ro-bind", node, Node, "--ro-bind", harness, Harness);
-        if (options.Authorities is { } file) list.AddRange("--ro-bind", file, Authorities, "--setenv", NodeRuntime.AuthoritiesVariable, Authorities);
+        if (options.Authorities is { } file)
+            list.AddRange("--ro-bind", file, Authorities, "--setenv", NodeRuntime.AuthoritiesVariable, Authorities);
         return list;
     }
 
@@ -50,7 +96,8 @@ internal static class Bubblewrap
 
     static void AddRange(this List<string> list, params ReadOnlySpan<string> items)
     {
-        foreach (string item in items) list.Add(item);
+        foreach (string item in items)
+            list.Add(item);
     }
 
     /// <summary>The user whom steps see themselves as.</summary>

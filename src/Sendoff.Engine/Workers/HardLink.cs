@@ -9,7 +9,8 @@ static partial class HardLink
     public static void CreateOrCopy(string existing, string name)
     {
         bool linked = OperatingSystem.IsWindows() ? CreateOnWindows(name, existing, 0) : Create(existing, name) == 0;
-        if (!linked) File.Copy(existing, name);
+        if (!linked)
+            File.Copy(existing, name);
     }
 
     [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8)]

@@ -18,7 +18,8 @@ internal ref struct MessageReader
     /// <summary>Halves of surrogate pairs, which JavaScript strings may hold, become U+FFFD in <paramref name="payload"/> itself.</summary>
     public MessageReader(Span<byte> payload)
     {
-        if (!Utf8.IsValid(payload)) throw new WorkerProtocolException("a message that is not UTF-8");
+        if (!Utf8.IsValid(payload))
+            throw new WorkerProtocolException("a message that is not UTF-8");
         JsonSyntax.MendSurrogates(payload);
         this.payload = payload;
         reader = new Utf8JsonReader(payload, new JsonReaderOptions { MaxDepth = MaxDepth });
@@ -29,9 +30,11 @@ internal ref struct MessageReader
     public bool NextField()
     {
         reader.Read();
-        if (reader.TokenType == JsonTokenType.PropertyName) return true;
+        if (reader.TokenType == JsonTokenType.PropertyName)
+            return true;
         Expect(reader.TokenType == JsonTokenType.EndObject, "the end of the object");
-        if (reader.CurrentDepth == 0) Expect(!reader.Read(), "one object");
+        if (reader.CurrentDepth == 0)
+            Expect(!reader.Read(), "one object");
         return false;
     }
 
@@ -44,14 +47,16 @@ internal ref struct MessageReader
     public int Int(int min, int max)
     {
         reader.Read();
-        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int value) && value >= min && value <= max) return value;
+        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int value) && value >= min && value <= max)
+            return value;
         throw new WorkerProtocolException($"a message without a number from {min} to {max} where it must be");
     }
 
     public int? OptionalInt()
     {
         reader.Read();
-        if (reader.TokenType == JsonTokenType.Null) return null;
+        if (reader.TokenType == JsonTokenType.Null)
+            return null;
         Expect(reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int value) && value >= 0, "a number");
         return reader.GetInt32();
     }
@@ -123,7 +128,8 @@ internal ref struct MessageReader
     /// <summary>Opens the object that is the current element or field's value.</summary>
     public void Object()
     {
-        if (reader.TokenType == JsonTokenType.PropertyName) reader.Read();
+        if (reader.TokenType == JsonTokenType.PropertyName)
+            reader.Read();
         Expect(reader.TokenType == JsonTokenType.StartObject, "an object");
     }
 
@@ -131,7 +137,8 @@ internal ref struct MessageReader
     public bool OptionalObject()
     {
         reader.Read();
-        if (reader.TokenType == JsonTokenType.Null) return false;
+        if (reader.TokenType == JsonTokenType.Null)
+            return false;
         Expect(reader.TokenType == JsonTokenType.StartObject, "an object");
         return true;
     }
@@ -170,6 +177,7 @@ internal ref struct MessageReader
 
     static void Expect(bool holds, string what)
     {
-        if (!holds) throw new WorkerProtocolException($"a message without {what} where it must be");
+        if (!holds)
+            throw new WorkerProtocolException($"a message without {what} where it must be");
     }
 }

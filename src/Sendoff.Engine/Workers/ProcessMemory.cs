@@ -15,7 +15,8 @@ internal sealed class ProcessMemory : IDisposable
     public ProcessMemory(Process process, int pid)
     {
         this.process = process;
-        if (!OperatingSystem.IsLinux()) return;
+        if (!OperatingSystem.IsLinux())
+            return;
         try
         {
             statm = File.OpenHandle($"/proc/{pid}/statm");
@@ -35,7 +36,8 @@ internal sealed class ProcessMemory : IDisposable
                 process.Refresh();
                 return process.WorkingSet64;
             }
-            if (statm is null) return 0;
+            if (statm is null)
+                return 0;
             int length = RandomAccess.Read(statm, text, 0);
             var fields = text.AsSpan(0, length); // size resident shared ..., in pages
             fields = fields[(fields.IndexOf((byte)' ') + 1)..];

@@ -12,7 +12,8 @@ internal readonly record struct ProcessTree(int Threads, long Bytes)
     /// <summary>Reads the tree below a process. A process that loses its parent belongs to the first one of its sandbox, so none leaves the tree there.</summary>
     public static ProcessTree Read(int root)
     {
-        if (!OperatingSystem.IsLinux()) return default;
+        if (!OperatingSystem.IsLinux())
+            return default;
         var all = ReadAll();
         var children = all.ToLookup(static one => one.Parent);
         var waiting = new Stack<Entry>(all.Where(one => one.Id == root));
@@ -20,7 +21,8 @@ internal readonly record struct ProcessTree(int Threads, long Bytes)
         while (waiting.TryPop(out var one))
         {
             sum = new(sum.Threads + one.Threads, sum.Bytes + one.Bytes);
-            foreach (var child in children[one.Id]) waiting.Push(child);
+            foreach (var child in children[one.Id])
+                waiting.Push(child);
         }
         return sum;
     }
@@ -39,16 +41,21 @@ internal readonly record struct ProcessTree(int Threads, long Bytes)
 
     static Entry? ReadEntry(string folder)
     {
-        if (!int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out int id)) return null;
+        if (!int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out int id))
+            return null;
         try
         {
-            int parent = 0, threads = 0;
+            int parent = 0,
+                threads = 0;
             long kilobytes = 0;
             foreach (string line in File.ReadLines(Path.Combine(folder, "status")))
             {
-                if (line.StartsWith("PPid:", StringComparison.Ordinal)) parent = (int)Number(line);
-                else if (line.StartsWith("Threads:", StringComparison.Ordinal)) threads = (int)Number(line);
-                else if (line.StartsWith("RssAnon:", StringComparison.Ordinal) || line.StartsWith("RssShmem:", StringComparison.Ordinal)) kilobytes += Number(line);
+                if (line.StartsWith("PPid:", StringComparison.Ordinal))
+                    parent = (int)Number(line);
+                else if (line.StartsWith("Threads:", StringComparison.Ordinal))
+                    threads = (int)Number(line);
+                else if (line.StartsWith("RssAnon:", StringComparison.Ordinal) || line.StartsWith("RssShmem:", StringComparison.Ordinal))
+                    kilobytes += Number(line);
             }
             return new(id, parent, threads, kilobytes * 1024);
         }

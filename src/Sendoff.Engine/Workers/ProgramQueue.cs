@@ -3,28 +3,40 @@ namespace Sendoff.Engine.Workers;
 /// <summary>The runs of one program that wait for a worker, the workers that are bound to it, and how long its runs take. Guarded by the pool's gate.</summary>
 internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int memoryMb)
 {
-    const double ShortMs = 2, LongMs = 10, Weight = 1.0 / 8;
+    const double ShortMs = 2,
+        LongMs = 10,
+        Weight = 1.0 / 8;
+
     /// <summary>While V8 still compiles, the first runs last longer than those that follow.</summary>
     const double UnsettledMs = 20;
-    const int Recent = 32, Enough = 4, Settled = 64;
+    const int Recent = 32,
+        Enough = 4,
+        Settled = 64;
 
     readonly Queue<WorkerJob> arrived = new();
+
     /// <summary>Runs that were handed to a worker and came back unstarted; the oldest is last.</summary>
     readonly List<WorkerJob> returned = [];
-    double averageMs, averageIdleMs;
-    int measured, sinceLong = Recent;
+    double averageMs,
+        averageIdleMs;
+    int measured,
+        sinceLong = Recent;
 
     public WorkerPool Pool => pool;
     public WorkerProgram Program => program;
     public int MemoryMb => memoryMb;
+
     /// <summary>Bound and able to take runs.</summary>
     public List<Worker> Workers { get; } = [];
+
     /// <summary>Workers asked for, starting or loading.</summary>
     public int Coming { get; set; }
     public int Waiting { get; private set; }
     public List<TaskCompletionSource<ProgramCheck>> Checks { get; } = [];
+
     /// <summary>What loading found; null until it was loaded.</summary>
     public IReadOnlyList<StepProblem>? Problems { get; set; }
+
     /// <summary>Loads in a row that ended with the worker's death.</summary>
     public int DeadLoads { get; set; }
     public long LastUsed { get; set; }
@@ -32,6 +44,7 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     /// <summary>Its runs are short on the whole, whatever a single one did.</summary>
     public bool IsBrief => averageMs < (measured < Settled ? UnsettledMs : ShortMs);
     public bool IsKnown => measured > 0;
+
     /// <summary>Its runs spend a good part of their time waiting: for a timer, a database, an answer.</summary>
     public bool Waits => averageIdleMs > averageMs / 4;
 
@@ -72,8 +85,10 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
                 job = returned[^1];
                 returned.RemoveAt(returned.Count - 1);
             }
-            else job = arrived.Dequeue();
-            if (job.Done.IsCompleted) continue; // cancelled while it waited, and counted then
+            else
+                job = arrived.Dequeue();
+            if (job.Done.IsCompleted)
+                continue; // cancelled while it waited, and counted then
             Waiting--;
             return job;
         }
@@ -84,7 +99,8 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     public void Forget()
     {
         Waiting--;
-        if (Waiting > 0) return;
+        if (Waiting > 0)
+            return;
         arrived.Clear();
         returned.Clear();
     }
@@ -94,9 +110,12 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     {
         averageIdleMs = measured == 0 ? idleMs : averageIdleMs + (idleMs - averageIdleMs) * Weight;
         averageMs = measured == 0 ? ms : averageMs + (ms - averageMs) * Weight;
-        if (measured < int.MaxValue) measured++;
-        if (ms > LongMs) sinceLong = 0;
-        else if (sinceLong < Recent) sinceLong++;
+        if (measured < int.MaxValue)
+            measured++;
+        if (ms > LongMs)
+            sinceLong = 0;
+        else if (sinceLong < Recent)
+            sinceLong++;
     }
 
     /// <summary>A run lasts long while others wait behind it: nothing is handed ahead for a while.</summary>

@@ -13,17 +13,23 @@ public sealed class Sandbox : IDisposable
 {
     /// <summary>A part of util-linux.</summary>
     const string SystemSetsid = "/usr/bin/setsid";
+
     /// <summary>The first versions of Node.js with a permission model that is not an experiment, and with a switch against opening its inspector by signal.</summary>
-    static readonly Version Permissions = new(22, 13), NoSignal = new(22, 14), NetPermission = new(25, 0);
+    static readonly Version Permissions = new(22, 13),
+        NoSignal = new(22, 14),
+        NetPermission = new(25, 0);
     const string OwnRooms = "sendoff-workers-";
+
     /// <summary>The commands, without their rooms, that this process has tried with success.</summary>
     static readonly ConcurrentDictionary<string, bool> working = new();
     static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(20);
 
     readonly SandboxOptions options;
     readonly NodeBinary node;
-    readonly string harness, rooms;
-    readonly string? bwrap, prlimit;
+    readonly string harness,
+        rooms;
+    readonly string? bwrap,
+        prlimit;
     readonly List<string> common = [];
     readonly bool hasSetsid = File.Exists(SystemSetsid);
     int lastRoom;
@@ -31,12 +37,14 @@ public sealed class Sandbox : IDisposable
     Sandbox(SandboxOptions options, NodeBinary node, string harness, string rooms, string? bwrap, string? prlimit)
     {
         (this.options, this.node, this.harness, this.rooms, this.bwrap, this.prlimit) = (options, node, harness, rooms, bwrap, prlimit);
-        if (bwrap is not null) common = Bubblewrap.Common(options, node.Path, Path.GetDirectoryName(harness)!, rooms);
+        if (bwrap is not null)
+            common = Bubblewrap.Common(options, node.Path, Path.GetDirectoryName(harness)!, rooms);
     }
 
     public bool HasBubblewrap => bwrap is not null;
     public bool HasPermissionModel => node.Version >= Permissions;
     public bool HasLimits => prlimit is not null;
+
     /// <summary>Why bubblewrap is not in force, and how to get it; null when it is, or was not wanted.</summary>
     public string? Missing { get; private init; }
 
@@ -49,15 +57,28 @@ public sealed class Sandbox : IDisposable
     public bool IsWhole => HasBubblewrap && HasPermissionModel && HasLimits;
 
     /// <summary>What is in force, in one line.</summary>
-    public string State => string.Join("; ", ((string?[])[
-        HasBubblewrap ? "sandbox bubblewrap" : Missing is { } why ? $"no sandbox ({why})" : "no sandbox (Workers:Sandbox is none; auto uses bubblewrap)",
-        HasPermissionModel ? "permission model on" : $"no permission model (Node.js {Permissions} or later has it)",
-        HasLimits ? "limits on" : "no limits of files (prlimit of util-linux sets them)",
-        options.HasNetwork ? "network of the machine" : "no network",
-        options.AllowChildProcesses ? "child processes allowed" : "child processes refused",
-        ReachableRooms is { } shared ? $"the data directory is in {shared}, where steps can read and write: move it" : null]).OfType<string>());
+    public string State =>
+        string.Join(
+            "; ",
+            (
+                (string?[])
+                    [
+                        HasBubblewrap ? "sandbox bubblewrap"
+                        : Missing is { } why ? $"no sandbox ({why})"
+                        : "no sandbox (Workers:Sandbox is none; auto uses bubblewrap)",
+                        HasPermissionModel ? "permission model on" : $"no permission model (Node.js {Permissions} or later has it)",
+                        HasLimits ? "limits on" : "no limits of files (prlimit of util-linux sets them)",
+                        options.HasNetwork ? "network of the machine" : "no network",
+                        options.AllowChildProcesses ? "child processes allowed" : "child processes refused",
+                        ReachableRooms is { } shared ? $"the data directory is in {shared}, where steps can read and write: move it" : null,
+                    ]
+            ).OfType<string>()
+        );
 
-    string? ReachableRooms => HasBubblewrap || options.Rooms is null ? null : Temporary().FirstOrDefault(folder => rooms.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+    string? ReachableRooms =>
+        HasBubblewrap || options.Rooms is null
+            ? null
+            : Temporary().FirstOrDefault(folder => rooms.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
 
     /// <summary>Finds out what works here, by trying it.</summary>
     /// <exception cref="WorkerUnavailableException">What the settings demand cannot be had.</exception>
@@ -66,7 +87,17 @@ public sealed class Sandbox : IDisposable
         string rooms = OpenRooms(options);
         try
         {
-            return await TryAsync(options with { Readable = [.. options.Readable.Select(Path.GetFullPath)], Packages = options.Packages is { } packages ? Path.GetFullPath(packages) : null }, node, harness, rooms, ct);
+            return await TryAsync(
+                options with
+                {
+                    Readable = [.. options.Readable.Select(Path.GetFullPath)],
+                    Packages = options.Packages is { } packages ? Path.GetFullPath(packages) : null,
+                },
+                node,
+                harness,
+                rooms,
+                ct
+            );
         }
         catch
         {
@@ -83,26 +114,37 @@ public sealed class Sandbox : IDisposable
             missing = WhyNot(options, out string? bwrap);
             foreach (string? limit in (string?[])[SystemLimits.Command, null])
             {
-                if (bwrap is null) break;
+                if (bwrap is null)
+                    break;
                 var sandbox = new Sandbox(options, node, harness, rooms, bwrap, limit);
-                if (await sandbox.ProbeAsync(ct) is not { } fault) return sandbox;
+                if (await sandbox.ProbeAsync(ct) is not { } fault)
+                    return sandbox;
                 missing = $"bwrap does not work here: {fault}; see docs/operating.md, Isolation";
             }
         }
-        if (missing is not null && options.Mode == SandboxMode.Bubblewrap) throw new WorkerUnavailableException($"Workers:Sandbox is bubblewrap, and {missing}");
-        if (!options.HasNetwork) throw new WorkerUnavailableException($"Workers:Network is none, which needs bubblewrap: {missing ?? "Workers:Sandbox is none"}");
+        if (missing is not null && options.Mode == SandboxMode.Bubblewrap)
+            throw new WorkerUnavailableException($"Workers:Sandbox is bubblewrap, and {missing}");
+        if (!options.HasNetwork)
+            throw new WorkerUnavailableException(
+                $"Workers:Network is none, which needs bubblewrap: {missing ?? "Workers:Sandbox is none"}"
+            );
         var limited = new Sandbox(options, node, harness, rooms, null, SystemLimits.Command) { Missing = missing };
-        return limited.prlimit is null || await limited.ProbeAsync(ct) is null ? limited : new(options, node, harness, rooms, null, null) { Missing = missing };
+        return limited.prlimit is null || await limited.ProbeAsync(ct) is null
+            ? limited
+            : new(options, node, harness, rooms, null, null) { Missing = missing };
     }
 
     /// <summary>Why there is no bubblewrap; null where there is.</summary>
     internal static string? WhyNot(SandboxOptions options, out string? bwrap)
     {
         bwrap = OperatingSystem.IsLinux()
-            ? (options.SearchPath ?? Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
-                .Select(folder => Path.Combine(folder, "bwrap")).FirstOrDefault(File.Exists)
+            ? (options.SearchPath ?? Environment.GetEnvironmentVariable("PATH") ?? "")
+                .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+                .Select(folder => Path.Combine(folder, "bwrap"))
+                .FirstOrDefault(File.Exists)
             : null;
-        if (bwrap is not null) return null;
+        if (bwrap is not null)
+            return null;
         return OperatingSystem.IsLinux() ? "bwrap is not installed: apt-get install bubblewrap" : "bubblewrap is for Linux only";
     }
 
@@ -116,7 +158,8 @@ public sealed class Sandbox : IDisposable
             return own;
         }
         string rooms = Path.GetFullPath(given);
-        if (Directory.Exists(rooms)) Directory.Delete(rooms, recursive: true); // what a server that was killed has left
+        if (Directory.Exists(rooms))
+            Directory.Delete(rooms, recursive: true); // what a server that was killed has left
         Directory.CreateDirectory(rooms);
         Bubblewrap.WriteUsers(rooms);
         return rooms;
@@ -126,7 +169,8 @@ public sealed class Sandbox : IDisposable
     static void Sweep()
     {
         foreach (string left in Directory.EnumerateDirectories(Path.GetTempPath(), OwnRooms + "*"))
-            if (TimeProvider.System.GetUtcNow() - Directory.GetLastWriteTimeUtc(left) > TimeSpan.FromDays(1)) Remove(left);
+            if (TimeProvider.System.GetUtcNow() - Directory.GetLastWriteTimeUtc(left) > TimeSpan.FromDays(1))
+                Remove(left);
     }
 
     /// <summary>Removes the rooms.</summary>
@@ -156,7 +200,9 @@ public sealed class Sandbox : IDisposable
     /// Ctrl+C reaches every process of the terminal, and systemd signals every process of a service: workers stay until the server ends them, so that a shutdown can wait for
     /// their runs. The harness does the same for Node.js, which resets what it inherits. A shell adds variables of its own, which steps are not to see.
     /// </summary>
-    static readonly string[] KeptFromSignals = OperatingSystem.IsWindows() ? [] : ["/bin/sh", "-c", "trap '' HUP INT TERM; exec /usr/bin/env -i \"$@\"", "sendoff-worker"];
+    static readonly string[] KeptFromSignals = OperatingSystem.IsWindows()
+        ? []
+        : ["/bin/sh", "-c", "trap '' HUP INT TERM; exec /usr/bin/env -i \"$@\"", "sendoff-worker"];
 
     /// <summary>The command that starts a worker in its room.</summary>
     /// <param name="flags">For Node.js.</param>
@@ -164,50 +210,77 @@ public sealed class Sandbox : IDisposable
     internal ProcessStartInfo Command(WorkerRoom room, string? socket, IEnumerable<string> flags)
     {
         List<string> all = [.. KeptFromSignals];
-        if (options.Authorities is { } file && bwrap is null && !OperatingSystem.IsWindows()) all.Add($"{NodeRuntime.AuthoritiesVariable}={file}");
-        if (bwrap is not null) all.AddRange([.. hasSetsid ? (string[])[SystemSetsid] : [], bwrap, .. common, .. Bubblewrap.Own(room.Folder, socket ?? room.Folder), .. Bubblewrap.Last]);
-        if (prlimit is not null) all.AddRange([prlimit, .. SystemLimits.Arguments(options.TmpBytes, Processes, null)]);
+        if (options.Authorities is { } file && bwrap is null && !OperatingSystem.IsWindows())
+            all.Add($"{NodeRuntime.AuthoritiesVariable}={file}");
+        if (bwrap is not null)
+            all.AddRange([
+                .. hasSetsid ? (string[])[SystemSetsid] : [],
+                bwrap,
+                .. common,
+                .. Bubblewrap.Own(room.Folder, socket ?? room.Folder),
+                .. Bubblewrap.Last,
+            ]);
+        if (prlimit is not null)
+            all.AddRange([prlimit, .. SystemLimits.Arguments(options.TmpBytes, Processes, null)]);
         all.Add(bwrap is null ? node.Path : Bubblewrap.Node);
         all.AddRange([.. flags, .. PermissionFlags(room)]);
-        if (socket is null) all.AddRange(["-e", "0"]);
+        if (socket is null)
+            all.AddRange(["-e", "0"]);
         else
         {
             all.AddRange(bwrap is null ? [harness, socket] : [$"{Bubblewrap.Harness}/{Path.GetFileName(harness)}", Bubblewrap.Socket]);
-            if (!options.AllowChildProcesses) all.Add("alone");
+            if (!options.AllowChildProcesses)
+                all.Add("alone");
         }
         var start = new ProcessStartInfo(all[0], all.Skip(1))
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false, CreateNoWindow = true,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+            CreateNoWindow = true,
             WorkingDirectory = Path.GetTempPath(),
         };
         // E4: nothing of the server's environment; the sandbox's first process shows its own as /proc/1/environ. Windows cannot open sockets without its own folder.
         start.Environment.Clear();
-        if (OperatingSystem.IsWindows() && Environment.GetEnvironmentVariable("SystemRoot") is { } system) start.Environment["SystemRoot"] = system;
-        if (OperatingSystem.IsWindows() && options.Authorities is { } own) start.Environment[NodeRuntime.AuthoritiesVariable] = own;
+        if (OperatingSystem.IsWindows() && Environment.GetEnvironmentVariable("SystemRoot") is { } system)
+            start.Environment["SystemRoot"] = system;
+        if (OperatingSystem.IsWindows() && options.Authorities is { } own)
+            start.Environment[NodeRuntime.AuthoritiesVariable] = own;
         return start;
     }
 
     // Outside of a sandbox the limit would be for all processes of the user.
-    int? Processes => bwrap is null ? null : options.AllowChildProcesses ? SystemLimits.ProcessesWithChildren : SystemLimits.Processes;
+    int? Processes =>
+        bwrap is null ? null
+        : options.AllowChildProcesses ? SystemLimits.ProcessesWithChildren
+        : SystemLimits.Processes;
 
     IEnumerable<string> PermissionFlags(WorkerRoom room)
     {
-        if (node.Version >= NoSignal && node.Version.Major != 23) yield return "--disable-sigusr1";
-        if (!HasPermissionModel) yield break;
+        if (node.Version >= NoSignal && node.Version.Major != 23)
+            yield return "--disable-sigusr1";
+        if (!HasPermissionModel)
+            yield break;
         yield return "--permission";
         // The permission model does not check which files node:sqlite opens.
-        if (bwrap is null) yield return "--no-experimental-sqlite";
+        if (bwrap is null)
+            yield return "--no-experimental-sqlite";
         // In the sandbox there is nothing to read but what is meant to be read.
-        if (bwrap is not null) yield return "--allow-fs-read=*";
+        if (bwrap is not null)
+            yield return "--allow-fs-read=*";
         else
-            foreach (string folder in (string[])[Path.GetDirectoryName(harness)!, room.Folder, .. options.Readable, .. Temporary()]) yield return "--allow-fs-read=" + folder;
-        foreach (string folder in bwrap is null ? Temporary() : ["/tmp"]) yield return "--allow-fs-write=" + folder;
+            foreach (string folder in (string[])[Path.GetDirectoryName(harness)!, room.Folder, .. options.Readable, .. Temporary()])
+                yield return "--allow-fs-read=" + folder;
+        foreach (string folder in bwrap is null ? Temporary() : ["/tmp"])
+            yield return "--allow-fs-write=" + folder;
         if (options.AllowChildProcesses)
         {
             yield return "--allow-child-process";
             yield return "--allow-worker";
         }
-        if (node.Version >= NetPermission) yield return "--allow-net";
+        if (node.Version >= NetPermission)
+            yield return "--allow-net";
     }
 
     static string[] Temporary()
@@ -222,7 +295,8 @@ public sealed class Sandbox : IDisposable
         using var room = NewRoom();
         var command = Command(room, null, []);
         string tried = string.Join('\n', [command.FileName, .. command.ArgumentList]).Replace(rooms, "", StringComparison.Ordinal);
-        if (working.ContainsKey(tried)) return null;
+        if (working.ContainsKey(tried))
+            return null;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(ProbeLimit);
         try

@@ -5,8 +5,10 @@ internal static class SystemLimits
 {
     const string Prlimit = "/usr/bin/prlimit"; // the sandbox sees it at the same place
     const int OpenFiles = 4096;
+
     /// <summary>Processes and threads at once, in a sandbox where no children are allowed, and in one where they are.</summary>
-    public const int Processes = 64, ProcessesWithChildren = 512;
+    public const int Processes = 64,
+        ProcessesWithChildren = 512;
 
     /// <summary>Null where there is none.</summary>
     public static string? Command => File.Exists(Prlimit) ? Prlimit : null;
@@ -19,8 +21,10 @@ internal static class SystemLimits
         yield return "--core=0";
         yield return $"--nofile={OpenFiles}";
         yield return $"--fsize={fileBytes}";
-        if (processes is not null) yield return $"--nproc={processes}";
-        if (memoryBytes is not null) yield return $"--data={memoryBytes}";
+        if (processes is not null)
+            yield return $"--nproc={processes}";
+        if (memoryBytes is not null)
+            yield return $"--data={memoryBytes}";
         yield return "--";
     }
 }

@@ -5,16 +5,20 @@ namespace Sendoff.Engine.Workers;
 /// <summary>Strings for UTF-8 text that comes again and again: methods, URLs, header lines. Bounded, for one thread.</summary>
 internal sealed class TextCache
 {
-    const int Slots = 256, LongestBytes = 512;
+    const int Slots = 256,
+        LongestBytes = 512;
 
     readonly (byte[] Bytes, string Text)[] slots = new (byte[], string)[Slots];
 
     public string Get(ReadOnlySpan<byte> utf8)
     {
-        if (utf8.Length > LongestBytes) return Encoding.UTF8.GetString(utf8);
-        if (utf8.IsEmpty) return "";
+        if (utf8.Length > LongestBytes)
+            return Encoding.UTF8.GetString(utf8);
+        if (utf8.IsEmpty)
+            return "";
         ref var slot = ref slots[Slot(utf8)];
-        if (slot.Bytes is null || !utf8.SequenceEqual(slot.Bytes)) slot = (utf8.ToArray(), Encoding.UTF8.GetString(utf8));
+        if (slot.Bytes is null || !utf8.SequenceEqual(slot.Bytes))
+            slot = (utf8.ToArray(), Encoding.UTF8.GetString(utf8));
         return slot.Text;
     }
 

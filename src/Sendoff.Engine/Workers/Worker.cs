@@ -7,7 +7,17 @@ using Microsoft.Extensions.Logging;
 namespace Sendoff.Engine.Workers;
 
 /// <summary>Why a worker's process ended.</summary>
-internal enum WorkerCause { Exited, OutOfMemory, TimedOut, BrokeProtocol, OverLimit, Cancelled, Retired, Stopped }
+internal enum WorkerCause
+{
+    Exited,
+    OutOfMemory,
+    TimedOut,
+    BrokeProtocol,
+    OverLimit,
+    Cancelled,
+    Retired,
+    Stopped,
+}
 
 /// <summary>A worker's end, with its process gone. <paramref name="Victim"/> is the run that it was killed for.</summary>
 internal sealed record WorkerDeath(WorkerCause Cause, string Message, WorkerJob? Victim);
@@ -18,7 +28,8 @@ internal sealed record WorkerDeath(WorkerCause Cause, string Message, WorkerJob?
 /// </remarks>
 internal sealed class Worker
 {
-    const int FirstBuffer = 64 * 1024, KeptBuffer = 1024 * 1024;
+    const int FirstBuffer = 64 * 1024,
+        KeptBuffer = 1024 * 1024;
     static readonly TimeSpan ExitGrace = TimeSpan.FromSeconds(1);
 
     readonly WorkerPool pool;
@@ -46,6 +57,7 @@ internal sealed class Worker
 
     public int Id => process.Id;
     public int MemoryMb { get; }
+
     /// <summary>Bytes of memory at which it is killed (E4).</summary>
     public long MemoryLimit => (MemoryMb + limits.WorkerBaseMemoryMb) * 1024L * 1024;
     public WorkerOutbox Outbox { get; private set; }
@@ -58,17 +70,25 @@ internal sealed class Worker
     public bool Retiring { get; set; }
     public bool Revoking { get; set; }
     public bool Warm { get; set; }
+
     /// <summary>Runs that it was given; the first executes.</summary>
     public List<WorkerJob> Assigned { get; } = [];
+
     /// <summary>Numbers of runs that were taken from it without its knowledge: it will say that their time to start had passed.</summary>
     public HashSet<int> TakenBack { get; } = [];
+
     /// <summary>Timestamp of the load's, or the executing run's, beginning.</summary>
     public long BeganAt { get; set; }
     public long LastUsed { get; set; }
     public long BoundAt { get; set; }
     public int LastNumber { get; set; }
+
     /// <summary>The run that executes, for the reading side.</summary>
-    public WorkerJob? Executing { get => Volatile.Read(ref executing); set => Volatile.Write(ref executing, value); }
+    public WorkerJob? Executing
+    {
+        get => Volatile.Read(ref executing);
+        set => Volatile.Write(ref executing, value);
+    }
     WorkerJob? executing;
 
     /// <summary>Starts a worker and waits until it says that it is ready.</summary>
@@ -84,7 +104,8 @@ internal sealed class Worker
         {
             // E4: without a sandbox, a step sees the door of a worker that starts, and would be given its program and secrets.
             var accept = door.AcceptAsync(sandbox.HasBubblewrap ? null : worker.process.Id, either.Token);
-            if (await Task.WhenAny(accept, worker.process.Ended) == accept) worker.Connect(await accept);
+            if (await Task.WhenAny(accept, worker.process.Ended) == accept)
+                worker.Connect(await accept);
             worker.Ended = worker.ReadAsync();
             if (await Task.WhenAny(worker.ready.Task.WaitAsync(either.Token), worker.Ended) is var first && first == worker.Ended)
                 throw Unavailable(node, (await worker.Ended).Message);
@@ -97,11 +118,23 @@ internal sealed class Worker
             worker.Ended ??= worker.ReadAsync();
             await worker.Ended;
             ct.ThrowIfCancellationRequested();
-            throw Unavailable(node, limit.IsCancellationRequested ? $"it was not ready after {pool.Limits.WorkerStart.TotalSeconds:0} s{worker.process.LastWords()}" : e.Message);
+            throw Unavailable(
+                node,
+                limit.IsCancellationRequested
+                    ? $"it was not ready after {pool.Limits.WorkerStart.TotalSeconds:0} s{worker.process.LastWords()}"
+                    : e.Message
+            );
         }
     }
 
-    static async Task<WorkerProcess> StartProcessAsync(WorkerPool pool, NodeBinary node, Sandbox sandbox, WorkerRoom room, string address, int memoryMb)
+    static async Task<WorkerProcess> StartProcessAsync(
+        WorkerPool pool,
+        NodeBinary node,
+        Sandbox sandbox,
+        WorkerRoom room,
+        string address,
+        int memoryMb
+    )
     {
         try
         {
@@ -116,12 +149,14 @@ internal sealed class Worker
         }
     }
 
-    static WorkerUnavailableException Unavailable(NodeBinary node, string why) => new($"a worker does not start with Node.js {node.Version} ({node.Path}): {why}");
+    static WorkerUnavailableException Unavailable(NodeBinary node, string why) =>
+        new($"a worker does not start with Node.js {node.Version} ({node.Path}): {why}");
 
     void Connect(Stream connected)
     {
         stream = connected;
-        if (WorkerDoor.PeerOf(connected) is { } pid) process.Measure(pid);
+        if (WorkerDoor.PeerOf(connected) is { } pid)
+            process.Measure(pid);
         Outbox = new(stream, room, limits);
     }
 
@@ -156,13 +191,16 @@ internal sealed class Worker
                     TellSilence();
                     continue;
                 }
-                if (read == 0) break;
+                if (read == 0)
+                    break;
                 have += read;
                 int used = TakeFrames(buffer.AsSpan(0, have));
                 have -= used;
                 int needed = Math.Max(FirstBuffer, WorkerFrame.WholeBytes(buffer.AsSpan(used, have)));
-                if (needed > buffer.Length || (have == 0 && buffer.Length > KeptBuffer)) buffer = Move(buffer, used, have, needed);
-                else if (used > 0) Buffer.BlockCopy(buffer, used, buffer, 0, have);
+                if (needed > buffer.Length || (have == 0 && buffer.Length > KeptBuffer))
+                    buffer = Move(buffer, used, have, needed);
+                else if (used > 0)
+                    Buffer.BlockCopy(buffer, used, buffer, 0, have);
             }
         }
         catch (Exception e) when (e is WorkerProtocolException or JsonException)
@@ -189,7 +227,8 @@ internal sealed class Worker
         readerDone.TrySetResult();
 
         // A worker that closes its socket and lives on is of no use.
-        if (await Task.WhenAny(process.Ended, Task.Delay(ExitGrace, time)) != process.Ended) Kill(WorkerCause.Exited);
+        if (await Task.WhenAny(process.Ended, Task.Delay(ExitGrace, time)) != process.Ended)
+            Kill(WorkerCause.Exited);
         await process.Ended;
         return Autopsy(broke);
     }
@@ -199,7 +238,8 @@ internal sealed class Worker
     {
         silence = new();
         long now = time.GetTimestamp();
-        if (stream is not NetworkStream { DataAvailable: false }) return;
+        if (stream is not NetworkStream { DataAvailable: false })
+            return;
         var touched = new TouchedWorkers();
         pool.OnSilent(this, now, ref touched);
         touched.Flush();
@@ -219,7 +259,8 @@ internal sealed class Worker
         var touched = new TouchedWorkers();
         try
         {
-            while (WorkerFrame.TryRead(ref input, limits.FrameBytes, out var kind, out var payload)) Take(kind, payload, ref touched);
+            while (WorkerFrame.TryRead(ref input, limits.FrameBytes, out var kind, out var payload))
+                Take(kind, payload, ref touched);
         }
         finally
         {
@@ -230,7 +271,8 @@ internal sealed class Worker
 
     void Take(FrameKind kind, Span<byte> payload, ref TouchedWorkers touched)
     {
-        if (!ready.Task.IsCompleted && kind != FrameKind.Ready) throw new WorkerProtocolException($"a frame of kind {(byte)kind} before it was ready");
+        if (!ready.Task.IsCompleted && kind != FrameKind.Ready)
+            throw new WorkerProtocolException($"a frame of kind {(byte)kind} before it was ready");
         switch (kind)
         {
             case FrameKind.Ready:
@@ -261,7 +303,8 @@ internal sealed class Worker
 
     void OnReady(Span<byte> payload)
     {
-        if (ready.Task.IsCompleted) throw new WorkerProtocolException("a second frame that says it is ready");
+        if (ready.Task.IsCompleted)
+            throw new WorkerProtocolException("a second frame that says it is ready");
         readyAt = time.GetTimestamp();
         readyClock = WorkerMessages.ReadClock(payload);
         ready.SetResult();
@@ -271,17 +314,21 @@ internal sealed class Worker
     void OnCall(Span<byte> payload)
     {
         var call = WorkerMessages.ReadCall(payload);
-        if (Executing is not { } job || call.Run < job.Number) return;
-        if (call.Run > job.Number) throw new WorkerProtocolException($"a call of run {call.Run}, which has not started");
+        if (Executing is not { } job || call.Run < job.Number)
+            return;
+        if (call.Run > job.Number)
+            throw new WorkerProtocolException($"a call of run {call.Run}, which has not started");
         job.Ask(this, call);
     }
 
-    WorkerJob MustExecute(FrameKind kind) => Executing ?? throw new WorkerProtocolException($"a frame of kind {(byte)kind} while it had no run");
+    WorkerJob MustExecute(FrameKind kind) =>
+        Executing ?? throw new WorkerProtocolException($"a frame of kind {(byte)kind} while it had no run");
 
     /// <summary>Kills the process and all that it started. The first cause counts.</summary>
     public void Kill(WorkerCause why, WorkerJob? forRun = null)
     {
-        if (Interlocked.CompareExchange(ref cause, (int)why, -1) != -1) return;
+        if (Interlocked.CompareExchange(ref cause, (int)why, -1) != -1)
+            return;
         victim = forRun;
         // Finding its children takes a while, and who kills holds the pool's gate.
         Background.Queue(log, "The end of a worker", process, static process => process.Kill());

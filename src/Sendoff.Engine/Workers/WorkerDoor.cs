@@ -19,12 +19,21 @@ internal sealed class WorkerDoor : IDisposable
         {
             string name = "sendoff-" + Guid.NewGuid().ToString("N");
             Address = @"\\.\pipe\" + name;
-            pipe = new(name, PipeDirection.InOut, 1, PipeTransmissionMode.Byte, PipeOptions.Asynchronous | PipeOptions.CurrentUserOnly, FirstPipeBuffer, FirstPipeBuffer);
+            pipe = new(
+                name,
+                PipeDirection.InOut,
+                1,
+                PipeTransmissionMode.Byte,
+                PipeOptions.Asynchronous | PipeOptions.CurrentUserOnly,
+                FirstPipeBuffer,
+                FirstPipeBuffer
+            );
             return;
         }
         string name8 = "sd-" + Guid.NewGuid().ToString("N")[..12];
         folder = Path.Combine(parent, name8);
-        if (Encoding.UTF8.GetByteCount(folder) > LongestPath) folder = "/tmp/" + name8;
+        if (Encoding.UTF8.GetByteCount(folder) > LongestPath)
+            folder = "/tmp/" + name8;
         Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         Address = Path.Combine(folder, "s");
         socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -39,11 +48,15 @@ internal sealed class WorkerDoor : IDisposable
     /// <summary>Removes what a server that was killed while a worker started has left behind. A door is open for seconds.</summary>
     public static void Sweep(string parent, TimeProvider time)
     {
-        if (OperatingSystem.IsWindows()) return;
+        if (OperatingSystem.IsWindows())
+            return;
         try
         {
             foreach (string folder in Directory.EnumerateDirectories(parent, "sd-????????????"))
-                if (time.GetUtcNow() - Directory.GetLastWriteTimeUtc(folder) > TimeSpan.FromHours(1) && Directory.EnumerateFileSystemEntries(folder).All(file => Path.GetFileName(file) == "s"))
+                if (
+                    time.GetUtcNow() - Directory.GetLastWriteTimeUtc(folder) > TimeSpan.FromHours(1)
+                    && Directory.EnumerateFileSystemEntries(folder).All(file => Path.GetFileName(file) == "s")
+                )
                     Directory.Delete(folder, recursive: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -55,8 +68,10 @@ internal sealed class WorkerDoor : IDisposable
     /// <summary>The process at the other end, as this machine numbers it; null where the system does not say.</summary>
     public static int? PeerOf(Stream stream)
     {
-        if (!OperatingSystem.IsLinux() || stream is not NetworkStream { Socket: var socket }) return null;
-        const int solSocket = 1, soPeerCred = 17;
+        if (!OperatingSystem.IsLinux() || stream is not NetworkStream { Socket: var socket })
+            return null;
+        const int solSocket = 1,
+            soPeerCred = 17;
         Span<byte> credentials = stackalloc byte[12]; // pid, uid, gid
         return socket.GetRawSocketOption(solSocket, soPeerCred, credentials) < 4 ? null : BitConverter.ToInt32(credentials);
     }
@@ -72,7 +87,8 @@ internal sealed class WorkerDoor : IDisposable
         while (true)
         {
             var stream = new NetworkStream(await socket.AcceptAsync(ct), ownsSocket: true);
-            if (only is null || PeerOf(stream) is not { } pid || pid == only) return stream;
+            if (only is null || PeerOf(stream) is not { } pid || pid == only)
+                return stream;
             await stream.DisposeAsync();
         }
     }
@@ -80,7 +96,9 @@ internal sealed class WorkerDoor : IDisposable
     public void Dispose()
     {
         socket?.Dispose();
-        if (pipe is { IsConnected: false }) pipe.Dispose();
-        if (folder is not null && Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        if (pipe is { IsConnected: false })
+            pipe.Dispose();
+        if (folder is not null && Directory.Exists(folder))
+            Directory.Delete(folder, recursive: true);
     }
 }

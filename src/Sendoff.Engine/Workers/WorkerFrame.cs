@@ -8,9 +8,22 @@ namespace Sendoff.Engine.Workers;
 /// <summary>The kinds of frames (docs/worker-protocol.md).</summary>
 internal enum FrameKind : byte
 {
-    Load = 1, Run = 2, Revoke = 3, Answer = 4,
-    Ready = 16, Loaded = 17, Revoked = 18, Expired = 19,
-    Send = 20, Log = 21, Export = 22, Warning = 23, Respond = 24, StepEnd = 25, RunEnd = 26, Call = 27,
+    Load = 1,
+    Run = 2,
+    Revoke = 3,
+    Answer = 4,
+    Ready = 16,
+    Loaded = 17,
+    Revoked = 18,
+    Expired = 19,
+    Send = 20,
+    Log = 21,
+    Export = 22,
+    Warning = 23,
+    Respond = 24,
+    StepEnd = 25,
+    RunEnd = 26,
+    Call = 27,
 }
 
 /// <summary>The worker broke the protocol. It ends, and its run with it.</summary>
@@ -36,7 +49,8 @@ internal static class WorkerFrame
         json.WriteString("id"u8, program.WorkflowId);
         json.WriteString("name"u8, program.Name);
         json.WriteNumber("version"u8, program.Version);
-        if (program.CustomResponse) json.WriteBoolean("customResponse"u8, true);
+        if (program.CustomResponse)
+            json.WriteBoolean("customResponse"u8, true);
         json.WriteEndObject();
         json.WriteString("root"u8, program.Root);
         json.WriteStartArray("steps"u8);
@@ -45,18 +59,21 @@ internal static class WorkerFrame
             json.WriteStartObject();
             json.WriteString("name"u8, step.Name);
             json.WriteString("file"u8, step.File);
-            if (step.Shape is not null) json.WriteString("shape"u8, step.Shape);
+            if (step.Shape is not null)
+                json.WriteString("shape"u8, step.Shape);
             if (step.Props is { } props)
             {
                 json.WritePropertyName("props"u8);
                 props.WriteTo(json);
             }
-            if (step.Disabled) json.WriteBoolean("disabled"u8, true);
+            if (step.Disabled)
+                json.WriteBoolean("disabled"u8, true);
             json.WriteEndObject();
         }
         json.WriteEndArray();
         json.WriteStartObject("env"u8);
-        foreach (var (name, value) in program.Environment) json.WriteString(name, value);
+        foreach (var (name, value) in program.Environment)
+            json.WriteString(name, value);
         json.WriteEndObject();
         if (program.Flow is { } flow)
         {
@@ -65,7 +82,8 @@ internal static class WorkerFrame
             json.WriteBase64String("key"u8, flow.Key.Span);
             json.WriteEndObject();
         }
-        if (program.Accounts.Count > 0) WriteAccounts(json, program.Accounts);
+        if (program.Accounts.Count > 0)
+            WriteAccounts(json, program.Accounts);
         json.WriteStartObject("limits"u8);
         json.WriteNumber("sends"u8, limits.SendsPerRun);
         json.WriteNumber("bodyBytes"u8, limits.SendBodyBytes);
@@ -74,7 +92,8 @@ internal static class WorkerFrame
         json.WriteNumber("sendBytes"u8, limits.SendBytesPerRun);
         json.WriteNumber("logBytes"u8, limits.RunLogBytes);
         json.WriteNumber("valueBytes"u8, limits.RunExportBytes);
-        if (limits.EmailAllowTo.Count > 0) json.WriteBoolean("emailTo"u8, true);
+        if (limits.EmailAllowTo.Count > 0)
+            json.WriteBoolean("emailTo"u8, true);
         json.WriteEndObject();
         json.WriteEndObject();
         Close(output, json, start);
@@ -86,7 +105,8 @@ internal static class WorkerFrame
         foreach (var (app, fields) in accounts)
         {
             json.WriteStartObject(app);
-            foreach (var (field, value) in fields) json.WriteString(field, value);
+            foreach (var (field, value) in fields)
+                json.WriteString(field, value);
             json.WriteEndObject();
         }
         json.WriteEndObject();
@@ -103,14 +123,16 @@ internal static class WorkerFrame
         run.ReceivedAt.UtcDateTime.TryFormat(ts, out int tsBytes, "yyyy-MM-ddTHH:mm:ss.fffZ");
         json.WriteString("ts"u8, ts[..tsBytes]);
         json.WriteNumber("deadlineMs"u8, (long)run.Timeout.TotalMilliseconds);
-        if (frame.StartBy is { } startBy) json.WriteNumber("startBy"u8, startBy);
+        if (frame.StartBy is { } startBy)
+            json.WriteNumber("startBy"u8, startBy);
         json.WriteBoolean("replay"u8, run.Replay);
         if (run.Resume is { } resume)
         {
             json.WritePropertyName("resume"u8);
             json.WriteRawValue(resume.Json.Span, skipInputValidation: true); // written by the server, of what workers and triggers gave as JSON
         }
-        if (!run.EventRaw.IsEmpty) json.WriteBase64String("raw"u8, run.EventRaw.Span);
+        if (!run.EventRaw.IsEmpty)
+            json.WriteBase64String("raw"u8, run.EventRaw.Span);
         json.WritePropertyName("event"u8);
         json.WriteRawValue(run.EventJson.Span, skipInputValidation: true); // it was parsed when it was accepted
         json.WriteEndObject();
@@ -122,7 +144,8 @@ internal static class WorkerFrame
         int start = Open(output, json, FrameKind.Revoke);
         json.WriteStartObject();
         json.WriteStartArray("runs"u8);
-        foreach (int run in runs) json.WriteNumberValue(run);
+        foreach (int run in runs)
+            json.WriteNumberValue(run);
         json.WriteEndArray();
         json.WriteEndObject();
         Close(output, json, start);
@@ -155,10 +178,13 @@ internal static class WorkerFrame
     {
         kind = default;
         payload = default;
-        if (input.Length < LengthBytes) return false;
+        if (input.Length < LengthBytes)
+            return false;
         uint length = BinaryPrimitives.ReadUInt32LittleEndian(input);
-        if (length < 1 || length > maxBytes) throw new WorkerProtocolException($"a frame of {length:N0} bytes, where 1 to {maxBytes:N0} are allowed");
-        if (input.Length - LengthBytes < length) return false;
+        if (length < 1 || length > maxBytes)
+            throw new WorkerProtocolException($"a frame of {length:N0} bytes, where 1 to {maxBytes:N0} are allowed");
+        if (input.Length - LengthBytes < length)
+            return false;
 
         kind = (FrameKind)input[LengthBytes];
         payload = input.Slice(LengthBytes + 1, (int)length - 1);
@@ -176,7 +202,8 @@ internal static class WorkerFrame
         if (payload.Length >= LengthBytes)
         {
             uint head = BinaryPrimitives.ReadUInt32LittleEndian(payload);
-            if (head <= payload.Length - LengthBytes) return (LengthBytes, LengthBytes + (int)head);
+            if (head <= payload.Length - LengthBytes)
+                return (LengthBytes, LengthBytes + (int)head);
         }
         throw new WorkerProtocolException("a frame whose head is longer than the frame");
     }

@@ -36,7 +36,11 @@ internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
 
     internal int? ShellId
     {
-        get { lock (gate) return shell?.Id; }
+        get
+        {
+            lock (gate)
+                return shell?.Id;
+        }
     }
 
     /// <summary>Kills the process, should the server be gone before it.</summary>
@@ -62,18 +66,22 @@ internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
 
     void Tell(string line)
     {
-        if (unavailable) return;
+        if (unavailable)
+            return;
         try
         {
-            if (shell is null) Start();
-            else shell.StandardInput.WriteLine(line);
+            if (shell is null)
+                Start();
+            else
+                shell.StandardInput.WriteLine(line);
         }
         catch (IOException)
         {
             // Somebody has killed it: the next one knows all.
             shell!.Dispose();
             shell = null;
-            if (watched.Count > 0) Start();
+            if (watched.Count > 0)
+                Start();
         }
     }
 
@@ -85,7 +93,8 @@ internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
             start.Environment.Clear();
             shell = Process.Start(start)!;
             shell.StandardInput.AutoFlush = true;
-            foreach (int pid in watched) shell.StandardInput.WriteLine($"+ {pid}");
+            foreach (int pid in watched)
+                shell.StandardInput.WriteLine($"+ {pid}");
         }
         catch (Exception e) when (e is Win32Exception or InvalidOperationException or IOException)
         {
@@ -101,7 +110,8 @@ internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
         {
             (last, shell, unavailable) = (shell, null, true);
         }
-        if (last is null) return;
+        if (last is null)
+            return;
         try
         {
             last.StandardInput.Dispose();

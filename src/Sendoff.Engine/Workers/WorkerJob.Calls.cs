@@ -13,7 +13,8 @@ internal sealed partial class WorkerJob
     public void Ask(Worker worker, in StepCall call)
     {
         Heard = true;
-        if (Interlocked.Increment(ref unanswered) > MostCalls) throw new WorkerProtocolException($"more than {MostCalls} calls that are not answered");
+        if (Interlocked.Increment(ref unanswered) > MostCalls)
+            throw new WorkerProtocolException($"more than {MostCalls} calls that are not answered");
         calls ??= queue.Pool.Calls?.Invoke(queue.Program) ?? NoCalls.Instance;
         _ = AnswerAsync(worker, call);
     }
@@ -32,10 +33,17 @@ internal sealed partial class WorkerJob
         catch (Exception e)
         {
             queue.Pool.Log.StepCallFailed(call.Method, e);
-            answer = new(call.Run, call.Id, default, "SENDOFF_CALL_FAILED", $"the server could not answer ({e.GetType().Name}: {e.Message})");
+            answer = new(
+                call.Run,
+                call.Id,
+                default,
+                "SENDOFF_CALL_FAILED",
+                $"the server could not answer ({e.GetType().Name}: {e.Message})"
+            );
         }
         Interlocked.Decrement(ref unanswered);
-        if (worker.Executing != this) return;
+        if (worker.Executing != this)
+            return;
         worker.Outbox.PostAnswer(answer);
         worker.Outbox.Flush();
     }
@@ -44,6 +52,7 @@ internal sealed partial class WorkerJob
     {
         public static readonly NoCalls Instance = new();
 
-        public Task<ReadOnlyMemory<byte>> CallAsync(string method, ReadOnlyMemory<byte> args) => throw new StepCallException("SENDOFF_CALL", $"nothing answers {method} here");
+        public Task<ReadOnlyMemory<byte>> CallAsync(string method, ReadOnlyMemory<byte> args) =>
+            throw new StepCallException("SENDOFF_CALL", $"nothing answers {method} here");
     }
 }

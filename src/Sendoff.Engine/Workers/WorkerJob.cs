@@ -1,7 +1,14 @@
 namespace Sendoff.Engine.Workers;
 
 /// <summary>What a worker says at a run's end.</summary>
-internal readonly record struct RunEndMessage(bool Succeeded, string? Message, RunHold? Hold, double DurationMs, double IdleMs, bool Tainted);
+internal readonly record struct RunEndMessage(
+    bool Succeeded,
+    string? Message,
+    RunHold? Hold,
+    double DurationMs,
+    double IdleMs,
+    bool Tainted
+);
 
 /// <summary>One run on its way: waiting, handed to a worker, executing, done. Gathers what the worker reports and checks every word of it.</summary>
 internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long sequence, EngineLimits limits)
@@ -10,31 +17,42 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
 
     readonly TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     StepRecord[] steps = [];
-    int logBytes, exportBytes;
+    int logBytes,
+        exportBytes;
     long sendBytes;
-    bool sendsOutOfOrder, sawRun;
+    bool sendsOutOfOrder,
+        sawRun;
 
     public ProgramQueue Queue => queue;
     public WorkerRun Run => run;
+
     /// <summary>Its place in the order of arrival.</summary>
     public long Sequence => sequence;
+
     /// <summary>Its number in the worker that has it.</summary>
     public int Number { get; set; }
     public Worker? Worker { get; set; }
+
     /// <summary>Timestamp of when that worker was given it.</summary>
     public long HandedAt { get; set; }
+
     /// <summary>Set when its caller has given it up.</summary>
     public CancellationToken? CancelToken { get; set; }
+
     /// <summary>It was handed to its worker behind other runs.</summary>
     public bool IsAhead { get; set; }
+
     /// <summary>A worker gave it back although its turn had come.</summary>
     public bool WasGivenBack { get; set; }
+
     /// <summary>Time in workers that gave it back.</summary>
     public TimeSpan Spent { get; set; }
     public Task Done => done.Task;
 
     public void Complete() => done.TrySetResult();
+
     public void Fail(Exception e) => done.TrySetException(e);
+
     public void Cancel(CancellationToken ct) => done.TrySetCanceled(ct);
 
     /// <summary>The worker begins it, as far as the server can know.</summary>
@@ -42,9 +60,12 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
     {
         run.StartedAt = at;
         steps = new StepRecord[queue.Program.Steps.Count];
-        if (run.Resume is not { } resume) return;
-        for (int i = 0; i < resume.From && i < steps.Length; i++) steps[i].Status = StepStatus.Succeeded; // in an earlier segment
-        if (resume.From < steps.Length) steps[resume.From].FirstSend = steps[resume.From].NextSend = resume.Sends;
+        if (run.Resume is not { } resume)
+            return;
+        for (int i = 0; i < resume.From && i < steps.Length; i++)
+            steps[i].Status = StepStatus.Succeeded; // in an earlier segment
+        if (resume.From < steps.Length)
+            steps[resume.From].FirstSend = steps[resume.From].NextSend = resume.Sends;
     }
 
     /// <summary>The worker has said something about it, so that it has started.</summary>
@@ -72,7 +93,8 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
         {
             ref var step = ref steps[i];
             spentMs += step.DurationMs;
-            if (step.Status is not null || queue.Program.Steps[i].Disabled) continue;
+            if (step.Status is not null || queue.Program.Steps[i].Disabled)
+                continue;
             step.Status = end == WorkerEnd.TimedOut ? StepStatus.TimedOut : StepStatus.Failed;
             step.DurationMs = Math.Max(0, compute.TotalMilliseconds - spentMs);
             step.Error = error;
@@ -98,7 +120,8 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
 
     void Seal()
     {
-        if (sendsOutOfOrder) run.Sends.Sort((a, b) => a.Step != b.Step ? a.Step.CompareTo(b.Step) : a.Index.CompareTo(b.Index));
+        if (sendsOutOfOrder)
+            run.Sends.Sort((a, b) => a.Step != b.Step ? a.Step.CompareTo(b.Step) : a.Index.CompareTo(b.Index));
         run.Steps = Results();
     }
 
@@ -109,8 +132,16 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
         {
             ref var step = ref steps[i];
             results[i] = new(
-                queue.Program.Steps[i].Name, i, step.Status ?? StepStatus.Skipped, step.DurationMs, step.AllExports() ?? Nothing, step.Inputs ?? Nothing,
-                step.Logs ?? (IReadOnlyList<LogLine>)[], step.Warnings ?? (IReadOnlyList<StepWarning>)[], step.Error);
+                queue.Program.Steps[i].Name,
+                i,
+                step.Status ?? StepStatus.Skipped,
+                step.DurationMs,
+                step.AllExports() ?? Nothing,
+                step.Inputs ?? Nothing,
+                step.Logs ?? (IReadOnlyList<LogLine>)[],
+                step.Warnings ?? (IReadOnlyList<StepWarning>)[],
+                step.Error
+            );
         }
         return results;
     }

@@ -12,8 +12,10 @@ internal static class WorkerMessages
         var message = new MessageReader(payload);
         while (message.NextField())
         {
-            if (message.Is("clock"u8)) clock = message.Milliseconds();
-            else message.Skip();
+            if (message.Is("clock"u8))
+                clock = message.Milliseconds();
+            else
+                message.Skip();
         }
         return clock ?? throw new WorkerProtocolException("a frame that says it is ready, without its clock");
     }
@@ -30,26 +32,34 @@ internal static class WorkerMessages
                 continue;
             }
             message.Array();
-            while (message.NextElement()) runs.Add(message.ElementInt());
+            while (message.NextElement())
+                runs.Add(message.ElementInt());
         }
         return runs;
     }
 
     public static StepCall ReadCall(Span<byte> payload)
     {
-        int run = -1, id = -1;
+        int run = -1,
+            id = -1;
         string? method = null;
         byte[]? args = null;
         var message = new MessageReader(payload);
         while (message.NextField())
         {
-            if (message.Is("run"u8)) run = message.Int(1, int.MaxValue);
-            else if (message.Is("id"u8)) id = message.Int(0, int.MaxValue);
-            else if (message.Is("method"u8)) method = message.Text();
-            else if (message.Is("args"u8)) args = message.RawObject().ToArray();
-            else message.Skip();
+            if (message.Is("run"u8))
+                run = message.Int(1, int.MaxValue);
+            else if (message.Is("id"u8))
+                id = message.Int(0, int.MaxValue);
+            else if (message.Is("method"u8))
+                method = message.Text();
+            else if (message.Is("args"u8))
+                args = message.RawObject().ToArray();
+            else
+                message.Skip();
         }
-        if (run < 0 || id < 0 || method is null || args is null) throw new WorkerProtocolException("a call without its run, id, method or arguments");
+        if (run < 0 || id < 0 || method is null || args is null)
+            throw new WorkerProtocolException("a call without its run, id, method or arguments");
         return new(run, id, method, args);
     }
 
@@ -62,14 +72,18 @@ internal static class WorkerMessages
         var message = new MessageReader(payload);
         while (message.NextField())
         {
-            if (message.Is("problems"u8)) ReadProblems(ref message, steps, problems);
-            else if (isTrial && message.Is("warnings"u8)) ReadProblems(ref message, steps, warnings);
+            if (message.Is("problems"u8))
+                ReadProblems(ref message, steps, problems);
+            else if (isTrial && message.Is("warnings"u8))
+                ReadProblems(ref message, steps, warnings);
             else if (isTrial && message.Is("steps"u8))
             {
                 message.Array();
-                while (message.NextElement()) props.Add(ReadProps(ref message));
+                while (message.NextElement())
+                    props.Add(ReadProps(ref message));
             }
-            else message.Skip();
+            else
+                message.Skip();
         }
         return new(problems, props) { Warnings = warnings };
     }
@@ -77,7 +91,8 @@ internal static class WorkerMessages
     static void ReadProblems(ref MessageReader message, IReadOnlyList<ProgramStep> steps, List<StepProblem> into)
     {
         message.Array();
-        while (message.NextElement()) into.Add(ReadProblem(ref message, steps));
+        while (message.NextElement())
+            into.Add(ReadProblem(ref message, steps));
     }
 
     static JsonElement? ReadProps(ref MessageReader message)
@@ -86,8 +101,10 @@ internal static class WorkerMessages
         JsonElement? props = null;
         while (message.NextField())
         {
-            if (message.Is("props"u8)) props = JsonElement.Parse(message.Raw());
-            else message.Skip();
+            if (message.Is("props"u8))
+                props = JsonElement.Parse(message.Raw());
+            else
+                message.Skip();
         }
         return props;
     }
@@ -96,19 +113,30 @@ internal static class WorkerMessages
     {
         message.Object();
         int step = 0;
-        string file = "", name = "Error", text = "";
+        string file = "",
+            name = "Error",
+            text = "";
         string? source = null;
-        int? line = null, column = null;
+        int? line = null,
+            column = null;
         while (message.NextField())
         {
-            if (message.Is("step"u8)) step = message.Int(0, steps.Count - 1);
-            else if (message.Is("file"u8)) file = message.Text();
-            else if (message.Is("name"u8)) name = message.Text();
-            else if (message.Is("message"u8)) text = message.Text();
-            else if (message.Is("line"u8)) line = message.OptionalInt();
-            else if (message.Is("column"u8)) column = message.OptionalInt();
-            else if (message.Is("source"u8)) source = message.OptionalText();
-            else message.Skip();
+            if (message.Is("step"u8))
+                step = message.Int(0, steps.Count - 1);
+            else if (message.Is("file"u8))
+                file = message.Text();
+            else if (message.Is("name"u8))
+                name = message.Text();
+            else if (message.Is("message"u8))
+                text = message.Text();
+            else if (message.Is("line"u8))
+                line = message.OptionalInt();
+            else if (message.Is("column"u8))
+                column = message.OptionalInt();
+            else if (message.Is("source"u8))
+                source = message.OptionalText();
+            else
+                message.Skip();
         }
         return new(steps[step].Name, file, name, text, line, column, source);
     }

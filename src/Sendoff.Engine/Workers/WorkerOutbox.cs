@@ -7,7 +7,9 @@ namespace Sendoff.Engine.Workers;
 /// <summary>The frames for one worker. Whoever flushes while nobody writes becomes the writer, so that frames that wait together are written together.</summary>
 internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits limits)
 {
-    const int FirstBuffer = 64 * 1024, KeptBuffer = 1024 * 1024, MostAtOnce = 64;
+    const int FirstBuffer = 64 * 1024,
+        KeptBuffer = 1024 * 1024,
+        MostAtOnce = 64;
 
     readonly Lock gate = new();
     readonly Queue<OutFrame> waiting = new();
@@ -30,7 +32,8 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
 
     void Post(in OutFrame frame)
     {
-        lock (gate) waiting.Enqueue(frame);
+        lock (gate)
+            waiting.Enqueue(frame);
     }
 
     /// <summary>Writes what was posted, unless somebody is at it. Call it without the pool's gate.</summary>
@@ -38,7 +41,8 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
     {
         lock (gate)
         {
-            if (writing || waiting.Count == 0) return;
+            if (writing || waiting.Count == 0)
+                return;
             writing = true;
         }
         _ = WriteAsync();
@@ -49,7 +53,8 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
         while (TakeBatch())
         {
             json ??= new(output, new JsonWriterOptions { SkipValidation = true, MaxDepth = MessageReader.MaxDepth });
-            foreach (var frame in batch) Write(frame, json);
+            foreach (var frame in batch)
+                Write(frame, json);
             try
             {
                 await stream.WriteAsync(output.WrittenMemory);
@@ -58,8 +63,10 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
             {
                 return; // the reading side sees the end
             }
-            if (output.Capacity <= KeptBuffer) output.ResetWrittenCount();
-            else output = new(FirstBuffer);
+            if (output.Capacity <= KeptBuffer)
+                output.ResetWrittenCount();
+            else
+                output = new(FirstBuffer);
         }
     }
 
@@ -68,7 +75,8 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
         batch.Clear();
         lock (gate)
         {
-            while (batch.Count < MostAtOnce && waiting.TryDequeue(out var frame)) batch.Add(frame);
+            while (batch.Count < MostAtOnce && waiting.TryDequeue(out var frame))
+                batch.Add(frame);
             return writing = batch.Count > 0;
         }
     }
@@ -80,9 +88,12 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
             WorkerFrame.WriteRun(output, json, run);
             lastWritten = run.Number;
         }
-        else if (frame.Revoke is { } runs) WorkerFrame.WriteRevoke(output, json, runs);
-        else if (frame.Answer is { } answer) WorkerFrame.WriteAnswer(output, json, answer);
-        else WorkerFrame.WriteLoad(output, json, frame.Load! with { Root = room.Lay(frame.Load.Root) }, limits); // here, as whoever posts holds the pool's gate
+        else if (frame.Revoke is { } runs)
+            WorkerFrame.WriteRevoke(output, json, runs);
+        else if (frame.Answer is { } answer)
+            WorkerFrame.WriteAnswer(output, json, answer);
+        else
+            WorkerFrame.WriteLoad(output, json, frame.Load! with { Root = room.Lay(frame.Load.Root) }, limits); // here, as whoever posts holds the pool's gate
     }
 
     /// <summary>One of the four.</summary>

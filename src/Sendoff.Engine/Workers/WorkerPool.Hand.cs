@@ -7,7 +7,8 @@ public sealed partial class WorkerPool
     {
         while (queue.Waiting > 0 && FreeWorker(queue) is { } worker)
         {
-            if (queue.Dequeue() is not { } job) break;
+            if (queue.Dequeue() is not { } job)
+                break;
             Hand(worker, job, ref touched);
         }
         if (WantsWorker(queue))
@@ -16,7 +17,8 @@ public sealed partial class WorkerPool
             line.Add(queue);
             Supply(ref touched);
         }
-        if (!ticking) StartTicking();
+        if (!ticking)
+            StartTicking();
     }
 
     /// <summary>An idle worker, or the least busy one that may be handed runs ahead.</summary>
@@ -26,8 +28,10 @@ public sealed partial class WorkerPool
         Worker? best = null;
         foreach (var worker in queue.Workers)
         {
-            if (worker.Retiring || worker.Revoking || worker.IsDoomed || worker.Assigned.Count >= depth) continue;
-            if (best is null || worker.Assigned.Count < best.Assigned.Count) best = worker;
+            if (worker.Retiring || worker.Revoking || worker.IsDoomed || worker.Assigned.Count >= depth)
+                continue;
+            if (best is null || worker.Assigned.Count < best.Assigned.Count)
+                best = worker;
         }
         return best;
     }
@@ -39,7 +43,8 @@ public sealed partial class WorkerPool
         job.HandedAt = Time.GetTimestamp();
         worker.Assigned.Add(job);
         job.IsAhead = worker.Assigned.Count > 1;
-        if (!job.IsAhead) Begin(worker, job);
+        if (!job.IsAhead)
+            Begin(worker, job);
         worker.Outbox.PostRun(new(job.Number, job.Run, job.IsAhead ? worker.ClockAfter(job.HandedAt, Stuck) : null));
         touched.Add(worker);
     }
@@ -49,13 +54,16 @@ public sealed partial class WorkerPool
         worker.BeganAt = Time.GetTimestamp();
         job.Begin(Time.GetUtcNow());
         worker.Executing = job;
-        if (job.CancelToken is not null) worker.Kill(WorkerCause.Cancelled, job);
+        if (job.CancelToken is not null)
+            worker.Kill(WorkerCause.Cancelled, job);
     }
 
     void BeginNext(Worker worker)
     {
-        if (worker.Assigned.Count > 0) Begin(worker, worker.Assigned[0]);
-        else if (worker.Retiring) worker.Kill(WorkerCause.Retired);
+        if (worker.Assigned.Count > 0)
+            Begin(worker, worker.Assigned[0]);
+        else if (worker.Retiring)
+            worker.Kill(WorkerCause.Retired);
     }
 
     internal void OnRunEnd(Worker worker, WorkerJob job, in RunEndMessage end, ref TouchedWorkers touched)
@@ -68,11 +76,14 @@ public sealed partial class WorkerPool
             worker.LastUsed = queue.LastUsed = Time.GetTimestamp();
             worker.Executing = null;
             // The first run in a new process is slow for reasons of its own.
-            if (worker.Warm) queue.Measure(job.Run.Compute.TotalMilliseconds, end.IdleMs);
+            if (worker.Warm)
+                queue.Measure(job.Run.Compute.TotalMilliseconds, end.IdleMs);
             worker.Warm = true;
             // After a run that taints it, a worker starts nothing more.
-            if (end.Tainted) Retire(worker);
-            else BeginNext(worker);
+            if (end.Tainted)
+                Retire(worker);
+            else
+                BeginNext(worker);
             Schedule(queue, ref touched);
         }
         job.Complete();
@@ -102,14 +113,18 @@ public sealed partial class WorkerPool
     {
         job.Worker = null;
         var pool = job.Queue.Pool;
-        if (job.CancelToken is { } ct) job.Cancel(ct);
-        else if (pool.disposed) job.Cancel(pool.stop.Token); // nobody would take it from the line
-        else job.Queue.Return(job);
+        if (job.CancelToken is { } ct)
+            job.Cancel(ct);
+        else if (pool.disposed)
+            job.Cancel(pool.stop.Token); // nobody would take it from the line
+        else
+            job.Queue.Return(job);
     }
 
     void Revoke(Worker worker, ref TouchedWorkers touched)
     {
-        if (worker.Revoking || worker.Assigned.Count < 2) return;
+        if (worker.Revoking || worker.Assigned.Count < 2)
+            return;
         worker.Revoking = true;
         worker.Outbox.PostRevoke([.. worker.Assigned.Skip(1).Select(job => job.Number)]);
         touched.Add(worker);
@@ -119,15 +134,21 @@ public sealed partial class WorkerPool
     {
         lock (gate)
         {
-            if (worker.Program is not { } queue) throw new WorkerProtocolException("a frame that gives runs back, before it had any");
-            if (worker.IsDoomed) return; // what it had is given back already, or will be when it is gone
+            if (worker.Program is not { } queue)
+                throw new WorkerProtocolException("a frame that gives runs back, before it had any");
+            if (worker.IsDoomed)
+                return; // what it had is given back already, or will be when it is gone
             // A worker that gives back unasked is one that takes no more runs.
             bool asked = worker.Revoking;
             worker.Revoking = false;
-            foreach (int number in runs) TakeBack(worker, number);
-            if (!asked && worker.Executing is not null) throw new WorkerProtocolException("runs given back unasked, while it executed one");
-            if (!asked) Retire(worker);
-            else if (worker.Executing is null) BeginNext(worker);
+            foreach (int number in runs)
+                TakeBack(worker, number);
+            if (!asked && worker.Executing is not null)
+                throw new WorkerProtocolException("runs given back unasked, while it executed one");
+            if (!asked)
+                Retire(worker);
+            else if (worker.Executing is null)
+                BeginNext(worker);
             Schedule(queue, ref touched);
         }
     }
@@ -137,13 +158,18 @@ public sealed partial class WorkerPool
     {
         lock (gate)
         {
-            if (worker.Program is not { } queue) throw new WorkerProtocolException("a frame that gives runs back, before it had any");
-            if (worker.IsDoomed) return;
+            if (worker.Program is not { } queue)
+                throw new WorkerProtocolException("a frame that gives runs back, before it had any");
+            if (worker.IsDoomed)
+                return;
             // Its clock has run ahead of ours, as it may over a machine's sleep. That of a new worker does not.
             long now = Time.GetTimestamp();
-            if (worker.Assigned.Exists(job => !IsLate(job, now) && runs.Contains(job.Number))) worker.Retiring = true;
-            foreach (int number in runs) TakeBack(worker, number);
-            if (worker.Executing is null) BeginNext(worker);
+            if (worker.Assigned.Exists(job => !IsLate(job, now) && runs.Contains(job.Number)))
+                worker.Retiring = true;
+            foreach (int number in runs)
+                TakeBack(worker, number);
+            if (worker.Executing is null)
+                BeginNext(worker);
             Schedule(queue, ref touched);
         }
     }
@@ -151,13 +177,17 @@ public sealed partial class WorkerPool
     /// <summary>A worker reports that it has not started a run and never will.</summary>
     void TakeBack(Worker worker, int number)
     {
-        if (worker.TakenBack.Remove(number)) return; // it is with another already
-        var job = worker.Assigned.Find(job => job.Number == number) ?? throw new WorkerProtocolException($"run {number} given back, which it does not have");
+        if (worker.TakenBack.Remove(number))
+            return; // it is with another already
+        var job =
+            worker.Assigned.Find(job => job.Number == number)
+            ?? throw new WorkerProtocolException($"run {number} given back, which it does not have");
         if (job == worker.Executing)
         {
             // The worker was asked for it, or it was late, before its turn came. That only happens to a run that was handed ahead, and none is handed ahead twice:
             // a step that writes such a frame about its own run is started once more at most, and the time until then counts (E6).
-            if (job.Heard || !job.IsAhead) throw new WorkerProtocolException($"run {number} given back, which had started");
+            if (job.Heard || !job.IsAhead)
+                throw new WorkerProtocolException($"run {number} given back, which had started");
             job.WasGivenBack = true;
             job.Spent += Time.GetElapsedTime(worker.BeganAt);
             worker.Executing = null;
@@ -174,11 +204,13 @@ public sealed partial class WorkerPool
     {
         lock (gate)
         {
-            if (worker.Executing is null || worker.IsDoomed) return;
+            if (worker.Executing is null || worker.IsDoomed)
+                return;
             for (int i = worker.Assigned.Count - 1; i > 0; i--)
             {
                 var job = worker.Assigned[i];
-                if (!IsLate(job, now)) continue;
+                if (!IsLate(job, now))
+                    continue;
                 worker.Assigned.RemoveAt(i);
                 worker.TakenBack.Add(job.Number);
                 GiveBack(job);

@@ -4,26 +4,35 @@ namespace Sendoff.Engine.Workers;
 public sealed partial class WorkerPool
 {
     /// <summary>Above this wait another worker is worth its start; a blank one is worth it sooner.</summary>
-    const double LongWaitMs = 50, LongWaitForBlankMs = 15;
+    const double LongWaitMs = 50,
+        LongWaitForBlankMs = 15;
     static readonly TimeSpan FailurePause = TimeSpan.FromSeconds(10);
 
     bool WantsWorker(ProgramQueue queue)
     {
-        if (queue.Waiting == 0 && queue.Checks.Count == 0) return false;
+        if (queue.Waiting == 0 && queue.Checks.Count == 0)
+            return false;
         int able = queue.Coming;
         double executingMs = double.MaxValue;
         foreach (var worker in queue.Workers)
         {
-            if (worker.Retiring || worker.IsDoomed) continue;
+            if (worker.Retiring || worker.IsDoomed)
+                continue;
             able++;
             executingMs = Math.Min(executingMs, worker.Assigned.Count > 0 ? Time.GetElapsedTime(worker.BeganAt).TotalMilliseconds : 0);
         }
-        if (executingMs == double.MaxValue) executingMs = 0;
-        if (able == 0) return true;
+        if (executingMs == double.MaxValue)
+            executingMs = 0;
+        if (able == 0)
+            return true;
         // Runs that wait for somebody else are worth a worker each. Others are bound by the processors, which have the server's own work to do as well.
         bool isStuck = executingMs >= (queue.IsKnown ? Stuck.TotalMilliseconds : LongWaitMs);
-        int most = isStuck || queue.Waits ? max : queue.IsBrief ? Math.Max(1, Environment.ProcessorCount / 2) : Environment.ProcessorCount;
-        if (able >= Math.Min(queue.Program.Concurrency ?? most, most) || queue.Waiting == 0) return false;
+        int most =
+            isStuck || queue.Waits ? max
+            : queue.IsBrief ? Math.Max(1, Environment.ProcessorCount / 2)
+            : Environment.ProcessorCount;
+        if (able >= Math.Min(queue.Program.Concurrency ?? most, most) || queue.Waiting == 0)
+            return false;
         return queue.WaitMs(able, executingMs) > (Blank(queue.MemoryMb) is null ? LongWaitMs : LongWaitForBlankMs);
     }
 
@@ -31,7 +40,8 @@ public sealed partial class WorkerPool
 
     void Supply(ref TouchedWorkers touched)
     {
-        if (disposed) return;
+        if (disposed)
+            return;
         var coming = new List<int>(starting);
         int living = workers.Count(worker => !worker.IsDoomed) + starting.Count;
         for (int i = 0; i < line.Count; i++)
@@ -42,15 +52,18 @@ public sealed partial class WorkerPool
                 Bind(blank, queue, ref touched);
                 line.RemoveAt(i--);
             }
-            else if (coming.Remove(queue.MemoryMb)) continue;
-            else if (workers.Count + starting.Count >= 2 * max) break; // those that were killed are slow to go
+            else if (coming.Remove(queue.MemoryMb))
+                continue;
+            else if (workers.Count + starting.Count >= 2 * max)
+                break; // those that were killed are slow to go
             else if (living < max || MakeRoom(LeastUsed(queue)))
             {
                 // Its start goes on beside the end of the one whose place it takes.
                 living = Math.Min(living + 1, max);
                 StartWorker(queue.MemoryMb);
             }
-            else break;
+            else
+                break;
         }
     }
 
@@ -63,18 +76,27 @@ public sealed partial class WorkerPool
     /// <summary>Starts blank workers ahead of need, but never beside a first run that waits for the processor.</summary>
     void Refill()
     {
-        if (line.Count > 0 || workers.Exists(worker => worker.Program is not null && !worker.Loaded)) return;
-        if (lastFailure != 0 && Time.GetElapsedTime(lastFailure) < FailurePause) return;
+        if (line.Count > 0 || workers.Exists(worker => worker.Program is not null && !worker.Loaded))
+            return;
+        if (lastFailure != 0 && Time.GetElapsedTime(lastFailure) < FailurePause)
+            return;
         int blanks = workers.Count(worker => worker.Program is null && !worker.IsDoomed) + starting.Count;
-        while (blanks++ < Limits.WorkersWarm && workers.Count + starting.Count < max) StartWorker(Limits.WorkerMemoryMb);
+        while (blanks++ < Limits.WorkersWarm && workers.Count + starting.Count < max)
+            StartWorker(Limits.WorkerMemoryMb);
     }
 
     Worker? LeastUsed(ProgramQueue asking)
     {
         Worker? least = null;
         foreach (var worker in workers)
-            if (worker.Assigned.Count == 0 && !worker.IsDoomed && worker.Program != asking && (worker.Program is null || worker.Loaded)
-                && (least is null || worker.LastUsed < least.LastUsed)) least = worker;
+            if (
+                worker.Assigned.Count == 0
+                && !worker.IsDoomed
+                && worker.Program != asking
+                && (worker.Program is null || worker.Loaded)
+                && (least is null || worker.LastUsed < least.LastUsed)
+            )
+                least = worker;
         return least;
     }
 
@@ -99,7 +121,8 @@ public sealed partial class WorkerPool
         long begin = Time.GetTimestamp();
         try
         {
-            if (Interlocked.Exchange(ref swept, true) == false) WorkerDoor.Sweep(Sockets, Time);
+            if (Interlocked.Exchange(ref swept, true) == false)
+                WorkerDoor.Sweep(Sockets, Time);
             var binary = await node.EnsureAsync(null, stop.Token);
             var worker = await Worker.StartAsync(this, binary, await SandboxAsync(binary), memoryMb, stop.Token);
             Log.WorkerReady(worker.Id, (long)Time.GetElapsedTime(begin).TotalMilliseconds);
@@ -126,11 +149,14 @@ public sealed partial class WorkerPool
         await oneSandbox.WaitAsync(stop.Token);
         try
         {
-            if (sandbox is not null) return sandbox;
+            if (sandbox is not null)
+                return sandbox;
             sandbox = await Sandbox.PrepareAsync(Isolation, binary, Harness, stop.Token);
             InForce = new($"{binary.Version}, {binary.Path}", sandbox.State, sandbox.IsWhole);
-            if (sandbox.HasBubblewrap) Log.WorkersIsolated(binary.Version, binary.Path, sandbox.State);
-            else Log.WorkersWithoutSandbox(binary.Version, binary.Path, sandbox.State);
+            if (sandbox.HasBubblewrap)
+                Log.WorkersIsolated(binary.Version, binary.Path, sandbox.State);
+            else
+                Log.WorkersWithoutSandbox(binary.Version, binary.Path, sandbox.State);
             return sandbox;
         }
         finally
@@ -147,8 +173,10 @@ public sealed partial class WorkerPool
             starting.Remove(worker.MemoryMb);
             worker.LastUsed = Time.GetTimestamp();
             workers.Add(worker);
-            if (disposed) worker.Kill(WorkerCause.Stopped);
-            else Supply(ref touched);
+            if (disposed)
+                worker.Kill(WorkerCause.Stopped);
+            else
+                Supply(ref touched);
         }
         touched.Flush();
         _ = BuryAsync(worker);
@@ -161,14 +189,18 @@ public sealed partial class WorkerPool
         {
             starting.Remove(memoryMb);
             lastFailure = Time.GetTimestamp();
-            if (starting.Contains(memoryMb)) return; // another may come
+            if (starting.Contains(memoryMb))
+                return; // another may come
             foreach (var queue in line.Where(queue => queue.MemoryMb == memoryMb).Distinct().ToList())
             {
                 queue.Coming -= line.RemoveAll(waiting => waiting == queue);
-                if (queue.Workers.Count + queue.Coming > 0) continue;
-                foreach (var check in queue.Checks) check.TrySetException(e);
+                if (queue.Workers.Count + queue.Coming > 0)
+                    continue;
+                foreach (var check in queue.Checks)
+                    check.TrySetException(e);
                 queue.Checks.Clear();
-                while (queue.Dequeue() is { } job) job.Fail(e);
+                while (queue.Dequeue() is { } job)
+                    job.Fail(e);
             }
         }
     }
@@ -177,13 +209,15 @@ public sealed partial class WorkerPool
     {
         lock (gate)
         {
-            if (worker.Program is not { } queue || worker.Loaded) throw new WorkerProtocolException("a frame that says it is loaded, out of turn");
+            if (worker.Program is not { } queue || worker.Loaded)
+                throw new WorkerProtocolException("a frame that says it is loaded, out of turn");
             worker.Loaded = true;
             worker.LastUsed = Time.GetTimestamp();
             queue.Coming--;
             queue.DeadLoads = 0;
             var problems = queue.Problems = loaded.Problems;
-            foreach (var check in queue.Checks) check.TrySetResult(loaded);
+            foreach (var check in queue.Checks)
+                check.TrySetResult(loaded);
             queue.Checks.Clear();
             if (problems.Count == 0 && !queue.Program.IsTrial)
             {
@@ -191,7 +225,8 @@ public sealed partial class WorkerPool
                 Schedule(queue, ref touched);
                 return;
             }
-            if (problems.Count > 0) Refuse(queue, problems[0]);
+            if (problems.Count > 0)
+                Refuse(queue, problems[0]);
             worker.Kill(WorkerCause.Retired);
         }
     }

@@ -21,17 +21,23 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     readonly CancellationTokenSource stop = new();
     readonly ITimer timer;
     readonly Dictionary<string, ProgramQueue> programs = [];
+
     /// <summary>Every process that is ready and not yet known to be gone.</summary>
     readonly List<Worker> workers = [];
     readonly List<Task> starts = [];
+
     /// <summary>Memory of each worker that is starting.</summary>
     readonly List<int> starting = [];
+
     /// <summary>Programs in line for a worker, each once for every worker that it wants.</summary>
     readonly List<ProgramQueue> line = [];
     readonly SemaphoreSlim oneSandbox = new(1);
     Sandbox? sandbox;
-    long lastSequence, lastFailure;
-    bool ticking, disposed, swept;
+    long lastSequence,
+        lastFailure;
+    bool ticking,
+        disposed,
+        swept;
 
     public WorkerPool(NodeRuntime node, EngineLimits limits, TimeProvider time, ILogger<WorkerPool> log)
     {
@@ -48,6 +54,7 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     internal TimeProvider Time { get; }
     internal ILogger Log { get; }
     internal WorkerGuard Guard { get; }
+
     /// <summary>The harness's entry.</summary>
     internal string Harness { get; init; } = Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs");
 
@@ -61,13 +68,18 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
 
     internal IReadOnlyList<int> ProcessIds
     {
-        get { lock (gate) return [.. workers.Select(worker => worker.Id)]; }
+        get
+        {
+            lock (gate)
+                return [.. workers.Select(worker => worker.Id)];
+        }
     }
 
     /// <summary>Starts the blank workers (<see cref="EngineLimits.WorkersWarm"/>) ahead of the first run.</summary>
     public void Warm()
     {
-        lock (gate) Refill();
+        lock (gate)
+            Refill();
     }
 
     public async Task<ProgramCheck> CheckAsync(WorkerProgram program, CancellationToken ct)
@@ -77,7 +89,8 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         lock (gate)
         {
             var queue = QueueOf(program);
-            if (queue.Problems is { } known) return new(known, []);
+            if (queue.Problems is { } known)
+                return new(known, []);
             queue.Checks.Add(check);
             Schedule(queue, ref touched);
         }
@@ -114,7 +127,8 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     ProgramQueue QueueOf(WorkerProgram program)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        if (!programs.TryGetValue(program.Key, out var queue)) programs[program.Key] = queue = new(this, program, program.MemoryMb > 0 ? program.MemoryMb : Limits.WorkerMemoryMb);
+        if (!programs.TryGetValue(program.Key, out var queue))
+            programs[program.Key] = queue = new(this, program, program.MemoryMb > 0 ? program.MemoryMb : Limits.WorkerMemoryMb);
         queue.LastUsed = Time.GetTimestamp();
         return queue;
     }
@@ -124,15 +138,18 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         var touched = new TouchedWorkers();
         lock (gate)
         {
-            if (job.Done.IsCompleted) return;
+            if (job.Done.IsCompleted)
+                return;
             job.CancelToken = ct;
             if (job.Worker is not { } worker)
             {
                 job.Cancel(ct);
                 job.Queue.Forget();
             }
-            else if (worker.Executing == job) worker.Kill(WorkerCause.Cancelled, job);
-            else if (worker.Assigned.Contains(job)) Revoke(worker, ref touched);
+            else if (worker.Executing == job)
+                worker.Kill(WorkerCause.Cancelled, job);
+            else if (worker.Assigned.Contains(job))
+                Revoke(worker, ref touched);
         }
         touched.Flush();
     }
@@ -140,16 +157,20 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     /// <summary>Kills all workers, waits until they are gone, and cancels the runs that had no end.</summary>
     public async ValueTask DisposeAsync()
     {
-        Task[] coming, ends;
+        Task[] coming,
+            ends;
         lock (gate)
         {
-            if (disposed) return;
+            if (disposed)
+                return;
             disposed = true;
-            foreach (var worker in workers) worker.Kill(WorkerCause.Stopped);
+            foreach (var worker in workers)
+                worker.Kill(WorkerCause.Stopped);
             coming = [.. starts];
         }
         await EndAsync([stop.CancelAsync(), timer.DisposeAsync().AsTask(), .. coming]);
-        lock (gate) ends = [.. workers.Select(worker => worker.Ended)]; // with those that were nearly ready, and are killed too
+        lock (gate)
+            ends = [.. workers.Select(worker => worker.Ended)]; // with those that were nearly ready, and are killed too
         await EndAsync(ends);
         await EndAsync([Guard.DisposeAsync().AsTask()]);
         sandbox?.Dispose();
@@ -157,10 +178,13 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         {
             foreach (var queue in programs.Values)
             {
-                foreach (var check in queue.Checks) check.TrySetCanceled(stop.Token);
-                while (queue.Dequeue() is { } job) job.Cancel(stop.Token);
+                foreach (var check in queue.Checks)
+                    check.TrySetCanceled(stop.Token);
+                while (queue.Dequeue() is { } job)
+                    job.Cancel(stop.Token);
             }
-            foreach (var job in workers.SelectMany(worker => worker.Assigned)) job.Cancel(stop.Token);
+            foreach (var job in workers.SelectMany(worker => worker.Assigned))
+                job.Cancel(stop.Token);
         }
     }
 
@@ -169,7 +193,8 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     {
         var ended = Task.WhenAll(ends);
         await ended.WaitAsync(Limits.WorkerStart, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!ended.IsCompleted) Log.WorkersNotEnded(ends.Count(end => !end.IsCompleted), Limits.WorkerStart.TotalSeconds);
+        if (!ended.IsCompleted)
+            Log.WorkersNotEnded(ends.Count(end => !end.IsCompleted), Limits.WorkerStart.TotalSeconds);
     }
 }
 
@@ -181,14 +206,18 @@ internal struct TouchedWorkers
 
     public void Add(Worker worker)
     {
-        if (one is null || one == worker) one = worker;
-        else if ((more ??= []).IndexOf(worker) < 0) more.Add(worker);
+        if (one is null || one == worker)
+            one = worker;
+        else if ((more ??= []).IndexOf(worker) < 0)
+            more.Add(worker);
     }
 
     public readonly void Flush()
     {
         one?.Outbox.Flush();
-        if (more is null) return;
-        foreach (var worker in more) worker.Outbox.Flush();
+        if (more is null)
+            return;
+        foreach (var worker in more)
+            worker.Outbox.Flush();
     }
 }

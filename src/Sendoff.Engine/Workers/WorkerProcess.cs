@@ -12,14 +12,17 @@ internal sealed partial class WorkerProcess
     static readonly TimeSpan PipeGrace = TimeSpan.FromSeconds(1);
 
     readonly Process process;
-    readonly bool endsWhole, isGroup;
+    readonly bool endsWhole,
+        isGroup;
     readonly TimeProvider time;
     ProcessMemory memory;
     readonly Task drained;
     readonly byte[] stderrTail = new byte[TailBytes];
     readonly Lock ending = new();
-    int stderrLength, exitCode;
-    bool gone, connected;
+    int stderrLength,
+        exitCode;
+    bool gone,
+        connected;
 
     /// <param name="endsWhole">Nothing outlives the process: nothing has to be looked for when it is killed.</param>
     /// <param name="isGroup">It leads a process group.</param>
@@ -28,16 +31,27 @@ internal sealed partial class WorkerProcess
         (this.process, this.endsWhole, this.isGroup, this.time) = (process, endsWhole, isGroup, time);
         Id = process.Id;
         memory = new(process, process.Id);
-        drained = Task.WhenAll(DrainAsync(process.StandardOutput.BaseStream, keep: false), DrainAsync(process.StandardError.BaseStream, keep: true));
+        drained = Task.WhenAll(
+            DrainAsync(process.StandardOutput.BaseStream, keep: false),
+            DrainAsync(process.StandardError.BaseStream, keep: true)
+        );
         Ended = WatchAsync();
     }
 
     public int Id { get; }
+
     /// <summary>The process is gone and its last words are read.</summary>
     public Task Ended { get; }
 
     /// <exception cref="Win32Exception">It does not start.</exception>
-    public static async Task<WorkerProcess> StartAsync(Sandbox sandbox, NodeBinary node, WorkerRoom room, string address, int memoryMb, TimeProvider time)
+    public static async Task<WorkerProcess> StartAsync(
+        Sandbox sandbox,
+        NodeBinary node,
+        WorkerRoom room,
+        string address,
+        int memoryMb,
+        TimeProvider time
+    )
     {
         List<string> flags =
         [
@@ -46,7 +60,8 @@ internal sealed partial class WorkerProcess
             "--max-semi-space-size=8",
         ];
         // A step without package.json beside it is a module if it reads like one; since 22.7 Node.js does so by itself.
-        if (node.Version < new Version(22, 7) && node.Version >= new Version(20, 10)) flags.Add("--experimental-detect-module");
+        if (node.Version < new Version(22, 7) && node.Version >= new Version(20, 10))
+            flags.Add("--experimental-detect-module");
         var process = await WorkerLauncher.StartAsync(sandbox.Command(room, address, flags));
         process.StandardInput.Close();
         return new(process, sandbox.EndsWhole, sandbox.IsGroup, time);
@@ -58,7 +73,8 @@ internal sealed partial class WorkerProcess
         lock (ending)
         {
             connected = true;
-            if (gone || pid == Id) return;
+            if (gone || pid == Id)
+                return;
             memory.Dispose();
             memory = new(process, pid);
         }
@@ -69,10 +85,13 @@ internal sealed partial class WorkerProcess
     {
         lock (ending)
         {
-            if (gone) return;
+            if (gone)
+                return;
             // While bubblewrap starts, its inner process is not bound to the outer one yet, and would wait for it for ever.
-            if (endsWhole && (connected || isGroup)) KillAlone(process);
-            else KillAll(process);
+            if (endsWhole && (connected || isGroup))
+                KillAlone(process);
+            else
+                KillAll(process);
             KillGroup();
         }
     }
@@ -80,7 +99,8 @@ internal sealed partial class WorkerProcess
     /// <summary>What the process started as its group. A process that was killed starts none, so that none is missed after it.</summary>
     void KillGroup()
     {
-        if (isGroup) _ = Signal(-Id, Killed);
+        if (isGroup)
+            _ = Signal(-Id, Killed);
     }
 
     const int Killed = 9;
@@ -143,7 +163,8 @@ internal sealed partial class WorkerProcess
         try
         {
             while (await pipe.ReadAsync(buffer) is var read and > 0)
-                if (keep) KeepTail(buffer.AsSpan(0, read));
+                if (keep)
+                    KeepTail(buffer.AsSpan(0, read));
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
         {
@@ -164,21 +185,25 @@ internal sealed partial class WorkerProcess
 
     string Stderr()
     {
-        lock (stderrTail) return Encoding.UTF8.GetString(stderrTail, 0, stderrLength);
+        lock (stderrTail)
+            return Encoding.UTF8.GetString(stderrTail, 0, stderrLength);
     }
 
     public string LastWords()
     {
         string[] lines = Stderr().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         // The line that names an error says most; it may stand far above the last.
-        string? named = lines.LastOrDefault(line => line.Contains("Error: ", StringComparison.Ordinal) || line.Contains("FATAL ERROR", StringComparison.Ordinal));
+        string? named = lines.LastOrDefault(line =>
+            line.Contains("Error: ", StringComparison.Ordinal) || line.Contains("FATAL ERROR", StringComparison.Ordinal)
+        );
         return lines.Length == 0 ? "" : ": " + (named ?? string.Join(" | ", lines.TakeLast(5)));
     }
 
     /// <summary>Why it ended, when nobody killed it.</summary>
     public WorkerDeath Autopsy()
     {
-        if (exitCode != 0 && Stderr().Contains("JavaScript heap out of memory", StringComparison.Ordinal)) return new(WorkerCause.OutOfMemory, "", null);
+        if (exitCode != 0 && Stderr().Contains("JavaScript heap out of memory", StringComparison.Ordinal))
+            return new(WorkerCause.OutOfMemory, "", null);
         // The reason of a fatal error stands in its first lines, those of a crash in the last.
         string how = exitCode switch
         {

@@ -14,14 +14,17 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
 
     public void Create()
     {
-        if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
-        else Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (OperatingSystem.IsWindows())
+            Directory.CreateDirectory(folder);
+        else
+            Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     /// <summary>Lays the program's files there and answers where the worker finds them. What cannot be laid is missing when the worker loads, and named then.</summary>
     public string Lay(string root)
     {
-        if (readable.Any(open => IsIn(open, root))) return root;
+        if (readable.Any(open => IsIn(open, root)))
+            return root;
         try
         {
             Copy(new DirectoryInfo(root), folder, depth: 0);
@@ -33,7 +36,11 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
         return seenAs;
     }
 
-    static bool IsIn(string folder, string path) => (Path.GetFullPath(path) + Path.DirectorySeparatorChar).StartsWith(folder.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+    static bool IsIn(string folder, string path) =>
+        (Path.GetFullPath(path) + Path.DirectorySeparatorChar).StartsWith(
+            folder.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar,
+            StringComparison.Ordinal
+        );
 
     // Copies, not links: a version's own files are out of reach then, whatever a worker finds to do with its folder.
     void Copy(DirectoryInfo from, string to, int depth)
@@ -41,13 +48,15 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
         foreach (var entry in from.EnumerateFileSystemInfos())
         {
             string target = Path.Combine(to, entry.Name);
-            if (IsLink(entry)) Link(entry, target, depth);
+            if (IsLink(entry))
+                Link(entry, target, depth);
             else if (entry is DirectoryInfo inner)
             {
                 Directory.CreateDirectory(target);
                 Copy(inner, target, depth + 1);
             }
-            else File.Copy(entry.FullName, target);
+            else
+                File.Copy(entry.FullName, target);
         }
     }
 
@@ -63,15 +72,18 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
             LayPackages(inside.Split(Path.DirectorySeparatorChar)[0]);
             points = Path.Combine([.. Enumerable.Repeat("..", depth), Packages, inside]);
         }
-        if (entry is DirectoryInfo) Directory.CreateSymbolicLink(target, points);
-        else File.CreateSymbolicLink(target, points);
+        if (entry is DirectoryInfo)
+            Directory.CreateSymbolicLink(target, points);
+        else
+            File.CreateSymbolicLink(target, points);
     }
 
     // Second names of the same files: they may be thousands, of which a run reads some. The worker cannot write them: its sandbox, or the permission model, keeps it from that.
     void LayPackages(string name)
     {
         string target = Path.Combine(folder, Packages, name);
-        if (Directory.Exists(target)) return;
+        if (Directory.Exists(target))
+            return;
         Directory.CreateDirectory(target);
         LinkFiles(new DirectoryInfo(Path.Combine(packages!, name)), target);
     }
@@ -81,13 +93,15 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
         foreach (var entry in from.EnumerateFileSystemInfos())
         {
             string target = Path.Combine(to, entry.Name);
-            if (IsLink(entry)) File.CreateSymbolicLink(target, entry.LinkTarget!); // of npm's own, within the packages
+            if (IsLink(entry))
+                File.CreateSymbolicLink(target, entry.LinkTarget!); // of npm's own, within the packages
             else if (entry is DirectoryInfo inner)
             {
                 Directory.CreateDirectory(target);
                 LinkFiles(inner, target);
             }
-            else HardLink.CreateOrCopy(entry.FullName, target);
+            else
+                HardLink.CreateOrCopy(entry.FullName, target);
         }
     }
 

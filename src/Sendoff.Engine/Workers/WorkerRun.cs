@@ -9,11 +9,21 @@ namespace Sendoff.Engine.Workers;
 /// <param name="Concurrency">Runs at once, in as many workers; null is as many as the pool gives.</param>
 /// <param name="IsTrial">It is checked and never run: its worker goes after the check.</param>
 public sealed record WorkerProgram(
-    string Key, string WorkflowId, string Name, int Version, string Root, IReadOnlyList<ProgramStep> Steps,
-    IReadOnlyDictionary<string, string> Environment, int MemoryMb, int? Concurrency, bool IsTrial = false)
+    string Key,
+    string WorkflowId,
+    string Name,
+    int Version,
+    string Root,
+    IReadOnlyList<ProgramStep> Steps,
+    IReadOnlyDictionary<string, string> Environment,
+    int MemoryMb,
+    int? Concurrency,
+    bool IsTrial = false
+)
 {
     /// <summary>What steps see as <c>auths</c> and <c>this.app.$auth</c>: fields by app.</summary>
-    public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts { get; init; } = FrozenDictionary<string, IReadOnlyDictionary<string, string>>.Empty;
+    public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts { get; init; } =
+        FrozenDictionary<string, IReadOnlyDictionary<string, string>>.Empty;
 
     /// <summary>Whether a trigger answers with the run's own response (E7): a run that only returns one is warned of.</summary>
     public bool CustomResponse { get; init; }
@@ -50,12 +60,16 @@ public enum WorkerEnd
 {
     /// <summary>Every step came to its end, or <c>$end</c> or <c>$.flow.exit</c> stopped it.</summary>
     Succeeded,
+
     /// <summary>A step threw.</summary>
     Failed,
+
     /// <summary>Killed at the timeout.</summary>
     TimedOut,
+
     /// <summary>Killed at the memory limit, or Node.js gave up for want of memory.</summary>
     OutOfMemory,
+
     /// <summary>The process ended in mid-run, or broke the protocol.</summary>
     Died,
 }
@@ -65,26 +79,34 @@ public sealed class WorkerRun
 {
     public required string Id { get; init; }
     public required ReadOnlyMemory<byte> EventJson { get; init; }
+
     /// <summary>The body as it came, where the JSON does not tell its bytes; else empty.</summary>
     public ReadOnlyMemory<byte> EventRaw { get; init; }
     public required DateTimeOffset ReceivedAt { get; init; }
     public required TimeSpan Timeout { get; init; }
     public bool Replay { get; init; }
+
     /// <summary>Null for a run that starts with its first step.</summary>
     public RunResume? Resume { get; init; }
+
     /// <summary>Called once, on the first <c>$.respond</c> that is immediate.</summary>
     public Action<RunResponse>? OnImmediateResponse { get; init; }
 
     public WorkerEnd End { get; internal set; }
+
     /// <summary>When the worker began it.</summary>
     public DateTimeOffset StartedAt { get; internal set; }
+
     /// <summary>Time in the worker (E6).</summary>
     public TimeSpan Compute { get; internal set; }
+
     /// <summary>What <c>$end</c> or <c>$.flow.exit</c> was given, or why the worker ended.</summary>
     public string? Message { get; internal set; }
     public RunResponse? Response { get; internal set; }
+
     /// <summary>Of a run that succeeded as far as it went, and is held there.</summary>
     public RunHold? Hold { get; internal set; }
+
     /// <summary>Every step in order; those never reached are skipped.</summary>
     public IReadOnlyList<StepResult> Steps { get; internal set; } = [];
     public List<StepSend> Sends { get; } = [];

@@ -15,8 +15,10 @@ public static class BoundedYaml
 {
     /// <summary>Characters of one text.</summary>
     public const int MaxChars = 1024 * 1024;
+
     /// <summary>Lists and mappings inside one another.</summary>
     public const int MaxDepth = 64;
+
     /// <summary>Values, keys, lists and mappings.</summary>
     public const int MaxNodes = 50_000;
 
@@ -47,7 +49,8 @@ public static class BoundedYaml
             int line = Math.Min((int)x.Start.Line, yaml.AsSpan().TrimEnd().Count('\n') + 1);
             fault = new(line, (int)x.Start.Column, $"malformed YAML: {char.ToLowerInvariant(message[0])}{message[1..]}");
         }
-        catch (Exception x) when (x is InvalidOperationException or ArgumentException or FormatException or OverflowException or IndexOutOfRangeException)
+        catch (Exception x)
+            when (x is InvalidOperationException or ArgumentException or FormatException or OverflowException or IndexOutOfRangeException)
         {
             // The scanner fails in its own ways at some malformed texts.
             fault = new((int)scanner.CurrentPosition.Line, (int)scanner.CurrentPosition.Column, "malformed YAML");
@@ -58,7 +61,12 @@ public static class BoundedYaml
     static YamlFault TooLong(string yaml)
     {
         var within = yaml.AsSpan(0, MaxChars);
-        return new(within.Count('\n') + 1, MaxChars - within.LastIndexOf('\n'), $"the YAML has more than {MaxChars:N0} characters", "move long texts into files of their own");
+        return new(
+            within.Count('\n') + 1,
+            MaxChars - within.LastIndexOf('\n'),
+            $"the YAML has more than {MaxChars:N0} characters",
+            "move long texts into files of their own"
+        );
     }
 
     sealed class RefusedYamlException(YamlFault fault) : YamlException(fault.Message)
@@ -69,7 +77,12 @@ public static class BoundedYaml
     /// <summary>Passes events on until one breaks a limit.</summary>
     sealed class BoundedParser(Parser inner) : IParser
     {
-        enum Expects { Item, Key, Value }
+        enum Expects
+        {
+            Item,
+            Key,
+            Value,
+        }
 
         readonly Stack<Expects> open = new();
         int nodes;
@@ -78,31 +91,55 @@ public static class BoundedYaml
 
         public bool MoveNext()
         {
-            if (!inner.MoveNext()) return false;
+            if (!inner.MoveNext())
+                return false;
             switch (inner.Current)
             {
-                case AnchorAlias alias: throw Refused(alias, $"the alias *{alias.Value} is not supported", "write the value out at each place");
-                case NodeEvent node: Check(node); break;
-                case MappingEnd or SequenceEnd: open.TryPop(out _); break;
+                case AnchorAlias alias:
+                    throw Refused(alias, $"the alias *{alias.Value} is not supported", "write the value out at each place");
+                case NodeEvent node:
+                    Check(node);
+                    break;
+                case MappingEnd or SequenceEnd:
+                    open.TryPop(out _);
+                    break;
             }
             return true;
         }
 
         void Check(NodeEvent node)
         {
-            if (!node.Anchor.IsEmpty) throw Refused(node, $"the anchor &{node.Anchor.Value} is not supported", "remove it, and write the value out at each place");
-            if (!node.Tag.IsEmpty) throw Refused(node, $"the tag {node.Tag.Value} is not supported", "remove it; put a value in quotes to keep it a string");
-            if (++nodes > MaxNodes) throw Refused(node, $"the YAML has more than {MaxNodes:N0} values", "move large data into a separate file");
+            if (!node.Anchor.IsEmpty)
+                throw Refused(
+                    node,
+                    $"the anchor &{node.Anchor.Value} is not supported",
+                    "remove it, and write the value out at each place"
+                );
+            if (!node.Tag.IsEmpty)
+                throw Refused(node, $"the tag {node.Tag.Value} is not supported", "remove it; put a value in quotes to keep it a string");
+            if (++nodes > MaxNodes)
+                throw Refused(node, $"the YAML has more than {MaxNodes:N0} values", "move large data into a separate file");
             if (open.TryPop(out var expected))
             {
-                if (expected == Expects.Key && node is not Scalar) throw Refused(node, "a key must be a string", "write `key: value`");
-                open.Push(expected switch { Expects.Key => Expects.Value, Expects.Value => Expects.Key, _ => expected });
+                if (expected == Expects.Key && node is not Scalar)
+                    throw Refused(node, "a key must be a string", "write `key: value`");
+                open.Push(
+                    expected switch
+                    {
+                        Expects.Key => Expects.Value,
+                        Expects.Value => Expects.Key,
+                        _ => expected,
+                    }
+                );
             }
-            if (node is Scalar) return;
-            if (open.Count == MaxDepth) throw Refused(node, $"the YAML is nested more than {MaxDepth} levels deep", "move the nested data into a separate file");
+            if (node is Scalar)
+                return;
+            if (open.Count == MaxDepth)
+                throw Refused(node, $"the YAML is nested more than {MaxDepth} levels deep", "move the nested data into a separate file");
             open.Push(node is MappingStart ? Expects.Key : Expects.Item);
         }
 
-        static RefusedYamlException Refused(ParsingEvent at, string message, string hint) => new(new((int)at.Start.Line, (int)at.Start.Column, message, hint));
+        static RefusedYamlException Refused(ParsingEvent at, string message, string hint) =>
+            new(new((int)at.Start.Line, (int)at.Start.Column, message, hint));
     }
 }

@@ -11,6 +11,7 @@ public sealed record PropDefinition(string Name, string Type)
 {
     public string? Label { get; init; }
     public string? Description { get; init; }
+
     /// <summary>The app whose account it is.</summary>
     public string? App { get; init; }
     public bool Optional { get; init; }
@@ -23,23 +24,31 @@ public sealed record PropDefinition(string Name, string Type)
     public static IReadOnlyList<PropDefinition> ReadAll(JsonElement? list) =>
         list is not { ValueKind: JsonValueKind.Array } all ? [] : [.. all.EnumerateArray().Select(Read).OfType<PropDefinition>()];
 
-    static PropDefinition? Read(JsonElement one) => Text(one, "name") is not { } name ? null : new(name, Text(one, "type") ?? "any")
-    {
-        Label = Text(one, "label"),
-        Description = Text(one, "description"),
-        App = Text(one, "app"),
-        Optional = Is(one, "optional"),
-        Hidden = Is(one, "hidden"),
-        Secret = Is(one, "secret"),
-        Options = one.TryGetProperty("options", out var options) && options.ValueKind == JsonValueKind.Array
-            ? [.. options.EnumerateArray().Select(ReadOption).OfType<PropOption>()] : [],
-        Default = one.TryGetProperty("default", out var value) && value.ValueKind != JsonValueKind.Null ? value : null,
-    };
+    static PropDefinition? Read(JsonElement one) =>
+        Text(one, "name") is not { } name
+            ? null
+            : new(name, Text(one, "type") ?? "any")
+            {
+                Label = Text(one, "label"),
+                Description = Text(one, "description"),
+                App = Text(one, "app"),
+                Optional = Is(one, "optional"),
+                Hidden = Is(one, "hidden"),
+                Secret = Is(one, "secret"),
+                Options =
+                    one.TryGetProperty("options", out var options) && options.ValueKind == JsonValueKind.Array
+                        ? [.. options.EnumerateArray().Select(ReadOption).OfType<PropOption>()]
+                        : [],
+                Default = one.TryGetProperty("default", out var value) && value.ValueKind != JsonValueKind.Null ? value : null,
+            };
 
-    static PropOption? ReadOption(JsonElement option) => Text(option, "label") is { } label && option.TryGetProperty("value", out var value) ? new(label, value) : null;
+    static PropOption? ReadOption(JsonElement option) =>
+        Text(option, "label") is { } label && option.TryGetProperty("value", out var value) ? new(label, value) : null;
 
     static string? Text(JsonElement one, string field) =>
-        one.ValueKind == JsonValueKind.Object && one.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        one.ValueKind == JsonValueKind.Object && one.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : null;
 
     static bool Is(JsonElement one, string field) => one.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.True;
 }

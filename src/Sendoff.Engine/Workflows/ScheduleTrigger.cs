@@ -8,19 +8,23 @@ namespace Sendoff.Engine.Workflows;
 public sealed record ScheduleTrigger : Trigger
 {
     public const string TypeName = "schedule";
-    public static readonly TimeSpan Shortest = TimeSpan.FromMinutes(1), Longest = TimeSpan.FromDays(366);
+    public static readonly TimeSpan Shortest = TimeSpan.FromMinutes(1),
+        Longest = TimeSpan.FromDays(366);
 
     /// <summary>It is due when any of them is; empty when it is <see cref="Every"/>.</summary>
     readonly CronExpression[] expressions = [];
 
     /// <exception cref="CronFormatException">It is not a cron expression of five fields.</exception>
     /// <exception cref="MissingSeedException">It has an H, which would be another time on each server.</exception>
-    public ScheduleTrigger(string cron, TimeZoneInfo zone) : base(TypeName) => (expressions, Cron, Zone) = (Parse(cron), cron, zone);
+    public ScheduleTrigger(string cron, TimeZoneInfo zone)
+        : base(TypeName) => (expressions, Cron, Zone) = (Parse(cron), cron, zone);
 
-    public ScheduleTrigger(TimeSpan every, TimeZoneInfo zone) : base(TypeName) => (Every, Zone) = (every, zone);
+    public ScheduleTrigger(TimeSpan every, TimeZoneInfo zone)
+        : base(TypeName) => (Every, Zone) = (every, zone);
 
     /// <summary>Five fields; null when it is <see cref="Every"/>.</summary>
     public string? Cron { get; }
+
     /// <summary>Whole seconds; null when it is <see cref="Cron"/>.</summary>
     public TimeSpan? Every { get; }
     public TimeZoneInfo Zone { get; }
@@ -28,33 +32,41 @@ public sealed record ScheduleTrigger : Trigger
     public override string Identity => (Cron ?? Every!.Value.TotalSeconds.ToString(CultureInfo.InvariantCulture)) + " " + Zone.Id;
 
     /// <summary>For people: <c>0 7 * * *, Europe/Berlin</c> or <c>every 15m</c>.</summary>
-    public override string ToString() => Cron is not null ? $"{Cron}, {Zone.Id}" : "every " + Every switch
-    {
-        { Minutes: 0, Seconds: 0 } hours => $"{hours.TotalHours:0}h",
-        { Seconds: 0 } minutes => $"{minutes.TotalMinutes:0}m",
-        { } seconds => $"{seconds.TotalSeconds:0}s",
-        _ => "",
-    };
+    public override string ToString() =>
+        Cron is not null
+            ? $"{Cron}, {Zone.Id}"
+            : "every "
+                + Every switch
+                {
+                    { Minutes: 0, Seconds: 0 } hours => $"{hours.TotalHours:0}h",
+                    { Seconds: 0 } minutes => $"{minutes.TotalMinutes:0}m",
+                    { } seconds => $"{seconds.TotalSeconds:0}s",
+                    _ => "",
+                };
 
     /// <summary>The first due time after a moment; null when there is none any more.</summary>
     public DateTimeOffset? NextAfter(DateTimeOffset moment)
     {
-        if (expressions.Length > 0) return expressions.Min(one => one.GetNextOccurrence(moment, Zone))?.ToUniversalTime();
-        long interval = Every!.Value.Ticks, since = moment.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
+        if (expressions.Length > 0)
+            return expressions.Min(one => one.GetNextOccurrence(moment, Zone))?.ToUniversalTime();
+        long interval = Every!.Value.Ticks,
+            since = moment.UtcTicks - DateTimeOffset.UnixEpoch.Ticks;
         return DateTimeOffset.UnixEpoch.AddTicks((since / interval + 1) * interval);
     }
 
     /// <summary>The first due times after a moment, as many as there are.</summary>
     public IEnumerable<DateTimeOffset> TimesAfter(DateTimeOffset moment, int count)
     {
-        for (int i = 0; i < count && NextAfter(moment) is { } due; i++) yield return moment = due;
+        for (int i = 0; i < count && NextAfter(moment) is { } due; i++)
+            yield return moment = due;
     }
 
     // crontab(5): of two day fields that both restrict the days, either is enough. A field that begins with a star restricts none, whatever step it has.
     static CronExpression[] Parse(string cron)
     {
         string[] fields = cron.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        if (fields is not [var minute, var hour, [not ('*' or '?'), ..] day, var month, [not ('*' or '?'), ..] weekday]) return [CronExpression.Parse(cron)];
+        if (fields is not [var minute, var hour, [not ('*' or '?'), ..] day, var month, [not ('*' or '?'), ..] weekday])
+            return [CronExpression.Parse(cron)];
         return [CronExpression.Parse($"{minute} {hour} {day} {month} *"), CronExpression.Parse($"{minute} {hour} * {month} {weekday}")];
     }
 }

@@ -3,7 +3,13 @@ using Tokens = Acornima.TokenKind;
 
 namespace Sendoff.Engine.Workflows;
 
-internal enum TokenKind { Word, Punctuation, Text, Other }
+internal enum TokenKind
+{
+    Word,
+    Punctuation,
+    Text,
+    Other,
+}
 
 /// <summary>A piece of JavaScript or TypeScript. <paramref name="Value"/> of a text is what is between its quotes.</summary>
 internal readonly record struct Token(TokenKind Kind, string Value, int Start)
@@ -16,7 +22,11 @@ internal readonly record struct Token(TokenKind Kind, string Value, int Start)
 internal static class ScriptTokens
 {
     // Regular expressions are not looked into.
-    static readonly TokenizerOptions options = new() { OnRegExp = static (in _) => RegExpParseResult.ForSuccess(null, null), ExperimentalESFeatures = (ExperimentalESFeatures)~0 };
+    static readonly TokenizerOptions options = new()
+    {
+        OnRegExp = static (in _) => RegExpParseResult.ForSuccess(null, null),
+        ExperimentalESFeatures = (ExperimentalESFeatures)~0,
+    };
 
     public static IReadOnlyList<Token> Of(string source)
     {
@@ -24,7 +34,8 @@ internal static class ScriptTokens
         try
         {
             var reader = new Tokenizer(source, options);
-            while (reader.GetToken() is { Kind: not Tokens.EOF } token) Add(tokens, token, source);
+            while (reader.GetToken() is { Kind: not Tokens.EOF } token)
+                Add(tokens, token, source);
         }
         catch (SyntaxErrorException)
         {
@@ -41,7 +52,10 @@ internal static class ScriptTokens
             case Tokens.Identifier or Tokens.Keyword or Tokens.NullLiteral or Tokens.BooleanLiteral:
                 tokens.Add(new(TokenKind.Word, text, token.Start));
                 break;
-            case Tokens.Punctuator when text == "`" && tokens is [.., { Kind: TokenKind.Punctuation, Value: "`" } open, { Kind: TokenKind.Other } inside] && IsPlain(inside.Value):
+            case Tokens.Punctuator
+                when text == "`"
+                    && tokens is [.., { Kind: TokenKind.Punctuation, Value: "`" } open, { Kind: TokenKind.Other } inside]
+                    && IsPlain(inside.Value):
                 // A template without anything to fill in is a string.
                 tokens.RemoveRange(tokens.Count - 2, 2);
                 tokens.Add(new(TokenKind.Text, inside.Value, open.Start));

@@ -11,7 +11,8 @@ public static class Spelling
         foreach (string word in known)
         {
             int mistakes = Mistakes(Plain(typed), Plain(word));
-            if (mistakes >= fewest) continue;
+            if (mistakes >= fewest)
+                continue;
             (closest, fewest) = (word, mistakes);
         }
         return closest;
@@ -29,16 +30,18 @@ public static class Spelling
     {
         var rows = new int[a.Length + 1, b.Length + 1];
         for (int i = 0; i <= a.Length; i++)
-            for (int j = 0; j <= b.Length; j++)
+        for (int j = 0; j <= b.Length; j++)
+        {
+            if (i == 0 || j == 0)
+                rows[i, j] = i + j;
+            else
             {
-                if (i == 0 || j == 0) rows[i, j] = i + j;
-                else
-                {
-                    int change = rows[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-                    rows[i, j] = Math.Min(change, 1 + Math.Min(rows[i - 1, j], rows[i, j - 1]));
-                    if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) rows[i, j] = Math.Min(rows[i, j], rows[i - 2, j - 2] + 1);
-                }
+                int change = rows[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+                rows[i, j] = Math.Min(change, 1 + Math.Min(rows[i - 1, j], rows[i, j - 1]));
+                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                    rows[i, j] = Math.Min(rows[i, j], rows[i - 2, j - 2] + 1);
             }
+        }
         return rows[a.Length, b.Length];
     }
 }

@@ -5,10 +5,13 @@ internal enum StepShape
 {
     /// <summary>Nothing of the others: a function body, or a function that is pasted with its wrapper.</summary>
     Body,
+
     /// <summary>It has import statements and exports nothing.</summary>
     Imports,
+
     /// <summary>It calls <c>defineComponent</c>, or sets <c>module.exports</c>.</summary>
     Component,
+
     /// <summary>It has export statements.</summary>
     Module,
 }
@@ -16,7 +19,8 @@ internal enum StepShape
 /// <summary>Reads the shape of a step.</summary>
 internal static class StepShapes
 {
-    public static StepShape Of(string file, IReadOnlyDictionary<string, string> files) => files.TryGetValue(file, out string? source) ? Of(source) : StepShape.Module;
+    public static StepShape Of(string file, IReadOnlyDictionary<string, string> files) =>
+        files.TryGetValue(file, out string? source) ? Of(source) : StepShape.Module;
 
     public static StepShape Of(string source)
     {
@@ -27,27 +31,40 @@ internal static class StepShapes
         for (int i = 0; i < tokens.Count; i++)
         {
             var token = tokens[i];
-            if (token.Kind == TokenKind.Punctuation) depth += token.Value is "{" or "${" ? 1 : token.Value == "}" ? -1 : 0;
-            if (token.Kind != TokenKind.Word) continue;
+            if (token.Kind == TokenKind.Punctuation)
+                depth +=
+                    token.Value is "{" or "${" ? 1
+                    : token.Value == "}" ? -1
+                    : 0;
+            if (token.Kind != TokenKind.Word)
+                continue;
             if (depth == 0 && token.Value is "import" or "export" && BeginsStatement(tokens, i, source))
             {
-                if (token.Value == "export") return StepShape.Module;
-                if (!At(tokens, i + 1).Is("(") && !At(tokens, i + 1).Is(".") && shape < StepShape.Imports) shape = StepShape.Imports;
+                if (token.Value == "export")
+                    return StepShape.Module;
+                if (!At(tokens, i + 1).Is("(") && !At(tokens, i + 1).Is(".") && shape < StepShape.Imports)
+                    shape = StepShape.Imports;
             }
             ownsExports |= token.Value == "exports" && At(tokens, i - 1) is { Value: "const" or "let" or "var" };
-            if (IsComponent(tokens, i, depth, ownsExports)) shape = StepShape.Component;
+            if (IsComponent(tokens, i, depth, ownsExports))
+                shape = StepShape.Component;
         }
         return shape;
     }
 
     static bool IsComponent(IReadOnlyList<Token> tokens, int i, int depth, bool ownsExports)
     {
-        if (At(tokens, i - 1).Is(".") || At(tokens, i - 1).Is("?.")) return false;
+        if (At(tokens, i - 1).Is(".") || At(tokens, i - 1).Is("?."))
+            return false;
         return tokens[i].Value switch
         {
             "defineComponent" => At(tokens, i + 1).Is("("),
             "module" => depth == 0 && At(tokens, i + 1).Is(".") && At(tokens, i + 2).Is("exports"),
-            "exports" => depth == 0 && !ownsExports && At(tokens, i + 1).Is(".") && At(tokens, i + 2).Kind == TokenKind.Word && At(tokens, i + 3).Is("="),
+            "exports" => depth == 0
+                && !ownsExports
+                && At(tokens, i + 1).Is(".")
+                && At(tokens, i + 2).Kind == TokenKind.Word
+                && At(tokens, i + 3).Is("="),
             _ => false,
         };
     }
@@ -55,5 +72,7 @@ internal static class StepShapes
     static Token At(IReadOnlyList<Token> tokens, int i) => i >= 0 && i < tokens.Count ? tokens[i] : default;
 
     static bool BeginsStatement(IReadOnlyList<Token> tokens, int i, string source) =>
-        i == 0 || At(tokens, i - 1) is var before && (before.Is(";") || before.Is("}") || source.AsSpan(before.Start, tokens[i].Start - before.Start).Contains('\n'));
+        i == 0
+        || At(tokens, i - 1) is var before
+            && (before.Is(";") || before.Is("}") || source.AsSpan(before.Start, tokens[i].Start - before.Start).Contains('\n'));
 }

@@ -19,28 +19,44 @@ public static partial class WorkflowReader
     {
         TriggerToken? ReadBearer(YamlMappingNode map)
         {
-            if (Text(map, "bearer") is not { } text) return null;
-            if (SecretPattern().Match(text) is { Success: true } secret) return new(secret.Groups[1].Value, null);
-            if (text.Length >= ShortestToken && text.All(static c => c is > ' ' and <= '~' and not ('{' or '}'))) return new(null, text);
+            if (Text(map, "bearer") is not { } text)
+                return null;
+            if (SecretPattern().Match(text) is { Success: true } secret)
+                return new(secret.Groups[1].Value, null);
+            if (text.Length >= ShortestToken && text.All(static c => c is > ' ' and <= '~' and not ('{' or '}')))
+                return new(null, text);
             // The token itself stays out of the problem.
-            return Problem<TriggerToken>(Child(map, "bearer")!, "this cannot be a bearer token",
-                $"write `${{NAME}}` for the secret NAME, or {ShortestToken} or more visible ASCII characters");
+            return Problem<TriggerToken>(
+                Child(map, "bearer")!,
+                "this cannot be a bearer token",
+                $"write `${{NAME}}` for the secret NAME, or {ShortestToken} or more visible ASCII characters"
+            );
         }
 
         TriggerRate? ReadRate(YamlMappingNode map)
         {
-            if (Text(map, "rate") is not { } text) return null;
+            if (Text(map, "rate") is not { } text)
+                return null;
             var match = RatePattern().Match(text);
             if (!match.Success || int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) is not (> 0 and var count))
                 return Problem<TriggerRate>(Child(map, "rate")!, $"'{text}' is not a valid rate", "write `10/s`, `600/m` or `1000/h`");
-            return new(count, match.Groups[2].Value switch { "s" => TimeSpan.FromSeconds(1), "m" => TimeSpan.FromMinutes(1), _ => TimeSpan.FromHours(1) });
+            return new(
+                count,
+                match.Groups[2].Value switch
+                {
+                    "s" => TimeSpan.FromSeconds(1),
+                    "m" => TimeSpan.FromMinutes(1),
+                    _ => TimeSpan.FromHours(1),
+                }
+            );
         }
 
         Trigger? ReadSchedule(YamlMappingNode map)
         {
             CheckKeys(map, "a schedule", WorkflowKeys.Schedule, WorkflowKeys.TriggerElsewhere);
             var zone = ReadZone(map);
-            string? cron = Text(map, "cron"), every = Text(map, "every");
+            string? cron = Text(map, "cron"),
+                every = Text(map, "every");
             if ((cron is null) == (every is null))
                 return Problem<Trigger>(map, "a schedule has either `cron` or `every`", "write `cron: \"*/5 * * * *\"` or `every: 15m`");
             return cron is not null ? ReadCron(Child(map, "cron")!, cron.Trim(), zone) : ReadEvery(Child(map, "every")!, every!, zone);
@@ -49,14 +65,17 @@ public static partial class WorkflowReader
         Trigger? ReadEmit(YamlMappingNode map)
         {
             CheckKeys(map, "an emit trigger", WorkflowKeys.Emit, WorkflowKeys.TriggerElsewhere);
-            return Text(map, "workflow") is { Length: > 0 } workflow ? new EmitTrigger(workflow, Text(map, "channel"))
+            return Text(map, "workflow") is { Length: > 0 } workflow
+                ? new EmitTrigger(workflow, Text(map, "channel"))
                 : Problem<Trigger>(map, "an emit trigger needs the name of the `workflow` that it listens to", "write `workflow: orders`");
         }
 
         TimeZoneInfo ReadZone(YamlMappingNode map)
         {
-            if (Text(map, "timezone") is not { } id) return TimeZoneInfo.Utc;
-            if (TimeZoneInfo.TryFindSystemTimeZoneById(id, out var zone)) return zone;
+            if (Text(map, "timezone") is not { } id)
+                return TimeZoneInfo.Utc;
+            if (TimeZoneInfo.TryFindSystemTimeZoneById(id, out var zone))
+                return zone;
             Problem(Child(map, "timezone")!, $"there is no time zone '{id}'", "use an IANA name such as `Europe/Berlin`");
             return TimeZoneInfo.Utc;
         }
@@ -65,7 +84,11 @@ public static partial class WorkflowReader
         {
             int fields = cron.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length;
             if (fields is 6 or 7 || cron.Equals("@every_second", StringComparison.OrdinalIgnoreCase))
-                return Problem<Trigger>(node, $"'{cron}' has seconds: a schedule is due once a minute at most", "write five fields: minute, hour, day, month, weekday");
+                return Problem<Trigger>(
+                    node,
+                    $"'{cron}' has seconds: a schedule is due once a minute at most",
+                    "write five fields: minute, hour, day, month, weekday"
+                );
             ScheduleTrigger schedule;
             try
             {
@@ -73,9 +96,15 @@ public static partial class WorkflowReader
             }
             catch (Exception x) when (x is CronFormatException or MissingSeedException)
             {
-                return Problem<Trigger>(node, $"'{cron}' is not a valid cron expression: {(x is MissingSeedException ? "H has no defined time" : Lower(x.Message.TrimEnd('.')))}", "write five fields: minute, hour, day, month, weekday, such as `0 9 * * MON-FRI`");
+                return Problem<Trigger>(
+                    node,
+                    $"'{cron}' is not a valid cron expression: {(x is MissingSeedException ? "H has no defined time" : Lower(x.Message.TrimEnd('.')))}",
+                    "write five fields: minute, hour, day, month, weekday, such as `0 9 * * MON-FRI`"
+                );
             }
-            return schedule.NextAfter(DateTimeOffset.UnixEpoch) is null ? Problem<Trigger>(node, $"'{cron}' is never due", "choose a day that its month has") : schedule;
+            return schedule.NextAfter(DateTimeOffset.UnixEpoch) is null
+                ? Problem<Trigger>(node, $"'{cron}' is never due", "choose a day that its month has")
+                : schedule;
         }
 
         Trigger? ReadEvery(YamlNode node, string every, TimeZoneInfo zone)
@@ -83,8 +112,15 @@ public static partial class WorkflowReader
             var span = every.EndsWith('d') ? ParseDuration(every[..^1] + "h") * 24 : ParseDuration(every);
             if (span is not { } interval || interval.Ticks % TimeSpan.TicksPerSecond != 0)
                 return Problem<Trigger>(node, $"'{every}' is not a valid interval", "write `15m`, `6h` or `1d`");
-            if (interval < ScheduleTrigger.Shortest) return Problem<Trigger>(node, $"every {every} is too often: a schedule is due once a minute at most", "write `1m` or longer");
-            return interval > ScheduleTrigger.Longest ? Problem<Trigger>(node, $"every {every} is longer than a year", "use `cron`") : new ScheduleTrigger(interval, zone);
+            if (interval < ScheduleTrigger.Shortest)
+                return Problem<Trigger>(
+                    node,
+                    $"every {every} is too often: a schedule is due once a minute at most",
+                    "write `1m` or longer"
+                );
+            return interval > ScheduleTrigger.Longest
+                ? Problem<Trigger>(node, $"every {every} is longer than a year", "use `cron`")
+                : new ScheduleTrigger(interval, zone);
         }
     }
 }

@@ -4,7 +4,13 @@ namespace Sendoff.Engine.Workflows;
 
 /// <summary>An immutable deployed snapshot of a workflow: its files, and what they say.</summary>
 public sealed record WorkflowVersion(
-    WorkflowId WorkflowId, string Name, int Number, DateTimeOffset DeployedAt, IReadOnlyDictionary<string, string> Files, WorkflowDefinition Definition);
+    WorkflowId WorkflowId,
+    string Name,
+    int Number,
+    DateTimeOffset DeployedAt,
+    IReadOnlyDictionary<string, string> Files,
+    WorkflowDefinition Definition
+);
 
 /// <summary>What a workflow folder says. Made by <see cref="WorkflowReader"/> only.</summary>
 public sealed record WorkflowDefinition(string Name, IReadOnlyList<Trigger> Triggers, WorkflowSettings Settings, IReadOnlyList<Step> Steps)
@@ -31,9 +37,17 @@ public sealed record WorkflowSettings(TimeSpan? Timeout, int? MemoryMb, int? Con
 
 /// <summary>A mistake in a workflow's files: what, where, and how to mend it.</summary>
 /// <param name="SourceLine">Null when the line is longer than is worth showing.</param>
-public sealed record WorkflowProblem(string Message, string? File = null, int? Line = null, int? Column = null, string? SourceLine = null, string? Hint = null)
+public sealed record WorkflowProblem(
+    string Message,
+    string? File = null,
+    int? Line = null,
+    int? Column = null,
+    string? SourceLine = null,
+    string? Hint = null
+)
 {
-    const int MaxMessageChars = 1_000, MaxSourceChars = 1_000;
+    const int MaxMessageChars = 1_000,
+        MaxSourceChars = 1_000;
 
     // Both repeat what the file says, which may be a megabyte on one line.
     public string Message { get; init; } = Message.Length <= MaxMessageChars ? Message : Message[..MaxMessageChars] + "…";

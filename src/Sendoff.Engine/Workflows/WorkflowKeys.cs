@@ -13,12 +13,28 @@ public static class WorkflowKeys
     public static readonly IReadOnlyList<string> Emit = ["type", "workflow", "channel"];
     public static readonly IReadOnlyList<string> TriggerElsewhere = ["id", "disabled"];
     public static readonly IReadOnlyList<string> Response = ["status", "body"];
-    public static readonly IReadOnlyList<string> Settings = ["timeout", "memory", "concurrency", "deliver", "idempotency_key", "lambda_timeout", "lambda_memory"];
+    public static readonly IReadOnlyList<string> Settings =
+    [
+        "timeout",
+        "memory",
+        "concurrency",
+        "deliver",
+        "idempotency_key",
+        "lambda_timeout",
+        "lambda_memory",
+    ];
     public static readonly IReadOnlyList<string> SettingsElsewhere = ["error_notification", "notify_on_error", "auto_retry"];
     public static readonly IReadOnlyList<string> Step = ["namespace", "uses", "props", "disabled", "runtime"];
     public static readonly IReadOnlyList<string> StepElsewhere = ["note", "notes", "_props_cursor", "lang", "auth"];
 
     /// <summary>Languages of steps that do not run here, by the start of a runtime's name or by the file's extension.</summary>
     internal static readonly IReadOnlyList<(string Start, string Name)> Languages =
-        [("python", "Python"), (".py", "Python"), ("go", "Go"), (".go", "Go"), ("bash", "Bash"), (".sh", "Bash")];
+    [
+        ("python", "Python"),
+        (".py", "Python"),
+        ("go", "Go"),
+        (".go", "Go"),
+        ("bash", "Bash"),
+        (".sh", "Bash"),
+    ];
 }

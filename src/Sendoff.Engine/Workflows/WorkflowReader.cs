@@ -17,6 +17,7 @@ public sealed record WorkflowReading(WorkflowDefinition? Definition, IReadOnlyLi
 public static partial class WorkflowReader
 {
     public const string YamlFile = "workflow.yaml";
+
     /// <summary>Problems that are listed of one file.</summary>
     const int MaxProblems = 100;
     static readonly string[] stepExtensions = [".js", ".mjs", ".cjs", ".ts"];
@@ -24,7 +25,11 @@ public static partial class WorkflowReader
     /// <summary>Files that a workflow is made of, out of all in a folder: what a deploy sends.</summary>
     public static bool Belongs(string path) =>
         !path.Split('/').Any(part => part.StartsWith('.') || part == "node_modules")
-        && (IsAttachment(path) || stepExtensions.Contains(Path.GetExtension(path)) || Path.GetExtension(path) is ".json" or ".yaml" or ".yml" or ".md" or ".txt");
+        && (
+            IsAttachment(path)
+            || stepExtensions.Contains(Path.GetExtension(path))
+            || Path.GetExtension(path) is ".json" or ".yaml" or ".yml" or ".md" or ".txt"
+        );
 
     /// <summary>A file that steps read as <c>steps.trigger.context.attachments["name"]</c>: text, whatever its name ends in.</summary>
     public static bool IsAttachment(string path) => path.StartsWith("attachments/", StringComparison.Ordinal);
@@ -34,23 +39,38 @@ public static partial class WorkflowReader
     /// <summary>Reads a folder's files, given as paths with forward slashes.</summary>
     public static WorkflowReading Read(string name, IReadOnlyDictionary<string, string> files)
     {
-        string? yamlFile = files.ContainsKey(YamlFile) ? YamlFile : files.ContainsKey("workflow.yml") ? "workflow.yml" : null;
+        string? yamlFile =
+            files.ContainsKey(YamlFile) ? YamlFile
+            : files.ContainsKey("workflow.yml") ? "workflow.yml"
+            : null;
         var reading = new Reading(name, files, yamlFile ?? YamlFile);
         foreach (string path in files.Keys.Where(LeavesFolder))
-            reading.Problems.Add(new($"the path '{path}' leaves the workflow's folder", path, Hint: "use relative paths with forward slashes and without `..`"));
+            reading.Problems.Add(
+                new(
+                    $"the path '{path}' leaves the workflow's folder",
+                    path,
+                    Hint: "use relative paths with forward slashes and without `..`"
+                )
+            );
         var definition = yamlFile is null ? reading.FromStepFiles() : reading.FromYaml(files[yamlFile]);
         return reading.Problems.Count == 0 ? new(definition, []) : new(null, reading.Problems);
     }
 
-    static bool LeavesFolder(string path) => path.Length == 0 || path[0] == '/' || path.AsSpan().ContainsAny('\\', '\0', ':') || path.Split('/').Any(part => part is ".." or "");
+    static bool LeavesFolder(string path) =>
+        path.Length == 0 || path[0] == '/' || path.AsSpan().ContainsAny('\\', '\0', ':') || path.Split('/').Any(part => part is ".." or "");
 
     static bool IsStepFile(string path) =>
-        !path.Contains('/') && path[0] is not ('.' or '_') && stepExtensions.Contains(Path.GetExtension(path))
-        && !path.EndsWith(".d.ts", StringComparison.Ordinal) && !path.Contains(".test.", StringComparison.Ordinal);
+        !path.Contains('/')
+        && path[0] is not ('.' or '_')
+        && stepExtensions.Contains(Path.GetExtension(path))
+        && !path.EndsWith(".d.ts", StringComparison.Ordinal)
+        && !path.Contains(".test.", StringComparison.Ordinal);
 
     // 01-fetch.js and 2_notify.mjs are ordered by their numbers and named without them.
-    static string StepName(string file) => OrderPrefix().Replace(Path.GetFileNameWithoutExtension(file), "") is { Length: > 0 } name
-        ? name : Path.GetFileNameWithoutExtension(file);
+    static string StepName(string file) =>
+        OrderPrefix().Replace(Path.GetFileNameWithoutExtension(file), "") is { Length: > 0 } name
+            ? name
+            : Path.GetFileNameWithoutExtension(file);
 
     [GeneratedRegex(@"^\d+[-_. ]+")]
     private static partial Regex OrderPrefix();
@@ -77,18 +97,27 @@ public static partial class WorkflowReader
     public static TimeSpan? ParseDuration(string text)
     {
         var match = DurationPattern().Match(text.Trim());
-        if (!match.Success) return null;
+        if (!match.Success)
+            return null;
         double number = double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
-        double seconds = match.Groups[2].Value switch { "ms" => number / 1000, "m" => number * 60, "h" => number * 3600, _ => number };
+        double seconds = match.Groups[2].Value switch
+        {
+            "ms" => number / 1000,
+            "m" => number * 60,
+            "h" => number * 3600,
+            _ => number,
+        };
         return seconds is > 0 and < 1e9 ? TimeSpan.FromSeconds(seconds) : null;
     }
 
     static int? ParseMemoryMb(string text)
     {
         var match = MemoryPattern().Match(text.Trim());
-        if (!match.Success) return null;
+        if (!match.Success)
+            return null;
         long number = long.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
-        return (int)Math.Min(int.MaxValue, match.Groups[2].Value.StartsWith("g", StringComparison.OrdinalIgnoreCase) ? number * 1024 : number);
+        return (int)
+            Math.Min(int.MaxValue, match.Groups[2].Value.StartsWith("g", StringComparison.OrdinalIgnoreCase) ? number * 1024 : number);
     }
 
     /// <summary>One reading, which gathers every problem instead of stopping at the first.</summary>
@@ -101,9 +130,18 @@ public static partial class WorkflowReader
 
         public WorkflowDefinition? FromStepFiles()
         {
-            var steps = files.Keys.Where(IsStepFile).Order(StringComparer.Ordinal).Select(file => new Step(StepName(file), file, null, false)).ToList();
+            var steps = files
+                .Keys.Where(IsStepFile)
+                .Order(StringComparer.Ordinal)
+                .Select(file => new Step(StepName(file), file, null, false))
+                .ToList();
             if (steps.Count == 0)
-                Problems.Add(new($"there is no {YamlFile} and no step file (.js .mjs .cjs .ts)", Hint: "give a workflow folder, or a folder with step files"));
+                Problems.Add(
+                    new(
+                        $"there is no {YamlFile} and no step file (.js .mjs .cjs .ts)",
+                        Hint: "give a workflow folder, or a folder with step files"
+                    )
+                );
             foreach (var twins in steps.GroupBy(s => s.Name).Where(g => g.Count() > 1))
                 Problems.Add(new($"two step files give the step name '{twins.Key}'", twins.Last().File, Hint: "rename one of them"));
             return new(name, [new HttpTrigger(null, TriggerResponse.Default)], WorkflowSettings.Default, steps);
@@ -112,10 +150,12 @@ public static partial class WorkflowReader
         public WorkflowDefinition? FromYaml(string yaml)
         {
             var root = ParseRoot(yaml);
-            if (root is null) return null;
+            if (root is null)
+                return null;
             CheckKeys(root, "a workflow", WorkflowKeys.Workflow, WorkflowKeys.WorkflowElsewhere);
             string title = Text(root, "name") ?? name;
-            if (!WorkflowName.IsValid(title)) Problem(Child(root, "name") ?? root, $"'{title}' cannot be a workflow's name", Lower(WorkflowName.Rule.TrimEnd('.')));
+            if (!WorkflowName.IsValid(title))
+                Problem(Child(root, "name") ?? root, $"'{title}' cannot be a workflow's name", Lower(WorkflowName.Rule.TrimEnd('.')));
             var settings = Child(root, "settings") is YamlMappingNode map ? ReadSettings(map) : WorkflowSettings.Default;
             var triggers = Items(root, "triggers").Select(ReadTrigger).OfType<Trigger>().ToList();
             var steps = Items(root, "steps").Select(ReadStep).OfType<Step>().ToList();
@@ -128,7 +168,8 @@ public static partial class WorkflowReader
 
         YamlMappingNode? ParseRoot(string yaml)
         {
-            if (BoundedYaml.Read(yaml, out var fault) is YamlMappingNode root) return root;
+            if (BoundedYaml.Read(yaml, out var fault) is YamlMappingNode root)
+                return root;
             fault ??= new(1, 1, "this is not a YAML mapping", "start it like `name: Orders` and `steps:`");
             Problems.Add(new(fault.Message, yamlFile, fault.Line, fault.Column, SourceLine(fault.Line), fault.Hint));
             return null;
@@ -136,18 +177,21 @@ public static partial class WorkflowReader
 
         Trigger? ReadTrigger(YamlNode node)
         {
-            if (node is not YamlMappingNode map) return Problem<Trigger>(node, "a trigger is a mapping", "write `- type: http`");
+            if (node is not YamlMappingNode map)
+                return Problem<Trigger>(node, "a trigger is a mapping", "write `- type: http`");
             if (IsOn(map, "disabled"))
             {
                 hasDisabledTrigger = true;
                 return null;
             }
             string? type = Text(map, "type");
-            if (type == "http") CheckKeys(map, "an HTTP trigger", WorkflowKeys.HttpTrigger, WorkflowKeys.TriggerElsewhere);
+            if (type == "http")
+                CheckKeys(map, "an HTTP trigger", WorkflowKeys.HttpTrigger, WorkflowKeys.TriggerElsewhere);
             if (type is null && Text(map, "id") is { } id)
             {
                 // hi_ HTTP, ti_ timer, ei_ email, dc_ event source: only the id is in a synced file.
-                if (map.Children.Keys.Any(k => k.ToString() is "cron" or "every")) return ReadSchedule(map);
+                if (map.Children.Keys.Any(k => k.ToString() is "cron" or "every"))
+                    return ReadSchedule(map);
                 return id.StartsWith("hi_", StringComparison.Ordinal) ? new HttpTrigger(null, TriggerResponse.Default) : null;
             }
             return type switch
@@ -156,14 +200,19 @@ public static partial class WorkflowReader
                 ScheduleTrigger.TypeName => ReadSchedule(map),
                 EmitTrigger.TypeName => ReadEmit(map),
                 null => Problem<Trigger>(map, "a trigger needs a `type`", "write `type: http`, `type: schedule` or `type: emit`"),
-                _ => Problem<Trigger>(Child(map, "type")!, $"there is no trigger type '{type}' in this version", Spelling.Hint(type, WorkflowKeys.Triggers)),
+                _ => Problem<Trigger>(
+                    Child(map, "type")!,
+                    $"there is no trigger type '{type}' in this version",
+                    Spelling.Hint(type, WorkflowKeys.Triggers)
+                ),
             };
         }
 
         string? ReadKey(YamlMappingNode map)
         {
             string? key = Text(map, "key");
-            if (key is null || KeyPattern().IsMatch(key)) return key;
+            if (key is null || KeyPattern().IsMatch(key))
+                return key;
             Problem(Child(map, "key")!, $"'{key}' cannot be a trigger's key", "use up to 64 letters, digits and . _ ~ -");
             return null;
         }
@@ -172,8 +221,10 @@ public static partial class WorkflowReader
         {
             switch (Child(map, "response"))
             {
-                case null or YamlScalarNode { Value: "default" }: return TriggerResponse.Default;
-                case YamlScalarNode { Value: "custom" }: return new(FromRun: true, 200, null);
+                case null or YamlScalarNode { Value: "default" }:
+                    return TriggerResponse.Default;
+                case YamlScalarNode { Value: "custom" }:
+                    return new(FromRun: true, 200, null);
                 case YamlMappingNode fixedAnswer:
                     int status = 200;
                     CheckKeys(fixedAnswer, "a response", WorkflowKeys.Response, []);
@@ -189,35 +240,47 @@ public static partial class WorkflowReader
         WorkflowSettings ReadSettings(YamlMappingNode map)
         {
             TimeSpan? timeout = null;
-            int? memory = null, concurrency = null;
+            int? memory = null,
+                concurrency = null;
             bool onSuccess = false;
             bool? idempotencyKey = null;
             foreach (var (keyNode, node) in map.Children)
             {
-                string key = keyNode.ToString(), value = node.ToString();
+                string key = keyNode.ToString(),
+                    value = node.ToString();
                 switch (key)
                 {
                     case "timeout" or "lambda_timeout":
-                        timeout = ParseDuration(value) ?? Problem<TimeSpan?>(node, $"'{value}' is not a valid timeout", "write `30s`, at most `750s`");
-                        if (timeout > TimeSpan.FromSeconds(750)) Problem(node, $"a timeout of {value} is over the most, 750s", "lower it");
+                        timeout =
+                            ParseDuration(value)
+                            ?? Problem<TimeSpan?>(node, $"'{value}' is not a valid timeout", "write `30s`, at most `750s`");
+                        if (timeout > TimeSpan.FromSeconds(750))
+                            Problem(node, $"a timeout of {value} is over the most, 750s", "lower it");
                         break;
                     case "memory" or "lambda_memory":
                         memory = ParseMemoryMb(value) ?? Problem<int?>(node, $"'{value}' is not a valid amount of memory", "write `256MB`");
-                        if (memory is < 64 or > 10240) Problem(node, $"memory of {value} is outside 64MB to 10GB", "change it");
+                        if (memory is < 64 or > 10240)
+                            Problem(node, $"memory of {value} is outside 64MB to 10GB", "change it");
                         break;
                     case "concurrency":
-                        concurrency = int.TryParse(value, out int n) && n > 0 ? n : Problem<int?>(node, $"'{value}' is not a valid concurrency", "write a whole number from 1");
+                        concurrency =
+                            int.TryParse(value, out int n) && n > 0
+                                ? n
+                                : Problem<int?>(node, $"'{value}' is not a valid concurrency", "write a whole number from 1");
                         break;
                     case "deliver":
-                        if (value is not ("always" or "success")) Problem(node, $"'{value}' is not when to deliver", "use `always` or `success`");
+                        if (value is not ("always" or "success"))
+                            Problem(node, $"'{value}' is not when to deliver", "use `always` or `success`");
                         onSuccess = value == "success";
                         break;
                     case "idempotency_key":
-                        if (value is not ("true" or "false")) Problem(node, $"'{value}' does not switch the idempotency-key on or off", "use `true` or `false`");
+                        if (value is not ("true" or "false"))
+                            Problem(node, $"'{value}' does not switch the idempotency-key on or off", "use `true` or `false`");
                         idempotencyKey = value == "true";
                         break;
                     default:
-                        if (!WorkflowKeys.SettingsElsewhere.Contains(key)) Problem(keyNode, $"there is no setting '{key}'", Spelling.Hint(key, WorkflowKeys.Settings));
+                        if (!WorkflowKeys.SettingsElsewhere.Contains(key))
+                            Problem(keyNode, $"there is no setting '{key}'", Spelling.Hint(key, WorkflowKeys.Settings));
                         break;
                 }
             }
@@ -226,17 +289,30 @@ public static partial class WorkflowReader
 
         Step? ReadStep(YamlNode node)
         {
-            if (node is not YamlMappingNode map) return Problem<Step>(node, "a step is a mapping", "write `- namespace: notify` and `uses: ./notify/entry.js`");
+            if (node is not YamlMappingNode map)
+                return Problem<Step>(node, "a step is a mapping", "write `- namespace: notify` and `uses: ./notify/entry.js`");
             CheckKeys(map, "a step", WorkflowKeys.Step, WorkflowKeys.StepElsewhere);
-            string? stepName = Text(map, "namespace"), uses = Text(map, "uses");
-            if (stepName is null) return Problem<Step>(map, "a step needs a `namespace`", "write `namespace: notify`");
+            string? stepName = Text(map, "namespace"),
+                uses = Text(map, "uses");
+            if (stepName is null)
+                return Problem<Step>(map, "a step needs a `namespace`", "write `namespace: notify`");
             if (!NamePattern().IsMatch(stepName))
-                return Problem<Step>(Child(map, "namespace")!, $"'{stepName}' cannot be a step's namespace", "use letters, digits, _ $ and -, not starting with a digit");
-            if (uses is null) return Problem<Step>(map, $"the step '{stepName}' needs `uses`", "write `uses: ./notify/entry.js`");
+                return Problem<Step>(
+                    Child(map, "namespace")!,
+                    $"'{stepName}' cannot be a step's namespace",
+                    "use letters, digits, _ $ and -, not starting with a digit"
+                );
+            if (uses is null)
+                return Problem<Step>(map, $"the step '{stepName}' needs `uses`", "write `uses: ./notify/entry.js`");
             bool disabled = IsOn(map, "disabled");
             if (!disabled && LanguageOf(Text(map, "runtime"), uses) is { } language)
-                return Problem<Step>(Child(map, "runtime") ?? Child(map, "uses")!, $"'{stepName}' is a {language} step; steps are Node.js", "rewrite it in JavaScript, or set `disabled: true`");
-            if (uses.StartsWith("npm:", StringComparison.Ordinal) && !disabled) return ReadComponent(map, stepName, uses);
+                return Problem<Step>(
+                    Child(map, "runtime") ?? Child(map, "uses")!,
+                    $"'{stepName}' is a {language} step; steps are Node.js",
+                    "rewrite it in JavaScript, or set `disabled: true`"
+                );
+            if (uses.StartsWith("npm:", StringComparison.Ordinal) && !disabled)
+                return ReadComponent(map, stepName, uses);
             string? file = ResolveFile(map, stepName, uses, disabled);
             return file is null ? null : new(stepName, file, ReadProps(map), disabled);
         }
@@ -244,14 +320,16 @@ public static partial class WorkflowReader
         bool IsOn(YamlMappingNode map, string key)
         {
             string? text = Text(map, key);
-            if (text is not (null or "true" or "false")) Problem(Child(map, key)!, $"`{key}` is '{text}'", "write `true` or `false`");
+            if (text is not (null or "true" or "false"))
+                Problem(Child(map, key)!, $"`{key}` is '{text}'", "write `true` or `false`");
             return text == "true";
         }
 
         /// <summary>The language of a step that is not Node.js. The runtime decides; without one, the file's name.</summary>
         static string? LanguageOf(string? runtime, string uses)
         {
-            if (runtime?.StartsWith("nodejs", StringComparison.Ordinal) == true) return null;
+            if (runtime?.StartsWith("nodejs", StringComparison.Ordinal) == true)
+                return null;
             string name = runtime ?? Path.GetExtension(uses);
             return WorkflowKeys.Languages.FirstOrDefault(one => name.StartsWith(one.Start, StringComparison.Ordinal)).Name ?? runtime;
         }
@@ -260,17 +338,23 @@ public static partial class WorkflowReader
         void CheckKeys(YamlMappingNode map, string what, IReadOnlyList<string> known, IReadOnlyList<string> elsewhere)
         {
             foreach (var key in map.Children.Keys)
-                if (!known.Contains(key.ToString()) && !elsewhere.Contains(key.ToString())) Problem(key, $"{what} has no '{key}'", Spelling.Hint(key.ToString(), known));
+                if (!known.Contains(key.ToString()) && !elsewhere.Contains(key.ToString()))
+                    Problem(key, $"{what} has no '{key}'", Spelling.Hint(key.ToString(), known));
         }
 
-        static JsonElement? ReadProps(YamlMappingNode map) => Child(map, "props") is { } given ? JsonSerializer.SerializeToElement(ToJson(given)) : null;
+        static JsonElement? ReadProps(YamlMappingNode map) =>
+            Child(map, "props") is { } given ? JsonSerializer.SerializeToElement(ToJson(given)) : null;
 
         // Installed packages stand in the folder's node_modules under what is asked for (docs/decisions/0013).
         Step? ReadComponent(YamlMappingNode map, string stepName, string uses)
         {
             if (ComponentPattern().IsMatch(uses) && !uses.Split('/').Contains(".."))
                 return new(stepName, "node_modules/" + uses["npm:".Length..], ReadProps(map), false) { Component = uses };
-            return Problem<Step>(Child(map, "uses")!, $"'{uses}' names no file of an npm package", "write `uses: npm:@scope/name@1.2.3/actions/x/x.mjs`");
+            return Problem<Step>(
+                Child(map, "uses")!,
+                $"'{uses}' names no file of an npm package",
+                "write `uses: npm:@scope/name@1.2.3/actions/x/x.mjs`"
+            );
         }
 
         string? ResolveFile(YamlMappingNode map, string stepName, string uses, bool disabled)
@@ -279,59 +363,81 @@ public static partial class WorkflowReader
             bool isFile = uses.StartsWith("./", StringComparison.Ordinal) || stepExtensions.Contains(Path.GetExtension(uses));
             if (uses.StartsWith("npm:", StringComparison.Ordinal) || !isFile)
             {
-                if (disabled) return uses;
+                if (disabled)
+                    return uses;
                 if (RegistryKeyPattern().Match(uses) is { Success: true } key)
                 {
-                    return Problem<string>(node, $"the step '{stepName}' uses '{uses}', a key of Pipedream's registry, which is not a file of this folder",
-                        $"the component is in an npm package: try `uses: npm:@pipedream/{key.Groups[1]}/actions/{key.Groups[2]}/{key.Groups[2]}.mjs`");
+                    return Problem<string>(
+                        node,
+                        $"the step '{stepName}' uses '{uses}', a key of Pipedream's registry, which is not a file of this folder",
+                        $"the component is in an npm package: try `uses: npm:@pipedream/{key.Groups[1]}/actions/{key.Groups[2]}/{key.Groups[2]}.mjs`"
+                    );
                 }
-                return Problem<string>(node, $"the step '{stepName}' uses the component '{uses}', which is not a file of this folder",
-                    "put the component's file into the folder and write `uses: ./component.mjs`");
+                return Problem<string>(
+                    node,
+                    $"the step '{stepName}' uses the component '{uses}', which is not a file of this folder",
+                    "put the component's file into the folder and write `uses: ./component.mjs`"
+                );
             }
             string path = uses.StartsWith("./", StringComparison.Ordinal) ? uses[2..] : uses;
-            if (LeavesFolder(path)) return Problem<string>(node, $"'{uses}' leaves the workflow's folder", "use a file inside it");
-            return files.ContainsKey(path) || disabled ? path : Problem<string>(node, $"the step '{stepName}' uses {uses}, and there is no such file", $"add {path}, or correct `uses`");
+            if (LeavesFolder(path))
+                return Problem<string>(node, $"'{uses}' leaves the workflow's folder", "use a file inside it");
+            return files.ContainsKey(path) || disabled
+                ? path
+                : Problem<string>(node, $"the step '{stepName}' uses {uses}, and there is no such file", $"add {path}, or correct `uses`");
         }
 
-        static JsonNode? ToJson(YamlNode node) => node switch
-        {
-            YamlMappingNode map => new JsonObject(map.Children.Select(pair => KeyValuePair.Create(pair.Key.ToString(), ToJson(pair.Value)))),
-            YamlSequenceNode list => new JsonArray([.. list.Select(ToJson)]),
-            YamlScalarNode { Style: ScalarStyle.Plain or ScalarStyle.Any, Value: var plain } => PlainScalar(plain ?? ""),
-            _ => JsonValue.Create(node is YamlScalarNode scalar ? scalar.Value : node.ToString()),
-        };
+        static JsonNode? ToJson(YamlNode node) =>
+            node switch
+            {
+                YamlMappingNode map => new JsonObject(
+                    map.Children.Select(pair => KeyValuePair.Create(pair.Key.ToString(), ToJson(pair.Value)))
+                ),
+                YamlSequenceNode list => new JsonArray([.. list.Select(ToJson)]),
+                YamlScalarNode { Style: ScalarStyle.Plain or ScalarStyle.Any, Value: var plain } => PlainScalar(plain ?? ""),
+                _ => JsonValue.Create(node is YamlScalarNode scalar ? scalar.Value : node.ToString()),
+            };
 
         // YAML 1.2 core schema.
-        static JsonNode? PlainScalar(string text) => text switch
-        {
-            "" or "~" or "null" or "Null" or "NULL" => null,
-            "true" or "True" or "TRUE" => JsonValue.Create(true),
-            "false" or "False" or "FALSE" => JsonValue.Create(false),
-            _ when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole) => JsonValue.Create(whole),
-            _ when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) => JsonValue.Create(number),
-            _ => JsonValue.Create(text),
-        };
+        static JsonNode? PlainScalar(string text) =>
+            text switch
+            {
+                "" or "~" or "null" or "Null" or "NULL" => null,
+                "true" or "True" or "TRUE" => JsonValue.Create(true),
+                "false" or "False" or "FALSE" => JsonValue.Create(false),
+                _ when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole) => JsonValue.Create(
+                    whole
+                ),
+                _ when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
+                        && double.IsFinite(number) => JsonValue.Create(number),
+                _ => JsonValue.Create(text),
+            };
 
-        static YamlNode? Child(YamlMappingNode map, string key) => map.Children.TryGetValue(new YamlScalarNode(key), out var node) ? node : null;
+        static YamlNode? Child(YamlMappingNode map, string key) =>
+            map.Children.TryGetValue(new YamlScalarNode(key), out var node) ? node : null;
 
-        string? Text(YamlMappingNode map, string key) => Child(map, key) switch
-        {
-            null => null,
-            YamlScalarNode scalar => scalar.Value,
-            var other => Problem<string>(other, $"`{key}` must be a text", "write it on one line"),
-        };
+        string? Text(YamlMappingNode map, string key) =>
+            Child(map, key) switch
+            {
+                null => null,
+                YamlScalarNode scalar => scalar.Value,
+                var other => Problem<string>(other, $"`{key}` must be a text", "write it on one line"),
+            };
 
-        IEnumerable<YamlNode> Items(YamlMappingNode map, string key) => Child(map, key) switch
-        {
-            null or YamlScalarNode { Value: "" or null } => [],
-            YamlSequenceNode list => list,
-            var other => Problem<IEnumerable<YamlNode>>(other, $"`{key}` must be a list", "start each item with `- `") ?? [],
-        };
+        IEnumerable<YamlNode> Items(YamlMappingNode map, string key) =>
+            Child(map, key) switch
+            {
+                null or YamlScalarNode { Value: "" or null } => [],
+                YamlSequenceNode list => list,
+                var other => Problem<IEnumerable<YamlNode>>(other, $"`{key}` must be a list", "start each item with `- `") ?? [],
+            };
 
         void Problem(YamlNode at, string message, string hint)
         {
-            if (Problems.Count < MaxProblems) Problems.Add(new(message, yamlFile, (int)at.Start.Line, (int)at.Start.Column, SourceLine((int)at.Start.Line), hint));
-            else if (Problems.Count == MaxProblems) Problems.Add(new($"there are more than {MaxProblems} problems; only the first are listed", yamlFile));
+            if (Problems.Count < MaxProblems)
+                Problems.Add(new(message, yamlFile, (int)at.Start.Line, (int)at.Start.Column, SourceLine((int)at.Start.Line), hint));
+            else if (Problems.Count == MaxProblems)
+                Problems.Add(new($"there are more than {MaxProblems} problems; only the first are listed", yamlFile));
         }
 
         T? Problem<T>(YamlNode at, string message, string hint)
@@ -341,6 +447,7 @@ public static partial class WorkflowReader
         }
 
         string? SourceLine(int line) => (lines ??= files[yamlFile].Split('\n')).ElementAtOrDefault(line - 1)?.TrimEnd('\r');
+
         static string Lower(string message) => message.Length > 0 ? char.ToLowerInvariant(message[0]) + message[1..] : message;
     }
 }

@@ -15,7 +15,17 @@ public static partial class WorkflowYaml
 
     /// <summary>What a folder without <c>workflow.yaml</c> means, as one.</summary>
     public static string Write(string name, IEnumerable<Step> steps) =>
-        string.Join('\n', [$"name: {Scalar(name)}", "triggers:", "  - type: http", "steps:", .. steps.SelectMany(static step => StepLines("  ", step.Name, step.File)), ""]);
+        string.Join(
+            '\n',
+            [
+                $"name: {Scalar(name)}",
+                "triggers:",
+                "  - type: http",
+                "steps:",
+                .. steps.SelectMany(static step => StepLines("  ", step.Name, step.File)),
+                "",
+            ]
+        );
 
     public static string? AddStep(string yaml, string name, string file) => Add(yaml, "steps", indent => StepLines(indent, name, file));
 
@@ -26,18 +36,24 @@ public static partial class WorkflowYaml
 
     /// <summary>Switches a step off, or on again.</summary>
     public static string? SetDisabled(string yaml, int step, bool disabled) =>
-        YamlList.Find(yaml, "steps") is { } list && list.FieldsOf(step) is { } fields ? list.Text.Set(fields, "disabled", disabled ? "true" : null) : null;
+        YamlList.Find(yaml, "steps") is { } list && list.FieldsOf(step) is { } fields
+            ? list.Text.Set(fields, "disabled", disabled ? "true" : null)
+            : null;
 
     /// <param name="value">Null removes the prop.</param>
     public static string? SetProp(string yaml, int step, string prop, JsonElement? value)
     {
-        if (YamlList.Find(yaml, "steps") is not { } list || list.FieldsOf(step) is not { } fields) return null;
+        if (YamlList.Find(yaml, "steps") is not { } list || list.FieldsOf(step) is not { } fields)
+            return null;
         var text = list.Text;
         string? line = value is { } given ? $"{Scalar(prop)}: {Value(given)}" : null;
         if (text.Find(fields, "props") is not { } props)
-            return line is null ? yaml : text.Replace(fields.ContentEnd, fields.ContentEnd, [$"{fields.Indent}props:", $"{fields.Indent}  {line}"]);
+            return line is null
+                ? yaml
+                : text.Replace(fields.ContentEnd, fields.ContentEnd, [$"{fields.Indent}props:", $"{fields.Indent}  {line}"]);
         // Between braces, or empty: the field is written anew.
-        if (props.Node is not YamlMappingNode { Style: MappingStyle.Block, Children.Count: > 0 } map) return Rewrite(yaml, text, fields.Indent, props, prop, line);
+        if (props.Node is not YamlMappingNode { Style: MappingStyle.Block, Children.Count: > 0 } map)
+            return Rewrite(yaml, text, fields.Indent, props, prop, line);
         var inner = text.FieldsOf(map, props.End);
         return text.Find(inner, prop) switch
         {
@@ -49,37 +65,51 @@ public static partial class WorkflowYaml
     }
 
     /// <param name="fields">In their order; a null value leaves its key out.</param>
-    public static string? AddTrigger(string yaml, IEnumerable<(string Name, JsonElement? Value)> fields) => Add(InLines(yaml, "triggers"), "triggers", indent => ItemLines(indent, fields));
+    public static string? AddTrigger(string yaml, IEnumerable<(string Name, JsonElement? Value)> fields) =>
+        Add(InLines(yaml, "triggers"), "triggers", indent => ItemLines(indent, fields));
 
     /// <summary>Writes a trigger anew.</summary>
     /// <inheritdoc cref="AddTrigger" path="/param"/>
     public static string? ReplaceTrigger(string yaml, int trigger, IEnumerable<(string Name, JsonElement? Value)> fields) =>
         YamlList.Find(InLines(yaml, "triggers"), "triggers") is { } list && list.Has(trigger)
-            ? list.With(list.Blocks.Select((block, i) => i != trigger ? block : [.. block.TakeWhile(YamlLines.IsComment), .. ItemLines(list.Indent, fields)])) : null;
+            ? list.With(
+                list.Blocks.Select(
+                    (block, i) => i != trigger ? block : [.. block.TakeWhile(YamlLines.IsComment), .. ItemLines(list.Indent, fields)]
+                )
+            )
+            : null;
 
     /// <param name="value">Null removes the field.</param>
     public static string? SetTrigger(string yaml, int trigger, string field, JsonElement? value) =>
         YamlList.Find(InLines(yaml, "triggers"), "triggers") is { } list && list.FieldsOf(trigger) is { } fields
-            ? list.Text.Set(fields, field, value is { } given ? Value(given) : null) : null;
+            ? list.Text.Set(fields, field, value is { } given ? Value(given) : null)
+            : null;
 
     public static string? RemoveTrigger(string yaml, int trigger) => Remove(InLines(yaml, "triggers"), "triggers", trigger);
 
     /// <param name="value">Null removes the setting.</param>
     public static string? SetSetting(string yaml, string name, JsonElement? value)
     {
-        if (YamlLines.Of(yaml) is not { RootFields: { } root } text) return null;
+        if (YamlLines.Of(yaml) is not { RootFields: { } root } text)
+            return null;
         string? line = value is { } given ? Value(given) : null;
         if (text.Find(root, "settings") is not { } settings)
             return line is null ? yaml : text.Replace(root.ContentEnd, root.ContentEnd, ["settings:", $"  {name}: {line}"]);
         if (settings.Node is YamlMappingNode { Style: MappingStyle.Block, Children.Count: > 0 } map)
-            return line is null && map.Children.Count == 1 && map.Children.ContainsKey(new YamlScalarNode(name)) ? text.Remove(settings) : text.Set(text.FieldsOf(map, settings.End), name, line);
+            return line is null && map.Children.Count == 1 && map.Children.ContainsKey(new YamlScalarNode(name))
+                ? text.Remove(settings)
+                : text.Set(text.FieldsOf(map, settings.End), name, line);
         return Rewrite(yaml, text, root.Indent, settings, name, line is null ? null : $"{name}: {line}", "settings");
     }
 
     /// <summary>The steps that use a file use it under its new name.</summary>
     public static string RenameFile(string yaml, string from, string to) =>
         Regex.Replace(
-            yaml, $@"^([ \t]*(?:-[ \t]+)?uses:[ \t]*['""]?(?:\./)?){Regex.Escape(from)}(?=['""]?[ \t]*(?:#.*)?\r?$)", match => match.Groups[1].Value + to, RegexOptions.Multiline);
+            yaml,
+            $@"^([ \t]*(?:-[ \t]+)?uses:[ \t]*['""]?(?:\./)?){Regex.Escape(from)}(?=['""]?[ \t]*(?:#.*)?\r?$)",
+            match => match.Groups[1].Value + to,
+            RegexOptions.Multiline
+        );
 
     /// <summary>The triggers as they are written: their fields as text, those of a mapping as <c>response.status</c>.</summary>
     public static IReadOnlyList<IReadOnlyDictionary<string, string>> TriggersOf(string yaml) =>
@@ -88,28 +118,44 @@ public static partial class WorkflowYaml
     /// <inheritdoc cref="TriggersOf"/>
     public static IReadOnlyDictionary<string, string> SettingsOf(string yaml) => TextsOf(Find(yaml, "settings"));
 
-    static YamlNode? Find(string yaml, string key) => YamlLines.Of(yaml)?.Root.Children.TryGetValue(new YamlScalarNode(key), out var node) == true ? node : null;
+    static YamlNode? Find(string yaml, string key) =>
+        YamlLines.Of(yaml)?.Root.Children.TryGetValue(new YamlScalarNode(key), out var node) == true ? node : null;
 
-    static Dictionary<string, string> TextsOf(YamlNode? node) => (node as YamlMappingNode)?.Children.SelectMany(static pair => pair.Value is YamlMappingNode inner
-        ? TextsOf(inner).Select(one => KeyValuePair.Create($"{pair.Key}.{one.Key}", one.Value)) : [KeyValuePair.Create(pair.Key.ToString(), (pair.Value as YamlScalarNode)?.Value ?? "")])
-        .DistinctBy(static pair => pair.Key).ToDictionary() ?? [];
+    static Dictionary<string, string> TextsOf(YamlNode? node) =>
+        (node as YamlMappingNode)
+            ?.Children.SelectMany(static pair =>
+                pair.Value is YamlMappingNode inner
+                    ? TextsOf(inner).Select(one => KeyValuePair.Create($"{pair.Key}.{one.Key}", one.Value))
+                    : [KeyValuePair.Create(pair.Key.ToString(), (pair.Value as YamlScalarNode)?.Value ?? "")]
+            )
+            .DistinctBy(static pair => pair.Key)
+            .ToDictionary()
+        ?? [];
 
     static string? Rewrite(string yaml, YamlLines text, string indent, YamlField field, string key, string? line, string name = "props")
     {
-        if (field.Node is not (YamlMappingNode or YamlScalarNode { Value: "" or null })) return null;
-        var kept = (field.Node as YamlMappingNode)?.Children.Where(pair => pair.Key.ToString() != key)
-            .Select(pair => $"{Scalar(pair.Key.ToString())}: {yaml[(int)pair.Value.Start.Index..(int)pair.Value.End.Index]}") ?? [];
+        if (field.Node is not (YamlMappingNode or YamlScalarNode { Value: "" or null }))
+            return null;
+        var kept =
+            (field.Node as YamlMappingNode)
+                ?.Children.Where(pair => pair.Key.ToString() != key)
+                .Select(pair => $"{Scalar(pair.Key.ToString())}: {yaml[(int)pair.Value.Start.Index..(int)pair.Value.End.Index]}")
+            ?? [];
         string[] lines = [.. line is null ? kept : kept.Append(line)];
         string start = text.Lines[field.Start][..indent.Length];
-        return lines.Length == 0 ? text.Remove(field) : text.Replace(field.Start, field.End, [$"{start}{name}:", .. lines.Select(one => $"{indent}  {one}")]);
+        return lines.Length == 0
+            ? text.Remove(field)
+            : text.Replace(field.Start, field.End, [$"{start}{name}:", .. lines.Select(one => $"{indent}  {one}")]);
     }
 
     static string? Add(string yaml, string key, Func<string, string[]> item)
     {
-        if (YamlList.Find(yaml, key) is { } list) return list.With([.. list.Blocks, item(list.Indent)]);
+        if (YamlList.Find(yaml, key) is { } list)
+            return list.With([.. list.Blocks, item(list.Indent)]);
         // There are none yet.
         string bare = Regex.Replace(yaml, $@"^{key}:[ \t]*(?:\[\s*\][ \t]*)?\r?(?:\n|\z)", "", RegexOptions.Multiline);
-        if (YamlLines.Of(bare) is not { } text || text.Root.Children.ContainsKey(new YamlScalarNode(key))) return null;
+        if (YamlLines.Of(bare) is not { } text || text.Root.Children.ContainsKey(new YamlScalarNode(key)))
+            return null;
         return $"{bare.TrimEnd()}\n{key}:\n{string.Join('\n', item("  "))}\n".TrimStart('\n');
     }
 
@@ -119,25 +165,38 @@ public static partial class WorkflowYaml
     /// <summary>With a list between brackets, or items between braces, written in lines: only so can a part of it be changed.</summary>
     static string InLines(string yaml, string key)
     {
-        if (YamlLines.Of(yaml) is not { RootFields: { } root } text || text.Find(root, key) is not { Node: YamlSequenceNode list } field) return yaml;
-        if (list.Style != SequenceStyle.Flow && list.All(static item => item is YamlMappingNode { Style: not MappingStyle.Flow })) return yaml;
-        if (!list.All(static item => item is YamlMappingNode { Children.Count: > 0 })) return yaml;
-        var items = list.Cast<YamlMappingNode>().SelectMany(map => Dashed("  ", map.Children.Select(pair => $"{pair.Key}: {yaml[(int)pair.Value.Start.Index..(int)pair.Value.End.Index]}")));
+        if (YamlLines.Of(yaml) is not { RootFields: { } root } text || text.Find(root, key) is not { Node: YamlSequenceNode list } field)
+            return yaml;
+        if (list.Style != SequenceStyle.Flow && list.All(static item => item is YamlMappingNode { Style: not MappingStyle.Flow }))
+            return yaml;
+        if (!list.All(static item => item is YamlMappingNode { Children.Count: > 0 }))
+            return yaml;
+        var items = list.Cast<YamlMappingNode>()
+            .SelectMany(map =>
+                Dashed("  ", map.Children.Select(pair => $"{pair.Key}: {yaml[(int)pair.Value.Start.Index..(int)pair.Value.End.Index]}"))
+            );
         return text.Replace(field.Start, field.End, [$"{key}:", .. items]);
     }
 
     static string[] ItemLines(string indent, IEnumerable<(string Name, JsonElement? Value)> fields) =>
-        Dashed(indent, fields.Where(static field => field.Value is not null).Select(static field => $"{field.Name}: {Value(field.Value!.Value)}"));
+        Dashed(
+            indent,
+            fields.Where(static field => field.Value is not null).Select(static field => $"{field.Name}: {Value(field.Value!.Value)}")
+        );
 
-    static string[] Dashed(string indent, IEnumerable<string> lines) => [.. lines.Select((line, i) => $"{indent}{(i == 0 ? "- " : "  ")}{line}")];
+    static string[] Dashed(string indent, IEnumerable<string> lines) =>
+        [.. lines.Select((line, i) => $"{indent}{(i == 0 ? "- " : "  ")}{line}")];
 
-    static string[] StepLines(string indent, string name, string file) => Dashed(indent, [$"namespace: {Scalar(name)}", $"uses: {Scalar("./" + file)}"]);
+    static string[] StepLines(string indent, string name, string file) =>
+        Dashed(indent, [$"namespace: {Scalar(name)}", $"uses: {Scalar("./" + file)}"]);
 
     /// <summary>JSON is YAML; a text that needs no quotes has none.</summary>
-    static string Value(JsonElement value) => value.ValueKind == JsonValueKind.String ? Scalar(value.GetString()!) : JsonSerializer.Serialize(value, readable);
+    static string Value(JsonElement value) =>
+        value.ValueKind == JsonValueKind.String ? Scalar(value.GetString()!) : JsonSerializer.Serialize(value, readable);
 
     /// <summary>A string as YAML on one line: plain where YAML reads it back as the same string, quoted otherwise.</summary>
-    public static string Scalar(string text) => PlainText().IsMatch(text) && !Keyword().IsMatch(text) ? text : JsonSerializer.Serialize(text, readable);
+    public static string Scalar(string text) =>
+        PlainText().IsMatch(text) && !Keyword().IsMatch(text) ? text : JsonSerializer.Serialize(text, readable);
 
     [GeneratedRegex(@"^[A-Za-z_$./](?:[A-Za-z0-9_$./@ -]*[A-Za-z0-9_$./])?\z")]
     private static partial Regex PlainText();

@@ -14,14 +14,20 @@ sealed record YamlFields(YamlMappingNode Map, int ContentEnd, string Indent);
 sealed record YamlLines(string[] Lines, string NewLine, YamlMappingNode Root)
 {
     /// <summary>Null when the file is malformed, or is not a mapping.</summary>
-    public static YamlLines? Of(string yaml) => BoundedYaml.Read(yaml, out var fault) switch
-    {
-        YamlMappingNode root => new([.. yaml.Split('\n').Select(static line => line.TrimEnd('\r'))], yaml.Contains("\r\n", StringComparison.Ordinal) ? "\r\n" : "\n", root),
-        null when fault is null => new(yaml.Length == 0 ? [] : yaml.Split('\n'), "\n", []),
-        _ => null,
-    };
+    public static YamlLines? Of(string yaml) =>
+        BoundedYaml.Read(yaml, out var fault) switch
+        {
+            YamlMappingNode root => new(
+                [.. yaml.Split('\n').Select(static line => line.TrimEnd('\r'))],
+                yaml.Contains("\r\n", StringComparison.Ordinal) ? "\r\n" : "\n",
+                root
+            ),
+            null when fault is null => new(yaml.Length == 0 ? [] : yaml.Split('\n'), "\n", []),
+            _ => null,
+        };
 
-    public string Replace(int start, int end, IEnumerable<string> lines) => string.Join(NewLine, [.. Lines[..start], .. lines, .. Lines[end..]]);
+    public string Replace(int start, int end, IEnumerable<string> lines) =>
+        string.Join(NewLine, [.. Lines[..start], .. lines, .. Lines[end..]]);
 
     /// <summary>The keys of the file itself. Null when they stand between braces.</summary>
     public YamlFields? RootFields => Root is { Style: not MappingStyle.Flow, Children.Count: > 0 } ? FieldsOf(Root, Lines.Length) : null;
@@ -36,26 +42,35 @@ sealed record YamlLines(string[] Lines, string NewLine, YamlMappingNode Root)
     {
         var keys = fields.Map.Children.Keys.ToList();
         int at = keys.FindIndex(key => key.ToString() == name);
-        if (at < 0) return null;
+        if (at < 0)
+            return null;
         int end = at + 1 < keys.Count ? (int)keys[at + 1].Start.Line - 1 : fields.ContentEnd;
         return new((int)keys[at].Start.Line - 1, ContentEnd((int)keys[at].Start.Line, end), fields.Map.Children[keys[at]]);
     }
 
     /// <summary>Writes a key of a mapping, or removes it. Null where it cannot be removed: with its line a list would lose a dash.</summary>
     /// <param name="value">The value as YAML on one line; null removes the key.</param>
-    public string? Set(YamlFields fields, string name, string? value) => Find(fields, name) switch
-    {
-        null => value is null ? string.Join(NewLine, Lines) : Replace(fields.ContentEnd, fields.ContentEnd, [$"{fields.Indent}{name}: {value}"]),
-        { } found when value is not null => Replace(found.Start, found.End, [$"{Lines[found.Start][..fields.Indent.Length]}{name}: {value}"]),
-        { } found => Remove(found),
-    };
+    public string? Set(YamlFields fields, string name, string? value) =>
+        Find(fields, name) switch
+        {
+            null => value is null
+                ? string.Join(NewLine, Lines)
+                : Replace(fields.ContentEnd, fields.ContentEnd, [$"{fields.Indent}{name}: {value}"]),
+            { } found when value is not null => Replace(
+                found.Start,
+                found.End,
+                [$"{Lines[found.Start][..fields.Indent.Length]}{name}: {value}"]
+            ),
+            { } found => Remove(found),
+        };
 
     public string? Remove(YamlField field) => Lines[field.Start].TrimStart().StartsWith('-') ? null : Replace(field.Start, field.End, []);
 
     // A comment belongs to what stands below it.
     int ContentEnd(int start, int end)
     {
-        while (end > start && (string.IsNullOrWhiteSpace(Lines[end - 1]) || IsComment(Lines[end - 1]))) end--;
+        while (end > start && (string.IsNullOrWhiteSpace(Lines[end - 1]) || IsComment(Lines[end - 1])))
+            end--;
         return end;
     }
 
@@ -66,21 +81,26 @@ sealed record YamlLines(string[] Lines, string NewLine, YamlMappingNode Root)
 sealed record YamlList(YamlLines Text, YamlSequenceNode Items, IReadOnlyList<int> Starts, int End, string Indent)
 {
     public int Count => Starts.Count;
+
     /// <summary>Without the empty lines below: these stay at their place, whatever is put there.</summary>
     public IEnumerable<string[]> Blocks => Starts.Select((start, i) => Text.Lines[start..LastOf(i)]);
 
     public static YamlList? Find(string yaml, string key)
     {
-        if (YamlLines.Of(yaml) is not { } text || !text.Root.Children.TryGetValue(new YamlScalarNode(key), out var node)) return null;
-        if (node is not YamlSequenceNode { Style: not SequenceStyle.Flow, Children.Count: > 0 } items) return null;
+        if (YamlLines.Of(yaml) is not { } text || !text.Root.Children.TryGetValue(new YamlScalarNode(key), out var node))
+            return null;
+        if (node is not YamlSequenceNode { Style: not SequenceStyle.Flow, Children.Count: > 0 } items)
+            return null;
         string[] lines = text.Lines;
         int[] dashes = [.. items.Select(item => DashAt(lines, (int)item.Start.Line - 1))];
-        if (dashes.Contains(-1) || dashes.Distinct().Count() != dashes.Length) return null;
+        if (dashes.Contains(-1) || dashes.Distinct().Count() != dashes.Length)
+            return null;
         string indent = lines[dashes[0]][..lines[dashes[0]].IndexOf('-')];
         int[] starts = [.. dashes.Select(dash => CommentAbove(lines, dash))];
         int end = dashes[^1] + 1;
         for (int i = end; i < lines.Length && (lines[i].Length == 0 || IsDeeper(lines[i], indent)); i++)
-            if (!string.IsNullOrWhiteSpace(lines[i])) end = i + 1;
+            if (!string.IsNullOrWhiteSpace(lines[i]))
+                end = i + 1;
         return new(text, items, starts, end, indent);
     }
 
@@ -96,7 +116,11 @@ sealed record YamlList(YamlLines Text, YamlSequenceNode Items, IReadOnlyList<int
     }
 
     public string With(IEnumerable<string[]> blocks) =>
-        Text.Replace(Starts[0], End, blocks.SelectMany((block, i) => i == 0 ? block : [.. i < Count ? Text.Lines[LastOf(i - 1)..Starts[i]] : [], .. block]));
+        Text.Replace(
+            Starts[0],
+            End,
+            blocks.SelectMany((block, i) => i == 0 ? block : [.. i < Count ? Text.Lines[LastOf(i - 1)..Starts[i]] : [], .. block])
+        );
 
     /// <summary>Null when the item is not a mapping with one key a line.</summary>
     public YamlFields? FieldsOf(int item) =>
@@ -107,19 +131,22 @@ sealed record YamlList(YamlLines Text, YamlSequenceNode Items, IReadOnlyList<int
     int LastOf(int item)
     {
         int end = EndOf(item);
-        while (string.IsNullOrWhiteSpace(Text.Lines[end - 1])) end--;
+        while (string.IsNullOrWhiteSpace(Text.Lines[end - 1]))
+            end--;
         return end;
     }
 
     static int DashAt(string[] lines, int line)
     {
-        while (line >= 0 && !lines[line].TrimStart().StartsWith('-')) line--;
+        while (line >= 0 && !lines[line].TrimStart().StartsWith('-'))
+            line--;
         return line;
     }
 
     static int CommentAbove(string[] lines, int dash)
     {
-        while (dash > 0 && YamlLines.IsComment(lines[dash - 1])) dash--;
+        while (dash > 0 && YamlLines.IsComment(lines[dash - 1]))
+            dash--;
         return dash;
     }
 

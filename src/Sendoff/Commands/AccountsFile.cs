@@ -9,27 +9,38 @@ static class AccountsFile
 
     /// <summary>Adds the file's accounts to those <paramref name="known"/>, where an app of the same name is replaced.</summary>
     public static async Task<IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>>> ReadAsync(
-        string? path, IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> known, CancellationToken ct)
+        string? path,
+        IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> known,
+        CancellationToken ct
+    )
     {
-        if (path is null) return known;
+        if (path is null)
+            return known;
         var accounts = new Dictionary<string, IReadOnlyDictionary<string, string>>(known, StringComparer.Ordinal);
         try
         {
             byte[] text = InputText.ReadBytes(path, MaxBytes);
-            if (text.Length > MaxBytes) throw new JsonException($"it is over {MaxBytes / 1024 / 1024} MB");
+            if (text.Length > MaxBytes)
+                throw new JsonException($"it is over {MaxBytes / 1024 / 1024} MB");
             await using var stream = new MemoryStream(text);
             using var document = await JsonDocument.ParseAsync(stream, default, ct);
-            foreach (var app in Fields(document.RootElement)) accounts[app.Name] = Fields(app.Value).ToDictionary(static f => f.Name, static f => Text(f.Value));
+            foreach (var app in Fields(document.RootElement))
+                accounts[app.Name] = Fields(app.Value).ToDictionary(static f => f.Name, static f => Text(f.Value));
             return accounts;
         }
         catch (Exception x) when (x is JsonException or IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new CommandException($"--accounts {path}: {x.Message.TrimEnd('.')}; give a JSON file such as {{ \"slack\": {{ \"api_key\": \"...\" }} }}", ExitCode.Usage);
+            throw new CommandException(
+                $"--accounts {path}: {x.Message.TrimEnd('.')}; give a JSON file such as {{ \"slack\": {{ \"api_key\": \"...\" }} }}",
+                ExitCode.Usage
+            );
         }
     }
 
     static JsonElement.ObjectEnumerator Fields(JsonElement value) =>
-        value.ValueKind == JsonValueKind.Object ? value.EnumerateObject() : throw new JsonException("an object of apps, each with its fields, is needed");
+        value.ValueKind == JsonValueKind.Object
+            ? value.EnumerateObject()
+            : throw new JsonException("an object of apps, each with its fields, is needed");
 
     static string Text(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
 }

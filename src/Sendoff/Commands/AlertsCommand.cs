@@ -7,44 +7,79 @@ namespace Sendoff.Commands;
 static class AlertsCommand
 {
     static readonly Option<string?> type = new("--type") { Description = "email, webhook or slack" };
-    static readonly Option<string[]> on = new("--on") { Description = "run_failed, delivery_failed, backlog", AllowMultipleArgumentsPerToken = true };
-    static readonly Option<string?> workflow = new("--workflow") { Description = "Watch this workflow only (all)" };
-    static readonly Option<string[]> to = new("--to") { Description = "Addresses of an email (Smtp:To)", AllowMultipleArgumentsPerToken = true };
-    static readonly Option<string?> url = new("--url") { Description = "URL of a webhook or Slack" };
-    static readonly Option<long?> quiet = new("--quiet-seconds") { Description = "After a message, seconds in which further failures are counted only (Alerts:Quiet)" };
-    static readonly Option<bool?> recovered = new("--recovered") { Description = "true or false: whether to tell when it is over (true)" };
-    static readonly Option<long?> backlogSeconds = new("--backlog-seconds") { Description = "How long a delivery may be pending (Alerts:BacklogAge)" };
-    static readonly Option<string[]> reset = new Option<string[]>("--reset") { Description = "Use the default of a field again", AllowMultipleArgumentsPerToken = true }
-        .AcceptOnlyFromAmong("workflow", "to", "quiet-seconds", "recovered", "backlog-seconds", "backlog-runs");
-    static readonly Option<long?> backlogRuns = new("--backlog-runs") { Description = "How many runs of a workflow may be queued (Alerts:BacklogRuns)" };
-
-    public static Command Build() => ApiClient.With(new Command("alerts", "Alerts: who is told when runs or deliveries fail")
+    static readonly Option<string[]> on = new("--on")
     {
-        BuildList(), BuildAdd(), BuildSet(), BuildRemove(), BuildTest(),
-    });
+        Description = "run_failed, delivery_failed, backlog",
+        AllowMultipleArgumentsPerToken = true,
+    };
+    static readonly Option<string?> workflow = new("--workflow") { Description = "Watch this workflow only (all)" };
+    static readonly Option<string[]> to = new("--to")
+    {
+        Description = "Addresses of an email (Smtp:To)",
+        AllowMultipleArgumentsPerToken = true,
+    };
+    static readonly Option<string?> url = new("--url") { Description = "URL of a webhook or Slack" };
+    static readonly Option<long?> quiet = new("--quiet-seconds")
+    {
+        Description = "After a message, seconds in which further failures are counted only (Alerts:Quiet)",
+    };
+    static readonly Option<bool?> recovered = new("--recovered") { Description = "true or false: whether to tell when it is over (true)" };
+    static readonly Option<long?> backlogSeconds = new("--backlog-seconds")
+    {
+        Description = "How long a delivery may be pending (Alerts:BacklogAge)",
+    };
+    static readonly Option<string[]> reset = new Option<string[]>("--reset")
+    {
+        Description = "Use the default of a field again",
+        AllowMultipleArgumentsPerToken = true,
+    }.AcceptOnlyFromAmong("workflow", "to", "quiet-seconds", "recovered", "backlog-seconds", "backlog-runs");
+    static readonly Option<long?> backlogRuns = new("--backlog-runs")
+    {
+        Description = "How many runs of a workflow may be queued (Alerts:BacklogRuns)",
+    };
+
+    public static Command Build() =>
+        ApiClient.With(
+            new Command("alerts", "Alerts: who is told when runs or deliveries fail")
+            {
+                BuildList(),
+                BuildAdd(),
+                BuildSet(),
+                BuildRemove(),
+                BuildTest(),
+            }
+        );
 
     static Command BuildList()
     {
         var command = new Command("list", "List them, with when each sent a message last");
-        command.SetAction(async (parsed, ct) =>
-        {
-            using var api = ApiClient.From(parsed);
-            if (await api.GetAsync("/api/v1/alerts", ApiJson.Default.ListDocumentAlertDocument, ct) is { } page)
-                Lists.PrintTable(page.Items, ["alert", "name", "workflow", "on", "type", "to", "last message"], Row);
-            return ExitCode.Ok;
-        });
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                using var api = ApiClient.From(parsed);
+                if (await api.GetAsync("/api/v1/alerts", ApiJson.Default.ListDocumentAlertDocument, ct) is { } page)
+                    Lists.PrintTable(page.Items, ["alert", "name", "workflow", "on", "type", "to", "last message"], Row);
+                return ExitCode.Ok;
+            }
+        );
         return command;
     }
 
     static string[] Row(AlertDocument alert) =>
-    [
-        alert.Id, alert.Name, alert.Workflow ?? "all", string.Join(", ", alert.On), alert.Type,
-        alert.Url ?? (alert.To.Count > 0 ? string.Join(", ", alert.To) : "Smtp:To"), alert.LastToldAt is { } at ? Lists.Time(at) : "never",
-    ];
+        [
+            alert.Id,
+            alert.Name,
+            alert.Workflow ?? "all",
+            string.Join(", ", alert.On),
+            alert.Type,
+            alert.Url ?? (alert.To.Count > 0 ? string.Join(", ", alert.To) : "Smtp:To"),
+            alert.LastToldAt is { } at ? Lists.Time(at) : "never",
+        ];
 
     static Command WithFields(Command command)
     {
-        foreach (var option in (Option[])[type, on, workflow, to, url, quiet, recovered, backlogSeconds, backlogRuns]) command.Add(option);
+        foreach (var option in (Option[])[type, on, workflow, to, url, quiet, recovered, backlogSeconds, backlogRuns])
+            command.Add(option);
         return command;
     }
 
@@ -52,16 +87,28 @@ static class AlertsCommand
     {
         var name = new Argument<string>("name") { Description = "The alert's name" };
         var command = WithFields(new Command("add", "Create one and print its id") { name });
-        command.SetAction(async (parsed, ct) =>
-        {
-            using var api = ApiClient.From(parsed);
-            var given = new AlertRequestDocument(
-                parsed.GetValue(name)!, parsed.GetValue(workflow), parsed.GetValue(on) ?? [], parsed.GetValue(type) ?? "", parsed.GetValue(to), parsed.GetValue(url),
-                parsed.GetValue(quiet), parsed.GetValue(recovered), parsed.GetValue(backlogSeconds), parsed.GetValue(backlogRuns));
-            var body = JsonContent.Create(given, ApiJson.Default.AlertRequestDocument);
-            if (await api.SendAsync(HttpMethod.Post, "/api/v1/alerts", body, ApiJson.Default.AlertDocument, ct) is { } made) Output.Result(made.Id);
-            return ExitCode.Ok;
-        });
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                using var api = ApiClient.From(parsed);
+                var given = new AlertRequestDocument(
+                    parsed.GetValue(name)!,
+                    parsed.GetValue(workflow),
+                    parsed.GetValue(on) ?? [],
+                    parsed.GetValue(type) ?? "",
+                    parsed.GetValue(to),
+                    parsed.GetValue(url),
+                    parsed.GetValue(quiet),
+                    parsed.GetValue(recovered),
+                    parsed.GetValue(backlogSeconds),
+                    parsed.GetValue(backlogRuns)
+                );
+                var body = JsonContent.Create(given, ApiJson.Default.AlertRequestDocument);
+                if (await api.SendAsync(HttpMethod.Post, "/api/v1/alerts", body, ApiJson.Default.AlertDocument, ct) is { } made)
+                    Output.Result(made.Id);
+                return ExitCode.Ok;
+            }
+        );
         return command;
     }
 
@@ -70,14 +117,17 @@ static class AlertsCommand
         var alert = AlertArgument();
         var name = new Option<string?>("--name") { Description = "Its new name" };
         var command = WithFields(new Command("set", "Change the fields that are given; the others stay") { alert, name, reset });
-        command.SetAction(async (parsed, ct) =>
-        {
-            using var api = ApiClient.From(parsed);
-            var before = await FindAsync(api, parsed.GetValue(alert)!, ct);
-            var body = JsonContent.Create(Changed(before, parsed, parsed.GetValue(name)), ApiJson.Default.AlertRequestDocument);
-            if (await api.SendAsync(HttpMethod.Put, PathOf(before), body, ApiJson.Default.AlertDocument, ct) is { } set) Output.Result($"{set.Id} set");
-            return ExitCode.Ok;
-        });
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                using var api = ApiClient.From(parsed);
+                var before = await FindAsync(api, parsed.GetValue(alert)!, ct);
+                var body = JsonContent.Create(Changed(before, parsed, parsed.GetValue(name)), ApiJson.Default.AlertRequestDocument);
+                if (await api.SendAsync(HttpMethod.Put, PathOf(before), body, ApiJson.Default.AlertDocument, ct) is { } set)
+                    Output.Result($"{set.Id} set");
+                return ExitCode.Ok;
+            }
+        );
         return command;
     }
 
@@ -86,10 +136,19 @@ static class AlertsCommand
     {
         string kind = parsed.GetValue(type) ?? before.Type;
         return new(
-            name ?? before.Name, parsed.GetValue(workflow) ?? Kept("workflow", before.Workflow), parsed.GetValue(on) is { Length: > 0 } causes ? causes : before.On, kind,
-            parsed.GetValue(to) is { Length: > 0 } given ? given : kind == before.Type ? Kept("to", before.To) : [], parsed.GetValue(url),
-            parsed.GetValue(quiet) ?? Kept<long?>("quiet-seconds", before.QuietSeconds), parsed.GetValue(recovered) ?? Kept<bool?>("recovered", before.Recovered),
-            parsed.GetValue(backlogSeconds) ?? Kept("backlog-seconds", before.BacklogSeconds), parsed.GetValue(backlogRuns) ?? Kept("backlog-runs", before.BacklogRuns));
+            name ?? before.Name,
+            parsed.GetValue(workflow) ?? Kept("workflow", before.Workflow),
+            parsed.GetValue(on) is { Length: > 0 } causes ? causes : before.On,
+            kind,
+            parsed.GetValue(to) is { Length: > 0 } given ? given
+                : kind == before.Type ? Kept("to", before.To)
+                : [],
+            parsed.GetValue(url),
+            parsed.GetValue(quiet) ?? Kept<long?>("quiet-seconds", before.QuietSeconds),
+            parsed.GetValue(recovered) ?? Kept<bool?>("recovered", before.Recovered),
+            parsed.GetValue(backlogSeconds) ?? Kept("backlog-seconds", before.BacklogSeconds),
+            parsed.GetValue(backlogRuns) ?? Kept("backlog-runs", before.BacklogRuns)
+        );
 
         T? Kept<T>(string field, T value) => parsed.GetValue(reset)!.Contains(field) ? default : value;
     }
@@ -98,14 +157,16 @@ static class AlertsCommand
     {
         var alert = AlertArgument();
         var command = new Command("remove", "Delete one") { alert };
-        command.SetAction(async (parsed, ct) =>
-        {
-            using var api = ApiClient.From(parsed);
-            var found = await FindAsync(api, parsed.GetValue(alert)!, ct);
-            await api.SendAsync(HttpMethod.Delete, PathOf(found), null, ct);
-            Output.Result($"{found.Id} removed");
-            return ExitCode.Ok;
-        });
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                using var api = ApiClient.From(parsed);
+                var found = await FindAsync(api, parsed.GetValue(alert)!, ct);
+                await api.SendAsync(HttpMethod.Delete, PathOf(found), null, ct);
+                Output.Result($"{found.Id} removed");
+                return ExitCode.Ok;
+            }
+        );
         return command;
     }
 
@@ -113,13 +174,16 @@ static class AlertsCommand
     {
         var alert = AlertArgument();
         var command = new Command("test", "Send a test message now, and print the run that records it") { alert };
-        command.SetAction(async (parsed, ct) =>
-        {
-            using var api = ApiClient.From(parsed);
-            var found = await FindAsync(api, parsed.GetValue(alert)!, ct);
-            if (await api.SendAsync(HttpMethod.Post, PathOf(found) + "/test", null, ApiJson.Default.AlertTestDocument, ct) is { } sent) Output.Result(sent.Run);
-            return ExitCode.Ok;
-        });
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                using var api = ApiClient.From(parsed);
+                var found = await FindAsync(api, parsed.GetValue(alert)!, ct);
+                if (await api.SendAsync(HttpMethod.Post, PathOf(found) + "/test", null, ApiJson.Default.AlertTestDocument, ct) is { } sent)
+                    Output.Result(sent.Run);
+                return ExitCode.Ok;
+            }
+        );
         return command;
     }
 
@@ -129,8 +193,12 @@ static class AlertsCommand
 
     static async Task<AlertDocument> FindAsync(ApiClient api, string given, CancellationToken ct)
     {
-        var all = api.Read(await api.SendAsync(HttpMethod.Get, "/api/v1/alerts", null, ct), ApiJson.Default.ListDocumentAlertDocument).Items;
-        return all.FirstOrDefault(alert => alert.Id == given) ?? all.FirstOrDefault(alert => alert.Name == given)
+        var all = api.Read(
+            await api.SendAsync(HttpMethod.Get, "/api/v1/alerts", null, ct),
+            ApiJson.Default.ListDocumentAlertDocument
+        ).Items;
+        return all.FirstOrDefault(alert => alert.Id == given)
+            ?? all.FirstOrDefault(alert => alert.Name == given)
             ?? throw new CommandException($"There is no alert '{given}'. `sendoff alerts list` lists them.", ExitCode.Usage);
     }
 }

@@ -14,11 +14,20 @@ namespace Sendoff.Commands;
 /// <summary>The server as the commands see it: its API, with the token found on the way.</summary>
 sealed class ApiClient : IDisposable
 {
-    static readonly Option<string?> server = new("--server") { Description = "URL of the server (SENDOFF_SERVER; http://localhost:5180)", Recursive = true };
-    static readonly Option<string?> token = new("--token") { Description = "Token (SENDOFF_TOKEN; the one in the data directory of this folder)", Recursive = true };
+    static readonly Option<string?> server = new("--server")
+    {
+        Description = "URL of the server (SENDOFF_SERVER; http://localhost:5180)",
+        Recursive = true,
+    };
+    static readonly Option<string?> token = new("--token")
+    {
+        Description = "Token (SENDOFF_TOKEN; the one in the data directory of this folder)",
+        Recursive = true,
+    };
     static readonly Option<bool> json = new("--json") { Description = "Print the API's answer as it is", Recursive = true };
 
-    static readonly TimeSpan connectLimit = TimeSpan.FromSeconds(15), saidEvery = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan connectLimit = TimeSpan.FromSeconds(15),
+        saidEvery = TimeSpan.FromSeconds(10);
 
     readonly HttpClient http;
     readonly bool asJson;
@@ -31,8 +40,13 @@ sealed class ApiClient : IDisposable
     {
         (this.found, this.asJson) = (found, asJson);
         // The server bounds its work: npm, a run and a resume may take minutes.
-        http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = connectLimit, UseCookies = false }) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
-        if (found.Text is { } bearer) http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
+        http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = connectLimit, UseCookies = false })
+        {
+            BaseAddress = address,
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
+        if (found.Text is { } bearer)
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
     }
 
     /// <summary>Gives a command, and those under it, the options that every call of the API takes.</summary>
@@ -49,7 +63,10 @@ sealed class ApiClient : IDisposable
         string url = parsed.GetValue(server) ?? Environment.GetEnvironmentVariable("SENDOFF_SERVER") ?? "http://localhost:5180";
         if (!Uri.TryCreate(url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
             throw new CommandException($"--server {url}: expected a URL such as http://localhost:5180", ExitCode.Usage);
-        var found = Given(parsed.GetValue(token), "--token") ?? Given(Environment.GetEnvironmentVariable("SENDOFF_TOKEN"), "SENDOFF_TOKEN") ?? TokenOfThisFolder();
+        var found =
+            Given(parsed.GetValue(token), "--token")
+            ?? Given(Environment.GetEnvironmentVariable("SENDOFF_TOKEN"), "SENDOFF_TOKEN")
+            ?? TokenOfThisFolder();
         if (found.Text is { } bearer && bearer.AsSpan().ContainsAnyExceptInRange('!', '~'))
             throw new CommandException("the token has characters that no token has; give --token or SENDOFF_TOKEN again", ExitCode.Usage);
         return new(address, found, parsed.GetValue(json));
@@ -60,23 +77,28 @@ sealed class ApiClient : IDisposable
 
     public void Dispose() => http.Dispose();
 
-    public Task<T?> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken ct) where T : class => SendAsync(HttpMethod.Get, path, null, type, ct);
+    public Task<T?> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken ct)
+        where T : class => SendAsync(HttpMethod.Get, path, null, type, ct);
 
     /// <summary>Calls the API. Null when the answer was printed as it is (<c>--json</c>); whatever is no success ends the command.</summary>
-    public async Task<T?> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken ct) where T : class
+    public async Task<T?> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken ct)
+        where T : class
     {
         string body = await SendAsync(method, path, content, ct);
-        if (!asJson) return Read(body, type);
+        if (!asJson)
+            return Read(body, type);
         Output.Result(body);
         return null;
     }
 
     /// <summary>An answer of the API. One that is not ends the command.</summary>
-    public T Read<T>(string body, JsonTypeInfo<T> type) where T : class
+    public T Read<T>(string body, JsonTypeInfo<T> type)
+        where T : class
     {
         try
         {
-            return JsonSerializer.Deserialize(body, (JsonTypeInfo<T>)strict.GetTypeInfo(type.Type)) ?? throw new JsonException("it is null");
+            return JsonSerializer.Deserialize(body, (JsonTypeInfo<T>)strict.GetTypeInfo(type.Type))
+                ?? throw new JsonException("it is null");
         }
         catch (JsonException)
         {
@@ -90,11 +112,13 @@ sealed class ApiClient : IDisposable
         RespectNullableAnnotations = true,
         TypeInfoResolver = ApiJson.Default.WithAddedModifier(static type =>
         {
-            foreach (var property in type.Properties) property.IsRequired |= property is { IsSetNullable: false, PropertyType.IsValueType: false };
+            foreach (var property in type.Properties)
+                property.IsRequired |= property is { IsSetNullable: false, PropertyType.IsValueType: false };
         }),
     };
 
-    CommandException NotSendoff(string why) => new($"{http.BaseAddress} does not answer as a Sendoff server does: {why}. Name the server with --server", ExitCode.NoServer);
+    CommandException NotSendoff(string why) =>
+        new($"{http.BaseAddress} does not answer as a Sendoff server does: {why}. Name the server with --server", ExitCode.NoServer);
 
     public async Task<string> SendAsync(HttpMethod method, string path, HttpContent? content, CancellationToken ct)
     {
@@ -102,8 +126,14 @@ sealed class ApiClient : IDisposable
         try
         {
             var answering = AnswerAsync(request, ct);
-            for (int waited = 1; await Task.WhenAny(answering, Task.Delay(saidEvery, ct)) != answering && !ct.IsCancellationRequested; waited++)
-                Output.Progress.MarkupLineInterpolated($"[grey]waiting for {http.BaseAddress}, {waited * saidEvery.TotalSeconds:0} s; Ctrl+C ends it[/]");
+            for (
+                int waited = 1;
+                await Task.WhenAny(answering, Task.Delay(saidEvery, ct)) != answering && !ct.IsCancellationRequested;
+                waited++
+            )
+                Output.Progress.MarkupLineInterpolated(
+                    $"[grey]waiting for {http.BaseAddress}, {waited * saidEvery.TotalSeconds:0} s; Ctrl+C ends it[/]"
+                );
             var (status, body) = await answering;
             return (int)status is >= 200 and < 300 ? body : throw Refused(status, body);
         }
@@ -124,7 +154,10 @@ sealed class ApiClient : IDisposable
         }
         catch (HttpRequestException x)
         {
-            throw new CommandException($"{http.BaseAddress} ended the answer before it was whole: {x.Message.TrimEnd('.')}", ExitCode.NoServer);
+            throw new CommandException(
+                $"{http.BaseAddress} ended the answer before it was whole: {x.Message.TrimEnd('.')}",
+                ExitCode.NoServer
+            );
         }
     }
 
@@ -142,7 +175,10 @@ sealed class ApiClient : IDisposable
     }
 
     CommandException NoAnswer(Exception reason) =>
-        new($"no server answers at {http.BaseAddress}: {reason.Message.TrimEnd('.')}. Start one with `sendoff serve`, or name another with --server", ExitCode.NoServer);
+        new(
+            $"no server answers at {http.BaseAddress}: {reason.Message.TrimEnd('.')}. Start one with `sendoff serve`, or name another with --server",
+            ExitCode.NoServer
+        );
 
     /// <summary>Each line of the server's change stream, until <paramref name="ct"/>.</summary>
     public async IAsyncEnumerable<string> FollowAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
@@ -152,9 +188,14 @@ sealed class ApiClient : IDisposable
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(ct), Encoding.UTF8);
         while (await NextLineAsync(reader, ct) is { } line)
         {
-            if (line.StartsWith("data:", StringComparison.Ordinal)) yield return line[5..].Trim();
+            if (line.StartsWith("data:", StringComparison.Ordinal))
+                yield return line[5..].Trim();
         }
-        if (!ct.IsCancellationRequested) throw new CommandException($"{http.BaseAddress} has ended the stream: it shuts down, or the connection was lost", ExitCode.NoServer);
+        if (!ct.IsCancellationRequested)
+            throw new CommandException(
+                $"{http.BaseAddress} has ended the stream: it shuts down, or the connection was lost",
+                ExitCode.NoServer
+            );
     }
 
     async Task<HttpResponseMessage> OpenAsync(HttpRequestMessage request, CancellationToken ct)
@@ -162,7 +203,9 @@ sealed class ApiClient : IDisposable
         try
         {
             var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
-            return response.IsSuccessStatusCode ? response : throw Refused(response.StatusCode, await response.Content.ReadAsStringAsync(ct));
+            return response.IsSuccessStatusCode
+                ? response
+                : throw Refused(response.StatusCode, await response.Content.ReadAsStringAsync(ct));
         }
         catch (HttpRequestException x)
         {
@@ -187,10 +230,14 @@ sealed class ApiClient : IDisposable
     {
         if (status == HttpStatusCode.Unauthorized)
             return new(found.Refusal, ExitCode.NoServer);
-        if (ProblemOf(body) is not { } problem) return NotSendoff($"it returned status {(int)status}");
+        if (ProblemOf(body) is not { } problem)
+            return NotSendoff($"it returned status {(int)status}");
         if (problem.Problems is { Count: > 0 } listed)
         {
-            WorkflowProblem[] problems = [.. listed.Select(p => new WorkflowProblem(p.Message, p.File, p.Line, p.Column, p.Source, p.Hint))];
+            WorkflowProblem[] problems =
+            [
+                .. listed.Select(p => new WorkflowProblem(p.Message, p.File, p.Line, p.Column, p.Source, p.Hint)),
+            ];
             ProblemPrinter.Print(problems);
             // The detail repeats the first one.
             return new($"{problem.Title}: {ProblemPrinter.Count(problems)}, see above", ExitCode.Usage);
@@ -211,16 +258,23 @@ sealed class ApiClient : IDisposable
         }
     }
 
-    const string HowToGive = "Give one with --token or SENDOFF_TOKEN, or call the command in the folder where the server was started, which has its data directory (.sendoff)";
+    const string HowToGive =
+        "Give one with --token or SENDOFF_TOKEN, or call the command in the folder where the server was started, which has its data directory (.sendoff)";
 
-    static FoundToken? Given(string? text, string by) => string.IsNullOrEmpty(text) ? null : new(text, $"the server does not accept the token of {by}; `sendoff tokens list` shows the valid ones to an admin");
+    static FoundToken? Given(string? text, string by) =>
+        string.IsNullOrEmpty(text)
+            ? null
+            : new(text, $"the server does not accept the token of {by}; `sendoff tokens list` shows the valid ones to an admin");
 
     static FoundToken TokenOfThisFolder()
     {
         string path = Path.GetFullPath(Path.Combine(Environment.GetEnvironmentVariable("SENDOFF_Data") ?? ".sendoff", AdminToken.FileName));
         try
         {
-            return new(File.ReadAllText(path).Trim(), $"the server does not accept the token in {path}: it has another data directory, or Auth:Token is set. {HowToGive}");
+            return new(
+                File.ReadAllText(path).Trim(),
+                $"the server does not accept the token in {path}: it has another data directory, or Auth:Token is set. {HowToGive}"
+            );
         }
         catch (Exception x) when (x is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -14,23 +14,26 @@ sealed class CleanConsoleFormatter() : ConsoleFormatter(FormatterName)
     public static void Use(WebApplicationBuilder builder)
     {
         builder.Logging.AddConsoleFormatter<CleanConsoleFormatter, ConsoleFormatterOptions>();
-        if (builder.Configuration["Logging:Console:FormatterName"] is null) builder.Logging.AddConsole(static console => console.FormatterName = FormatterName);
+        if (builder.Configuration["Logging:Console:FormatterName"] is null)
+            builder.Logging.AddConsole(static console => console.FormatterName = FormatterName);
     }
 
     public override void Write<TState>(in LogEntry<TState> entry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
         string text = entry.Formatter(entry.State, entry.Exception);
         textWriter.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Level(entry.LogLevel)}: {entry.Category}[{entry.EventId.Id}]"));
-        foreach (string line in TerminalText.Clean(entry.Exception is { } error ? $"{text}\n{error}" : text).Split('\n')) textWriter.WriteLine(Indent + line.TrimEnd('\r'));
+        foreach (string line in TerminalText.Clean(entry.Exception is { } error ? $"{text}\n{error}" : text).Split('\n'))
+            textWriter.WriteLine(Indent + line.TrimEnd('\r'));
     }
 
-    static string Level(LogLevel level) => level switch
-    {
-        LogLevel.Trace => "trce",
-        LogLevel.Debug => "dbug",
-        LogLevel.Information => "info",
-        LogLevel.Warning => "warn",
-        LogLevel.Error => "fail",
-        _ => "crit",
-    };
+    static string Level(LogLevel level) =>
+        level switch
+        {
+            LogLevel.Trace => "trce",
+            LogLevel.Debug => "dbug",
+            LogLevel.Information => "info",
+            LogLevel.Warning => "warn",
+            LogLevel.Error => "fail",
+            _ => "crit",
+        };
 }

@@ -8,7 +8,9 @@ static class CommandTree
 {
     public static RootCommand Build()
     {
-        var root = new RootCommand("Sendoff runs workflows of Node.js steps and sends their HTTP requests after each run, once, within five seconds.")
+        var root = new RootCommand(
+            "Sendoff runs workflows of Node.js steps and sends their HTTP requests after each run, once, within five seconds."
+        )
         {
             ServeCommand.Build(),
             RunCommand.Build(),

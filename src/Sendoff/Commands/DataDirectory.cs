@@ -9,10 +9,12 @@ static class DataDirectory
     /// <summary>What to warn of when a directory that was served before has no database; null when all is well.</summary>
     public static string? LostDatabase(string folder)
     {
-        if (!DatabaseState.In(folder).IsEmpty) return null;
+        if (!DatabaseState.In(folder).IsEmpty)
+            return null;
         string database = DatabaseState.PathIn(folder);
         string? trace = new[] { SecretKey.FileName, AdminToken.FileName }.FirstOrDefault(name => File.Exists(Path.Combine(folder, name)));
-        return trace is null ? null
+        return trace is null
+            ? null
             : $"{database} is {(File.Exists(database) ? "empty" : "missing")}, but {folder} was used before: it has a file {trace}. A start makes a new, empty database. If there should be a history, restore the database from a backup first.";
     }
 
@@ -23,7 +25,8 @@ static class DataDirectory
         try
         {
             Directory.CreateDirectory(full);
-            if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(full, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(full, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             string probe = Path.Combine(full, ".write-" + Guid.NewGuid().ToString("N"));
             File.WriteAllBytes(probe, []);
             File.Delete(probe);
@@ -31,7 +34,10 @@ static class DataDirectory
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
-            throw new CommandException($"the data directory {full} cannot be written: {x.Message} Give another with --data", ExitCode.Usage);
+            throw new CommandException(
+                $"the data directory {full} cannot be written: {x.Message} Give another with --data",
+                ExitCode.Usage
+            );
         }
     }
 }

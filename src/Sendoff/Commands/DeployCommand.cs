@@ -22,17 +22,28 @@ static class DeployCommand
         WorkflowFolder.Definition(folderName, files);
         using var api = ApiClient.From(parsed);
         var body = JsonContent.Create(new DeployDocument(files), ApiJson.Default.DeployDocument);
-        var deployed = await api.SendAsync(HttpMethod.Put, $"/api/v1/workflows/{Uri.EscapeDataString(name ?? folderName)}", body, ApiJson.Default.WorkflowDocument, ct);
-        if (deployed is null) return ExitCode.Ok;
+        var deployed = await api.SendAsync(
+            HttpMethod.Put,
+            $"/api/v1/workflows/{Uri.EscapeDataString(name ?? folderName)}",
+            body,
+            ApiJson.Default.WorkflowDocument,
+            ct
+        );
+        if (deployed is null)
+            return ExitCode.Ok;
         Output.Console.WriteLine($"{deployed.Name} version {deployed.Version} is deployed");
         foreach (var trigger in deployed.Triggers)
         {
             Output.Console.WriteLine($"  {trigger.Type}  {trigger.Url ?? trigger.Schedule ?? trigger.Key}");
-            if (trigger.DueTimes is { Count: > 0 } times) Output.Console.WriteLine($"    next due {string.Join(", ", times.Select(Lists.Minute))}, local time");
+            if (trigger.DueTimes is { Count: > 0 } times)
+                Output.Console.WriteLine($"    next due {string.Join(", ", times.Select(Lists.Minute))}, local time");
         }
-        foreach (var warning in deployed.Warnings) Output.Warning($"{warning.File}:{warning.Line}:{warning.Column}: {warning.Message}");
+        foreach (var warning in deployed.Warnings)
+            Output.Warning($"{warning.File}:{warning.Line}:{warning.Column}: {warning.Message}");
         if (deployed.ScriptsLeftOut.Count > 0)
-            Output.Warning($"the install scripts of {string.Join(", ", deployed.ScriptsLeftOut)} were not run; if they are needed, name them in the server's setting Packages:AllowScripts");
+            Output.Warning(
+                $"the install scripts of {string.Join(", ", deployed.ScriptsLeftOut)} were not run; if they are needed, name them in the server's setting Packages:AllowScripts"
+            );
         return ExitCode.Ok;
     }
 }

@@ -10,13 +10,20 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff.Commands;
 
-enum CheckStatus { Ok, Warning, Failed }
+enum CheckStatus
+{
+    Ok,
+    Warning,
+    Failed,
+}
 
 /// <summary>One thing that was looked at, and how to mend it where it is not well.</summary>
 sealed record Check(string Name, CheckStatus Status, string Text)
 {
     public static Check Ok(string name, string text) => new(name, CheckStatus.Ok, text);
+
     public static Check Warning(string name, string text) => new(name, CheckStatus.Warning, text);
+
     public static Check Failed(string name, string text) => new(name, CheckStatus.Failed, text);
 }
 
@@ -24,11 +31,13 @@ sealed record Check(string Name, CheckStatus Status, string Text)
 static class Diagnosis
 {
     const long LittleSpace = 1024L * 1024 * 1024;
-    static readonly TimeSpan ProxyLimit = TimeSpan.FromSeconds(3), Ahead = TimeSpan.FromMinutes(5);
+    static readonly TimeSpan ProxyLimit = TimeSpan.FromSeconds(3),
+        Ahead = TimeSpan.FromMinutes(5);
 
     public static async Task<IReadOnlyList<Check>> MakeAsync(Settings settings, TimeProvider time, CancellationToken ct)
     {
-        string folder = Path.GetFullPath(settings.Data), database = DatabaseState.PathIn(folder);
+        string folder = Path.GetFullPath(settings.Data),
+            database = DatabaseState.PathIn(folder);
         List<Check> checks = [.. await WorkersAsync(settings, ct)];
         checks.Add(Folder(folder));
         var state = DatabaseState.In(folder);
@@ -36,14 +45,18 @@ static class Diagnosis
         checks.Add(Key(settings.SecretsKey, Path.Combine(folder, SecretKey.FileName), state));
         checks.Add(Files(settings.OpenFiles));
         checks.Add(Addresses(settings));
-        if (settings.EgressProxy is { } proxy) checks.Add(await ProxyAsync(proxy, ct));
+        if (settings.EgressProxy is { } proxy)
+            checks.Add(await ProxyAsync(proxy, ct));
         checks.Add(Clock(database, time));
         return checks;
     }
 
     static async Task<IReadOnlyList<Check>> WorkersAsync(Settings settings, CancellationToken ct)
     {
-        var runtime = new NodeRuntime(new NodeOptions { NodePath = settings.NodePath, Authorities = settings.TlsAuthorities }, NullLogger<NodeRuntime>.Instance);
+        var runtime = new NodeRuntime(
+            new NodeOptions { NodePath = settings.NodePath, Authorities = settings.TlsAuthorities },
+            NullLogger<NodeRuntime>.Instance
+        );
         NodeBinary node;
         try
         {
@@ -56,8 +69,18 @@ static class Diagnosis
         var found = Check.Ok("node", $"{node.Version}, {node.Path}");
         try
         {
-            using var sandbox = await Sandbox.PrepareAsync(settings.Isolation, node, Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), ct);
-            return [found, sandbox.IsWhole ? Check.Ok("sandbox", sandbox.State) : Check.Warning("sandbox", sandbox.State), await NpmAsync(settings, runtime, ct)];
+            using var sandbox = await Sandbox.PrepareAsync(
+                settings.Isolation,
+                node,
+                Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"),
+                ct
+            );
+            return
+            [
+                found,
+                sandbox.IsWhole ? Check.Ok("sandbox", sandbox.State) : Check.Warning("sandbox", sandbox.State),
+                await NpmAsync(settings, runtime, ct),
+            ];
         }
         catch (WorkerUnavailableException x)
         {
@@ -68,12 +91,20 @@ static class Diagnosis
     static async Task<Check> NpmAsync(Settings settings, NodeRuntime runtime, CancellationToken ct)
     {
         const string name = "npm";
-        var packages = new PackageFolder(Path.Combine(settings.Data, "packages"), runtime, settings.Isolation, settings.Limits, NullLogger<PackageFolder>.Instance);
+        var packages = new PackageFolder(
+            Path.Combine(settings.Data, "packages"),
+            runtime,
+            settings.Isolation,
+            settings.Limits,
+            NullLogger<PackageFolder>.Instance
+        );
         try
         {
             var (command, why) = await packages.LookAtNpmAsync(ct);
-            if (command is null) return Check.Warning(name, "npm is not on the PATH, so steps cannot import packages; install npm beside Node.js");
-            return why is null ? Check.Ok(name, $"{command}, installs packages in a sandbox")
+            if (command is null)
+                return Check.Warning(name, "npm is not on the PATH, so steps cannot import packages; install npm beside Node.js");
+            return why is null
+                ? Check.Ok(name, $"{command}, installs packages in a sandbox")
                 : Check.Warning(name, $"{command} installs packages without a sandbox, with the server's rights and its network: {why}");
         }
         catch (WorkerUnavailableException x)
@@ -86,7 +117,8 @@ static class Diagnosis
     {
         const string name = "data";
         string there = folder;
-        while (!Directory.Exists(there)) there = Path.GetDirectoryName(there)!;
+        while (!Directory.Exists(there))
+            there = Path.GetDirectoryName(there)!;
         try
         {
             string probe = Path.Combine(there, ".write-" + Guid.NewGuid().ToString("N"));
@@ -105,17 +137,24 @@ static class Diagnosis
     static Check Database(string folder, string path, DatabaseState state)
     {
         const string name = "database";
-        if (DataDirectory.LostDatabase(folder) is { } lost) return Check.Warning(name, lost);
-        if (state.IsEmpty) return Check.Ok(name, $"{path} is made at the first start");
-        if (state.Fault is { } fault) return Check.Failed(name, fault);
+        if (DataDirectory.LostDatabase(folder) is { } lost)
+            return Check.Warning(name, lost);
+        if (state.IsEmpty)
+            return Check.Ok(name, $"{path} is made at the first start");
+        if (state.Fault is { } fault)
+            return Check.Failed(name, fault);
         string text = $"{path}, {Megabytes(state.Bytes)}";
-        if (IsServed(path + ".lock")) text += ", is being served";
-        return IsForOthers(path) ? Check.Warning(name, $"{text}, can be read by others; the next start makes it private") : Check.Ok(name, text);
+        if (IsServed(path + ".lock"))
+            text += ", is being served";
+        return IsForOthers(path)
+            ? Check.Warning(name, $"{text}, can be read by others; the next start makes it private")
+            : Check.Ok(name, text);
     }
 
     static bool IsServed(string lockFile)
     {
-        if (!File.Exists(lockFile)) return false;
+        if (!File.Exists(lockFile))
+            return false;
         try
         {
             using var file = new FileStream(lockFile, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
@@ -132,7 +171,9 @@ static class Diagnosis
         const string name = "secret key";
         string source = setting is null ? path : "the setting Secrets:Key";
         if (setting is null && !File.Exists(path))
-            return database is { KeyFingerprint: not null } or { Fault: not null } ? Check.Failed(name, $"{path} is missing, and the database is under it: put it back from a backup") : Check.Ok(name, $"{path} is made at the first start");
+            return database is { KeyFingerprint: not null } or { Fault: not null }
+                ? Check.Failed(name, $"{path} is missing, and the database is under it: put it back from a backup")
+                : Check.Ok(name, $"{path} is made at the first start");
         SecretCipher? cipher;
         try
         {
@@ -142,9 +183,13 @@ static class Diagnosis
         {
             return Check.Failed(name, $"{path} cannot be read: {x.Message}");
         }
-        if (cipher is null) return Check.Failed(name, $"{source} holds no key: put it back from a backup");
-        if (database.KeyFingerprint is { } fingerprint && fingerprint != cipher.Fingerprint) return Check.Failed(name, $"{source} is not the key that the database was written under: put that one back from a backup");
-        return setting is null && IsForOthers(path) ? Check.Warning(name, $"{path} can be read by others; the next start makes it private") : Check.Ok(name, source);
+        if (cipher is null)
+            return Check.Failed(name, $"{source} holds no key: put it back from a backup");
+        if (database.KeyFingerprint is { } fingerprint && fingerprint != cipher.Fingerprint)
+            return Check.Failed(name, $"{source} is not the key that the database was written under: put that one back from a backup");
+        return setting is null && IsForOthers(path)
+            ? Check.Warning(name, $"{path} can be read by others; the next start makes it private")
+            : Check.Ok(name, source);
     }
 
     static bool IsForOthers(string path)
@@ -156,8 +201,14 @@ static class Diagnosis
     static Check Files(OpenFiles files)
     {
         const string name = "open files";
-        if (files.Limit < OpenFiles.Fewest) return Check.Failed(name, $"{files}. A server needs {OpenFiles.Fewest:N0} at least: raise the limit (ulimit -n, LimitNOFILE=) to {OpenFiles.Enough:N0} or more");
-        return files.Limit < OpenFiles.Enough ? Check.Warning(name, $"{files}. Raise the limit (ulimit -n, LimitNOFILE=) to {OpenFiles.Enough:N0} or more") : Check.Ok(name, files.ToString());
+        if (files.Limit < OpenFiles.Fewest)
+            return Check.Failed(
+                name,
+                $"{files}. A server needs {OpenFiles.Fewest:N0} at least: raise the limit (ulimit -n, LimitNOFILE=) to {OpenFiles.Enough:N0} or more"
+            );
+        return files.Limit < OpenFiles.Enough
+            ? Check.Warning(name, $"{files}. Raise the limit (ulimit -n, LimitNOFILE=) to {OpenFiles.Enough:N0} or more")
+            : Check.Ok(name, files.ToString());
     }
 
     static Check Addresses(Settings settings)
@@ -171,7 +222,12 @@ static class Diagnosis
         {
             return Check.Failed(name, x.Message);
         }
-        return Check.Ok(name, settings.EgressAddresses.Count > 0 ? $"deliveries leave from {string.Join(", ", settings.EgressAddresses)}" : "the system chooses the address");
+        return Check.Ok(
+            name,
+            settings.EgressAddresses.Count > 0
+                ? $"deliveries leave from {string.Join(", ", settings.EgressAddresses)}"
+                : "the system chooses the address"
+        );
     }
 
     static async Task<Check> ProxyAsync(EgressProxy proxy, CancellationToken ct)
@@ -203,9 +259,11 @@ static class Diagnosis
         var now = time.GetUtcNow();
         string built = Path.Combine(AppContext.BaseDirectory, "sendoff.dll");
         foreach (string file in (string[])[built, database])
-            if (File.Exists(file) && File.GetLastWriteTimeUtc(file) > now + Ahead) return Check.Failed(name, $"{now:u} is before {file} was written; set the clock, and keep it with NTP");
+            if (File.Exists(file) && File.GetLastWriteTimeUtc(file) > now + Ahead)
+                return Check.Failed(name, $"{now:u} is before {file} was written; set the clock, and keep it with NTP");
         return Check.Ok(name, $"{now:u}");
     }
 
-    static string Megabytes(long bytes) => bytes >= LittleSpace ? $"{bytes / 1024.0 / 1024 / 1024:0.0} GB" : $"{bytes / 1024.0 / 1024:0.0} MB";
+    static string Megabytes(long bytes) =>
+        bytes >= LittleSpace ? $"{bytes / 1024.0 / 1024 / 1024:0.0} GB" : $"{bytes / 1024.0 / 1024:0.0} MB";
 }

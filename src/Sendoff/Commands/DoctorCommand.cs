@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Spectre.Console;
 using Sendoff.Engine;
+using Spectre.Console;
 
 namespace Sendoff.Commands;
 
@@ -12,7 +12,9 @@ static class DoctorCommand
     public static Command Build()
     {
         var json = new Option<bool>("--json") { Description = "Print JSON, nothing else" };
-        var command = ServeCommand.WithSettings(new("doctor", "Look at what the server needs: Node.js, sandbox, data, database, key, addresses, clock") { json });
+        var command = ServeCommand.WithSettings(
+            new("doctor", "Look at what the server needs: Node.js, sandbox, data, database, key, addresses, clock") { json }
+        );
         command.SetAction((parsed, ct) => RunAsync(parsed, parsed.GetValue(json), ct));
         return command;
     }
@@ -20,16 +22,25 @@ static class DoctorCommand
     static async Task<int> RunAsync(ParseResult parsed, bool json, CancellationToken ct)
     {
         var (settings, warnings) = Settings.Load(ServeCommand.Flags(parsed), parsed.GetValue(ServeCommand.Development));
-        foreach (string warning in warnings) Output.Warning(warning);
+        foreach (string warning in warnings)
+            Output.Warning(warning);
         var checks = await Diagnosis.MakeAsync(settings, TimeProvider.System, ct);
         bool isWell = checks.All(check => check.Status != CheckStatus.Failed);
-        if (json) Output.Result(JsonSerializer.Serialize(new DoctorDocument(isWell, checks), PlainJsonEncoder.OptionsOf(DoctorJson.Default)));
+        if (json)
+            Output.Result(JsonSerializer.Serialize(new DoctorDocument(isWell, checks), PlainJsonEncoder.OptionsOf(DoctorJson.Default)));
         else
-            foreach (var check in checks) Output.Console.MarkupLineInterpolated($"{Sign(check.Status),-8} {check.Name,-11} {check.Text}");
+            foreach (var check in checks)
+                Output.Console.MarkupLineInterpolated($"{Sign(check.Status), -8} {check.Name, -11} {check.Text}");
         return isWell ? ExitCode.Ok : ExitCode.RunFailed;
     }
 
-    static string Sign(CheckStatus status) => status switch { CheckStatus.Ok => "ok", CheckStatus.Warning => "warning", _ => "FAILED" };
+    static string Sign(CheckStatus status) =>
+        status switch
+        {
+            CheckStatus.Ok => "ok",
+            CheckStatus.Warning => "warning",
+            _ => "FAILED",
+        };
 }
 
 /// <param name="Ok">Nothing failed; there may be warnings.</param>

@@ -9,11 +9,18 @@ static class EgressSetup
     public static EgressOptions Create(Settings settings, params IEnumerable<string> allow)
     {
         if (settings.EgressAddresses.Count > 0 && settings.EgressProxy is not null)
-            throw new CommandException("Egress:Addresses and Egress:Proxy are both set: through a proxy, deliveries leave from the proxy's addresses; remove one of the two", ExitCode.Usage);
+            throw new CommandException(
+                "Egress:Addresses and Egress:Proxy are both set: through a proxy, deliveries leave from the proxy's addresses; remove one of the two",
+                ExitCode.Usage
+            );
         foreach (var address in settings.EgressAddresses)
         {
             if (EgressAddresses.FindFault(address) is { } fault)
-                throw new SettingsException("Egress:Addresses", string.Join(", ", settings.EgressAddresses), $"addresses of this machine; {address} cannot be used: {fault}");
+                throw new SettingsException(
+                    "Egress:Addresses",
+                    string.Join(", ", settings.EgressAddresses),
+                    $"addresses of this machine; {address} cannot be used: {fault}"
+                );
         }
         return new EgressOptions
         {
@@ -21,7 +28,10 @@ static class EgressSetup
             Addresses = new EgressAddresses(settings.EgressAddresses),
             Proxy = settings.EgressProxy,
             Authorities = settings.ReadAuthorities(),
-            PublicAddresses = settings.EgressPublicAddresses.Count > 0 ? settings.EgressPublicAddresses : [.. settings.EgressAddresses.Select(a => a.ToString())],
+            PublicAddresses =
+                settings.EgressPublicAddresses.Count > 0
+                    ? settings.EgressPublicAddresses
+                    : [.. settings.EgressAddresses.Select(a => a.ToString())],
         };
     }
 
@@ -30,7 +40,9 @@ static class EgressSetup
         try
         {
             return new EgressPolicies(
-                new EgressPolicy(allow, settings.EgressDeny), settings.EgressWorkflows.Select(w => new EgressLayer(w.Key, w.Value.Allow, w.Value.Deny)));
+                new EgressPolicy(allow, settings.EgressDeny),
+                settings.EgressWorkflows.Select(w => new EgressLayer(w.Key, w.Value.Allow, w.Value.Deny))
+            );
         }
         catch (FormatException x)
         {

@@ -20,30 +20,35 @@ static class ExportCommand
         var id = new Argument<string>("id") { Description = "A run (run_…) or a delivery (dlv_…)" };
         var output = new Option<string?>("--output", "-o") { Description = "The file to write; else, and with -, standard output" };
         var command = new Command(format, description) { id, output };
-        command.SetAction(async (parsed, ct) =>
-        {
-            using var api = ApiClient.From(parsed);
-            string path = $"/api/v1/{Resource(parsed.GetValue(id)!)}/{format}";
-            await WriteAsync(api, path, parsed.GetValue(output), ct);
-            return ExitCode.Ok;
-        });
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                using var api = ApiClient.From(parsed);
+                string path = $"/api/v1/{Resource(parsed.GetValue(id)!)}/{format}";
+                await WriteAsync(api, path, parsed.GetValue(output), ct);
+                return ExitCode.Ok;
+            }
+        );
         return command;
     }
 
-    static string Resource(string id) => id switch
-    {
-        _ when id.StartsWith("run_", StringComparison.Ordinal) => $"runs/{Uri.EscapeDataString(id)}",
-        _ when id.StartsWith("dlv_", StringComparison.Ordinal) => $"deliveries/{Uri.EscapeDataString(id)}",
-        _ => throw new CommandException($"{id} is neither a run (run_…) nor a delivery (dlv_…)", ExitCode.Usage),
-    };
+    static string Resource(string id) =>
+        id switch
+        {
+            _ when id.StartsWith("run_", StringComparison.Ordinal) => $"runs/{Uri.EscapeDataString(id)}",
+            _ when id.StartsWith("dlv_", StringComparison.Ordinal) => $"deliveries/{Uri.EscapeDataString(id)}",
+            _ => throw new CommandException($"{id} is neither a run (run_…) nor a delivery (dlv_…)", ExitCode.Usage),
+        };
 
     static async Task WriteAsync(ApiClient api, string path, string? file, CancellationToken ct)
     {
         if (file is null or "-")
         {
             // What a terminal shows is cleaned, which takes all of it; nobody reads much there.
-            if (Output.Stream is { } stream) await api.CopyAsync(path, stream, ct);
-            else Output.Content(await api.SendAsync(HttpMethod.Get, path, null, ct));
+            if (Output.Stream is { } stream)
+                await api.CopyAsync(path, stream, ct);
+            else
+                Output.Content(await api.SendAsync(HttpMethod.Get, path, null, ct));
             return;
         }
         try

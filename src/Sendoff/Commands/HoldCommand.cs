@@ -8,31 +8,36 @@ static class HoldCommand
 {
     const string Path = "/api/v1/hold";
 
-    public static Command Build() => ApiClient.With(new Command("hold", "A server on hold: one that was started with --hold") { BuildShow(), BuildRelease() });
+    public static Command Build() =>
+        ApiClient.With(new Command("hold", "A server on hold: one that was started with --hold") { BuildShow(), BuildRelease() });
 
     static Command BuildShow()
     {
         var command = new Command("show", "Whether the server is on hold, and since when");
-        command.SetAction(async (parsed, ct) =>
-        {
-            using var api = ApiClient.From(parsed);
-            if (await api.SendAsync(HttpMethod.Get, Path, null, ApiJson.Default.HoldDocument, ct) is { } hold)
-                Output.Result(hold.Since is { } since ? $"on hold since {Lists.Time(since)}" : "not on hold");
-            return ExitCode.Ok;
-        });
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                using var api = ApiClient.From(parsed);
+                if (await api.SendAsync(HttpMethod.Get, Path, null, ApiJson.Default.HoldDocument, ct) is { } hold)
+                    Output.Result(hold.Since is { } since ? $"on hold since {Lists.Time(since)}" : "not on hold");
+                return ExitCode.Ok;
+            }
+        );
         return command;
     }
 
     static Command BuildRelease()
     {
         var command = new Command("release", "Deliver what is pending, and start schedules and runs that wait");
-        command.SetAction(async (parsed, ct) =>
-        {
-            using var api = ApiClient.From(parsed);
-            await api.SendAsync(HttpMethod.Post, Path + "/release", null, ApiJson.Default.HoldDocument, ct);
-            Output.Result("released");
-            return ExitCode.Ok;
-        });
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                using var api = ApiClient.From(parsed);
+                await api.SendAsync(HttpMethod.Post, Path + "/release", null, ApiJson.Default.HoldDocument, ct);
+                Output.Result("released");
+                return ExitCode.Ok;
+            }
+        );
         return command;
     }
 }

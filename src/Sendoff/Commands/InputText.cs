@@ -16,14 +16,17 @@ static class InputText
         using var file = File.OpenRead(path);
         using var bytes = new MemoryStream();
         byte[] buffer = new byte[81_920];
-        while (bytes.Length <= most && file.Read(buffer) is > 0 and var read) bytes.Write(buffer, 0, read);
+        while (bytes.Length <= most && file.Read(buffer) is > 0 and var read)
+            bytes.Write(buffer, 0, read);
         return bytes.ToArray();
     }
 
     public static async Task<string> ReadAsync(string path, CancellationToken ct)
     {
-        if (path == StandardInput) return await ReadStandardInputAsync(ct);
-        if (Directory.Exists(path)) throw new CommandException($"{path} is a folder; give a file", ExitCode.Usage);
+        if (path == StandardInput)
+            return await ReadStandardInputAsync(ct);
+        if (Directory.Exists(path))
+            throw new CommandException($"{path} is a folder; give a file", ExitCode.Usage);
         try
         {
             await using var file = File.OpenRead(path);
@@ -48,11 +51,14 @@ static class InputText
         while (await stream.ReadAsync(buffer, ct) is > 0 and var read)
         {
             bytes.Write(buffer, 0, read);
-            if (bytes.Length > MaxBytes) throw new CommandException($"{name} is over {MaxBytes / 1024 / 1024} MB", ExitCode.Usage);
+            if (bytes.Length > MaxBytes)
+                throw new CommandException($"{name} is over {MaxBytes / 1024 / 1024} MB", ExitCode.Usage);
         }
         try
         {
-            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(bytes.GetBuffer(), 0, (int)bytes.Length).TrimStart('\uFEFF');
+            return new UTF8Encoding(false, throwOnInvalidBytes: true)
+                .GetString(bytes.GetBuffer(), 0, (int)bytes.Length)
+                .TrimStart('\uFEFF');
         }
         catch (DecoderFallbackException)
         {

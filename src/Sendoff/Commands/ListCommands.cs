@@ -13,8 +13,18 @@ static class WorkflowsCommand
     {
         var command = new Command("workflows", "The deployed workflows")
         {
-            Lists.List("/api/v1/workflows", ApiJson.Default.ListDocumentWorkflowDocument, ["name", "version", "enabled", "triggers"],
-                w => [w.Name, w.Version.ToString(CultureInfo.InvariantCulture), w.Enabled ? "yes" : "no", string.Join("; ", w.Triggers.Select(Describe))]),
+            Lists.List(
+                "/api/v1/workflows",
+                ApiJson.Default.ListDocumentWorkflowDocument,
+                ["name", "version", "enabled", "triggers"],
+                w =>
+                    [
+                        w.Name,
+                        w.Version.ToString(CultureInfo.InvariantCulture),
+                        w.Enabled ? "yes" : "no",
+                        string.Join("; ", w.Triggers.Select(Describe)),
+                    ]
+            ),
             Lists.Act("show", "Show one as JSON", HttpMethod.Get, id => $"/api/v1/workflows/{id}", null),
             Lists.Act("enable", "Let its triggers start runs", HttpMethod.Post, id => $"/api/v1/workflows/{id}/enable", "enabled"),
             Lists.Act("disable", "Let its triggers answer 404", HttpMethod.Post, id => $"/api/v1/workflows/{id}/disable", "disabled"),
@@ -23,7 +33,8 @@ static class WorkflowsCommand
         return ApiClient.With(command);
     }
 
-    static string Describe(TriggerDocument trigger) => trigger.Url ?? (trigger.NextDueAt is { } due ? $"{trigger.Schedule}, next due {Lists.Minute(due)}" : trigger.Type);
+    static string Describe(TriggerDocument trigger) =>
+        trigger.Url ?? (trigger.NextDueAt is { } due ? $"{trigger.Schedule}, next due {Lists.Minute(due)}" : trigger.Type);
 }
 
 /// <summary><c>sendoff runs list | show ID | show --last | replay ID | resume ID | cancel ID</c></summary>
@@ -33,9 +44,27 @@ static class RunsCommand
     {
         var command = new Command("runs", "Runs, newest first")
         {
-            Lists.List("/api/v1/runs", ApiJson.Default.ListDocumentRunSummaryDocument, ["run", "status", "workflow", "trigger", "started", "took", "sends"], Row),
-            Lists.Show("Show one with its steps, requests and responses", "/api/v1/runs", ApiJson.Default.ListDocumentRunSummaryDocument, run => run.Id, ApiJson.Default.RunDocument, RunPrinter.Print),
-            Lists.Act("replay", "Run its event again on the current version", HttpMethod.Post, id => $"/api/v1/runs/{id}/replay", "queued again"),
+            Lists.List(
+                "/api/v1/runs",
+                ApiJson.Default.ListDocumentRunSummaryDocument,
+                ["run", "status", "workflow", "trigger", "started", "took", "sends"],
+                Row
+            ),
+            Lists.Show(
+                "Show one with its steps, requests and responses",
+                "/api/v1/runs",
+                ApiJson.Default.ListDocumentRunSummaryDocument,
+                run => run.Id,
+                ApiJson.Default.RunDocument,
+                RunPrinter.Print
+            ),
+            Lists.Act(
+                "replay",
+                "Run its event again on the current version",
+                HttpMethod.Post,
+                id => $"/api/v1/runs/{id}/replay",
+                "queued again"
+            ),
             Lists.Act("release", "Start one that is held over quota", HttpMethod.Post, id => $"/api/v1/runs/{id}/release", "released"),
             Lists.Act("resume", "Resume a suspended run now", HttpMethod.Post, id => $"/api/v1/runs/{id}/resume", "is resumed"),
             Lists.Act("cancel", "End a suspended run as failed", HttpMethod.Post, id => $"/api/v1/runs/{id}/cancel", "canceled"),
@@ -44,10 +73,17 @@ static class RunsCommand
     }
 
     static string[] Row(RunSummaryDocument run) =>
-    [
-        run.Id, run.Status, run.Workflow, run.Trigger, Lists.Time(run.StartedAt), $"{run.DurationMs:0.0} ms",
-        run.Sends == 0 ? "" : $"{run.SendsDelivered} of {run.Sends} delivered" + (run.SendsFailed > 0 ? $", {run.SendsFailed} failed" : ""),
-    ];
+        [
+            run.Id,
+            run.Status,
+            run.Workflow,
+            run.Trigger,
+            Lists.Time(run.StartedAt),
+            $"{run.DurationMs:0.0} ms",
+            run.Sends == 0
+                ? ""
+                : $"{run.SendsDelivered} of {run.Sends} delivered" + (run.SendsFailed > 0 ? $", {run.SendsFailed} failed" : ""),
+        ];
 }
 
 /// <summary><c>sendoff deliveries list | show ID | show --last | resend ID…</c></summary>
@@ -57,18 +93,34 @@ static class DeliveriesCommand
     {
         var command = new Command("deliveries", "Deliveries, newest first")
         {
-            Lists.List("/api/v1/deliveries", ApiJson.Default.ListDocumentDeliveryDocument, ["delivery", "status", "workflow", "request", "outcome"], Row),
-            Lists.Show("Show one with its attempts", "/api/v1/deliveries", ApiJson.Default.ListDocumentDeliveryDocument, delivery => delivery.Id, ApiJson.Default.DeliveryDocument, RunPrinter.Print),
+            Lists.List(
+                "/api/v1/deliveries",
+                ApiJson.Default.ListDocumentDeliveryDocument,
+                ["delivery", "status", "workflow", "request", "outcome"],
+                Row
+            ),
+            Lists.Show(
+                "Show one with its attempts",
+                "/api/v1/deliveries",
+                ApiJson.Default.ListDocumentDeliveryDocument,
+                delivery => delivery.Id,
+                ApiJson.Default.DeliveryDocument,
+                RunPrinter.Print
+            ),
             ResendCommand.Build(),
         };
         return ApiClient.With(command);
     }
 
     static string[] Row(DeliveryDocument delivery) =>
-    [
-        delivery.Id, delivery.Status, delivery.Workflow, $"{delivery.Request.Method} {delivery.Request.Url}",
-        delivery.Error?.Message ?? (delivery.Attempts is [.., { Response: { } response }] ? response.Status.ToString(CultureInfo.InvariantCulture) : ""),
-    ];
+        [
+            delivery.Id,
+            delivery.Status,
+            delivery.Workflow,
+            $"{delivery.Request.Method} {delivery.Request.Url}",
+            delivery.Error?.Message
+                ?? (delivery.Attempts is [.., { Response: { } response }] ? response.Status.ToString(CultureInfo.InvariantCulture) : ""),
+        ];
 }
 
 /// <summary><c>sendoff events list | show ID | send WORKFLOW FILE</c></summary>
@@ -78,8 +130,12 @@ static class EventsCommand
     {
         var command = new Command("events", "What triggers received, newest first")
         {
-            Lists.List("/api/v1/events", ApiJson.Default.ListDocumentEventDocument, ["event", "workflow", "trigger", "received"],
-                e => [e.Id, e.Workflow ?? e.WorkflowId, e.Trigger, Lists.Time(e.ReceivedAt)]),
+            Lists.List(
+                "/api/v1/events",
+                ApiJson.Default.ListDocumentEventDocument,
+                ["event", "workflow", "trigger", "received"],
+                e => [e.Id, e.Workflow ?? e.WorkflowId, e.Trigger, Lists.Time(e.ReceivedAt)]
+            ),
             Lists.Act("show", "Show one as JSON", HttpMethod.Get, id => $"/api/v1/events/{id}", null),
             BuildSend(),
         };
@@ -90,21 +146,43 @@ static class EventsCommand
     {
         var workflow = new Argument<string>("workflow") { Description = "The workflow's name" };
         var file = new Argument<string>("file") { Description = "The body: a JSON file, or - for standard input" };
-        var whole = new Option<bool>("--event") { Description = "The file is the whole event: start a run by hand, whatever the workflow's triggers are" };
-        var test = new Option<bool>("--test") { Description = "As --event, and the run's sends are captured, not delivered" };
-        var command = new Command("send", "Post a file to a workflow's HTTP trigger, or start a run by hand") { workflow, file, whole, test };
-        command.SetAction(async (parsed, ct) =>
+        var whole = new Option<bool>("--event")
         {
-            using var api = ApiClient.From(parsed);
-            string body = await InputText.ReadAsync(parsed.GetValue(file)!, ct);
-            string name = parsed.GetValue(workflow)!;
-            if (parsed.GetValue(whole) || parsed.GetValue(test)) return await StartAsync(api, name, body, parsed.GetValue(test), ct);
-            var found = api.Read(await api.SendAsync(HttpMethod.Get, $"/api/v1/workflows/{Uri.EscapeDataString(name)}", null, ct), ApiJson.Default.WorkflowDocument);
-            string key = found.Triggers.FirstOrDefault(t => t.Type == "http")?.Key ?? throw new CommandException($"{name} has no HTTP trigger; start it by hand with --event", ExitCode.Usage);
-            string answer = await api.SendAsync(HttpMethod.Post, $"/hooks/{Uri.EscapeDataString(key)}", new StringContent(body, null, "application/json"), ct);
-            Output.Content(answer.TrimEnd());
-            return ExitCode.Ok;
-        });
+            Description = "The file is the whole event: start a run by hand, whatever the workflow's triggers are",
+        };
+        var test = new Option<bool>("--test") { Description = "As --event, and the run's sends are captured, not delivered" };
+        var command = new Command("send", "Post a file to a workflow's HTTP trigger, or start a run by hand")
+        {
+            workflow,
+            file,
+            whole,
+            test,
+        };
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                using var api = ApiClient.From(parsed);
+                string body = await InputText.ReadAsync(parsed.GetValue(file)!, ct);
+                string name = parsed.GetValue(workflow)!;
+                if (parsed.GetValue(whole) || parsed.GetValue(test))
+                    return await StartAsync(api, name, body, parsed.GetValue(test), ct);
+                var found = api.Read(
+                    await api.SendAsync(HttpMethod.Get, $"/api/v1/workflows/{Uri.EscapeDataString(name)}", null, ct),
+                    ApiJson.Default.WorkflowDocument
+                );
+                string key =
+                    found.Triggers.FirstOrDefault(t => t.Type == "http")?.Key
+                    ?? throw new CommandException($"{name} has no HTTP trigger; start it by hand with --event", ExitCode.Usage);
+                string answer = await api.SendAsync(
+                    HttpMethod.Post,
+                    $"/hooks/{Uri.EscapeDataString(key)}",
+                    new StringContent(body, null, "application/json"),
+                    ct
+                );
+                Output.Content(answer.TrimEnd());
+                return ExitCode.Ok;
+            }
+        );
         return command;
     }
 
@@ -113,7 +191,8 @@ static class EventsCommand
         InputText.MustBeJson(json);
         var body = new StringContent($$"""{"event":{{json}},"test":{{(isTest ? "true" : "false")}}}""", null, "application/json");
         string path = $"/api/v1/workflows/{Uri.EscapeDataString(workflow)}/events";
-        if (await api.SendAsync(HttpMethod.Post, path, body, ApiJson.Default.ReplayDocument, ct) is { } started) Output.Result(started.Id);
+        if (await api.SendAsync(HttpMethod.Post, path, body, ApiJson.Default.ReplayDocument, ct) is { } started)
+            Output.Result(started.Id);
         return ExitCode.Ok;
     }
 }
@@ -121,54 +200,84 @@ static class EventsCommand
 /// <summary>What the commands over the API have in common: a list, one item, an act upon one.</summary>
 static class Lists
 {
-    public static Command List<T>(string path, JsonTypeInfo<ListDocument<T>> type, string[] columns, Func<T, string[]> row) where T : class
+    public static Command List<T>(string path, JsonTypeInfo<ListDocument<T>> type, string[] columns, Func<T, string[]> row)
+        where T : class
     {
         var status = new Option<string?>("--status") { Description = "Only those in this state" };
         var workflow = new Option<string?>("--workflow") { Description = "Only those of this workflow" };
         var limit = new Option<int?>("--limit") { Description = "How many, up to 200 (50)" };
         var follow = new Option<bool>("--follow") { Description = "Follow changes until Ctrl+C" };
         var command = new Command("list", "List them") { status, workflow, limit, follow };
-        command.SetAction(async (parsed, ct) =>
-        {
-            using var api = ApiClient.From(parsed);
-            string query = string.Concat(
-                Parameter("limit", parsed.GetValue(limit)?.ToString(CultureInfo.InvariantCulture)), Parameter("status", parsed.GetValue(status)),
-                Parameter("workflow", parsed.GetValue(workflow)));
-            if (await api.GetAsync(path + "?" + query.TrimStart('&'), type, ct) is { } page) PrintTable(page.Items, columns, row);
-            if (parsed.GetValue(follow))
+        command.SetAction(
+            async (parsed, ct) =>
             {
-                await foreach (string change in api.FollowAsync(ct)) Output.Result(change);
+                using var api = ApiClient.From(parsed);
+                string query = string.Concat(
+                    Parameter("limit", parsed.GetValue(limit)?.ToString(CultureInfo.InvariantCulture)),
+                    Parameter("status", parsed.GetValue(status)),
+                    Parameter("workflow", parsed.GetValue(workflow))
+                );
+                if (await api.GetAsync(path + "?" + query.TrimStart('&'), type, ct) is { } page)
+                    PrintTable(page.Items, columns, row);
+                if (parsed.GetValue(follow))
+                {
+                    await foreach (string change in api.FollowAsync(ct))
+                        Output.Result(change);
+                }
+                return ExitCode.Ok;
             }
-            return ExitCode.Ok;
-        });
+        );
         return command;
     }
 
     /// <param name="path">Of the list; one is below it, by its id.</param>
     public static Command Show<TListed, T>(
-        string description, string path, JsonTypeInfo<ListDocument<TListed>> list, Func<TListed, string> idOf, JsonTypeInfo<T> type, Action<T> print) where TListed : class where T : class
+        string description,
+        string path,
+        JsonTypeInfo<ListDocument<TListed>> list,
+        Func<TListed, string> idOf,
+        JsonTypeInfo<T> type,
+        Action<T> print
+    )
+        where TListed : class
+        where T : class
     {
         var id = new Argument<string?>("id") { Description = "Its id, from the list", Arity = ArgumentArity.ZeroOrOne };
         var last = new Option<bool>("--last") { Description = "The newest one instead of an id" };
         var workflow = new Option<string?>("--workflow") { Description = "With --last: the newest one of this workflow" };
         var command = new Command("show", description) { id, last, workflow };
-        command.SetAction(async (parsed, ct) =>
-        {
-            bool isLast = parsed.GetValue(last);
-            if (isLast == parsed.GetValue(id) is not null) throw new CommandException("give an id, or --last for the newest one (one of the two)", ExitCode.Usage);
-            if (!isLast && parsed.GetValue(workflow) is not null) throw new CommandException("--workflow goes with --last", ExitCode.Usage);
-            using var api = ApiClient.From(parsed);
-            string chosen = parsed.GetValue(id) ?? await NewestAsync(api, path, parsed.GetValue(workflow), list, idOf, ct);
-            if (await api.GetAsync($"{path}/{Uri.EscapeDataString(chosen)}", type, ct) is { } item) print(item);
-            return ExitCode.Ok;
-        });
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                bool isLast = parsed.GetValue(last);
+                if (isLast == parsed.GetValue(id) is not null)
+                    throw new CommandException("give an id, or --last for the newest one (one of the two)", ExitCode.Usage);
+                if (!isLast && parsed.GetValue(workflow) is not null)
+                    throw new CommandException("--workflow goes with --last", ExitCode.Usage);
+                using var api = ApiClient.From(parsed);
+                string chosen = parsed.GetValue(id) ?? await NewestAsync(api, path, parsed.GetValue(workflow), list, idOf, ct);
+                if (await api.GetAsync($"{path}/{Uri.EscapeDataString(chosen)}", type, ct) is { } item)
+                    print(item);
+                return ExitCode.Ok;
+            }
+        );
         return command;
     }
 
-    static async Task<string> NewestAsync<T>(ApiClient api, string path, string? workflow, JsonTypeInfo<ListDocument<T>> type, Func<T, string> idOf, CancellationToken ct) where T : class
+    static async Task<string> NewestAsync<T>(
+        ApiClient api,
+        string path,
+        string? workflow,
+        JsonTypeInfo<ListDocument<T>> type,
+        Func<T, string> idOf,
+        CancellationToken ct
+    )
+        where T : class
     {
         var page = api.Read(await api.SendAsync(HttpMethod.Get, $"{path}?limit=1{Parameter("workflow", workflow)}", null, ct), type);
-        return page.Items is [var newest, ..] ? idOf(newest) : throw new CommandException($"there are none yet{(workflow is null ? "" : $" of the workflow {workflow}")}", ExitCode.Usage);
+        return page.Items is [var newest, ..]
+            ? idOf(newest)
+            : throw new CommandException($"there are none yet{(workflow is null ? "" : $" of the workflow {workflow}")}", ExitCode.Usage);
     }
 
     /// <param name="done">What is printed behind the id; null prints the API's answer.</param>
@@ -176,14 +285,16 @@ static class Lists
     {
         var id = new Argument<string>("id");
         var command = new Command(verb, description) { id };
-        command.SetAction(async (parsed, ct) =>
-        {
-            using var api = ApiClient.From(parsed);
-            string name = parsed.GetValue(id)!;
-            string answer = await api.SendAsync(method, path(Uri.EscapeDataString(name)), null, ct);
-            Output.Result(done is null ? answer : $"{name} {done}");
-            return ExitCode.Ok;
-        });
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                using var api = ApiClient.From(parsed);
+                string name = parsed.GetValue(id)!;
+                string answer = await api.SendAsync(method, path(Uri.EscapeDataString(name)), null, ct);
+                Output.Result(done is null ? answer : $"{name} {done}");
+                return ExitCode.Ok;
+            }
+        );
         return command;
     }
 
@@ -201,8 +312,10 @@ static class Lists
             return;
         }
         var table = new Table().Border(TableBorder.None);
-        foreach (string column in columns) table.AddColumn(new TableColumn(new Markup($"[grey]{column}[/]")).NoWrap());
-        foreach (var item in items) table.AddRow([.. row(item).Select(static cell => new Markup(TerminalText.Clean(cell.ReplaceLineEndings(" ")).EscapeMarkup()))]);
+        foreach (string column in columns)
+            table.AddColumn(new TableColumn(new Markup($"[grey]{column}[/]")).NoWrap());
+        foreach (var item in items)
+            table.AddRow([.. row(item).Select(static cell => new Markup(TerminalText.Clean(cell.ReplaceLineEndings(" ")).EscapeMarkup()))]);
         Output.Console.Write(table);
     }
 }

@@ -11,10 +11,17 @@ static class NodeSetup
 
     public static async Task<NodeRuntime> EnsureAsync(Settings settings, CancellationToken ct)
     {
-        var runtime = new NodeRuntime(new NodeOptions { NodePath = settings.NodePath, Authorities = settings.TlsAuthorities }, new WarningsOnly());
+        var runtime = new NodeRuntime(
+            new NodeOptions { NodePath = settings.NodePath, Authorities = settings.TlsAuthorities },
+            new WarningsOnly()
+        );
         try
         {
-            await (Output.Progress.Profile.Capabilities.Interactive ? WithBarAsync(runtime, ct) : runtime.EnsureAsync(new Lines(TimeProvider.System), ct));
+            await (
+                Output.Progress.Profile.Capabilities.Interactive
+                    ? WithBarAsync(runtime, ct)
+                    : runtime.EnsureAsync(new Lines(TimeProvider.System), ct)
+            );
             return runtime;
         }
         catch (WorkerUnavailableException x)
@@ -23,19 +30,25 @@ static class NodeSetup
         }
     }
 
-    static Task WithBarAsync(NodeRuntime runtime, CancellationToken ct) => Output.Progress.Progress()
-        .AutoClear(true).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new SpinnerColumn())
-        .StartAsync(async bars =>
-        {
-            // The bar comes up with the first byte: mostly Node.js is in the cache, and there is nothing to show.
-            ProgressTask? bar = null;
-            await runtime.EnsureAsync(new Progress<NodeProgress>(progress =>
+    static Task WithBarAsync(NodeRuntime runtime, CancellationToken ct) =>
+        Output
+            .Progress.Progress()
+            .AutoClear(true)
+            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new SpinnerColumn())
+            .StartAsync(async bars =>
             {
-                bar ??= bars.AddTask("", maxValue: TypicalBytes);
-                bar.Description = $"{progress.Phase} Node.js ({progress.Package})";
-                bar.Value = progress.Phase == NodePhase.Fetching ? Math.Min(progress.Bytes, TypicalBytes * 0.9) : TypicalBytes;
-            }), ct);
-        });
+                // The bar comes up with the first byte: mostly Node.js is in the cache, and there is nothing to show.
+                ProgressTask? bar = null;
+                await runtime.EnsureAsync(
+                    new Progress<NodeProgress>(progress =>
+                    {
+                        bar ??= bars.AddTask("", maxValue: TypicalBytes);
+                        bar.Description = $"{progress.Phase} Node.js ({progress.Package})";
+                        bar.Value = progress.Phase == NodePhase.Fetching ? Math.Min(progress.Bytes, TypicalBytes * 0.9) : TypicalBytes;
+                    }),
+                    ct
+                );
+            });
 
     /// <summary>Progress for a log: the journal, a container's output, a pipe.</summary>
     sealed class Lines(TimeProvider time) : IProgress<NodeProgress>
@@ -49,22 +62,39 @@ static class NodeSetup
         public void Report(NodeProgress value)
         {
             var passed = time.GetElapsedTime(since);
-            if (phase == value.Phase && passed - said < every) return;
+            if (phase == value.Phase && passed - said < every)
+                return;
             string size = value.Bytes > 0 ? $", {value.Bytes / 1e6:0.0} MB" : "";
-            string first = phase is null ? $" with npm, about {TypicalBytes / 1e6:0} MB; later starts have it" : passed >= every ? $", {passed.TotalSeconds:0} s" : "";
+            string first =
+                phase is null ? $" with npm, about {TypicalBytes / 1e6:0} MB; later starts have it"
+                : passed >= every ? $", {passed.TotalSeconds:0} s"
+                : "";
             (phase, said) = (value.Phase, passed);
-            Output.Progress.MarkupLineInterpolated($"sendoff: {value.Phase.ToString().ToLowerInvariant()} Node.js ({value.Package}){size}{first}");
+            Output.Progress.MarkupLineInterpolated(
+                $"sendoff: {value.Phase.ToString().ToLowerInvariant()} Node.js ({value.Package}){size}{first}"
+            );
         }
     }
 
     sealed class WarningsOnly : ILogger<NodeRuntime>
     {
-        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
         public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information;
-        public void Log<TState>(LogLevel logLevel, Microsoft.Extensions.Logging.EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+
+        public void Log<TState>(
+            LogLevel logLevel,
+            Microsoft.Extensions.Logging.EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
         {
-            if (logLevel >= LogLevel.Warning) Output.Warning(formatter(state, exception));
-            else Output.Progress.MarkupLineInterpolated($"[grey]{formatter(state, exception)}[/]");
+            if (logLevel >= LogLevel.Warning)
+                Output.Warning(formatter(state, exception));
+            else
+                Output.Progress.MarkupLineInterpolated($"[grey]{formatter(state, exception)}[/]");
         }
     }
 }

@@ -1,5 +1,5 @@
-using Microsoft.Win32.SafeHandles;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
@@ -8,9 +8,15 @@ namespace Sendoff.Commands;
 /// <summary>What a command ends with (docs/operating.md).</summary>
 static class ExitCode
 {
-    public const int Ok = 0, RunFailed = 1, Usage = 2, DeliveryFailed = 3, NoServer = 4;
+    public const int Ok = 0,
+        RunFailed = 1,
+        Usage = 2,
+        DeliveryFailed = 3,
+        NoServer = 4;
+
     /// <summary>Whoever read the output has closed it: 128 and SIGPIPE, as shells have it.</summary>
     public const int OutputClosed = 141;
+
     /// <summary>A fault of Sendoff: EX_SOFTWARE of sysexits.h.</summary>
     public const int Fault = 70;
 }
@@ -33,12 +39,14 @@ static class Output
     static readonly TextWriter results = Results();
 
     /// <summary>Where content for other programs goes as it comes; null where a terminal shows it.</summary>
-    public static Stream? Stream => System.Console.IsOutputRedirected ? (results as StreamWriter)?.BaseStream ?? System.Console.OpenStandardOutput() : null;
+    public static Stream? Stream =>
+        System.Console.IsOutputRedirected ? (results as StreamWriter)?.BaseStream ?? System.Console.OpenStandardOutput() : null;
 
     public static readonly IAnsiConsole Console = Create(results, System.Console.IsOutputRedirected);
     public static readonly IAnsiConsole Progress = Create(System.Console.Error, System.Console.IsErrorRedirected);
 
     public static void Error(string message) => Progress.MarkupLineInterpolated($"[red]sendoff:[/] {message}");
+
     public static void Warning(string message) => Progress.MarkupLineInterpolated($"[yellow]sendoff:[/] {message}");
 
     /// <summary>A line, or JSON, as it is.</summary>
@@ -47,7 +55,8 @@ static class Output
     /// <summary>Content for other programs: as it is, unless it goes to a terminal.</summary>
     public static void Content(string text)
     {
-        if (!text.EndsWith('\n')) text += "\n";
+        if (!text.EndsWith('\n'))
+            text += "\n";
         results.Write(System.Console.IsOutputRedirected ? text : TerminalText.Clean(text));
     }
 
@@ -57,23 +66,30 @@ static class Output
     /// </summary>
     static TextWriter Results()
     {
-        if (!System.Console.IsOutputRedirected || OperatingSystem.IsWindows()) return System.Console.Out;
+        if (!System.Console.IsOutputRedirected || OperatingSystem.IsWindows())
+            return System.Console.Out;
         var stream = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
-        return new StreamWriter(stream.CanSeek ? System.Console.OpenStandardOutput() : stream, new UTF8Encoding(false)) { AutoFlush = true };
+        return new StreamWriter(stream.CanSeek ? System.Console.OpenStandardOutput() : stream, new UTF8Encoding(false))
+        {
+            AutoFlush = true,
+        };
     }
 
     static IAnsiConsole Create(TextWriter writer, bool redirected)
     {
         bool plain = redirected || Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 };
-        var console = AnsiConsole.Create(new AnsiConsoleSettings
-        {
-            Out = new AnsiConsoleOutput(writer),
-            Ansi = plain ? AnsiSupport.No : AnsiSupport.Detect,
-            ColorSystem = plain ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
-            Interactive = redirected ? InteractionSupport.No : InteractionSupport.Detect,
-        });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Out = new AnsiConsoleOutput(writer),
+                Ansi = plain ? AnsiSupport.No : AnsiSupport.Detect,
+                ColorSystem = plain ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
+                Interactive = redirected ? InteractionSupport.No : InteractionSupport.Detect,
+            }
+        );
         // A pipe has no width: nothing is wrapped there.
-        if (redirected) console.Profile.Width = 10_000;
+        if (redirected)
+            console.Profile.Width = 10_000;
         console.Pipeline.Attach(new CleanText());
         return console;
     }
@@ -81,14 +97,21 @@ static class Output
     /// <summary>Cleans every text on its way to the terminal, whatever it is part of: a line, a table, a tree.</summary>
     sealed class CleanText : IRenderHook
     {
-        public IEnumerable<IRenderable> Process(RenderOptions options, IEnumerable<IRenderable> renderables) => renderables.Select(static one => new Cleaned(one));
+        public IEnumerable<IRenderable> Process(RenderOptions options, IEnumerable<IRenderable> renderables) =>
+            renderables.Select(static one => new Cleaned(one));
 
         sealed class Cleaned(IRenderable inner) : IRenderable
         {
             public Measurement Measure(RenderOptions options, int maxWidth) => inner.Measure(options, maxWidth);
 
-            public IEnumerable<Segment> Render(RenderOptions options, int maxWidth) => inner.Render(options, maxWidth)
-                .Select(static segment => segment.IsControlCode || !TerminalText.IsActive(segment.Text) ? segment : new Segment(TerminalText.Clean(segment.Text), segment.Style));
+            public IEnumerable<Segment> Render(RenderOptions options, int maxWidth) =>
+                inner
+                    .Render(options, maxWidth)
+                    .Select(static segment =>
+                        segment.IsControlCode || !TerminalText.IsActive(segment.Text)
+                            ? segment
+                            : new Segment(TerminalText.Clean(segment.Text), segment.Style)
+                    );
         }
     }
 }

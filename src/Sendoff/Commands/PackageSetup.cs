@@ -14,6 +14,7 @@ namespace Sendoff.Commands;
 sealed class PreparedFolder(string root, IDisposable? laidOut) : IDisposable
 {
     public string Root { get; } = root;
+
     /// <summary>The folder of the installed packages; null when there are none.</summary>
     public string? Packages { get; init; }
 
@@ -27,22 +28,37 @@ static class PackageSetup
     static readonly TimeSpan lockAge = TimeSpan.FromDays(1);
 
     public static async Task<PreparedFolder> PrepareAsync(
-        NodeRuntime node, SandboxOptions isolation, EngineLimits limits, string root, WorkflowDefinition definition, IReadOnlyDictionary<string, string> files, CancellationToken ct)
+        NodeRuntime node,
+        SandboxOptions isolation,
+        EngineLimits limits,
+        string root,
+        WorkflowDefinition definition,
+        IReadOnlyDictionary<string, string> files,
+        CancellationToken ct
+    )
     {
         var packages = FolderOf(node, isolation, limits);
-        string lastLock = Path.Combine(node.CacheFolder, "locks", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{root}\n{definition.Name}")))[..32] + ".json");
+        string lastLock = Path.Combine(
+            node.CacheFolder,
+            "locks",
+            Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{root}\n{definition.Name}")))[..32] + ".json"
+        );
         try
         {
             var installed = await packages.InstallAsync(definition, WithLastLock(files, lastLock), new SaidAtOnce(), ct);
-            if (installed.WithoutSandbox is { } why) WarnWithoutSandbox(why);
+            if (installed.WithoutSandbox is { } why)
+                WarnWithoutSandbox(why);
             if (installed.Problems.Count > 0)
             {
                 ProblemPrinter.Print(installed.Problems);
                 throw new CommandException($"{definition.Name} cannot run; {ProblemPrinter.Count(installed.Problems)}", ExitCode.Usage);
             }
-            if (installed.Lock is not { } text) return new(root, null);
+            if (installed.Lock is not { } text)
+                return new(root, null);
             if (installed.ScriptsLeftOut.Count > 0)
-                Output.Warning($"the install scripts of {string.Join(", ", installed.ScriptsLeftOut)} were not run; if they are needed, name them in SENDOFF_Packages__AllowScripts");
+                Output.Warning(
+                    $"the install scripts of {string.Join(", ", installed.ScriptsLeftOut)} were not run; if they are needed, name them in SENDOFF_Packages__AllowScripts"
+                );
             Remember(lastLock, text);
             var laidOut = new ProgramFolder(Path.Combine(node.CacheFolder, "runs")).Trial(files, installed.Folders);
             return new(laidOut.Root, laidOut) { Packages = installed.Root };
@@ -56,16 +72,25 @@ static class PackageSetup
     public static PackageFolder FolderOf(NodeRuntime node, SandboxOptions isolation, EngineLimits limits) =>
         new(Path.Combine(node.CacheFolder, "packages"), node, isolation, limits, NullLogger<PackageFolder>.Instance);
 
-    public static CommandException NotKept(NodeRuntime node, Exception why) => new($"packages cannot be kept in {node.CacheFolder}: {why.Message}", ExitCode.Usage);
+    public static CommandException NotKept(NodeRuntime node, Exception why) =>
+        new($"packages cannot be kept in {node.CacheFolder}: {why.Message}", ExitCode.Usage);
 
     static IReadOnlyDictionary<string, string> WithLastLock(IReadOnlyDictionary<string, string> files, string lastLock) =>
-        files.ContainsKey(PackageFolder.LockFile) || !File.Exists(lastLock) || File.GetLastWriteTimeUtc(lastLock) < TimeProvider.System.GetUtcNow() - lockAge
-            ? files : new Dictionary<string, string>(files) { [PackageFolder.LockFile] = File.ReadAllText(lastLock) };
+        files.ContainsKey(PackageFolder.LockFile)
+        || !File.Exists(lastLock)
+        || File.GetLastWriteTimeUtc(lastLock) < TimeProvider.System.GetUtcNow() - lockAge
+            ? files
+            : new Dictionary<string, string>(files) { [PackageFolder.LockFile] = File.ReadAllText(lastLock) };
 
     // The time of the look-up stays.
     static void Remember(string lastLock, string text)
     {
-        if (File.Exists(lastLock) && File.ReadAllText(lastLock) == text && File.GetLastWriteTimeUtc(lastLock) >= TimeProvider.System.GetUtcNow() - lockAge) return;
+        if (
+            File.Exists(lastLock)
+            && File.ReadAllText(lastLock) == text
+            && File.GetLastWriteTimeUtc(lastLock) >= TimeProvider.System.GetUtcNow() - lockAge
+        )
+            return;
         Directory.CreateDirectory(Path.GetDirectoryName(lastLock)!);
         File.WriteAllText(lastLock, text);
     }

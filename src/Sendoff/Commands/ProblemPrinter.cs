@@ -12,8 +12,10 @@ static class ProblemPrinter
         {
             string where = string.Join(':', new object?[] { problem.File, problem.Line, problem.Column }.Where(part => part is not null));
             Output.Progress.MarkupLineInterpolated($"[bold]{where}[/]{(where.Length > 0 ? ": " : "")}[red]{problem.Message}[/]");
-            if (problem.SourceLine is { } source) PrintSource(source, problem.Line ?? 1, problem.Column);
-            if (problem.Hint is { } hint) Output.Progress.MarkupLineInterpolated($"  {hint}");
+            if (problem.SourceLine is { } source)
+                PrintSource(source, problem.Line ?? 1, problem.Column);
+            if (problem.Hint is { } hint)
+                Output.Progress.MarkupLineInterpolated($"  {hint}");
         }
     }
 
@@ -23,7 +25,8 @@ static class ProblemPrinter
     {
         string margin = $"  {line} | ";
         Output.Progress.MarkupLineInterpolated($"[grey]{margin}[/]{source}");
-        if (column is not { } at || at < 1 || at > source.Length + 1) return;
+        if (column is not { } at || at < 1 || at > source.Length + 1)
+            return;
         // Tabs are kept, so that the caret stands under its character whatever their width.
         string indent = string.Concat(source.Take(at - 1).Select(c => c == '\t' ? '\t' : ' '));
         Output.Progress.MarkupLineInterpolated($"{new string(' ', margin.Length)}{indent}[red]^[/]");

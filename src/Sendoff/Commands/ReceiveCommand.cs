@@ -18,20 +18,39 @@ static class ReceiveCommand
         var status = new Option<int>("--status") { Description = "Status that is answered", DefaultValueFactory = _ => 200 };
         var body = new Option<string>("--body") { Description = "Body that is answered", DefaultValueFactory = _ => "{\"received\":true}" };
         var count = new Option<int?>("--count") { Description = "End after this many requests" };
-        var hostile = new Option<bool>("--hostile") { Description = "Behave badly instead: a path for each thing that a receiver should not do, all listed at start" };
-        var authority = new Option<string?>("--authority") { Description = "With --hostile: write the certificate of its authority to this file, for SSL_CERT_FILE" };
-        var command = new Command("receive", "Receive requests on loopback and print them") { port, status, body, count, hostile, authority };
-        command.SetAction((parsed, ct) =>
+        var hostile = new Option<bool>("--hostile")
         {
-            int most = parsed.GetValue(count) ?? int.MaxValue;
-            // The hostile receiver chooses its ports when it is told 0.
-            if (parsed.GetValue(port) < (parsed.GetValue(hostile) ? 0 : 1) || parsed.GetValue(port) > 65_535) throw new CommandException($"--port {parsed.GetValue(port)}: expected a port from 1 to 65535", ExitCode.Usage);
-            if (parsed.GetValue(status) is < 200 or > 599) throw new CommandException($"--status {parsed.GetValue(status)}: expected a status from 200 to 599", ExitCode.Usage);
-            if (most < 1) throw new CommandException($"--count {most}: expected a number from 1", ExitCode.Usage);
-            return parsed.GetValue(hostile)
-                ? HostileCommand.RunAsync(parsed.GetValue(port), parsed.GetValue(authority), most, ct)
-                : ReceiveAsync(parsed.GetValue(port), parsed.GetValue(status), parsed.GetValue(body)!, most, ct);
-        });
+            Description = "Behave badly instead: a path for each thing that a receiver should not do, all listed at start",
+        };
+        var authority = new Option<string?>("--authority")
+        {
+            Description = "With --hostile: write the certificate of its authority to this file, for SSL_CERT_FILE",
+        };
+        var command = new Command("receive", "Receive requests on loopback and print them")
+        {
+            port,
+            status,
+            body,
+            count,
+            hostile,
+            authority,
+        };
+        command.SetAction(
+            (parsed, ct) =>
+            {
+                int most = parsed.GetValue(count) ?? int.MaxValue;
+                // The hostile receiver chooses its ports when it is told 0.
+                if (parsed.GetValue(port) < (parsed.GetValue(hostile) ? 0 : 1) || parsed.GetValue(port) > 65_535)
+                    throw new CommandException($"--port {parsed.GetValue(port)}: expected a port from 1 to 65535", ExitCode.Usage);
+                if (parsed.GetValue(status) is < 200 or > 599)
+                    throw new CommandException($"--status {parsed.GetValue(status)}: expected a status from 200 to 599", ExitCode.Usage);
+                if (most < 1)
+                    throw new CommandException($"--count {most}: expected a number from 1", ExitCode.Usage);
+                return parsed.GetValue(hostile)
+                    ? HostileCommand.RunAsync(parsed.GetValue(port), parsed.GetValue(authority), most, ct)
+                    : ReceiveAsync(parsed.GetValue(port), parsed.GetValue(status), parsed.GetValue(body)!, most, ct);
+            }
+        );
         return command;
     }
 
@@ -57,11 +76,17 @@ static class ReceiveCommand
             printing.Release();
             context.Response.StatusCode = status;
             context.Response.ContentType = answer.StartsWith('{') ? "application/json" : "text/plain; charset=utf-8";
-            if (status is not (204 or 205 or 304)) await context.Response.WriteAsync(answer, context.RequestAborted);
-            if (seen >= count) enough.CancelAfter(TimeSpan.FromMilliseconds(50));
+            if (status is not (204 or 205 or 304))
+                await context.Response.WriteAsync(answer, context.RequestAborted);
+            if (seen >= count)
+                enough.CancelAfter(TimeSpan.FromMilliseconds(50));
         });
-        await ServerStart.RunAsync(app, $"http://127.0.0.1:{port}",
-            () => Output.Progress.MarkupLineInterpolated($"Receiving on [bold]http://127.0.0.1:{port}/[/]; Ctrl+C ends it"), enough.Token);
+        await ServerStart.RunAsync(
+            app,
+            $"http://127.0.0.1:{port}",
+            () => Output.Progress.MarkupLineInterpolated($"Receiving on [bold]http://127.0.0.1:{port}/[/]; Ctrl+C ends it"),
+            enough.Token
+        );
         return ExitCode.Ok;
     }
 
@@ -72,7 +97,8 @@ static class ReceiveCommand
         byte[] chunk = new byte[16 * 1024];
         while (await request.Body.ReadAsync(chunk, ct) is > 0 and var read)
         {
-            if (buffer.Length < MaxPrintedBytes) buffer.Write(chunk, 0, read);
+            if (buffer.Length < MaxPrintedBytes)
+                buffer.Write(chunk, 0, read);
         }
         return buffer.ToArray();
     }
@@ -83,9 +109,11 @@ static class ReceiveCommand
         Output.Console.MarkupLineInterpolated($"[grey]{time}  #{number}[/]  [bold]{request.Method} {request.Path}{request.QueryString}[/]");
         foreach (var (name, values) in request.Headers)
         {
-            foreach (string? value in values) Output.Console.MarkupLineInterpolated($"  [grey]{name}:[/] {value}");
+            foreach (string? value in values)
+                Output.Console.MarkupLineInterpolated($"  [grey]{name}:[/] {value}");
         }
-        if (body.Length > 0) Output.Console.WriteLine("  " + Text(body).ReplaceLineEndings("\n  "));
+        if (body.Length > 0)
+            Output.Console.WriteLine("  " + Text(body).ReplaceLineEndings("\n  "));
         Output.Console.WriteLine();
     }
 

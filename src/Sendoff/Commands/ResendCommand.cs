@@ -19,21 +19,45 @@ static class ResendCommand
         var url = new Option<string?>("--url") { Description = "Those with this text in their URL" };
         var since = new Option<string?>("--since") { Description = "Those committed since: a time, a date, or how long ago (2h, 30m, 7d)" };
         var until = new Option<string?>("--until") { Description = "Those committed before: a time, a date, or how long ago" };
-        var captured = new Option<bool>("--captured") { Description = "With one id: send it although it was captured, and never meant to be sent" };
-        var command = new Command("resend", "Send again, by id or by filter: a new attempt of the same delivery") { ids, status, host, workflow, url, since, until, captured };
-        command.SetAction(async (parsed, ct) =>
+        var captured = new Option<bool>("--captured")
         {
-            string[] chosen = parsed.GetValue(ids) ?? [];
-            var filter = new ResendRequestDocument(
-                null, parsed.GetValue(status), parsed.GetValue(host), parsed.GetValue(workflow), Moment(parsed.GetValue(since)), Moment(parsed.GetValue(until)),
-                parsed.GetValue(url));
-            bool isFiltered = filter != new ResendRequestDocument(null, null, null, null, null, null, null);
-            if (isFiltered == chosen.Length > 0) throw new CommandException("give ids, or a filter such as --status failed (one of the two)", ExitCode.Usage);
-            if (parsed.GetValue(captured) && chosen.Length != 1) throw new CommandException("--captured takes one id, and no filter", ExitCode.Usage);
-            using var api = ApiClient.From(parsed);
-            if (parsed.GetValue(captured)) return await ResendCapturedAsync(api, chosen[0], ct);
-            return await ResendAsync(api, isFiltered ? filter : filter with { Ids = chosen }, ct);
-        });
+            Description = "With one id: send it although it was captured, and never meant to be sent",
+        };
+        var command = new Command("resend", "Send again, by id or by filter: a new attempt of the same delivery")
+        {
+            ids,
+            status,
+            host,
+            workflow,
+            url,
+            since,
+            until,
+            captured,
+        };
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                string[] chosen = parsed.GetValue(ids) ?? [];
+                var filter = new ResendRequestDocument(
+                    null,
+                    parsed.GetValue(status),
+                    parsed.GetValue(host),
+                    parsed.GetValue(workflow),
+                    Moment(parsed.GetValue(since)),
+                    Moment(parsed.GetValue(until)),
+                    parsed.GetValue(url)
+                );
+                bool isFiltered = filter != new ResendRequestDocument(null, null, null, null, null, null, null);
+                if (isFiltered == chosen.Length > 0)
+                    throw new CommandException("give ids, or a filter such as --status failed (one of the two)", ExitCode.Usage);
+                if (parsed.GetValue(captured) && chosen.Length != 1)
+                    throw new CommandException("--captured takes one id, and no filter", ExitCode.Usage);
+                using var api = ApiClient.From(parsed);
+                if (parsed.GetValue(captured))
+                    return await ResendCapturedAsync(api, chosen[0], ct);
+                return await ResendAsync(api, isFiltered ? filter : filter with { Ids = chosen }, ct);
+            }
+        );
         return command;
     }
 
@@ -55,34 +79,46 @@ static class ResendCommand
     {
         string answer = await api.SendAsync(HttpMethod.Post, path, body, ct);
         var done = api.Read(answer, ApiJson.Default.ResendDocument);
-        if (api.AsJson) Output.Result(answer);
-        else Print(done);
+        if (api.AsJson)
+            Output.Result(answer);
+        else
+            Print(done);
         return done;
     }
 
     static void Print(ResendDocument done)
     {
-        foreach (string id in done.Ids) Output.Result($"Resent {id}");
-        foreach (var (id, reason) in done.Reasons) Output.Result($"Skipped {id}: {Why(reason)}");
-        if (done.Resent + done.Skipped.Count != 1) Output.Result($"{done.Resent} resent, {done.Skipped.Count} skipped");
-        if (done.More) Output.Warning("the filter finds more, older deliveries; one call takes the newest. Continue with --until");
+        foreach (string id in done.Ids)
+            Output.Result($"Resent {id}");
+        foreach (var (id, reason) in done.Reasons)
+            Output.Result($"Skipped {id}: {Why(reason)}");
+        if (done.Resent + done.Skipped.Count != 1)
+            Output.Result($"{done.Resent} resent, {done.Skipped.Count} skipped");
+        if (done.More)
+            Output.Warning("the filter finds more, older deliveries; one call takes the newest. Continue with --until");
     }
 
-    static string Why(string reason) => reason switch
-    {
-        "unknown" => "there is no such delivery",
-        "under_way" => "it is waiting or being sent already",
-        "captured" => "it was captured, and never meant to be sent; to send it, name it alone with --captured",
-        _ => $"it is {reason}",
-    };
+    static string Why(string reason) =>
+        reason switch
+        {
+            "unknown" => "there is no such delivery",
+            "under_way" => "it is waiting or being sent already",
+            "captured" => "it was captured, and never meant to be sent; to send it, name it alone with --captured",
+            _ => $"it is {reason}",
+        };
 
     /// <summary>The API takes times; people say how long ago.</summary>
     static string? Moment(string? text)
     {
-        if (text is not [>= '0' and <= '9', .., >= 'a' and <= 'z']) return text;
-        var ago = text.EndsWith('d') && int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out int days) && days < 36_500
-            ? TimeSpan.FromDays(days) : WorkflowReader.ParseDuration(text);
-        return ago is { } span ? (TimeProvider.System.GetUtcNow() - span).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture) : text;
+        if (text is not [>= '0' and <= '9', .., >= 'a' and <= 'z'])
+            return text;
+        var ago =
+            text.EndsWith('d') && int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out int days) && days < 36_500
+                ? TimeSpan.FromDays(days)
+                : WorkflowReader.ParseDuration(text);
+        return ago is { } span
+            ? (TimeProvider.System.GetUtcNow() - span).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture)
+            : text;
     }
 }
 

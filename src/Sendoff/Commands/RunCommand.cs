@@ -17,8 +17,18 @@ namespace Sendoff.Commands;
 /// <summary><c>sendoff run PATH</c>: one run in this process, without a server and without a database.</summary>
 static class RunCommand
 {
-    sealed record Request(string Path, string? Event, bool DryRun, bool Json, IReadOnlyList<string> Allow, IReadOnlyList<string> Secrets, string? Accounts, string? Timeout, bool Development,
-        IReadOnlyList<KeyValuePair<string, string?>> Settings);
+    sealed record Request(
+        string Path,
+        string? Event,
+        bool DryRun,
+        bool Json,
+        IReadOnlyList<string> Allow,
+        IReadOnlyList<string> Secrets,
+        string? Accounts,
+        string? Timeout,
+        bool Development,
+        IReadOnlyList<KeyValuePair<string, string?>> Settings
+    );
 
     public static Command Build()
     {
@@ -26,42 +36,100 @@ static class RunCommand
         var eventText = new Option<string?>("--event") { Description = "The event: a JSON file, JSON text, or - for standard input" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Capture the sends, dial nothing" };
         var json = new Option<bool>("--json") { Description = "Print the run document, nothing else" };
-        var allow = new Option<string[]>("--allow") { Description = "Let deliveries reach this range, such as 127.0.0.0/8", DefaultValueFactory = _ => [] };
-        var secret = new Option<string[]>("--secret") { Description = "NAME=VALUE for process.env, masked in what is printed", DefaultValueFactory = _ => [] };
-        var accounts = new Option<string?>("--accounts") { Description = "A JSON file with the accounts of apps, { app: { field: value } }, masked in what is printed" };
+        var allow = new Option<string[]>("--allow")
+        {
+            Description = "Let deliveries reach this range, such as 127.0.0.0/8",
+            DefaultValueFactory = _ => [],
+        };
+        var secret = new Option<string[]>("--secret")
+        {
+            Description = "NAME=VALUE for process.env, masked in what is printed",
+            DefaultValueFactory = _ => [],
+        };
+        var accounts = new Option<string?>("--accounts")
+        {
+            Description = "A JSON file with the accounts of apps, { app: { field: value } }, masked in what is printed",
+        };
         var timeout = new Option<string?>("--timeout") { Description = "How long the run may take, such as 30s" };
-        var command = new Command("run", "Run a workflow or a step once, here") { path, eventText, dryRun, json, allow, secret, accounts, timeout, ServeCommand.Development, ServeCommand.Set };
-        command.SetAction((parsed, ct) => RunAsync(
-            new(parsed.GetValue(path)!, parsed.GetValue(eventText), parsed.GetValue(dryRun), parsed.GetValue(json), parsed.GetValue(allow)!,
-                parsed.GetValue(secret)!, parsed.GetValue(accounts), parsed.GetValue(timeout), parsed.GetValue(ServeCommand.Development), [.. ServeCommand.Flags(parsed)]), ct));
+        var command = new Command("run", "Run a workflow or a step once, here")
+        {
+            path,
+            eventText,
+            dryRun,
+            json,
+            allow,
+            secret,
+            accounts,
+            timeout,
+            ServeCommand.Development,
+            ServeCommand.Set,
+        };
+        command.SetAction(
+            (parsed, ct) =>
+                RunAsync(
+                    new(
+                        parsed.GetValue(path)!,
+                        parsed.GetValue(eventText),
+                        parsed.GetValue(dryRun),
+                        parsed.GetValue(json),
+                        parsed.GetValue(allow)!,
+                        parsed.GetValue(secret)!,
+                        parsed.GetValue(accounts),
+                        parsed.GetValue(timeout),
+                        parsed.GetValue(ServeCommand.Development),
+                        [.. ServeCommand.Flags(parsed)]
+                    ),
+                    ct
+                )
+        );
         return command;
     }
 
     static async Task<int> RunAsync(Request request, CancellationToken ct)
     {
         var (settings, warnings) = Settings.Load(request.Settings, request.Development);
-        foreach (string warning in warnings) Output.Warning(warning);
+        foreach (string warning in warnings)
+            Output.Warning(warning);
         var (root, name, files) = WorkflowFolder.Read(request.Path);
         var definition = WorkflowFolder.Definition(name, files);
         var environment = ReadSecrets(request.Secrets);
         var accounts = await AccountsFile.ReadAsync(request.Accounts, AppAccounts.From(environment), ct);
         byte[] eventJson = await ReadEventAsync(request.Event, ct);
-        var limits = settings.Limits with { WorkersWarm = 0, WorkersMax = 1, RunTimeout = ReadTimeout(request.Timeout) ?? definition.Settings.Timeout ?? settings.Limits.RunTimeout };
+        var limits = settings.Limits with
+        {
+            WorkersWarm = 0,
+            WorkersMax = 1,
+            RunTimeout = ReadTimeout(request.Timeout) ?? definition.Settings.Timeout ?? settings.Limits.RunTimeout,
+        };
         var egress = EgressSetup.Create(settings, request.Allow);
 
         var node = await NodeSetup.EnsureAsync(settings, ct);
         using var prepared = await PackageSetup.PrepareAsync(node, settings.Isolation, limits, root, definition, files, ct);
         // Nothing is stored, so nothing is ever opened again.
-        var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes))) { Mask = new([.. environment.Values, .. accounts.Values.SelectMany(static fields => fields.Values)]) };
+        var concealment = new Concealment(new(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)))
+        {
+            Mask = new([.. environment.Values, .. accounts.Values.SelectMany(static fields => fields.Values)]),
+        };
         var stores = new MemoryDataStores(TimeProvider.System);
         await using var pool = new WorkerPool(node, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
             Calls = program => new StepStores(stores, program, concealment, limits, TimeProvider.System),
-            Isolation = settings.Isolation with { Readable = [.. Readable(prepared.Root), .. prepared.Packages is { } packages ? (string[])[packages] : []] },
+            Isolation = settings.Isolation with
+            {
+                Readable = [.. Readable(prepared.Root), .. prepared.Packages is { } packages ? (string[])[packages] : []],
+            },
         };
         var program = new WorkerProgram(
-            "run", new WorkflowId(0).ToString(), definition.Name, 0, prepared.Root, ProgramSteps.Of(definition, files),
-            environment, definition.Settings.MemoryMb ?? limits.WorkerMemoryMb, Concurrency: 1)
+            "run",
+            new WorkflowId(0).ToString(),
+            definition.Name,
+            0,
+            prepared.Root,
+            ProgramSteps.Of(definition, files),
+            environment,
+            definition.Settings.MemoryMb ?? limits.WorkerMemoryMb,
+            Concurrency: 1
+        )
         {
             Accounts = accounts,
             Flow = new("https://no-server.invalid", RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)),
@@ -70,17 +138,22 @@ static class RunCommand
         var problems = (await pool.CheckAsync(program, ct)).Problems;
         if (problems.Count > 0)
         {
-            ProblemPrinter.Print([.. problems.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))]);
+            ProblemPrinter.Print([
+                .. problems.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine)),
+            ]);
             return ExitCode.Usage;
         }
 
         using var sender = new DeliverySender(egress, limits, TimeProvider.System, _ => definition.Name);
         using var objects = new S3Sender(sender, settings.S3, TimeProvider.System);
-        var senders = new DeliverySenders(sender, new Dictionary<SendKind, AttemptMaker>
-        {
-            [SendKind.Email] = new EmailSender(sender, settings.Smtp, limits, TimeProvider.System).SendAsync,
-            [SendKind.S3] = objects.SendAsync,
-        });
+        var senders = new DeliverySenders(
+            sender,
+            new Dictionary<SendKind, AttemptMaker>
+            {
+                [SendKind.Email] = new EmailSender(sender, settings.Smtp, limits, TimeProvider.System).SendAsync,
+                [SendKind.S3] = objects.SendAsync,
+            }
+        );
         var ids = new IdSequence(TimeProvider.System);
         var executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, null, ct);
         var deliveries = await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct);
@@ -88,10 +161,21 @@ static class RunCommand
         while (executed.Run.Suspension is { Kind: not HoldKind.Suspend } suspension)
         {
             await WaitAsync(suspension, executed.Run, ct);
-            executed = await ExecuteAsync(pool, program, definition, concealment, limits, ids, eventJson, StoredResumption.Read(suspension.State.Span, default), ct);
+            executed = await ExecuteAsync(
+                pool,
+                program,
+                definition,
+                concealment,
+                limits,
+                ids,
+                eventJson,
+                StoredResumption.Read(suspension.State.Span, default),
+                ct
+            );
             deliveries = [.. deliveries, .. await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct)];
         }
-        if (executed.Run.Suspension is not null) Output.Warning("the run is suspended until its resume_url is called, which needs a server (sendoff serve)");
+        if (executed.Run.Suspension is not null)
+            Output.Warning("the run is suspended until its resume_url is called, which needs a server (sendoff serve)");
         Print(RunDocument.From(Masked(new StoredRun(executed.Run, definition.Name, deliveries), concealment.Mask)), request.Json);
         return ToExitCode(executed.Run, deliveries);
     }
@@ -101,56 +185,98 @@ static class RunCommand
     {
         // E4: all of the machine would be in the sandbox.
         if (Path.GetDirectoryName(root) is null)
-            throw new CommandException($"{root} is the root of the file system, all of which its steps would read; put them into a folder of their own", ExitCode.Usage);
+            throw new CommandException(
+                $"{root} is the root of the file system, all of which its steps would read; put them into a folder of their own",
+                ExitCode.Usage
+            );
         var list = new List<string> { root };
         for (string? above = Path.GetDirectoryName(root); above is not null; above = Path.GetDirectoryName(above))
-            if (Path.Combine(above, "node_modules") is var packages && Directory.Exists(packages)) list.Add(packages);
+            if (Path.Combine(above, "node_modules") is var packages && Directory.Exists(packages))
+                list.Add(packages);
         return list;
     }
 
     static async Task WaitAsync(Suspension suspension, Run run, CancellationToken ct)
     {
         var wait = suspension.Until - TimeProvider.System.GetUtcNow();
-        if (wait <= TimeSpan.Zero) return;
-        Output.Warning($"the step {run.Steps[suspension.Step].Name} suspended the run; it resumes in {wait.TotalSeconds:0.#} s (Ctrl+C ends it)");
+        if (wait <= TimeSpan.Zero)
+            return;
+        Output.Warning(
+            $"the step {run.Steps[suspension.Step].Name} suspended the run; it resumes in {wait.TotalSeconds:0.#} s (Ctrl+C ends it)"
+        );
         await Task.Delay(wait < longestTimer ? wait : longestTimer, ct);
     }
 
     static readonly TimeSpan longestTimer = TimeSpan.FromDays(49);
 
     static Task<ExecutedRun> ExecuteAsync(
-        WorkerPool pool, WorkerProgram program, WorkflowDefinition definition, Concealment concealment, EngineLimits limits, IdSequence ids, byte[] eventJson,
-        Resumption? resumption, CancellationToken ct)
+        WorkerPool pool,
+        WorkerProgram program,
+        WorkflowDefinition definition,
+        Concealment concealment,
+        EngineLimits limits,
+        IdSequence ids,
+        byte[] eventJson,
+        Resumption? resumption,
+        CancellationToken ct
+    )
     {
         var version = new WorkflowVersion(
-            default, definition.Name, 0, default, new Dictionary<string, string>(), definition with { Settings = definition.Settings with { Timeout = limits.RunTimeout } });
+            default,
+            definition.Name,
+            0,
+            default,
+            new Dictionary<string, string>(),
+            definition with
+            {
+                Settings = definition.Settings with { Timeout = limits.RunTimeout },
+            }
+        );
         var received = new Event(new(ids.Next()), WorkspaceId.Default, default, "manual", TimeProvider.System.GetUtcNow(), eventJson);
-        return new RunExecutor(pool, concealment, ids, limits, TimeProvider.System)
-            .ExecuteAsync(new(new(ids.Next()), received, 0) { Resumption = resumption }, version, program, null, ct);
+        return new RunExecutor(pool, concealment, ids, limits, TimeProvider.System).ExecuteAsync(
+            new(new(ids.Next()), received, 0) { Resumption = resumption },
+            version,
+            program,
+            null,
+            ct
+        );
     }
 
     // The sends go out now that the run has ended, in call order and side by side (B4).
     static async Task<IReadOnlyList<StoredDelivery>> DeliverAsync(
-        DeliverySenders sender, IReadOnlyList<Delivery> deliveries, bool dryRun, EngineLimits limits, CancellationToken ct)
+        DeliverySenders sender,
+        IReadOnlyList<Delivery> deliveries,
+        bool dryRun,
+        EngineLimits limits,
+        CancellationToken ct
+    )
     {
         var results = new StoredDelivery[deliveries.Count];
         using var places = new SemaphoreSlim(limits.DeliveryMaxPerDestination);
         long committed = TimeProvider.System.GetTimestamp();
-        await Task.WhenAll(deliveries.Select(async (delivery, i) =>
-        {
-            // Nobody listens to what is emitted or streamed here: that is a server's.
-            if (dryRun || delivery.Status == DeliveryStatus.Captured || SendKinds.KindOf(delivery.Request.Url) is SendKind.Emit or SendKind.Sse)
-            {
-                results[i] = new(delivery with { Status = DeliveryStatus.Captured }, "", []);
-                return;
-            }
-            await places.WaitAsync(ct);
-            double queueMs = TimeProvider.System.GetElapsedTime(committed).TotalMilliseconds;
-            var attempt = await sender.SendAsync(delivery, 1, queueMs, ct);
-            places.Release();
-            var ended = delivery with { Status = attempt.Status, Error = attempt.Error };
-            results[i] = new(ended, "", attempt.Status == DeliveryStatus.Blocked ? [] : [attempt]);
-        }));
+        await Task.WhenAll(
+            deliveries.Select(
+                async (delivery, i) =>
+                {
+                    // Nobody listens to what is emitted or streamed here: that is a server's.
+                    if (
+                        dryRun
+                        || delivery.Status == DeliveryStatus.Captured
+                        || SendKinds.KindOf(delivery.Request.Url) is SendKind.Emit or SendKind.Sse
+                    )
+                    {
+                        results[i] = new(delivery with { Status = DeliveryStatus.Captured }, "", []);
+                        return;
+                    }
+                    await places.WaitAsync(ct);
+                    double queueMs = TimeProvider.System.GetElapsedTime(committed).TotalMilliseconds;
+                    var attempt = await sender.SendAsync(delivery, 1, queueMs, ct);
+                    places.Release();
+                    var ended = delivery with { Status = attempt.Status, Error = attempt.Error };
+                    results[i] = new(ended, "", attempt.Status == DeliveryStatus.Blocked ? [] : [attempt]);
+                }
+            )
+        );
         return results;
     }
 
@@ -161,20 +287,31 @@ static class RunCommand
         return executed with
         {
             Run = executed.Run.Masked(mask),
-            Deliveries = [.. executed.Deliveries.Select(d => d with { Delivery = d.Delivery.Masked(mask), Attempts = [.. d.Attempts.Select(a => a.Masked(mask))] })],
+            Deliveries =
+            [
+                .. executed.Deliveries.Select(d =>
+                    d with
+                    {
+                        Delivery = d.Delivery.Masked(mask),
+                        Attempts = [.. d.Attempts.Select(a => a.Masked(mask))],
+                    }
+                ),
+            ],
         };
     }
 
     static void Print(RunDocument document, bool json)
     {
-        if (!json) RunPrinter.Print(document);
+        if (!json)
+            RunPrinter.Print(document);
         else if (Output.Stream is { } stream)
         {
             // The bodies of all sends may be in it: as text they would take a multiple of it.
             JsonSerializer.Serialize(stream, document, PlainJsonEncoder.OptionsOf(ApiJson.Default));
             stream.WriteByte((byte)'\n');
         }
-        else Output.Result(JsonSerializer.Serialize(document, PlainJsonEncoder.OptionsOf(ApiJson.Default)));
+        else
+            Output.Result(JsonSerializer.Serialize(document, PlainJsonEncoder.OptionsOf(ApiJson.Default)));
     }
 
     static int ToExitCode(Run run, IReadOnlyList<StoredDelivery> deliveries) =>
@@ -188,20 +325,27 @@ static class RunCommand
         foreach (string pair in pairs)
         {
             int at = pair.IndexOf('=');
-            if (at <= 0) throw new CommandException($"--secret {pair}: expected NAME=VALUE", ExitCode.Usage);
+            if (at <= 0)
+                throw new CommandException($"--secret {pair}: expected NAME=VALUE", ExitCode.Usage);
             environment[pair[..at]] = pair[(at + 1)..];
             if (pair.Length - at - 1 < SecretMask.Shortest)
-                Output.Warning($"--secret {pair[..at]}: a value under {SecretMask.Shortest} characters is not masked, as it is part of any text");
+                Output.Warning(
+                    $"--secret {pair[..at]}: a value under {SecretMask.Shortest} characters is not masked, as it is part of any text"
+                );
         }
         return environment;
     }
 
-    static TimeSpan? ReadTimeout(string? text) => text is null ? null
-        : WorkflowReader.ParseDuration(text) ?? throw new CommandException($"--timeout {text}: expected a duration such as 30s or 500ms", ExitCode.Usage);
+    static TimeSpan? ReadTimeout(string? text) =>
+        text is null
+            ? null
+            : WorkflowReader.ParseDuration(text)
+                ?? throw new CommandException($"--timeout {text}: expected a duration such as 30s or 500ms", ExitCode.Usage);
 
     static async Task<byte[]> ReadEventAsync(string? given, CancellationToken ct)
     {
-        const string sample = """{"method":"POST","path":"/","query":{},"headers":{},"body":{},"client_ip":"127.0.0.1","url":"http://localhost/"}""";
+        const string sample =
+            """{"method":"POST","path":"/","query":{},"headers":{},"body":{},"client_ip":"127.0.0.1","url":"http://localhost/"}""";
         string text = given switch
         {
             null => sample,
@@ -217,7 +361,10 @@ static class RunCommand
         catch (JsonException x)
         {
             string where = x.LineNumber is { } line ? $" at line {line + 1}, column {x.BytePositionInLine + 1}" : "";
-            throw new CommandException($"{source}: neither a file nor JSON{where}; give a JSON file, JSON text, or - for standard input", ExitCode.Usage);
+            throw new CommandException(
+                $"{source}: neither a file nor JSON{where}; give a JSON file, JSON text, or - for standard input",
+                ExitCode.Usage
+            );
         }
     }
 }

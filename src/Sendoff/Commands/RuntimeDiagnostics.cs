@@ -16,15 +16,20 @@ static class RuntimeDiagnostics
 
     public static void Close()
     {
-        if (OperatingSystem.IsWindows() || IsWanted) return;
+        if (OperatingSystem.IsWindows() || IsWanted)
+            return;
         foreach (string name in (string[])["dotnet-diagnostic", "clr-debug-pipe"])
-            foreach (string file in Directory.EnumerateFiles(Path.GetTempPath(), $"{name}-{Environment.ProcessId}-*")) TryDelete(file);
+        foreach (string file in Directory.EnumerateFiles(Path.GetTempPath(), $"{name}-{Environment.ProcessId}-*"))
+            TryDelete(file);
     }
 
     /// <summary>Why they are open, and how to close them; null when they are closed.</summary>
-    public static string? WhyOpen() => IsWanted
-        ? $"{Variable}=1 keeps .NET's diagnostics open: every process of this user can read the server's memory and environment, and so can steps without a sandbox"
-        : OperatingSystem.IsWindows() && !IsOff ? $".NET's diagnostics are open to every process of this user, steps among them: start the server with {Variable}=0" : null;
+    public static string? WhyOpen() =>
+        IsWanted
+            ? $"{Variable}=1 keeps .NET's diagnostics open: every process of this user can read the server's memory and environment, and so can steps without a sandbox"
+        : OperatingSystem.IsWindows() && !IsOff
+            ? $".NET's diagnostics are open to every process of this user, steps among them: start the server with {Variable}=0"
+        : null;
 
     static void TryDelete(string file)
     {

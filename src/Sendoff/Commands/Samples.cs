@@ -11,13 +11,15 @@ static class Samples
 
     public static async Task DeployAtFirstStartAsync(IStore store, WorkflowCatalog catalog, CancellationToken ct)
     {
-        if (!Directory.Exists(Folder) || (await store.ListWorkflowsAsync(ct)).Count > 0) return;
+        if (!Directory.Exists(Folder) || (await store.ListWorkflowsAsync(ct)).Count > 0)
+            return;
         Output.Progress.MarkupLine("sendoff: deploying the samples");
         foreach (string folder in Directory.EnumerateDirectories(Folder).Order(StringComparer.Ordinal))
         {
             var (_, name, files) = WorkflowFolder.Read(folder);
             var result = await catalog.DeployAsync(name, files, ct);
-            foreach (var problem in result.Problems) Output.Warning($"sample {name}: {problem.Message}");
+            foreach (var problem in result.Problems)
+                Output.Warning($"sample {name}: {problem.Message}");
         }
     }
 }

@@ -15,17 +15,35 @@ static class ServeCommand
     const int WorkflowsListed = 20;
 
     /// <summary>The development profile, of the commands that read the rules for deliveries. Before any other command it has no effect: `dotnet run` puts it there.</summary>
-    public static readonly Option<bool> Development = new("--development") { Description = "Let deliveries reach this machine (127.0.0.0/8, ::1)" };
+    public static readonly Option<bool> Development = new("--development")
+    {
+        Description = "Let deliveries reach this machine (127.0.0.0/8, ::1)",
+    };
 
     static readonly Option<string?> data = new("--data") { Description = "The data directory (setting Data; ./.sendoff)" };
-    static readonly Option<bool> hold = new("--hold") { Description = "For a restored backup: deliver nothing, and start no schedule or run that was left, until `sendoff hold release`" };
+    static readonly Option<bool> hold = new("--hold")
+    {
+        Description = "For a restored backup: deliver nothing, and start no schedule or run that was left, until `sendoff hold release`",
+    };
     static readonly Option<string?> listen = new("--listen") { Description = "Where to listen (setting Listen; http://localhost:5180)" };
+
     /// <summary>Any setting, of every command that reads them.</summary>
-    public static readonly Option<string[]> Set = new("--set") { Description = "Any setting as KEY=VALUE, such as Delivery:Deadline=5s", DefaultValueFactory = _ => [] };
+    public static readonly Option<string[]> Set = new("--set")
+    {
+        Description = "Any setting as KEY=VALUE, such as Delivery:Deadline=5s",
+        DefaultValueFactory = _ => [],
+    };
 
     public static Command Build()
     {
-        var command = new Command("serve", "Run the server: triggers, deliveries, the API and the web UI (the default)") { data, listen, hold, Development, Set };
+        var command = new Command("serve", "Run the server: triggers, deliveries, the API and the web UI (the default)")
+        {
+            data,
+            listen,
+            hold,
+            Development,
+            Set,
+        };
         command.SetAction(ServeAsync);
         return command;
     }
@@ -62,29 +80,44 @@ static class ServeCommand
     static async Task<(Settings, Listening, EngineOptions)> PrepareAsync(ParseResult parsed, CancellationToken ct)
     {
         var (settings, warnings) = Settings.Load(Flags(parsed), parsed.GetValue(Development));
-        foreach (string warning in warnings) Output.Warning(warning);
+        foreach (string warning in warnings)
+            Output.Warning(warning);
         if (settings.OpenFiles.Limit < OpenFiles.Fewest)
-            throw new CommandException($"this process may have {settings.OpenFiles.Limit:N0} open files, and a server needs {OpenFiles.Fewest:N0} at least; raise the limit (ulimit -n, LimitNOFILE=)", ExitCode.Usage);
-        if (RuntimeDiagnostics.WhyOpen() is { } open) Output.Warning(open);
+            throw new CommandException(
+                $"this process may have {settings.OpenFiles.Limit:N0} open files, and a server needs {OpenFiles.Fewest:N0} at least; raise the limit (ulimit -n, LimitNOFILE=)",
+                ExitCode.Usage
+            );
+        if (RuntimeDiagnostics.WhyOpen() is { } open)
+            Output.Warning(open);
         var egress = EgressSetup.Create(settings);
         string folder = DataDirectory.Prepare(settings.Data);
-        if (DataDirectory.LostDatabase(folder) is { } lost) Output.Warning(lost);
+        if (DataDirectory.LostDatabase(folder) is { } lost)
+            Output.Warning(lost);
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
         var listening = await ServerStart.PrepareAsync(settings, ct);
         Output.Progress.MarkupLineInterpolated($"sendoff: starting with data in {folder}");
         var node = await NodeSetup.EnsureAsync(settings, ct);
-        return (settings, listening, new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
-        {
-            Hold = parsed.GetValue(hold), Isolation = settings.Isolation, Smtp = settings.Smtp, S3 = settings.S3,
-            PagesOrigin = listening.Pages.GetLeftPart(UriPartial.Authority),
-            Origin = (listening.Hooks ?? listening.Pages).GetLeftPart(UriPartial.Authority),
-        });
+        return (
+            settings,
+            listening,
+            new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
+            {
+                Hold = parsed.GetValue(hold),
+                Isolation = settings.Isolation,
+                Smtp = settings.Smtp,
+                S3 = settings.S3,
+                PagesOrigin = listening.Pages.GetLeftPart(UriPartial.Authority),
+                Origin = (listening.Hooks ?? listening.Pages).GetLeftPart(UriPartial.Authority),
+            }
+        );
     }
 
     static async Task ServeAsync(Settings settings, Listening listening, EngineOptions engine, CancellationToken ct)
     {
         var builder = ServerEndpoints.CreateBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter("Sendoff", LogLevel.Information)
+        builder
+            .Logging.SetMinimumLevel(LogLevel.Warning)
+            .AddFilter("Sendoff", LogLevel.Information)
             .AddFilter("Sendoff.Server.Auth.AccessHandler", LogLevel.Warning) // ASP.NET Core's line for each request without a token
             .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical); // why a start failed is said in one line
         CleanConsoleFormatter.Use(builder);
@@ -102,16 +135,29 @@ static class ServeCommand
         });
         builder.LeaveSignalsToCommand();
         builder.Services.AddSendoffEngine(engine);
-        builder.Services.AddSendoffServer(new ServerOptions
-        {
-            DataDirectory = engine.DataDirectory, Token = settings.AuthToken, PublicUrl = settings.PublicUrl, HooksUrl = listening.Hooks, HasHooksListener = settings.HooksListen.Count > 0,
-            SessionAge = settings.SessionAge, SessionsMax = settings.SessionsMax, Development = settings.Development, TrustedProxies = settings.TrustedProxies,
-        });
-        if (DatabaseState.In(engine.DataDirectory).IsEmpty) Output.Progress.MarkupLine("sendoff: creating the database");
+        builder.Services.AddSendoffServer(
+            new ServerOptions
+            {
+                DataDirectory = engine.DataDirectory,
+                Token = settings.AuthToken,
+                PublicUrl = settings.PublicUrl,
+                HooksUrl = listening.Hooks,
+                HasHooksListener = settings.HooksListen.Count > 0,
+                SessionAge = settings.SessionAge,
+                SessionsMax = settings.SessionsMax,
+                Development = settings.Development,
+                TrustedProxies = settings.TrustedProxies,
+            }
+        );
+        if (DatabaseState.In(engine.DataDirectory).IsEmpty)
+            Output.Progress.MarkupLine("sendoff: creating the database");
         await using var app = builder.Build();
         app.MapSendoff();
-        using var asked = ct.Register(() => Output.Progress.MarkupLine("sendoff: shutting down; press Ctrl+C or send SIGTERM again to end immediately"));
-        if (listening.Certificate is { } certificate) certificate.Kept += why => app.Logger.CertificateKept(why);
+        using var asked = ct.Register(() =>
+            Output.Progress.MarkupLine("sendoff: shutting down; press Ctrl+C or send SIGTERM again to end immediately")
+        );
+        if (listening.Certificate is { } certificate)
+            certificate.Kept += why => app.Logger.CertificateKept(why);
         Termination.ReloadsBy(() => Reload(app, listening.Certificate));
         string addresses = string.Join(", ", settings.Listen.Concat(settings.HooksListen).Select(one => one.Text));
         await ServerStart.RunAsync(app, addresses, () => _ = GreetAsync(app, settings, listening, ct), ct);
@@ -119,8 +165,10 @@ static class ServeCommand
 
     static void Reload(WebApplication app, ServerCertificate? certificate)
     {
-        if (certificate is null) app.Logger.NothingToReload();
-        else if (certificate.Reload()) app.Logger.CertificateReloaded();
+        if (certificate is null)
+            app.Logger.NothingToReload();
+        else if (certificate.Reload())
+            app.Logger.CertificateReloaded();
     }
 
     /// <summary>What another command needs to read the same settings.</summary>
@@ -139,42 +187,62 @@ static class ServeCommand
         foreach (string pair in parsed.GetValue(Set)!)
         {
             int at = pair.IndexOf('=');
-            if (at <= 0) throw new CommandException($"--set {pair}: expected KEY=VALUE", ExitCode.Usage);
+            if (at <= 0)
+                throw new CommandException($"--set {pair}: expected KEY=VALUE", ExitCode.Usage);
             Add(flags, pair[..at], pair[(at + 1)..], "--set " + pair[..at]);
         }
-        if (parsed.GetValue(data) is { } folder) Add(flags, "Data", folder, "--data");
-        if (parsed.GetValue(listen) is { } url) Add(flags, "Listen", url, "--listen");
+        if (parsed.GetValue(data) is { } folder)
+            Add(flags, "Data", folder, "--data");
+        if (parsed.GetValue(listen) is { } url)
+            Add(flags, "Listen", url, "--listen");
         return flags;
     }
 
     static void Add(Dictionary<string, string?> flags, string key, string value, string flag)
     {
-        if (!flags.TryAdd(key, value)) throw new CommandException($"{flag}: the setting {key} is given twice; give it once, with commas between the parts of a list", ExitCode.Usage);
+        if (!flags.TryAdd(key, value))
+            throw new CommandException(
+                $"{flag}: the setting {key} is given twice; give it once, with commas between the parts of a list",
+                ExitCode.Usage
+            );
     }
 
     static async Task GreetAsync(WebApplication app, Settings settings, Listening listening, CancellationToken ct)
     {
         var (reached, hooks) = (listening.Pages, listening.Hooks);
         var console = Output.Progress;
-        console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{string.Join(", ", settings.Listen.Select(one => one.Text))}[/], data in {Path.GetFullPath(settings.Data)}");
-        if (settings.HooksListen.Count > 0) console.MarkupLineInterpolated($"  triggers     {string.Join(", ", settings.HooksListen.Select(one => one.Text))}");
+        console.MarkupLineInterpolated(
+            $"[bold]Sendoff[/] serves [bold]{string.Join(", ", settings.Listen.Select(one => one.Text))}[/], data in {Path.GetFullPath(settings.Data)}"
+        );
+        if (settings.HooksListen.Count > 0)
+            console.MarkupLineInterpolated($"  triggers     {string.Join(", ", settings.HooksListen.Select(one => one.Text))}");
         console.MarkupLineInterpolated($"  sign in      {app.Services.GetRequiredService<SignInLinks>().Create(reached)} (once)");
-        console.MarkupLineInterpolated($"  open files   {settings.OpenFiles}{(settings.OpenFiles.Limit < OpenFiles.Enough ? ". Raise the limit (ulimit -n, LimitNOFILE=)" : "")}");
-        if (settings.Development) console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
+        console.MarkupLineInterpolated(
+            $"  open files   {settings.OpenFiles}{(settings.OpenFiles.Limit < OpenFiles.Enough ? ". Raise the limit (ulimit -n, LimitNOFILE=)" : "")}"
+        );
+        if (settings.Development)
+            console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
         if (app.Services.GetRequiredService<ServerHold>() is { IsOn: true, Since: { } since })
-            console.MarkupLineInterpolated($"  on hold      since {since:u}: nothing is delivered, and no schedule or run that was left starts; `sendoff hold release` releases it");
+            console.MarkupLineInterpolated(
+                $"  on hold      since {since:u}: nothing is delivered, and no schedule or run that was left starts; `sendoff hold release` releases it"
+            );
         try
         {
-            await Samples.DeployAtFirstStartAsync(app.Services.GetRequiredService<IStore>(), app.Services.GetRequiredService<WorkflowCatalog>(), ct);
+            await Samples.DeployAtFirstStartAsync(
+                app.Services.GetRequiredService<IStore>(),
+                app.Services.GetRequiredService<WorkflowCatalog>(),
+                ct
+            );
             var workflows = await app.Services.GetRequiredService<IStore>().ListWorkflowsAsync(ct);
             foreach (string name in settings.EgressWorkflows.Keys.Except(workflows.Select(w => w.Name), StringComparer.OrdinalIgnoreCase))
                 Output.Warning($"Egress:Workflows:{name} has rules for a workflow that is not deployed");
             foreach (var workflow in workflows.Take(WorkflowsListed))
             {
                 foreach (var trigger in workflow.Triggers.Where(t => t.Type == "http"))
-                    console.MarkupLineInterpolated($"  {workflow.Name,-14} {new Uri(hooks ?? reached, "/hooks/" + trigger.Key)}");
+                    console.MarkupLineInterpolated($"  {workflow.Name, -14} {new Uri(hooks ?? reached, "/hooks/" + trigger.Key)}");
             }
-            if (workflows.Count > WorkflowsListed) console.MarkupLineInterpolated($"  {workflows.Count - WorkflowsListed:N0} more: sendoff workflows list");
+            if (workflows.Count > WorkflowsListed)
+                console.MarkupLineInterpolated($"  {workflows.Count - WorkflowsListed:N0} more: sendoff workflows list");
             console.MarkupLine("  ready; press Ctrl+C to shut down");
         }
         catch (Exception x) when (x is not OperationCanceledException)

@@ -13,7 +13,8 @@ sealed record Listening(Listeners Listeners, ServerCertificate? Certificate, Uri
 static class ServerStart
 {
     /// <summary>Signals are the command's (<see cref="Termination"/>), not the host's; why a start fails is said in one line.</summary>
-    public static void LeaveSignalsToCommand(this WebApplicationBuilder builder) => builder.Services.AddSingleton<IHostLifetime, CommandLifetime>();
+    public static void LeaveSignalsToCommand(this WebApplicationBuilder builder) =>
+        builder.Services.AddSingleton<IHostLifetime, CommandLifetime>();
 
     /// <summary>What the server listens on, looked at before anything is opened or started.</summary>
     public static async Task<Listening> PrepareAsync(Settings settings, CancellationToken ct)
@@ -37,8 +38,12 @@ static class ServerStart
 
     /// <summary>Where the pages are reached.</summary>
     static Uri PagesUrl(Settings settings) =>
-        settings.PublicUrl ?? settings.Listen.Select(static one => one.Reachable).FirstOrDefault(static url => url is not null)
-        ?? throw new CommandException("the server listens on Unix sockets only; set PublicUrl to where the proxy before it is reached", ExitCode.Usage);
+        settings.PublicUrl
+        ?? settings.Listen.Select(static one => one.Reachable).FirstOrDefault(static url => url is not null)
+        ?? throw new CommandException(
+            "the server listens on Unix sockets only; set PublicUrl to where the proxy before it is reached",
+            ExitCode.Usage
+        );
 
     /// <summary>Where callers of workflows reach the server; null when that is where the pages are.</summary>
     static Uri? HooksUrl(Settings settings)
@@ -46,14 +51,24 @@ static class ServerStart
         if (settings.HooksPublicUrl is { } given)
         {
             if (settings.HooksListen.Count == 0 && settings.PublicUrl is null)
-                throw new CommandException("Hooks:PublicUrl gives triggers their own host. Also set PublicUrl, the host of the web UI, or give triggers their own addresses with Hooks:Listen", ExitCode.Usage);
+                throw new CommandException(
+                    "Hooks:PublicUrl gives triggers their own host. Also set PublicUrl, the host of the web UI, or give triggers their own addresses with Hooks:Listen",
+                    ExitCode.Usage
+                );
             if (settings.HooksListen.Count == 0 && given.Host.Equals(settings.PublicUrl!.Host, StringComparison.OrdinalIgnoreCase))
-                throw new CommandException("Hooks:PublicUrl and PublicUrl have the same host: it is what tells triggers and pages apart. Use another host name, or Hooks:Listen", ExitCode.Usage);
+                throw new CommandException(
+                    "Hooks:PublicUrl and PublicUrl have the same host: it is what tells triggers and pages apart. Use another host name, or Hooks:Listen",
+                    ExitCode.Usage
+                );
             return given;
         }
-        if (settings.HooksListen.Count == 0) return null;
+        if (settings.HooksListen.Count == 0)
+            return null;
         return settings.HooksListen.Select(static one => one.Reachable).FirstOrDefault(static url => url is not null)
-            ?? throw new CommandException("Hooks:Listen has Unix sockets only; set Hooks:PublicUrl to where the proxy before it is reached", ExitCode.Usage);
+            ?? throw new CommandException(
+                "Hooks:Listen has Unix sockets only; set Hooks:PublicUrl to where the proxy before it is reached",
+                ExitCode.Usage
+            );
     }
 
     public static async Task RunAsync(WebApplication app, string address, Action onStarted, CancellationToken ct)
@@ -69,7 +84,8 @@ static class ServerStart
         {
             // Asked to end before it had started.
         }
-        catch (IOException x) when (x.InnerException is AddressInUseException or SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse })
+        catch (IOException x)
+            when (x.InnerException is AddressInUseException or SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse })
         {
             throw new CommandException($"{address} is in use by another program; end it, or choose another port", ExitCode.Usage);
         }
@@ -82,6 +98,7 @@ static class ServerStart
     sealed class CommandLifetime : IHostLifetime
     {
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
         public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

@@ -10,6 +10,7 @@ sealed class Termination : IDisposable
 {
     // One request may arrive twice: `timeout` and systemd signal every process of a group, and `dotnet run` passes on what it gets.
     static readonly TimeSpan echo = TimeSpan.FromSeconds(1);
+
     // A command may wait for something that cannot be cancelled, such as a terminal's input.
     static readonly TimeSpan grace = TimeSpan.FromSeconds(2);
     static bool shutsDownInOrder;
@@ -21,7 +22,12 @@ sealed class Termination : IDisposable
     long requestedAt;
     int exitCode;
 
-    public Termination() => registrations = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGQUIT, PosixSignal.SIGHUP }.Select(s => PosixSignalRegistration.Create(s, OnSignal))];
+    public Termination() =>
+        registrations = [
+            .. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGQUIT, PosixSignal.SIGHUP }.Select(s =>
+                PosixSignalRegistration.Create(s, OnSignal)
+            ),
+        ];
 
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Requested => requested.Token;
@@ -46,19 +52,23 @@ sealed class Termination : IDisposable
         lock (gate)
         {
             bool isFirst = exitCode == 0;
-            if (isFirst) (requestedAt, exitCode) = (TimeProvider.System.GetTimestamp(), 128 + NumberOf(context.Signal));
+            if (isFirst)
+                (requestedAt, exitCode) = (TimeProvider.System.GetTimestamp(), 128 + NumberOf(context.Signal));
             // Without Cancel, the runtime does what the signal does by default: the process ends.
             context.Cancel = isFirst || TimeProvider.System.GetElapsedTime(requestedAt) < echo;
-            if (!isFirst) return;
+            if (!isFirst)
+                return;
         }
-        if (!Volatile.Read(ref shutsDownInOrder)) _ = EndLateAsync();
+        if (!Volatile.Read(ref shutsDownInOrder))
+            _ = EndLateAsync();
         requested.Cancel();
     }
 
     async Task EndLateAsync()
     {
         await Task.Delay(grace, TimeProvider.System, CancellationToken.None).ConfigureAwait(false);
-        if (Volatile.Read(ref shutsDownInOrder)) return;
+        if (Volatile.Read(ref shutsDownInOrder))
+            return;
         Output.Error(Interrupted);
         Environment.Exit(exitCode);
     }
@@ -66,11 +76,19 @@ sealed class Termination : IDisposable
     /// <summary>What an interrupted command says.</summary>
     public const string Interrupted = "interrupted";
 
-    static int NumberOf(PosixSignal signal) => signal switch { PosixSignal.SIGHUP => 1, PosixSignal.SIGINT => 2, PosixSignal.SIGQUIT => 3, _ => 15 };
+    static int NumberOf(PosixSignal signal) =>
+        signal switch
+        {
+            PosixSignal.SIGHUP => 1,
+            PosixSignal.SIGINT => 2,
+            PosixSignal.SIGQUIT => 3,
+            _ => 15,
+        };
 
     public void Dispose()
     {
-        foreach (var registration in registrations) registration.Dispose();
+        foreach (var registration in registrations)
+            registration.Dispose();
         requested.Dispose();
     }
 }

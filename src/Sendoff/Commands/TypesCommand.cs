@@ -6,7 +6,8 @@ namespace Sendoff.Commands;
 /// <summary><c>sendoff types [DIR]</c>: what steps can use, for editors.</summary>
 static class TypesCommand
 {
-    const string FileName = "sendoff.d.ts", ConfigName = "jsconfig.json";
+    const string FileName = "sendoff.d.ts",
+        ConfigName = "jsconfig.json";
 
     // Without it, an editor would not know that the files beside each other belong together, and that they are to be checked.
     const string Config = """
@@ -27,13 +28,16 @@ static class TypesCommand
 
     static async Task<int> WriteAsync(string folder, CancellationToken ct)
     {
-        if (!Directory.Exists(folder)) throw new CommandException($"{folder}: there is no such folder", ExitCode.Usage);
-        string types = Path.Combine(folder, FileName), config = Path.Combine(folder, ConfigName);
+        if (!Directory.Exists(folder))
+            throw new CommandException($"{folder}: there is no such folder", ExitCode.Usage);
+        string types = Path.Combine(folder, FileName),
+            config = Path.Combine(folder, ConfigName);
         try
         {
             await File.WriteAllTextAsync(types, await File.ReadAllTextAsync(Source, ct), ct);
             Output.Console.WriteLine($"{types} is written");
-            if (File.Exists(config) || File.Exists(Path.Combine(folder, "tsconfig.json"))) return ExitCode.Ok;
+            if (File.Exists(config) || File.Exists(Path.Combine(folder, "tsconfig.json")))
+                return ExitCode.Ok;
             await File.WriteAllTextAsync(config, Config, ct);
             Output.Console.WriteLine($"{config} is written");
             return ExitCode.Ok;

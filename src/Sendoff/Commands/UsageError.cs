@@ -11,21 +11,34 @@ static class UsageError
     {
         // An unknown word is the cause of what is missing behind it.
         string? unknown = parsed.UnmatchedTokens is [var first, ..] ? first : null;
-        string message = parsed.Errors.FirstOrDefault(error => unknown is not null && error.Message.Contains($"'{unknown}'", StringComparison.Ordinal))?.Message ?? parsed.Errors[0].Message;
+        string message =
+            parsed
+                .Errors.FirstOrDefault(error => unknown is not null && error.Message.Contains($"'{unknown}'", StringComparison.Ordinal))
+                ?.Message
+            ?? parsed.Errors[0].Message;
         string? meant = unknown is null ? null : Spelling.Closest(unknown, Words(parsed.CommandResult, isOption: unknown.StartsWith('-')));
         return $"{message}{(meant is null ? "" : $" Did you mean `{meant}`?")} Try `sendoff {string.Concat(Path(parsed.CommandResult).Select(static name => name + " "))}--help`.";
     }
 
     /// <summary>What may stand in the unknown word's place.</summary>
     static IEnumerable<string> Words(CommandResult at, bool isOption) =>
-        isOption ? Commands(at).SelectMany(result => result.Command.Options.Where(option => result == at || option.Recursive)).Select(static option => option.Name)
-        : at.Command.Subcommands.Select(static command => command.Name);
+        isOption
+            ? Commands(at)
+                .SelectMany(result => result.Command.Options.Where(option => result == at || option.Recursive))
+                .Select(static option => option.Name)
+            : at.Command.Subcommands.Select(static command => command.Name);
 
-    static IEnumerable<string> Path(CommandResult at) => Commands(at).Select(static result => result.Command).Where(static command => command is not RootCommand).Select(static command => command.Name).Reverse();
+    static IEnumerable<string> Path(CommandResult at) =>
+        Commands(at)
+            .Select(static result => result.Command)
+            .Where(static command => command is not RootCommand)
+            .Select(static command => command.Name)
+            .Reverse();
 
     /// <summary>The command and those that it is under.</summary>
     static IEnumerable<CommandResult> Commands(CommandResult? at)
     {
-        for (; at is not null; at = at.Parent as CommandResult) yield return at;
+        for (; at is not null; at = at.Parent as CommandResult)
+            yield return at;
     }
 }

@@ -13,16 +13,25 @@ static class WorkflowFolder
     {
         try
         {
-            if (path.Length == 0) throw new CommandException("the path is empty; give a workflow folder or a step file", ExitCode.Usage);
+            if (path.Length == 0)
+                throw new CommandException("the path is empty; give a workflow folder or a step file", ExitCode.Usage);
             string full = Path.GetFullPath(path);
             if (File.Exists(full))
             {
                 string file = Path.GetFileName(full);
                 if (!WorkflowReader.Belongs(file) || Path.GetExtension(file) is ".json" or ".md" or ".txt" or ".yaml" or ".yml")
-                    throw new CommandException($"{path} is not a step file; give a .js .mjs .cjs or .ts file, or a workflow folder", ExitCode.Usage);
-                return (Path.GetDirectoryName(full)!, Path.GetFileNameWithoutExtension(full), new Dictionary<string, string> { [file] = ReadText(full, path, MaxBytes, out _) });
+                    throw new CommandException(
+                        $"{path} is not a step file; give a .js .mjs .cjs or .ts file, or a workflow folder",
+                        ExitCode.Usage
+                    );
+                return (
+                    Path.GetDirectoryName(full)!,
+                    Path.GetFileNameWithoutExtension(full),
+                    new Dictionary<string, string> { [file] = ReadText(full, path, MaxBytes, out _) }
+                );
             }
-            if (!Directory.Exists(full)) throw new CommandException($"{path}: there is no such file or folder", ExitCode.Usage);
+            if (!Directory.Exists(full))
+                throw new CommandException($"{path}: there is no such file or folder", ExitCode.Usage);
             return (full, Path.GetFileName(full.TrimEnd(Path.DirectorySeparatorChar)), ReadFolder(full));
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException or ArgumentException)
@@ -35,7 +44,8 @@ static class WorkflowFolder
     public static WorkflowDefinition Definition(string name, IReadOnlyDictionary<string, string> files)
     {
         var read = WorkflowReader.Read(name, files);
-        if (read.Definition is { } definition) return definition;
+        if (read.Definition is { } definition)
+            return definition;
         ProblemPrinter.Print(read.Problems);
         throw new CommandException($"{name} cannot run; {ProblemPrinter.Count(read.Problems)}", ExitCode.Usage);
     }
@@ -47,7 +57,8 @@ static class WorkflowFolder
         foreach (string file in Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
         {
             string path = Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/');
-            if (!WorkflowReader.Belongs(path)) continue;
+            if (!WorkflowReader.Belongs(path))
+                continue;
             files[path] = ReadText(file, root, MaxBytes - bytes, out int length);
             bytes += length;
         }
@@ -59,14 +70,21 @@ static class WorkflowFolder
     {
         byte[] content = InputText.ReadBytes(file, most);
         length = content.Length;
-        if (length > most) throw new CommandException($"{from} holds more than {MaxBytes / 1024 / 1024} MB of workflow files; is it the right one?", ExitCode.Usage);
+        if (length > most)
+            throw new CommandException(
+                $"{from} holds more than {MaxBytes / 1024 / 1024} MB of workflow files; is it the right one?",
+                ExitCode.Usage
+            );
         try
         {
             return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(content).TrimStart('\uFEFF');
         }
         catch (DecoderFallbackException)
         {
-            throw new CommandException($"{file} is not UTF-8 text, and a workflow's files are text; keep other files in an object store, and fetch them in a step", ExitCode.Usage);
+            throw new CommandException(
+                $"{file} is not UTF-8 text, and a workflow's files are text; keep other files in an object store, and fetch them in a step",
+                ExitCode.Usage
+            );
         }
     }
 }

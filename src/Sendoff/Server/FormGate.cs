@@ -6,7 +6,8 @@ internal sealed class FormGate(RequestDelegate next)
     public async Task InvokeAsync(HttpContext context)
     {
         // The API reads its bodies itself, whatever type they are said to be.
-        if (RequestKind.IsPage(context.Request) && context.Request.HasFormContentType) await ReadAsync(context);
+        if (RequestKind.IsPage(context.Request) && context.Request.HasFormContentType)
+            await ReadAsync(context);
         await next(context);
     }
 
@@ -16,7 +17,8 @@ internal sealed class FormGate(RequestDelegate next)
         {
             await context.Request.ReadFormAsync(context.RequestAborted);
         }
-        catch (Exception e) when (e is (InvalidDataException or IOException or NotSupportedException or ArgumentException) and not BadHttpRequestException)
+        catch (Exception e)
+            when (e is (InvalidDataException or IOException or NotSupportedException or ArgumentException) and not BadHttpRequestException)
         {
             throw new BadHttpRequestException($"The form cannot be read: {e.Message}", StatusCodes.Status400BadRequest, e);
         }

@@ -17,21 +17,37 @@ sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, stri
     public static bool TryParse(string text, [NotNullWhen(true)] out ListenAddress? address)
     {
         address = null;
-        string? scheme = text.StartsWith("http://", StringComparison.OrdinalIgnoreCase) ? "http://" : text.StartsWith("https://", StringComparison.OrdinalIgnoreCase) ? "https://" : null;
-        if (scheme is null) return false;
+        string? scheme =
+            text.StartsWith("http://", StringComparison.OrdinalIgnoreCase) ? "http://"
+            : text.StartsWith("https://", StringComparison.OrdinalIgnoreCase) ? "https://"
+            : null;
+        if (scheme is null)
+            return false;
         bool isTls = scheme == "https://";
         string rest = text[scheme.Length..];
         if (rest.StartsWith("unix:", StringComparison.OrdinalIgnoreCase))
         {
             string path = rest["unix:".Length..];
-            if (path is not ['/', _, ..] || path.Any(char.IsControl)) return false;
+            if (path is not ['/', _, ..] || path.Any(char.IsControl))
+                return false;
             address = new(text, isTls, "", 0, path);
             return true;
         }
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url is not { PathAndQuery: "/", Fragment: "", UserInfo: "" } || rest.Contains('?') || rest.Contains('#')) return false;
+        if (
+            !Uri.TryCreate(text, UriKind.Absolute, out var url)
+            || url is not { PathAndQuery: "/", Fragment: "", UserInfo: "" }
+            || rest.Contains('?')
+            || rest.Contains('#')
+        )
+            return false;
         string host = url.IdnHost.Trim('[', ']');
         // A number such as 10.1 is an address too, and hardly the one that was meant.
-        if (IPAddress.TryParse(host, out var ip) && ip.AddressFamily == AddressFamily.InterNetwork && !rest.StartsWith(host, StringComparison.Ordinal)) return false;
+        if (
+            IPAddress.TryParse(host, out var ip)
+            && ip.AddressFamily == AddressFamily.InterNetwork
+            && !rest.StartsWith(host, StringComparison.Ordinal)
+        )
+            return false;
         address = new(text, isTls, host, url.Port, null);
         return true;
     }
@@ -41,7 +57,8 @@ sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, stri
         var all = new List<ListenAddress>();
         foreach (string one in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
-            if (!TryParse(one, out var address)) return null;
+            if (!TryParse(one, out var address))
+                return null;
             all.Add(address);
         }
         return all.Count == 0 ? null : all;
@@ -51,18 +68,26 @@ sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, stri
     /// <exception cref="ListenException">The name cannot be resolved.</exception>
     public async Task<IReadOnlyList<EndPoint>> ResolveAsync(CancellationToken ct)
     {
-        if (SocketPath is not null) return [new UnixDomainSocketEndPoint(SocketPath)];
-        if (IPAddress.TryParse(Host, out var ip)) return [new IPEndPoint(ip, Port)];
-        if (Port == 0) throw new ListenException(Text, "port 0 needs an IP address, as each address of a name would get another port");
+        if (SocketPath is not null)
+            return [new UnixDomainSocketEndPoint(SocketPath)];
+        if (IPAddress.TryParse(Host, out var ip))
+            return [new IPEndPoint(ip, Port)];
+        if (Port == 0)
+            throw new ListenException(Text, "port 0 needs an IP address, as each address of a name would get another port");
         if (Host.Equals(Local, StringComparison.OrdinalIgnoreCase))
-            return Socket.OSSupportsIPv6 ? [new IPEndPoint(IPAddress.Loopback, Port), new IPEndPoint(IPAddress.IPv6Loopback, Port)] : [new IPEndPoint(IPAddress.Loopback, Port)];
+            return Socket.OSSupportsIPv6
+                ? [new IPEndPoint(IPAddress.Loopback, Port), new IPEndPoint(IPAddress.IPv6Loopback, Port)]
+                : [new IPEndPoint(IPAddress.Loopback, Port)];
         try
         {
             return [.. (await Dns.GetHostAddressesAsync(Host, ct)).Distinct().Select(address => new IPEndPoint(address, Port))];
         }
         catch (SocketException)
         {
-            throw new ListenException(Text, $"the host name '{Host}' cannot be resolved; use an IP address of this machine, or 0.0.0.0 or [::] for all of them");
+            throw new ListenException(
+                Text,
+                $"the host name '{Host}' cannot be resolved; use an IP address of this machine, or 0.0.0.0 or [::] for all of them"
+            );
         }
     }
 
@@ -70,8 +95,14 @@ sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, stri
     public bool IsLocalhost => Host.Equals(Local, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>How a browser on this machine reaches it; null for a Unix socket. 0.0.0.0 and [::] are where it listens, not where it is reached.</summary>
-    public Uri? Reachable => SocketPath is not null ? null
-        : new UriBuilder(IsTls ? "https" : "http", IPAddress.TryParse(Host, out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)) ? Local : Host, Port).Uri;
+    public Uri? Reachable =>
+        SocketPath is not null
+            ? null
+            : new UriBuilder(
+                IsTls ? "https" : "http",
+                IPAddress.TryParse(Host, out var ip) && (ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any)) ? Local : Host,
+                Port
+            ).Uri;
 }
 
 /// <summary>An address that the server cannot listen on, and why.</summary>

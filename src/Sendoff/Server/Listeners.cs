@@ -14,18 +14,27 @@ sealed class Listeners
 
     /// <param name="hooks">Listeners that serve triggers only.</param>
     /// <exception cref="ListenException">One of them cannot be had.</exception>
-    public static async Task<Listeners> PrepareAsync(IReadOnlyList<ListenAddress> pages, IReadOnlyList<ListenAddress> hooks, bool hasCertificate, CancellationToken ct)
+    public static async Task<Listeners> PrepareAsync(
+        IReadOnlyList<ListenAddress> pages,
+        IReadOnlyList<ListenAddress> hooks,
+        bool hasCertificate,
+        CancellationToken ct
+    )
     {
         var listeners = new Listeners();
         foreach (var address in pages.Concat(hooks))
         {
             if (address.IsTls && !hasCertificate)
-                throw new ListenException(address.Text, "https needs a certificate; set Tls:Certificate and Tls:Key, or listen on http and let a reverse proxy do TLS (setting PublicUrl)");
+                throw new ListenException(
+                    address.Text,
+                    "https needs a certificate; set Tls:Certificate and Tls:Key, or listen on http and let a reverse proxy do TLS (setting PublicUrl)"
+                );
             // (1)
             var found = await address.ResolveAsync(ct);
             // (2)
             var free = found.Where(endPoint => IsFree(address, endPoint, found.Count)).ToList();
-            if (free.Count == 0) throw new ListenException(address.Text, "this machine has no loopback address");
+            if (free.Count == 0)
+                throw new ListenException(address.Text, "this machine has no loopback address");
             listeners.all.AddRange(free.Select(endPoint => new Listener(address, endPoint, hooks.Contains(address))));
         }
         return listeners;
@@ -36,46 +45,62 @@ sealed class Listeners
     {
         foreach (var listener in all)
         {
-            kestrel.Listen(listener.EndPoint, options =>
-            {
-                if (listener.IsForHooks)
+            kestrel.Listen(
+                listener.EndPoint,
+                options =>
                 {
-                    options.Use(static next => connection =>
+                    if (listener.IsForHooks)
                     {
-                        connection.Features.Set(HooksConnection.Mark);
-                        return next(connection);
-                    });
+                        options.Use(static next =>
+                            connection =>
+                            {
+                                connection.Features.Set(HooksConnection.Mark);
+                                return next(connection);
+                            }
+                        );
+                    }
+                    if (listener.Address.IsTls)
+                        certificate!.Use(options);
                 }
-                if (listener.Address.IsTls) certificate!.Use(options);
-            });
+            );
         }
     }
 
     static bool IsFree(ListenAddress address, EndPoint endPoint, int count)
     {
-        if (endPoint is UnixDomainSocketEndPoint) return IsSocketFree(address);
+        if (endPoint is UnixDomainSocketEndPoint)
+            return IsSocketFree(address);
         try
         {
             using var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            if (endPoint is IPEndPoint { Address: var ip } && ip.Equals(IPAddress.IPv6Any)) socket.DualMode = true; // as Kestrel does
+            if (endPoint is IPEndPoint { Address: var ip } && ip.Equals(IPAddress.IPv6Any))
+                socket.DualMode = true; // as Kestrel does
             socket.Bind(endPoint);
             socket.Listen(1);
             return true;
         }
         // One of the two loopback addresses is enough.
-        catch (SocketException x) when (address.IsLocalhost && count > 1 && x.SocketErrorCode is SocketError.AddressNotAvailable or SocketError.AddressFamilyNotSupported)
+        catch (SocketException x)
+            when (address.IsLocalhost
+                && count > 1
+                && x.SocketErrorCode is SocketError.AddressNotAvailable or SocketError.AddressFamilyNotSupported
+            )
         {
             return false;
         }
         catch (SocketException x)
         {
-            throw new ListenException(address.Text, x.SocketErrorCode switch
-            {
-                SocketError.AddressAlreadyInUse => $"{endPoint} is in use by another program; end it, or choose another port",
-                SocketError.AddressNotAvailable => $"{((IPEndPoint)endPoint).Address} is not an address of this machine",
-                SocketError.AccessDenied => $"the system does not let this user have port {((IPEndPoint)endPoint).Port}; choose one from 1024 on",
-                _ => x.Message,
-            });
+            throw new ListenException(
+                address.Text,
+                x.SocketErrorCode switch
+                {
+                    SocketError.AddressAlreadyInUse => $"{endPoint} is in use by another program; end it, or choose another port",
+                    SocketError.AddressNotAvailable => $"{((IPEndPoint)endPoint).Address} is not an address of this machine",
+                    SocketError.AccessDenied =>
+                        $"the system does not let this user have port {((IPEndPoint)endPoint).Port}; choose one from 1024 on",
+                    _ => x.Message,
+                }
+            );
         }
     }
 
@@ -83,8 +108,10 @@ sealed class Listeners
     static bool IsSocketFree(ListenAddress address)
     {
         string path = address.SocketPath!;
-        if (Path.GetDirectoryName(path) is { } folder && !Directory.Exists(folder)) throw new ListenException(address.Text, $"there is no folder {folder}");
-        if (!File.Exists(path)) return true;
+        if (Path.GetDirectoryName(path) is { } folder && !Directory.Exists(folder))
+            throw new ListenException(address.Text, $"there is no folder {folder}");
+        if (!File.Exists(path))
+            return true;
         try
         {
             using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);

@@ -9,7 +9,8 @@ internal static class Origin
         options.PublicUrl?.GetLeftPart(UriPartial.Authority) ?? $"{request.Scheme}://{request.Host}";
 
     /// <summary>Where callers of workflows reach the server: triggers, resume and cancel addresses, streams.</summary>
-    public static string OfHooks(HttpRequest request, ServerOptions options) => options.HooksUrl?.GetLeftPart(UriPartial.Authority) ?? Of(request, options);
+    public static string OfHooks(HttpRequest request, ServerOptions options) =>
+        options.HooksUrl?.GetLeftPart(UriPartial.Authority) ?? Of(request, options);
 
     /// <summary>The whole URL that a caller of a workflow asked for.</summary>
     public static string UrlOfHook(HttpRequest request, ServerOptions options) =>

@@ -3,11 +3,15 @@ namespace Sendoff.Server;
 /// <summary>Pages run only their own script, load nothing from elsewhere, and are framed by none but themselves. The API's answers are never taken for pages.</summary>
 internal sealed class PageHeaders(RequestDelegate next)
 {
-    const string Pages = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:; "
+    const string Pages =
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:; "
         + "frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'self'";
+
     // The frame of the code editor: Monaco styles itself, and analyses code in workers.
-    const string Code = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; "
+    const string Code =
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; "
         + "form-action 'none'; frame-ancestors 'self'; base-uri 'self'";
+
     // The frame of the API reference: Scalar's page starts itself with an inline script and styles itself.
     const string Reference =
         "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
@@ -29,5 +33,8 @@ internal sealed class PageHeaders(RequestDelegate next)
         return Task.CompletedTask;
     }
 
-    static string PolicyOf(PathString path) => path.StartsWithSegments("/docs/reference") ? Reference : path == "/code" ? Code : Pages;
+    static string PolicyOf(PathString path) =>
+        path.StartsWithSegments("/docs/reference") ? Reference
+        : path == "/code" ? Code
+        : Pages;
 }

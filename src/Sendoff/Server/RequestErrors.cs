@@ -6,8 +6,11 @@ namespace Sendoff.Server;
 /// <summary>The border of the request pipeline: every exception ends here, as problem details or as the error page.</summary>
 internal sealed class RequestErrors(RequestDelegate next, ILogger<RequestErrors> log)
 {
-    public static readonly Problem Fault = new(StatusCodes.Status500InternalServerError, "Internal error",
-        "Sendoff failed at this request. Its log says why.");
+    public static readonly Problem Fault = new(
+        StatusCodes.Status500InternalServerError,
+        "Internal error",
+        "Sendoff failed at this request. Its log says why."
+    );
 
     public async Task InvokeAsync(HttpContext context)
     {
@@ -22,7 +25,8 @@ internal sealed class RequestErrors(RequestDelegate next, ILogger<RequestErrors>
         catch (Exception e) when (!context.Response.HasStarted)
         {
             var problem = Problem.Of(e);
-            if (problem is null) log.RequestFailed(e, context.Request.Method, context.Request.Path);
+            if (problem is null)
+                log.RequestFailed(e, context.Request.Method, context.Request.Path);
             context.Response.Clear();
             await AnswerAsync(context, problem ?? Fault);
         }
@@ -38,7 +42,9 @@ internal sealed class RequestErrors(RequestDelegate next, ILogger<RequestErrors>
         // The renderer of the page that failed cannot draw a second one; a new scope has a new renderer.
         await using var scope = context.RequestServices.CreateAsyncScope();
         context.RequestServices = scope.ServiceProvider;
-        var page = new RazorComponentResult<ErrorPage>(new Dictionary<string, object?> { ["Title"] = problem.Title, ["Detail"] = problem.Detail })
+        var page = new RazorComponentResult<ErrorPage>(
+            new Dictionary<string, object?> { ["Title"] = problem.Title, ["Detail"] = problem.Detail }
+        )
         {
             StatusCode = problem.Status,
         };

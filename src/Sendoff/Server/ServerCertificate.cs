@@ -34,18 +34,26 @@ sealed class ServerCertificate(string certificate, string? key, string? password
         current = Read();
     }
 
-    public void Use(ListenOptions options) => options.UseHttps(new TlsHandshakeCallbackOptions
-    {
-        OnConnection = _ => new(new SslServerAuthenticationOptions { ServerCertificateContext = Current(), EnabledSslProtocols = SslProtocols.None }),
-    });
+    public void Use(ListenOptions options) =>
+        options.UseHttps(
+            new TlsHandshakeCallbackOptions
+            {
+                OnConnection = _ =>
+                    new(
+                        new SslServerAuthenticationOptions { ServerCertificateContext = Current(), EnabledSslProtocols = SslProtocols.None }
+                    ),
+            }
+        );
 
     SslStreamCertificateContext Current()
     {
         lock (gate)
         {
-            if (time.GetElapsedTime(looked) < lookEvery) return current!;
+            if (time.GetElapsedTime(looked) < lookEvery)
+                return current!;
             looked = time.GetTimestamp();
-            if (Stamp() != stamp) ReadAgain();
+            if (Stamp() != stamp)
+                ReadAgain();
             return current!;
         }
     }
@@ -53,7 +61,8 @@ sealed class ServerCertificate(string certificate, string? key, string? password
     /// <summary>Reads the files now, whether they changed or not; false when they cannot be used.</summary>
     public bool Reload()
     {
-        lock (gate) return ReadAgain();
+        lock (gate)
+            return ReadAgain();
     }
 
     bool ReadAgain()
@@ -94,14 +103,18 @@ sealed class ServerCertificate(string certificate, string? key, string? password
         }
         catch (Exception x) when (x is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
         {
-            string what = key is null ? $"{certificate} (setting Tls:Certificate)" : $"{certificate} and {key} (settings Tls:Certificate, Tls:Key)";
+            string what = key is null
+                ? $"{certificate} (setting Tls:Certificate)"
+                : $"{certificate} and {key} (settings Tls:Certificate, Tls:Key)";
             throw new InvalidDataException($"no certificate with its key can be read from {what}: {x.Message}", x);
         }
     }
 
     SslStreamCertificateContext ReadPem()
     {
-        var own = password is null ? X509Certificate2.CreateFromPemFile(certificate, key) : X509Certificate2.CreateFromEncryptedPemFile(certificate, password, key);
+        var own = password is null
+            ? X509Certificate2.CreateFromPemFile(certificate, key)
+            : X509Certificate2.CreateFromEncryptedPemFile(certificate, password, key);
         var chain = new X509Certificate2Collection();
         chain.ImportFromPemFile(certificate);
         return Context(own, chain);
@@ -110,14 +123,18 @@ sealed class ServerCertificate(string certificate, string? key, string? password
     SslStreamCertificateContext ReadPkcs12()
     {
         var all = X509CertificateLoader.LoadPkcs12CollectionFromFile(certificate, password);
-        return Context(all.FirstOrDefault(static one => one.HasPrivateKey) ?? throw new CryptographicException("it has no private key"), all);
+        return Context(
+            all.FirstOrDefault(static one => one.HasPrivateKey) ?? throw new CryptographicException("it has no private key"),
+            all
+        );
     }
 
     // The chain is what the files hold: nothing is fetched.
     static SslStreamCertificateContext Context(X509Certificate2 own, X509Certificate2Collection chain)
     {
         // TLS of Windows takes no key that is in memory only.
-        if (OperatingSystem.IsWindows()) own = X509CertificateLoader.LoadPkcs12(own.Export(X509ContentType.Pkcs12), null);
+        if (OperatingSystem.IsWindows())
+            own = X509CertificateLoader.LoadPkcs12(own.Export(X509ContentType.Pkcs12), null);
         return SslStreamCertificateContext.Create(own, chain, offline: true);
     }
 }

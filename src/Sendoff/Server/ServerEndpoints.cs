@@ -16,7 +16,9 @@ public static class ServerEndpoints
     /// <summary>A builder that finds the pages' scripts beside the program, wherever it is called.</summary>
     public static WebApplicationBuilder CreateBuilder()
     {
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "sendoff", ContentRootPath = AppContext.BaseDirectory });
+        var builder = WebApplication.CreateSlimBuilder(
+            new WebApplicationOptions { ApplicationName = "sendoff", ContentRootPath = AppContext.BaseDirectory }
+        );
         // What a build names in a file, and a publish copies.
         builder.WebHost.UseStaticWebAssets();
         return builder;
@@ -51,9 +53,13 @@ public static class ServerEndpoints
         // Nothing that is kept depends on these keys: a session is a random value.
         services.AddDataProtection().UseEphemeralDataProtectionProvider();
         // What is typed into the editor comes in one message, a file at a time: as UTF-8, in JSON.
-        services.AddRazorComponents().AddInteractiveServerComponents().AddHubOptions(static hub => hub.MaximumReceiveMessageSize = WorkflowEditor.LargestChars * 6);
+        services
+            .AddRazorComponents()
+            .AddInteractiveServerComponents()
+            .AddHubOptions(static hub => hub.MaximumReceiveMessageSize = WorkflowEditor.LargestChars * 6);
         // So no keys are made at start, and none is written to the user's home.
-        foreach (var warmUp in services.Where(s => s.ImplementationType?.Name == "DataProtectionHostedService").ToList()) services.Remove(warmUp);
+        foreach (var warmUp in services.Where(s => s.ImplementationType?.Name == "DataProtectionHostedService").ToList())
+            services.Remove(warmUp);
         return services;
     }
 
@@ -67,9 +73,14 @@ public static class ServerEndpoints
 
         // The hot path leaves the pipeline at the router: no middleware below sees it.
         app.Map(HttpTriggerEndpoint.Pattern, app.Services.GetRequiredService<HttpTriggerEndpoint>().HandleAsync)
-            .ShortCircuit().ExcludeFromDescription();
-        app.MapMethods(StreamEndpoint.Pattern, Reads, app.Services.GetRequiredService<StreamEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
-        app.MapMethods(FileEndpoint.Pattern, ["HEAD", .. Reads], app.Services.GetRequiredService<FileEndpoint>().HandleAsync).ShortCircuit().ExcludeFromDescription();
+            .ShortCircuit()
+            .ExcludeFromDescription();
+        app.MapMethods(StreamEndpoint.Pattern, Reads, app.Services.GetRequiredService<StreamEndpoint>().HandleAsync)
+            .ShortCircuit()
+            .ExcludeFromDescription();
+        app.MapMethods(FileEndpoint.Pattern, ["HEAD", .. Reads], app.Services.GetRequiredService<FileEndpoint>().HandleAsync)
+            .ShortCircuit()
+            .ExcludeFromDescription();
         var release = app.Services.GetRequiredService<ReleaseEndpoint>();
         app.Map("/resume/{run}/{sign}", release.ResumeAsync).ShortCircuit().ExcludeFromDescription();
         app.Map("/cancel/{run}/{sign}", release.CancelAsync).ShortCircuit().ExcludeFromDescription();
@@ -86,9 +97,19 @@ public static class ServerEndpoints
         SignInEndpoints.Map(app);
         MapApi(app);
         app.MapOpenApi("/openapi/{documentName}.json");
-        app.MapScalarApiReference("/docs/reference", scalar => scalar.WithTitle("Sendoff API")
-            .WithCustomCss(referenceColours)
-            .DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools().HideClientButton());
+        app.MapScalarApiReference(
+            "/docs/reference",
+            scalar =>
+                scalar
+                    .WithTitle("Sendoff API")
+                    .WithCustomCss(referenceColours)
+                    .DisableDefaultFonts()
+                    .DisableTelemetry()
+                    .DisableAgent()
+                    .DisableMcp()
+                    .HideDeveloperTools()
+                    .HideClientButton()
+        );
         UiEndpoints.Map(app);
     }
 
@@ -101,8 +122,11 @@ public static class ServerEndpoints
 
     static void MapApi(WebApplication app)
     {
-        var api = app.MapGroup("/api/v1").DisableAntiforgery().AddEndpointFilter(BodyCoding.RefuseAsync)
-            .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status404NotFound);
+        var api = app.MapGroup("/api/v1")
+            .DisableAntiforgery()
+            .AddEndpointFilter(BodyCoding.RefuseAsync)
+            .ProducesProblem(StatusCodes.Status400BadRequest)
+            .ProducesProblem(StatusCodes.Status404NotFound);
         WorkflowsApi.Map(api);
         DraftsApi.Map(api);
         RunsApi.Map(api);
@@ -118,7 +142,10 @@ public static class ServerEndpoints
         EgressApi.Map(api);
         StreamApi.Map(api);
         HoldApi.Map(api);
-        app.Map("/api/{**path}", (HttpRequest request) =>
-            Problem.NotFound($"There is nothing at {request.Path}. The API is described at /openapi/v1.json.")).ExcludeFromDescription();
+        app.Map(
+                "/api/{**path}",
+                (HttpRequest request) => Problem.NotFound($"There is nothing at {request.Path}. The API is described at /openapi/v1.json.")
+            )
+            .ExcludeFromDescription();
     }
 }

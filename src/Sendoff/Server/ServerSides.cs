@@ -16,7 +16,8 @@ internal sealed class ServerSides(ServerOptions options)
 
     public bool ServesPages(HttpContext context) => !isApart || !IsHooks(context);
 
-    bool IsHooks(HttpContext context) => options.HasHooksListener
-        ? context.Features.Get<HooksConnection>() is not null
-        : context.Request.Host.Host.Equals(options.HooksUrl!.Host, StringComparison.OrdinalIgnoreCase);
+    bool IsHooks(HttpContext context) =>
+        options.HasHooksListener
+            ? context.Features.Get<HooksConnection>() is not null
+            : context.Request.Host.Host.Equals(options.HooksUrl!.Host, StringComparison.OrdinalIgnoreCase);
 }

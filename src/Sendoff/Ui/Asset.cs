@@ -21,19 +21,29 @@ internal sealed class Asset
 
     public void Map(IEndpointRouteBuilder app)
     {
-        var route = app.MapGet(Path, (HttpResponse response) =>
-        {
-            response.Headers.CacheControl = "public, max-age=31536000, immutable";
-            return TypedResults.Bytes(content, type);
-        }).ExcludeFromDescription();
-        if (isOpen) route.AllowAnonymous();
+        var route = app.MapGet(
+                Path,
+                (HttpResponse response) =>
+                {
+                    response.Headers.CacheControl = "public, max-age=31536000, immutable";
+                    return TypedResults.Bytes(content, type);
+                }
+            )
+            .ExcludeFromDescription();
+        if (isOpen)
+            route.AllowAnonymous();
     }
 
     static byte[] Read(string prefix)
     {
         var all = new MemoryStream();
         var assembly = typeof(Asset).Assembly;
-        foreach (string name in assembly.GetManifestResourceNames().Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        foreach (
+            string name in assembly
+                .GetManifestResourceNames()
+                .Where(name => name.StartsWith(prefix, StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal)
+        )
         {
             using var part = assembly.GetManifestResourceStream(name)!;
             part.CopyTo(all);

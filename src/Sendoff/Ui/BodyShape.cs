@@ -19,22 +19,32 @@ public enum BodyKind
 /// <summary>How a body is looked at, by what it is rather than by what it says it is.</summary>
 public static class BodyShape
 {
-    const int ImageBytes = 1024 * 1024, HexShown = 4 * 1024, PerLine = 16;
+    const int ImageBytes = 1024 * 1024,
+        HexShown = 4 * 1024,
+        PerLine = 16;
+
     // No SVG: it is a document that can do things.
     static readonly (string Type, byte[] Start)[] images =
     [
-        ("image/png", [0x89, (byte)'P', (byte)'N', (byte)'G']), ("image/jpeg", [0xff, 0xd8, 0xff]),
-        ("image/gif", "GIF8"u8.ToArray()), ("image/webp", "RIFF"u8.ToArray()), ("image/bmp", "BM"u8.ToArray()),
+        ("image/png", [0x89, (byte)'P', (byte)'N', (byte)'G']),
+        ("image/jpeg", [0xff, 0xd8, 0xff]),
+        ("image/gif", "GIF8"u8.ToArray()),
+        ("image/webp", "RIFF"u8.ToArray()),
+        ("image/bmp", "BM"u8.ToArray()),
     ];
 
     /// <param name="encoding"><c>utf8</c> or <c>base64</c>.</param>
     /// <param name="type">Its content-type, when it has one.</param>
     public static BodyKind KindOf(string body, string encoding, string? type, bool truncated)
     {
-        if (body.Length == 0) return BodyKind.None;
-        if (encoding == "base64") return !truncated && ImageType(type, BytesOf(body)) is not null ? BodyKind.Image : BodyKind.Hex;
-        if (truncated) return BodyKind.Text;
-        if (JsonOf(body) is not null) return BodyKind.Json;
+        if (body.Length == 0)
+            return BodyKind.None;
+        if (encoding == "base64")
+            return !truncated && ImageType(type, BytesOf(body)) is not null ? BodyKind.Image : BodyKind.Hex;
+        if (truncated)
+            return BodyKind.Text;
+        if (JsonOf(body) is not null)
+            return BodyKind.Json;
         return MediaType(type) == "application/x-www-form-urlencoded" && FieldsOf(body).Count > 0 ? BodyKind.Form : BodyKind.Text;
     }
 
@@ -46,13 +56,19 @@ public static class BodyShape
 
     /// <summary>Null when it is none that a browser may show.</summary>
     public static string? ImageType(string? type, byte[] bytes) =>
-        bytes.Length > ImageBytes ? null : images.FirstOrDefault(image => image.Type == MediaType(type) && bytes.AsSpan().StartsWith(image.Start)).Type;
+        bytes.Length > ImageBytes
+            ? null
+            : images.FirstOrDefault(image => image.Type == MediaType(type) && bytes.AsSpan().StartsWith(image.Start)).Type;
 
     public static JsonElement? JsonOf(string text) => text.AsSpan().TrimStart() is ['{' or '[', ..] ? RawJson.TryParse(text) : null;
 
     /// <summary>The fields of a form, decoded.</summary>
     public static IReadOnlyList<(string Name, string Value)> FieldsOf(string body) =>
-        [.. body.Split('&', StringSplitOptions.RemoveEmptyEntries).Select(static field => field.Split('=', 2)).Select(static parts => (Decode(parts[0]), Decode(parts.ElementAtOrDefault(1) ?? "")))];
+        [
+            .. body.Split('&', StringSplitOptions.RemoveEmptyEntries)
+                .Select(static field => field.Split('=', 2))
+                .Select(static parts => (Decode(parts[0]), Decode(parts.ElementAtOrDefault(1) ?? ""))),
+        ];
 
     static string Decode(string text) => WebUtility.UrlDecode(text);
 
@@ -64,9 +80,11 @@ public static class BodyShape
         {
             var line = bytes.AsSpan(at, Math.Min(PerLine, bytes.Length - at));
             all.Append(at.ToString("x6", CultureInfo.InvariantCulture)).Append("  ");
-            for (int i = 0; i < PerLine; i++) all.Append(i < line.Length ? line[i].ToString("x2", CultureInfo.InvariantCulture) : "  ").Append(i == 7 ? "  " : " ");
+            for (int i = 0; i < PerLine; i++)
+                all.Append(i < line.Length ? line[i].ToString("x2", CultureInfo.InvariantCulture) : "  ").Append(i == 7 ? "  " : " ");
             all.Append(' ');
-            foreach (byte one in line) all.Append(one is >= 0x20 and < 0x7f ? (char)one : '.');
+            foreach (byte one in line)
+                all.Append(one is >= 0x20 and < 0x7f ? (char)one : '.');
             all.Append('\n');
         }
         return all.ToString();

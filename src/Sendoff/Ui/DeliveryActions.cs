@@ -16,26 +16,49 @@ internal static class DeliveryActions
 
     /// <summary>Back to the same list, which says what came of it.</summary>
     static async Task<IResult> ResendAsync(
-        HttpRequest request, IStore store, DeliveryDispatcher deliveries, ServerOptions options, TimeProvider time, CancellationToken ct)
+        HttpRequest request,
+        IStore store,
+        DeliveryDispatcher deliveries,
+        ServerOptions options,
+        TimeProvider time,
+        CancellationToken ct
+    )
     {
-        if (!request.HasFormContentType) return Results.LocalRedirect("/deliveries");
+        if (!request.HasFormContentType)
+            return Results.LocalRedirect("/deliveries");
         var form = await request.ReadFormAsync(ct);
         var query = DeliveryQuery.Of(form);
         bool isAll = form["all"] == "true";
-        if (query.Filter(time, ApiInput.LimitMax, out _) is not { } filter || isAll && !query.IsNarrowed) return Results.LocalRedirect(query.Url("/deliveries"));
+        if (query.Filter(time, ApiInput.LimitMax, out _) is not { } filter || isAll && !query.IsNarrowed)
+            return Results.LocalRedirect(query.Url("/deliveries"));
 
-        var chosen = isAll ? (await Resending.FindAsync(store, filter, options.ResendAtOnce, ct)).Found : Chosen(form["id"], options.ResendAtOnce);
+        var chosen = isAll
+            ? (await Resending.FindAsync(store, filter, options.ResendAtOnce, ct)).Found
+            : Chosen(form["id"], options.ResendAtOnce);
         var (resent, skipped) = await Resending.EachAsync(chosen, isAll ? Resending.Of(filter.Status) : null, store, deliveries, ct);
         // The confirmation's cursor is where its count began; the list begins at the newest.
-        if (isAll) query = query with { Cursor = null };
+        if (isAll)
+            query = query with { Cursor = null };
         int Skipped(string why) => skipped.Values.Count(reason => reason == why);
-        return Results.LocalRedirect(query.Url(
-            "/deliveries", ("resent", Text(resent.Count)), ("underway", Text(Skipped("under_way"))), ("gone", Text(Skipped("unknown")))));
+        return Results.LocalRedirect(
+            query.Url(
+                "/deliveries",
+                ("resent", Text(resent.Count)),
+                ("underway", Text(Skipped("under_way"))),
+                ("gone", Text(Skipped("unknown")))
+            )
+        );
     }
 
     /// <summary>Oldest first, as they were sent.</summary>
     static List<DeliveryId> Chosen(IEnumerable<string?> ids, int most) =>
-        [.. ids.Distinct().Take(most).Select(static text => DeliveryId.TryParse(text, out var id) ? id : (DeliveryId?)null).OfType<DeliveryId>().OrderBy(static id => id.Value)];
+        [
+            .. ids.Distinct()
+                .Take(most)
+                .Select(static text => DeliveryId.TryParse(text, out var id) ? id : (DeliveryId?)null)
+                .OfType<DeliveryId>()
+                .OrderBy(static id => id.Value),
+        ];
 
     static string Text(int count) => count.ToString(CultureInfo.InvariantCulture);
 }

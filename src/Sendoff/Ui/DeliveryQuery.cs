@@ -6,7 +6,16 @@ using Sendoff.Ui.Live;
 namespace Sendoff.Ui;
 
 /// <summary>Which deliveries are listed, as the page's address says it.</summary>
-public sealed record DeliveryQuery(string? Host, string? Workflow, string? Status, string? Code, string? Phase, string? Since, string? Q, string? Cursor)
+public sealed record DeliveryQuery(
+    string? Host,
+    string? Workflow,
+    string? Status,
+    string? Code,
+    string? Phase,
+    string? Since,
+    string? Q,
+    string? Cursor
+)
 {
     public static readonly DeliveryQuery All = new(null, null, null, null, null, null, null, null);
 
@@ -15,9 +24,16 @@ public sealed record DeliveryQuery(string? Host, string? Workflow, string? Statu
     public bool IsFiltered => IsNarrowed || !string.IsNullOrEmpty(Cursor);
 
     public (string Name, string? Value)[] Parts =>
-    [
-        ("host", Host), ("workflow", Workflow), ("status", Status), ("code", Code), ("phase", Phase), ("since", Since), ("q", Q), ("cursor", Cursor),
-    ];
+        [
+            ("host", Host),
+            ("workflow", Workflow),
+            ("status", Status),
+            ("code", Code),
+            ("phase", Phase),
+            ("since", Since),
+            ("q", Q),
+            ("cursor", Cursor),
+        ];
 
     public string Url(string path, params ReadOnlySpan<(string Name, string? Value)> more) => Words.Url(path, [.. Parts, .. more]);
 
@@ -37,7 +53,15 @@ public sealed record DeliveryQuery(string? Host, string? Workflow, string? Statu
     {
         var input = new ApiInput();
         var filter = new DeliveryFilter(
-            Given(Workflow), input.State<DeliveryStatus>("status", Status), Given(Host), Given(Q), RunQuery.SinceOf(input, Since, time), null, input.Cursor(Cursor), limit)
+            Given(Workflow),
+            input.State<DeliveryStatus>("status", Status),
+            Given(Host),
+            Given(Q),
+            RunQuery.SinceOf(input, Since, time),
+            null,
+            input.Cursor(Cursor),
+            limit
+        )
         {
             Code = input.Code(Code?.Trim()),
             Phase = input.State<AttemptPhase>("phase", Phase),
@@ -47,10 +71,12 @@ public sealed record DeliveryQuery(string? Host, string? Workflow, string? Statu
     }
 
     /// <summary>It has ended, and was meant to be sent: one that is selected is resent.</summary>
-    public static bool IsResendable(DeliveryStatus status) => status is not (DeliveryStatus.Pending or DeliveryStatus.Sending or DeliveryStatus.Captured);
+    public static bool IsResendable(DeliveryStatus status) =>
+        status is not (DeliveryStatus.Pending or DeliveryStatus.Sending or DeliveryStatus.Captured);
 
     /// <summary>A resend of all that match takes it, and so does a selection of the whole page: one that was delivered only where the filter names that status.</summary>
-    internal bool Takes(DeliveryStatus status) => Resending.Of(string.IsNullOrEmpty(Status) || !Names.TryParse(Status, out DeliveryStatus named) ? null : named).Contains(status);
+    internal bool Takes(DeliveryStatus status) =>
+        Resending.Of(string.IsNullOrEmpty(Status) || !Names.TryParse(Status, out DeliveryStatus named) ? null : named).Contains(status);
 
     static string? Given(string? text) => string.IsNullOrWhiteSpace(text) ? null : text.Trim();
 }

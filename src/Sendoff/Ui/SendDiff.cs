@@ -14,12 +14,24 @@ public enum SendChange
 
 /// <summary>A send of one run and that of another in its place: the same step, by name, and the same index in it.</summary>
 /// <param name="Parts">What differs: <c>method</c>, <c>url</c>, <c>headers</c>, <c>body</c>.</param>
-public sealed record SendPair(string Step, int Index, DeliveryDocument? Then, DeliveryDocument? Now, SendChange Change, IReadOnlyList<string> Parts);
+public sealed record SendPair(
+    string Step,
+    int Index,
+    DeliveryDocument? Then,
+    DeliveryDocument? Now,
+    SendChange Change,
+    IReadOnlyList<string> Parts
+);
 
 /// <summary>What two runs sent, side by side.</summary>
 public static class SendDiff
 {
-    static readonly JsonSerializerOptions readable = new() { WriteIndented = true, MaxDepth = ApiJson.MaxDepth, Encoder = PlainJsonEncoder.Instance };
+    static readonly JsonSerializerOptions readable = new()
+    {
+        WriteIndented = true,
+        MaxDepth = ApiJson.MaxDepth,
+        Encoder = PlainJsonEncoder.Instance,
+    };
 
     public static IReadOnlyList<SendPair> Of(RunDocument then, RunDocument now)
     {
@@ -27,27 +39,40 @@ public static class SendDiff
         var steps = now.Steps.Concat(then.Steps).Select(static step => step.Name).Distinct().ToList();
         return
         [
-            .. before.Keys.Union(after.Keys).OrderBy(key => steps.IndexOf(key.Step)).ThenBy(static key => key.Index)
+            .. before
+                .Keys.Union(after.Keys)
+                .OrderBy(key => steps.IndexOf(key.Step))
+                .ThenBy(static key => key.Index)
                 .Select(key => Pair(key.Step, key.Index, before.GetValueOrDefault(key), after.GetValueOrDefault(key))),
         ];
     }
 
     static Dictionary<(string Step, int Index), DeliveryDocument> SendsOf(RunDocument run) =>
-        run.Steps.SelectMany(static step => step.Deliveries.Select(send => KeyValuePair.Create((step.Name, send.Index), send))).ToDictionary();
+        run
+            .Steps.SelectMany(static step => step.Deliveries.Select(send => KeyValuePair.Create((step.Name, send.Index), send)))
+            .ToDictionary();
 
     static SendPair Pair(string step, int index, DeliveryDocument? then, DeliveryDocument? now)
     {
         string[] parts = then is null || now is null ? [] : [.. PartsOf(then.Request, now.Request)];
-        var change = then is null ? SendChange.Added : now is null ? SendChange.Removed : parts.Length > 0 ? SendChange.Changed : SendChange.Same;
+        var change =
+            then is null ? SendChange.Added
+            : now is null ? SendChange.Removed
+            : parts.Length > 0 ? SendChange.Changed
+            : SendChange.Same;
         return new(step, index, then, now, change, parts);
     }
 
     static IEnumerable<string> PartsOf(RequestDocument then, RequestDocument now)
     {
-        if (then.Method != now.Method) yield return "method";
-        if (then.Url != now.Url) yield return "url";
-        if (HeaderText(then) != HeaderText(now)) yield return "headers";
-        if (then.Body != now.Body || then.BodyBytes != now.BodyBytes) yield return "body";
+        if (then.Method != now.Method)
+            yield return "method";
+        if (then.Url != now.Url)
+            yield return "url";
+        if (HeaderText(then) != HeaderText(now))
+            yield return "headers";
+        if (then.Body != now.Body || then.BodyBytes != now.BodyBytes)
+            yield return "body";
     }
 
     /// <summary>A request as one text: its line, its headers, and its body as people read it.</summary>
@@ -58,8 +83,10 @@ public static class SendDiff
 
     static string BodyText(RequestDocument request)
     {
-        if (request.BodyLeftOut > 0) return $"({request.BodyLeftOut:N0} bytes, left out here for their size)";
-        if (request.BodyEncoding == "base64") return $"({request.BodyBytes:N0} bytes that are no text)";
+        if (request.BodyLeftOut > 0)
+            return $"({request.BodyLeftOut:N0} bytes, left out here for their size)";
+        if (request.BodyEncoding == "base64")
+            return $"({request.BodyBytes:N0} bytes that are no text)";
         return BodyShape.JsonOf(request.Body) is { } json ? JsonSerializer.Serialize(json, readable) : request.Body;
     }
 }

@@ -35,8 +35,11 @@ internal static class SettingsActions
         settings.MapPost("/tokens/{id}/revoke", RevokeTokenAsync);
         settings.MapPost("/sessions/{id}/end", EndSessionAsync);
         settings.MapPost("/sessions/end", EndSessionsAsync);
-        settings.MapPost("/sign-in", (HttpContext context, SignInLinks links, ServerOptions options) =>
-            Page(context.Response, made: new("A sign-in link.", links.Create(new Uri(Origin.Of(context.Request, options))).ToString())));
+        settings.MapPost(
+            "/sign-in",
+            (HttpContext context, SignInLinks links, ServerOptions options) =>
+                Page(context.Response, made: new("A sign-in link.", links.Create(new Uri(Origin.Of(context.Request, options))).ToString()))
+        );
         settings.MapPost("/release", ReleaseAsync);
         settings.MapPost("/secrets", SetSecretAsync);
         settings.MapPost("/secrets/delete", DeleteSecretAsync);
@@ -54,7 +57,8 @@ internal static class SettingsActions
         var input = new ApiInput();
         string name = TokensApi.Name(input, form["name"].ToString());
         var scope = input.State<TokenScope>("scope", form["scope"]) ?? TokenScope.Read;
-        if (input.Problem is { } problem) return Page(context.Response, problem.Detail);
+        if (input.Problem is { } problem)
+            return Page(context.Response, problem.Detail);
         var (token, value) = await tokens.CreateAsync(name, scope, ct);
         return Page(context.Response, made: new($"The token of {token.Name}.", value));
     }
@@ -63,14 +67,16 @@ internal static class SettingsActions
     {
         CredentialUse.Outlive(context);
         return TokenId.TryParse(id, out var token) && await tokens.RevokeAsync(token, CancellationToken.None)
-            ? Results.LocalRedirect("/settings") : Page(context.Response, $"There is no token `{id}`. It may have been revoked already.");
+            ? Results.LocalRedirect("/settings")
+            : Page(context.Response, $"There is no token `{id}`. It may have been revoked already.");
     }
 
     static async Task<IResult> EndSessionAsync(string id, HttpContext context, Sessions sessions)
     {
         CredentialUse.Outlive(context);
         return SessionId.TryParse(id, out var session) && await sessions.EndAsync(session, CancellationToken.None)
-            ? Results.LocalRedirect("/settings") : Page(context.Response, $"There is no session `{id}`. It may have ended already.");
+            ? Results.LocalRedirect("/settings")
+            : Page(context.Response, $"There is no session `{id}`. It may have ended already.");
     }
 
     /// <summary>All but the one that asks.</summary>
@@ -78,16 +84,19 @@ internal static class SettingsActions
     {
         var own = context.Features.Get<Session>()?.Stored.Id;
         foreach (var session in await sessions.ListAsync(ct))
-            if (session.Id != own) await sessions.EndAsync(session.Id, CancellationToken.None);
+            if (session.Id != own)
+                await sessions.EndAsync(session.Id, CancellationToken.None);
         return Results.LocalRedirect("/settings");
     }
 
     static async Task<IResult> SetSecretAsync(HttpContext context, SecretCatalog secrets, CancellationToken ct)
     {
         var form = await UiEndpoints.FormAsync(context.Request, ct);
-        string name = form["name"].ToString().Trim(), value = form["value"].ToString();
+        string name = form["name"].ToString().Trim(),
+            value = form["value"].ToString();
         bool isSecret = form["kind"] != "variable";
-        if (secrets.FindFault(name, value, isSecret) is { } fault) return Page(context.Response, fault, name);
+        if (secrets.FindFault(name, value, isSecret) is { } fault)
+            return Page(context.Response, fault, name);
         await secrets.SetAsync(name, value, isSecret, ct);
         return Results.LocalRedirect("/settings");
     }
@@ -95,13 +104,22 @@ internal static class SettingsActions
     static async Task<IResult> DeleteSecretAsync(HttpContext context, SecretCatalog secrets, CancellationToken ct)
     {
         string name = (await UiEndpoints.FormAsync(context.Request, ct))["name"].ToString();
-        return await secrets.DeleteAsync(name, ct) ? Results.LocalRedirect("/settings") : Page(context.Response, $"There is no variable or secret `{name}`.");
+        return await secrets.DeleteAsync(name, ct)
+            ? Results.LocalRedirect("/settings")
+            : Page(context.Response, $"There is no variable or secret `{name}`.");
     }
 
     static IResult Page(HttpResponse response, string? mistake = null, string? typed = null, MadeOnce? made = null)
     {
         response.Headers.CacheControl = "no-store";
-        return new RazorComponentResult<SettingsPage>(new Dictionary<string, object?> { ["Mistake"] = mistake, ["Typed"] = typed, ["Made"] = made })
+        return new RazorComponentResult<SettingsPage>(
+            new Dictionary<string, object?>
+            {
+                ["Mistake"] = mistake,
+                ["Typed"] = typed,
+                ["Made"] = made,
+            }
+        )
         {
             StatusCode = mistake is null ? StatusCodes.Status200OK : StatusCodes.Status422UnprocessableEntity,
         };

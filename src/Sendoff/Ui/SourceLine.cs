@@ -15,11 +15,26 @@ public sealed record SourceLine(string File, int Line, string Text, string Url)
     /// <param name="stack">Names the file, when the line is not in the step's own.</param>
     public static SourceLine? Find(StoredVersion version, string step, int? line, int? column, string? stack)
     {
-        if (line is not { } number) return null;
-        string? named = stack is null ? null : Regex.Match(stack, $@"([^\s()]+):{number}:{column}\b", RegexOptions.NonBacktracking).Groups[1].Value;
-        string? file = named is { Length: > 0 } && version.Files.ContainsKey(named) ? named
-            : WorkflowReader.Read(version.Name, version.Files).Definition?.Steps.FirstOrDefault(one => one.Name == step)?.File;
-        if (file is null || !version.Files.TryGetValue(file, out string? text) || text.Split('\n').ElementAtOrDefault(number - 1)?.Trim() is not { Length: > 0 } code) return null;
-        return new(file, number, code.Length > ShownChars ? code[..ShownChars] + "…" : code, Words.Url($"/workflows/{Uri.EscapeDataString(version.Name)}", ("file", file), ("line", $"{number}")));
+        if (line is not { } number)
+            return null;
+        string? named = stack is null
+            ? null
+            : Regex.Match(stack, $@"([^\s()]+):{number}:{column}\b", RegexOptions.NonBacktracking).Groups[1].Value;
+        string? file =
+            named is { Length: > 0 } && version.Files.ContainsKey(named)
+                ? named
+                : WorkflowReader.Read(version.Name, version.Files).Definition?.Steps.FirstOrDefault(one => one.Name == step)?.File;
+        if (
+            file is null
+            || !version.Files.TryGetValue(file, out string? text)
+            || text.Split('\n').ElementAtOrDefault(number - 1)?.Trim() is not { Length: > 0 } code
+        )
+            return null;
+        return new(
+            file,
+            number,
+            code.Length > ShownChars ? code[..ShownChars] + "…" : code,
+            Words.Url($"/workflows/{Uri.EscapeDataString(version.Name)}", ("file", file), ("line", $"{number}"))
+        );
     }
 }

@@ -23,22 +23,44 @@ internal static class StoreActions
     }
 
     /// <summary>To the value as it is now; back to what was typed when it is refused.</summary>
-    static async Task<IResult> SetAsync(string name, HttpRequest request, IStore store, EngineContext engine, Concealment concealment, CancellationToken ct)
+    static async Task<IResult> SetAsync(
+        string name,
+        HttpRequest request,
+        IStore store,
+        EngineContext engine,
+        Concealment concealment,
+        CancellationToken ct
+    )
     {
         var form = await UiEndpoints.FormAsync(request, ct);
         var typed = new StoreFields(form["key"].ToString(), form["value"].ToString().Trim(), form["ttl"].ToString().Trim());
         byte[] json = Encoding.UTF8.GetBytes(typed.Value);
-        double? ttl = typed.Ttl.Length == 0 ? null : double.TryParse(typed.Ttl, NumberStyles.Float, CultureInfo.InvariantCulture, out double seconds) ? seconds : 0;
-        string? fault = (DataStoreRules.FaultOfName(name) ?? DataStoreRules.FaultOfKey(typed.Key, concealment.Mask) ?? DataStoreRules.FaultOfValue(json, engine.Limits)
-            ?? (ttl is { } given ? DataStoreRules.FaultOfTtl(given) : null))?.Message
+        double? ttl =
+            typed.Ttl.Length == 0 ? null
+            : double.TryParse(typed.Ttl, NumberStyles.Float, CultureInfo.InvariantCulture, out double seconds) ? seconds
+            : 0;
+        string? fault =
+            (
+                DataStoreRules.FaultOfName(name)
+                ?? DataStoreRules.FaultOfKey(typed.Key, concealment.Mask)
+                ?? DataStoreRules.FaultOfValue(json, engine.Limits)
+                ?? (ttl is { } given ? DataStoreRules.FaultOfTtl(given) : null)
+            )?.Message
             ?? (RawJson.TryParse(typed.Value) is null ? "The value is not JSON. Text is JSON in quotes: \"paid\"." : null);
         if (fault is null)
         {
             var now = engine.Time.GetUtcNow();
-            var outcome = await store.SetValueAsync(new(default, name), new(typed.Key, json, now, ttl is { } life ? now.AddSeconds(life) : null), engine.Limits.DataStoreKeys, ct);
+            var outcome = await store.SetValueAsync(
+                new(default, name),
+                new(typed.Key, json, now, ttl is { } life ? now.AddSeconds(life) : null),
+                engine.Limits.DataStoreKeys,
+                ct
+            );
             fault = DataStoreRules.FaultOf(outcome, name, engine.Limits)?.Message;
         }
-        return fault is null ? Results.LocalRedirect(Words.Url(PathOf(name), ("key", typed.Key))) : Page(name, typed, Words.Sentence(fault));
+        return fault is null
+            ? Results.LocalRedirect(Words.Url(PathOf(name), ("key", typed.Key)))
+            : Page(name, typed, Words.Sentence(fault));
     }
 
     static async Task<IResult> DeleteAsync(string name, HttpRequest request, IStore store, CancellationToken ct)
@@ -50,5 +72,15 @@ internal static class StoreActions
     internal static string PathOf(string name) => "/stores/" + Uri.EscapeDataString(name);
 
     static RazorComponentResult<StorePage> Page(string name, StoreFields typed, string mistake) =>
-        new(new Dictionary<string, object?> { ["Name"] = name, ["Typed"] = typed, ["Mistake"] = mistake }) { StatusCode = StatusCodes.Status422UnprocessableEntity };
+        new(
+            new Dictionary<string, object?>
+            {
+                ["Name"] = name,
+                ["Typed"] = typed,
+                ["Mistake"] = mistake,
+            }
+        )
+        {
+            StatusCode = StatusCodes.Status422UnprocessableEntity,
+        };
 }

@@ -9,9 +9,14 @@ namespace Sendoff.Ui;
 internal static class UiEndpoints
 {
     const string Script = "text/javascript; charset=utf-8";
+
     // The sign-in page is drawn with two of them.
-    static readonly Asset css = new("sendoff.css", "styles/", "text/css; charset=utf-8", isOpen: true), theme = new("theme.js", "scripts/theme", Script, isOpen: true),
-        editor = new("editor.js", "scripts/editor", Script), live = new("live.js", "scripts/live", Script), page = new("page.js", "scripts/page", Script), frame = new("frame.js", "scripts/frame", Script);
+    static readonly Asset css = new("sendoff.css", "styles/", "text/css; charset=utf-8", isOpen: true),
+        theme = new("theme.js", "scripts/theme", Script, isOpen: true),
+        editor = new("editor.js", "scripts/editor", Script),
+        live = new("live.js", "scripts/live", Script),
+        page = new("page.js", "scripts/page", Script),
+        frame = new("frame.js", "scripts/frame", Script);
 
     public static string CssPath => css.Path;
     public static string ThemePath => theme.Path;
@@ -22,8 +27,10 @@ internal static class UiEndpoints
 
     public static void Map(WebApplication app)
     {
-        foreach (var asset in (Asset[])[css, theme, editor, live, page, frame]) asset.Map(app);
-        app.MapGet("/assets/sendoff.d.ts", () => TypedResults.PhysicalFile(Commands.TypesCommand.Source, "text/plain; charset=utf-8")).ExcludeFromDescription();
+        foreach (var asset in (Asset[])[css, theme, editor, live, page, frame])
+            asset.Map(app);
+        app.MapGet("/assets/sendoff.d.ts", () => TypedResults.PhysicalFile(Commands.TypesCommand.Source, "text/plain; charset=utf-8"))
+            .ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay", ReplayAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/replay-draft", ReplayOnDraftAsync).ExcludeFromDescription();
         app.MapPost("/runs/{id}/release", ReleaseAsync).ExcludeFromDescription();
@@ -49,14 +56,23 @@ internal static class UiEndpoints
     /// <summary>To what both sent; to the editor, which shows what is wrong with the draft, when it does not run.</summary>
     static async Task<IResult> ReplayOnDraftAsync(string id, IStore store, Drafts drafts, CancellationToken ct)
     {
-        if (!RunId.TryParse(id, out var run) || await store.FindRunAsync(run, ct) is not { } head || await drafts.ReplayAsync(run, captured: true, ct) is not { } made)
+        if (
+            !RunId.TryParse(id, out var run)
+            || await store.FindRunAsync(run, ct) is not { } head
+            || await drafts.ReplayAsync(run, captured: true, ct) is not { } made
+        )
             return Results.LocalRedirect($"/runs/{Uri.EscapeDataString(id)}");
-        return Results.LocalRedirect(made.Run is { } accepted ? $"/runs/{id}/compare?with={accepted.Run.Id}" : $"/workflows/{Uri.EscapeDataString(head.WorkflowName)}");
+        return Results.LocalRedirect(
+            made.Run is { } accepted
+                ? $"/runs/{id}/compare?with={accepted.Run.Id}"
+                : $"/workflows/{Uri.EscapeDataString(head.WorkflowName)}"
+        );
     }
 
     static async Task<IResult> ReleaseAsync(string id, QuotaReset quota)
     {
-        if (RunId.TryParse(id, out var run)) await quota.ReleaseAsync(run);
+        if (RunId.TryParse(id, out var run))
+            await quota.ReleaseAsync(run);
         return Results.LocalRedirect($"/runs/{Uri.EscapeDataString(id)}");
     }
 
@@ -69,7 +85,8 @@ internal static class UiEndpoints
 
     static async Task<IResult> CancelAsync(string id, Suspensions suspensions, CancellationToken ct)
     {
-        if (RunId.TryParse(id, out var run)) await suspensions.CancelAsync(run, ct);
+        if (RunId.TryParse(id, out var run))
+            await suspensions.CancelAsync(run, ct);
         return Results.LocalRedirect($"/runs/{Uri.EscapeDataString(id)}");
     }
 
@@ -83,5 +100,6 @@ internal static class UiEndpoints
     }
 
     /// <summary>Empty when the request carries no form.</summary>
-    public static async Task<IFormCollection> FormAsync(HttpRequest request, CancellationToken ct) => request.HasFormContentType ? await request.ReadFormAsync(ct) : FormCollection.Empty;
+    public static async Task<IFormCollection> FormAsync(HttpRequest request, CancellationToken ct) =>
+        request.HasFormContentType ? await request.ReadFormAsync(ct) : FormCollection.Empty;
 }

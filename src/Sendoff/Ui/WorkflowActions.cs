@@ -16,28 +16,56 @@ internal static class WorkflowActions
         app.MapPost("/workflows/new", CreateAsync).ExcludeFromDescription();
         app.MapGet("/workflows/{name}/delete", (string name) => DeletePage(name, "", null)).ExcludeFromDescription();
         app.MapPost("/workflows/{name}/delete", DeleteAsync).ExcludeFromDescription();
-        app.MapPost("/workflows/{name}/enable", (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, true, catalog, ct))
+        app.MapPost(
+                "/workflows/{name}/enable",
+                (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, true, catalog, ct)
+            )
             .ExcludeFromDescription();
-        app.MapPost("/workflows/{name}/disable", (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, false, catalog, ct))
+        app.MapPost(
+                "/workflows/{name}/disable",
+                (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, false, catalog, ct)
+            )
             .ExcludeFromDescription();
         app.MapGet("/workflows/{name}/versions", VersionsPageAsync).ExcludeFromDescription();
         app.MapPost("/workflows/{name}/versions/{version:int}/deploy", RollBackAsync).ExcludeFromDescription();
     }
 
     static async Task<IResult> VersionsPageAsync(string name, string? from, string? to, IStore store, CancellationToken ct) =>
-        VersionsPage(name, from, to, [], await store.GetWorkflowAsync(name, ct) is null ? StatusCodes.Status404NotFound : StatusCodes.Status200OK);
+        VersionsPage(
+            name,
+            from,
+            to,
+            [],
+            await store.GetWorkflowAsync(name, ct) is null ? StatusCodes.Status404NotFound : StatusCodes.Status200OK
+        );
 
     /// <summary>As a version of its own, so that what was deployed when stays true.</summary>
     static async Task<IResult> RollBackAsync(string name, int version, IStore store, WorkflowCatalog catalog, CancellationToken ct)
     {
-        if (await store.GetWorkflowAsync(name, ct) is not { } workflow || await store.GetVersionAsync(workflow.Id, version, ct) is not { } old)
+        if (
+            await store.GetWorkflowAsync(name, ct) is not { } workflow
+            || await store.GetVersionAsync(workflow.Id, version, ct) is not { } old
+        )
             return VersionsPage(name, null, null, [new($"There is no version {version} of this workflow.")], StatusCodes.Status404NotFound);
         var result = await catalog.DeployAsync(name, old.Files, ct);
-        return result.Workflow is null ? VersionsPage(name, null, null, result.Problems, StatusOf(true)) : Results.LocalRedirect($"/workflows/{Uri.EscapeDataString(name)}/versions");
+        return result.Workflow is null
+            ? VersionsPage(name, null, null, result.Problems, StatusOf(true))
+            : Results.LocalRedirect($"/workflows/{Uri.EscapeDataString(name)}/versions");
     }
 
     static IResult VersionsPage(string name, string? from, string? to, IReadOnlyList<WorkflowProblem> problems, int status) =>
-        new RazorComponentResult<VersionsPage>(new Dictionary<string, object?> { ["Name"] = name, ["From"] = from, ["To"] = to, ["Problems"] = problems }) { StatusCode = status };
+        new RazorComponentResult<VersionsPage>(
+            new Dictionary<string, object?>
+            {
+                ["Name"] = name,
+                ["From"] = from,
+                ["To"] = to,
+                ["Problems"] = problems,
+            }
+        )
+        {
+            StatusCode = status,
+        };
 
     /// <summary>Back to the list, also when the workflow is gone: then it is not in it.</summary>
     static async Task<IResult> SetEnabledAsync(string name, bool enabled, WorkflowCatalog catalog, CancellationToken ct)
@@ -50,29 +78,42 @@ internal static class WorkflowActions
     {
         string typed = await FieldAsync(request, "name", ct);
         if (typed.Trim() != name)
-            return DeletePage(name, typed, typed.Length == 0 ? "Type the workflow’s name to delete it." : $"“{typed}” is not this workflow’s name. Nothing was deleted.");
+            return DeletePage(
+                name,
+                typed,
+                typed.Length == 0
+                    ? "Type the workflow’s name to delete it."
+                    : $"“{typed}” is not this workflow’s name. Nothing was deleted."
+            );
         await catalog.DeleteAsync(name, ct);
         return Results.LocalRedirect("/workflows");
     }
 
     static async Task<IResult> CreateAsync(HttpRequest request, IStore store, WorkflowCatalog catalog, CancellationToken ct)
     {
-        string name = (await FieldAsync(request, "name", ct)).Trim(), id = await FieldAsync(request, "template", ct);
+        string name = (await FieldAsync(request, "name", ct)).Trim(),
+            id = await FieldAsync(request, "template", ct);
         if (WorkflowTemplate.All().FirstOrDefault(one => one.Id == id) is not { } template)
             return NewPage(name, WorkflowTemplate.Default, [new("There is no such template. Choose one of these.")]);
-        if (await FindMistakeAsync(name, store, ct) is { } mistake) return NewPage(name, id, [new(mistake)]);
+        if (await FindMistakeAsync(name, store, ct) is { } mistake)
+            return NewPage(name, id, [new(mistake)]);
         var result = await catalog.DeployAsync(name, template.FilesFor(name), ct);
-        return result.Workflow is null ? NewPage(name, id, result.Problems) : Results.LocalRedirect($"/workflows/{Uri.EscapeDataString(name)}");
+        return result.Workflow is null
+            ? NewPage(name, id, result.Problems)
+            : Results.LocalRedirect($"/workflows/{Uri.EscapeDataString(name)}");
     }
 
     static async Task<string?> FindMistakeAsync(string name, IStore store, CancellationToken ct)
     {
-        if (name.Length == 0) return "Give the workflow a name.";
+        if (name.Length == 0)
+            return "Give the workflow a name.";
         var input = new ApiInput();
         input.WorkflowName(name);
-        if (input.Problem is { } problem) return problem.Detail;
+        if (input.Problem is { } problem)
+            return problem.Detail;
         // The addresses of these lead elsewhere.
-        if (name is "new" or "." or "..") return $"A workflow cannot be called “{name}” here. Choose another name.";
+        if (name is "new" or "." or "..")
+            return $"A workflow cannot be called “{name}” here. Choose another name.";
         return await store.GetWorkflowAsync(name, ct) is null ? null : $"There is a workflow “{name}” already. Choose another name.";
     }
 
@@ -80,10 +121,30 @@ internal static class WorkflowActions
         (await UiEndpoints.FormAsync(request, ct))[field].ToString();
 
     static IResult NewPage(string name, string template, IReadOnlyList<WorkflowProblem> problems) =>
-        new RazorComponentResult<NewWorkflowPage>(new Dictionary<string, object?> { ["Name"] = name, ["Template"] = template, ["Problems"] = problems }) { StatusCode = StatusOf(problems.Count > 0) };
+        new RazorComponentResult<NewWorkflowPage>(
+            new Dictionary<string, object?>
+            {
+                ["Name"] = name,
+                ["Template"] = template,
+                ["Problems"] = problems,
+            }
+        )
+        {
+            StatusCode = StatusOf(problems.Count > 0),
+        };
 
     static IResult DeletePage(string name, string typed, string? mistake) =>
-        new RazorComponentResult<DeleteWorkflowPage>(new Dictionary<string, object?> { ["Name"] = name, ["Typed"] = typed, ["Mistake"] = mistake }) { StatusCode = StatusOf(mistake is not null) };
+        new RazorComponentResult<DeleteWorkflowPage>(
+            new Dictionary<string, object?>
+            {
+                ["Name"] = name,
+                ["Typed"] = typed,
+                ["Mistake"] = mistake,
+            }
+        )
+        {
+            StatusCode = StatusOf(mistake is not null),
+        };
 
     static int StatusOf(bool isRefused) => isRefused ? StatusCodes.Status422UnprocessableEntity : StatusCodes.Status200OK;
 }

@@ -9,7 +9,10 @@ namespace Sendoff.Ui;
 internal sealed record WorkflowTemplate(string Id, string Title, string About, IReadOnlyDictionary<string, string> Files)
 {
     static readonly WorkflowTemplate Empty = new(
-        "empty", "Empty HTTP workflow", "One step that runs for each request to the workflow’s URL, to begin from.", new Dictionary<string, string>
+        "empty",
+        "Empty HTTP workflow",
+        "One step that runs for each request to the workflow’s URL, to begin from.",
+        new Dictionary<string, string>
         {
             [WorkflowReader.YamlFile] = """
             name: empty
@@ -29,13 +32,16 @@ internal sealed record WorkflowTemplate(string Id, string Title, string About, I
             });
 
             """,
-        });
+        }
+    );
 
     public static string Default => Empty.Id;
 
     /// <summary>The empty one, and the samples that came along with this program.</summary>
     public static IReadOnlyList<WorkflowTemplate> All() =>
-        !Directory.Exists(Samples.Folder) ? [Empty] : [Empty, .. Directory.EnumerateDirectories(Samples.Folder).Order(StringComparer.Ordinal).Select(FromFolder)];
+        !Directory.Exists(Samples.Folder)
+            ? [Empty]
+            : [Empty, .. Directory.EnumerateDirectories(Samples.Folder).Order(StringComparer.Ordinal).Select(FromFolder)];
 
     static WorkflowTemplate FromFolder(string folder)
     {
@@ -51,7 +57,8 @@ internal sealed record WorkflowTemplate(string Id, string Title, string About, I
     public IReadOnlyDictionary<string, string> FilesFor(string name)
     {
         var files = new Dictionary<string, string>(Files);
-        if (!files.TryGetValue(WorkflowReader.YamlFile, out string? yaml)) return files;
+        if (!files.TryGetValue(WorkflowReader.YamlFile, out string? yaml))
+            return files;
         string id = Regex.Escape(Id);
         yaml = Regex.Replace(yaml, @"^name:[^\r\n]*", _ => $"name: {WorkflowYaml.Scalar(name)}", RegexOptions.Multiline);
         yaml = Regex.Replace(yaml, $@"^\s+key: {id}\r?\n", "", RegexOptions.Multiline);

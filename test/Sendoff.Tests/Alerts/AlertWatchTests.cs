@@ -40,7 +40,14 @@ public sealed class AlertWatchTests : IAsyncLifetime
     }
 
     async Task<AlertRule> AddAsync(
-        AlertCauses causes = AlertCauses.RunFailed, string? workflow = null, AlertKind kind = AlertKind.Webhook, string? url = null, bool recovered = true, string name = "ops", int? runs = null)
+        AlertCauses causes = AlertCauses.RunFailed,
+        string? workflow = null,
+        AlertKind kind = AlertKind.Webhook,
+        string? url = null,
+        bool recovered = true,
+        string name = "ops",
+        int? runs = null
+    )
     {
         var rule = new AlertRule(new(rig.Ids.Next()), name, workflow, causes, kind, [url ?? told.Url], quiet, recovered, BacklogRuns: runs);
         Assert.Null(await rig.Alerts.SaveAsync(rule, Ct));
@@ -63,19 +70,27 @@ public sealed class AlertWatchTests : IAsyncLifetime
     async Task<List<JsonElement>> MessagesAsync(int count)
     {
         int before = told.Requests.Count;
-        await Wait.UntilAsync(async () =>
-        {
-            if ((await DeliveriesAsync()).Count(d => d.Status == DeliveryStatus.Succeeded) >= count) return true;
-            clock.Advance(TimeSpan.FromSeconds(1)); // the watch may have been busy when the clock was moved
-            return false;
-        }, $"{count} messages, not {before}");
+        await Wait.UntilAsync(
+            async () =>
+            {
+                if ((await DeliveriesAsync()).Count(d => d.Status == DeliveryStatus.Succeeded) >= count)
+                    return true;
+                clock.Advance(TimeSpan.FromSeconds(1)); // the watch may have been busy when the clock was moved
+                return false;
+            },
+            $"{count} messages, not {before}"
+        );
         var messages = told.Requests.Select(request => JsonElement.Parse(request.Body)).ToList();
         Assert.Equal(count, messages.Count);
         return messages;
     }
 
     async Task<List<Delivery>> DeliveriesAsync() =>
-        [.. (await rig.Store.ListDeliveriesAsync(new(SystemWorkflow.AlertsName, null, null, null, null, null, null, 100), Ct)).Items.Select(d => d.Delivery)];
+        [
+            .. (
+                await rig.Store.ListDeliveriesAsync(new(SystemWorkflow.AlertsName, null, null, null, null, null, null, 100), Ct)
+            ).Items.Select(d => d.Delivery),
+        ];
 
     static string Text(JsonElement message, string field) => message.GetProperty(field).GetString()!;
 
@@ -90,7 +105,10 @@ public sealed class AlertWatchTests : IAsyncLifetime
         Assert.Equal("orders: 1 run failed", Text(message, "subject"));
         Assert.Contains("boom", Text(message, "text"));
         Assert.Equal($"http://sendoff.test/runs/{failed.Run.Id}", Text(message, "link"));
-        Assert.Equal(("orders", 1, false), (Text(message, "workflow"), message.GetProperty("failedRuns").GetInt32(), message.GetProperty("test").GetBoolean()));
+        Assert.Equal(
+            ("orders", 1, false),
+            (Text(message, "workflow"), message.GetProperty("failedRuns").GetInt32(), message.GetProperty("test").GetBoolean())
+        );
         // Recorded as any delivery, of a run of its own.
         var delivery = Assert.Single(await DeliveriesAsync());
         var run = (await rig.Store.GetRunAsync(delivery.RunId, Ct))!;
@@ -105,7 +123,8 @@ public sealed class AlertWatchTests : IAsyncLifetime
         var orders = await rig.DeployAsync("orders", Fails);
         await RunAsync(orders);
         await MessagesAsync(1);
-        for (int i = 0; i < 10; i++) await RunAsync(orders);
+        for (int i = 0; i < 10; i++)
+            await RunAsync(orders);
         Assert.Single(told.Requests);
         clock.Advance(quiet);
         var messages = await MessagesAsync(2);
@@ -175,7 +194,10 @@ public sealed class AlertWatchTests : IAsyncLifetime
         await AddAsync(name: "all");
         await RunAsync(orders);
         await RunAsync(bills);
-        Assert.Equal(["bills: 1 run failed", "orders: 1 run failed"], (await MessagesAsync(3)).Skip(1).Select(m => Text(m, "subject")).Order());
+        Assert.Equal(
+            ["bills: 1 run failed", "orders: 1 run failed"],
+            (await MessagesAsync(3)).Skip(1).Select(m => Text(m, "subject")).Order()
+        );
     }
 
     [Fact]
@@ -248,7 +270,10 @@ public sealed class AlertWatchTests : IAsyncLifetime
             return refusing.Requests.Count > 1;
         });
         var last = JsonElement.Parse(refusing.Requests.Last().Body);
-        Assert.Equal((2, "orders: 1 run failed", 0), (refusing.Requests.Count, Text(last, "subject"), last.GetProperty("failedDeliveries").GetInt32()));
+        Assert.Equal(
+            (2, "orders: 1 run failed", 0),
+            (refusing.Requests.Count, Text(last, "subject"), last.GetProperty("failedDeliveries").GetInt32())
+        );
         Assert.DoesNotContain(await rig.Store.ListAlertStatesAsync(Ct), state => state.Workflow == SystemWorkflow.Alerts);
     }
 
@@ -280,14 +305,16 @@ public sealed class AlertWatchTests : IAsyncLifetime
         await AddAsync(AlertCauses.Backlog, runs: 2);
         var orders = await rig.DeployAsync("orders", $"""await fetch("{gate.Url}")""");
         var runs = new List<AcceptedRun>();
-        for (int i = 0; i < 4; i++) runs.Add(await rig.AcceptAsync(orders));
+        for (int i = 0; i < 4; i++)
+            runs.Add(await rig.AcceptAsync(orders));
         await gate.WaitForRequestsAsync(1);
         clock.Advance(TimeSpan.FromSeconds(15));
         var message = Assert.Single(await MessagesAsync(1));
         Assert.Equal(("orders: backlog", true), (Text(message, "subject"), message.GetProperty("backlog").GetBoolean()));
         Assert.Contains("3 runs are queued", Text(message, "text"));
         gate.Release();
-        foreach (var run in runs) await rig.EndOfAsync(run.Run.Id);
+        foreach (var run in runs)
+            await rig.EndOfAsync(run.Run.Id);
         clock.Advance(TimeSpan.FromSeconds(15));
         Assert.Equal("orders: recovered", Text((await MessagesAsync(2))[1], "subject"));
     }
@@ -299,7 +326,10 @@ public sealed class AlertWatchTests : IAsyncLifetime
         await rig.DisposeAsync();
         await StartAsync(new EngineLimits { WorkersWarm = 0, DeliveryMaxPerDestination = 1 });
         await AddAsync(AlertCauses.Backlog);
-        var orders = await rig.DeployAsync("orders", $$"""for (let i = 0; i < 3; i++) $send.http({ method: "GET", url: "{{gate.Url}}" })""");
+        var orders = await rig.DeployAsync(
+            "orders",
+            $$"""for (let i = 0; i < 3; i++) $send.http({ method: "GET", url: "{{gate.Url}}" })"""
+        );
         await rig.AcceptAsync(orders);
         await gate.WaitForRequestsAsync(1);
         clock.Advance(TimeSpan.FromMinutes(6));

@@ -28,7 +28,9 @@ public sealed class EditorTests(Site site)
     async Task<Window> EditAsync(string name, params (string Step, string Code)[] steps)
     {
         var files = steps.ToDictionary(step => step.Step + ".mjs", step => step.Code);
-        files["workflow.yaml"] = $"name: {name}\ntriggers:\n  - type: http\n    key: {name}\nsteps:\n" + string.Concat(steps.Select(step => $"  - namespace: {step.Step}\n    uses: ./{step.Step}.mjs\n"));
+        files["workflow.yaml"] =
+            $"name: {name}\ntriggers:\n  - type: http\n    key: {name}\nsteps:\n"
+            + string.Concat(steps.Select(step => $"  - namespace: {step.Step}\n    uses: ./{step.Step}.mjs\n"));
         await site.Server.DeployAsync(name, files);
         var window = await site.OpenAsync();
         await window.Page.GotoAsync($"/workflows/{name}");
@@ -51,13 +53,17 @@ public sealed class EditorTests(Site site)
         await using var before = await EditAsync("left", ("first", "return 1"));
         int logged = site.Server.Logs.Count;
         await using var window = await site.OpenAsync();
-        TaskCompletionSource isAsked = new(), mayGo = new();
-        await window.Page.RouteAsync(late, async route =>
-        {
-            isAsked.TrySetResult();
-            await mayGo.Task;
-            await route.ContinueAsync();
-        });
+        TaskCompletionSource isAsked = new(),
+            mayGo = new();
+        await window.Page.RouteAsync(
+            late,
+            async route =>
+            {
+                isAsked.TrySetResult();
+                await mayGo.Task;
+                await route.ContinueAsync();
+            }
+        );
         await window.Page.GotoAsync("/workflows/left", new() { WaitUntil = WaitUntilState.DOMContentLoaded });
         await isAsked.Task.WithinLimitAsync();
         await window.Page.GetByRole(AriaRole.Link, new() { Name = "Alerts", Exact = true }).ClickAsync();
@@ -77,7 +83,9 @@ public sealed class EditorTests(Site site)
     internal static IFrameLocator Code(Window window) => window.Page.FrameLocator(".code iframe");
 
     static ILocator Button(Window window, string name) => window.Page.GetByRole(AriaRole.Button, new() { Name = name, Exact = true });
+
     static ILocator Said(Window window) => window.Page.Locator(".ed-said").First;
+
     static ILocator Steps(Window window) => window.Page.Locator(".ed-steps li > a");
 
     static async Task TypeAsync(Window window, string text)
@@ -91,17 +99,24 @@ public sealed class EditorTests(Site site)
     static async Task LooksRightAsync(Window window, int lines)
     {
         await Expect(Code(window).Locator(".margin .line-numbers")).ToHaveCountAsync(lines);
-        var looks = await Code(window).Locator("body").EvaluateAsync<JsonElement>("""
-            async body => {
-              const colors = () => new Set([...body.querySelectorAll('.view-line span span')].map(token => getComputedStyle(token).color)).size;
-              // Code is coloured once its language is loaded.
-              for (const start = performance.now(); colors() < 3 && performance.now() - start < 60_000;) await new Promise(requestAnimationFrame);
-              return ({ height: body.querySelector('.monaco-editor').getBoundingClientRect().height, lineHeight: body.querySelector('.view-line').getBoundingClientRect().height,
-              numberLeft: body.querySelector('.line-numbers').getBoundingClientRect().left, codeLeft: body.querySelector('.view-line span').getBoundingClientRect().left,
-              colors: colors() });
-            }
-            """);
-        Assert.True(looks.GetProperty("height").GetDouble() > 400 && looks.GetProperty("lineHeight").GetDouble() is > 10 and < 40, looks.GetRawText());
+        var looks = await Code(window)
+            .Locator("body")
+            .EvaluateAsync<JsonElement>(
+                """
+                async body => {
+                  const colors = () => new Set([...body.querySelectorAll('.view-line span span')].map(token => getComputedStyle(token).color)).size;
+                  // Code is coloured once its language is loaded.
+                  for (const start = performance.now(); colors() < 3 && performance.now() - start < 60_000;) await new Promise(requestAnimationFrame);
+                  return ({ height: body.querySelector('.monaco-editor').getBoundingClientRect().height, lineHeight: body.querySelector('.view-line').getBoundingClientRect().height,
+                  numberLeft: body.querySelector('.line-numbers').getBoundingClientRect().left, codeLeft: body.querySelector('.view-line span').getBoundingClientRect().left,
+                  colors: colors() });
+                }
+                """
+            );
+        Assert.True(
+            looks.GetProperty("height").GetDouble() > 400 && looks.GetProperty("lineHeight").GetDouble() is > 10 and < 40,
+            looks.GetRawText()
+        );
         Assert.True(looks.GetProperty("codeLeft").GetDouble() > looks.GetProperty("numberLeft").GetDouble() + 10, looks.GetRawText());
         Assert.True(looks.GetProperty("colors").GetInt32() >= 3, looks.GetRawText());
     }
@@ -109,7 +124,8 @@ public sealed class EditorTests(Site site)
     [Fact]
     public async Task The_code_looks_right_after_every_click()
     {
-        const string code = "// one\nexport default defineComponent({\n  async run({ steps }) {\n    return steps.trigger.event.x ?? \"none\";\n  },\n});";
+        const string code =
+            "// one\nexport default defineComponent({\n  async run({ steps }) {\n    return steps.trigger.event.x ?? \"none\";\n  },\n});";
         await using var window = await EditAsync("clicked", ("one", code), ("two", "// two\n" + code));
         await LooksRightAsync(window, 6);
         for (int round = 0; round < 2; round++)
@@ -138,7 +154,10 @@ public sealed class EditorTests(Site site)
         await window.Page.GetByLabel("New file’s path").FillAsync("lib.ts");
         await window.Page.Keyboard.PressAsync("Enter");
         await Expect(window.Page.Locator(".ed-file > code")).ToHaveTextAsync("lib.ts");
-        await TypeAsync(window, "export const pick = <const T extends readonly string[]>(all: T) => all satisfies readonly string[];\nexport type { T } from \"./one.mjs\";\nexport async function close(file: AsyncDisposable) { await using it = file; }\nlet wrong = ;");
+        await TypeAsync(
+            window,
+            "export const pick = <const T extends readonly string[]>(all: T) => all satisfies readonly string[];\nexport type { T } from \"./one.mjs\";\nexport async function close(file: AsyncDisposable) { await using it = file; }\nlet wrong = ;"
+        );
         await Expect(Code(window).Locator(".squiggly-error")).ToHaveCountAsync(1);
         await Button(window, "Next mistake").ClickAsync();
         await Expect(Code(window).Locator(".marker-widget")).ToContainTextAsync("Expression expected");
@@ -335,10 +354,18 @@ public sealed class EditorTests(Site site)
     [Fact]
     public async Task A_workflow_that_never_ran_has_a_sample_event_and_one_step_is_tested_with_the_exports_of_a_run()
     {
-        await using var window = await EditAsync("alone",
-            ("read", "export default defineComponent({ async run({ steps, $ }) { $.export(\"named\", steps.trigger.event.body.name); return { count: 20 }; } });"),
-            ("twice", "export default defineComponent({ async run({ steps }) { return `${steps.read.named} ${steps.read.$return_value.count * 2}`; } });"),
-            ("tell", "export default defineComponent({ async run() { throw new Error(\"not asked\"); } });"));
+        await using var window = await EditAsync(
+            "alone",
+            (
+                "read",
+                "export default defineComponent({ async run({ steps, $ }) { $.export(\"named\", steps.trigger.event.body.name); return { count: 20 }; } });"
+            ),
+            (
+                "twice",
+                "export default defineComponent({ async run({ steps }) { return `${steps.read.named} ${steps.read.$return_value.count * 2}`; } });"
+            ),
+            ("tell", "export default defineComponent({ async run() { throw new Error(\"not asked\"); } });")
+        );
         await Expect(window.Page.GetByLabel("Event, as steps see it")).ToHaveValueAsync(new Regex("ada@example.com"));
         await Expect(window.Page.GetByLabel("Only")).ToHaveCountAsync(1);
         await Expect(window.Page.GetByLabel("Only")).ToBeDisabledAsync();
@@ -346,7 +373,10 @@ public sealed class EditorTests(Site site)
         await Expect(window.Page.Locator(".ed-run")).ToContainTextAsync("not asked");
 
         await Steps(window).Nth(1).ClickAsync();
-        await TypeAsync(window, "export default defineComponent({ async run({ steps }) { return `${steps.read.named} has ${steps.read.$return_value.count * 2 + 2}`; } });");
+        await TypeAsync(
+            window,
+            "export default defineComponent({ async run({ steps }) { return `${steps.read.named} has ${steps.read.$return_value.count * 2 + 2}`; } });"
+        );
         await Expect(Said(window)).ToHaveTextAsync("Draft saved.");
         for (int round = 0; round < 2; round++)
         {
@@ -367,10 +397,15 @@ public sealed class EditorTests(Site site)
     public async Task Variables_are_completed_and_lines_are_found_in_all_files()
     {
         await site.Server.Get<SecretCatalog>().SetAsync("EDITOR_COLOUR", "blue", false, default);
-        await using var window = await EditAsync("sought", ("one", "export default defineComponent({ async run() {} });"), ("two", "// here\nconst Here = 1;\nexport default defineComponent({ async run() {} });"));
+        await using var window = await EditAsync(
+            "sought",
+            ("one", "export default defineComponent({ async run() {} });"),
+            ("two", "// here\nconst Here = 1;\nexport default defineComponent({ async run() {} });")
+        );
         await TypeAsync(window, "export default defineComponent({ async run() { return process");
         await window.Page.Keyboard.TypeAsync(".env.EDIT");
-        await Expect(Code(window).Locator(".suggest-widget .monaco-list-row").Filter(new() { HasText = "EDITOR_COLOUR" })).ToBeVisibleAsync();
+        await Expect(Code(window).Locator(".suggest-widget .monaco-list-row").Filter(new() { HasText = "EDITOR_COLOUR" }))
+            .ToBeVisibleAsync();
         await window.Page.GetByLabel("Find in files").FillAsync("here");
         await Expect(window.Page.Locator(".ed-find li")).ToHaveTextAsync(["two.mjs:1 // here", "two.mjs:2 const Here = 1;"]);
         await window.Page.Locator(".ed-find a").Nth(1).ClickAsync();
@@ -384,7 +419,11 @@ public sealed class EditorTests(Site site)
     {
         await using var window = await EditAsync("shared", ("one", "export default defineComponent({ async run() {} });"));
         var theirs = await DraftAsync("shared");
-        using var saved = await site.Server.Http.PutAsJsonAsync("/api/v1/workflows/shared/draft", new DeployDocument(new Dictionary<string, string>(theirs) { ["one.mjs"] = "// theirs" }), ApiJson.Default.DeployDocument);
+        using var saved = await site.Server.Http.PutAsJsonAsync(
+            "/api/v1/workflows/shared/draft",
+            new DeployDocument(new Dictionary<string, string>(theirs) { ["one.mjs"] = "// theirs" }),
+            ApiJson.Default.DeployDocument
+        );
         await TypeAsync(window, "// mine");
         await Expect(Said(window)).ToContainTextAsync("changed elsewhere");
         Assert.Equal("// theirs", (await DraftAsync("shared"))["one.mjs"]);
@@ -397,7 +436,8 @@ public sealed class EditorTests(Site site)
     [Fact]
     public async Task A_past_event_on_the_draft_is_compared_with_what_was_sent_and_a_version_is_rolled_back()
     {
-        string Code(string total) => $$"""export default defineComponent({ async run({ $ }) { $.send.http({ method: "POST", url: "{{site.Receiver.Url}}", data: { total: {{total}} } }); } });""";
+        string Code(string total) =>
+            $$"""export default defineComponent({ async run({ $ }) { $.send.http({ method: "POST", url: "{{site.Receiver.Url}}", data: { total: {{total}} } }); } });""";
         await using var window = await EditAsync("compared", ("one", Code("1")));
         string run = (await site.Server.RunAsync("/hooks/compared")).Id;
         await TypeAsync(window, Code("2"));

@@ -10,6 +10,7 @@ namespace Sendoff.Tests.Browser;
 public sealed class ListTests(Site site)
 {
     static ILocator Button(Window window, string name) => window.Page.GetByRole(AriaRole.Button, new() { Name = name, Exact = true });
+
     static ILocator Link(Window window, string name) => window.Page.GetByRole(AriaRole.Link, new() { Name = name, Exact = true });
 
     [Fact]
@@ -47,13 +48,17 @@ public sealed class ListTests(Site site)
         await site.Server.RunAsync("/hooks/notify", """{"names":["Nien Nunb"]}""");
         await using var window = await site.OpenAsync();
         await window.Page.GotoAsync("/?workflow=notify");
-        TaskCompletionSource isAsked = new(), mayGo = new();
-        await window.Page.RouteAsync(new Regex("/runs/run_"), async route =>
-        {
-            isAsked.TrySetResult();
-            await mayGo.Task;
-            await route.ContinueAsync();
-        });
+        TaskCompletionSource isAsked = new(),
+            mayGo = new();
+        await window.Page.RouteAsync(
+            new Regex("/runs/run_"),
+            async route =>
+            {
+                isAsked.TrySetResult();
+                await mayGo.Task;
+                await route.ContinueAsync();
+            }
+        );
         await window.Page.Locator(".rows a").First.ClickAsync();
         await isAsked.Task.WithinLimitAsync();
         await window.Page.GetByLabel("Status", new() { Exact = true }).SelectOptionAsync("failed");

@@ -30,13 +30,17 @@ public sealed class OriginTests(Site site)
     {
         await using var window = await site.OpenAsync();
         await site.Server.DeployAsync("attack", Attack, response: "custom");
-        await window.Page.GotoAsync($"/hooks/attack?type={Uri.EscapeDataString(type)}", new() { WaitUntil = Microsoft.Playwright.WaitUntilState.NetworkIdle });
+        await window.Page.GotoAsync(
+            $"/hooks/attack?type={Uri.EscapeDataString(type)}",
+            new() { WaitUntil = Microsoft.Playwright.WaitUntilState.NetworkIdle }
+        );
         if (type == "text/html")
         {
             await window.Page.WaitForFunctionAsync("document.title.startsWith('origin')");
             Assert.Equal("origin null: refused | refused | refused | no cookies", await window.Page.TitleAsync());
         }
-        else Assert.DoesNotContain("origin http", await window.Page.TitleAsync());
+        else
+            Assert.DoesNotContain("origin http", await window.Page.TitleAsync());
         var tokens = await site.Server.Http.GetFromJsonAsync("/api/v1/tokens", ApiJson.Default.ListDocumentTokenDocument);
         Assert.DoesNotContain(tokens!.Items, token => token.Name == "stolen");
         // The admin is signed in still.
@@ -55,7 +59,9 @@ public sealed class OriginTests(Site site)
 
         // Twice without a reload: one end, then the other.
         await here.Page.GotoAsync("/settings");
-        var ends = here.Page.Locator("section[aria-labelledby=sessions] .entries li", new() { HasNotText = "This browser" }).Locator("button");
+        var ends = here
+            .Page.Locator("section[aria-labelledby=sessions] .entries li", new() { HasNotText = "This browser" })
+            .Locator("button");
         int before = await ends.CountAsync();
         await ends.Last.ClickAsync();
         await Microsoft.Playwright.Assertions.Expect(ends).ToHaveCountAsync(before - 1);

@@ -38,11 +38,16 @@ public sealed class PageScriptTests(Site site)
         await Expect(window.Page.Locator(".tabs a").First).ToHaveTextAsync(new Regex(@"POST 127\.0\.0\.1:[0-9]+/in · 200"));
         for (int round = 0; round < 2; round++)
         {
-            foreach (var (button, copied) in new[]
-            {
-                ("Copy the run’s id", document.Id), ("Copy URL", document.Steps[0].Deliveries[0].Request.Url), ("Copy content-type", "application/json"),
-                ("Copy the body", "{\"name\":\"Biggs\"}"), ("Copy curl", "curl"),
-            })
+            foreach (
+                var (button, copied) in new[]
+                {
+                    ("Copy the run’s id", document.Id),
+                    ("Copy URL", document.Steps[0].Deliveries[0].Request.Url),
+                    ("Copy content-type", "application/json"),
+                    ("Copy the body", "{\"name\":\"Biggs\"}"),
+                    ("Copy curl", "curl"),
+                }
+            )
             {
                 await window.Page.GetByRole(AriaRole.Button, new() { Name = button, Exact = true }).First.ClickAsync();
                 await Expect(window.Page.GetByText("Copied").First).ToBeVisibleAsync();
@@ -97,13 +102,17 @@ public sealed class PageScriptTests(Site site)
     {
         await using var window = await site.OpenAsync();
         await window.Page.GotoAsync("/");
-        TaskCompletionSource isAsked = new(), mayGo = new();
-        await window.Page.RouteAsync("**/usage", async route =>
-        {
-            isAsked.TrySetResult();
-            await mayGo.Task;
-            await route.ContinueAsync();
-        });
+        TaskCompletionSource isAsked = new(),
+            mayGo = new();
+        await window.Page.RouteAsync(
+            "**/usage",
+            async route =>
+            {
+                isAsked.TrySetResult();
+                await mayGo.Task;
+                await route.ContinueAsync();
+            }
+        );
         await window.Page.GetByRole(AriaRole.Link, new() { Name = "Usage", Exact = true }).ClickAsync();
         await isAsked.Task.WithinLimitAsync();
         await window.Page.Keyboard.PressAsync(key);
@@ -137,7 +146,8 @@ public sealed class PageScriptTests(Site site)
         await window.Page.GotoAsync("/workflows/contact");
         await EditorTests.ReadyAsync(window);
         var theme = window.Page.Locator("#theme");
-        async Task<string> GroundAsync() => await EditorTests.Code(window).Locator("#code").EvaluateAsync<string>("node => getComputedStyle(node).backgroundColor");
+        async Task<string> GroundAsync() =>
+            await EditorTests.Code(window).Locator("#code").EvaluateAsync<string>("node => getComputedStyle(node).backgroundColor");
         string light = await GroundAsync();
         await theme.ClickAsync();
         await theme.ClickAsync();

@@ -12,13 +12,39 @@ public sealed class PageTests(Site site)
     static readonly bool writes = Environment.GetEnvironmentVariable("SENDOFF_WRITE_DOCS") == "1";
     const int HighestPx = 1_600;
 
-    public static TheoryData<string, string> Pages => new()
-    {
-        { "sign-in", "/signin" }, { "runs", "/" }, { "runs-failed", "/?status=failed" }, { "runs-none", "/?q=nobody-ever" }, { "run", "/runs/{run}" }, { "run-unknown", "/runs/run_0000000000000" },
-        { "deliveries", "/deliveries" }, { "deliveries-failed", "/deliveries?status=failed" }, { "destinations", "/deliveries/destinations" }, { "workflows", "/workflows" },
-        { "workflow-new", "/workflows/new" }, { "workflow-delete", "/workflows/hello/delete" }, { "editor", "/workflows/contact?step=notify" }, { "editor-test", "/workflows/contact?step=notify&run={tested}" }, { "editor-yaml", "/workflows/contact?file=workflow.yaml" },
-        { "versions", "/workflows/contact/versions" }, { "compare", "/runs/{tested}/compare?with={compared}" }, { "workflow-unknown", "/workflows/nobody" }, { "usage", "/usage" }, { "events", "/events" }, { "event", "/events/{event}" }, { "event-unknown", "/events/evt_0000000000000" }, { "stores", "/stores" }, { "store", "/stores/counters" }, { "store-value", "/stores/counters?key=last%2Frun" }, { "api", "/docs" }, { "alerts", "/alerts" }, { "settings", "/settings" }, { "no-such-page", "/nowhere" },
-    };
+    public static TheoryData<string, string> Pages =>
+        new()
+        {
+            { "sign-in", "/signin" },
+            { "runs", "/" },
+            { "runs-failed", "/?status=failed" },
+            { "runs-none", "/?q=nobody-ever" },
+            { "run", "/runs/{run}" },
+            { "run-unknown", "/runs/run_0000000000000" },
+            { "deliveries", "/deliveries" },
+            { "deliveries-failed", "/deliveries?status=failed" },
+            { "destinations", "/deliveries/destinations" },
+            { "workflows", "/workflows" },
+            { "workflow-new", "/workflows/new" },
+            { "workflow-delete", "/workflows/hello/delete" },
+            { "editor", "/workflows/contact?step=notify" },
+            { "editor-test", "/workflows/contact?step=notify&run={tested}" },
+            { "editor-yaml", "/workflows/contact?file=workflow.yaml" },
+            { "versions", "/workflows/contact/versions" },
+            { "compare", "/runs/{tested}/compare?with={compared}" },
+            { "workflow-unknown", "/workflows/nobody" },
+            { "usage", "/usage" },
+            { "events", "/events" },
+            { "event", "/events/{event}" },
+            { "event-unknown", "/events/evt_0000000000000" },
+            { "stores", "/stores" },
+            { "store", "/stores/counters" },
+            { "store-value", "/stores/counters?key=last%2Frun" },
+            { "api", "/docs" },
+            { "alerts", "/alerts" },
+            { "settings", "/settings" },
+            { "no-such-page", "/nowhere" },
+        };
 
     [Theory]
     [MemberData(nameof(Pages))]
@@ -26,12 +52,21 @@ public sealed class PageTests(Site site)
     {
         // Every other page is opened in the dark, and each is switched over while it is open, as a system does in the evening.
         ColorScheme[] schemes = [ColorScheme.Light, ColorScheme.Dark];
-        if (Pages.Select(static row => row.Data.Item1).ToList().IndexOf(name) % 2 == 1) Array.Reverse(schemes);
+        if (Pages.Select(static row => row.Data.Item1).ToList().IndexOf(name) % 2 == 1)
+            Array.Reverse(schemes);
         await using var window = name == "sign-in" ? await site.OpenStrangerAsync(schemes[0]) : await site.OpenAsync(schemes[0]);
-        await window.Page.GotoAsync(path.Replace("{run}", site.Sample).Replace("{tested}", site.Tested).Replace("{compared}", site.Compared).Replace("{event}", site.Event), new() { WaitUntil = WaitUntilState.Load });
-        if (await window.Page.Locator(".editor").CountAsync() > 0) await EditorTests.ReadyAsync(window);
+        await window.Page.GotoAsync(
+            path.Replace("{run}", site.Sample)
+                .Replace("{tested}", site.Tested)
+                .Replace("{compared}", site.Compared)
+                .Replace("{event}", site.Event),
+            new() { WaitUntil = WaitUntilState.Load }
+        );
+        if (await window.Page.Locator(".editor").CountAsync() > 0)
+            await EditorTests.ReadyAsync(window);
         // What the language's worker marks is looked at as well.
-        if (path.Contains("step=notify", StringComparison.Ordinal)) await Expect(EditorTests.Code(window).Locator(".squiggly-inline-unnecessary").First).ToBeVisibleAsync();
+        if (path.Contains("step=notify", StringComparison.Ordinal))
+            await Expect(EditorTests.Code(window).Locator(".squiggly-inline-unnecessary").First).ToBeVisibleAsync();
         foreach (var scheme in schemes)
         {
             await window.Page.EmulateMediaAsync(new() { ColorScheme = scheme });
@@ -43,7 +78,8 @@ public sealed class PageTests(Site site)
                     await window.Page.SetViewportSizeAsync(width, width > 800 ? 900 : 844);
                     // Some parts measure themselves after a change of the width.
                     await window.Page.WaitForFunctionAsync("document.documentElement.scrollWidth <= innerWidth", null);
-                    if (writes) await PhotographAsync(window.Page, $"{name}-{scheme.ToString().ToLowerInvariant()}-{width}.png", width);
+                    if (writes)
+                        await PhotographAsync(window.Page, $"{name}-{scheme.ToString().ToLowerInvariant()}-{width}.png", width);
                 }
         }
         Assert.Empty(window.Faults);
@@ -56,11 +92,15 @@ public sealed class PageTests(Site site)
     static async Task CheckAsync(IPage page, string what, string[]? rules = null)
     {
         // What is in the frame of the API reference is Scalar's, and is still being drawn after the page has loaded.
-        foreach (var frame in page.Frames.Where(static frame => !frame.Url.Contains("/docs/reference", StringComparison.Ordinal))) await frame.EvaluateAsync(axe);
-        string[] faults = await page.EvaluateAsync<string[]>("""
+        foreach (var frame in page.Frames.Where(static frame => !frame.Url.Contains("/docs/reference", StringComparison.Ordinal)))
+            await frame.EvaluateAsync(axe);
+        string[] faults = await page.EvaluateAsync<string[]>(
+            """
             async rules => (await axe.run({ resultTypes: ['violations'], ...rules && { runOnly: rules } })).violations
               .filter(one => ['serious', 'critical'].includes(one.impact)).map(one => `${one.id}: ${one.help}: ${one.nodes.slice(0, 5).map(node => node.html).join(' | ')}`)
-            """, rules);
+            """,
+            rules
+        );
         Assert.True(faults.Length == 0, $"{what}: {string.Join('\n', faults)}");
     }
 
@@ -74,7 +114,8 @@ public sealed class PageTests(Site site)
     static string Screens()
     {
         var at = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(at.FullName, "Sendoff.slnx"))) at = at.Parent!;
+        while (!File.Exists(Path.Combine(at.FullName, "Sendoff.slnx")))
+            at = at.Parent!;
         return Path.Combine(at.FullName, "docs", "screens");
     }
 }

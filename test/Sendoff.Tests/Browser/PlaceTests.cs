@@ -9,7 +9,9 @@ namespace Sendoff.Tests.Browser;
 public sealed class PlaceTests(Site site)
 {
     static ILocator Button(Window window, string name) => window.Page.GetByRole(AriaRole.Button, new() { Name = name, Exact = true });
+
     static ILocator Link(Window window, string name) => window.Page.GetByRole(AriaRole.Link, new() { Name = name, Exact = true });
+
     static ILocator Rows(Window window) => window.Page.Locator(".list tbody tr");
 
     [Fact]
@@ -29,7 +31,8 @@ public sealed class PlaceTests(Site site)
         await Expect(window.Page).ToHaveURLAsync(new Regex($"/events/{run.EventId}$"));
         await Expect(window.Page.Locator(".step", new() { HasText = "Raw body" })).ToContainTextAsync("Ackbar");
         await Expect(Rows(window)).ToHaveCountAsync(1);
-        using (await site.Server.Http.PostAsync($"/api/v1/runs/{run.Id}/replay", null)) await Expect(Rows(window)).ToHaveCountAsync(2);
+        using (await site.Server.Http.PostAsync($"/api/v1/runs/{run.Id}/replay", null))
+            await Expect(Rows(window)).ToHaveCountAsync(2);
         var download = await window.Page.RunAndWaitForDownloadAsync(() => Link(window, "Download").ClickAsync());
         Assert.Equal("""{"names":["Ackbar"]}""", await File.ReadAllTextAsync(await download.PathAsync()));
         await Rows(window).Last.GetByRole(AriaRole.Link).First.ClickAsync();
@@ -42,7 +45,13 @@ public sealed class PlaceTests(Site site)
     [Fact]
     public async Task Keys_of_a_data_store_are_searched_paged_changed_and_deleted()
     {
-        for (int i = 0; i < 60; i++) await site.Server.Store.SetValueAsync(new(default, "all orders"), new($"order/{i:00}", "{\"paid\":false}"u8.ToArray(), DateTimeOffset.UtcNow), 1_000, default);
+        for (int i = 0; i < 60; i++)
+            await site.Server.Store.SetValueAsync(
+                new(default, "all orders"),
+                new($"order/{i:00}", "{\"paid\":false}"u8.ToArray(), DateTimeOffset.UtcNow),
+                1_000,
+                default
+            );
         await using var window = await site.OpenAsync();
         await window.Page.GotoAsync("/");
         await Link(window, "Data stores").ClickAsync();
@@ -62,7 +71,12 @@ public sealed class PlaceTests(Site site)
         await window.Page.GetByLabel("Value, any JSON").FillAsync("{\"paid\":true}");
         await window.Page.Locator(".store-set button").ClickAsync();
         await Expect(window.Page.Locator(".pretty")).ToContainTextAsync("\"paid\": true");
-        Assert.Equal("{\"paid\":true}", System.Text.Encoding.UTF8.GetString((await site.Server.Store.GetValueAsync(new(default, "all orders"), "order/17", default))!.Json.Span));
+        Assert.Equal(
+            "{\"paid\":true}",
+            System.Text.Encoding.UTF8.GetString(
+                (await site.Server.Store.GetValueAsync(new(default, "all orders"), "order/17", default))!.Json.Span
+            )
+        );
         await window.ConfirmAsync("Delete order/17");
         await Expect(window.Page.Locator("h1")).ToHaveTextAsync("all orders");
         Assert.Null(await site.Server.Store.GetValueAsync(new(default, "all orders"), "order/17", default));
@@ -73,11 +87,16 @@ public sealed class PlaceTests(Site site)
     public async Task Workflows_are_searched_ordered_and_grouped_by_tags_with_the_failing_first()
     {
         foreach (string name in new[] { "aa tagged", "zz tagged" })
-            await site.Server.DeployAsync(name, new Dictionary<string, string>
-            {
-                ["workflow.yaml"] = $"name: {name}\ntags: [billing, <b>]\ntriggers: [{{ type: http, key: {name[..2]}-tagged }}]\nsteps: [{{ namespace: step, uses: ./step.mjs }}]",
-                ["step.mjs"] = "export default defineComponent({ async run({ steps }) { if (steps.trigger.event.body.bad) throw new Error('bad'); } });",
-            });
+            await site.Server.DeployAsync(
+                name,
+                new Dictionary<string, string>
+                {
+                    ["workflow.yaml"] =
+                        $"name: {name}\ntags: [billing, <b>]\ntriggers: [{{ type: http, key: {name[..2]}-tagged }}]\nsteps: [{{ namespace: step, uses: ./step.mjs }}]",
+                    ["step.mjs"] =
+                        "export default defineComponent({ async run({ steps }) { if (steps.trigger.event.body.bad) throw new Error('bad'); } });",
+                }
+            );
         await site.Server.RunAsync("/hooks/zz-tagged", """{"bad":true}""");
         await using var window = await site.OpenAsync();
         await window.Page.GotoAsync("/workflows");

@@ -23,7 +23,10 @@ public sealed class RunViewTests(Site site)
             await Answer.Task;
             await connection.WriteAsync("HTTP/1.1 204 No Content\r\n\r\n"u8.ToArray());
         });
-        await site.Server.DeployAsync("live", $$"""export default defineComponent({ async run({ $ }) { $.send.http({ method: "POST", url: "{{slow.Url}}" }); } });""");
+        await site.Server.DeployAsync(
+            "live",
+            $$"""export default defineComponent({ async run({ $ }) { $.send.http({ method: "POST", url: "{{slow.Url}}" }); } });"""
+        );
         await window.Page.GotoAsync("/");
         string run = await site.Server.PostAsync("/hooks/live");
 
@@ -114,7 +117,12 @@ public sealed class RunViewTests(Site site)
     public async Task What_the_reader_focused_opened_and_scrolled_to_stays_when_the_page_changes_around_it()
     {
         await using var window = await site.OpenAsync();
-        string run = (await site.Server.RunAsync("/hooks/notify", JsonSerializer.Serialize(new { names = Enumerable.Range(0, 40).Select(i => $"m{i}") }))).Id;
+        string run = (
+            await site.Server.RunAsync(
+                "/hooks/notify",
+                JsonSerializer.Serialize(new { names = Enumerable.Range(0, 40).Select(i => $"m{i}") })
+            )
+        ).Id;
         await window.Page.GotoAsync($"/runs/{run}");
         await window.Page.GetByText("Raw event").ClickAsync();
         await Row(window, run).FocusAsync();
@@ -124,7 +132,9 @@ public sealed class RunViewTests(Site site)
             string next = (await site.Server.RunAsync("/hooks/notify", """{"names":["x"]}""")).Id;
             await Expect(Row(window, next)).ToContainTextAsync("1 of 1 delivered");
         }
-        await window.Page.GetByRole(AriaRole.Button, new() { Name = "Resend" }).EvaluateAsync("button => fetch(button.form.action, { method: 'POST' })");
+        await window
+            .Page.GetByRole(AriaRole.Button, new() { Name = "Resend" })
+            .EvaluateAsync("button => fetch(button.form.action, { method: 'POST' })");
         await Expect(window.Page.Locator(".send footer").First).ToContainTextAsync("attempt 2 of 2");
         Assert.True(await window.Page.EvaluateAsync<bool>("() => document.activeElement === window.kept"));
         await Expect(window.Page.Locator("details.more")).ToHaveAttributeAsync("open", "");
@@ -153,7 +163,8 @@ public sealed class RunViewTests(Site site)
         await Expect(Row(window, run)).ToHaveCountAsync(1);
         await Expect(lost).ToBeHiddenAsync();
 
-        foreach (var session in await after.Store.ListSessionsAsync(default)) await after.Get<Sessions>().EndAsync(session.Id, default);
+        foreach (var session in await after.Store.ListSessionsAsync(default))
+            await after.Get<Sessions>().EndAsync(session.Id, default);
         await after.PostAsync("/hooks/hello");
         await Expect(window.Page).ToHaveURLAsync(new Regex("/signin"));
     }
@@ -162,7 +173,12 @@ public sealed class RunViewTests(Site site)
     public async Task A_step_with_1000_sends_opens_and_stays_usable()
     {
         await using var window = await site.OpenAsync();
-        string run = (await site.Server.RunAsync("/hooks/notify", JsonSerializer.Serialize(new { names = Enumerable.Range(0, 1_000).Select(i => $"n{i}") }))).Id;
+        string run = (
+            await site.Server.RunAsync(
+                "/hooks/notify",
+                JsonSerializer.Serialize(new { names = Enumerable.Range(0, 1_000).Select(i => $"n{i}") })
+            )
+        ).Id;
         long start = Stopwatch.GetTimestamp();
         await window.Page.GotoAsync($"/runs/{run}");
         await Expect(window.Page.Locator(".tabs a")).ToHaveCountAsync(1_000);
@@ -177,14 +193,17 @@ public sealed class RunViewTests(Site site)
     {
         await using var window = await site.OpenAsync();
         string line = new('x', 400_000);
-        await site.Server.DeployAsync("nasty", $$"""
+        await site.Server.DeployAsync(
+            "nasty",
+            $$"""
             export default defineComponent({ async run({ steps, $ }) {
               $.send.http({ method: "POST", url: "{{site.Receiver.Url}}", data: "<script>alert(1)</script><img src=x onerror=alert(2)>" });
               $.send.http({ method: "POST", url: "{{site.Receiver.Url}}", data: "y".repeat(1_000_000) });
               console.log("<script>alert(3)</script>");
               return steps.trigger.event.body;
             } });
-            """);
+            """
+        );
         string run = (await site.Server.RunAsync("/hooks/nasty", $$"""{"html":"<script>alert(4)</script>","line":"{{line}}"}""")).Id;
         await window.Page.GotoAsync($"/runs/{run}");
         await Expect(window.Page.Locator(".send").First).ToContainTextAsync("<script>alert(1)</script>");
@@ -210,15 +229,22 @@ public sealed class RunViewTests(Site site)
     {
         const string pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
         await using var window = await site.OpenAsync();
-        await site.Server.DeployAsync("shown", $$"""
+        await site.Server.DeployAsync(
+            "shown",
+            $$"""
             export default defineComponent({ async run({ $ }) {
               $.send.http({ method: "POST", url: "{{site.Receiver.Url}}", headers: { "content-type": "image/png" }, data: Buffer.from("{{pixel}}", "base64") });
               $.send.http({ method: "POST", url: "{{site.Receiver.Url}}", headers: { "content-type": "application/x-www-form-urlencoded" }, data: "name=Obi+Wan&side=light" });
             } });
-            """);
+            """
+        );
         string run = (await site.Server.RunAsync("/hooks/shown")).Id;
         await window.Page.GotoAsync($"/runs/{run}");
-        Assert.True(await window.Page.Locator(".send .picture").EvaluateAsync<bool>("picture => picture.decode().then(() => picture.naturalWidth === 1)"));
+        Assert.True(
+            await window
+                .Page.Locator(".send .picture")
+                .EvaluateAsync<bool>("picture => picture.decode().then(() => picture.naturalWidth === 1)")
+        );
         await window.Page.GetByText("Bytes", new() { Exact = true }).ClickAsync();
         await Expect(window.Page.Locator(".send .hex")).ToContainTextAsync("89 50 4e 47");
         await window.Page.Locator(".tabs a").Nth(1).ClickAsync();
@@ -230,14 +256,17 @@ public sealed class RunViewTests(Site site)
     public async Task Bodies_are_pretty_or_raw_long_lists_fold_and_a_step_that_was_closed_stays_closed()
     {
         await using var window = await site.OpenAsync();
-        await site.Server.DeployAsync("long", $$"""
+        await site.Server.DeployAsync(
+            "long",
+            $$"""
             export default defineComponent({ async run({ $ }) {
               console.log(Array.from({ length: 30 }, (_, i) => `line ${i}`).join("\n"));
               console.log("a\nb");
               const orders = Array.from({ length: 60 }, (_, id) => ({ id, customer: { name: "Ada", city: "London, and further on" } }));
               for (const name of ["one", "two"]) $.send.http({ method: "POST", url: "{{site.Receiver.Url}}long/" + name, data: { name, orders } });
             } });
-            """);
+            """
+        );
         string run = (await site.Server.RunAsync("/hooks/long")).Id;
         await window.Page.GotoAsync($"/runs/{run}");
         var request = window.Page.Locator(".send .two > section").First;
@@ -279,11 +308,15 @@ public sealed class RunViewTests(Site site)
               for (let i = 0; i < 30; i++) $.send.http({ method: "POST", url: i % 10 === 3 ? "http://127.0.0.1:7/refused/" + i : "{{site.Receiver.Url}}axis/" + i });
             } });
             """;
-        await site.Server.DeployAsync("axis", new Dictionary<string, string>
-        {
-            ["workflow.yaml"] = "name: axis\ntriggers: [{ type: http, key: axis }]\nsteps:\n  - { namespace: first, uses: ./step.mjs }\n  - { namespace: second, uses: ./step.mjs }\n",
-            ["step.mjs"] = step,
-        });
+        await site.Server.DeployAsync(
+            "axis",
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] =
+                    "name: axis\ntriggers: [{ type: http, key: axis }]\nsteps:\n  - { namespace: first, uses: ./step.mjs }\n  - { namespace: second, uses: ./step.mjs }\n",
+                ["step.mjs"] = step,
+            }
+        );
         string run = (await site.Server.RunAsync("/hooks/axis")).Id;
         await window.Page.GotoAsync($"/runs/{run}");
         var rows = window.Page.Locator(".sends li");

@@ -39,7 +39,15 @@ public sealed class SignInTests(Site site)
         var cookies = await window.Context.CookiesAsync();
         await window.Page.GetByRole(Microsoft.Playwright.AriaRole.Button, new() { Name = "Sign out" }).ClickAsync();
         await Expect(window.Page.GetByLabel("Admin token")).ToBeVisibleAsync();
-        await window.Context.AddCookiesAsync(cookies.Select(static one => new Microsoft.Playwright.Cookie { Name = one.Name, Value = one.Value, Domain = one.Domain, Path = one.Path }));
+        await window.Context.AddCookiesAsync(
+            cookies.Select(static one => new Microsoft.Playwright.Cookie
+            {
+                Name = one.Name,
+                Value = one.Value,
+                Domain = one.Domain,
+                Path = one.Path,
+            })
+        );
         await window.Page.GotoAsync("/settings");
         await Expect(window.Page.GetByLabel("Admin token")).ToBeVisibleAsync();
     }

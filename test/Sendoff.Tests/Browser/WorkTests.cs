@@ -9,7 +9,9 @@ namespace Sendoff.Tests.Browser;
 public sealed class WorkTests(Site site)
 {
     static ILocator Button(Window window, string name) => window.Page.GetByRole(AriaRole.Button, new() { Name = name, Exact = true });
+
     static ILocator Link(Window window, string name) => window.Page.GetByRole(AriaRole.Link, new() { Name = name, Exact = true });
+
     static ILocator Rows(Window window) => window.Page.Locator(".list tbody tr");
 
     [Fact]
@@ -49,7 +51,10 @@ public sealed class WorkTests(Site site)
     public async Task Deliveries_are_filtered_selected_and_sent_again()
     {
         await using var window = await site.OpenAsync();
-        await site.Server.DeployAsync("bulk", $$"""export default defineComponent({ async run({ $ }) { for (let i = 0; i < 3; i++) $.send.http({ method: "POST", url: "{{site.Receiver.Url}}bulk/" + i }); } });""");
+        await site.Server.DeployAsync(
+            "bulk",
+            $$"""export default defineComponent({ async run({ $ }) { for (let i = 0; i < 3; i++) $.send.http({ method: "POST", url: "{{site.Receiver.Url}}bulk/" + i }); } });"""
+        );
         string run = (await site.Server.RunAsync("/hooks/bulk")).Id;
         await window.Page.GotoAsync("/deliveries");
         await window.Page.GetByPlaceholder("URL contains…").FillAsync("/bulk/");
@@ -76,7 +81,10 @@ public sealed class WorkTests(Site site)
     public async Task A_destination_leads_from_its_figures_to_the_failures_behind_them()
     {
         await using var window = await site.OpenAsync();
-        await site.Server.DeployAsync("refused", """export default defineComponent({ async run({ $ }) { $.send.http({ method: "POST", url: "http://127.0.0.1:9/refused" }); } });""");
+        await site.Server.DeployAsync(
+            "refused",
+            """export default defineComponent({ async run({ $ }) { $.send.http({ method: "POST", url: "http://127.0.0.1:9/refused" }); } });"""
+        );
         await site.Server.RunAsync("/hooks/refused");
         await window.Page.GotoAsync("/deliveries/destinations");
         await Link(window, "http://127.0.0.1:9").ClickAsync();
@@ -160,7 +168,8 @@ public sealed class WorkTests(Site site)
         await Expect(window.Page.Locator(".note .src")).ToContainTextAsync("return steps.trigger.event.body.customer.id;");
         await Link(window, "step.mjs:2").ClickAsync();
         await EditorTests.ReadyAsync(window);
-        await Expect(EditorTests.Code(window).Locator(".monaco .current-line-margin, .monaco .line-numbers.active-line-number").First).ToHaveTextAsync("2");
+        await Expect(EditorTests.Code(window).Locator(".monaco .current-line-margin, .monaco .line-numbers.active-line-number").First)
+            .ToHaveTextAsync("2");
         Assert.Empty(window.Faults);
     }
 
@@ -171,10 +180,13 @@ public sealed class WorkTests(Site site)
         await window.Page.GotoAsync("/usage");
         await window.Page.Keyboard.PressAsync("Tab");
         await Expect(window.Page.GetByText("Skip to content")).ToBeFocusedAsync();
-        foreach (string place in new[] { "Sendoff", "Runs", "Deliveries", "Events", "Workflows", "Data stores", "Usage", "Alerts", "Settings" })
+        foreach (
+            string place in new[] { "Sendoff", "Runs", "Deliveries", "Events", "Workflows", "Data stores", "Usage", "Alerts", "Settings" }
+        )
         {
             await window.Page.Keyboard.PressAsync("Tab");
-            await Expect(window.Page.GetByRole(AriaRole.Banner).GetByRole(AriaRole.Link, new() { Name = place, Exact = true })).ToBeFocusedAsync();
+            await Expect(window.Page.GetByRole(AriaRole.Banner).GetByRole(AriaRole.Link, new() { Name = place, Exact = true }))
+                .ToBeFocusedAsync();
         }
         await window.Page.Keyboard.PressAsync("Enter");
         await Expect(window.Page.Locator("h1")).ToHaveTextAsync("Settings");

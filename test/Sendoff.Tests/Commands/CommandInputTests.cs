@@ -35,82 +35,131 @@ public sealed class CommandInputTests : IDisposable
     /// <summary>Commands that ask a server, with arguments that are well. <c>@</c> is the test's folder.</summary>
     static readonly string[] asking =
     [
-        "deploy @/workflow", "workflows list", "workflows show a", "workflows enable a", "workflows disable a", "workflows delete a",
-        "runs list", "runs show run_0000000000001", "runs replay run_0000000000001", "runs release run_0000000000001", "runs resume run_0000000000001",
-        "runs cancel run_0000000000001", "deliveries list", "deliveries show dlv_0000000000001", "deliveries resend dlv_0000000000001", "events list",
-        "events show evt_0000000000001", "events send a @/event.json", "secrets list", "secrets set A --value value", "secrets delete A", "tokens list",
-        "tokens create a", "tokens revoke tok_1", "tokens sign-in", "export har run_0000000000001", "export curl dlv_0000000000001", "stores list",
-        "stores get a k", "stores set a k 1", "stores delete a k", "hold show", "hold release",
-        "alerts list", "alerts add a --type email --on run_failed", "alerts set alr_1 --name b", "alerts remove alr_1", "alerts test alr_1",
+        "deploy @/workflow",
+        "workflows list",
+        "workflows show a",
+        "workflows enable a",
+        "workflows disable a",
+        "workflows delete a",
+        "runs list",
+        "runs show run_0000000000001",
+        "runs replay run_0000000000001",
+        "runs release run_0000000000001",
+        "runs resume run_0000000000001",
+        "runs cancel run_0000000000001",
+        "deliveries list",
+        "deliveries show dlv_0000000000001",
+        "deliveries resend dlv_0000000000001",
+        "events list",
+        "events show evt_0000000000001",
+        "events send a @/event.json",
+        "secrets list",
+        "secrets set A --value value",
+        "secrets delete A",
+        "tokens list",
+        "tokens create a",
+        "tokens revoke tok_1",
+        "tokens sign-in",
+        "export har run_0000000000001",
+        "export curl dlv_0000000000001",
+        "stores list",
+        "stores get a k",
+        "stores set a k 1",
+        "stores delete a k",
+        "hold show",
+        "hold release",
+        "alerts list",
+        "alerts add a --type email --on run_failed",
+        "alerts set alr_1 --name b",
+        "alerts remove alr_1",
+        "alerts test alr_1",
     ];
 
     /// <summary>Commands that print what the server says, whatever it is.</summary>
     static readonly string[] passingOn =
     [
-        "workflows show a", "workflows enable a", "workflows disable a", "workflows delete a", "runs replay run_0000000000001", "runs release run_0000000000001",
-        "runs resume run_0000000000001", "runs cancel run_0000000000001", "events show evt_0000000000001", "secrets delete A", "tokens revoke tok_1",
-        "export har run_0000000000001", "export curl dlv_0000000000001", "stores set a k 1", "stores delete a k", "hold show", "hold release",
+        "workflows show a",
+        "workflows enable a",
+        "workflows disable a",
+        "workflows delete a",
+        "runs replay run_0000000000001",
+        "runs release run_0000000000001",
+        "runs resume run_0000000000001",
+        "runs cancel run_0000000000001",
+        "events show evt_0000000000001",
+        "secrets delete A",
+        "tokens revoke tok_1",
+        "export har run_0000000000001",
+        "export curl dlv_0000000000001",
+        "stores set a k 1",
+        "stores delete a k",
+        "hold show",
+        "hold release",
     ];
 
     /// <summary>Input that is not well, and what the line says.</summary>
-    public static TheoryData<string, string> Mistakes => new()
-    {
-        { "deploy @/nothing", "there is no such file or folder" },
-        { "deploy @/latin.js", "is not UTF-8 text" },
-        { "deploy @/event.json", "is not a step file" },
-        { "deploy ~", "the path is empty" },
-        { "run @/nothing", "there is no such file or folder" },
-        { "run @/workflow --event @/broken.json", "neither a file nor JSON" },
-        { "run @/workflow --event @/workflow", "is a folder; give a file" },
-        { "run @/workflow --event @/latin.json", "is not UTF-8 text" },
-        { "run @/workflow --event oops", "neither a file nor JSON" },
-        { "run @/workflow --accounts @/nothing", "--accounts" },
-        { "run @/workflow --accounts @/workflow", "--accounts" },
-        { "run @/workflow --secret oops", "expected NAME=VALUE" },
-        { "run @/workflow --timeout soon", "expected a duration" },
-        { "run @/workflow --set oops", "expected KEY=VALUE" },
-        { "run @/workflow --set Delivery:Deadline=1s --set delivery:deadline=2s", "the setting delivery:deadline is given twice" },
-        { "serve --set Data=@/a --data @/b", "--data: the setting Data is given twice" },
-        { "serve --listen http://localhost:1 --set Listen=http://localhost:2", "--listen: the setting Listen is given twice" },
-        { "doctor --set A=1 --set A=1", "the setting A is given twice" },
-        { "import @/nothing", "there is no such folder or archive" },
-        { "import @/broken.json", "is not a Pipedream project: it is a .json file. import takes a folder of GitHub sync" },
-        { "import @/workflow/step.js", "is not a Pipedream project: it is a step file. It needs no import: `sendoff deploy" },
-        { "import @/project/workflow.yaml", "it is the workflow.yaml of a workflow. Give the folder that it is in" },
-        { "import @/project.tar.gz", "it is a gzip archive. Unpack it" },
-        { "import @/cut.zip", "it is a damaged ZIP archive" },
-        { "import @/nothing.txt", "is not a Pipedream project: it is empty" },
-        { "import @/empty", "is not a Pipedream project: it has no files of a workflow: neither a workflow.yaml" },
-        { "import @/workflow", "is not a Pipedream project: it has step.js, but neither a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive). Step files need no import: `sendoff deploy" },
-        { "import ~", "cannot be read" },
-        { "import @/workflow --answers @/nothing", "cannot be read" },
-        { "import @/workflow --answers @/workflow", "cannot be read" },
-        { "import @/workflow --components @/nothing", "--components" },
-        { "import @/workflow --components @/event.json", "there is no such folder" },
-        { "types @/nothing", "there is no such folder" },
-        { "types @/event.json", "there is no such folder" },
-        { "events send a @/nothing", "there is no such file" },
-        { "events send a @/workflow", "is a folder; give a file" },
-        { "events send a @/latin.json", "is not UTF-8 text" },
-        { "events send a @/broken.json --event", "the event is not JSON: line 1, column 2" },
-        { "events send a ~", "cannot be read" },
-        { "stores set a k oops", "the value is not JSON" },
-        { "export har oops", "neither a run" },
-        { "deliveries resend", "give ids, or a filter" },
-        { "runs show", "give an id, or --last" },
-        { "runs show run_0000000000001 --last", "give an id, or --last" },
-        { "runs show run_0000000000001 --workflow a", "--workflow goes with --last" },
-        { "deliveries show", "give an id, or --last" },
-        { "receive --port 0", "expected a port from 1 to 65535" },
-        { "receive --port 65536", "expected a port from 1 to 65535" },
-        { "receive --status 99", "expected a status" },
-        { "receive --count 0", "expected a number from 1" },
-        { "receive --hostile --port 65535", "cannot listen on ports" },
-        { "receive --hostile --port 21999 --authority @/nothing/ca.pem", "cannot be written" },
-        { "runs list --server oops", "expected a URL" },
-        { "runs list --server ftp://localhost", "expected a URL" },
-        { "runs list --token ééé", "characters that no token has" },
-    };
+    public static TheoryData<string, string> Mistakes =>
+        new()
+        {
+            { "deploy @/nothing", "there is no such file or folder" },
+            { "deploy @/latin.js", "is not UTF-8 text" },
+            { "deploy @/event.json", "is not a step file" },
+            { "deploy ~", "the path is empty" },
+            { "run @/nothing", "there is no such file or folder" },
+            { "run @/workflow --event @/broken.json", "neither a file nor JSON" },
+            { "run @/workflow --event @/workflow", "is a folder; give a file" },
+            { "run @/workflow --event @/latin.json", "is not UTF-8 text" },
+            { "run @/workflow --event oops", "neither a file nor JSON" },
+            { "run @/workflow --accounts @/nothing", "--accounts" },
+            { "run @/workflow --accounts @/workflow", "--accounts" },
+            { "run @/workflow --secret oops", "expected NAME=VALUE" },
+            { "run @/workflow --timeout soon", "expected a duration" },
+            { "run @/workflow --set oops", "expected KEY=VALUE" },
+            { "run @/workflow --set Delivery:Deadline=1s --set delivery:deadline=2s", "the setting delivery:deadline is given twice" },
+            { "serve --set Data=@/a --data @/b", "--data: the setting Data is given twice" },
+            { "serve --listen http://localhost:1 --set Listen=http://localhost:2", "--listen: the setting Listen is given twice" },
+            { "doctor --set A=1 --set A=1", "the setting A is given twice" },
+            { "import @/nothing", "there is no such folder or archive" },
+            { "import @/broken.json", "is not a Pipedream project: it is a .json file. import takes a folder of GitHub sync" },
+            { "import @/workflow/step.js", "is not a Pipedream project: it is a step file. It needs no import: `sendoff deploy" },
+            { "import @/project/workflow.yaml", "it is the workflow.yaml of a workflow. Give the folder that it is in" },
+            { "import @/project.tar.gz", "it is a gzip archive. Unpack it" },
+            { "import @/cut.zip", "it is a damaged ZIP archive" },
+            { "import @/nothing.txt", "is not a Pipedream project: it is empty" },
+            { "import @/empty", "is not a Pipedream project: it has no files of a workflow: neither a workflow.yaml" },
+            {
+                "import @/workflow",
+                "is not a Pipedream project: it has step.js, but neither a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive). Step files need no import: `sendoff deploy"
+            },
+            { "import ~", "cannot be read" },
+            { "import @/workflow --answers @/nothing", "cannot be read" },
+            { "import @/workflow --answers @/workflow", "cannot be read" },
+            { "import @/workflow --components @/nothing", "--components" },
+            { "import @/workflow --components @/event.json", "there is no such folder" },
+            { "types @/nothing", "there is no such folder" },
+            { "types @/event.json", "there is no such folder" },
+            { "events send a @/nothing", "there is no such file" },
+            { "events send a @/workflow", "is a folder; give a file" },
+            { "events send a @/latin.json", "is not UTF-8 text" },
+            { "events send a @/broken.json --event", "the event is not JSON: line 1, column 2" },
+            { "events send a ~", "cannot be read" },
+            { "stores set a k oops", "the value is not JSON" },
+            { "export har oops", "neither a run" },
+            { "deliveries resend", "give ids, or a filter" },
+            { "runs show", "give an id, or --last" },
+            { "runs show run_0000000000001 --last", "give an id, or --last" },
+            { "runs show run_0000000000001 --workflow a", "--workflow goes with --last" },
+            { "deliveries show", "give an id, or --last" },
+            { "receive --port 0", "expected a port from 1 to 65535" },
+            { "receive --port 65536", "expected a port from 1 to 65535" },
+            { "receive --status 99", "expected a status" },
+            { "receive --count 0", "expected a number from 1" },
+            { "receive --hostile --port 65535", "cannot listen on ports" },
+            { "receive --hostile --port 21999 --authority @/nothing/ca.pem", "cannot be written" },
+            { "runs list --server oops", "expected a URL" },
+            { "runs list --server ftp://localhost", "expected a URL" },
+            { "runs list --token ééé", "characters that no token has" },
+        };
 
     [Theory]
     [MemberData(nameof(Mistakes))]
@@ -135,7 +184,10 @@ public sealed class CommandInputTests : IDisposable
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no /dev/zero");
         File.CreateSymbolicLink(Path.Combine(folder.Path, "endless.js"), "/dev/zero");
-        File.CreateSymbolicLink(Path.Combine(Directory.CreateDirectory(Path.Combine(folder.Path, "endless")).FullName, "step.js"), "/dev/zero");
+        File.CreateSymbolicLink(
+            Path.Combine(Directory.CreateDirectory(Path.Combine(folder.Path, "endless")).FullName, "step.js"),
+            "/dev/zero"
+        );
         await A_mistake_in_the_input_ends_with_2(command, says);
     }
 
@@ -143,11 +195,12 @@ public sealed class CommandInputTests : IDisposable
     public void Every_command_is_tried_with_a_server_that_is_none_or_with_bad_input()
     {
         string[] tried = [.. asking, .. Mistakes.Select(static row => row.Data.Item1)];
-        foreach (string name in Leaves(CommandTree.Build(), "")) Assert.Contains(tried, command => $"{command} ".StartsWith($"{name} ", StringComparison.Ordinal));
+        foreach (string name in Leaves(CommandTree.Build(), ""))
+            Assert.Contains(tried, command => $"{command} ".StartsWith($"{name} ", StringComparison.Ordinal));
     }
 
-    static IEnumerable<string> Leaves(Command command, string path) => command.Subcommands.Count == 0 ? [path]
-        : command.Subcommands.SelectMany(sub => Leaves(sub, $"{path} {sub.Name}".TrimStart()));
+    static IEnumerable<string> Leaves(Command command, string path) =>
+        command.Subcommands.Count == 0 ? [path] : command.Subcommands.SelectMany(sub => Leaves(sub, $"{path} {sub.Name}".TrimStart()));
 
     [Fact]
     public async Task Without_a_server_every_command_ends_with_4()
@@ -163,8 +216,16 @@ public sealed class CommandInputTests : IDisposable
 
     [Theory]
     [InlineData("401 Unauthorized", "", "does not accept the token")]
-    [InlineData("403 Forbidden", """{"title":"Forbidden","status":403,"detail":"The token's scope is read."}""", "The token's scope is read.")]
-    [InlineData("503 Service Unavailable", """{"title":"Store unavailable","status":503,"detail":"the disk is full"}""", "the disk is full")]
+    [InlineData(
+        "403 Forbidden",
+        """{"title":"Forbidden","status":403,"detail":"The token's scope is read."}""",
+        "The token's scope is read."
+    )]
+    [InlineData(
+        "503 Service Unavailable",
+        """{"title":"Store unavailable","status":503,"detail":"the disk is full"}""",
+        "the disk is full"
+    )]
     [InlineData("502 Bad Gateway", "<html>nginx</html>", "returned status 502")]
     [InlineData("404 Not Found", "<html>a router</html>", "returned status 404")]
     [InlineData("404 Not Found", "{}", "returned status 404")]
@@ -175,7 +236,9 @@ public sealed class CommandInputTests : IDisposable
     [InlineData("200 OK", "{}", "not answer as a Sendoff server does")]
     public async Task A_server_that_refuses_or_is_not_Sendoff_ends_every_command_with_4(string status, string body, string says)
     {
-        await using var server = Receiver.Answering($"HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {body.Length}\r\n\r\n{body}");
+        await using var server = Receiver.Answering(
+            $"HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {body.Length}\r\n\r\n{body}"
+        );
         foreach (string command in asking.Except(status == "200 OK" ? passingOn : []))
         {
             var error = await Assert.ThrowsAsync<CommandException>(() => InvokeAsync($"{command} --server {server.Url} --token a-token"));
@@ -186,9 +249,15 @@ public sealed class CommandInputTests : IDisposable
 
     /// <summary>Where a token was looked for, and what is wrong with the one that was found.</summary>
     [Theory]
-    [InlineData("none", "no token: there is no @/data/admin-token. Give one with --token or SENDOFF_TOKEN, or call the command in the folder where the server was started")]
+    [InlineData(
+        "none",
+        "no token: there is no @/data/admin-token. Give one with --token or SENDOFF_TOKEN, or call the command in the folder where the server was started"
+    )]
     [InlineData("unreadable", "no token: @/data/admin-token cannot be read by this user. Give one with --token or SENDOFF_TOKEN")]
-    [InlineData("another", "the server does not accept the token in @/data/admin-token: it has another data directory, or Auth:Token is set. Give one")]
+    [InlineData(
+        "another",
+        "the server does not accept the token in @/data/admin-token: it has another data directory, or Auth:Token is set. Give one"
+    )]
     [InlineData("variable", "the server does not accept the token of SENDOFF_TOKEN;")]
     [InlineData("option", "the server does not accept the token of --token;")]
     public async Task A_token_that_is_missing_or_refused_is_told_by_where_it_was_looked_for(string token, string says)
@@ -196,11 +265,17 @@ public sealed class CommandInputTests : IDisposable
         await using var server = Receiver.Answering("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n");
         Directory.CreateDirectory(At("data"));
         // A folder is no more readable as a file than one that belongs to somebody else, also to root.
-        if (token == "unreadable") Directory.CreateDirectory(At("data/admin-token"));
-        else if (token != "none") File.WriteAllText(At("data/admin-token"), "a-token-of-another-server");
+        if (token == "unreadable")
+            Directory.CreateDirectory(At("data/admin-token"));
+        else if (token != "none")
+            File.WriteAllText(At("data/admin-token"), "a-token-of-another-server");
         var environment = new Dictionary<string, string> { ["SENDOFF_Data"] = At("data") };
-        if (token == "variable") environment["SENDOFF_TOKEN"] = "a-token";
-        var result = await SendoffCommand.RunAsync(["runs", "list", "--server", server.Url, .. token == "option" ? (string[])["--token", "a-token"] : []], environment: environment);
+        if (token == "variable")
+            environment["SENDOFF_TOKEN"] = "a-token";
+        var result = await SendoffCommand.RunAsync(
+            ["runs", "list", "--server", server.Url, .. token == "option" ? (string[])["--token", "a-token"] : []],
+            environment: environment
+        );
         Assert.Equal(ExitCode.NoServer, result.ExitCode);
         Assert.Contains(says.Replace("@", folder.Path, StringComparison.Ordinal), result.Error);
     }
@@ -224,11 +299,18 @@ public sealed class CommandInputTests : IDisposable
     [Fact]
     public void Development_is_an_option_of_the_commands_that_deliver_and_dotnet_run_gives_it_to_all()
     {
-        string[] having = [.. All(CommandTree.Build()).Where(static command => command.Options.Contains(ServeCommand.Development)).Select(static command => command.Name)];
+        string[] having =
+        [
+            .. All(CommandTree.Build())
+                .Where(static command => command.Options.Contains(ServeCommand.Development))
+                .Select(static command => command.Name),
+        ];
         Assert.Equal(["doctor", "run", "serve"], having.Where(static name => name is "doctor" or "run" or "serve").Order());
         Assert.Equal(4, having.Length); // and `sendoff` alone, which serves
         foreach (string line in asking.Append("serve --development").Append("run a"))
-            Assert.Empty(CommandTree.Build().Parse(["--development", .. line.Replace("@/", "", StringComparison.Ordinal).Split(' ')]).Errors);
+            Assert.Empty(
+                CommandTree.Build().Parse(["--development", .. line.Replace("@/", "", StringComparison.Ordinal).Split(' ')]).Errors
+            );
         Assert.True(CommandTree.Build().Parse(["--development", "run", "a"]).GetValue(ServeCommand.Development));
 
         static IEnumerable<Command> All(Command command) => command.Subcommands.SelectMany(All).Prepend(command);
@@ -240,15 +322,29 @@ public sealed class CommandInputTests : IDisposable
         await using var server = Receiver.Start(static async connection => await connection.ReadRequestAsync());
         await using var half = Receiver.AnsweringOnce("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"u8.ToArray());
         foreach (string command in asking)
-            foreach (string url in new[] { server.Url, half.Url })
-                Assert.Equal((command, ExitCode.NoServer), (command, (await Assert.ThrowsAsync<CommandException>(() => InvokeAsync($"{command} --server {url}"))).ExitCode));
+        foreach (string url in new[] { server.Url, half.Url })
+            Assert.Equal(
+                (command, ExitCode.NoServer),
+                (command, (await Assert.ThrowsAsync<CommandException>(() => InvokeAsync($"{command} --server {url}"))).ExitCode)
+            );
     }
 
     Task<int> InvokeAsync(string command)
     {
-        var parsed = CommandTree.Build().Parse(command.Replace("@/", folder.Path + "/", StringComparison.Ordinal).Split(' ').Select(static part => part == "~" ? "" : part).ToArray());
+        var parsed = CommandTree
+            .Build()
+            .Parse(
+                command
+                    .Replace("@/", folder.Path + "/", StringComparison.Ordinal)
+                    .Split(' ')
+                    .Select(static part => part == "~" ? "" : part)
+                    .ToArray()
+            );
         Assert.Empty(parsed.Errors);
-        return parsed.InvokeAsync(new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, TestContext.Current.CancellationToken);
+        return parsed.InvokeAsync(
+            new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null },
+            TestContext.Current.CancellationToken
+        );
     }
 
     // In a process of its own: what only the whole of it shows.
@@ -261,7 +357,10 @@ public sealed class CommandInputTests : IDisposable
         string url = $"http://{taken.LocalEndpoint}";
         var result = await SendoffCommand.RunAsync(["serve", "--data", At("data"), "--listen", url]);
 
-        Assert.Equal((2, $"sendoff: cannot listen on {url}: {taken.LocalEndpoint} is in use by another program; end it, or choose another port\n"), (result.ExitCode, result.Error));
+        Assert.Equal(
+            (2, $"sendoff: cannot listen on {url}: {taken.LocalEndpoint} is in use by another program; end it, or choose another port\n"),
+            (result.ExitCode, result.Error)
+        );
         Assert.DoesNotContain("Exception", result.Output);
     }
 
@@ -270,7 +369,10 @@ public sealed class CommandInputTests : IDisposable
     {
         var result = await SendoffCommand.RunAsync(["run", At("workflow"), "--set", "A=1", "--set", "A=2"]);
         Assert.Equal((2, ""), (result.ExitCode, result.Output));
-        Assert.Equal("sendoff: --set A: the setting A is given twice; give it once, with commas between the parts of a list\n", result.Error);
+        Assert.Equal(
+            "sendoff: --set A: the setting A is given twice; give it once, with commas between the parts of a list\n",
+            result.Error
+        );
     }
 
     [Fact]
@@ -299,9 +401,12 @@ public sealed class CommandInputTests : IDisposable
     public async Task Output_that_nobody_reads_any_more_ends_the_command(string command)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "pipes are of POSIX");
-        string item = """{"id":"run_1","status":"succeeded","workflow":"w","trigger":"http","startedAt":"2026-01-01T00:00:00Z","durationMs":1,"sends":0}""";
+        string item =
+            """{"id":"run_1","status":"succeeded","workflow":"w","trigger":"http","startedAt":"2026-01-01T00:00:00Z","durationMs":1,"sends":0}""";
         string body = $$"""{"items":[{{string.Join(',', Enumerable.Repeat(item, 20_000))}}],"nextCursor":null}""";
-        await using var server = Receiver.Answering($"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {body.Length}\r\n\r\n{body}");
+        await using var server = Receiver.Answering(
+            $"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {body.Length}\r\n\r\n{body}"
+        );
         var info = SendoffCommand.Info([.. command.Split(' '), "--json", "--server", server.Url]);
         using var process = Process.Start(info)!;
         process.StandardOutput.Close();

@@ -14,7 +14,11 @@ public sealed class DoctorCommandTests
         var result = await SendoffCommand.RunAsync(["doctor", "--data", data]);
 
         Assert.Equal(0, result.ExitCode);
-        foreach (string said in (string[])["node", "sandbox", "permission model on", "npm", "is made at the first start", "secret key", "egress", "clock"]) Assert.Contains(said, result.Output);
+        foreach (
+            string said in (string[])
+                ["node", "sandbox", "permission model on", "npm", "is made at the first start", "secret key", "egress", "clock"]
+        )
+            Assert.Contains(said, result.Output);
         Assert.False(Directory.Exists(data));
     }
 
@@ -23,7 +27,11 @@ public sealed class DoctorCommandTests
     {
         using var folder = new TempFolder();
         var result = await SendoffCommand.RunAsync(["doctor", "--json", "--data", folder.Path, "--set", "Workers:Sandbox=none"]);
-        var npm = JsonElement.Parse(result.Output).GetProperty("checks").EnumerateArray().Single(static check => check.GetProperty("name").GetString() == "npm");
+        var npm = JsonElement
+            .Parse(result.Output)
+            .GetProperty("checks")
+            .EnumerateArray()
+            .Single(static check => check.GetProperty("name").GetString() == "npm");
         Assert.Equal("Warning", npm.GetProperty("status").GetString());
         Assert.Matches("without a sandbox.*Workers:Sandbox is none|there is no npm", npm.GetProperty("text").GetString());
     }
@@ -38,7 +46,11 @@ public sealed class DoctorCommandTests
         Assert.Equal(1, result.ExitCode);
         var document = JsonElement.Parse(result.Output);
         Assert.False(document.GetProperty("ok").GetBoolean());
-        var failed = document.GetProperty("checks").EnumerateArray().Where(c => c.GetProperty("status").GetString() == "Failed").ToDictionary(c => c.GetProperty("name").GetString()!, c => c.GetProperty("text").GetString()!);
+        var failed = document
+            .GetProperty("checks")
+            .EnumerateArray()
+            .Where(c => c.GetProperty("status").GetString() == "Failed")
+            .ToDictionary(c => c.GetProperty("name").GetString()!, c => c.GetProperty("text").GetString()!);
         Assert.Equal(["database", "proxy", "secret key"], failed.Keys.Order());
         Assert.Contains("not a SQLite database", failed["database"]);
         Assert.Contains("put it back from a backup", failed["secret key"]);

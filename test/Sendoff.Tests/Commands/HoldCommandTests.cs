@@ -28,17 +28,26 @@ public sealed class HoldCommandTests
             await HoldAsync(server, "release");
 
             await sink.WaitForRequestsAsync(1);
-            await Wait.UntilAsync(async () => (await server.Http.GetStringAsync("/api/v1/deliveries", Wait.Token)).Contains("\"succeeded\""));
+            await Wait.UntilAsync(async () =>
+                (await server.Http.GetStringAsync("/api/v1/deliveries", Wait.Token)).Contains("\"succeeded\"")
+            );
             Assert.Contains("not on hold", await HoldAsync(server, "show"));
         }
-        await using (var server = await ServerProcess.StartAsync(folder.Path, Token)) Assert.DoesNotContain("on hold", server.Said);
+        await using (var server = await ServerProcess.StartAsync(folder.Path, Token))
+            Assert.DoesNotContain("on hold", server.Said);
         Assert.Single(sink.Requests);
     }
 
     static async Task<string> HoldAsync(ServerProcess server, string what)
     {
         var result = await SendoffCommand.RunAsync(
-            ["hold", what], environment: new Dictionary<string, string> { ["SENDOFF_SERVER"] = server.Http.BaseAddress!.ToString(), ["SENDOFF_TOKEN"] = Token });
+            ["hold", what],
+            environment: new Dictionary<string, string>
+            {
+                ["SENDOFF_SERVER"] = server.Http.BaseAddress!.ToString(),
+                ["SENDOFF_TOKEN"] = Token,
+            }
+        );
         Assert.True(result.ExitCode == 0, result.Error);
         return result.Output;
     }

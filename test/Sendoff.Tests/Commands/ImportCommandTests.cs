@@ -32,14 +32,20 @@ public sealed class ImportCommandTests : ImportRig
     public async Task An_attachment_that_the_project_does_not_hold_is_asked_for()
     {
         Add("csv-p_1/workflow.yaml", "name: csv\ntriggers: [ { id: hi_1 } ]\nsteps: [ { namespace: code, uses: ./code/entry.js } ]");
-        Add("csv-p_1/code/entry.js", "return [steps.trigger.context.attachments['prices.csv'], $attachments[\"rates.csv\"], $attachments['field'], steps.trigger.context.attachments[`there.csv`]]");
+        Add(
+            "csv-p_1/code/entry.js",
+            "return [steps.trigger.context.attachments['prices.csv'], $attachments[\"rates.csv\"], $attachments['field'], steps.trigger.context.attachments[`there.csv`]]"
+        );
         Add("csv-p_1/attachments/there.csv", "a,1");
 
         var (_, report) = await ImportAsync();
 
         Assert.Equal(["csv-p_1: needs_answer"], Verdicts(report));
         string remarks = Remarks(report[0]);
-        Assert.Contains("the code reads the workflow's attachment prices.csv, which the project does not hold; download it from Pipedream into csv-p_1/attachments/prices.csv", remarks);
+        Assert.Contains(
+            "the code reads the workflow's attachment prices.csv, which the project does not hold; download it from Pipedream into csv-p_1/attachments/prices.csv",
+            remarks
+        );
         Assert.Contains("attachment rates.csv", remarks);
         Assert.DoesNotContain("field", remarks);
         Assert.DoesNotContain("there.csv", remarks);
@@ -72,14 +78,20 @@ public sealed class ImportCommandTests : ImportRig
     [Fact]
     public async Task What_a_project_does_not_say_is_asked_for_and_taken_from_the_answers()
     {
-        Add("digest-p_1/workflow.yaml", """
+        Add(
+            "digest-p_1/workflow.yaml",
+            """
             name: Digest
             triggers: [ { id: ti_abc } ]
             steps:
             - { namespace: fetch, runtime: nodejs20.x, uses: ./fetch/entry.js, props: { slack: { authProvisionId: apn_1 }, cache: { storeId: ds_1 } } }
             - { namespace: row, runtime: nodejs20.x, uses: google_sheets-add-single-row@2.1.2 }
-            """);
-        Add("digest-p_1/fetch/entry.js", "export default { props: { slack: { type: 'app', app: 'slack_v2' } }, async run() { return [this.slack.$auth.oauth_access_token, process.env.TEAM]; } };");
+            """
+        );
+        Add(
+            "digest-p_1/fetch/entry.js",
+            "export default { props: { slack: { type: 'app', app: 'slack_v2' } }, async run() { return [this.slack.$auth.oauth_access_token, process.env.TEAM]; } };"
+        );
 
         var (_, asked) = await ImportAsync();
         string remarks = Remarks(asked[0]);
@@ -103,14 +115,17 @@ public sealed class ImportCommandTests : ImportRig
     [Fact]
     public async Task What_cannot_run_is_named_with_its_place()
     {
-        Add("mixed-p_1/workflow.yaml", """
+        Add(
+            "mixed-p_1/workflow.yaml",
+            """
             name: Mixed
             triggers: [ { id: hi_1 } ]
             steps:
             - { namespace: crunch, runtime: python3.12, uses: ./crunch/entry.py }
             - { namespace: off, runtime: python3.12, uses: ./off/entry.py, disabled: true }
             - { namespace: store, runtime: nodejs20.x, uses: ./store/entry.js }
-            """);
+            """
+        );
         Add("mixed-p_1/crunch/entry.py", "def handler(pd): pass");
         Add("mixed-p_1/store/entry.js", "// two\n$send.sql({ table: 'x', payload: event });");
         Add("broken-p_2/workflow.yaml", "name: [");
@@ -133,10 +148,14 @@ public sealed class ImportCommandTests : ImportRig
         using (var archive = ZipFile.Open(zip, ZipArchiveMode.Create))
         {
             Write(archive, "manifest.json", """{"version":1,"workflows":2}""");
-            Write(archive, "workflows/a.json", """
+            Write(
+                archive,
+                "workflows/a.json",
+                """
                 {"workflow":{"name":"../Orders & more","triggers":[{"id":"hi_1"},{"id":"ti_2","cron":"0 9 * * *","timezone":"Europe/Berlin"}],
                  "steps":[{"namespace":"notify","lang":"nodejs20.x","code":"$send.http({ method: 'GET', url: 'https://example.com/' })"},{"name":"off","component_key":"x-y@1.0.0","disabled":true}]}}
-                """);
+                """
+            );
             Write(archive, "workflows/b.json", """[{"title":"Orders & more","steps":[{"slug":"a","source":"return 1"}]}]""");
         }
 
@@ -144,7 +163,10 @@ public sealed class ImportCommandTests : ImportRig
 
         var report = JsonElement.Parse(result.Output);
         Assert.Equal(["Orders-more", "Orders-more-2"], report.EnumerateArray().Select(w => w.GetProperty("folder").GetString()));
-        Assert.Equal("$send.http({ method: 'GET', url: 'https://example.com/' })", File.ReadAllText(Path.Combine(Target, "Orders-more", "notify", "entry.js")));
+        Assert.Equal(
+            "$send.http({ method: 'GET', url: 'https://example.com/' })",
+            File.ReadAllText(Path.Combine(Target, "Orders-more", "notify", "entry.js"))
+        );
         Assert.Contains("0 9 * * *", File.ReadAllText(Path.Combine(Target, "Orders-more", "workflow.yaml")));
         Assert.NotNull(ReadImported("Orders-more-2").Definition);
 
@@ -161,7 +183,8 @@ public sealed class ImportCommandTests : ImportRig
     public async Task What_is_no_project_is_one_clear_line(string below, string? file, string expected)
     {
         Directory.CreateDirectory(Source);
-        if (file is not null) Add(file, "text");
+        if (file is not null)
+            Add(file, "text");
         var result = await SendoffCommand.RunAsync(["import", Path.Combine(Source, below), "-o", Target]);
 
         Assert.Equal(2, result.ExitCode);

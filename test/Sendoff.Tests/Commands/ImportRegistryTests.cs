@@ -16,16 +16,25 @@ public sealed class ImportRegistryTests : ImportRig
     }
 
     void AddWorkflow(string uses) =>
-        Add("w-p_1/workflow.yaml", $"name: W\ntriggers: [ {{ id: hi_1 }} ]\nsteps: [ {{ namespace: send, uses: {uses}, props: {{ chat: {{ authProvisionId: apn_1 }} }} }} ]");
+        Add(
+            "w-p_1/workflow.yaml",
+            $"name: W\ntriggers: [ {{ id: hi_1 }} ]\nsteps: [ {{ namespace: send, uses: {uses}, props: {{ chat: {{ authProvisionId: apn_1 }} }} }} ]"
+        );
 
     static string Action(string key, string imports = "import chat from \"../../chat.app.mjs\";", string version = "1.2.3") =>
         $"{imports}\nexport default {{ key: \"{key}\", version: \"{version}\", type: \"action\", props: {{ chat }}, async run() {{ return 1 }} }};";
 
     void AddChat(string dependencies = "{ \"lodash\": \"^4.17.21\" }")
     {
-        AddComponent("chat/package.json", $$"""{ "name": "@pipedream/chat", "version": "0.9.0", "main": "./chat.app.mjs", "scripts": { "install": "false" }, "dependencies": {{dependencies}} }""");
+        AddComponent(
+            "chat/package.json",
+            $$"""{ "name": "@pipedream/chat", "version": "0.9.0", "main": "./chat.app.mjs", "scripts": { "install": "false" }, "dependencies": {{dependencies}} }"""
+        );
         AddComponent("chat/LICENSE", "source-available");
-        AddComponent("chat/chat.app.mjs", "import get from \"lodash/get\";\nimport { limit } from \"./common/limits.mjs\";\nexport default { type: \"app\", app: \"chat\", methods: { token() { return this.$auth.bot_token } } };");
+        AddComponent(
+            "chat/chat.app.mjs",
+            "import get from \"lodash/get\";\nimport { limit } from \"./common/limits.mjs\";\nexport default { type: \"app\", app: \"chat\", methods: { token() { return this.$auth.bot_token } } };"
+        );
         AddComponent("chat/common/limits.mjs", "export const limit = 1;");
         AddComponent("chat/actions/send-text/send-text.mjs", Action("chat-send-text"));
     }
@@ -38,8 +47,14 @@ public sealed class ImportRegistryTests : ImportRig
     }
 
     string Copied(string path) => File.ReadAllText(Path.Combine(Target, "w-p_1", "registry", path));
-    string[] AllCopied => [.. Directory.EnumerateFiles(Path.Combine(Target, "w-p_1", "registry"), "*", SearchOption.AllDirectories)
-        .Select(file => Path.GetRelativePath(Path.Combine(Target, "w-p_1", "registry"), file).Replace('\\', '/')).Order(StringComparer.Ordinal)];
+
+    string[] AllCopied =>
+        [
+            .. Directory
+                .EnumerateFiles(Path.Combine(Target, "w-p_1", "registry"), "*", SearchOption.AllDirectories)
+                .Select(file => Path.GetRelativePath(Path.Combine(Target, "w-p_1", "registry"), file).Replace('\\', '/'))
+                .Order(StringComparer.Ordinal),
+        ];
 
     [Theory]
     [InlineData("")]
@@ -52,9 +67,22 @@ public sealed class ImportRegistryTests : ImportRig
 
         var report = await ReportAsync("--components", Path.Combine(Checkout, below));
 
-        Assert.Equal(["chat/LICENSE.txt", "chat/actions/send-text/send-text.mjs", "chat/chat.app.mjs", "chat/common/limits.mjs", "chat/package.json"], AllCopied);
+        Assert.Equal(
+            [
+                "chat/LICENSE.txt",
+                "chat/actions/send-text/send-text.mjs",
+                "chat/chat.app.mjs",
+                "chat/common/limits.mjs",
+                "chat/package.json",
+            ],
+            AllCopied
+        );
         Assert.Equal("registry/chat/actions/send-text/send-text.mjs", ReadImported("w-p_1").Definition!.Steps.Single().File);
-        Assert.StartsWith("import get from \"lodash@^4.17.21/get\";\nimport { limit } from \"./common/limits.mjs\";", Copied("chat/chat.app.mjs"), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "import get from \"lodash@^4.17.21/get\";\nimport { limit } from \"./common/limits.mjs\";",
+            Copied("chat/chat.app.mjs"),
+            StringComparison.Ordinal
+        );
         Assert.DoesNotContain("scripts", Copied("chat/package.json"), StringComparison.Ordinal);
         string said = Remarks(report);
         Assert.Contains("send: the registry action chat-send-text@1.2.3 is copied from the folder ", said);
@@ -89,13 +117,20 @@ public sealed class ImportRegistryTests : ImportRig
     public async Task TypeScript_is_copied_with_the_endings_that_Node_js_wants()
     {
         AddWorkflow("chat-send-text@1.2.3");
-        AddComponent("chat/actions/send-text/send-text.ts", Action("chat-send-text", "import chat from \"../../app/chat.app\";\nimport { one } from \"../../common/one.js\";"));
+        AddComponent(
+            "chat/actions/send-text/send-text.ts",
+            Action("chat-send-text", "import chat from \"../../app/chat.app\";\nimport { one } from \"../../common/one.js\";")
+        );
         AddComponent("chat/app/chat.app.ts", "export default { type: \"app\", app: \"chat\" };");
         AddComponent("chat/common/one.ts", "export const one: number = 1;");
 
         await ReportAsync("--components", Checkout);
 
-        Assert.StartsWith("import chat from \"../../app/chat.app.ts\";\nimport { one } from \"../../common/one.ts\";", Copied("chat/actions/send-text/send-text.ts"), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "import chat from \"../../app/chat.app.ts\";\nimport { one } from \"../../common/one.ts\";",
+            Copied("chat/actions/send-text/send-text.ts"),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -103,30 +138,40 @@ public sealed class ImportRegistryTests : ImportRig
     {
         AddWorkflow("chat-send-text@1.2.3");
         AddChat();
-        AddComponent("chat/actions/send-text/send-text.mjs", Action("chat-send-text", "import chat from \"@pipedream/rooms\";\nimport x from \"../../../rooms/x.mjs\";\nimport { axios } from \"@pipedream/platform\";"));
+        AddComponent(
+            "chat/actions/send-text/send-text.mjs",
+            Action(
+                "chat-send-text",
+                "import chat from \"@pipedream/rooms\";\nimport x from \"../../../rooms/x.mjs\";\nimport { axios } from \"@pipedream/platform\";"
+            )
+        );
         AddComponent("rooms/rooms.app.mjs", "export default { type: \"app\", app: \"rooms\" };");
         AddComponent("rooms/x.mjs", "export default 1;");
 
         await ReportAsync("--components", Checkout);
 
-        Assert.StartsWith("import chat from \"../../../rooms/rooms.app.mjs\";\nimport x from \"../../../rooms/x.mjs\";\nimport { axios } from \"@pipedream/platform\";",
-            Copied("chat/actions/send-text/send-text.mjs"), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "import chat from \"../../../rooms/rooms.app.mjs\";\nimport x from \"../../../rooms/x.mjs\";\nimport { axios } from \"@pipedream/platform\";",
+            Copied("chat/actions/send-text/send-text.mjs"),
+            StringComparison.Ordinal
+        );
         Assert.Contains("rooms/x.mjs", AllCopied);
     }
 
-    public static TheoryData<string, string> Outside => new()
-    {
-        { "import x from \"../../../../../etc/x.mjs\";", "imports '../../../../../etc/x.mjs', which is outside of its source" },
-        { "import x from \"/etc/passwd\";", "imports '/etc/passwd', which is outside of its source" },
-        { "import x from \"file:///etc/passwd\";", "which is outside of its source" },
-        { "import x from \"../../missing.mjs\";", "imports '../../missing.mjs', which the source does not have" },
-        { "import x from \"../../link.mjs\";", "chat/link.mjs is, or is in, a symbolic link" },
-        { "import x from \"../../linked/x.mjs\";", "chat/linked/x.mjs is, or is in, a symbolic link" },
-        { "import x from \"../../large.mjs\";", "chat/large.mjs has more than 1,048,576 bytes" },
-        { "import x from \"../../many.mjs\";", "it has more than 200 files" },
-        { "import x from \"../../.git/x.mjs\";", "which the source does not have" },
-        { "import x from \"../../latin.mjs\";", "chat/latin.mjs is not UTF-8 text" },
-    };
+    public static TheoryData<string, string> Outside =>
+        new()
+        {
+            { "import x from \"../../../../../etc/x.mjs\";", "imports '../../../../../etc/x.mjs', which is outside of its source" },
+            { "import x from \"/etc/passwd\";", "imports '/etc/passwd', which is outside of its source" },
+            { "import x from \"file:///etc/passwd\";", "which is outside of its source" },
+            { "import x from \"../../missing.mjs\";", "imports '../../missing.mjs', which the source does not have" },
+            { "import x from \"../../link.mjs\";", "chat/link.mjs is, or is in, a symbolic link" },
+            { "import x from \"../../linked/x.mjs\";", "chat/linked/x.mjs is, or is in, a symbolic link" },
+            { "import x from \"../../large.mjs\";", "chat/large.mjs has more than 1,048,576 bytes" },
+            { "import x from \"../../many.mjs\";", "it has more than 200 files" },
+            { "import x from \"../../.git/x.mjs\";", "which the source does not have" },
+            { "import x from \"../../latin.mjs\";", "chat/latin.mjs is not UTF-8 text" },
+        };
 
     [Theory]
     [MemberData(nameof(Outside))]
@@ -142,7 +187,8 @@ public sealed class ImportRegistryTests : ImportRig
         Directory.CreateSymbolicLink(Path.Combine(chat, "linked"), Path.Combine(Checkout, "components", "elsewhere"));
         AddComponent("chat/large.mjs", "//" + new string('x', 1024 * 1024));
         AddComponent("chat/many.mjs", string.Concat(Enumerable.Range(0, 201).Select(i => $"import \"./many/{i}.mjs\";\n")));
-        for (int i = 0; i < 201; i++) AddComponent($"chat/many/{i}.mjs", "");
+        for (int i = 0; i < 201; i++)
+            AddComponent($"chat/many/{i}.mjs", "");
         AddComponent("chat/.git/x.mjs", "");
         File.WriteAllBytes(Path.Combine(chat, "latin.mjs"), [0xe9]);
 
@@ -163,8 +209,14 @@ public sealed class ImportRegistryTests : ImportRig
 
         Assert.Equal("needs_answer", report.GetProperty("verdict").GetString());
         string said = Remarks(report);
-        Assert.Contains("the step uses the registry action chat-fly@1.0.0, whose code no source has: npm: --no-npm was given; --components: ", said);
-        Assert.Contains("has no component with the key chat-fly in chat; Pipedream's API: PIPEDREAM_API_KEY is not set; clone Pipedream's repository", said);
+        Assert.Contains(
+            "the step uses the registry action chat-fly@1.0.0, whose code no source has: npm: --no-npm was given; --components: ",
+            said
+        );
+        Assert.Contains(
+            "has no component with the key chat-fly in chat; Pipedream's API: PIPEDREAM_API_KEY is not set; clone Pipedream's repository",
+            said
+        );
     }
 
     [Fact]
@@ -184,14 +236,32 @@ public sealed class ImportRegistryTests : ImportRig
     public async Task Pipedreams_API_is_asked_with_the_users_key_for_what_no_other_source_has()
     {
         AddWorkflow("chat-send-text@1.2.3");
-        await using var api = Sink.Start(body: JsonSerializer.Serialize(new { data = new { key = "chat-send-text", version = "1.2.4", code = Action("chat-send-text", "import { axios } from \"@pipedream/platform\"; const chat = {};") } }));
+        await using var api = Sink.Start(
+            body: JsonSerializer.Serialize(
+                new
+                {
+                    data = new
+                    {
+                        key = "chat-send-text",
+                        version = "1.2.4",
+                        code = Action("chat-send-text", "import { axios } from \"@pipedream/platform\"; const chat = {};"),
+                    },
+                }
+            )
+        );
         (Environment["PIPEDREAM_API_KEY"], Environment["PIPEDREAM_API_URL"]) = ("pd-key", api.Url);
 
         var report = await ReportAsync();
 
         var request = Assert.Single(api.Requests);
-        Assert.Equal(("GET", "/v1/components/registry/chat-send-text", "Bearer pd-key"), (request.Method, request.Target, request.Header("authorization")));
-        Assert.Contains("is copied from Pipedream's API to registry/chat, with the files that it imports; the copy has version 1.2.4, the workflow asks for 1.2.3", Remarks(report));
+        Assert.Equal(
+            ("GET", "/v1/components/registry/chat-send-text", "Bearer pd-key"),
+            (request.Method, request.Target, request.Header("authorization"))
+        );
+        Assert.Contains(
+            "is copied from Pipedream's API to registry/chat, with the files that it imports; the copy has version 1.2.4, the workflow asks for 1.2.3",
+            Remarks(report)
+        );
         Assert.Contains("key: \"chat-send-text\"", Copied("chat/actions/send-text/send-text.mjs"), StringComparison.Ordinal);
         Assert.DoesNotContain("pd-key", File.ReadAllText(Path.Combine(Target, "import-report.md")), StringComparison.Ordinal);
     }
@@ -203,7 +273,11 @@ public sealed class ImportRegistryTests : ImportRig
     [InlineData(200, "<html>", "its answer is not JSON")]
     [InlineData(200, "[]", "its answer is not a JSON object")]
     [InlineData(200, "{\"data\":{\"code\":null}}", "its answer has no code")]
-    [InlineData(200, "{\"data\":{\"code\":\"import a from '../../chat.app.mjs'\"}}", "its code imports '../../chat.app.mjs', a file that the API does not give")]
+    [InlineData(
+        200,
+        "{\"data\":{\"code\":\"import a from '../../chat.app.mjs'\"}}",
+        "its code imports '../../chat.app.mjs', a file that the API does not give"
+    )]
     public async Task What_Pipedreams_API_does_not_give_is_said(int status, string body, string says)
     {
         AddWorkflow("chat-send-text@1.2.3");

@@ -30,16 +30,32 @@ public abstract class ImportRig : IDisposable
 
     private protected async Task<(CommandResult Result, JsonElement Report)> ImportAsync(params string[] more)
     {
-        var result = await SendoffCommand.RunAsync(["import", Source, "-o", Target, "--json", "--no-npm", .. more], environment: Environment);
+        var result = await SendoffCommand.RunAsync(
+            ["import", Source, "-o", Target, "--json", "--no-npm", .. more],
+            environment: Environment
+        );
         return (result, result.Output.Length > 0 ? JsonElement.Parse(result.Output) : default);
     }
 
     private protected static string Remarks(JsonElement workflow) =>
-        string.Join("\n", workflow.GetProperty("findings").EnumerateArray().Select(f => $"{f.GetProperty("where").GetString()}: {f.GetProperty("what").GetString()}; {f.GetProperty("remedy").GetString()}"));
+        string.Join(
+            "\n",
+            workflow
+                .GetProperty("findings")
+                .EnumerateArray()
+                .Select(f =>
+                    $"{f.GetProperty("where").GetString()}: {f.GetProperty("what").GetString()}; {f.GetProperty("remedy").GetString()}"
+                )
+        );
 
     private protected WorkflowReading ReadImported(string name)
     {
         string root = Path.Combine(Target, name);
-        return WorkflowReader.Read(name, Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).ToDictionary(f => Path.GetRelativePath(root, f).Replace('\\', '/'), File.ReadAllText));
+        return WorkflowReader.Read(
+            name,
+            Directory
+                .EnumerateFiles(root, "*", SearchOption.AllDirectories)
+                .ToDictionary(f => Path.GetRelativePath(root, f).Replace('\\', '/'), File.ReadAllText)
+        );
     }
 }

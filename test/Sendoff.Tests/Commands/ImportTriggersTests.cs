@@ -62,11 +62,18 @@ public sealed class ImportTriggersTests : ImportRig
         Add("w-p_1/workflow.yaml", $"name: W\ntriggers: [ {{ id: sub_1 }}, {{ id: ti_1 }}, {{ id: ti_2 }} ]\n{Code}");
         Add("w-p_1/code/entry.js", "return 1");
         string answers = Path.Combine(folder.Path, "answers.yaml");
-        File.WriteAllText(answers, "w-p_1: { trigger: { type: schedule, every: 1h }, triggers: { sub_1: { type: emit, workflow: orders } } }");
+        File.WriteAllText(
+            answers,
+            "w-p_1: { trigger: { type: schedule, every: 1h }, triggers: { sub_1: { type: emit, workflow: orders } } }"
+        );
 
         var report = await ReportAsync("--answers", answers);
 
-        Assert.Collection(ReadImported("w-p_1").Definition!.Triggers, one => Assert.Equal("orders", Assert.IsType<EmitTrigger>(one).Workflow), one => Assert.IsType<ScheduleTrigger>(one));
+        Assert.Collection(
+            ReadImported("w-p_1").Definition!.Triggers,
+            one => Assert.Equal("orders", Assert.IsType<EmitTrigger>(one).Workflow),
+            one => Assert.IsType<ScheduleTrigger>(one)
+        );
         Assert.Contains("the trigger ti_2 is a timer", Remarks(report[0]));
         Assert.DoesNotContain("ti_1", Remarks(report[0]));
     }
@@ -74,7 +81,10 @@ public sealed class ImportTriggersTests : ImportRig
     [Fact]
     public async Task The_action_that_returns_an_HTTP_response_lets_the_run_answer()
     {
-        Add("w-p_1/workflow.yaml", "name: W\ntriggers: [ { id: hi_1 } ]\nsteps: [ { namespace: reply, uses: http-return-http-response@0.0.3 } ]");
+        Add(
+            "w-p_1/workflow.yaml",
+            "name: W\ntriggers: [ { id: hi_1 } ]\nsteps: [ { namespace: reply, uses: http-return-http-response@0.0.3 } ]"
+        );
         Add("w-p_1/reply/entry.mjs", "export default { async run() {} }");
         string answers = Path.Combine(folder.Path, "answers.yaml");
         File.WriteAllText(answers, "w-p_1: { actions: { reply: ./reply/entry.mjs } }");
@@ -87,7 +97,10 @@ public sealed class ImportTriggersTests : ImportRig
     [Fact]
     public async Task A_trigger_that_is_Sendoffs_own_keeps_what_it_says()
     {
-        Add("w/workflow.yaml", $"name: W\ntriggers: [ {{ type: http, key: mine, response: {{ status: 202 }} }}, {{ type: schedule, every: 1h }}, {{ type: emit, workflow: orders }} ]\n{Code}");
+        Add(
+            "w/workflow.yaml",
+            $"name: W\ntriggers: [ {{ type: http, key: mine, response: {{ status: 202 }} }}, {{ type: schedule, every: 1h }}, {{ type: emit, workflow: orders }} ]\n{Code}"
+        );
         Add("w/code/entry.js", "return 1");
 
         await ReportAsync();
@@ -101,14 +114,25 @@ public sealed class ImportTriggersTests : ImportRig
     [Fact]
     public async Task An_account_is_named_by_its_app_and_field_and_asked_for_once()
     {
-        const string step = "name: {0}\ntriggers: [ {{ id: hi_1 }} ]\nsteps: [ {{ namespace: read, uses: google_sheets-get-values@0.1.2, props: {{ googleSheets: {{ authProvisionId: apn_A }} }} }} ]";
-        foreach (string name in new[] { "a", "b" }) Add($"{name}/workflow.yaml", string.Format(step, name));
-        Add("c/workflow.yaml", "name: c\ntriggers: [ { id: hi_1 } ]\nsteps: [ { namespace: code, uses: ./code/entry.js, props: { sheets: { authProvisionId: apn_B } } } ]");
-        Add("c/code/entry.js", "const sheets = { type: 'app', app: 'google_sheets', methods: { token() { return this.$auth.api_key } } }; export default { props: { sheets }, async run() {} };");
+        const string step =
+            "name: {0}\ntriggers: [ {{ id: hi_1 }} ]\nsteps: [ {{ namespace: read, uses: google_sheets-get-values@0.1.2, props: {{ googleSheets: {{ authProvisionId: apn_A }} }} }} ]";
+        foreach (string name in new[] { "a", "b" })
+            Add($"{name}/workflow.yaml", string.Format(step, name));
+        Add(
+            "c/workflow.yaml",
+            "name: c\ntriggers: [ { id: hi_1 } ]\nsteps: [ { namespace: code, uses: ./code/entry.js, props: { sheets: { authProvisionId: apn_B } } } ]"
+        );
+        Add(
+            "c/code/entry.js",
+            "const sheets = { type: 'app', app: 'google_sheets', methods: { token() { return this.$auth.api_key } } }; export default { props: { sheets }, async run() {} };"
+        );
 
         var report = await ReportAsync();
 
-        Assert.Contains("set what it holds, once for all workflows: sendoff secrets set GOOGLE_SHEETS__OAUTH_ACCESS_TOKEN", Remarks(report[0]));
+        Assert.Contains(
+            "set what it holds, once for all workflows: sendoff secrets set GOOGLE_SHEETS__OAUTH_ACCESS_TOKEN",
+            Remarks(report[0])
+        );
         Assert.Contains("asked for with a: ", Remarks(report[1]));
         Assert.Contains("sendoff secrets set GOOGLE_SHEETS__API_KEY", Remarks(report[2]));
         Assert.DoesNotContain("FIELD", Remarks(report[2]));
@@ -135,11 +159,14 @@ public sealed class ImportTriggersTests : ImportRig
     [Fact]
     public async Task The_fields_of_the_REST_documentation_are_read()
     {
-        Add("manifest.json", """
+        Add(
+            "manifest.json",
+            """
             { "schema": "project-export/2026.01", "truncated": true, "truncated_reason": "bytes", "workflows": [
               { "id": "p_1", "path": "x/digest.json", "status": "exported", "warnings": ["a secret was left out"] },
               { "id": "p_2", "name": "Idle", "status": "skipped_never_deployed", "warnings": [] }, { "id": "p_3", "name": "Over", "status": "skipped_export_limit" } ] }
-            """);
+            """
+        );
         Add("x/digest.json", Archived);
 
         var report = (await ReportAsync()).EnumerateArray().ToDictionary(static one => one.GetProperty("folder").GetString()!);
@@ -148,7 +175,8 @@ public sealed class ImportTriggersTests : ImportRig
         Assert.Contains("does not hold the workflow: never deployed", Remarks(report["Idle"]));
         Assert.Contains("does not hold the workflow: export limit", Remarks(report["Over"]));
         Assert.False(Directory.Exists(Path.Combine(Target, "Idle")));
-        string said = Remarks(report["Digest"]), yaml = File.ReadAllText(Path.Combine(Target, "Digest", "workflow.yaml"));
+        string said = Remarks(report["Digest"]),
+            yaml = File.ReadAllText(Path.Combine(Target, "Digest", "workflow.yaml"));
         Assert.Contains("a secret was left out", said);
         Assert.Contains("the workflow is disabled on Pipedream", said);
         Assert.Contains("the trigger dc_3 is the event source new-item", said);
@@ -171,7 +199,10 @@ public sealed class ImportTriggersTests : ImportRig
     [Fact]
     public async Task One_JSON_file_of_an_archive_is_imported_by_itself()
     {
-        Add("hello.json", """{ "name": "Hello", "triggers": [ { "id": "hi_1", "type": "http", "cron": null } ], "steps": [ { "namespace": "say", "code": "return 1", "props": {} } ] }""");
+        Add(
+            "hello.json",
+            """{ "name": "Hello", "triggers": [ { "id": "hi_1", "type": "http", "cron": null } ], "steps": [ { "namespace": "say", "code": "return 1", "props": {} } ] }"""
+        );
 
         var result = await SendoffCommand.RunAsync(["import", Path.Combine(Source, "hello.json"), "-o", Target, "--json"]);
 

@@ -12,12 +12,15 @@ public sealed class ReceiveCommandTests
     {
         using var folder = new TempFolder();
         string authority = Path.Combine(folder.Path, "authority.pem");
-        using var process = Process.Start(SendoffCommand.Info("receive", "--hostile", "--port", "0", "--count", "2", "--authority", authority))!;
+        using var process = Process.Start(
+            SendoffCommand.Info("receive", "--hostile", "--port", "0", "--count", "2", "--authority", authority)
+        )!;
         var errors = process.StandardError.ReadToEndAsync();
         var urls = new List<string>();
         // The list ends with an empty line.
         while (await process.StandardOutput.ReadLineAsync() is { Length: > 0 } line)
-            if (line.Trim().Split(' ') is [var url, ..] && url.StartsWith("http", StringComparison.Ordinal)) urls.Add(url);
+            if (line.Trim().Split(' ') is [var url, ..] && url.StartsWith("http", StringComparison.Ordinal))
+                urls.Add(url);
 
         using var sending = new Sending();
         var lengths = await sending.PostAsync(urls.Single(url => url.EndsWith("/two-lengths", StringComparison.Ordinal)));

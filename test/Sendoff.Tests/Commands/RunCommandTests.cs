@@ -31,15 +31,19 @@ public sealed class RunCommandTests : IAsyncLifetime
 
     Task<CommandResult> RunAsync(params string[] args) => SendoffCommand.RunAsync(["run", .. args], folder.Path);
 
-    string FourSends() => Write("four.mjs", $$"""
-        export default defineComponent({
-          async run({ $ }) {
-            console.log("telling four");
-            for (const n of [1, 2, 3, 4]) $.send.http({ method: "POST", url: "{{receiver.Url}}" + n, data: { n } });
-            return "done";
-          },
-        });
-        """);
+    string FourSends() =>
+        Write(
+            "four.mjs",
+            $$"""
+            export default defineComponent({
+              async run({ $ }) {
+                console.log("telling four");
+                for (const n of [1, 2, 3, 4]) $.send.http({ method: "POST", url: "{{receiver.Url}}" + n, data: { n } });
+                return "done";
+              },
+            });
+            """
+        );
 
     [Fact]
     public async Task Four_sends_print_a_tree_with_log_requests_responses_and_waterfalls()
@@ -48,7 +52,8 @@ public sealed class RunCommandTests : IAsyncLifetime
 
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
         Assert.Contains("telling four", result.Output);
-        for (int i = 0; i < 4; i++) Assert.Contains($"$send.http [{i}] POST {receiver.Url}{i + 1} → 200", result.Output);
+        for (int i = 0; i < 4; i++)
+            Assert.Contains($"$send.http [{i}] POST {receiver.Url}{i + 1} → 200", result.Output);
         Assert.Contains("connect", result.Output);
         Assert.Contains("├──", result.Output);
         Assert.DoesNotContain("\u001b", result.Output); // a pipe has no colours
@@ -59,9 +64,23 @@ public sealed class RunCommandTests : IAsyncLifetime
     public async Task Emails_go_out_with_the_settings_and_what_is_for_a_server_is_captured()
     {
         await using var mail = new MailServer();
-        string step = Write("all.js", "$send.email({ subject: 's', text: 't' }); $send.emit({ raw_event: { a: 1 } }); $send.sse({ channel: 'c', payload: 'p' })");
+        string step = Write(
+            "all.js",
+            "$send.email({ subject: 's', text: 't' }); $send.emit({ raw_event: { a: 1 } }); $send.sse({ channel: 'c', payload: 'p' })"
+        );
         var result = await RunAsync(
-            step, "--allow", "127.0.0.0/8", "--set", "Smtp:Host=127.0.0.1", "--set", $"Smtp:Port={mail.Port}", "--set", "Smtp:Security=none", "--set", "Smtp:To=owner@example.com");
+            step,
+            "--allow",
+            "127.0.0.0/8",
+            "--set",
+            "Smtp:Host=127.0.0.1",
+            "--set",
+            $"Smtp:Port={mail.Port}",
+            "--set",
+            "Smtp:Security=none",
+            "--set",
+            "Smtp:To=owner@example.com"
+        );
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
         Assert.Contains("$send.email [0] SEND email: → 250", result.Output);
         Assert.Contains("$send.emit [1] SEND emit: captured: it goes out on a server only", result.Output);
@@ -77,19 +96,30 @@ public sealed class RunCommandTests : IAsyncLifetime
     [Fact]
     public async Task The_one_run_has_a_data_store()
     {
-        string step = Write("keep.mjs", """
+        string step = Write(
+            "keep.mjs",
+            """
             export default { props: { data: { type: "data_store" } }, async run() {
               await this.data.set("a", 1); await this.data.set("b", 2, { ttl: 60 });
               $checkpoint = [await this.data.keys(), await this.data.size()];
               return $checkpoint;
             } };
-            """);
+            """
+        );
 
         for (int i = 0; i < 2; i++)
         {
             var result = await RunAsync(step, "--json");
             Assert.Equal((0, ""), (result.ExitCode, result.Error));
-            Assert.Equal("""[["a","b"],2]""", JsonDocument.Parse(result.Output).RootElement.GetProperty("steps")[0].GetProperty("exports").GetProperty("$return_value").GetRawText());
+            Assert.Equal(
+                """[["a","b"],2]""",
+                JsonDocument
+                    .Parse(result.Output)
+                    .RootElement.GetProperty("steps")[0]
+                    .GetProperty("exports")
+                    .GetProperty("$return_value")
+                    .GetRawText()
+            );
         }
     }
 
@@ -126,12 +156,15 @@ public sealed class RunCommandTests : IAsyncLifetime
         // Names that do not exist and a listener that counts: neither is asked.
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
-        string step = Write("dry.mjs", $$"""
+        string step = Write(
+            "dry.mjs",
+            $$"""
             export default { run({ $ }) {
               $.send.http({ method: "POST", url: "http://127.0.0.1:{{((IPEndPoint)listener.LocalEndpoint).Port}}/", data: { a: 1 } });
               $.send.http({ method: "GET", url: "https://name.that.does.not.exist.invalid/" });
             } };
-            """);
+            """
+        );
 
         var result = await RunAsync(step, "--dry-run", "--json", "--allow", "127.0.0.0/8");
 
@@ -145,7 +178,10 @@ public sealed class RunCommandTests : IAsyncLifetime
     [Fact]
     public async Task A_failed_delivery_ends_with_3_and_a_failed_run_with_1()
     {
-        string refused = Write("refused.mjs", $"export default {{ run({{ $ }}) {{ $.send.http({{ method: 'GET', url: 'http://127.0.0.1:{ServerProcess.FreePort()}/' }}) }} }}");
+        string refused = Write(
+            "refused.mjs",
+            $"export default {{ run({{ $ }}) {{ $.send.http({{ method: 'GET', url: 'http://127.0.0.1:{ServerProcess.FreePort()}/' }}) }} }}"
+        );
         string thrown = Write("thrown.mjs", "export default {\n  run() {\n    throw new RangeError('too far');\n  }\n}");
 
         var delivery = await RunAsync(refused, "--allow", "127.0.0.0/8");
@@ -186,16 +222,22 @@ public sealed class RunCommandTests : IAsyncLifetime
 
         Assert.Contains("\"file\"", (await RunAsync(step, "--event", file)).Output);
         Assert.Contains("\"text\"", (await RunAsync(step, "--event", """{"body":{"who":"text"}}""")).Output);
-        Assert.Contains("\"stdin\"", (await SendoffCommand.RunAsync(["run", step, "--event", "-"], folder.Path, """{"body":{"who":"stdin"}}""")).Output);
+        Assert.Contains(
+            "\"stdin\"",
+            (await SendoffCommand.RunAsync(["run", step, "--event", "-"], folder.Path, """{"body":{"who":"stdin"}}""")).Output
+        );
     }
 
     [Fact]
     public async Task Secrets_reach_the_step_and_the_receiver_and_are_masked_in_what_is_printed()
     {
-        string step = Write("secret.js", $$"""
+        string step = Write(
+            "secret.js",
+            $$"""
             console.log("it is", process.env.API_KEY)
             $send.http({ method: "POST", url: "{{receiver.Url}}?key=" + process.env.API_KEY, auth: { username: "u", password: process.env.API_KEY }, data: process.env.API_KEY })
-            """);
+            """
+        );
 
         var result = await RunAsync(step, "--secret", "API_KEY=s3cret/value", "--allow", "127.0.0.0/8", "--json");
 
@@ -210,16 +252,41 @@ public sealed class RunCommandTests : IAsyncLifetime
     public async Task Accounts_of_a_file_reach_steps_of_both_generations_and_are_masked()
     {
         Write("accounts.json", """{ "slack": { "oauth_access_token": "xoxb-0123456789", "team": 7 } }""");
-        Write("body.js", "return [auths.slack.oauth_access_token, auths.slack.oauth_access_token.length, auths.slack.team, auths.other.key]");
-        Write("component.mjs", """export default { props: { slack: { type: "app", app: "slack" } }, run() { return [this.slack.$auth.oauth_access_token.length] } }""");
+        Write(
+            "body.js",
+            "return [auths.slack.oauth_access_token, auths.slack.oauth_access_token.length, auths.slack.team, auths.other.key]"
+        );
+        Write(
+            "component.mjs",
+            """export default { props: { slack: { type: "app", app: "slack" } }, run() { return [this.slack.$auth.oauth_access_token.length] } }"""
+        );
 
-        var body = await RunAsync(Path.Combine(folder.Path, "body.js"), "--accounts", Path.Combine(folder.Path, "accounts.json"), "--secret", "OTHER__KEY=key-of-other", "--json");
-        var component = await RunAsync(Path.Combine(folder.Path, "component.mjs"), "--accounts", Path.Combine(folder.Path, "accounts.json"), "--json");
+        var body = await RunAsync(
+            Path.Combine(folder.Path, "body.js"),
+            "--accounts",
+            Path.Combine(folder.Path, "accounts.json"),
+            "--secret",
+            "OTHER__KEY=key-of-other",
+            "--json"
+        );
+        var component = await RunAsync(
+            Path.Combine(folder.Path, "component.mjs"),
+            "--accounts",
+            Path.Combine(folder.Path, "accounts.json"),
+            "--json"
+        );
 
         Assert.Equal(["••••••••", "15", "7", "••••••••"], Returned(body));
         Assert.Equal(["15"], Returned(component));
         static string[] Returned(CommandResult result) =>
-            [.. JsonSerializer.Deserialize(result.Output, ApiJson.Default.RunDocument)!.Steps[0].Exports.GetProperty("$return_value").EnumerateArray().Select(static v => v.ToString())];
+            [
+                .. JsonSerializer
+                    .Deserialize(result.Output, ApiJson.Default.RunDocument)!
+                    .Steps[0]
+                    .Exports.GetProperty("$return_value")
+                    .EnumerateArray()
+                    .Select(static v => v.ToString()),
+            ];
     }
 
     [Theory]
@@ -250,10 +317,13 @@ public sealed class RunCommandTests : IAsyncLifetime
     [Fact]
     public async Task A_timeout_ends_the_run_and_its_earlier_sends_go_out()
     {
-        string step = Write("loop.js", $$"""
+        string step = Write(
+            "loop.js",
+            $$"""
             $send.http({ method: "POST", url: "{{receiver.Url}}", data: 1 })
             for (;;) {}
-            """);
+            """
+        );
 
         var result = await RunAsync(step, "--timeout", "300ms", "--allow", "127.0.0.0/8");
 

@@ -8,7 +8,13 @@ public sealed class ServeCommandTests
     [Fact]
     public async Task A_data_directory_that_cannot_be_written_is_named()
     {
-        var result = await SendoffCommand.RunAsync(["serve", "--data", "/proc/sendoff", "--listen", $"http://127.0.0.1:{ServerProcess.FreePort()}"]);
+        var result = await SendoffCommand.RunAsync([
+            "serve",
+            "--data",
+            "/proc/sendoff",
+            "--listen",
+            $"http://127.0.0.1:{ServerProcess.FreePort()}",
+        ]);
 
         Assert.Equal(2, result.ExitCode);
         Assert.Contains("the data directory /proc/sendoff cannot be written", result.Error);
@@ -20,7 +26,13 @@ public sealed class ServeCommandTests
         using var folder = new TempFolder();
         await using var first = await ServerProcess.StartAsync(folder.Path, "a-token-for-the-first");
 
-        var second = await SendoffCommand.RunAsync(["serve", "--data", folder.Path, "--listen", $"http://127.0.0.1:{ServerProcess.FreePort()}"]);
+        var second = await SendoffCommand.RunAsync([
+            "serve",
+            "--data",
+            folder.Path,
+            "--listen",
+            $"http://127.0.0.1:{ServerProcess.FreePort()}",
+        ]);
 
         Assert.Equal(2, second.ExitCode);
         Assert.Contains("is served by another Sendoff process", second.Error);
@@ -35,7 +47,21 @@ public sealed class ServeCommandTests
         Assert.Equal($"sendoff: starting with data in {folder.Path}", lines[0]);
         Assert.Equal(
             ["sendoff: starting", "sendoff: creating the database", "Sendoff serves", "sendoff: deploying the samples", "  ready"],
-            lines.Select(static line => Array.Find(["sendoff: starting", "sendoff: creating the database", "Sendoff serves", "sendoff: deploying the samples", "  ready"], line.StartsWith)).OfType<string>());
+            lines
+                .Select(static line =>
+                    Array.Find(
+                        [
+                            "sendoff: starting",
+                            "sendoff: creating the database",
+                            "Sendoff serves",
+                            "sendoff: deploying the samples",
+                            "  ready",
+                        ],
+                        line.StartsWith
+                    )
+                )
+                .OfType<string>()
+        );
         first.Signal("TERM");
         Assert.Equal(0, await first.EndAsync());
 
@@ -53,9 +79,16 @@ public sealed class ServeCommandTests
         using var folder = new TempFolder();
         string npm = Path.Combine(folder.Path, "npm");
         File.WriteAllText(npm, "#!/bin/sh\necho 'npm error the registry is away' >&2; exit 1\n");
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(npm, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        var result = await SendoffCommand.RunAsync(["serve", "--data", Path.Combine(folder.Path, "data"), "--listen", $"http://127.0.0.1:{ServerProcess.FreePort()}"],
-            environment: new Dictionary<string, string> { ["PATH"] = $"{folder.Path}:{Path.GetDirectoryName(Environment.ProcessPath)}", ["XDG_CACHE_HOME"] = folder.Path });
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(npm, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        var result = await SendoffCommand.RunAsync(
+            ["serve", "--data", Path.Combine(folder.Path, "data"), "--listen", $"http://127.0.0.1:{ServerProcess.FreePort()}"],
+            environment: new Dictionary<string, string>
+            {
+                ["PATH"] = $"{folder.Path}:{Path.GetDirectoryName(Environment.ProcessPath)}",
+                ["XDG_CACHE_HOME"] = folder.Path,
+            }
+        );
 
         string[] lines = result.Error.Split('\n');
         Assert.StartsWith("sendoff: starting with data in ", lines[0]);
@@ -74,9 +107,18 @@ public sealed class ServeCommandTests
     }
 
     [Theory]
-    [InlineData("Egress:Addresses=127.0.0.2,198.51.100.77", "the setting Egress:Addresses is '127.0.0.2, 198.51.100.77'; expected addresses of this machine; 198.51.100.77 cannot be used: ")]
-    [InlineData("Egress:Addresses=localhost", "the setting Egress:Addresses is 'localhost'; expected a comma-separated list of this machine's IP addresses")]
-    [InlineData("Egress:Workflows:orders:Deny=10.0.0.1/8", "Egress:Workflows:orders:Deny: \"10.0.0.1/8\" is not a valid egress rule: did you mean 10.0.0.0/8?")]
+    [InlineData(
+        "Egress:Addresses=127.0.0.2,198.51.100.77",
+        "the setting Egress:Addresses is '127.0.0.2, 198.51.100.77'; expected addresses of this machine; 198.51.100.77 cannot be used: "
+    )]
+    [InlineData(
+        "Egress:Addresses=localhost",
+        "the setting Egress:Addresses is 'localhost'; expected a comma-separated list of this machine's IP addresses"
+    )]
+    [InlineData(
+        "Egress:Workflows:orders:Deny=10.0.0.1/8",
+        "Egress:Workflows:orders:Deny: \"10.0.0.1/8\" is not a valid egress rule: did you mean 10.0.0.0/8?"
+    )]
     public async Task What_deliveries_cannot_leave_by_stops_the_start(string setting, string says)
     {
         using var folder = new TempFolder();
@@ -86,7 +128,10 @@ public sealed class ServeCommandTests
     }
 
     [Theory]
-    [InlineData("Listen=https://127.0.0.1:5181", "cannot listen on https://127.0.0.1:5181: https needs a certificate; set Tls:Certificate and Tls:Key")]
+    [InlineData(
+        "Listen=https://127.0.0.1:5181",
+        "cannot listen on https://127.0.0.1:5181: https needs a certificate; set Tls:Certificate and Tls:Key"
+    )]
     [InlineData("Listen=http://nobody.invalid:5181", "the host name 'nobody.invalid' cannot be resolved")]
     [InlineData("Listen=http://unix:/nowhere/http.sock", "there is no folder /nowhere")]
     [InlineData("Hooks:PublicUrl=https://hooks.example.com", "Also set PublicUrl, the host of the web UI")]
@@ -103,8 +148,15 @@ public sealed class ServeCommandTests
     public async Task Addresses_and_a_proxy_together_stop_the_start()
     {
         using var folder = new TempFolder();
-        var result = await SendoffCommand.RunAsync(
-            ["serve", "--data", folder.Path, "--set", "Egress:Addresses=127.0.0.2", "--set", "Egress:Proxy=http://user:hunter2@127.0.0.1:3128"]);
+        var result = await SendoffCommand.RunAsync([
+            "serve",
+            "--data",
+            folder.Path,
+            "--set",
+            "Egress:Addresses=127.0.0.2",
+            "--set",
+            "Egress:Proxy=http://user:hunter2@127.0.0.1:3128",
+        ]);
         Assert.Equal(2, result.ExitCode);
         Assert.Contains("Egress:Addresses and Egress:Proxy are both set", result.Error);
         Assert.DoesNotContain("hunter2", result.Error);
@@ -150,7 +202,10 @@ public sealed class ServeCommandTests
         await using var server = await ServerProcess.StartAsync(folder.Path, "a-token-for-the-server");
 
         string[] doors = ["dotnet-diagnostic-", "clr-debug-pipe-"];
-        Assert.DoesNotContain(Directory.EnumerateFiles(Path.GetTempPath()), file => doors.Any(door => Path.GetFileName(file).StartsWith($"{door}{server.Id}-", StringComparison.Ordinal)));
+        Assert.DoesNotContain(
+            Directory.EnumerateFiles(Path.GetTempPath()),
+            file => doors.Any(door => Path.GetFileName(file).StartsWith($"{door}{server.Id}-", StringComparison.Ordinal))
+        );
     }
 
     [Fact]

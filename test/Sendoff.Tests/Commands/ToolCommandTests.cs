@@ -10,14 +10,16 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
 {
     readonly TestServer server = shared.Server;
 
-    Task<CommandResult> CallAsync(params string[] args) => SendoffCommand.RunAsync([.. args, "--server", server.Address.ToString(), "--token", TestServer.Token]);
+    Task<CommandResult> CallAsync(params string[] args) =>
+        SendoffCommand.RunAsync([.. args, "--server", server.Address.ToString(), "--token", TestServer.Token]);
 
     [Fact]
     public async Task A_run_is_exported_to_a_file_and_a_delivery_to_standard_output()
     {
         using var folder = new TempFolder();
         var run = await server.GetRunAsync((await SampleRuns.AddAsync(server)).ToString());
-        string delivery = run.Steps[1].Deliveries[0].Id, file = Path.Combine(folder.Path, "run.har");
+        string delivery = run.Steps[1].Deliveries[0].Id,
+            file = Path.Combine(folder.Path, "run.har");
 
         var har = await CallAsync("export", "har", run.Id, "-o", file);
         var curl = await CallAsync("export", "curl", delivery);
@@ -33,18 +35,27 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
     {
         using var folder = new TempFolder();
         File.WriteAllText(Path.Combine(folder.Path, "step.js"), "return 1");
-        File.WriteAllText(Path.Combine(folder.Path, "workflow.yaml"), """
+        File.WriteAllText(
+            Path.Combine(folder.Path, "workflow.yaml"),
+            """
             triggers:
               - { type: http, key: many-ways }
               - { type: schedule, cron: "0 7 * * *", timezone: Europe/Berlin }
               - { type: schedule, every: 90m }
             steps: [ { namespace: step, uses: ./step.js } ]
-            """);
+            """
+        );
         var deployed = await CallAsync("deploy", folder.Path, "--name", "many-ways");
         var list = await CallAsync("workflows", "list");
 
-        Assert.Matches(@"http  http://.*/hooks/many-ways\n  schedule  0 7 \* \* \*, Europe/Berlin\n    next due .*\n  schedule  every 90m\n    next due ", deployed.Output);
-        Assert.Matches(@"many-ways +1 +yes +http://\S*/hooks/many-ways; 0 7 \* \* \*, Europe/Berlin, next due .*; every 90m, next due ", list.Output);
+        Assert.Matches(
+            @"http  http://.*/hooks/many-ways\n  schedule  0 7 \* \* \*, Europe/Berlin\n    next due .*\n  schedule  every 90m\n    next due ",
+            deployed.Output
+        );
+        Assert.Matches(
+            @"many-ways +1 +yes +http://\S*/hooks/many-ways; 0 7 \* \* \*, Europe/Berlin, next due .*; every 90m, next due ",
+            list.Output
+        );
     }
 
     [Fact]
@@ -88,7 +99,18 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
         string program = info.ArgumentList[0];
         info.FileName = "sh";
         info.ArgumentList.Clear();
-        foreach (string arg in (string[])["-c", "{ dotnet \"$0\" hold show --server \"$1\" --token \"$2\"; echo end; } > \"$3\"", program, server.Address.ToString(), TestServer.Token, file]) info.ArgumentList.Add(arg);
+        foreach (
+            string arg in (string[])
+                [
+                    "-c",
+                    "{ dotnet \"$0\" hold show --server \"$1\" --token \"$2\"; echo end; } > \"$3\"",
+                    program,
+                    server.Address.ToString(),
+                    TestServer.Token,
+                    file,
+                ]
+        )
+            info.ArgumentList.Add(arg);
         using var shell = System.Diagnostics.Process.Start(info)!;
         await shell.WaitForExitAsync(Wait.Token);
 
@@ -111,7 +133,13 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
     public async Task Deliveries_are_resent_by_id_and_what_is_skipped_says_why()
     {
         await using var receiver = Sink.Start(status: 500);
-        var run = await server.RunAsync(await server.DeployAsync("byid", $"for (let i = 0; i < 3; i++) $send.http({{ method: 'GET', url: '{receiver.Url}' + i }});", "step.js"));
+        var run = await server.RunAsync(
+            await server.DeployAsync(
+                "byid",
+                $"for (let i = 0; i < 3; i++) $send.http({{ method: 'GET', url: '{receiver.Url}' + i }});",
+                "step.js"
+            )
+        );
         string[] ids = [.. run.Steps[0].Deliveries.Select(d => d.Id)];
 
         var both = await CallAsync("deliveries", "resend", ids[0], ids[2]);
@@ -120,7 +148,10 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
 
         Assert.Equal((0, $"Resent {ids[0]}\nResent {ids[2]}\n2 resent, 0 skipped\n", ""), (both.ExitCode, both.Output, both.Error));
         Assert.Equal((0, $"Resent {ids[1]}\n"), (one.ExitCode, one.Output));
-        Assert.Equal((2, $"Resent {ids[1]}\nSkipped dlv_0000000000001: there is no such delivery\n1 resent, 1 skipped\n"), (unknown.ExitCode, unknown.Output));
+        Assert.Equal(
+            (2, $"Resent {ids[1]}\nSkipped dlv_0000000000001: there is no such delivery\n1 resent, 1 skipped\n"),
+            (unknown.ExitCode, unknown.Output)
+        );
         await receiver.WaitForRequestsAsync(7);
     }
 
@@ -128,10 +159,29 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
     public async Task Deliveries_are_resent_by_filter()
     {
         await using var receiver = Sink.Start(status: 500);
-        var run = await server.RunAsync(await server.DeployAsync("filtered", $"$send.http({{ method: 'GET', url: '{receiver.Url}wanted' }}); $send.http({{ method: 'GET', url: '{receiver.Url}other' }});", "step.js"));
+        var run = await server.RunAsync(
+            await server.DeployAsync(
+                "filtered",
+                $"$send.http({{ method: 'GET', url: '{receiver.Url}wanted' }}); $send.http({{ method: 'GET', url: '{receiver.Url}other' }});",
+                "step.js"
+            )
+        );
         string host = receiver.Url["http://".Length..^1];
 
-        var found = await CallAsync("deliveries", "resend", "--workflow", "filtered", "--status", "failed", "--host", host, "--since", "1h", "--url", "wanted");
+        var found = await CallAsync(
+            "deliveries",
+            "resend",
+            "--workflow",
+            "filtered",
+            "--status",
+            "failed",
+            "--host",
+            host,
+            "--since",
+            "1h",
+            "--url",
+            "wanted"
+        );
         var none = await CallAsync("deliveries", "resend", "--workflow", "filtered", "--until", "1d");
         await server.EndOfAsync(run.Id);
         var json = await CallAsync("deliveries", "resend", "--workflow", "filtered", "--json");

@@ -10,7 +10,8 @@ namespace Sendoff.Tests.Deliveries;
 /// <summary>Several addresses of one name: who is silent holds up nobody.</summary>
 public sealed class ConnectionRaceTests
 {
-    static NameResolver Names(params string[] addresses) => new(new EngineLimits(), _ => Task.FromResult(addresses.Select(IPAddress.Parse).ToArray()));
+    static NameResolver Names(params string[] addresses) =>
+        new(new EngineLimits(), _ => Task.FromResult(addresses.Select(IPAddress.Parse).ToArray()));
 
     static IPEndPoint[] EndPoints(params string[] addresses) => [.. addresses.Select(IPEndPoint.Parse)];
 
@@ -19,19 +20,24 @@ public sealed class ConnectionRaceTests
     sealed class SilentListener : IDisposable
     {
         readonly Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        readonly Socket[] fill = [.. Enumerable.Range(0, 4).Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))];
+        readonly Socket[] fill =
+        [
+            .. Enumerable.Range(0, 4).Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)),
+        ];
 
         public SilentListener(string address, int port)
         {
             listener.Bind(new IPEndPoint(IPAddress.Parse(address), port));
             listener.Listen(0);
-            foreach (var socket in fill) _ = socket.ConnectAsync(listener.LocalEndPoint!);
+            foreach (var socket in fill)
+                _ = socket.ConnectAsync(listener.LocalEndPoint!);
         }
 
         public void Dispose()
         {
             listener.Dispose();
-            foreach (var socket in fill) socket.Dispose();
+            foreach (var socket in fill)
+                socket.Dispose();
         }
     }
 
@@ -56,7 +62,10 @@ public sealed class ConnectionRaceTests
         int port = ((IPEndPoint)one.LocalEndPoint!).Port;
         using var two = new SilentListener("127.0.0.22", port);
         using var three = new SilentListener("127.0.0.23", port);
-        using var sending = new Sending(new EngineLimits { DeliveryDeadline = TimeSpan.FromSeconds(3) }, names: Names("127.0.0.22", "127.0.0.23"));
+        using var sending = new Sending(
+            new EngineLimits { DeliveryDeadline = TimeSpan.FromSeconds(3) },
+            names: Names("127.0.0.22", "127.0.0.23")
+        );
         var attempt = await sending.PostAsync($"http://two.example:{port}/");
 
         Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Connect), (attempt.Error!.Code, attempt.Error.Phase));
@@ -73,8 +82,10 @@ public sealed class ConnectionRaceTests
         var attempt = await sending.PostAsync($"http://two.example:{port}/");
 
         Assert.Equal((AttemptErrorCode.ConnectRefused, AttemptPhase.Connect), (attempt.Error!.Code, attempt.Error.Phase));
-        Assert.Equal($"none of 2 addresses took the connection: 127.0.0.22:{port} refused the connection: nothing is listening on that port; 127.0.0.23:{port} refused the connection: nothing is listening on that port",
-            attempt.Error.Message);
+        Assert.Equal(
+            $"none of 2 addresses took the connection: 127.0.0.22:{port} refused the connection: nothing is listening on that port; 127.0.0.23:{port} refused the connection: nothing is listening on that port",
+            attempt.Error.Message
+        );
     }
 
     [Fact]
@@ -110,7 +121,8 @@ public sealed class ConnectionRaceTests
         var race = new Race(2);
         race.Clock.Advance(ConnectionRace.HeadStart);
         await race.WaitForAsync(2);
-        using Socket early = new(SocketType.Stream, ProtocolType.Tcp), late = new(SocketType.Stream, ProtocolType.Tcp);
+        using Socket early = new(SocketType.Stream, ProtocolType.Tcp),
+            late = new(SocketType.Stream, ProtocolType.Tcp);
         race.Attempts[1].SetResult(early);
         Assert.Same(early, (await race.Ended).Socket);
         race.Attempts[0].SetResult(late);
@@ -130,8 +142,13 @@ public sealed class ConnectionRaceTests
     [Fact]
     public void Families_take_turns_and_no_name_has_more_than_its_share()
     {
-        var addresses = new[] { "2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "192.0.2.2", "::ffff:192.0.2.2" }.Select(IPAddress.Parse).ToArray();
-        Assert.Equal(EndPoints("[2001:db8::1]:443", "192.0.2.1:443", "[2001:db8::2]:443", "192.0.2.2:443", "[2001:db8::3]:443"), ConnectionRace.Interleave(addresses, 443, 16));
+        var addresses = new[] { "2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "192.0.2.2", "::ffff:192.0.2.2" }
+            .Select(IPAddress.Parse)
+            .ToArray();
+        Assert.Equal(
+            EndPoints("[2001:db8::1]:443", "192.0.2.1:443", "[2001:db8::2]:443", "192.0.2.2:443", "[2001:db8::3]:443"),
+            ConnectionRace.Interleave(addresses, 443, 16)
+        );
         Assert.Equal(EndPoints("[2001:db8::1]:443", "192.0.2.1:443"), ConnectionRace.Interleave(addresses, 443, 2));
     }
 
@@ -143,8 +160,19 @@ public sealed class ConnectionRaceTests
 
         public Race(int addresses, CancellationToken ct = default)
         {
-            Attempts = [.. Enumerable.Range(0, addresses).Select(_ => new TaskCompletionSource<Socket>(TaskCreationOptions.RunContinuationsAsynchronously))];
-            Ended = ConnectionRace.RunAsync(EndPoints([.. Enumerable.Range(1, addresses).Select(i => $"127.0.0.{i}:80")]), ConnectAsync, static _ => { }, Clock, ct);
+            Attempts =
+            [
+                .. Enumerable
+                    .Range(0, addresses)
+                    .Select(_ => new TaskCompletionSource<Socket>(TaskCreationOptions.RunContinuationsAsynchronously)),
+            ];
+            Ended = ConnectionRace.RunAsync(
+                EndPoints([.. Enumerable.Range(1, addresses).Select(i => $"127.0.0.{i}:80")]),
+                ConnectAsync,
+                static _ => { },
+                Clock,
+                ct
+            );
         }
 
         public FakeTimeProvider Clock { get; } = new();
@@ -163,7 +191,8 @@ public sealed class ConnectionRaceTests
 
         public async Task WaitForAsync(int count)
         {
-            for (; waited < count; waited++) await Wait.ForAsync(begun);
+            for (; waited < count; waited++)
+                await Wait.ForAsync(begun);
         }
     }
 }

@@ -32,7 +32,8 @@ public sealed class DeliveryConnectionTests
             var attempt = await sending.PostAsync(receiver.Url);
             Assert.Equal(DeliveryStatus.Succeeded, attempt.Status);
             Assert.Equal(i > 0 && connections == 1, attempt.ConnectionReused);
-            if (attempt.ConnectionReused) Assert.Null(attempt.Timing.ConnectMs);
+            if (attempt.ConnectionReused)
+                Assert.Null(attempt.Timing.ConnectMs);
         }
         Assert.Equal((connections, 3), (receiver.Connections, receiver.Requests.Count));
     }
@@ -55,7 +56,12 @@ public sealed class DeliveryConnectionTests
             Assert.Equal((DeliveryStatus.Succeeded, false), (attempt.Status, attempt.ConnectionReused));
             await Wait.ForAsync(closed);
             // The end of the connection is on its way through loopback.
-            await Wait.UntilAsync(() => !IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpConnections().Any(one => one.RemoteEndPoint.Port == receiver.Port && one.State == TcpState.Established));
+            await Wait.UntilAsync(() =>
+                !IPGlobalProperties
+                    .GetIPGlobalProperties()
+                    .GetActiveTcpConnections()
+                    .Any(one => one.RemoteEndPoint.Port == receiver.Port && one.State == TcpState.Established)
+            );
         }
         Assert.Equal((50, 50), (receiver.Connections, receiver.Requests.Count));
     }
@@ -86,7 +92,11 @@ public sealed class DeliveryConnectionTests
     public async Task Connection_idle_for_too_long_is_not_used_and_is_closed()
     {
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using var receiver = Receiver.Start(async connection => { await connection.AnswerAllAsync(Ok); ended.TrySetResult(); });
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            await connection.AnswerAllAsync(Ok);
+            ended.TrySetResult();
+        });
         var clock = new FakeTimeProvider();
         using var sender = new DeliverySender(Sending.Loopback, new EngineLimits(), clock);
         Task<Attempt> SendAsync() => sender.SendAsync(Sending.DeliveryOf(Sending.Post(receiver.Url)), 1, 0, default);
@@ -121,10 +131,13 @@ public sealed class DeliveryConnectionTests
     {
         var receivers = Enumerable.Range(0, 4).Select(_ => Receiver.Answering(Ok)).ToArray();
         using var sending = new Sending(Sending.Patient with { DeliveryMaxConcurrent = 3 });
-        foreach (var receiver in receivers) await sending.PostAsync(receiver.Url);
+        foreach (var receiver in receivers)
+            await sending.PostAsync(receiver.Url);
         var reused = new List<bool>();
-        foreach (var receiver in receivers.Reverse()) reused.Add((await sending.PostAsync(receiver.Url)).ConnectionReused);
-        foreach (var receiver in receivers) await receiver.DisposeAsync();
+        foreach (var receiver in receivers.Reverse())
+            reused.Add((await sending.PostAsync(receiver.Url)).ConnectionReused);
+        foreach (var receiver in receivers)
+            await receiver.DisposeAsync();
 
         Assert.Equal([false, true, true, true], reused);
     }
@@ -138,7 +151,8 @@ public sealed class DeliveryConnectionTests
         {
             while (await connection.ReadRequestAsync() is not null)
             {
-                if (arrived.Signal()) full.SetResult();
+                if (arrived.Signal())
+                    full.SetResult();
                 await full.Task.WaitAsync(connection.Stop);
                 await connection.WriteAsync(Ok);
             }

@@ -14,17 +14,19 @@ public sealed partial class DeliveryDispatcherTests
         readonly SemaphoreSlim permits = new(0);
         int answered;
 
-        public Gated() => Receiver = Receiver.Start(async connection =>
-        {
-            while (await connection.ReadRequestAsync() is not null)
+        public Gated() =>
+            Receiver = Receiver.Start(async connection =>
             {
-                await permits.WaitAsync(connection.Stop);
-                Interlocked.Increment(ref answered);
-                await connection.WriteAsync(Ok);
-            }
-        });
+                while (await connection.ReadRequestAsync() is not null)
+                {
+                    await permits.WaitAsync(connection.Stop);
+                    Interlocked.Increment(ref answered);
+                    await connection.WriteAsync(Ok);
+                }
+            });
 
         public Receiver Receiver { get; }
+
         public void Open() => permits.Release(1_000);
 
         /// <summary>Lets so many requests be answered, and waits until another one is on the wire.</summary>
@@ -58,7 +60,10 @@ public sealed partial class DeliveryDispatcherTests
     async Task AssertSentOnceAsync(Gated gated, IEnumerable<Delivery> deliveries)
     {
         foreach (var delivery in deliveries)
-            Assert.Equal((DeliveryStatus.Succeeded, 1), await EndOfAsync(delivery) is var one ? (one.Delivery.Status, one.Attempts.Count) : default);
+            Assert.Equal(
+                (DeliveryStatus.Succeeded, 1),
+                await EndOfAsync(delivery) is var one ? (one.Delivery.Status, one.Attempts.Count) : default
+            );
         Assert.Equal(gated.Receiver.Requests.Count, gated.Receiver.Requests.Distinct().Count());
     }
 
@@ -68,7 +73,14 @@ public sealed partial class DeliveryDispatcherTests
         await using var gated = new Gated();
         var sent = await SentAsync(gated.Receiver.Url + "sent", 2);
         var hold = HoldableStore();
-        var dispatcher = NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = 1, DeliveryQueuePerDestination = 1, DeliveryDeadline = TimeSpan.FromHours(1) });
+        var dispatcher = NewDispatcher(
+            new EngineLimits
+            {
+                DeliveryMaxPerDestination = 1,
+                DeliveryQueuePerDestination = 1,
+                DeliveryDeadline = TimeSpan.FromHours(1),
+            }
+        );
         var (isRead, letGo) = hold.HoldAnswer(nameof(IStore.ListPendingAsync));
         var first = await SendAsync(dispatcher, Enumerable.Repeat(gated.Receiver.Url + "first", 3)); // on the wire, in memory, and in the store
         await gated.NextAsync();
@@ -105,7 +117,14 @@ public sealed partial class DeliveryDispatcherTests
         await using var gated = new Gated();
         var sent = await SentAsync(gated.Receiver.Url + "sent", 4);
         var hold = HoldableStore();
-        var dispatcher = NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = 1, DeliveryQueuePerDestination = 4, DeliveryDeadline = TimeSpan.FromHours(1) });
+        var dispatcher = NewDispatcher(
+            new EngineLimits
+            {
+                DeliveryMaxPerDestination = 1,
+                DeliveryQueuePerDestination = 4,
+                DeliveryDeadline = TimeSpan.FromHours(1),
+            }
+        );
         var (isRead, letGo) = hold.HoldAnswer(nameof(IStore.ListPendingAsync));
         var first = await SendAsync(dispatcher, Enumerable.Repeat(gated.Receiver.Url + "first", 5)); // one on the wire, four in memory
         Assert.True(await dispatcher.ResendAsync(sent[3].Id, all, default)); // has no room
@@ -114,7 +133,8 @@ public sealed partial class DeliveryDispatcherTests
         await gated.NextAsync();
         await isRead.WithinLimitAsync(); // the page: what was left to the store, and the last one of those in memory
 
-        foreach (var older in sent[..3]) Assert.True(await dispatcher.ResendAsync(older.Id, all, default)); // the memory is full again
+        foreach (var older in sent[..3])
+            Assert.True(await dispatcher.ResendAsync(older.Id, all, default)); // the memory is full again
         letGo.SetResult();
         gated.Open();
 

@@ -26,12 +26,21 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
         workflow = await store.DeployAsync("orders", new Dictionary<string, string> { ["workflow.yaml"] = "name: orders" }, [], default);
     }
 
-    async Task<IStore> OpenAsync() => await SqliteStore.OpenAsync(
-        Path.Combine(folder.FullName, "sendoff.db"), TestSecrets.Concealment(), ids = new(TimeProvider.System), new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, default);
+    async Task<IStore> OpenAsync() =>
+        await SqliteStore.OpenAsync(
+            Path.Combine(folder.FullName, "sendoff.db"),
+            TestSecrets.Concealment(),
+            ids = new(TimeProvider.System),
+            new EngineLimits(),
+            TimeProvider.System,
+            NullLogger<SqliteStore>.Instance,
+            default
+        );
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var dispatcher in dispatchers) await dispatcher.StopAsync(new CancellationToken(true)).WithinLimitAsync();
+        foreach (var dispatcher in dispatchers)
+            await dispatcher.StopAsync(new CancellationToken(true)).WithinLimitAsync();
         await store.DisposeAsync();
         folder.Delete(recursive: true);
     }
@@ -41,24 +50,72 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
         limits ??= new EngineLimits();
         changes = new ChangeFeed();
         var dispatcher = new DeliveryDispatcher(
-            store, new DeliverySender(Sending.Loopback, limits, TimeProvider.System), new EngineContext(ids, limits, TimeProvider.System, changes, new Pacing(limits, TimeProvider.System)), TestSecrets.Concealment(), new ServerHold(), NullLogger<DeliveryDispatcher>.Instance);
+            store,
+            new DeliverySender(Sending.Loopback, limits, TimeProvider.System),
+            new EngineContext(ids, limits, TimeProvider.System, changes, new Pacing(limits, TimeProvider.System)),
+            TestSecrets.Concealment(),
+            new ServerHold(),
+            NullLogger<DeliveryDispatcher>.Instance
+        );
         dispatchers.Add(dispatcher);
         return dispatcher;
     }
 
     async Task<Delivery[]> MakeAsync(params IEnumerable<string> urls)
     {
-        var received = new Event(new EventId(ids.Next()), WorkspaceId.Default, workflow.Id, "http", DateTimeOffset.UtcNow, "{}"u8.ToArray());
+        var received = new Event(
+            new EventId(ids.Next()),
+            WorkspaceId.Default,
+            workflow.Id,
+            "http",
+            DateTimeOffset.UtcNow,
+            "{}"u8.ToArray()
+        );
         var run = new RunId(ids.Next());
         await store.AcceptAsync(new QueuedRun(run, received, 1), default);
         long first = ids.NextBlock(urls.Count());
-        return [.. urls.Select((url, i) =>
-            new Delivery(new DeliveryId(first + i * IdSequence.Stride), run, WorkspaceId.Default, workflow.Id, 0, i, Destination.Of(url), Sending.Post(url, $"body {i}"), DeliveryStatus.Pending))];
+        return
+        [
+            .. urls.Select(
+                (url, i) =>
+                    new Delivery(
+                        new DeliveryId(first + i * IdSequence.Stride),
+                        run,
+                        WorkspaceId.Default,
+                        workflow.Id,
+                        0,
+                        i,
+                        Destination.Of(url),
+                        Sending.Post(url, $"body {i}"),
+                        DeliveryStatus.Pending
+                    )
+            ),
+        ];
     }
 
-    Task CommitAsync(Delivery[] deliveries) => store.FinishRunAsync(
-        new Run(deliveries[0].RunId, default, WorkspaceId.Default, workflow.Id, 1, "http", RunStatus.Succeeded, DateTimeOffset.UtcNow, default, default,
-            false, false, null, null, null, []), deliveries, default);
+    Task CommitAsync(Delivery[] deliveries) =>
+        store.FinishRunAsync(
+            new Run(
+                deliveries[0].RunId,
+                default,
+                WorkspaceId.Default,
+                workflow.Id,
+                1,
+                "http",
+                RunStatus.Succeeded,
+                DateTimeOffset.UtcNow,
+                default,
+                default,
+                false,
+                false,
+                null,
+                null,
+                null,
+                []
+            ),
+            deliveries,
+            default
+        );
 
     async Task<Delivery[]> SendAsync(DeliveryDispatcher dispatcher, params IEnumerable<string> urls)
     {
@@ -72,17 +129,23 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
     async Task<StoredDelivery> EndOfAsync(Delivery delivery, int attempts = 1)
     {
         StoredDelivery stored = null!;
-        await Wait.UntilAsync(async () => (stored = (await store.GetDeliveryAsync(delivery.Id, default))!).Delivery.Status is not (DeliveryStatus.Pending or DeliveryStatus.Sending)
-            && stored.Attempts.Count >= attempts, $"{attempts} attempts of {delivery.Id}");
+        await Wait.UntilAsync(
+            async () =>
+                (stored = (await store.GetDeliveryAsync(delivery.Id, default))!).Delivery.Status
+                    is not (DeliveryStatus.Pending or DeliveryStatus.Sending)
+                && stored.Attempts.Count >= attempts,
+            $"{attempts} attempts of {delivery.Id}"
+        );
         return stored;
     }
 
-    static Receiver Silent(TaskCompletionSource? arrived = null) => Receiver.Start(async connection =>
-    {
-        await connection.ReadRequestAsync();
-        arrived?.TrySetResult();
-        await connection.HoldAsync();
-    });
+    static Receiver Silent(TaskCompletionSource? arrived = null) =>
+        Receiver.Start(async connection =>
+        {
+            await connection.ReadRequestAsync();
+            arrived?.TrySetResult();
+            await connection.HoldAsync();
+        });
 
     [Fact]
     public async Task A_delivery_that_is_committed_while_a_page_of_pending_is_read_is_sent_too()
@@ -140,7 +203,8 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
         await using var receiver = Receiver.Answering(Ok);
         var dispatcher = NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = 1 });
         var deliveries = await SendAsync(dispatcher, Enumerable.Repeat(receiver.Url, 50));
-        foreach (var delivery in deliveries) await EndOfAsync(delivery);
+        foreach (var delivery in deliveries)
+            await EndOfAsync(delivery);
         Assert.Equal(Enumerable.Range(0, 50).Select(i => $"body {i}"), receiver.Requests.Select(request => request.Split("\r\n\r\n")[1]));
     }
 
@@ -148,22 +212,29 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
     public async Task One_destination_has_no_more_on_the_wire_than_its_bound()
     {
         const int bound = 4;
-        int now = 0, most = 0;
+        int now = 0,
+            most = 0;
         var full = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var receiver = Receiver.Start(async connection =>
         {
             while (await connection.ReadRequestAsync() is not null)
             {
                 int seen = Interlocked.Increment(ref now);
-                lock (folder) most = Math.Max(most, seen);
-                if (seen == bound) full.TrySetResult();
+                lock (folder)
+                    most = Math.Max(most, seen);
+                if (seen == bound)
+                    full.TrySetResult();
                 await full.Task.WaitAsync(connection.Stop);
                 Interlocked.Decrement(ref now);
                 await connection.WriteAsync(Ok);
             }
         });
-        var deliveries = await SendAsync(NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = bound }), Enumerable.Repeat(receiver.Url, 60));
-        foreach (var delivery in deliveries) await EndOfAsync(delivery);
+        var deliveries = await SendAsync(
+            NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = bound }),
+            Enumerable.Repeat(receiver.Url, 60)
+        );
+        foreach (var delivery in deliveries)
+            await EndOfAsync(delivery);
         Assert.Equal((bound, 60), (most, receiver.Requests.Count));
     }
 
@@ -172,11 +243,19 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
     {
         await using var dead = Silent();
         await using var good = Receiver.Answering(Ok);
-        var dispatcher = NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = 8, DeliveryQueuePerDestination = 20, DeliveryDeadline = TimeSpan.FromHours(1) });
+        var dispatcher = NewDispatcher(
+            new EngineLimits
+            {
+                DeliveryMaxPerDestination = 8,
+                DeliveryQueuePerDestination = 20,
+                DeliveryDeadline = TimeSpan.FromHours(1),
+            }
+        );
         await SendAsync(dispatcher, Enumerable.Repeat(dead.Url, 200));
         var deliveries = await SendAsync(dispatcher, Enumerable.Repeat(good.Url, 200));
         var ended = new List<StoredDelivery>();
-        foreach (var delivery in deliveries) ended.Add(await EndOfAsync(delivery));
+        foreach (var delivery in deliveries)
+            ended.Add(await EndOfAsync(delivery));
 
         Assert.All(ended, stored => Assert.Equal(DeliveryStatus.Succeeded, stored.Delivery.Status));
         Assert.InRange(dead.Requests.Count, 1, 8);
@@ -187,12 +266,20 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
     {
         var dead = Enumerable.Range(0, 10).Select(_ => Silent()).ToArray();
         await using var good = Receiver.Answering(Ok);
-        var dispatcher = NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = 8, DeliveryMaxConcurrent = 40, DeliveryDeadline = TimeSpan.FromHours(1) });
+        var dispatcher = NewDispatcher(
+            new EngineLimits
+            {
+                DeliveryMaxPerDestination = 8,
+                DeliveryMaxConcurrent = 40,
+                DeliveryDeadline = TimeSpan.FromHours(1),
+            }
+        );
         await SendAsync(dispatcher, dead.SelectMany(receiver => Enumerable.Repeat(receiver.Url, 8)));
         var stored = await EndOfAsync((await SendAsync(dispatcher, good.Url))[0]);
 
         Assert.Equal(DeliveryStatus.Succeeded, stored.Delivery.Status);
-        foreach (var receiver in dead) await receiver.DisposeAsync();
+        foreach (var receiver in dead)
+            await receiver.DisposeAsync();
     }
 
     [Fact]
@@ -202,8 +289,12 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
         var dispatcher = NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = 1, DeliveryQueuePerDestination = 5 });
         var first = await SendAsync(dispatcher, Enumerable.Repeat(receiver.Url, 60));
         var second = await SendAsync(dispatcher, Enumerable.Repeat(receiver.Url, 60));
-        foreach (var delivery in first.Concat(second)) await EndOfAsync(delivery);
-        Assert.Equal(Enumerable.Range(0, 120).Select(i => $"body {i % 60}"), receiver.Requests.Select(request => request.Split("\r\n\r\n")[1]));
+        foreach (var delivery in first.Concat(second))
+            await EndOfAsync(delivery);
+        Assert.Equal(
+            Enumerable.Range(0, 120).Select(i => $"body {i % 60}"),
+            receiver.Requests.Select(request => request.Split("\r\n\r\n")[1])
+        );
     }
 
     [Fact]
@@ -211,8 +302,13 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
     {
         await using var receiver = Receiver.Answering(Ok);
         var dispatcher = NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = 8, DeliveryQueuePerDestination = 10 });
-        var runs = await Task.WhenAll(Enumerable.Range(0, 40).Select(run => Task.Run(() => SendAsync(dispatcher, Enumerable.Range(0, 10).Select(i => $"{receiver.Url}{run}/{i}")))));
-        foreach (var delivery in runs.SelectMany(run => run)) Assert.Single((await EndOfAsync(delivery)).Attempts);
+        var runs = await Task.WhenAll(
+            Enumerable
+                .Range(0, 40)
+                .Select(run => Task.Run(() => SendAsync(dispatcher, Enumerable.Range(0, 10).Select(i => $"{receiver.Url}{run}/{i}"))))
+        );
+        foreach (var delivery in runs.SelectMany(run => run))
+            Assert.Single((await EndOfAsync(delivery)).Attempts);
         Assert.Equal(400, receiver.Requests.Count);
         Assert.Equal(400, receiver.Requests.Select(request => request.Split(' ')[1]).Distinct().Count());
     }
@@ -230,9 +326,13 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
         store = await OpenAsync();
 
         await NewDispatcher().StartAsync(default);
-        foreach (var delivery in pending) Assert.Equal(DeliveryStatus.Succeeded, (await EndOfAsync(delivery)).Delivery.Status);
+        foreach (var delivery in pending)
+            Assert.Equal(DeliveryStatus.Succeeded, (await EndOfAsync(delivery)).Delivery.Status);
         var interrupted = (await store.GetDeliveryAsync(sending[0].Id, default))!;
-        Assert.Equal((DeliveryStatus.Interrupted, AttemptErrorCode.Interrupted), (interrupted.Delivery.Status, interrupted.Delivery.Error!.Code));
+        Assert.Equal(
+            (DeliveryStatus.Interrupted, AttemptErrorCode.Interrupted),
+            (interrupted.Delivery.Status, interrupted.Delivery.Error!.Code)
+        );
         Assert.Equal(2, receiver.Requests.Count);
     }
 
@@ -272,7 +372,10 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
         await dispatcher.StopAsync(new CancellationToken(canceled: true));
 
         var stored = (await store.GetDeliveryAsync(deliveries[0].Id, default))!;
-        Assert.Equal((DeliveryStatus.Interrupted, AttemptErrorCode.Interrupted), (stored.Delivery.Status, Assert.Single(stored.Attempts).Error!.Code));
+        Assert.Equal(
+            (DeliveryStatus.Interrupted, AttemptErrorCode.Interrupted),
+            (stored.Delivery.Status, Assert.Single(stored.Attempts).Error!.Code)
+        );
     }
 
     [Fact]
@@ -308,7 +411,10 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
         var dispatcher = NewDispatcher();
         var delivery = (await SendAsync(dispatcher, "http://10.0.0.1/"))[0];
         var stored = await EndOfAsync(delivery, attempts: 0);
-        Assert.Equal((DeliveryStatus.Blocked, AttemptErrorCode.BlockedByEgressPolicy), (stored.Delivery.Status, stored.Delivery.Error!.Code));
+        Assert.Equal(
+            (DeliveryStatus.Blocked, AttemptErrorCode.BlockedByEgressPolicy),
+            (stored.Delivery.Status, stored.Delivery.Error!.Code)
+        );
         Assert.Empty(stored.Attempts);
     }
 

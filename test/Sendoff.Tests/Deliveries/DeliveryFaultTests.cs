@@ -67,11 +67,16 @@ public sealed class DeliveryFaultTests
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen(0);
-        var fill = Enumerable.Range(0, 4).Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)).ToArray();
-        foreach (var socket in fill) _ = socket.ConnectAsync(listener.LocalEndPoint!);
+        var fill = Enumerable
+            .Range(0, 4)
+            .Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
+            .ToArray();
+        foreach (var socket in fill)
+            _ = socket.ConnectAsync(listener.LocalEndPoint!);
         using var sending = new Sending(Sending.Short);
         var attempt = await sending.PostAsync($"http://{listener.LocalEndPoint}/");
-        foreach (var socket in fill) socket.Dispose();
+        foreach (var socket in fill)
+            socket.Dispose();
 
         Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Connect), Of(attempt));
         Assert.Equal($"timed out after 1,000 ms while connecting to {listener.LocalEndPoint}", attempt.Error!.Message);
@@ -81,7 +86,12 @@ public sealed class DeliveryFaultTests
     public async Task Receiver_that_is_silent_in_the_handshake_is_timeout_in_tls_and_the_next_delivery_has_a_clock_of_its_own()
     {
         var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using var silent = Receiver.Start(async connection => { await connection.ReadSomeAsync(); arrived.TrySetResult(); await connection.HoldAsync(); });
+        await using var silent = Receiver.Start(async connection =>
+        {
+            await connection.ReadSomeAsync();
+            arrived.TrySetResult();
+            await connection.HoldAsync();
+        });
         await using var good = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
         var clock = new FakeTimeProvider();
         using var sender = new DeliverySender(Sending.Loopback, new EngineLimits(), clock);
@@ -117,14 +127,22 @@ public sealed class DeliveryFaultTests
     public async Task Shutdown_is_told_apart_from_the_deadline()
     {
         var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using var receiver = Receiver.Start(async connection => { await connection.ReadRequestAsync(); arrived.SetResult(); await connection.HoldAsync(); });
+        await using var receiver = Receiver.Start(async connection =>
+        {
+            await connection.ReadRequestAsync();
+            arrived.SetResult();
+            await connection.HoldAsync();
+        });
         using var sending = new Sending();
         using var shutdown = new CancellationTokenSource();
         var attempt = sending.SendAsync(Sending.Post(receiver.Url), shutdown.Token);
         await arrived.Task;
         await shutdown.CancelAsync();
 
-        Assert.Equal((DeliveryStatus.Interrupted, AttemptErrorCode.Interrupted, AttemptPhase.Wait), ((await attempt).Status, (await attempt).Error!.Code, (await attempt).Error!.Phase));
+        Assert.Equal(
+            (DeliveryStatus.Interrupted, AttemptErrorCode.Interrupted, AttemptPhase.Wait),
+            ((await attempt).Status, (await attempt).Error!.Code, (await attempt).Error!.Phase)
+        );
     }
 
     [Fact]
@@ -136,13 +154,15 @@ public sealed class DeliveryFaultTests
             await connection.WriteAsync("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
         });
         double lookup = 0;
-        using var sending = new Sending(names: Names(async _ =>
-        {
-            long start = Stopwatch.GetTimestamp();
-            await Task.Delay(10); // what is timed
-            lookup = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-            return [IPAddress.Loopback];
-        }));
+        using var sending = new Sending(
+            names: Names(async _ =>
+            {
+                long start = Stopwatch.GetTimestamp();
+                await Task.Delay(10); // what is timed
+                lookup = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+                return [IPAddress.Loopback];
+            })
+        );
         var timing = (await sending.PostAsync($"http://named.example:{receiver.Port}/")).Timing;
 
         Assert.True(timing.DnsMs!.Value >= lookup, $"{timing.DnsMs} ms of {lookup} ms");

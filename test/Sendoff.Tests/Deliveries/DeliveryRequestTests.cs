@@ -20,11 +20,18 @@ public sealed class DeliveryRequestTests
     [Fact]
     public async Task Request_goes_out_exactly_as_it_was_asked_for()
     {
-        string request = await SentAsync(r => new HttpSend("POST", $"{r.Url}a%20b/?x=1&y[]=%C3%A4|z", [new("X-One", "1"), new("x-TWO", "a"), new("x-two", "b"), new("Content-Type", "application/json")], "{}"u8.ToArray()));
+        string request = await SentAsync(r => new HttpSend(
+            "POST",
+            $"{r.Url}a%20b/?x=1&y[]=%C3%A4|z",
+            [new("X-One", "1"), new("x-TWO", "a"), new("x-two", "b"), new("Content-Type", "application/json")],
+            "{}"u8.ToArray()
+        ));
 
         Assert.Equal(
-            "POST /a%20b/?x=1&y[]=%C3%A4|z HTTP/1.1\r\nhost: HOST\r\nX-One: 1\r\nx-TWO: a\r\nx-two: b\r\nContent-Type: application/json\r\n" +
-            "accept: */*\r\naccept-encoding: gzip, deflate\r\nuser-agent: sendoff/0.1.0\r\ncontent-length: 2\r\n\r\n{}", request);
+            "POST /a%20b/?x=1&y[]=%C3%A4|z HTTP/1.1\r\nhost: HOST\r\nX-One: 1\r\nx-TWO: a\r\nx-two: b\r\nContent-Type: application/json\r\n"
+                + "accept: */*\r\naccept-encoding: gzip, deflate\r\nuser-agent: sendoff/0.1.0\r\ncontent-length: 2\r\n\r\n{}",
+            request
+        );
     }
 
     [Fact]
@@ -59,17 +66,35 @@ public sealed class DeliveryRequestTests
     [Fact]
     public async Task Headers_that_frame_the_message_are_ours()
     {
-        string request = await SentAsync(r => new HttpSend("POST", r.Url,
-            [new("Content-Length", "99"), new("Transfer-Encoding", "chunked"), new("Connection", "close"), new("TE", "x"), new("Upgrade", "x"), new("Expect", "100-continue"), new("x-a", "1")], "abc"u8.ToArray()));
+        string request = await SentAsync(r => new HttpSend(
+            "POST",
+            r.Url,
+            [
+                new("Content-Length", "99"),
+                new("Transfer-Encoding", "chunked"),
+                new("Connection", "close"),
+                new("TE", "x"),
+                new("Upgrade", "x"),
+                new("Expect", "100-continue"),
+                new("x-a", "1"),
+            ],
+            "abc"u8.ToArray()
+        ));
 
         Assert.Contains("\r\ncontent-length: 3\r\n", request);
-        foreach (string name in new[] { "Transfer-Encoding", "Connection", "TE", "Upgrade", "Expect", "Content-Length: 99" }) Assert.DoesNotContain($"\r\n{name}", request);
+        foreach (string name in new[] { "Transfer-Encoding", "Connection", "TE", "Upgrade", "Expect", "Content-Length: 99" })
+            Assert.DoesNotContain($"\r\n{name}", request);
     }
 
     [Fact]
     public async Task Defaults_give_way_to_what_the_user_says()
     {
-        string request = await SentAsync(r => new HttpSend("GET", r.Url, [new("User-Agent", "mine"), new("Accept", "text/csv"), new("Accept-Encoding", "identity")], default));
+        string request = await SentAsync(r => new HttpSend(
+            "GET",
+            r.Url,
+            [new("User-Agent", "mine"), new("Accept", "text/csv"), new("Accept-Encoding", "identity")],
+            default
+        ));
         Assert.Equal("GET / HTTP/1.1\r\nhost: HOST\r\nUser-Agent: mine\r\nAccept: text/csv\r\nAccept-Encoding: identity\r\n\r\n", request);
     }
 
@@ -107,7 +132,12 @@ public sealed class DeliveryRequestTests
     [Fact]
     public async Task Request_has_one_host_line_whatever_was_asked_for()
     {
-        string request = await SentAsync(r => new HttpSend("GET", r.Url, [new("host", "first.example"), new("x-a", "1"), new("Host", "second.example")], default));
+        string request = await SentAsync(r => new HttpSend(
+            "GET",
+            r.Url,
+            [new("host", "first.example"), new("x-a", "1"), new("Host", "second.example")],
+            default
+        ));
         Assert.StartsWith("GET / HTTP/1.1\r\nhost: first.example\r\nx-a: 1\r\n", request);
         Assert.DoesNotContain("second.example", request, StringComparison.Ordinal);
     }
@@ -121,7 +151,10 @@ public sealed class DeliveryRequestTests
         byte[] body = new byte[size];
         new Random(1).NextBytes(body);
         string request = await SentAsync(r => new HttpSend("POST", r.Url, [], body));
-        Assert.Equal(body, Encoding.Latin1.GetBytes(request[(request.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..].Replace("HOST", "HOST")));
+        Assert.Equal(
+            body,
+            Encoding.Latin1.GetBytes(request[(request.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..].Replace("HOST", "HOST"))
+        );
     }
 
     [Fact]
@@ -164,6 +197,9 @@ public sealed class DeliveryRequestTests
     {
         using var sending = new Sending();
         var attempt = await sending.GetAsync(url);
-        Assert.Equal((DeliveryStatus.Failed, AttemptErrorCode.Internal, AttemptPhase.Queue), (attempt.Status, attempt.Error!.Code, attempt.Error.Phase));
+        Assert.Equal(
+            (DeliveryStatus.Failed, AttemptErrorCode.Internal, AttemptPhase.Queue),
+            (attempt.Status, attempt.Error!.Code, attempt.Error.Phase)
+        );
     }
 }

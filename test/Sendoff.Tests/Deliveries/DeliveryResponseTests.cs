@@ -7,7 +7,8 @@ namespace Sendoff.Tests.Deliveries;
 
 public sealed class DeliveryResponseTests
 {
-    static Task<Attempt> ReadAsync(string response, string method = "GET", EngineLimits? limits = null) => ReadAsync(Encoding.Latin1.GetBytes(response), method, limits);
+    static Task<Attempt> ReadAsync(string response, string method = "GET", EngineLimits? limits = null) =>
+        ReadAsync(Encoding.Latin1.GetBytes(response), method, limits);
 
     static async Task<Attempt> ReadAsync(byte[] response, string method = "GET", EngineLimits? limits = null)
     {
@@ -35,11 +36,30 @@ public sealed class DeliveryResponseTests
     [Fact]
     public async Task Response_is_recorded_as_it_came()
     {
-        var attempt = await ReadAsync("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nSET-COOKIE: b=2\r\nX-Odd:\t v w \r\nX-Empty:\r\ncontent-length: 5\r\n\r\nhello");
+        var attempt = await ReadAsync(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nSET-COOKIE: b=2\r\nX-Odd:\t v w \r\nX-Empty:\r\ncontent-length: 5\r\n\r\nhello"
+        );
         Assert.Equal(
-            [new("content-type", "text/plain"), new("set-cookie", "a=1"), new("set-cookie", "b=2"), new("x-odd", "v w"), new("x-empty", ""), new("content-length", "5")],
-            attempt.Response!.Headers);
-        Assert.Equal(("1.1", "hello", true, 5L, false), (attempt.Response.HttpVersion, attempt.Text(), attempt.Response.BodyIsText, attempt.Response.BodyBytes, attempt.Response.Truncated));
+            [
+                new("content-type", "text/plain"),
+                new("set-cookie", "a=1"),
+                new("set-cookie", "b=2"),
+                new("x-odd", "v w"),
+                new("x-empty", ""),
+                new("content-length", "5"),
+            ],
+            attempt.Response!.Headers
+        );
+        Assert.Equal(
+            ("1.1", "hello", true, 5L, false),
+            (
+                attempt.Response.HttpVersion,
+                attempt.Text(),
+                attempt.Response.BodyIsText,
+                attempt.Response.BodyBytes,
+                attempt.Response.Truncated
+            )
+        );
         Assert.Equal("127.0.0.1", attempt.LocalAddress);
         Assert.StartsWith("127.0.0.1:", attempt.RemoteAddress);
     }
@@ -62,14 +82,17 @@ public sealed class DeliveryResponseTests
 
     [Theory]
     [InlineData("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")]
-    [InlineData("HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-a: 1\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nt: 1\r\n\r\n")]
+    [InlineData(
+        "HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-a: 1\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nt: 1\r\n\r\n"
+    )]
     [InlineData("HTTP/1.0 200 OK\r\n\r\nhello")]
     public async Task Response_that_comes_byte_by_byte_reads_the_same(string response)
     {
         await using var receiver = Receiver.Start(async connection =>
         {
             await connection.ReadRequestAsync();
-            foreach (char c in response) await connection.WriteAsync(c.ToString());
+            foreach (char c in response)
+                await connection.WriteAsync(c.ToString());
         });
         using var sending = new Sending();
         var attempt = await sending.GetAsync(receiver.Url);
@@ -93,7 +116,9 @@ public sealed class DeliveryResponseTests
     [Fact]
     public async Task Interim_responses_are_passed_over()
     {
-        var attempt = await ReadAsync("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nx: y\r\n\r\nHTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n");
+        var attempt = await ReadAsync(
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nx: y\r\n\r\nHTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n"
+        );
         Assert.Equal((201, DeliveryStatus.Succeeded), (attempt.Response!.Status, attempt.Status));
     }
 
@@ -125,7 +150,10 @@ public sealed class DeliveryResponseTests
     public async Task What_is_not_HTTP_1_1_is_an_invalid_response(string response)
     {
         var attempt = await ReadAsync(response);
-        Assert.Equal((DeliveryStatus.Failed, AttemptErrorCode.InvalidResponse, AttemptPhase.Wait), (attempt.Status, attempt.Error!.Code, attempt.Error.Phase));
+        Assert.Equal(
+            (DeliveryStatus.Failed, AttemptErrorCode.InvalidResponse, AttemptPhase.Wait),
+            (attempt.Status, attempt.Error!.Code, attempt.Error.Phase)
+        );
         Assert.Null(attempt.Response);
     }
 
@@ -140,7 +168,10 @@ public sealed class DeliveryResponseTests
     public async Task Chunks_that_are_not_valid_fail_in_read_and_keep_the_status(string chunks)
     {
         var attempt = await ReadAsync($"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-a: 1\r\n\r\n{chunks}");
-        Assert.Equal((DeliveryStatus.Failed, AttemptErrorCode.InvalidResponse, AttemptPhase.Read), (attempt.Status, attempt.Error!.Code, attempt.Error.Phase));
+        Assert.Equal(
+            (DeliveryStatus.Failed, AttemptErrorCode.InvalidResponse, AttemptPhase.Read),
+            (attempt.Status, attempt.Error!.Code, attempt.Error.Phase)
+        );
         Assert.Equal(200, attempt.Response!.Status);
     }
 
@@ -149,7 +180,9 @@ public sealed class DeliveryResponseTests
     {
         var bytes = await ReadAsync($"HTTP/1.1 200 OK\r\nx: {new string('a', 70_000)}\r\n\r\n");
         var lines = await ReadAsync($"HTTP/1.1 200 OK\r\n{string.Concat(Enumerable.Repeat("a: b\r\n", 1_001))}\r\n");
-        var within = await ReadAsync($"HTTP/1.1 200 OK\r\nx: {new string('a', 60_000)}\r\n{string.Concat(Enumerable.Repeat("a: b\r\n", 500))}\r\nhello");
+        var within = await ReadAsync(
+            $"HTTP/1.1 200 OK\r\nx: {new string('a', 60_000)}\r\n{string.Concat(Enumerable.Repeat("a: b\r\n", 500))}\r\nhello"
+        );
 
         Assert.Equal((AttemptErrorCode.ResponseHeadersTooLarge, AttemptPhase.Wait), (bytes.Error!.Code, bytes.Error.Phase));
         Assert.Equal((AttemptErrorCode.ResponseHeadersTooLarge, AttemptPhase.Wait), (lines.Error!.Code, lines.Error.Phase));
@@ -160,7 +193,10 @@ public sealed class DeliveryResponseTests
     public async Task Body_is_kept_to_its_limit_and_counted_to_its_end()
     {
         var attempt = await ReadAsync($"HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n{new string('a', 300_000)}");
-        Assert.Equal((DeliveryStatus.Succeeded, 64 * 1024, 300_000L, true), (attempt.Status, attempt.Response!.Body.Length, attempt.Response.BodyBytes, attempt.Response.Truncated));
+        Assert.Equal(
+            (DeliveryStatus.Succeeded, 64 * 1024, 300_000L, true),
+            (attempt.Status, attempt.Response!.Body.Length, attempt.Response.BodyBytes, attempt.Response.Truncated)
+        );
     }
 
     [Theory]
@@ -182,7 +218,10 @@ public sealed class DeliveryResponseTests
 
         Assert.Null(attempt.Error);
         Assert.Equal(string.Concat(Enumerable.Repeat("häppy ", 1_000)), attempt.Text());
-        Assert.Equal((true, (long)body.Length, false), (attempt.Response!.BodyIsText, attempt.Response.BodyBytes, attempt.Response.Truncated));
+        Assert.Equal(
+            (true, (long)body.Length, false),
+            (attempt.Response!.BodyIsText, attempt.Response.BodyBytes, attempt.Response.Truncated)
+        );
     }
 
     static byte[] Compress(string codings, byte[] bytes)
@@ -190,15 +229,18 @@ public sealed class DeliveryResponseTests
         foreach (string coding in codings.ToLowerInvariant().Split(", "))
         {
             var to = new MemoryStream();
-            using (Stream stream = coding switch
-            {
-                "br" => new BrotliStream(to, CompressionLevel.Fastest),
-                "zstd" => new ZstdSharp.CompressionStream(to),
-                "deflate" => new ZLibStream(to, CompressionLevel.Fastest),
-                "raw deflate" => new DeflateStream(to, CompressionLevel.Fastest),
-                "identity" => to,
-                _ => new GZipStream(to, CompressionLevel.Fastest),
-            }) stream.Write(bytes);
+            using (
+                Stream stream = coding switch
+                {
+                    "br" => new BrotliStream(to, CompressionLevel.Fastest),
+                    "zstd" => new ZstdSharp.CompressionStream(to),
+                    "deflate" => new ZLibStream(to, CompressionLevel.Fastest),
+                    "raw deflate" => new DeflateStream(to, CompressionLevel.Fastest),
+                    "identity" => to,
+                    _ => new GZipStream(to, CompressionLevel.Fastest),
+                }
+            )
+                stream.Write(bytes);
             bytes = to.ToArray();
         }
         return bytes;
@@ -225,8 +267,12 @@ public sealed class DeliveryResponseTests
     [InlineData("zstd")]
     public async Task Compressed_body_that_ends_early_though_the_response_is_whole_is_kept_as_it_came(string coding)
     {
-        byte[] whole = Compress(coding, Letters(5_000)), body = whole[..(whole.Length / 2)];
-        var attempt = await ReadAsync([.. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {body.Length}\r\n\r\n"), .. body]);
+        byte[] whole = Compress(coding, Letters(5_000)),
+            body = whole[..(whole.Length / 2)];
+        var attempt = await ReadAsync([
+            .. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {body.Length}\r\n\r\n"),
+            .. body,
+        ]);
         Assert.Equal(DeliveryStatus.Succeeded, attempt.Status);
         Assert.Equal(body, attempt.Response!.Body.ToArray());
     }
@@ -236,7 +282,8 @@ public sealed class DeliveryResponseTests
     {
         byte[] text = new byte[length];
         new Random(1).NextBytes(text);
-        for (int i = 0; i < text.Length; i++) text[i] = (byte)('a' + text[i] % 26);
+        for (int i = 0; i < text.Length; i++)
+            text[i] = (byte)('a' + text[i] % 26);
         return text;
     }
 
@@ -252,7 +299,10 @@ public sealed class DeliveryResponseTests
         string head = $"HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {body.Length}\r\n\r\n";
         var attempt = await ReadAsync([.. Encoding.ASCII.GetBytes(head), .. body.AsSpan(0, body.Length / 2)]);
 
-        Assert.Equal((DeliveryStatus.Failed, AttemptErrorCode.ConnectionClosed, AttemptPhase.Read), (attempt.Status, attempt.Error!.Code, attempt.Error.Phase));
+        Assert.Equal(
+            (DeliveryStatus.Failed, AttemptErrorCode.ConnectionClosed, AttemptPhase.Read),
+            (attempt.Status, attempt.Error!.Code, attempt.Error.Phase)
+        );
         Assert.Equal(text[..(64 * 1024)], attempt.Response!.Body.ToArray());
     }
 
@@ -264,7 +314,10 @@ public sealed class DeliveryResponseTests
     {
         byte[] text = Letters(1_000_000);
         byte[] body = Compress(coding, text);
-        var attempt = await ReadAsync([.. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {body.Length}\r\n\r\n"), .. body]);
+        var attempt = await ReadAsync([
+            .. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {body.Length}\r\n\r\n"),
+            .. body,
+        ]);
 
         Assert.Null(attempt.Error);
         Assert.Equal(text[..(64 * 1024)], attempt.Response!.Body.ToArray());
@@ -277,7 +330,10 @@ public sealed class DeliveryResponseTests
     public async Task Many_bodies_that_need_a_window_wait_for_it_and_are_all_decoded(string coding)
     {
         byte[] body = Compress(coding, Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("häppy ", 1_000))));
-        string answer = Encoding.Latin1.GetString([.. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {body.Length}\r\n\r\n"), .. body]);
+        string answer = Encoding.Latin1.GetString([
+            .. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: {body.Length}\r\n\r\n"),
+            .. body,
+        ]);
         await using var receiver = Receiver.Answering(answer);
         using var sending = new Sending(new EngineLimits { DeliveryDeadline = TimeSpan.FromMinutes(1) });
         var attempts = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => sending.GetAsync(receiver.Url)));
@@ -322,7 +378,10 @@ public sealed class DeliveryResponseTests
         {
             string text = new string('a', offset) + string.Concat(Enumerable.Repeat(character, 100));
             byte[] body = Encoding.UTF8.GetBytes(text);
-            var attempt = await ReadAsync([.. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-length: {body.Length}\r\n\r\n"), .. body], limits: new EngineLimits { DeliveryBodyCapture = 50 });
+            var attempt = await ReadAsync(
+                [.. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-length: {body.Length}\r\n\r\n"), .. body],
+                limits: new EngineLimits { DeliveryBodyCapture = 50 }
+            );
             Assert.True(attempt.Response!.BodyIsText);
             Assert.True(attempt.Response.Truncated);
             Assert.StartsWith(attempt.Text(), text);
@@ -340,7 +399,8 @@ public sealed class DeliveryResponseTests
             await using var receiver = Receiver.Start(async connection =>
             {
                 while (await connection.ReadRequestAsync() is not null)
-                    foreach (string part in response.Chunk(piece).Select(static part => new string(part))) await connection.WriteAsync(part);
+                    foreach (string part in response.Chunk(piece).Select(static part => new string(part)))
+                        await connection.WriteAsync(part);
             });
             using var sending = new Sending();
             var first = await sending.GetAsync(receiver.Url);
@@ -382,7 +442,9 @@ public sealed class DeliveryResponseTests
     public async Task Lines_between_chunks_count_to_what_is_read_of_a_body()
     {
         string chunks = string.Concat(Enumerable.Repeat("1\r\nx\r\n", 1_000));
-        await using var receiver = Receiver.AnsweringOnce(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"));
+        await using var receiver = Receiver.AnsweringOnce(
+            Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
+        );
         using var sending = new Sending(Sending.Patient with { DeliveryBodyRead = 3_000 });
         var attempt = await sending.GetAsync(receiver.Url);
 
@@ -394,7 +456,9 @@ public sealed class DeliveryResponseTests
     public async Task Trailers_are_bounded_in_all_and_not_only_each()
     {
         string trailers = string.Concat(Enumerable.Repeat($"x-a: {new string('x', 93)}\r\n", 30));
-        await using var receiver = Receiver.AnsweringOnce(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n{trailers}\r\n"));
+        await using var receiver = Receiver.AnsweringOnce(
+            Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n{trailers}\r\n")
+        );
         using var sending = new Sending(Sending.Patient with { ResponseHeaderBytes = 2_000 });
         Assert.Equal(AttemptErrorCode.InvalidResponse, (await sending.GetAsync(receiver.Url)).Error?.Code);
     }

@@ -42,15 +42,18 @@ public sealed class DeliveryTlsTests
     public async Task Kept_TLS_connection_with_bytes_in_the_session_is_not_used()
     {
         var spoken = new SemaphoreSlim(0);
-        await using var receiver = Start("receiver.example", async connection =>
-        {
-            while (await connection.ReadRequestAsync() is not null)
+        await using var receiver = Start(
+            "receiver.example",
+            async connection =>
             {
-                await connection.WriteAsync(Ok);
-                await connection.WriteAsync("HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n");
-                spoken.Release();
+                while (await connection.ReadRequestAsync() is not null)
+                {
+                    await connection.WriteAsync(Ok);
+                    await connection.WriteAsync("HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n");
+                    spoken.Release();
+                }
             }
-        });
+        );
         using var sending = Trusting();
         for (int i = 0; i < 3; i++)
         {
@@ -64,7 +67,10 @@ public sealed class DeliveryTlsTests
     public async Task Large_bodies_go_both_ways_over_TLS()
     {
         string large = new('x', 2_000_000);
-        await using var receiver = Start("receiver.example", connection => connection.AnswerAllAsync($"HTTP/1.1 200 OK\r\ncontent-length: {large.Length}\r\n\r\n{large}"));
+        await using var receiver = Start(
+            "receiver.example",
+            connection => connection.AnswerAllAsync($"HTTP/1.1 200 OK\r\ncontent-length: {large.Length}\r\n\r\n{large}")
+        );
         using var sending = Trusting();
         for (int i = 0; i < 2; i++)
         {

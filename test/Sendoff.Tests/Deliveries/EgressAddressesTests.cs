@@ -13,22 +13,25 @@ public sealed class EgressAddressesTests
     const string Closing = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     static readonly string[] four = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"];
 
-    static EgressOptions From(params string[] addresses) => new()
-    {
-        Policies = new(Sending.Loopback), Addresses = new([.. addresses.Select(IPAddress.Parse)]),
-    };
+    static EgressOptions From(params string[] addresses) =>
+        new() { Policies = new(Sending.Loopback), Addresses = new([.. addresses.Select(IPAddress.Parse)]) };
 
-    static NameResolver Names(params string[] addresses) => new(new EngineLimits(), _ => Task.FromResult(addresses.Select(IPAddress.Parse).ToArray()));
+    static NameResolver Names(params string[] addresses) =>
+        new(new EngineLimits(), _ => Task.FromResult(addresses.Select(IPAddress.Parse).ToArray()));
 
     [Theory]
     [InlineData(Ok, 4)]
     [InlineData(Closing, 12)]
-    public async Task Requests_to_a_destination_take_the_addresses_in_turn_over_kept_and_new_connections_alike(string response, int connections)
+    public async Task Requests_to_a_destination_take_the_addresses_in_turn_over_kept_and_new_connections_alike(
+        string response,
+        int connections
+    )
     {
         await using var receiver = Receiver.Answering(response);
         using var sending = new Sending(egress: From(four));
         var used = new List<string?>();
-        for (int i = 0; i < 12; i++) used.Add((await sending.PostAsync(receiver.Url)).LocalAddress);
+        for (int i = 0; i < 12; i++)
+            used.Add((await sending.PostAsync(receiver.Url)).LocalAddress);
 
         Assert.Equal(four, used.Take(4).Order());
         Assert.Equal(used.Take(4), used.Skip(4).Take(4));
@@ -83,7 +86,11 @@ public sealed class EgressAddressesTests
     [Theory]
     [InlineData("127.0.0.2", "::1", "IPv6")]
     [InlineData("::1", "127.0.0.1", "IPv4")]
-    public async Task A_destination_of_a_family_without_an_address_is_unreachable_and_says_what_to_add(string from, string to, string family)
+    public async Task A_destination_of_a_family_without_an_address_is_unreachable_and_says_what_to_add(
+        string from,
+        string to,
+        string family
+    )
     {
         using var sending = new Sending(names: Names(to), egress: From(from));
         var attempt = await sending.PostAsync("http://one-family.example/");
@@ -99,7 +106,10 @@ public sealed class EgressAddressesTests
         await using var receiver = Receiver.Answering(Ok);
         using var sending = new Sending(names: Names("::1", "127.0.0.1"), egress: From("127.0.0.2"));
         var attempt = await sending.PostAsync($"http://both.example:{receiver.Port}/");
-        Assert.Equal((DeliveryStatus.Succeeded, "127.0.0.2", $"127.0.0.1:{receiver.Port}"), (attempt.Status, attempt.LocalAddress, attempt.RemoteAddress));
+        Assert.Equal(
+            (DeliveryStatus.Succeeded, "127.0.0.2", $"127.0.0.1:{receiver.Port}"),
+            (attempt.Status, attempt.LocalAddress, attempt.RemoteAddress)
+        );
     }
 
     [Fact]
@@ -135,7 +145,8 @@ public sealed class EgressAddressesTests
     [Fact]
     public async Task The_port_is_chosen_at_connect_so_that_one_address_carries_more_than_its_ports()
     {
-        if (!OperatingSystem.IsLinux()) Assert.Skip("IP_BIND_ADDRESS_NO_PORT is Linux's");
+        if (!OperatingSystem.IsLinux())
+            Assert.Skip("IP_BIND_ADDRESS_NO_PORT is Linux's");
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         EgressAddresses.Bind(socket, IPAddress.Parse("127.0.0.2"));
         Assert.Equal(0, ((IPEndPoint)socket.LocalEndPoint!).Port);

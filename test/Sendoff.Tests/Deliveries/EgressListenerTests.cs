@@ -70,8 +70,13 @@ public sealed partial class EgressListenerTests(HomeListeners home) : IClassFixt
         {
             var attempt = await sending.GetAsync(spelling);
             bool isUrl = attempt.Error!.Code != AttemptErrorCode.Internal;
-            if (isUrl) Assert.Equal((DeliveryStatus.Blocked, AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Connect), (attempt.Status, attempt.Error.Code, attempt.Error.Phase));
-            else Assert.StartsWith("the URL is not one that can be sent; nothing was dialled", attempt.Error.Message);
+            if (isUrl)
+                Assert.Equal(
+                    (DeliveryStatus.Blocked, AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Connect),
+                    (attempt.Status, attempt.Error.Code, attempt.Error.Phase)
+                );
+            else
+                Assert.StartsWith("the URL is not one that can be sent; nothing was dialled", attempt.Error.Message);
             Assert.Null(attempt.RemoteAddress);
         }
         Assert.False(home.WasReached);
@@ -86,8 +91,14 @@ public sealed partial class EgressListenerTests(HomeListeners home) : IClassFixt
         var literal = await sending.GetAsync($"http://{host}:{home.Port}/");
         var name = await sending.GetAsync($"http://public.example:{home.Port}/");
 
-        Assert.Equal((DeliveryStatus.Blocked, AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Connect), (literal.Status, literal.Error!.Code, literal.Error.Phase));
-        Assert.Equal((DeliveryStatus.Blocked, AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Dns), (name.Status, name.Error!.Code, name.Error.Phase));
+        Assert.Equal(
+            (DeliveryStatus.Blocked, AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Connect),
+            (literal.Status, literal.Error!.Code, literal.Error.Phase)
+        );
+        Assert.Equal(
+            (DeliveryStatus.Blocked, AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Dns),
+            (name.Status, name.Error!.Code, name.Error.Phase)
+        );
         Assert.Equal((null, null), (literal.RemoteAddress, name.RemoteAddress));
         Assert.False(home.WasReached);
     }
@@ -103,7 +114,8 @@ public sealed partial class EgressListenerTests(HomeListeners home) : IClassFixt
         using var sending = new Sending();
         using var shutdown = new CancellationTokenSource();
         var attempt = sending.SendAsync(new HttpSend("GET", $"http://{host}:{seen.Port}/", [], default), shutdown.Token);
-        while (!seen.WasReached && !attempt.IsCompleted) await Task.Yield();
+        while (!seen.WasReached && !attempt.IsCompleted)
+            await Task.Yield();
         await shutdown.CancelAsync();
         Assert.Contains((await attempt).Error!.Code, new[] { AttemptErrorCode.Interrupted, AttemptErrorCode.Timeout });
         Assert.True(seen.WasReached);
@@ -112,7 +124,10 @@ public sealed partial class EgressListenerTests(HomeListeners home) : IClassFixt
     [Fact]
     public async Task One_bad_address_among_good_ones_blocks_them_all()
     {
-        using var sending = new Sending(names: Names(_ => [IPAddress.Parse("127.0.0.1"), IPAddress.Parse("127.0.0.2")]), egress: new EgressPolicy(["127.0.0.1"], []));
+        using var sending = new Sending(
+            names: Names(_ => [IPAddress.Parse("127.0.0.1"), IPAddress.Parse("127.0.0.2")]),
+            egress: new EgressPolicy(["127.0.0.1"], [])
+        );
         var attempt = await sending.GetAsync($"http://mixed.example:{home.Port}/");
         Assert.Equal((DeliveryStatus.Blocked, AttemptPhase.Dns), (attempt.Status, attempt.Error!.Phase));
         Assert.StartsWith("mixed.example resolves to 127.0.0.2, which lies in 127.0.0.0/8", attempt.Error.Message);
@@ -128,7 +143,9 @@ public sealed partial class EgressListenerTests(HomeListeners home) : IClassFixt
         second.Listen();
         int questions = 0;
         using var sending = new Sending(
-            names: Names(_ => [IPAddress.Parse(Interlocked.Increment(ref questions) == 1 ? "127.0.0.1" : "127.0.0.22")]), egress: new EgressPolicy(["127.0.0.1"], []));
+            names: Names(_ => [IPAddress.Parse(Interlocked.Increment(ref questions) == 1 ? "127.0.0.1" : "127.0.0.22")]),
+            egress: new EgressPolicy(["127.0.0.1"], [])
+        );
         var attempt = await sending.GetAsync($"http://rebinding.example:{receiver.Port}/");
 
         Assert.Equal((DeliveryStatus.Succeeded, 1, $"127.0.0.1:{receiver.Port}"), (attempt.Status, questions, attempt.RemoteAddress));

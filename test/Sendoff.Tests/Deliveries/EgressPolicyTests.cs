@@ -8,48 +8,261 @@ namespace Sendoff.Tests.Deliveries;
 public sealed class EgressPolicyTests
 {
     public static TheoryData<string> SpecialAddresses =>
-    [
-        "0.0.0.0", "0.0.0.1", "0.255.255.255", "10.0.0.0", "10.0.0.1", "10.255.255.255", "100.64.0.0", "100.64.0.1", "100.100.100.200",
-        "100.127.255.255", "127.0.0.0", "127.0.0.1", "127.0.0.2", "127.1.2.3", "127.255.255.255", "168.63.129.16", "169.254.0.0", "169.254.0.1",
-        "169.254.169.254", "169.254.170.2", "169.254.255.255", "172.16.0.0", "172.16.0.1", "172.20.10.1", "172.31.255.255", "192.0.0.0", "192.0.0.1",
-        "192.0.0.170", "192.0.0.192", "192.0.0.255", "192.0.2.0", "192.0.2.1", "192.0.2.255", "192.88.99.0", "192.88.99.1", "192.88.99.255",
-        "192.168.0.0", "192.168.0.1", "192.168.1.1", "192.168.255.255", "198.18.0.0", "198.18.0.1", "198.19.255.255", "198.51.100.0", "198.51.100.7",
-        "198.51.100.255", "203.0.113.0", "203.0.113.9", "203.0.113.255", "224.0.0.0", "224.0.0.1", "224.0.0.251", "232.1.1.1", "233.252.0.1",
-        "239.255.255.250", "239.255.255.255", "240.0.0.0", "240.0.0.1", "250.1.1.1", "255.255.255.254", "255.255.255.255", "::", "::1", "::2",
-        "::127.0.0.1", "::8.8.8.8", "::10.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:10.0.0.1", "::ffff:a00:1", "::ffff:169.254.169.254",
-        "::ffff:192.168.1.1", "::ffff:0.0.0.0", "::ffff:100.64.0.1", "::ffff:172.16.0.1", "::ffff:224.0.0.1", "::ffff:255.255.255.255",
-        "::ffff:0:127.0.0.1", "::ffff:0:8.8.8.8", "64:ff9b::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::10.0.0.1", "64:ff9b::a9fe:a9fe",
-        "64:ff9b::192.168.0.1", "64:ff9b::0.0.0.0", "64:ff9b::100.64.0.1", "64:ff9b::198.18.0.1", "64:ff9b::240.0.0.1", "64:ff9b:1::1",
-        "64:ff9b:1::8.8.8.8", "64:ff9b:1:ffff::1", "100::", "100::1", "100::ffff:ffff:ffff:ffff", "100:0:0:1::1", "2001::", "2001::1",
-        "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:0:808:808:0:0:80ff:fffe", "2001:1::1", "2001:2::1", "2001:2:0:ffff::1", "2001:3::1",
-        "2001:4:112::1", "2001:10::1", "2001:1f::1", "2001:20::1", "2001:2f:ffff::1", "2001:30::1", "2001:1ff:ffff::1", "2001:db8::", "2001:db8::1",
-        "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2002::", "2002:7f00:1::1", "2002:a00:1::1", "2002:808:808::1", "2002:a9fe:a9fe::1",
-        "2002:c0a8:101::", "3fff::", "3fff::1", "3fff:fff:ffff::1", "5f00::", "5f00::1", "5f00:ffff::1", "fc00::", "fc00::1", "fd00::1",
-        "fd00:ec2::254", "fd20:ce::254", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "fe80::", "fe80::1", "fe80::a9fe:a9fe", "febf:ffff::1", "fec0::",
-        "fec0::1", "feff::1", "ff00::", "ff02::1", "ff05::2", "ff0e::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "1::1", "200::1", "400::1",
-        "1000::1", "1fff:ffff::1", "4000::1", "6000::1", "8000::1", "a000::1", "e000::1", "f000::1", "fe00::1", "2606:4700::5efe:127.0.0.1",
-        "2606:4700::200:5efe:10.0.0.1", "2a00:1450::5efe:c0a8:101",
-    ];
+        [
+            "0.0.0.0",
+            "0.0.0.1",
+            "0.255.255.255",
+            "10.0.0.0",
+            "10.0.0.1",
+            "10.255.255.255",
+            "100.64.0.0",
+            "100.64.0.1",
+            "100.100.100.200",
+            "100.127.255.255",
+            "127.0.0.0",
+            "127.0.0.1",
+            "127.0.0.2",
+            "127.1.2.3",
+            "127.255.255.255",
+            "168.63.129.16",
+            "169.254.0.0",
+            "169.254.0.1",
+            "169.254.169.254",
+            "169.254.170.2",
+            "169.254.255.255",
+            "172.16.0.0",
+            "172.16.0.1",
+            "172.20.10.1",
+            "172.31.255.255",
+            "192.0.0.0",
+            "192.0.0.1",
+            "192.0.0.170",
+            "192.0.0.192",
+            "192.0.0.255",
+            "192.0.2.0",
+            "192.0.2.1",
+            "192.0.2.255",
+            "192.88.99.0",
+            "192.88.99.1",
+            "192.88.99.255",
+            "192.168.0.0",
+            "192.168.0.1",
+            "192.168.1.1",
+            "192.168.255.255",
+            "198.18.0.0",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.0",
+            "198.51.100.7",
+            "198.51.100.255",
+            "203.0.113.0",
+            "203.0.113.9",
+            "203.0.113.255",
+            "224.0.0.0",
+            "224.0.0.1",
+            "224.0.0.251",
+            "232.1.1.1",
+            "233.252.0.1",
+            "239.255.255.250",
+            "239.255.255.255",
+            "240.0.0.0",
+            "240.0.0.1",
+            "250.1.1.1",
+            "255.255.255.254",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::2",
+            "::127.0.0.1",
+            "::8.8.8.8",
+            "::10.0.0.1",
+            "::ffff:127.0.0.1",
+            "::ffff:7f00:1",
+            "::ffff:10.0.0.1",
+            "::ffff:a00:1",
+            "::ffff:169.254.169.254",
+            "::ffff:192.168.1.1",
+            "::ffff:0.0.0.0",
+            "::ffff:100.64.0.1",
+            "::ffff:172.16.0.1",
+            "::ffff:224.0.0.1",
+            "::ffff:255.255.255.255",
+            "::ffff:0:127.0.0.1",
+            "::ffff:0:8.8.8.8",
+            "64:ff9b::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::10.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b::192.168.0.1",
+            "64:ff9b::0.0.0.0",
+            "64:ff9b::100.64.0.1",
+            "64:ff9b::198.18.0.1",
+            "64:ff9b::240.0.0.1",
+            "64:ff9b:1::1",
+            "64:ff9b:1::8.8.8.8",
+            "64:ff9b:1:ffff::1",
+            "100::",
+            "100::1",
+            "100::ffff:ffff:ffff:ffff",
+            "100:0:0:1::1",
+            "2001::",
+            "2001::1",
+            "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+            "2001:0:808:808:0:0:80ff:fffe",
+            "2001:1::1",
+            "2001:2::1",
+            "2001:2:0:ffff::1",
+            "2001:3::1",
+            "2001:4:112::1",
+            "2001:10::1",
+            "2001:1f::1",
+            "2001:20::1",
+            "2001:2f:ffff::1",
+            "2001:30::1",
+            "2001:1ff:ffff::1",
+            "2001:db8::",
+            "2001:db8::1",
+            "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2002::",
+            "2002:7f00:1::1",
+            "2002:a00:1::1",
+            "2002:808:808::1",
+            "2002:a9fe:a9fe::1",
+            "2002:c0a8:101::",
+            "3fff::",
+            "3fff::1",
+            "3fff:fff:ffff::1",
+            "5f00::",
+            "5f00::1",
+            "5f00:ffff::1",
+            "fc00::",
+            "fc00::1",
+            "fd00::1",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "fe80::",
+            "fe80::1",
+            "fe80::a9fe:a9fe",
+            "febf:ffff::1",
+            "fec0::",
+            "fec0::1",
+            "feff::1",
+            "ff00::",
+            "ff02::1",
+            "ff05::2",
+            "ff0e::1",
+            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "1::1",
+            "200::1",
+            "400::1",
+            "1000::1",
+            "1fff:ffff::1",
+            "4000::1",
+            "6000::1",
+            "8000::1",
+            "a000::1",
+            "e000::1",
+            "f000::1",
+            "fe00::1",
+            "2606:4700::5efe:127.0.0.1",
+            "2606:4700::200:5efe:10.0.0.1",
+            "2a00:1450::5efe:c0a8:101",
+        ];
 
     public static TheoryData<string> UrlsThatMeanHome =>
-    [
-        "http://127.0.0.1/", "http://127.1/", "http://127.0.1/", "http://127.00.00.01/", "http://0177.0.0.1/", "http://0177.0.0.01/",
-        "http://017700000001/", "http://0x7f.0.0.1/", "http://0x7f.1/", "http://0x7f000001/", "http://0X7F000001/", "http://0x7F.0x0.0x0.0x1/",
-        "http://2130706433/", "http://02130706433.0/", "http://127.0.0.1./", "http://127.1./", "http://0/", "http://0.0/", "http://0x0/",
-        "http://00/", "http://0.0.0.0./", "http://10.1/", "http://10.0.1/", "http://012.0.0.1/", "http://0xa.0.0.1/", "http://167772161/",
-        "http://192.168.257/", "http://192.168.1/", "http://0xc0a80101/", "http://3232235777/", "http://030052000401/", "http://169.254.43518/",
-        "http://0xa9fea9fe/", "http://2852039166/", "http://025177524776/", "http://0251.0376.0251.0376/", "http://0xa9.0xfe.0xa9.0xfe/",
-        "http://172.1048577/", "http://0xffffffff/", "http://4294967295/", "http://100.4194305/", "http://1.0.0.1.1/", "http://256.0.0.1/",
-        "http://127.0.0.0.1/", "http://127.0.0.256/", "http://0x100000000/", "http://4294967296/", "http://127..1/", "http://08.0.0.1/",
-        "http://127.0.0.1:80/", "http://127.0.0.1:8080/", "https://127.0.0.1/", "HTTP://127.0.0.1/", "http://[::1]/", "http://[0:0:0:0:0:0:0:1]/",
-        "http://[0000:0000:0000:0000:0000:0000:0000:0001]/", "http://[::ffff:127.0.0.1]/", "http://[::FFFF:7F00:1]/",
-        "http://[0:0:0:0:0:ffff:127.0.0.1]/", "http://[::127.0.0.1]/", "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/", "http://[fe80::1]/",
-        "http://[fe80::1%25eth0]/", "http://[fe80::1%eth0]/", "http://[::1%25lo]/", "http://[fc00::1]/", "http://[FD00:EC2::254]/", "http://[::]/",
-        "http://[::]:80/", "http://[127.0.0.1]/", "http://%31%32%37.0.0.1/", "http://127%2e0.0.1/", "http://１２７.0.0.1/", "http://127。0。0。1/",
-        "http://①②⑦.0.0.1/", "http://user@127.0.0.1/", "http://example.com@127.0.0.1/", "http://127.0.0.1#@example.com/", "http:///127.0.0.1/",
-        "http://127.0.0.1", "/", "http://0x7g.0.0.1/", "http://127.0.0.0x/", "http://0x/", "http://.127.0.0.1/", "http://127.0.0.1../",
-        "http://\t127.0.0.1/", "http://127.0.0.1\n/", "http://127.0.0.1\\@example.com/",
-    ];
+        [
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://127.0.1/",
+            "http://127.00.00.01/",
+            "http://0177.0.0.1/",
+            "http://0177.0.0.01/",
+            "http://017700000001/",
+            "http://0x7f.0.0.1/",
+            "http://0x7f.1/",
+            "http://0x7f000001/",
+            "http://0X7F000001/",
+            "http://0x7F.0x0.0x0.0x1/",
+            "http://2130706433/",
+            "http://02130706433.0/",
+            "http://127.0.0.1./",
+            "http://127.1./",
+            "http://0/",
+            "http://0.0/",
+            "http://0x0/",
+            "http://00/",
+            "http://0.0.0.0./",
+            "http://10.1/",
+            "http://10.0.1/",
+            "http://012.0.0.1/",
+            "http://0xa.0.0.1/",
+            "http://167772161/",
+            "http://192.168.257/",
+            "http://192.168.1/",
+            "http://0xc0a80101/",
+            "http://3232235777/",
+            "http://030052000401/",
+            "http://169.254.43518/",
+            "http://0xa9fea9fe/",
+            "http://2852039166/",
+            "http://025177524776/",
+            "http://0251.0376.0251.0376/",
+            "http://0xa9.0xfe.0xa9.0xfe/",
+            "http://172.1048577/",
+            "http://0xffffffff/",
+            "http://4294967295/",
+            "http://100.4194305/",
+            "http://1.0.0.1.1/",
+            "http://256.0.0.1/",
+            "http://127.0.0.0.1/",
+            "http://127.0.0.256/",
+            "http://0x100000000/",
+            "http://4294967296/",
+            "http://127..1/",
+            "http://08.0.0.1/",
+            "http://127.0.0.1:80/",
+            "http://127.0.0.1:8080/",
+            "https://127.0.0.1/",
+            "HTTP://127.0.0.1/",
+            "http://[::1]/",
+            "http://[0:0:0:0:0:0:0:1]/",
+            "http://[0000:0000:0000:0000:0000:0000:0000:0001]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[::FFFF:7F00:1]/",
+            "http://[0:0:0:0:0:ffff:127.0.0.1]/",
+            "http://[::127.0.0.1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[fe80::1]/",
+            "http://[fe80::1%25eth0]/",
+            "http://[fe80::1%eth0]/",
+            "http://[::1%25lo]/",
+            "http://[fc00::1]/",
+            "http://[FD00:EC2::254]/",
+            "http://[::]/",
+            "http://[::]:80/",
+            "http://[127.0.0.1]/",
+            "http://%31%32%37.0.0.1/",
+            "http://127%2e0.0.1/",
+            "http://１２７.0.0.1/",
+            "http://127。0。0。1/",
+            "http://①②⑦.0.0.1/",
+            "http://user@127.0.0.1/",
+            "http://example.com@127.0.0.1/",
+            "http://127.0.0.1#@example.com/",
+            "http:///127.0.0.1/",
+            "http://127.0.0.1",
+            "/",
+            "http://0x7g.0.0.1/",
+            "http://127.0.0.0x/",
+            "http://0x/",
+            "http://.127.0.0.1/",
+            "http://127.0.0.1../",
+            "http://\t127.0.0.1/",
+            "http://127.0.0.1\n/",
+            "http://127.0.0.1\\@example.com/",
+        ];
 
     [Theory]
     [MemberData(nameof(SpecialAddresses))]
@@ -89,9 +302,24 @@ public sealed class EgressPolicyTests
     }
 
     [Theory]
-    [InlineData("127.0.0.1", "127.0.0.1", 9000, "127.0.0.1 lies in 127.0.0.0/8 (loopback, RFC 1122); nothing was dialled; to allow exactly this, add \"127.0.0.1:9000\" to the setting Egress:Allow")]
-    [InlineData("intra.example", "10.0.0.7", 80, "intra.example resolves to 10.0.0.7, which lies in 10.0.0.0/8 (private, RFC 1918); nothing was dialled; to allow exactly this, add \"10.0.0.7:80\" to the setting Egress:Allow")]
-    [InlineData("six.example", "fd00::1", 443, "six.example resolves to fd00::1, which lies in fc00::/7 (unique local, RFC 4193); nothing was dialled; to allow exactly this, add \"[fd00::1]:443\" to the setting Egress:Allow")]
+    [InlineData(
+        "127.0.0.1",
+        "127.0.0.1",
+        9000,
+        "127.0.0.1 lies in 127.0.0.0/8 (loopback, RFC 1122); nothing was dialled; to allow exactly this, add \"127.0.0.1:9000\" to the setting Egress:Allow"
+    )]
+    [InlineData(
+        "intra.example",
+        "10.0.0.7",
+        80,
+        "intra.example resolves to 10.0.0.7, which lies in 10.0.0.0/8 (private, RFC 1918); nothing was dialled; to allow exactly this, add \"10.0.0.7:80\" to the setting Egress:Allow"
+    )]
+    [InlineData(
+        "six.example",
+        "fd00::1",
+        443,
+        "six.example resolves to fd00::1, which lies in fc00::/7 (unique local, RFC 4193); nothing was dialled; to allow exactly this, add \"[fd00::1]:443\" to the setting Egress:Allow"
+    )]
     public void Verdict_says_which_address_lies_where_and_how_to_allow_exactly_that(string host, string address, int port, string verdict)
     {
         Assert.Equal(verdict, EgressPolicy.Default.FindBlock(host, [IPAddress.Parse(address)], port));
@@ -122,7 +350,9 @@ public sealed class EgressPolicyTests
     [Fact]
     public void One_bad_address_among_many_blocks_them_all()
     {
-        Assert.NotNull(EgressPolicy.Default.FindBlock("x", [IPAddress.Parse("8.8.8.8"), IPAddress.Parse("10.0.0.1"), IPAddress.Parse("1.1.1.1")], 80));
+        Assert.NotNull(
+            EgressPolicy.Default.FindBlock("x", [IPAddress.Parse("8.8.8.8"), IPAddress.Parse("10.0.0.1"), IPAddress.Parse("1.1.1.1")], 80)
+        );
     }
 
     [Theory]
@@ -154,7 +384,10 @@ public sealed class EgressPolicyTests
     public void Deny_rule_wins_over_an_allow_rule_but_for_the_one_that_denies_all()
     {
         var address = IPAddress.Parse("8.8.8.8");
-        Assert.Contains("is denied by the rule \"8.8.0.0/16\" of the setting Egress:Deny", new EgressPolicy(["8.8.8.8"], ["8.8.0.0/16"]).FindBlock("x", [address], 80));
+        Assert.Contains(
+            "is denied by the rule \"8.8.0.0/16\" of the setting Egress:Deny",
+            new EgressPolicy(["8.8.8.8"], ["8.8.0.0/16"]).FindBlock("x", [address], 80)
+        );
         Assert.Contains("\"*.evil.example\"", new EgressPolicy(["*"], ["*.evil.example"]).FindBlock("a.evil.example", [address], 80));
         Assert.Contains("\"*:25\"", new EgressPolicy([], ["*:25"]).FindBlock("x", [address], 25));
         Assert.Null(new EgressPolicy(["api.example"], ["*"]).FindBlock("api.example", [address], 80));
@@ -188,7 +421,10 @@ public sealed class EgressPolicyTests
     public async Task Blocked_delivery_dials_nothing_and_says_so()
     {
         await using var receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-        using var sending = new Sending(egress: EgressPolicy.Default, names: new NameResolver(new EngineLimits(), _ => Task.FromResult(new[] { IPAddress.Loopback })));
+        using var sending = new Sending(
+            egress: EgressPolicy.Default,
+            names: new NameResolver(new EngineLimits(), _ => Task.FromResult(new[] { IPAddress.Loopback }))
+        );
         foreach (string url in new[] { receiver.Url, $"http://public.example:{receiver.Port}/" })
         {
             var attempt = await sending.PostAsync(url);
@@ -203,12 +439,22 @@ public sealed class EgressPolicyTests
     {
         await using var receiver = Receiver.Answering("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         int lookups = 0;
-        using var sending = new Sending(names: new NameResolver(new EngineLimits(), _ =>
-            Task.FromResult(new[] { Interlocked.Increment(ref lookups) % 2 == 1 ? IPAddress.Loopback : IPAddress.Parse("10.0.0.1") })));
+        using var sending = new Sending(
+            names: new NameResolver(
+                new EngineLimits(),
+                _ =>
+                    Task.FromResult(
+                        new[] { Interlocked.Increment(ref lookups) % 2 == 1 ? IPAddress.Loopback : IPAddress.Parse("10.0.0.1") }
+                    )
+            )
+        );
         var first = await sending.PostAsync($"http://rebinding.example:{receiver.Port}/");
         var second = await sending.PostAsync($"http://rebinding.example:{receiver.Port}/");
 
-        Assert.Equal((DeliveryStatus.Succeeded, DeliveryStatus.Blocked, 2, 1), (first.Status, second.Status, lookups, receiver.Connections));
+        Assert.Equal(
+            (DeliveryStatus.Succeeded, DeliveryStatus.Blocked, 2, 1),
+            (first.Status, second.Status, lookups, receiver.Connections)
+        );
     }
 
     [Theory]

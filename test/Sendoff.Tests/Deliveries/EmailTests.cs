@@ -21,7 +21,12 @@ public sealed class EmailTests
     {
         limits ??= Sending.Patient;
         using var sending = new Sending(limits, TestCertificates.Roots, egress: egress);
-        return await new EmailSender(sending.Sender, smtp, limits, TimeProvider.System, TestCertificates.Roots).SendAsync(delivery, 1, 0.5, default);
+        return await new EmailSender(sending.Sender, smtp, limits, TimeProvider.System, TestCertificates.Roots).SendAsync(
+            delivery,
+            1,
+            0.5,
+            default
+        );
     }
 
     static HttpSend Request(string body) => new("SEND", "email:", [new("content-type", "application/json")], Encoding.UTF8.GetBytes(body));
@@ -44,7 +49,10 @@ public sealed class EmailTests
         string message = Assert.Single(server.Messages);
         Assert.Contains("From: Sendoff <sendoff@example.com>", message);
         Assert.Contains("multipart/alternative", message);
-        Assert.True(message.IndexOf("plain", StringComparison.Ordinal) < message.IndexOf("<b>rich</b>", StringComparison.Ordinal), "the richest part comes last (RFC 2046 5.1.4)");
+        Assert.True(
+            message.IndexOf("plain", StringComparison.Ordinal) < message.IndexOf("<b>rich</b>", StringComparison.Ordinal),
+            "the richest part comes last (RFC 2046 5.1.4)"
+        );
     }
 
     [Theory]
@@ -76,7 +84,12 @@ public sealed class EmailTests
     [InlineData(SmtpSecurity.Tls)]
     public async Task Session_is_secured_and_signed_in_and_the_password_is_in_no_record(SmtpSecurity security)
     {
-        await using var server = new MailServer { Certificate = TestCertificates.Issue("127.0.0.1"), IsTls = security == SmtpSecurity.Tls, OffersSignIn = true };
+        await using var server = new MailServer
+        {
+            Certificate = TestCertificates.Issue("127.0.0.1"),
+            IsTls = security == SmtpSecurity.Tls,
+            OffersSignIn = true,
+        };
         // A server that repeats what it was shown.
         server.Replies["."] = "250 thanks, hunter2-is-long and " + Convert.ToBase64String("\0user\0hunter2-is-long"u8);
         var attempt = await SendAsync(To(server, security) with { Username = "user", Password = "hunter2-is-long" });
@@ -96,7 +109,11 @@ public sealed class EmailTests
     {
         foreach (var security in new[] { SmtpSecurity.StartTls, SmtpSecurity.Tls })
         {
-            await using var server = new MailServer { Certificate = TestCertificates.Issue(name, expired), IsTls = security == SmtpSecurity.Tls };
+            await using var server = new MailServer
+            {
+                Certificate = TestCertificates.Issue(name, expired),
+                IsTls = security == SmtpSecurity.Tls,
+            };
             var attempt = await SendAsync(To(server, security));
             Assert.Equal((AttemptErrorCode.TlsFailed, AttemptPhase.Tls), (attempt.Error!.Code, attempt.Error.Phase));
             Assert.Contains(why, attempt.Error.Message);
@@ -151,29 +168,76 @@ public sealed class EmailTests
         server.Replies[at] = reply;
         var attempt = await SendAsync(To(server), limits: Sending.Short);
         Assert.Equal(DeliveryStatus.Failed, attempt.Status);
-        Assert.True(attempt.Error is { Code: AttemptErrorCode.InvalidResponse or AttemptErrorCode.Timeout } || attempt.Response is { Status: >= 400 }, $"{attempt.Error} {attempt.Response}");
+        Assert.True(
+            attempt.Error is { Code: AttemptErrorCode.InvalidResponse or AttemptErrorCode.Timeout }
+                || attempt.Response is { Status: >= 400 },
+            $"{attempt.Error} {attempt.Response}"
+        );
         Assert.NotEqual(AttemptErrorCode.Internal, attempt.Error?.Code);
     }
 
-    public static TheoryData<string, Func<Stream, CancellationToken, Task>, AttemptErrorCode> Hostile => new()
-    {
-        { "never greets", static (_, ct) => Task.Delay(-1, ct), AttemptErrorCode.Timeout },
-        { "drips its greeting", static async (stream, ct) => { await stream.WriteAsync("220-"u8.ToArray(), ct); while (true) { await stream.WriteAsync("x"u8.ToArray(), ct); await Task.Delay(20, ct); } }, AttemptErrorCode.Timeout },
-        { "greets without end", static async (stream, ct) => { byte[] line = [.. "220-"u8, .. new byte[4000].Select(_ => (byte)'x'), .. "\r\n"u8]; while (true) await stream.WriteAsync(line, ct); }, AttemptErrorCode.InvalidResponse },
-        { "says one endless line", static async (stream, ct) => { byte[] line = [.. new byte[4000].Select(_ => (byte)'2')]; while (true) await stream.WriteAsync(line, ct); }, AttemptErrorCode.InvalidResponse },
-        { "closes at once", static (_, _) => Task.CompletedTask, AttemptErrorCode.ConnectionClosed },
-        { "closes after its greeting", static async (stream, ct) => await stream.WriteAsync("220 hello\r\n"u8.ToArray(), ct), AttemptErrorCode.ConnectionClosed },
-    };
+    public static TheoryData<string, Func<Stream, CancellationToken, Task>, AttemptErrorCode> Hostile =>
+        new()
+        {
+            { "never greets", static (_, ct) => Task.Delay(-1, ct), AttemptErrorCode.Timeout },
+            {
+                "drips its greeting",
+                static async (stream, ct) =>
+                {
+                    await stream.WriteAsync("220-"u8.ToArray(), ct);
+                    while (true)
+                    {
+                        await stream.WriteAsync("x"u8.ToArray(), ct);
+                        await Task.Delay(20, ct);
+                    }
+                },
+                AttemptErrorCode.Timeout
+            },
+            {
+                "greets without end",
+                static async (stream, ct) =>
+                {
+                    byte[] line = [.. "220-"u8, .. new byte[4000].Select(_ => (byte)'x'), .. "\r\n"u8];
+                    while (true)
+                        await stream.WriteAsync(line, ct);
+                },
+                AttemptErrorCode.InvalidResponse
+            },
+            {
+                "says one endless line",
+                static async (stream, ct) =>
+                {
+                    byte[] line = [.. new byte[4000].Select(_ => (byte)'2')];
+                    while (true)
+                        await stream.WriteAsync(line, ct);
+                },
+                AttemptErrorCode.InvalidResponse
+            },
+            { "closes at once", static (_, _) => Task.CompletedTask, AttemptErrorCode.ConnectionClosed },
+            {
+                "closes after its greeting",
+                static async (stream, ct) => await stream.WriteAsync("220 hello\r\n"u8.ToArray(), ct),
+                AttemptErrorCode.ConnectionClosed
+            },
+        };
 
     [Theory]
     [MemberData(nameof(Hostile))]
-    public async Task Hostile_server_ends_in_the_closed_vocabulary(string what, Func<Stream, CancellationToken, Task> speak, AttemptErrorCode code)
+    public async Task Hostile_server_ends_in_the_closed_vocabulary(
+        string what,
+        Func<Stream, CancellationToken, Task> speak,
+        AttemptErrorCode code
+    )
     {
         await using var server = new MailServer(speak);
         var attempt = await SendAsync(To(server), limits: Sending.Short);
         Assert.True(DeliveryStatus.Failed == attempt.Status, what);
         // A close with bytes unread is a reset.
-        Assert.True(attempt.Error!.Code == code || (code == AttemptErrorCode.ConnectionClosed && attempt.Error.Code == AttemptErrorCode.ConnectionReset), $"{what}: {attempt.Error}");
+        Assert.True(
+            attempt.Error!.Code == code
+                || (code == AttemptErrorCode.ConnectionClosed && attempt.Error.Code == AttemptErrorCode.ConnectionReset),
+            $"{what}: {attempt.Error}"
+        );
         Assert.Null(attempt.Response);
     }
 
@@ -210,7 +274,10 @@ public sealed class EmailTests
     {
         await using var server = new MailServer();
         var limits = new EngineLimits { EmailAllowTo = ["*@example.org", "boss@example.com"] };
-        Assert.Equal(DeliveryStatus.Succeeded, (await SendAsync(To(server), """{"to":["a@example.org","boss@example.com"]}""", limits)).Status);
+        Assert.Equal(
+            DeliveryStatus.Succeeded,
+            (await SendAsync(To(server), """{"to":["a@example.org","boss@example.com"]}""", limits)).Status
+        );
         Assert.Equal(["RCPT TO:<a@example.org>", "RCPT TO:<boss@example.com>"], server.Commands.Where(c => c.StartsWith("RCPT")));
 
         var refused = await SendAsync(To(server), """{"to":["a@example.org","x@elsewhere.example"]}""", limits);
@@ -254,7 +321,9 @@ public sealed class EmailTests
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        var attempt = await SendAsync(new("127.0.0.1", ((IPEndPoint)socket.LocalEndPoint!).Port, From: "a@example.com", To: "a@example.com"));
+        var attempt = await SendAsync(
+            new("127.0.0.1", ((IPEndPoint)socket.LocalEndPoint!).Port, From: "a@example.com", To: "a@example.com")
+        );
         Assert.Equal((AttemptErrorCode.ConnectRefused, AttemptPhase.Connect), (attempt.Error!.Code, attempt.Error.Phase));
     }
 }

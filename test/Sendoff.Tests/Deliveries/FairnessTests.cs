@@ -57,7 +57,10 @@ public sealed class FairnessTests : IDisposable
     static async Task<int> CountAsync(RunRig rig, DeliveryStatus status, int atLeast = 0)
     {
         int count = 0;
-        await Wait.UntilAsync(async () => (count = (await rig.Store.ListDeliveriesAsync(new(null, status, null, null, null, null, null, 2_000), default)).Items.Count) >= atLeast);
+        await Wait.UntilAsync(async () =>
+            (count = (await rig.Store.ListDeliveriesAsync(new(null, status, null, null, null, null, null, 2_000), default)).Items.Count)
+            >= atLeast
+        );
         return count;
     }
 
@@ -84,7 +87,8 @@ public sealed class FairnessTests : IDisposable
         public void Dispose()
         {
             listener.Dispose();
-            foreach (var socket in crowd) socket.Dispose();
+            foreach (var socket in crowd)
+                socket.Dispose();
         }
     }
 }

@@ -26,7 +26,8 @@ public sealed class HostileDeliveries : IAsyncLifetime
         foreach (var behaviours in HostileBehaviours.All.GroupBy(LastsToDeadline).OrderBy(group => group.Key))
         {
             var met = await Task.WhenAll(behaviours.Select(async behaviour => (behaviour.Name, await MeetAsync(behaviour))));
-            foreach (var (name, outcome) in met) outcomes[name] = outcome;
+            foreach (var (name, outcome) in met)
+                outcomes[name] = outcome;
         }
     }
 
@@ -41,9 +42,15 @@ public sealed class HostileDeliveries : IAsyncLifetime
         var names = new NameResolver(limits, _ => new TaskCompletionSource<IPAddress[]>().Task);
         // The receiver's authority is trusted: only certificates that are bad in themselves are refused.
         using var sending = new Sending(limits, receiver.Roots, names);
-        var send = new HttpSend(behaviour.Method, receiver.UrlOf(behaviour), [], behaviour.Method == "HEAD" ? default : new byte[behaviour.RequestBytes]);
+        var send = new HttpSend(
+            behaviour.Method,
+            receiver.UrlOf(behaviour),
+            [],
+            behaviour.Method == "HEAD" ? default : new byte[behaviour.RequestBytes]
+        );
 
-        for (int i = 0; i < behaviour.Before; i++) Assert.Equal(DeliveryStatus.Succeeded, (await sending.SendAsync(send)).Status);
+        for (int i = 0; i < behaviour.Before; i++)
+            Assert.Equal(DeliveryStatus.Succeeded, (await sending.SendAsync(send)).Status);
         var attempt = await sending.SendAsync(send);
         Assert.Equal(behaviour.Before > 0, attempt.ConnectionReused);
         int requests = receiver.Requests - behaviour.Before;
@@ -55,7 +62,8 @@ public sealed class HostileDeliveries : IAsyncLifetime
     /// <summary>Waits until the receiver has seen its connections end, where they are to end.</summary>
     static async Task<bool> EndsAsync(HostileReceiver receiver, HostileBehaviour behaviour)
     {
-        if (!behaviour.Reports.KeepsConnection) await Wait.UntilAsync(() => receiver.Open == 0, $"the end of the connections of {behaviour.Name}");
+        if (!behaviour.Reports.KeepsConnection)
+            await Wait.UntilAsync(() => receiver.Open == 0, $"the end of the connections of {behaviour.Name}");
         return receiver.Open == 0;
     }
 

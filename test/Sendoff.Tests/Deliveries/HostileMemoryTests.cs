@@ -8,7 +8,8 @@ namespace Sendoff.Tests.Deliveries;
 /// <summary>C4: memory is bounded whatever the receiver does. Measured on a server that is a process of its own.</summary>
 public sealed class HostileMemoryTests
 {
-    const int Bombs = 200, MostMb = 300;
+    const int Bombs = 200,
+        MostMb = 300;
 
     [Fact]
     public async Task Two_hundred_bombs_at_once_leave_the_server_below_300_MB()
@@ -20,7 +21,8 @@ public sealed class HostileMemoryTests
         await using var receiver = Receiver.Start(async connection =>
         {
             string head = (await connection.ReadHeadAsync())!;
-            if (arrived.Signal()) all.SetResult();
+            if (arrived.Signal())
+                all.SetResult();
             await all.Task;
             string name = head.Split(' ')[1][1..];
             await HostileBehaviours.All.Single(behaviour => behaviour.Name == name).Script(new HostileExchange(connection, head, 1));
@@ -29,11 +31,19 @@ public sealed class HostileMemoryTests
         using var folder = new TempFolder();
         // One destination gets an eighth of the free senders (B5).
         await using var server = await ServerProcess.StartAsync(
-            folder.Path, "a-token-for-bombs", $"Delivery:MaxPerDestination={Bombs}", $"Delivery:MaxConcurrent={20 * Bombs}", "Delivery:Deadline=60s");
-        string hook = await server.DeployAsync("bombs", $$"""
+            folder.Path,
+            "a-token-for-bombs",
+            $"Delivery:MaxPerDestination={Bombs}",
+            $"Delivery:MaxConcurrent={20 * Bombs}",
+            "Delivery:Deadline=60s"
+        );
+        string hook = await server.DeployAsync(
+            "bombs",
+            $$"""
             const names = {{JsonSerializer.Serialize(names)}};
             for (let i = 0; i < {{Bombs}}; i++) $send.http({ method: "POST", url: "{{receiver.Url}}" + names[i % names.length], data: { i } });
-            """);
+            """
+        );
 
         using var answer = await server.Http.PostAsync(hook, null);
         string run = answer.Headers.GetValues("sendoff-run").Single();
@@ -49,7 +59,10 @@ public sealed class HostileMemoryTests
         // The document of a run leaves out large bodies.
         foreach (var delivery in deliveries)
         {
-            var whole = JsonSerializer.Deserialize(await server.Http.GetStringAsync($"/api/v1/deliveries/{delivery.Id}"), ApiJson.Default.DeliveryDocument)!;
+            var whole = JsonSerializer.Deserialize(
+                await server.Http.GetStringAsync($"/api/v1/deliveries/{delivery.Id}"),
+                ApiJson.Default.DeliveryDocument
+            )!;
             Assert.StartsWith("aaaa", whole.Attempts[0].Response!.Body);
         }
     }

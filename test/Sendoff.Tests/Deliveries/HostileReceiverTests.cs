@@ -15,7 +15,10 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
     public void Whatever_a_receiver_does_is_reported_as_what_it_is(string name)
     {
         var met = deliveries[Named(name)];
-        Assert.True(Named(name).Reports == met.Report, $"expected {Named(name).Reports}\nbut was  {met.Report}\n{met.Attempt.Error?.Message}");
+        Assert.True(
+            Named(name).Reports == met.Report,
+            $"expected {Named(name).Reports}\nbut was  {met.Report}\n{met.Attempt.Error?.Message}"
+        );
     }
 
     [Theory]
@@ -24,7 +27,8 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
     {
         // Where no session or no connection came about it gets none at all.
         Assert.InRange(deliveries[Named(name)].Requests, 0, 1);
-        if (Named(name) is { Listener: null, Host: null }) Assert.Equal(1, deliveries[Named(name)].Requests);
+        if (Named(name) is { Listener: null, Host: null })
+            Assert.Equal(1, deliveries[Named(name)].Requests);
     }
 
     [Theory]
@@ -33,9 +37,13 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
     {
         var attempt = deliveries[Named(name)].Attempt;
         // Not before the deadline; the attempt ended, or there were no outcome of it.
-        if (Named(name).Reports.Code != AttemptErrorCode.Timeout) return;
+        if (Named(name).Reports.Code != AttemptErrorCode.Timeout)
+            return;
         Assert.Equal(AttemptErrorCode.Timeout, attempt.Error!.Code);
-        Assert.True(attempt.Timing.TotalMs >= HostileDeliveries.Short.DeliveryDeadline.TotalMilliseconds * 0.9, $"{attempt.Timing.TotalMs} ms");
+        Assert.True(
+            attempt.Timing.TotalMs >= HostileDeliveries.Short.DeliveryDeadline.TotalMilliseconds * 0.9,
+            $"{attempt.Timing.TotalMs} ms"
+        );
     }
 
     [Theory]
@@ -53,7 +61,8 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
     public void A_connection_that_must_not_be_used_again_is_closed(string name)
     {
         var behaviour = Named(name);
-        if (!behaviour.IsDeaf) Assert.Equal(!behaviour.Reports.KeepsConnection, deliveries[behaviour].EndedAtReceiver);
+        if (!behaviour.IsDeaf)
+            Assert.Equal(!behaviour.Reports.KeepsConnection, deliveries[behaviour].EndedAtReceiver);
     }
 
     [Theory]
@@ -65,8 +74,12 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
     [InlineData("tls-stalled", "^timed out after 3,000 ms while making a TLS session with 127.0.0.1$")]
     [InlineData("tls-wrong-host", "wrong host: the certificate is for other.invalid, not for 127.0.0.1$")]
     [InlineData("kept-close", "^the receiver closed the connection before it answered on a kept-alive connection$")]
-    [InlineData("length-too-large", @"^the receiver closed the connection before the response body was complete \(5 of 100 bytes received\)$")]
-    public void Messages_say_what_was_being_done(string name, string message) => Assert.Matches(message, deliveries[Named(name)].Attempt.Error!.Message);
+    [InlineData(
+        "length-too-large",
+        @"^the receiver closed the connection before the response body was complete \(5 of 100 bytes received\)$"
+    )]
+    public void Messages_say_what_was_being_done(string name, string message) =>
+        Assert.Matches(message, deliveries[Named(name)].Attempt.Error!.Message);
 
     [Theory]
     [InlineData("stalled-body", "0123456789")]
@@ -76,7 +89,8 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
     [InlineData("false-gzip", "hello")]
     [InlineData("utf-16", "café")]
     [InlineData("forbidden-charset", "+AOk-")]
-    public void What_came_of_the_body_is_kept(string name, string body) => Assert.Equal(body, Encoding.UTF8.GetString(deliveries[Named(name)].Attempt.Response!.Body.Span));
+    public void What_came_of_the_body_is_kept(string name, string body) =>
+        Assert.Equal(body, Encoding.UTF8.GetString(deliveries[Named(name)].Attempt.Response!.Body.Span));
 
     [Fact]
     public void A_body_that_is_cut_fills_what_is_kept_but_for_a_split_character()
@@ -88,16 +102,23 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
     [Fact]
     public void The_documentation_lists_what_was_met()
     {
-        string path = DocumentPath(), table = Document();
-        if (Environment.GetEnvironmentVariable("SENDOFF_WRITE_DOCS") == "1") File.WriteAllText(path, table);
-        Assert.True(File.Exists(path) && File.ReadAllText(path) == table, "docs/hostile-receivers.md is not what this run has met: run this test with SENDOFF_WRITE_DOCS=1 to write it");
+        string path = DocumentPath(),
+            table = Document();
+        if (Environment.GetEnvironmentVariable("SENDOFF_WRITE_DOCS") == "1")
+            File.WriteAllText(path, table);
+        Assert.True(
+            File.Exists(path) && File.ReadAllText(path) == table,
+            "docs/hostile-receivers.md is not what this run has met: run this test with SENDOFF_WRITE_DOCS=1 to write it"
+        );
     }
 
-    static string DocumentPath([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "../../../docs/hostile-receivers.md");
+    static string DocumentPath([CallerFilePath] string here = "") =>
+        Path.Combine(Path.GetDirectoryName(here)!, "../../../docs/hostile-receivers.md");
 
     string Document()
     {
-        var text = new StringBuilder("""
+        var text = new StringBuilder(
+            """
             # Hostile receivers
 
             How Sendoff reports receivers that misbehave. A test sends one request to each receiver and writes
@@ -113,14 +134,17 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
             Times are for the default deadline. "Body cut" is `truncated: true`: Sendoff reads at most 10 MiB of
             a body and keeps 64 KiB.
 
-            """.ReplaceLineEndings("\n"));
+            """.ReplaceLineEndings("\n")
+        );
         foreach (var group in HostileBehaviours.Groups)
         {
             text.Append($"\n## {group.Title}\n| path | the receiver | Sendoff reports | connection | in |\n|---|---|---|---|---|\n");
             foreach (var behaviour in group.Behaviours)
             {
                 var report = deliveries[behaviour].Report;
-                text.Append($"| `{behaviour.Name}` | {behaviour.Does} | {report.Words} | {(report.KeepsConnection ? "kept" : "closed")} | {report.Takes} |\n");
+                text.Append(
+                    $"| `{behaviour.Name}` | {behaviour.Does} | {report.Words} | {(report.KeepsConnection ? "kept" : "closed")} | {report.Takes} |\n"
+                );
             }
         }
         return text.ToString();

@@ -15,12 +15,15 @@ public sealed class NameResolverTests
         readonly ManualResetEventSlim gate = new();
         readonly SemaphoreSlim begun = new(0);
 
-        public Task<IPAddress[]> LookUp(string name) => name.StartsWith("known", StringComparison.Ordinal) ? Task.FromResult(new[] { IPAddress.Loopback }) : NameResolver.OnOwnThread(() =>
-        {
-            begun.Release();
-            gate.Wait();
-            return [IPAddress.Loopback];
-        });
+        public Task<IPAddress[]> LookUp(string name) =>
+            name.StartsWith("known", StringComparison.Ordinal)
+                ? Task.FromResult(new[] { IPAddress.Loopback })
+                : NameResolver.OnOwnThread(() =>
+                {
+                    begun.Release();
+                    gate.Wait();
+                    return [IPAddress.Loopback];
+                });
 
         public Task WaitForAsync(int lookups) => Wait.ForAsync(begun, lookups);
 
@@ -40,14 +43,20 @@ public sealed class NameResolverTests
         using var hurried = new Sending(limits with { DeliveryDeadline = TimeSpan.FromSeconds(2) }, names: names);
         await sending.PostAsync($"http://known.invalid:{receiver.Port}/");
 
-        var hang = Enumerable.Range(0, limits.DnsLookups).Select(i => hurried.PostAsync($"http://hangs-{i}.invalid:{receiver.Port}/")).ToArray();
+        var hang = Enumerable
+            .Range(0, limits.DnsLookups)
+            .Select(i => hurried.PostAsync($"http://hangs-{i}.invalid:{receiver.Port}/"))
+            .ToArray();
         await hanging.WaitForAsync(limits.DnsLookups);
         var other = await hurried.PostAsync($"http://other.invalid:{receiver.Port}/");
         var literal = await sending.PostAsync(receiver.Url);
         var kept = await sending.PostAsync($"http://known.invalid:{receiver.Port}/");
 
         Assert.Equal((DeliveryStatus.Succeeded, DeliveryStatus.Succeeded, true), (literal.Status, kept.Status, kept.ConnectionReused));
-        Assert.All([.. await Task.WhenAll(hang), other], attempt => Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Dns), (attempt.Error!.Code, attempt.Error.Phase)));
+        Assert.All(
+            [.. await Task.WhenAll(hang), other],
+            attempt => Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Dns), (attempt.Error!.Code, attempt.Error.Phase))
+        );
         Assert.Equal("timed out after 2,000 ms while resolving other.invalid", other.Error!.Message);
         Assert.Equal(limits.DnsLookups, names.InFlight); // nobody waits for the other one any more
 
@@ -67,7 +76,8 @@ public sealed class NameResolverTests
         Assert.Equal(500, names.InFlight);
 
         await deadline.CancelAsync();
-        foreach (var task in waiting) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => task);
+        foreach (var task in waiting)
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => task);
         Assert.Equal(1, names.InFlight);
     }
 
@@ -77,13 +87,17 @@ public sealed class NameResolverTests
         int asked = 0;
         bool? onPool = null;
         using var gate = new ManualResetEventSlim();
-        var names = new NameResolver(new EngineLimits(), _ => NameResolver.OnOwnThread(() =>
-        {
-            Interlocked.Increment(ref asked);
-            onPool = Thread.CurrentThread.IsThreadPoolThread;
-            gate.Wait();
-            return [IPAddress.Loopback];
-        }));
+        var names = new NameResolver(
+            new EngineLimits(),
+            _ =>
+                NameResolver.OnOwnThread(() =>
+                {
+                    Interlocked.Increment(ref asked);
+                    onPool = Thread.CurrentThread.IsThreadPoolThread;
+                    gate.Wait();
+                    return [IPAddress.Loopback];
+                })
+        );
         var waiting = Enumerable.Range(0, 50).Select(_ => names.ResolveAsync("one.invalid", CancellationToken.None)).ToArray();
         gate.Set();
         Assert.All(await Task.WhenAll(waiting), addresses => Assert.Equal([IPAddress.Loopback], addresses));

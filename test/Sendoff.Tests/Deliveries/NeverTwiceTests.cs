@@ -8,16 +8,29 @@ public sealed class NeverTwiceTests
     const string Ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
     /// <summary>How far a receiver goes before it ends the connection.</summary>
-    public enum Point { Nothing, FirstBytes, Head, Request, StatusLine, Headers, ResponseHead, Body, Chunk, Response }
+    public enum Point
+    {
+        Nothing,
+        FirstBytes,
+        Head,
+        Request,
+        StatusLine,
+        Headers,
+        ResponseHead,
+        Body,
+        Chunk,
+        Response,
+    }
 
     public static TheoryData<Point, bool, bool> Cases()
     {
         var cases = new TheoryData<Point, bool, bool>();
         foreach (var point in Enum.GetValues<Point>())
-            foreach (bool resets in (bool[])[false, true])
-                foreach (bool kept in (bool[])[false, true])
-                    // A kept connection that ends before the next request comes is no question of sending twice: the next takes a fresh one.
-                    if (!(point == Point.Nothing && kept)) cases.Add(point, resets, kept);
+        foreach (bool resets in (bool[])[false, true])
+        foreach (bool kept in (bool[])[false, true])
+            // A kept connection that ends before the next request comes is no question of sending twice: the next takes a fresh one.
+            if (!(point == Point.Nothing && kept))
+                cases.Add(point, resets, kept);
         return cases;
     }
 
@@ -25,21 +38,28 @@ public sealed class NeverTwiceTests
     {
         switch (point)
         {
-            case Point.Nothing: return;
-            case Point.FirstBytes: await connection.ReadSomeAsync(); return;
-            case Point.Head: await connection.ReadHeadAsync(); return;
+            case Point.Nothing:
+                return;
+            case Point.FirstBytes:
+                await connection.ReadSomeAsync();
+                return;
+            case Point.Head:
+                await connection.ReadHeadAsync();
+                return;
         }
         await connection.ReadRequestAsync();
-        await connection.WriteAsync(point switch
-        {
-            Point.StatusLine => "HTTP/1.1 2",
-            Point.Headers => "HTTP/1.1 200 OK\r\ncontent-le",
-            Point.ResponseHead => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
-            Point.Body => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel",
-            Point.Chunk => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel",
-            Point.Response => Ok,
-            _ => "",
-        });
+        await connection.WriteAsync(
+            point switch
+            {
+                Point.StatusLine => "HTTP/1.1 2",
+                Point.Headers => "HTTP/1.1 200 OK\r\ncontent-le",
+                Point.ResponseHead => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
+                Point.Body => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel",
+                Point.Chunk => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel",
+                Point.Response => Ok,
+                _ => "",
+            }
+        );
     }
 
     [Theory]
@@ -63,10 +83,12 @@ public sealed class NeverTwiceTests
                     await connection.WriteAsync(Ok);
                 }
                 await GoAsync(connection, point);
-                if (resets) connection.Reset();
+                if (resets)
+                    connection.Reset();
             });
             using var sending = new Sending();
-            if (kept) await sending.GetAsync(receiver.Url + "first");
+            if (kept)
+                await sending.GetAsync(receiver.Url + "first");
             var attempt = await sending.SendAsync(new HttpSend(method, receiver.Url + "second", [], new byte[bytes]));
             int taken = receiver.Connections;
             await sending.GetAsync(receiver.Url + "third");
@@ -74,11 +96,15 @@ public sealed class NeverTwiceTests
             Assert.Equal((1, kept), (taken, attempt.ConnectionReused));
             Assert.InRange(receiver.Requests.Count(request => request.Contains("/second ")), 0, 1);
             // After a whole response the connection is kept, and may end under the third.
-            if (point == Point.Response) continue;
+            if (point == Point.Response)
+                continue;
             Assert.Contains(receiver.Requests, request => request.Contains("/third "));
             Assert.Equal(DeliveryStatus.Failed, attempt.Status);
             // A reset can even be there before the connection is.
-            Assert.Contains(attempt.Error!.Code, new[] { AttemptErrorCode.ConnectionClosed, AttemptErrorCode.ConnectionReset, AttemptErrorCode.ConnectFailed });
+            Assert.Contains(
+                attempt.Error!.Code,
+                new[] { AttemptErrorCode.ConnectionClosed, AttemptErrorCode.ConnectionReset, AttemptErrorCode.ConnectFailed }
+            );
         }
     }
 }

@@ -18,11 +18,13 @@ public sealed class ProxyTests
 
     static EgressProxy Parse(string text) => EgressProxy.TryParse(text, out var proxy) ? proxy : throw new FormatException(text);
 
-    static NameResolver Names(params string[] addresses) => new(new EngineLimits(), _ => Task.FromResult(addresses.Select(IPAddress.Parse).ToArray()));
+    static NameResolver Names(params string[] addresses) =>
+        new(new EngineLimits(), _ => Task.FromResult(addresses.Select(IPAddress.Parse).ToArray()));
 
     static (AttemptErrorCode, AttemptPhase) Of(Attempt attempt) => (attempt.Error!.Code, attempt.Error.Phase);
 
-    static TestProxy Start(string scheme, string? credentials = null) => scheme == "http" ? TestProxy.Http(credentials) : TestProxy.Socks(credentials);
+    static TestProxy Start(string scheme, string? credentials = null) =>
+        scheme == "http" ? TestProxy.Http(credentials) : TestProxy.Socks(credentials);
 
     [Theory]
     [InlineData("http")]
@@ -32,12 +34,15 @@ public sealed class ProxyTests
         await using var receiver = Receiver.Answering(Ok);
         await using var proxy = Start(scheme);
         int questions = 0;
-        var names = new NameResolver(new EngineLimits(), name =>
-        {
-            Assert.Equal("hook.example", name);
-            questions++;
-            return Task.FromResult(new[] { IPAddress.Loopback });
-        });
+        var names = new NameResolver(
+            new EngineLimits(),
+            name =>
+            {
+                Assert.Equal("hook.example", name);
+                questions++;
+                return Task.FromResult(new[] { IPAddress.Loopback });
+            }
+        );
         using var sending = new Sending(names: names, egress: Through(proxy, scheme));
         var first = await sending.PostAsync($"http://hook.example:{receiver.Port}/a");
         var second = await sending.PostAsync($"http://hook.example:{receiver.Port}/b");
@@ -93,7 +98,10 @@ public sealed class ProxyTests
         var attempt = await sending.PostAsync(receiver.Url);
 
         Assert.Equal((AttemptErrorCode.ProxyFailed, AttemptPhase.Connect), Of(attempt));
-        Assert.StartsWith($"the proxy {scheme}://127.0.0.1:{proxy.Port} {(userinfo.Length > 0 ? "does not accept its user and password" : "wants a user and a password")}", attempt.Error!.Message);
+        Assert.StartsWith(
+            $"the proxy {scheme}://127.0.0.1:{proxy.Port} {(userinfo.Length > 0 ? "does not accept its user and password" : "wants a user and a password")}",
+            attempt.Error!.Message
+        );
         Assert.DoesNotContain("hunter", attempt.Error.Message);
         Assert.Equal(0, receiver.Connections);
     }
@@ -125,25 +133,101 @@ public sealed class ProxyTests
     [InlineData("HTTP/1.1 500 hunter2\r\n\r\n", AttemptErrorCode.ProxyFailed, "it answered 500")]
     [InlineData("HTTP/1.1 503 hunter2\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]
     [InlineData("HTTP/1.1 503 Busy\r\nRetry-After: 5\r\n\r\n", AttemptErrorCode.ProxyFailed, "has no room for a connection to 8.8.8.8:80")]
-    [InlineData("HTTP/1.1 503 Busy\r\nRetry-After-Hint: 5\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]
-    [InlineData("HTTP/1.1 503 Service Unavailable\r\nServer: squid/6.6\r\nX-Squid-Error: ERR_CONNECT_FAIL 111\r\n\r\n", AttemptErrorCode.ConnectRefused, "8.8.8.8:80 refused the connection")]
-    [InlineData("HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CONNECT_FAIL 113\r\n\r\n", AttemptErrorCode.ConnectUnreachable, "8.8.8.8:80 cannot be reached")]
-    [InlineData("HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CONNECT_FAIL 101\r\n\r\n", AttemptErrorCode.ConnectUnreachable, "8.8.8.8:80 cannot be reached")]
-    [InlineData("HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CONNECT_FAIL 110\r\n\r\n", AttemptErrorCode.ConnectFailed, "did not answer in time")]
-    [InlineData("HTTP/1.1 503 Service Unavailable\r\nx-squid-error:ERR_CONNECT_FAIL 99\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80")]
-    [InlineData("HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CANNOT_FORWARD 0\r\n\r\n", AttemptErrorCode.ProxyFailed, "refused to connect to 8.8.8.8:80: it answered 503")]
-    [InlineData("HTTP/1.1 403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\n\r\n", AttemptErrorCode.ProxyFailed, "does not allow a connection to 8.8.8.8:80")]
-    [InlineData("HTTP/1.0 500 Unable to connect\r\nServer: tinyproxy/1.11.1\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]
-    [InlineData("HTTP/1.1 407 Request rejected by proxy\r\nX-Smokescreen-Error: Egress proxying is denied to host '8.8.8.8:80': hunter2.\r\n\r\n", AttemptErrorCode.ProxyFailed, "does not allow a connection to 8.8.8.8:80: it answered 407")]
-    [InlineData("HTTP/1.1 502 Bad gateway\r\nX-Smokescreen-Error: Failed to connect to remote host: dial tcp 8.8.8.8:80: connect: connection refused\r\n\r\n", AttemptErrorCode.ConnectRefused, "8.8.8.8:80 refused the connection")]
-    [InlineData("HTTP/1.1 502 Bad gateway\r\nX-Smokescreen-Error: Failed to connect to remote host: dial tcp 8.8.8.8:80: connect: no route to host\r\n\r\n", AttemptErrorCode.ConnectUnreachable, "8.8.8.8:80 cannot be reached")]
-    [InlineData("HTTP/1.1 504 Gateway timeout\r\nX-Smokescreen-Error: Timed out connecting to remote host: dial tcp 8.8.8.8:80: i/o timeout\r\n\r\n", AttemptErrorCode.ConnectFailed, "did not answer in time")]
-    [InlineData("HTTP/1.1 503 x\r\nProxy-Status: envoy; error=connection_refused; details=\"UF\"\r\n\r\n", AttemptErrorCode.ConnectRefused, "8.8.8.8:80 refused the connection")]
-    [InlineData("HTTP/1.1 502 x\r\nproxy-status: a.example; error=destination_ip_unroutable\r\n\r\n", AttemptErrorCode.ConnectUnreachable, "8.8.8.8:80 cannot be reached")]
-    [InlineData("HTTP/1.1 504 x\r\nProxy-Status: edge;error=connection_timeout\r\n\r\n", AttemptErrorCode.ConnectFailed, "did not answer in time")]
-    [InlineData("HTTP/1.1 502 x\r\nProxy-Status: edge; error=proxy_internal_error\r\n\r\n", AttemptErrorCode.ProxyFailed, "refused to connect to 8.8.8.8:80: it answered 502")]
-    [InlineData("HTTP/1.1 502 x\r\nProxy-Status: edge; error=destination_ip_prohibited\r\n\r\n", AttemptErrorCode.ProxyFailed, "does not allow a connection to 8.8.8.8:80")]
-    [InlineData("HTTP/1.1 502 x\r\nx-note: X-Squid-Error: ERR_CANNOT_FORWARD 0\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80")]
+    [InlineData(
+        "HTTP/1.1 503 Busy\r\nRetry-After-Hint: 5\r\n\r\n",
+        AttemptErrorCode.ConnectFailed,
+        "no connection to 8.8.8.8:80 through the proxy"
+    )]
+    [InlineData(
+        "HTTP/1.1 503 Service Unavailable\r\nServer: squid/6.6\r\nX-Squid-Error: ERR_CONNECT_FAIL 111\r\n\r\n",
+        AttemptErrorCode.ConnectRefused,
+        "8.8.8.8:80 refused the connection"
+    )]
+    [InlineData(
+        "HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CONNECT_FAIL 113\r\n\r\n",
+        AttemptErrorCode.ConnectUnreachable,
+        "8.8.8.8:80 cannot be reached"
+    )]
+    [InlineData(
+        "HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CONNECT_FAIL 101\r\n\r\n",
+        AttemptErrorCode.ConnectUnreachable,
+        "8.8.8.8:80 cannot be reached"
+    )]
+    [InlineData(
+        "HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CONNECT_FAIL 110\r\n\r\n",
+        AttemptErrorCode.ConnectFailed,
+        "did not answer in time"
+    )]
+    [InlineData(
+        "HTTP/1.1 503 Service Unavailable\r\nx-squid-error:ERR_CONNECT_FAIL 99\r\n\r\n",
+        AttemptErrorCode.ConnectFailed,
+        "no connection to 8.8.8.8:80"
+    )]
+    [InlineData(
+        "HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CANNOT_FORWARD 0\r\n\r\n",
+        AttemptErrorCode.ProxyFailed,
+        "refused to connect to 8.8.8.8:80: it answered 503"
+    )]
+    [InlineData(
+        "HTTP/1.1 403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\n\r\n",
+        AttemptErrorCode.ProxyFailed,
+        "does not allow a connection to 8.8.8.8:80"
+    )]
+    [InlineData(
+        "HTTP/1.0 500 Unable to connect\r\nServer: tinyproxy/1.11.1\r\n\r\n",
+        AttemptErrorCode.ConnectFailed,
+        "no connection to 8.8.8.8:80 through the proxy"
+    )]
+    [InlineData(
+        "HTTP/1.1 407 Request rejected by proxy\r\nX-Smokescreen-Error: Egress proxying is denied to host '8.8.8.8:80': hunter2.\r\n\r\n",
+        AttemptErrorCode.ProxyFailed,
+        "does not allow a connection to 8.8.8.8:80: it answered 407"
+    )]
+    [InlineData(
+        "HTTP/1.1 502 Bad gateway\r\nX-Smokescreen-Error: Failed to connect to remote host: dial tcp 8.8.8.8:80: connect: connection refused\r\n\r\n",
+        AttemptErrorCode.ConnectRefused,
+        "8.8.8.8:80 refused the connection"
+    )]
+    [InlineData(
+        "HTTP/1.1 502 Bad gateway\r\nX-Smokescreen-Error: Failed to connect to remote host: dial tcp 8.8.8.8:80: connect: no route to host\r\n\r\n",
+        AttemptErrorCode.ConnectUnreachable,
+        "8.8.8.8:80 cannot be reached"
+    )]
+    [InlineData(
+        "HTTP/1.1 504 Gateway timeout\r\nX-Smokescreen-Error: Timed out connecting to remote host: dial tcp 8.8.8.8:80: i/o timeout\r\n\r\n",
+        AttemptErrorCode.ConnectFailed,
+        "did not answer in time"
+    )]
+    [InlineData(
+        "HTTP/1.1 503 x\r\nProxy-Status: envoy; error=connection_refused; details=\"UF\"\r\n\r\n",
+        AttemptErrorCode.ConnectRefused,
+        "8.8.8.8:80 refused the connection"
+    )]
+    [InlineData(
+        "HTTP/1.1 502 x\r\nproxy-status: a.example; error=destination_ip_unroutable\r\n\r\n",
+        AttemptErrorCode.ConnectUnreachable,
+        "8.8.8.8:80 cannot be reached"
+    )]
+    [InlineData(
+        "HTTP/1.1 504 x\r\nProxy-Status: edge;error=connection_timeout\r\n\r\n",
+        AttemptErrorCode.ConnectFailed,
+        "did not answer in time"
+    )]
+    [InlineData(
+        "HTTP/1.1 502 x\r\nProxy-Status: edge; error=proxy_internal_error\r\n\r\n",
+        AttemptErrorCode.ProxyFailed,
+        "refused to connect to 8.8.8.8:80: it answered 502"
+    )]
+    [InlineData(
+        "HTTP/1.1 502 x\r\nProxy-Status: edge; error=destination_ip_prohibited\r\n\r\n",
+        AttemptErrorCode.ProxyFailed,
+        "does not allow a connection to 8.8.8.8:80"
+    )]
+    [InlineData(
+        "HTTP/1.1 502 x\r\nx-note: X-Squid-Error: ERR_CANNOT_FORWARD 0\r\n\r\n",
+        AttemptErrorCode.ConnectFailed,
+        "no connection to 8.8.8.8:80"
+    )]
     [InlineData("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/\r\n\r\n", AttemptErrorCode.ProxyFailed, "it answered 302")]
     [InlineData("HTTP/1.1 502 Bad Gateway\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]
     [InlineData("HTTP/1.1 504 Late\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]
@@ -210,11 +294,13 @@ public sealed class ProxyTests
     [InlineData("\x05\x02\x05")]
     public async Task A_SOCKS_proxy_that_talks_nonsense_or_leaves_is_proxy_failed(string bytes)
     {
-        await using var proxy = TestProxy.Scripted(async (proxy, stream) =>
-        {
-            await stream.ReadExactlyAsync(new byte[4], proxy.Stop);
-            await stream.WriteAsync(Encoding.Latin1.GetBytes(bytes), proxy.Stop);
-        });
+        await using var proxy = TestProxy.Scripted(
+            async (proxy, stream) =>
+            {
+                await stream.ReadExactlyAsync(new byte[4], proxy.Stop);
+                await stream.WriteAsync(Encoding.Latin1.GetBytes(bytes), proxy.Stop);
+            }
+        );
         using var sending = new Sending(egress: Through(proxy, "socks5", $"user:{Password}@"));
         var attempt = await sending.PostAsync("http://8.8.8.8/");
         Assert.Equal((AttemptErrorCode.ProxyFailed, AttemptPhase.Connect), Of(attempt));
@@ -224,11 +310,14 @@ public sealed class ProxyTests
     [Fact]
     public async Task Headers_without_end_are_cut_off()
     {
-        await using var proxy = TestProxy.Scripted(async (proxy, stream) =>
-        {
-            await stream.WriteAsync("HTTP/1.1 200 OK\r\n"u8.ToArray(), proxy.Stop);
-            while (true) await stream.WriteAsync(Encoding.ASCII.GetBytes($"x-a: {new string('y', 1000)}\r\n"), proxy.Stop);
-        });
+        await using var proxy = TestProxy.Scripted(
+            async (proxy, stream) =>
+            {
+                await stream.WriteAsync("HTTP/1.1 200 OK\r\n"u8.ToArray(), proxy.Stop);
+                while (true)
+                    await stream.WriteAsync(Encoding.ASCII.GetBytes($"x-a: {new string('y', 1000)}\r\n"), proxy.Stop);
+            }
+        );
         using var sending = new Sending(egress: Through(proxy));
         var attempt = await sending.PostAsync("http://8.8.8.8/");
         Assert.Equal((AttemptErrorCode.ProxyFailed, AttemptPhase.Connect), Of(attempt));
@@ -238,10 +327,13 @@ public sealed class ProxyTests
     [Fact]
     public async Task Interim_answers_without_end_are_cut_off_by_the_same_limit()
     {
-        await using var proxy = TestProxy.Scripted(async (proxy, stream) =>
-        {
-            while (true) await stream.WriteAsync("HTTP/1.1 103 Early\r\n\r\n"u8.ToArray(), proxy.Stop);
-        });
+        await using var proxy = TestProxy.Scripted(
+            async (proxy, stream) =>
+            {
+                while (true)
+                    await stream.WriteAsync("HTTP/1.1 103 Early\r\n\r\n"u8.ToArray(), proxy.Stop);
+            }
+        );
         using var sending = new Sending(egress: Through(proxy));
         Assert.Equal((AttemptErrorCode.ProxyFailed, AttemptPhase.Connect), Of(await sending.PostAsync("http://8.8.8.8/")));
     }
@@ -253,27 +345,35 @@ public sealed class ProxyTests
     [InlineData("socks5", "\x05")]
     public async Task A_proxy_that_falls_silent_is_timeout_in_connect_and_is_named(string scheme, string first)
     {
-        await using var proxy = TestProxy.Scripted(async (proxy, stream) =>
-        {
-            await stream.WriteAsync(Encoding.Latin1.GetBytes(first), proxy.Stop);
-            await Task.Delay(Timeout.Infinite, proxy.Stop);
-        });
+        await using var proxy = TestProxy.Scripted(
+            async (proxy, stream) =>
+            {
+                await stream.WriteAsync(Encoding.Latin1.GetBytes(first), proxy.Stop);
+                await Task.Delay(Timeout.Infinite, proxy.Stop);
+            }
+        );
         using var sending = new Sending(Sending.Short, egress: Through(proxy, scheme));
         var attempt = await sending.PostAsync("http://8.8.8.8/");
         Assert.Equal((AttemptErrorCode.Timeout, AttemptPhase.Connect), Of(attempt));
-        Assert.Equal($"timed out after 1,000 ms while connecting to 8.8.8.8:80 through the proxy {scheme}://127.0.0.1:{proxy.Port}", attempt.Error!.Message);
+        Assert.Equal(
+            $"timed out after 1,000 ms while connecting to 8.8.8.8:80 through the proxy {scheme}://127.0.0.1:{proxy.Port}",
+            attempt.Error!.Message
+        );
     }
 
     [Fact]
     public async Task A_head_that_comes_byte_by_byte_with_the_receivers_first_words_behind_it_is_read_to_its_end_only()
     {
-        await using var proxy = TestProxy.Scripted(async (proxy, stream) =>
-        {
-            await proxy.ReadHeadAsync(stream);
-            foreach (byte b in "HTTP/1.1 200 OK\r\nx: y\r\n\r"u8.ToArray()) await stream.WriteAsync(new[] { b }, proxy.Stop);
-            await stream.WriteAsync("\nHTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nhi"u8.ToArray(), proxy.Stop);
-            await Task.Delay(Timeout.Infinite, proxy.Stop);
-        });
+        await using var proxy = TestProxy.Scripted(
+            async (proxy, stream) =>
+            {
+                await proxy.ReadHeadAsync(stream);
+                foreach (byte b in "HTTP/1.1 200 OK\r\nx: y\r\n\r"u8.ToArray())
+                    await stream.WriteAsync(new[] { b }, proxy.Stop);
+                await stream.WriteAsync("\nHTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nhi"u8.ToArray(), proxy.Stop);
+                await Task.Delay(Timeout.Infinite, proxy.Stop);
+            }
+        );
         using var sending = new Sending(egress: Through(proxy));
         var attempt = await sending.PostAsync("http://8.8.8.8/");
         Assert.Equal((201, "hi"), (attempt.Response!.Status, attempt.Text()));
@@ -287,26 +387,39 @@ public sealed class ProxyTests
         using var refused = new Sending(egress: new EgressOptions { Proxy = Parse($"http://user:hunter2@{closed.LocalEndPoint}") });
         var attempt = await refused.PostAsync("http://8.8.8.8/");
         Assert.Equal((AttemptErrorCode.ProxyFailed, AttemptPhase.Connect), Of(attempt));
-        Assert.Equal($"the proxy http://{closed.LocalEndPoint} cannot be reached: {closed.LocalEndPoint} refused the connection: nothing is listening on that port", attempt.Error!.Message);
+        Assert.Equal(
+            $"the proxy http://{closed.LocalEndPoint} cannot be reached: {closed.LocalEndPoint} refused the connection: nothing is listening on that port",
+            attempt.Error!.Message
+        );
 
         using var unknown = new Sending(
-            egress: new EgressOptions { Proxy = Parse("socks5://proxy.example") }, names: new NameResolver(new EngineLimits(), _ => throw new SocketException((int)SocketError.HostNotFound)));
+            egress: new EgressOptions { Proxy = Parse("socks5://proxy.example") },
+            names: new NameResolver(new EngineLimits(), _ => throw new SocketException((int)SocketError.HostNotFound))
+        );
         attempt = await unknown.PostAsync("http://8.8.8.8/");
         Assert.Equal((AttemptErrorCode.ProxyFailed, AttemptPhase.Connect), Of(attempt));
-        Assert.StartsWith("the proxy socks5://proxy.example:1080 cannot be reached: the name proxy.example does not exist", attempt.Error!.Message);
+        Assert.StartsWith(
+            "the proxy socks5://proxy.example:1080 cannot be reached: the name proxy.example does not exist",
+            attempt.Error!.Message
+        );
     }
 
     [Fact]
     public async Task The_next_address_is_tried_when_the_proxy_cannot_reach_the_first()
     {
         await using var receiver = Receiver.Answering(Ok);
-        await using var proxy = TestProxy.Scripted(async (proxy, stream) =>
-        {
-            string head = await proxy.ReadHeadAsync(stream);
-            string answer = head.Contains("127.0.0.2", StringComparison.Ordinal) ? "HTTP/1.1 502 Bad Gateway\r\n\r\n" : "HTTP/1.1 200 OK\r\n\r\n" + Ok;
-            await stream.WriteAsync(Encoding.ASCII.GetBytes(answer), proxy.Stop);
-            if (answer.Length > 40) await Task.Delay(Timeout.Infinite, proxy.Stop);
-        });
+        await using var proxy = TestProxy.Scripted(
+            async (proxy, stream) =>
+            {
+                string head = await proxy.ReadHeadAsync(stream);
+                string answer = head.Contains("127.0.0.2", StringComparison.Ordinal)
+                    ? "HTTP/1.1 502 Bad Gateway\r\n\r\n"
+                    : "HTTP/1.1 200 OK\r\n\r\n" + Ok;
+                await stream.WriteAsync(Encoding.ASCII.GetBytes(answer), proxy.Stop);
+                if (answer.Length > 40)
+                    await Task.Delay(Timeout.Infinite, proxy.Stop);
+            }
+        );
         using var sending = new Sending(names: Names("127.0.0.2", "127.0.0.1"), egress: Through(proxy));
         var attempt = await sending.PostAsync($"http://two.example:{receiver.Port}/");
         Assert.Equal((DeliveryStatus.Succeeded, $"127.0.0.1:{receiver.Port}"), (attempt.Status, attempt.RemoteAddress));
@@ -317,10 +430,19 @@ public sealed class ProxyTests
     public async Task Basic_credentials_are_percent_decoded_and_the_request_is_the_address_alone()
     {
         await using var proxy = TestProxy.Answering("HTTP/1.1 502 Bad Gateway\r\n\r\n");
-        using var sending = new Sending(egress: new EgressOptions { Policies = new(new EgressPolicy(["2001:db8::/32"], [])), Proxy = Parse($"http://us%65r:a%3Ab%20c@localhost:{proxy.Port}") },
-            names: new NameResolver(new EngineLimits(), _ => Task.FromResult(new[] { IPAddress.Loopback })));
+        using var sending = new Sending(
+            egress: new EgressOptions
+            {
+                Policies = new(new EgressPolicy(["2001:db8::/32"], [])),
+                Proxy = Parse($"http://us%65r:a%3Ab%20c@localhost:{proxy.Port}"),
+            },
+            names: new NameResolver(new EngineLimits(), _ => Task.FromResult(new[] { IPAddress.Loopback }))
+        );
         await sending.PostAsync("https://[2001:db8::1]/secret?path");
-        Assert.Equal($"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\nProxy-Authorization: Basic {Convert.ToBase64String("user:a:b c"u8)}\r\n\r\n", Assert.Single(proxy.Heads));
+        Assert.Equal(
+            $"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\nProxy-Authorization: Basic {Convert.ToBase64String("user:a:b c"u8)}\r\n\r\n",
+            Assert.Single(proxy.Heads)
+        );
     }
 
     [Theory]

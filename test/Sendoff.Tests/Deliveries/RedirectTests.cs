@@ -17,12 +17,18 @@ public sealed class RedirectTests
     static EngineLimits Following(int most = 5) => new() { DeliveryMaxRedirects = most };
 
     /// <summary>Answers each request by its target: a redirect where the table has one, else 200.</summary>
-    static Receiver Routing(Func<string, string?> redirect, X509Certificate2? certificate = null) => Receiver.Start(async connection =>
-    {
-        while (await connection.ReadRequestAsync() is { } request) await connection.WriteAsync(redirect(request.Split(' ')[1]) ?? Ok);
-    }, certificate);
+    static Receiver Routing(Func<string, string?> redirect, X509Certificate2? certificate = null) =>
+        Receiver.Start(
+            async connection =>
+            {
+                while (await connection.ReadRequestAsync() is { } request)
+                    await connection.WriteAsync(redirect(request.Split(' ')[1]) ?? Ok);
+            },
+            certificate
+        );
 
-    static HttpSend Send(string method, string url, string body = "", params Header[] headers) => new(method, url, headers, System.Text.Encoding.UTF8.GetBytes(body));
+    static HttpSend Send(string method, string url, string body = "", params Header[] headers) =>
+        new(method, url, headers, System.Text.Encoding.UTF8.GetBytes(body));
 
     [Theory]
     [InlineData(301)]
@@ -37,7 +43,10 @@ public sealed class RedirectTests
         var attempt = await sending.PostAsync(receiver.Url);
 
         Assert.StartsWith("POST / ", receiver.Request);
-        Assert.Equal((DeliveryStatus.Failed, null, status, "moved"), (attempt.Status, attempt.Error, attempt.Response!.Status, attempt.Text()));
+        Assert.Equal(
+            (DeliveryStatus.Failed, null, status, "moved"),
+            (attempt.Status, attempt.Error, attempt.Response!.Status, attempt.Text())
+        );
         Assert.Empty(attempt.Redirects);
     }
 
@@ -57,7 +66,9 @@ public sealed class RedirectTests
         await using var receiver = Routing(target => target == "/" ? To("/next", status, body: method == "HEAD" ? "" : "moved") : null);
         using var sending = new Sending(Following());
         string sent = method is "GET" or "HEAD" ? "" : "hello";
-        var attempt = await sending.SendAsync(Send(method, receiver.Url, sent, new("Content-Type", "text/plain"), new("content-language", "en"), new("x-kept", "1")));
+        var attempt = await sending.SendAsync(
+            Send(method, receiver.Url, sent, new("Content-Type", "text/plain"), new("content-language", "en"), new("x-kept", "1"))
+        );
 
         Assert.Equal((DeliveryStatus.Succeeded, 200), (attempt.Status, attempt.Response!.Status));
         string second = receiver.Requests.Last();
@@ -83,8 +94,12 @@ public sealed class RedirectTests
                 new("POST", first.Url, 302, $"127.0.0.1:{first.Port}", second.Url + "b?x=1"),
                 new("GET", second.Url + "b?x=1", 307, $"127.0.0.1:{second.Port}", last.Url + "c"),
             ],
-            attempt.Redirects);
-        Assert.Equal((DeliveryStatus.Succeeded, "ok", $"127.0.0.1:{last.Port}", "127.0.0.1"), (attempt.Status, attempt.Text(), attempt.RemoteAddress, attempt.LocalAddress));
+            attempt.Redirects
+        );
+        Assert.Equal(
+            (DeliveryStatus.Succeeded, "ok", $"127.0.0.1:{last.Port}", "127.0.0.1"),
+            (attempt.Status, attempt.Text(), attempt.RemoteAddress, attempt.LocalAddress)
+        );
         Assert.Equal(first.Request.Split("\r\n\r\n")[0].Split("\r\n")[1..], attempt.RequestHeaders.Select(h => $"{h.Name}: {h.Value}"));
         Assert.Equal((1, 1, 1), (first.Requests.Count, second.Requests.Count, last.Requests.Count));
     }
@@ -94,7 +109,11 @@ public sealed class RedirectTests
     {
         using var certificate = TestCertificates.Issue("127.0.0.1");
         await using var secure = Routing(_ => null, certificate);
-        await using var receiver = Routing(target => target == "/" ? To("/next") : target == "/next" ? To(secure.Url) : null);
+        await using var receiver = Routing(target =>
+            target == "/" ? To("/next")
+            : target == "/next" ? To(secure.Url)
+            : null
+        );
         using var sending = new Sending(Following(), TestCertificates.Roots);
         var timing = (await sending.PostAsync(receiver.Url)).Timing;
 
@@ -113,7 +132,10 @@ public sealed class RedirectTests
         using var sending = new Sending(Following(most));
         var attempt = await sending.PostAsync(receiver.Url);
 
-        Assert.Equal((DeliveryStatus.Failed, null, 307, "moved"), (attempt.Status, attempt.Error, attempt.Response!.Status, attempt.Text()));
+        Assert.Equal(
+            (DeliveryStatus.Failed, null, 307, "moved"),
+            (attempt.Status, attempt.Error, attempt.Response!.Status, attempt.Text())
+        );
         Assert.Equal((most + 1, most), (receiver.Requests.Count, attempt.Redirects.Count));
     }
 
@@ -145,11 +167,26 @@ public sealed class RedirectTests
         await using var other = Routing(_ => null);
         await using var receiver = Routing(target => target == "/" ? To("/same", 307) : To(other.Url, 307));
         using var sending = new Sending(Following());
-        await sending.SendAsync(Send("POST", receiver.Url, "hello", new("Authorization", "Bearer x"), new("cookie", "a=b"), new("Proxy-Authorization", "y"), new("Host", "shop.example"), new("x-kept", "1")));
+        await sending.SendAsync(
+            Send(
+                "POST",
+                receiver.Url,
+                "hello",
+                new("Authorization", "Bearer x"),
+                new("cookie", "a=b"),
+                new("Proxy-Authorization", "y"),
+                new("Host", "shop.example"),
+                new("x-kept", "1")
+            )
+        );
 
         string same = receiver.Requests.Last();
-        foreach (string line in new[] { "Authorization: Bearer x", "cookie: a=b", "Proxy-Authorization: y", "Host: shop.example", "x-kept: 1" }) Assert.Contains($"\r\n{line}\r\n", same);
-        foreach (string name in new[] { "authorization:", "cookie:", "shop.example" }) Assert.DoesNotContain(name, other.Request, StringComparison.OrdinalIgnoreCase);
+        foreach (
+            string line in new[] { "Authorization: Bearer x", "cookie: a=b", "Proxy-Authorization: y", "Host: shop.example", "x-kept: 1" }
+        )
+            Assert.Contains($"\r\n{line}\r\n", same);
+        foreach (string name in new[] { "authorization:", "cookie:", "shop.example" })
+            Assert.DoesNotContain(name, other.Request, StringComparison.OrdinalIgnoreCase);
         Assert.Contains($"\r\nhost: 127.0.0.1:{other.Port}\r\n", other.Request);
         Assert.Contains("\r\nx-kept: 1\r\n", other.Request);
         Assert.EndsWith("\r\n\r\nhello", other.Request);
@@ -208,7 +245,10 @@ public sealed class RedirectTests
         using var sending = new Sending(Following());
         var attempt = await sending.PostAsync(receiver.Url);
 
-        Assert.Equal((DeliveryStatus.Failed, AttemptErrorCode.ConnectRefused, AttemptPhase.Connect), (attempt.Status, attempt.Error!.Code, attempt.Error.Phase));
+        Assert.Equal(
+            (DeliveryStatus.Failed, AttemptErrorCode.ConnectRefused, AttemptPhase.Connect),
+            (attempt.Status, attempt.Error!.Code, attempt.Error.Phase)
+        );
         Assert.StartsWith($"after 1 redirect, at http://127.0.0.1:{port}: ", attempt.Error.Message);
         Assert.DoesNotContain("secret", attempt.Error.Message);
         Assert.Equal((307, $"127.0.0.1:{port}"), (attempt.Response!.Status, attempt.RemoteAddress));
@@ -248,7 +288,10 @@ public sealed class RedirectTests
         using var sending = new Sending(Following());
         var attempt = await sending.PostAsync(receiver.Url);
 
-        Assert.Equal((DeliveryStatus.Failed, AttemptErrorCode.ConnectionClosed, true), (attempt.Status, attempt.Error!.Code, attempt.ConnectionReused));
+        Assert.Equal(
+            (DeliveryStatus.Failed, AttemptErrorCode.ConnectionClosed, true),
+            (attempt.Status, attempt.Error!.Code, attempt.ConnectionReused)
+        );
         Assert.Equal((1, 2), (receiver.Connections, receiver.Requests.Count));
     }
 
@@ -324,11 +367,13 @@ public sealed class RedirectTests
     [InlineData("/%2e%2E/x%20", "http://a/%2e%2E/x%20")]
     [InlineData("http:g", null)]
     [InlineData("mailto:x@y", null)]
-    public void Locations_resolve_as_the_standard_says(string location, string? url) => Assert.Equal(url, UrlReference.Resolve("http://a/b/c/d;p?q", location));
+    public void Locations_resolve_as_the_standard_says(string location, string? url) =>
+        Assert.Equal(url, UrlReference.Resolve("http://a/b/c/d;p?q", location));
 
     [Theory]
     [InlineData("http://a", "g", "http://a/g")]
     [InlineData("http://a?q", "?y", "http://a/?y")]
     [InlineData("http://a/b#f", "c", "http://a/c")]
-    public void A_base_without_path_has_the_root(string url, string location, string expected) => Assert.Equal(expected, UrlReference.Resolve(url, location));
+    public void A_base_without_path_has_the_root(string url, string location, string expected) =>
+        Assert.Equal(expected, UrlReference.Resolve(url, location));
 }

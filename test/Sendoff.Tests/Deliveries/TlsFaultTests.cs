@@ -12,7 +12,10 @@ namespace Sendoff.Tests.Deliveries;
 public sealed class TlsFaultTests
 {
     [Theory]
-    [InlineData("-tls1_3 -Verify 1 -verify_return_error", "client certificate: the receiver requires one, and deliveries have none (alert 116, certificate_required)")]
+    [InlineData(
+        "-tls1_3 -Verify 1 -verify_return_error",
+        "client certificate: the receiver requires one, and deliveries have none (alert 116, certificate_required)"
+    )]
     [InlineData("-tls1_2 -Verify 1 -verify_return_error", "or the receiver requires a client certificate (alert 40, handshake_failure)")]
     [InlineData("-tls1_2 -cipher AES128-SHA256", "no common protocol version or cipher")]
     [InlineData("-tls1_3 -ciphersuites TLS_AES_128_CCM_8_SHA256", "no common protocol version or cipher")]
@@ -20,7 +23,11 @@ public sealed class TlsFaultTests
     public async Task A_server_of_OpenSSL_that_refuses_is_understood(string options, string says)
     {
         await using var server = await OpenSslServer.StartAsync(options);
-        using var sending = new Sending(null, TestCertificates.Roots, new NameResolver(new EngineLimits(), _ => Task.FromResult(new[] { IPAddress.Loopback })));
+        using var sending = new Sending(
+            null,
+            TestCertificates.Roots,
+            new NameResolver(new EngineLimits(), _ => Task.FromResult(new[] { IPAddress.Loopback }))
+        );
         var attempt = await sending.GetAsync($"https://receiver.example:{server.Port}/");
 
         Assert.Equal((AttemptErrorCode.TlsFailed, DeliveryStatus.Failed), (attempt.Error!.Code, attempt.Status));
@@ -37,11 +44,16 @@ public sealed class TlsFaultTests
     [InlineData(112, "the receiver does not know the host")]
     [InlineData(120, "does not offer HTTP/1.1")]
     [InlineData(200, "the receiver ended the handshake (alert 200, unnamed)")]
-    public async Task Each_alert_is_named(int alert, string says) => Assert.Contains(says, await AnswerAsync([0x15, 3, 3, 0, 2, 2, (byte)alert]), StringComparison.Ordinal);
+    public async Task Each_alert_is_named(int alert, string says) =>
+        Assert.Contains(says, await AnswerAsync([0x15, 3, 3, 0, 2, 2, (byte)alert]), StringComparison.Ordinal);
 
     [Fact]
     public async Task A_port_that_does_not_speak_TLS_is_named() =>
-        Assert.Contains("does not speak TLS on this port; perhaps the URL should begin with http://", await AnswerAsync("HTTP/1.1 400 Bad Request\r\n\r\n"u8.ToArray()), StringComparison.Ordinal);
+        Assert.Contains(
+            "does not speak TLS on this port; perhaps the URL should begin with http://",
+            await AnswerAsync("HTTP/1.1 400 Bad Request\r\n\r\n"u8.ToArray()),
+            StringComparison.Ordinal
+        );
 
     /// <summary>The error of an attempt whose handshake is answered with these bytes.</summary>
     static async Task<string> AnswerAsync(byte[] answer)
@@ -79,10 +91,15 @@ public sealed class TlsFaultTests
             var folder = new TempFolder();
             using var certificate = TestCertificates.Issue("receiver.example");
             string pem = Path.Combine(folder.Path, "server.pem");
-            await File.WriteAllTextAsync(pem, certificate.ExportCertificatePem() + "\n" + certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+            await File.WriteAllTextAsync(
+                pem,
+                certificate.ExportCertificatePem() + "\n" + certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem()
+            );
             var start = new ProcessStartInfo("openssl", ["s_server", "-accept", "127.0.0.1:0", "-cert", pem, .. options.Split(' ')])
             {
-                RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                RedirectStandardInput = true,
             };
             Process process;
             try
@@ -93,7 +110,8 @@ public sealed class TlsFaultTests
             {
                 folder.Dispose();
                 const string why = "there is no openssl on the PATH: apt-get install openssl";
-                if (Environment.GetEnvironmentVariable("CI") == "true") Assert.Fail(why);
+                if (Environment.GetEnvironmentVariable("CI") == "true")
+                    Assert.Fail(why);
                 Assert.Skip(why);
                 throw;
             }
@@ -101,7 +119,8 @@ public sealed class TlsFaultTests
             process.BeginErrorReadLine();
             var ct = Wait.Token;
             while (await process.StandardOutput.ReadLineAsync(ct) is { } line)
-                if (line.StartsWith("ACCEPT ", StringComparison.Ordinal)) return new(process, folder, IPEndPoint.Parse(line[7..].Trim()).Port);
+                if (line.StartsWith("ACCEPT ", StringComparison.Ordinal))
+                    return new(process, folder, IPEndPoint.Parse(line[7..].Trim()).Port);
             throw new InvalidOperationException("openssl ended before it listened");
         }
 

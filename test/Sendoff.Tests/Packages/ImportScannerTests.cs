@@ -72,7 +72,10 @@ public sealed class ImportScannerTests
     {
         var import = Assert.Single(ImportScanner.Scan("lib/a.js", "const a = 1;\r\n\tconst b = require(\"ms@2\");\r\n"));
 
-        Assert.Equal(("ms@2", "lib/a.js", 2, 20, "\tconst b = require(\"ms@2\");"), (import.Specifier, import.File, import.Line, import.Column, import.SourceLine));
+        Assert.Equal(
+            ("ms@2", "lib/a.js", 2, 20, "\tconst b = require(\"ms@2\");"),
+            (import.Specifier, import.File, import.Line, import.Column, import.SourceLine)
+        );
     }
 
     [Theory]
@@ -109,7 +112,8 @@ public sealed class ImportScannerTests
     [InlineData("axios/../../x")]
     [InlineData("@scope")]
     [InlineData("has space")]
-    public void What_npm_would_take_for_something_else_is_refused(string specifier) => Assert.NotNull(PackageSpecifier.Read(specifier, out _));
+    public void What_npm_would_take_for_something_else_is_refused(string specifier) =>
+        Assert.NotNull(PackageSpecifier.Read(specifier, out _));
 
     [Theory]
     [InlineData("./a.js")]

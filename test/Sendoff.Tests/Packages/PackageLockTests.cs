@@ -8,28 +8,36 @@ public sealed class PackageLockTests
 {
     const string Sum = "sha512-41Cifkg6e8TylSpdtTpeLVMqvSBEVzTttHvERD741+pnZ8ANv0004MRL43QKPDlK9cGvNp6NZWZUBlbGXYxxng==";
 
-    static JsonObject Lock() => JsonNode.Parse($$$"""
-        {
-          "name": "packages", "lockfileVersion": 3, "requires": true,
-          "packages": {
-            "": { "name": "packages", "dependencies": { "ms": "2.1.0", "sendoff-1": "npm:ms@1.0.0", "@acme/tool": "3.0.0" } },
-            "node_modules/ms": { "version": "2.1.0", "integrity": "{{{Sum}}}", "license": "MIT", "engines": { "node": "*" } },
-            "node_modules/sendoff-1": { "name": "ms", "version": "1.0.0", "integrity": "{{{Sum}}}" },
-            "node_modules/@acme/tool": {
-              "version": "3.0.0-rc.1+build", "integrity": "{{{Sum}}}", "bin": { "tool": "bin/tool.js" },
-              "dependencies": { "ms": "^1.0.0 || >=2 <3", "other": "npm:@acme/real@~1.2" }, "peerDependencies": { "ms": "*" }
-            },
-            "node_modules/@acme/tool/node_modules/ms": { "version": "1.0.0", "inBundle": true }
-          },
-          "asked": { "ms": "2", "sendoff-1": "npm:ms@1", "@acme/tool": "latest" }
-        }
-        """)!.AsObject();
+    static JsonObject Lock() =>
+        JsonNode
+            .Parse(
+                $$$"""
+                {
+                  "name": "packages", "lockfileVersion": 3, "requires": true,
+                  "packages": {
+                    "": { "name": "packages", "dependencies": { "ms": "2.1.0", "sendoff-1": "npm:ms@1.0.0", "@acme/tool": "3.0.0" } },
+                    "node_modules/ms": { "version": "2.1.0", "integrity": "{{{Sum}}}", "license": "MIT", "engines": { "node": "*" } },
+                    "node_modules/sendoff-1": { "name": "ms", "version": "1.0.0", "integrity": "{{{Sum}}}" },
+                    "node_modules/@acme/tool": {
+                      "version": "3.0.0-rc.1+build", "integrity": "{{{Sum}}}", "bin": { "tool": "bin/tool.js" },
+                      "dependencies": { "ms": "^1.0.0 || >=2 <3", "other": "npm:@acme/real@~1.2" }, "peerDependencies": { "ms": "*" }
+                    },
+                    "node_modules/@acme/tool/node_modules/ms": { "version": "1.0.0", "inBundle": true }
+                  },
+                  "asked": { "ms": "2", "sendoff-1": "npm:ms@1", "@acme/tool": "latest" }
+                }
+                """
+            )!
+            .AsObject();
 
     static readonly JsonObject Asked = Lock()["asked"]!.AsObject();
 
     [Fact]
     public void A_lock_of_the_registrys_packages_is_used() =>
-        Assert.Equal("""{"ms":"2.1.0","sendoff-1":"npm:ms@1.0.0","@acme/tool":"3.0.0"}""", PackageLock.Exact(Lock().ToJsonString(), Asked)?.ToJsonString());
+        Assert.Equal(
+            """{"ms":"2.1.0","sendoff-1":"npm:ms@1.0.0","@acme/tool":"3.0.0"}""",
+            PackageLock.Exact(Lock().ToJsonString(), Asked)?.ToJsonString()
+        );
 
     [Theory]
     [InlineData("", "dependencies", """{ "ms": "http://127.0.0.1:1/evil.tgz" }""")]
@@ -113,7 +121,9 @@ public sealed class PackageLockTests
 
     [Fact]
     public void A_lock_nested_deeper_than_any_is_no_lock() =>
-        Assert.Null(PackageLock.Count($$"""{ "packages": {{string.Concat(Enumerable.Repeat("{\"a\":", 50_000))}}1{{new string('}', 50_000)}} }"""));
+        Assert.Null(
+            PackageLock.Count($$"""{ "packages": {{string.Concat(Enumerable.Repeat("{\"a\":", 50_000))}}1{{new string('}', 50_000)}} }""")
+        );
 
     [Fact]
     public void Npm_is_given_no_field_that_was_not_looked_at()
@@ -130,6 +140,7 @@ public sealed class PackageLockTests
 
         Assert.Equal(["name", "lockfileVersion", "requires", "packages"], JsonNode.Parse(given)!.AsObject().Select(field => field.Key));
         Assert.Equal(3, JsonNode.Parse(given)!["lockfileVersion"]!.GetValue<int>());
-        foreach (string gone in (string[])["hasShrinkwrap", "scripts", "workspaces", "overrides", "evil", "127.0.0.1"]) Assert.DoesNotContain(gone, given);
+        foreach (string gone in (string[])["hasShrinkwrap", "scripts", "workspaces", "overrides", "evil", "127.0.0.1"])
+            Assert.DoesNotContain(gone, given);
     }
 }

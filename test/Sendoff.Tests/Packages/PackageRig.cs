@@ -20,26 +20,38 @@ public abstract class PackageRig : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        if (server is not null) await server.DisposeAsync();
-        if (registry is not null) await registry.DisposeAsync();
+        if (server is not null)
+            await server.DisposeAsync();
+        if (registry is not null)
+            await registry.DisposeAsync();
         folder.Dispose();
         GC.SuppressFinalize(this);
     }
 
     private protected async Task<TestServer> StartAsync(EngineLimits? limits = null, SandboxMode sandbox = SandboxMode.Auto)
     {
-        if (server is not null) await server.DisposeAsync();
-        return server = await TestServer.StartAsync(limits, folder.Path, node: registry.Node, with: options => options with { Isolation = options.Isolation with { Mode = sandbox } });
+        if (server is not null)
+            await server.DisposeAsync();
+        return server = await TestServer.StartAsync(
+            limits,
+            folder.Path,
+            node: registry.Node,
+            with: options => options with { Isolation = options.Isolation with { Mode = sandbox } }
+        );
     }
 
-    private protected string[] Installed => Directory.Exists(Path.Combine(folder.Path, "packages")) ? Directory.GetDirectories(Path.Combine(folder.Path, "packages")) : [];
+    private protected string[] Installed =>
+        Directory.Exists(Path.Combine(folder.Path, "packages")) ? Directory.GetDirectories(Path.Combine(folder.Path, "packages")) : [];
 
-    private protected static Dictionary<string, string> Workflow(string code, string uses = "./step.mjs") => new()
-    {
-        ["workflow.yaml"] = $"triggers: [ {{ type: http, key: orders }} ]\nsteps:\n  - namespace: step\n    uses: {uses}\n", ["step.mjs"] = code,
-    };
+    private protected static Dictionary<string, string> Workflow(string code, string uses = "./step.mjs") =>
+        new()
+        {
+            ["workflow.yaml"] = $"triggers: [ {{ type: http, key: orders }} ]\nsteps:\n  - namespace: step\n    uses: {uses}\n",
+            ["step.mjs"] = code,
+        };
 
-    private protected static string Returning(string value, string imports) => $"{imports}\nexport default defineComponent({{ async run({{ $ }}) {{ return {value}; }} }});\n";
+    private protected static string Returning(string value, string imports) =>
+        $"{imports}\nexport default defineComponent({{ async run({{ $ }}) {{ return {value}; }} }});\n";
 
     private protected async Task<string?> ValueAsync(string hook)
     {
@@ -50,7 +62,12 @@ public abstract class PackageRig : IAsyncLifetime
 
     private protected async Task<JsonElement> ProblemAsync(Dictionary<string, string> files)
     {
-        using var response = await server!.Http.PutAsJsonAsync("/api/v1/workflows/orders", new DeployDocument(files), ApiJson.Default.DeployDocument, Ct);
+        using var response = await server!.Http.PutAsJsonAsync(
+            "/api/v1/workflows/orders",
+            new DeployDocument(files),
+            ApiJson.Default.DeployDocument,
+            Ct
+        );
         string text = await response.Content.ReadAsStringAsync(Ct);
         Assert.True(response.StatusCode == HttpStatusCode.UnprocessableEntity, text);
         return JsonElement.Parse(text).GetProperty("problems")[0];
@@ -58,7 +75,10 @@ public abstract class PackageRig : IAsyncLifetime
 
     private protected static void AssertAt(JsonElement problem, string file, int line, int column, string says)
     {
-        Assert.Equal((file, line, column), (problem.GetProperty("file").GetString(), problem.GetProperty("line").GetInt32(), problem.GetProperty("column").GetInt32()));
+        Assert.Equal(
+            (file, line, column),
+            (problem.GetProperty("file").GetString(), problem.GetProperty("line").GetInt32(), problem.GetProperty("column").GetInt32())
+        );
         Assert.Contains(says, problem.GetProperty("message").GetString());
     }
 }

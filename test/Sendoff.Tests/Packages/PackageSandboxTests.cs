@@ -38,7 +38,8 @@ public sealed class PackageSandboxTests : PackageRig
     {
         await SandboxRig.RequireAsync();
         using var elsewhere = new Elsewhere();
-        string secret = Path.Combine(folder.Path, "beside.txt"), npmrc = Path.Combine(folder.Path, "npmrc");
+        string secret = Path.Combine(folder.Path, "beside.txt"),
+            npmrc = Path.Combine(folder.Path, "npmrc");
         await File.WriteAllTextAsync(secret, "private", Ct);
         await File.WriteAllTextAsync(npmrc, "//registry.test/:_authToken=${NPM_TOKEN}\n", Ct);
         registry.Variables["npm_config_userconfig"] = npmrc;
@@ -48,7 +49,9 @@ public sealed class PackageSandboxTests : PackageRig
         registry.Variables["npm_config_@acme:registry"] = "http://user:password-in-a-url@registry.test/";
         string script = $$"""
             const fs = require('fs'), net = require('net'), found = [];
-            for (const path of [{{JsonSerializer.Serialize(secret)}}, {{JsonSerializer.Serialize(npmrc)}}, '/npm-cache', process.env.npm_config_userconfig, process.env.HOME + '/.npmrc'])
+            for (const path of [{{JsonSerializer.Serialize(secret)}}, {{JsonSerializer.Serialize(
+                npmrc
+            )}}, '/npm-cache', process.env.npm_config_userconfig, process.env.HOME + '/.npmrc'])
               try { fs.statSync(path); found.push(path) } catch { }
             for (const [name, value] of Object.entries(process.env)) if (/a-token-of-the-user|credentials-of-the-user|password-in-a-url|another/.test(value)) found.push(name);
             const proxy = new URL(process.env.HTTPS_PROXY), done = () => fs.writeFileSync('made.js', 'module.exports = ' + JSON.stringify(found.join()));
@@ -57,7 +60,12 @@ public sealed class PackageSandboxTests : PackageRig
               socket.write('CONNECT {{elsewhere.Address}} HTTP/1.1\r\n\r\n');
             });
             """;
-        registry.Publish("built", "1.0.0", new() { ["index.js"] = "module.exports = require('./made.js')", ["install.js"] = script }, """{ "scripts": { "install": "node install.js" } }""");
+        registry.Publish(
+            "built",
+            "1.0.0",
+            new() { ["index.js"] = "module.exports = require('./made.js')", ["install.js"] = script },
+            """{ "scripts": { "install": "node install.js" } }"""
+        );
 
         await StartAsync(new EngineLimits { PackagesAllowScripts = ["built"] }, SandboxMode.Bubblewrap);
 
@@ -76,7 +84,12 @@ public sealed class PackageSandboxTests : PackageRig
 
         Assert.Equal("ms 2.1.0", await ValueAsync(await server!.DeployAsync("orders", Workflow(Returning("ms", "import ms from 'ms'")))));
 
-        Assert.Contains(proxy.Heads, head => head.StartsWith($"GET {registry.Url}ms ", StringComparison.Ordinal) && head.Contains("Proxy-Authorization: Basic dXNlcjpwQHNz\r\n"));
+        Assert.Contains(
+            proxy.Heads,
+            head =>
+                head.StartsWith($"GET {registry.Url}ms ", StringComparison.Ordinal)
+                && head.Contains("Proxy-Authorization: Basic dXNlcjpwQHNz\r\n")
+        );
     }
 
     [Fact]
@@ -85,7 +98,10 @@ public sealed class PackageSandboxTests : PackageRig
         registry.Publish("ms", "2.1.0");
         await StartAsync(sandbox: SandboxMode.None);
         Assert.Equal("ms 2.1.0", await ValueAsync(await server!.DeployAsync("orders", Workflow(Returning("ms", "import ms from 'ms'")))));
-        Assert.Single(server.Logs, line => line.Contains("npm installs packages without a sandbox") && line.Contains("Workers:Sandbox is none"));
+        Assert.Single(
+            server.Logs,
+            line => line.Contains("npm installs packages without a sandbox") && line.Contains("Workers:Sandbox is none")
+        );
     }
 
     /// <summary>A proxy for plain requests that notes their heads.</summary>
@@ -114,11 +130,14 @@ public sealed class PackageSandboxTests : PackageRig
                     await using var stream = new NetworkStream(socket);
                     var buffer = new byte[64 * 1024];
                     int have = 0;
-                    while (!Encoding.Latin1.GetString(buffer, 0, have).Contains("\r\n\r\n")) have += await stream.ReadAtLeastAsync(buffer.AsMemory(have), 1);
+                    while (!Encoding.Latin1.GetString(buffer, 0, have).Contains("\r\n\r\n"))
+                        have += await stream.ReadAtLeastAsync(buffer.AsMemory(have), 1);
                     string head = Encoding.Latin1.GetString(buffer, 0, have);
                     Heads.Enqueue(head);
                     byte[] body = await http.GetByteArrayAsync(head.Split(' ')[1]);
-                    await stream.WriteAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n"));
+                    await stream.WriteAsync(
+                        Encoding.Latin1.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n")
+                    );
                     await stream.WriteAsync(body);
                 }
             }

@@ -14,21 +14,44 @@ public sealed class PackageTests : PackageRig
     {
         registry.Publish("ms", "1.0.0");
         registry.Publish("ms", "1.0.5");
-        registry.Publish("ms", "2.1.0", new() { ["index.js"] = "module.exports = 'ms 2.1.0'", ["sub/deep.js"] = "module.exports = 'deep'", ["data.json"] = "{\"n\":7}" });
-        registry.Publish("@acme/tool", "3.0.0", new() { ["index.mjs"] = "import ms from 'ms'; export const own = ms;" },
-            """{ "exports": "./index.mjs", "dependencies": { "ms": "1.0.0" } }""");
+        registry.Publish(
+            "ms",
+            "2.1.0",
+            new()
+            {
+                ["index.js"] = "module.exports = 'ms 2.1.0'",
+                ["sub/deep.js"] = "module.exports = 'deep'",
+                ["data.json"] = "{\"n\":7}",
+            }
+        );
+        registry.Publish(
+            "@acme/tool",
+            "3.0.0",
+            new() { ["index.mjs"] = "import ms from 'ms'; export const own = ms;" },
+            """{ "exports": "./index.mjs", "dependencies": { "ms": "1.0.0" } }"""
+        );
         await StartAsync();
 
-        string hook = await server!.DeployAsync("orders", new(Workflow(Returning("[latest, ranged, old, deep, data.n, own].join()", """
-            import latest from "ms";
-            import ranged from "ms@^1.0.0";
-            import { old, deep } from "./lib/more.cjs";
-            import data from "ms@2.1.0/data.json" with { type: "json" };
-            import { own } from "@acme/tool@3";
-            """)))
-        {
-            ["lib/more.cjs"] = "exports.old = require('ms@1.0.0'); exports.deep = require('ms/sub/deep.js'); require('node:fs');",
-        });
+        string hook = await server!.DeployAsync(
+            "orders",
+            new(
+                Workflow(
+                    Returning(
+                        "[latest, ranged, old, deep, data.n, own].join()",
+                        """
+                        import latest from "ms";
+                        import ranged from "ms@^1.0.0";
+                        import { old, deep } from "./lib/more.cjs";
+                        import data from "ms@2.1.0/data.json" with { type: "json" };
+                        import { own } from "@acme/tool@3";
+                        """
+                    )
+                )
+            )
+            {
+                ["lib/more.cjs"] = "exports.old = require('ms@1.0.0'); exports.deep = require('ms/sub/deep.js'); require('node:fs');",
+            }
+        );
 
         Assert.Equal("ms 2.1.0,ms 1.0.5,ms 1.0.0,deep,7,ms 1.0.0", await ValueAsync(hook));
     }
@@ -81,8 +104,12 @@ public sealed class PackageTests : PackageRig
     public async Task One_run_in_a_terminal_has_its_packages_and_keeps_to_the_settings()
     {
         registry.Publish("ms", "2.1.0");
-        registry.Publish("built", "1.0.0", new() { ["index.js"] = "try { module.exports = require('./made.js') } catch { module.exports = 0 }" },
-            """{ "scripts": { "install": "node -e \"fs.writeFileSync('made.js', 'module.exports = 1')\"" } }""");
+        registry.Publish(
+            "built",
+            "1.0.0",
+            new() { ["index.js"] = "try { module.exports = require('./made.js') } catch { module.exports = 0 }" },
+            """{ "scripts": { "install": "node -e \"fs.writeFileSync('made.js', 'module.exports = 1')\"" } }"""
+        );
         string step = Path.Combine(folder.Path, "step.mjs");
         await File.WriteAllTextAsync(step, Returning("`${ms} ${built}`", "import ms from 'ms'; import built from 'built';"), Ct);
 
@@ -98,8 +125,13 @@ public sealed class PackageTests : PackageRig
         Assert.Contains("Packages:MaxBytes", tooLarge.Error);
         Assert.Contains("Packages:Timeout", wrong.Error);
 
-        Task<CommandResult> CallAsync(params (string Name, string Value)[] settings) => SendoffCommand.RunAsync(
-            ["run", step], environment: registry.Environment.Concat(settings.Select(setting => KeyValuePair.Create(setting.Name, setting.Value))).ToDictionary());
+        Task<CommandResult> CallAsync(params (string Name, string Value)[] settings) =>
+            SendoffCommand.RunAsync(
+                ["run", step],
+                environment: registry
+                    .Environment.Concat(settings.Select(setting => KeyValuePair.Create(setting.Name, setting.Value)))
+                    .ToDictionary()
+            );
     }
 
     [Fact]
@@ -126,7 +158,11 @@ public sealed class PackageTests : PackageRig
         registry.Publish("built", "1.0.0", new() { ["index.js"] = "module.exports = 0" }, """{ "scripts": { "install": "node -e 1" } }""");
         await StartAsync();
         using var response = await server!.Http.PutAsJsonAsync(
-            "/api/v1/workflows/orders", new DeployDocument(Workflow(Returning("built", "import built from 'built'"))), ApiJson.Default.DeployDocument, Ct);
+            "/api/v1/workflows/orders",
+            new DeployDocument(Workflow(Returning("built", "import built from 'built'"))),
+            ApiJson.Default.DeployDocument,
+            Ct
+        );
         Assert.Equal(["built"], (await response.Content.ReadFromJsonAsync(ApiJson.Default.WorkflowDocument, Ct))!.ScriptsLeftOut);
     }
 
@@ -173,9 +209,27 @@ public sealed class PackageTests : PackageRig
         registry.Publish("ms", "2.1.0");
         await StartAsync();
 
-        AssertAt(await ProblemAsync(Workflow(Returning("a", "import ms from 'ms';\nimport a from 'nowhere-to-be-had'"))), "step.mjs", 2, 15, "npm has no package 'nowhere-to-be-had'");
-        AssertAt(await ProblemAsync(Workflow(Returning("a", "import a from '@acme/none'"))), "step.mjs", 1, 15, "npm has no package '@acme/none'");
-        AssertAt(await ProblemAsync(Workflow(Returning("a", "import b from 'ms'; import a from 'ms@7'"))), "step.mjs", 1, 35, "the package 'ms' has no version '7'");
+        AssertAt(
+            await ProblemAsync(Workflow(Returning("a", "import ms from 'ms';\nimport a from 'nowhere-to-be-had'"))),
+            "step.mjs",
+            2,
+            15,
+            "npm has no package 'nowhere-to-be-had'"
+        );
+        AssertAt(
+            await ProblemAsync(Workflow(Returning("a", "import a from '@acme/none'"))),
+            "step.mjs",
+            1,
+            15,
+            "npm has no package '@acme/none'"
+        );
+        AssertAt(
+            await ProblemAsync(Workflow(Returning("a", "import b from 'ms'; import a from 'ms@7'"))),
+            "step.mjs",
+            1,
+            35,
+            "the package 'ms' has no version '7'"
+        );
         AssertAt(await ProblemAsync(Workflow(Returning("a", "import a from 'ms@npm:x'"))), "step.mjs", 1, 15, "ms@npm:x");
         AssertAt(await ProblemAsync(Workflow(Returning("a", "import a from 'ms/not-there.js'"))), "step.mjs", 1, 15, "Cannot find module");
         Assert.DoesNotContain(Installed, path => Path.GetFileName(path).StartsWith("new-", StringComparison.Ordinal));
@@ -195,7 +249,13 @@ public sealed class PackageTests : PackageRig
     {
         await StartAsync();
         await registry.DisposeAsync();
-        AssertAt(await ProblemAsync(Workflow(Returning("a", "import a from 'ms'"))), "step.mjs", 1, 15, "npm cannot reach its registry (ECONNREFUSED)");
+        AssertAt(
+            await ProblemAsync(Workflow(Returning("a", "import a from 'ms'"))),
+            "step.mjs",
+            1,
+            15,
+            "npm cannot reach its registry (ECONNREFUSED)"
+        );
         registry = null!;
     }
 
@@ -204,7 +264,13 @@ public sealed class PackageTests : PackageRig
     {
         registry.Publish("ms", "2.1.0", new() { ["index.js"] = new string(' ', 100_000) });
         await StartAsync(new EngineLimits { PackagesBytes = 50_000 });
-        AssertAt(await ProblemAsync(Workflow(Returning("a", "import a from 'ms'"))), "step.mjs", 1, 15, "the packages take more than 50,000 bytes");
+        AssertAt(
+            await ProblemAsync(Workflow(Returning("a", "import a from 'ms'"))),
+            "step.mjs",
+            1,
+            15,
+            "the packages take more than 50,000 bytes"
+        );
 
         await StartAsync(new EngineLimits { PackagesTimeout = TimeSpan.FromMilliseconds(1) });
         AssertAt(await ProblemAsync(Workflow(Returning("a", "import a from 'ms'"))), "step.mjs", 1, 15, "npm did not install within");
@@ -215,8 +281,18 @@ public sealed class PackageTests : PackageRig
     public async Task Install_scripts_run_for_packages_that_are_allowed_and_no_others()
     {
         const string manifest = """{ "scripts": { "install": "node -e \"fs.writeFileSync('made.js', 'module.exports = 1')\"" } }""";
-        registry.Publish("built", "1.0.0", new() { ["index.js"] = "try { module.exports = require('./made.js') } catch { module.exports = 0 }" }, manifest);
-        registry.Publish("other", "1.0.0", new() { ["index.js"] = "try { module.exports = require('./made.js') } catch { module.exports = 0 }" }, manifest);
+        registry.Publish(
+            "built",
+            "1.0.0",
+            new() { ["index.js"] = "try { module.exports = require('./made.js') } catch { module.exports = 0 }" },
+            manifest
+        );
+        registry.Publish(
+            "other",
+            "1.0.0",
+            new() { ["index.js"] = "try { module.exports = require('./made.js') } catch { module.exports = 0 }" },
+            manifest
+        );
         var files = Workflow(Returning("`${built} ${other}`", "import built from 'built'; import other from 'other';"));
 
         await StartAsync();
@@ -228,11 +304,18 @@ public sealed class PackageTests : PackageRig
     [Fact]
     public async Task A_component_of_a_package_is_a_step_whose_errors_name_its_own_files()
     {
-        registry.Publish("@acme/axios", "1.0.0", new() { ["index.js"] = "module.exports = async ($, config) => { $.export('asked', config.url); return 'got ' + config.url; }" });
-        registry.Publish("@acme/shop", "1.2.3", new()
-        {
-            ["shop.app.mjs"] = "export default { type: 'app', app: 'shop' };",
-            ["actions/list/list.mjs"] = """
+        registry.Publish(
+            "@acme/axios",
+            "1.0.0",
+            new() { ["index.js"] = "module.exports = async ($, config) => { $.export('asked', config.url); return 'got ' + config.url; }" }
+        );
+        registry.Publish(
+            "@acme/shop",
+            "1.2.3",
+            new()
+            {
+                ["shop.app.mjs"] = "export default { type: 'app', app: 'shop' };",
+                ["actions/list/list.mjs"] = """
                 import shop from "../../shop.app.mjs";
                 import axios from "@acme/axios";
                 export default {
@@ -243,7 +326,9 @@ public sealed class PackageTests : PackageRig
                   },
                 };
                 """,
-        }, """{ "type": "module", "exports": {}, "dependencies": { "@acme/axios": "^1.0.0" } }""");
+            },
+            """{ "type": "module", "exports": {}, "dependencies": { "@acme/axios": "^1.0.0" } }"""
+        );
         await StartAsync();
         const string uses = "npm:@acme/shop@1.2.3/actions/list/list.mjs";
 
@@ -258,7 +343,13 @@ public sealed class PackageTests : PackageRig
         Assert.Equal(("sold out", 6), (error.Message, error.Line));
         Assert.Contains("actions/list/list.mjs:6", error.Stack);
 
-        AssertAt(await ProblemAsync(Workflow("", "npm:@acme/shop@9/actions/list/list.mjs")), "workflow.yaml", 4, 11, "the package '@acme/shop' has no version '9'");
+        AssertAt(
+            await ProblemAsync(Workflow("", "npm:@acme/shop@9/actions/list/list.mjs")),
+            "workflow.yaml",
+            4,
+            11,
+            "the package '@acme/shop' has no version '9'"
+        );
         AssertAt(await ProblemAsync(Workflow("", "npm:@acme/shop")), "workflow.yaml", 4, 11, "names no file of an npm package");
     }
 

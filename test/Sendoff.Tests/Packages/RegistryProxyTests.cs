@@ -15,14 +15,26 @@ public sealed class RegistryProxyTests
         using var registry = new Recorder();
         using var other = new Recorder();
         await using var proxy = new RegistryProxy(Config(registry), []);
-        foreach (string first in (string[])
-        [
-            $"CONNECT {other.Address} HTTP/1.1", $"GET http://{other.Address}/ HTTP/1.1", $"GET http://{registry.Address}@{other.Address}/ HTTP/1.1", $"CONNECT {registry.Address}@{other.Address} HTTP/1.1",
-            $"GET http://{other.Address}/?http://{registry.Address} HTTP/1.1", $"GET http://{other.Address}#{registry.Address} HTTP/1.1", "CONNECT localhost:22 HTTP/1.1", "CONNECT 127.0.0.1:22 HTTP/1.1",
-            $"GET ftp://{registry.Address}/ HTTP/1.1", $"GET https://{registry.Address}/ HTTP/1.1", "GET / HTTP/1.1", "GET file:///etc/passwd HTTP/1.1",
-        ])
+        foreach (
+            string first in (string[])
+                [
+                    $"CONNECT {other.Address} HTTP/1.1",
+                    $"GET http://{other.Address}/ HTTP/1.1",
+                    $"GET http://{registry.Address}@{other.Address}/ HTTP/1.1",
+                    $"CONNECT {registry.Address}@{other.Address} HTTP/1.1",
+                    $"GET http://{other.Address}/?http://{registry.Address} HTTP/1.1",
+                    $"GET http://{other.Address}#{registry.Address} HTTP/1.1",
+                    "CONNECT localhost:22 HTTP/1.1",
+                    "CONNECT 127.0.0.1:22 HTTP/1.1",
+                    $"GET ftp://{registry.Address}/ HTTP/1.1",
+                    $"GET https://{registry.Address}/ HTTP/1.1",
+                    "GET / HTTP/1.1",
+                    "GET file:///etc/passwd HTTP/1.1",
+                ]
+        )
             Assert.StartsWith("HTTP/1.1 403 ", await AskAsync(proxy, $"{first}\r\nHost: {registry.Address}\r\n\r\n"));
-        foreach (string odd in (string[])["nothing\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "GET\t/ HTTP/1.1\r\n\r\n", new string('a', 70_000)]) Assert.Equal("", await AskAsync(proxy, odd));
+        foreach (string odd in (string[])["nothing\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "GET\t/ HTTP/1.1\r\n\r\n", new string('a', 70_000)])
+            Assert.Equal("", await AskAsync(proxy, odd));
         Assert.Equal((0, 0), (registry.Connections, other.Connections));
     }
 
@@ -33,8 +45,13 @@ public sealed class RegistryProxyTests
         using var other = new Recorder();
         await using var proxy = new RegistryProxy(Config(registry), []);
 
-        Assert.StartsWith("HTTP/1.1 204 ", await AskAsync(
-            proxy, $"GET http://{registry.Address}/ms HTTP/1.1\r\nConnection: keep-alive\r\nProxy-Authorization: x\r\n\r\nGET http://{other.Address}/ HTTP/1.1\r\n\r\n"));
+        Assert.StartsWith(
+            "HTTP/1.1 204 ",
+            await AskAsync(
+                proxy,
+                $"GET http://{registry.Address}/ms HTTP/1.1\r\nConnection: keep-alive\r\nProxy-Authorization: x\r\n\r\nGET http://{other.Address}/ HTTP/1.1\r\n\r\n"
+            )
+        );
 
         Assert.Equal((1, 0), (registry.Connections, other.Connections));
         Assert.StartsWith($"GET /ms HTTP/1.1\r\nHost: {registry.Address}\r\nConnection: close\r\n\r\n", registry.Read);
@@ -49,7 +66,8 @@ public sealed class RegistryProxyTests
         await using var proxy = new RegistryProxy(Config(registry), []);
         Assert.StartsWith("HTTP/1.1 204 ", await AskAsync(proxy, $"GET http://user@{registry.Address}/ms#x HTTP/1.1\r\n{headers}\r\n\r\n"));
         Assert.StartsWith($"GET /ms HTTP/1.1\r\nHost: {registry.Address}\r\n", registry.Read);
-        foreach (string hidden in (string[])["other.test", "keep-alive", "Upgrade", "user"]) Assert.DoesNotContain(hidden, registry.Read);
+        foreach (string hidden in (string[])["other.test", "keep-alive", "Upgrade", "user"])
+            Assert.DoesNotContain(hidden, registry.Read);
     }
 
     [Theory]
@@ -72,9 +90,19 @@ public sealed class RegistryProxyTests
     {
         using var registry = new Recorder();
         using var before = new Recorder();
-        await using var proxy = new RegistryProxy(Config(registry) with { HttpProxy = new($"http://{before.Address}"), HttpsProxy = new($"http://{before.Address}") }, []);
+        await using var proxy = new RegistryProxy(
+            Config(registry) with
+            {
+                HttpProxy = new($"http://{before.Address}"),
+                HttpsProxy = new($"http://{before.Address}"),
+            },
+            []
+        );
         // Readers that take the last colon, or what stands behind an @, for the host's find another one in these.
-        Assert.StartsWith("HTTP/1.1 204 ", await AskAsync(proxy, $"CONNECT {registry.Address}/evil.test:443 HTTP/1.1\r\nHost: evil.test\r\nX: y\r\n\r\n"));
+        Assert.StartsWith(
+            "HTTP/1.1 204 ",
+            await AskAsync(proxy, $"CONNECT {registry.Address}/evil.test:443 HTTP/1.1\r\nHost: evil.test\r\nX: y\r\n\r\n")
+        );
         Assert.Equal($"CONNECT {registry.Address} HTTP/1.1\r\nHost: {registry.Address}\r\n\r\n", before.Read);
     }
 
@@ -84,7 +112,10 @@ public sealed class RegistryProxyTests
         using var registry = new Recorder();
         using var before = new Recorder("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
         await using var proxy = new RegistryProxy(Config(registry) with { HttpsProxy = new($"http://{before.Address}") }, []);
-        Assert.StartsWith("HTTP/1.1 407 ", await AskAsync(proxy, $"CONNECT {registry.Address} HTTP/1.1\r\n\r\nGET http://evil.test/ HTTP/1.1\r\n\r\n"));
+        Assert.StartsWith(
+            "HTTP/1.1 407 ",
+            await AskAsync(proxy, $"CONNECT {registry.Address} HTTP/1.1\r\n\r\nGET http://evil.test/ HTTP/1.1\r\n\r\n")
+        );
         await before.Ended.WithinLimitAsync();
         Assert.DoesNotContain("evil.test", before.Read);
     }
@@ -94,7 +125,10 @@ public sealed class RegistryProxyTests
     {
         using var registry = new Recorder();
         await using var proxy = new RegistryProxy(Config(registry), []);
-        Assert.StartsWith("HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 204 ", await AskAsync(proxy, $"CONNECT {registry.Address} HTTP/1.1\r\n\r\nhello\r\n\r\n"));
+        Assert.StartsWith(
+            "HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 204 ",
+            await AskAsync(proxy, $"CONNECT {registry.Address} HTTP/1.1\r\n\r\nhello\r\n\r\n")
+        );
         Assert.Equal("hello\r\n\r\n", registry.Read);
         Assert.Null(proxy.Fault);
     }
@@ -117,9 +151,12 @@ public sealed class RegistryProxyTests
         File.WriteAllText(user, "; a comment\nhttps-proxy = \"http://user:${PASSWORD}@proxy.test:3128\"\nproxy=http://wrong.test\n");
         var variables = new Dictionary<string, string> { ["PASSWORD"] = "secret", ["npm_config_proxy"] = "http://u:p@plain.test:8080" };
         // What has credentials is left out.
-        var config = NpmConfig.Read($$"""
+        var config = NpmConfig.Read(
+            $$"""
             {"registry":"https://registry.test/","@acme:registry":"http://Acme.test:4873/npm/","cache":"/c","noproxy":["", "*.acme.test"],"cafile":"/ca.pem","userconfig":"{{user}}","globalconfig":""}
-            """, variables.GetValueOrDefault);
+            """,
+            variables.GetValueOrDefault
+        );
         Assert.Equal(["acme.test:4873", "registry.test:443"], config.Registries.Order());
         Assert.Equal(("/c", "/ca.pem", user, null), (config.Cache, config.AuthorityFile, config.UserFile, config.GlobalFile));
         Assert.Equal("http://user:secret@proxy.test:3128/", config.ProxyFor("registry.test", tunnel: true)!.AbsoluteUri);
@@ -135,7 +172,10 @@ public sealed class RegistryProxyTests
     [InlineData("PROXY", true)]
     public void Where_the_configuration_has_no_proxy_that_of_the_environment_counts(string name, bool tunnel)
     {
-        var config = NpmConfig.Read("""{"registry":"https://registry.test/","cache":"/c","proxy":null,"https-proxy":null,"noproxy":""}""", asked => asked == name ? "http://proxy.test:1" : null);
+        var config = NpmConfig.Read(
+            """{"registry":"https://registry.test/","cache":"/c","proxy":null,"https-proxy":null,"noproxy":""}""",
+            asked => asked == name ? "http://proxy.test:1" : null
+        );
         Assert.Equal("proxy.test", config.ProxyFor("registry.test", tunnel)!.Host);
     }
 
@@ -143,7 +183,9 @@ public sealed class RegistryProxyTests
     public void Only_npms_own_package_is_shown_to_the_sandbox()
     {
         using var folder = new TempFolder();
-        string bin = Directory.CreateDirectory(Path.Combine(folder.Path, "npm", "bin")).FullName, script = Path.Combine(bin, "npm-cli.js"), command = Path.Combine(folder.Path, "npm-command");
+        string bin = Directory.CreateDirectory(Path.Combine(folder.Path, "npm", "bin")).FullName,
+            script = Path.Combine(bin, "npm-cli.js"),
+            command = Path.Combine(folder.Path, "npm-command");
         File.WriteAllText(script, "#!/usr/bin/env node\n");
         File.CreateSymbolicLink(command, script);
         Assert.Null(NpmSandbox.ScriptOf(command));
@@ -156,7 +198,12 @@ public sealed class RegistryProxyTests
         Assert.Null(NpmSandbox.ScriptOf(Path.Combine(folder.Path, "shim")));
     }
 
-    static NpmConfig Config(Recorder registry) => new() { Registries = new HashSet<string> { registry.Address }, Cache = "" };
+    static NpmConfig Config(Recorder registry) =>
+        new()
+        {
+            Registries = new HashSet<string> { registry.Address },
+            Cache = "",
+        };
 
     static async Task<string> AskAsync(RegistryProxy proxy, string request)
     {
@@ -196,6 +243,7 @@ public sealed class RegistryProxyTests
         public string Address { get; }
         public int Connections => Volatile.Read(ref connections);
         public string Read { get; private set; } = "";
+
         /// <summary>A connection that is kept after the answer has ended.</summary>
         public Task Ended => ended.Task;
 
@@ -209,9 +257,11 @@ public sealed class RegistryProxyTests
                     Interlocked.Increment(ref connections);
                     await using var stream = new NetworkStream(socket);
                     var buffer = new byte[4096];
-                    while (!Read.Contains("\r\n\r\n")) Read += Encoding.Latin1.GetString(buffer, 0, await stream.ReadAtLeastAsync(buffer, 1));
+                    while (!Read.Contains("\r\n\r\n"))
+                        Read += Encoding.Latin1.GetString(buffer, 0, await stream.ReadAtLeastAsync(buffer, 1));
                     await stream.WriteAsync(Encoding.Latin1.GetBytes(answer));
-                    if (!answer.Contains("close")) await ReadToEndAsync(stream);
+                    if (!answer.Contains("close"))
+                        await ReadToEndAsync(stream);
                 }
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException or EndOfStreamException)

@@ -10,7 +10,8 @@ public sealed class AddedHeadersTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    static string Step(Sink sink, string headers = "{}") => $$"""$send.http({ method: "POST", url: "{{sink.Url}}", data: 1, headers: {{headers}} })""";
+    static string Step(Sink sink, string headers = "{}") =>
+        $$"""$send.http({ method: "POST", url: "{{sink.Url}}", data: 1, headers: {{headers}} })""";
 
     [Fact]
     public async Task By_default_a_delivery_carries_neither()
@@ -66,7 +67,10 @@ public sealed class AddedHeadersTests : IDisposable
     public async Task What_the_step_sets_itself_wins()
     {
         await using var sink = Sink.Start();
-        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { DeliveryIdempotencyKey = true, DeliveryTraceparent = true });
+        await using var rig = await RunRig.StartAsync(
+            folder.Path,
+            new EngineLimits { DeliveryIdempotencyKey = true, DeliveryTraceparent = true }
+        );
         await RunAsync(rig, "mine", Step(sink, """{ "Idempotency-Key": "mine", "TraceParent": "00-1" }"""));
 
         var headers = Assert.Single(sink.Requests).Headers.Where(h => h.Key.ToLowerInvariant() is "idempotency-key" or "traceparent");

@@ -8,7 +8,9 @@ public sealed class AppAccountsTests
     [Fact]
     public void A_name_with_a_double_underscore_is_an_apps_field()
     {
-        var accounts = AppAccounts.From(Named("SLACK__OAUTH_ACCESS_TOKEN", "SLACK__TEAM", "google_sheets__api_key", "APN_DphexA__KEY", "X__A__B"));
+        var accounts = AppAccounts.From(
+            Named("SLACK__OAUTH_ACCESS_TOKEN", "SLACK__TEAM", "google_sheets__api_key", "APN_DphexA__KEY", "X__A__B")
+        );
 
         Assert.Equal(["apn_dphexa", "google_sheets", "slack", "x"], accounts.Keys.Order());
         Assert.Equal(["oauth_access_token", "team"], accounts["slack"].Keys.Order());
@@ -26,5 +28,6 @@ public sealed class AppAccountsTests
         Assert.Equal("value of slack__key", AppAccounts.From(Named("SLACK__KEY", "slack__key"))["slack"]["key"]);
     }
 
-    static Dictionary<string, string> Named(params string[] names) => names.ToDictionary(static name => name, static name => $"value of {name}");
+    static Dictionary<string, string> Named(params string[] names) =>
+        names.ToDictionary(static name => name, static name => $"value of {name}");
 }

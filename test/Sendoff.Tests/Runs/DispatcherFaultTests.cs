@@ -12,7 +12,8 @@ public sealed class DispatcherFaultTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    static string Sends(string url, int count) => $$"""for (let i = 0; i < {{count}}; i++) $send.http({ method: "POST", url: "{{url}}", data: { i } })""";
+    static string Sends(string url, int count) =>
+        $$"""for (let i = 0; i < {{count}}; i++) $send.http({ method: "POST", url: "{{url}}", data: { i } })""";
 
     [Fact]
     public async Task Delivery_that_could_not_be_marked_as_sending_is_tried_again()
@@ -29,7 +30,10 @@ public sealed class DispatcherFaultTests : IDisposable
     public async Task Lane_goes_on_after_an_unknown_error_in_reading_back()
     {
         await using var sink = Sink.Start();
-        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { DeliveryMaxPerDestination = 1, DeliveryQueuePerDestination = 4 });
+        await using var rig = await RunRig.StartAsync(
+            folder.Path,
+            new EngineLimits { DeliveryMaxPerDestination = 1, DeliveryQueuePerDestination = 4 }
+        );
         rig.Failing.Fail(nameof(IStore.ListPendingAsync), new InvalidOperationException("no"), times: 2);
         var run = await rig.AcceptAsync(await rig.DeployAsync("orders", Sends(sink.Url, 30)));
         Assert.All((await rig.EndOfAsync(run.Run.Id)).Deliveries, d => Assert.Equal(DeliveryStatus.Succeeded, d.Delivery.Status));
@@ -68,7 +72,10 @@ public sealed class DispatcherFaultTests : IDisposable
     public async Task Deleting_a_workflow_drops_what_waits_and_leaves_the_dispatcher_whole()
     {
         await using var sink = Sink.Start(hold: true);
-        await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { DeliveryMaxPerDestination = 2, DeliveryQueuePerDestination = 10 });
+        await using var rig = await RunRig.StartAsync(
+            folder.Path,
+            new EngineLimits { DeliveryMaxPerDestination = 2, DeliveryQueuePerDestination = 10 }
+        );
         await rig.AcceptAsync(await rig.DeployAsync("orders", Sends(sink.Url, 50)));
         await sink.WaitForRequestsAsync(2);
         await rig.Catalog.DeleteAsync("orders", default);

@@ -10,7 +10,8 @@ public sealed class DispatcherMemoryTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    static string Sends(int bytes) => $$"""for (let i = 0; i < event.count; i++) $send.http({ method: "POST", url: event.url, data: "x".repeat({{bytes}}) })""";
+    static string Sends(int bytes) =>
+        $$"""for (let i = 0; i < event.count; i++) $send.http({ method: "POST", url: event.url, data: "x".repeat({{bytes}}) })""";
 
     static string To(Sink sink, int count) => $$"""{"url":"{{sink.Url}}","count":{{count}}}""";
 
@@ -22,8 +23,10 @@ public sealed class DispatcherMemoryTests : IDisposable
         await using var quick = Sink.Start();
         await using var rig = await RunRig.StartAsync(folder.Path, limits);
         var version = await rig.DeployAsync("orders", Sends(100_000));
-        foreach (var sink in slow) await rig.AcceptAsync(version, To(sink, 40));
-        foreach (var sink in slow) await sink.WaitForRequestsAsync(2);
+        foreach (var sink in slow)
+            await rig.AcceptAsync(version, To(sink, 40));
+        foreach (var sink in slow)
+            await sink.WaitForRequestsAsync(2);
 
         var run = await rig.AcceptAsync(version, To(quick, 100));
         var end = await rig.EndOfAsync(run.Run.Id);
@@ -31,12 +34,14 @@ public sealed class DispatcherMemoryTests : IDisposable
         Assert.Equal(100, quick.Requests.Count);
         Assert.InRange(rig.Dispatcher.Waiting.Bytes, 12, limits.DeliveryQueueBytes + 12 * 101_024);
 
-        foreach (var sink in slow) sink.Release();
+        foreach (var sink in slow)
+            sink.Release();
         await Wait.UntilAsync(() => rig.Dispatcher.Waiting.Count == 0);
         await Wait.UntilAsync(() => slow.All(sink => sink.Requests.Count >= 40));
         Assert.All(slow, sink => Assert.Equal(40, sink.Requests.Count));
         Assert.Equal((0, 0), rig.Dispatcher.Waiting);
-        foreach (var sink in slow) await sink.DisposeAsync();
+        foreach (var sink in slow)
+            await sink.DisposeAsync();
     }
 
     [Fact]
@@ -50,7 +55,8 @@ public sealed class DispatcherMemoryTests : IDisposable
         {
             while (await connection.ReadRequestAsync() is not null)
             {
-                if (Interlocked.Increment(ref arrived) > count) await released.Task.WaitAsync(connection.Stop);
+                if (Interlocked.Increment(ref arrived) > count)
+                    await released.Task.WaitAsync(connection.Stop);
                 await connection.WriteAsync("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n");
             }
         });
@@ -61,7 +67,8 @@ public sealed class DispatcherMemoryTests : IDisposable
         var failed = await rig.EndOfAsync(run.Run.Id);
 
         // Newest first: each is older than what the lane has seen.
-        foreach (var delivery in failed.Deliveries.Reverse()) Assert.True(await rig.Dispatcher.ResendAsync(delivery.Delivery.Id, [DeliveryStatus.Failed], default));
+        foreach (var delivery in failed.Deliveries.Reverse())
+            Assert.True(await rig.Dispatcher.ResendAsync(delivery.Delivery.Id, [DeliveryStatus.Failed], default));
         Assert.InRange(rig.Dispatcher.Waiting.Bytes, 1, limits.DeliveryQueueBytes / 8 + 101_024);
         released.SetResult();
 
@@ -79,14 +86,20 @@ public sealed class DispatcherMemoryTests : IDisposable
         await using (var rig = await RunRig.StartAsync(folder.Path, held))
         {
             var version = await rig.DeployAsync("orders", Sends(50_000));
-            foreach (var sink in sinks) runs.Add((await rig.AcceptAsync(version, To(sink, 20))).Run.Id);
+            foreach (var sink in sinks)
+                runs.Add((await rig.AcceptAsync(version, To(sink, 20))).Run.Id);
             foreach (var run in runs)
                 await Wait.UntilAsync(async () => (await rig.Store.GetRunAsync(run, default))!.Run.Status != RunStatus.Queued);
         }
         Assert.All(sinks, sink => Assert.Empty(sink.Requests));
-        await using var next = await RunRig.StartAsync(folder.Path, new EngineLimits { DeliveryQueueBytes = 1024 * 1024, DeliveryMaxPerDestination = 2 });
-        foreach (var run in runs) Assert.All((await next.EndOfAsync(run)).Deliveries, d => Assert.Equal(DeliveryStatus.Succeeded, d.Delivery.Status));
+        await using var next = await RunRig.StartAsync(
+            folder.Path,
+            new EngineLimits { DeliveryQueueBytes = 1024 * 1024, DeliveryMaxPerDestination = 2 }
+        );
+        foreach (var run in runs)
+            Assert.All((await next.EndOfAsync(run)).Deliveries, d => Assert.Equal(DeliveryStatus.Succeeded, d.Delivery.Status));
         Assert.All(sinks, sink => Assert.Equal(20, sink.Requests.Count));
-        foreach (var sink in sinks) await sink.DisposeAsync();
+        foreach (var sink in sinks)
+            await sink.DisposeAsync();
     }
 }

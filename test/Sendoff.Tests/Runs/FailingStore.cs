@@ -9,7 +9,8 @@ public class FailingStore : DispatchProxy
 {
     readonly ConcurrentDictionary<string, (Exception Error, int Times)> failures = new();
     readonly ConcurrentDictionary<string, TaskCompletionSource> held = new();
-    readonly ConcurrentDictionary<string, int> calls = new(), ended = new();
+    readonly ConcurrentDictionary<string, int> calls = new(),
+        ended = new();
     readonly ConcurrentDictionary<string, (TaskCompletionSource Done, TaskCompletionSource LetGo)> heldAfter = new();
     IStore store = null!;
 
@@ -45,6 +46,7 @@ public class FailingStore : DispatchProxy
     }
 
     public int CallsOf(string method) => calls.GetValueOrDefault(method);
+
     /// <summary>Calls that the store has completed; not those that were held.</summary>
     public int EndedOf(string method) => ended.GetValueOrDefault(method);
 
@@ -57,15 +59,22 @@ public class FailingStore : DispatchProxy
             failures[name] = (failure.Error, failure.Times - 1);
             throw failure.Error;
         }
-        if (heldAfter.TryRemove(name, out var after)) return AfterAsync((dynamic)targetMethod.Invoke(store, args)!, after.Done, after.LetGo);
+        if (heldAfter.TryRemove(name, out var after))
+            return AfterAsync((dynamic)targetMethod.Invoke(store, args)!, after.Done, after.LetGo);
         if (!held.TryGetValue(name, out var gate))
         {
             object? result = targetMethod.Invoke(store, args);
-            (result as Task)?.ContinueWith(_ => ended.AddOrUpdate(name, 1, static (_, count) => count + 1), TaskContinuationOptions.ExecuteSynchronously);
+            (result as Task)?.ContinueWith(
+                _ => ended.AddOrUpdate(name, 1, static (_, count) => count + 1),
+                TaskContinuationOptions.ExecuteSynchronously
+            );
             return result;
         }
-        if (targetMethod.ReturnType == typeof(Task)) return HoldAsync(gate, targetMethod, args);
-        return targetMethod.ReturnType == typeof(Task<bool>) ? HoldAnswerAsync(gate, targetMethod, args) : throw new NotSupportedException(name);
+        if (targetMethod.ReturnType == typeof(Task))
+            return HoldAsync(gate, targetMethod, args);
+        return targetMethod.ReturnType == typeof(Task<bool>)
+            ? HoldAnswerAsync(gate, targetMethod, args)
+            : throw new NotSupportedException(name);
     }
 
     async Task HoldAsync(TaskCompletionSource gate, MethodInfo method, object?[]? args)

@@ -18,15 +18,32 @@ public sealed class HoldTests : IDisposable
     public async Task What_a_backup_left_waits_over_restarts_until_the_hold_is_released_and_then_goes_out_once()
     {
         await using var sink = Sink.Start();
-        RunId pending, left, fresh;
+        RunId pending,
+            left,
+            fresh;
         await using (var rig = await RunRig.StartAsync(folder.Path, hold: true))
         {
             var version = await rig.DeployAsync("orders", Send(sink));
             pending = (await rig.AcceptAsync(version, """{"n":1}""")).Run.Id;
             await rig.UntilEndedAsync(pending);
             left = new(rig.Ids.Next());
-            Assert.True(await rig.Store.AcceptAsync(
-                new(left, new(new(rig.Ids.Next()), WorkspaceId.Default, version.WorkflowId, "http", TimeProvider.System.GetUtcNow(), """{"n":2}"""u8.ToArray()), 1), Ct));
+            Assert.True(
+                await rig.Store.AcceptAsync(
+                    new(
+                        left,
+                        new(
+                            new(rig.Ids.Next()),
+                            WorkspaceId.Default,
+                            version.WorkflowId,
+                            "http",
+                            TimeProvider.System.GetUtcNow(),
+                            """{"n":2}"""u8.ToArray()
+                        ),
+                        1
+                    ),
+                    Ct
+                )
+            );
         }
         // Without --hold, as a service manager restarts it.
         await using var next = await RunRig.StartAsync(folder.Path);
@@ -43,7 +60,10 @@ public sealed class HoldTests : IDisposable
 
         foreach (var run in (RunId[])[pending, left, fresh])
             Assert.Equal(DeliveryStatus.Succeeded, Assert.Single((await next.EndOfAsync(run)).Deliveries).Delivery.Status);
-        Assert.Equal(["""{"n":1}""", """{"n":2}""", """{"n":3}"""], sink.Requests.Select(request => System.Text.Encoding.UTF8.GetString(request.Body)).Order());
+        Assert.Equal(
+            ["""{"n":1}""", """{"n":2}""", """{"n":3}"""],
+            sink.Requests.Select(request => System.Text.Encoding.UTF8.GetString(request.Body)).Order()
+        );
         Assert.Null(await next.Store.GetHoldAsync(Ct));
     }
 
@@ -52,10 +72,15 @@ public sealed class HoldTests : IDisposable
     {
         var clock = new FakeTimeProvider(DateTimeOffset.Parse("2026-11-23T08:00:30Z"));
         await using var rig = await RunRig.StartAsync(folder.Path, time: clock, hold: true);
-        var deployed = await rig.Catalog.DeployAsync("clock", new Dictionary<string, string>
-        {
-            ["workflow.yaml"] = "triggers: [ { type: schedule, every: 1m } ]\nsteps: [ { namespace: step, uses: ./step.js } ]", ["step.js"] = "return 1",
-        }, Ct);
+        var deployed = await rig.Catalog.DeployAsync(
+            "clock",
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] = "triggers: [ { type: schedule, every: 1m } ]\nsteps: [ { namespace: step, uses: ./step.js } ]",
+                ["step.js"] = "return 1",
+            },
+            Ct
+        );
         Assert.Empty(deployed.Problems);
         var looked = new SemaphoreSlim(0);
         rig.Schedule.Looked += () => looked.Release();

@@ -61,7 +61,8 @@ public sealed class PacingTests
     {
         var tickets = Begin(4);
         var answers = Enumerable.Range(0, 50).Select(_ => pacing.WaitAsync(default).AsTask()).ToArray();
-        foreach (var ticket in tickets) pacing.End(ticket);
+        foreach (var ticket in tickets)
+            pacing.End(ticket);
         await Task.WhenAll(answers).WithinLimitAsync();
         Assert.Equal(0, pacing.Load);
     }
@@ -77,7 +78,8 @@ public sealed class PacingTests
         Assert.Equal(0, pacing.Load);
         Assert.Equal(default, pacing.Begin(share));
 
-        foreach (var ticket in tickets) pacing.End(ticket);
+        foreach (var ticket in tickets)
+            pacing.End(ticket);
         Assert.Equal(0, pacing.Load);
     }
 
@@ -88,7 +90,8 @@ public sealed class PacingTests
         var answer = pacing.WaitAsync(default).AsTask();
         pacing.Measure(share, 60_000);
         await answer.WithinLimitAsync();
-        foreach (var ticket in tickets) pacing.End(ticket);
+        foreach (var ticket in tickets)
+            pacing.End(ticket);
         Assert.Equal(0, pacing.Load);
     }
 
@@ -97,7 +100,8 @@ public sealed class PacingTests
     {
         pacing.Measure(share, 6_000);
         Assert.Equal(default, pacing.Begin(share));
-        for (int i = 0; i < 3; i++) pacing.Measure(share, 1);
+        for (int i = 0; i < 3; i++)
+            pacing.Measure(share, 1);
         pacing.Begin(share);
         Assert.Equal(1, pacing.Load);
     }
@@ -106,18 +110,30 @@ public sealed class PacingTests
     public async Task Load_is_nothing_when_all_that_began_has_ended_whatever_was_measured_meanwhile()
     {
         var shares = Enumerable.Range(0, 4).Select(_ => new PaceShare(1)).ToArray();
-        await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(async () =>
-        {
-            for (int i = 0; i < 5_000; i++)
-            {
-                var mine = shares[i % shares.Length];
-                var ticket = pacing.Begin(mine);
-                if (i % 7 == 0) pacing.Measure(mine, i % 2 == 0 ? 100 : 0);
-                if (i % 50 == 0) time.Advance(TimeSpan.FromMilliseconds(2));
-                if (i % 100 == 0) await pacing.WaitAsync(new CancellationTokenSource(TimeSpan.FromMilliseconds(1)).Token).AsTask().ContinueWith(_ => { }, TaskScheduler.Default);
-                pacing.End(ticket);
-            }
-        })));
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, 8)
+                .Select(worker =>
+                    Task.Run(async () =>
+                    {
+                        for (int i = 0; i < 5_000; i++)
+                        {
+                            var mine = shares[i % shares.Length];
+                            var ticket = pacing.Begin(mine);
+                            if (i % 7 == 0)
+                                pacing.Measure(mine, i % 2 == 0 ? 100 : 0);
+                            if (i % 50 == 0)
+                                time.Advance(TimeSpan.FromMilliseconds(2));
+                            if (i % 100 == 0)
+                                await pacing
+                                    .WaitAsync(new CancellationTokenSource(TimeSpan.FromMilliseconds(1)).Token)
+                                    .AsTask()
+                                    .ContinueWith(_ => { }, TaskScheduler.Default);
+                            pacing.End(ticket);
+                        }
+                    })
+                )
+        );
         Assert.Equal((0, 0), (pacing.Load, pacing.Held));
     }
 }

@@ -55,20 +55,26 @@ public sealed class ProgramFolderTests : IDisposable
     [Fact]
     public async Task Files_of_a_deleted_workflow_go_when_the_run_that_reads_them_has_ended()
     {
-        string started = Path.Combine(folder.Path, "started"), gate = Path.Combine(folder.Path, "gate"), said = Path.Combine(folder.Path, "said");
+        string started = Path.Combine(folder.Path, "started"),
+            gate = Path.Combine(folder.Path, "gate"),
+            said = Path.Combine(folder.Path, "said");
         await using var rig = await RunRig.StartAsync(folder.Path);
-        await rig.Catalog.DeployAsync("orders", new Dictionary<string, string>
-        {
-            ["workflow.yaml"] = "triggers: [ { type: http, key: orders } ]\nsteps: [ { namespace: step, uses: ./step.js } ]",
-            ["late.js"] = "module.exports = 'read late'",
-            ["step.js"] = $$"""
+        await rig.Catalog.DeployAsync(
+            "orders",
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] = "triggers: [ { type: http, key: orders } ]\nsteps: [ { namespace: step, uses: ./step.js } ]",
+                ["late.js"] = "module.exports = 'read late'",
+                ["step.js"] = $$"""
                 const fs = require('fs');
                 fs.writeFileSync('{{started}}', '');
                 while (!fs.existsSync('{{gate}}')) await new Promise(r => setTimeout(r, 10));
                 fs.writeFileSync('{{said}}.new', require('./late.js'));
                 fs.renameSync('{{said}}.new', '{{said}}');
                 """,
-        }, default);
+            },
+            default
+        );
         await rig.AcceptAsync(rig.Catalog.FindTrigger("orders")!.Version);
         await Wait.UntilAsync(() => File.Exists(started));
 

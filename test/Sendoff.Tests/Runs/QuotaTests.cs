@@ -10,6 +10,7 @@ public sealed class QuotaTests : IDisposable
 {
     static CancellationToken Ct => TestContext.Current.CancellationToken;
     readonly TempFolder folder = new();
+
     // Of today: workers tell the real time, and what they used counts for its day.
     static readonly DateTimeOffset today = new(TimeProvider.System.GetUtcNow().UtcDateTime.Date, TimeSpan.Zero);
     readonly FakeTimeProvider clock = new(today.AddHours(22));
@@ -31,12 +32,20 @@ public sealed class QuotaTests : IDisposable
         await using var rig = await StartAsync(new() { QuotaInvocations = 2 });
         var version = await rig.DeployAsync("orders", "return event.n");
         var runs = new List<RunId>();
-        for (int n = 0; n < 5; n++) runs.Add((await rig.AcceptAsync(version, $$"""{"n":{{n}}}""")).Run.Id);
-        foreach (var run in runs.Take(2)) Assert.Equal(RunStatus.Succeeded, (await rig.EndOfAsync(run)).Run.Status);
+        for (int n = 0; n < 5; n++)
+            runs.Add((await rig.AcceptAsync(version, $$"""{"n":{{n}}}""")).Run.Id);
+        foreach (var run in runs.Take(2))
+            Assert.Equal(RunStatus.Succeeded, (await rig.EndOfAsync(run)).Run.Status);
 
-        Assert.Equal([RunStatus.Held, RunStatus.Held, RunStatus.Held], [await StatusAsync(rig, runs[2]), await StatusAsync(rig, runs[3]), await StatusAsync(rig, runs[4])]);
+        Assert.Equal(
+            [RunStatus.Held, RunStatus.Held, RunStatus.Held],
+            [await StatusAsync(rig, runs[2]), await StatusAsync(rig, runs[3]), await StatusAsync(rig, runs[4])]
+        );
         Assert.Equal(runs.Skip(2), await rig.Store.ListHeldAsync(10, Ct));
-        Assert.Equal([runs[4], runs[3], runs[2]], (await rig.Store.ListRunsAsync(new(null, RunStatus.Held, null, null, null, 10), Ct)).Items.Select(run => run.Id));
+        Assert.Equal(
+            [runs[4], runs[3], runs[2]],
+            (await rig.Store.ListRunsAsync(new(null, RunStatus.Held, null, null, null, 10), Ct)).Items.Select(run => run.Id)
+        );
         Assert.Empty((await rig.Store.ListRunsAsync(new(null, RunStatus.Queued, null, null, null, 10), Ct)).Items);
 
         clock.Advance(TimeSpan.FromHours(2));
@@ -78,7 +87,10 @@ public sealed class QuotaTests : IDisposable
 
         Assert.True(await next.QuotaReset.ReleaseAsync(held));
         var end = await next.EndOfAsync(held);
-        Assert.Equal((RunStatus.Succeeded, "7"), (end.Run.Status, System.Text.Json.JsonElement.Parse(end.Run.Steps[0].Exports.Span).GetProperty("$return_value").GetRawText()));
+        Assert.Equal(
+            (RunStatus.Succeeded, "7"),
+            (end.Run.Status, System.Text.Json.JsonElement.Parse(end.Run.Steps[0].Exports.Span).GetProperty("$return_value").GetRawText())
+        );
         Assert.False(await next.QuotaReset.ReleaseAsync(held));
         Assert.Equal(2, next.Quota.Use.Invocations);
     }
@@ -90,7 +102,14 @@ public sealed class QuotaTests : IDisposable
         var version = await rig.DeployAsync("orders", "return 1");
         for (int i = 0; i < 205; i++)
         {
-            var received = new Event(new(rig.Ids.Next()), WorkspaceId.Default, version.WorkflowId, "http", clock.GetUtcNow(), "{}"u8.ToArray());
+            var received = new Event(
+                new(rig.Ids.Next()),
+                WorkspaceId.Default,
+                version.WorkflowId,
+                "http",
+                clock.GetUtcNow(),
+                "{}"u8.ToArray()
+            );
             Assert.True(await rig.Store.AcceptAsync(new(new(rig.Ids.Next()), received, 1) { IsHeld = true }, Ct));
         }
         await rig.QuotaReset.StartAsync(Ct);
@@ -109,7 +128,10 @@ public sealed class QuotaTests : IDisposable
         var replay = (await rig.Queue.ReplayAsync(first.Run.Id, null, captured: false, Ct))!;
         var manual = (await rig.Queue.AcceptAsync(version, QueuedRun.ManualTrigger, "{}"u8.ToArray(), Ct))!;
 
-        Assert.Equal((RunStatus.Succeeded, RunStatus.Succeeded), ((await rig.EndOfAsync(replay.Run.Id)).Run.Status, (await rig.EndOfAsync(manual.Run.Id)).Run.Status));
+        Assert.Equal(
+            (RunStatus.Succeeded, RunStatus.Succeeded),
+            ((await rig.EndOfAsync(replay.Run.Id)).Run.Status, (await rig.EndOfAsync(manual.Run.Id)).Run.Status)
+        );
         Assert.Equal(3, rig.Quota.Use.Invocations);
     }
 
@@ -118,13 +140,21 @@ public sealed class QuotaTests : IDisposable
     {
         await using var rig = await StartAsync(new() { QuotaInvocations = 1 });
         var version = await rig.DeployAsync("orders", "return 1");
-        rig.Failing.Fail(nameof(Sendoff.Engine.Storage.IStore.AcceptAsync), new Sendoff.Engine.Storage.StoreUnavailableException("the disk is full"), 1);
+        rig.Failing.Fail(
+            nameof(Sendoff.Engine.Storage.IStore.AcceptAsync),
+            new Sendoff.Engine.Storage.StoreUnavailableException("the disk is full"),
+            1
+        );
 
         await Assert.ThrowsAsync<Sendoff.Engine.Storage.StoreUnavailableException>(() => rig.AcceptAsync(version));
         Assert.False((await rig.AcceptAsync(version)).Run.IsHeld);
 
         // What would have been held has taken nothing, and gives nothing back.
-        rig.Failing.Fail(nameof(Sendoff.Engine.Storage.IStore.AcceptAsync), new Sendoff.Engine.Storage.StoreUnavailableException("the disk is full"), 1);
+        rig.Failing.Fail(
+            nameof(Sendoff.Engine.Storage.IStore.AcceptAsync),
+            new Sendoff.Engine.Storage.StoreUnavailableException("the disk is full"),
+            1
+        );
         await Assert.ThrowsAsync<Sendoff.Engine.Storage.StoreUnavailableException>(() => rig.AcceptAsync(version));
         Assert.Equal(1, rig.Quota.Use.Invocations);
         Assert.True((await rig.AcceptAsync(version)).Run.IsHeld);
@@ -137,7 +167,11 @@ public sealed class QuotaTests : IDisposable
         var version = await rig.DeployAsync("orders", "return 1");
         await rig.EndOfAsync((await rig.AcceptAsync(version)).Run.Id);
         var held = (await rig.AcceptAsync(version)).Run.Id;
-        rig.Failing.Fail(nameof(Sendoff.Engine.Storage.IStore.ReleaseAsync), new Sendoff.Engine.Storage.StoreUnavailableException("the disk is full"), 1);
+        rig.Failing.Fail(
+            nameof(Sendoff.Engine.Storage.IStore.ReleaseAsync),
+            new Sendoff.Engine.Storage.StoreUnavailableException("the disk is full"),
+            1
+        );
 
         clock.Advance(TimeSpan.FromHours(2));
         await Wait.UntilAsync(async () =>
@@ -176,7 +210,12 @@ public sealed class QuotaTests : IDisposable
     {
         var quota = new Quota(new() { QuotaInvocations = 100, QuotaCompute = TimeSpan.FromHours(1) }, clock);
         var day = DateOnly.FromDateTime(today.UtcDateTime);
-        quota.Load([new(day.AddDays(-1), "a", 1, 10, 0, 0), new(day, "a", 2, 20, 0, 0), new(day, "b", 4, 40, 0, 0), new(day.AddDays(1), "a", 8, 80, 0, 0)]);
+        quota.Load([
+            new(day.AddDays(-1), "a", 1, 10, 0, 0),
+            new(day, "a", 2, 20, 0, 0),
+            new(day, "b", 4, 40, 0, 0),
+            new(day.AddDays(1), "a", 8, 80, 0, 0),
+        ]);
         Assert.Equal((6L, TimeSpan.FromMilliseconds(60)), (quota.Use.Invocations, quota.Use.Compute));
     }
 

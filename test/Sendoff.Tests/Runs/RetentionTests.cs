@@ -18,7 +18,9 @@ public sealed class RetentionTests : IDisposable
     sealed class Clock() : FakeTimeProvider(DateTimeOffset.Parse("2026-11-23T08:00:00Z"))
     {
         public TimeSpan SetBack { get; set; }
+
         public override DateTimeOffset GetUtcNow() => base.GetUtcNow() - SetBack;
+
         public override long GetTimestamp() => base.GetUtcNow().Ticks;
     }
 
@@ -32,11 +34,12 @@ public sealed class RetentionTests : IDisposable
     }
 
     /// <summary>Lets time pass in short steps until the condition is true.</summary>
-    Task PassUntilAsync(Func<Task<bool>> condition, TimeSpan step) => Wait.UntilAsync(async () =>
-    {
-        clock.Advance(step);
-        return await condition();
-    });
+    Task PassUntilAsync(Func<Task<bool>> condition, TimeSpan step) =>
+        Wait.UntilAsync(async () =>
+        {
+            clock.Advance(step);
+            return await condition();
+        });
 
     [Fact]
     public async Task Retention_survives_an_error_that_it_does_not_know()
@@ -54,12 +57,16 @@ public sealed class RetentionTests : IDisposable
         var limits = new EngineLimits { PruneRuns = 2 };
         await using var rig = await RunRig.StartAsync(folder.Path, limits, clock);
         var version = await rig.DeployAsync("orders", "return 1");
-        for (int i = 0; i < 7; i++) Assert.NotNull(await rig.Queue.KeepEventAsync(version, "http", "{}"u8.ToArray()));
+        for (int i = 0; i < 7; i++)
+            Assert.NotNull(await rig.Queue.KeepEventAsync(version, "http", "{}"u8.ToArray()));
         clock.Advance(limits.RetentionAge + TimeSpan.FromDays(1));
         var began = clock.GetUtcNow();
 
         using var retention = await StartAsync(rig, limits);
-        await PassUntilAsync(async () => (await rig.Store.ListEventsAsync(new(null, null, null, null, 10), Ct)).Items.Count == 0, TimeSpan.FromMilliseconds(50));
+        await PassUntilAsync(
+            async () => (await rig.Store.ListEventsAsync(new(null, null, null, null, 10), Ct)).Items.Count == 0,
+            TimeSpan.FromMilliseconds(50)
+        );
 
         Assert.InRange(clock.GetUtcNow() - began, TimeSpan.Zero, TimeSpan.FromSeconds(59)); // in the first round
         await retention.StopAsync(default);
@@ -74,7 +81,10 @@ public sealed class RetentionTests : IDisposable
         async Task PassRoundsAsync(int count)
         {
             int before = rig.Failing.CallsOf(nameof(IStore.PruneAsync));
-            await PassUntilAsync(() => Task.FromResult(rig.Failing.CallsOf(nameof(IStore.PruneAsync)) >= before + count), TimeSpan.FromSeconds(30));
+            await PassUntilAsync(
+                () => Task.FromResult(rig.Failing.CallsOf(nameof(IStore.PruneAsync)) >= before + count),
+                TimeSpan.FromSeconds(30)
+            );
         }
 
         await PassRoundsAsync(3);

@@ -22,7 +22,11 @@ public sealed class RunBehaviourTests : IDisposable
         await using var sink = Sink.Start();
         await using var rig = await RunRig.StartAsync(folder.Path);
         string send = $$"""$send.http({ method: "GET", url: "{{sink.Url}}" });""";
-        var onSuccess = await rig.DeployAsync("careful", $"{send} if (event.fail) {{ {ending} }}", settings: "{ deliver: success, timeout: 1s }");
+        var onSuccess = await rig.DeployAsync(
+            "careful",
+            $"{send} if (event.fail) {{ {ending} }}",
+            settings: "{ deliver: success, timeout: 1s }"
+        );
         var always = await rig.DeployAsync("always", $"{send} {ending}", settings: "{ timeout: 1s }");
 
         var failed = await rig.EndOfAsync((await rig.AcceptAsync(onSuccess, """{"fail":true}""")).Run.Id);
@@ -30,8 +34,14 @@ public sealed class RunBehaviourTests : IDisposable
         Assert.Equal(DeliveryStatus.Captured, Assert.Single(failed.Deliveries).Delivery.Status);
         Assert.Empty(sink.Requests);
 
-        Assert.Equal(DeliveryStatus.Succeeded, Assert.Single((await rig.EndOfAsync((await rig.AcceptAsync(onSuccess)).Run.Id)).Deliveries).Delivery.Status);
-        Assert.Equal(DeliveryStatus.Succeeded, Assert.Single((await rig.EndOfAsync((await rig.AcceptAsync(always)).Run.Id)).Deliveries).Delivery.Status);
+        Assert.Equal(
+            DeliveryStatus.Succeeded,
+            Assert.Single((await rig.EndOfAsync((await rig.AcceptAsync(onSuccess)).Run.Id)).Deliveries).Delivery.Status
+        );
+        Assert.Equal(
+            DeliveryStatus.Succeeded,
+            Assert.Single((await rig.EndOfAsync((await rig.AcceptAsync(always)).Run.Id)).Deliveries).Delivery.Status
+        );
     }
 
     [Fact]
@@ -40,7 +50,12 @@ public sealed class RunBehaviourTests : IDisposable
         await using var gate = Sink.Start(hold: true);
         await using var server = await TestServer.StartAsync();
         string wait = $"await fetch('{gate.Url}');";
-        string immediate = await server.DeployAsync("immediate", "$respond({ status: 202, body: 'now', immediate: true }); " + wait, "step.js", response: "custom");
+        string immediate = await server.DeployAsync(
+            "immediate",
+            "$respond({ status: 202, body: 'now', immediate: true }); " + wait,
+            "step.js",
+            response: "custom"
+        );
         string late = await server.DeployAsync("late", "$respond({ status: 203, body: 'then' }); " + wait, "step.js", response: "custom");
         string never = await server.DeployAsync("never", "return 1", "step.js", response: "custom");
 
@@ -53,7 +68,8 @@ public sealed class RunBehaviourTests : IDisposable
         var after = await waiting;
         Assert.Equal((203, "then", "succeeded"), (after.Status, after.Body, after.RunStatus));
         Assert.Equal("succeeded", (await server.EndOfAsync(early.Run)).Status);
-        using (var answer = await server.Http.PostAsync(never, null)) Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+        using (var answer = await server.Http.PostAsync(never, null))
+            Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
     }
 
     /// <summary>The response to an event, and the status of its run at that moment.</summary>
@@ -72,14 +88,16 @@ public sealed class RunBehaviourTests : IDisposable
         string slow = await server.DeployAsync("slow", $"await fetch('{gate.Url}')", "step.js");
         string quick = await server.DeployAsync("quick", "return 1", "step.js");
         var runs = new List<string>();
-        for (int i = 0; i < 3; i++) runs.Add(await server.PostAsync(slow));
+        for (int i = 0; i < 3; i++)
+            runs.Add(await server.PostAsync(slow));
         using var refused = await server.Http.PostAsync(slow, null);
         Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
         Assert.Equal(1, refused.Headers.RetryAfter!.Delta!.Value.TotalSeconds);
         Assert.Contains("Runs:MaxQueued", await refused.Content.ReadAsStringAsync());
         Assert.Equal("succeeded", (await server.RunAsync(quick)).Status);
         gate.Release();
-        foreach (string run in runs) Assert.Equal("succeeded", (await server.EndOfAsync(run)).Status);
+        foreach (string run in runs)
+            Assert.Equal("succeeded", (await server.EndOfAsync(run)).Status);
         Assert.Equal("succeeded", (await server.RunAsync(slow)).Status);
     }
 
@@ -114,7 +132,8 @@ public sealed class RunBehaviourTests : IDisposable
         });
 
         // The clock stands still: an answer that is held back would be held for ever.
-        for (int i = 0; i < 40; i++) await rig.AcceptAsync(quick).WithinLimitAsync();
+        for (int i = 0; i < 40; i++)
+            await rig.AcceptAsync(quick).WithinLimitAsync();
     }
 
     [Fact]
@@ -137,7 +156,10 @@ public sealed class RunBehaviourTests : IDisposable
         const int steps = 50;
         await using var sink = Sink.Start(hold: true);
         await using var rig = await RunRig.StartAsync(folder.Path);
-        var version = await rig.DeployAsync("orders", $$"""const end = Date.now() + {{steps}}; while (Date.now() < end); for (let i = 0; i < 3; i++) $send.http({ method: "GET", url: "{{sink.Url}}" })""");
+        var version = await rig.DeployAsync(
+            "orders",
+            $$"""const end = Date.now() + {{steps}}; while (Date.now() < end); for (let i = 0; i < 3; i++) $send.http({ method: "GET", url: "{{sink.Url}}" })"""
+        );
         var run = (await rig.AcceptAsync(version)).Run.Id;
         await sink.WaitForRequestsAsync(3);
         long arrived = Stopwatch.GetTimestamp();
@@ -160,11 +182,13 @@ public sealed class RunBehaviourTests : IDisposable
         await using var server = await TestServer.StartAsync(new EngineLimits { RunsExecuting = 1 });
         string hook = await server.DeployAsync("orders", $"await fetch('{gate.Url}')", "step.js");
         var runs = new List<string>();
-        for (int i = 0; i < 3; i++) runs.Add(await server.PostAsync(hook));
+        for (int i = 0; i < 3; i++)
+            runs.Add(await server.PostAsync(hook));
         using var disabled = await server.Http.PostAsync("/api/v1/workflows/orders/disable", null);
         Assert.True(disabled.IsSuccessStatusCode, await disabled.Content.ReadAsStringAsync());
         Assert.Equal(HttpStatusCode.NotFound, (await server.Http.PostAsync(hook, null)).StatusCode);
         gate.Release();
-        foreach (string run in runs) Assert.Equal("succeeded", (await server.EndOfAsync(run)).Status);
+        foreach (string run in runs)
+            Assert.Equal("succeeded", (await server.EndOfAsync(run)).Status);
     }
 }

@@ -32,7 +32,11 @@ public sealed class RunQueueTests : IDisposable
     {
         await using var sink = Sink.Start();
         await using var rig = await RunRig.StartAsync(folder.Path);
-        var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); $respond({ status: 201 })""", response: "custom");
+        var version = await rig.DeployAsync(
+            "orders",
+            $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); $respond({ status: 201 })""",
+            response: "custom"
+        );
         rig.Failing.Fail(nameof(IStore.FinishRunAsync), new InvalidOperationException("a value that does not fit"));
         var run = await rig.AcceptAsync(version);
         await Assert.ThrowsAsync<InvalidOperationException>(() => run.Response.WithinLimitAsync());
@@ -50,9 +54,13 @@ public sealed class RunQueueTests : IDisposable
         await using var sink = Sink.Start();
         await using var gate = Sink.Start(hold: true);
         await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsExecuting = 1 });
-        var version = await rig.DeployAsync("orders", $$"""await fetch("{{gate.Url}}"); $send.http({ method: "GET", url: "{{sink.Url}}" })""");
+        var version = await rig.DeployAsync(
+            "orders",
+            $$"""await fetch("{{gate.Url}}"); $send.http({ method: "GET", url: "{{sink.Url}}" })"""
+        );
         var runs = new List<AcceptedRun>();
-        for (int i = 0; i < 4; i++) runs.Add(await rig.AcceptAsync(version));
+        for (int i = 0; i < 4; i++)
+            runs.Add(await rig.AcceptAsync(version));
         await gate.WaitForRequestsAsync(1);
         Assert.True(await rig.Catalog.DeleteAsync("orders", default));
         gate.Release();
@@ -60,7 +68,8 @@ public sealed class RunQueueTests : IDisposable
         Assert.Empty(sink.Requests);
         Assert.Equal(0, rig.Pacing.Load);
         Assert.Empty((await rig.Store.ListDeliveriesAsync(new(null, null, null, null, null, null, null, 10), default)).Items);
-        foreach (var run in runs) Assert.Null(await rig.Store.GetRunAsync(run.Run.Id, default));
+        foreach (var run in runs)
+            Assert.Null(await rig.Store.GetRunAsync(run.Run.Id, default));
     }
 
     [Fact]
@@ -68,7 +77,11 @@ public sealed class RunQueueTests : IDisposable
     {
         await using var sink = Sink.Start();
         await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { DeliveryMaxPerDestination = 1 });
-        var version = await rig.DeployAsync("orders", $$"""$respond({ status: 201 }); $send.http({ method: "GET", url: "{{sink.Url}}" })""", response: "custom");
+        var version = await rig.DeployAsync(
+            "orders",
+            $$"""$respond({ status: 201 }); $send.http({ method: "GET", url: "{{sink.Url}}" })""",
+            response: "custom"
+        );
         var gate = rig.Failing.Hold(nameof(IStore.FinishRunAsync));
         var run = await rig.AcceptAsync(version);
         await Wait.UntilAsync(() => rig.Failing.CallsOf(nameof(IStore.FinishRunAsync)) > 0);
@@ -117,8 +130,24 @@ public sealed class RunQueueTests : IDisposable
         {
             var version = await rig.DeployAsync("orders", "return 1");
             // As a later version of Sendoff might leave it.
-            await rig.Store.DeployAsync("orders", new Dictionary<string, string> { ["workflow.yaml"] = "steps: 7" }, version.Definition.Triggers, default);
-            var run = new QueuedRun(new(version.WorkflowId.Value + 1_000_000), new(new(version.WorkflowId.Value + 999_999), WorkspaceId.Default, version.WorkflowId, "http", DateTimeOffset.UtcNow, "{}"u8.ToArray()), 2);
+            await rig.Store.DeployAsync(
+                "orders",
+                new Dictionary<string, string> { ["workflow.yaml"] = "steps: 7" },
+                version.Definition.Triggers,
+                default
+            );
+            var run = new QueuedRun(
+                new(version.WorkflowId.Value + 1_000_000),
+                new(
+                    new(version.WorkflowId.Value + 999_999),
+                    WorkspaceId.Default,
+                    version.WorkflowId,
+                    "http",
+                    DateTimeOffset.UtcNow,
+                    "{}"u8.ToArray()
+                ),
+                2
+            );
             await rig.Store.AcceptAsync(run, default);
             id = run.Id;
         }
@@ -134,7 +163,14 @@ public sealed class RunQueueTests : IDisposable
         await using (var rig = await RunRig.StartAsync(folder.Path))
         {
             var version = await rig.DeployAsync("orders", "return 1");
-            var received = new Event(new(version.WorkflowId.Value + 999_999), WorkspaceId.Default, version.WorkflowId, "test", DateTimeOffset.UtcNow, "{}"u8.ToArray());
+            var received = new Event(
+                new(version.WorkflowId.Value + 999_999),
+                WorkspaceId.Default,
+                version.WorkflowId,
+                "test",
+                DateTimeOffset.UtcNow,
+                "{}"u8.ToArray()
+            );
             var run = new QueuedRun(new(version.WorkflowId.Value + 1_000_000), received, -7);
             await rig.Store.AcceptAsync(run, default);
             id = run.Id;
@@ -153,7 +189,10 @@ public sealed class RunQueueTests : IDisposable
         RunId id;
         await using (var rig = await RunRig.StartAsync(folder.Path))
         {
-            var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await fetch("{{gate.Url}}"); return event.n""");
+            var version = await rig.DeployAsync(
+                "orders",
+                $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await fetch("{{gate.Url}}"); return event.n"""
+            );
             id = (await rig.AcceptAsync(version, """{"n":7}""")).Run.Id;
             await gate.WaitForRequestsAsync(1);
         }
@@ -176,7 +215,10 @@ public sealed class RunQueueTests : IDisposable
             await using var rig = await RunRig.StartAsync(folder.Path);
             if (start == 0)
             {
-                var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await fetch("{{gate.Url}}")""");
+                var version = await rig.DeployAsync(
+                    "orders",
+                    $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await fetch("{{gate.Url}}")"""
+                );
                 id = (await rig.AcceptAsync(version)).Run.Id;
             }
             await gate.WaitForRequestsAsync(1);
@@ -200,7 +242,10 @@ public sealed class RunQueueTests : IDisposable
             await using var rig = await RunRig.StartAsync(folder.Path);
             if (start == 0)
             {
-                var version = await rig.DeployAsync("orders", $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await fetch("{{gate.Url}}")""");
+                var version = await rig.DeployAsync(
+                    "orders",
+                    $$"""$send.http({ method: "GET", url: "{{sink.Url}}" }); await fetch("{{gate.Url}}")"""
+                );
                 id = (await rig.AcceptAsync(version)).Run.Id;
             }
             await gate.WaitForRequestsAsync(1);
@@ -263,7 +308,8 @@ public sealed class RunQueueTests : IDisposable
         await using (var rig = await RunRig.StartAsync(folder.Path, limits))
         {
             var version = await rig.DeployAsync("orders", $"if (event.waits) await fetch('{gate.Url}'); return 1");
-            for (int i = 0; i < 40; i++) ids.Add((await rig.AcceptAsync(version, i < 8 ? """{"waits":true}""" : "{}")).Run.Id);
+            for (int i = 0; i < 40; i++)
+                ids.Add((await rig.AcceptAsync(version, i < 8 ? """{"waits":true}""" : "{}")).Run.Id);
         }
         for (int start = 0; start < 3; start++)
         {
@@ -271,7 +317,8 @@ public sealed class RunQueueTests : IDisposable
             await Wait.UntilAsync(() => rig.Failing.EndedOf(nameof(IStore.StartRecoveredRunAsync)) >= 8);
         }
         await using var last = await RunRig.StartAsync(folder.Path, limits);
-        foreach (var id in ids.Skip(8)) Assert.Equal(RunStatus.Succeeded, (await last.EndOfAsync(id)).Run.Status);
+        foreach (var id in ids.Skip(8))
+            Assert.Equal(RunStatus.Succeeded, (await last.EndOfAsync(id)).Run.Status);
         Assert.All(ids.Take(8), id => Assert.Equal(RunStatus.Failed, last.Store.GetRunAsync(id, default).Result!.Run.Status));
     }
 
@@ -282,13 +329,15 @@ public sealed class RunQueueTests : IDisposable
         await using (var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsExecuting = 1 }))
         {
             var version = await rig.DeployAsync("orders", "await new Promise(r => setTimeout(r, 30)); return 1");
-            for (int i = 0; i < 300; i++) ids.Add((await rig.AcceptAsync(version)).Run.Id);
+            for (int i = 0; i < 300; i++)
+                ids.Add((await rig.AcceptAsync(version)).Run.Id);
         }
         await using var next = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsRecovering = 2 });
         var fresh = await next.AcceptAsync(next.Catalog.FindTrigger("orders")!.Version);
         await next.EndOfAsync(fresh.Run.Id);
         Assert.Contains(ids, id => next.Store.GetRunAsync(id, default).Result!.Run.Status == RunStatus.Queued);
-        foreach (var id in ids) Assert.Equal(RunStatus.Succeeded, (await next.EndOfAsync(id)).Run.Status);
+        foreach (var id in ids)
+            Assert.Equal(RunStatus.Succeeded, (await next.EndOfAsync(id)).Run.Status);
     }
 
     [Fact]
@@ -317,8 +366,12 @@ public sealed class RunQueueTests : IDisposable
         var limits = new EngineLimits { RunsExecuting = 2 };
         await using (var rig = await RunRig.StartAsync(folder.Path, limits))
         {
-            var version = await rig.DeployAsync("orders", $$"""await fetch("{{gate.Url}}"); $send.http({ method: "POST", url: "{{sink.Url}}", data: { n: event.n } })""");
-            for (int i = 0; i < 10; i++) ids.Add((await rig.AcceptAsync(version, $$"""{"n":{{i}}}""")).Run.Id);
+            var version = await rig.DeployAsync(
+                "orders",
+                $$"""await fetch("{{gate.Url}}"); $send.http({ method: "POST", url: "{{sink.Url}}", data: { n: event.n } })"""
+            );
+            for (int i = 0; i < 10; i++)
+                ids.Add((await rig.AcceptAsync(version, $$"""{"n":{{i}}}""")).Run.Id);
             await gate.WaitForRequestsAsync(2);
             var stopping = rig.StopAsync(default);
             gate.Release();
@@ -328,8 +381,12 @@ public sealed class RunQueueTests : IDisposable
             await Assert.ThrowsAsync<StoreUnavailableException>(() => rig.AcceptAsync(version));
         }
         await using var next = await RunRig.StartAsync(folder.Path, limits);
-        foreach (var id in ids) Assert.Equal(RunStatus.Succeeded, (await next.EndOfAsync(id)).Run.Status);
-        Assert.Equal(Enumerable.Range(0, 10).Select(n => $$"""{"n":{{n}}}"""), sink.Requests.Select(r => Encoding.UTF8.GetString(r.Body)).Order());
+        foreach (var id in ids)
+            Assert.Equal(RunStatus.Succeeded, (await next.EndOfAsync(id)).Run.Status);
+        Assert.Equal(
+            Enumerable.Range(0, 10).Select(n => $$"""{"n":{{n}}}"""),
+            sink.Requests.Select(r => Encoding.UTF8.GetString(r.Body)).Order()
+        );
     }
 
     [Fact]
@@ -375,14 +432,16 @@ public sealed class RunQueueTests : IDisposable
     [Fact]
     public async Task Events_that_wait_take_a_bounded_part_of_the_memory_and_all_come_to_their_end()
     {
-        const int events = 400, bytes = 100_000;
+        const int events = 400,
+            bytes = 100_000;
         var limits = new EngineLimits { RunsExecuting = 4, RunsWaitingBytes = 8 * 1024 * 1024 };
         await using var rig = await RunRig.StartAsync(folder.Path, limits);
         await using var gate = Sink.Start(hold: true);
         var held = await rig.DeployAsync("held", $"await fetch('{gate.Url}'); return event.text.length", settings: "{ timeout: 60s }");
         byte[] json = Encoding.UTF8.GetBytes($$"""{"text":"{{new string('x', bytes)}}"}""");
 
-        for (int i = 0; i < events; i += 100) await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => rig.Queue.AcceptAsync(held, "http", json.ToArray(), default)));
+        for (int i = 0; i < events; i += 100)
+            await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => rig.Queue.AcceptAsync(held, "http", json.ToArray(), default)));
         Assert.InRange(rig.Queue.WaitingBytes, limits.RunsWaitingBytes - 2 * bytes, limits.RunsWaitingBytes); // of 40 MB
         gate.Release();
 
@@ -396,7 +455,10 @@ public sealed class RunQueueTests : IDisposable
     public async Task Places_and_the_pace_are_given_back_whatever_became_of_the_runs()
     {
         await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsQueued = 20 });
-        var version = await rig.DeployAsync("orders", "if (event.n % 3 == 0) throw new Error('no'); if (event.n % 7 == 0) process.exit(); return 1");
+        var version = await rig.DeployAsync(
+            "orders",
+            "if (event.n % 3 == 0) throw new Error('no'); if (event.n % 7 == 0) process.exit(); return 1"
+        );
         rig.Failing.Fail(nameof(IStore.FinishRunAsync), new InvalidOperationException("no"), times: 2);
         for (int i = 1; i <= 60; i++)
         {
@@ -415,6 +477,7 @@ public sealed class RunQueueTests : IDisposable
         }
         await Wait.UntilAsync(() => rig.Pacing.Load == 0);
         Assert.Equal(0, rig.Pacing.Load);
-        for (int i = 0; i < 20; i++) await rig.AcceptAsync(version, """{"n":1}""");
+        for (int i = 0; i < 20; i++)
+            await rig.AcceptAsync(version, """{"n":1}""");
     }
 }

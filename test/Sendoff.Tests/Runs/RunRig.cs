@@ -33,15 +33,40 @@ sealed class RunRig : IAsyncDisposable
         (Quota, Hold) = (new Quota(limits, time), new ServerHold());
         workers = new WorkerPool(TestNode.Runtime, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
-            Calls = program => new StepStores(Store, program, concealment, limits, time), Isolation = new() { Mode = SandboxMode.None },
+            Calls = program => new StepStores(Store, program, concealment, limits, time),
+            Isolation = new() { Mode = SandboxMode.None },
         };
         Secrets = new SecretCatalog(Store, concealment, ids, time);
-        var packages = new PackageFolder(Path.Combine(folder, "packages"), TestNode.Runtime, new(), limits, NullLogger<PackageFolder>.Instance);
+        var packages = new PackageFolder(
+            Path.Combine(folder, "packages"),
+            TestNode.Runtime,
+            new(),
+            limits,
+            NullLogger<PackageFolder>.Instance
+        );
         Catalog = new WorkflowCatalog(
-            Store, workers, new ProgramFolder(Path.Combine(folder, "versions")), packages, Secrets, new FlowLinks(concealment, "http://localhost"), limits, NullLogger<WorkflowCatalog>.Instance);
+            Store,
+            workers,
+            new ProgramFolder(Path.Combine(folder, "versions")),
+            packages,
+            Secrets,
+            new FlowLinks(concealment, "http://localhost"),
+            limits,
+            NullLogger<WorkflowCatalog>.Instance
+        );
         sender = new DeliverySender(Sending.Loopback, limits, TimeProvider.System);
         Dispatcher = new DeliveryDispatcher(Store, sender, engine, concealment, Hold, NullLogger<DeliveryDispatcher>.Instance);
-        Queue = new RunQueue(Store, Catalog, new RunExecutor(workers, concealment, ids, limits, time), Dispatcher, engine, concealment, Quota, Hold, NullLogger<RunQueue>.Instance);
+        Queue = new RunQueue(
+            Store,
+            Catalog,
+            new RunExecutor(workers, concealment, ids, limits, time),
+            Dispatcher,
+            engine,
+            concealment,
+            Quota,
+            Hold,
+            NullLogger<RunQueue>.Instance
+        );
         Alerts = new AlertRules(Store, Catalog, new SmtpOptions(), limits);
         AlertSender = new AlertSender(Store, Dispatcher, engine, concealment, "http://sendoff.test");
         AlertWatch = new AlertWatch(Store, Alerts, AlertSender, Catalog, Queue, engine, Hold, NullLogger<AlertWatch>.Instance);
@@ -61,14 +86,18 @@ sealed class RunRig : IAsyncDisposable
     public RunQueue Queue { get; }
     public AlertRules Alerts { get; }
     public AlertSender AlertSender { get; }
+
     /// <summary>Not started.</summary>
     public AlertWatch AlertWatch { get; }
     public Quota Quota { get; }
     public ServerHold Hold { get; }
+
     /// <summary>Not started.</summary>
     public QuotaReset QuotaReset { get; }
+
     /// <summary>Not started.</summary>
     public Suspensions Suspensions { get; }
+
     /// <summary>Not started.</summary>
     public Schedule Schedule { get; }
 
@@ -86,16 +115,22 @@ sealed class RunRig : IAsyncDisposable
     /// <summary>Deploys one step in the older style.</summary>
     public async Task<WorkflowVersion> DeployAsync(string name, string code, string response = "default", string settings = "{}")
     {
-        var deployed = await Catalog.DeployAsync(name, new Dictionary<string, string>
-        {
-            ["workflow.yaml"] = $"triggers: [ {{ type: http, key: {name}, response: {response} }} ]\nsettings: {settings}\nsteps: [ {{ namespace: step, uses: ./step.js }} ]",
-            ["step.js"] = code,
-        }, default);
+        var deployed = await Catalog.DeployAsync(
+            name,
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] =
+                    $"triggers: [ {{ type: http, key: {name}, response: {response} }} ]\nsettings: {settings}\nsteps: [ {{ namespace: step, uses: ./step.js }} ]",
+                ["step.js"] = code,
+            },
+            default
+        );
         Assert.Empty(deployed.Problems);
         return Catalog.FindTrigger(name)!.Version;
     }
 
-    public async Task<AcceptedRun> AcceptAsync(WorkflowVersion version, string json = "{}") => (await Queue.AcceptAsync(version, "http", Encoding.UTF8.GetBytes(json), default))!;
+    public async Task<AcceptedRun> AcceptAsync(WorkflowVersion version, string json = "{}") =>
+        (await Queue.AcceptAsync(version, "http", Encoding.UTF8.GetBytes(json), default))!;
 
     /// <summary>Waits for the end of a run, whatever its deliveries do.</summary>
     public async Task UntilEndedAsync(RunId id)
@@ -124,8 +159,12 @@ sealed class RunRig : IAsyncDisposable
     public async Task<StoredRun> EndOfAsync(RunId id)
     {
         StoredRun? run = null;
-        await Wait.UntilAsync(async () => (run = await real.GetRunAsync(id, default)) is { Run.Status: not (RunStatus.Queued or RunStatus.Held) }
-            && run.Deliveries.All(d => d.Delivery.Status is not (DeliveryStatus.Pending or DeliveryStatus.Sending)), $"the end of {id}");
+        await Wait.UntilAsync(
+            async () =>
+                (run = await real.GetRunAsync(id, default)) is { Run.Status: not (RunStatus.Queued or RunStatus.Held) }
+                && run.Deliveries.All(d => d.Delivery.Status is not (DeliveryStatus.Pending or DeliveryStatus.Sending)),
+            $"the end of {id}"
+        );
         return run!;
     }
 

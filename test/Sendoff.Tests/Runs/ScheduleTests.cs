@@ -41,17 +41,25 @@ public sealed class ScheduleTests : IDisposable
 
     async Task DeployAsync(string trigger = "{ type: schedule, cron: '*/5 * * * *', timezone: Europe/Berlin }", string name = "clock")
     {
-        var deployed = await rig.Catalog.DeployAsync(name, new Dictionary<string, string>
-        {
-            ["workflow.yaml"] = $"triggers: [ {trigger} ]\nsteps: [ {{ namespace: step, uses: ./step.js }} ]",
-            ["step.js"] = "return event.timestamp",
-        }, Ct);
+        var deployed = await rig.Catalog.DeployAsync(
+            name,
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] = $"triggers: [ {trigger} ]\nsteps: [ {{ namespace: step, uses: ./step.js }} ]",
+                ["step.js"] = "return event.timestamp",
+            },
+            Ct
+        );
         Assert.Empty(deployed.Problems);
         await LookAsync();
     }
 
     async Task<List<JsonElement>> EventsAsync() =>
-        [.. (await rig.Store.ListEventsAsync(new EventFilter(null, null, null, null, 200), Ct)).Items.Reverse().Select(e => JsonElement.Parse(e.Json.Span))];
+        [
+            .. (await rig.Store.ListEventsAsync(new EventFilter(null, null, null, null, 200), Ct))
+                .Items.Reverse()
+                .Select(e => JsonElement.Parse(e.Json.Span)),
+        ];
 
     async Task<List<string>> DueAsync() =>
         [.. (await EventsAsync()).Select(e => DateTimeOffset.FromUnixTimeSeconds(e.GetProperty("timestamp").GetInt64()).ToString("HH:mm"))];
@@ -67,7 +75,10 @@ public sealed class ScheduleTests : IDisposable
         Assert.Equal(["08:05", "08:10"], await DueAsync());
         var first = (await EventsAsync())[0];
         Assert.Equal("*/5 * * * *", first.GetProperty("cron").GetString());
-        Assert.Equal("2026-11-23T09:05:00+01:00", first.GetProperty("timezone_configured").GetProperty("iso8601").GetProperty("timestamp").GetString());
+        Assert.Equal(
+            "2026-11-23T09:05:00+01:00",
+            first.GetProperty("timezone_configured").GetProperty("iso8601").GetProperty("timestamp").GetString()
+        );
         Assert.Equal("2026-11-23", first.GetProperty("timezone_utc").GetProperty("iso8601").GetProperty("date").GetString());
         Assert.False(first.TryGetProperty("missed", out var none));
         var run = (await rig.Store.ListRunsAsync(new(null, null, null, null, null, 10), Ct)).Items[^1];
@@ -107,8 +118,10 @@ public sealed class ScheduleTests : IDisposable
         }
         clock.Advance(DateTimeOffset.Parse("2026-11-23T08:05:00Z").AddSeconds(seconds) - clock.GetUtcNow());
         string[] started = starts ? ["08:05"] : [];
-        await using (await StartAsync()) Assert.Equal(started, await DueAsync());
-        await using (await StartAsync()) Assert.Equal(started, await DueAsync());
+        await using (await StartAsync())
+            Assert.Equal(started, await DueAsync());
+        await using (await StartAsync())
+            Assert.Equal(started, await DueAsync());
     }
 
     [Fact]
@@ -192,10 +205,12 @@ public sealed class ScheduleTests : IDisposable
         await AdvanceAsync(6);
         Assert.NotEmpty(await EventsAsync());
         int before = (await EventsAsync()).Count;
-        if (restarted) await running.DisposeAsync();
+        if (restarted)
+            await running.DisposeAsync();
 
         clock.AdjustTime(clock.GetUtcNow() - wrong);
-        if (restarted) running = await StartAsync();
+        if (restarted)
+            running = await StartAsync();
         await using var _ = running;
         await AdvanceAsync(11);
 
@@ -210,7 +225,9 @@ public sealed class ScheduleTests : IDisposable
         var target = Assert.Single(rig.Catalog.Schedules);
         var due = new DueTime(target.Key, clock.GetUtcNow().AddMinutes(1));
 
-        var asked = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => rig.Queue.AcceptAsync(target.Version, "schedule", "{}"u8.ToArray(), Ct, due)));
+        var asked = await Task.WhenAll(
+            Enumerable.Range(0, 8).Select(_ => rig.Queue.AcceptAsync(target.Version, "schedule", "{}"u8.ToArray(), Ct, due))
+        );
 
         Assert.Single(asked, accepted => accepted is not null);
         Assert.Single(await EventsAsync());

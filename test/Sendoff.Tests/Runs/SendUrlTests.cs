@@ -46,13 +46,17 @@ public sealed class SendUrlTests : IAsyncLifetime
     public async Task Every_url_of_web_platform_tests_is_sent_in_its_normal_form_or_refused()
     {
         string path = Path.Combine(RepositoryRoot(), "..", "shared", "data", "wpt-http-urls.json");
-        Assert.SkipUnless(File.Exists(path), "the URLs of web-platform-tests are not here: put url/resources/urltestdata.json's http inputs at ../shared/data/wpt-http-urls.json");
+        Assert.SkipUnless(
+            File.Exists(path),
+            "the URLs of web-platform-tests are not here: put url/resources/urltestdata.json's http inputs at ../shared/data/wpt-http-urls.json"
+        );
         var cases = JsonSerializer.Deserialize<WptCase[]>(await File.ReadAllTextAsync(path), JsonSerializerOptions.Web)!;
 
         // A password of one URL is masked in all others of its run (C8).
         var runs = cases.GroupBy(static one => one.Input.Contains('@') ? one.Input : "").ToList();
         cases = [.. runs.SelectMany(static run => run)];
-        List<string> sent = [], refused = [];
+        List<string> sent = [],
+            refused = [];
         List<string?> thrown = [];
         foreach (var run in runs)
         {
@@ -67,7 +71,8 @@ public sealed class SendUrlTests : IAsyncLifetime
             if (thrown[i] is not null)
             {
                 Assert.StartsWith("$send.http: invalid value ", thrown[i]);
-                if (!cases[i].Failure) refused.Add(cases[i].Input);
+                if (!cases[i].Failure)
+                    refused.Add(cases[i].Input);
                 continue;
             }
             Assert.False(cases[i].Failure, $"sent, although it is no URL: {cases[i].Input}");
@@ -81,19 +86,52 @@ public sealed class SendUrlTests : IAsyncLifetime
     public async Task Generated_hosts_are_sent_or_refused_and_the_commit_takes_what_is_sent()
     {
         var label = Gen.Frequency<string>(
-            (6, Gen.Char.AlphaNumeric.Array[1, 8].Select(static c => new string(c))), (2, Gen.Int[60, 66].Select(static n => new string('a', n))),
-            (2, Gen.OneOf("", "xn--9ca", "-", "_", "0x7f", "09", "4294967295", "{tenant}", "$HOST", "%41", "%2e", "é", "。", "ß", "[::1]", "[fe80::1%25a]", "*", "a b")),
-            (2, Gen.Char[' ', '~'].Array[1, 3].Select(static c => new string(c))));
+            (6, Gen.Char.AlphaNumeric.Array[1, 8].Select(static c => new string(c))),
+            (2, Gen.Int[60, 66].Select(static n => new string('a', n))),
+            (
+                2,
+                Gen.OneOf(
+                    "",
+                    "xn--9ca",
+                    "-",
+                    "_",
+                    "0x7f",
+                    "09",
+                    "4294967295",
+                    "{tenant}",
+                    "$HOST",
+                    "%41",
+                    "%2e",
+                    "é",
+                    "。",
+                    "ß",
+                    "[::1]",
+                    "[fe80::1%25a]",
+                    "*",
+                    "a b"
+                )
+            ),
+            (2, Gen.Char[' ', '~'].Array[1, 3].Select(static c => new string(c)))
+        );
         var host = label.Array[1, 6].Select(static labels => string.Join('.', labels));
         var many = Gen.Int[20, 140].Select(static n => string.Concat(Enumerable.Repeat("y.", n)) + "test");
-        var url = Gen.Select(Gen.Frequency<string>((9, host), (1, many)), Gen.OneOf("", ":80", ":0", ":65536", ":x", ".", "@", ":"), Gen.OneOf("http://", "https://", "HTTP:", "http:/"))
+        var url = Gen.Select(
+                Gen.Frequency<string>((9, host), (1, many)),
+                Gen.OneOf("", ":80", ":0", ":65536", ":x", ".", "@", ":"),
+                Gen.OneOf("http://", "https://", "HTTP:", "http:/")
+            )
             .Select(static (host, behind, scheme) => $"{scheme}{host}{behind}/");
 
-        await url.Array[50, 150].SampleAsync(async urls =>
-        {
-            var (sent, thrown) = await SendAsync(urls);
-            Assert.Equal(thrown.Count(static error => error is null), sent.Count);
-        }, iter: 12, threads: 1);
+        await url.Array[50, 150]
+            .SampleAsync(
+                async urls =>
+                {
+                    var (sent, thrown) = await SendAsync(urls);
+                    Assert.Equal(thrown.Count(static error => error is null), sent.Count);
+                },
+                iter: 12,
+                threads: 1
+            );
     }
 
     [Theory]
@@ -152,24 +190,32 @@ public sealed class SendUrlTests : IAsyncLifetime
         Assert.All(run.Deliveries, delivery => Assert.Equal(DeliveryStatus.Captured, delivery.Delivery.Status));
         var sent = run.Deliveries.Select(static d => d.Delivery.Request.Url).ToList();
         Assert.Equal("http://last.example/", sent[^1]);
-        var thrown = JsonElement.Parse(run.Run.Steps[0].Exports.Span).GetProperty("$return_value").EnumerateArray().Select(static error =>
-        {
-            if (error.ValueKind == JsonValueKind.Null) return null;
-            Assert.Equal("SENDOFF_INVALID_SEND", error[0].GetString());
-            return error[1].GetString();
-        }).ToList();
+        var thrown = JsonElement
+            .Parse(run.Run.Steps[0].Exports.Span)
+            .GetProperty("$return_value")
+            .EnumerateArray()
+            .Select(static error =>
+            {
+                if (error.ValueKind == JsonValueKind.Null)
+                    return null;
+                Assert.Equal("SENDOFF_INVALID_SEND", error[0].GetString());
+                return error[1].GetString();
+            })
+            .ToList();
         return (sent[..^1], thrown);
     }
 
     static string WithoutUserAndFragment(string href)
     {
         var url = new StringBuilder(href.Split('#')[0]);
-        int start = href.IndexOf("//", StringComparison.Ordinal) + 2, end = href.IndexOfAny(['/', '?', '#'], start);
+        int start = href.IndexOf("//", StringComparison.Ordinal) + 2,
+            end = href.IndexOfAny(['/', '?', '#'], start);
         int at = href.LastIndexOf('@', end - 1, end - start);
         return at < 0 ? url.ToString() : url.Remove(start, at + 1 - start).ToString();
     }
 
-    static string RepositoryRoot([CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "..", "..", ".."));
+    static string RepositoryRoot([CallerFilePath] string path = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "..", "..", ".."));
 
     sealed record WptCase(string Input, string? Href, bool Failure);
 }

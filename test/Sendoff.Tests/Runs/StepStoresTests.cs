@@ -21,15 +21,20 @@ public sealed class StepStoresTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     /// <summary>One step with a data store in <c>this.data</c>.</summary>
-    static Task<string> DeployAsync(TestServer server, string name, string code, string settings = "{}") => server.DeployAsync(name, new Dictionary<string, string>
-    {
-        ["workflow.yaml"] = $$"""
-            triggers: [ { type: http, key: {{name}} } ]
-            settings: {{settings}}
-            steps: [ { namespace: step, uses: ./step.mjs, props: { data: { storeId: data } } } ]
-            """,
-        ["step.mjs"] = $$"""export default defineComponent({ props: { data: { type: "data_store" } }, async run({ steps, $ }) { const event = steps.trigger.event.body; {{code}} } })""",
-    });
+    static Task<string> DeployAsync(TestServer server, string name, string code, string settings = "{}") =>
+        server.DeployAsync(
+            name,
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] = $$"""
+                triggers: [ { type: http, key: {{name}} } ]
+                settings: {{settings}}
+                steps: [ { namespace: step, uses: ./step.mjs, props: { data: { storeId: data } } } ]
+                """,
+                ["step.mjs"] =
+                    $$"""export default defineComponent({ props: { data: { type: "data_store" } }, async run({ steps, $ }) { const event = steps.trigger.event.body; {{code}} } })""",
+            }
+        );
 
     static JsonElement Value(RunDocument run)
     {
@@ -46,7 +51,11 @@ public sealed class StepStoresTests : IDisposable
         await using (var server = await TestServer.StartAsync(folder: folder.Path))
         {
             string writer = await DeployAsync(server, "writer", "await this.data.set('a', { n: [1, 'ä', null] });");
-            string reader = await DeployAsync(server, "reader", "return [await this.data.get('a'), (await this.data.get('b')) === undefined, await this.data.size()];");
+            string reader = await DeployAsync(
+                server,
+                "reader",
+                "return [await this.data.get('a'), (await this.data.get('b')) === undefined, await this.data.size()];"
+            );
             await server.RunAsync(writer);
             Assert.Equal("""[{"n":[1,"ä",null]},true,1]""", JsonSerializer.Serialize(Value(await server.RunAsync(reader)), Relaxed));
         }
@@ -54,7 +63,10 @@ public sealed class StepStoresTests : IDisposable
         Assert.Equal("""[{"n":[1,"ä",null]},true,1]""", JsonSerializer.Serialize(Value(await again.RunAsync("/hooks/reader")), Relaxed));
     }
 
-    static readonly JsonSerializerOptions Relaxed = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly JsonSerializerOptions Relaxed = new()
+    {
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     [Fact]
     public async Task A_read_waits_for_every_write_that_its_run_began_before_it_also_for_one_that_is_slower_than_a_later_one()
@@ -81,7 +93,11 @@ public sealed class StepStoresTests : IDisposable
     public async Task Runs_that_set_at_once_leave_each_their_own_key_and_one_of_their_values()
     {
         await using var server = await TestServer.StartAsync(new EngineLimits { WorkersMax = 4 });
-        string hook = await DeployAsync(server, "both", "await Promise.all([this.data.set('same', event.n), this.data.set('own' + event.n, event.n)]); return await this.data.has('own' + event.n);");
+        string hook = await DeployAsync(
+            server,
+            "both",
+            "await Promise.all([this.data.set('same', event.n), this.data.set('own' + event.n, event.n)]); return await this.data.has('own' + event.n);"
+        );
         var runs = await Task.WhenAll(Enumerable.Range(0, 20).Select(n => server.RunAsync(hook, $$"""{"n":{{n}}}""")));
 
         Assert.All(runs, run => Assert.True(Value(run).GetBoolean()));
@@ -93,12 +109,16 @@ public sealed class StepStoresTests : IDisposable
     public async Task A_step_may_call_a_thousand_times_at_once_and_reads_what_it_has_set()
     {
         await using var server = await TestServer.StartAsync();
-        string hook = await DeployAsync(server, "many", """
+        string hook = await DeployAsync(
+            server,
+            "many",
+            """
             await Promise.all(Array.from({ length: 1000 }, (_, i) => this.data.set('k' + i, { i })));
             const seen = []; for await (const [key, value] of this.data) seen.push(key === 'k' + value.i);
             this.data.set('late', 'not awaited'); const late = await this.data.get('late');
             return { size: await this.data.size(), keys: (await this.data.keys()).length, all: seen.length === 1000 && seen.every(Boolean), late };
-            """);
+            """
+        );
 
         Assert.Equal("""{"size":1001,"keys":1001,"all":true,"late":"not awaited"}""", Value(await server.RunAsync(hook)).GetRawText());
     }
@@ -107,7 +127,12 @@ public sealed class StepStoresTests : IDisposable
     public async Task A_run_that_is_killed_leaves_what_it_had_set()
     {
         await using var server = await TestServer.StartAsync();
-        string hook = await DeployAsync(server, "killed", "await this.data.set('a', 1); this.data.set('b', 2); for (;;) {}", "{ timeout: 2s }");
+        string hook = await DeployAsync(
+            server,
+            "killed",
+            "await this.data.set('a', 1); this.data.set('b', 2); for (;;) {}",
+            "{ timeout: 2s }"
+        );
 
         Assert.Equal("timed_out", (await server.RunAsync(hook)).Status);
         Assert.Equal(("1", "2"), (await KeptAsync(server, "a"), await KeptAsync(server, "b")));
@@ -128,7 +153,10 @@ public sealed class StepStoresTests : IDisposable
     {
         await using var server = await TestServer.StartAsync(new EngineLimits { DataStoreValueBytes = 100, DataStoreKeys = 2 });
         await SecretAsync(server, "TOKEN", "s3cret-value");
-        string hook = await DeployAsync(server, "limits", """
+        string hook = await DeployAsync(
+            server,
+            "limits",
+            """
             const codes = [];
             const attempt = async (call) => { try { await call(); codes.push(null); } catch (e) { codes.push(e.code); } };
             await attempt(() => this.data.set('a', 'x'.repeat(98)));
@@ -140,11 +168,13 @@ public sealed class StepStoresTests : IDisposable
             await attempt(() => this.data.get(''));
             await attempt(() => this.data.set('of ' + process.env.TOKEN, 1));
             return codes;
-            """);
+            """
+        );
 
         Assert.Equal(
             """[null,"SENDOFF_STORE_VALUE",null,"SENDOFF_STORE_FULL","SENDOFF_STORE_TTL","SENDOFF_STORE_KEY","SENDOFF_STORE_KEY","SENDOFF_STORE_KEY"]""",
-            Value(await server.RunAsync(hook)).GetRawText());
+            Value(await server.RunAsync(hook)).GetRawText()
+        );
     }
 
     [Fact]
@@ -163,13 +193,20 @@ public sealed class StepStoresTests : IDisposable
     public async Task Checkpoints_and_service_db_are_kept_for_each_workflow_apart_and_go_with_it()
     {
         await using var server = await TestServer.StartAsync();
-        const string body = "$checkpoint = ($checkpoint ?? 0) + 1; this.$checkpoint = (this.$checkpoint ?? 10) + 1; return [$checkpoint, this.$checkpoint]";
-        string one = await server.DeployAsync("one", body, "step.js"), two = await server.DeployAsync("two", body, "step.js");
-        string db = await server.DeployAsync("db", "export default { props: { db: '$.service.db' }, run() { const n = (this.db.get('n') ?? 0) + 1; this.db.set('n', n); return n } }");
+        const string body =
+            "$checkpoint = ($checkpoint ?? 0) + 1; this.$checkpoint = (this.$checkpoint ?? 10) + 1; return [$checkpoint, this.$checkpoint]";
+        string one = await server.DeployAsync("one", body, "step.js"),
+            two = await server.DeployAsync("two", body, "step.js");
+        string db = await server.DeployAsync(
+            "db",
+            "export default { props: { db: '$.service.db' }, run() { const n = (this.db.get('n') ?? 0) + 1; this.db.set('n', n); return n } }"
+        );
 
-        foreach (string expected in (string[])["[1,11]", "[2,12]"]) Assert.Equal(expected, Value(await server.RunAsync(one)).GetRawText());
+        foreach (string expected in (string[])["[1,11]", "[2,12]"])
+            Assert.Equal(expected, Value(await server.RunAsync(one)).GetRawText());
         Assert.Equal("[1,11]", Value(await server.RunAsync(two)).GetRawText());
-        for (int i = 1; i <= 2; i++) Assert.Equal(i, Value(await server.RunAsync(db)).GetInt32());
+        for (int i = 1; i <= 2; i++)
+            Assert.Equal(i, Value(await server.RunAsync(db)).GetInt32());
         Assert.Empty(await server.Store.ListStoresAsync(Ct));
 
         (await server.Http.DeleteAsync("/api/v1/workflows/one", Ct)).EnsureSuccessStatusCode();
@@ -178,7 +215,12 @@ public sealed class StepStoresTests : IDisposable
 
     static async Task SecretAsync(TestServer server, string name, string value)
     {
-        using var response = await server.Http.PutAsJsonAsync($"/api/v1/secrets/{name}", new SecretRequestDocument(value, true), ApiJson.Default.SecretRequestDocument, Ct);
+        using var response = await server.Http.PutAsJsonAsync(
+            $"/api/v1/secrets/{name}",
+            new SecretRequestDocument(value, true),
+            ApiJson.Default.SecretRequestDocument,
+            Ct
+        );
         response.EnsureSuccessStatusCode();
     }
 
@@ -187,14 +229,21 @@ public sealed class StepStoresTests : IDisposable
     {
         await using var server = await TestServer.StartAsync();
         await SecretAsync(server, "TOKEN", "s3cret-value");
-        string hook = await DeployAsync(server, "secretive", "await this.data.set('z', { token: 'is ' + process.env.TOKEN }); return (await this.data.get('a/b c'))?.n;");
+        string hook = await DeployAsync(
+            server,
+            "secretive",
+            "await this.data.set('z', { token: 'is ' + process.env.TOKEN }); return (await this.data.get('a/b c'))?.n;"
+        );
 
         using var put = await server.Http.PutAsync("/api/v1/stores/data/a/b%20c", new StringContent("""{"value":{"n":7},"ttl":60}"""), Ct);
         Assert.Equal(HttpStatusCode.NoContent, put.StatusCode);
         Assert.Equal(7, Value(await server.RunAsync(hook)).GetInt32());
 
         Assert.Equal("""{"items":[{"name":"data","keys":2}],"nextCursor":null}""", await server.Http.GetStringAsync("/api/v1/stores", Ct));
-        var page = JsonSerializer.Deserialize(await server.Http.GetStringAsync("/api/v1/stores/data?limit=1", Ct), ApiJson.Default.ListDocumentStoredValueDocument)!;
+        var page = JsonSerializer.Deserialize(
+            await server.Http.GetStringAsync("/api/v1/stores/data?limit=1", Ct),
+            ApiJson.Default.ListDocumentStoredValueDocument
+        )!;
         Assert.Equal(("a/b c", """{"n":7}"""), (page.Items[0].Key, page.Items[0].Value.GetRawText()));
         Assert.NotNull(page.Items[0].ExpiresAt);
         string rest = await server.Http.GetStringAsync($"/api/v1/stores/data?cursor={page.NextCursor}", Ct);

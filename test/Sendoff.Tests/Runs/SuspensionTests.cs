@@ -26,8 +26,12 @@ public sealed class SuspensionTests : IDisposable
 
     static async Task<Sendoff.Engine.Workflows.WorkflowVersion> DeployAsync(RunRig rig, params string[] bodies)
     {
-        var files = bodies.Select((body, i) => (Path: $"s{i + 1}.mjs", Text: Component(body))).ToDictionary(file => file.Path, file => file.Text);
-        files["workflow.yaml"] = "triggers: [ { type: http, key: held } ]\nsteps:\n" + string.Concat(bodies.Select((_, i) => $"  - {{ namespace: s{i + 1}, uses: ./s{i + 1}.mjs }}\n"));
+        var files = bodies
+            .Select((body, i) => (Path: $"s{i + 1}.mjs", Text: Component(body)))
+            .ToDictionary(file => file.Path, file => file.Text);
+        files["workflow.yaml"] =
+            "triggers: [ { type: http, key: held } ]\nsteps:\n"
+            + string.Concat(bodies.Select((_, i) => $"  - {{ namespace: s{i + 1}, uses: ./s{i + 1}.mjs }}\n"));
         var deployed = await rig.Catalog.DeployAsync("held", files, default);
         Assert.Empty(deployed.Problems);
         return rig.Catalog.FindTrigger("held")!.Version;
@@ -46,19 +50,28 @@ public sealed class SuspensionTests : IDisposable
     static async Task<StoredRun> NextAsync(RunRig rig, RunId held)
     {
         RunId? next = null;
-        await Wait.UntilAsync(async () => (next = (await rig.Store.GetRunAsync(held, default))!.Run.ContinuedBy) is not null, $"what continues {held}");
+        await Wait.UntilAsync(
+            async () => (next = (await rig.Store.GetRunAsync(held, default))!.Run.ContinuedBy) is not null,
+            $"what continues {held}"
+        );
         return await rig.EndOfAsync(next!.Value);
     }
 
-    static JsonElement Returned(StoredRun run, int step) => JsonElement.Parse(run.Run.Steps[step].Exports.Span).GetProperty("$return_value");
+    static JsonElement Returned(StoredRun run, int step) =>
+        JsonElement.Parse(run.Run.Steps[step].Exports.Span).GetProperty("$return_value");
 
     [Fact]
     public void Address_that_a_workflow_signs_decides_over_its_own_run_and_only_what_it_says()
     {
         var links = new FlowLinks(TestSecrets.Concealment(), "http://localhost");
         var (own, other, run) = (new WorkflowId(1), new WorkflowId(2), new RunId(7));
-        string SignOf(WorkflowId workflow, string what) => System.Buffers.Text.Base64Url.EncodeToString(
-            System.Security.Cryptography.HMACSHA256.HashData(links.For(workflow).Key.Span, System.Text.Encoding.UTF8.GetBytes($"{what} {run}")))[..22];
+        string SignOf(WorkflowId workflow, string what) =>
+            System.Buffers.Text.Base64Url.EncodeToString(
+                System.Security.Cryptography.HMACSHA256.HashData(
+                    links.For(workflow).Key.Span,
+                    System.Text.Encoding.UTF8.GetBytes($"{what} {run}")
+                )
+            )[..22];
 
         string sign = SignOf(own, FlowLinks.Resume);
         Assert.True(links.IsOwn(own, run, FlowLinks.Resume, sign));
@@ -66,7 +79,8 @@ public sealed class SuspensionTests : IDisposable
         Assert.False(links.IsOwn(own, new(8), FlowLinks.Resume, sign));
         Assert.False(links.IsOwn(other, run, FlowLinks.Resume, sign));
         Assert.False(links.IsOwn(own, run, FlowLinks.Resume, SignOf(other, FlowLinks.Resume)));
-        foreach (string cut in (string[])["", sign[..1], sign[..21], sign + "A"]) Assert.False(links.IsOwn(own, run, FlowLinks.Resume, cut));
+        foreach (string cut in (string[])["", sign[..1], sign[..21], sign + "A"])
+            Assert.False(links.IsOwn(own, run, FlowLinks.Resume, cut));
     }
 
     [Fact]
@@ -77,11 +91,47 @@ public sealed class SuspensionTests : IDisposable
         var now = TimeProvider.System.GetUtcNow();
         for (int i = 0; i < 205; i++)
         {
-            var run = new QueuedRun(new(rig.Ids.Next()), new(new(rig.Ids.Next()), WorkspaceId.Default, version.WorkflowId, "http", now, "{}"u8.ToArray()), 1);
+            var run = new QueuedRun(
+                new(rig.Ids.Next()),
+                new(new(rig.Ids.Next()), WorkspaceId.Default, version.WorkflowId, "http", now, "{}"u8.ToArray()),
+                1
+            );
             Assert.True(await rig.Store.AcceptAsync(run, default));
-            var held = new Suspension(run.Id, version.WorkflowId, HoldKind.Suspend, 0, now.AddSeconds(i < 204 ? -1 : 3_600), new byte[] { 1 });
-            Assert.True(await rig.Store.FinishRunAsync(
-                new(run.Id, run.Event.Id, WorkspaceId.Default, version.WorkflowId, 1, "http", RunStatus.Suspended, now, default, default, false, false, null, null, null, []) { Suspension = held }, [], default));
+            var held = new Suspension(
+                run.Id,
+                version.WorkflowId,
+                HoldKind.Suspend,
+                0,
+                now.AddSeconds(i < 204 ? -1 : 3_600),
+                new byte[] { 1 }
+            );
+            Assert.True(
+                await rig.Store.FinishRunAsync(
+                    new(
+                        run.Id,
+                        run.Event.Id,
+                        WorkspaceId.Default,
+                        version.WorkflowId,
+                        1,
+                        "http",
+                        RunStatus.Suspended,
+                        now,
+                        default,
+                        default,
+                        false,
+                        false,
+                        null,
+                        null,
+                        null,
+                        []
+                    )
+                    {
+                        Suspension = held,
+                    },
+                    [],
+                    default
+                )
+            );
         }
         using var looked = new SemaphoreSlim(0);
         rig.Suspensions.Looked += () => looked.Release();
@@ -97,8 +147,11 @@ public sealed class SuspensionTests : IDisposable
     {
         await using var sink = Sink.Start();
         await using var rig = await StartAsync();
-        var version = await DeployAsync(rig, "$.flow.delay(50, { c: 1 }); " + Send(sink, "'first'") + " return { n: 1 }",
-            Send(sink, "'second'") + " return [steps.s1, $.context.trace_id, $.context.run, steps.trigger.event]");
+        var version = await DeployAsync(
+            rig,
+            "$.flow.delay(50, { c: 1 }); " + Send(sink, "'first'") + " return { n: 1 }",
+            Send(sink, "'second'") + " return [steps.s1, $.context.trace_id, $.context.run, steps.trigger.event]"
+        );
 
         var first = await rig.AcceptAsync(version, """{"e":1}""");
         var end = await NextAsync(rig, first.Run.Id);
@@ -108,7 +161,10 @@ public sealed class SuspensionTests : IDisposable
         Assert.Equal((end.Run.Id, first.Run.Id), (before.Run.ContinuedBy!.Value, end.Run.Continues!.Value));
         Assert.Equal(["s1"], before.Run.Steps.Select(step => step.Name));
         Assert.Equal(["s1", "s2"], end.Run.Steps.Select(step => step.Name));
-        Assert.Equal($$$"""[{"$return_value":{"n":1}},"{{{first.Run.Id}}}",{"runs":1,"context":{"c":1}},{"e":1}]""", Returned(end, 1).GetRawText());
+        Assert.Equal(
+            $$$"""[{"$return_value":{"n":1}},"{{{first.Run.Id}}}",{"runs":1,"context":{"c":1}},{"e":1}]""",
+            Returned(end, 1).GetRawText()
+        );
         Assert.Equal([(0, 0), (1, 0)], end.Deliveries.Select(d => (d.Delivery.Step, d.Delivery.Index)));
         Assert.Equal(2, sink.Requests.Count);
     }
@@ -117,7 +173,11 @@ public sealed class SuspensionTests : IDisposable
     public async Task A_suspended_run_goes_on_with_the_request_that_let_it_once()
     {
         await using var rig = await StartAsync();
-        var version = await DeployAsync(rig, "$.flow.suspend(); return 1", "return [steps.s1.$resume_data.body, $.context.run.callback_request.body]");
+        var version = await DeployAsync(
+            rig,
+            "$.flow.suspend(); return 1",
+            "return [steps.s1.$resume_data.body, $.context.run.callback_request.body]"
+        );
         var first = await rig.AcceptAsync(version);
         await HeldAsync(rig, first.Run.Id);
 
@@ -134,11 +194,16 @@ public sealed class SuspensionTests : IDisposable
     {
         await using var sink = Sink.Start();
         await using var rig = await StartAsync();
-        var version = await DeployAsync(rig, Send(sink, "$.context.run.runs") + " if ($.context.run.runs < 9) $.flow.rerun(1, null, 2); return $.context.run.runs", "return steps.s1.$return_value");
+        var version = await DeployAsync(
+            rig,
+            Send(sink, "$.context.run.runs") + " if ($.context.run.runs < 9) $.flow.rerun(1, null, 2); return $.context.run.runs",
+            "return steps.s1.$return_value"
+        );
 
         var run = await rig.AcceptAsync(version);
         var end = await NextAsync(rig, run.Run.Id);
-        while (end.Run.ContinuedBy is not null || end.Run.Status == RunStatus.Suspended) end = await NextAsync(rig, end.Run.Id);
+        while (end.Run.ContinuedBy is not null || end.Run.Status == RunStatus.Suspended)
+            end = await NextAsync(rig, end.Run.Id);
 
         Assert.Equal("3", Returned(end, 1).GetRawText());
         Assert.Equal([(0, 0), (0, 1), (0, 2)], end.Deliveries.Select(d => (d.Delivery.Step, d.Delivery.Index)));
@@ -154,7 +219,8 @@ public sealed class SuspensionTests : IDisposable
         var version = await DeployAsync(rig, $"{Send(sink, "1")} {Send(sink, "2")} if ($.context.run.runs < 4) $.flow.rerun(1, null, 4)");
 
         var end = await NextAsync(rig, (await rig.AcceptAsync(version)).Run.Id);
-        while (end.Run.ContinuedBy is not null || end.Run.Status == RunStatus.Suspended) end = await NextAsync(rig, end.Run.Id);
+        while (end.Run.ContinuedBy is not null || end.Run.Status == RunStatus.Suspended)
+            end = await NextAsync(rig, end.Run.Id);
 
         Assert.True(end.Run.Status == RunStatus.Succeeded, end.Run.Message);
         Assert.Equal(Enumerable.Range(0, 8), end.Deliveries.Select(d => d.Delivery.Index));
@@ -182,7 +248,10 @@ public sealed class SuspensionTests : IDisposable
 
         Assert.True((await rig.Suspensions.CancelAsync(run.Run.Id, default)).IsDone);
 
-        Assert.Equal((RunStatus.Failed, "canceled"), (await rig.EndOfAsync(run.Run.Id)) is var end ? (end.Run.Status, end.Run.Error!.Code) : default);
+        Assert.Equal(
+            (RunStatus.Failed, "canceled"),
+            (await rig.EndOfAsync(run.Run.Id)) is var end ? (end.Run.Status, end.Run.Error!.Code) : default
+        );
         Assert.False((await rig.Suspensions.ResumeAsync(run.Run.Id, default, default)).IsDone);
     }
 
@@ -195,7 +264,11 @@ public sealed class SuspensionTests : IDisposable
         await using (var rig = await StartAsync())
         {
             await rig.Secrets.SetAsync("KEY", secret, isSecret: true, default);
-            var version = await DeployAsync(rig, Send(sink, "'first'") + " $.flow.suspend(); return process.env.KEY", Send(sink, "steps.s1.$return_value"));
+            var version = await DeployAsync(
+                rig,
+                Send(sink, "'first'") + " $.flow.suspend(); return process.env.KEY",
+                Send(sink, "steps.s1.$return_value")
+            );
             held = (await rig.AcceptAsync(version)).Run.Id;
             var record = await HeldAsync(rig, held);
             Assert.DoesNotContain(secret, Encoding.UTF8.GetString(record.Run.Steps[0].Exports.Span));
@@ -216,21 +289,37 @@ public sealed class SuspensionTests : IDisposable
     [Fact]
     public async Task Credentials_of_the_requests_that_let_a_run_go_on_are_in_no_record()
     {
-        const string first = "Bearer the-first-token-of-all", second = "session=the-second-cookie";
+        const string first = "Bearer the-first-token-of-all",
+            second = "session=the-second-cookie";
         await using var sink = Sink.Start();
         await using var rig = await StartAsync();
-        var version = await DeployAsync(rig, "$.flow.suspend()", "$.flow.suspend(); return steps.s1.$resume_data.headers", Send(sink, "[steps.s1.$resume_data, steps.s2.$resume_data]"));
+        var version = await DeployAsync(
+            rig,
+            "$.flow.suspend()",
+            "$.flow.suspend(); return steps.s1.$resume_data.headers",
+            Send(sink, "[steps.s1.$resume_data, steps.s2.$resume_data]")
+        );
         var run = await rig.AcceptAsync(version);
         await HeldAsync(rig, run.Run.Id);
-        var one = await rig.Suspensions.ResumeAsync(run.Run.Id, Encoding.UTF8.GetBytes($$"""{"headers":{"authorization":"{{first}}"} }"""), default);
+        var one = await rig.Suspensions.ResumeAsync(
+            run.Run.Id,
+            Encoding.UTF8.GetBytes($$"""{"headers":{"authorization":"{{first}}"} }"""),
+            default
+        );
         await HeldAsync(rig, one.Next!.Value);
-        var two = await rig.Suspensions.ResumeAsync(one.Next.Value, Encoding.UTF8.GetBytes($$"""{"headers":{"cookie":"{{second}}"} }"""), default);
+        var two = await rig.Suspensions.ResumeAsync(
+            one.Next.Value,
+            Encoding.UTF8.GetBytes($$"""{"headers":{"cookie":"{{second}}"} }"""),
+            default
+        );
         var end = await rig.EndOfAsync(two.Next!.Value);
 
         Assert.Equal(RunStatus.Succeeded, end.Run.Status);
         foreach (var record in new[] { await rig.EndOfAsync(one.Next.Value), end })
-            Assert.All([.. record.Run.Steps.Select(step => step.Exports), .. record.Deliveries.Select(d => d.Delivery.Request.Body)], bytes =>
-                Assert.DoesNotMatch("the-first-token|the-second-cookie", Encoding.UTF8.GetString(bytes.Span)));
+            Assert.All(
+                [.. record.Run.Steps.Select(step => step.Exports), .. record.Deliveries.Select(d => d.Delivery.Request.Body)],
+                bytes => Assert.DoesNotMatch("the-first-token|the-second-cookie", Encoding.UTF8.GetString(bytes.Span))
+            );
         string sent = Encoding.UTF8.GetString(Assert.Single(sink.Requests).Body);
         Assert.Contains(first, sent);
         Assert.Contains(second, sent);
@@ -257,8 +346,12 @@ public sealed class SuspensionTests : IDisposable
         RunId held;
         await using (var rig = await StartAsync())
         {
-            var version = await DeployAsync(rig, Send(sink, "'first'") + " $.flow.suspend(); return 1",
-                Send(sink, "'second'") + $" const fs = await import('node:fs'); while (!fs.existsSync({JsonSerializer.Serialize(gate)})) await new Promise(go => setTimeout(go, 10)); return $.context.run.runs");
+            var version = await DeployAsync(
+                rig,
+                Send(sink, "'first'") + " $.flow.suspend(); return 1",
+                Send(sink, "'second'")
+                    + $" const fs = await import('node:fs'); while (!fs.existsSync({JsonSerializer.Serialize(gate)})) await new Promise(go => setTimeout(go, 10)); return $.context.run.runs"
+            );
             held = (await rig.AcceptAsync(version)).Run.Id;
             await HeldAsync(rig, held);
             Assert.True((await rig.Suspensions.ResumeAsync(held, Encoding.UTF8.GetBytes("""{"body":1}"""), default)).IsDone);
@@ -310,7 +403,10 @@ public sealed class SuspensionTests : IDisposable
         var run = (await rig.Queue.AcceptAsync(version, QueuedRun.TestTrigger, "{}"u8.ToArray(), default))!;
         var end = await NextAsync(rig, run.Run.Id);
 
-        Assert.Equal((RunStatus.Suspended, "test", DeliveryStatus.Captured), (end.Run.Status, end.Run.Trigger, end.Deliveries[0].Delivery.Status));
+        Assert.Equal(
+            (RunStatus.Suspended, "test", DeliveryStatus.Captured),
+            (end.Run.Status, end.Run.Trigger, end.Deliveries[0].Delivery.Status)
+        );
         Assert.Empty(sink.Requests);
         Assert.True(await rig.Catalog.DeleteAsync("held", default));
         Assert.Null(await rig.Store.GetSuspensionAsync(end.Run.Id, default));
@@ -318,14 +414,20 @@ public sealed class SuspensionTests : IDisposable
         Assert.False((await rig.Suspensions.ResumeAsync(end.Run.Id, default, default)).IsDone);
     }
 
-    const string DelayOrWait = "if (steps.trigger.event.gate) await fetch(steps.trigger.event.gate); else if ($.context.run.runs === 1) $.flow.rerun(1, null, 2);";
+    const string DelayOrWait =
+        "if (steps.trigger.event.gate) await fetch(steps.trigger.event.gate); else if ($.context.run.runs === 1) $.flow.rerun(1, null, 2);";
 
     static async Task<Sendoff.Engine.Workflows.WorkflowVersion> DeployNamedAsync(RunRig rig, string name, string body)
     {
-        var deployed = await rig.Catalog.DeployAsync(name, new Dictionary<string, string>
-        {
-            ["workflow.yaml"] = $"triggers: [ {{ type: http, key: {name} }} ]\nsteps: [ {{ namespace: s1, uses: ./s1.mjs }} ]", ["s1.mjs"] = Component(body),
-        }, default);
+        var deployed = await rig.Catalog.DeployAsync(
+            name,
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] = $"triggers: [ {{ type: http, key: {name} }} ]\nsteps: [ {{ namespace: s1, uses: ./s1.mjs }} ]",
+                ["s1.mjs"] = Component(body),
+            },
+            default
+        );
         Assert.Empty(deployed.Problems);
         return rig.Catalog.FindTrigger(name)!.Version;
     }
@@ -393,10 +495,16 @@ public sealed class SuspensionTests : IDisposable
     {
         await using var gate = Sink.Start(hold: true);
         await using var rig = await RunRig.StartAsync(folder.Path, new EngineLimits { RunsQueued = 1 });
-        var held = await FillAsync(rig, gate, "if (steps.trigger.event.gate) await fetch(steps.trigger.event.gate); else if ($.context.run.runs === 1) $.flow.suspend();");
+        var held = await FillAsync(
+            rig,
+            gate,
+            "if (steps.trigger.event.gate) await fetch(steps.trigger.event.gate); else if ($.context.run.runs === 1) $.flow.suspend();"
+        );
 
         for (int i = 0; i < 3; i++)
-            await Assert.ThrowsAsync<RunQueueFullException>(() => rig.Suspensions.ResumeAsync(held.Run.Id, Encoding.UTF8.GetBytes("{}"), default));
+            await Assert.ThrowsAsync<RunQueueFullException>(() =>
+                rig.Suspensions.ResumeAsync(held.Run.Id, Encoding.UTF8.GetBytes("{}"), default)
+            );
         Assert.Equal(0, rig.Changes.Listeners);
         rig.Failing.Fail(nameof(IStore.FindRunAsync), new StoreUnavailableException("the disk is full"));
         await Assert.ThrowsAsync<StoreUnavailableException>(() => rig.Suspensions.CancelAsync(held.Run.Id, default));
@@ -420,7 +528,14 @@ public sealed class SuspensionTests : IDisposable
         var test = (await drafts.TestAsync("held", "{}"u8.ToArray(), captured: true, default))!.Run!;
         await HeldAsync(rig, test.Run.Id);
         for (int i = 0; i < 60; i++)
-            Assert.NotNull(await rig.Store.SaveDraftAsync(version.WorkflowId, new Dictionary<string, string>(files) { ["s1.mjs"] = Component($"return {i}") }, isFixed: true, default));
+            Assert.NotNull(
+                await rig.Store.SaveDraftAsync(
+                    version.WorkflowId,
+                    new Dictionary<string, string>(files) { ["s1.mjs"] = Component($"return {i}") },
+                    isFixed: true,
+                    default
+                )
+            );
 
         var released = await rig.Suspensions.ResumeAsync(test.Run.Id, Encoding.UTF8.GetBytes("{}"), default);
         Assert.Equal("\"its draft\"", Returned(await rig.EndOfAsync(released.Next!.Value), 0).GetRawText());
@@ -428,9 +543,18 @@ public sealed class SuspensionTests : IDisposable
 
     static Task<Sendoff.Engine.Workflows.WorkflowVersion> DeployOnSuccessAsync(RunRig rig, Sink sink, string end)
     {
-        var bodies = new[] { Send(sink, "'first'") + " $.flow.suspend()", Send(sink, "'second'") + " $.flow.suspend()", Send(sink, "'third'") + end };
-        var files = bodies.Select((body, i) => (Path: $"s{i + 1}.mjs", Text: Component(body))).ToDictionary(file => file.Path, file => file.Text);
-        files["workflow.yaml"] = "triggers: [ { type: http, key: held } ]\nsettings: { deliver: success }\nsteps:\n" + string.Concat(bodies.Select((_, i) => $"  - {{ namespace: s{i + 1}, uses: ./s{i + 1}.mjs }}\n"));
+        var bodies = new[]
+        {
+            Send(sink, "'first'") + " $.flow.suspend()",
+            Send(sink, "'second'") + " $.flow.suspend()",
+            Send(sink, "'third'") + end,
+        };
+        var files = bodies
+            .Select((body, i) => (Path: $"s{i + 1}.mjs", Text: Component(body)))
+            .ToDictionary(file => file.Path, file => file.Text);
+        files["workflow.yaml"] =
+            "triggers: [ { type: http, key: held } ]\nsettings: { deliver: success }\nsteps:\n"
+            + string.Concat(bodies.Select((_, i) => $"  - {{ namespace: s{i + 1}, uses: ./s{i + 1}.mjs }}\n"));
         return DeployFilesAsync(rig, files);
     }
 

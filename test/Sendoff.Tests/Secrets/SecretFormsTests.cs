@@ -19,24 +19,37 @@ public sealed class SecretFormsTests
     }
 
     static string Base64(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
-    static string Wrapped(string digits, int columns, string end) => string.Join(end, digits.Chunk(columns).Select(static line => new string(line)));
+
+    static string Wrapped(string digits, int columns, string end) =>
+        string.Join(end, digits.Chunk(columns).Select(static line => new string(line)));
+
     static string Body(string key) => string.Concat(key.Split('\n').Where(static line => !line.StartsWith('-')));
 
     public static TheoryData<string> Kept => new() { "lines", "literal", "quoted", "base64", "account", "accountBase64", "crlf", "spaces" };
 
-    static string Stored(string kept) => kept switch
-    {
-        "lines" => pem,
-        "literal" => stored,
-        "quoted" => JsonSerializer.Serialize(pem),
-        "base64" => Base64(pem),
-        "account" => Account(),
-        "accountBase64" => Base64(Account()),
-        "crlf" => pem.Replace("\n", "\r\n", StringComparison.Ordinal),
-        _ => pem.Replace('\n', ' '),
-    };
+    static string Stored(string kept) =>
+        kept switch
+        {
+            "lines" => pem,
+            "literal" => stored,
+            "quoted" => JsonSerializer.Serialize(pem),
+            "base64" => Base64(pem),
+            "account" => Account(),
+            "accountBase64" => Base64(Account()),
+            "crlf" => pem.Replace("\n", "\r\n", StringComparison.Ordinal),
+            _ => pem.Replace('\n', ' '),
+        };
 
-    static string Account() => JsonSerializer.Serialize(new { type = "service_account", project_id = "orders", private_key = pem, client_email = "me@orders.example" });
+    static string Account() =>
+        JsonSerializer.Serialize(
+            new
+            {
+                type = "service_account",
+                project_id = "orders",
+                private_key = pem,
+                client_email = "me@orders.example",
+            }
+        );
 
     static IEnumerable<(string Name, string Text)> Uses()
     {
@@ -48,7 +61,12 @@ public sealed class SecretFormsTests
         yield return ("in JSON in JSON", JsonSerializer.Serialize(new { text = JsonSerializer.Serialize(new { key = pem }) }));
         yield return ("literal in JSON", JsonSerializer.Serialize(new { key = stored }));
         yield return ("percent", Uri.EscapeDataString(pem));
-        yield return ("form", Uri.EscapeDataString(crlf).Replace("%20", "+", StringComparison.Ordinal).ToLowerInvariant() is var lower ? "key=" + Lowered(lower, Uri.EscapeDataString(crlf)) : "");
+        yield return (
+            "form",
+            Uri.EscapeDataString(crlf).Replace("%20", "+", StringComparison.Ordinal).ToLowerInvariant() is var lower
+                ? "key=" + Lowered(lower, Uri.EscapeDataString(crlf))
+                : ""
+        );
         yield return ("Base64", Base64(pem));
         yield return ("Base64 of Windows lines", Base64(crlf));
         yield return ("Base64 in lines of 64", Wrapped(Base64(pem), 64, "\n"));
@@ -62,8 +80,21 @@ public sealed class SecretFormsTests
     }
 
     // Hexadecimal digits of escapes in lower case, the rest as it was.
-    static string Lowered(string lower, string original) => string.Concat(original.Replace("%20", "+", StringComparison.Ordinal).Select((c, i) =>
-        i > 0 && (original.Replace("%20", "+", StringComparison.Ordinal)[i - 1] == '%' || (i > 1 && original.Replace("%20", "+", StringComparison.Ordinal)[i - 2] == '%')) ? lower[i] : c));
+    static string Lowered(string lower, string original) =>
+        string.Concat(
+            original
+                .Replace("%20", "+", StringComparison.Ordinal)
+                .Select(
+                    (c, i) =>
+                        i > 0
+                        && (
+                            original.Replace("%20", "+", StringComparison.Ordinal)[i - 1] == '%'
+                            || (i > 1 && original.Replace("%20", "+", StringComparison.Ordinal)[i - 2] == '%')
+                        )
+                            ? lower[i]
+                            : c
+                )
+        );
 
     [Theory]
     [MemberData(nameof(Kept))]
@@ -75,7 +106,10 @@ public sealed class SecretFormsTests
         {
             string masked = mask.Text($"before {text} after");
 
-            Assert.True(masked.StartsWith("before ", StringComparison.Ordinal) && masked.EndsWith(" after", StringComparison.Ordinal), $"{name}: {masked}");
+            Assert.True(
+                masked.StartsWith("before ", StringComparison.Ordinal) && masked.EndsWith(" after", StringComparison.Ordinal),
+                $"{name}: {masked}"
+            );
             AssertHides(body, masked, name);
         }
     }
@@ -84,7 +118,11 @@ public sealed class SecretFormsTests
     {
         string flat = SecretForms.Compact(masked.Replace("\\r", "", StringComparison.Ordinal).Replace("\\n", "", StringComparison.Ordinal));
         for (int at = 0; at + 24 <= body.Length; at += 8)
-            Assert.False(flat.Contains(body.AsSpan(at, 24), StringComparison.Ordinal) || masked.Contains(Base64(body.Substring(at, 24)).AsSpan(4, 24), StringComparison.Ordinal), $"{name}: {masked}");
+            Assert.False(
+                flat.Contains(body.AsSpan(at, 24), StringComparison.Ordinal)
+                    || masked.Contains(Base64(body.Substring(at, 24)).AsSpan(4, 24), StringComparison.Ordinal),
+                $"{name}: {masked}"
+            );
     }
 
     [Fact]
@@ -92,7 +130,10 @@ public sealed class SecretFormsTests
     {
         var mask = new SecretMask([Account()]);
 
-        Assert.Equal("service_account orders me@orders.example https://oauth2.example/token", mask.Text("service_account orders me@orders.example https://oauth2.example/token"));
+        Assert.Equal(
+            "service_account orders me@orders.example https://oauth2.example/token",
+            mask.Text("service_account orders me@orders.example https://oauth2.example/token")
+        );
         Assert.DoesNotContain("orders", mask.Text(Account()), StringComparison.Ordinal);
     }
 
@@ -100,7 +141,16 @@ public sealed class SecretFormsTests
     public void A_long_secret_that_a_cut_splits_is_covered_from_its_beginning()
     {
         var mask = new SecretMask([pem]);
-        foreach (string whole in new[] { pem, JsonSerializer.Serialize(pem), Base64("x" + pem), Wrapped(Base64(pem), 76, "\r\n"), Uri.EscapeDataString(pem) })
+        foreach (
+            string whole in new[]
+            {
+                pem,
+                JsonSerializer.Serialize(pem),
+                Base64("x" + pem),
+                Wrapped(Base64(pem), 76, "\r\n"),
+                Uri.EscapeDataString(pem),
+            }
+        )
         {
             for (int length = 60; length < whole.Length; length += 97)
             {
@@ -116,7 +166,8 @@ public sealed class SecretFormsTests
     [InlineData("s3cr&t<\"x\">", "<b>s3cr&amp;t&lt;&quot;x&quot;&gt;</b>")]
     [InlineData("s3cr&t<\"x\">", "<b>s3cr&#38;t&#x3C;&#34;x&#x22;&#62;</b>")]
     [InlineData("tokenABC'1", "<b>tokenABC&apos;1</b>")]
-    public void Character_references_are_undone(string secret, string markup) => Assert.Equal($"<b>{SecretMask.Cover}</b>", new SecretMask([secret]).Text(markup));
+    public void Character_references_are_undone(string secret, string markup) =>
+        Assert.Equal($"<b>{SecretMask.Cover}</b>", new SecretMask([secret]).Text(markup));
 
     [Theory]
     [InlineData("Tok3n-abc", "TOK3N-ABC", "••••••••")]
@@ -125,13 +176,15 @@ public sealed class SecretFormsTests
     [InlineData("tok/3n?", "dG9rLzNuPw", "dG9rLzNuPw")]
     [InlineData("token with spaces and more", "746f6b656e2077697468207370616365732061", "746f6b656e2077697468207370616365732061")]
     [InlineData("token with spaces", "x-746f6b656e207769746820737061636573", "x-••••••••")]
-    public void A_name_is_covered_whatever_its_case(string secret, string name, string expected) => Assert.Equal(expected, new SecretMask([secret]).Name(name));
+    public void A_name_is_covered_whatever_its_case(string secret, string name, string expected) =>
+        Assert.Equal(expected, new SecretMask([secret]).Name(name));
 
     [Theory]
     [InlineData("https://tok3n-abc.example/Tok3n-abc?x=tok3n-abc", "https://••••••••.example/••••••••?x=tok3n-abc")]
     [InlineData("https://TOK3N-abc:8080", "https://••••••••:8080")]
     [InlineData("https://example.com/", "https://example.com/")]
-    public void A_host_is_covered_whatever_its_case(string url, string expected) => Assert.Equal(expected, new SecretMask(["Tok3n-abc"]).Url(url));
+    public void A_host_is_covered_whatever_its_case(string url, string expected) =>
+        Assert.Equal(expected, new SecretMask(["Tok3n-abc"]).Url(url));
 
     [Fact]
     public void Base64url_of_a_secret_whose_base64_has_a_plus_or_a_slash_is_covered()
@@ -141,7 +194,8 @@ public sealed class SecretFormsTests
         var mask = new SecretMask([secret]);
         foreach (string before in new[] { "", "x", "xy" })
         {
-            string digits = Base64(before + secret + "!"), url = digits.Replace('+', '-').Replace('/', '_').TrimEnd('=');
+            string digits = Base64(before + secret + "!"),
+                url = digits.Replace('+', '-').Replace('/', '_').TrimEnd('=');
             Assert.NotEqual(digits.TrimEnd('='), url);
             Assert.DoesNotContain(url[6..16], mask.Text(url), StringComparison.Ordinal);
             Assert.DoesNotContain(digits[6..16], mask.Text(digits), StringComparison.Ordinal);
@@ -164,26 +218,36 @@ public sealed class SecretFormsTests
     {
         Func<string, string>[] forms =
         [
-            static s => s, static s => "Basic " + Base64("user:" + s), static s => Base64("u:" + s), static s => Base64(s),
+            static s => s,
+            static s => "Basic " + Base64("user:" + s),
+            static s => Base64("u:" + s),
+            static s => Base64(s),
             static s => Base64("ab:" + s).Replace('+', '-').Replace('/', '_').TrimEnd('='),
-            static s => Uri.EscapeDataString(s), static s => string.Concat(Encoding.UTF8.GetBytes(s).Select(static b => $"%{b:x2}")),
+            static s => Uri.EscapeDataString(s),
+            static s => string.Concat(Encoding.UTF8.GetBytes(s).Select(static b => $"%{b:x2}")),
             static s => Uri.EscapeDataString(s).Replace("%20", "+", StringComparison.Ordinal),
-            static s => JsonSerializer.Serialize(s), static s => JsonSerializer.Serialize(JsonSerializer.Serialize(s)),
+            static s => JsonSerializer.Serialize(s),
+            static s => JsonSerializer.Serialize(JsonSerializer.Serialize(s)),
             static s => System.Net.WebUtility.HtmlEncode(s),
-            static s => Convert.ToHexString(Encoding.UTF8.GetBytes(s)), static s => Convert.ToHexStringLower(Encoding.UTF8.GetBytes(s)),
+            static s => Convert.ToHexString(Encoding.UTF8.GetBytes(s)),
+            static s => Convert.ToHexStringLower(Encoding.UTF8.GetBytes(s)),
             static s => Wrapped(Base64(new string('x', 41) + s + new string('y', 50)), 64, "\n"),
             static s => Wrapped(Base64(new string('x', 52) + s + new string('y', 50)), 76, "\r\n"),
         ];
         var secrets = Gen.String[Gen.Char['!', '~'], 12, 40];
         var around = Gen.String[Gen.Char[" .,:;<>{}()\n"], 0, 12];
-        Gen.Select(secrets, around, around, Gen.Int[0, forms.Length - 1]).Sample((secret, before, after, form) =>
-        {
-            string masked = new SecretMask([secret]).Text(before + forms[form](secret) + after);
+        Gen.Select(secrets, around, around, Gen.Int[0, forms.Length - 1])
+            .Sample(
+                (secret, before, after, form) =>
+                {
+                    string masked = new SecretMask([secret]).Text(before + forms[form](secret) + after);
 
-            Assert.Contains(SecretMask.Cover, masked, StringComparison.Ordinal);
-            Assert.StartsWith(before, masked, StringComparison.Ordinal);
-            Assert.EndsWith(after, masked, StringComparison.Ordinal);
-            Assert.DoesNotContain(secret, masked, StringComparison.Ordinal);
-        }, iter: 5_000);
+                    Assert.Contains(SecretMask.Cover, masked, StringComparison.Ordinal);
+                    Assert.StartsWith(before, masked, StringComparison.Ordinal);
+                    Assert.EndsWith(after, masked, StringComparison.Ordinal);
+                    Assert.DoesNotContain(secret, masked, StringComparison.Ordinal);
+                },
+                iter: 5_000
+            );
     }
 }

@@ -13,27 +13,31 @@ public sealed class SecretMaskTests
 
     static string Base64(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
 
-    public static TheoryData<string> Spellings => new()
-    {
-        Secret,
-        Uri.EscapeDataString(Secret),
-        Uri.EscapeDataString(Secret).ToLowerInvariant(),
-        Secret.Replace(" ", "%20", StringComparison.Ordinal),
-        Uri.EscapeDataString(Secret).Replace("%20", "+", StringComparison.Ordinal),
-        JsonSerializer.Serialize(Secret)[1..^1],
-        JsonSerializer.Serialize(Secret, JsonSerializerOptions.Web)[1..^1],
-        JsonEncodedText.Encode(Secret, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping).ToString(),
-        Secret.Replace("/", "\\/", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("ä", "\\u00e4", StringComparison.Ordinal),
-        JsonSerializer.Serialize(JsonSerializer.Serialize(Secret)),
-        Base64(Secret),
-        Base64("user:" + Secret),
-        Base64("me:" + Secret),
-        Base64("a:" + Secret + "!"),
-        Base64("{\"token\":\"" + Secret + "\"}"),
-        Base64("user:" + Secret).TrimEnd('=').Replace('+', '-').Replace('/', '_'),
-        Uri.EscapeDataString(Base64("user:" + Secret)),
-        JsonSerializer.Serialize("Basic " + Base64("user:" + Secret)),
-    };
+    public static TheoryData<string> Spellings =>
+        new()
+        {
+            Secret,
+            Uri.EscapeDataString(Secret),
+            Uri.EscapeDataString(Secret).ToLowerInvariant(),
+            Secret.Replace(" ", "%20", StringComparison.Ordinal),
+            Uri.EscapeDataString(Secret).Replace("%20", "+", StringComparison.Ordinal),
+            JsonSerializer.Serialize(Secret)[1..^1],
+            JsonSerializer.Serialize(Secret, JsonSerializerOptions.Web)[1..^1],
+            JsonEncodedText.Encode(Secret, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping).ToString(),
+            Secret
+                .Replace("/", "\\/", StringComparison.Ordinal)
+                .Replace("\"", "\\\"", StringComparison.Ordinal)
+                .Replace("ä", "\\u00e4", StringComparison.Ordinal),
+            JsonSerializer.Serialize(JsonSerializer.Serialize(Secret)),
+            Base64(Secret),
+            Base64("user:" + Secret),
+            Base64("me:" + Secret),
+            Base64("a:" + Secret + "!"),
+            Base64("{\"token\":\"" + Secret + "\"}"),
+            Base64("user:" + Secret).TrimEnd('=').Replace('+', '-').Replace('/', '_'),
+            Uri.EscapeDataString(Base64("user:" + Secret)),
+            JsonSerializer.Serialize("Basic " + Base64("user:" + Secret)),
+        };
 
     [Theory]
     [MemberData(nameof(Spellings))]
@@ -58,7 +62,8 @@ public sealed class SecretMaskTests
     [Theory]
     [InlineData("https://user:pass@example.com/x", "https://••••••••@example.com/x")]
     [InlineData("see postgres://me@db/a and http://a:b@c/", "see postgres://••••••••@db/a and http://••••••••@c/")]
-    public void Userinfo_in_a_url_is_covered_without_any_secret(string text, string expected) => Assert.Equal(expected, SecretMask.None.Text(text));
+    public void Userinfo_in_a_url_is_covered_without_any_secret(string text, string expected) =>
+        Assert.Equal(expected, SecretMask.None.Text(text));
 
     [Fact]
     public void Secrets_that_overlap_or_touch_are_covered_as_one()
@@ -77,9 +82,14 @@ public sealed class SecretMaskTests
     {
         var numbers = new SecretMask(["4711", """{"key":"value"}"""]);
 
-        string masked = Encoding.UTF8.GetString(numbers.Json("""{"a":4711,"b":-14711.5e3,"c":"x4711","d":{"key":"value"}}"""u8.ToArray(), "{}"u8).Span);
+        string masked = Encoding.UTF8.GetString(
+            numbers.Json("""{"a":4711,"b":-14711.5e3,"c":"x4711","d":{"key":"value"}}"""u8.ToArray(), "{}"u8).Span
+        );
 
-        Assert.Equal($$"""{"a":"{{SecretMask.Cover}}","b":"{{SecretMask.Cover}}","c":"x{{SecretMask.Cover}}","d":"{{SecretMask.Cover}}"}""", masked);
+        Assert.Equal(
+            $$"""{"a":"{{SecretMask.Cover}}","b":"{{SecretMask.Cover}}","c":"x{{SecretMask.Cover}}","d":"{{SecretMask.Cover}}"}""",
+            masked
+        );
     }
 
     [Fact]
@@ -118,29 +128,38 @@ public sealed class SecretMaskTests
             text => string.Concat(text.Select(c => $"\\u{(int)c:X4}")),
         ];
         var unicode = Gen.Char.Where(c => !char.IsSurrogate(c));
-        Gen.Select(Gen.String[unicode, 4, 24], Gen.String[unicode, 0, 12], Gen.Int[0, 3].Array[0, 3]).Sample((secret, around, chain) =>
-        {
-            string text = around + secret + around;
-            foreach (int step in chain) text = encodings[step](text);
+        Gen.Select(Gen.String[unicode, 4, 24], Gen.String[unicode, 0, 12], Gen.Int[0, 3].Array[0, 3])
+            .Sample(
+                (secret, around, chain) =>
+                {
+                    string text = around + secret + around;
+                    foreach (int step in chain)
+                        text = encodings[step](text);
 
-            string masked = new SecretMask([secret]).Text(text);
+                    string masked = new SecretMask([secret]).Text(text);
 
-            Assert.Contains(SecretMask.Cover, masked, StringComparison.Ordinal);
-        }, iter: 2_000);
+                    Assert.Contains(SecretMask.Cover, masked, StringComparison.Ordinal);
+                },
+                iter: 2_000
+            );
     }
 
     [Fact]
     public void Base64_of_a_secret_at_any_place_shows_none_of_its_bits()
     {
-        Gen.Select(Gen.String[Gen.Char['!', '~'], 6, 24], Gen.String[Gen.Char['a', 'z'], 0, 5], Gen.String[Gen.Char['a', 'z'], 0, 5]).Sample((secret, before, after) =>
-        {
-            string masked = new SecretMask([secret]).Text(Base64(before + secret + after));
+        Gen.Select(Gen.String[Gen.Char['!', '~'], 6, 24], Gen.String[Gen.Char['a', 'z'], 0, 5], Gen.String[Gen.Char['a', 'z'], 0, 5])
+            .Sample(
+                (secret, before, after) =>
+                {
+                    string masked = new SecretMask([secret]).Text(Base64(before + secret + after));
 
-            string[] parts = masked.Split(SecretMask.Cover);
-            Assert.Equal(2, parts.Length);
-            Assert.StartsWith(parts[0], Base64(before + "???"), StringComparison.Ordinal);
-            Assert.True(parts[0].Length * 6 <= before.Length * 8);
-            Assert.True(parts[1].TrimEnd('=').Length <= (after.Length * 8 + 5) / 6); // the last digit is filled up with zeros
-        }, iter: 2_000);
+                    string[] parts = masked.Split(SecretMask.Cover);
+                    Assert.Equal(2, parts.Length);
+                    Assert.StartsWith(parts[0], Base64(before + "???"), StringComparison.Ordinal);
+                    Assert.True(parts[0].Length * 6 <= before.Length * 8);
+                    Assert.True(parts[1].TrimEnd('=').Length <= (after.Length * 8 + 5) / 6); // the last digit is filled up with zeros
+                },
+                iter: 2_000
+            );
     }
 }

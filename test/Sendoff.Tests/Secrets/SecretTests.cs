@@ -17,27 +17,39 @@ namespace Sendoff.Tests.Secrets;
 /// <summary>C8 through the whole server: the receiver gets the secret, and neither the API nor the data directory ever shows it.</summary>
 public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServer>, IDisposable
 {
-    const string Secret = "s3cr&t/päss \"7\"", Token = "tok-0123456789abcdef", Cookie = "sid-fedcba9876543210";
+    const string Secret = "s3cr&t/päss \"7\"",
+        Token = "tok-0123456789abcdef",
+        Cookie = "sid-fedcba9876543210";
 
     readonly TempFolder folder = new();
 
     public void Dispose() => folder.Dispose();
 
-    static Receiver Echoing() => Receiver.Start(async connection =>
-    {
-        while (await connection.ReadRequestAsync() is { } request)
-            await connection.WriteAsync($"HTTP/1.1 200 OK\r\nset-cookie: {Cookie}\r\ncontent-length: {request.Length}\r\n\r\n{request}");
-    });
+    static Receiver Echoing() =>
+        Receiver.Start(async connection =>
+        {
+            while (await connection.ReadRequestAsync() is { } request)
+                await connection.WriteAsync(
+                    $"HTTP/1.1 200 OK\r\nset-cookie: {Cookie}\r\ncontent-length: {request.Length}\r\n\r\n{request}"
+                );
+        });
 
     static async Task SetAsync(TestServer server, string name, string value, bool secret = true)
     {
-        using var response = await server.Http.PutAsJsonAsync($"/api/v1/secrets/{name}", new SecretRequestDocument(value, secret), ApiJson.Default.SecretRequestDocument);
+        using var response = await server.Http.PutAsJsonAsync(
+            $"/api/v1/secrets/{name}",
+            new SecretRequestDocument(value, secret),
+            ApiJson.Default.SecretRequestDocument
+        );
         Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
     }
 
     static async Task<string> PostWithCredentialsAsync(TestServer server, string hook)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, hook) { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, hook)
+        {
+            Content = new StringContent("{}", Encoding.UTF8, "application/json"),
+        };
         request.Headers.TryAddWithoutValidation("authorization", $"Bearer {Token}");
         request.Headers.TryAddWithoutValidation("cookie", $"sid={Cookie}");
         using var response = await server.NewClient().SendAsync(request);
@@ -64,7 +76,10 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
         await using (var server = await TestServer.StartAsync(folder: folder.Path))
         {
             await SetAsync(server, "TOKEN", Secret);
-            string hook = await server.DeployAsync("secretive", sendsEverything.Replace("RECEIVER", receiver.Url, StringComparison.Ordinal));
+            string hook = await server.DeployAsync(
+                "secretive",
+                sendsEverything.Replace("RECEIVER", receiver.Url, StringComparison.Ordinal)
+            );
 
             var run = await server.EndOfAsync(await PostWithCredentialsAsync(server, hook));
 
@@ -77,7 +92,8 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
             AssertShowsNothing(await server.Http.GetStringAsync("/api/v1/secrets"));
             AssertShowsNothing(await server.Http.GetStringAsync("/api/v1/runs"));
         }
-        foreach (string file in Directory.EnumerateFiles(folder.Path)) AssertShowsNothing(await File.ReadAllBytesAsync(file, default));
+        foreach (string file in Directory.EnumerateFiles(folder.Path))
+            AssertShowsNothing(await File.ReadAllBytesAsync(file, default));
     }
 
     static void AssertReceived(Receiver receiver, int count)
@@ -86,7 +102,10 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
         Assert.Equal(count, requests.Length);
         string escaped = Uri.EscapeDataString(Secret);
         Assert.All(requests, request => Assert.Contains(escaped, request, StringComparison.Ordinal));
-        Assert.Contains(requests, request => request.Contains($"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes("me:" + Secret))}", StringComparison.Ordinal));
+        Assert.Contains(
+            requests,
+            request => request.Contains($"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes("me:" + Secret))}", StringComparison.Ordinal)
+        );
         Assert.Contains(requests, request => request.Contains($"Bearer {Token}\r\n", StringComparison.Ordinal));
         Assert.Contains(requests, request => request.Contains($"\"cookie\":\"sid={Cookie}\"", StringComparison.Ordinal));
     }
@@ -130,12 +149,19 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
         await using var receiver = Receiver.Start(async connection =>
         {
             while (await connection.ReadRequestAsync() is { } request)
-                await connection.WriteAsync(request.StartsWith("POST", StringComparison.Ordinal)
-                    ? $"HTTP/1.1 303 See Other\r\nlocation: /done?token={Uri.EscapeDataString(Secret)}\r\ncontent-length: 0\r\n\r\n" : "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                await connection.WriteAsync(
+                    request.StartsWith("POST", StringComparison.Ordinal)
+                        ? $"HTTP/1.1 303 See Other\r\nlocation: /done?token={Uri.EscapeDataString(Secret)}\r\ncontent-length: 0\r\n\r\n"
+                        : "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+                );
         });
         await using var server = await TestServer.StartAsync(new EngineLimits { DeliveryMaxRedirects = 1 });
         await SetAsync(server, "TOKEN", Secret);
-        string hook = await server.DeployAsync("redirected", $"$send.http({{ method: 'POST', url: '{receiver.Url}?token=' + encodeURIComponent(process.env.TOKEN) }});", "step.js");
+        string hook = await server.DeployAsync(
+            "redirected",
+            $"$send.http({{ method: 'POST', url: '{receiver.Url}?token=' + encodeURIComponent(process.env.TOKEN) }});",
+            "step.js"
+        );
 
         var run = await server.RunAsync(hook);
 
@@ -149,9 +175,15 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
 
     static async Task<DeliveryDocument> EndOfResendAsync(TestServer server, string delivery)
     {
-        var first = JsonSerializer.Deserialize(await server.Http.GetStringAsync($"/api/v1/deliveries/{delivery}"), ApiJson.Default.DeliveryDocument)!;
+        var first = JsonSerializer.Deserialize(
+            await server.Http.GetStringAsync($"/api/v1/deliveries/{delivery}"),
+            ApiJson.Default.DeliveryDocument
+        )!;
         await server.EndOfAsync(first.RunId);
-        return JsonSerializer.Deserialize(await server.Http.GetStringAsync($"/api/v1/deliveries/{delivery}"), ApiJson.Default.DeliveryDocument)!;
+        return JsonSerializer.Deserialize(
+            await server.Http.GetStringAsync($"/api/v1/deliveries/{delivery}"),
+            ApiJson.Default.DeliveryDocument
+        )!;
     }
 
     [Fact]
@@ -164,7 +196,14 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
         {
             var version = await rig.DeployAsync("left", code);
             byte[] json = Encoding.UTF8.GetBytes($$$"""{"headers":{"authorization":"Bearer {{{Token}}}"}}""");
-            var received = new Event(new(rig.Ids.Next()), WorkspaceId.Default, version.WorkflowId, "http", TimeProvider.System.GetUtcNow(), json);
+            var received = new Event(
+                new(rig.Ids.Next()),
+                WorkspaceId.Default,
+                version.WorkflowId,
+                "http",
+                TimeProvider.System.GetUtcNow(),
+                json
+            );
             await rig.Store.AcceptAsync(new(left = new(rig.Ids.Next()), received, version.Number), default);
         }
         await using (var rig = await RunRig.StartAsync(folder.Path))
@@ -173,19 +212,23 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
             await rig.EndOfAsync((await rig.Queue.ReplayAsync(left, null, captured: false, default))!.Run.Id);
         }
         Assert.All(receiver.Requests, request => Assert.EndsWith($"Bearer {Token}", request, StringComparison.Ordinal));
-        foreach (string file in Directory.EnumerateFiles(folder.Path)) AssertShowsNothing(await File.ReadAllBytesAsync(file, default));
+        foreach (string file in Directory.EnumerateFiles(folder.Path))
+            AssertShowsNothing(await File.ReadAllBytesAsync(file, default));
     }
 
     [Fact]
     public async Task A_secret_named_after_an_app_and_a_field_is_its_account()
     {
         var server = shared.Server;
-        string hook = await server.DeployAsync("account", """
+        string hook = await server.DeployAsync(
+            "account",
+            """
             export default defineComponent({
               props: { slack: { type: "app", app: "slack" } },
               run() { return [this.slack.$auth.oauth_access_token, this.slack.$auth.oauth_access_token.length] },
             });
-            """);
+            """
+        );
         await SetAsync(server, "SLACK__OAUTH_ACCESS_TOKEN", "xoxb-0123456789");
 
         Assert.Equal("""["••••••••",15]""", Returned(await server.RunAsync(hook)));
@@ -195,7 +238,10 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
     public async Task A_change_reaches_the_next_run_and_the_old_value_stays_masked()
     {
         await using var server = await TestServer.StartAsync(folder: folder.Path);
-        string hook = await server.DeployAsync("env", "export default async () => [process.env.TOKEN ?? 'none', process.env.TOKEN?.length, 'old-value-1234', process.env.MODE];");
+        string hook = await server.DeployAsync(
+            "env",
+            "export default async () => [process.env.TOKEN ?? 'none', process.env.TOKEN?.length, 'old-value-1234', process.env.MODE];"
+        );
         var before = await server.RunAsync(hook);
         await SetAsync(server, "TOKEN", "old-value-1234");
         await SetAsync(server, "MODE", "debug", secret: false);
@@ -220,11 +266,13 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
         var (catalog, secrets) = (server.Get<WorkflowCatalog>(), server.Get<SecretCatalog>());
         var workflow = catalog.FindTrigger("env")!.Version.WorkflowId;
         await secrets.SetAsync("TOKEN", "first-value", true, Wait.Token);
-        using SemaphoreSlim entered = new(0), goOn = new(0);
+        using SemaphoreSlim entered = new(0),
+            goOn = new(0);
         // An older version is read from the store.
         server.StoreEntering = method =>
         {
-            if (method != nameof(IStore.GetVersionAsync)) return;
+            if (method != nameof(IStore.GetVersionAsync))
+                return;
             entered.Release();
             Assert.True(goOn.Wait(Wait.Limit));
         };
@@ -257,8 +305,14 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
 
         var items = JsonElement.Parse(await server.Http.GetStringAsync("/api/v1/secrets")).GetProperty("items");
 
-        Assert.Equal(["MODE false debug", "TOKEN true "], items.EnumerateArray().Select(i =>
-            $"{i.GetProperty("name").GetString()} {(i.GetProperty("secret").GetBoolean() ? "true" : "false")} {i.GetProperty("value").GetString()}"));
+        Assert.Equal(
+            ["MODE false debug", "TOKEN true "],
+            items
+                .EnumerateArray()
+                .Select(i =>
+                    $"{i.GetProperty("name").GetString()} {(i.GetProperty("secret").GetBoolean() ? "true" : "false")} {i.GetProperty("value").GetString()}"
+                )
+        );
     }
 
     [Theory]
@@ -269,10 +323,17 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
     [InlineData("TOKEN", """{"value":"abcdef","secret":"yes"}""", "true or false")]
     public async Task What_cannot_be_a_secret_is_refused_with_the_reason(string name, string body, string reason)
     {
-        using var response = await shared.Server.Http.PutAsync($"/api/v1/secrets/{name}", new StringContent(body, Encoding.UTF8, "application/json"));
+        using var response = await shared.Server.Http.PutAsync(
+            $"/api/v1/secrets/{name}",
+            new StringContent(body, Encoding.UTF8, "application/json")
+        );
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
-        Assert.Contains(reason, JsonElement.Parse(await response.Content.ReadAsStringAsync()).GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Contains(
+            reason,
+            JsonElement.Parse(await response.Content.ReadAsStringAsync()).GetProperty("detail").GetString(),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -280,7 +341,9 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
     {
         await using (await TestServer.StartAsync(folder: folder.Path)) { }
 
-        var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() => TestServer.StartAsync(folder: folder.Path, cipher: new SecretCipher(new byte[32])));
+        var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() =>
+            TestServer.StartAsync(folder: folder.Path, cipher: new SecretCipher(new byte[32]))
+        );
 
         Assert.Contains("secret-key", refused.Message, StringComparison.Ordinal);
     }

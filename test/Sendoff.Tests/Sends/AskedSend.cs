@@ -9,10 +9,19 @@ sealed record AskedSend(Js? Method, Js? Url, Js? Data, Js? Headers, Js? Params, 
     public override string ToString()
     {
         var text = new StringBuilder("{");
-        (string, Js?)[] options = [("method", Method), ("url", Url), ("data", Data), ("headers", Headers), ("params", Params), ("auth", Auth)];
+        (string, Js?)[] options =
+        [
+            ("method", Method),
+            ("url", Url),
+            ("data", Data),
+            ("headers", Headers),
+            ("params", Params),
+            ("auth", Auth),
+        ];
         foreach (var (name, value) in options)
         {
-            if (value is null) continue;
+            if (value is null)
+                continue;
             text.Append(text.Length > 1 ? "," : "").Append('"').Append(name).Append("\":");
             value.Write(text);
         }

@@ -6,7 +6,8 @@ namespace Sendoff.Tests.Sends;
 /// <summary>A JavaScript value, described: a step builds it (<see cref="SendStep"/>), and the model says what becomes of it.</summary>
 abstract record Js
 {
-    public static readonly Js Undefined = new JsOdd("undefined"), Null = new JsOdd("null");
+    public static readonly Js Undefined = new JsOdd("undefined"),
+        Null = new JsOdd("null");
 
     /// <summary>The description as JSON, all ASCII, as surrogates without their other half have no UTF-8.</summary>
     public abstract void Write(StringBuilder to);
@@ -21,24 +22,27 @@ abstract record Js
     protected static void Write(StringBuilder to, string tag, params ReadOnlySpan<Action<StringBuilder>> arguments)
     {
         to.Append("[\"").Append(tag).Append('"');
-        foreach (var argument in arguments) argument(to.Append(','));
+        foreach (var argument in arguments)
+            argument(to.Append(','));
         to.Append(']');
     }
 
     protected static Action<StringBuilder> Text(string value) => to => AsciiJson.Quote(to, value);
 
-    protected static Action<StringBuilder> List<T>(IEnumerable<T> items, Action<StringBuilder, T> write) => to =>
-    {
-        to.Append('[');
-        bool first = true;
-        foreach (var item in items)
+    protected static Action<StringBuilder> List<T>(IEnumerable<T> items, Action<StringBuilder, T> write) =>
+        to =>
         {
-            if (!first) to.Append(',');
-            write(to, item);
-            first = false;
-        }
-        to.Append(']');
-    };
+            to.Append('[');
+            bool first = true;
+            foreach (var item in items)
+            {
+                if (!first)
+                    to.Append(',');
+                write(to, item);
+                first = false;
+            }
+            to.Append(']');
+        };
 
     protected static void Pair(StringBuilder to, string key, Action<StringBuilder> value)
     {
@@ -61,23 +65,29 @@ sealed record JsText(string Value) : Js
     /// <summary>Number::toString of ECMA-262.</summary>
     public static string OfNumber(double value)
     {
-        if (double.IsNaN(value)) return "NaN";
-        if (double.IsInfinity(value)) return value < 0 ? "-Infinity" : "Infinity";
-        if (value == 0) return "0";
+        if (double.IsNaN(value))
+            return "NaN";
+        if (double.IsInfinity(value))
+            return value < 0 ? "-Infinity" : "Infinity";
+        if (value == 0)
+            return "0";
         // The fewest digits that tell the number from its neighbours.
         string[] parts = value.ToString("E16", CultureInfo.InvariantCulture).Split('E');
         for (int precision = 0; precision < 17; precision++)
         {
             string shorter = value.ToString($"E{precision}", CultureInfo.InvariantCulture);
-            if (double.Parse(shorter, CultureInfo.InvariantCulture) != value) continue;
+            if (double.Parse(shorter, CultureInfo.InvariantCulture) != value)
+                continue;
             parts = shorter.Split('E');
             break;
         }
-        string sign = value < 0 ? "-" : "", digits = parts[0].Replace("-", "").Replace(".", "");
+        string sign = value < 0 ? "-" : "",
+            digits = parts[0].Replace("-", "").Replace(".", "");
         int point = int.Parse(parts[1], CultureInfo.InvariantCulture) + 1;
         if (point > 21 || point < -5)
             return $"{sign}{digits[0]}{(digits.Length > 1 ? "." + digits[1..] : "")}e{(point > 0 ? "+" : "-")}{Math.Abs(point - 1)}";
-        if (point <= 0) return $"{sign}0.{new string('0', -point)}{digits}";
+        if (point <= 0)
+            return $"{sign}0.{new string('0', -point)}{digits}";
         return point >= digits.Length ? sign + digits.PadRight(point, '0') : $"{sign}{digits[..point]}.{digits[point..]}";
     }
 
@@ -102,9 +112,13 @@ sealed record JsBigInt(long Value) : Js
 /// <param name="Ms">Since 1970; null is an invalid Date.</param>
 sealed record JsDate(long? Ms) : Js
 {
-    public string Iso => DateTimeOffset.FromUnixTimeMilliseconds(Ms!.Value).UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+    public string Iso =>
+        DateTimeOffset
+            .FromUnixTimeMilliseconds(Ms!.Value)
+            .UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
-    public override void Write(StringBuilder to) => Write(to, "date", to => to.Append(Ms is { } ms ? ms.ToString(CultureInfo.InvariantCulture) : "null"));
+    public override void Write(StringBuilder to) =>
+        Write(to, "date", to => to.Append(Ms is { } ms ? ms.ToString(CultureInfo.InvariantCulture) : "null"));
 }
 
 sealed record JsArray(Js[] Items) : Js
@@ -122,7 +136,8 @@ sealed record JsObject(string Kind, (string Key, Js Value)[] Given) : Js
         get
         {
             var last = new Dictionary<string, Js>(StringComparer.Ordinal);
-            foreach (var (key, value) in Given) last[key] = value;
+            foreach (var (key, value) in Given)
+                last[key] = value;
             var keys = Given.Select(static pair => pair.Key).Distinct(StringComparer.Ordinal).ToList();
             var indices = keys.Where(IsIndex).OrderBy(static key => uint.Parse(key, CultureInfo.InvariantCulture));
             return indices.Concat(keys.Where(static key => !IsIndex(key))).Select(key => (key, last[key]));
@@ -131,7 +146,9 @@ sealed record JsObject(string Kind, (string Key, Js Value)[] Given) : Js
 
     static bool IsIndex(string key) =>
         !key.Contains('\0') // which .NET passes over at the end of a number
-        && uint.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out uint index) && index < uint.MaxValue && (key[0] != '0' || key.Length == 1);
+        && uint.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out uint index)
+        && index < uint.MaxValue
+        && (key[0] != '0' || key.Length == 1);
 
     public override void Write(StringBuilder to) => Write(to, Kind, List(Given, static (to, pair) => Pair(to, pair.Key, pair.Value.Write)));
 }
@@ -144,7 +161,8 @@ sealed record JsBytes(string Kind, byte[] Bytes) : Js
 
 sealed record JsSearchParams((string Key, string Value)[] Pairs) : Js
 {
-    public override void Write(StringBuilder to) => Write(to, "URLSearchParams", List(Pairs, static (to, pair) => Pair(to, pair.Key, Text(pair.Value))));
+    public override void Write(StringBuilder to) =>
+        Write(to, "URLSearchParams", List(Pairs, static (to, pair) => Pair(to, pair.Key, Text(pair.Value))));
 }
 
 /// <param name="Name">Of a File; null is a Blob.</param>
@@ -157,7 +175,8 @@ sealed record JsBlob(byte[] Bytes, string Type, string? Name) : Js
 /// <param name="Fields">Each a text or a Blob.</param>
 sealed record JsForm((string Key, Js Value)[] Fields) : Js
 {
-    public override void Write(StringBuilder to) => Write(to, "FormData", List(Fields, static (to, field) => Pair(to, field.Key, field.Value.Write)));
+    public override void Write(StringBuilder to) =>
+        Write(to, "FormData", List(Fields, static (to, field) => Pair(to, field.Key, field.Value.Write)));
 }
 
 /// <summary>A URL object, of a text that parses.</summary>
@@ -173,9 +192,12 @@ static class AsciiJson
         to.Append('"');
         foreach (char c in value)
         {
-            if (c is '"' or '\\') to.Append('\\').Append(c);
-            else if (c is >= ' ' and <= '~') to.Append(c);
-            else to.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
+            if (c is '"' or '\\')
+                to.Append('\\').Append(c);
+            else if (c is >= ' ' and <= '~')
+                to.Append(c);
+            else
+                to.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
         }
         to.Append('"');
     }

@@ -18,27 +18,36 @@ sealed record ParsedRequest(string Method, string Target, IReadOnlyDictionary<st
     public string Path => Target.Split('?')[0];
 
     /// <summary>The query's pieces as they stand; null when there is no question mark.</summary>
-    public string[]? QueryPieces => Target.IndexOf('?') is >= 0 and var mark ? [.. Target[(mark + 1)..].Split('&').Where(static piece => piece.Length > 0)] : null;
+    public string[]? QueryPieces =>
+        Target.IndexOf('?') is >= 0 and var mark ? [.. Target[(mark + 1)..].Split('&').Where(static piece => piece.Length > 0)] : null;
 
     public static IEnumerable<(string, string)> PairsOf(IEnumerable<string> pieces)
     {
-        foreach (var pair in new QueryStringEnumerable("?" + string.Join('&', pieces))) yield return (pair.DecodeName().ToString(), pair.DecodeValue().ToString());
+        foreach (var pair in new QueryStringEnumerable("?" + string.Join('&', pieces)))
+            yield return (pair.DecodeName().ToString(), pair.DecodeValue().ToString());
     }
 
     public async Task<List<(string, string)>> ReadFormAsync()
     {
-        using var reader = new FormReader(new MemoryStream(Body)) { ValueCountLimit = 10_000, KeyLengthLimit = int.MaxValue, ValueLengthLimit = int.MaxValue };
+        using var reader = new FormReader(new MemoryStream(Body))
+        {
+            ValueCountLimit = 10_000,
+            KeyLengthLimit = int.MaxValue,
+            ValueLengthLimit = int.MaxValue,
+        };
         var pairs = new List<(string, string)>();
-        while (await reader.ReadNextPairAsync() is { } pair) pairs.Add((pair.Key, pair.Value));
+        while (await reader.ReadNextPairAsync() is { } pair)
+            pairs.Add((pair.Key, pair.Value));
         return pairs;
     }
 
     public async Task<List<PartModel>> ReadPartsAsync()
     {
         // A type that is none of multipart has no boundary: then the body's first line has it.
-        string boundary = MediaTypeHeaderValue.TryParse(Headers["content-type"][0], out var type) && type.Boundary.HasValue
-            ? HeaderUtilities.RemoveQuotes(type.Boundary).ToString()
-            : Encoding.Latin1.GetString(Body, 2, Body.AsSpan().IndexOf("\r\n"u8) - 2).TrimEnd('-');
+        string boundary =
+            MediaTypeHeaderValue.TryParse(Headers["content-type"][0], out var type) && type.Boundary.HasValue
+                ? HeaderUtilities.RemoveQuotes(type.Boundary).ToString()
+                : Encoding.Latin1.GetString(Body, 2, Body.AsSpan().IndexOf("\r\n"u8) - 2).TrimEnd('-');
         var reader = new MultipartReader(boundary, new MemoryStream(Body)) { HeadersLengthLimit = 1_000_000, HeadersCountLimit = 100 };
         var parts = new List<PartModel>();
         while (await reader.ReadNextSectionAsync() is { } section)
@@ -56,7 +65,8 @@ sealed record ParsedRequest(string Method, string Target, IReadOnlyDictionary<st
     {
         string[] quoted = disposition.Split('"');
         Assert.Equal("form-data; name=", quoted[0]);
-        if (quoted.Length == 3) return (quoted[1], null);
+        if (quoted.Length == 3)
+            return (quoted[1], null);
         Assert.Equal((5, "; filename=", ""), (quoted.Length, quoted[2], quoted[4]));
         return (quoted[1], quoted[3]);
     }
@@ -96,7 +106,8 @@ sealed class ParsingReceiver : IAsyncDisposable
     public List<ParsedRequest> Take()
     {
         var taken = new List<ParsedRequest>();
-        while (requests.TryDequeue(out var request)) taken.Add(request);
+        while (requests.TryDequeue(out var request))
+            taken.Add(request);
         return taken;
     }
 
@@ -104,7 +115,10 @@ sealed class ParsingReceiver : IAsyncDisposable
     {
         var body = new MemoryStream();
         await context.Request.Body.CopyToAsync(body);
-        var headers = context.Request.Headers.ToDictionary(static header => header.Key.ToLowerInvariant(), static header => header.Value.OfType<string>().ToArray());
+        var headers = context.Request.Headers.ToDictionary(
+            static header => header.Key.ToLowerInvariant(),
+            static header => header.Value.OfType<string>().ToArray()
+        );
         requests.Enqueue(new(context.Request.Method, context.Features.Get<IHttpRequestFeature>()!.RawTarget, headers, body.ToArray()));
     }
 

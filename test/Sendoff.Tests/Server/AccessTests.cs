@@ -50,7 +50,8 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
     {
         var clock = new FakeTimeProvider();
         var links = new SignInLinks(clock);
-        string old = Code(), late = Code();
+        string old = Code(),
+            late = Code();
         clock.Advance(TimeSpan.FromHours(23));
         Assert.True(links.Use(late));
         clock.Advance(TimeSpan.FromHours(1));
@@ -64,8 +65,16 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
     [InlineData("own", HttpStatusCode.SwitchingProtocols)]
     public async Task A_socket_of_the_pages_opens_for_own_pages_with_a_session_only(string? origin, HttpStatusCode expected)
     {
-        if (origin == "own") origin = server.Address.GetLeftPart(UriPartial.Authority);
-        (string, string?)[] socket = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="), ("origin", origin)];
+        if (origin == "own")
+            origin = server.Address.GetLeftPart(UriPartial.Authority);
+        (string, string?)[] socket =
+        [
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("origin", origin),
+        ];
         using var response = await SendAsync(HttpMethod.Get, "/_blazor", [("cookie", await server.SignInAsync()), .. socket]);
         using var without = await SendAsync(HttpMethod.Get, "/_blazor", socket);
         Assert.Equal(expected, response.StatusCode);
@@ -85,7 +94,10 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
         Assert.Equal(HttpStatusCode.Redirect, page.StatusCode);
         Assert.Equal("/signin?next=%2Fdeliveries%3Fstatus%3Dfailed", page.Headers.Location!.ToString());
 
-        using var signedIn = await client.PostAsync("/signin", new FormUrlEncodedContent([new("token", TestServer.Token), new("next", "/deliveries?status=failed")]));
+        using var signedIn = await client.PostAsync(
+            "/signin",
+            new FormUrlEncodedContent([new("token", TestServer.Token), new("next", "/deliveries?status=failed")])
+        );
         Assert.Equal("/deliveries?status=failed", signedIn.Headers.Location!.ToString());
     }
 
@@ -121,8 +133,18 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
     {
         string run = await server.PostAsync(await server.DeployAsync("orders", "export default async () => {};"));
         await server.EndOfAsync(run);
-        value = value switch { "own" => server.Address.GetLeftPart(UriPartial.Authority), "https" => $"https://{server.Address.Authority}", _ => value };
-        using var response = await SendAsync(HttpMethod.Post, $"/api/v1/runs/{run}/replay", ("cookie", await server.SignInAsync()), (header, value));
+        value = value switch
+        {
+            "own" => server.Address.GetLeftPart(UriPartial.Authority),
+            "https" => $"https://{server.Address.Authority}",
+            _ => value,
+        };
+        using var response = await SendAsync(
+            HttpMethod.Post,
+            $"/api/v1/runs/{run}/replay",
+            ("cookie", await server.SignInAsync()),
+            (header, value)
+        );
         Assert.Equal(expected, response.StatusCode);
     }
 
@@ -180,19 +202,45 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
 
         using var signedIn = await SendAsync(browser, HttpMethod.Get, await NewLinkAsync(server), ("host", "hooks.example.com"));
         string cookie = signedIn.Headers.GetValues("set-cookie").Single();
-        using var page = await SendAsync(browser, HttpMethod.Get, "/workflows", ("host", "hooks.example.com"), ("cookie", cookie.Split(';')[0]));
+        using var page = await SendAsync(
+            browser,
+            HttpMethod.Get,
+            "/workflows",
+            ("host", "hooks.example.com"),
+            ("cookie", cookie.Split(';')[0])
+        );
         using var posted = await SendAsync(browser, HttpMethod.Post, "/hooks/orders/a?b=1", ("host", "127.0.0.1"));
         await server.EndOfAsync(posted.Headers.GetValues("sendoff-run").Single());
         string replay = $"/api/v1/runs/{posted.Headers.GetValues("sendoff-run").Single()}/replay";
-        using var own = await SendAsync(browser, HttpMethod.Post, replay, ("cookie", cookie.Split(';')[0]), ("origin", "https://hooks.example.com"));
-        using var foreign = await SendAsync(browser, HttpMethod.Post, replay, ("cookie", cookie.Split(';')[0]), ("origin", "https://evil.example"));
-        using var other = await SendAsync(browser, HttpMethod.Get, "/workflows", ("host", "evil.example"), ("cookie", cookie.Split(';')[0]));
+        using var own = await SendAsync(
+            browser,
+            HttpMethod.Post,
+            replay,
+            ("cookie", cookie.Split(';')[0]),
+            ("origin", "https://hooks.example.com")
+        );
+        using var foreign = await SendAsync(
+            browser,
+            HttpMethod.Post,
+            replay,
+            ("cookie", cookie.Split(';')[0]),
+            ("origin", "https://evil.example")
+        );
+        using var other = await SendAsync(
+            browser,
+            HttpMethod.Get,
+            "/workflows",
+            ("host", "evil.example"),
+            ("cookie", cookie.Split(';')[0])
+        );
 
         Assert.Contains("secure", cookie);
         Assert.Contains("https://hooks.example.com/hooks/orders", await page.Content.ReadAsStringAsync());
         Assert.Equal("https://hooks.example.com/hooks/orders/a?b=1", (await server.EventOfAsync(posted)).GetProperty("url").GetString());
         Assert.Equal(
-            (HttpStatusCode.Accepted, HttpStatusCode.Forbidden, HttpStatusCode.Forbidden), (own.StatusCode, foreign.StatusCode, other.StatusCode));
+            (HttpStatusCode.Accepted, HttpStatusCode.Forbidden, HttpStatusCode.Forbidden),
+            (own.StatusCode, foreign.StatusCode, other.StatusCode)
+        );
     }
 
     [Fact]
@@ -204,7 +252,8 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
 
         Assert.Equal(43, made.Value.Length);
         Assert.Equal(made.Value, again.Value);
-        if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(folder, AdminToken.FileName)));
+        if (!OperatingSystem.IsWindows())
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(folder, AdminToken.FileName)));
         Assert.True(made.Matches(again.Value));
         Assert.False(made.Matches(again.Value + "x"));
         Assert.Contains("Auth:Token", Assert.Throws<InvalidDataException>(() => AdminToken.Load("short", folder)).Message);
@@ -214,12 +263,18 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
     Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string? Value)[] headers) =>
         SendAsync(client, method, path, headers);
 
-    static async Task<HttpResponseMessage> SendAsync(HttpClient client, HttpMethod method, string path, params (string Name, string? Value)[] headers)
+    static async Task<HttpResponseMessage> SendAsync(
+        HttpClient client,
+        HttpMethod method,
+        string path,
+        params (string Name, string? Value)[] headers
+    )
     {
         using var request = new HttpRequestMessage(method, path);
         foreach (var (name, value) in headers)
         {
-            if (value is not null) request.Headers.TryAddWithoutValidation(name, value);
+            if (value is not null)
+                request.Headers.TryAddWithoutValidation(name, value);
         }
         // A socket that opens has no end to wait for.
         return await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);

@@ -14,7 +14,8 @@ public sealed class AlertsApiTests(SharedServer shared) : IClassFixture<SharedSe
 
     static StringContent Json(string json) => new(json, Encoding.UTF8, "application/json");
 
-    static async Task<JsonElement> BodyAsync(HttpResponseMessage response) => JsonElement.Parse(await response.Content.ReadAsByteArrayAsync(Ct));
+    static async Task<JsonElement> BodyAsync(HttpResponseMessage response) =>
+        JsonElement.Parse(await response.Content.ReadAsByteArrayAsync(Ct));
 
     static async Task<JsonElement> CreateAsync(TestServer server, string json)
     {
@@ -28,14 +29,24 @@ public sealed class AlertsApiTests(SharedServer shared) : IClassFixture<SharedSe
     {
         var server = shared.Server;
         await using var told = Sink.Start();
-        var made = await CreateAsync(server, $$"""{"name":"ops","on":["backlog","run_failed"],"type":"webhook","url":"{{told.Url}}hook?key=hidden1"}""");
+        var made = await CreateAsync(
+            server,
+            $$"""{"name":"ops","on":["backlog","run_failed"],"type":"webhook","url":"{{told.Url}}hook?key=hidden1"}"""
+        );
         string id = made.GetProperty("id").GetString()!;
         Assert.StartsWith("alr_", id);
         Assert.Equal("run_failed,backlog", string.Join(',', made.GetProperty("on").EnumerateArray()));
-        Assert.Equal((900, true, $"{told.Url}hook…"), (made.GetProperty("quietSeconds").GetInt32(), made.GetProperty("recovered").GetBoolean(), made.GetProperty("url").GetString()));
+        Assert.Equal(
+            (900, true, $"{told.Url}hook…"),
+            (made.GetProperty("quietSeconds").GetInt32(), made.GetProperty("recovered").GetBoolean(), made.GetProperty("url").GetString())
+        );
 
         // Without a URL it keeps its own.
-        using var changed = await server.Http.PutAsync($"/api/v1/alerts/{id}", Json("""{"name":"night","on":["run_failed"],"type":"webhook","quietSeconds":60,"recovered":false}"""), Ct);
+        using var changed = await server.Http.PutAsync(
+            $"/api/v1/alerts/{id}",
+            Json("""{"name":"night","on":["run_failed"],"type":"webhook","quietSeconds":60,"recovered":false}"""),
+            Ct
+        );
         Assert.Equal("night", (await BodyAsync(changed)).GetProperty("name").GetString());
         using var tested = await server.Http.PostAsync($"/api/v1/alerts/{id}/test", null, Ct);
         var run = await server.EndOfAsync((await BodyAsync(tested)).GetProperty("run").GetString()!);
@@ -43,7 +54,10 @@ public sealed class AlertsApiTests(SharedServer shared) : IClassFixture<SharedSe
         var request = Assert.Single(told.Requests);
         Assert.Equal("/hook?key=hidden1", request.Target);
         Assert.True(JsonElement.Parse(request.Body).GetProperty("test").GetBoolean());
-        Assert.DoesNotContain("hidden1", await server.Http.GetStringAsync($"/api/v1/runs/{run.Id}", Ct) + await server.Http.GetStringAsync("/api/v1/alerts", Ct));
+        Assert.DoesNotContain(
+            "hidden1",
+            await server.Http.GetStringAsync($"/api/v1/runs/{run.Id}", Ct) + await server.Http.GetStringAsync("/api/v1/alerts", Ct)
+        );
         // It is no workflow that anybody could run, change or delete.
         Assert.DoesNotContain("sendoff/alerts", await server.Http.GetStringAsync("/api/v1/workflows", Ct));
         using var again = await server.Http.PostAsync($"/api/v1/runs/{run.Id}/replay", null, Ct);
@@ -52,27 +66,48 @@ public sealed class AlertsApiTests(SharedServer shared) : IClassFixture<SharedSe
         using var deleted = await server.Http.DeleteAsync($"/api/v1/alerts/{id}", Ct);
         using var gone = await server.Http.DeleteAsync($"/api/v1/alerts/{id}", Ct);
         using var untested = await server.Http.PostAsync($"/api/v1/alerts/{id}/test", null, Ct);
-        Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.NotFound, HttpStatusCode.NotFound), (deleted.StatusCode, gone.StatusCode, untested.StatusCode));
+        Assert.Equal(
+            (HttpStatusCode.NoContent, HttpStatusCode.NotFound, HttpStatusCode.NotFound),
+            (deleted.StatusCode, gone.StatusCode, untested.StatusCode)
+        );
     }
 
     [Theory]
     [InlineData("""{"name":"a","on":["run_failed"],"type":"webhook","url":"ftp://example.com"}""", "It is an absolute http or https URL")]
     [InlineData("""{"name":"a","on":["run_failed"],"type":"slack","url":"https://user:pass@example.com/x"}""", "without user and password")]
     [InlineData("""{"name":"a","on":["run_failed"],"type":"slack"}""", "'url' is missing")]
-    [InlineData("""{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","workflow":"ordres"}""", "There is no workflow 'ordres'. Did you mean 'orders'?")]
+    [InlineData(
+        """{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","workflow":"ordres"}""",
+        "There is no workflow 'ordres'. Did you mean 'orders'?"
+    )]
     [InlineData("""{"name":"a","on":["run_failed"],"type":"email"}""", "Set Smtp:Host")]
     [InlineData("""{"name":"a","on":[],"type":"webhook","url":"https://example.com"}""", "'on' is empty")]
     [InlineData("""{"name":"a","on":["failed"],"type":"webhook","url":"https://example.com"}""", "'on' has 'failed'")]
-    [InlineData("""{"name":"a","on":"run_failed","type":"webhook","url":"https://example.com"}""", "'on' is a string. It is an array of strings.")]
+    [InlineData(
+        """{"name":"a","on":"run_failed","type":"webhook","url":"https://example.com"}""",
+        "'on' is a string. It is an array of strings."
+    )]
     [InlineData("""{"name":"a","on":["run_failed"],"type":"pager","url":"https://example.com"}""", "It is one of email, webhook, slack")]
     [InlineData("""{"name":"","on":["run_failed"],"type":"webhook","url":"https://example.com"}""", "'name' has 1 to 100 characters")]
     [InlineData("""{"on":["run_failed"],"type":"webhook","url":"https://example.com"}""", "'name' is missing")]
-    [InlineData("""{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","quietSeconds":-1}""", "'quietSeconds' is -1")]
-    [InlineData("""{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","quietSeconds":1.5}""", "'quietSeconds' is 1.5. It is a whole number.")]
+    [InlineData(
+        """{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","quietSeconds":-1}""",
+        "'quietSeconds' is -1"
+    )]
+    [InlineData(
+        """{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","quietSeconds":1.5}""",
+        "'quietSeconds' is 1.5. It is a whole number."
+    )]
     [InlineData("""{"name":"a","on":["backlog"],"type":"webhook","url":"https://example.com","backlogSeconds":0}""", "from 1 to 604800")]
     [InlineData("""{"name":"a","on":["backlog"],"type":"webhook","url":"https://example.com","backlogRuns":0}""", "'backlogRuns' is 0")]
-    [InlineData("""{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","to":["a@example.com"]}""", "'to' is of type email")]
-    [InlineData("""{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","mail":1}""", "The field 'mail' is unknown")]
+    [InlineData(
+        """{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","to":["a@example.com"]}""",
+        "'to' is of type email"
+    )]
+    [InlineData(
+        """{"name":"a","on":["run_failed"],"type":"webhook","url":"https://example.com","mail":1}""",
+        "The field 'mail' is unknown"
+    )]
     public async Task What_cannot_be_an_alert_is_refused_with_what_is_expected(string json, string expected)
     {
         var server = shared.Server;
@@ -98,14 +133,22 @@ public sealed class AlertsApiTests(SharedServer shared) : IClassFixture<SharedSe
     public async Task A_failed_run_is_told_by_email_to_the_addresses_that_the_server_allows()
     {
         await using var mail = new MailServer();
-        await using var server = await TestServer.StartAsync(new EngineLimits { EmailAllowTo = ["*@example.com"] }, with: options => options with
-        {
-            Smtp = new("127.0.0.1", mail.Port, From: "sendoff@example.com", To: "owner@example.com", Security: SmtpSecurity.None),
-            PagesOrigin = "https://sendoff.example.com",
-        });
+        await using var server = await TestServer.StartAsync(
+            new EngineLimits { EmailAllowTo = ["*@example.com"] },
+            with: options =>
+                options with
+                {
+                    Smtp = new("127.0.0.1", mail.Port, From: "sendoff@example.com", To: "owner@example.com", Security: SmtpSecurity.None),
+                    PagesOrigin = "https://sendoff.example.com",
+                }
+        );
         foreach (var (to, fault) in new[] { ("ops@elsewhere.com", "matches none of Smtp:AllowTo"), ("ops", "is not an email address") })
         {
-            using var refused = await server.Http.PostAsync("/api/v1/alerts", Json($$"""{"name":"ops","on":["run_failed"],"type":"email","to":["{{to}}"]}"""), Ct);
+            using var refused = await server.Http.PostAsync(
+                "/api/v1/alerts",
+                Json($$"""{"name":"ops","on":["run_failed"],"type":"email","to":["{{to}}"]}"""),
+                Ct
+            );
             Assert.Contains(fault, await refused.Content.ReadAsStringAsync(Ct));
         }
         await CreateAsync(server, """{"name":"ops","on":["run_failed"],"type":"email","to":["night@example.com"]}""");

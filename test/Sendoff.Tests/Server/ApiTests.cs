@@ -24,21 +24,29 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     [Fact]
     public async Task A_deployed_schedule_says_when_it_is_due_next()
     {
-        using var deployed = await server.Http.PutAsJsonAsync("/api/v1/workflows/mornings", new
-        {
-            files = new Dictionary<string, string>
+        using var deployed = await server.Http.PutAsJsonAsync(
+            "/api/v1/workflows/mornings",
+            new
             {
-                ["workflow.yaml"] = "triggers: [ { type: schedule, cron: '30 4 1,15 * 5' } ]\nsteps: [ { namespace: a, uses: ./a.js } ]",
-                ["a.js"] = "",
+                files = new Dictionary<string, string>
+                {
+                    ["workflow.yaml"] =
+                        "triggers: [ { type: schedule, cron: '30 4 1,15 * 5' } ]\nsteps: [ { namespace: a, uses: ./a.js } ]",
+                    ["a.js"] = "",
+                },
             }
-        });
+        );
 
         var trigger = (await deployed.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("triggers")[0];
         DateTimeOffset[] times = [.. trigger.GetProperty("dueTimes").EnumerateArray().Select(static time => time.GetDateTimeOffset())];
         Assert.Equal(5, times.Length);
         Assert.Equal(times[0], trigger.GetProperty("nextDueAt").GetDateTimeOffset());
         Assert.Equal(times.Order(), times);
-        Assert.All(times, static time => Assert.True(time is { Hour: 4, Minute: 30 } && (time.Day is 1 or 15 || time.DayOfWeek == DayOfWeek.Friday), $"{time}"));
+        Assert.All(
+            times,
+            static time =>
+                Assert.True(time is { Hour: 4, Minute: 30 } && (time.Day is 1 or 15 || time.DayOfWeek == DayOfWeek.Friday), $"{time}")
+        );
     }
 
     [Fact]
@@ -58,7 +66,10 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         Assert.Equal(["succeeded", "failed", "blocked"], sends.EnumerateArray().Select(d => d.GetProperty("status").GetString()));
         Assert.Equal("""["a","b"]""", sends[0].GetProperty("request").GetProperty("headers").GetProperty("X-Trace").GetRawText());
         // C8: what sets a session is masked, line by line.
-        Assert.Equal("""["••••••••","••••••••"]""", sends[0].GetProperty("attempts")[0].GetProperty("response").GetProperty("headers").GetProperty("set-cookie").GetRawText());
+        Assert.Equal(
+            """["••••••••","••••••••"]""",
+            sends[0].GetProperty("attempts")[0].GetProperty("response").GetProperty("headers").GetProperty("set-cookie").GetRawText()
+        );
         Assert.Equal("timeout", sends[1].GetProperty("error").GetProperty("code").GetString());
         Assert.Equal(JsonValueKind.Null, sends[1].GetProperty("attempts")[0].GetProperty("response").ValueKind);
         Assert.Equal("blocked_by_egress_policy", sends[2].GetProperty("error").GetProperty("code").GetString());
@@ -68,14 +79,20 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     [Fact]
     public async Task Lists_go_on_where_the_cursor_says()
     {
-        for (int i = 0; i < 3; i++) await SampleRuns.AddAsync(server, workflow: "paged");
+        for (int i = 0; i < 3; i++)
+            await SampleRuns.AddAsync(server, workflow: "paged");
         var first = await GetAsync("/api/v1/runs?workflow=paged&limit=2");
         var second = await GetAsync($"/api/v1/runs?workflow=paged&limit=2&cursor={first.GetProperty("nextCursor").GetString()}");
 
         Assert.Equal(2, first.GetProperty("items").GetArrayLength());
         Assert.Equal(1, second.GetProperty("items").GetArrayLength());
         Assert.Equal(JsonValueKind.Null, second.GetProperty("nextCursor").ValueKind);
-        Assert.True(string.CompareOrdinal(first.GetProperty("items")[1].GetProperty("id").GetString(), second.GetProperty("items")[0].GetProperty("id").GetString()) > 0);
+        Assert.True(
+            string.CompareOrdinal(
+                first.GetProperty("items")[1].GetProperty("id").GetString(),
+                second.GetProperty("items")[0].GetProperty("id").GetString()
+            ) > 0
+        );
     }
 
     [Fact]
@@ -83,26 +100,35 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     {
         await SampleRuns.AddAsync(server, workflow: "counted");
         var run = (await GetAsync("/api/v1/runs?workflow=counted")).GetProperty("items")[0];
-        Assert.Equal([3, 1, 2, 0], new[] { "sends", "sendsDelivered", "sendsFailed", "sendsCaptured" }.Select(name => run.GetProperty(name).GetInt32()));
+        Assert.Equal(
+            [3, 1, 2, 0],
+            new[] { "sends", "sendsDelivered", "sendsFailed", "sendsCaptured" }.Select(name => run.GetProperty(name).GetInt32())
+        );
     }
 
     [Fact]
     public async Task A_captured_send_is_not_delivered()
     {
-        string hook = await server.DeployAsync("captured", new()
-        {
-            ["workflow.yaml"] = """
+        string hook = await server.DeployAsync(
+            "captured",
+            new()
+            {
+                ["workflow.yaml"] = """
                 triggers: [ { type: http, key: captured } ]
                 settings: { deliver: success }
                 steps: [ { namespace: step, uses: ./step.js } ]
                 """,
-            ["step.js"] = "$send.http({ method: 'GET', url: 'http://127.0.0.1:9/' }); throw new Error('no');",
-        });
+                ["step.js"] = "$send.http({ method: 'GET', url: 'http://127.0.0.1:9/' }); throw new Error('no');",
+            }
+        );
         var shown = await server.RunAsync(hook);
         var run = (await GetAsync("/api/v1/runs?workflow=captured")).GetProperty("items")[0];
 
         Assert.Equal("captured", shown.Steps[0].Deliveries[0].Status);
-        Assert.Equal([1, 0, 0, 1], new[] { "sends", "sendsDelivered", "sendsFailed", "sendsCaptured" }.Select(name => run.GetProperty(name).GetInt32()));
+        Assert.Equal(
+            [1, 0, 0, 1],
+            new[] { "sends", "sendsDelivered", "sendsFailed", "sendsCaptured" }.Select(name => run.GetProperty(name).GetInt32())
+        );
     }
 
     [Theory]
@@ -120,7 +146,8 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     [InlineData("/api/v1/events/nonsense", "is not the id of an event")]
     [InlineData("/api/v1/usage?since=2026-13-01", "'since' is '2026-13-01'")]
     [InlineData("/api/v1/workflows/orders/versions/two", "is not a version")]
-    public async Task Bad_input_is_one_clear_problem(string path, string says) => await AssertProblemAsync(await server.Http.GetAsync(path), HttpStatusCode.BadRequest, says);
+    public async Task Bad_input_is_one_clear_problem(string path, string says) =>
+        await AssertProblemAsync(await server.Http.GetAsync(path), HttpStatusCode.BadRequest, says);
 
     [Theory]
     [InlineData("/api/v1/runs/run_0000000000001", "There is no run")]
@@ -129,7 +156,8 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     [InlineData("/api/v1/workflows/nobody", "There is no workflow 'nobody'")]
     [InlineData("/api/v1/workflows/orders/versions/9", "has no version 9")]
     [InlineData("/api/v1/rusn", "nothing at /api/v1/rusn")]
-    public async Task What_is_not_there_is_a_404_that_names_it(string path, string says) => await AssertProblemAsync(await server.Http.GetAsync(path), HttpStatusCode.NotFound, says);
+    public async Task What_is_not_there_is_a_404_that_names_it(string path, string says) =>
+        await AssertProblemAsync(await server.Http.GetAsync(path), HttpStatusCode.NotFound, says);
 
     [Fact]
     public async Task A_lost_store_is_503_for_readiness_and_API_while_the_process_is_live()
@@ -158,14 +186,20 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     public async Task A_deploy_answers_with_version_and_trigger_address()
     {
         const string yaml = "triggers: [ { type: http, key: shop } ]\nsteps: [ { namespace: a, uses: ./a/entry.js } ]";
-        string body = JsonSerializer.Serialize(new DeployDocument(new Dictionary<string, string> { ["a/entry.js"] = "return 1", ["workflow.yaml"] = yaml }), ApiJson.Default.DeployDocument);
+        string body = JsonSerializer.Serialize(
+            new DeployDocument(new Dictionary<string, string> { ["a/entry.js"] = "return 1", ["workflow.yaml"] = yaml }),
+            ApiJson.Default.DeployDocument
+        );
         var answer = await SendAsync(HttpMethod.Put, "/api/v1/workflows/shop", body, HttpStatusCode.OK);
 
         Assert.Equal(["a/entry.js", "workflow.yaml"], (await FilesAsync("shop")).Keys.Order());
         Assert.Equal("shop", answer.GetProperty("name").GetString());
         Assert.Equal(1, answer.GetProperty("version").GetInt32());
         Assert.StartsWith("wf_", answer.GetProperty("id").GetString());
-        Assert.Equal($$"""[{"type":"http","key":"shop","url":"{{server.Address}}hooks/shop","schedule":null,"nextDueAt":null,"dueTimes":null}]""", answer.GetProperty("triggers").GetRawText());
+        Assert.Equal(
+            $$"""[{"type":"http","key":"shop","url":"{{server.Address}}hooks/shop","schedule":null,"nextDueAt":null,"dueTimes":null}]""",
+            answer.GetProperty("triggers").GetRawText()
+        );
     }
 
     [Theory]
@@ -184,7 +218,10 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     public async Task A_zip_is_unpacked_without_its_top_folder()
     {
         const string yaml = "steps: [ { namespace: a, uses: ./a/entry.js } ]";
-        using var response = await server.Http.PutAsync("/api/v1/workflows/zipped", Content("application/zip", Zip(("zipped-main/workflow.yaml", yaml), ("zipped-main/a/entry.js", "return 1"))));
+        using var response = await server.Http.PutAsync(
+            "/api/v1/workflows/zipped",
+            Content("application/zip", Zip(("zipped-main/workflow.yaml", yaml), ("zipped-main/a/entry.js", "return 1")))
+        );
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal(["a/entry.js", "workflow.yaml"], (await FilesAsync("zipped")).Keys.Order());
@@ -199,7 +236,11 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     [InlineData("{\"files\":{\"../a.js\":\"\"}}", "'../a.js' is not inside")]
     [InlineData("{\"files\":{\"/etc/a.js\":\"\"}}", "'/etc/a.js' is not inside")]
     public async Task A_deploy_that_is_no_folder_says_why(string body, string says) =>
-        await AssertProblemAsync(await server.Http.PutAsync("/api/v1/workflows/orders", Content("application/json", Encoding.UTF8.GetBytes(body))), HttpStatusCode.BadRequest, says);
+        await AssertProblemAsync(
+            await server.Http.PutAsync("/api/v1/workflows/orders", Content("application/json", Encoding.UTF8.GetBytes(body))),
+            HttpStatusCode.BadRequest,
+            says
+        );
 
     [Theory]
     [InlineData("step.js/more.js", "'step.js' is a file, and the folder of another one")]
@@ -211,7 +252,11 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         path = path.Replace("{300}", new('x', 300)).Replace("{128é}", new('é', 128));
         string body = JsonSerializer.Serialize(new { files = new Dictionary<string, string> { ["step.js"] = "return 1", [path] = "" } });
         foreach (string url in new[] { "/api/v1/workflows/orders", "/api/v1/workflows/orders/draft" })
-            await AssertProblemAsync(await server.Http.PutAsync(url, Content("application/json", Encoding.UTF8.GetBytes(body))), HttpStatusCode.BadRequest, says);
+            await AssertProblemAsync(
+                await server.Http.PutAsync(url, Content("application/json", Encoding.UTF8.GetBytes(body))),
+                HttpStatusCode.BadRequest,
+                says
+            );
     }
 
     [Fact]
@@ -227,41 +272,86 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
             byte[] damaged = [.. whole];
             damaged[at] ^= 0x55;
             using var response = await server.Http.PutAsync("/api/v1/workflows/damaged", Content("application/zip", damaged));
-            if (response.IsSuccessStatusCode) Assert.Contains("return 'the value of this step'", (await FilesAsync("damaged")).Values);
-            else Assert.True(response.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity, $"{at}: {response.StatusCode}");
+            if (response.IsSuccessStatusCode)
+                Assert.Contains("return 'the value of this step'", (await FilesAsync("damaged")).Values);
+            else
+                Assert.True(
+                    response.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity,
+                    $"{at}: {response.StatusCode}"
+                );
         }
     }
 
     [Fact]
     public async Task A_zip_that_climbs_out_or_swells_is_refused()
     {
-        await AssertProblemAsync(await server.Http.PutAsync("/api/v1/workflows/x", Content("application/zip", Zip(("a.js", "1"), ("../b.js", "2")))), HttpStatusCode.BadRequest, "'../b.js' is not inside");
-        await AssertProblemAsync(await server.Http.PutAsync("/api/v1/workflows/x", Content("application/zip", Zip(("a.js", new string(' ', 17 * 1024 * 1024))))), HttpStatusCode.BadRequest, "unpacks to more than");
-        await AssertProblemAsync(await server.Http.PutAsync("/api/v1/workflows/x", Content("application/zip", "PK\u0003\u0004no"u8.ToArray())), HttpStatusCode.BadRequest, "cannot be read");
+        await AssertProblemAsync(
+            await server.Http.PutAsync("/api/v1/workflows/x", Content("application/zip", Zip(("a.js", "1"), ("../b.js", "2")))),
+            HttpStatusCode.BadRequest,
+            "'../b.js' is not inside"
+        );
+        await AssertProblemAsync(
+            await server.Http.PutAsync("/api/v1/workflows/x", Content("application/zip", Zip(("a.js", new string(' ', 17 * 1024 * 1024))))),
+            HttpStatusCode.BadRequest,
+            "unpacks to more than"
+        );
+        await AssertProblemAsync(
+            await server.Http.PutAsync("/api/v1/workflows/x", Content("application/zip", "PK\u0003\u0004no"u8.ToArray())),
+            HttpStatusCode.BadRequest,
+            "cannot be read"
+        );
     }
 
     [Fact]
     public async Task Mistakes_in_the_files_come_with_file_line_column_and_hint()
     {
-        var code = await SendAsync(HttpMethod.Put, "/api/v1/workflows/wrong", """{"files":{"step.js":"const a = 1;\n  retrun 1;"}}""", HttpStatusCode.UnprocessableEntity);
-        var yaml = await SendAsync(HttpMethod.Put, "/api/v1/workflows/wrong", """{"files":{"workflow.yaml":"- a"}}""", HttpStatusCode.UnprocessableEntity);
+        var code = await SendAsync(
+            HttpMethod.Put,
+            "/api/v1/workflows/wrong",
+            """{"files":{"step.js":"const a = 1;\n  retrun 1;"}}""",
+            HttpStatusCode.UnprocessableEntity
+        );
+        var yaml = await SendAsync(
+            HttpMethod.Put,
+            "/api/v1/workflows/wrong",
+            """{"files":{"workflow.yaml":"- a"}}""",
+            HttpStatusCode.UnprocessableEntity
+        );
 
         Assert.StartsWith("step.js:2:", code.GetProperty("detail").GetString());
         Assert.Equal("  retrun 1;", code.GetProperty("problems")[0].GetProperty("source").GetString());
         Assert.StartsWith("workflow.yaml:1:1: ", yaml.GetProperty("detail").GetString());
         Assert.Contains("`steps:`", yaml.GetProperty("problems")[0].GetProperty("hint").GetString());
-        await AssertProblemAsync(await server.Http.GetAsync("/api/v1/workflows/wrong"), HttpStatusCode.NotFound, "There is no workflow 'wrong'");
+        await AssertProblemAsync(
+            await server.Http.GetAsync("/api/v1/workflows/wrong"),
+            HttpStatusCode.NotFound,
+            "There is no workflow 'wrong'"
+        );
     }
 
     [Fact]
     public async Task Workflows_are_listed_switched_off_and_on_and_removed()
     {
         await server.DeployAsync("removed", Nothing);
-        Assert.Contains("removed", (await GetAsync("/api/v1/workflows")).GetProperty("items").EnumerateArray().Select(w => w.GetProperty("name").GetString()));
-        Assert.False((await SendAsync(HttpMethod.Post, "/api/v1/workflows/removed/disable", null, HttpStatusCode.OK)).GetProperty("enabled").GetBoolean());
-        Assert.True((await SendAsync(HttpMethod.Post, "/api/v1/workflows/removed/enable", null, HttpStatusCode.OK)).GetProperty("enabled").GetBoolean());
+        Assert.Contains(
+            "removed",
+            (await GetAsync("/api/v1/workflows")).GetProperty("items").EnumerateArray().Select(w => w.GetProperty("name").GetString())
+        );
+        Assert.False(
+            (await SendAsync(HttpMethod.Post, "/api/v1/workflows/removed/disable", null, HttpStatusCode.OK))
+                .GetProperty("enabled")
+                .GetBoolean()
+        );
+        Assert.True(
+            (await SendAsync(HttpMethod.Post, "/api/v1/workflows/removed/enable", null, HttpStatusCode.OK))
+                .GetProperty("enabled")
+                .GetBoolean()
+        );
         Assert.Equal(Nothing, (await FilesAsync("removed"))["step.mjs"]);
-        Assert.Equal(JsonValueKind.Null, (await GetAsync("/api/v1/workflows/removed/versions")).GetProperty("items")[0].GetProperty("files").ValueKind);
+        Assert.Equal(
+            JsonValueKind.Null,
+            (await GetAsync("/api/v1/workflows/removed/versions")).GetProperty("items")[0].GetProperty("files").ValueKind
+        );
         Assert.Equal(HttpStatusCode.NoContent, (await server.Http.DeleteAsync("/api/v1/workflows/removed")).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await server.Http.DeleteAsync("/api/v1/workflows/removed")).StatusCode);
     }
@@ -280,7 +370,11 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         Assert.Equal(run.EventId, again.EventId);
         Assert.Equal("""{"$return_value":7}""", again.Steps[0].Exports.GetRawText());
         Assert.Equal($"/api/v1/runs/{made}", response.Headers.Location!.ToString());
-        await AssertProblemAsync(await server.Http.PostAsync("/api/v1/runs/run_0000000000001/replay", null), HttpStatusCode.NotFound, "There is no run");
+        await AssertProblemAsync(
+            await server.Http.PostAsync("/api/v1/runs/run_0000000000001/replay", null),
+            HttpStatusCode.NotFound,
+            "There is no run"
+        );
     }
 
     [Fact]
@@ -296,13 +390,22 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         var byId = await PostAsync("/resend", $$"""{"ids":["{{second}}","dlv_0000000000001"]}""", HttpStatusCode.OK);
         var byFilter = await PostAsync("/resend", """{"workflow":"again","status":"failed"}""", HttpStatusCode.OK);
 
-        Assert.Equal($$$"""{"resent":1,"skipped":["dlv_0000000000001"],"ids":["{{{second}}}"],"reasons":{"dlv_0000000000001":"unknown"},"more":false}""", byId);
-        Assert.Equal($$"""{"resent":3,"skipped":[],"ids":["{{string.Join("\",\"", run.Steps[0].Deliveries.Select(d => d.Id))}}"],"reasons":{},"more":false}""", byFilter);
+        Assert.Equal(
+            $$$"""{"resent":1,"skipped":["dlv_0000000000001"],"ids":["{{{second}}}"],"reasons":{"dlv_0000000000001":"unknown"},"more":false}""",
+            byId
+        );
+        Assert.Equal(
+            $$"""{"resent":3,"skipped":[],"ids":["{{string.Join("\",\"", run.Steps[0].Deliveries.Select(d => d.Id))}}"],"reasons":{},"more":false}""",
+            byFilter
+        );
         Assert.Equal("/0 /1 /2 /1 /1 /0 /1 /2", string.Join(' ', receiver.Requests.Select(r => r.Target)));
 
         async Task<string> PostAsync(string path, string body, HttpStatusCode expected)
         {
-            using var response = await one.Http.PostAsync("/api/v1/deliveries" + path, Content("application/json", Encoding.UTF8.GetBytes(body)));
+            using var response = await one.Http.PostAsync(
+                "/api/v1/deliveries" + path,
+                Content("application/json", Encoding.UTF8.GetBytes(body))
+            );
             Assert.Equal(expected, response.StatusCode);
             await one.EndOfAsync(run.Id);
             return await response.Content.ReadAsStringAsync();
@@ -341,15 +444,25 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     /// <summary>Delivered and failed, and of a test run captured.</summary>
     async Task<(RunDocument Sent, RunDocument Captured)> SentAndCapturedAsync(string workflow, Sink well, Sink ill)
     {
-        string hook = await server.DeployAsync(workflow, $"$send.http({{ method: 'GET', url: '{well.Url}' }}); $send.http({{ method: 'GET', url: '{ill.Url}' }});", "step.js");
-        using var started = await server.Http.PostAsync($"/api/v1/workflows/{workflow}/events", Content("application/json", """{"event":{},"test":true}"""u8.ToArray()));
+        string hook = await server.DeployAsync(
+            workflow,
+            $"$send.http({{ method: 'GET', url: '{well.Url}' }}); $send.http({{ method: 'GET', url: '{ill.Url}' }});",
+            "step.js"
+        );
+        using var started = await server.Http.PostAsync(
+            $"/api/v1/workflows/{workflow}/events",
+            Content("application/json", """{"event":{},"test":true}"""u8.ToArray())
+        );
         string test = JsonElement.Parse(await started.Content.ReadAsStringAsync()).GetProperty("id").GetString()!;
         return (await server.RunAsync(hook), await server.EndOfAsync(test));
     }
 
     async Task<ResendDocument> ResendAsync(string body)
     {
-        using var response = await server.Http.PostAsync("/api/v1/deliveries/resend", Content("application/json", Encoding.UTF8.GetBytes(body)));
+        using var response = await server.Http.PostAsync(
+            "/api/v1/deliveries/resend",
+            Content("application/json", Encoding.UTF8.GetBytes(body))
+        );
         Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
         return (await response.Content.ReadFromJsonAsync(ApiJson.Default.ResendDocument))!;
     }
@@ -360,18 +473,25 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         await using var well = Sink.Start();
         await using var ill = Sink.Start(status: 500);
         var (sent, captured) = await SentAndCapturedAsync("filtered-resend", well, ill);
-        string delivered = sent.Steps[0].Deliveries[0].Id, failed = sent.Steps[0].Deliveries[1].Id;
+        string delivered = sent.Steps[0].Deliveries[0].Id,
+            failed = sent.Steps[0].Deliveries[1].Id;
         Assert.All(captured.Steps[0].Deliveries, static delivery => Assert.Equal("captured", delivery.Status));
 
         Assert.Equal([failed], (await ResendAsync("""{"workflow":"filtered-resend"}""")).Ids);
         await server.EndOfAsync(sent.Id);
         Assert.Equal([delivered], (await ResendAsync("""{"workflow":"filtered-resend","status":"succeeded"}""")).Ids);
         await server.EndOfAsync(sent.Id);
-        await AssertProblemAsync(await server.Http.PostAsync("/api/v1/deliveries/resend", Content("application/json", """{"status":"captured"}"""u8.ToArray())),
-            HttpStatusCode.BadRequest, "no filter resends them");
+        await AssertProblemAsync(
+            await server.Http.PostAsync("/api/v1/deliveries/resend", Content("application/json", """{"status":"captured"}"""u8.ToArray())),
+            HttpStatusCode.BadRequest,
+            "no filter resends them"
+        );
 
         Assert.Equal((2, 2), (well.Requests.Count, ill.Requests.Count));
-        Assert.All((await server.GetRunAsync(captured.Id)).Steps[0].Deliveries, static delivery => Assert.Equal("captured", delivery.Status));
+        Assert.All(
+            (await server.GetRunAsync(captured.Id)).Steps[0].Deliveries,
+            static delivery => Assert.Equal("captured", delivery.Status)
+        );
     }
 
     [Fact]
@@ -385,8 +505,16 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
 
         var many = await ResendAsync($$"""{"ids":["{{id}}"]}""");
         Assert.Equal((0, "captured"), (many.Resent, many.Reasons[id]));
-        await AssertProblemAsync(await server.Http.PostAsync($"/api/v1/deliveries/{id}/resend", null), HttpStatusCode.Conflict, "captured=true");
-        await AssertProblemAsync(await server.Http.PostAsync($"/api/v1/deliveries/{id}/resend?captured=please", null), HttpStatusCode.BadRequest, "It is true or false");
+        await AssertProblemAsync(
+            await server.Http.PostAsync($"/api/v1/deliveries/{id}/resend", null),
+            HttpStatusCode.Conflict,
+            "captured=true"
+        );
+        await AssertProblemAsync(
+            await server.Http.PostAsync($"/api/v1/deliveries/{id}/resend?captured=please", null),
+            HttpStatusCode.BadRequest,
+            "It is true or false"
+        );
         using var page = await server.Http.PostAsync($"/deliveries/{id}/resend", null);
         Assert.Equal(before, well.Requests.Count);
         Assert.Equal("captured", (await server.GetRunAsync(captured.Id)).Steps[0].Deliveries[0].Status);
@@ -407,8 +535,15 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     public async Task A_bulk_resend_that_is_unclear_sends_nothing(string body, string says)
     {
         var run = await SampleRuns.AddAsync(server);
-        await AssertProblemAsync(await server.Http.PostAsync("/api/v1/deliveries/resend", Content("application/json", Encoding.UTF8.GetBytes(body))), HttpStatusCode.BadRequest, says);
-        Assert.Equal(["succeeded", "failed", "blocked"], (await server.GetRunAsync(run.ToString())).Steps[1].Deliveries.Select(d => d.Status));
+        await AssertProblemAsync(
+            await server.Http.PostAsync("/api/v1/deliveries/resend", Content("application/json", Encoding.UTF8.GetBytes(body))),
+            HttpStatusCode.BadRequest,
+            says
+        );
+        Assert.Equal(
+            ["succeeded", "failed", "blocked"],
+            (await server.GetRunAsync(run.ToString())).Steps[1].Deliveries.Select(d => d.Status)
+        );
     }
 
     [Fact]
@@ -426,11 +561,15 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     public async Task The_stream_tells_changes_as_they_happen()
     {
         await using var receiver = Sink.Start();
-        string hook = await server.DeployAsync("endless", new()
-        {
-            ["workflow.yaml"] = "triggers: [ { type: http, key: endless } ]\nsettings: { timeout: 200ms }\nsteps: [ { namespace: step, uses: ./step.js } ]",
-            ["step.js"] = $"$send.http({{ method: 'GET', url: '{receiver.Url}' }}); while (true) {{ }}",
-        });
+        string hook = await server.DeployAsync(
+            "endless",
+            new()
+            {
+                ["workflow.yaml"] =
+                    "triggers: [ { type: http, key: endless } ]\nsettings: { timeout: 200ms }\nsteps: [ { namespace: step, uses: ./step.js } ]",
+                ["step.js"] = $"$send.http({{ method: 'GET', url: '{receiver.Url}' }}); while (true) {{ }}",
+            }
+        );
         using var response = await server.Http.GetAsync("/api/v1/stream", HttpCompletionOption.ResponseHeadersRead);
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType!.MediaType);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
@@ -440,7 +579,8 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         var told = new List<string>();
         while (told.Count < 6)
         {
-            if (await reader.ReadLineAsync() is { Length: > 0 } line) told.Add(line);
+            if (await reader.ReadLineAsync() is { Length: > 0 } line)
+                told.Add(line);
         }
         string delivery = (await server.GetRunAsync(run)).Steps[0].Deliveries[0].Id;
 
@@ -452,7 +592,8 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
                 $$"""event: run, data: {"type":"run","id":"{{run}}","runId":"{{run}}","status":"timed_out"}""",
                 $$"""event: delivery, data: {"type":"delivery","id":"{{delivery}}","runId":"{{run}}","status":"succeeded"}""",
             }.Order(),
-            told.Chunk(2).Select(event_ => string.Join(", ", event_)).Order());
+            told.Chunk(2).Select(event_ => string.Join(", ", event_)).Order()
+        );
     }
 
     [Fact]
@@ -460,18 +601,33 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     {
         var api = await GetAsync("/openapi/v1.json");
         Assert.True(api.GetProperty("paths").TryGetProperty("/api/v1/runs/{id}", out _));
-        Assert.Contains(api.GetProperty("paths").GetProperty("/api/v1/runs").GetProperty("get").GetProperty("parameters").EnumerateArray(), p => p.GetProperty("name").GetString() == "cursor");
+        Assert.Contains(
+            api.GetProperty("paths").GetProperty("/api/v1/runs").GetProperty("get").GetProperty("parameters").EnumerateArray(),
+            p => p.GetProperty("name").GetString() == "cursor"
+        );
         Assert.False(api.GetProperty("paths").TryGetProperty("/hooks/{key}/{path}", out _));
 
         // Client generators name methods by it.
-        var operations = api.GetProperty("paths").EnumerateObject().SelectMany(static path => path.Value.EnumerateObject()).Select(static one => one.Value).ToList();
+        var operations = api.GetProperty("paths")
+            .EnumerateObject()
+            .SelectMany(static path => path.Value.EnumerateObject())
+            .Select(static one => one.Value)
+            .ToList();
         var ids = operations.ConvertAll(static one => one.TryGetProperty("operationId", out var id) ? id.GetString() : null);
         Assert.DoesNotContain(null, ids);
         Assert.Equal(ids.Count, ids.Distinct().Count());
-        Assert.Equal("bearer", api.GetProperty("components").GetProperty("securitySchemes").GetProperty("token").GetProperty("scheme").GetString());
+        Assert.Equal(
+            "bearer",
+            api.GetProperty("components").GetProperty("securitySchemes").GetProperty("token").GetProperty("scheme").GetString()
+        );
         Assert.Equal(2, api.GetProperty("security").GetArrayLength());
-        Assert.Equal(["getEgressAddresses", "getLiveness", "getReadiness"],
-            operations.Where(static one => one.TryGetProperty("security", out _)).Select(static one => one.GetProperty("operationId").GetString()).Order());
+        Assert.Equal(
+            ["getEgressAddresses", "getLiveness", "getReadiness"],
+            operations
+                .Where(static one => one.TryGetProperty("security", out _))
+                .Select(static one => one.GetProperty("operationId").GetString())
+                .Order()
+        );
         Assert.False(api.GetProperty("servers")[0].GetProperty("url").GetString()!.EndsWith('/'));
 
         string page = await server.Http.GetStringAsync("/docs/reference/");
@@ -486,7 +642,14 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         var usage = await GetAsync("/api/v1/usage?since=2026-11-01");
         var metered = usage.GetProperty("items").EnumerateArray().Single(row => row.GetProperty("workflow").GetString() == "metered");
 
-        Assert.Equal((1, 11.9, 5271), (metered.GetProperty("runs").GetInt64(), metered.GetProperty("computeMs").GetDouble(), metered.GetProperty("deliveryMs").GetDouble()));
+        Assert.Equal(
+            (1, 11.9, 5271),
+            (
+                metered.GetProperty("runs").GetInt64(),
+                metered.GetProperty("computeMs").GetDouble(),
+                metered.GetProperty("deliveryMs").GetDouble()
+            )
+        );
         Assert.True(usage.GetProperty("total").GetProperty("runs").GetInt64() >= 1);
     }
 
@@ -494,7 +657,9 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     async Task<Dictionary<string, string>> FilesAsync(string workflow)
     {
         int version = (await GetAsync($"/api/v1/workflows/{workflow}")).GetProperty("version").GetInt32();
-        return (await GetAsync($"/api/v1/workflows/{workflow}/versions/{version}")).GetProperty("files").Deserialize<Dictionary<string, string>>()!;
+        return (await GetAsync($"/api/v1/workflows/{workflow}/versions/{version}"))
+            .GetProperty("files")
+            .Deserialize<Dictionary<string, string>>()!;
     }
 
     async Task<JsonElement> GetAsync(string path)
@@ -507,7 +672,10 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
 
     async Task<JsonElement> SendAsync(HttpMethod method, string path, string? body, HttpStatusCode expected)
     {
-        using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : Content("application/json", Encoding.UTF8.GetBytes(body)) };
+        using var request = new HttpRequestMessage(method, path)
+        {
+            Content = body is null ? null : Content("application/json", Encoding.UTF8.GetBytes(body)),
+        };
         using var response = await server.Http.SendAsync(request);
         string text = await response.Content.ReadAsStringAsync();
         Assert.True(response.StatusCode == expected, $"{response.StatusCode}: {text}");
@@ -525,7 +693,8 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
     static ByteArrayContent Content(string? type, byte[] body)
     {
         var content = new ByteArrayContent(body);
-        if (type is not null) content.Headers.TryAddWithoutValidation("content-type", type);
+        if (type is not null)
+            content.Headers.TryAddWithoutValidation("content-type", type);
         return content;
     }
 

@@ -30,16 +30,22 @@ public sealed class AuthoritiesTests : IDisposable
     [InlineData(SandboxMode.Bubblewrap)]
     public async Task Deliveries_and_steps_trust_them(SandboxMode mode)
     {
-        if (mode == SandboxMode.Bubblewrap) await SandboxRig.RequireAsync();
+        if (mode == SandboxMode.Bubblewrap)
+            await SandboxRig.RequireAsync();
         await using var receiver = Start();
         var settings = Settings.Read([new("Tls:Authorities", Write())], development: true).Settings;
         await using var server = await TestServer.StartAsync(
             egress: new EgressOptions { Policies = new(Sending.Loopback), Authorities = settings.ReadAuthorities() },
-            with: options => options with { Isolation = settings.Isolation with { Mode = mode } });
-        string hook = await server.DeployAsync("tls", $$"""
+            with: options => options with { Isolation = settings.Isolation with { Mode = mode } }
+        );
+        string hook = await server.DeployAsync(
+            "tls",
+            $$"""
             $send.http({ method: "POST", url: "{{receiver.Url}}" });
             return [await (await fetch("{{receiver.Url}}")).text(), process.env.NODE_EXTRA_CA_CERTS]
-            """, "step.js");
+            """,
+            "step.js"
+        );
 
         var run = await server.RunAsync(hook);
 
@@ -52,10 +58,14 @@ public sealed class AuthoritiesTests : IDisposable
     {
         await using var receiver = Start();
         await using var server = await TestServer.StartAsync();
-        string hook = await server.DeployAsync("tls", $$"""
+        string hook = await server.DeployAsync(
+            "tls",
+            $$"""
             $send.http({ method: "POST", url: "{{receiver.Url}}" });
             try { await fetch("{{receiver.Url}}"); } catch (error) { return error.cause.code }
-            """, "step.js");
+            """,
+            "step.js"
+        );
 
         var run = await server.RunAsync(hook);
 
@@ -67,11 +77,21 @@ public sealed class AuthoritiesTests : IDisposable
     public async Task Npm_is_told_of_them()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "the fake npm is a shell script");
-        string npm = Path.Combine(folder.Path, "npm"), file = Write();
+        string npm = Path.Combine(folder.Path, "npm"),
+            file = Write();
         await File.WriteAllTextAsync(npm, "#!/bin/sh\necho \"$NODE_EXTRA_CA_CERTS\"\n", Ct);
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(npm, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(npm, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         var node = await TestNode.Runtime.EnsureAsync(null, Ct);
-        var runtime = new NodeRuntime(new NodeOptions { NodePath = node.Path, SearchPath = folder.Path + ":/usr/bin:/bin", Authorities = file }, NullLogger<NodeRuntime>.Instance);
+        var runtime = new NodeRuntime(
+            new NodeOptions
+            {
+                NodePath = node.Path,
+                SearchPath = folder.Path + ":/usr/bin:/bin",
+                Authorities = file,
+            },
+            NullLogger<NodeRuntime>.Instance
+        );
 
         var said = await runtime.NpmAsync([], folder.Path, new(TimeSpan.FromMinutes(1), 512, 1L << 30), null, Ct);
 
@@ -84,8 +104,14 @@ public sealed class AuthoritiesTests : IDisposable
         string empty = Path.Combine(folder.Path, "empty.pem");
         File.WriteAllText(empty, "no certificate");
 
-        Assert.Contains("certificates of authorities", Assert.Throws<SettingsException>(() => Settings.Read([new("Tls:Authorities", empty)], false)).Message);
+        Assert.Contains(
+            "certificates of authorities",
+            Assert.Throws<SettingsException>(() => Settings.Read([new("Tls:Authorities", empty)], false)).Message
+        );
         Assert.Throws<SettingsException>(() => Settings.Read([new("Tls:Authorities", empty + ".gone")], false));
-        Assert.Equal(TestCertificates.Roots.Count, Settings.Read([new("Tls:Authorities", Write())], false).Settings.ReadAuthorities()!.Count);
+        Assert.Equal(
+            TestCertificates.Roots.Count,
+            Settings.Read([new("Tls:Authorities", Write())], false).Settings.ReadAuthorities()!.Count
+        );
     }
 }

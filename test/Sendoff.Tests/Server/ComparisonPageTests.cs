@@ -38,7 +38,19 @@ public sealed class ComparisonPageTests(SharedServer shared) : IClassFixture<Sha
         await server.DeployAsync("grown", Files("return 1;\n// end"));
         await server.DeployAsync("grown", Files("return 2;\n// end"));
         string page = await PageAsync("/workflows/grown/versions");
-        foreach (string expected in new[] { "Version 1 → Version 2", "1 file differs; 1 is the same", "<pre>return 1;</pre>", "<pre>return 2;</pre>", "+1", "−1", "Roll back to version 1", ">Current<" })
+        foreach (
+            string expected in new[]
+            {
+                "Version 1 → Version 2",
+                "1 file differs; 1 is the same",
+                "<pre>return 1;</pre>",
+                "<pre>return 2;</pre>",
+                "+1",
+                "−1",
+                "Roll back to version 1",
+                ">Current<",
+            }
+        )
             Assert.Contains(expected, page);
         Assert.DoesNotContain("Roll back to version 2", page);
         Assert.Contains("Nothing differs", await PageAsync("/workflows/grown/versions?from=2&to=2"));
@@ -66,8 +78,15 @@ public sealed class ComparisonPageTests(SharedServer shared) : IClassFixture<Sha
         using var answer = await server.Http.PostAsync("/workflows/there/versions/7/deploy", null);
         Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
         Assert.Contains("There is no version 7", await answer.Content.ReadAsStringAsync());
-        Assert.Contains("There is no such run", await PageAsync("/runs/run_0000000000000/compare?with=run_0000000000000", HttpStatusCode.NotFound));
-        string run = await server.PostAsync(new Uri((await server.Http.GetFromJsonAsync("/api/v1/workflows/there", ApiJson.Default.WorkflowDocument))!.Triggers[0].Url!).AbsolutePath);
+        Assert.Contains(
+            "There is no such run",
+            await PageAsync("/runs/run_0000000000000/compare?with=run_0000000000000", HttpStatusCode.NotFound)
+        );
+        string run = await server.PostAsync(
+            new Uri(
+                (await server.Http.GetFromJsonAsync("/api/v1/workflows/there", ApiJson.Default.WorkflowDocument))!.Triggers[0].Url!
+            ).AbsolutePath
+        );
         Assert.Contains("missing in the address", await PageAsync($"/runs/{run}/compare", HttpStatusCode.NotFound));
     }
 
@@ -75,25 +94,48 @@ public sealed class ComparisonPageTests(SharedServer shared) : IClassFixture<Sha
     public async Task A_replay_on_the_draft_stands_beside_what_was_sent()
     {
         await using var receiver = Receiver.Answering("HTTP/1.1 204 No Content\r\n\r\n");
-        string Code(string data, string more) => $$"""
-            $send.http({ method: "POST", url: "{{receiver.Url}}same" });
-            $send.http({ method: "POST", url: "{{receiver.Url}}changed", data: {{data}} });
-            {{more}}
-            """;
-        string hook = await server.DeployAsync("replayed", Code("{ total: 1, id: event.body.id }", $"$send.http({{ method: 'GET', url: '{receiver.Url}gone' }});"), "step.js");
+        string Code(string data, string more) =>
+            $$"""
+                $send.http({ method: "POST", url: "{{receiver.Url}}same" });
+                $send.http({ method: "POST", url: "{{receiver.Url}}changed", data: {{data}} });
+                {{more}}
+                """;
+        string hook = await server.DeployAsync(
+            "replayed",
+            Code("{ total: 1, id: event.body.id }", $"$send.http({{ method: 'GET', url: '{receiver.Url}gone' }});"),
+            "step.js"
+        );
         string run = (await server.RunAsync(hook, """{"id":7}""")).Id;
-        await server.Http.PutAsJsonAsync("/api/v1/workflows/replayed/draft", new DeployDocument(new Dictionary<string, string>
-        {
-            ["workflow.yaml"] = "triggers: [ { type: http, key: replayed } ]\nsteps: [ { namespace: step, uses: ./step.js }, { namespace: late, uses: ./late.js } ]",
-            ["step.js"] = Code("{ total: 2, id: event.body.id }", ""),
-            ["late.js"] = $"$send.http({{ method: 'GET', url: '{receiver.Url}new' }});",
-        }), ApiJson.Default.DeployDocument);
+        await server.Http.PutAsJsonAsync(
+            "/api/v1/workflows/replayed/draft",
+            new DeployDocument(
+                new Dictionary<string, string>
+                {
+                    ["workflow.yaml"] =
+                        "triggers: [ { type: http, key: replayed } ]\nsteps: [ { namespace: step, uses: ./step.js }, { namespace: late, uses: ./late.js } ]",
+                    ["step.js"] = Code("{ total: 2, id: event.body.id }", ""),
+                    ["late.js"] = $"$send.http({{ method: 'GET', url: '{receiver.Url}new' }});",
+                }
+            ),
+            ApiJson.Default.DeployDocument
+        );
 
         string compare = await PressAsync($"/runs/{run}/replay-draft");
         Assert.StartsWith($"/runs/{run}/compare?with=run_", compare);
         await server.EndOfAsync(compare.Split("with=")[1]);
         string page = await PageAsync(compare);
-        foreach (string expected in new[] { "1 same, 1 changed, 1 added, 1 removed", "Original: succeeded, 204", "<pre>  \"total\": 1,</pre>", "<pre>  \"total\": 2,</pre>", "The draft run sends nothing here", "The original run sent nothing here", "sends recorded and not sent" })
+        foreach (
+            string expected in new[]
+            {
+                "1 same, 1 changed, 1 added, 1 removed",
+                "Original: succeeded, 204",
+                "<pre>  \"total\": 1,</pre>",
+                "<pre>  \"total\": 2,</pre>",
+                "The draft run sends nothing here",
+                "The original run sent nothing here",
+                "sends recorded and not sent",
+            }
+        )
             Assert.Contains(expected, page);
         Assert.DoesNotContain($"POST {receiver.Url}same", page);
         Assert.Contains($"POST {receiver.Url}same", await PageAsync(compare + "&show=all"));
@@ -112,7 +154,13 @@ public sealed class ComparisonPageTests(SharedServer shared) : IClassFixture<Sha
     [Fact]
     public async Task Sends_are_paired_by_step_and_place()
     {
-        var then = await server.RunAsync(await server.DeployAsync("pairs", "for (let i = 0; i < 60; i++) $send.http({ method: 'GET', url: 'http://127.0.0.1:9/' + i });", "step.js"));
+        var then = await server.RunAsync(
+            await server.DeployAsync(
+                "pairs",
+                "for (let i = 0; i < 60; i++) $send.http({ method: 'GET', url: 'http://127.0.0.1:9/' + i });",
+                "step.js"
+            )
+        );
         var same = SendDiff.Of(then, then);
         Assert.Equal(60, same.Count);
         Assert.All(same, pair => Assert.Equal(SendChange.Same, pair.Change));

@@ -23,8 +23,16 @@ public sealed class DataDirectoryTests : IDisposable
     async Task ServeOnceAsync(bool isUnderKey = true)
     {
         await using var store = await SqliteStore.OpenAsync(
-            Database, TestSecrets.Concealment(), new IdSequence(TimeProvider.System), new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, Ct);
-        if (isUnderKey) await store.KeepFingerprintAsync(TestSecrets.Cipher.Fingerprint, Ct);
+            Database,
+            TestSecrets.Concealment(),
+            new IdSequence(TimeProvider.System),
+            new EngineLimits(),
+            TimeProvider.System,
+            NullLogger<SqliteStore>.Instance,
+            Ct
+        );
+        if (isUnderKey)
+            await store.KeepFingerprintAsync(TestSecrets.Cipher.Fingerprint, Ct);
     }
 
     [Fact]
@@ -58,7 +66,8 @@ public sealed class DataDirectoryTests : IDisposable
     public async Task A_database_that_was_cut_off_is_refused_and_stays(int length)
     {
         await ServeOnceAsync();
-        await using (var file = new FileStream(Database, FileMode.Open)) file.SetLength(length);
+        await using (var file = new FileStream(Database, FileMode.Open))
+            file.SetLength(length);
         var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() => ServeOnceAsync());
         Assert.Matches("damaged|not a SQLite database", refused.Message);
         Assert.Equal(length, new FileInfo(Database).Length);
@@ -84,9 +93,14 @@ public sealed class DataDirectoryTests : IDisposable
     {
         await using var server = await TestServer.StartAsync(null, folder.Path);
         string versions = Path.Combine(folder.Path, "versions");
-        if (Directory.Exists(versions)) Directory.Delete(versions, recursive: true);
+        if (Directory.Exists(versions))
+            Directory.Delete(versions, recursive: true);
         await File.WriteAllTextAsync(versions, "", Ct);
-        using var response = await server.Http.PutAsync("/api/v1/workflows/orders", new StringContent("""{"files":{"step.js":"return 1"}}""", System.Text.Encoding.UTF8, "application/json"), Ct);
+        using var response = await server.Http.PutAsync(
+            "/api/v1/workflows/orders",
+            new StringContent("""{"files":{"step.js":"return 1"}}""", System.Text.Encoding.UTF8, "application/json"),
+            Ct
+        );
         Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, response.StatusCode);
         Assert.Contains("the files of the workflow cannot be laid out", await response.Content.ReadAsStringAsync(Ct));
         File.Delete(versions);
@@ -98,7 +112,10 @@ public sealed class DataDirectoryTests : IDisposable
     {
         Assert.Null(DataDirectory.LostDatabase(folder.Path));
         SecretKey.Load(null, folder.Path);
-        Assert.Contains($"{Database} is missing, but {folder.Path} was used before: it has a file secret-key", DataDirectory.LostDatabase(folder.Path));
+        Assert.Contains(
+            $"{Database} is missing, but {folder.Path} was used before: it has a file secret-key",
+            DataDirectory.LostDatabase(folder.Path)
+        );
         await File.WriteAllBytesAsync(Database, [], Ct);
         Assert.Contains($"{Database} is empty", DataDirectory.LostDatabase(folder.Path));
         await ServeOnceAsync();
@@ -118,7 +135,8 @@ public sealed class DataDirectoryTests : IDisposable
         AdminToken.Load(null, folder.Path);
         string[] files = [Key, Path.Combine(folder.Path, AdminToken.FileName)];
         Assert.All(files, file => Assert.Equal(OwnerOnly, File.GetUnixFileMode(file)));
-        foreach (string file in files) File.SetUnixFileMode(file, OwnerOnly | UnixFileMode.OtherRead);
+        foreach (string file in files)
+            File.SetUnixFileMode(file, OwnerOnly | UnixFileMode.OtherRead);
 
         SecretKey.Load(null, folder.Path);
         AdminToken.Load(null, folder.Path);

@@ -45,7 +45,8 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
         string page = await PageAsync("/deliveries?workflow=rows&status=failed");
 
         Assert.Contains($"href=\"/runs/{run}?send={delivery}\"", page);
-        foreach (string expected in new[] { "Timed out after 5,000 ms while waiting for the response.", ">wait<", "5,000 ms", ">none<" }) Assert.Contains(expected, page);
+        foreach (string expected in new[] { "Timed out after 5,000 ms while waiting for the response.", ">wait<", "5,000 ms", ">none<" })
+            Assert.Contains(expected, page);
         Assert.Contains("No delivery matches", await PageAsync("/deliveries?workflow=rows&code=404"));
         Assert.DoesNotContain("checked", page);
         Assert.Contains("checked", await PageAsync("/deliveries?workflow=rows&status=failed&select=page"));
@@ -67,7 +68,14 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
         var run = await SendAsync("selected", receiver, 3);
         var ids = run.Steps[0].Deliveries.Select(one => one.Id).ToArray();
 
-        string back = await ResendAsync([("workflow", "selected"), ("id", ids[0]), ("id", ids[2]), ("id", ids[2]), ("id", "dlv_0000000000001"), ("id", "nonsense")]);
+        string back = await ResendAsync([
+            ("workflow", "selected"),
+            ("id", ids[0]),
+            ("id", ids[2]),
+            ("id", ids[2]),
+            ("id", "dlv_0000000000001"),
+            ("id", "nonsense"),
+        ]);
         await receiver.WaitForRequestsAsync(5);
         var after = await server.EndOfAsync(run.Id);
 
@@ -144,13 +152,22 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
         await using var ill = Sink.Start(status: 503);
         await SendAsync("well", well, 2);
         var run = await SendAsync("ill", ill, 1);
-        string destination = new Uri(ill.Url).GetLeftPart(UriPartial.Authority), detail = $"/deliveries/destinations?host={Uri.EscapeDataString(destination)}";
+        string destination = new Uri(ill.Url).GetLeftPart(UriPartial.Authority),
+            detail = $"/deliveries/destinations?host={Uri.EscapeDataString(destination)}";
 
         string table = await PageAsync("/deliveries/destinations");
         string one = await PageAsync($"{detail}&since=1h");
 
-        foreach (string expected in new[] { destination, "5xx 1", "100 %", $"/runs/{run.Id}?send={run.Steps[0].Deliveries[0].Id}" }) Assert.Contains(expected, table);
-        foreach (string expected in new[] { "<rect class=\"bad\"", "Responded with 503.", $"href=\"/deliveries?host={Uri.EscapeDataString(new Uri(ill.Url).Authority)}&code=5xx&since=1h\"" })
+        foreach (string expected in new[] { destination, "5xx 1", "100 %", $"/runs/{run.Id}?send={run.Steps[0].Deliveries[0].Id}" })
+            Assert.Contains(expected, table);
+        foreach (
+            string expected in new[]
+            {
+                "<rect class=\"bad\"",
+                "Responded with 503.",
+                $"href=\"/deliveries?host={Uri.EscapeDataString(new Uri(ill.Url).Authority)}&code=5xx&since=1h\"",
+            }
+        )
             Assert.Contains(expected, one);
         Assert.Contains(ill.Url, await PageAsync($"/deliveries?host={new Uri(ill.Url).Authority}&code=5xx"));
         Assert.Contains("That filter does not work", await PageAsync("/deliveries/destinations?since=ever"));
@@ -161,18 +178,29 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
     public void Figures_count_what_ended_and_name_its_errors()
     {
         var late = new AttemptError(AttemptErrorCode.Timeout, AttemptPhase.Wait, "late");
-        var figures = DestinationFigures.From(
-        [
-            Of(DeliveryStatus.Succeeded, 10, 200), Of(DeliveryStatus.Succeeded, 20, 200), Of(DeliveryStatus.Failed, 5000, null, late), Of(DeliveryStatus.Failed, 30, 503),
-            Of(DeliveryStatus.Failed, 5000, null, late), Of(DeliveryStatus.Pending, null, null), Of(DeliveryStatus.Captured, null, null), Of(DeliveryStatus.Succeeded, 1, 200, to: "email:"),
+        var figures = DestinationFigures.From([
+            Of(DeliveryStatus.Succeeded, 10, 200),
+            Of(DeliveryStatus.Succeeded, 20, 200),
+            Of(DeliveryStatus.Failed, 5000, null, late),
+            Of(DeliveryStatus.Failed, 30, 503),
+            Of(DeliveryStatus.Failed, 5000, null, late),
+            Of(DeliveryStatus.Pending, null, null),
+            Of(DeliveryStatus.Captured, null, null),
+            Of(DeliveryStatus.Succeeded, 1, 200, to: "email:"),
         ]);
 
         Assert.Equal(["https://a.example", "Email"], figures.Select(one => one.Name));
-        Assert.Equal((7, 2, 3, 40.0, 30.0, 5000.0), (figures[0].Deliveries, figures[0].Succeeded, figures[0].Failed, figures[0].SuccessPercent, figures[0].P50Ms, figures[0].P99Ms));
+        Assert.Equal(
+            (7, 2, 3, 40.0, 30.0, 5000.0),
+            (figures[0].Deliveries, figures[0].Succeeded, figures[0].Failed, figures[0].SuccessPercent, figures[0].P50Ms, figures[0].P99Ms)
+        );
         Assert.Equal([new("timeout", "wait", 2), new("5xx", null, 1)], figures[0].Errors);
         Assert.Equal("timeout 2, 5xx 1", figures[0].ErrorText);
         Assert.Equal("99.9 %", DestinationFigures.Percent(99.99));
-        Assert.Equal((4, 3), DestinationFigures.Parts(figures[0].Outcomes, IdSequence.MomentOf(1), IdSequence.MomentOf(1).AddHours(1), 4)[0]);
+        Assert.Equal(
+            (4, 3),
+            DestinationFigures.Parts(figures[0].Outcomes, IdSequence.MomentOf(1), IdSequence.MomentOf(1).AddHours(1), 4)[0]
+        );
     }
 
     [Theory]
@@ -192,8 +220,14 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
         new(new(1), new(1), "orders", to, status, null, ms, code, error);
 
     /// <summary>The run of a step that sends so often, once all have ended.</summary>
-    async Task<RunDocument> SendAsync(string workflow, Sink receiver, int sends) => await server.RunAsync(
-        await server.DeployAsync(workflow, $"for (let i = 0; i < {sends}; i++) $send.http({{ method: 'POST', url: '{receiver.Url}' }});", "step.js"));
+    async Task<RunDocument> SendAsync(string workflow, Sink receiver, int sends) =>
+        await server.RunAsync(
+            await server.DeployAsync(
+                workflow,
+                $"for (let i = 0; i < {sends}; i++) $send.http({{ method: 'POST', url: '{receiver.Url}' }});",
+                "step.js"
+            )
+        );
 
     /// <summary>Posts the list's form and answers where it leads.</summary>
     async Task<string> ResendAsync(IEnumerable<(string Name, string Value)> fields)

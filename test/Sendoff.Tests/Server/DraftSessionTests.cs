@@ -27,14 +27,19 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
         Assert.Equal(["tell", "read"], session.Definition!.Steps.Select(step => step.Name));
         Assert.Null(await session.DeployAsync(Ct));
         Assert.Equal(2, session.Workflow!.Version);
-        var run = await server.RunAsync(new Uri((await server.Http.GetStringAsync("/api/v1/workflows/loose")).Split("\"url\":\"")[1].Split('"')[0]).AbsolutePath);
+        var run = await server.RunAsync(
+            new Uri((await server.Http.GetStringAsync("/api/v1/workflows/loose")).Split("\"url\":\"")[1].Split('"')[0]).AbsolutePath
+        );
         Assert.Equal(["tell", "read"], run.Steps.Select(step => step.Name));
     }
 
     [Fact]
     public async Task What_cannot_be_changed_says_why_and_nothing_changes()
     {
-        var session = await OpenAsync("stiff", new() { ["workflow.yaml"] = "steps: [ { namespace: a, uses: ./a.js } ]", ["a.js"] = "return 1;" });
+        var session = await OpenAsync(
+            "stiff",
+            new() { ["workflow.yaml"] = "steps: [ { namespace: a, uses: ./a.js } ]", ["a.js"] = "return 1;" }
+        );
         var before = session.Files.ToDictionary();
         Assert.Contains("this form cannot change", session.AddStep("b"));
         Assert.Contains("There is a step `a` already", session.AddStep("a"));
@@ -52,7 +57,10 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
     [Fact]
     public async Task A_file_that_is_renamed_is_used_under_its_new_name()
     {
-        var session = await OpenAsync("renamed", new() { ["workflow.yaml"] = "steps:\n  - namespace: a\n    uses: ./a.js # here\n", ["a.js"] = "return 1;" });
+        var session = await OpenAsync(
+            "renamed",
+            new() { ["workflow.yaml"] = "steps:\n  - namespace: a\n    uses: ./a.js # here\n", ["a.js"] = "return 1;" }
+        );
         Assert.Null(session.Rename("a.js", "folder/b.mjs"));
         Assert.Equal("steps:\n  - namespace: a\n    uses: ./folder/b.mjs # here\n", session.Files["workflow.yaml"]);
         Assert.Equal("folder/b.mjs", session.Definition!.Steps[0].File);

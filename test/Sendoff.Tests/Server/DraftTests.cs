@@ -16,7 +16,10 @@ public sealed class DraftTests(SharedServer shared) : IClassFixture<SharedServer
 
     async Task<T> AskAsync<T>(HttpMethod method, string path, string? body, JsonTypeInfo<T> type, HttpStatusCode status = HttpStatusCode.OK)
     {
-        using var request = new HttpRequestMessage(method, "/api/v1/" + path) { Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(method, "/api/v1/" + path)
+        {
+            Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json"),
+        };
         using var response = await server.Http.SendAsync(request, TestContext.Current.CancellationToken);
         string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         Assert.True(response.StatusCode == status, text);
@@ -26,7 +29,12 @@ public sealed class DraftTests(SharedServer shared) : IClassFixture<SharedServer
     Task<DraftDocument> DraftAsync(string name) => AskAsync(HttpMethod.Get, $"workflows/{name}/draft", null, ApiJson.Default.DraftDocument);
 
     Task<DraftDocument> SaveAsync(string name, string code) =>
-        AskAsync(HttpMethod.Put, $"workflows/{name}/draft", JsonSerializer.Serialize(new { files = new Dictionary<string, string> { ["step.mjs"] = code } }), ApiJson.Default.DraftDocument);
+        AskAsync(
+            HttpMethod.Put,
+            $"workflows/{name}/draft",
+            JsonSerializer.Serialize(new { files = new Dictionary<string, string> { ["step.mjs"] = code } }),
+            ApiJson.Default.DraftDocument
+        );
 
     async Task<RunDocument> RunAsync(string path, string body) =>
         await server.EndOfAsync((await AskAsync(HttpMethod.Post, path, body, ApiJson.Default.ReplayDocument, HttpStatusCode.Accepted)).Id);
@@ -53,7 +61,10 @@ public sealed class DraftTests(SharedServer shared) : IClassFixture<SharedServer
         await SaveAsync("tried", $"$send.http({{ method: 'PUT', url: '{receiver.Url}' }}); return 'draft'");
 
         var dry = await RunAsync("workflows/tried/events", """{"draft":true,"test":true}""");
-        Assert.Equal(("draft", -1, "captured"), (dry.Steps[0].Exports.GetProperty("$return_value").GetString(), dry.Version, dry.Steps[0].Deliveries[0].Status));
+        Assert.Equal(
+            ("draft", -1, "captured"),
+            (dry.Steps[0].Exports.GetProperty("$return_value").GetString(), dry.Version, dry.Steps[0].Deliveries[0].Status)
+        );
         Assert.Empty(receiver.Requests);
 
         var real = await RunAsync("workflows/tried/events", """{"draft":true}""");
@@ -73,7 +84,10 @@ public sealed class DraftTests(SharedServer shared) : IClassFixture<SharedServer
         var now = await RunAsync($"runs/{then.Id}/replay", """{"draft":true,"test":true}""");
 
         Assert.Equal((then.EventId, "test"), (now.EventId, now.Trigger));
-        Assert.Equal(("{\"by\":\"version\"}", "{\"by\":\"draft\"}", "captured"), (then.Steps[0].Deliveries[0].Request.Body, now.Steps[0].Deliveries[0].Request.Body, now.Steps[0].Deliveries[0].Status));
+        Assert.Equal(
+            ("{\"by\":\"version\"}", "{\"by\":\"draft\"}", "captured"),
+            (then.Steps[0].Deliveries[0].Request.Body, now.Steps[0].Deliveries[0].Request.Body, now.Steps[0].Deliveries[0].Status)
+        );
         Assert.Single(receiver.Requests);
     }
 
@@ -85,7 +99,13 @@ public sealed class DraftTests(SharedServer shared) : IClassFixture<SharedServer
 
         var check = await AskAsync(HttpMethod.Post, "workflows/mistaken/draft/check", null, ApiJson.Default.CheckDocument);
         Assert.Equal(("step.mjs", 2), (Assert.Single(check.Problems).File, check.Problems[0].Line));
-        var refused = await AskAsync(HttpMethod.Post, "workflows/mistaken/events", """{"draft":true}""", ApiJson.Default.ProblemDocument, HttpStatusCode.UnprocessableEntity);
+        var refused = await AskAsync(
+            HttpMethod.Post,
+            "workflows/mistaken/events",
+            """{"draft":true}""",
+            ApiJson.Default.ProblemDocument,
+            HttpStatusCode.UnprocessableEntity
+        );
         Assert.Contains("step.mjs:2", refused.Detail);
     }
 
@@ -94,12 +114,26 @@ public sealed class DraftTests(SharedServer shared) : IClassFixture<SharedServer
     {
         await server.DeployAsync("rolled", "return 1");
         var draft = await SaveAsync("rolled", "return 2");
-        await AskAsync(HttpMethod.Put, "workflows/rolled", JsonSerializer.Serialize(new { files = draft.Files }), ApiJson.Default.WorkflowDocument);
+        await AskAsync(
+            HttpMethod.Put,
+            "workflows/rolled",
+            JsonSerializer.Serialize(new { files = draft.Files }),
+            ApiJson.Default.WorkflowDocument
+        );
         Assert.False((await DraftAsync("rolled")).Changed);
 
-        Assert.Equal(3, (await AskAsync(HttpMethod.Post, "workflows/rolled/versions/1/deploy", null, ApiJson.Default.WorkflowDocument)).Version);
+        Assert.Equal(
+            3,
+            (await AskAsync(HttpMethod.Post, "workflows/rolled/versions/1/deploy", null, ApiJson.Default.WorkflowDocument)).Version
+        );
         Assert.Equal("return 1", (await DraftAsync("rolled")).Files["step.mjs"]);
-        await AskAsync(HttpMethod.Post, "workflows/rolled/versions/9/deploy", null, ApiJson.Default.ProblemDocument, HttpStatusCode.NotFound);
+        await AskAsync(
+            HttpMethod.Post,
+            "workflows/rolled/versions/9/deploy",
+            null,
+            ApiJson.Default.ProblemDocument,
+            HttpStatusCode.NotFound
+        );
     }
 
     [Fact]
@@ -107,6 +141,12 @@ public sealed class DraftTests(SharedServer shared) : IClassFixture<SharedServer
     {
         await AskAsync(HttpMethod.Get, "workflows/nobody/draft", null, ApiJson.Default.ProblemDocument, HttpStatusCode.NotFound);
         await AskAsync(HttpMethod.Post, "workflows/nobody/draft/check", null, ApiJson.Default.ProblemDocument, HttpStatusCode.NotFound);
-        await AskAsync(HttpMethod.Post, "workflows/nobody/events", """{"draft":true}""", ApiJson.Default.ProblemDocument, HttpStatusCode.NotFound);
+        await AskAsync(
+            HttpMethod.Post,
+            "workflows/nobody/events",
+            """{"draft":true}""",
+            ApiJson.Default.ProblemDocument,
+            HttpStatusCode.NotFound
+        );
     }
 }

@@ -23,7 +23,10 @@ public sealed class EgressApiTests
         await using var server = await TestServer.StartAsync();
         using var anybody = server.NewClient();
         Assert.Equal("""{"fixed":false,"addresses":[]}""", (await GetAsync(anybody, "/.well-known/egress.json")).GetRawText());
-        Assert.Contains("Outgoing IP: chosen by the system (none pinned)", WebUtility.HtmlDecode(await server.Http.GetStringAsync("/deliveries")));
+        Assert.Contains(
+            "Outgoing IP: chosen by the system (none pinned)",
+            WebUtility.HtmlDecode(await server.Http.GetStringAsync("/deliveries"))
+        );
     }
 
     [Fact]
@@ -38,20 +41,27 @@ public sealed class EgressApiTests
         await using var server = await TestServer.StartAsync(egress: egress);
         using var anybody = server.NewClient();
 
-        Assert.Equal("""{"fixed":true,"addresses":["203.0.113.7","2001:db8::/64"]}""", (await GetAsync(anybody, "/.well-known/egress.json")).GetRawText());
+        Assert.Equal(
+            """{"fixed":true,"addresses":["203.0.113.7","2001:db8::/64"]}""",
+            (await GetAsync(anybody, "/.well-known/egress.json")).GetRawText()
+        );
         Assert.Equal(HttpStatusCode.Unauthorized, (await anybody.GetAsync("/api/v1/egress")).StatusCode);
         Assert.Equal(
             """{"fixed":true,"addresses":["203.0.113.7","2001:db8::/64"],"localAddresses":["127.0.0.2"],"proxy":null,"allow":["127.0.0.0/8"],"deny":["*:25"],"""
-            + """ "workflows":[{"workflow":"mail","allow":[],"deny":["*"]},{"workflow":"orders","allow":["10.0.0.0/8"],"deny":[]}],"development":false}""".TrimStart(),
-            (await GetAsync(server.Http, "/api/v1/egress")).GetRawText());
+                + """ "workflows":[{"workflow":"mail","allow":[],"deny":["*"]},{"workflow":"orders","allow":["10.0.0.0/8"],"deny":[]}],"development":false}""".TrimStart(),
+            (await GetAsync(server.Http, "/api/v1/egress")).GetRawText()
+        );
         Assert.Contains("Sent from 203.0.113.7, 2001:db8::/64", await server.Http.GetStringAsync("/deliveries"));
     }
 
     [Fact]
     public async Task A_proxy_is_shown_without_its_password()
     {
-        await using var server = await TestServer.StartAsync(egress: new EgressOptions { Proxy = Proxy("http://user:hunter2@proxy.example:3128") });
-        string document = (await GetAsync(server.Http, "/api/v1/egress")).GetRawText(), page = await server.Http.GetStringAsync("/deliveries");
+        await using var server = await TestServer.StartAsync(
+            egress: new EgressOptions { Proxy = Proxy("http://user:hunter2@proxy.example:3128") }
+        );
+        string document = (await GetAsync(server.Http, "/api/v1/egress")).GetRawText(),
+            page = await server.Http.GetStringAsync("/deliveries");
         Assert.Contains("\"proxy\":\"http://proxy.example:3128\"", document);
         Assert.Contains("Outgoing IP: chosen by the proxy http://proxy.example:3128 (none pinned)", page);
         Assert.DoesNotContain("hunter2", document + page);
@@ -61,7 +71,10 @@ public sealed class EgressApiTests
     public async Task A_workflow_that_may_reach_more_does_and_its_neighbour_is_told_which_settings_would_let_it()
     {
         await using var receiver = Sink.Start();
-        var egress = new EgressOptions { Policies = new(EgressPolicy.Default, [new("may", ["127.0.0.1"], []), new("denied", ["127.0.0.1"], ["127.0.0.0/8"])]) };
+        var egress = new EgressOptions
+        {
+            Policies = new(EgressPolicy.Default, [new("may", ["127.0.0.1"], []), new("denied", ["127.0.0.1"], ["127.0.0.0/8"])]),
+        };
         await using var server = await TestServer.StartAsync(egress: egress);
         async Task<(string Status, string? Message)> SendAsync(string name)
         {

@@ -54,7 +54,10 @@ public sealed class FileTests(SharedServer shared) : IClassFixture<SharedServer>
         string hook = await server.DeployAsync("files", "export default async () => {};");
         var (url, posted) = await UploadAsync(hook, Form([1]));
         string[] parts = url.Split('/');
-        string forged = string.Join('/', (string[])[.. parts[..5], "A" + parts[5][1..] == parts[5] ? "B" + parts[5][1..] : "A" + parts[5][1..], .. parts[6..]]);
+        string forged = string.Join(
+            '/',
+            (string[])[.. parts[..5], "A" + parts[5][1..] == parts[5] ? "B" + parts[5][1..] : "A" + parts[5][1..], .. parts[6..]]
+        );
         string cut = string.Join('/', (string[])[.. parts[..5], parts[5][..^1], .. parts[6..]]);
         string field = string.Join('/', (string[])[.. parts[..6], "0", parts[7]]);
         string none = string.Join('/', (string[])[.. parts[..6], "7", parts[7]]);
@@ -71,7 +74,9 @@ public sealed class FileTests(SharedServer shared) : IClassFixture<SharedServer>
     public async Task A_type_that_a_browser_could_take_for_another_is_not_repeated()
     {
         string hook = await server.DeployAsync("files", "export default async () => {};");
-        var form = new ByteArrayContent("--B\r\nContent-Disposition: form-data; name=photo; filename=a.html\r\nContent-Type: text/plain, text/html\r\n\r\n<p>\r\n--B--\r\n"u8.ToArray());
+        var form = new ByteArrayContent(
+            "--B\r\nContent-Disposition: form-data; name=photo; filename=a.html\r\nContent-Type: text/plain, text/html\r\n\r\n<p>\r\n--B--\r\n"u8.ToArray()
+        );
         form.Headers.ContentType = MediaTypeHeaderValue.Parse("multipart/form-data; boundary=B");
         using var posted = await client.PostAsync(hook, form, Ct);
         string url = (await server.EventOfAsync(posted)).GetProperty("body").GetProperty("photo").GetProperty("url").GetString()!;
@@ -84,12 +89,16 @@ public sealed class FileTests(SharedServer shared) : IClassFixture<SharedServer>
     public async Task A_step_reads_the_file_by_its_URL_and_as_a_path_and_sends_the_URL_on()
     {
         await using var sink = Sink.Start();
-        string hook = await server.DeployAsync("reader", $$"""
+        string hook = await server.DeployAsync(
+            "reader",
+            $$"""
             const fs = require("fs"), http = require("http");
             const got = await new Promise((ok, bad) => http.get(event.body.photo.url, r => { let n = 0; r.on("data", c => n += c.length); r.on("end", () => ok(n)) }).on("error", bad));
             $send.http({ method: "POST", url: "{{sink.Url}}", data: { url: event.body.photo.url } });
             return [got, fs.readFileSync($attachments.photo).toString("hex"), event.body.photo.url];
-            """, file: "step.js");
+            """,
+            file: "step.js"
+        );
         var (url, posted) = await UploadAsync(hook, Form([1, 2, 255]));
         var run = await server.EndOfAsync(posted.Headers.GetValues("sendoff-run").Single());
         string sign = url.Split('/')[5];
@@ -108,7 +117,11 @@ public sealed class FileTests(SharedServer shared) : IClassFixture<SharedServer>
     {
         await using var timed = await TestServer.StartAsync(new EngineLimits { TriggerFileUrlAge = TimeSpan.FromTicks(1) });
         await using var gate = Sink.Start(hold: true);
-        string hook = await timed.DeployAsync("late", $$"""await fetch("{{gate.Url}}"); return (await fetch(event.body.photo.url)).status""", file: "step.js");
+        string hook = await timed.DeployAsync(
+            "late",
+            $$"""await fetch("{{gate.Url}}"); return (await fetch(event.body.photo.url)).status""",
+            file: "step.js"
+        );
         using var posted = await client.PostAsync(new Uri(timed.Address, hook), Form([1]), Ct);
         string url = (await timed.EventOfAsync(posted)).GetProperty("body").GetProperty("photo").GetProperty("url").GetString()!;
         await gate.WaitForRequestsAsync(1);

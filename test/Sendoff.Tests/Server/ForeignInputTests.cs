@@ -14,12 +14,13 @@ public sealed class ForeignInputTests(SharedServer shared) : IClassFixture<Share
 
     readonly TestServer server = shared.Server;
 
-    public static TheoryData<string, string> Yaml => new()
-    {
-        { Cyclic, "the anchor &a is not supported" },
-        { "name: x\nsteps: " + new string('[', 50_000), "nested more than 64 levels deep" },
-        { "a: &a [x]\nb: [*a,*a]\n", "the anchor &a is not supported" },
-    };
+    public static TheoryData<string, string> Yaml =>
+        new()
+        {
+            { Cyclic, "the anchor &a is not supported" },
+            { "name: x\nsteps: " + new string('[', 50_000), "nested more than 64 levels deep" },
+            { "a: &a [x]\nb: [*a,*a]\n", "the anchor &a is not supported" },
+        };
 
     [Theory]
     [MemberData(nameof(Yaml))]
@@ -44,7 +45,9 @@ public sealed class ForeignInputTests(SharedServer shared) : IClassFixture<Share
 
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), (saved.StatusCode, page.StatusCode));
         using var check = await server.Http.PostAsync("/api/v1/workflows/opened/draft/check", null, TestContext.Current.CancellationToken);
-        var problem = JsonElement.Parse(await check.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).GetProperty("problems")[0];
+        var problem = JsonElement
+            .Parse(await check.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))
+            .GetProperty("problems")[0];
         Assert.Contains(says, problem.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
@@ -59,17 +62,32 @@ public sealed class ForeignInputTests(SharedServer shared) : IClassFixture<Share
         using var response = await PutAsync("workflows/json", new StringContent(body, Encoding.UTF8, "application/json"));
         string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
 
-        Assert.True(response.StatusCode == (says is null ? HttpStatusCode.OK : HttpStatusCode.BadRequest) || (says is null && response.StatusCode == HttpStatusCode.Created), text);
-        Assert.Contains(says ?? "", JsonElement.Parse(text).TryGetProperty("detail", out var detail) ? detail.GetString() : "", StringComparison.Ordinal);
+        Assert.True(
+            response.StatusCode == (says is null ? HttpStatusCode.OK : HttpStatusCode.BadRequest)
+                || (says is null && response.StatusCode == HttpStatusCode.Created),
+            text
+        );
+        Assert.Contains(
+            says ?? "",
+            JsonElement.Parse(text).TryGetProperty("detail", out var detail) ? detail.GetString() : "",
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public async Task Json_that_is_nested_too_deeply_says_so()
     {
-        using var response = await PutAsync("workflows/deep", new StringContent("{\"files\":" + new string('[', 600), Encoding.UTF8, "application/json"));
+        using var response = await PutAsync(
+            "workflows/deep",
+            new StringContent("{\"files\":" + new string('[', 600), Encoding.UTF8, "application/json")
+        );
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
-        Assert.Contains("It may nest 496 levels.", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains(
+            "It may nest 496 levels.",
+            await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -95,21 +113,32 @@ public sealed class ForeignInputTests(SharedServer shared) : IClassFixture<Share
     public async Task A_form_that_is_nothing_but_a_byte_order_mark_is_an_event()
     {
         string hook = await server.DeployAsync("marked", "return 1");
-        using var content = new ByteArrayContent([0xef, 0xbb, 0xbf]) { Headers = { ContentType = new MediaTypeHeaderValue("application/x-www-form-urlencoded") } };
+        using var content = new ByteArrayContent([0xef, 0xbb, 0xbf])
+        {
+            Headers = { ContentType = new MediaTypeHeaderValue("application/x-www-form-urlencoded") },
+        };
         using var response = await server.Http.PostAsync(hook, content, TestContext.Current.CancellationToken);
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
 
-    static StringContent Files(Dictionary<string, string> files) => new(JsonSerializer.Serialize(new { files }), Encoding.UTF8, "application/json");
+    static StringContent Files(Dictionary<string, string> files) =>
+        new(JsonSerializer.Serialize(new { files }), Encoding.UTF8, "application/json");
 
-    Task<HttpResponseMessage> PutAsync(string path, HttpContent content) => server.Http.PutAsync($"/api/v1/{path}", content, TestContext.Current.CancellationToken);
+    Task<HttpResponseMessage> PutAsync(string path, HttpContent content) =>
+        server.Http.PutAsync($"/api/v1/{path}", content, TestContext.Current.CancellationToken);
 
     async Task<string> RefusedAsync(byte[] zip)
     {
-        using var response = await PutAsync("workflows/zipped", new ByteArrayContent(zip) { Headers = { ContentType = new MediaTypeHeaderValue("application/zip") } });
+        using var response = await PutAsync(
+            "workflows/zipped",
+            new ByteArrayContent(zip) { Headers = { ContentType = new MediaTypeHeaderValue("application/zip") } }
+        );
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
-        return JsonElement.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).GetProperty("detail").GetString()!;
+        return JsonElement
+            .Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))
+            .GetProperty("detail")
+            .GetString()!;
     }
 
     static byte[] Zip(params (string Name, string Text, int UnixMode)[] entries)

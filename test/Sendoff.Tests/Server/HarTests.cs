@@ -27,7 +27,9 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
         foreach (var entry in entries)
         {
             var t = entry.GetProperty("timings");
-            double sum = new[] { "blocked", "dns", "connect", "send", "wait", "receive" }.Sum(name => Math.Max(0, t.GetProperty(name).GetDouble()));
+            double sum = new[] { "blocked", "dns", "connect", "send", "wait", "receive" }.Sum(name =>
+                Math.Max(0, t.GetProperty(name).GetDouble())
+            );
             Assert.Equal(sum, entry.GetProperty("time").GetDouble(), 3);
             Assert.True(t.GetProperty("ssl").GetDouble() <= t.GetProperty("connect").GetDouble());
         }
@@ -44,18 +46,41 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
         Assert.Equal(271.4, entry.GetProperty("time").GetDouble());
         Assert.Equal("2026-11-23T14:02:31.219Z", entry.GetProperty("startedDateTime").GetString());
         Assert.Equal("203.0.113.20", entry.GetProperty("serverIPAddress").GetString());
-        Assert.Equal((1, 308), (entry.GetProperty("_attempt").GetInt32(), entry.GetProperty("_redirects")[0].GetProperty("status").GetInt32()));
+        Assert.Equal(
+            (1, 308),
+            (entry.GetProperty("_attempt").GetInt32(), entry.GetProperty("_redirects")[0].GetProperty("status").GetInt32())
+        );
 
-        Assert.Equal(("POST", "https://crm.example.com/contacts"), (request.GetProperty("method").GetString(), request.GetProperty("url").GetString()));
+        Assert.Equal(
+            ("POST", "https://crm.example.com/contacts"),
+            (request.GetProperty("method").GetString(), request.GetProperty("url").GetString())
+        );
         Assert.Equal("application/json", request.GetProperty("postData").GetProperty("mimeType").GetString());
         Assert.StartsWith("{\"order\":1043", request.GetProperty("postData").GetProperty("text").GetString());
-        Assert.Equal("POST /contacts HTTP/1.1\r\nHost: crm.example.com\r\ncontent-type: application/json\r\nuser-agent: sendoff/0.1.0\r\ncontent-length: 88\r\n\r\n".Length, request.GetProperty("headersSize").GetInt32());
+        Assert.Equal(
+            "POST /contacts HTTP/1.1\r\nHost: crm.example.com\r\ncontent-type: application/json\r\nuser-agent: sendoff/0.1.0\r\ncontent-length: 88\r\n\r\n".Length,
+            request.GetProperty("headersSize").GetInt32()
+        );
 
-        Assert.Equal((200, "OK", "HTTP/1.1", 15), (response.GetProperty("status").GetInt32(), response.GetProperty("statusText").GetString(), response.GetProperty("httpVersion").GetString(), response.GetProperty("bodySize").GetInt32()));
-        Assert.Equal("""{"size":15,"mimeType":"application/json","text":"{\u0022stored\u0022:true}"}""", response.GetProperty("content").GetRawText());
+        Assert.Equal(
+            (200, "OK", "HTTP/1.1", 15),
+            (
+                response.GetProperty("status").GetInt32(),
+                response.GetProperty("statusText").GetString(),
+                response.GetProperty("httpVersion").GetString(),
+                response.GetProperty("bodySize").GetInt32()
+            )
+        );
+        Assert.Equal(
+            """{"size":15,"mimeType":"application/json","text":"{\u0022stored\u0022:true}"}""",
+            response.GetProperty("content").GetRawText()
+        );
         Assert.False(response.TryGetProperty("_error", out _));
         // C8: what sets a session is masked here too.
-        Assert.All(response.GetProperty("headers").EnumerateArray().Where(h => h.GetProperty("name").GetString() == "set-cookie"), h => Assert.Equal("••••••••", h.GetProperty("value").GetString()));
+        Assert.All(
+            response.GetProperty("headers").EnumerateArray().Where(h => h.GetProperty("name").GetString() == "set-cookie"),
+            h => Assert.Equal("••••••••", h.GetProperty("value").GetString())
+        );
     }
 
     [Fact]
@@ -65,7 +90,10 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
         var entry = Assert.Single(Entries(await GetAsync($"/api/v1/deliveries/{run.Steps[1].Deliveries[1].Id}/har")));
 
         Assert.Equal(0, entry.GetProperty("response").GetProperty("status").GetInt32());
-        Assert.Equal("timeout: timed out after 5,000 ms while waiting for the response", entry.GetProperty("response").GetProperty("_error").GetString());
+        Assert.Equal(
+            "timeout: timed out after 5,000 ms while waiting for the response",
+            entry.GetProperty("response").GetProperty("_error").GetString()
+        );
         Assert.Equal("""[{"name":"source","value":"shop"}]""", entry.GetProperty("request").GetProperty("queryString").GetRawText());
     }
 
@@ -76,10 +104,17 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
         var entry = Assert.Single(Entries(await GetAsync($"/api/v1/deliveries/{run.Steps[1].Deliveries[2].Id}/har")));
 
         Assert.StartsWith("blocked_by_egress_policy: 169.254.169.254", entry.GetProperty("response").GetProperty("_error").GetString());
-        Assert.Equal("""{"blocked":-1,"dns":-1,"connect":-1,"ssl":-1,"send":0,"wait":0,"receive":0}""", entry.GetProperty("timings").GetRawText());
+        Assert.Equal(
+            """{"blocked":-1,"dns":-1,"connect":-1,"ssl":-1,"send":0,"wait":0,"receive":0}""",
+            entry.GetProperty("timings").GetRawText()
+        );
         Assert.False(entry.TryGetProperty("serverIPAddress", out _));
         Assert.Equal(-1, entry.GetProperty("request").GetProperty("headersSize").GetInt32());
-        Assert.InRange(entry.GetProperty("startedDateTime").GetDateTimeOffset(), DateTimeOffset.UtcNow.AddMinutes(-10), DateTimeOffset.UtcNow.AddMinutes(1));
+        Assert.InRange(
+            entry.GetProperty("startedDateTime").GetDateTimeOffset(),
+            DateTimeOffset.UtcNow.AddMinutes(-10),
+            DateTimeOffset.UtcNow.AddMinutes(1)
+        );
     }
 
     [Fact]
@@ -87,7 +122,9 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
     {
         await using var receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
         string url = receiver.Url + "a?b=%20&c=d+e&f";
-        var entry = await EntryOfAsync(new HttpSend("POST", url, [new("x-a", "é"), new("X-A", "€"), new("x-empty", "")], "body"u8.ToArray()));
+        var entry = await EntryOfAsync(
+            new HttpSend("POST", url, [new("x-a", "é"), new("X-A", "€"), new("x-empty", "")], "body"u8.ToArray())
+        );
 
         Assert.Equal(receiver.Request.Length - "body".Length, entry.Request.HeadersSize);
         Assert.Equal([new("b", " "), new("c", "d e"), new("f", "")], entry.Request.QueryString);
@@ -99,14 +136,21 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
     {
         string text = new('x', 1_000);
         using var zipped = new MemoryStream();
-        await using (var gzip = new GZipStream(zipped, CompressionLevel.Optimal, leaveOpen: true)) await gzip.WriteAsync(Encoding.UTF8.GetBytes(text));
-        await using var coded = Receiver.AnsweringOnce([.. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {zipped.Length}\r\n\r\n"), .. zipped.ToArray()]);
+        await using (var gzip = new GZipStream(zipped, CompressionLevel.Optimal, leaveOpen: true))
+            await gzip.WriteAsync(Encoding.UTF8.GetBytes(text));
+        await using var coded = Receiver.AnsweringOnce([
+            .. Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {zipped.Length}\r\n\r\n"),
+            .. zipped.ToArray(),
+        ]);
         await using var binary = Receiver.AnsweringOnce([.. "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n"u8, 0xff, 0x00, 0x01]);
 
         var one = (await EntryOfAsync(new HttpSend("GET", coded.Url, [], default))).Response;
         var other = await EntryOfAsync(new HttpSend("POST", binary.Url, [], new byte[] { 0xfe }));
 
-        Assert.Equal((zipped.Length, 1_000, 1_000 - zipped.Length, text), (one.BodySize, one.Content.Size, one.Content.Compression, one.Content.Text));
+        Assert.Equal(
+            (zipped.Length, 1_000, 1_000 - zipped.Length, text),
+            (one.BodySize, one.Content.Size, one.Content.Compression, one.Content.Text)
+        );
         Assert.Equal(new HarContent(3, null, "x-unknown", "/wAB", "base64", null), other.Response.Content);
         Assert.Equal(("/g==", "base64"), (other.Request.PostData!.Text, other.Request.PostData.Encoding));
     }
@@ -124,7 +168,10 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
     {
         var run = await SampleRuns.AddAsync(server);
         using var response = await server.Http.GetAsync($"/api/v1/runs/{run}/har");
-        Assert.Equal(("application/json", $"{run}.har"), (response.Content.Headers.ContentType!.MediaType, response.Content.Headers.ContentDisposition!.FileName));
+        Assert.Equal(
+            ("application/json", $"{run}.har"),
+            (response.Content.Headers.ContentType!.MediaType, response.Content.Headers.ContentDisposition!.FileName)
+        );
     }
 
     [Theory]

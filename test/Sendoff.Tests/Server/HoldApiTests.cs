@@ -12,7 +12,8 @@ public sealed class HoldApiTests
 
     static Task<TestServer> StartAsync(bool hold = true) => TestServer.StartAsync(with: options => options with { Hold = hold });
 
-    static async Task<DateTimeOffset?> SinceAsync(TestServer server) => (await server.Http.GetFromJsonAsync("/api/v1/hold", ApiJson.Default.HoldDocument, Ct))!.Since;
+    static async Task<DateTimeOffset?> SinceAsync(TestServer server) =>
+        (await server.Http.GetFromJsonAsync("/api/v1/hold", ApiJson.Default.HoldDocument, Ct))!.Since;
 
     [Fact]
     public async Task A_hold_is_shown_released_once_and_then_gone()
@@ -21,7 +22,8 @@ public sealed class HoldApiTests
         Assert.NotNull(await SinceAsync(server));
         Assert.Contains("On hold", await server.Http.GetStringAsync("/settings", Ct));
 
-        using (var released = await server.Http.PostAsync("/api/v1/hold/release", null, Ct)) Assert.Equal(HttpStatusCode.OK, released.StatusCode);
+        using (var released = await server.Http.PostAsync("/api/v1/hold/release", null, Ct))
+            Assert.Equal(HttpStatusCode.OK, released.StatusCode);
 
         Assert.Null(await SinceAsync(server));
         Assert.DoesNotContain("On hold", await server.Http.GetStringAsync("/settings", Ct));

@@ -17,7 +17,8 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
 
     public async ValueTask InitializeAsync()
     {
-        if (await server.Store.GetWorkflowAsync("orders", default) is null) await server.DeployAsync("orders", "export default async () => {};");
+        if (await server.Store.GetWorkflowAsync("orders", default) is null)
+            await server.DeployAsync("orders", "export default async () => {};");
     }
 
     public ValueTask DisposeAsync() => default;
@@ -39,7 +40,10 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
         Assert.Equal("one, two", e.GetProperty("headers").GetProperty("x-shop").GetString());
         Assert.Equal(1043, e.GetProperty("body").GetProperty("id").GetInt32());
         Assert.Equal("127.0.0.1", e.GetProperty("client_ip").GetString());
-        Assert.Equal(new Uri(server.Address, "/hooks/orders/a/b%20c?x=1&y=2&y=3").ToString(), new Uri(e.GetProperty("url").GetString()!).ToString());
+        Assert.Equal(
+            new Uri(server.Address, "/hooks/orders/a/b%20c?x=1&y=2&y=3").ToString(),
+            new Uri(e.GetProperty("url").GetString()!).ToString()
+        );
         Assert.Equal("JSON", e.GetProperty("inferred_body_type").GetString());
     }
 
@@ -86,7 +90,10 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
     [Fact]
     public async Task Names_of_query_parameters_and_form_fields_are_case_sensitive()
     {
-        using var form = await client.PostAsync("/hooks/orders?id=1&ID=2&id=3", Content("application/x-www-form-urlencoded", "from=a%40x.example&From=Ann&%zz=%&=x"u8.ToArray()));
+        using var form = await client.PostAsync(
+            "/hooks/orders?id=1&ID=2&id=3",
+            Content("application/x-www-form-urlencoded", "from=a%40x.example&From=Ann&%zz=%&=x"u8.ToArray())
+        );
         var parts = new MultipartFormDataContent { { new StringContent("1"), "id" }, { new StringContent("2"), "ID" } };
         using var multipart = await client.PostAsync("/hooks/orders", parts);
 
@@ -114,12 +121,27 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
         using var text = await client.PostAsync("/hooks/orders", Content($"text/xml; charset={charset}", bytes));
         byte[] encoded = [.. "a="u8, .. bytes, .. Encoding.ASCII.GetBytes("&b=" + string.Concat(bytes.Select(static b => $"%{b:X2}")))];
         using var form = await client.PostAsync("/hooks/orders", Content($"application/x-www-form-urlencoded; charset={charset}", encoded));
-        byte[] part = [.. Encoding.ASCII.GetBytes($"--B\r\nContent-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset={charset}\r\n\r\n"), .. bytes, .. "\r\n--B--\r\n"u8];
+        byte[] part =
+        [
+            .. Encoding.ASCII.GetBytes(
+                $"--B\r\nContent-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset={charset}\r\n\r\n"
+            ),
+            .. bytes,
+            .. "\r\n--B--\r\n"u8,
+        ];
         using var multipart = await client.PostAsync("/hooks/orders", Content("multipart/form-data; boundary=B", part));
-        byte[] named = [.. Encoding.ASCII.GetBytes($"--B\r\nContent-Disposition: form-data; name=_charset_\r\n\r\n{charset}\r\n--B\r\nContent-Disposition: form-data; name=a\r\n\r\n"), .. bytes, .. "\r\n--B--\r\n"u8];
+        byte[] named =
+        [
+            .. Encoding.ASCII.GetBytes(
+                $"--B\r\nContent-Disposition: form-data; name=_charset_\r\n\r\n{charset}\r\n--B\r\nContent-Disposition: form-data; name=a\r\n\r\n"
+            ),
+            .. bytes,
+            .. "\r\n--B--\r\n"u8,
+        ];
         using var whole = await client.PostAsync("/hooks/orders", Content("multipart/form-data; boundary=B", named));
 
-        if (expected is null) return; // taken without an error, whatever it says
+        if (expected is null)
+            return; // taken without an error, whatever it says
         Assert.Equal(expected, (await server.EventOfAsync(text)).GetProperty("body").GetString());
         Assert.Equal(expected, (await server.EventOfAsync(multipart)).GetProperty("body").GetProperty("a").GetString());
         Assert.Equal(expected, (await server.EventOfAsync(whole)).GetProperty("body").GetProperty("a").GetString());
@@ -137,7 +159,12 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
     [Fact]
     public async Task A_multipart_form_is_an_object_with_its_files()
     {
-        var form = new MultipartFormDataContent { { new StringContent("Ada"), "name" }, { new StringContent("a"), "tag" }, { new StringContent("b"), "tag" } };
+        var form = new MultipartFormDataContent
+        {
+            { new StringContent("Ada"), "name" },
+            { new StringContent("a"), "tag" },
+            { new StringContent("b"), "tag" },
+        };
         var file = new ByteArrayContent([1, 2, 255]);
         file.Headers.ContentType = new MediaTypeHeaderValue("image/png");
         form.Add(file, "photo", "p.png");
@@ -147,7 +174,10 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
         var body = e.GetProperty("body");
         Assert.Equal("Ada", body.GetProperty("name").GetString());
         Assert.Equal("""["a","b"]""", body.GetProperty("tag").GetRawText());
-        Assert.Equal(("p.png", "image/png"), (body.GetProperty("photo").GetProperty("filename").GetString(), body.GetProperty("photo").GetProperty("mimetype").GetString()));
+        Assert.Equal(
+            ("p.png", "image/png"),
+            (body.GetProperty("photo").GetProperty("filename").GetString(), body.GetProperty("photo").GetProperty("mimetype").GetString())
+        );
         Assert.Equal("MULTIPART_FORM", e.GetProperty("inferred_body_type").GetString());
     }
 
@@ -169,7 +199,10 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
     [Fact]
     public async Task A_body_of_exactly_the_limit_is_taken_in_many_pieces()
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/hooks/orders") { Content = new ByteArrayContent([.. Enumerable.Repeat((byte)'x', new EngineLimits().TriggerBodyBytes)]) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/hooks/orders")
+        {
+            Content = new ByteArrayContent([.. Enumerable.Repeat((byte)'x', new EngineLimits().TriggerBodyBytes)]),
+        };
         request.Headers.TransferEncodingChunked = true;
         using var response = await client.SendAsync(request);
 
@@ -235,7 +268,11 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
     [Fact]
     public async Task A_fixed_answer_is_given_as_it_stands()
     {
-        string hook = await server.DeployAsync("fixed", "export default async () => {};", response: "{ status: 202, body: '{\"queued\":true}' }");
+        string hook = await server.DeployAsync(
+            "fixed",
+            "export default async () => {};",
+            response: "{ status: 202, body: '{\"queued\":true}' }"
+        );
         using var response = await client.PostAsync(hook, Json("{}"));
 
         Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
@@ -246,13 +283,18 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
     [Fact]
     public async Task The_run_answers_with_its_own_status_headers_and_body_and_without_hop_by_hop_headers()
     {
-        string hook = await server.DeployAsync("tea", """
+        string hook = await server.DeployAsync(
+            "tea",
+            """
             $respond({
               status: 418,
               headers: { "content-type": "text/html", "X-Own": "1", "set-cookie": ["a=1", "b=2"], connection: "close", "transfer-encoding": "chunked", "content-length": "9999" },
               body: "<p>tea</p>",
             });
-            """, "step.js", "custom");
+            """,
+            "step.js",
+            "custom"
+        );
         using var response = await client.PostAsync(hook, Json("{}"));
 
         Assert.Equal(418, (int)response.StatusCode);
@@ -268,14 +310,20 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
     public void Header_lines_that_would_break_the_response_are_left_out_whatever_a_worker_says()
     {
         var headers = new HeaderDictionary();
-        ResponseHeaders.Copy([new("bad name", "x"), new("", "x"), new("x-split", "a\r\nb: c"), new("x-null", "\0"), new("x-ok", "1")], headers);
+        ResponseHeaders.Copy(
+            [new("bad name", "x"), new("", "x"), new("x-split", "a\r\nb: c"), new("x-null", "\0"), new("x-ok", "1")],
+            headers
+        );
         Assert.Equal("x-ok", Assert.Single(headers).Key);
     }
 
     [Fact]
     public async Task A_run_that_never_responds_is_a_400_that_says_so()
     {
-        using var response = await client.PostAsync(await server.DeployAsync("silent", "export default async () => {};", response: "custom"), Json("{}"));
+        using var response = await client.PostAsync(
+            await server.DeployAsync("silent", "export default async () => {};", response: "custom"),
+            Json("{}")
+        );
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Equal("No $.respond called in workflow", await response.Content.ReadAsStringAsync());
@@ -315,7 +363,8 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
     static ByteArrayContent Content(string? type, byte[] body)
     {
         var content = new ByteArrayContent(body);
-        if (type is not null) content.Headers.ContentType = MediaTypeHeaderValue.Parse(type);
+        if (type is not null)
+            content.Headers.ContentType = MediaTypeHeaderValue.Parse(type);
         return content;
     }
 }

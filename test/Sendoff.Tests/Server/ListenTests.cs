@@ -60,7 +60,9 @@ public sealed class ListenTests
         Assert.Equal("pages", await client.GetStringAsync(Addresses(app)[0], Ct));
         Assert.Equal("hooks", await client.GetStringAsync(Addresses(app)[2], Ct));
         using var other = new TcpClient();
-        await Assert.ThrowsAsync<SocketException>(async () => await other.ConnectAsync(IPAddress.Parse("127.0.0.2"), Addresses(app)[0].Port, Ct));
+        await Assert.ThrowsAsync<SocketException>(async () =>
+            await other.ConnectAsync(IPAddress.Parse("127.0.0.2"), Addresses(app)[0].Port, Ct)
+        );
     }
 
     /// <summary>It bound every address of the machine.</summary>
@@ -81,7 +83,9 @@ public sealed class ListenTests
     [InlineData("http://unix:/etc/hostname", "is not a socket that a server left")]
     public async Task What_cannot_be_bound_is_refused_with_why(string address, string why)
     {
-        var refused = await Assert.ThrowsAsync<ListenException>(() => Listeners.PrepareAsync(ListenAddress.ReadList(address)!, [], hasCertificate: false, Ct));
+        var refused = await Assert.ThrowsAsync<ListenException>(() =>
+            Listeners.PrepareAsync(ListenAddress.ReadList(address)!, [], hasCertificate: false, Ct)
+        );
         Assert.StartsWith($"cannot listen on {address}: ", refused.Message);
         Assert.Contains(why, refused.Message);
     }
@@ -96,15 +100,17 @@ public sealed class ListenTests
         left.Bind(new UnixDomainSocketEndPoint(path));
         await using (await StartAsync($"http://unix:{path}", null))
         {
-            using var client = new HttpClient(new SocketsHttpHandler
-            {
-                ConnectCallback = async (_, ct) =>
+            using var client = new HttpClient(
+                new SocketsHttpHandler
                 {
-                    var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct);
-                    return new NetworkStream(socket, ownsSocket: true);
-                },
-            });
+                    ConnectCallback = async (_, ct) =>
+                    {
+                        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                        await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct);
+                        return new NetworkStream(socket, ownsSocket: true);
+                    },
+                }
+            );
             Assert.Equal("pages", await client.GetStringAsync("http://any.example/", Ct));
             var second = await Assert.ThrowsAsync<ListenException>(() => StartAsync($"http://unix:{path}", null));
             Assert.Contains("is in use by another program", second.Message);
@@ -116,7 +122,8 @@ public sealed class ListenTests
     public async Task Https_is_TLS_and_a_renewed_certificate_is_served_without_a_restart()
     {
         using var folder = new TempFolder();
-        string pem = Path.Combine(folder.Path, "tls.pem"), key = Path.Combine(folder.Path, "tls.key");
+        string pem = Path.Combine(folder.Path, "tls.pem"),
+            key = Path.Combine(folder.Path, "tls.key");
         var clock = new FakeTimeProvider();
         var first = Write(pem, key);
         var certificate = new ServerCertificate(pem, key, null, clock);
@@ -146,37 +153,56 @@ public sealed class ListenTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "signals are of POSIX");
         using var folder = new TempFolder();
-        string pem = Path.Combine(folder.Path, "tls.pem"), key = Path.Combine(folder.Path, "tls.key");
+        string pem = Path.Combine(folder.Path, "tls.pem"),
+            key = Path.Combine(folder.Path, "tls.key");
         string first = Write(pem, key);
         // The time of the files stays, so that it is the signal that has them read.
         var time = File.GetLastWriteTimeUtc(pem);
         var address = new Uri($"https://127.0.0.1:{ServerProcess.FreePort()}");
         await using var server = await ServerProcess.StartAsync(
-            Path.Combine(folder.Path, "data"), "a-token-for-hangups", $"Hooks:Listen={address.OriginalString}", $"Tls:Certificate={pem}", $"Tls:Key={key}");
+            Path.Combine(folder.Path, "data"),
+            "a-token-for-hangups",
+            $"Hooks:Listen={address.OriginalString}",
+            $"Tls:Certificate={pem}",
+            $"Tls:Key={key}"
+        );
         Assert.Equal(first, await SerialAsync());
 
         string second = Write(pem, key);
-        string good = File.ReadAllText(pem), goodKey = File.ReadAllText(key), other = Path.Combine(folder.Path, "other");
+        string good = File.ReadAllText(pem),
+            goodKey = File.ReadAllText(key),
+            other = Path.Combine(folder.Path, "other");
         await HangUpAsync("SIGHUP: reloaded the certificate", 1);
         Assert.Equal(second, await SerialAsync());
 
         Write(other, other + ".key");
         string[][] broken =
         [
-            ["", goodKey], [good, ""], [good[..(good.Length / 2)], goodKey], [good, File.ReadAllText(other + ".key")], [good, goodKey.Replace("PRIVATE KEY", "EC PRIVATE KEY")], [goodKey, good],
-            [good.Replace('M', '!'), goodKey], ["-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", goodKey], [good, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"],
+            ["", goodKey],
+            [good, ""],
+            [good[..(good.Length / 2)], goodKey],
+            [good, File.ReadAllText(other + ".key")],
+            [good, goodKey.Replace("PRIVATE KEY", "EC PRIVATE KEY")],
+            [goodKey, good],
+            [good.Replace('M', '!'), goodKey],
+            ["-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", goodKey],
+            [good, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"],
         ];
         for (int i = 0; i < broken.Length; i++)
         {
             File.WriteAllText(pem, broken[i][0]);
             File.WriteAllText(key, broken[i][1]);
-            await HangUpAsync("The certificate could not be reloaded; the previous one stays in use: no certificate with its key can be read from", i + 1);
+            await HangUpAsync(
+                "The certificate could not be reloaded; the previous one stays in use: no certificate with its key can be read from",
+                i + 1
+            );
             Assert.Equal(second, await SerialAsync());
         }
 
         async Task HangUpAsync(string says, int times)
         {
-            foreach (string file in new[] { pem, key }) File.SetLastWriteTimeUtc(file, time);
+            foreach (string file in new[] { pem, key })
+                File.SetLastWriteTimeUtc(file, time);
             server.Signal("HUP");
             await Wait.UntilAsync(() => server.Said.Split(says).Length == times + 1);
         }
@@ -190,7 +216,9 @@ public sealed class ListenTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "links need rights there");
         using var folder = new TempFolder();
-        string data = Path.Combine(folder.Path, "..data"), pem = Path.Combine(folder.Path, "tls.pem"), key = Path.Combine(folder.Path, "tls.key");
+        string data = Path.Combine(folder.Path, "..data"),
+            pem = Path.Combine(folder.Path, "tls.pem"),
+            key = Path.Combine(folder.Path, "tls.key");
         List<string> serials = [];
         foreach (string name in new[] { "1", "2" })
         {
@@ -219,7 +247,10 @@ public sealed class ListenTests
         using var folder = new TempFolder();
         string pem = Path.Combine(folder.Path, "tls.pem");
         File.WriteAllText(pem, "nothing");
-        Assert.Contains($"can be read from {pem} (setting Tls:Certificate)", Assert.Throws<InvalidDataException>(() => new ServerCertificate(pem, null, null, TimeProvider.System).Load()).Message);
+        Assert.Contains(
+            $"can be read from {pem} (setting Tls:Certificate)",
+            Assert.Throws<InvalidDataException>(() => new ServerCertificate(pem, null, null, TimeProvider.System).Load()).Message
+        );
     }
 
     static string Write(string pem, string key)
@@ -234,7 +265,8 @@ public sealed class ListenTests
 
     static void Touch(string pem, string key, int later)
     {
-        foreach (string file in new[] { pem, key }) File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddMinutes(later));
+        foreach (string file in new[] { pem, key })
+            File.SetLastWriteTimeUtc(file, DateTime.UtcNow.AddMinutes(later));
     }
 
     static async Task<(string Serial, string Body)> AskTlsAsync(Uri address)
@@ -244,7 +276,11 @@ public sealed class ListenTests
         {
             SslOptions = new()
             {
-                CertificateChainPolicy = new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck },
+                CertificateChainPolicy = new()
+                {
+                    TrustMode = X509ChainTrustMode.CustomRootTrust,
+                    RevocationMode = X509RevocationMode.NoCheck,
+                },
                 RemoteCertificateValidationCallback = (_, shown, _, errors) =>
                 {
                     serial = shown!.GetSerialNumberString();
@@ -263,7 +299,12 @@ public sealed class ListenTests
 
     static async Task<WebApplication> StartAsync(string pages, string? hooks, ServerCertificate? certificate = null)
     {
-        var listeners = await Listeners.PrepareAsync(ListenAddress.ReadList(pages)!, hooks is null ? [] : ListenAddress.ReadList(hooks)!, certificate is not null, Ct);
+        var listeners = await Listeners.PrepareAsync(
+            ListenAddress.ReadList(pages)!,
+            hooks is null ? [] : ListenAddress.ReadList(hooks)!,
+            certificate is not null,
+            Ct
+        );
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration();

@@ -15,7 +15,10 @@ public sealed class ManualEventTests(SharedServer shared) : IClassFixture<Shared
 
     async Task<string> StartAsync(string workflow, string body)
     {
-        using var response = await server.Http.PostAsync($"/api/v1/workflows/{workflow}/events", new StringContent(body, Encoding.UTF8, "application/json"));
+        using var response = await server.Http.PostAsync(
+            $"/api/v1/workflows/{workflow}/events",
+            new StringContent(body, Encoding.UTF8, "application/json")
+        );
         string text = await response.Content.ReadAsStringAsync();
         Assert.True(response.StatusCode == HttpStatusCode.Accepted, text);
         string id = JsonSerializer.Deserialize(text, ApiJson.Default.ReplayDocument)!.Id;
@@ -23,11 +26,16 @@ public sealed class ManualEventTests(SharedServer shared) : IClassFixture<Shared
         return id;
     }
 
-    Task DeployScheduledAsync(string name, string code = Sends) => server.DeployAsync(name, new Dictionary<string, string>
-    {
-        ["workflow.yaml"] = "triggers: [ { type: schedule, cron: '0 9 1 1 *', timezone: Europe/Berlin } ]\nsteps: [ { namespace: step, uses: ./step.js } ]",
-        ["step.js"] = code,
-    });
+    Task DeployScheduledAsync(string name, string code = Sends) =>
+        server.DeployAsync(
+            name,
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] =
+                    "triggers: [ { type: schedule, cron: '0 9 1 1 *', timezone: Europe/Berlin } ]\nsteps: [ { namespace: step, uses: ./step.js } ]",
+                ["step.js"] = code,
+            }
+        );
 
     [Fact]
     public async Task A_workflow_without_an_HTTP_trigger_is_started_by_hand_and_its_sends_go_out()
@@ -49,9 +57,14 @@ public sealed class ManualEventTests(SharedServer shared) : IClassFixture<Shared
         await DeployScheduledAsync("dry");
         var run = await server.EndOfAsync(await StartAsync("dry", $$"""{"test":true,"event":{"to":"{{receiver.Url}}","n":1} }"""));
         using var replay = await server.Http.PostAsync($"/api/v1/runs/{run.Id}/replay", null);
-        var again = await server.EndOfAsync(JsonSerializer.Deserialize(await replay.Content.ReadAsStringAsync(), ApiJson.Default.ReplayDocument)!.Id);
+        var again = await server.EndOfAsync(
+            JsonSerializer.Deserialize(await replay.Content.ReadAsStringAsync(), ApiJson.Default.ReplayDocument)!.Id
+        );
 
-        Assert.All([run, again], r => Assert.Equal(("test", "succeeded", "captured"), (r.Trigger, r.Status, Assert.Single(r.Steps[0].Deliveries).Status)));
+        Assert.All(
+            [run, again],
+            r => Assert.Equal(("test", "succeeded", "captured"), (r.Trigger, r.Status, Assert.Single(r.Steps[0].Deliveries).Status))
+        );
         Assert.Empty(receiver.Requests);
     }
 
@@ -61,7 +74,9 @@ public sealed class ManualEventTests(SharedServer shared) : IClassFixture<Shared
         await DeployScheduledAsync("empty", "return event");
         (await server.Http.PostAsync("/api/v1/workflows/empty/disable", null)).EnsureSuccessStatusCode();
         using var response = await server.Http.PostAsync("/api/v1/workflows/empty/events", null);
-        var run = await server.EndOfAsync(JsonSerializer.Deserialize(await response.Content.ReadAsStringAsync(), ApiJson.Default.ReplayDocument)!.Id);
+        var run = await server.EndOfAsync(
+            JsonSerializer.Deserialize(await response.Content.ReadAsStringAsync(), ApiJson.Default.ReplayDocument)!.Id
+        );
 
         Assert.Equal("{}", run.Steps[0].Exports.GetProperty("$return_value").GetRawText());
     }
@@ -74,7 +89,10 @@ public sealed class ManualEventTests(SharedServer shared) : IClassFixture<Shared
     public async Task A_start_by_hand_that_cannot_be_says_why(string workflow, string body, HttpStatusCode status, string says)
     {
         await DeployScheduledAsync("refusing");
-        using var response = await server.Http.PostAsync($"/api/v1/workflows/{workflow}/events", new StringContent(body, Encoding.UTF8, "application/json"));
+        using var response = await server.Http.PostAsync(
+            $"/api/v1/workflows/{workflow}/events",
+            new StringContent(body, Encoding.UTF8, "application/json")
+        );
 
         Assert.Equal(status, response.StatusCode);
         Assert.Contains(says, await response.Content.ReadAsStringAsync());
@@ -84,7 +102,10 @@ public sealed class ManualEventTests(SharedServer shared) : IClassFixture<Shared
     public async Task A_schedule_tells_its_next_due_time_on_the_API_and_on_the_page()
     {
         await DeployScheduledAsync("new-year");
-        var workflow = JsonSerializer.Deserialize(await server.Http.GetStringAsync("/api/v1/workflows/new-year"), ApiJson.Default.WorkflowDocument)!;
+        var workflow = JsonSerializer.Deserialize(
+            await server.Http.GetStringAsync("/api/v1/workflows/new-year"),
+            ApiJson.Default.WorkflowDocument
+        )!;
 
         var trigger = Assert.Single(workflow.Triggers);
         Assert.Equal(("schedule", null), (trigger.Type, trigger.Url));

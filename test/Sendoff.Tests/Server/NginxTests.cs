@@ -27,8 +27,12 @@ public sealed class NginxTests : IAsyncLifetime
         }
         server = await TestServer.StartAsync();
         string config = Path.Combine(folder.Path, "nginx.conf");
-        string temp = string.Concat(((string[])["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]).Select(kind => $"{kind}_temp_path {folder.Path}/{kind};\n"));
-        await File.WriteAllTextAsync(config, $$"""
+        string temp = string.Concat(
+            ((string[])["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]).Select(kind => $"{kind}_temp_path {folder.Path}/{kind};\n")
+        );
+        await File.WriteAllTextAsync(
+            config,
+            $$"""
             daemon off;
             pid {{folder.Path}}/pid;
             error_log {{folder.Path}}/error.log;
@@ -41,18 +45,29 @@ public sealed class NginxTests : IAsyncLifetime
                 location / { proxy_pass {{server.Address.GetLeftPart(UriPartial.Authority)}}; }
               }
             }
-            """, Ct);
-        nginx = Process.Start(new ProcessStartInfo(program, ["-p", folder.Path, "-e", $"{folder.Path}/error.log", "-c", config]) { RedirectStandardError = true })!;
-        client = new HttpClient(new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, ct) =>
+            """,
+            Ct
+        );
+        nginx = Process.Start(
+            new ProcessStartInfo(program, ["-p", folder.Path, "-e", $"{folder.Path}/error.log", "-c", config])
             {
-                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                await socket.ConnectAsync(new UnixDomainSocketEndPoint(Socket), ct);
-                return new NetworkStream(socket, ownsSocket: true);
-            },
-        })
-        { BaseAddress = new Uri("http://localhost") };
+                RedirectStandardError = true,
+            }
+        )!;
+        client = new HttpClient(
+            new SocketsHttpHandler
+            {
+                ConnectCallback = async (_, ct) =>
+                {
+                    var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(Socket), ct);
+                    return new NetworkStream(socket, ownsSocket: true);
+                },
+            }
+        )
+        {
+            BaseAddress = new Uri("http://localhost"),
+        };
         await Wait.UntilAsync(() => File.Exists(Socket) || nginx.HasExited);
         Assert.False(nginx.HasExited, "nginx ended at its start");
     }
@@ -66,13 +81,17 @@ public sealed class NginxTests : IAsyncLifetime
             await nginx.WaitForExitAsync(Ct);
             nginx.Dispose();
         }
-        if (server is not null) await server.DisposeAsync();
+        if (server is not null)
+            await server.DisposeAsync();
         folder.Dispose();
     }
 
     async Task<StreamReader> OpenAsync(string path)
     {
-        var request = new HttpRequestMessage(HttpMethod.Get, path) { Headers = { Authorization = server.Http.DefaultRequestHeaders.Authorization } };
+        var request = new HttpRequestMessage(HttpMethod.Get, path)
+        {
+            Headers = { Authorization = server.Http.DefaultRequestHeaders.Authorization },
+        };
         var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Ct).WithinLimitAsync();
         Assert.True(response.IsSuccessStatusCode, $"{path}: {response.StatusCode}");
         return new StreamReader(await response.Content.ReadAsStreamAsync(Ct));
@@ -81,7 +100,8 @@ public sealed class NginxTests : IAsyncLifetime
     static async Task<string> LineWithAsync(StreamReader stream, string text)
     {
         while (await stream.ReadLineAsync(Wait.Token) is { } line)
-            if (line.Contains(text, StringComparison.Ordinal)) return line;
+            if (line.Contains(text, StringComparison.Ordinal))
+                return line;
         throw new InvalidOperationException($"the stream ended before '{text}' came");
     }
 
@@ -89,7 +109,11 @@ public sealed class NginxTests : IAsyncLifetime
     public async Task What_a_workflow_streams_arrives_as_it_is_sent()
     {
         string hook = await server.DeployAsync("news", "$send.sse({ channel: 'news', payload: { n: event.body.n } })", "step.js");
-        string stream = new Uri((await server.Store.GetWorkflowAsync("news", Ct)) is { } found ? server.Address + server.Get<Sendoff.Server.Triggers.StreamKeys>().PathOf(found.Id)[1..] : "").AbsolutePath;
+        string stream = new Uri(
+            (await server.Store.GetWorkflowAsync("news", Ct)) is { } found
+                ? server.Address + server.Get<Sendoff.Server.Triggers.StreamKeys>().PathOf(found.Id)[1..]
+                : ""
+        ).AbsolutePath;
         using var reader = await OpenAsync(stream);
         await LineWithAsync(reader, "keepalive");
 

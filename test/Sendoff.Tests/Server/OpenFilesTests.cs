@@ -20,7 +20,12 @@ public sealed class OpenFilesTests
     [InlineData(1_024L, null, 384L, 192)]
     [InlineData(1_024L, 5_000, 384L, 192)]
     [InlineData(100L, null, 16L, 16)]
-    public void Connections_leave_enough_for_workers_deliveries_and_the_server_itself(long limit, int? setting, long connections, int deliveries)
+    public void Connections_leave_enough_for_workers_deliveries_and_the_server_itself(
+        long limit,
+        int? setting,
+        long connections,
+        int deliveries
+    )
     {
         var files = OpenFiles.Share(limit, new EngineLimits { WorkersMax = 8 }, setting);
         Assert.Equal((limit, connections, deliveries), (files.Limit, files.Connections, files.Deliveries));
@@ -55,26 +60,31 @@ public sealed class OpenFilesTests
         using var folder = new TempFolder();
         await using var server = await ServerProcess.StartWithFilesAsync(files, folder.Path, Token, "Workers:Max=4", "Workers:Timeout=1s");
         Assert.Contains("512 open files: up to ", await server.SaysAsync("open files"));
-        string loops = await server.DeployAsync("loops", "while (true) ;"), works = await server.DeployAsync("works", "$respond({ status: 200, body: 'works' })");
+        string loops = await server.DeployAsync("loops", "while (true) ;"),
+            works = await server.DeployAsync("works", "$respond({ status: 200, body: 'works' })");
 
         // One request each, so that the server has taken them in; its answer, or the end of the connection, shows it.
         var held = new List<Socket>();
         int open = 0;
         try
         {
-            for (int i = 0; i < 2 * files; i++) held.Add(await ConnectAsync(server));
+            for (int i = 0; i < 2 * files; i++)
+                held.Add(await ConnectAsync(server));
             foreach (var socket in held)
-                if (await AnswersAsync(socket)) open++;
+                if (await AnswersAsync(socket))
+                    open++;
             Assert.InRange(open, 16, files);
 
             // Each of these is a worker that is killed and its successor.
-            for (int i = 0; i < 3; i++) await PostAsync(held[0], loops);
+            for (int i = 0; i < 3; i++)
+                await PostAsync(held[0], loops);
             await Wait.UntilAsync(async () => await CountAsync(held[0], "/api/v1/runs?workflow=loops&status=timed_out", "\"run_") >= 3);
             Assert.False(server.HasExited);
         }
         finally
         {
-            foreach (var socket in held) socket.Dispose();
+            foreach (var socket in held)
+                socket.Dispose();
         }
         await Wait.UntilAsync(() => ServesAsync(server, works, Ct));
     }
@@ -101,7 +111,8 @@ public sealed class OpenFilesTests
 
     static async Task PostAsync(Socket socket, string path) => Assert.StartsWith("HTTP/1.1 200", await AskAsync(socket, $"POST {path}"));
 
-    static async Task<int> CountAsync(Socket socket, string path, string text) => (await AskAsync(socket, $"GET {path}")).Split(text).Length - 1;
+    static async Task<int> CountAsync(Socket socket, string path, string text) =>
+        (await AskAsync(socket, $"GET {path}")).Split(text).Length - 1;
 
     /// <summary>A whole answer, as the next one of the connection follows it; empty when the connection ends.</summary>
     static async Task<string> ReadAsync(Socket socket)
@@ -111,7 +122,8 @@ public sealed class OpenFilesTests
         while (!IsWhole(answer))
         {
             int length = await socket.ReceiveAsync(piece, Ct).AsTask().WithinLimitAsync();
-            if (length == 0) return "";
+            if (length == 0)
+                return "";
             answer += Encoding.Latin1.GetString(piece, 0, length);
         }
         return answer;
@@ -120,14 +132,22 @@ public sealed class OpenFilesTests
     static bool IsWhole(string answer)
     {
         int head = answer.IndexOf("\r\n\r\n", StringComparison.Ordinal);
-        if (head < 0) return false;
-        string? length = answer[..head].Split("\r\n").FirstOrDefault(static line => line.StartsWith("content-length:", StringComparison.OrdinalIgnoreCase));
-        return length is null ? answer.EndsWith("0\r\n\r\n", StringComparison.Ordinal) : answer.Length >= head + 4 + int.Parse(length.AsSpan(15));
+        if (head < 0)
+            return false;
+        string? length = answer[..head]
+            .Split("\r\n")
+            .FirstOrDefault(static line => line.StartsWith("content-length:", StringComparison.OrdinalIgnoreCase));
+        return length is null
+            ? answer.EndsWith("0\r\n\r\n", StringComparison.Ordinal)
+            : answer.Length >= head + 4 + int.Parse(length.AsSpan(15));
     }
 
     static async Task<string> AskAsync(Socket socket, string request)
     {
-        await socket.SendAsync(Encoding.ASCII.GetBytes($"{request} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {Token}\r\ncontent-length: 0\r\n\r\n"), Ct);
+        await socket.SendAsync(
+            Encoding.ASCII.GetBytes($"{request} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {Token}\r\ncontent-length: 0\r\n\r\n"),
+            Ct
+        );
         string answer = await ReadAsync(socket);
         Assert.NotEmpty(answer);
         return answer;
@@ -151,7 +171,16 @@ public sealed class OpenFilesTests
     {
         var time = new FakeTimeProvider();
         int ticks = 0;
-        using var timer = Background.Timer(time, NullLogger.Instance, "a test", () => { ticks++; throw new IOException("Too many open files"); });
+        using var timer = Background.Timer(
+            time,
+            NullLogger.Instance,
+            "a test",
+            () =>
+            {
+                ticks++;
+                throw new IOException("Too many open files");
+            }
+        );
         timer.Change(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
         time.Advance(TimeSpan.FromSeconds(1));
         time.Advance(TimeSpan.FromSeconds(1));
@@ -162,7 +191,16 @@ public sealed class OpenFilesTests
     public async Task A_fault_in_a_work_item_does_not_end_the_process()
     {
         var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        Background.Queue(NullLogger.Instance, "a test", begun, static begun => { begun.SetResult(); throw new IOException("Too many open files"); });
+        Background.Queue(
+            NullLogger.Instance,
+            "a test",
+            begun,
+            static begun =>
+            {
+                begun.SetResult();
+                throw new IOException("Too many open files");
+            }
+        );
         await begun.Task.WithinLimitAsync();
         // A second one: the first has left its thread by then, or its exception would have ended this process.
         var second = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

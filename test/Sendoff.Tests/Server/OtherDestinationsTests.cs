@@ -10,19 +10,33 @@ namespace Sendoff.Tests.Server;
 /// <summary>F7: email, s3, emit and sse through a whole server.</summary>
 public sealed class OtherDestinationsTests
 {
-    static Task<string> DeployListenerAsync(TestServer server, string name, string to, string channel = "", string code = "export default { run({ steps, $ }) { $.export('got', steps.trigger.event) } }") =>
-        server.DeployAsync(name, new()
-        {
-            ["workflow.yaml"] = $$"""
+    static Task<string> DeployListenerAsync(
+        TestServer server,
+        string name,
+        string to,
+        string channel = "",
+        string code = "export default { run({ steps, $ }) { $.export('got', steps.trigger.event) } }"
+    ) =>
+        server.DeployAsync(
+            name,
+            new()
+            {
+                ["workflow.yaml"] = $$"""
                 name: {{name}}
                 triggers: [ { type: emit, workflow: {{to}}{{(channel == "" ? "" : $", channel: {channel}")}} } ]
                 steps: [ { namespace: step, uses: ./step.mjs } ]
                 """,
-            ["step.mjs"] = code,
-        });
+                ["step.mjs"] = code,
+            }
+        );
 
     static async Task<IReadOnlyList<RunSummaryDocument>> RunsOfAsync(TestServer server, string workflow) =>
-        JsonSerializer.Deserialize(await server.Http.GetStringAsync($"/api/v1/runs?workflow={workflow}"), ApiJson.Default.ListDocumentRunSummaryDocument)!.Items;
+        JsonSerializer
+            .Deserialize(
+                await server.Http.GetStringAsync($"/api/v1/runs?workflow={workflow}"),
+                ApiJson.Default.ListDocumentRunSummaryDocument
+            )!
+            .Items;
 
     static DeliveryDocument Only(RunDocument run) => Assert.Single(run.Steps.SelectMany(s => s.Deliveries));
 
@@ -34,23 +48,36 @@ public sealed class OtherDestinationsTests
         await using var mail = new MailServer();
         await using var store = await ObjectStore.StartAsync();
         await using var receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-        await using var server = await TestServer.StartAsync(with: options => options with
-        {
-            Smtp = new("127.0.0.1", mail.Port, From: "a@example.com", To: "owner@example.com", Security: SmtpSecurity.None),
-            S3 = new(store.Address, ObjectStore.Region, ObjectStore.AccessKey, ObjectStore.SecretKey),
-        });
-        string hook = await server.DeployAsync("all", $$"""
+        await using var server = await TestServer.StartAsync(with: options =>
+            options with
+            {
+                Smtp = new("127.0.0.1", mail.Port, From: "a@example.com", To: "owner@example.com", Security: SmtpSecurity.None),
+                S3 = new(store.Address, ObjectStore.Region, ObjectStore.AccessKey, ObjectStore.SecretKey),
+            }
+        );
+        string hook = await server.DeployAsync(
+            "all",
+            $$"""
             $send.http({ method: 'POST', url: '{{receiver.Url}}', data: 1 })
             $send.email({ subject: 'Hi', text: 'there' })
             $send.s3({ bucket: 'bucket', prefix: 'p', payload: { a: 1 } })
             $send.sse({ channel: 'news', payload: { b: 2 } })
             $send.emit({ raw_event: { c: 3 } })
-            """, "step.js");
+            """,
+            "step.js"
+        );
         var run = await server.RunAsync(hook);
         var deliveries = run.Steps.Single().Deliveries;
         Assert.Equal(["http", "email", "s3", "sse", "emit"], deliveries.Select(d => d.Destination));
         Assert.Equal([0, 1, 2, 3, 4], deliveries.Select(d => d.Index));
-        Assert.All(deliveries, d => Assert.True(d.Status == "succeeded", $"{d.Destination}: {d.Error?.Message} {(d.Attempts is [.., var last] ? last.Response?.Body : "")}"));
+        Assert.All(
+            deliveries,
+            d =>
+                Assert.True(
+                    d.Status == "succeeded",
+                    $"{d.Destination}: {d.Error?.Message} {(d.Attempts is [.., var last] ? last.Response?.Body : "")}"
+                )
+        );
         Assert.Equal("""{"subject":"Hi","text":"there"}""", deliveries[1].Request.Body);
         Assert.Equal("""{"c":3}""", deliveries[4].Request.Body);
         Assert.Single(mail.Messages);
@@ -58,7 +85,14 @@ public sealed class OtherDestinationsTests
 
         using var curl = await server.Http.GetAsync($"/api/v1/deliveries/{deliveries[1].Id}/curl");
         Assert.Equal(HttpStatusCode.UnprocessableEntity, curl.StatusCode);
-        Assert.Equal(1, JsonElement.Parse(await server.Http.GetStringAsync($"/api/v1/runs/{run.Id}/har")).GetProperty("log").GetProperty("entries").GetArrayLength());
+        Assert.Equal(
+            1,
+            JsonElement
+                .Parse(await server.Http.GetStringAsync($"/api/v1/runs/{run.Id}/har"))
+                .GetProperty("log")
+                .GetProperty("entries")
+                .GetArrayLength()
+        );
 
         using var resend = await server.Http.PostAsync($"/api/v1/deliveries/{deliveries[1].Id}/resend", null);
         Assert.True(resend.IsSuccessStatusCode);
@@ -70,7 +104,13 @@ public sealed class OtherDestinationsTests
     public async Task Without_settings_email_and_objects_are_blocked_and_name_the_setting()
     {
         await using var server = await TestServer.StartAsync();
-        var run = await server.RunAsync(await server.DeployAsync("bare", "$send.email({ text: 'a' }); $send.s3({ bucket: 'bucket', prefix: '', payload: 'a' })", "step.js"));
+        var run = await server.RunAsync(
+            await server.DeployAsync(
+                "bare",
+                "$send.email({ text: 'a' }); $send.s3({ bucket: 'bucket', prefix: '', payload: 'a' })",
+                "step.js"
+            )
+        );
         Assert.Equal("succeeded", run.Status);
         Assert.All(run.Steps.Single().Deliveries, d => Assert.Equal(("blocked", "not_configured"), (d.Status, d.Error!.Code)));
         Assert.Contains("Smtp:Host", run.Steps.Single().Deliveries[0].Error!.Message);
@@ -85,7 +125,10 @@ public sealed class OtherDestinationsTests
         await DeployListenerAsync(server, "other-source", "elsewhere");
         await DeployListenerAsync(server, "disabled", "source");
         (await server.Http.PostAsync("/api/v1/workflows/disabled/disable", null)).EnsureSuccessStatusCode();
-        string hook = await server.DeployAsync("source", "export default { run({ steps, $ }) { $.send.emit({ n: 1 }, steps.trigger.event.body.channel) } }");
+        string hook = await server.DeployAsync(
+            "source",
+            "export default { run({ steps, $ }) { $.send.emit({ n: 1 }, steps.trigger.event.body.channel) } }"
+        );
 
         var run = await server.RunAsync(hook, """{"channel":"urgent"}""");
         var emit = Only(run);
@@ -100,9 +143,17 @@ public sealed class OtherDestinationsTests
         }
 
         // A resend reaches only those that have not had it.
-        using (await server.Http.PostAsync($"/api/v1/deliveries/{emit.Id}/resend", null)) await server.EndOfAsync(run.Id);
+        using (await server.Http.PostAsync($"/api/v1/deliveries/{emit.Id}/resend", null))
+            await server.EndOfAsync(run.Id);
         await server.RunAsync(hook);
-        Assert.Equal((2, 1, 0), ((await RunsOfAsync(server, "all-channels")).Count, (await RunsOfAsync(server, "urgent-only")).Count, (await RunsOfAsync(server, "other-source")).Count));
+        Assert.Equal(
+            (2, 1, 0),
+            (
+                (await RunsOfAsync(server, "all-channels")).Count,
+                (await RunsOfAsync(server, "urgent-only")).Count,
+                (await RunsOfAsync(server, "other-source")).Count
+            )
+        );
 
         var emits = JsonElement.Parse(await server.Http.GetStringAsync("/api/v1/workflows/source/emits")).GetProperty("items");
         Assert.Equal(["", "urgent"], emits.EnumerateArray().Select(e => e.GetProperty("channel").GetString()));
@@ -115,7 +166,10 @@ public sealed class OtherDestinationsTests
     {
         await using var server = await TestServer.StartAsync(new EngineLimits { EmitHops = 3 });
         await DeployListenerAsync(server, "loop", "loop", code: "export default { run({ $ }) { $.send.emit({}) } }");
-        using var first = await server.Http.PostAsync("/api/v1/workflows/loop/events", new StringContent("""{"event":{}}""", System.Text.Encoding.UTF8, "application/json"));
+        using var first = await server.Http.PostAsync(
+            "/api/v1/workflows/loop/events",
+            new StringContent("""{"event":{}}""", System.Text.Encoding.UTF8, "application/json")
+        );
         string run = JsonElement.Parse(await first.Content.ReadAsStringAsync()).GetProperty("id").GetString()!;
         for (int hop = 0; ; hop++)
         {
@@ -138,40 +192,62 @@ public sealed class OtherDestinationsTests
     {
         await using var server = await TestServer.StartAsync();
         await DeployListenerAsync(server, "listener", "strict");
-        string hook = await server.DeployAsync("strict", new()
-        {
-            ["workflow.yaml"] = "name: strict\ntriggers: [ { type: http, key: strict } ]\nsettings: { deliver: success }\nsteps: [ { namespace: step, uses: ./step.js } ]\n",
-            ["step.js"] = "$send.emit({ raw_event: {} }); $send.sse({ channel: 'c', payload: 'p' }); throw new Error('no')",
-        });
+        string hook = await server.DeployAsync(
+            "strict",
+            new()
+            {
+                ["workflow.yaml"] =
+                    "name: strict\ntriggers: [ { type: http, key: strict } ]\nsettings: { deliver: success }\nsteps: [ { namespace: step, uses: ./step.js } ]\n",
+                ["step.js"] = "$send.emit({ raw_event: {} }); $send.sse({ channel: 'c', payload: 'p' }); throw new Error('no')",
+            }
+        );
         var run = await server.RunAsync(hook);
         Assert.All(run.Steps[0].Deliveries, d => Assert.Equal("captured", d.Status));
         Assert.Empty(await RunsOfAsync(server, "listener"));
-        Assert.Equal(0, JsonElement.Parse(await server.Http.GetStringAsync("/api/v1/workflows/strict/emits")).GetProperty("items").GetArrayLength());
+        Assert.Equal(
+            0,
+            JsonElement.Parse(await server.Http.GetStringAsync("/api/v1/workflows/strict/emits")).GetProperty("items").GetArrayLength()
+        );
     }
 
     static async Task<Uri> StreamOfAsync(TestServer server, string workflow) =>
         new(JsonElement.Parse(await server.Http.GetStringAsync($"/api/v1/workflows/{workflow}")).GetProperty("streamUrl").GetString()!);
 
     /// <summary>Reads events off a stream until there are as many.</summary>
-    static async Task<List<(long Id, string Channel, string Data)>> ReadAsync(TestServer server, Uri url, int count, long? last = null, Func<Task>? onOpen = null)
+    static async Task<List<(long Id, string Channel, string Data)>> ReadAsync(
+        TestServer server,
+        Uri url,
+        int count,
+        long? last = null,
+        Func<Task>? onOpen = null
+    )
     {
         using var http = server.NewClient();
         using var request = new HttpRequestMessage(HttpMethod.Get, url);
-        if (last is not null) request.Headers.Add("last-event-id", last.ToString());
+        if (last is not null)
+            request.Headers.Add("last-event-id", last.ToString());
         using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType!.MediaType);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
         Assert.Equal("retry: 2000", await reader.ReadLineAsync());
         Assert.Equal(":keepalive", await reader.ReadLineAsync());
-        if (onOpen is not null) await onOpen();
+        if (onOpen is not null)
+            await onOpen();
         var events = new List<(long, string, string)>();
         (long id, string channel, string data) = (0, "", "");
         while (events.Count < count && await reader.ReadLineAsync() is { } line)
         {
-            if (line.StartsWith("id: ")) id = long.Parse(line[4..], System.Globalization.CultureInfo.InvariantCulture);
-            else if (line.StartsWith("event: ")) channel = line[7..];
-            else if (line.StartsWith("data: ")) data += (data == "" ? "" : "\n") + line[6..];
-            else if (line == "" && id > 0) { events.Add((id, channel, data)); (id, channel, data) = (0, "", ""); }
+            if (line.StartsWith("id: "))
+                id = long.Parse(line[4..], System.Globalization.CultureInfo.InvariantCulture);
+            else if (line.StartsWith("event: "))
+                channel = line[7..];
+            else if (line.StartsWith("data: "))
+                data += (data == "" ? "" : "\n") + line[6..];
+            else if (line == "" && id > 0)
+            {
+                events.Add((id, channel, data));
+                (id, channel, data) = (0, "", "");
+            }
         }
         return events;
     }
@@ -180,7 +256,8 @@ public sealed class OtherDestinationsTests
     public async Task Stream_gives_what_comes_replays_the_last_hundred_and_goes_on_after_the_last_id_over_a_restart()
     {
         string folder = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
-        const string code = "export default { run({ steps, $ }) { for (const [channel, payload] of steps.trigger.event.body) $.send.sse({ channel, payload }) } }";
+        const string code =
+            "export default { run({ steps, $ }) { for (const [channel, payload] of steps.trigger.event.body) $.send.sse({ channel, payload }) } }";
         long last;
         await using (var server = await TestServer.StartAsync(folder: folder))
         {
@@ -228,13 +305,22 @@ public sealed class OtherDestinationsTests
     [Fact]
     public async Task Reader_that_takes_nothing_is_cut_off()
     {
-        await using var server = await TestServer.StartAsync(new EngineLimits { SseReaders = 1, SsePatience = TimeSpan.FromMilliseconds(200) });
-        string hook = await server.DeployAsync("streaming", "for (let i = 0; i < 12; i++) $send.sse({ channel: 'c', payload: 'x'.repeat(1e6) })", "step.js");
+        await using var server = await TestServer.StartAsync(
+            new EngineLimits { SseReaders = 1, SsePatience = TimeSpan.FromMilliseconds(200) }
+        );
+        string hook = await server.DeployAsync(
+            "streaming",
+            "for (let i = 0; i < 12; i++) $send.sse({ channel: 'c', payload: 'x'.repeat(1e6) })",
+            "step.js"
+        );
         await server.RunAsync(hook);
         var url = await StreamOfAsync(server, "streaming");
         using var slow = new System.Net.Sockets.TcpClient();
         await slow.ConnectAsync(IPAddress.Loopback, server.Address.Port);
-        await slow.GetStream().WriteAsync(System.Text.Encoding.ASCII.GetBytes($"GET {url.AbsolutePath} HTTP/1.1\r\nhost: {server.Address.Authority}\r\n\r\n"));
+        await slow.GetStream()
+            .WriteAsync(
+                System.Text.Encoding.ASCII.GetBytes($"GET {url.AbsolutePath} HTTP/1.1\r\nhost: {server.Address.Authority}\r\n\r\n")
+            );
         Assert.Equal(1, await slow.GetStream().ReadAsync(new byte[1]));
 
         // Its place becomes free for another.
@@ -250,15 +336,31 @@ public sealed class OtherDestinationsTests
     public async Task Secrets_are_masked_in_emitted_records_and_reach_those_who_are_meant_to_have_them()
     {
         await using var server = await TestServer.StartAsync();
-        using (await server.Http.PutAsync("/api/v1/secrets/TOP", new StringContent("""{"value":"hunter2-is-long"}""", System.Text.Encoding.UTF8, "application/json"))) { }
-        await DeployListenerAsync(server, "listener", "source", code: "export default { run({ steps, $ }) { $.export('same', steps.trigger.event.key === process.env.TOP) } }");
-        string hook = await server.DeployAsync("source", "export default { run({ $ }) { $.send.emit({ key: process.env.TOP }); $.send.sse({ channel: 'c', payload: { key: process.env.TOP } }) } }");
+        using (
+            await server.Http.PutAsync(
+                "/api/v1/secrets/TOP",
+                new StringContent("""{"value":"hunter2-is-long"}""", System.Text.Encoding.UTF8, "application/json")
+            )
+        ) { }
+        await DeployListenerAsync(
+            server,
+            "listener",
+            "source",
+            code: "export default { run({ steps, $ }) { $.export('same', steps.trigger.event.key === process.env.TOP) } }"
+        );
+        string hook = await server.DeployAsync(
+            "source",
+            "export default { run({ $ }) { $.send.emit({ key: process.env.TOP }); $.send.sse({ channel: 'c', payload: { key: process.env.TOP } }) } }"
+        );
         var run = await server.RunAsync(hook);
         Assert.DoesNotContain("hunter2", await server.Http.GetStringAsync($"/api/v1/runs/{run.Id}"));
         Assert.DoesNotContain("hunter2", await server.Http.GetStringAsync("/api/v1/workflows/source/emits"));
         string listener = Answer(run.Steps[0].Deliveries[0]).GetProperty("listeners")[0].GetProperty("run").GetString()!;
         Assert.True((await server.EndOfAsync(listener)).Steps[0].Exports.GetProperty("same").GetBoolean());
-        Assert.Equal("""{"key":"hunter2-is-long"}""", Assert.Single(await ReadAsync(server, await StreamOfAsync(server, "source"), 1)).Data);
+        Assert.Equal(
+            """{"key":"hunter2-is-long"}""",
+            Assert.Single(await ReadAsync(server, await StreamOfAsync(server, "source"), 1)).Data
+        );
     }
 
     /// <summary>Defines <c>forge(url, body)</c>, which writes a send frame past the harness.</summary>
@@ -280,7 +382,11 @@ public sealed class OtherDestinationsTests
     public async Task Emitted_event_that_is_not_json_never_reaches_a_listener(string body)
     {
         await using var server = await TestServer.StartAsync();
-        string hook = await server.DeployAsync("forger", Forge + $"forge('emit:', {JsonSerializer.Serialize(body)}); $send.emit({{ honest: 1 }}); return 1;", "step.js");
+        string hook = await server.DeployAsync(
+            "forger",
+            Forge + $"forge('emit:', {JsonSerializer.Serialize(body)}); $send.emit({{ honest: 1 }}); return 1;",
+            "step.js"
+        );
         await DeployListenerAsync(server, "victim", "forger");
 
         var run = await server.RunAsync(hook);
@@ -304,12 +410,26 @@ public sealed class OtherDestinationsTests
         json ??= string.Concat(Enumerable.Repeat("[", 900)) + string.Concat(Enumerable.Repeat("]", 900));
         var version = server.Get<Sendoff.Engine.Runs.WorkflowCatalog>().FindTrigger("plain")!.Version;
 
-        var accepted = await server.Get<Sendoff.Engine.Runs.RunQueue>().AcceptAsync(version, "http", System.Text.Encoding.UTF8.GetBytes(json), default);
+        var accepted = await server
+            .Get<Sendoff.Engine.Runs.RunQueue>()
+            .AcceptAsync(version, "http", System.Text.Encoding.UTF8.GetBytes(json), default);
         var run = await server.EndOfAsync(accepted!.Run.Id.ToString());
 
         bool isJson = JsonSyntax.IsValue(System.Text.Encoding.UTF8.GetBytes(json));
         Assert.Equal((isJson ? "succeeded" : "failed", isJson ? null : "event_not_json"), (run.Status, run.Error?.Code));
-        foreach (string path in new[] { "/api/v1/events", $"/api/v1/events/{run.EventId}", $"/api/v1/runs/{run.Id}", "/api/v1/runs", "/", $"/runs/{run.Id}", "/workflows/plain", $"/workflows/plain?run={run.Id}" })
+        foreach (
+            string path in new[]
+            {
+                "/api/v1/events",
+                $"/api/v1/events/{run.EventId}",
+                $"/api/v1/runs/{run.Id}",
+                "/api/v1/runs",
+                "/",
+                $"/runs/{run.Id}",
+                "/workflows/plain",
+                $"/workflows/plain?run={run.Id}",
+            }
+        )
         {
             using var response = await server.Http.GetAsync(path);
             Assert.True(response.StatusCode == HttpStatusCode.OK, $"{path}: {response.StatusCode}");

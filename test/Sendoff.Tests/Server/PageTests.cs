@@ -17,8 +17,25 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         string page = WebUtility.HtmlDecode(await PageAsync($"/runs/{id}"));
         var sends = (await server.GetRunAsync(id.ToString())).Steps[1].Deliveries;
 
-        foreach (string expected in new[] { "Run succeeded", "2 sends failed", "3 sends within", "slowest", "5,000 ms", "POST crm.example.com/contacts · ", "2 sends of 3 failed", "Next failed",
-            "Timed out after 5,000 ms while waiting for the response", "Line 14:", "telling 3 systems about order 1043", "198.51.100.7", "connection reused", "attempt 1 of 1" })
+        foreach (
+            string expected in new[]
+            {
+                "Run succeeded",
+                "2 sends failed",
+                "3 sends within",
+                "slowest",
+                "5,000 ms",
+                "POST crm.example.com/contacts · ",
+                "2 sends of 3 failed",
+                "Next failed",
+                "Timed out after 5,000 ms while waiting for the response",
+                "Line 14:",
+                "telling 3 systems about order 1043",
+                "198.51.100.7",
+                "connection reused",
+                "attempt 1 of 1",
+            }
+        )
             Assert.Contains(expected, page);
         Assert.Contains("https://crm.example.com/contacts", await PageAsync($"/runs/{id}?send={sends[0].Id}"));
         Assert.Contains("169.254.169.254 is link-local", await PageAsync($"/runs/{id}?send={sends[2].Id}"));
@@ -31,7 +48,15 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         string delivery = (await server.GetRunAsync(id.ToString())).Steps[1].Deliveries[0].Id;
         string page = await PageAsync($"/runs/{id}?send={delivery}");
 
-        foreach (string path in new[] { $"/api/v1/runs/{id}/curl", $"/api/v1/runs/{id}/har", $"/api/v1/deliveries/{delivery}/curl", $"/api/v1/deliveries/{delivery}/har" })
+        foreach (
+            string path in new[]
+            {
+                $"/api/v1/runs/{id}/curl",
+                $"/api/v1/runs/{id}/har",
+                $"/api/v1/deliveries/{delivery}/curl",
+                $"/api/v1/deliveries/{delivery}/har",
+            }
+        )
         {
             Assert.Contains($"href=\"{path}\"", page);
             Assert.True((await server.Http.GetAsync(path)).IsSuccessStatusCode);
@@ -63,7 +88,13 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         using var response = await server.Http.GetAsync($"/runs/{id}");
         string page = await response.Content.ReadAsStringAsync();
 
-        string[] own = [$"<script src=\"{UiEndpoints.ThemePath}\">", "<script src=\"/_framework/blazor.web.js\">", $"<script src=\"{UiEndpoints.LivePath}\" type=\"module\">", $"<script src=\"{UiEndpoints.PagePath}\" type=\"module\">"];
+        string[] own =
+        [
+            $"<script src=\"{UiEndpoints.ThemePath}\">",
+            "<script src=\"/_framework/blazor.web.js\">",
+            $"<script src=\"{UiEndpoints.LivePath}\" type=\"module\">",
+            $"<script src=\"{UiEndpoints.PagePath}\" type=\"module\">",
+        ];
         Assert.Equal(own, Regex.Matches(page, "<script[^>]*>").Select(found => found.Value));
         Assert.DoesNotContain("style=\"", page);
         Assert.Contains("&lt;script&gt;alert(1)&lt;/script&gt;", page);
@@ -74,7 +105,8 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
     [Fact]
     public async Task Runs_are_listed_filtered_and_paged()
     {
-        for (int i = 0; i < 50; i++) await SampleRuns.AddAsync(server, workflow: "listed");
+        for (int i = 0; i < 50; i++)
+            await SampleRuns.AddAsync(server, workflow: "listed");
         await SampleRuns.AddAsync(server, RunStatus.Failed, "listed");
 
         string all = await PageAsync("/?workflow=listed");
@@ -126,7 +158,9 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
     public async Task Buttons_replay_and_resend()
     {
         await using var receiver = Sink.Start();
-        var run = await server.RunAsync(await server.DeployAsync("buttons", $"$send.http({{ method: 'GET', url: '{receiver.Url}' }});", "step.js"));
+        var run = await server.RunAsync(
+            await server.DeployAsync("buttons", $"$send.http({{ method: 'GET', url: '{receiver.Url}' }});", "step.js")
+        );
         string delivery = run.Steps[0].Deliveries[0].Id;
         using var client = server.NewClient();
         client.DefaultRequestHeaders.Authorization = server.Http.DefaultRequestHeaders.Authorization;

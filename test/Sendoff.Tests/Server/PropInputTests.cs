@@ -68,7 +68,11 @@ public sealed class PropInputTests
     [Fact]
     public void What_a_component_names_is_chosen_and_what_is_none_of_it_is_text()
     {
-        var prop = Prop("string") with { Options = [new("English", JsonElement.Parse("\"en\"")), new("Deutsch", JsonElement.Parse("\"de\""))], Default = JsonElement.Parse("\"en\"") };
+        var prop = Prop("string") with
+        {
+            Options = [new("English", JsonElement.Parse("\"en\"")), new("Deutsch", JsonElement.Parse("\"de\""))],
+            Default = JsonElement.Parse("\"en\""),
+        };
         var input = PropInput.Of(prop, JsonElement.Parse("\"de\""));
         Assert.Equal((PropInput.Control.Choice, "de", "en"), (input.Kind, input.Text, input.Placeholder));
         Assert.Equal([("en", "English"), ("de", "Deutsch")], input.Choices);
@@ -78,10 +82,14 @@ public sealed class PropInputTests
     [Fact]
     public void What_a_step_says_of_its_props_is_read_as_far_as_it_is_a_definition()
     {
-        var read = PropDefinition.ReadAll(JsonElement.Parse("""
-            [{"name":"url","type":"string","label":"Address","optional":true,"secret":true,"default":"x","options":[{"label":"one","value":1},{"label":2},7]},
-             {"name":"bare"}, {"type":"string"}, 5, null, {"name":7}]
-            """));
+        var read = PropDefinition.ReadAll(
+            JsonElement.Parse(
+                """
+                [{"name":"url","type":"string","label":"Address","optional":true,"secret":true,"default":"x","options":[{"label":"one","value":1},{"label":2},7]},
+                 {"name":"bare"}, {"type":"string"}, 5, null, {"name":7}]
+                """
+            )
+        );
         Assert.Equal(["url", "bare"], read.Select(prop => prop.Name));
         Assert.Equal(("Address", true, true, "any"), (read[0].Label, read[0].Optional, read[0].Secret, read[1].Type));
         Assert.Equal("one", Assert.Single(read[0].Options).Label);

@@ -17,13 +17,19 @@ public sealed class RawJsonTests(SharedServer shared) : IClassFixture<SharedServ
     [Theory]
     [InlineData("""{"a":"\ud800"}""", """{"a":"\ufffd"}""")]
     [InlineData("""{"\udfff":"\ud83d\ude00"}""", """{"\ufffd":"\ud83d\ude00"}""")]
-    [InlineData("""["\\ud800","\ud800\u0041","\ud800\ud83d\ude00","\u00e9","\ud8"]""", """["\\ud800","\ufffd\u0041","\ufffd\ud83d\ude00","\u00e9","\ud8"]""")]
+    [InlineData(
+        """["\\ud800","\ud800\u0041","\ud800\ud83d\ude00","\u00e9","\ud8"]""",
+        """["\\ud800","\ufffd\u0041","\ufffd\ud83d\ude00","\u00e9","\ud8"]"""
+    )]
     public void Half_a_surrogate_pair_is_a_replacement_character(string json, string shown)
     {
         Assert.True(RawJson.HasLoneSurrogate(Encoding.UTF8.GetBytes(json)));
         var element = RawJson.Parse(Encoding.UTF8.GetBytes(json));
         // What is no JSON for another reason is a string.
-        Assert.Equal(shown.Contains("""\ud8"]""") ? json : shown, element.ValueKind == JsonValueKind.String ? element.GetString() : element.GetRawText());
+        Assert.Equal(
+            shown.Contains("""\ud8"]""") ? json : shown,
+            element.ValueKind == JsonValueKind.String ? element.GetString() : element.GetRawText()
+        );
     }
 
     [Fact]
@@ -49,7 +55,10 @@ public sealed class RawJsonTests(SharedServer shared) : IClassFixture<SharedServ
     [InlineData(3_000)]
     public async Task An_export_of_any_depth_is_shown_by_API_and_page(int levels)
     {
-        string hook = await server.DeployAsync("deep", $"export default async () => {{ let a = []; for (let i = 1; i < {levels}; i++) a = [a]; return a; }};");
+        string hook = await server.DeployAsync(
+            "deep",
+            $"export default async () => {{ let a = []; for (let i = 1; i < {levels}; i++) a = [a]; return a; }};"
+        );
         string run = (await server.RunAsync(hook)).Id;
         foreach (string path in new[] { $"/api/v1/runs/{run}", $"/runs/{run}", $"/runs/{run}?step=0" })
         {
@@ -66,9 +75,14 @@ public sealed class RawJsonTests(SharedServer shared) : IClassFixture<SharedServ
     public async Task A_body_of_the_API_has_a_depth_that_can_be_shown_again(int levels, HttpStatusCode expected)
     {
         await server.DeployAsync("by-hand", "export default async () => {};");
-        using var answer = await server.Http.PostAsync("/api/v1/workflows/by-hand/events", new StringContent($"{{\"event\":{Nested(levels)}}}", Encoding.UTF8, "application/json"), Ct);
+        using var answer = await server.Http.PostAsync(
+            "/api/v1/workflows/by-hand/events",
+            new StringContent($"{{\"event\":{Nested(levels)}}}", Encoding.UTF8, "application/json"),
+            Ct
+        );
         Assert.Equal(expected, answer.StatusCode);
-        if (expected != HttpStatusCode.Accepted) Assert.Contains("It may nest 496 levels.", await answer.Content.ReadAsStringAsync(Ct));
+        if (expected != HttpStatusCode.Accepted)
+            Assert.Contains("It may nest 496 levels.", await answer.Content.ReadAsStringAsync(Ct));
         using var events = await server.Http.GetAsync("/api/v1/events?workflow=by-hand", Ct);
         Assert.Equal(HttpStatusCode.OK, events.StatusCode);
     }

@@ -19,7 +19,8 @@ public sealed class RunDocumentTests
     [InlineData(RunStatus.Succeeded)]
     [InlineData(RunStatus.Failed)]
     [InlineData(RunStatus.OutOfMemory)]
-    public async Task The_document_is_what_the_schema_says(RunStatus status) => Assert.Empty((await SchemaAsync()).Validate(await DocumentAsync(status)));
+    public async Task The_document_is_what_the_schema_says(RunStatus status) =>
+        Assert.Empty((await SchemaAsync()).Validate(await DocumentAsync(status)));
 
     [Theory]
     [InlineData("durationMs")]
@@ -45,8 +46,19 @@ public sealed class RunDocumentTests
         AssertSame<AttemptErrorCode>("attemptError", "code");
         AssertSame<AttemptPhase>("attemptError", "phase");
 
-        void AssertSame<T>(string definition, string property) where T : struct, Enum => Assert.Equal(
-            Names.All<T>().Order(), definitions.GetProperty(definition).GetProperty("properties").GetProperty(property).GetProperty("enum").EnumerateArray().Select(e => e.GetString()).Order());
+        void AssertSame<T>(string definition, string property)
+            where T : struct, Enum =>
+            Assert.Equal(
+                Names.All<T>().Order(),
+                definitions
+                    .GetProperty(definition)
+                    .GetProperty("properties")
+                    .GetProperty(property)
+                    .GetProperty("enum")
+                    .EnumerateArray()
+                    .Select(e => e.GetString())
+                    .Order()
+            );
     }
 
     [Fact]
@@ -60,7 +72,17 @@ public sealed class RunDocumentTests
     [Fact]
     public void A_body_that_is_no_text_is_Base64_with_its_length()
     {
-        var delivery = new Delivery(new(1), new(2), WorkspaceId.Default, new(3), 0, 0, "http://x:80", new("PUT", "http://x/", [], new byte[] { 0xff, 0x00 }), DeliveryStatus.Captured);
+        var delivery = new Delivery(
+            new(1),
+            new(2),
+            WorkspaceId.Default,
+            new(3),
+            0,
+            0,
+            "http://x:80",
+            new("PUT", "http://x/", [], new byte[] { 0xff, 0x00 }),
+            DeliveryStatus.Captured
+        );
         var request = DeliveryDocument.From(new StoredDelivery(delivery, "w", [])).Request;
         Assert.Equal(("/wA=", "base64", 2), (request.Body, request.BodyEncoding, request.BodyBytes));
     }
@@ -69,13 +91,25 @@ public sealed class RunDocumentTests
     {
         using var folder = new TempFolder();
         await using var store = SqliteStore.Open(
-            Path.Combine(folder.Path, "sendoff.db"), TestSecrets.Concealment(), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance);
-        var workflow = await store.DeployAsync("orders", new Dictionary<string, string> { ["step.js"] = "" }, [new HttpTrigger("orders", TriggerResponse.Default)], default);
+            Path.Combine(folder.Path, "sendoff.db"),
+            TestSecrets.Concealment(),
+            ids,
+            new EngineLimits(),
+            TimeProvider.System,
+            NullLogger<SqliteStore>.Instance
+        );
+        var workflow = await store.DeployAsync(
+            "orders",
+            new Dictionary<string, string> { ["step.js"] = "" },
+            [new HttpTrigger("orders", TriggerResponse.Default)],
+            default
+        );
         var id = await SampleRuns.AddAsync(store, ids, workflow.Id, status);
         return JsonSerializer.Serialize(RunDocument.From((await store.GetRunAsync(id, default))!), ApiJson.Default.RunDocument);
     }
 
     static Task<JsonSchema> SchemaAsync() => JsonSchema.FromFileAsync(SchemaPath());
 
-    internal static string SchemaPath([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "../../../docs/run-document.schema.json");
+    internal static string SchemaPath([CallerFilePath] string here = "") =>
+        Path.Combine(Path.GetDirectoryName(here)!, "../../../docs/run-document.schema.json");
 }

@@ -17,7 +17,13 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
     readonly TestServer server = shared.Server;
     static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    static async Task<HttpResponseMessage> AskAsync(TestServer server, HttpMethod method, string path, string cookie, HttpCompletionOption until = HttpCompletionOption.ResponseContentRead)
+    static async Task<HttpResponseMessage> AskAsync(
+        TestServer server,
+        HttpMethod method,
+        string path,
+        string cookie,
+        HttpCompletionOption until = HttpCompletionOption.ResponseContentRead
+    )
     {
         var client = server.NewClient();
         var request = new HttpRequestMessage(method, path);
@@ -41,7 +47,8 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
     [Fact]
     public async Task Signing_out_ends_the_session_on_the_server_and_no_other()
     {
-        string one = await server.SignInAsync(), other = await server.SignInAsync();
+        string one = await server.SignInAsync(),
+            other = await server.SignInAsync();
         Assert.NotEqual(one, other);
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(HttpMethod.Get, "/api/v1/runs", one));
 
@@ -57,11 +64,17 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
     {
         string before = await server.SignInAsync();
         using var browser = server.NewClient();
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/signin") { Content = new FormUrlEncodedContent([new("token", TestServer.Token)]) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/signin")
+        {
+            Content = new FormUrlEncodedContent([new("token", TestServer.Token)]),
+        };
         request.Headers.Add("cookie", before);
         using var again = await browser.SendAsync(request, Ct);
         Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(HttpMethod.Get, "/api/v1/runs", before));
-        Assert.Equal(HttpStatusCode.OK, await StatusAsync(HttpMethod.Get, "/api/v1/runs", again.Headers.GetValues("set-cookie").Single().Split(';')[0]));
+        Assert.Equal(
+            HttpStatusCode.OK,
+            await StatusAsync(HttpMethod.Get, "/api/v1/runs", again.Headers.GetValues("set-cookie").Single().Split(';')[0])
+        );
     }
 
     [Theory]
@@ -72,13 +85,23 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
         string cookie = await server.SignInAsync();
         using var client = server.NewClient();
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
-        foreach (var (name, value) in new[] { ("cookie", cookie), ("sec-fetch-site", "same-origin") }) request.Headers.Add(name, value);
+        foreach (var (name, value) in new[] { ("cookie", cookie), ("sec-fetch-site", "same-origin") })
+            request.Headers.Add(name, value);
         if (upgrade is not null)
-            foreach (var (name, value) in new[] { ("connection", "Upgrade"), ("upgrade", upgrade), ("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==") })
+            foreach (
+                var (name, value) in new[]
+                {
+                    ("connection", "Upgrade"),
+                    ("upgrade", upgrade),
+                    ("sec-websocket-version", "13"),
+                    ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+                }
+            )
                 request.Headers.TryAddWithoutValidation(name, value);
         using var open = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Ct);
         await using var stream = await open.Content.ReadAsStreamAsync(Ct);
-        if (upgrade is null) Assert.NotEqual(0, await stream.ReadAsync(new byte[100], Ct));
+        if (upgrade is null)
+            Assert.NotEqual(0, await stream.ReadAsync(new byte[100], Ct));
 
         string id = (await ListAsync(cookie)).Items.Single(session => session.IsCurrent).Id;
         using var ended = await server.Http.DeleteAsync($"/api/v1/sessions/{id}", Ct);
@@ -102,7 +125,12 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
     [Fact]
     public async Task What_is_open_under_a_token_is_closed_when_it_is_revoked()
     {
-        using var made = await server.Http.PostAsJsonAsync("/api/v1/tokens", new TokenRequestDocument("listener", "read"), ApiJson.Default.TokenRequestDocument, Ct);
+        using var made = await server.Http.PostAsJsonAsync(
+            "/api/v1/tokens",
+            new TokenRequestDocument("listener", "read"),
+            ApiJson.Default.TokenRequestDocument,
+            Ct
+        );
         var token = (await made.Content.ReadFromJsonAsync(ApiJson.Default.TokenDocument, Ct))!;
         using var client = server.NewClient();
         client.DefaultRequestHeaders.Authorization = new("Bearer", token.Token);
@@ -129,7 +157,8 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
     public async Task The_page_of_settings_lists_sessions_and_ends_all_others()
     {
         await using var own = await TestServer.StartAsync();
-        string here = await own.SignInAsync(), there = await own.SignInAsync();
+        string here = await own.SignInAsync(),
+            there = await own.SignInAsync();
         using (var page = await AskAsync(own, HttpMethod.Get, "/settings", here))
         {
             string text = await page.Content.ReadAsStringAsync(Ct);
@@ -139,14 +168,18 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
         using var ended = await AskAsync(own, HttpMethod.Post, "/settings/sessions/end", here);
         using var mine = await AskAsync(own, HttpMethod.Get, "/api/v1/runs", here);
         using var others = await AskAsync(own, HttpMethod.Get, "/api/v1/runs", there);
-        Assert.Equal((HttpStatusCode.Redirect, HttpStatusCode.OK, HttpStatusCode.Unauthorized), (ended.StatusCode, mine.StatusCode, others.StatusCode));
+        Assert.Equal(
+            (HttpStatusCode.Redirect, HttpStatusCode.OK, HttpStatusCode.Unauthorized),
+            (ended.StatusCode, mine.StatusCode, others.StatusCode)
+        );
     }
 
     [Fact]
     public async Task A_session_outlives_a_restart_and_its_value_is_nowhere_in_the_data_directory()
     {
         using var folder = new TempFolder();
-        string cookie, ended;
+        string cookie,
+            ended;
         await using (var first = await TestServer.StartAsync(folder: folder.Path))
         {
             (cookie, ended) = (await first.SignInAsync(), await first.SignInAsync());
@@ -156,7 +189,11 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
         using var kept = await AskAsync(second, HttpMethod.Get, "/api/v1/runs", cookie);
         using var gone = await AskAsync(second, HttpMethod.Get, "/api/v1/runs", ended);
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Unauthorized), (kept.StatusCode, gone.StatusCode));
-        foreach (string file in Directory.EnumerateFiles(folder.Path, "sendoff.db*").Where(file => !file.EndsWith(".lock", StringComparison.Ordinal)))
+        foreach (
+            string file in Directory
+                .EnumerateFiles(folder.Path, "sendoff.db*")
+                .Where(file => !file.EndsWith(".lock", StringComparison.Ordinal))
+        )
         {
             using var open = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
             var bytes = new MemoryStream();
@@ -170,10 +207,16 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
     {
         await using var own = await TestServer.StartAsync();
         var clock = new FakeTimeProvider(DateTimeOffset.UtcNow);
-        var options = new ServerOptions { DataDirectory = ".", SessionAge = TimeSpan.FromHours(1), SessionsMax = 2 };
+        var options = new ServerOptions
+        {
+            DataDirectory = ".",
+            SessionAge = TimeSpan.FromHours(1),
+            SessionsMax = 2,
+        };
         Sessions Of(string token) => new(own.Store, AdminToken.Load(token, "."), own.Ids, clock, options);
         var sessions = Of("the-first-admin-token");
-        string first = await sessions.BeginAsync("Firefox", Ct), second = await sessions.BeginAsync("", Ct);
+        string first = await sessions.BeginAsync("Firefox", Ct),
+            second = await sessions.BeginAsync("", Ct);
         Assert.Equal(["Firefox", "unknown"], (await sessions.ListAsync(Ct)).Select(one => one.Client));
 
         string third = await sessions.BeginAsync("x", Ct);
@@ -197,6 +240,7 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
     {
         public bool IsAborted { get; private set; }
         public CancellationToken RequestAborted { get; set; }
+
         public void Abort() => IsAborted = true;
     }
 
@@ -240,9 +284,17 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
     [InlineData("write")]
     public async Task Sessions_are_for_admins(string scope)
     {
-        using var made = await server.Http.PostAsJsonAsync("/api/v1/tokens", new TokenRequestDocument("looker", scope), ApiJson.Default.TokenRequestDocument, Ct);
+        using var made = await server.Http.PostAsJsonAsync(
+            "/api/v1/tokens",
+            new TokenRequestDocument("looker", scope),
+            ApiJson.Default.TokenRequestDocument,
+            Ct
+        );
         using var client = server.NewClient();
-        client.DefaultRequestHeaders.Authorization = new("Bearer", (await made.Content.ReadFromJsonAsync(ApiJson.Default.TokenDocument, Ct))!.Token);
+        client.DefaultRequestHeaders.Authorization = new(
+            "Bearer",
+            (await made.Content.ReadFromJsonAsync(ApiJson.Default.TokenDocument, Ct))!.Token
+        );
         using var looked = await client.GetAsync("/api/v1/sessions", Ct);
         using var ended = await client.DeleteAsync("/api/v1/sessions", Ct);
         Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.Forbidden), (looked.StatusCode, ended.StatusCode));
@@ -259,7 +311,8 @@ public sealed class SessionTests(SharedServer shared) : IClassFixture<SharedServ
             await using var stream = await open.Content.ReadAsStreamAsync(Ct);
             var read = new StringBuilder();
             byte[] chunk = new byte[200];
-            while (!read.ToString().Contains("still here", StringComparison.Ordinal)) read.Append(Encoding.UTF8.GetString(chunk, 0, await stream.ReadAsync(chunk, Ct)));
+            while (!read.ToString().Contains("still here", StringComparison.Ordinal))
+                read.Append(Encoding.UTF8.GetString(chunk, 0, await stream.ReadAsync(chunk, Ct)));
         }
         await quiet.DisposeAsync();
         Assert.Empty(quiet.Logs);

@@ -9,17 +9,24 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
 {
     readonly TestServer server = shared.Server;
 
-    async Task<(HttpStatusCode Status, string Page)> SendAsync(HttpMethod method, string path, string? token = null, params (string Name, string Value)[] fields)
+    async Task<(HttpStatusCode Status, string Page)> SendAsync(
+        HttpMethod method,
+        string path,
+        string? token = null,
+        params (string Name, string Value)[] fields
+    )
     {
         using var client = server.NewClient();
         client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token ?? TestServer.Token);
         using var request = new HttpRequestMessage(method, path);
-        if (method == HttpMethod.Post) request.Content = new FormUrlEncodedContent(fields.Select(field => KeyValuePair.Create(field.Name, field.Value)));
+        if (method == HttpMethod.Post)
+            request.Content = new FormUrlEncodedContent(fields.Select(field => KeyValuePair.Create(field.Name, field.Value)));
         using var response = await client.SendAsync(request);
         return (response.StatusCode, WebUtility.HtmlDecode(await response.Content.ReadAsStringAsync()));
     }
 
-    Task<(HttpStatusCode Status, string Page)> PostAsync(string path, params (string Name, string Value)[] fields) => SendAsync(HttpMethod.Post, path, null, fields);
+    Task<(HttpStatusCode Status, string Page)> PostAsync(string path, params (string Name, string Value)[] fields) =>
+        SendAsync(HttpMethod.Post, path, null, fields);
 
     async Task<string> MakeTokenAsync(string name, string scope)
     {
@@ -37,7 +44,12 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
         Assert.DoesNotContain(token, page);
         Assert.Equal(HttpStatusCode.OK, (await SendAsync(HttpMethod.Get, "/api/v1/runs", token)).Status);
 
-        string revoke = Regex.Match(page.Split("<li>").Single(entry => entry.Contains("the build", StringComparison.Ordinal)), "/settings/tokens/[^/\"]+/revoke").Value;
+        string revoke = Regex
+            .Match(
+                page.Split("<li>").Single(entry => entry.Contains("the build", StringComparison.Ordinal)),
+                "/settings/tokens/[^/\"]+/revoke"
+            )
+            .Value;
         Assert.Equal(HttpStatusCode.Redirect, (await PostAsync(revoke)).Status);
         Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(HttpMethod.Get, "/api/v1/runs", token)).Status);
         Assert.Contains("may have been revoked already", (await PostAsync(revoke)).Page);
@@ -73,8 +85,14 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
     [Fact]
     public async Task A_secret_is_set_and_deleted_and_its_value_is_in_no_page()
     {
-        Assert.Equal(HttpStatusCode.Redirect, (await PostAsync("/settings/secrets", ("name", "API_KEY"), ("value", "tell-nobody-of-this"), ("kind", "secret"))).Status);
-        Assert.Equal(HttpStatusCode.Redirect, (await PostAsync("/settings/secrets", ("name", "CHANNEL"), ("value", "#orders"), ("kind", "variable"))).Status);
+        Assert.Equal(
+            HttpStatusCode.Redirect,
+            (await PostAsync("/settings/secrets", ("name", "API_KEY"), ("value", "tell-nobody-of-this"), ("kind", "secret"))).Status
+        );
+        Assert.Equal(
+            HttpStatusCode.Redirect,
+            (await PostAsync("/settings/secrets", ("name", "CHANNEL"), ("value", "#orders"), ("kind", "variable"))).Status
+        );
         string page = (await SendAsync(HttpMethod.Get, "/settings")).Page;
         Assert.Contains("API_KEY", page);
         Assert.Contains("#orders", page);
@@ -87,7 +105,12 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
     [Fact]
     public async Task A_bad_name_is_explained_and_kept_without_its_value()
     {
-        var (status, page) = await PostAsync("/settings/secrets", ("name", "not a name"), ("value", "tell-nobody-of-this"), ("kind", "secret"));
+        var (status, page) = await PostAsync(
+            "/settings/secrets",
+            ("name", "not a name"),
+            ("value", "tell-nobody-of-this"),
+            ("kind", "secret")
+        );
         Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
         Assert.Contains("value=\"not a name\"", page);
         Assert.DoesNotContain("tell-nobody-of-this", page);
@@ -98,14 +121,16 @@ public sealed class SettingsPageTests(SharedServer shared) : IClassFixture<Share
     {
         await server.RunAsync(await server.DeployAsync("isolated", "return 1;", "step.js"));
         string page = await server.Http.GetStringAsync("/settings");
-        foreach (string expected in new[] { "Where steps run", "sandbox", "child processes refused", "Workers:Memory" }) Assert.Contains(expected, page);
+        foreach (string expected in new[] { "Where steps run", "sandbox", "child processes refused", "Workers:Memory" })
+            Assert.Contains(expected, page);
     }
 
     [Fact]
     public async Task Egress_rules_and_limits_are_shown_with_their_settings()
     {
         string page = (await SendAsync(HttpMethod.Get, "/settings")).Page;
-        foreach (string expected in new[] { "127.0.0.0/8", "Egress:Allow", "5,000 ms", "Delivery:Deadline", "7 days", "Retention:Age" }) Assert.Contains(expected, page);
+        foreach (string expected in new[] { "127.0.0.0/8", "Egress:Allow", "5,000 ms", "Delivery:Deadline", "7 days", "Retention:Age" })
+            Assert.Contains(expected, page);
     }
 
     [Fact]

@@ -12,7 +12,10 @@ public sealed class StreamApiTests(SharedServer shared) : IClassFixture<SharedSe
     [Fact]
     public async Task Stream_of_a_run_tells_of_that_run_and_of_no_other()
     {
-        string hook = await server.DeployAsync("streamed", "export default defineComponent({ run({ $ }) { $.send.http({ method: 'GET', url: 'http://10.0.0.1/' }); } })");
+        string hook = await server.DeployAsync(
+            "streamed",
+            "export default defineComponent({ run({ $ }) { $.send.http({ method: 'GET', url: 'http://10.0.0.1/' }); } })"
+        );
         var own = await server.RunAsync(hook);
         using var response = await server.Http.GetAsync($"/api/v1/stream?run={own.Id}", HttpCompletionOption.ResponseHeadersRead, Ct);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Ct));

@@ -5,7 +5,9 @@ namespace Sendoff.Tests.Server;
 public sealed class TextDiffTests
 {
     static string Lines(int from, int to) => string.Join('\n', Enumerable.Range(from, to - from + 1));
-    static string Say(IEnumerable<DiffLine> lines) => string.Join('|', lines.Select(line => $"{(line.Sign == '\0' ? '0' : line.Sign)}{line.Text}"));
+
+    static string Say(IEnumerable<DiffLine> lines) =>
+        string.Join('|', lines.Select(line => $"{(line.Sign == '\0' ? '0' : line.Sign)}{line.Text}"));
 
     [Fact]
     public void Equal_lines_far_from_what_differs_are_counted()
@@ -47,8 +49,29 @@ public sealed class TextDiffTests
     public void Files_that_differ_are_named_and_lock_files_come_last()
     {
         var diffs = FileDiff.Of(
-            new Dictionary<string, string> { ["a.js"] = "1", ["gone.js"] = "", ["same.js"] = "x", ["package-lock.json"] = "{}" },
-            new Dictionary<string, string> { ["a.js"] = "2", ["same.js"] = "x", ["z.js"] = "", ["package-lock.json"] = "{ }" });
-        Assert.Equal([("a.js", FileChange.Changed), ("gone.js", FileChange.Removed), ("z.js", FileChange.Added), ("package-lock.json", FileChange.Changed)], diffs.Select(diff => (diff.Path, diff.Change)));
+            new Dictionary<string, string>
+            {
+                ["a.js"] = "1",
+                ["gone.js"] = "",
+                ["same.js"] = "x",
+                ["package-lock.json"] = "{}",
+            },
+            new Dictionary<string, string>
+            {
+                ["a.js"] = "2",
+                ["same.js"] = "x",
+                ["z.js"] = "",
+                ["package-lock.json"] = "{ }",
+            }
+        );
+        Assert.Equal(
+            [
+                ("a.js", FileChange.Changed),
+                ("gone.js", FileChange.Removed),
+                ("z.js", FileChange.Added),
+                ("package-lock.json", FileChange.Changed),
+            ],
+            diffs.Select(diff => (diff.Path, diff.Change))
+        );
     }
 }

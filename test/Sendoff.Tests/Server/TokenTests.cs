@@ -14,7 +14,12 @@ public sealed class TokenTests(SharedServer shared) : IClassFixture<SharedServer
 
     async Task<(TokenDocument Token, HttpClient Client)> CreateAsync(string? scope)
     {
-        using var made = await server.Http.PostAsJsonAsync("/api/v1/tokens", new TokenRequestDocument("a test", scope), ApiJson.Default.TokenRequestDocument, Ct);
+        using var made = await server.Http.PostAsJsonAsync(
+            "/api/v1/tokens",
+            new TokenRequestDocument("a test", scope),
+            ApiJson.Default.TokenRequestDocument,
+            Ct
+        );
         Assert.Equal(HttpStatusCode.OK, made.StatusCode);
         var token = (await made.Content.ReadFromJsonAsync(ApiJson.Default.TokenDocument, Ct))!;
         var client = server.NewClient();
@@ -34,7 +39,13 @@ public sealed class TokenTests(SharedServer shared) : IClassFixture<SharedServer
     [InlineData("read", HttpStatusCode.OK, HttpStatusCode.Forbidden, HttpStatusCode.Forbidden, HttpStatusCode.Forbidden)]
     [InlineData("write", HttpStatusCode.OK, HttpStatusCode.NotFound, HttpStatusCode.Forbidden, HttpStatusCode.Forbidden)]
     [InlineData("admin", HttpStatusCode.OK, HttpStatusCode.NotFound, HttpStatusCode.OK, HttpStatusCode.OK)]
-    public async Task A_token_may_do_what_its_scope_says(string? scope, HttpStatusCode looks, HttpStatusCode changes, HttpStatusCode secrets, HttpStatusCode tokens)
+    public async Task A_token_may_do_what_its_scope_says(
+        string? scope,
+        HttpStatusCode looks,
+        HttpStatusCode changes,
+        HttpStatusCode secrets,
+        HttpStatusCode tokens
+    )
     {
         var (_, client) = await CreateAsync(scope);
         using (client)
@@ -56,7 +67,15 @@ public sealed class TokenTests(SharedServer shared) : IClassFixture<SharedServer
         using (client)
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, "/_blazor");
-            foreach (var (name, value) in new[] { ("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==") })
+            foreach (
+                var (name, value) in new[]
+                {
+                    ("connection", "Upgrade"),
+                    ("upgrade", "websocket"),
+                    ("sec-websocket-version", "13"),
+                    ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+                }
+            )
                 request.Headers.TryAddWithoutValidation(name, value);
             using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Ct);
             Assert.Equal(expected, response.StatusCode);
@@ -86,18 +105,31 @@ public sealed class TokenTests(SharedServer shared) : IClassFixture<SharedServer
         string value;
         await using (var first = await TestServer.StartAsync(folder: folder.Path))
         {
-            using var made = await first.Http.PostAsJsonAsync("/api/v1/tokens", new TokenRequestDocument("kept", "read"), ApiJson.Default.TokenRequestDocument, Ct);
+            using var made = await first.Http.PostAsJsonAsync(
+                "/api/v1/tokens",
+                new TokenRequestDocument("kept", "read"),
+                ApiJson.Default.TokenRequestDocument,
+                Ct
+            );
             value = (await made.Content.ReadFromJsonAsync(ApiJson.Default.TokenDocument, Ct))!.Token!;
         }
         await using var second = await TestServer.StartAsync(folder: folder.Path);
         using var client = second.NewClient();
         client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", value);
         Assert.Equal(HttpStatusCode.OK, await AskAsync(client, "GET", "/api/v1/runs"));
-        foreach (string file in Directory.EnumerateFiles(folder.Path, "sendoff.db*").Where(file => !file.EndsWith(".lock", StringComparison.Ordinal)))
+        foreach (
+            string file in Directory
+                .EnumerateFiles(folder.Path, "sendoff.db*")
+                .Where(file => !file.EndsWith(".lock", StringComparison.Ordinal))
+        )
         {
             using var open = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
             byte[] bytes = new byte[open.Length];
-            try { open.ReadExactly(bytes); } catch (EndOfStreamException) { }
+            try
+            {
+                open.ReadExactly(bytes);
+            }
+            catch (EndOfStreamException) { }
             Assert.Equal(-1, bytes.AsSpan().IndexOf(System.Text.Encoding.ASCII.GetBytes(value)));
         }
     }
@@ -120,7 +152,14 @@ public sealed class TokenTests(SharedServer shared) : IClassFixture<SharedServer
         var list = await SendoffCommand.RunAsync(["tokens", "list", .. to]);
         string id = list.Output.Split('\n').First(line => line.Contains("ci ")).Split(' ')[0];
         var own = await SendoffCommand.RunAsync(["runs", "list", "--server", server.Address.ToString(), "--token", made.Output.Trim()]);
-        var outOfScope = await SendoffCommand.RunAsync(["secrets", "list", "--server", server.Address.ToString(), "--token", made.Output.Trim()]);
+        var outOfScope = await SendoffCommand.RunAsync([
+            "secrets",
+            "list",
+            "--server",
+            server.Address.ToString(),
+            "--token",
+            made.Output.Trim(),
+        ]);
         var revoked = await SendoffCommand.RunAsync(["tokens", "revoke", id, .. to]);
         var refused = await SendoffCommand.RunAsync(["runs", "list", "--server", server.Address.ToString(), "--token", made.Output.Trim()]);
 

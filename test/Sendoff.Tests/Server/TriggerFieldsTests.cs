@@ -15,7 +15,12 @@ public sealed class TriggerFieldsTests
     [InlineData("every", "soon", false)]
     public void A_schedule_in_the_form_means_what_a_deploy_reads(string field, string value, bool isSchedule)
     {
-        var fields = new Dictionary<string, string> { ["type"] = "schedule", [field] = value, ["timezone"] = "Europe/Berlin" };
+        var fields = new Dictionary<string, string>
+        {
+            ["type"] = "schedule",
+            [field] = value,
+            ["timezone"] = "Europe/Berlin",
+        };
         Assert.Equal(isSchedule, TriggerFields.Schedule(fields) is not null);
     }
 }

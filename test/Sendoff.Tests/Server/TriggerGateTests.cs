@@ -20,18 +20,26 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
     readonly TestServer server = shared.Server;
     readonly HttpClient client = shared.Server.NewClient();
 
-    Task<string> DeployAsync(string name, string options, string code = Echo) => server.DeployAsync(name, new Dictionary<string, string>
-    {
-        ["workflow.yaml"] = $"triggers: [ {{ type: http, key: {name}, {options} }} ]\nsteps: [ {{ namespace: step, uses: ./step.js }} ]",
-        ["step.js"] = code,
-    });
+    Task<string> DeployAsync(string name, string options, string code = Echo) =>
+        server.DeployAsync(
+            name,
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] =
+                    $"triggers: [ {{ type: http, key: {name}, {options} }} ]\nsteps: [ {{ namespace: step, uses: ./step.js }} ]",
+                ["step.js"] = code,
+            }
+        );
 
     async Task<HttpResponseMessage> CallAsync(string hook, string? authorization = null, string? flag = null, HttpMethod? method = null)
     {
         using var request = new HttpRequestMessage(method ?? HttpMethod.Post, hook);
-        if (method != HttpMethod.Head) request.Content = new StringContent("{\"a\":1}", Encoding.UTF8, "application/json");
-        if (authorization is not null) request.Headers.TryAddWithoutValidation("authorization", authorization);
-        if (flag is not null) request.Headers.Add(flag, "1");
+        if (method != HttpMethod.Head)
+            request.Content = new StringContent("{\"a\":1}", Encoding.UTF8, "application/json");
+        if (authorization is not null)
+            request.Headers.TryAddWithoutValidation("authorization", authorization);
+        if (flag is not null)
+            request.Headers.Add(flag, "1");
         return await client.SendAsync(request);
     }
 
@@ -70,17 +78,24 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
     {
         string hook = await DeployAsync("by-secret", "bearer: '${HOOK_TOKEN}'");
         using var unset = await CallAsync(hook, "Bearer ");
-        using var set = await server.Http.PutAsync("/api/v1/secrets/HOOK_TOKEN", new StringContent("""{"value":"a-secret-token"}""", Encoding.UTF8, "application/json"));
+        using var set = await server.Http.PutAsync(
+            "/api/v1/secrets/HOOK_TOKEN",
+            new StringContent("""{"value":"a-secret-token"}""", Encoding.UTF8, "application/json")
+        );
         Assert.True(set.IsSuccessStatusCode, await set.Content.ReadAsStringAsync());
         using var wrong = await CallAsync(hook, "Bearer ${HOOK_TOKEN}");
         using var right = await CallAsync(hook, "Bearer a-secret-token");
-        using var emptied = await server.Http.PutAsync("/api/v1/secrets/HOOK_TOKEN", new StringContent("""{"value":"","secret":false}""", Encoding.UTF8, "application/json"));
+        using var emptied = await server.Http.PutAsync(
+            "/api/v1/secrets/HOOK_TOKEN",
+            new StringContent("""{"value":"","secret":false}""", Encoding.UTF8, "application/json")
+        );
         Assert.True(emptied.IsSuccessStatusCode, await emptied.Content.ReadAsStringAsync());
         using var empty = await CallAsync(hook, "Bearer ");
 
         Assert.Equal(
             [HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized, HttpStatusCode.OK, HttpStatusCode.Unauthorized],
-            [unset.StatusCode, wrong.StatusCode, right.StatusCode, empty.StatusCode]);
+            [unset.StatusCode, wrong.StatusCode, right.StatusCode, empty.StatusCode]
+        );
     }
 
     [Fact]
@@ -119,7 +134,13 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
     public void A_rate_that_is_changed_applies_from_the_next_request_on()
     {
         var gate = new TriggerGate(null!, new FakeTimeProvider(), NullLogger<TriggerGate>.Instance);
-        bool Takes(int count) => gate.Refuse(new DefaultHttpContext(), "seldom", new HttpTrigger("seldom", TriggerResponse.Default) { Rate = new(count, TimeSpan.FromMinutes(1)) }) is null;
+        bool Takes(int count) =>
+            gate.Refuse(
+                new DefaultHttpContext(),
+                "seldom",
+                new HttpTrigger("seldom", TriggerResponse.Default) { Rate = new(count, TimeSpan.FromMinutes(1)) }
+            )
+                is null;
 
         Assert.Equal((true, false), (Takes(1), Takes(1)));
         Assert.Equal((true, true, false), (Takes(2), Takes(2), Takes(2)));
@@ -133,11 +154,14 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
     [InlineData("rate: 0/s", "is not a valid rate")]
     public void A_mistake_in_a_token_or_rate_says_so(string options, string says)
     {
-        var reading = WorkflowReader.Read("x", new Dictionary<string, string>
-        {
-            ["workflow.yaml"] = $"triggers: [ {{ type: http, {options} }} ]\nsteps: [ {{ namespace: a, uses: ./a.js }} ]",
-            ["a.js"] = "",
-        });
+        var reading = WorkflowReader.Read(
+            "x",
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] = $"triggers: [ {{ type: http, {options} }} ]\nsteps: [ {{ namespace: a, uses: ./a.js }} ]",
+                ["a.js"] = "",
+            }
+        );
         Assert.Contains(says, Assert.Single(reading.Problems).Message);
     }
 
@@ -161,7 +185,11 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
     public async Task A_run_that_asks_for_no_history_answers_and_sends_and_is_gone_with_the_next_pruning()
     {
         await using var receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-        string hook = await DeployAsync("unkept", "response: custom", $"$send.http({{ method: 'POST', url: '{receiver.Url}' }}); $respond({{ status: 200, body: 'done' }})");
+        string hook = await DeployAsync(
+            "unkept",
+            "response: custom",
+            $"$send.http({{ method: 'POST', url: '{receiver.Url}' }}); $respond({{ status: 200, body: 'done' }})"
+        );
         using var response = await CallAsync(hook, flag: "x-pd-nostore");
         Assert.Equal("done", await response.Content.ReadAsStringAsync());
         var run = await server.EndOfAsync(response.Headers.GetValues("sendoff-run").Single());
@@ -173,7 +201,10 @@ public sealed class TriggerGateTests(SharedServer shared) : IClassFixture<Shared
         Assert.Equal(2, receiver.Requests.Count);
         Assert.Equal(HttpStatusCode.NotFound, (await server.Http.GetAsync($"/api/v1/runs/{run.Id}")).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await server.Http.GetAsync($"/api/v1/events/{run.EventId}")).StatusCode);
-        Assert.Equal(HttpStatusCode.NotFound, (await server.Http.GetAsync($"/api/v1/deliveries/{run.Steps[0].Deliveries[0].Id}")).StatusCode);
+        Assert.Equal(
+            HttpStatusCode.NotFound,
+            (await server.Http.GetAsync($"/api/v1/deliveries/{run.Steps[0].Deliveries[0].Id}")).StatusCode
+        );
         Assert.Single((await server.Store.ListRunsAsync(new RunFilter("unkept", null, null, null, null, 10), default)).Items);
     }
 

@@ -19,12 +19,18 @@ public sealed class TriggerOriginTests(SharedServer shared) : IClassFixture<Shar
     async Task<HttpResponseMessage> AnswerAsync(string headers)
     {
         using var anybody = server.NewClient();
-        return await anybody.GetAsync($"{await server.DeployAsync("echo", Echo, response: "custom")}?headers={Uri.EscapeDataString(headers)}", Ct);
+        return await anybody.GetAsync(
+            $"{await server.DeployAsync("echo", Echo, response: "custom")}?headers={Uri.EscapeDataString(headers)}",
+            Ct
+        );
     }
 
     static void AssertSandboxed(HttpResponseMessage response)
     {
-        Assert.Contains(response.Headers.GetValues("content-security-policy"), policy => policy.StartsWith("sandbox ", StringComparison.Ordinal) && !policy.Contains("allow-same-origin"));
+        Assert.Contains(
+            response.Headers.GetValues("content-security-policy"),
+            policy => policy.StartsWith("sandbox ", StringComparison.Ordinal) && !policy.Contains("allow-same-origin")
+        );
         Assert.Equal("nosniff", response.Headers.GetValues("x-content-type-options").Single());
     }
 
@@ -34,7 +40,9 @@ public sealed class TriggerOriginTests(SharedServer shared) : IClassFixture<Shar
     [InlineData("""{"content-type":"application/json"}""")]
     [InlineData("""{"content-type":"text/html"}""")]
     [InlineData("""{"content-type":"image/svg+xml"}""")]
-    [InlineData("""{"content-type":"text/html","content-security-policy":"sandbox allow-same-origin allow-scripts","x-content-type-options":"none"}""")]
+    [InlineData(
+        """{"content-type":"text/html","content-security-policy":"sandbox allow-same-origin allow-scripts","x-content-type-options":"none"}"""
+    )]
     public async Task Every_response_of_a_run_is_sandboxed_whatever_its_type(string headers)
     {
         using var response = await AnswerAsync(headers);
@@ -64,7 +72,8 @@ public sealed class TriggerOriginTests(SharedServer shared) : IClassFixture<Shar
     [InlineData("multipart/x-mixed-replace; boundary=a")]
     [InlineData("nonsense")]
     [InlineData("")]
-    public void A_type_that_a_browser_may_take_for_another_one_is_found(string type) => Assert.Equal(type, ResponseHeaders.FindBadType([new("Content-Type", type)]));
+    public void A_type_that_a_browser_may_take_for_another_one_is_found(string type) =>
+        Assert.Equal(type, ResponseHeaders.FindBadType([new("Content-Type", type)]));
 
     [Theory]
     [InlineData("set-cookie", "sendoff_session=x")]
@@ -82,21 +91,41 @@ public sealed class TriggerOriginTests(SharedServer shared) : IClassFixture<Shar
     [Fact]
     public void Two_lines_of_a_content_type_are_a_list()
     {
-        Assert.Equal("text/plain, text/html", ResponseHeaders.FindBadType([new("content-type", "text/plain"), new("x", "y"), new("Content-Type", "text/html")]));
+        Assert.Equal(
+            "text/plain, text/html",
+            ResponseHeaders.FindBadType([new("content-type", "text/plain"), new("x", "y"), new("Content-Type", "text/html")])
+        );
         Assert.Null(ResponseHeaders.FindBadType([new("content-type", "text/html; charset=utf-8")]));
     }
 
     [Fact]
     public async Task A_run_neither_sets_nor_clears_what_belongs_to_the_pages()
     {
-        using var response = await AnswerAsync("""
+        using var response = await AnswerAsync(
+            """
             {"set-cookie":["sendoff_session=evil; Path=/","SENDOFF_SESSION=evil","  sendoff_session =evil","=sendoff_session=evil","sendoff_session","cart=7; Path=/"],
              "clear-site-data":"*","refresh":"0;url=/signout","service-worker-allowed":"/","strict-transport-security":"max-age=1","alt-svc":"h2=evil:443","use-as-dictionary":"match=/*",
              "nel":"{}","report-to":"{}","reporting-endpoints":"a=b","origin-agent-cluster":"?0","set-login":"logged-out","x-own":"1"}
-            """);
+            """
+        );
         Assert.Equal(["cart=7; Path=/"], response.Headers.GetValues("set-cookie"));
         Assert.Equal("1", response.Headers.GetValues("x-own").Single());
-        foreach (string name in new[] { "clear-site-data", "refresh", "service-worker-allowed", "strict-transport-security", "alt-svc", "use-as-dictionary", "nel", "report-to", "reporting-endpoints", "origin-agent-cluster", "set-login" })
+        foreach (
+            string name in new[]
+            {
+                "clear-site-data",
+                "refresh",
+                "service-worker-allowed",
+                "strict-transport-security",
+                "alt-svc",
+                "use-as-dictionary",
+                "nel",
+                "report-to",
+                "reporting-endpoints",
+                "origin-agent-cluster",
+                "set-login",
+            }
+        )
             Assert.False(response.Headers.Contains(name), name);
     }
 
@@ -120,7 +149,12 @@ public sealed class TriggerOriginTests(SharedServer shared) : IClassFixture<Shar
         using var client = new System.Net.Sockets.TcpClient();
         await client.ConnectAsync(server.Address.Host, server.Address.Port, Ct);
         await using var stream = client.GetStream();
-        await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes($"CONNECT {hook} HTTP/1.1\r\nhost: {server.Address.Authority}\r\nconnection: close\r\n\r\n"), Ct);
+        await stream.WriteAsync(
+            System.Text.Encoding.ASCII.GetBytes(
+                $"CONNECT {hook} HTTP/1.1\r\nhost: {server.Address.Authority}\r\nconnection: close\r\n\r\n"
+            ),
+            Ct
+        );
         using var reader = new StreamReader(stream);
         string response = await reader.ReadToEndAsync(Ct);
         Assert.StartsWith("HTTP/1.1 405", response);
@@ -133,7 +167,11 @@ public sealed class TriggerOriginTests(SharedServer shared) : IClassFixture<Shar
         await server.DeployAsync("streamed", "export default async () => {};");
         string list = await server.Http.GetStringAsync("/api/v1/workflows/streamed", Ct);
         using var anybody = server.NewClient();
-        using var stream = await anybody.GetAsync(new Uri(System.Text.Json.JsonElement.Parse(list).GetProperty("streamUrl").GetString()!).AbsolutePath, HttpCompletionOption.ResponseHeadersRead, Ct);
+        using var stream = await anybody.GetAsync(
+            new Uri(System.Text.Json.JsonElement.Parse(list).GetProperty("streamUrl").GetString()!).AbsolutePath,
+            HttpCompletionOption.ResponseHeadersRead,
+            Ct
+        );
         Assert.Equal(HttpStatusCode.OK, stream.StatusCode);
         AssertSandboxed(stream);
     }
@@ -141,7 +179,13 @@ public sealed class TriggerOriginTests(SharedServer shared) : IClassFixture<Shar
     [Fact]
     public async Task Triggers_have_an_origin_of_their_own_where_they_have_a_listener_of_their_own()
     {
-        await using var apart = await TestServer.StartAsync(server: options => options with { HasHooksListener = true, HooksUrl = new("https://hooks.example.com") });
+        await using var apart = await TestServer.StartAsync(server: options =>
+            options with
+            {
+                HasHooksListener = true,
+                HooksUrl = new("https://hooks.example.com"),
+            }
+        );
         string hook = await apart.DeployAsync("apart", "export default async () => {};");
         using var pages = apart.NewClient();
         using var hooks = new HttpClient { BaseAddress = apart.HooksAddress };
@@ -150,7 +194,8 @@ public sealed class TriggerOriginTests(SharedServer shared) : IClassFixture<Shar
 
         Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(pages, hook));
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(hooks, hook));
-        foreach (string path in new[] { "/", "/api/v1/runs", "/signin", "/settings", "/nowhere" }) Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(hooks, path));
+        foreach (string path in new[] { "/", "/api/v1/runs", "/signin", "/settings", "/nowhere" })
+            Assert.Equal(HttpStatusCode.NotFound, await StatusAsync(hooks, path));
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(hooks, "/healthz/live"));
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(apart.Http, "/api/v1/runs"));
         Assert.Contains("https://hooks.example.com/hooks/apart", await apart.Http.GetStringAsync("/api/v1/workflows/apart", Ct));
@@ -160,7 +205,9 @@ public sealed class TriggerOriginTests(SharedServer shared) : IClassFixture<Shar
     public async Task Triggers_have_an_origin_of_their_own_where_they_have_a_host_name_of_their_own()
     {
         await using var apart = await TestServer.StartAsync(
-            publicUrl: new("https://sendoff.example.com"), server: options => options with { HooksUrl = new("https://hooks.example.com") });
+            publicUrl: new("https://sendoff.example.com"),
+            server: options => options with { HooksUrl = new("https://hooks.example.com") }
+        );
         string hook = await apart.DeployAsync("apart", "export default async () => {};");
 
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(apart.Http, hook, "hooks.example.com"));

@@ -24,17 +24,23 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
     public async ValueTask InitializeAsync()
     {
         if (await server.Store.GetWorkflowAsync("web", default) is null)
-            await server.DeployAsync("web", "export default { async run({ steps, $ }) { await $.respond({ headers: { 'x-own': 1, location: '/x' }, body: 'ok' }) } };", response: "custom");
+            await server.DeployAsync(
+                "web",
+                "export default { async run({ steps, $ }) { await $.respond({ headers: { 'x-own': 1, location: '/x' }, body: 'ok' }) } };",
+                response: "custom"
+            );
     }
 
     public ValueTask DisposeAsync() => default;
 
-    static string Of(HttpResponseMessage response, string name) => response.Headers.TryGetValues(name, out var values) ? string.Join(", ", values) : "";
+    static string Of(HttpResponseMessage response, string name) =>
+        response.Headers.TryGetValues(name, out var values) ? string.Join(", ", values) : "";
 
     HttpRequestMessage From(HttpMethod method, string path, string? origin = Shop)
     {
         var request = new HttpRequestMessage(method, path);
-        if (origin is not null) request.Headers.Add("origin", origin);
+        if (origin is not null)
+            request.Headers.Add("origin", origin);
         return request;
     }
 
@@ -44,8 +50,14 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
         using var response = await client.SendAsync(From(HttpMethod.Post, "/hooks/web"), Ct);
         using var plain = await client.SendAsync(From(HttpMethod.Post, "/hooks/web", origin: null), Ct);
 
-        Assert.Equal((Shop, "true", "Origin"), (Of(response, "access-control-allow-origin"), Of(response, "access-control-allow-credentials"), Of(response, "vary")));
-        Assert.Equal("sendoff-run, sendoff-event, retry-after, x-own, location, content-type", Of(response, "access-control-expose-headers"));
+        Assert.Equal(
+            (Shop, "true", "Origin"),
+            (Of(response, "access-control-allow-origin"), Of(response, "access-control-allow-credentials"), Of(response, "vary"))
+        );
+        Assert.Equal(
+            "sendoff-run, sendoff-event, retry-after, x-own, location, content-type",
+            Of(response, "access-control-expose-headers")
+        );
         Assert.Equal(("*", ""), (Of(plain, "access-control-allow-origin"), Of(plain, "access-control-allow-credentials")));
     }
 
@@ -72,24 +84,38 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
     [Fact]
     public async Task What_a_run_says_of_origins_takes_the_place_of_what_the_server_says()
     {
-        string hook = await server.DeployAsync("own-cors", """
+        string hook = await server.DeployAsync(
+            "own-cors",
+            """
             export default { async run({ $ }) { await $.respond({ headers: { 'access-control-allow-origin': 'https://only.example', 'access-control-expose-headers': 'x-a' }, body: '' }) } };
-            """, response: "custom");
+            """,
+            response: "custom"
+        );
         using var response = await client.SendAsync(From(HttpMethod.Post, hook), Ct);
 
-        Assert.Equal(("https://only.example", "", "x-a"), (Of(response, "access-control-allow-origin"), Of(response, "access-control-allow-credentials"), Of(response, "access-control-expose-headers")));
+        Assert.Equal(
+            ("https://only.example", "", "x-a"),
+            (
+                Of(response, "access-control-allow-origin"),
+                Of(response, "access-control-allow-credentials"),
+                Of(response, "access-control-expose-headers")
+            )
+        );
     }
 
     static byte[] Coded(string coding, byte[] plain)
     {
         var output = new MemoryStream();
-        using (Stream packed = coding switch
-        {
-            "gzip" or "x-gzip" => new GZipStream(output, CompressionLevel.Optimal),
-            "deflate" => new ZLibStream(output, CompressionLevel.Optimal),
-            "bare" => new DeflateStream(output, CompressionLevel.Optimal),
-            _ => new BrotliStream(output, CompressionLevel.Optimal),
-        }) packed.Write(plain);
+        using (
+            Stream packed = coding switch
+            {
+                "gzip" or "x-gzip" => new GZipStream(output, CompressionLevel.Optimal),
+                "deflate" => new ZLibStream(output, CompressionLevel.Optimal),
+                "bare" => new DeflateStream(output, CompressionLevel.Optimal),
+                _ => new BrotliStream(output, CompressionLevel.Optimal),
+            }
+        )
+            packed.Write(plain);
         return output.ToArray();
     }
 
@@ -97,7 +123,8 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
     {
         var content = new ByteArrayContent(body);
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        foreach (string coding in codings) content.Headers.ContentEncoding.Add(coding);
+        foreach (string coding in codings)
+            content.Headers.ContentEncoding.Add(coding);
         return content;
     }
 
@@ -126,20 +153,33 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
         using var response = await server.Http.PostAsync(path, Content("{}"u8.ToArray(), coding), Ct);
 
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
-        Assert.Contains($"The content encoding is '{coding}'. The API takes bodies as they are", JsonElement.Parse(await response.Content.ReadAsByteArrayAsync(Ct)).GetProperty("detail").GetString());
+        Assert.Contains(
+            $"The content encoding is '{coding}'. The API takes bodies as they are",
+            JsonElement.Parse(await response.Content.ReadAsByteArrayAsync(Ct)).GetProperty("detail").GetString()
+        );
     }
 
     [Fact]
     public async Task A_compressed_body_that_cannot_be_read_is_refused_and_starts_no_run()
     {
         using var bomb = await client.PostAsync("/hooks/web", Content(Coded("gzip", new byte[64 * 1024 * 1024]), "gzip"), Ct);
-        using var twice = await client.PostAsync("/hooks/web", Content(Coded("gzip", Coded("br", new byte[new EngineLimits().TriggerBodyBytes + 1])), "br", "gzip"), Ct);
+        using var twice = await client.PostAsync(
+            "/hooks/web",
+            Content(Coded("gzip", Coded("br", new byte[new EngineLimits().TriggerBodyBytes + 1])), "br", "gzip"),
+            Ct
+        );
         using var wrong = await client.PostAsync("/hooks/web", Content("{}"u8.ToArray(), "gzip"), Ct);
         using var unknown = await client.PostAsync("/hooks/web", Content("{}"u8.ToArray(), "compress"), Ct);
 
         Assert.Equal(
-            [HttpStatusCode.RequestEntityTooLarge, HttpStatusCode.RequestEntityTooLarge, HttpStatusCode.BadRequest, HttpStatusCode.UnsupportedMediaType],
-            new[] { bomb, twice, wrong, unknown }.Select(static one => one.StatusCode));
+            [
+                HttpStatusCode.RequestEntityTooLarge,
+                HttpStatusCode.RequestEntityTooLarge,
+                HttpStatusCode.BadRequest,
+                HttpStatusCode.UnsupportedMediaType,
+            ],
+            new[] { bomb, twice, wrong, unknown }.Select(static one => one.StatusCode)
+        );
         Assert.Contains("compress", await unknown.Content.ReadAsStringAsync(Ct));
         Assert.All([bomb, twice, wrong, unknown], static one => Assert.False(one.Headers.Contains("sendoff-run")));
     }
@@ -177,7 +217,12 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
         {
             using var socket = new TcpClient(server.Address.Host, server.Address.Port);
             await using var stream = socket.GetStream();
-            await stream.WriteAsync(Encoding.Latin1.GetBytes($"{path} HTTP/1.1\r\nhost: {server.Address.Authority}\r\nauthorization: Bearer {TestServer.Token}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{body}"), Ct);
+            await stream.WriteAsync(
+                Encoding.Latin1.GetBytes(
+                    $"{path} HTTP/1.1\r\nhost: {server.Address.Authority}\r\nauthorization: Bearer {TestServer.Token}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{body}"
+                ),
+                Ct
+            );
             using var reader = new StreamReader(stream);
             Assert.StartsWith("HTTP/1.1 400 ", await reader.ReadLineAsync(Wait.Token));
         }
@@ -204,7 +249,8 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
     {
         var context = new DefaultHttpContext();
         context.Connection.RemoteIpAddress = peer is null ? null : IPAddress.Parse(peer);
-        if (said.Length > 0) context.Request.Headers["x-forwarded-for"] = said;
+        if (said.Length > 0)
+            context.Request.Headers["x-forwarded-for"] = said;
 
         Assert.Equal(expected, TrustedProxies.Parse(trusted)!.ClientOf(context.Request));
     }
@@ -212,7 +258,12 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
     [Fact]
     public async Task An_event_and_a_resume_request_have_the_address_that_the_proxy_tells()
     {
-        await using var behind = await TestServer.StartAsync(server: options => options with { TrustedProxies = TrustedProxies.Parse("127.0.0.1")! });
+        await using var behind = await TestServer.StartAsync(server: options =>
+            options with
+            {
+                TrustedProxies = TrustedProxies.Parse("127.0.0.1")!,
+            }
+        );
         string hook = await behind.DeployAsync("web", "export default async () => {};");
         var request = new HttpRequestMessage(HttpMethod.Post, new Uri(behind.Address, hook));
         request.Headers.Add("x-forwarded-for", "198.51.100.1, 203.0.113.9");

@@ -13,11 +13,20 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
         var run = await SampleRuns.AddAsync(server, RunStatus.Failed, "listed");
         string row = await RowAsync("listed");
 
-        foreach (string expected in new[]
-        {
-            "href=\"/?workflow=listed\"", $"href=\"/runs/{run}\"", "<span class=\"unseen\">Failed</span>", "Cannot read properties of undefined",
-            "<span class=\"pill ok\">Enabled</span>", "version 1", $"{server.Address}hooks/listed", "aria-label=\"Disable listed\"", "aria-label=\"Delete listed\"",
-        })
+        foreach (
+            string expected in new[]
+            {
+                "href=\"/?workflow=listed\"",
+                $"href=\"/runs/{run}\"",
+                "<span class=\"unseen\">Failed</span>",
+                "Cannot read properties of undefined",
+                "<span class=\"pill ok\">Enabled</span>",
+                "version 1",
+                $"{server.Address}hooks/listed",
+                "aria-label=\"Disable listed\"",
+                "aria-label=\"Delete listed\"",
+            }
+        )
             Assert.Contains(expected, row);
         await SampleRuns.DeployAsync(server.Store, "never-ran");
         string idle = await RowAsync("never-ran");
@@ -42,7 +51,11 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
     [Fact]
     public async Task Failing_destinations_lead_to_their_deliveries()
     {
-        string hook = await server.DeployAsync("refused", "for (let i = 0; i < 2; i++) $send.http({ method: 'GET', url: 'http://127.0.0.1:9/' }); $send.http({ method: 'GET', url: 'http://169.254.169.254/' });", "step.js");
+        string hook = await server.DeployAsync(
+            "refused",
+            "for (let i = 0; i < 2; i++) $send.http({ method: 'GET', url: 'http://127.0.0.1:9/' }); $send.http({ method: 'GET', url: 'http://169.254.169.254/' });",
+            "step.js"
+        );
         await server.RunAsync(hook);
         string row = await RowAsync("refused");
 
@@ -54,11 +67,15 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
     [Fact]
     public async Task Schedules_say_when_they_are_due_next()
     {
-        await server.DeployAsync("yearly", new Dictionary<string, string>
-        {
-            ["workflow.yaml"] = "name: yearly\ntriggers: [ { type: schedule, cron: '0 7 1 1 *' } ]\nsteps: [ { namespace: step, uses: ./step.mjs } ]",
-            ["step.mjs"] = "export default defineComponent({ async run() {} });",
-        });
+        await server.DeployAsync(
+            "yearly",
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] =
+                    "name: yearly\ntriggers: [ { type: schedule, cron: '0 7 1 1 *' } ]\nsteps: [ { namespace: step, uses: ./step.mjs } ]",
+                ["step.mjs"] = "export default defineComponent({ async run() {} });",
+            }
+        );
         Assert.Contains("-01-01 07:00:00.000 UTC</time>", await RowAsync("yearly"));
         await PostAsync("/workflows/yearly/disable");
         Assert.Contains("<span class=\"soft\">off</span>", await RowAsync("yearly"));
@@ -125,7 +142,10 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
 
     [Fact]
     public async Task A_copy_of_the_feed_watch_remembers_in_a_store_of_its_own() =>
-        Assert.Contains("storeId: copy }", Sendoff.Ui.WorkflowTemplate.All().Single(one => one.Id == "feed-watch").FilesFor("copy")["workflow.yaml"]);
+        Assert.Contains(
+            "storeId: copy }",
+            Sendoff.Ui.WorkflowTemplate.All().Single(one => one.Id == "feed-watch").FilesFor("copy")["workflow.yaml"]
+        );
 
     [Theory]
     [InlineData("taken", "post", "There is a workflow “taken” already")]
@@ -142,8 +162,10 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
 
         Assert.Equal(HttpStatusCode.UnprocessableEntity, refused.StatusCode);
         Assert.Contains(expected, WebUtility.HtmlDecode(page));
-        if (name.Trim().Length > 0) Assert.Contains($"value=\"{WebUtility.HtmlEncode(name)}\"", page);
-        if (template == "post") Assert.Matches("value=\"post\"[^>]* checked", page);
+        if (name.Trim().Length > 0)
+            Assert.Contains($"value=\"{WebUtility.HtmlEncode(name)}\"", page);
+        if (template == "post")
+            Assert.Matches("value=\"post\"[^>]* checked", page);
         Assert.DoesNotContain("<script>alert", page);
         Assert.Equal(1, (await server.Store.GetWorkflowAsync("taken", default))!.Version);
         Assert.Null(await server.Store.GetWorkflowAsync("fine", default));
@@ -153,7 +175,12 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
     public async Task Names_are_text_and_whole_in_addresses()
     {
         const string name = "\"><img src=x onerror=alert(1)>?&#%41";
-        await server.Store.DeployAsync(name, new Dictionary<string, string> { ["step.js"] = "return 1" }, [new HttpTrigger(null, TriggerResponse.Default)], default);
+        await server.Store.DeployAsync(
+            name,
+            new Dictionary<string, string> { ["step.js"] = "return 1" },
+            [new HttpTrigger(null, TriggerResponse.Default)],
+            default
+        );
         string path = "/workflows/" + Uri.EscapeDataString(name);
         string list = await PageAsync("/workflows");
         Assert.DoesNotContain("<img", list);
@@ -176,7 +203,10 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
 
     /// <summary>The list's row of a workflow.</summary>
     async Task<string> RowAsync(string name) =>
-        (await PageAsync("/workflows")).Split("<tr>").Single(row => row.Contains($"href=\"/workflows/{name}/delete\"", StringComparison.Ordinal)).Replace("&amp;", "&", StringComparison.Ordinal);
+        (await PageAsync("/workflows"))
+            .Split("<tr>")
+            .Single(row => row.Contains($"href=\"/workflows/{name}/delete\"", StringComparison.Ordinal))
+            .Replace("&amp;", "&", StringComparison.Ordinal);
 
     async Task<string> PageAsync(string path, HttpStatusCode expected = HttpStatusCode.OK)
     {

@@ -3,12 +3,34 @@ namespace Sendoff.Tests.Storage;
 /// <remarks>Alerts, what they have told, and their messages (H).</remarks>
 public abstract partial class StoreConformanceTests
 {
-    AlertRule NewAlert(string name = "ops") => new(
-        new(Ids.Next()), name, "orders", AlertCauses.RunFailed | AlertCauses.Backlog, AlertKind.Slack, ["https://hooks.example.com/secret"], TimeSpan.FromMinutes(15), true,
-        TimeSpan.FromSeconds(90), 7);
+    AlertRule NewAlert(string name = "ops") =>
+        new(
+            new(Ids.Next()),
+            name,
+            "orders",
+            AlertCauses.RunFailed | AlertCauses.Backlog,
+            AlertKind.Slack,
+            ["https://hooks.example.com/secret"],
+            TimeSpan.FromMinutes(15),
+            true,
+            TimeSpan.FromSeconds(90),
+            7
+        );
 
     Delivery[] MessageOf(Run run) =>
-        [new(new(Ids.Next()), run.Id, run.WorkspaceId, run.WorkflowId, 0, 0, "https://hooks.example.com:443", new("POST", "https://hooks.example.com/", [], "{}"u8.ToArray()), DeliveryStatus.Pending)];
+        [
+            new(
+                new(Ids.Next()),
+                run.Id,
+                run.WorkspaceId,
+                run.WorkflowId,
+                0,
+                0,
+                "https://hooks.example.com:443",
+                new("POST", "https://hooks.example.com/", [], "{}"u8.ToArray()),
+                DeliveryStatus.Pending
+            ),
+        ];
 
     async Task<(bool IsStored, Run Run)> TellAsync(AlertState? state)
     {
@@ -20,14 +42,34 @@ public abstract partial class StoreConformanceTests
     [Fact]
     public async Task Alerts_are_kept_changed_and_deleted_with_what_they_told()
     {
-        var (ops, night) = (NewAlert(), NewAlert("night") with { Workflow = null, Kind = AlertKind.Email, Target = [], BacklogAge = null, BacklogRuns = null });
-        foreach (var alert in new[] { ops, night }) await Store.SaveAlertAsync(alert, Ct);
+        var (ops, night) = (
+            NewAlert(),
+            NewAlert("night") with
+            {
+                Workflow = null,
+                Kind = AlertKind.Email,
+                Target = [],
+                BacklogAge = null,
+                BacklogRuns = null,
+            }
+        );
+        foreach (var alert in new[] { ops, night })
+            await Store.SaveAlertAsync(alert, Ct);
         var kept = await Store.ListAlertsAsync(Ct);
         Assert.Equal(["night", "ops"], kept.Select(alert => alert.Name));
-        Assert.Equal((ops.Target[0], ops.Causes, ops.BacklogAge, ops.BacklogRuns), (kept[1].Target[0], kept[1].Causes, kept[1].BacklogAge, kept[1].BacklogRuns));
+        Assert.Equal(
+            (ops.Target[0], ops.Causes, ops.BacklogAge, ops.BacklogRuns),
+            (kept[1].Target[0], kept[1].Causes, kept[1].BacklogAge, kept[1].BacklogRuns)
+        );
         Assert.Equal((null, null, 0), (kept[0].Workflow, kept[0].BacklogAge, kept[0].Target.Count));
 
-        var state = AlertState.Of(ops.Id, workflow.Id) with { QuietUntil = Clock.GetUtcNow(), Failing = AlertCauses.Backlog, Runs = 3, Run = new(5) };
+        var state = AlertState.Of(ops.Id, workflow.Id) with
+        {
+            QuietUntil = Clock.GetUtcNow(),
+            Failing = AlertCauses.Backlog,
+            Runs = 3,
+            Run = new(5),
+        };
         await Store.SaveAlertStatesAsync([state, state with { Alert = new(1) }, state with { Workflow = new(2) }], Ct);
         await CrashAsync();
         // Of an alert or a workflow that is not there nothing is kept.
@@ -72,7 +114,10 @@ public abstract partial class StoreConformanceTests
         Assert.False(await Store.DeleteWorkflowAsync(SystemWorkflow.AlertsName, Ct));
         Assert.True((await TellAsync(null)).IsStored);
         // Nor does it count as an invocation.
-        Assert.DoesNotContain(await Store.ListUsageAsync(DateOnly.MinValue, Ct), row => row.Runs > 0 && row.Workflow == SystemWorkflow.AlertsName);
+        Assert.DoesNotContain(
+            await Store.ListUsageAsync(DateOnly.MinValue, Ct),
+            row => row.Runs > 0 && row.Workflow == SystemWorkflow.AlertsName
+        );
     }
 
     [Fact]

@@ -17,8 +17,13 @@ public abstract class DataStoreConformanceTests
     protected abstract IDataStores Stores { get; }
     protected static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    protected Task<SetOutcome> SetAsync(string key, string json, double? ttl = null, int most = 100, StoreName? store = null) => Stores.SetValueAsync(
-        store ?? Orders, new(key, Encoding.UTF8.GetBytes(json), Clock.GetUtcNow(), ttl is { } seconds ? Clock.GetUtcNow().AddSeconds(seconds) : null), most, Ct);
+    protected Task<SetOutcome> SetAsync(string key, string json, double? ttl = null, int most = 100, StoreName? store = null) =>
+        Stores.SetValueAsync(
+            store ?? Orders,
+            new(key, Encoding.UTF8.GetBytes(json), Clock.GetUtcNow(), ttl is { } seconds ? Clock.GetUtcNow().AddSeconds(seconds) : null),
+            most,
+            Ct
+        );
 
     protected async Task<string?> GetAsync(string key, StoreName? store = null) =>
         await Stores.GetValueAsync(store ?? Orders, key, Ct) is { } value ? Encoding.UTF8.GetString(value.Json.Span) : null;
@@ -28,8 +33,10 @@ public abstract class DataStoreConformanceTests
     [Fact]
     public async Task Keys_are_listed_without_values_by_a_text_in_them_and_in_pages()
     {
-        foreach (string key in new[] { "order/1", "order/2", "user/1", "order/3" }) await SetAsync(key, "1", key == "order/3" ? 5 : null);
-        Task<IReadOnlyList<StoredKey>> Found(string contains, string? after = null, int limit = 100) => Stores.ListKeysAsync(Orders, contains, after, limit, Ct);
+        foreach (string key in new[] { "order/1", "order/2", "user/1", "order/3" })
+            await SetAsync(key, "1", key == "order/3" ? 5 : null);
+        Task<IReadOnlyList<StoredKey>> Found(string contains, string? after = null, int limit = 100) =>
+            Stores.ListKeysAsync(Orders, contains, after, limit, Ct);
 
         Assert.Equal(["order/1", "order/2", "order/3", "user/1"], (await Found("")).Select(one => one.Key));
         Assert.Equal(["order/2", "order/3"], (await Found("order", after: "order/1")).Select(one => one.Key));
@@ -88,12 +95,14 @@ public abstract class DataStoreConformanceTests
     [Fact]
     public async Task Pruning_deletes_what_has_expired_in_slices()
     {
-        for (int i = 0; i < 5; i++) await SetAsync($"k{i}", "1", ttl: 10);
+        for (int i = 0; i < 5; i++)
+            await SetAsync($"k{i}", "1", ttl: 10);
         await SetAsync("stays", "1");
         Clock.Advance(TimeSpan.FromMinutes(1));
 
         int pruned = 0;
-        while (await Stores.PruneValuesAsync(2, Ct) is > 0 and var slice) pruned += slice;
+        while (await Stores.PruneValuesAsync(2, Ct) is > 0 and var slice)
+            pruned += slice;
         Assert.Equal(5, pruned);
         Assert.Equal(["stays"], await KeysAsync());
         Assert.Equal(1, await Stores.CountKeysAsync(Orders, Ct));
@@ -117,7 +126,8 @@ public abstract class DataStoreConformanceTests
     [Fact]
     public async Task Keys_and_values_come_in_pages_by_key_and_by_bytes()
     {
-        foreach (string key in (string[])["d", "ä", "a", "c", "b/2"]) await SetAsync(key, "\"12345678\"");
+        foreach (string key in (string[])["d", "ä", "a", "c", "b/2"])
+            await SetAsync(key, "\"12345678\"");
 
         Assert.Equal(["a", "b/2"], await KeysAsync(limit: 2));
         Assert.Equal(["c", "d", "ä"], await KeysAsync(after: "b/2"));
@@ -168,7 +178,15 @@ public sealed class SqliteDataStoreTests : DataStoreConformanceTests, IAsyncLife
     public async ValueTask InitializeAsync() => store = await OpenAsync(folder.Database);
 
     async Task<SqliteStore> OpenAsync(string path) =>
-        await SqliteStore.OpenAsync(path, TestSecrets.Concealment(), new(Clock), new EngineLimits(), Clock, NullLogger<SqliteStore>.Instance, Ct);
+        await SqliteStore.OpenAsync(
+            path,
+            TestSecrets.Concealment(),
+            new(Clock),
+            new EngineLimits(),
+            Clock,
+            NullLogger<SqliteStore>.Instance,
+            Ct
+        );
 
     public async ValueTask DisposeAsync()
     {

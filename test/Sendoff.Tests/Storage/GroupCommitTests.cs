@@ -15,14 +15,20 @@ public sealed class GroupCommitTests
     readonly ManualResetEventSlim open = new(true);
     readonly List<int> stored = [];
     readonly List<int> groups = [];
-    volatile int bad = -1, small = -1;
+    volatile int bad = -1,
+        small = -1;
     volatile bool down;
 
     static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     GroupCommit Start(int queue = 1_000, int batch = 100)
     {
-        var limits = new EngineLimits { StoreQueue = queue, StoreBatch = batch, StoreRetry = TimeSpan.FromMilliseconds(20) };
+        var limits = new EngineLimits
+        {
+            StoreQueue = queue,
+            StoreBatch = batch,
+            StoreRetry = TimeSpan.FromMilliseconds(20),
+        };
         var commits = new GroupCommit(Commit, error => error as StoreUnavailableException, limits, NullLogger.Instance);
         commits.Start();
         return commits;
@@ -32,9 +38,12 @@ public sealed class GroupCommitTests
     {
         open.Wait();
         var numbers = new List<int>();
-        foreach (Numbered write in writes) numbers.Add(write.Number);
-        if (down && !numbers.SequenceEqual([small])) throw new StoreUnavailableException("down");
-        if (numbers.Contains(bad)) throw new InvalidOperationException("bad");
+        foreach (Numbered write in writes)
+            numbers.Add(write.Number);
+        if (down && !numbers.SequenceEqual([small]))
+            throw new StoreUnavailableException("down");
+        if (numbers.Contains(bad))
+            throw new InvalidOperationException("bad");
         stored.AddRange(numbers);
         groups.Add(numbers.Count);
     }
@@ -129,6 +138,9 @@ public sealed class GroupCommitTests
 
         Assert.All(writes, write => Assert.True(write.IsCompleted));
         Assert.Equal(stored.Count, writes.Count(write => write.IsCompletedSuccessfully));
-        Assert.All(writes.Where(write => write.IsFaulted), write => Assert.IsType<ObjectDisposedException>(write.Exception!.InnerException));
+        Assert.All(
+            writes.Where(write => write.IsFaulted),
+            write => Assert.IsType<ObjectDisposedException>(write.Exception!.InnerException)
+        );
     }
 }

@@ -11,7 +11,8 @@ public abstract partial class StoreConformanceTests
     {
         var run = await AcceptAsync();
         var deliveries = Sends(run, 3);
-        byte[] fits = new byte[defaults.DocumentBodyBytes], large = new byte[defaults.DocumentBodyBytes + 1];
+        byte[] fits = new byte[defaults.DocumentBodyBytes],
+            large = new byte[defaults.DocumentBodyBytes + 1];
         deliveries[0] = deliveries[0] with { Request = deliveries[0].Request with { Body = fits } };
         deliveries[1] = deliveries[1] with { Request = deliveries[1].Request with { Body = large } };
         Assert.True(await Store.FinishRunAsync(End(run), deliveries, Ct));
@@ -29,7 +30,10 @@ public abstract partial class StoreConformanceTests
             Assert.All(read, d => Assert.False(d.Delivery.Request.HeadersLeftOut));
             Assert.All(read, d => Assert.Equal(2, d.Delivery.Request.Headers.Count));
             var response = Assert.Single(read[2].Attempts).Response!;
-            Assert.Equal((0, large.Length, 7L, 1), (response.Body.Length, response.BodyLeftOut, response.BodyBytes, response.Headers.Count));
+            Assert.Equal(
+                (0, large.Length, 7L, 1),
+                (response.Body.Length, response.BodyLeftOut, response.BodyBytes, response.Headers.Count)
+            );
         }
         var whole = (await Store.GetDeliveryAsync(deliveries[1].Id, Ct))!.Delivery.Request;
         Assert.Equal((large.Length, 0), (whole.Body.Length, whole.BodyLeftOut));
@@ -42,13 +46,22 @@ public abstract partial class StoreConformanceTests
     public async Task A_document_holds_no_more_headers_and_bodies_than_its_limit()
     {
         var run = await AcceptAsync();
-        int fit = defaults.DocumentBytes / (40 * 1024), count = 2 * fit;
+        int fit = defaults.DocumentBytes / (40 * 1024),
+            count = 2 * fit;
         var deliveries = Sends(run, count);
         for (int i = 0; i < count; i++)
-            deliveries[i] = deliveries[i] with { Request = deliveries[i].Request with { Headers = [new("x-large", new string('x', 20 * 1024))], Body = new byte[20 * 1024 - 16] } };
+            deliveries[i] = deliveries[i] with
+            {
+                Request = deliveries[i].Request with
+                {
+                    Headers = [new("x-large", new string('x', 20 * 1024))],
+                    Body = new byte[20 * 1024 - 16],
+                },
+            };
         Assert.True(await Store.FinishRunAsync(End(run), deliveries, Ct));
         await Store.MarkSendingAsync([.. deliveries.Select(d => d.Id)], Ct);
-        foreach (var delivery in deliveries) await Store.RecordAttemptAsync(AttemptOf(delivery), Ct);
+        foreach (var delivery in deliveries)
+            await Store.RecordAttemptAsync(AttemptOf(delivery), Ct);
 
         var read = (await Store.GetRunAsync(run.Id, Ct))!.Deliveries;
         var inList = (await Store.ListDeliveriesAsync(Deliveries(limit: count), Ct)).Items;
@@ -56,11 +69,21 @@ public abstract partial class StoreConformanceTests
         Assert.Equal(Enumerable.Range(0, count).Select(i => i >= fit), read.Select(d => d.Delivery.Request.HeadersLeftOut));
         Assert.InRange(read.Sum(d => d.Delivery.Request.Bytes), defaults.DocumentBytes / 2, defaults.DocumentBytes + count * 100);
         Assert.InRange(inList.Sum(d => d.Delivery.Request.Bytes), defaults.DocumentBytes / 2, defaults.DocumentBytes + count * 100);
-        Assert.All(read.Skip(fit), d => Assert.Equal((0, 20 * 1024 - 16, 0), (d.Delivery.Request.Body.Length, d.Delivery.Request.BodyLeftOut, d.Delivery.Request.Headers.Count)));
+        Assert.All(
+            read.Skip(fit),
+            d =>
+                Assert.Equal(
+                    (0, 20 * 1024 - 16, 0),
+                    (d.Delivery.Request.Body.Length, d.Delivery.Request.BodyLeftOut, d.Delivery.Request.Headers.Count)
+                )
+        );
         Assert.Equal(deliveries.Select(d => d.Request.Url), read.Select(d => d.Delivery.Request.Url));
         Assert.All(read, d => Assert.Single(d.Attempts));
         Assert.Contains(read, d => d.Attempts[0].ContentLeftOut && d.Attempts[0].Response!.BodyLeftOut == 2);
         var last = (await Store.GetDeliveryAsync(deliveries[^1].Id, Ct))!;
-        Assert.Equal((20 * 1024 - 16, 1, false), (last.Delivery.Request.Body.Length, last.Delivery.Request.Headers.Count, last.Attempts[0].ContentLeftOut));
+        Assert.Equal(
+            (20 * 1024 - 16, 1, false),
+            (last.Delivery.Request.Body.Length, last.Delivery.Request.Headers.Count, last.Attempts[0].ContentLeftOut)
+        );
     }
 }

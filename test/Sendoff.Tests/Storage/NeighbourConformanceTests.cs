@@ -8,17 +8,26 @@ public abstract partial class StoreConformanceTests
     [Fact]
     public async Task Noted_starts_of_a_run_go_with_that_run_only()
     {
-        var (first, ended, last, gone) = (await AcceptAsync(), await AcceptAsync(), await AcceptAsync(), await AcceptAsync(await DeployAsync("gone")));
+        var (first, ended, last, gone) = (
+            await AcceptAsync(),
+            await AcceptAsync(),
+            await AcceptAsync(),
+            await AcceptAsync(await DeployAsync("gone"))
+        );
         await CrashAsync();
-        foreach (var run in (QueuedRun[])[first, ended, last, gone]) Assert.Equal(1, await Store.StartRecoveredRunAsync(run.Id, Ct));
+        foreach (var run in (QueuedRun[])[first, ended, last, gone])
+            Assert.Equal(1, await Store.StartRecoveredRunAsync(run.Id, Ct));
 
         Assert.True(await Store.FinishRunAsync(End(await LeftAsync(ended)), [], Ct));
-        foreach (var run in (QueuedRun[])[first, last]) Assert.Equal(2, await Store.StartRecoveredRunAsync(run.Id, Ct));
+        foreach (var run in (QueuedRun[])[first, last])
+            Assert.Equal(2, await Store.StartRecoveredRunAsync(run.Id, Ct));
         await Store.DeleteWorkflowAsync("gone", Ct);
-        foreach (var run in (QueuedRun[])[first, last]) Assert.Equal(3, await Store.StartRecoveredRunAsync(run.Id, Ct));
+        foreach (var run in (QueuedRun[])[first, last])
+            Assert.Equal(3, await Store.StartRecoveredRunAsync(run.Id, Ct));
         Assert.Equal(0, await Store.StartRecoveredRunAsync(gone.Id, Ct));
         Assert.Equal(2, await PruneAllAsync(Clock.GetUtcNow().AddDays(1))); // the run that ended and its event: its starts went when it ended
-        foreach (var run in (QueuedRun[])[first, last]) Assert.Equal(4, await Store.StartRecoveredRunAsync(run.Id, Ct));
+        foreach (var run in (QueuedRun[])[first, last])
+            Assert.Equal(4, await Store.StartRecoveredRunAsync(run.Id, Ct));
     }
 
     [Fact]
@@ -76,11 +85,16 @@ public abstract partial class StoreConformanceTests
     public async Task Unfinished_runs_are_listed_from_above_the_last_one()
     {
         var all = new List<RunId>();
-        for (int i = 0; i < 5; i++) all.Add((await AcceptAsync()).Id);
+        for (int i = 0; i < 5; i++)
+            all.Add((await AcceptAsync()).Id);
         await CrashAsync();
 
         var listed = new List<RunId>();
-        while (listed.Count <= all.Count && await Store.ListUnfinishedRunsAsync(2, listed.Count == 0 ? null : listed[^1], Ct) is { Count: > 0 } page) listed.AddRange(page.Select(run => run.Id));
+        while (
+            listed.Count <= all.Count
+            && await Store.ListUnfinishedRunsAsync(2, listed.Count == 0 ? null : listed[^1], Ct) is { Count: > 0 } page
+        )
+            listed.AddRange(page.Select(run => run.Id));
 
         Assert.Equal(all, listed);
     }
@@ -111,13 +125,16 @@ public abstract partial class StoreConformanceTests
         Clock.Advance(TimeSpan.FromDays(2));
         await Store.FinishRunAsync(End(young), next, Ct);
         await Store.MarkSendingAsync([.. sends.Concat(next).Select(delivery => delivery.Id)], Ct);
-        foreach (var delivery in sends) await Store.RecordAttemptAsync(AttemptOf(delivery), Ct);
+        foreach (var delivery in sends)
+            await Store.RecordAttemptAsync(AttemptOf(delivery), Ct);
 
         await PruneAllAsync(Clock.GetUtcNow().AddDays(-1)); // what is under way behind them keeps nothing
 
         Assert.Null(await Store.GetRunAsync(old.Id, Ct));
-        foreach (var delivery in sends) Assert.Null(await Store.GetDeliveryAsync(delivery.Id, Ct));
-        foreach (var delivery in next) Assert.NotNull(await Store.GetDeliveryAsync(delivery.Id, Ct));
+        foreach (var delivery in sends)
+            Assert.Null(await Store.GetDeliveryAsync(delivery.Id, Ct));
+        foreach (var delivery in next)
+            Assert.NotNull(await Store.GetDeliveryAsync(delivery.Id, Ct));
     }
 
     [Fact]
@@ -126,7 +143,8 @@ public abstract partial class StoreConformanceTests
         var first = await AcceptAsync();
         var sends = Sends(first, 5, status: DeliveryStatus.Captured);
         DeliveryStatus[] ended = [DeliveryStatus.Succeeded, DeliveryStatus.Failed, DeliveryStatus.Blocked, DeliveryStatus.Interrupted];
-        for (int i = 0; i < ended.Length; i++) sends[i] = sends[i] with { Status = ended[i] };
+        for (int i = 0; i < ended.Length; i++)
+            sends[i] = sends[i] with { Status = ended[i] };
         var held = new Suspension(first.Id, workflow.Id, HoldKind.Delay, 0, Clock.GetUtcNow(), "the state"u8.ToArray());
         await Store.FinishRunAsync(End(first, RunStatus.Suspended) with { Suspension = held }, sends, Ct);
         var last = Next(first);
@@ -134,7 +152,10 @@ public abstract partial class StoreConformanceTests
 
         await Store.FinishRunAsync(End(last) with { IsContinuation = true, ReleasesCaptured = true }, [], Ct);
 
-        Assert.Equal([.. ended, DeliveryStatus.Pending], (await Store.GetRunAsync(first.Id, Ct))!.Deliveries.Select(one => one.Delivery.Status));
+        Assert.Equal(
+            [.. ended, DeliveryStatus.Pending],
+            (await Store.GetRunAsync(first.Id, Ct))!.Deliveries.Select(one => one.Delivery.Status)
+        );
     }
 
     [Fact]
@@ -159,10 +180,15 @@ public abstract partial class StoreConformanceTests
     public async Task Publications_of_one_kind_take_no_place_of_another()
     {
         var emitted = await PublishAsync("emit:", 2);
-        foreach (var delivery in emitted) await Store.PublishAsync(delivery.Id, 0, 2, Ct);
-        foreach (var delivery in await PublishAsync("sse:news", 3)) await Store.PublishAsync(delivery.Id, 0, 2, Ct);
+        foreach (var delivery in emitted)
+            await Store.PublishAsync(delivery.Id, 0, 2, Ct);
+        foreach (var delivery in await PublishAsync("sse:news", 3))
+            await Store.PublishAsync(delivery.Id, 0, 2, Ct);
 
-        Assert.Equal(emitted.Select(delivery => delivery.Id), (await Store.ListPublicationsAsync(workflow.Id, SendKind.Emit, 0, 100, Ct)).Select(one => one.Delivery.Id));
+        Assert.Equal(
+            emitted.Select(delivery => delivery.Id),
+            (await Store.ListPublicationsAsync(workflow.Id, SendKind.Emit, 0, 100, Ct)).Select(one => one.Delivery.Id)
+        );
         Assert.Equal(2, (await Store.ListPublicationsAsync(workflow.Id, SendKind.Sse, 0, 100, Ct)).Count);
     }
 

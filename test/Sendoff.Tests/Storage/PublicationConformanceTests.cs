@@ -9,7 +9,12 @@ public abstract partial class StoreConformanceTests
     {
         var run = await AcceptAsync();
         var deliveries = Sends(run, count, status: status);
-        for (int i = 0; i < count; i++) deliveries[i] = deliveries[i] with { Destination = Destination.Of(url, workflow.Id), Request = deliveries[i].Request with { Method = "SEND", Url = url } };
+        for (int i = 0; i < count; i++)
+            deliveries[i] = deliveries[i] with
+            {
+                Destination = Destination.Of(url, workflow.Id),
+                Request = deliveries[i].Request with { Method = "SEND", Url = url },
+            };
         Assert.True(await Store.FinishRunAsync(End(run), deliveries, Ct));
         return deliveries;
     }
@@ -18,14 +23,21 @@ public abstract partial class StoreConformanceTests
     public async Task Publications_are_numbered_once_an_attempt_and_the_newest_are_kept()
     {
         var streamed = await PublishAsync("sse:news", 5);
-        foreach (var delivery in streamed) Assert.True(await Store.PublishAsync(delivery.Id, 1, 3, Ct));
+        foreach (var delivery in streamed)
+            Assert.True(await Store.PublishAsync(delivery.Id, 1, 3, Ct));
         Assert.True(await Store.PublishAsync(streamed[4].Id, 1, 3, Ct)); // again, as after a crash
         var kept = await Store.ListPublicationsAsync(workflow.Id, SendKind.Sse, 0, 100, Ct);
         Assert.Equal(streamed[2..].Select(d => d.Id), kept.Select(p => p.Delivery.Id));
-        Assert.Equal(("sse:news", """{"n":1}"""), (kept[0].Delivery.Request.Url, System.Text.Encoding.UTF8.GetString(kept[0].Delivery.Request.Body.Span)));
+        Assert.Equal(
+            ("sse:news", """{"n":1}"""),
+            (kept[0].Delivery.Request.Url, System.Text.Encoding.UTF8.GetString(kept[0].Delivery.Request.Body.Span))
+        );
 
         await Store.PublishAsync(streamed[0].Id, 2, 3, Ct); // a resend goes out anew
-        Assert.Equal(streamed[0].Id, Assert.Single(await Store.ListPublicationsAsync(workflow.Id, SendKind.Sse, kept[^1].Number, 100, Ct)).Delivery.Id);
+        Assert.Equal(
+            streamed[0].Id,
+            Assert.Single(await Store.ListPublicationsAsync(workflow.Id, SendKind.Sse, kept[^1].Number, 100, Ct)).Delivery.Id
+        );
         Assert.Empty(await Store.ListPublicationsAsync(workflow.Id, SendKind.Emit, 0, 100, Ct));
         Assert.False(await Store.PublishAsync(new(Ids.Next()), 1, 3, Ct));
     }

@@ -18,7 +18,15 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        store = await SqliteStore.OpenAsync(folder.Database, TestSecrets.Concealment(), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, Ct);
+        store = await SqliteStore.OpenAsync(
+            folder.Database,
+            TestSecrets.Concealment(),
+            ids,
+            new EngineLimits(),
+            TimeProvider.System,
+            NullLogger<SqliteStore>.Instance,
+            Ct
+        );
         workflow = await DeployAsync("orders");
     }
 
@@ -30,8 +38,12 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
 
     Task<Workflow> DeployAsync(string name) => store.DeployAsync(name, new Dictionary<string, string> { ["a"] = "b" }, [], Ct);
 
-    QueuedRun NewRun(Workflow? of = null) => new(
-        new(ids.Next()), new(new(ids.Next()), WorkspaceId.Default, (of ?? workflow).Id, "http", TimeProvider.System.GetUtcNow(), "{}"u8.ToArray()), 1);
+    QueuedRun NewRun(Workflow? of = null) =>
+        new(
+            new(ids.Next()),
+            new(new(ids.Next()), WorkspaceId.Default, (of ?? workflow).Id, "http", TimeProvider.System.GetUtcNow(), "{}"u8.ToArray()),
+            1
+        );
 
     async Task<QueuedRun> AcceptAsync(Workflow? of = null)
     {
@@ -42,19 +54,57 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
 
     Task<bool> FinishAsync(QueuedRun run, DeliveryStatus status = DeliveryStatus.Sending) => FinishAsync(run, NewDelivery(run, status));
 
-    Task<bool> FinishAsync(QueuedRun run, Delivery delivery) => store.FinishRunAsync(
-        new(run.Id, run.Event.Id, WorkspaceId.Default, run.Event.WorkflowId, 1, "http", RunStatus.Succeeded, TimeProvider.System.GetUtcNow(), default, default,
-            false, run.Replay, null, null, null, []), [delivery], Ct);
+    Task<bool> FinishAsync(QueuedRun run, Delivery delivery) =>
+        store.FinishRunAsync(
+            new(
+                run.Id,
+                run.Event.Id,
+                WorkspaceId.Default,
+                run.Event.WorkflowId,
+                1,
+                "http",
+                RunStatus.Succeeded,
+                TimeProvider.System.GetUtcNow(),
+                default,
+                default,
+                false,
+                run.Replay,
+                null,
+                null,
+                null,
+                []
+            ),
+            [delivery],
+            Ct
+        );
 
-    Delivery NewDelivery(QueuedRun run, DeliveryStatus status) => new(
-        new(ids.Next()), run.Id, WorkspaceId.Default, run.Event.WorkflowId, 0, 0, "https://sink.example:443", new("POST", "https://sink.example/", [], default), status);
+    Delivery NewDelivery(QueuedRun run, DeliveryStatus status) =>
+        new(
+            new(ids.Next()),
+            run.Id,
+            WorkspaceId.Default,
+            run.Event.WorkflowId,
+            0,
+            0,
+            "https://sink.example:443",
+            new("POST", "https://sink.example/", [], default),
+            status
+        );
 
     /// <summary>Holds the writer while writes are queued, so that they become one batch, in their order.</summary>
     async Task<(T First, TOther Second)> TogetherAsync<T, TOther>(Func<Task<T>> first, Func<Task<TOther>> second, bool swap = false)
     {
         using var gate = new SemaphoreSlim(0);
         var holds = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var holding = store.WriteAsync(OutageRule.Keep, _ => { holds.SetResult(); return gate.Wait(Wait.Limit); }, Ct);
+        var holding = store.WriteAsync(
+            OutageRule.Keep,
+            _ =>
+            {
+                holds.SetResult();
+                return gate.Wait(Wait.Limit);
+            },
+            Ct
+        );
         await holds.Task;
         long batches = store.Measured.Batches;
         Task<TOther>? other = swap ? second() : null;
@@ -72,10 +122,20 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
     async Task AssertNothingIsLeftAsync()
     {
         while ((await store.PruneAsync(DateTimeOffset.MinValue, 0, Ct)).More) { }
-        Assert.Equal(0, await store.WriteAsync(OutageRule.Keep, static session => session.Number("""
-            SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM replays) + (SELECT count(*) FROM recoveries) + (SELECT count(*) FROM runs)
-                + (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM attempts) + (SELECT count(*) FROM usage) + (SELECT count(*) FROM deletions)
-            """), Ct));
+        Assert.Equal(
+            0,
+            await store.WriteAsync(
+                OutageRule.Keep,
+                static session =>
+                    session.Number(
+                        """
+                        SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM replays) + (SELECT count(*) FROM recoveries) + (SELECT count(*) FROM runs)
+                            + (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM attempts) + (SELECT count(*) FROM usage) + (SELECT count(*) FROM deletions)
+                        """
+                    ),
+                Ct
+            )
+        );
     }
 
     [Theory]
@@ -116,12 +176,15 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
     public async Task What_a_failed_batch_deleted_is_there_for_the_writes_before_it()
     {
         var run = NewRun();
-        var (isAccepted, (isDeleted, bad)) = await TogetherAsync(() => store.AcceptAsync(run, Ct), async () =>
-        {
-            var deleting = store.DeleteWorkflowAsync("orders", Ct);
-            var failing = store.WriteAsync<int>(OutageRule.Keep, _ => throw new InvalidOperationException("bad"), Ct);
-            return (await deleting, await Record.ExceptionAsync(() => failing));
-        });
+        var (isAccepted, (isDeleted, bad)) = await TogetherAsync(
+            () => store.AcceptAsync(run, Ct),
+            async () =>
+            {
+                var deleting = store.DeleteWorkflowAsync("orders", Ct);
+                var failing = store.WriteAsync<int>(OutageRule.Keep, _ => throw new InvalidOperationException("bad"), Ct);
+                return (await deleting, await Record.ExceptionAsync(() => failing));
+            }
+        );
 
         Assert.True(isAccepted);
         Assert.True(isDeleted);
@@ -132,7 +195,8 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
     public async Task Behind_the_deletion_nothing_is_marked_as_sending_sent_again_or_started_again()
     {
         var (left, run, other) = (await AcceptAsync(), await AcceptAsync(), await AcceptAsync());
-        Delivery pending = NewDelivery(run, DeliveryStatus.Pending), ended = NewDelivery(other, DeliveryStatus.Captured);
+        Delivery pending = NewDelivery(run, DeliveryStatus.Pending),
+            ended = NewDelivery(other, DeliveryStatus.Captured);
         Assert.True(await FinishAsync(run, pending));
         Assert.True(await FinishAsync(other, ended));
         Assert.Equal(1, await store.StartRecoveredRunAsync(left.Id, Ct));
@@ -141,10 +205,15 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
             async () =>
             {
                 Task<IReadOnlyList<DeliveryId>> marked = store.MarkSendingAsync([pending.Id], Ct);
-                var (requeued, starts) = (store.RequeueAsync(ended.Id, Enum.GetValues<DeliveryStatus>(), Ct), store.StartRecoveredRunAsync(left.Id, Ct));
+                var (requeued, starts) = (
+                    store.RequeueAsync(ended.Id, Enum.GetValues<DeliveryStatus>(), Ct),
+                    store.StartRecoveredRunAsync(left.Id, Ct)
+                );
                 return ((await marked).Count, await requeued, await starts);
             },
-            DeleteAsync, swap: true);
+            DeleteAsync,
+            swap: true
+        );
 
         Assert.Equal((0, null, 0), answers);
         await AssertNothingIsLeftAsync();
@@ -164,7 +233,8 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
             {
                 var (deleted, ended, accepted) = (DeleteAsync(), FinishAsync(run), store.AcceptAsync(NewRun(kept), Ct));
                 return (await deleted, await ended, await accepted);
-            });
+            }
+        );
 
         Assert.Equal((true, false, true), stored);
         Assert.NotNull(await store.GetRunAsync(finished.Id, Ct));

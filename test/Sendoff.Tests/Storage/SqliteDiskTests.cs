@@ -17,15 +17,22 @@ public sealed class SqliteDiskTests : IDisposable
     readonly FakeTimeProvider clock = new(DateTimeOffset.Parse("2026-11-23T08:00:00Z"));
     readonly EngineLimits limits = new()
     {
-        DiskMinFree = 8 * Megabyte, DiskReserve = 16 * Megabyte, StoreRetry = TimeSpan.FromMilliseconds(20), StoreClosing = TimeSpan.FromMilliseconds(500),
+        DiskMinFree = 8 * Megabyte,
+        DiskReserve = 16 * Megabyte,
+        StoreRetry = TimeSpan.FromMilliseconds(20),
+        StoreClosing = TimeSpan.FromMilliseconds(500),
     };
     readonly IdSequence ids;
 
     public SqliteDiskTests()
     {
         ids = new(clock);
-        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.UserName == "root" && Run("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder.FullName) == 0,
-            "needs the right to mount a tmpfs: run it as root, in a container with --cap-add SYS_ADMIN");
+        Assert.SkipUnless(
+            OperatingSystem.IsLinux()
+                && Environment.UserName == "root"
+                && Run("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder.FullName) == 0,
+            "needs the right to mount a tmpfs: run it as root, in a container with --cap-add SYS_ADMIN"
+        );
     }
 
     static CancellationToken Ct => TestContext.Current.CancellationToken;
@@ -55,7 +62,8 @@ public sealed class SqliteDiskTests : IDisposable
         using var file = new FileStream(Filler, FileMode.Append, FileAccess.Write, FileShare.None, bufferSize: 0);
         try
         {
-            while (Free > leave) file.Write(new byte[Math.Clamp(Free - leave, 1, 64 * 1024)]);
+            while (Free > leave)
+                file.Write(new byte[Math.Clamp(Free - leave, 1, 64 * 1024)]);
         }
         catch (IOException)
         {
@@ -63,15 +71,47 @@ public sealed class SqliteDiskTests : IDisposable
         }
     }
 
-    static Task<Workflow> DeployAsync(SqliteStore store) => store.DeployAsync("orders", new Dictionary<string, string> { ["a"] = "b" }, [], Ct);
+    static Task<Workflow> DeployAsync(SqliteStore store) =>
+        store.DeployAsync("orders", new Dictionary<string, string> { ["a"] = "b" }, [], Ct);
 
-    QueuedRun NewRun(Workflow workflow, int bytes = 1_000) => new(
-        new(ids.Next()), new(new(ids.Next()), WorkspaceId.Default, workflow.Id, "http", clock.GetUtcNow(), new byte[bytes]), 1);
+    QueuedRun NewRun(Workflow workflow, int bytes = 1_000) =>
+        new(new(ids.Next()), new(new(ids.Next()), WorkspaceId.Default, workflow.Id, "http", clock.GetUtcNow(), new byte[bytes]), 1);
 
-    Task<bool> FinishAsync(SqliteStore store, QueuedRun run, int bytes = 1_000) => store.FinishRunAsync(
-        new(run.Id, run.Event.Id, WorkspaceId.Default, run.Event.WorkflowId, 1, "http", RunStatus.Succeeded, clock.GetUtcNow(), default, default, false, false, null, null, null, []),
-        [new(new(ids.Next()), run.Id, WorkspaceId.Default, run.Event.WorkflowId, 0, 0, "https://sink.example:443", new("POST", "https://sink.example/", [], new byte[bytes]), DeliveryStatus.Captured)],
-        Ct);
+    Task<bool> FinishAsync(SqliteStore store, QueuedRun run, int bytes = 1_000) =>
+        store.FinishRunAsync(
+            new(
+                run.Id,
+                run.Event.Id,
+                WorkspaceId.Default,
+                run.Event.WorkflowId,
+                1,
+                "http",
+                RunStatus.Succeeded,
+                clock.GetUtcNow(),
+                default,
+                default,
+                false,
+                false,
+                null,
+                null,
+                null,
+                []
+            ),
+            [
+                new(
+                    new(ids.Next()),
+                    run.Id,
+                    WorkspaceId.Default,
+                    run.Event.WorkflowId,
+                    0,
+                    0,
+                    "https://sink.example:443",
+                    new("POST", "https://sink.example/", [], new byte[bytes]),
+                    DeliveryStatus.Captured
+                ),
+            ],
+            Ct
+        );
 
     async Task<QueuedRun> AcceptAsync(SqliteStore store, Workflow workflow, int bytes = 1_000)
     {
@@ -96,8 +136,12 @@ public sealed class SqliteDiskTests : IDisposable
         Assert.Contains("7 MB free, and 8 MB is the least for new events (setting Disk:MinFree)", refused.Message);
         await Assert.ThrowsAsync<StoreUnavailableException>(() => store.KeepEventAsync(NewRun(workflow).Event, Ct));
         await Assert.ThrowsAsync<StoreUnavailableException>(() => DeployAsync(store));
-        await Assert.ThrowsAsync<StoreUnavailableException>(() => store.SaveDraftAsync(workflow.Id, new Dictionary<string, string> { ["a"] = "c" }, false, Ct));
-        await Assert.ThrowsAsync<StoreUnavailableException>(() => store.SetValueAsync(new(default, "data"), new("k", "1"u8.ToArray(), clock.GetUtcNow()), 10, Ct));
+        await Assert.ThrowsAsync<StoreUnavailableException>(() =>
+            store.SaveDraftAsync(workflow.Id, new Dictionary<string, string> { ["a"] = "c" }, false, Ct)
+        );
+        await Assert.ThrowsAsync<StoreUnavailableException>(() =>
+            store.SetValueAsync(new(default, "data"), new("k", "1"u8.ToArray(), clock.GetUtcNow()), 10, Ct)
+        );
         await Assert.ThrowsAsync<StoreUnavailableException>(() => store.CheckAsync(Ct));
         Assert.True(await FinishAsync(store, running));
         Assert.True(await store.SetEnabledAsync("orders", true, Ct));
@@ -134,7 +178,8 @@ public sealed class SqliteDiskTests : IDisposable
         await using var store = await OpenAsync();
         Assert.Equal(limits.DiskReserve, new FileInfo(Reserve).Length);
         var workflow = await DeployAsync(store);
-        for (int i = 0; i < 120; i++) await FinishAsync(store, await AcceptAsync(store, workflow, 100_000));
+        for (int i = 0; i < 120; i++)
+            await FinishAsync(store, await AcceptAsync(store, workflow, 100_000));
         var running = await AcceptAsync(store, workflow);
         Fill(leave: 0);
 
@@ -159,7 +204,8 @@ public sealed class SqliteDiskTests : IDisposable
         await using (var store = await OpenAsync())
         {
             var workflow = await DeployAsync(store);
-            for (int i = 0; i < 120; i++) await FinishAsync(store, await AcceptAsync(store, workflow, 100_000));
+            for (int i = 0; i < 120; i++)
+                await FinishAsync(store, await AcceptAsync(store, workflow, 100_000));
         }
         Fill(leave: 0);
 

@@ -17,13 +17,26 @@ public sealed class SqliteFileTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    Task<SqliteStore> OpenAsync(string? path = null) => SqliteStore.OpenAsync(
-        path ?? folder.Database, TestSecrets.Concealment(), ids, new EngineLimits(), TimeProvider.System, NullLogger<SqliteStore>.Instance, Ct);
+    Task<SqliteStore> OpenAsync(string? path = null) =>
+        SqliteStore.OpenAsync(
+            path ?? folder.Database,
+            TestSecrets.Concealment(),
+            ids,
+            new EngineLimits(),
+            TimeProvider.System,
+            NullLogger<SqliteStore>.Instance,
+            Ct
+        );
 
-    static Task<Workflow> DeployAsync(SqliteStore store) => store.DeployAsync("orders", new Dictionary<string, string> { ["a"] = "b" }, [], Ct);
+    static Task<Workflow> DeployAsync(SqliteStore store) =>
+        store.DeployAsync("orders", new Dictionary<string, string> { ["a"] = "b" }, [], Ct);
 
     QueuedRun NewRun(Workflow workflow) =>
-        new(new(ids.Next()), new(new(ids.Next()), WorkspaceId.Default, workflow.Id, "http", TimeProvider.System.GetUtcNow(), "{}"u8.ToArray()), 1);
+        new(
+            new(ids.Next()),
+            new(new(ids.Next()), WorkspaceId.Default, workflow.Id, "http", TimeProvider.System.GetUtcNow(), "{}"u8.ToArray()),
+            1
+        );
 
     [Fact]
     [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
@@ -35,7 +48,10 @@ public sealed class SqliteFileTests : IDisposable
 
         string[] files = Directory.GetFiles(Path.GetDirectoryName(folder.Database)!);
 
-        Assert.Equal(["reserve", "sendoff.db", "sendoff.db-shm", "sendoff.db-wal", "sendoff.db.lock"], files.Select(Path.GetFileName).Order());
+        Assert.Equal(
+            ["reserve", "sendoff.db", "sendoff.db-shm", "sendoff.db-wal", "sendoff.db.lock"],
+            files.Select(Path.GetFileName).Order()
+        );
         Assert.All(files, file => Assert.Equal((file, OwnerOnly), (file, File.GetUnixFileMode(file))));
     }
 
@@ -54,7 +70,10 @@ public sealed class SqliteFileTests : IDisposable
         await using var store = await OpenAsync();
         await DeployAsync(store);
 
-        Assert.All(Directory.GetFiles(Path.GetDirectoryName(folder.Database)!, "sendoff.db*"), file => Assert.Equal((file, OwnerOnly), (file, File.GetUnixFileMode(file))));
+        Assert.All(
+            Directory.GetFiles(Path.GetDirectoryName(folder.Database)!, "sendoff.db*"),
+            file => Assert.Equal((file, OwnerOnly), (file, File.GetUnixFileMode(file)))
+        );
     }
 
     [Fact]
@@ -73,7 +92,8 @@ public sealed class SqliteFileTests : IDisposable
     {
         await using var store = await OpenAsync();
         var workflow = await DeployAsync(store);
-        using (var file = new FileStream(folder.Database, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) file.SetLength(0);
+        using (var file = new FileStream(folder.Database, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+            file.SetLength(0);
 
         await AssertNoticedAsync(store, workflow, "was deleted or emptied");
     }
@@ -98,7 +118,7 @@ public sealed class SqliteFileTests : IDisposable
         Assert.Contains(says, noticed.Message);
         // It is looked at once a second.
         StoreUnavailableException? refused = null;
-        for (long until = Environment.TickCount64 + 20_000; refused is null && Environment.TickCount64 < until;)
+        for (long until = Environment.TickCount64 + 20_000; refused is null && Environment.TickCount64 < until; )
         {
             try
             {

@@ -8,7 +8,27 @@ static class SqlitePlans
 {
     /// <summary>Tables that stay small, under the names that statements give them: versions grow with deploys, segments are those of one run,
     /// json_each has the values that the caller gave, states of alerts are one an alert and workflow.</summary>
-    static readonly HashSet<string> small = ["workflows", "w", "alerts", "alert_states", "triggers", "t", "tokens", "secrets", "deletions", "recoveries", "stores", "s", "CONSTANT", "found", "versions", "segments", "json_each", "(subquery-"];
+    static readonly HashSet<string> small =
+    [
+        "workflows",
+        "w",
+        "alerts",
+        "alert_states",
+        "triggers",
+        "t",
+        "tokens",
+        "secrets",
+        "deletions",
+        "recoveries",
+        "stores",
+        "s",
+        "CONSTANT",
+        "found",
+        "versions",
+        "segments",
+        "json_each",
+        "(subquery-",
+    ];
 
     /// <summary>Indexes that hold unfinished work only, however long the history is: what is pending, on the wire, or suspended.</summary>
     static readonly string[] unfinished = ["deliveries_pending", "deliveries_sending", "suspensions_due"];
@@ -24,15 +44,25 @@ static class SqlitePlans
     {
         using var connection = new SqliteConnection($"Data Source={database};Pooling=False");
         connection.Open();
-        return [.. statements.Where(static sql => !sql.StartsWith("PRAGMA", StringComparison.Ordinal) && sql is not ("BEGIN" or "BEGIN IMMEDIATE" or "COMMIT" or "ROLLBACK"))
-            .Select(sql => (Sql: sql, Plan: Explain(connection, sql))).Where(one => one.Plan.Any(IsBad))
-            .Select(static one => $"{one.Sql}\n  {string.Join("\n  ", one.Plan)}")];
+        return
+        [
+            .. statements
+                .Where(static sql =>
+                    !sql.StartsWith("PRAGMA", StringComparison.Ordinal)
+                    && sql is not ("BEGIN" or "BEGIN IMMEDIATE" or "COMMIT" or "ROLLBACK")
+                )
+                .Select(sql => (Sql: sql, Plan: Explain(connection, sql)))
+                .Where(one => one.Plan.Any(IsBad))
+                .Select(static one => $"{one.Sql}\n  {string.Join("\n  ", one.Plan)}"),
+        ];
     }
 
     static bool IsBad(string step)
     {
         string[] words = step.Split(' ');
-        return words[0] == "SCAN" && !small.Contains(words[1]) && !small.Contains(words[1].TrimEnd(")0123456789".ToCharArray()))
+        return words[0] == "SCAN"
+            && !small.Contains(words[1])
+            && !small.Contains(words[1].TrimEnd(")0123456789".ToCharArray()))
             && !unfinished.Any(index => step.EndsWith("INDEX " + index, StringComparison.Ordinal));
     }
 
@@ -41,10 +71,12 @@ static class SqlitePlans
         using var command = connection.CreateCommand();
         command.CommandText = "EXPLAIN QUERY PLAN " + sql;
         // Their values do not change a plan: there are no statistics.
-        for (int i = 0; i < 40; i++) command.Parameters.AddWithValue($"?{i + 1}", DBNull.Value);
+        for (int i = 0; i < 40; i++)
+            command.Parameters.AddWithValue($"?{i + 1}", DBNull.Value);
         using var reader = command.ExecuteReader();
         var steps = new List<string>();
-        while (reader.Read()) steps.Add(reader.GetString(3));
+        while (reader.Read())
+            steps.Add(reader.GetString(3));
         return steps;
     }
 }

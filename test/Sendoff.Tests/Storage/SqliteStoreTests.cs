@@ -24,7 +24,8 @@ internal sealed class StoreFolder : IDisposable
         string copy = Path.Combine(folder.CreateSubdirectory(Path.GetRandomFileName()).FullName, "sendoff.db");
         // The log first: what a checkpoint moves into the database meanwhile is then in both.
         foreach (string suffix in new[] { "-wal", "" })
-            if (File.Exists(of + suffix)) File.Copy(of + suffix, copy + suffix);
+            if (File.Exists(of + suffix))
+                File.Copy(of + suffix, copy + suffix);
         return copy;
     }
 
@@ -37,7 +38,15 @@ public sealed class SqliteStoreConformanceTests : StoreConformanceTests
     string? path;
 
     protected override async Task<IStore> OpenAsync(IdSequence ids) =>
-        await SqliteStore.OpenAsync(path ??= folder.Database, TestSecrets.Concealment(), ids, new EngineLimits(), Clock, NullLogger<SqliteStore>.Instance, Ct);
+        await SqliteStore.OpenAsync(
+            path ??= folder.Database,
+            TestSecrets.Concealment(),
+            ids,
+            new EngineLimits(),
+            Clock,
+            NullLogger<SqliteStore>.Instance,
+            Ct
+        );
 
     protected override Task<IStore> OpenAfterCrashAsync(IdSequence ids)
     {
@@ -68,24 +77,55 @@ public sealed class SqliteStoreTests : IDisposable
     {
         var limits = new EngineLimits
         {
-            StoreRetry = TimeSpan.FromMilliseconds(50), StoreClosing = TimeSpan.FromMilliseconds(500), PruneRuns = pruneRuns,
+            StoreRetry = TimeSpan.FromMilliseconds(50),
+            StoreClosing = TimeSpan.FromMilliseconds(500),
+            PruneRuns = pruneRuns,
         };
         return SqliteStore.OpenAsync(path ?? folder.Database, TestSecrets.Concealment(), ids, limits, TimeProvider.System, log, Ct);
     }
 
-    static Task<Workflow> DeployAsync(SqliteStore store) => store.DeployAsync("orders", new Dictionary<string, string> { ["a"] = "b" }, [], Ct);
+    static Task<Workflow> DeployAsync(SqliteStore store) =>
+        store.DeployAsync("orders", new Dictionary<string, string> { ["a"] = "b" }, [], Ct);
 
-    QueuedRun NewRun(Workflow workflow, int bytes = 4_000) => new(
-        new(ids.Next()),
-        new(new(ids.Next()), WorkspaceId.Default, workflow.Id, "http", TimeProvider.System.GetUtcNow(), new byte[bytes]), 1);
+    QueuedRun NewRun(Workflow workflow, int bytes = 4_000) =>
+        new(
+            new(ids.Next()),
+            new(new(ids.Next()), WorkspaceId.Default, workflow.Id, "http", TimeProvider.System.GetUtcNow(), new byte[bytes]),
+            1
+        );
 
-    static Run End(QueuedRun run) => new(
-        run.Id, run.Event.Id, run.Event.WorkspaceId, run.Event.WorkflowId, 1, "http", RunStatus.Succeeded, TimeProvider.System.GetUtcNow(),
-        TimeSpan.Zero, TimeSpan.Zero, false, false, null, null, null, []);
+    static Run End(QueuedRun run) =>
+        new(
+            run.Id,
+            run.Event.Id,
+            run.Event.WorkspaceId,
+            run.Event.WorkflowId,
+            1,
+            "http",
+            RunStatus.Succeeded,
+            TimeProvider.System.GetUtcNow(),
+            TimeSpan.Zero,
+            TimeSpan.Zero,
+            false,
+            false,
+            null,
+            null,
+            null,
+            []
+        );
 
-    Delivery NewDelivery(QueuedRun run, int bytes = 4_000) => new(
-        new(ids.Next()), run.Id, run.Event.WorkspaceId, run.Event.WorkflowId, 0, 0, "https://sink.example:443",
-        new("POST", "https://sink.example/", [], new byte[bytes]), DeliveryStatus.Captured);
+    Delivery NewDelivery(QueuedRun run, int bytes = 4_000) =>
+        new(
+            new(ids.Next()),
+            run.Id,
+            run.Event.WorkspaceId,
+            run.Event.WorkflowId,
+            0,
+            0,
+            "https://sink.example:443",
+            new("POST", "https://sink.example/", [], new byte[bytes]),
+            DeliveryStatus.Captured
+        );
 
     async Task<List<QueuedRun>> FillAsync(SqliteStore store, Workflow workflow, int runs)
     {
@@ -98,7 +138,8 @@ public sealed class SqliteStoreTests : IDisposable
     static async Task<int> PruneAllAsync(SqliteStore store, DateTimeOffset before, long maxBytes)
     {
         int slices = 1;
-        while ((await store.PruneAsync(before, maxBytes, Ct)).More) slices++;
+        while ((await store.PruneAsync(before, maxBytes, Ct)).More)
+            slices++;
         return slices;
     }
 
@@ -148,12 +189,12 @@ public sealed class SqliteStoreTests : IDisposable
             accepted.Add(NewRun(workflow));
             await store.AcceptAsync(accepted[^1], Ct);
             Assert.NotEmpty((await store.ListRunsAsync(new(null, null, null, null, null, 10), Ct)).Items);
-        }
-        while (!pruning.IsCompleted);
+        } while (!pruning.IsCompleted);
 
         await pruning;
         Assert.True(accepted.Count > 10);
-        foreach (var run in accepted) Assert.NotNull(await store.GetEventAsync(run.Event.Id, Ct));
+        foreach (var run in accepted)
+            Assert.NotNull(await store.GetEventAsync(run.Event.Id, Ct));
     }
 
     [Fact]
@@ -162,17 +203,36 @@ public sealed class SqliteStoreTests : IDisposable
         await using (var store = await OpenAsync())
         {
             await FillAsync(store, await DeployAsync(store), 700);
-            await store.WriteAsync(OutageRule.Keep, static session => session.Sql("""
-                INSERT INTO deletions(workflow_id) SELECT id FROM workflows WHERE name = 'orders'
-                """).Run() + session.Sql("DELETE FROM workflows").Run(), Ct);
+            await store.WriteAsync(
+                OutageRule.Keep,
+                static session =>
+                    session
+                        .Sql(
+                            """
+                            INSERT INTO deletions(workflow_id) SELECT id FROM workflows WHERE name = 'orders'
+                            """
+                        )
+                        .Run() + session.Sql("DELETE FROM workflows").Run(),
+                Ct
+            );
         }
         await using var after = await OpenAsync();
 
         await PruneAllAsync(after, DateTimeOffset.MinValue, 0);
 
-        Assert.Equal(0, await after.WriteAsync(OutageRule.Keep, static session => session.Number("""
-            SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM events) + (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM deletions)
-            """), Ct));
+        Assert.Equal(
+            0,
+            await after.WriteAsync(
+                OutageRule.Keep,
+                static session =>
+                    session.Number(
+                        """
+                        SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM events) + (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM deletions)
+                        """
+                    ),
+                Ct
+            )
+        );
     }
 
     [Fact]
@@ -345,7 +405,9 @@ public sealed class SqliteStoreTests : IDisposable
     {
         await File.WriteAllTextAsync(folder.Database, "a file", Ct);
 
-        var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() => OpenAsync(Path.Combine(folder.Database, "data", "sendoff.db")));
+        var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() =>
+            OpenAsync(Path.Combine(folder.Database, "data", "sendoff.db"))
+        );
 
         Assert.Contains("cannot be written", refused.Message);
     }
@@ -355,8 +417,14 @@ public sealed class SqliteStoreTests : IDisposable
     {
         await using var store = await OpenAsync();
 
-        Assert.Equal((2, 2L), await store.WriteAsync(
-            OutageRule.Probe, static session => ((int)session.Number("PRAGMA synchronous"), session.Number("PRAGMA auto_vacuum")), Ct));
+        Assert.Equal(
+            (2, 2L),
+            await store.WriteAsync(
+                OutageRule.Probe,
+                static session => ((int)session.Number("PRAGMA synchronous"), session.Number("PRAGMA auto_vacuum")),
+                Ct
+            )
+        );
         Assert.True(File.Exists(folder.Database + "-wal"));
     }
 
@@ -372,9 +440,18 @@ public sealed class SqliteStoreTests : IDisposable
     sealed class LogLines : ILogger<SqliteStore>
     {
         public ConcurrentQueue<string> Lines { get; } = [];
-        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
         public bool IsEnabled(LogLevel logLevel) => true;
-        public void Log<TState>(LogLevel logLevel, Microsoft.Extensions.Logging.EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            Lines.Enqueue($"{eventId.Id} {logLevel} {formatter(state, exception)}");
+
+        public void Log<TState>(
+            LogLevel logLevel,
+            Microsoft.Extensions.Logging.EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        ) => Lines.Enqueue($"{eventId.Id} {logLevel} {formatter(state, exception)}");
     }
 }

@@ -51,7 +51,13 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
 
     /// <summary>All statuses from which a delivery can be sent again.</summary>
     static readonly DeliveryStatus[] Ended =
-        [DeliveryStatus.Succeeded, DeliveryStatus.Failed, DeliveryStatus.Blocked, DeliveryStatus.Interrupted, DeliveryStatus.Captured];
+    [
+        DeliveryStatus.Succeeded,
+        DeliveryStatus.Failed,
+        DeliveryStatus.Blocked,
+        DeliveryStatus.Interrupted,
+        DeliveryStatus.Captured,
+    ];
 
     protected Task<Workflow> DeployAsync(string name, params Trigger[] triggers) =>
         Store.DeployAsync(name, new Dictionary<string, string> { ["workflow.yaml"] = "name: " + name }, triggers, Ct);
@@ -60,8 +66,18 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     public async Task Current_versions_and_the_texts_of_a_file_are_read_at_once()
     {
         foreach (string text in (string[])["first \"lock\"", "second", "second"])
-            await Store.DeployAsync("bills", new Dictionary<string, string> { ["a.js"] = "sendoff-lock.json", ["sendoff-lock.json"] = text }, [], Ct);
-        await Store.SaveDraftAsync(workflow.Id, new Dictionary<string, string> { ["sendoff-lock.json"] = "of a draft" }, isFixed: false, Ct);
+            await Store.DeployAsync(
+                "bills",
+                new Dictionary<string, string> { ["a.js"] = "sendoff-lock.json", ["sendoff-lock.json"] = text },
+                [],
+                Ct
+            );
+        await Store.SaveDraftAsync(
+            workflow.Id,
+            new Dictionary<string, string> { ["sendoff-lock.json"] = "of a draft" },
+            isFixed: false,
+            Ct
+        );
         await Store.DeployAsync("mentions", new Dictionary<string, string> { ["a.js"] = "sendoff-lock.json" }, [], Ct);
 
         var current = await Store.ListCurrentVersionsAsync(Ct);
@@ -72,7 +88,14 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
 
     protected QueuedRun NewRun(Workflow? of = null, string json = """{"body":{"a":1}}""")
     {
-        var received = new Event(new(Ids.Next()), WorkspaceId.Default, (of ?? workflow).Id, "http", Clock.GetUtcNow(), Encoding.UTF8.GetBytes(json));
+        var received = new Event(
+            new(Ids.Next()),
+            WorkspaceId.Default,
+            (of ?? workflow).Id,
+            "http",
+            Clock.GetUtcNow(),
+            Encoding.UTF8.GetBytes(json)
+        );
         return new(new(Ids.Next()), received, 1);
     }
 
@@ -83,26 +106,80 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         return run;
     }
 
-    protected Run End(QueuedRun queued, RunStatus status = RunStatus.Succeeded) => new(
-        queued.Id, queued.Event.Id, queued.Event.WorkspaceId, queued.Event.WorkflowId, queued.Version, queued.Event.Trigger, status, Clock.GetUtcNow(),
-        TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(12.5), queued.Recovered, queued.Replay, null, null, null, []);
+    protected Run End(QueuedRun queued, RunStatus status = RunStatus.Succeeded) =>
+        new(
+            queued.Id,
+            queued.Event.Id,
+            queued.Event.WorkspaceId,
+            queued.Event.WorkflowId,
+            queued.Version,
+            queued.Event.Trigger,
+            status,
+            Clock.GetUtcNow(),
+            TimeSpan.FromMilliseconds(20),
+            TimeSpan.FromMilliseconds(12.5),
+            queued.Recovered,
+            queued.Replay,
+            null,
+            null,
+            null,
+            []
+        );
 
     protected Delivery[] Sends(QueuedRun run, int count = 1, string host = "sink.example", DeliveryStatus status = DeliveryStatus.Pending)
     {
         long first = Ids.NextBlock(count);
-        return [.. Enumerable.Range(0, count).Select(i => new Delivery(
-            new(first + i * IdSequence.Stride), run.Id, run.Event.WorkspaceId, run.Event.WorkflowId, 0, i, $"https://{host}:443",
-            new("POST", $"https://{host}/in/{i}?q=100%25", [new("Content-Type", "application/json"), new("X-A", "ü")], Encoding.UTF8.GetBytes("""{"n":1}""")),
-            status))];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i => new Delivery(
+                    new(first + i * IdSequence.Stride),
+                    run.Id,
+                    run.Event.WorkspaceId,
+                    run.Event.WorkflowId,
+                    0,
+                    i,
+                    $"https://{host}:443",
+                    new(
+                        "POST",
+                        $"https://{host}/in/{i}?q=100%25",
+                        [new("Content-Type", "application/json"), new("X-A", "ü")],
+                        Encoding.UTF8.GetBytes("""{"n":1}""")
+                    ),
+                    status
+                )),
+        ];
     }
 
-    protected Attempt AttemptOf(Delivery delivery, DeliveryStatus status = DeliveryStatus.Succeeded, int number = 1, AttemptError? error = null) => new(
-        delivery.Id, number, Clock.GetUtcNow(), status, [new("host", "sink.example"), new("content-length", "7")],
-        error is null ? new(200, "1.1", [new("content-type", "text/plain")], "ok"u8.ToArray(), BodyIsText: true, BodyBytes: 2, Truncated: false) : null,
-        error, new(0.1, 1.5, 2.25, null, 0.05, 3, 0.5, 7.3), "10.0.0.1:5000", "192.0.2.1:443", ConnectionReused: true);
+    protected Attempt AttemptOf(
+        Delivery delivery,
+        DeliveryStatus status = DeliveryStatus.Succeeded,
+        int number = 1,
+        AttemptError? error = null
+    ) =>
+        new(
+            delivery.Id,
+            number,
+            Clock.GetUtcNow(),
+            status,
+            [new("host", "sink.example"), new("content-length", "7")],
+            error is null
+                ? new(200, "1.1", [new("content-type", "text/plain")], "ok"u8.ToArray(), BodyIsText: true, BodyBytes: 2, Truncated: false)
+                : null,
+            error,
+            new(0.1, 1.5, 2.25, null, 0.05, 3, 0.5, 7.3),
+            "10.0.0.1:5000",
+            "192.0.2.1:443",
+            ConnectionReused: true
+        );
 
     async Task<(QueuedRun Run, Delivery[] Deliveries)> FinishAsync(
-        Workflow? of = null, RunStatus status = RunStatus.Succeeded, int sends = 1, string host = "sink.example")
+        Workflow? of = null,
+        RunStatus status = RunStatus.Succeeded,
+        int sends = 1,
+        string host = "sink.example"
+    )
     {
         var run = await AcceptAsync(of);
         var deliveries = Sends(run, sends, host);
@@ -114,15 +191,22 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     {
         var (run, deliveries) = await FinishAsync(of, sends: sends);
         await Store.MarkSendingAsync([.. deliveries.Select(one => one.Id)], Ct);
-        foreach (var delivery in deliveries) await Store.RecordAttemptAsync(AttemptOf(delivery), Ct);
+        foreach (var delivery in deliveries)
+            await Store.RecordAttemptAsync(AttemptOf(delivery), Ct);
         return (run, deliveries);
     }
 
-    static RunFilter Runs(string? of = null, RunStatus? status = null, long? before = null, int limit = 50) => new(of, status, null, null, before, limit);
+    static RunFilter Runs(string? of = null, RunStatus? status = null, long? before = null, int limit = 50) =>
+        new(of, status, null, null, before, limit);
 
     static DeliveryFilter Deliveries(
-        string? of = null, DeliveryStatus? status = null, string? host = null, string? text = null, long? before = null, int limit = 50) =>
-        new(of, status, host, text, null, null, before, limit);
+        string? of = null,
+        DeliveryStatus? status = null,
+        string? host = null,
+        string? text = null,
+        long? before = null,
+        int limit = 50
+    ) => new(of, status, host, text, null, null, before, limit);
 
     // Acceptance and end.
 
@@ -154,7 +238,10 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         Assert.Equal(queued.Id, unfinished.Id);
         Assert.True(unfinished.Recovered);
         Assert.Equal(queued.Event.Json.ToArray(), unfinished.Event.Json.ToArray());
-        Assert.Equal(deliveries.Select(one => one.Id), (await Store.ListPendingAsync("https://sink.example:443", null, 10, Ct)).Select(one => one.Id));
+        Assert.Equal(
+            deliveries.Select(one => one.Id),
+            (await Store.ListPendingAsync("https://sink.example:443", null, 10, Ct)).Select(one => one.Id)
+        );
         Assert.Equal(2, (await Store.GetRunAsync(finished.Id, Ct))!.Deliveries.Count);
     }
 
@@ -167,7 +254,8 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         await CrashAsync();
 
         var found = new List<RunId>();
-        while (await Store.ListUnfinishedRunsAsync(300, found.Count == 0 ? null : found[^1], Ct) is { Count: > 0 } page) found.AddRange(page.Select(run => run.Id));
+        while (await Store.ListUnfinishedRunsAsync(300, found.Count == 0 ? null : found[^1], Ct) is { Count: > 0 } page)
+            found.AddRange(page.Select(run => run.Id));
         Assert.Equal(runs.Select(run => run.Id).OrderBy(id => id.Value), found);
     }
 
@@ -177,8 +265,16 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         var queued = await AcceptAsync();
         var at = Clock.GetUtcNow();
         var step = new StepResult(
-            "first", 0, StepStatus.Failed, 12.5, """{"deep":[1,2,{"a":null}],"big":12345678901234567890}"""u8.ToArray(), default,
-            [new("warn", "look out\n", at)], [new("unknown_send_option", "did you mean `data`?", 3, 7)], new("TypeError", "no", "E1", "at x", 1, 2));
+            "first",
+            0,
+            StepStatus.Failed,
+            12.5,
+            """{"deep":[1,2,{"a":null}],"big":12345678901234567890}"""u8.ToArray(),
+            default,
+            [new("warn", "look out\n", at)],
+            [new("unknown_send_option", "did you mean `data`?", 3, 7)],
+            new("TypeError", "no", "E1", "at x", 1, 2)
+        );
         var run = End(queued, RunStatus.Failed) with
         {
             Error = new("TypeError", "no", null, null, 1, 2),
@@ -207,7 +303,14 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     {
         var queued = await AcceptAsync();
         byte[] deep = Encoding.UTF8.GetBytes(new string('[', 300) + new string(']', 300));
-        await Store.FinishRunAsync(End(queued) with { Steps = [new("a", 0, StepStatus.Succeeded, 1, deep, default, [], [], null)] }, [], Ct);
+        await Store.FinishRunAsync(
+            End(queued) with
+            {
+                Steps = [new("a", 0, StepStatus.Succeeded, 1, deep, default, [], [], null)],
+            },
+            [],
+            Ct
+        );
 
         Assert.Equal(deep, (await Store.GetRunAsync(queued.Id, Ct))!.Run.Steps[0].Exports.ToArray());
     }
@@ -230,7 +333,19 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         var (_, taken) = await FinishAsync();
         var queued = await AcceptAsync();
         var deliveries = Sends(queued, 2);
-        deliveries = [taken[0] with { RunId = queued.Id, Id = new(taken[0].Id.Value - IdSequence.Stride) }, taken[0] with { RunId = queued.Id, Index = 1 }];
+        deliveries =
+        [
+            taken[0] with
+            {
+                RunId = queued.Id,
+                Id = new(taken[0].Id.Value - IdSequence.Stride),
+            },
+            taken[0] with
+            {
+                RunId = queued.Id,
+                Index = 1,
+            },
+        ];
 
         var neighbour = AcceptAsync();
         await Assert.ThrowsAnyAsync<Exception>(() => Store.FinishRunAsync(End(queued), deliveries, Ct));
@@ -289,7 +404,10 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         await Store.AcceptAsync(new(new(Ids.Next()), run.Event, 1, Replay: true, Captured: true), Ct);
 
         await CrashAsync();
-        Assert.Equal((true, "test"), Assert.Single(await Store.ListUnfinishedRunsAsync(10, null, Ct)) is var left ? (left.Captured, left.Trigger) : default);
+        Assert.Equal(
+            (true, "test"),
+            Assert.Single(await Store.ListUnfinishedRunsAsync(10, null, Ct)) is var left ? (left.Captured, left.Trigger) : default
+        );
     }
 
     [Fact]
@@ -457,7 +575,11 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     public async Task Redirects_of_an_attempt_are_read_back_in_order()
     {
         var (_, deliveries) = await FinishAsync();
-        RedirectHop[] hops = [new("POST", "http://a/x?é", 302, "192.0.2.1:80", "https://b/"), new("GET", "https://b/", 307, null, "https://b/c")];
+        RedirectHop[] hops =
+        [
+            new("POST", "http://a/x?é", 302, "192.0.2.1:80", "https://b/"),
+            new("GET", "https://b/", 307, null, "https://b/c"),
+        ];
         await Store.RecordAttemptAsync(AttemptOf(deliveries[0]) with { Redirects = hops }, Ct);
 
         Assert.Equal(hops, Assert.Single((await Store.GetDeliveryAsync(deliveries[0].Id, Ct))!.Attempts).Redirects);
@@ -496,7 +618,10 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
 
         Assert.Null(await Store.RequeueAsync(delivery.Id, [.. Enum.GetValues<DeliveryStatus>().Where(other => other != status)], Ct));
         Assert.Equal(status, (await Store.GetDeliveryAsync(delivery.Id, Ct))!.Delivery.Status);
-        Assert.Equal(canBe, await Store.RequeueAsync(delivery.Id, Enum.GetValues<DeliveryStatus>(), Ct) is { Status: DeliveryStatus.Pending });
+        Assert.Equal(
+            canBe,
+            await Store.RequeueAsync(delivery.Id, Enum.GetValues<DeliveryStatus>(), Ct) is { Status: DeliveryStatus.Pending }
+        );
     }
 
     [Fact]
@@ -519,7 +644,10 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
 
         await Store.FinishRunAsync(End(run) with { IsContinuation = true, ReleasesCaptured = true }, [], Ct);
 
-        Assert.Equal(segments.Select(static sends => KeyValuePair.Create(sends[0].Destination, sends[0].Id)), (await Store.ListReleasedAsync(run.Id, Ct)).OrderBy(static one => one.Key));
+        Assert.Equal(
+            segments.Select(static sends => KeyValuePair.Create(sends[0].Destination, sends[0].Id)),
+            (await Store.ListReleasedAsync(run.Id, Ct)).OrderBy(static one => one.Key)
+        );
         Assert.Equal(2, (await Store.ListPendingAsync(segments[1][0].Destination, null, 10, Ct)).Count);
         Assert.Equal(DeliveryStatus.Captured, (await Store.GetDeliveryAsync(unrelated[0].Id, Ct))!.Delivery.Status);
     }
@@ -559,7 +687,8 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         return run;
     }
 
-    QueuedRun Next(QueuedRun held, string callback = "{}") => new(new(Ids.Next()), held.Event, 1) { Continues = new(held.Id, Encoding.UTF8.GetBytes(callback)) };
+    QueuedRun Next(QueuedRun held, string callback = "{}") =>
+        new(new(Ids.Next()), held.Event, 1) { Continues = new(held.Id, Encoding.UTF8.GetBytes(callback)) };
 
     [Fact]
     public async Task Held_runs_are_listed_by_when_they_are_due_and_outlive_a_crash()
@@ -587,7 +716,10 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
 
         var left = Assert.Single(await Store.ListUnfinishedRunsAsync(10, null, Ct));
         Assert.Equal((next.Id, held.Id, false), (left.Id, left.Continues!.Run, left.Replay));
-        Assert.Equal((RunStatus.Succeeded, next.Id), ((await Store.GetRunAsync(held.Id, Ct))!.Run is var before ? (before.Status, before.ContinuedBy) : default));
+        Assert.Equal(
+            (RunStatus.Succeeded, next.Id),
+            ((await Store.GetRunAsync(held.Id, Ct))!.Run is var before ? (before.Status, before.ContinuedBy) : default)
+        );
         Assert.Empty(await Store.ListSuspendedAsync(10, [], Ct));
         Assert.NotNull(await Store.GetSuspensionAsync(held.Id, Ct));
         await Store.FinishRunAsync(End(left) with { IsContinuation = true }, [], Ct);
@@ -604,7 +736,10 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         Assert.True(await Store.CancelAsync(held.Id, why, Ct));
         Assert.False(await Store.CancelAsync(held.Id, why, Ct));
         Assert.False(await Store.AcceptAsync(Next(held), Ct));
-        Assert.Equal((RunStatus.Failed, "no more", why), (await Store.GetRunAsync(held.Id, Ct))!.Run is var run ? (run.Status, run.Message, run.Error) : default);
+        Assert.Equal(
+            (RunStatus.Failed, "no more", why),
+            (await Store.GetRunAsync(held.Id, Ct))!.Run is var run ? (run.Status, run.Message, run.Error) : default
+        );
     }
 
     // Workflows.
@@ -639,13 +774,17 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         var theirs = (await Store.GetDraftAsync(workflow.Id, Ct))!;
         Assert.Equal("theirs", theirs.Files["a.mjs"]);
 
-        Assert.Equal(theirs.Number, (await Store.SaveDraftAsync(workflow.Id, Text("theirs"), isFixed: true, Ct, theirs.DeployedAt))!.Number);
+        Assert.Equal(
+            theirs.Number,
+            (await Store.SaveDraftAsync(workflow.Id, Text("theirs"), isFixed: true, Ct, theirs.DeployedAt))!.Number
+        );
     }
 
     [Fact]
     public async Task Fifty_drafts_are_kept()
     {
-        for (int i = 1; i <= 51; i++) await Store.SaveDraftAsync(workflow.Id, Text($"{i}"), isFixed: true, Ct);
+        for (int i = 1; i <= 51; i++)
+            await Store.SaveDraftAsync(workflow.Id, Text($"{i}"), isFixed: true, Ct);
 
         Assert.Null(await Store.GetVersionAsync(workflow.Id, -1, Ct));
         Assert.Equal("2", (await Store.GetVersionAsync(workflow.Id, -2, Ct))!.Files["a.mjs"]);
@@ -769,7 +908,8 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     public async Task Runs_are_listed_newest_first_in_pages_with_those_still_queued()
     {
         var expected = new List<RunId>();
-        for (int i = 0; i < 7; i++) expected.Add(i % 3 == 0 ? (await AcceptAsync()).Id : (await DeliverAsync()).Run.Id);
+        for (int i = 0; i < 7; i++)
+            expected.Add(i % 3 == 0 ? (await AcceptAsync()).Id : (await DeliverAsync()).Run.Id);
         expected.Reverse();
 
         var listed = new List<RunSummary>();
@@ -779,8 +919,7 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
             var page = await Store.ListRunsAsync(Runs(before: before, limit: 3), Ct);
             listed.AddRange(page.Items);
             before = page.Next;
-        }
-        while (before is not null);
+        } while (before is not null);
 
         Assert.Equal(expected, listed.Select(run => run.Id));
         Assert.Equal(3, listed.Count(run => run.Status == RunStatus.Queued));
@@ -857,7 +996,14 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         await Store.FinishRunAsync(End(quiet), [], Ct);
         var run = await AcceptAsync();
         var sends = Sends(run, 2);
-        sends[1] = sends[1] with { Request = sends[1].Request with { Url = "https://hooks.example/orders/4711", Body = Encoding.UTF8.GetBytes("""{"buyer":"Grace"}""") } };
+        sends[1] = sends[1] with
+        {
+            Request = sends[1].Request with
+            {
+                Url = "https://hooks.example/orders/4711",
+                Body = Encoding.UTF8.GetBytes("""{"buyer":"Grace"}"""),
+            },
+        };
         await Store.FinishRunAsync(End(run), sends, Ct);
         var attempt = AttemptOf(sends[1]);
         await Store.RecordAttemptAsync(attempt with { Response = attempt.Response! with { Body = "queued as Z9"u8.ToArray() } }, Ct);
@@ -870,15 +1016,27 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     public async Task An_outline_has_the_heads_of_a_runs_sends_with_what_came_of_them()
     {
         var (run, sends) = await FinishAsync(sends: 2);
-        await Store.RecordAttemptAsync(AttemptOf(sends[0], DeliveryStatus.Failed, error: new(AttemptErrorCode.Timeout, AttemptPhase.Wait, "late")), Ct);
+        await Store.RecordAttemptAsync(
+            AttemptOf(sends[0], DeliveryStatus.Failed, error: new(AttemptErrorCode.Timeout, AttemptPhase.Wait, "late")),
+            Ct
+        );
         await Store.RequeueAsync(sends[0].Id, Ended, Ct);
         await Store.RecordAttemptAsync(AttemptOf(sends[0], number: 2), Ct);
 
         var outline = await Store.GetRunOutlineAsync(run.Id, Ct);
 
         Assert.Equal("orders", outline!.WorkflowName);
-        Assert.Equal([new(sends[0].Id, 0, 0, DeliveryStatus.Succeeded, "POST", sends[0].Request.Url, 200, 7.3), new(sends[1].Id, 0, 1, DeliveryStatus.Pending, "POST", sends[1].Request.Url, null, 0)], outline.Sends.Select(send => send with { First = null }));
-        Assert.Equal([(7.3, Start), null], outline.Sends.Select(send => send.First is { } first ? (first.TotalMs, first.StartedAt) : ((double, DateTimeOffset)?)null));
+        Assert.Equal(
+            [
+                new(sends[0].Id, 0, 0, DeliveryStatus.Succeeded, "POST", sends[0].Request.Url, 200, 7.3),
+                new(sends[1].Id, 0, 1, DeliveryStatus.Pending, "POST", sends[1].Request.Url, null, 0),
+            ],
+            outline.Sends.Select(send => send with { First = null })
+        );
+        Assert.Equal(
+            [(7.3, Start), null],
+            outline.Sends.Select(send => send.First is { } first ? (first.TotalMs, first.StartedAt) : ((double, DateTimeOffset)?)null)
+        );
         Assert.Empty((await Store.GetRunOutlineAsync((await AcceptAsync()).Id, Ct))!.Sends);
         Assert.Null(await Store.GetRunOutlineAsync(new(1), Ct));
     }
@@ -887,9 +1045,15 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     public async Task Heads_of_runs_and_deliveries_and_the_last_run_of_each_workflow_are_read_without_their_content()
     {
         var (run, sends) = await FinishAsync(sends: 2);
-        Assert.Equal(new(run.Id, run.Event.Id, WorkspaceId.Default, run.Event.WorkflowId, "orders", run.Version, "http", RunStatus.Succeeded), await Store.FindRunAsync(run.Id, Ct));
+        Assert.Equal(
+            new(run.Id, run.Event.Id, WorkspaceId.Default, run.Event.WorkflowId, "orders", run.Version, "http", RunStatus.Succeeded),
+            await Store.FindRunAsync(run.Id, Ct)
+        );
         Assert.Equal(new(sends[1].Id, run.Id, DeliveryStatus.Pending), await Store.FindDeliveryAsync(sends[1].Id, Ct));
-        Assert.Equal([sends[1].Id, sends[0].Id], (await Store.GetDeliveriesAsync([sends[1].Id, new(1), sends[0].Id], Ct)).Select(one => one.Delivery.Id));
+        Assert.Equal(
+            [sends[1].Id, sends[0].Id],
+            (await Store.GetDeliveriesAsync([sends[1].Id, new(1), sends[0].Id], Ct)).Select(one => one.Delivery.Id)
+        );
         Assert.Equal(run.Id, Assert.Single(await Store.ListLastRunsAsync(Ct)).Id);
 
         var queued = await AcceptAsync();
@@ -932,7 +1096,10 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
 
         var rows = await Store.ListHoursAsync(Start, Ct);
 
-        Assert.Equal([("orders", 2L, 1L, 2L, 1L), ("orders", 1L, 0L, 0L, 0L)], rows.Select(row => (row.Workflow, row.Runs, row.RunsFailed, row.Deliveries, row.DeliveriesFailed)));
+        Assert.Equal(
+            [("orders", 2L, 1L, 2L, 1L), ("orders", 1L, 0L, 0L, 0L)],
+            rows.Select(row => (row.Workflow, row.Runs, row.RunsFailed, row.Deliveries, row.DeliveriesFailed))
+        );
         Assert.Equal(TimeSpan.FromHours(1), rows[1].Hour - rows[0].Hour);
         Assert.Single(await Store.ListHoursAsync(Start.AddHours(1), Ct));
     }
@@ -958,7 +1125,10 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         Assert.Equal([a[0].Id], await List(Deliveries(status: DeliveryStatus.Failed)));
         Assert.Equal([b[0].Id, a[1].Id], await List(Deliveries(status: DeliveryStatus.Pending)));
         Assert.Equal([a[0].Id], await List(Deliveries() with { AnyOf = [DeliveryStatus.Failed, DeliveryStatus.Blocked] }));
-        Assert.Equal([b[0].Id, a[1].Id, a[0].Id], await List(Deliveries() with { AnyOf = [DeliveryStatus.Failed, DeliveryStatus.Pending] }));
+        Assert.Equal(
+            [b[0].Id, a[1].Id, a[0].Id],
+            await List(Deliveries() with { AnyOf = [DeliveryStatus.Failed, DeliveryStatus.Pending] })
+        );
         Assert.Equal([a[1].Id], await List(Deliveries("orders", DeliveryStatus.Pending)));
         Assert.Equal([a[1].Id, a[0].Id], await List(Deliveries(host: "a.example")));
         Assert.Equal([a[1].Id, a[0].Id], await List(Deliveries(host: "a.example:443")));
@@ -984,16 +1154,23 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         await Store.RecordAttemptAsync(Answer(sends[1], 404), Ct);
         await Store.RequeueAsync(sends[1].Id, Ended, Ct);
         await Store.RecordAttemptAsync(Answer(sends[1], 200, number: 2), Ct);
-        await Store.RecordAttemptAsync(AttemptOf(sends[2], DeliveryStatus.Failed, error: new(AttemptErrorCode.Timeout, AttemptPhase.Wait, "said \"phase\":\"Dns\"")), Ct);
+        await Store.RecordAttemptAsync(
+            AttemptOf(sends[2], DeliveryStatus.Failed, error: new(AttemptErrorCode.Timeout, AttemptPhase.Wait, "said \"phase\":\"Dns\"")),
+            Ct
+        );
         await Store.RecordBlockedAsync(sends[3].Id, new(AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Connect, "no"), Ct);
-        async Task<IEnumerable<int>> List(DeliveryFilter filter) => (await Store.ListDeliveriesAsync(filter, Ct)).Items.Select(one => one.Delivery.Index);
+        async Task<IEnumerable<int>> List(DeliveryFilter filter) =>
+            (await Store.ListDeliveriesAsync(filter, Ct)).Items.Select(one => one.Delivery.Index);
 
         Assert.Equal([0], await List(Deliveries() with { Code = new(500, 599) }));
         Assert.Equal([0], await List(Deliveries() with { Code = new(503, 503) }));
         Assert.Equal([1], await List(Deliveries() with { Code = new(200, 299) }));
         Assert.Empty(await List(Deliveries() with { Code = new(404, 404) }));
         Assert.Equal([2], await List(Deliveries() with { Phase = AttemptPhase.Wait }));
-        Assert.Equal([3], await List(Deliveries("orders", DeliveryStatus.Blocked, "sink.example", "in/3") with { Phase = AttemptPhase.Connect }));
+        Assert.Equal(
+            [3],
+            await List(Deliveries("orders", DeliveryStatus.Blocked, "sink.example", "in/3") with { Phase = AttemptPhase.Connect })
+        );
         Assert.Empty(await List(Deliveries() with { Phase = AttemptPhase.Dns }));
         Assert.Empty(await List(Deliveries() with { Phase = AttemptPhase.Wait, Code = new(100, 599) }));
     }
@@ -1058,7 +1235,8 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
 
         Assert.Equal(
             [new(new(2026, 11, 23), "orders", 2, 25, 3, 21.9), new(new(2026, 11, 24), "orders", 1, 12.5, 1, 7.3)],
-            rows.Select(row => row with { DeliveryMs = Math.Round(row.DeliveryMs, 3) }));
+            rows.Select(row => row with { DeliveryMs = Math.Round(row.DeliveryMs, 3) })
+        );
         Assert.Single(await Store.ListUsageAsync(new(2026, 11, 24), Ct));
     }
 
@@ -1080,7 +1258,8 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         {
             var result = await Store.PruneAsync(before, maxBytes, Ct);
             rows += result.Rows;
-            if (!result.More) return rows;
+            if (!result.More)
+                return rows;
         }
     }
 

@@ -8,6 +8,7 @@ public abstract partial class StoreConformanceTests
     static readonly TimeSpan wrong = TimeSpan.FromDays(365);
 
     void SetAhead() => Clock.Advance(wrong);
+
     void SetRight() => Clock.AdjustTime(Clock.GetUtcNow() - wrong);
 
     [Fact]
@@ -15,21 +16,26 @@ public abstract partial class StoreConformanceTests
     {
         SetAhead();
         var runs = new List<RunId>();
-        for (int i = 0; i < 3; i++) runs.Add((await DeliverAsync()).Run.Id);
+        for (int i = 0; i < 3; i++)
+            runs.Add((await DeliverAsync()).Run.Id);
         var alone = NewRun().Event;
         Assert.True(await Store.KeepEventAsync(alone, Ct));
         SetRight();
         var (right, _) = await DeliverAsync();
 
         Assert.True(await Store.CorrectTimesAsync(Ct) >= 4);
-        Assert.All(await Task.WhenAll(runs.Select(run => Store.GetRunAsync(run, Ct))), run => Assert.Equal(Clock.GetUtcNow(), run!.Run.StartedAt));
+        Assert.All(
+            await Task.WhenAll(runs.Select(run => Store.GetRunAsync(run, Ct))),
+            run => Assert.Equal(Clock.GetUtcNow(), run!.Run.StartedAt)
+        );
         Assert.Equal(0, await Store.CorrectTimesAsync(Ct));
         await PruneAllAsync(Clock.GetUtcNow());
         Assert.NotNull(await Store.GetRunAsync(runs[0], Ct));
 
         Clock.Advance(TimeSpan.FromDays(8));
         await PruneAllAsync(Clock.GetUtcNow().AddDays(-7));
-        foreach (var run in runs.Append(right.Id)) Assert.Null(await Store.GetRunAsync(run, Ct));
+        foreach (var run in runs.Append(right.Id))
+            Assert.Null(await Store.GetRunAsync(run, Ct));
         Assert.Null(await Store.GetEventAsync(alone.Id, Ct));
     }
 
@@ -52,20 +58,44 @@ public abstract partial class StoreConformanceTests
         times[1] = Clock.GetUtcNow();
         await Store.CorrectTimesAsync(Ct);
         Clock.Advance(TimeSpan.FromMinutes(10));
-        for (int i = 0; i < 3; i++) await MakeAsync();
+        for (int i = 0; i < 3; i++)
+            await MakeAsync();
         var waiting = await AcceptAsync(); // has no row of its own
         // The wrong time has passed: ids grow with the clock again.
         Clock.Advance(wrong + TimeSpan.FromHours(2));
-        for (int i = 0; i < 2; i++) await MakeAsync();
+        for (int i = 0; i < 2; i++)
+            await MakeAsync();
 
-        foreach (var (since, until) in times.SelectMany(_ => times, (since, until) => (Since: since.AddMinutes(-1), Until: until.AddMinutes(1))))
+        foreach (
+            var (since, until) in times.SelectMany(_ => times, (since, until) => (Since: since.AddMinutes(-1), Until: until.AddMinutes(1)))
+        )
         {
             var expected = made.Where((_, i) => times[i] >= since && times[i] < until).Reverse().ToList();
-            Assert.Equal(expected.Select(one => one.Run), (await Store.ListRunsAsync(Runs(status: RunStatus.Succeeded) with { Since = since, Until = until }, Ct)).Items.Select(run => run.Id));
-            Assert.Equal(expected.SelectMany(one => one.Deliveries.Reverse()), (await Store.ListDeliveriesAsync(Deliveries() with { Since = since, Until = until }, Ct)).Items.Select(one => one.Delivery.Id));
-            Assert.Equal(expected.Select(one => one.Event), (await Store.ListEventsAsync(new(null, since, until, null, 100), Ct)).Items.Select(one => one.Id).Where(id => id != waiting.Event.Id));
+            Assert.Equal(
+                expected.Select(one => one.Run),
+                (await Store.ListRunsAsync(Runs(status: RunStatus.Succeeded) with { Since = since, Until = until }, Ct)).Items.Select(run =>
+                    run.Id
+                )
+            );
+            Assert.Equal(
+                expected.SelectMany(one => one.Deliveries.Reverse()),
+                (await Store.ListDeliveriesAsync(Deliveries() with { Since = since, Until = until }, Ct)).Items.Select(one =>
+                    one.Delivery.Id
+                )
+            );
+            Assert.Equal(
+                expected.Select(one => one.Event),
+                (await Store.ListEventsAsync(new(null, since, until, null, 100), Ct))
+                    .Items.Select(one => one.Id)
+                    .Where(id => id != waiting.Event.Id)
+            );
         }
-        Assert.Equal([waiting.Id], (await Store.ListRunsAsync(Runs(status: RunStatus.Queued) with { Since = times[4].AddMinutes(5), Until = times[5] }, Ct)).Items.Select(run => run.Id));
+        Assert.Equal(
+            [waiting.Id],
+            (
+                await Store.ListRunsAsync(Runs(status: RunStatus.Queued) with { Since = times[4].AddMinutes(5), Until = times[5] }, Ct)
+            ).Items.Select(run => run.Id)
+        );
         Assert.Empty((await Store.ListRunsAsync(Runs(status: RunStatus.Queued) with { Since = times[5] }, Ct)).Items);
     }
 
@@ -75,7 +105,10 @@ public abstract partial class StoreConformanceTests
         async Task<QueuedRun> SuspendAsync(TimeSpan time)
         {
             var run = await AcceptAsync();
-            var end = End(run, RunStatus.Suspended) with { Suspension = new(run.Id, workflow.Id, HoldKind.Delay, 0, Clock.GetUtcNow() + time, new byte[] { 1 }) };
+            var end = End(run, RunStatus.Suspended) with
+            {
+                Suspension = new(run.Id, workflow.Id, HoldKind.Delay, 0, Clock.GetUtcNow() + time, new byte[] { 1 }),
+            };
             Assert.True(await Store.FinishRunAsync(end, [], Ct));
             return run;
         }
@@ -87,7 +120,10 @@ public abstract partial class StoreConformanceTests
         Assert.True(await Store.CorrectTimesAsync(Ct) > 0);
 
         var held = await Store.ListSuspendedAsync(10, [], Ct);
-        Assert.Equal([(hour.Id, Clock.GetUtcNow().AddHours(1)), (years.Id, Start.AddDays(700))], held.Select(one => (one.RunId, one.Until)));
+        Assert.Equal(
+            [(hour.Id, Clock.GetUtcNow().AddHours(1)), (years.Id, Start.AddDays(700))],
+            held.Select(one => (one.RunId, one.Until))
+        );
     }
 
     [Fact]
@@ -145,17 +181,36 @@ public abstract partial class StoreConformanceTests
     {
         var run = await AcceptAsync();
         var deliveries = Sends(run, 8);
-        Assert.True(await Store.FinishRunAsync(End(run), [.. deliveries.Select((delivery, i) => i == 7 ? delivery with { Status = DeliveryStatus.Captured } : delivery)], Ct));
+        Assert.True(
+            await Store.FinishRunAsync(
+                End(run),
+                [.. deliveries.Select((delivery, i) => i == 7 ? delivery with { Status = DeliveryStatus.Captured } : delivery)],
+                Ct
+            )
+        );
         var ids = deliveries.Select(delivery => delivery.Id).ToList();
         await Store.MarkSendingAsync(ids[1..5], Ct); // stays sending: 1
         await Store.RecordAttemptAsync(AttemptOf(deliveries[2]), Ct);
         await Store.RecordAttemptAsync(AttemptOf(deliveries[3], DeliveryStatus.Failed), Ct);
-        await Store.RecordAttemptAsync(AttemptOf(deliveries[4], DeliveryStatus.Interrupted, error: new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "cut off")), Ct);
+        await Store.RecordAttemptAsync(
+            AttemptOf(deliveries[4], DeliveryStatus.Interrupted, error: new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "cut off")),
+            Ct
+        );
         await Store.RecordBlockedAsync(ids[5], new(AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Connect, "no"), Ct);
         var statuses = (await Store.GetRunAsync(run.Id, Ct))!.Deliveries.Select(one => one.Delivery.Status).ToList();
         Assert.Equal(
-            [DeliveryStatus.Pending, DeliveryStatus.Sending, DeliveryStatus.Succeeded, DeliveryStatus.Failed, DeliveryStatus.Interrupted, DeliveryStatus.Blocked, DeliveryStatus.Pending, DeliveryStatus.Captured],
-            statuses);
+            [
+                DeliveryStatus.Pending,
+                DeliveryStatus.Sending,
+                DeliveryStatus.Succeeded,
+                DeliveryStatus.Failed,
+                DeliveryStatus.Interrupted,
+                DeliveryStatus.Blocked,
+                DeliveryStatus.Pending,
+                DeliveryStatus.Captured,
+            ],
+            statuses
+        );
         Assert.Equal(Enum.GetValues<DeliveryStatus>().Length, statuses.Distinct().Count()); // every one is tried
 
         Assert.Equal([ids[0], ids[6]], await Store.MarkSendingAsync(ids, Ct));
@@ -170,7 +225,13 @@ public abstract partial class StoreConformanceTests
     {
         var run = await AcceptAsync();
         var deliveries = Sends(run, 4);
-        Assert.True(await Store.FinishRunAsync(End(run), [.. deliveries.Select((delivery, i) => i == 3 ? delivery with { Status = DeliveryStatus.Captured } : delivery)], Ct));
+        Assert.True(
+            await Store.FinishRunAsync(
+                End(run),
+                [.. deliveries.Select((delivery, i) => i == 3 ? delivery with { Status = DeliveryStatus.Captured } : delivery)],
+                Ct
+            )
+        );
         await Store.MarkSendingAsync([deliveries[1].Id, deliveries[2].Id], Ct);
         await Store.RecordAttemptAsync(AttemptOf(deliveries[2], DeliveryStatus.Failed), Ct);
 
@@ -193,7 +254,10 @@ public abstract partial class StoreConformanceTests
 
         Assert.Equal(1, await Store.InterruptSendingAsync(Ct));
 
-        Assert.Equal([DeliveryStatus.Pending, DeliveryStatus.Interrupted, DeliveryStatus.Succeeded], (await Store.GetRunAsync(run.Id, Ct))!.Deliveries.Select(one => one.Delivery.Status));
+        Assert.Equal(
+            [DeliveryStatus.Pending, DeliveryStatus.Interrupted, DeliveryStatus.Succeeded],
+            (await Store.GetRunAsync(run.Id, Ct))!.Deliveries.Select(one => one.Delivery.Status)
+        );
         Assert.Equal(0, await Store.InterruptSendingAsync(Ct));
     }
 
@@ -206,7 +270,10 @@ public abstract partial class StoreConformanceTests
         await Store.MarkSendingAsync([deliveries[2].Id], Ct);
         string destination = deliveries[0].Destination;
 
-        Assert.Equal([deliveries[1].Id, deliveries[3].Id], (await Store.ListPendingAsync(destination, deliveries[0].Id, 10, Ct)).Select(one => one.Id));
+        Assert.Equal(
+            [deliveries[1].Id, deliveries[3].Id],
+            (await Store.ListPendingAsync(destination, deliveries[0].Id, 10, Ct)).Select(one => one.Id)
+        );
         Assert.Equal([deliveries[0].Id], (await Store.ListPendingAsync(destination, null, 1, Ct)).Select(one => one.Id));
         Assert.Empty(await Store.ListPendingAsync(destination, deliveries[3].Id, 10, Ct));
         Assert.Empty(await Store.ListPendingAsync("https://other.example:443", null, 10, Ct));
@@ -226,7 +293,14 @@ public abstract partial class StoreConformanceTests
     public async Task A_run_with_a_suspension_that_goes_on_is_kept_until_the_next_has_ended()
     {
         var held = await AcceptAsync();
-        await Store.FinishRunAsync(End(held, RunStatus.Suspended) with { Suspension = new(held.Id, workflow.Id, HoldKind.Delay, 0, Clock.GetUtcNow(), new byte[] { 1 }) }, [], Ct);
+        await Store.FinishRunAsync(
+            End(held, RunStatus.Suspended) with
+            {
+                Suspension = new(held.Id, workflow.Id, HoldKind.Delay, 0, Clock.GetUtcNow(), new byte[] { 1 }),
+            },
+            [],
+            Ct
+        );
         await PruneAllAsync(Clock.GetUtcNow().AddDays(1), maxBytes: 1);
         Assert.NotNull(await Store.GetRunAsync(held.Id, Ct));
 
@@ -245,7 +319,8 @@ public abstract partial class StoreConformanceTests
     [Fact]
     public async Task What_is_not_to_be_kept_is_pruned_behind_many_that_are_under_way()
     {
-        for (int i = 0; i < 310; i++) await Store.AcceptAsync(NewRun() with { Keep = false }, Ct);
+        for (int i = 0; i < 310; i++)
+            await Store.AcceptAsync(NewRun() with { Keep = false }, Ct);
         var ended = NewRun() with { Keep = false };
         await Store.AcceptAsync(ended, Ct);
         await Store.FinishRunAsync(End(ended), [], Ct);

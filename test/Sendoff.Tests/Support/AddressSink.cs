@@ -42,9 +42,7 @@ sealed class AddressSink : IAsyncDisposable
                 socket.Shutdown(SocketShutdown.Both);
             }
         }
-        catch (OperationCanceledException)
-        {
-        }
+        catch (OperationCanceledException) { }
     }
 
     public async ValueTask DisposeAsync()

@@ -8,10 +8,29 @@ namespace Sendoff.Tests.Support;
 /// <summary>Begins with the collections that last longest, so that no processor is idle at the end. The rest comes in the order of its names.</summary>
 public sealed class LongestFirst : ITestCollectionOrderer
 {
-    static readonly string[] longest = ["browser", "PackageTests", "ShutdownTests", "EveryEndpointTests", "CrashTests", "PackageSandboxTests", "ForgedPackageTests", "PackageLimitTests", "RunCommandTests", "ServeCommandTests", "EscapeTests", "RunQueueTests"];
+    static readonly string[] longest =
+    [
+        "browser",
+        "PackageTests",
+        "ShutdownTests",
+        "EveryEndpointTests",
+        "CrashTests",
+        "PackageSandboxTests",
+        "ForgedPackageTests",
+        "PackageLimitTests",
+        "RunCommandTests",
+        "ServeCommandTests",
+        "EscapeTests",
+        "RunQueueTests",
+    ];
 
-    public IReadOnlyCollection<TTestCollection> OrderTestCollections<TTestCollection>(IReadOnlyCollection<TTestCollection> testCollections) where TTestCollection : ITestCollection =>
-        [.. testCollections.OrderBy(static one => PlaceOf(one.TestCollectionDisplayName)).ThenBy(static one => one.TestCollectionDisplayName, StringComparer.Ordinal)];
+    public IReadOnlyCollection<TTestCollection> OrderTestCollections<TTestCollection>(IReadOnlyCollection<TTestCollection> testCollections)
+        where TTestCollection : ITestCollection =>
+        [
+            .. testCollections
+                .OrderBy(static one => PlaceOf(one.TestCollectionDisplayName))
+                .ThenBy(static one => one.TestCollectionDisplayName, StringComparer.Ordinal),
+        ];
 
     static int PlaceOf(string collection)
     {

@@ -22,6 +22,7 @@ sealed class MailServer : IAsyncDisposable
     }
 
     public int Port => ((IPEndPoint)listener.LocalEndpoint).Port;
+
     /// <summary>Replies by command, in place of its own; the message itself is <c>.</c>.</summary>
     public Dictionary<string, string> Replies { get; } = [];
     public X509Certificate2? Certificate { get; init; }
@@ -35,11 +36,10 @@ sealed class MailServer : IAsyncDisposable
         var connections = new List<Task>();
         try
         {
-            while (true) connections.Add(SpeakAsync(await listener.AcceptSocketAsync(stop.Token), speak));
+            while (true)
+                connections.Add(SpeakAsync(await listener.AcceptSocketAsync(stop.Token), speak));
         }
-        catch (OperationCanceledException)
-        {
-        }
+        catch (OperationCanceledException) { }
         await Task.WhenAll(connections);
     }
 
@@ -52,40 +52,53 @@ sealed class MailServer : IAsyncDisposable
                 await using var stream = new NetworkStream(socket);
                 await speak(stream, stop.Token);
             }
-            catch (Exception e) when (e is IOException or OperationCanceledException or System.Security.Authentication.AuthenticationException)
-            {
-            }
+            catch (Exception e)
+                when (e is IOException or OperationCanceledException or System.Security.Authentication.AuthenticationException) { }
         }
     }
 
     async Task ServeAsync(Stream stream, CancellationToken ct)
     {
-        if (IsTls) stream = await SecureAsync(stream, ct);
+        if (IsTls)
+            stream = await SecureAsync(stream, ct);
         await WriteAsync(stream, Reply("greeting", "220 mail.test ESMTP"), ct);
         while (await ReadLineAsync(stream, ct) is { } line)
         {
             Commands.Enqueue(line);
             string verb = line.Split(' ', ':')[0].ToUpperInvariant();
-            string extensions = (Certificate is not null && stream is not SslStream ? "250-STARTTLS\r\n" : "") + (OffersSignIn ? "250-AUTH PLAIN LOGIN\r\n" : "");
-            await WriteAsync(stream, Reply(verb, verb switch
-            {
-                "EHLO" => $"250-mail.test\r\n{extensions}250 8BITMIME",
-                "AUTH" => "235 signed in",
-                "STARTTLS" => "220 go ahead",
-                "DATA" => "354 end with a dot",
-                "QUIT" => "221 bye",
-                _ => "250 fine",
-            }), ct);
-            if (verb == "QUIT") return;
-            if (verb == "STARTTLS") stream = await SecureAsync(stream, ct);
-            if (verb == "DATA" && !Replies.ContainsKey("DATA")) await TakeMessageAsync(stream, ct);
+            string extensions =
+                (Certificate is not null && stream is not SslStream ? "250-STARTTLS\r\n" : "")
+                + (OffersSignIn ? "250-AUTH PLAIN LOGIN\r\n" : "");
+            await WriteAsync(
+                stream,
+                Reply(
+                    verb,
+                    verb switch
+                    {
+                        "EHLO" => $"250-mail.test\r\n{extensions}250 8BITMIME",
+                        "AUTH" => "235 signed in",
+                        "STARTTLS" => "220 go ahead",
+                        "DATA" => "354 end with a dot",
+                        "QUIT" => "221 bye",
+                        _ => "250 fine",
+                    }
+                ),
+                ct
+            );
+            if (verb == "QUIT")
+                return;
+            if (verb == "STARTTLS")
+                stream = await SecureAsync(stream, ct);
+            if (verb == "DATA" && !Replies.ContainsKey("DATA"))
+                await TakeMessageAsync(stream, ct);
         }
     }
 
     async Task TakeMessageAsync(Stream stream, CancellationToken ct)
     {
         var message = new StringBuilder();
-        while (await ReadLineAsync(stream, ct) is { } line && line != ".") message.Append(line).Append('\n');
+        while (await ReadLineAsync(stream, ct) is { } line && line != ".")
+            message.Append(line).Append('\n');
         Messages.Enqueue(message.ToString());
         await WriteAsync(stream, Reply(".", "250 queued as 42"), ct);
     }
@@ -99,7 +112,8 @@ sealed class MailServer : IAsyncDisposable
         return tls;
     }
 
-    static async Task WriteAsync(Stream stream, string reply, CancellationToken ct) => await stream.WriteAsync(Encoding.UTF8.GetBytes(reply + "\r\n"), ct);
+    static async Task WriteAsync(Stream stream, string reply, CancellationToken ct) =>
+        await stream.WriteAsync(Encoding.UTF8.GetBytes(reply + "\r\n"), ct);
 
     static async Task<string?> ReadLineAsync(Stream stream, CancellationToken ct)
     {
@@ -107,7 +121,8 @@ sealed class MailServer : IAsyncDisposable
         byte[] one = new byte[1];
         while (await stream.ReadAsync(one, ct) == 1)
         {
-            if (one[0] == '\n') return Encoding.UTF8.GetString([.. line]).TrimEnd('\r');
+            if (one[0] == '\n')
+                return Encoding.UTF8.GetString([.. line]).TrimEnd('\r');
             line.Add(one[0]);
         }
         return null;

@@ -31,16 +31,23 @@ sealed class NpmRegistry : IAsyncDisposable
 
     /// <summary>Where it says that tarballs are; null is here.</summary>
     public string? TarballsAt { get; set; }
+
     /// <summary>Further variables for npm, which win.</summary>
     public Dictionary<string, string> Variables { get; } = [];
+
     /// <summary>What npm has asked for so far.</summary>
     public int Requests => Volatile.Read(ref requests);
     public string Url => app.Urls.First() + "/";
-    public IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string>(
-    [
-        new("npm_config_registry", Url), new("npm_config_cache", Path.Combine(home.Path, "cache")), new("npm_config_fetch_retries", "0"),
-        .. Variables.ContainsKey("npm_config_userconfig") ? [] : new Dictionary<string, string> { ["npm_config_userconfig"] = Path.Combine(home.Path, "npmrc") }, .. Variables,
-    ]);
+    public IReadOnlyDictionary<string, string> Environment =>
+        new Dictionary<string, string>([
+            new("npm_config_registry", Url),
+            new("npm_config_cache", Path.Combine(home.Path, "cache")),
+            new("npm_config_fetch_retries", "0"),
+            .. Variables.ContainsKey("npm_config_userconfig")
+                ? []
+                : new Dictionary<string, string> { ["npm_config_userconfig"] = Path.Combine(home.Path, "npmrc") },
+            .. Variables,
+        ]);
     public NodeRuntime Node => new(new NodeOptions { NpmEnvironment = Environment }, NullLogger<NodeRuntime>.Instance);
 
     public static async Task<NpmRegistry> StartAsync()
@@ -54,7 +61,10 @@ sealed class NpmRegistry : IAsyncDisposable
         return registry;
     }
 
-    static bool HasNpm => (System.Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, "npm")));
+    static bool HasNpm =>
+        (System.Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(Path.PathSeparator)
+            .Any(folder => File.Exists(Path.Combine(folder, "npm")));
 
     /// <summary>Publishes a version, which is the newest from now on.</summary>
     public void Publish(string name, string version, Dictionary<string, string> files, string manifest = "{}")
@@ -65,7 +75,8 @@ sealed class NpmRegistry : IAsyncDisposable
     }
 
     /// <summary>Publishes a CommonJS package that is a text.</summary>
-    public void Publish(string name, string version) => Publish(name, version, new() { ["index.js"] = $"module.exports = '{name} {version}'" });
+    public void Publish(string name, string version) =>
+        Publish(name, version, new() { ["index.js"] = $"module.exports = '{name} {version}'" });
 
     /// <summary>Takes a package away, with all of its versions.</summary>
     public void Unpublish(string name) => Assert.True(packages.TryRemove(name, out _));
@@ -77,7 +88,12 @@ sealed class NpmRegistry : IAsyncDisposable
         using (var tar = new TarWriter(gzip))
         {
             foreach (var (path, text) in files.Append(new("package.json", manifest.ToJsonString())))
-                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "package/" + path) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)) });
+                tar.WriteEntry(
+                    new PaxTarEntry(TarEntryType.RegularFile, "package/" + path)
+                    {
+                        DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)),
+                    }
+                );
         }
         return packed.ToArray();
     }
@@ -104,18 +120,26 @@ sealed class NpmRegistry : IAsyncDisposable
             var one = manifest.DeepClone();
             one["dist"] = new JsonObject
             {
-                ["tarball"] = $"{TarballsAt ?? Url}{name}/-/{version}", ["integrity"] = "sha512-" + Convert.ToBase64String(SHA512.HashData(tarball)),
+                ["tarball"] = $"{TarballsAt ?? Url}{name}/-/{version}",
+                ["integrity"] = "sha512-" + Convert.ToBase64String(SHA512.HashData(tarball)),
             };
-            if (manifest["scripts"]?["install"] is not null) one["hasInstallScript"] = true;
+            if (manifest["scripts"]?["install"] is not null)
+                one["hasInstallScript"] = true;
             all[version] = one;
         }
         string newest = versions.Keys.MaxBy(Version.Parse)!;
-        return new JsonObject { ["name"] = name, ["dist-tags"] = new JsonObject { ["latest"] = newest }, ["versions"] = all }.ToJsonString();
+        return new JsonObject
+        {
+            ["name"] = name,
+            ["dist-tags"] = new JsonObject { ["latest"] = newest },
+            ["versions"] = all,
+        }.ToJsonString();
     }
 
     public async ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref isDisposed, true)) return;
+        if (Interlocked.Exchange(ref isDisposed, true))
+            return;
         await app.DisposeAsync();
         home.Dispose();
     }

@@ -16,7 +16,9 @@ namespace Sendoff.Tests.Support;
 /// <summary>An S3 store on loopback that takes what is signed right (Signature Version 4, in the query), and repeats what it was shown when it is not.</summary>
 sealed class ObjectStore : IAsyncDisposable
 {
-    public const string AccessKey = "AKIDEXAMPLE", SecretKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", Region = "eu-central-1";
+    public const string AccessKey = "AKIDEXAMPLE",
+        SecretKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        Region = "eu-central-1";
 
     readonly WebApplication app;
 
@@ -39,13 +41,16 @@ sealed class ObjectStore : IAsyncDisposable
 
     async Task TakeAsync(HttpContext context)
     {
-        string target = context.Features.Get<IHttpRequestFeature>()!.RawTarget, path = target.Split('?')[0];
+        string target = context.Features.Get<IHttpRequestFeature>()!.RawTarget,
+            path = target.Split('?')[0];
         string given = context.Request.Query["X-Amz-Signature"].ToString();
         Signatures.Enqueue(given);
         if (given.Length == 0 || given != Sign(context.Request, target))
         {
             context.Response.StatusCode = 403;
-            await context.Response.WriteAsync($"<Error><Code>SignatureDoesNotMatch</Code><SignatureProvided>{given}</SignatureProvided><Key>{SecretKey}</Key></Error>");
+            await context.Response.WriteAsync(
+                $"<Error><Code>SignatureDoesNotMatch</Code><SignatureProvided>{given}</SignatureProvided><Key>{SecretKey}</Key></Error>"
+            );
             return;
         }
         using var body = new MemoryStream();
@@ -56,12 +61,20 @@ sealed class ObjectStore : IAsyncDisposable
     // As the documentation of Signature Version 4 says it, for a URL that is signed beforehand.
     static string Sign(HttpRequest request, string target)
     {
-        string date = request.Query["X-Amz-Date"].ToString(), scope = $"{date[..8]}/{Region}/s3/aws4_request";
-        var query = target.Split('?')[1].Split('&').Where(p => !p.StartsWith("X-Amz-Signature=", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
-        string canonical = $"{request.Method}\n{target.Split('?')[0]}\n{string.Join('&', query)}\nhost:{request.Host}\n\nhost\nUNSIGNED-PAYLOAD";
-        string toSign = $"AWS4-HMAC-SHA256\n{date}\n{scope}\n{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(canonical)))}";
+        string date = request.Query["X-Amz-Date"].ToString(),
+            scope = $"{date[..8]}/{Region}/s3/aws4_request";
+        var query = target
+            .Split('?')[1]
+            .Split('&')
+            .Where(p => !p.StartsWith("X-Amz-Signature=", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal);
+        string canonical =
+            $"{request.Method}\n{target.Split('?')[0]}\n{string.Join('&', query)}\nhost:{request.Host}\n\nhost\nUNSIGNED-PAYLOAD";
+        string toSign =
+            $"AWS4-HMAC-SHA256\n{date}\n{scope}\n{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(canonical)))}";
         byte[] key = Encoding.UTF8.GetBytes("AWS4" + SecretKey);
-        foreach (string part in new[] { date[..8], Region, "s3", "aws4_request" }) key = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(part));
+        foreach (string part in new[] { date[..8], Region, "s3", "aws4_request" })
+            key = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(part));
         return Convert.ToHexStringLower(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(toSign)));
     }
 

@@ -15,22 +15,28 @@ sealed class Receiver : IAsyncDisposable
     Receiver(Func<ReceiverConnection, Task> script, X509Certificate2? certificate)
     {
         isTls = certificate is not null;
-        var tls = certificate is null ? null : new SslServerAuthenticationOptions
-        {
-            ServerCertificate = certificate,
-            ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
-        };
+        var tls = certificate is null
+            ? null
+            : new SslServerAuthenticationOptions
+            {
+                ServerCertificate = certificate,
+                ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+            };
         receiver = RawReceiver.Start(script, new(Tls: tls, OnRequest: Requests.Enqueue));
     }
 
     public int Port => receiver.Port;
     public string Url => $"{(isTls ? "https" : "http")}://127.0.0.1:{Port}/";
+
     /// <summary>Connections that were accepted.</summary>
     public int Connections => receiver.Connections;
+
     /// <summary>Those that are open.</summary>
     public int Open => receiver.Open;
+
     /// <summary>Every request in full, as Latin-1 text, in the order in which they were read.</summary>
     public ConcurrentQueue<string> Requests { get; } = new();
+
     /// <summary>The tests' last word: no request ever comes but these.</summary>
     public string Request => Assert.Single(Requests);
 
@@ -41,11 +47,12 @@ sealed class Receiver : IAsyncDisposable
     public static Receiver Answering(string response) => Start(connection => connection.AnswerAllAsync(response));
 
     /// <summary>Answers every request with bytes, then closes.</summary>
-    public static Receiver AnsweringOnce(byte[] response) => Start(async connection =>
-    {
-        await connection.ReadRequestAsync();
-        await connection.WriteAsync(response);
-    });
+    public static Receiver AnsweringOnce(byte[] response) =>
+        Start(async connection =>
+        {
+            await connection.ReadRequestAsync();
+            await connection.WriteAsync(response);
+        });
 
     public ValueTask DisposeAsync() => receiver.DisposeAsync();
 }

@@ -27,7 +27,8 @@ sealed class SaidLines
             {
                 lines.Add(line);
                 foreach (var (text, came) in waiting)
-                    if (line.Contains(text, StringComparison.Ordinal)) came.TrySetResult(line);
+                    if (line.Contains(text, StringComparison.Ordinal))
+                        came.TrySetResult(line);
             }
         }
     }
@@ -38,15 +39,18 @@ sealed class SaidLines
         var came = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (gate)
         {
-            if (lines.Find(line => line.Contains(text, StringComparison.Ordinal)) is { } line) came.SetResult(line);
-            else waiting.Add((text, came));
+            if (lines.Find(line => line.Contains(text, StringComparison.Ordinal)) is { } line)
+                came.SetResult(line);
+            else
+                waiting.Add((text, came));
         }
         return came.Task;
     }
 
     public override string ToString()
     {
-        lock (gate) return string.Join('\n', lines);
+        lock (gate)
+            return string.Join('\n', lines);
     }
 }
 

@@ -8,8 +8,12 @@ namespace Sendoff.Tests.Support;
 /// <summary>A sender that may reach loopback, and deliveries for it.</summary>
 /// <param name="nameOf">Workflows' names.</param>
 internal sealed class Sending(
-    EngineLimits? limits = null, X509Certificate2Collection? roots = null, NameResolver? names = null, EgressOptions? egress = null,
-    Func<WorkflowId, string?>? nameOf = null) : IDisposable
+    EngineLimits? limits = null,
+    X509Certificate2Collection? roots = null,
+    NameResolver? names = null,
+    EgressOptions? egress = null,
+    Func<WorkflowId, string?>? nameOf = null
+) : IDisposable
 {
     static readonly IdSequence ids = new(TimeProvider.System);
 
@@ -23,7 +27,8 @@ internal sealed class Sending(
 
     public DeliverySender Sender { get; } = new(egress ?? Loopback, limits ?? Patient, TimeProvider.System, roots, names, nameOf);
 
-    public Task<Attempt> SendAsync(HttpSend send, CancellationToken shutdown = default) => Sender.SendAsync(DeliveryOf(send), 1, 0.5, shutdown);
+    public Task<Attempt> SendAsync(HttpSend send, CancellationToken shutdown = default) =>
+        Sender.SendAsync(DeliveryOf(send), 1, 0.5, shutdown);
 
     public Task<Attempt> GetAsync(string url) => SendAsync(new HttpSend("GET", url, [], default));
 
@@ -33,7 +38,17 @@ internal sealed class Sending(
         new("POST", url, [new Header("content-type", "text/plain")], Encoding.UTF8.GetBytes(body));
 
     public static Delivery DeliveryOf(HttpSend send, DeliveryStatus status = DeliveryStatus.Sending, RunId run = default) =>
-        new(new DeliveryId(ids.Next()), run, WorkspaceId.Default, new WorkflowId(1), 0, 0, Destination.TryParse(send.Url, out var to, out _) ? to.Key : "", send, status);
+        new(
+            new DeliveryId(ids.Next()),
+            run,
+            WorkspaceId.Default,
+            new WorkflowId(1),
+            0,
+            0,
+            Destination.TryParse(send.Url, out var to, out _) ? to.Key : "",
+            send,
+            status
+        );
 
     public void Dispose() => Sender.Dispose();
 }

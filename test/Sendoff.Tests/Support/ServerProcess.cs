@@ -22,23 +22,36 @@ static class SendoffCommand
 {
     public static ProcessStartInfo Info(params string[] args)
     {
-        var info = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var info = new ProcessStartInfo("dotnet")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+        };
         // Settings are the test's own, whatever is set where the tests are started.
-        foreach (string name in info.Environment.Keys.Where(static name => name.StartsWith("SENDOFF_", StringComparison.Ordinal)).ToList()) info.Environment.Remove(name);
+        foreach (string name in info.Environment.Keys.Where(static name => name.StartsWith("SENDOFF_", StringComparison.Ordinal)).ToList())
+            info.Environment.Remove(name);
         info.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "sendoff.dll"));
-        foreach (string arg in args) info.ArgumentList.Add(arg);
+        foreach (string arg in args)
+            info.ArgumentList.Add(arg);
         return info;
     }
 
     /// <summary>Runs a command to its end.</summary>
-    public static async Task<CommandResult> RunAsync(string[] args, string? workingDirectory = null, string? input = null,
-        IReadOnlyDictionary<string, string>? environment = null)
+    public static async Task<CommandResult> RunAsync(
+        string[] args,
+        string? workingDirectory = null,
+        string? input = null,
+        IReadOnlyDictionary<string, string>? environment = null
+    )
     {
         var info = Info(args);
-        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) info.Environment[name] = value;
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+            info.Environment[name] = value;
         info.WorkingDirectory = workingDirectory ?? "";
         using var process = Process.Start(info)!;
-        if (input is not null) await process.StandardInput.WriteAsync(input);
+        if (input is not null)
+            await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
@@ -50,7 +63,8 @@ static class SendoffCommand
 /// <summary><c>sendoff serve</c> as a process of its own, that can be killed.</summary>
 sealed class ServerProcess : IAsyncDisposable
 {
-    const int FirstPort = 11_000, Ports = 20_000;
+    const int FirstPort = 11_000,
+        Ports = 20_000;
     static int ports = Random.Shared.Next(Ports);
 
     readonly Process process;
@@ -75,7 +89,8 @@ sealed class ServerProcess : IAsyncDisposable
     }
 
     /// <summary>Starts it on a free port and waits until it says that it is ready.</summary>
-    public static Task<ServerProcess> StartAsync(string folder, string token, params string[] settings) => StartAsync([], folder, token, settings);
+    public static Task<ServerProcess> StartAsync(string folder, string token, params string[] settings) =>
+        StartAsync([], folder, token, settings);
 
     /// <summary>Starts it with so many file descriptors. Linux only.</summary>
     public static Task<ServerProcess> StartWithFilesAsync(int files, string folder, string token, params string[] settings) =>
@@ -88,16 +103,31 @@ sealed class ServerProcess : IAsyncDisposable
     {
         int port = FreePort();
         var info = SendoffCommand.Info(
-            "serve", "--data", folder, "--listen", $"http://127.0.0.1:{port}", "--set", $"Auth:Token={token}", "--set", "Egress:Allow=127.0.0.0/8");
-        foreach (string setting in settings) info.ArgumentList.Add(setting.StartsWith("--", StringComparison.Ordinal) ? setting : $"--set={setting}");
-        if (launcher is ["dotnet", ..]) info.ArgumentList.RemoveAt(0); // it knows the program
-        else if (launcher.Length > 0) info.ArgumentList.Insert(0, "dotnet");
-        for (int i = launcher.Length - 1; i > 0; i--) info.ArgumentList.Insert(0, launcher[i]);
-        if (launcher.Length > 0) info.FileName = launcher[0];
+            "serve",
+            "--data",
+            folder,
+            "--listen",
+            $"http://127.0.0.1:{port}",
+            "--set",
+            $"Auth:Token={token}",
+            "--set",
+            "Egress:Allow=127.0.0.0/8"
+        );
+        foreach (string setting in settings)
+            info.ArgumentList.Add(setting.StartsWith("--", StringComparison.Ordinal) ? setting : $"--set={setting}");
+        if (launcher is ["dotnet", ..])
+            info.ArgumentList.RemoveAt(0); // it knows the program
+        else if (launcher.Length > 0)
+            info.ArgumentList.Insert(0, "dotnet");
+        for (int i = launcher.Length - 1; i > 0; i--)
+            info.ArgumentList.Insert(0, launcher[i]);
+        if (launcher.Length > 0)
+            info.FileName = launcher[0];
         var process = Process.Start(info)!;
         var said = SaidLines.Of(process);
         var ready = said.WaitForAsync("ready;");
-        if (await Task.WhenAny(ready, said.Ended).WithinLimitAsync() != ready) Assert.Fail($"the server ended: {said}");
+        if (await Task.WhenAny(ready, said.Ended).WithinLimitAsync() != ready)
+            Assert.Fail($"the server ended: {said}");
         await ready;
         return new(process, said, new Uri($"http://127.0.0.1:{port}"), token);
     }
@@ -110,7 +140,11 @@ sealed class ServerProcess : IAsyncDisposable
             ["workflow.yaml"] = $"triggers: [ {{ type: http, key: {name} }} ]\nsteps: [ {{ namespace: step, uses: ./step.js }} ]",
             ["step.js"] = body,
         };
-        using var response = await Http.PutAsJsonAsync($"/api/v1/workflows/{name}", new DeployDocument(files), ApiJson.Default.DeployDocument);
+        using var response = await Http.PutAsJsonAsync(
+            $"/api/v1/workflows/{name}",
+            new DeployDocument(files),
+            ApiJson.Default.DeployDocument
+        );
         Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
         return $"/hooks/{name}";
     }
@@ -138,7 +172,8 @@ sealed class ServerProcess : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
-        if (!process.HasExited) process.Kill();
+        if (!process.HasExited)
+            process.Kill();
         await process.WaitForExitAsync();
         await said.Ended;
         process.Dispose();

@@ -13,7 +13,12 @@ sealed record ReceivedRequest(string Method, string Target, IReadOnlyList<KeyVal
         int end = raw.IndexOf("\r\n\r\n", StringComparison.Ordinal);
         string[] lines = raw[..end].Split("\r\n");
         string[] first = lines[0].Split(' ');
-        return new(first[0], first[1], [.. lines.Skip(1).Select(l => l.Split(':', 2)).Select(l => KeyValuePair.Create(l[0], l[1].TrimStart(' ')))], Encoding.Latin1.GetBytes(raw[(end + 4)..]));
+        return new(
+            first[0],
+            first[1],
+            [.. lines.Skip(1).Select(l => l.Split(':', 2)).Select(l => KeyValuePair.Create(l[0], l[1].TrimStart(' ')))],
+            Encoding.Latin1.GetBytes(raw[(end + 4)..])
+        );
     }
 }
 
@@ -28,8 +33,10 @@ sealed class Sink : IAsyncDisposable
 
     Sink(int status, string body, TimeSpan delay, bool hold)
     {
-        string response = $"HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}";
-        if (!hold) released.SetResult();
+        string response =
+            $"HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}";
+        if (!hold)
+            released.SetResult();
         receiver = Receiver.Start(async connection =>
         {
             while (await connection.ReadRequestAsync() is { } raw)
@@ -37,13 +44,15 @@ sealed class Sink : IAsyncDisposable
                 requests.Enqueue(ReceivedRequest.Parse(raw));
                 arrived.Release();
                 await released.Task.WaitAsync(connection.Stop);
-                if (delay > TimeSpan.Zero) await Task.Delay(delay, connection.Stop);
+                if (delay > TimeSpan.Zero)
+                    await Task.Delay(delay, connection.Stop);
                 await connection.WriteAsync(response);
             }
         });
     }
 
-    public static Sink Start(int status = 200, string body = DefaultBody, TimeSpan delay = default, bool hold = false) => new(status, body, delay, hold);
+    public static Sink Start(int status = 200, string body = DefaultBody, TimeSpan delay = default, bool hold = false) =>
+        new(status, body, delay, hold);
 
     public string Url => receiver.Url;
     public IReadOnlyCollection<ReceivedRequest> Requests => requests;

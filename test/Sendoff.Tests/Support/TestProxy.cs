@@ -25,27 +25,34 @@ sealed class TestProxy : IAsyncDisposable
 
     public int Port { get; }
     public int Connections => Volatile.Read(ref connections);
+
     /// <summary>The addresses that it was asked for, in order.</summary>
     public ConcurrentQueue<string> Targets { get; } = [];
+
     /// <summary>The heads of CONNECT requests.</summary>
     public ConcurrentQueue<string> Heads { get; } = [];
+
     /// <summary>Cancelled when the proxy is disposed of.</summary>
     public CancellationToken Stop => stop.Token;
 
     public static TestProxy Scripted(Func<TestProxy, NetworkStream, Task> script) => new(script);
 
     /// <summary>Waits for a CONNECT, answers these bytes and closes.</summary>
-    public static TestProxy Answering(string answer) => new(async (proxy, stream) =>
-    {
-        await proxy.ReadHeadAsync(stream);
-        await stream.WriteAsync(Encoding.Latin1.GetBytes(answer), proxy.Stop);
-    });
+    public static TestProxy Answering(string answer) =>
+        new(
+            async (proxy, stream) =>
+            {
+                await proxy.ReadHeadAsync(stream);
+                await stream.WriteAsync(Encoding.Latin1.GetBytes(answer), proxy.Stop);
+            }
+        );
 
     public static TestProxy Http(string? credentials = null) => new((proxy, stream) => proxy.ServeHttpAsync(stream, credentials));
 
     /// <param name="credentials"><c>user:password</c>; null asks for none.</param>
     /// <param name="reply">What every request is answered with.</param>
-    public static TestProxy Socks(string? credentials = null, byte reply = 0, byte boundType = 1) => new((proxy, stream) => proxy.ServeSocksAsync(stream, credentials, reply, boundType));
+    public static TestProxy Socks(string? credentials = null, byte reply = 0, byte boundType = 1) =>
+        new((proxy, stream) => proxy.ServeSocksAsync(stream, credentials, reply, boundType));
 
     async Task AcceptAsync(Func<TestProxy, NetworkStream, Task> script)
     {
@@ -58,9 +65,7 @@ sealed class TestProxy : IAsyncDisposable
                 serving.Add(ServeAsync(socket, script));
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
-        {
-        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException) { }
     }
 
     async Task ServeAsync(Socket socket, Func<TestProxy, NetworkStream, Task> script)
@@ -71,9 +76,7 @@ sealed class TestProxy : IAsyncDisposable
             await script(this, stream);
             socket.Shutdown(SocketShutdown.Both);
         }
-        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or OperationCanceledException)
-        {
-        }
+        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or OperationCanceledException) { }
     }
 
     public async Task<string> ReadHeadAsync(NetworkStream stream)
@@ -95,33 +98,52 @@ sealed class TestProxy : IAsyncDisposable
         string head = await ReadHeadAsync(stream);
         string wanted = $"\r\nProxy-Authorization: Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials ?? ""))}\r\n";
         if (credentials is not null && !head.Contains(wanted, StringComparison.Ordinal))
-            await stream.WriteAsync("HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=x\r\ncontent-length: 0\r\n\r\n"u8.ToArray(), Stop);
+            await stream.WriteAsync(
+                "HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=x\r\ncontent-length: 0\r\n\r\n"u8.ToArray(),
+                Stop
+            );
         else
-            await JoinAsync(stream, IPEndPoint.Parse(head.Split(' ')[1]), "HTTP/1.1 200 Connection established\r\nvia: test\r\n\r\n"u8.ToArray());
+            await JoinAsync(
+                stream,
+                IPEndPoint.Parse(head.Split(' ')[1]),
+                "HTTP/1.1 200 Connection established\r\nvia: test\r\n\r\n"u8.ToArray()
+            );
     }
 
     async Task ServeSocksAsync(NetworkStream stream, string? credentials, byte reply, byte boundType)
     {
         byte[] methods = await ReadAsync(stream, (await ReadAsync(stream, 2))[1]);
-        byte method = credentials is null ? (byte)0 : methods.Contains((byte)2) ? (byte)2 : (byte)255;
+        byte method =
+            credentials is null ? (byte)0
+            : methods.Contains((byte)2) ? (byte)2
+            : (byte)255;
         await stream.WriteAsync(new byte[] { 5, method }, Stop);
-        if (method == 255) return;
+        if (method == 255)
+            return;
         if (method == 2)
         {
             string user = Encoding.UTF8.GetString(await ReadAsync(stream, (await ReadAsync(stream, 2))[1]));
             string password = Encoding.UTF8.GetString(await ReadAsync(stream, (await ReadAsync(stream, 1))[0]));
             bool isRight = $"{user}:{password}" == credentials;
             await stream.WriteAsync(new byte[] { 1, isRight ? (byte)0 : (byte)1 }, Stop);
-            if (!isRight) return;
+            if (!isRight)
+                return;
         }
         byte[] request = await ReadAsync(stream, 4);
         var address = new IPAddress(await ReadAsync(stream, request[3] == 1 ? 4 : 16));
         var target = new IPEndPoint(address, BinaryPrimitives.ReadUInt16BigEndian(await ReadAsync(stream, 2)));
         Targets.Enqueue(target.ToString());
-        byte[] bound = boundType switch { 1 => new byte[4], 4 => new byte[16], _ => [5, .. "proxy"u8] };
+        byte[] bound = boundType switch
+        {
+            1 => new byte[4],
+            4 => new byte[16],
+            _ => [5, .. "proxy"u8],
+        };
         byte[] answer = [5, reply, 0, boundType, .. bound, 0, 0];
-        if (reply == 0) await JoinAsync(stream, target, answer);
-        else await stream.WriteAsync(answer, Stop);
+        if (reply == 0)
+            await JoinAsync(stream, target, answer);
+        else
+            await stream.WriteAsync(answer, Stop);
     }
 
     async Task<byte[]> ReadAsync(NetworkStream stream, int count)

@@ -38,12 +38,17 @@ sealed class TestServer : IAsyncDisposable
     }
 
     public Uri Address { get; }
+
     /// <summary>Carries the token.</summary>
     public HttpClient Http { get; }
     public IStore Store => app.Services.GetRequiredService<IStore>();
-    public T Get<T>() where T : notnull => app.Services.GetRequiredService<T>();
+
+    public T Get<T>()
+        where T : notnull => app.Services.GetRequiredService<T>();
+
     /// <summary>Warnings and errors, also of the stop.</summary>
     public IReadOnlyCollection<string> Logs { get; }
+
     /// <summary>The address of the listener that serves triggers only.</summary>
     public Uri HooksAddress => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Last());
     public IdSequence Ids => app.Services.GetRequiredService<IdSequence>();
@@ -52,29 +57,63 @@ sealed class TestServer : IAsyncDisposable
     public IReadOnlyDictionary<string, int> StoreCalls => breaking.Calls;
 
     /// <summary>What every call of the store throws from now on.</summary>
-    public Exception? StoreFails { set => breaking.Broken = value; }
+    public Exception? StoreFails
+    {
+        set => breaking.Broken = value;
+    }
 
     /// <inheritdoc cref="StoreThatBreaks.Entering"/>
-    public Action<string>? StoreEntering { set => breaking.Entering = value; }
+    public Action<string>? StoreEntering
+    {
+        set => breaking.Entering = value;
+    }
 
     /// <summary>A client without token, cookies or redirects.</summary>
-    public HttpClient NewClient() => new(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = Address };
+    public HttpClient NewClient() =>
+        new(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = Address };
 
     public static async Task<TestServer> StartAsync(
-        EngineLimits? limits = null, string? folder = null, Uri? publicUrl = null, EgressOptions? egress = null, SecretCipher? cipher = null,
-        NodeRuntime? node = null, Func<EngineOptions, EngineOptions>? with = null, Func<ServerOptions, ServerOptions>? server = null, int port = 0)
+        EngineLimits? limits = null,
+        string? folder = null,
+        Uri? publicUrl = null,
+        EgressOptions? egress = null,
+        SecretCipher? cipher = null,
+        NodeRuntime? node = null,
+        Func<EngineOptions, EngineOptions>? with = null,
+        Func<ServerOptions, ServerOptions>? server = null,
+        int port = 0
+    )
     {
         string data = folder ?? Directory.CreateTempSubdirectory("sendoff-test-").FullName;
         var builder = ServerEndpoints.CreateBuilder();
         var logs = new LogLines();
         builder.Logging.ClearProviders().AddProvider(logs);
         builder.Services.AddSingleton(logs);
-        var options = new ServerOptions { DataDirectory = data, Token = Token, PublicUrl = publicUrl };
+        var options = new ServerOptions
+        {
+            DataDirectory = data,
+            Token = Token,
+            PublicUrl = publicUrl,
+        };
         options = server?.Invoke(options) ?? options;
         var own = ListenAddress.ReadList($"http://127.0.0.1:{port}")!;
-        var listeners = await Listeners.PrepareAsync(own, options.HasHooksListener ? ListenAddress.ReadList("http://127.0.0.1:0/")! : [], false, default);
+        var listeners = await Listeners.PrepareAsync(
+            own,
+            options.HasHooksListener ? ListenAddress.ReadList("http://127.0.0.1:0/")! : [],
+            false,
+            default
+        );
         builder.WebHost.ConfigureKestrel(kestrel => listeners.Bind(kestrel, null));
-        var engine = new EngineOptions(data, node ?? TestNode.Runtime, (limits ?? new()) with { WorkersWarm = 0 }, egress ?? Sending.Loopback, cipher ?? TestSecrets.Cipher);
+        var engine = new EngineOptions(
+            data,
+            node ?? TestNode.Runtime,
+            (limits ?? new()) with
+            {
+                WorkersWarm = 0,
+            },
+            egress ?? Sending.Loopback,
+            cipher ?? TestSecrets.Cipher
+        );
         builder.Services.AddSendoffEngine(with?.Invoke(engine) ?? engine);
         builder.Services.AddSendoffServer(options);
         StoreThatBreaks.Wrap(builder.Services);
@@ -101,21 +140,31 @@ sealed class TestServer : IAsyncDisposable
     }
 
     /// <summary>Deploys one step, as a module unless its name says otherwise, and answers its trigger's path.</summary>
-    public Task<string> DeployAsync(string name, string code, string file = "step.mjs", string response = "default") => DeployAsync(name, new()
-    {
-        ["workflow.yaml"] = $$"""
-            name: {{name}}
-            triggers: [ { type: http, key: {{name}}, response: {{response}} } ]
-            steps: [ { namespace: step, uses: ./{{file}} } ]
-            """,
-        [file] = code,
-    });
+    public Task<string> DeployAsync(string name, string code, string file = "step.mjs", string response = "default") =>
+        DeployAsync(
+            name,
+            new()
+            {
+                ["workflow.yaml"] = $$"""
+                name: {{name}}
+                triggers: [ { type: http, key: {{name}}, response: {{response}} } ]
+                steps: [ { namespace: step, uses: ./{{file}} } ]
+                """,
+                [file] = code,
+            }
+        );
 
     public async Task<string> DeployAsync(string name, Dictionary<string, string> files)
     {
-        using var response = await Http.PutAsJsonAsync($"/api/v1/workflows/{name}", new DeployDocument(files), ApiJson.Default.DeployDocument);
+        using var response = await Http.PutAsJsonAsync(
+            $"/api/v1/workflows/{name}",
+            new DeployDocument(files),
+            ApiJson.Default.DeployDocument
+        );
         Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
-        return (await response.Content.ReadFromJsonAsync(ApiJson.Default.WorkflowDocument))!.Triggers[0].Url is { } url ? new Uri(url).AbsolutePath : "";
+        return (await response.Content.ReadFromJsonAsync(ApiJson.Default.WorkflowDocument))!.Triggers[0].Url is { } url
+            ? new Uri(url).AbsolutePath
+            : "";
     }
 
     /// <summary>The event that an accepted request became, as steps see it.</summary>
@@ -148,7 +197,10 @@ sealed class TestServer : IAsyncDisposable
         while (true)
         {
             var document = await GetRunAsync(run);
-            if (document.Status is not ("queued" or "running") && document.Steps.SelectMany(s => s.Deliveries).All(d => d.Status is not ("pending" or "sending")))
+            if (
+                document.Status is not ("queued" or "running")
+                && document.Steps.SelectMany(s => s.Deliveries).All(d => d.Status is not ("pending" or "sending"))
+            )
             {
                 await listening.CancelAsync();
                 return document;
@@ -157,8 +209,7 @@ sealed class TestServer : IAsyncDisposable
             {
                 await next;
                 next = changes.MoveNextAsync().AsTask();
-            }
-            while (next.IsCompletedSuccessfully); // one look for all that came meanwhile
+            } while (next.IsCompletedSuccessfully); // one look for all that came meanwhile
         }
     }
 
@@ -171,7 +222,8 @@ sealed class TestServer : IAsyncDisposable
         Http.Dispose();
         await app.StopAsync();
         await app.DisposeAsync();
-        if (!keepFolder) Directory.Delete(folder, recursive: true);
+        if (!keepFolder)
+            Directory.Delete(folder, recursive: true);
     }
 }
 

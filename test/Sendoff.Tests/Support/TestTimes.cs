@@ -16,7 +16,9 @@ public sealed class TestTimes : IDataConsumer, IDisposable
     static readonly TimeSpan longest = TimeSpan.FromMinutes(8);
 
     readonly ConcurrentDictionary<string, (string Name, long Start)> running = new();
-    readonly StreamWriter? file = Environment.GetEnvironmentVariable("TEST_TIMES") is { Length: > 0 } path ? new(path, append: true) { AutoFlush = true } : null;
+    readonly StreamWriter? file = Environment.GetEnvironmentVariable("TEST_TIMES") is { Length: > 0 } path
+        ? new(path, append: true) { AutoFlush = true }
+        : null;
     readonly Timer watch;
 
     TestTimes() => watch = new(_ => EndWhatHangs(), null, TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(10));
@@ -29,6 +31,7 @@ public sealed class TestTimes : IDataConsumer, IDisposable
     public string DisplayName => "Times of tests";
     public string Description => "Writes how long each test took.";
     public Type[] DataTypesConsumed => [typeof(TestNodeUpdateMessage)];
+
     public Task<bool> IsEnabledAsync() => Task.FromResult(true);
 
     public Task ConsumeAsync(IDataProducer dataProducer, IData value, CancellationToken cancellationToken)
@@ -40,20 +43,24 @@ public sealed class TestTimes : IDataConsumer, IDisposable
             running[test.Uid.Value] = (test.DisplayName, Stopwatch.GetTimestamp());
             Write("begin", 0, test.DisplayName);
         }
-        else if (running.TryRemove(test.Uid.Value, out var begun)) Write("end", Stopwatch.GetElapsedTime(begun.Start).TotalSeconds, test.DisplayName);
+        else if (running.TryRemove(test.Uid.Value, out var begun))
+            Write("end", Stopwatch.GetElapsedTime(begun.Start).TotalSeconds, test.DisplayName);
         return Task.CompletedTask;
     }
 
     void Write(string what, double seconds, string name)
     {
-        if (file is null) return;
-        lock (file) file.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{what}\t{seconds:F1}\t{name}"));
+        if (file is null)
+            return;
+        lock (file)
+            file.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{what}\t{seconds:F1}\t{name}"));
     }
 
     void EndWhatHangs()
     {
         var hanging = running.Values.Where(test => Stopwatch.GetElapsedTime(test.Start) > longest).Select(test => test.Name).ToList();
-        if (hanging.Count == 0 || Debugger.IsAttached) return;
+        if (hanging.Count == 0 || Debugger.IsAttached)
+            return;
         Console.Error.WriteLine($"runs for more than {longest.TotalMinutes} minutes: {string.Join(", ", hanging)}");
         Environment.Exit(3);
     }

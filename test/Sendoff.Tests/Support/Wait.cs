@@ -9,7 +9,8 @@ static class Wait
     public static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     // Between two looks at a state that has no signal: short at first, and no burden for the machine later.
-    const int FirstPauseMs = 2, LongestPauseMs = 50;
+    const int FirstPauseMs = 2,
+        LongestPauseMs = 50;
 
     /// <summary>Is cancelled at the limit, and when the test is.</summary>
     public static CancellationToken Token
@@ -29,10 +30,17 @@ static class Wait
     public static Task<T> WithinLimitAsync<T>(this Task<T> task) => task.WaitAsync(Limit, TestContext.Current.CancellationToken);
 
     /// <summary>Waits until the semaphore was released so many more times.</summary>
-    public static async Task ForAsync(SemaphoreSlim semaphore, int count = 1, [CallerArgumentExpression(nameof(semaphore))] string what = "")
+    public static async Task ForAsync(
+        SemaphoreSlim semaphore,
+        int count = 1,
+        [CallerArgumentExpression(nameof(semaphore))] string what = ""
+    )
     {
         for (int i = 0; i < count; i++)
-            Assert.True(await semaphore.WaitAsync(Limit, TestContext.Current.CancellationToken), $"{what}: {i} of {count} after {Limit.TotalSeconds} s");
+            Assert.True(
+                await semaphore.WaitAsync(Limit, TestContext.Current.CancellationToken),
+                $"{what}: {i} of {count} after {Limit.TotalSeconds} s"
+            );
     }
 
     /// <summary>Waits until the condition is true.</summary>

@@ -11,54 +11,54 @@ namespace Sendoff.Tests.Workers;
 public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
 {
     public static TheoryData<string> OutOfReach =>
-    [
-        "fs.readFileSync('/etc/shadow')",
-        "fs.readFileSync(data + '/sendoff.db')",
-        "fs.readFileSync(data + '/secret-key')",
-        "fs.readFileSync(data + '/admin-token')",
-        "fs.readFileSync(data + '/versions/other/step.js')",
-        "fs.readdirSync(data + '/workers')",
-        "fs.readFileSync('/proc/' + process.ppid + '/root' + data + '/secret-key')",
-        "fs.openSync(data + '/sendoff.db', 'r+')",
-        "fs.writeFileSync(data + '/x', 'x')",
-        "fs.writeFileSync(__filename, 'x')",
-        "fs.writeFileSync(__dirname + '/x', 'x')",
-        "fs.openSync('/proc/sys/kernel/core_pattern', fs.constants.O_WRONLY)",
-        "fs.writeFileSync('/dev/shm/sendoff-x', 'x')",
-        "fs.writeFileSync('/sendoff-x', 'x')",
-        "fs.writeFileSync('/usr/sendoff-x', 'x')",
-        "fs.mkdirSync('/etc/sendoff-x')",
-        "fs.symlinkSync(data, '/tmp/sendoff-link-' + process.hrtime.bigint()); fs.readFileSync(data + '/secret-key')",
-        "require('child_process').execSync('id')",
-        "require('child_process').spawn('id')",
-        "require('child_process').fork(__filename)",
-        "new (require('child_process').ChildProcess)().spawn({ file: '/usr/bin/id', args: ['id'] })",
-        "process.binding('spawn_sync').spawn({ file: '/usr/bin/id', args: ['id'], stdio: [] })",
-        "new (require('worker_threads').Worker)('0', { eval: true })",
-        "require('inspector').open(0); if (require('inspector').url()) return 'REACHED'; throw Object.assign(new Error(), { code: 'CLOSED' })",
-        "new (require('wasi').WASI)({ version: 'preview1', preopens: { '/': '/' } })",
-        "new (require('node:sqlite').DatabaseSync)(data + '/sendoff.db').exec('select 1 from sqlite_master')",
-        "new (process.getBuiltinModule('node:sqlite').DatabaseSync)(data + '/planted')",
-        "new (require('node:sqlite').DatabaseSync)(':memory:').exec(`vacuum into '${data}/planted'`)",
-        "new (require('node:sqlite').DatabaseSync)(':memory:').exec(`attach '${data}/planted' as other; create table other.t (x)`)",
-        "require('v8').setFlagsFromString('--trace-turbo-cfg-file=' + data + '/planted'); require('v8').setFlagsFromString('--trace-turbo')",
-        "require('v8').setFlagsFromString('--allow-natives-syntax')",
-        "require('v8').writeHeapSnapshot(data + '/planted')",
-        "process.report.writeReport(data + '/planted')",
-        "process.report.directory = data; process.report.writeReport('planted')",
-        "process.chdir(data)",
-        "process.loadEnvFile(data + '/secret-key')",
-        "require('module').createRequire(data + '/x.js')('./admin-token')",
-        "require('crypto').setEngine(data + '/x.so')",
-        "require('tls').createSecureContext({ clientCertEngine: data + '/x.so' })",
-        "process.execve('/usr/bin/id', ['id'])",
-        "process.kill(process.ppid, 0)",
-        "process._kill(process.ppid, 0)",
-        "process.kill(0, 0)",
-        "process.kill(-process.pid, 0)",
-        "process._debugProcess(process.pid)",
-        "require('os').setPriority(process.ppid, require('os').getPriority(process.ppid))",
-    ];
+        [
+            "fs.readFileSync('/etc/shadow')",
+            "fs.readFileSync(data + '/sendoff.db')",
+            "fs.readFileSync(data + '/secret-key')",
+            "fs.readFileSync(data + '/admin-token')",
+            "fs.readFileSync(data + '/versions/other/step.js')",
+            "fs.readdirSync(data + '/workers')",
+            "fs.readFileSync('/proc/' + process.ppid + '/root' + data + '/secret-key')",
+            "fs.openSync(data + '/sendoff.db', 'r+')",
+            "fs.writeFileSync(data + '/x', 'x')",
+            "fs.writeFileSync(__filename, 'x')",
+            "fs.writeFileSync(__dirname + '/x', 'x')",
+            "fs.openSync('/proc/sys/kernel/core_pattern', fs.constants.O_WRONLY)",
+            "fs.writeFileSync('/dev/shm/sendoff-x', 'x')",
+            "fs.writeFileSync('/sendoff-x', 'x')",
+            "fs.writeFileSync('/usr/sendoff-x', 'x')",
+            "fs.mkdirSync('/etc/sendoff-x')",
+            "fs.symlinkSync(data, '/tmp/sendoff-link-' + process.hrtime.bigint()); fs.readFileSync(data + '/secret-key')",
+            "require('child_process').execSync('id')",
+            "require('child_process').spawn('id')",
+            "require('child_process').fork(__filename)",
+            "new (require('child_process').ChildProcess)().spawn({ file: '/usr/bin/id', args: ['id'] })",
+            "process.binding('spawn_sync').spawn({ file: '/usr/bin/id', args: ['id'], stdio: [] })",
+            "new (require('worker_threads').Worker)('0', { eval: true })",
+            "require('inspector').open(0); if (require('inspector').url()) return 'REACHED'; throw Object.assign(new Error(), { code: 'CLOSED' })",
+            "new (require('wasi').WASI)({ version: 'preview1', preopens: { '/': '/' } })",
+            "new (require('node:sqlite').DatabaseSync)(data + '/sendoff.db').exec('select 1 from sqlite_master')",
+            "new (process.getBuiltinModule('node:sqlite').DatabaseSync)(data + '/planted')",
+            "new (require('node:sqlite').DatabaseSync)(':memory:').exec(`vacuum into '${data}/planted'`)",
+            "new (require('node:sqlite').DatabaseSync)(':memory:').exec(`attach '${data}/planted' as other; create table other.t (x)`)",
+            "require('v8').setFlagsFromString('--trace-turbo-cfg-file=' + data + '/planted'); require('v8').setFlagsFromString('--trace-turbo')",
+            "require('v8').setFlagsFromString('--allow-natives-syntax')",
+            "require('v8').writeHeapSnapshot(data + '/planted')",
+            "process.report.writeReport(data + '/planted')",
+            "process.report.directory = data; process.report.writeReport('planted')",
+            "process.chdir(data)",
+            "process.loadEnvFile(data + '/secret-key')",
+            "require('module').createRequire(data + '/x.js')('./admin-token')",
+            "require('crypto').setEngine(data + '/x.so')",
+            "require('tls').createSecureContext({ clientCertEngine: data + '/x.so' })",
+            "process.execve('/usr/bin/id', ['id'])",
+            "process.kill(process.ppid, 0)",
+            "process._kill(process.ppid, 0)",
+            "process.kill(0, 0)",
+            "process.kill(-process.pid, 0)",
+            "process._debugProcess(process.pid)",
+            "require('os').setPriority(process.ppid, require('os').getPriority(process.ppid))",
+        ];
 
     [Theory]
     [MemberData(nameof(OutOfReach))]
@@ -71,7 +71,10 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     async Task RefusesAsync(bool inSandbox, string code)
     {
         var rig = await rigs.OfAsync(inSandbox);
-        Assert.StartsWith("refused", await rig.AskAsync($"try {{ {code}; }} catch (e) {{ return 'refused ' + e.code; }} return 'REACHED';"));
+        Assert.StartsWith(
+            "refused",
+            await rig.AskAsync($"try {{ {code}; }} catch (e) {{ return 'refused ' + e.code; }} return 'REACHED';")
+        );
         rig.AssertUntouched();
     }
 
@@ -81,14 +84,19 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     public async Task Native_code_is_not_loaded(bool inSandbox)
     {
         var rig = await rigs.OfAsync(inSandbox);
-        Assert.Equal("ERR_DLOPEN_DISABLED", await rig.AskAsync("try { process.dlopen({ exports: {} }, '/usr/lib/x.node'); } catch (e) { return e.code; }"));
+        Assert.Equal(
+            "ERR_DLOPEN_DISABLED",
+            await rig.AskAsync("try { process.dlopen({ exports: {} }, '/usr/lib/x.node'); } catch (e) { return e.code; }")
+        );
     }
 
     [Fact]
     public async Task No_environment_of_the_server_is_in_the_sandbox_and_only_its_own_processes_are_seen()
     {
         var rig = await rigs.OfAsync(inSandbox: true);
-        string seen = await rig.AskAsync("const all = fs.readdirSync('/proc').filter(n => /^\\d+$/.test(n)); return all.length + ' ' + all.map(n => fs.readFileSync(`/proc/${n}/environ`, 'latin1')).join('').replaceAll('\\0', '');");
+        string seen = await rig.AskAsync(
+            "const all = fs.readdirSync('/proc').filter(n => /^\\d+$/.test(n)); return all.length + ' ' + all.map(n => fs.readFileSync(`/proc/${n}/environ`, 'latin1')).join('').replaceAll('\\0', '');"
+        );
         Assert.Matches("^[1-4] (PWD=/tmp)?$", seen); // which bwrap sets
     }
 
@@ -97,8 +105,12 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     {
         // With child processes allowed the harness refuses no signal, so that this is the sandbox alone.
         await using var rig = await SandboxRig.StartAsync(options: new() { AllowChildProcesses = true });
-        Assert.Equal("ESRCH alive", await rig.AskAsync(
-            $"let code; try {{ process.kill({Environment.ProcessId}, 'SIGKILL'); }} catch (e) {{ code = e.code; }} process.kill(process.ppid, 'SIGKILL'); return code + ' alive';"));
+        Assert.Equal(
+            "ESRCH alive",
+            await rig.AskAsync(
+                $"let code; try {{ process.kill({Environment.ProcessId}, 'SIGKILL'); }} catch (e) {{ code = e.code; }} process.kill(process.ppid, 'SIGKILL'); return code + ' alive';"
+            )
+        );
     }
 
     [Theory]
@@ -107,14 +119,21 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     public async Task A_step_may_signal_itself_and_set_its_own_priority(bool inSandbox)
     {
         var rig = await rigs.OfAsync(inSandbox);
-        Assert.Equal("true 5", await rig.AskAsync("const os = require('os'); os.setPriority(5); os.setPriority(process.pid, 5); return process.kill(process.pid, 0) + ' ' + os.getPriority();"));
+        Assert.Equal(
+            "true 5",
+            await rig.AskAsync(
+                "const os = require('os'); os.setPriority(5); os.setPriority(process.pid, 5); return process.kill(process.pid, 0) + ' ' + os.getPriority();"
+            )
+        );
     }
 
     [Fact]
     public async Task A_signal_does_not_open_the_inspector()
     {
         var rig = await rigs.OfAsync(inSandbox: false);
-        string log = await rig.AskAsync("try { process._debugProcess(process.pid); } catch (e) { return 'closed'; } await new Promise(go => setTimeout(go, 200)); return require('inspector').url() ?? 'closed';");
+        string log = await rig.AskAsync(
+            "try { process._debugProcess(process.pid); } catch (e) { return 'closed'; } await new Promise(go => setTimeout(go, 200)); return require('inspector').url() ?? 'closed';"
+        );
         Assert.Equal("closed", log);
     }
 
@@ -133,8 +152,12 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     public async Task Processes_of_a_step_write_nowhere_but_in_its_temporary_folder()
     {
         await using var rig = await SandboxRig.StartAsync(options: new() { AllowChildProcesses = true });
-        Assert.Equal("/tmp", await rig.AskAsync(
-            "return require('child_process').execSync('for f in /tmp /dev /dev/shm / /workflow /sendoff /etc /usr; do (echo x > $f/planted) 2>/dev/null && echo $f; done; true').toString().trim()"));
+        Assert.Equal(
+            "/tmp",
+            await rig.AskAsync(
+                "return require('child_process').execSync('for f in /tmp /dev /dev/shm / /workflow /sendoff /etc /usr; do (echo x > $f/planted) 2>/dev/null && echo $f; done; true').toString().trim()"
+            )
+        );
     }
 
     [Fact]
@@ -144,7 +167,9 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         await using (var rig = await SandboxRig.StartAsync(options: new() { AllowChildProcesses = true }))
         {
             Assert.Equal("hello", await rig.AskAsync("return require('child_process').execSync('echo hello').toString().trim()"));
-            await rig.RunAsync($"for (let i = 0; i < 500; i++) require('child_process').spawn('sleep', ['{mark}'], {{ detached: true, stdio: 'ignore' }}).on('error', () => 0).unref();");
+            await rig.RunAsync(
+                $"for (let i = 0; i < 500; i++) require('child_process').spawn('sleep', ['{mark}'], {{ detached: true, stdio: 'ignore' }}).on('error', () => 0).unref();"
+            );
         }
         await Wait.UntilAsync(() => !Process.GetProcessesByName("sleep").Any(p => CommandLine(p).Contains(mark)));
     }
@@ -165,16 +190,25 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     public async Task Tmp_is_writable_private_and_bounded()
     {
         await using var rig = await SandboxRig.StartAsync(options: new() { TmpBytes = 1024 * 1024 });
-        Assert.Equal("0 ENOSPC", await rig.AskAsync(
-            "const before = fs.readdirSync('/tmp').length; try { for (let i = 0; ; i++) fs.writeFileSync('/tmp/' + i, Buffer.alloc(65536)); } catch (e) { return before + ' ' + e.code; }"));
-        Assert.Equal("EFBIG", await rig.AskAsync("try { fs.writeFileSync('/tmp/large', Buffer.alloc(2 << 20)); } catch (e) { return e.code; }"));
+        Assert.Equal(
+            "0 ENOSPC",
+            await rig.AskAsync(
+                "const before = fs.readdirSync('/tmp').length; try { for (let i = 0; ; i++) fs.writeFileSync('/tmp/' + i, Buffer.alloc(65536)); } catch (e) { return before + ' ' + e.code; }"
+            )
+        );
+        Assert.Equal(
+            "EFBIG",
+            await rig.AskAsync("try { fs.writeFileSync('/tmp/large', Buffer.alloc(2 << 20)); } catch (e) { return e.code; }")
+        );
     }
 
     [Fact]
     public async Task Memory_outside_of_the_heap_is_counted_in_the_sandbox_too()
     {
         await using var rig = await SandboxRig.StartAsync();
-        var run = await rig.RunAsync("const m = new WebAssembly.Memory({ initial: 16384 }); new Uint8Array(m.buffer).fill(1); await new Promise(go => setTimeout(go, 20000));");
+        var run = await rig.RunAsync(
+            "const m = new WebAssembly.Memory({ initial: 16384 }); new Uint8Array(m.buffer).fill(1); await new Promise(go => setTimeout(go, 20000));"
+        );
         Assert.Equal(WorkerEnd.OutOfMemory, run.End);
     }
 
@@ -182,7 +216,12 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     public async Task Sockets_of_workers_and_of_the_server_are_not_in_the_sandbox()
     {
         var rig = await rigs.OfAsync(inSandbox: true);
-        Assert.Equal("ECONNREFUSED", await rig.AskAsync("return await new Promise(go => require('net').connect('/sendoff/socket').on('error', e => go(e.code)).on('connect', () => go('REACHED')));"));
+        Assert.Equal(
+            "ECONNREFUSED",
+            await rig.AskAsync(
+                "return await new Promise(go => require('net').connect('/sendoff/socket').on('error', e => go(e.code)).on('connect', () => go('REACHED')));"
+            )
+        );
     }
 
     [Theory]
@@ -191,12 +230,16 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     public async Task Gigabytes_of_output_do_not_fill_the_record_and_another_workflow_goes_on(bool inSandbox)
     {
         await using var rig = await SandboxRig.StartAsync(inSandbox);
-        var flood = rig.Workers.RunAsync(rig.Workers.Program(
-            """
-            $send.http({ method: 'GET', url: 'http://a.example/' });
-            const line = 'x'.repeat(1 << 20), bytes = Buffer.alloc(1 << 20, 'y');
-            for (let i = 0; i < 1024; i++) { console.log(line); process.stdout.write(bytes); try { require('fs').writeSync(1 + i % 2, bytes); } catch { } }
-            """), timeoutSeconds: 10);
+        var flood = rig.Workers.RunAsync(
+            rig.Workers.Program(
+                """
+                $send.http({ method: 'GET', url: 'http://a.example/' });
+                const line = 'x'.repeat(1 << 20), bytes = Buffer.alloc(1 << 20, 'y');
+                for (let i = 0; i < 1024; i++) { console.log(line); process.stdout.write(bytes); try { require('fs').writeSync(1 + i % 2, bytes); } catch { } }
+                """
+            ),
+            timeoutSeconds: 10
+        );
         Assert.Equal("fine", await rig.AskAsync("return 'fine';"));
 
         var run = await flood;
@@ -205,17 +248,27 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         Assert.InRange(run.Steps[0].Logs.Sum(log => (long)log.Text.Length), 1, 2 * new EngineLimits().RunLogBytes);
     }
 
-    public static TheoryData<string, bool> Pollution => new()
-    {
-        { "for (const name of ['run', 'step', 'index', 'status', 'url', 'method', 'headers', 'data', 'auth', 'kind', 'toJSON', 'then', 'length', '0']) Object.prototype[name] = 'polluted'", true },
-        { "for (const name of ['run', 'step', 'url', 'method', 'data', 'headers', 'toJSON']) Object.defineProperty(Object.prototype, name, { get() { return 'polluted'; }, set() { } })", true },
-        { "for (const name of ['get', 'set', 'value', 'writable']) Object.prototype[name] = 'polluted'", true },
-        { "for (const type of [Array, Map, Set, Promise, String, RegExp, Error]) replaceAll(type.prototype)", true },
-        { "for (const type of [JSON, Reflect, Object, Buffer, process, Math]) replaceAll(type)", true },
-        // Node.js itself does not outlive these.
-        { "Object.prototype.error = 'polluted'", false },
-        { "for (const type of [Uint8Array.prototype, Function.prototype, require('events').prototype, require('net').Socket.prototype]) replaceAll(type)", false },
-    };
+    public static TheoryData<string, bool> Pollution =>
+        new()
+        {
+            {
+                "for (const name of ['run', 'step', 'index', 'status', 'url', 'method', 'headers', 'data', 'auth', 'kind', 'toJSON', 'then', 'length', '0']) Object.prototype[name] = 'polluted'",
+                true
+            },
+            {
+                "for (const name of ['run', 'step', 'url', 'method', 'data', 'headers', 'toJSON']) Object.defineProperty(Object.prototype, name, { get() { return 'polluted'; }, set() { } })",
+                true
+            },
+            { "for (const name of ['get', 'set', 'value', 'writable']) Object.prototype[name] = 'polluted'", true },
+            { "for (const type of [Array, Map, Set, Promise, String, RegExp, Error]) replaceAll(type.prototype)", true },
+            { "for (const type of [JSON, Reflect, Object, Buffer, process, Math]) replaceAll(type)", true },
+            // Node.js itself does not outlive these.
+            { "Object.prototype.error = 'polluted'", false },
+            {
+                "for (const type of [Uint8Array.prototype, Function.prototype, require('events').prototype, require('net').Socket.prototype]) replaceAll(type)",
+                false
+            },
+        };
 
     [Theory]
     [MemberData(nameof(Pollution))]
@@ -232,15 +285,22 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
             if (event.pollute) { {{code}} }
             $send.http({ method: 'POST', url: 'http://a.example/x', headers: { a: '1' }, data: 'text' });
             return seen;
-            """);
+            """
+        );
 
         var polluted = await rig.Workers.RunAsync(program, """{"pollute":true}""");
         if (survives)
         {
             Assert.True(polluted.End == WorkerEnd.Succeeded, polluted.Message ?? polluted.Steps[0].Error?.Stack);
             var (_, _, send) = Assert.Single(polluted.Sends);
-            Assert.Equal(("POST", "http://a.example/x", "text"), (send.Method, send.Url, System.Text.Encoding.UTF8.GetString(send.Body.Span)));
-            Assert.Equal(["a: 1", "content-type: text/plain; charset=utf-8"], send.Headers.Select(header => $"{header.Name}: {header.Value}"));
+            Assert.Equal(
+                ("POST", "http://a.example/x", "text"),
+                (send.Method, send.Url, System.Text.Encoding.UTF8.GetString(send.Body.Span))
+            );
+            Assert.Equal(
+                ["a: 1", "content-type: text/plain; charset=utf-8"],
+                send.Headers.Select(header => $"{header.Name}: {header.Value}")
+            );
         }
         var next = await rig.Workers.RunAsync(program);
         Assert.Equal(",,concat,then", next.Exports(0).GetProperty("$return_value").GetString());
@@ -254,7 +314,12 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         await using var rig = await SandboxRig.StartAsync(inSandbox: false);
         var accept = door.AcceptAsync(Environment.ProcessId, TestContext.Current.CancellationToken);
 
-        Assert.Equal("closed", await rig.AskAsync($"return await new Promise(go => require('net').connect('{door.Address}').on('error', e => go('closed')).on('close', () => go('closed')).on('data', () => go('REACHED')));"));
+        Assert.Equal(
+            "closed",
+            await rig.AskAsync(
+                $"return await new Promise(go => require('net').connect('{door.Address}').on('error', e => go('closed')).on('close', () => go('closed')).on('data', () => go('REACHED')));"
+            )
+        );
         Assert.False(accept.IsCompleted);
 
         using var own = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -270,7 +335,12 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         using (var door = new WorkerDoor(sockets))
         {
             await using var rig = await SandboxRig.StartAsync();
-            Assert.Equal("ENOENT", await rig.AskAsync($"return await new Promise(go => require('net').connect('{door.Address}').on('error', e => go(e.code)).on('connect', () => go('REACHED')));"));
+            Assert.Equal(
+                "ENOENT",
+                await rig.AskAsync(
+                    $"return await new Promise(go => require('net').connect('{door.Address}').on('error', e => go(e.code)).on('connect', () => go('REACHED')));"
+                )
+            );
         }
         Directory.Delete(sockets, recursive: true);
     }
@@ -281,7 +351,12 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     public async Task Five_hundred_processes_are_refused_one_by_one(bool inSandbox)
     {
         var rig = await rigs.OfAsync(inSandbox);
-        Assert.Equal("500", await rig.AskAsync("let refused = 0; for (let i = 0; i < 500; i++) try { require('child_process').spawn('sleep', ['60']); } catch (e) { if (e.code === 'ERR_ACCESS_DENIED') refused++; } return refused;"));
+        Assert.Equal(
+            "500",
+            await rig.AskAsync(
+                "let refused = 0; for (let i = 0; i < 500; i++) try { require('child_process').spawn('sleep', ['60']); } catch (e) { if (e.code === 'ERR_ACCESS_DENIED') refused++; } return refused;"
+            )
+        );
     }
 
     [Fact]
@@ -289,8 +364,10 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
-        string connect = $"return await new Promise(go => require('net').connect({((IPEndPoint)listener.LocalEndpoint).Port}, '127.0.0.1').on('error', e => go(e.code)).on('connect', () => go('REACHED')));";
-        await using (var open = await SandboxRig.StartAsync()) Assert.Equal("REACHED", await open.AskAsync(connect));
+        string connect =
+            $"return await new Promise(go => require('net').connect({((IPEndPoint)listener.LocalEndpoint).Port}, '127.0.0.1').on('error', e => go(e.code)).on('connect', () => go('REACHED')));";
+        await using (var open = await SandboxRig.StartAsync())
+            Assert.Equal("REACHED", await open.AskAsync(connect));
         await using var closed = await SandboxRig.StartAsync(options: new() { HasNetwork = false });
         Assert.NotEqual("REACHED", await closed.AskAsync(connect));
     }

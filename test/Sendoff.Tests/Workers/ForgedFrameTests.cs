@@ -49,7 +49,9 @@ public sealed class ForgedFrameTests
     [InlineData("frame(24, { run: 1, status: 200, headers: [['a', '1\\r\\nb: 2']] }, '')")]
     [InlineData("frame(24, { run: 1, status: 200, headers: [['a b', '1']] }, '')")]
     [InlineData("frame(26, { run: 1, status: 'succeeded', durationMs: 1, hold: { kind: 'delay', step: 0, runs: 1, ms: 1 } })")]
-    [InlineData("frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: {} }); frame(26, { run: 1, status: 'succeeded', durationMs: 1, hold: { kind: 'delay', step: 0, runs: 1, ms: 366 * 86400000 } })")]
+    [InlineData(
+        "frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: {} }); frame(26, { run: 1, status: 'succeeded', durationMs: 1, hold: { kind: 'delay', step: 0, runs: 1, ms: 366 * 86400000 } })"
+    )]
     [InlineData("frame(21, '\\u0001')")]
     [InlineData("raw(Buffer.concat([u32(4), Buffer.from([21, 0x22, 0xff, 0x22])]))")]
     public async Task Frame_that_breaks_the_protocol_ends_the_worker_and_its_run(string code)
@@ -59,7 +61,8 @@ public sealed class ForgedFrameTests
 
         Assert.Equal(WorkerEnd.Died, run.End);
         Assert.Contains("worker_protocol", run.Message);
-        if (run.Steps[0].Status != StepStatus.Succeeded) Assert.Equal(("WorkerDiedError", "worker_protocol"), (run.Steps[0].Error!.Name, run.Steps[0].Error!.Code));
+        if (run.Steps[0].Status != StepStatus.Succeeded)
+            Assert.Equal(("WorkerDiedError", "worker_protocol"), (run.Steps[0].Error!.Name, run.Steps[0].Error!.Code));
     }
 
     [Theory]
@@ -115,9 +118,15 @@ public sealed class ForgedFrameTests
     public async Task Send_that_cannot_be_delivered_is_refused_and_costs_no_other(string arguments)
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
-        const string other = "const other = (url, more) => send({ method: 'SEND', url, headers: [['content-type', 'application/json']], ...more });\n";
+        const string other =
+            "const other = (url, more) => send({ method: 'SEND', url, headers: [['content-type', 'application/json']], ...more });\n";
         const string real = "$send.http({ method: 'GET', url: 'http://a.example/real' });";
-        var run = await rig.RunAsync(rig.Program(Forge + other + $"{real} frame(20, {(arguments.Contains("), ") ? arguments : arguments + ", ''")}); {real} return 1;"), timeoutSeconds: 10);
+        var run = await rig.RunAsync(
+            rig.Program(
+                Forge + other + $"{real} frame(20, {(arguments.Contains("), ") ? arguments : arguments + ", ''")}); {real} return 1;"
+            ),
+            timeoutSeconds: 10
+        );
 
         Assert.True(run.End == WorkerEnd.Succeeded, run.Message);
         Assert.Equal(["http://a.example/real", "http://a.example/real"], run.Sends.Select(send => send.Send.Url));
@@ -137,7 +146,10 @@ public sealed class ForgedFrameTests
         var run = await rig.RunAsync(rig.Program(Forge + forged + real + " return 1;"), timeoutSeconds: 10);
 
         Assert.Equal(WorkerEnd.Succeeded, run.End);
-        Assert.Equal(["http://a.example/0", "http://a.example/1", "http://a.example/2", "http://forged.example/"], run.Sends.Select(send => send.Send.Url).Order());
+        Assert.Equal(
+            ["http://a.example/0", "http://a.example/1", "http://a.example/2", "http://forged.example/"],
+            run.Sends.Select(send => send.Send.Url).Order()
+        );
         Assert.Equal(4, run.Sends.Select(send => send.Index).Distinct().Count());
         Assert.Empty(run.Steps[0].Warnings);
     }
@@ -145,9 +157,22 @@ public sealed class ForgedFrameTests
     [Fact]
     public async Task Forged_sends_over_the_limits_of_a_run_are_refused()
     {
-        await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0, SendsPerRun = 3, SendBytesPerRun = 1_000 });
-        var many = await rig.RunAsync(rig.Program(Forge + "for (let i = 0; i < 5; i++) frame(20, send({ index: i }), '');"), timeoutSeconds: 10);
-        var large = await rig.RunAsync(rig.Program(Forge + "for (let i = 0; i < 3; i++) frame(20, send({ index: i }), Buffer.alloc(400));"), timeoutSeconds: 10);
+        await using var rig = new WorkerRig(
+            new EngineLimits
+            {
+                WorkersWarm = 0,
+                SendsPerRun = 3,
+                SendBytesPerRun = 1_000,
+            }
+        );
+        var many = await rig.RunAsync(
+            rig.Program(Forge + "for (let i = 0; i < 5; i++) frame(20, send({ index: i }), '');"),
+            timeoutSeconds: 10
+        );
+        var large = await rig.RunAsync(
+            rig.Program(Forge + "for (let i = 0; i < 3; i++) frame(20, send({ index: i }), Buffer.alloc(400));"),
+            timeoutSeconds: 10
+        );
 
         Assert.Equal((3, 2), (many.Sends.Count, many.Steps[0].Warnings.Count));
         Assert.Equal((2, 1), (large.Sends.Count, large.Steps[0].Warnings.Count));
@@ -158,7 +183,12 @@ public sealed class ForgedFrameTests
     public async Task More_unanswered_calls_than_the_harness_makes_end_the_worker()
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 }, calls: _ => new Silent());
-        var run = await rig.RunAsync(rig.Program(Forge + "for (let id = 0; id < 65; id++) frame(27, { run: 1, step: 0, id, method: 'get', args: {} }); await hold();"), timeoutSeconds: 10);
+        var run = await rig.RunAsync(
+            rig.Program(
+                Forge + "for (let id = 0; id < 65; id++) frame(27, { run: 1, step: 0, id, method: 'get', args: {} }); await hold();"
+            ),
+            timeoutSeconds: 10
+        );
 
         Assert.Equal(WorkerEnd.Died, run.End);
         Assert.Contains("64 calls", run.Message);
@@ -166,7 +196,8 @@ public sealed class ForgedFrameTests
 
     sealed class Silent : IStepCalls
     {
-        public Task<ReadOnlyMemory<byte>> CallAsync(string method, ReadOnlyMemory<byte> args) => new TaskCompletionSource<ReadOnlyMemory<byte>>().Task;
+        public Task<ReadOnlyMemory<byte>> CallAsync(string method, ReadOnlyMemory<byte> args) =>
+            new TaskCompletionSource<ReadOnlyMemory<byte>>().Task;
     }
 
     [Fact]
@@ -186,7 +217,10 @@ public sealed class ForgedFrameTests
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
         string starts = rig.FileIn("starts");
-        var run = await rig.RunAsync(rig.Program(Forge + $"fs.appendFileSync('{starts}', 'x'); frame({kind}, {{ runs: [1] }}); await hold();"), timeoutSeconds: 10);
+        var run = await rig.RunAsync(
+            rig.Program(Forge + $"fs.appendFileSync('{starts}', 'x'); frame({kind}, {{ runs: [1] }}); await hold();"),
+            timeoutSeconds: 10
+        );
 
         Assert.Equal((WorkerEnd.Died, "x"), (run.End, await File.ReadAllTextAsync(starts, TestContext.Current.CancellationToken)));
         Assert.Contains("run 1 given back, which had started", run.Message);
@@ -197,19 +231,26 @@ public sealed class ForgedFrameTests
     static async Task<(WorkerRun Run, string Starts)> GiveBackAsync(string first, string second)
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
-        string starts = rig.FileIn("starts"), go = rig.FileIn("go");
-        var program = rig.Program("if (!event.number && !event.wait) return 1;\n" + Forge + $$"""
-            if (event.wait) { while (!fs.existsSync('{{go}}')) {} return 1; }
-            const isFirst = !fs.existsSync('{{starts}}'), end = Date.now() + 150;
-            fs.appendFileSync('{{starts}}', 'x');
-            if (!isFirst) { {{second}} }
-            while (Date.now() < end) {}
-            {{first}}
-            frame(19, { runs: [event.number] });
-            await hold();
-            """, concurrency: 1);
+        string starts = rig.FileIn("starts"),
+            go = rig.FileIn("go");
+        var program = rig.Program(
+            "if (!event.number && !event.wait) return 1;\n"
+                + Forge
+                + $$"""
+                if (event.wait) { while (!fs.existsSync('{{go}}')) {} return 1; }
+                const isFirst = !fs.existsSync('{{starts}}'), end = Date.now() + 150;
+                fs.appendFileSync('{{starts}}', 'x');
+                if (!isFirst) { {{second}} }
+                while (Date.now() < end) {}
+                {{first}}
+                frame(19, { runs: [event.number] });
+                await hold();
+                """,
+            concurrency: 1
+        );
         const int shortRuns = 30; // after them, runs are handed ahead
-        for (int i = 0; i < shortRuns; i++) await rig.RunAsync(program);
+        for (int i = 0; i < shortRuns; i++)
+            await rig.RunAsync(program);
 
         var before = rig.RunAsync(program, """{"wait":true}""");
         var hostile = rig.RunAsync(program, $$"""{"number":{{shortRuns + 2}}}""", timeoutSeconds: 5);
@@ -223,11 +264,16 @@ public sealed class ForgedFrameTests
     [Theory]
     [InlineData("return 2;", WorkerEnd.Succeeded)]
     [InlineData("process.kill(process.pid, 'SIGKILL'); await hold();", WorkerEnd.Died)]
-    public async Task Run_that_was_handed_ahead_and_gives_itself_back_is_started_once_more_and_all_of_its_time_counts(string second, WorkerEnd end)
+    public async Task Run_that_was_handed_ahead_and_gives_itself_back_is_started_once_more_and_all_of_its_time_counts(
+        string second,
+        WorkerEnd end
+    )
     {
         var (run, starts) = await GiveBackAsync("", second);
-        if (starts == "xx") Assert.Equal((end, true), (run.End, run.Compute >= TimeSpan.FromMilliseconds(150)));
-        else Assert.Equal(("x", false), (starts, run.End == WorkerEnd.Succeeded));
+        if (starts == "xx")
+            Assert.Equal((end, true), (run.End, run.Compute >= TimeSpan.FromMilliseconds(150)));
+        else
+            Assert.Equal(("x", false), (starts, run.End == WorkerEnd.Succeeded));
     }
 
     [Fact]
@@ -241,7 +287,10 @@ public sealed class ForgedFrameTests
     public async Task Run_end_that_a_step_forges_ends_its_own_run_and_harms_no_other()
     {
         await using var rig = new WorkerRig();
-        var program = rig.Program(Forge + "if (event.forge) { frame(26, { run: 1, status: 'succeeded', durationMs: 1, tainted: false }); await hold(); } return 1;");
+        var program = rig.Program(
+            Forge
+                + "if (event.forge) { frame(26, { run: 1, status: 'succeeded', durationMs: 1, tainted: false }); await hold(); } return 1;"
+        );
 
         var forged = await rig.RunAsync(program, """{"forge":true}""");
         Assert.Equal(WorkerEnd.Succeeded, forged.End);
@@ -251,7 +300,8 @@ public sealed class ForgedFrameTests
     public async Task Run_end_that_a_step_forges_counts_no_more_time_than_has_passed_and_holds_no_failed_run()
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
-        const string end = "frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: {} }); "
+        const string end =
+            "frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: {} }); "
             + "frame(26, { run: 1, status: 'failed', durationMs: 1e9, idleMs: 0, tainted: false, hold: { kind: 'delay', step: 0, runs: 1, ms: 1 } }); await hold();";
         long began = TimeProvider.System.GetTimestamp();
         var run = await rig.RunAsync(rig.Program(Forge + end));
@@ -264,13 +314,18 @@ public sealed class ForgedFrameTests
     public async Task Only_the_first_response_of_a_run_counts_and_its_warnings_and_lines_are_bounded()
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0, RunLogBytes = 1_000 });
-        var run = await rig.RunAsync(rig.Program(Forge + """
-            for (const status of [201, 202]) frame(24, { run: 1, status, headers: [] }, 'x');
-            frame(23, { run: 1, step: 0, code: 'c', message: 'x'.repeat(16 * 1024 + 1) });
-            for (let i = 0; i < 1100; i++) frame(23, { run: 1, step: 0, code: 'c', message: `m ${i}` });
-            for (let i = 0; i < 100; i++) frame(21, { run: 1, step: 0, level: 'log', text: 'x'.repeat(84), at: 0 });
-            return 1;
-            """));
+        var run = await rig.RunAsync(
+            rig.Program(
+                Forge
+                    + """
+                    for (const status of [201, 202]) frame(24, { run: 1, status, headers: [] }, 'x');
+                    frame(23, { run: 1, step: 0, code: 'c', message: 'x'.repeat(16 * 1024 + 1) });
+                    for (let i = 0; i < 1100; i++) frame(23, { run: 1, step: 0, code: 'c', message: `m ${i}` });
+                    for (let i = 0; i < 100; i++) frame(21, { run: 1, step: 0, level: 'log', text: 'x'.repeat(84), at: 0 });
+                    return 1;
+                    """
+            )
+        );
 
         Assert.Equal((WorkerEnd.Succeeded, 201), (run.End, run.Response!.Status));
         Assert.Equal((1_000, "m 0"), (run.Steps[0].Warnings.Count, run.Steps[0].Warnings[0].Message));

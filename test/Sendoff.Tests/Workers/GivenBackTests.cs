@@ -13,7 +13,8 @@ public sealed class GivenBackTests
         var worker = await workers.ShortAsync();
         var (first, _) = workers.Run();
         var (ended, run) = workers.Run(timeoutSeconds: 10);
-        int before = await worker.ReadRunAsync(), number = await worker.ReadRunAsync(ahead: true);
+        int before = await worker.ReadRunAsync(),
+            number = await worker.ReadRunAsync(ahead: true);
 
         await worker.EndAsync(before);
         await first.WithinLimitAsync();
@@ -33,7 +34,8 @@ public sealed class GivenBackTests
         var worker = await workers.ShortAsync();
         var (first, _) = workers.Run();
         var (ended, run) = workers.Run(timeoutSeconds: 10);
-        int before = await worker.ReadRunAsync(), number = await worker.ReadRunAsync(ahead: true);
+        int before = await worker.ReadRunAsync(),
+            number = await worker.ReadRunAsync(ahead: true);
 
         await worker.EndAsync(before);
         await first.WithinLimitAsync();
@@ -54,7 +56,8 @@ public sealed class GivenBackTests
         var worker = await workers.ShortAsync();
         var (first, _) = workers.Run();
         var (ended, run) = workers.Run();
-        int before = await worker.ReadRunAsync(), number = await worker.ReadRunAsync(ahead: true);
+        int before = await worker.ReadRunAsync(),
+            number = await worker.ReadRunAsync(ahead: true);
 
         await worker.EndAsync(before);
         await (said == ScriptedWorker.Log ? worker.SayAsync(number) : worker.CallAsync(number));
@@ -103,7 +106,8 @@ public sealed class GivenBackTests
         using var cancel = new CancellationTokenSource();
         var (first, _) = workers.Run();
         var (cancelled, _) = workers.Run(ct: cancel.Token);
-        int before = await worker.ReadRunAsync(), number = await worker.ReadRunAsync(ahead: true);
+        int before = await worker.ReadRunAsync(),
+            number = await worker.ReadRunAsync(ahead: true);
 
         await cancel.CancelAsync();
         Assert.Equal(number, (await worker.ReadAsync(ScriptedWorker.Revoke)).GetProperty("runs")[0].GetInt32());
@@ -122,7 +126,8 @@ public sealed class GivenBackTests
         using var cancel = new CancellationTokenSource();
         var (first, _) = workers.Run();
         var (cancelled, _) = workers.Run(ct: cancel.Token);
-        int before = await worker.ReadRunAsync(), number = await worker.ReadRunAsync(ahead: true);
+        int before = await worker.ReadRunAsync(),
+            number = await worker.ReadRunAsync(ahead: true);
 
         await cancel.CancelAsync();
         await worker.ReadAsync(ScriptedWorker.Revoke);
@@ -144,7 +149,8 @@ public sealed class GivenBackTests
         var worker = await workers.ShortAsync();
         var (first, _) = workers.Run();
         var (second, run) = workers.Run();
-        int before = await worker.ReadRunAsync(), number = await worker.ReadRunAsync(ahead: true);
+        int before = await worker.ReadRunAsync(),
+            number = await worker.ReadRunAsync(ahead: true);
 
         await worker.EndAsync(before);
         await worker.CallAsync(before);

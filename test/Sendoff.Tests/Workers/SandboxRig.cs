@@ -11,13 +11,23 @@ sealed class SandboxRig : IAsyncDisposable
     static readonly string[] Private = ["sendoff.db", "secret-key", "admin-token"];
 
     // Not below the temporary folder, which a step may read and write where there is no sandbox.
-    readonly string data = Path.Combine(OperatingSystem.IsWindows() ? AppContext.BaseDirectory : "/var/tmp", $"sendoff-sandbox-{Guid.NewGuid():N}");
+    readonly string data = Path.Combine(
+        OperatingSystem.IsWindows() ? AppContext.BaseDirectory : "/var/tmp",
+        $"sendoff-sandbox-{Guid.NewGuid():N}"
+    );
 
     SandboxRig(SandboxOptions options)
     {
         Directory.CreateDirectory(Path.Combine(data, "versions", "other"));
-        foreach (string file in (string[])[.. Private, Path.Combine("versions", "other", "step.js")]) File.WriteAllText(Path.Combine(data, file), "private");
-        Workers = new WorkerRig(isolation: options with { Rooms = Path.Combine(data, "workers") }, folder: Path.Combine(data, "versions", "own"));
+        foreach (string file in (string[])[.. Private, Path.Combine("versions", "other", "step.js")])
+            File.WriteAllText(Path.Combine(data, file), "private");
+        Workers = new WorkerRig(
+            isolation: options with
+            {
+                Rooms = Path.Combine(data, "workers"),
+            },
+            folder: Path.Combine(data, "versions", "own")
+        );
     }
 
     public WorkerRig Workers { get; }
@@ -26,14 +36,16 @@ sealed class SandboxRig : IAsyncDisposable
     /// <inheritdoc cref="RequireAsync"/>
     public static async Task<SandboxRig> StartAsync(bool inSandbox = true, SandboxOptions? options = null)
     {
-        if (inSandbox) await RequireAsync();
+        if (inSandbox)
+            await RequireAsync();
         return new((options ?? new()) with { Mode = inSandbox ? SandboxMode.Bubblewrap : SandboxMode.None });
     }
 
     /// <summary>Skips the test where there is no bubblewrap, and fails it there in CI.</summary>
     public static async Task RequireAsync()
     {
-        if (await Lacking is not { } why) return;
+        if (await Lacking is not { } why)
+            return;
         Assert.False(Environment.GetEnvironmentVariable("CI") == "true", why);
         Assert.Skip(why);
     }
@@ -43,7 +55,12 @@ sealed class SandboxRig : IAsyncDisposable
         try
         {
             var node = await WorkerRig.Node.EnsureAsync(null, CancellationToken.None);
-            using var sandbox = await Sandbox.PrepareAsync(new() { Mode = SandboxMode.Bubblewrap }, node, Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), CancellationToken.None);
+            using var sandbox = await Sandbox.PrepareAsync(
+                new() { Mode = SandboxMode.Bubblewrap },
+                node,
+                Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"),
+                CancellationToken.None
+            );
             return null;
         }
         catch (WorkerUnavailableException e)
@@ -66,7 +83,8 @@ sealed class SandboxRig : IAsyncDisposable
     public void AssertUntouched()
     {
         Assert.Equal(Private.Order(), Directory.GetFiles(data).Select(file => Path.GetFileName(file)).Order());
-        foreach (string file in Private) Assert.Equal("private", File.ReadAllText(Path.Combine(data, file)));
+        foreach (string file in Private)
+            Assert.Equal("private", File.ReadAllText(Path.Combine(data, file)));
     }
 
     string Text(string code) => $"const data = {System.Text.Json.JsonSerializer.Serialize(data)}, fs = require('fs');\n{code}";
@@ -81,13 +99,17 @@ sealed class SandboxRig : IAsyncDisposable
 /// <summary>One rig in the sandbox and one without it for all tests of a class: each program has a worker of its own.</summary>
 public sealed class SharedRigs : IAsyncDisposable
 {
-    SandboxRig? sandboxed, plain;
+    SandboxRig? sandboxed,
+        plain;
 
-    internal async Task<SandboxRig> OfAsync(bool inSandbox) => inSandbox ? sandboxed ??= await SandboxRig.StartAsync() : plain ??= await SandboxRig.StartAsync(inSandbox: false);
+    internal async Task<SandboxRig> OfAsync(bool inSandbox) =>
+        inSandbox ? sandboxed ??= await SandboxRig.StartAsync() : plain ??= await SandboxRig.StartAsync(inSandbox: false);
 
     public async ValueTask DisposeAsync()
     {
-        if (sandboxed is not null) await sandboxed.DisposeAsync();
-        if (plain is not null) await plain.DisposeAsync();
+        if (sandboxed is not null)
+            await sandboxed.DisposeAsync();
+        if (plain is not null)
+            await plain.DisposeAsync();
     }
 }

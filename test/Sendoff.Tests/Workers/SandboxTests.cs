@@ -8,7 +8,12 @@ public sealed class SandboxTests
     static readonly string Harness = Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs");
 
     static async Task<Sandbox> PrepareAsync(SandboxOptions options) =>
-        await Sandbox.PrepareAsync(options, await WorkerRig.Node.EnsureAsync(null, TestContext.Current.CancellationToken), Harness, TestContext.Current.CancellationToken);
+        await Sandbox.PrepareAsync(
+            options,
+            await WorkerRig.Node.EnsureAsync(null, TestContext.Current.CancellationToken),
+            Harness,
+            TestContext.Current.CancellationToken
+        );
 
     [Theory]
     [InlineData(true)]
@@ -32,7 +37,9 @@ public sealed class SandboxTests
         Directory.CreateDirectory(Path.Combine(packages, "one", "dep"));
         File.WriteAllText(Path.Combine(packages, "one", "dep", "index.js"), "module.exports = 'from the package';");
         await using var rig = await SandboxRig.StartAsync(inSandbox, new() { Readable = [packages] });
-        var program = rig.Workers.Program("return [require('dep'), require('./lib/own.js'), (await import('dep')).default, process.cwd()].join()");
+        var program = rig.Workers.Program(
+            "return [require('dep'), require('./lib/own.js'), (await import('dep')).default, process.cwd()].join()"
+        );
         Directory.CreateDirectory(Path.Combine(program.Root, "lib"));
         File.WriteAllText(Path.Combine(program.Root, "lib", "own.js"), "module.exports = 'own';");
         Directory.CreateSymbolicLink(Path.Combine(program.Root, "node_modules"), Path.Combine(packages, "one"));
@@ -52,7 +59,8 @@ public sealed class SandboxTests
         string packages = Directory.CreateDirectory(Path.Combine("/var/tmp", $"sendoff-packages-{Guid.NewGuid():N}")).FullName;
         foreach (string set in (string[])["own", "other"])
         {
-            string dep = Directory.CreateDirectory(Path.Combine(packages, set, "node_modules", "dep")).FullName, needed = Directory.CreateDirectory(Path.Combine(packages, set, "node_modules", "needed")).FullName;
+            string dep = Directory.CreateDirectory(Path.Combine(packages, set, "node_modules", "dep")).FullName,
+                needed = Directory.CreateDirectory(Path.Combine(packages, set, "node_modules", "needed")).FullName;
             File.WriteAllText(Path.Combine(dep, "index.js"), "module.exports = require('needed');");
             File.WriteAllText(Path.Combine(needed, "index.js"), $"module.exports = '{set}';");
             Directory.CreateDirectory(Path.Combine(packages, set, "node_modules", ".bin"));
@@ -74,7 +82,10 @@ public sealed class SandboxTests
             var program = rig.Workers.Program(step);
             Directory.CreateDirectory(Path.Combine(program.Root, "node_modules", "@acme"));
             foreach (string name in (string[])["dep", "@acme/scoped"])
-                Directory.CreateSymbolicLink(Path.Combine(program.Root, "node_modules", name), Path.Combine(packages, set, "node_modules", "dep"));
+                Directory.CreateSymbolicLink(
+                    Path.Combine(program.Root, "node_modules", name),
+                    Path.Combine(packages, set, "node_modules", "dep")
+                );
 
             var run = await rig.Workers.RunAsync(program);
 
@@ -88,8 +99,12 @@ public sealed class SandboxTests
     public async Task Names_time_zones_and_the_user_are_known_in_the_sandbox()
     {
         await using var rig = await SandboxRig.StartAsync();
-        Assert.Equal("localhost step /tmp", await rig.AskAsync(
-            "const found = await require('dns').promises.lookup('localhost'); const os = require('os'); return `${found.address ? 'localhost' : ''} ${os.userInfo().username} ${os.homedir()}`;"));
+        Assert.Equal(
+            "localhost step /tmp",
+            await rig.AskAsync(
+                "const found = await require('dns').promises.lookup('localhost'); const os = require('os'); return `${found.address ? 'localhost' : ''} ${os.userInfo().username} ${os.homedir()}`;"
+            )
+        );
     }
 
     [Fact]
@@ -121,7 +136,16 @@ public sealed class SandboxTests
     public async Task What_is_demanded_and_not_there_keeps_workers_from_starting(SandboxMode mode, bool network, string says)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "bubblewrap is for Linux only");
-        var fault = await Assert.ThrowsAsync<WorkerUnavailableException>(() => PrepareAsync(new() { Mode = mode, HasNetwork = network, SearchPath = "" }));
+        var fault = await Assert.ThrowsAsync<WorkerUnavailableException>(() =>
+            PrepareAsync(
+                new()
+                {
+                    Mode = mode,
+                    HasNetwork = network,
+                    SearchPath = "",
+                }
+            )
+        );
         Assert.StartsWith(says, fault.Message);
     }
 
@@ -129,9 +153,11 @@ public sealed class SandboxTests
     public async Task A_bwrap_that_does_not_work_is_named_with_its_own_words()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "bubblewrap is for Linux only");
-        string folder = Directory.CreateTempSubdirectory("sendoff-test-").FullName, file = Path.Combine(folder, "bwrap");
+        string folder = Directory.CreateTempSubdirectory("sendoff-test-").FullName,
+            file = Path.Combine(folder, "bwrap");
         File.WriteAllText(file, "#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n");
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         using var sandbox = await PrepareAsync(new() { SearchPath = folder });
         Assert.Contains("bwrap does not work here: bwrap: No permissions to create new namespace", sandbox.State);
         Directory.Delete(folder, recursive: true);

@@ -23,12 +23,15 @@ sealed class ScriptedWorkers : IAsyncDisposable
     {
         listener.Start();
         string harness = Path.Combine(Directory.CreateTempSubdirectory("sendoff-test-").FullName, "relay.mjs");
-        File.WriteAllText(harness, $$"""
+        File.WriteAllText(
+            harness,
+            $$"""
             import net from 'node:net';
             const pool = net.connect(process.argv[2]), test = net.connect({{((IPEndPoint)listener.LocalEndpoint).Port}}, '127.0.0.1');
             pool.pipe(test).pipe(pool);
             for (const socket of [pool, test]) socket.on('error', () => process.exit()).on('close', () => process.exit());
-            """);
+            """
+        );
         rig = new(limits ?? new() { WorkersWarm = 0, WorkersMax = 1 }, harness, calls: calls, time: Time);
         Program = rig.Program("");
     }
@@ -44,7 +47,15 @@ sealed class ScriptedWorkers : IAsyncDisposable
     public async Task<ScriptedWorker> StartedAsync()
     {
         var worker = await ConnectedAsync();
-        await worker.WriteAsync(ScriptedWorker.Ready, new { pid = 1, node = "v24.0.0", clock = 0 });
+        await worker.WriteAsync(
+            ScriptedWorker.Ready,
+            new
+            {
+                pid = 1,
+                node = "v24.0.0",
+                clock = 0,
+            }
+        );
         return worker;
     }
 
@@ -88,7 +99,18 @@ sealed class ScriptedWorkers : IAsyncDisposable
 /// <summary>The test's end of one worker.</summary>
 sealed class ScriptedWorker(TcpClient client)
 {
-    public const byte Load = 1, RunFrame = 2, Revoke = 3, Answer = 4, Ready = 16, Loaded = 17, Revoked = 18, Expired = 19, Send = 20, Log = 21, RunEnd = 26, Call = 27;
+    public const byte Load = 1,
+        RunFrame = 2,
+        Revoke = 3,
+        Answer = 4,
+        Ready = 16,
+        Loaded = 17,
+        Revoked = 18,
+        Expired = 19,
+        Send = 20,
+        Log = 21,
+        RunEnd = 26,
+        Call = 27;
 
     readonly NetworkStream stream = client.GetStream();
 
@@ -116,7 +138,15 @@ sealed class ScriptedWorker(TcpClient client)
     public async Task LoadAsync()
     {
         await ReadAsync(Load);
-        await WriteAsync(Loaded, new { steps = new[] { new { name = "step1" } }, problems = Array.Empty<int>(), warnings = Array.Empty<int>() });
+        await WriteAsync(
+            Loaded,
+            new
+            {
+                steps = new[] { new { name = "step1" } },
+                problems = Array.Empty<int>(),
+                warnings = Array.Empty<int>(),
+            }
+        );
     }
 
     /// <summary>The number of the next run that it is handed.</summary>
@@ -127,16 +157,61 @@ sealed class ScriptedWorker(TcpClient client)
         return frame.GetProperty("run").GetInt32();
     }
 
-    public Task EndAsync(int run, bool tainted = false) => WriteAsync(RunEnd, new { run, status = "succeeded", durationMs = 0, idleMs = 0, tainted });
+    public Task EndAsync(int run, bool tainted = false) =>
+        WriteAsync(
+            RunEnd,
+            new
+            {
+                run,
+                status = "succeeded",
+                durationMs = 0,
+                idleMs = 0,
+                tainted,
+            }
+        );
 
-    public Task SayAsync(int run) => WriteAsync(Log, new { run, step = 0, level = "log", text = "started", at = 0 });
+    public Task SayAsync(int run) =>
+        WriteAsync(
+            Log,
+            new
+            {
+                run,
+                step = 0,
+                level = "log",
+                text = "started",
+                at = 0,
+            }
+        );
 
     public Task GiveBackAsync(byte kind, params int[] runs) => WriteAsync(kind, new { runs });
 
     public Task SendAsync(int run, int index) =>
-        WriteAsync(Send, new { run, step = 0, index, method = "GET", url = "http://a.example/", headers = Array.Empty<string>() }, withBody: true);
+        WriteAsync(
+            Send,
+            new
+            {
+                run,
+                step = 0,
+                index,
+                method = "GET",
+                url = "http://a.example/",
+                headers = Array.Empty<string>(),
+            },
+            withBody: true
+        );
 
-    public Task CallAsync(int run) => WriteAsync(Call, new { run, step = 0, id = 1, method = "get", args = new { } });
+    public Task CallAsync(int run) =>
+        WriteAsync(
+            Call,
+            new
+            {
+                run,
+                step = 0,
+                id = 1,
+                method = "get",
+                args = new { },
+            }
+        );
 
     /// <summary>Ends its process, as a crash does.</summary>
     public void Die() => client.Dispose();

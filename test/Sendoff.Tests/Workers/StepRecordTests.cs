@@ -35,7 +35,11 @@ public sealed class StepRecordTests
     [Fact]
     public void Value_at_the_end_of_a_step_takes_the_place_of_one_that_it_exported_before()
     {
-        var record = new StepRecord { Exports = """{"a":1,"b":2}"""u8.ToArray(), Named = new() { ["a"] = "0"u8.ToArray(), ["c"] = "3"u8.ToArray() } };
+        var record = new StepRecord
+        {
+            Exports = """{"a":1,"b":2}"""u8.ToArray(),
+            Named = new() { ["a"] = "0"u8.ToArray(), ["c"] = "3"u8.ToArray() },
+        };
         Assert.Equal("""{"c":3,"a":1,"b":2}""", Encoding.UTF8.GetString(record.AllExports()!));
     }
 }

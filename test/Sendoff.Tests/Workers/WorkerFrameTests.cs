@@ -9,21 +9,34 @@ namespace Sendoff.Tests.Workers;
 /// <summary>The golden frames, which the harness's tests read too: every byte as docs/worker-protocol.md has it.</summary>
 public sealed class WorkerFrameTests
 {
-    static readonly Dictionary<string, Golden> Frames =
-        JsonSerializer.Deserialize<Golden[]>(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Workers", "golden-frames.json")), JsonSerializerOptions.Web)!
-            .ToDictionary(golden => golden.Name);
+    static readonly Dictionary<string, Golden> Frames = JsonSerializer
+        .Deserialize<Golden[]>(
+            File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Workers", "golden-frames.json")),
+            JsonSerializerOptions.Web
+        )!
+        .ToDictionary(golden => golden.Name);
 
     static readonly WorkerProgram Program = new(
-        "k", "wf_1", "orders", 3, "/srv/wf/3",
+        "k",
+        "wf_1",
+        "orders",
+        3,
+        "/srv/wf/3",
         [new("first", "first.js", JsonDocument.Parse("""{"a":[1,2]}""").RootElement, false), new("second", "second.mjs", null, true)],
-        new Dictionary<string, string> { ["KEY"] = "välue" }, 256, null);
+        new Dictionary<string, string> { ["KEY"] = "välue" },
+        256,
+        null
+    );
 
     [Fact]
     public void Load_run_and_revoke_are_written_to_the_byte()
     {
         var run = new WorkerRun
         {
-            Id = "run_1", EventJson = Encoding.UTF8.GetBytes("""{"a":"ä"}"""), ReceivedAt = DateTimeOffset.Parse("2026-11-23T07:18:52.123Z"), Timeout = TimeSpan.FromSeconds(30),
+            Id = "run_1",
+            EventJson = Encoding.UTF8.GetBytes("""{"a":"ä"}"""),
+            ReceivedAt = DateTimeOffset.Parse("2026-11-23T07:18:52.123Z"),
+            Timeout = TimeSpan.FromSeconds(30),
         };
 
         Assert.Equal(Frames["load"].Frame, Written((output, json) => WorkerFrame.WriteLoad(output, json, Program, new())));
@@ -37,11 +50,16 @@ public sealed class WorkerFrameTests
     {
         var program = Program with
         {
-            Accounts = new Dictionary<string, IReadOnlyDictionary<string, string>> { ["slack"] = new Dictionary<string, string> { ["api_key"] = "k" } },
+            Accounts = new Dictionary<string, IReadOnlyDictionary<string, string>>
+            {
+                ["slack"] = new Dictionary<string, string> { ["api_key"] = "k" },
+            },
             CustomResponse = true,
         };
 
-        string frame = Encoding.UTF8.GetString(Convert.FromHexString(Written((output, json) => WorkerFrame.WriteLoad(output, json, program, new()))));
+        string frame = Encoding.UTF8.GetString(
+            Convert.FromHexString(Written((output, json) => WorkerFrame.WriteLoad(output, json, program, new())))
+        );
 
         Assert.Contains("\"version\":3,\"customResponse\":true}", frame);
         Assert.Contains("\"accounts\":{\"slack\":{\"api_key\":\"k\"}},\"limits\"", frame);
@@ -52,11 +70,20 @@ public sealed class WorkerFrameTests
     {
         var value = Encoding.UTF8.GetBytes("""{"n":[1,null]}""");
         Assert.Equal(Frames["answer"].Frame, Written((output, json) => WorkerFrame.WriteAnswer(output, json, new(1, 7, value))));
-        Assert.Equal(Frames["answer of undefined"].Frame, Written((output, json) => WorkerFrame.WriteAnswer(output, json, new(1, 8, default))));
-        Assert.Equal(Frames["answer that refuses"].Frame, Written((output, json) => WorkerFrame.WriteAnswer(output, json, new(1, 9, default, "SENDOFF_STORE_KEY", "no"))));
+        Assert.Equal(
+            Frames["answer of undefined"].Frame,
+            Written((output, json) => WorkerFrame.WriteAnswer(output, json, new(1, 8, default)))
+        );
+        Assert.Equal(
+            Frames["answer that refuses"].Frame,
+            Written((output, json) => WorkerFrame.WriteAnswer(output, json, new(1, 9, default, "SENDOFF_STORE_KEY", "no")))
+        );
 
         var call = WorkerMessages.ReadCall(Convert.FromHexString(Frames["call"].Frame).AsSpan(5));
-        Assert.Equal((1, 7, "set", """{"store":"orders","key":"ä","value":{"n":[1,null]},"ttl":60}"""), (call.Run, call.Id, call.Method, Encoding.UTF8.GetString(call.Args)));
+        Assert.Equal(
+            (1, 7, "set", """{"store":"orders","key":"ä","value":{"n":[1,null]},"ttl":60}"""),
+            (call.Run, call.Id, call.Method, Encoding.UTF8.GetString(call.Args))
+        );
     }
 
     static string Written(Action<ArrayBufferWriter<byte>, Utf8JsonWriter> write)
@@ -70,17 +97,29 @@ public sealed class WorkerFrameTests
     public void Frames_of_a_worker_are_read_to_the_field()
     {
         var early = new List<RunResponse>();
-        var run = new WorkerRun { Id = "run_1", EventJson = "{}"u8.ToArray(), ReceivedAt = default, Timeout = TimeSpan.FromSeconds(1), OnImmediateResponse = early.Add };
+        var run = new WorkerRun
+        {
+            Id = "run_1",
+            EventJson = "{}"u8.ToArray(),
+            ReceivedAt = default,
+            Timeout = TimeSpan.FromSeconds(1),
+            OnImmediateResponse = early.Add,
+        };
         var job = new WorkerJob(new(null!, Program, 256), run, 1, new()) { Number = 1 };
         job.Begin(default);
         var known = new TextCache();
         RunEndMessage end = default;
         // All at once, as a busy worker's come.
-        Span<byte> input = Frames.Values.Where(golden => golden.Kind is >= 20 and not 27).SelectMany(golden => Convert.FromHexString(golden.Frame)).ToArray();
+        Span<byte> input = Frames
+            .Values.Where(golden => golden.Kind is >= 20 and not 27)
+            .SelectMany(golden => Convert.FromHexString(golden.Frame))
+            .ToArray();
         while (WorkerFrame.TryRead(ref input, new EngineLimits().FrameBytes, out var kind, out var payload))
         {
-            if (kind == FrameKind.RunEnd) end = job.ReadEnd(payload);
-            else job.Accept(kind, payload, known);
+            if (kind == FrameKind.RunEnd)
+                end = job.ReadEnd(payload);
+            else
+                job.Accept(kind, payload, known);
         }
         job.Finish(end, TimeSpan.FromSeconds(1));
 
@@ -89,7 +128,10 @@ public sealed class WorkerFrameTests
         Assert.Equal((WorkerEnd.Failed, "why", 2.5), (run.End, run.Message, run.Compute.TotalMilliseconds));
         Assert.Equal([(0, 0), (0, 1)], run.Sends.Select(send => (send.Step, send.Index)));
         var send = run.Sends[0].Send;
-        Assert.Equal(("POST", "https://example.com/a?b=%C3%A4", """{"n":"ä"}"""), (send.Method, send.Url, Encoding.UTF8.GetString(send.Body.Span)));
+        Assert.Equal(
+            ("POST", "https://example.com/a?b=%C3%A4", """{"n":"ä"}"""),
+            (send.Method, send.Url, Encoding.UTF8.GetString(send.Body.Span))
+        );
         Assert.Equal([new Header("X-One", "1"), new Header("content-type", "application/json")], send.Headers);
         Assert.True(run.Sends[1].Send.Body.IsEmpty);
         var step = run.Steps[0];
@@ -119,7 +161,8 @@ public sealed class WorkerFrameTests
             Assert.Equal(golden.Kind, (int)kind);
             var (start, end) = golden.Body is null ? (0, payload.Length) : WorkerFrame.SplitBody(payload);
             Assert.Equal(golden.Json, Encoding.UTF8.GetString(payload[start..end]));
-            if (golden.Body is not null) Assert.Equal(golden.Body, Encoding.UTF8.GetString(payload[end..]));
+            if (golden.Body is not null)
+                Assert.Equal(golden.Body, Encoding.UTF8.GetString(payload[end..]));
         }
     }
 

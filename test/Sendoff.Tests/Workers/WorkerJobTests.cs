@@ -20,8 +20,12 @@ public sealed class WorkerJobTests
         return (job, run);
     }
 
-    static void End(WorkerJob job, int step, int durationMs) => job.Accept(
-        FrameKind.StepEnd, Encoding.UTF8.GetBytes($$$"""{"run":1,"step":{{{step}}},"status":"succeeded","durationMs":{{{durationMs}}},"exports":{}}"""), new TextCache());
+    static void End(WorkerJob job, int step, int durationMs) =>
+        job.Accept(
+            FrameKind.StepEnd,
+            Encoding.UTF8.GetBytes($$$"""{"run":1,"step":{{{step}}},"status":"succeeded","durationMs":{{{durationMs}}},"exports":{}}"""),
+            new TextCache()
+        );
 
     [Fact]
     public void Step_that_executed_has_the_error_and_the_time_that_the_others_have_not_spent()

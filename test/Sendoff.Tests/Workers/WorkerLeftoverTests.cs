@@ -9,6 +9,7 @@ namespace Sendoff.Tests.Workers;
 public sealed class WorkerLeftoverTests
 {
     const int Moments = 40;
+
     /// <summary>A start takes about 20 ms until bubblewrap has tied its processes together, and 60 ms until Node.js connects.</summary>
     static readonly TimeSpan LatestMoment = TimeSpan.FromMilliseconds(60);
 
@@ -16,22 +17,28 @@ public sealed class WorkerLeftoverTests
     public async Task Worker_killed_at_any_moment_of_its_start_leaves_no_process()
     {
         await using var rig = await SandboxRig.StartAsync();
-        await EachMomentAsync(rig, (process, _) =>
-        {
-            process.Kill();
-            return Task.CompletedTask;
-        });
+        await EachMomentAsync(
+            rig,
+            (process, _) =>
+            {
+                process.Kill();
+                return Task.CompletedTask;
+            }
+        );
     }
 
     [Fact]
     public async Task Worker_that_somebody_else_kills_at_any_moment_of_its_start_leaves_no_process()
     {
         await using var rig = await SandboxRig.StartAsync();
-        await EachMomentAsync(rig, (process, _) =>
-        {
-            Signals.Send(process.Id, "KILL");
-            return Task.CompletedTask;
-        });
+        await EachMomentAsync(
+            rig,
+            (process, _) =>
+            {
+                Signals.Send(process.Id, "KILL");
+                return Task.CompletedTask;
+            }
+        );
     }
 
     [Fact]
@@ -46,7 +53,11 @@ public sealed class WorkerLeftoverTests
     {
         var node = await WorkerRig.Node.EnsureAsync(null, Wait.Token);
         using var sandbox = await Sandbox.PrepareAsync(
-            new() { Mode = SandboxMode.Bubblewrap, Rooms = rig.Rooms }, node, Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), Wait.Token);
+            new() { Mode = SandboxMode.Bubblewrap, Rooms = rig.Rooms },
+            node,
+            Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"),
+            Wait.Token
+        );
         for (int moment = 0; moment < Moments; moment++)
         {
             var door = new WorkerDoor(Path.GetTempPath());
@@ -60,7 +71,10 @@ public sealed class WorkerLeftoverTests
             await worker.Ended.WithinLimitAsync();
             door.Dispose(); // as the pool does; one that goes on alone finds nobody
 
-            await Wait.UntilAsync(() => !AnyProcessSees(room.Folder), $"no process of the worker is left that was killed {LatestMoment * moment / Moments} after its start");
+            await Wait.UntilAsync(
+                () => !AnyProcessSees(room.Folder),
+                $"no process of the worker is left that was killed {LatestMoment * moment / Moments} after its start"
+            );
         }
     }
 
@@ -70,7 +84,12 @@ public sealed class WorkerLeftoverTests
         for (int moment = 0; moment < 10; moment++)
         {
             await using var rig = await SandboxRig.StartAsync();
-            await using var pool = new WorkerPool(WorkerRig.Node, new EngineLimits { WorkersWarm = 4, WorkersMax = 4 }, TimeProvider.System, NullLogger<WorkerPool>.Instance)
+            await using var pool = new WorkerPool(
+                WorkerRig.Node,
+                new EngineLimits { WorkersWarm = 4, WorkersMax = 4 },
+                TimeProvider.System,
+                NullLogger<WorkerPool>.Instance
+            )
             {
                 Isolation = new() { Mode = SandboxMode.Bubblewrap, Rooms = rig.Rooms },
             };
@@ -85,8 +104,14 @@ public sealed class WorkerLeftoverTests
     }
 
     /// <summary>Bubblewrap's processes name the folder in their arguments; what runs in the sandbox has it mounted.</summary>
-    static bool AnyProcessSees(string folder) => Directory.EnumerateDirectories("/proc").Where(process => char.IsAsciiDigit(Path.GetFileName(process)[0]))
-        .Any(process => Read(process, "cmdline") is var command && (command.Contains(folder) || (command.Contains("/sendoff/") && Read(process, "mountinfo").Contains(folder))));
+    static bool AnyProcessSees(string folder) =>
+        Directory
+            .EnumerateDirectories("/proc")
+            .Where(process => char.IsAsciiDigit(Path.GetFileName(process)[0]))
+            .Any(process =>
+                Read(process, "cmdline") is var command
+                && (command.Contains(folder) || (command.Contains("/sendoff/") && Read(process, "mountinfo").Contains(folder)))
+            );
 
     static string Read(string process, string file)
     {

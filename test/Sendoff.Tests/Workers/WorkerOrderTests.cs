@@ -59,7 +59,8 @@ public sealed class WorkerOrderTests
         var worker = await workers.ShortAsync();
         var (first, _) = workers.Run();
         var (ended, run) = workers.Run();
-        int before = await worker.ReadRunAsync(), number = await worker.ReadRunAsync(ahead: true);
+        int before = await worker.ReadRunAsync(),
+            number = await worker.ReadRunAsync(ahead: true);
 
         await worker.EndAsync(before);
         await worker.GiveBackAsync(ScriptedWorker.Expired, number); // no time has passed
@@ -121,7 +122,8 @@ public sealed class WorkerOrderTests
         var looping = await workers.ShortAsync();
         var (loop, _) = workers.Run();
         var (ended, run) = workers.Run();
-        int number = await looping.ReadRunAsync(), late = await looping.ReadRunAsync(ahead: true);
+        int number = await looping.ReadRunAsync(),
+            late = await looping.ReadRunAsync(ahead: true);
 
         workers.Time.Advance(TimeSpan.FromMilliseconds(300));
         await looping.ReadAsync(ScriptedWorker.Revoke);
@@ -224,8 +226,10 @@ public sealed class WorkerOrderTests
         {
             var worker = await workers.StartedAsync();
             await worker.ReadAsync(ScriptedWorker.Load);
-            if (dies) worker.Die();
-            else workers.Time.Advance(TimeSpan.FromSeconds(15.1));
+            if (dies)
+                worker.Die();
+            else
+                workers.Time.Advance(TimeSpan.FromSeconds(15.1));
         }
         await ended.WithinLimitAsync();
 
@@ -284,7 +288,14 @@ public sealed class WorkerOrderTests
     [Fact]
     public async Task Sends_of_a_step_that_goes_on_are_counted_from_where_it_was_held()
     {
-        await using var workers = new ScriptedWorkers(new() { WorkersWarm = 0, WorkersMax = 1, SendsPerRun = 3 });
+        await using var workers = new ScriptedWorkers(
+            new()
+            {
+                WorkersWarm = 0,
+                WorkersMax = 1,
+                SendsPerRun = 3,
+            }
+        );
         var (ended, run) = workers.Run(resume: new(0, 10, "{}"u8.ToArray()));
         var worker = await workers.LoadedAsync();
         int number = await worker.ReadRunAsync();

@@ -13,32 +13,46 @@ public sealed class WorkerPoolTests
 
     static async Task MakeShortAsync(WorkerRig rig, WorkerProgram program, string file)
     {
-        for (int i = 0; i < 60; i++) await rig.RunAsync(program, $$"""{"file":"{{file}}","n":"warm"}""");
+        for (int i = 0; i < 60; i++)
+            await rig.RunAsync(program, $$"""{"file":"{{file}}","n":"warm"}""");
     }
 
     [Fact]
     public async Task Crash_with_runs_handed_ahead_runs_exactly_those_again_that_had_not_started()
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 2 });
-        var program = rig.Program(Noted + "if (event.crash) process.kill(process.pid, 'SIGKILL'), (() => { for (;;); })();", concurrency: 1);
+        var program = rig.Program(
+            Noted + "if (event.crash) process.kill(process.pid, 'SIGKILL'), (() => { for (;;); })();",
+            concurrency: 1
+        );
         string file = rig.FileIn("starts");
         await MakeShortAsync(rig, program, file);
         await File.WriteAllTextAsync(file, "", TestContext.Current.CancellationToken);
 
-        var runs = await Task.WhenAll(Enumerable.Range(0, 12).Select(n => rig.RunAsync(program, $$"""{"file":"{{file}}","n":{{n}},"crash":{{(n == 3 ? "true" : "false")}}}""")));
+        var runs = await Task.WhenAll(
+            Enumerable
+                .Range(0, 12)
+                .Select(n => rig.RunAsync(program, $$"""{"file":"{{file}}","n":{{n}},"crash":{{(n == 3 ? "true" : "false")}}}"""))
+        );
 
         Assert.Equal(WorkerEnd.Died, runs[3].End);
         Assert.All(runs.Where(run => run != runs[3]), run => Assert.Equal(WorkerEnd.Succeeded, run.End));
-        Assert.Equal(Enumerable.Range(0, 12).Select(n => n.ToString()), await File.ReadAllLinesAsync(file, TestContext.Current.CancellationToken));
+        Assert.Equal(
+            Enumerable.Range(0, 12).Select(n => n.ToString()),
+            await File.ReadAllLinesAsync(file, TestContext.Current.CancellationToken)
+        );
     }
 
     [Fact]
     public async Task Runs_handed_ahead_of_one_that_lasts_go_to_another_worker_and_start_once()
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 4 });
-        string file = rig.FileIn("starts"), gate = rig.FileIn("gate");
+        string file = rig.FileIn("starts"),
+            gate = rig.FileIn("gate");
         var program = rig.Program(
-            Noted + "if (event.wait) await new Promise(go => { const t = setInterval(() => { if (require('fs').existsSync(event.wait)) { clearInterval(t); go(); } }, 2); });");
+            Noted
+                + "if (event.wait) await new Promise(go => { const t = setInterval(() => { if (require('fs').existsSync(event.wait)) { clearInterval(t); go(); } }, 2); });"
+        );
         await MakeShortAsync(rig, program, file);
         await File.WriteAllTextAsync(file, "", TestContext.Current.CancellationToken);
 
@@ -58,7 +72,8 @@ public sealed class WorkerPoolTests
     public async Task Runs_handed_ahead_of_a_synchronous_loop_go_to_another_worker_and_start_once()
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 4 });
-        string file = rig.FileIn("starts"), gate = rig.FileIn("gate");
+        string file = rig.FileIn("starts"),
+            gate = rig.FileIn("gate");
         var program = rig.Program(Noted + "if (event.wait) while (!require('fs').existsSync(event.wait)); return process.pid;");
         await MakeShortAsync(rig, program, file);
         await File.WriteAllTextAsync(file, "", TestContext.Current.CancellationToken);
@@ -74,14 +89,18 @@ public sealed class WorkerPoolTests
         var later = await Task.WhenAll(Enumerable.Range(10, 40).Select(n => rig.RunAsync(program, $$"""{"file":"{{file}}","n":{{n}}}""")));
         Assert.All(later, run => Assert.Equal(WorkerEnd.Succeeded, run.End));
         string[] starts = await File.ReadAllLinesAsync(file, TestContext.Current.CancellationToken);
-        Assert.Equal(["loop", .. Enumerable.Range(0, 50).Select(n => n.ToString())], starts.OrderBy(start => start == "loop" ? -1 : int.Parse(start)));
+        Assert.Equal(
+            ["loop", .. Enumerable.Range(0, 50).Select(n => n.ToString())],
+            starts.OrderBy(start => start == "loop" ? -1 : int.Parse(start))
+        );
     }
 
     [Fact]
     public async Task Run_handed_ahead_of_a_synchronous_loop_is_cancelled_before_the_loop_ends()
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 1 });
-        string file = rig.FileIn("starts"), gate = rig.FileIn("gate");
+        string file = rig.FileIn("starts"),
+            gate = rig.FileIn("gate");
         var program = rig.Program(Noted + "if (event.wait) while (!require('fs').existsSync(event.wait));");
         await MakeShortAsync(rig, program, file);
         await File.WriteAllTextAsync(file, "", TestContext.Current.CancellationToken);
@@ -106,7 +125,8 @@ public sealed class WorkerPoolTests
 
         var runs = await Task.WhenAll(Enumerable.Range(0, 200).Select(n => rig.RunAsync(programs[n % 2])));
 
-        var pids = runs.Select((run, n) => (Program: n % 2, Pid: run.Exports(0).GetProperty("$return_value").GetInt32())).ToLookup(x => x.Program, x => x.Pid);
+        var pids = runs.Select((run, n) => (Program: n % 2, Pid: run.Exports(0).GetProperty("$return_value").GetInt32()))
+            .ToLookup(x => x.Program, x => x.Pid);
         Assert.Empty(pids[0].Intersect(pids[1]));
     }
 
@@ -129,7 +149,8 @@ public sealed class WorkerPoolTests
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         async Task Loop()
         {
-            while (!stop.IsCancellationRequested) await rig.RunAsync(busy);
+            while (!stop.IsCancellationRequested)
+                await rig.RunAsync(busy);
         }
         var loops = Enumerable.Range(0, 3).Select(_ => Loop()).ToArray();
         await rig.RunAsync(busy);
@@ -178,7 +199,10 @@ public sealed class WorkerPoolTests
         var second = await rig.RunAsync(program);
 
         Assert.Equal((WorkerEnd.Succeeded, WorkerEnd.Succeeded), (first.End, second.End));
-        Assert.NotEqual(first.Exports(0).GetProperty("$return_value").GetInt32(), second.Exports(0).GetProperty("$return_value").GetInt32());
+        Assert.NotEqual(
+            first.Exports(0).GetProperty("$return_value").GetInt32(),
+            second.Exports(0).GetProperty("$return_value").GetInt32()
+        );
     }
 
     [Fact]
@@ -188,7 +212,9 @@ public sealed class WorkerPoolTests
         IReadOnlyList<int> processes;
         Task running;
         // The pool's last resort, to stop without what does not end, comes after this long: it must not hide a wait that never ends.
-        await using (var rig = new WorkerRig(new EngineLimits { WorkersWarm = 2, WorkerStart = TimeSpan.FromMinutes(10) }, sockets: sockets))
+        await using (
+            var rig = new WorkerRig(new EngineLimits { WorkersWarm = 2, WorkerStart = TimeSpan.FromMinutes(10) }, sockets: sockets)
+        )
         {
             var program = rig.Program("for (;;);");
             await rig.RunAsync(rig.Program("return 1;"));
@@ -208,7 +234,15 @@ public sealed class WorkerPoolTests
         string sockets = Directory.CreateTempSubdirectory("sd").FullName;
         for (int i = 0; i < 20; i++)
         {
-            var rig = new WorkerRig(new EngineLimits { WorkersWarm = 3, WorkersMax = 3, WorkerStart = TimeSpan.FromMinutes(5) }, sockets: sockets);
+            var rig = new WorkerRig(
+                new EngineLimits
+                {
+                    WorkersWarm = 3,
+                    WorkersMax = 3,
+                    WorkerStart = TimeSpan.FromMinutes(5),
+                },
+                sockets: sockets
+            );
             rig.Pool.Warm();
             await Task.Delay(5 * i, TestContext.Current.CancellationToken);
             await rig.DisposeAsync().AsTask().WithinLimitAsync();
@@ -220,7 +254,8 @@ public sealed class WorkerPoolTests
     [Fact]
     public async Task Guard_that_was_killed_is_replaced_and_ends_with_the_pool()
     {
-        int first, second;
+        int first,
+            second;
         await using (var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 }))
         {
             await rig.RunAsync(rig.Program("return 1;"));
@@ -246,7 +281,10 @@ public sealed class WorkerPoolTests
         var began = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var run = new WorkerRun
         {
-            Id = "r", EventJson = Encoding.UTF8.GetBytes("""{"loop":true}"""), ReceivedAt = TimeProvider.System.GetUtcNow(), Timeout = TimeSpan.FromSeconds(30),
+            Id = "r",
+            EventJson = Encoding.UTF8.GetBytes("""{"loop":true}"""),
+            ReceivedAt = TimeProvider.System.GetUtcNow(),
+            Timeout = TimeSpan.FromSeconds(30),
             OnImmediateResponse = _ => began.SetResult(),
         };
         var running = rig.Pool.RunAsync(program, run, cancel.Token);
@@ -291,7 +329,8 @@ public sealed class WorkerPoolTests
 
         var runs = await Task.WhenAll(Enumerable.Range(0, 100).Select(n => rig.RunAsync(program, $$"""{"n":{{n}}}""")));
 
-        for (int n = 0; n < runs.Length; n++) Assert.Equal(n % 10 == 3 ? WorkerEnd.Died : WorkerEnd.Succeeded, runs[n].End);
+        for (int n = 0; n < runs.Length; n++)
+            Assert.Equal(n % 10 == 3 ? WorkerEnd.Died : WorkerEnd.Succeeded, runs[n].End);
     }
 
     [Fact]
@@ -309,23 +348,39 @@ public sealed class WorkerPoolTests
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkersMax = 4 });
         string file = rig.FileIn("starts");
-        const string step = Noted + """
-            if (event.kind === 1) { process.kill(process.pid, 'SIGKILL'); for (;;); }
-            if (event.kind === 2) setTimeout(() => {}, 60000);
-            if (event.kind === 3) await new Promise(go => setTimeout(go, 60));
-            if (event.kind === 4) { const end = Date.now() + 40; while (Date.now() < end); }
-            if (event.kind === 5) process.exit();
-            if (event.kind === 6) for (;;);
-            if (event.kind === 7) { const end = Date.now() + 150 + event.n; while (Date.now() < end); }
-            """;
+        const string step =
+            Noted
+            + """
+                if (event.kind === 1) { process.kill(process.pid, 'SIGKILL'); for (;;); }
+                if (event.kind === 2) setTimeout(() => {}, 60000);
+                if (event.kind === 3) await new Promise(go => setTimeout(go, 60));
+                if (event.kind === 4) { const end = Date.now() + 40; while (Date.now() < end); }
+                if (event.kind === 5) process.exit();
+                if (event.kind === 6) for (;;);
+                if (event.kind === 7) { const end = Date.now() + 150 + event.n; while (Date.now() < end); }
+                """;
         var programs = Enumerable.Range(0, 3).Select(_ => rig.Program(step)).ToArray();
         var random = new Random(4711);
         var kinds = Enumerable.Range(0, 500).Select(_ => random.Next(60)).ToArray();
 
-        var runs = await Task.WhenAll(kinds.Select((kind, n) => rig.RunAsync(programs[n % 3], $$"""{"file":"{{file}}","n":{{n}},"kind":{{kind}}}""", timeoutSeconds: kind == 6 ? 1 : 60)));
+        var runs = await Task.WhenAll(
+            kinds.Select(
+                (kind, n) =>
+                    rig.RunAsync(programs[n % 3], $$"""{"file":"{{file}}","n":{{n}},"kind":{{kind}}}""", timeoutSeconds: kind == 6 ? 1 : 60)
+            )
+        );
 
         for (int n = 0; n < runs.Length; n++)
-            Assert.Equal(kinds[n] switch { 1 => WorkerEnd.Died, 5 => WorkerEnd.Failed, 6 => WorkerEnd.TimedOut, _ => WorkerEnd.Succeeded }, runs[n].End);
+            Assert.Equal(
+                kinds[n] switch
+                {
+                    1 => WorkerEnd.Died,
+                    5 => WorkerEnd.Failed,
+                    6 => WorkerEnd.TimedOut,
+                    _ => WorkerEnd.Succeeded,
+                },
+                runs[n].End
+            );
         var starts = (await File.ReadAllLinesAsync(file, TestContext.Current.CancellationToken)).Select(int.Parse);
         Assert.Equal(Enumerable.Range(0, runs.Length), starts.Order());
     }
@@ -334,7 +389,9 @@ public sealed class WorkerPoolTests
     public async Task Memory_is_watched_while_a_step_loads()
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkerStart = TimeSpan.FromSeconds(60) });
-        var program = rig.Program("const m = new WebAssembly.Memory({ initial: 16384 }); new Uint8Array(m.buffer).fill(1); await new Promise(go => setTimeout(go, 600_000));\nexport default { run() { } };");
+        var program = rig.Program(
+            "const m = new WebAssembly.Memory({ initial: 16384 }); new Uint8Array(m.buffer).fill(1); await new Promise(go => setTimeout(go, 600_000));\nexport default { run() { } };"
+        );
 
         var check = await rig.Pool.CheckAsync(program, TestContext.Current.CancellationToken);
 

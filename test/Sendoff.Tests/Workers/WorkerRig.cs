@@ -15,14 +15,22 @@ sealed class WorkerRig : IAsyncDisposable
     int programs;
 
     public WorkerRig(
-        EngineLimits? limits = null, string? harness = null, string? sockets = null, SandboxOptions? isolation = null, string? folder = null,
-        Func<WorkerProgram, IStepCalls>? calls = null, TimeProvider? time = null)
+        EngineLimits? limits = null,
+        string? harness = null,
+        string? sockets = null,
+        SandboxOptions? isolation = null,
+        string? folder = null,
+        Func<WorkerProgram, IStepCalls>? calls = null,
+        TimeProvider? time = null
+    )
     {
         root = folder is null ? Directory.CreateTempSubdirectory("sendoff-test-").FullName : Directory.CreateDirectory(folder).FullName;
         // A blank worker behind each that is taken would be one process more a test, for no run.
         Pool = new(Node, limits ?? new() { WorkersWarm = 0 }, time ?? TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
-            Harness = harness ?? Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"), Sockets = sockets ?? Path.GetTempPath(), Calls = calls,
+            Harness = harness ?? Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs"),
+            Sockets = sockets ?? Path.GetTempPath(),
+            Calls = calls,
             // Steps of tests tell what they do by files that the test sees.
             Isolation = isolation ?? new() { Mode = SandboxMode.None },
         };
@@ -39,18 +47,27 @@ sealed class WorkerRig : IAsyncDisposable
         for (int i = 0; i < steps.Length; i++)
         {
             File.WriteAllText(Path.Combine(folder, $"step{i + 1}.js"), steps[i]);
-            list.Add(new($"step{i + 1}", $"step{i + 1}.js", null, false) { Shape = steps[i].Contains("export", StringComparison.Ordinal) ? "module" : null });
+            list.Add(
+                new($"step{i + 1}", $"step{i + 1}.js", null, false)
+                {
+                    Shape = steps[i].Contains("export", StringComparison.Ordinal) ? "module" : null,
+                }
+            );
         }
         return new($"program-{programs}-{Guid.NewGuid():N}", "wf_1", "test", 1, folder, list, environment ?? [], memoryMb, concurrency);
     }
 
     public WorkerProgram Program(string step, int memoryMb = 64, int? concurrency = null) => Program([step], memoryMb, concurrency);
 
-    public static WorkerRun NewRun(string eventJson = "{}", double timeoutSeconds = 30, RunResume? resume = null) => new()
-    {
-        Id = $"run-{Guid.NewGuid():N}", EventJson = Encoding.UTF8.GetBytes(eventJson), ReceivedAt = TimeProvider.System.GetUtcNow(),
-        Timeout = TimeSpan.FromSeconds(timeoutSeconds), Resume = resume,
-    };
+    public static WorkerRun NewRun(string eventJson = "{}", double timeoutSeconds = 30, RunResume? resume = null) =>
+        new()
+        {
+            Id = $"run-{Guid.NewGuid():N}",
+            EventJson = Encoding.UTF8.GetBytes(eventJson),
+            ReceivedAt = TimeProvider.System.GetUtcNow(),
+            Timeout = TimeSpan.FromSeconds(timeoutSeconds),
+            Resume = resume,
+        };
 
     public async Task<WorkerRun> RunAsync(WorkerProgram program, string eventJson = "{}", double timeoutSeconds = 30)
     {

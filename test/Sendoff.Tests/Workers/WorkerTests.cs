@@ -12,7 +12,10 @@ public sealed class WorkerTests
     public async Task Run_that_succeeds_has_its_sends_exports_and_logs_under_their_steps()
     {
         await using var rig = new WorkerRig();
-        var program = rig.Program(["console.log('hello'); this.x = 7; " + Send, "export default { async run({ steps, $ }) { $.export('y', steps.step1.x + 1); return steps.trigger.event.a; } }"]);
+        var program = rig.Program([
+            "console.log('hello'); this.x = 7; " + Send,
+            "export default { async run({ steps, $ }) { $.export('y', steps.step1.x + 1); return steps.trigger.event.a; } }",
+        ]);
 
         var run = await rig.RunAsync(program, """{"a":"b"}""");
 
@@ -84,7 +87,10 @@ public sealed class WorkerTests
         Assert.Equal((WorkerEnd.Failed, 1), (run.End, run.Sends.Count));
         Assert.Contains("process.exit", run.Steps[0].Error!.Message);
         Assert.Equal(WorkerEnd.Succeeded, after.End);
-        Assert.NotEqual(before.Exports(0).GetProperty("$return_value").GetInt32(), after.Exports(0).GetProperty("$return_value").GetInt32());
+        Assert.NotEqual(
+            before.Exports(0).GetProperty("$return_value").GetInt32(),
+            after.Exports(0).GetProperty("$return_value").GetInt32()
+        );
     }
 
     [Fact]
@@ -102,8 +108,11 @@ public sealed class WorkerTests
     public async Task Endless_console_output_is_bounded_and_says_so()
     {
         await using var rig = new WorkerRig(new EngineLimits { RunLogBytes = 10_000 });
-        var run = await rig.RunAsync(rig.Program(
-            "const line = 'x'.repeat(1 << 20); for (let i = 0; i < 2000; i++) { console.log(''); console.log('short'); console.log(line); process.stdout.write(line); }"));
+        var run = await rig.RunAsync(
+            rig.Program(
+                "const line = 'x'.repeat(1 << 20); for (let i = 0; i < 2000; i++) { console.log(''); console.log('short'); console.log(line); process.stdout.write(line); }"
+            )
+        );
 
         Assert.Equal(WorkerEnd.Succeeded, run.End);
         Assert.InRange(run.Steps[0].Logs.Sum(line => line.Text.Length), 1, 11_000);
@@ -115,12 +124,15 @@ public sealed class WorkerTests
     public async Task Output_past_the_console_is_drained_and_does_not_stop_the_step()
     {
         await using var rig = new WorkerRig();
-        var run = await rig.RunAsync(rig.Program(
-            """
-            const fs = require('fs'); const chunk = Buffer.alloc(1 << 16, 120); let left = 200 * 1024 * 1024;
-            while (left > 0) { try { left -= fs.writeSync(1, chunk); left -= fs.writeSync(2, chunk); } catch (e) { if (e.code !== 'EAGAIN') throw e; } }
-            return 'done';
-            """));
+        var run = await rig.RunAsync(
+            rig.Program(
+                """
+                const fs = require('fs'); const chunk = Buffer.alloc(1 << 16, 120); let left = 200 * 1024 * 1024;
+                while (left > 0) { try { left -= fs.writeSync(1, chunk); left -= fs.writeSync(2, chunk); } catch (e) { if (e.code !== 'EAGAIN') throw e; } }
+                return 'done';
+                """
+            )
+        );
 
         Assert.Equal("done", run.Exports(0).GetProperty("$return_value").GetString());
     }
@@ -129,7 +141,9 @@ public sealed class WorkerTests
     public async Task Exports_of_a_run_over_their_limit_fail_it()
     {
         await using var rig = new WorkerRig(new EngineLimits { RunExportBytes = 10_000 });
-        var run = await rig.RunAsync(rig.Program("export default { async run({ $ }) { $.export('a', 'x'.repeat(9000)); $.export('b', 'x'.repeat(9000)); } }"));
+        var run = await rig.RunAsync(
+            rig.Program("export default { async run({ $ }) { $.export('a', 'x'.repeat(9000)); $.export('b', 'x'.repeat(9000)); } }")
+        );
 
         Assert.Equal((WorkerEnd.Failed, "LimitError"), (run.End, run.Steps[0].Error!.Name));
         Assert.Contains("Runs:MaxExportBytes", run.Steps[0].Error!.Message);
@@ -139,13 +153,18 @@ public sealed class WorkerTests
     public async Task Immediate_response_is_reported_before_the_run_ends()
     {
         await using var rig = new WorkerRig();
-        var program = rig.Program("$respond({ status: 202, immediate: true, body: 'soon' }); await new Promise(go => { const f = require('fs'); const t = setInterval(() => { if (f.existsSync(event.file)) { clearInterval(t); go(); } }, 5); });");
+        var program = rig.Program(
+            "$respond({ status: 202, immediate: true, body: 'soon' }); await new Promise(go => { const f = require('fs'); const t = setInterval(() => { if (f.existsSync(event.file)) { clearInterval(t); go(); } }, 5); });"
+        );
         var early = new TaskCompletionSource<RunResponse>(TaskCreationOptions.RunContinuationsAsynchronously);
         string file = rig.FileIn("go");
         var run = new WorkerRun
         {
-            Id = "r", EventJson = System.Text.Encoding.UTF8.GetBytes($$"""{"file":"{{file}}"}"""), ReceivedAt = TimeProvider.System.GetUtcNow(),
-            Timeout = TimeSpan.FromSeconds(20), OnImmediateResponse = response => early.SetResult(response),
+            Id = "r",
+            EventJson = System.Text.Encoding.UTF8.GetBytes($$"""{"file":"{{file}}"}"""),
+            ReceivedAt = TimeProvider.System.GetUtcNow(),
+            Timeout = TimeSpan.FromSeconds(20),
+            OnImmediateResponse = response => early.SetResult(response),
         };
         var running = rig.Pool.RunAsync(program, run, TestContext.Current.CancellationToken);
 
@@ -180,7 +199,10 @@ public sealed class WorkerTests
 
         var run = await rig.RunAsync(program);
 
-        Assert.Equal((WorkerEnd.Failed, "SENDOFF_LOAD", "the file step1.js does not exist"), (run.End, run.Steps[0].Error!.Code, run.Steps[0].Error!.Message));
+        Assert.Equal(
+            (WorkerEnd.Failed, "SENDOFF_LOAD", "the file step1.js does not exist"),
+            (run.End, run.Steps[0].Error!.Code, run.Steps[0].Error!.Message)
+        );
     }
 
     [Fact]
@@ -207,7 +229,9 @@ public sealed class WorkerTests
     public async Task Blob_that_is_read_late_keeps_its_place_among_the_sends()
     {
         await using var rig = new WorkerRig();
-        var run = await rig.RunAsync(rig.Program("$send.http({ method: 'PUT', url: 'http://a.example/', data: new Blob(['blob']) });" + Send));
+        var run = await rig.RunAsync(
+            rig.Program("$send.http({ method: 'PUT', url: 'http://a.example/', data: new Blob(['blob']) });" + Send)
+        );
 
         Assert.Equal(WorkerEnd.Succeeded, run.End);
         Assert.Equal([0, 1], run.Sends.Select(send => send.Index));

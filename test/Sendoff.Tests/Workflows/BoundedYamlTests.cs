@@ -9,32 +9,39 @@ public sealed class BoundedYamlTests
 {
     const string Cyclic = "name: x\nsteps: &a\n  - namespace: a\n    uses: ./s.js\n    props:\n      z: *a\n";
 
-    static string Bomb => "a: &a [x,x,x,x,x,x,x,x,x]\n"
-        + string.Concat(Enumerable.Range(0, 9).Select(i => $"{(char)('b' + i)}: &{(char)('b' + i)} [{string.Join(',', Enumerable.Repeat("*" + (char)('a' + i), 9))}]\n"))
+    static string Bomb =>
+        "a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + string.Concat(
+            Enumerable
+                .Range(0, 9)
+                .Select(i => $"{(char)('b' + i)}: &{(char)('b' + i)} [{string.Join(',', Enumerable.Repeat("*" + (char)('a' + i), 9))}]\n")
+        )
         + "name: x\nsteps:\n  - namespace: a\n    uses: ./s.js\n    props: {z: *j}\n";
 
-    static string Blocks(int levels) => "steps:\n" + string.Concat(Enumerable.Range(1, levels).Select(level => new string(' ', level) + "a:\n"));
+    static string Blocks(int levels) =>
+        "steps:\n" + string.Concat(Enumerable.Range(1, levels).Select(level => new string(' ', level) + "a:\n"));
 
-    public static TheoryData<string, int, int, string> Refused => new()
-    {
-        { Cyclic, 2, 8, "the anchor &a" },
-        { Bomb, 1, 4, "the anchor &a" },
-        { "name: x\nsteps: *a\n", 2, 8, "the alias *a" },
-        { "steps: [ { namespace: &n a } ]", 1, 23, "the anchor &n" },
-        { "name: x\nsteps: " + new string('[', 50_000) + new string(']', 50_000), 2, 71, "nested more than 64 levels" },
-        { "name: x\nsteps: " + string.Concat(Enumerable.Repeat("{a: ", 50_000)), 2, 260, "nested more than 64 levels" },
-        { "steps: \n" + string.Concat(Enumerable.Repeat("- ", 50_000)), 2, 127, "nested more than 64 levels" },
-        { Blocks(200), 65, 65, "nested more than 64 levels" },
-        { string.Concat(Enumerable.Repeat("? ", 50_000)), 1, 3, "a key must be a string" },
-        { "name: x\n? [a, b]\n: c\n", 2, 3, "a key must be a string" },
-        { "name: !!str 5\n", 1, 7, "the tag tag:yaml.org,2002:str" },
-        { "name: !evil x\n", 1, 7, "the tag !evil" },
-        { "a: 1\nsteps: [" + string.Concat(Enumerable.Repeat("x,", BoundedYaml.MaxNodes)) + "]", 2, 99_999, "more than 50,000 values" },
-        { string.Concat(Enumerable.Repeat("---\n", 60_000)), 50_002, 4, "more than 50,000 values" },
-        { "a: 1\nb: \"" + new string('x', BoundedYaml.MaxChars) + "\"", 2, BoundedYaml.MaxChars - 4, "more than 1,048,576 characters" },
-        { "name: x\nname: y\n", 2, 1, "malformed YAML: duplicate key" },
-        { "name: [\n", 1, 1, "malformed YAML" },
-    };
+    public static TheoryData<string, int, int, string> Refused =>
+        new()
+        {
+            { Cyclic, 2, 8, "the anchor &a" },
+            { Bomb, 1, 4, "the anchor &a" },
+            { "name: x\nsteps: *a\n", 2, 8, "the alias *a" },
+            { "steps: [ { namespace: &n a } ]", 1, 23, "the anchor &n" },
+            { "name: x\nsteps: " + new string('[', 50_000) + new string(']', 50_000), 2, 71, "nested more than 64 levels" },
+            { "name: x\nsteps: " + string.Concat(Enumerable.Repeat("{a: ", 50_000)), 2, 260, "nested more than 64 levels" },
+            { "steps: \n" + string.Concat(Enumerable.Repeat("- ", 50_000)), 2, 127, "nested more than 64 levels" },
+            { Blocks(200), 65, 65, "nested more than 64 levels" },
+            { string.Concat(Enumerable.Repeat("? ", 50_000)), 1, 3, "a key must be a string" },
+            { "name: x\n? [a, b]\n: c\n", 2, 3, "a key must be a string" },
+            { "name: !!str 5\n", 1, 7, "the tag tag:yaml.org,2002:str" },
+            { "name: !evil x\n", 1, 7, "the tag !evil" },
+            { "a: 1\nsteps: [" + string.Concat(Enumerable.Repeat("x,", BoundedYaml.MaxNodes)) + "]", 2, 99_999, "more than 50,000 values" },
+            { string.Concat(Enumerable.Repeat("---\n", 60_000)), 50_002, 4, "more than 50,000 values" },
+            { "a: 1\nb: \"" + new string('x', BoundedYaml.MaxChars) + "\"", 2, BoundedYaml.MaxChars - 4, "more than 1,048,576 characters" },
+            { "name: x\nname: y\n", 2, 1, "malformed YAML: duplicate key" },
+            { "name: [\n", 1, 1, "malformed YAML" },
+        };
 
     [Theory]
     [MemberData(nameof(Refused))]
@@ -42,9 +49,12 @@ public sealed class BoundedYamlTests
     {
         Assert.Null(BoundedYaml.Read(yaml, out var fault));
         Assert.Contains(says, fault!.Message, StringComparison.Ordinal);
-        if (says != "malformed YAML") Assert.Equal((line, column), (fault.Line, fault.Column));
+        if (says != "malformed YAML")
+            Assert.Equal((line, column), (fault.Line, fault.Column));
 
-        var problem = Assert.Single(WorkflowReader.Read("w", new Dictionary<string, string> { ["workflow.yaml"] = yaml, ["s.js"] = "" }).Problems);
+        var problem = Assert.Single(
+            WorkflowReader.Read("w", new Dictionary<string, string> { ["workflow.yaml"] = yaml, ["s.js"] = "" }).Problems
+        );
         Assert.Equal((fault.Message, (int?)fault.Line, (int?)fault.Column), (problem.Message, problem.Line, problem.Column));
     }
 
@@ -63,15 +73,54 @@ public sealed class BoundedYamlTests
     {
         string[] pieces =
         [
-            "a", "-", ": ", "\n", "  ", "[", "]", "{", "}", ",", "? ", "|", ">", "&", "*", "!", "!!", "%", "@", "`", "\"", "'", "#", "---", "...", "\t", "\r", "\0", "\u0085", "\\x",
-            "\ufeff", "\ud800", "1", "<<", "=",
+            "a",
+            "-",
+            ": ",
+            "\n",
+            "  ",
+            "[",
+            "]",
+            "{",
+            "}",
+            ",",
+            "? ",
+            "|",
+            ">",
+            "&",
+            "*",
+            "!",
+            "!!",
+            "%",
+            "@",
+            "`",
+            "\"",
+            "'",
+            "#",
+            "---",
+            "...",
+            "\t",
+            "\r",
+            "\0",
+            "\u0085",
+            "\\x",
+            "\ufeff",
+            "\ud800",
+            "1",
+            "<<",
+            "=",
         ];
-        Gen.Int[0, pieces.Length - 1].Array[0, 40].Select(parts => string.Concat(parts.Select(part => pieces[part]))).Sample(static text =>
-        {
-            BoundedYaml.Read(text, out var fault);
-            WorkflowReader.Read("w", new Dictionary<string, string> { ["workflow.yaml"] = text });
-            Assert.True(fault is null or { Line: > 0, Column: > 0, Message.Length: > 0 });
-        }, iter: 20_000);
+        Gen.Int[0, pieces.Length - 1]
+            .Array[0, 40]
+            .Select(parts => string.Concat(parts.Select(part => pieces[part])))
+            .Sample(
+                static text =>
+                {
+                    BoundedYaml.Read(text, out var fault);
+                    WorkflowReader.Read("w", new Dictionary<string, string> { ["workflow.yaml"] = text });
+                    Assert.True(fault is null or { Line: > 0, Column: > 0, Message.Length: > 0 });
+                },
+                iter: 20_000
+            );
     }
 
     [Fact]
@@ -108,7 +157,17 @@ public sealed class BoundedYamlTests
         Assert.Contains("more than 100 problems", many[^1].Message, StringComparison.Ordinal);
         Assert.All(many, static problem => Assert.Null(problem.SourceLine));
 
-        var one = Assert.Single(WorkflowReader.Read("w", new Dictionary<string, string> { ["workflow.yaml"] = $"steps: [ {{ namespace: '{new string('-', 500_000)}', uses: ./s.js }} ]" }).Problems);
+        var one = Assert.Single(
+            WorkflowReader
+                .Read(
+                    "w",
+                    new Dictionary<string, string>
+                    {
+                        ["workflow.yaml"] = $"steps: [ {{ namespace: '{new string('-', 500_000)}', uses: ./s.js }} ]",
+                    }
+                )
+                .Problems
+        );
         Assert.InRange(one.Message.Length, 100, 1_001);
     }
 
@@ -123,16 +182,40 @@ public sealed class BoundedYamlTests
     [InlineData("triggers: [ { type: schedule, cron: 'H/15 H(0-7) * * *' } ]", "cron")]
     [InlineData("triggers: [ { type: schedule, cron: '0 0 H 1 H' } ]", "cron")]
     public void A_number_that_is_no_such_number_is_a_problem(string yaml, string says) =>
-        Assert.Contains(says, Assert.Single(WorkflowReader.Read("w", new Dictionary<string, string> { ["workflow.yaml"] = yaml + "\nsteps: [ { namespace: a, uses: ./a.js } ]", ["a.js"] = "" }).Problems).Message);
+        Assert.Contains(
+            says,
+            Assert
+                .Single(
+                    WorkflowReader
+                        .Read(
+                            "w",
+                            new Dictionary<string, string>
+                            {
+                                ["workflow.yaml"] = yaml + "\nsteps: [ { namespace: a, uses: ./a.js } ]",
+                                ["a.js"] = "",
+                            }
+                        )
+                        .Problems
+                )
+                .Message
+        );
 
     // Each of them took hours when its time grew with the square of its length.
     [Fact(Timeout = 120_000)]
-    public async Task No_text_makes_a_change_take_more_than_one_pass() => await Task.Run(static () =>
-    {
-        string spaces = new(' ', BoundedYaml.MaxChars / 2), lines = new('\n', BoundedYaml.MaxChars / 2);
-        Assert.Null(WorkflowYaml.AddStep($"name: x\nsteps:{spaces}x\n", "a", "a.mjs"));
-        Assert.Null(WorkflowYaml.AddStep($"name: x\nsteps: [{lines}x\n", "a", "a.mjs"));
-        Assert.EndsWith("x", WorkflowYaml.RenameFile(lines + "x", "a.mjs", "b.mjs"));
-        Assert.EndsWith("x", WorkflowYaml.RenameFile(new StringBuilder().Insert(0, "uses: ", 80_000).Append('x').ToString(), "a.mjs", "b.mjs"));
-    }, TestContext.Current.CancellationToken);
+    public async Task No_text_makes_a_change_take_more_than_one_pass() =>
+        await Task.Run(
+            static () =>
+            {
+                string spaces = new(' ', BoundedYaml.MaxChars / 2),
+                    lines = new('\n', BoundedYaml.MaxChars / 2);
+                Assert.Null(WorkflowYaml.AddStep($"name: x\nsteps:{spaces}x\n", "a", "a.mjs"));
+                Assert.Null(WorkflowYaml.AddStep($"name: x\nsteps: [{lines}x\n", "a", "a.mjs"));
+                Assert.EndsWith("x", WorkflowYaml.RenameFile(lines + "x", "a.mjs", "b.mjs"));
+                Assert.EndsWith(
+                    "x",
+                    WorkflowYaml.RenameFile(new StringBuilder().Insert(0, "uses: ", 80_000).Append('x').ToString(), "a.mjs", "b.mjs")
+                );
+            },
+            TestContext.Current.CancellationToken
+        );
 }

@@ -4,11 +4,15 @@ namespace Sendoff.Tests.Workflows;
 
 public sealed class EmitTriggerTests
 {
-    static WorkflowReading Read(string trigger) => WorkflowReader.Read("listener", new Dictionary<string, string>
-    {
-        ["workflow.yaml"] = $"triggers:\n  - {trigger}\nsteps: [ {{ namespace: a, uses: ./a.js }} ]",
-        ["a.js"] = "1",
-    });
+    static WorkflowReading Read(string trigger) =>
+        WorkflowReader.Read(
+            "listener",
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] = $"triggers:\n  - {trigger}\nsteps: [ {{ namespace: a, uses: ./a.js }} ]",
+                ["a.js"] = "1",
+            }
+        );
 
     [Fact]
     public void Trigger_names_its_workflow_and_a_channel_where_it_wants_one()

@@ -4,11 +4,16 @@ namespace Sendoff.Tests.Workflows;
 
 public sealed class ScheduleTriggerTests
 {
-    static WorkflowReading Read(string trigger) => WorkflowReader.Read("test", new Dictionary<string, string>
-    {
-        ["workflow.yaml"] = $"triggers:\n  - type: schedule\n    {trigger.Replace("\n", "\n    ")}\nsteps: [ {{ namespace: a, uses: ./a.js }} ]",
-        ["a.js"] = "",
-    });
+    static WorkflowReading Read(string trigger) =>
+        WorkflowReader.Read(
+            "test",
+            new Dictionary<string, string>
+            {
+                ["workflow.yaml"] =
+                    $"triggers:\n  - type: schedule\n    {trigger.Replace("\n", "\n    ")}\nsteps: [ {{ namespace: a, uses: ./a.js }} ]",
+                ["a.js"] = "",
+            }
+        );
 
     static ScheduleTrigger Schedule(string trigger) => Assert.IsType<ScheduleTrigger>(Assert.Single(Read(trigger).Definition!.Triggers));
 
@@ -16,7 +21,8 @@ public sealed class ScheduleTriggerTests
     {
         var schedule = Schedule(trigger);
         var due = new List<string>();
-        for (var at = DateTimeOffset.Parse(from); due.Count < count; due.Add(at.ToString("MM-dd HH:mm"))) at = schedule.NextAfter(at)!.Value;
+        for (var at = DateTimeOffset.Parse(from); due.Count < count; due.Add(at.ToString("MM-dd HH:mm")))
+            at = schedule.NextAfter(at)!.Value;
         return due;
     }
 
@@ -32,7 +38,8 @@ public sealed class ScheduleTriggerTests
     [InlineData("0 0 30 2 MON", "02-01 00:00", "02-08 00:00", "02-15 00:00")]
     [InlineData("0 0 1 * 1-5", "11-26 00:00", "11-27 00:00", "11-30 00:00")]
     [InlineData("0 0 L * SUN#1", "11-30 00:00", "12-06 00:00", "12-31 00:00")]
-    public void Of_two_day_fields_either_is_enough(string cron, params string[] expected) => Assert.Equal(expected, Due($"cron: '{cron}'", "2026-11-25T00:00:00Z", expected.Length));
+    public void Of_two_day_fields_either_is_enough(string cron, params string[] expected) =>
+        Assert.Equal(expected, Due($"cron: '{cron}'", "2026-11-25T00:00:00Z", expected.Length));
 
     // crontab(5): a field that begins with a star does not restrict the days.
     [Theory]
@@ -53,14 +60,23 @@ public sealed class ScheduleTriggerTests
     [Fact]
     public void An_hour_that_is_skipped_in_spring_moves_a_daily_time_to_its_end_and_drops_no_day()
     {
-        Assert.Equal(["03-27 01:30", "03-28 01:00", "03-29 00:30"], Due("cron: '30 2 * * *'\ntimezone: Europe/Berlin", "2027-03-27T00:00:00Z", 3));
+        Assert.Equal(
+            ["03-27 01:30", "03-28 01:00", "03-29 00:30"],
+            Due("cron: '30 2 * * *'\ntimezone: Europe/Berlin", "2027-03-27T00:00:00Z", 3)
+        );
     }
 
     [Fact]
     public void An_hour_that_comes_twice_in_autumn_is_due_once_for_a_daily_time_and_twice_for_an_hourly_one()
     {
-        Assert.Equal(["10-30 00:30", "10-31 00:30", "11-01 01:30"], Due("cron: '30 2 * * *'\ntimezone: Europe/Berlin", "2027-10-30T00:00:00Z", 3));
-        Assert.Equal(["10-30 23:30", "10-31 00:30", "10-31 01:30", "10-31 02:30"], Due("cron: '30 * * * *'\ntimezone: Europe/Berlin", "2027-10-30T23:00:00Z", 4));
+        Assert.Equal(
+            ["10-30 00:30", "10-31 00:30", "11-01 01:30"],
+            Due("cron: '30 2 * * *'\ntimezone: Europe/Berlin", "2027-10-30T00:00:00Z", 3)
+        );
+        Assert.Equal(
+            ["10-30 23:30", "10-31 00:30", "10-31 01:30", "10-31 02:30"],
+            Due("cron: '30 * * * *'\ntimezone: Europe/Berlin", "2027-10-30T23:00:00Z", 4)
+        );
     }
 
     [Fact]

@@ -21,7 +21,8 @@ public sealed class StepShapeTests
     [InlineData("this.defineComponent(1); return 1")]
     [InlineData("async (event, steps) => { return 'export default' }")]
     [InlineData("const b = (;\n// export default {}")]
-    public void A_body_is_no_module_whatever_its_texts_and_comments_say(string source) => Assert.Equal(StepShape.Body, StepShapes.Of(source));
+    public void A_body_is_no_module_whatever_its_texts_and_comments_say(string source) =>
+        Assert.Equal(StepShape.Body, StepShapes.Of(source));
 
     [Theory]
     [InlineData("export default defineComponent({ async run() {} })")]
@@ -42,20 +43,25 @@ public sealed class StepShapeTests
     public void A_component_need_not_be_exported(string source) => Assert.Equal(StepShape.Component, StepShapes.Of(source));
 
     [Fact]
-    public void Imports_alone_are_told_apart() => Assert.Equal(StepShape.Imports, StepShapes.Of("import axios from 'axios'\nreturn axios.get('x')"));
+    public void Imports_alone_are_told_apart() =>
+        Assert.Equal(StepShape.Imports, StepShapes.Of("import axios from 'axios'\nreturn axios.get('x')"));
 
     [Fact]
     public async Task A_body_whose_texts_hold_a_component_runs_as_a_body()
     {
         await using var server = await TestServer.StartAsync();
-        string hook = await server.DeployAsync("texts", """
+        string hook = await server.DeployAsync(
+            "texts",
+            """
             // export default defineComponent({}) is what the docs show
             const template = `
             export default defineComponent({ async run() {} })
             module.exports = {}
             `;
             return [template.length > 10, typeof event]
-            """, "step.js");
+            """,
+            "step.js"
+        );
 
         var run = await server.RunAsync(hook);
 

@@ -10,7 +10,8 @@ public sealed class WorkflowReaderTests
     [Fact]
     public void A_synced_folder_is_taken_as_it_is()
     {
-        var definition = Read("""
+        var definition = Read(
+            """
             schema: workflow/2022.04
             name: Orders
             inactive: true
@@ -29,7 +30,9 @@ public sealed class WorkflowReaderTests
                 sheetId: { __lv: { label: Guestbook, value: "1RL" } }
                 count: 3
                 text: "3"
-            """, "notify/entry.js").Definition!;
+            """,
+            "notify/entry.js"
+        ).Definition!;
 
         Assert.Equal("Orders", definition.Name);
         Assert.Equal(TimeSpan.FromSeconds(40), definition.Settings.Timeout);
@@ -43,7 +46,14 @@ public sealed class WorkflowReaderTests
     [Fact]
     public void A_folder_of_step_files_is_a_workflow_in_file_name_order()
     {
-        var files = new Dictionary<string, string> { ["02-notify.js"] = "", ["01-fetch.mjs"] = "", ["lib/util.js"] = "", ["_shared.js"] = "", ["types.d.ts"] = "" };
+        var files = new Dictionary<string, string>
+        {
+            ["02-notify.js"] = "",
+            ["01-fetch.mjs"] = "",
+            ["lib/util.js"] = "",
+            ["_shared.js"] = "",
+            ["types.d.ts"] = "",
+        };
 
         var definition = WorkflowReader.Read("plain", files).Definition!;
 
@@ -64,7 +74,8 @@ public sealed class WorkflowReaderTests
     [Fact]
     public void Explicit_triggers_carry_key_and_response()
     {
-        var definition = Read("""
+        var definition = Read(
+            """
             triggers:
               - type: http
                 key: orders
@@ -72,7 +83,9 @@ public sealed class WorkflowReaderTests
               - { type: http, key: fixed, response: { status: 202, body: taken } }
             settings: { timeout: 500ms, memory: 1GB, concurrency: 4, deliver: success }
             steps: [ { namespace: a, uses: ./a.js } ]
-            """, "a.js").Definition!;
+            """,
+            "a.js"
+        ).Definition!;
 
         Assert.Equal(new HttpTrigger("orders", new(true, 200, null)), definition.Triggers[0]);
         Assert.Equal(new HttpTrigger("fixed", new(false, 202, "taken")), definition.Triggers[1]);
@@ -86,7 +99,11 @@ public sealed class WorkflowReaderTests
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./gone.js", "there is no such file", 4)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ../a.js", "leaves the workflow's folder", 4)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: slack-send@1.0.0", "not a file of this folder", 4)]
-    [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: python3.12\n    uses: ./a.js", "'a' is a Python step; steps are Node.js", 4)]
+    [InlineData(
+        "name: x\nsteps:\n  - namespace: a\n    runtime: python3.12\n    uses: ./a.js",
+        "'a' is a Python step; steps are Node.js",
+        4
+    )]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./a/entry.py", "'a' is a Python step", 4)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: golang1.x\n    uses: ./a.js", "'a' is a Go step", 4)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    runtime: cobol85\n    uses: ./a.js", "'a' is a cobol85 step", 4)]
@@ -94,11 +111,23 @@ public sealed class WorkflowReaderTests
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./a.js\n    disabled: yes", "`disabled` is 'yes'", 5)]
     [InlineData("name: x\nsteps:\n  - namespace: 9a\n    uses: ./a.js", "cannot be a step's namespace", 3)]
     [InlineData("name: x\nsettings: { timeout: soon }\nsteps:\n  - namespace: a\n    uses: ./a.js", "'soon' is not a valid timeout", 2)]
-    [InlineData("name: x\nsettings: { idempotency_key: maybe }\nsteps:\n  - namespace: a\n    uses: ./a.js", "does not switch the idempotency-key", 2)]
+    [InlineData(
+        "name: x\nsettings: { idempotency_key: maybe }\nsteps:\n  - namespace: a\n    uses: ./a.js",
+        "does not switch the idempotency-key",
+        2
+    )]
     [InlineData("name: x\nsettings: { tiemout: 3s }\nsteps:\n  - namespace: a\n    uses: ./a.js", "no setting 'tiemout'", 2)]
     [InlineData("name: x\ntriggers:\n  - type: smoke\nsteps:\n  - namespace: a\n    uses: ./a.js", "no trigger type 'smoke'", 3)]
-    [InlineData("name: x\ntriggers:\n  - { type: http, key: 'a b' }\nsteps:\n  - namespace: a\n    uses: ./a.js", "cannot be a trigger's key", 3)]
-    [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./a.js\n  - namespace: a\n    uses: ./a.js", "two steps have the namespace", 3)]
+    [InlineData(
+        "name: x\ntriggers:\n  - { type: http, key: 'a b' }\nsteps:\n  - namespace: a\n    uses: ./a.js",
+        "cannot be a trigger's key",
+        3
+    )]
+    [InlineData(
+        "name: x\nsteps:\n  - namespace: a\n    uses: ./a.js\n  - namespace: a\n    uses: ./a.js",
+        "two steps have the namespace",
+        3
+    )]
     public void A_mistake_is_named_with_file_line_and_a_way_to_mend_it(string yaml, string message, int line)
     {
         var problem = Assert.Single(Read(yaml, "a.js").Problems);
@@ -110,20 +139,56 @@ public sealed class WorkflowReaderTests
     }
 
     [Theory]
-    [InlineData("tags: billing\nsteps: [ { namespace: a, uses: ./a.js } ]", "`tags` is not a list of texts", "write a list such as `tags: [billing, nightly]`")]
+    [InlineData(
+        "tags: billing\nsteps: [ { namespace: a, uses: ./a.js } ]",
+        "`tags` is not a list of texts",
+        "write a list such as `tags: [billing, nightly]`"
+    )]
     [InlineData("tags: ['']\nsteps: [ { namespace: a, uses: ./a.js } ]", "'' cannot be a tag", "use 1 to 40 characters")]
     [InlineData("nmae: x\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'nmae'", "did you mean `name`?")]
     [InlineData("step: []\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'step'", "did you mean `steps`?")]
-    [InlineData("timeout: 3s\nsteps: [ { namespace: a, uses: ./a.js } ]", "a workflow has no 'timeout'", "use one of name, tags, triggers, settings, steps")]
+    [InlineData(
+        "timeout: 3s\nsteps: [ { namespace: a, uses: ./a.js } ]",
+        "a workflow has no 'timeout'",
+        "use one of name, tags, triggers, settings, steps"
+    )]
     [InlineData("steps: [ { namespace: a, uses: ./a.js, prosp: { x: 1 } } ]", "a step has no 'prosp'", "did you mean `props`?")]
     [InlineData("steps: [ { namespace: a, uses: ./a.js, Disabled: true } ]", "a step has no 'Disabled'", "did you mean `disabled`?")]
-    [InlineData("triggers: [ { type: http, keys: x } ]\nsteps: [ { namespace: a, uses: ./a.js } ]", "an HTTP trigger has no 'keys'", "did you mean `key`?")]
-    [InlineData("triggers: [ { type: http, response: { stauts: 202 } } ]\nsteps: [ { namespace: a, uses: ./a.js } ]", "a response has no 'stauts'", "did you mean `status`?")]
-    [InlineData("triggers: [ { type: schedule, every: 1h, time_zone: UTC } ]\nsteps: [ { namespace: a, uses: ./a.js } ]", "a schedule has no 'time_zone'", "did you mean `timezone`?")]
-    [InlineData("triggers: [ { type: emit, worklow: x, workflow: x } ]\nsteps: [ { namespace: a, uses: ./a.js } ]", "an emit trigger has no 'worklow'", "did you mean `workflow`?")]
-    [InlineData("triggers: [ { type: shedule, every: 1h } ]\nsteps: [ { namespace: a, uses: ./a.js } ]", "no trigger type 'shedule'", "did you mean `schedule`?")]
-    [InlineData("settings: { concurency: 3 }\nsteps: [ { namespace: a, uses: ./a.js } ]", "no setting 'concurency'", "did you mean `concurrency`?")]
-    [InlineData("settings: { lambdaTimeout: 3 }\nsteps: [ { namespace: a, uses: ./a.js } ]", "no setting 'lambdaTimeout'", "did you mean `lambda_timeout`?")]
+    [InlineData(
+        "triggers: [ { type: http, keys: x } ]\nsteps: [ { namespace: a, uses: ./a.js } ]",
+        "an HTTP trigger has no 'keys'",
+        "did you mean `key`?"
+    )]
+    [InlineData(
+        "triggers: [ { type: http, response: { stauts: 202 } } ]\nsteps: [ { namespace: a, uses: ./a.js } ]",
+        "a response has no 'stauts'",
+        "did you mean `status`?"
+    )]
+    [InlineData(
+        "triggers: [ { type: schedule, every: 1h, time_zone: UTC } ]\nsteps: [ { namespace: a, uses: ./a.js } ]",
+        "a schedule has no 'time_zone'",
+        "did you mean `timezone`?"
+    )]
+    [InlineData(
+        "triggers: [ { type: emit, worklow: x, workflow: x } ]\nsteps: [ { namespace: a, uses: ./a.js } ]",
+        "an emit trigger has no 'worklow'",
+        "did you mean `workflow`?"
+    )]
+    [InlineData(
+        "triggers: [ { type: shedule, every: 1h } ]\nsteps: [ { namespace: a, uses: ./a.js } ]",
+        "no trigger type 'shedule'",
+        "did you mean `schedule`?"
+    )]
+    [InlineData(
+        "settings: { concurency: 3 }\nsteps: [ { namespace: a, uses: ./a.js } ]",
+        "no setting 'concurency'",
+        "did you mean `concurrency`?"
+    )]
+    [InlineData(
+        "settings: { lambdaTimeout: 3 }\nsteps: [ { namespace: a, uses: ./a.js } ]",
+        "no setting 'lambdaTimeout'",
+        "did you mean `lambda_timeout`?"
+    )]
     public void An_unknown_key_is_an_error_that_names_the_one_that_was_meant(string yaml, string message, string hint)
     {
         var problem = Assert.Single(Read(yaml, "a.js").Problems);

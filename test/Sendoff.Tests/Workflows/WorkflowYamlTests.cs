@@ -35,13 +35,22 @@ public sealed class WorkflowYamlTests
         """;
 
     const string Odd = "abc 019\n\t#:-\"'{}[]|>&*!%@,?\\é~=";
-    static readonly Dictionary<string, string> code = new() { ["read.mjs"] = "", ["mend.mjs"] = "", ["tell.mjs"] = "", ["new.mjs"] = "" };
+    static readonly Dictionary<string, string> code = new()
+    {
+        ["read.mjs"] = "",
+        ["mend.mjs"] = "",
+        ["tell.mjs"] = "",
+        ["new.mjs"] = "",
+    };
 
     static WorkflowDefinition Read(string? yaml) =>
-        WorkflowReader.Read("w", new Dictionary<string, string>(code) { [WorkflowReader.YamlFile] = yaml! }) is var reading && reading.Definition is { } found
-            ? found : throw new InvalidOperationException(string.Join("\n", reading.Problems) + "\n" + yaml);
+        WorkflowReader.Read("w", new Dictionary<string, string>(code) { [WorkflowReader.YamlFile] = yaml! }) is var reading
+        && reading.Definition is { } found
+            ? found
+            : throw new InvalidOperationException(string.Join("\n", reading.Problems) + "\n" + yaml);
 
     static string Names(string? yaml) => string.Join(' ', Read(yaml).Steps.Select(step => step.Name));
+
     static JsonElement Json(string json) => JsonElement.Parse(json);
 
     [Theory]
@@ -89,7 +98,11 @@ public sealed class WorkflowYamlTests
         string changed = WorkflowYaml.SetProp(Three, step, prop, Json(json))!;
         var before = Read(Three).Steps;
         var after = Read(changed).Steps;
-        Assert.Equal(Json(json).GetRawText(), after[step].Props!.Value.GetProperty(prop).GetRawText().Replace("\\u0022", "\""), ignoreAllWhiteSpace: true);
+        Assert.Equal(
+            Json(json).GetRawText(),
+            after[step].Props!.Value.GetProperty(prop).GetRawText().Replace("\\u0022", "\""),
+            ignoreAllWhiteSpace: true
+        );
         for (int i = 0; i < before.Count; i++)
             foreach (var other in before[i].Props?.EnumerateObject().Where(one => i != step || one.Name != prop) ?? [])
                 Assert.Equal(other.Value.GetRawText(), after[i].Props!.Value.GetProperty(other.Name).GetRawText());
@@ -133,7 +146,10 @@ public sealed class WorkflowYamlTests
     public void A_folder_of_step_files_becomes_a_list()
     {
         var reading = WorkflowReader.Read("w", code);
-        Assert.Equal(string.Join(' ', reading.Definition!.Steps.Select(step => step.Name)), Names(WorkflowYaml.Write("w", reading.Definition.Steps)));
+        Assert.Equal(
+            string.Join(' ', reading.Definition!.Steps.Select(step => step.Name)),
+            Names(WorkflowYaml.Write("w", reading.Definition.Steps))
+        );
     }
 
     [Theory]
@@ -152,14 +168,28 @@ public sealed class WorkflowYamlTests
     [InlineData("true\n")]
     [InlineData("\n")]
     public void A_text_with_a_line_break_at_its_end_keeps_it(string text) =>
-        Assert.Equal(text, Read(WorkflowYaml.SetProp(Three, 1, "p", Json(JsonSerializer.Serialize(text)))).Steps[1].Props!.Value.GetProperty("p").GetString());
+        Assert.Equal(
+            text,
+            Read(WorkflowYaml.SetProp(Three, 1, "p", Json(JsonSerializer.Serialize(text))))
+                .Steps[1]
+                .Props!.Value.GetProperty("p")
+                .GetString()
+        );
 
     [Fact]
     public void Any_text_is_read_back_as_it_was_set() =>
         (from picked in Gen.Int[0, Odd.Length - 1].Array[0, 20] select string.Concat(picked.Select(i => Odd[i]))).Sample(text =>
-            Read(WorkflowYaml.SetProp(Three, 1, "p", JsonSerializer.SerializeToElement(text))).Steps[1].Props!.Value.GetProperty("p").GetString() == text);
+            Read(WorkflowYaml.SetProp(Three, 1, "p", JsonSerializer.SerializeToElement(text)))
+                .Steps[1]
+                .Props!.Value.GetProperty("p")
+                .GetString() == text
+        );
 
-    static string Triggers(string yaml) => string.Join(" | ", WorkflowYaml.TriggersOf(yaml).Select(one => string.Join(' ', one.Select(field => $"{field.Key}={field.Value}"))));
+    static string Triggers(string yaml) =>
+        string.Join(
+            " | ",
+            WorkflowYaml.TriggersOf(yaml).Select(one => string.Join(' ', one.Select(field => $"{field.Key}={field.Value}")))
+        );
 
     [Fact]
     public void A_step_is_switched_off_and_on_again()

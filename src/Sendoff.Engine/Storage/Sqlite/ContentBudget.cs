@@ -12,7 +12,8 @@ internal sealed class ContentBudget(EngineLimits limits)
     public bool TryTake(int headers, int body)
     {
         int bytes = headers + (body <= MaxBodyBytes ? body : 0);
-        if (bytes > left) return false;
+        if (bytes > left)
+            return false;
         left -= bytes;
         return true;
     }

@@ -11,17 +11,21 @@ internal sealed class LiveWorkflows
 
     public void Load(IEnumerable<long> workflows) => committed.UnionWith(workflows);
 
-    public bool Has(long workflow) => changed.Count > 0 && changed.TryGetValue(workflow, out bool lives) ? lives : committed.Contains(workflow);
+    public bool Has(long workflow) =>
+        changed.Count > 0 && changed.TryGetValue(workflow, out bool lives) ? lives : committed.Contains(workflow);
 
     public void Add(long workflow) => changed[workflow] = true;
+
     public void Remove(long workflow) => changed[workflow] = false;
 
     public void Commit()
     {
         foreach (var (workflow, lives) in changed)
         {
-            if (lives) committed.Add(workflow);
-            else committed.Remove(workflow);
+            if (lives)
+                committed.Add(workflow);
+            else
+                committed.Remove(workflow);
         }
         changed.Clear();
     }

@@ -25,7 +25,8 @@ internal sealed class SqliteFilter
     /// <summary>Adds nothing when there is no value.</summary>
     public SqliteFilter And(string condition, object? value)
     {
-        if (value is null) return this;
+        if (value is null)
+            return this;
         values.Add(value);
         return And(condition);
     }
@@ -43,8 +44,10 @@ internal sealed class SqliteFilter
     public SqliteStatement Set(SqliteStatement statement)
     {
         foreach (object value in values)
-            if (value is long number) statement.Set(number);
-            else statement.Set((string)value);
+            if (value is long number)
+                statement.Set(number);
+            else
+                statement.Set((string)value);
         return statement;
     }
 

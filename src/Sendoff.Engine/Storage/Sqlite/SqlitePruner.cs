@@ -11,10 +11,12 @@ internal sealed class SqlitePruner(EngineLimits limits)
     const int SparePages = 64;
 
     /// <summary>Rows of other tables deleted in one slice; versions are few and wide.</summary>
-    const int SliceRows = 1_000, SliceVersions = 10;
+    const int SliceRows = 1_000,
+        SliceVersions = 10;
 
     /// <summary>Where the slice before ended, among all runs and among those that are not to be kept: what cannot be deleted yet is passed once a round.</summary>
-    long passed, passedUnkept;
+    long passed,
+        passedUnkept;
 
     public PruneResult Slice(SqliteSession session, long before, long maxBytes)
     {
@@ -27,9 +29,13 @@ internal sealed class SqlitePruner(EngineLimits limits)
         }
         session.Sql("DELETE FROM secrets WHERE replaced_at < ?").Set(before).Run();
         bool tooLarge = maxBytes > 0 && UsedBytes(session) > maxBytes;
-        bool moreUnkept = DeleteUnkept(session), moreAlone = DeleteAlone(session, tooLarge ? long.MaxValue : before);
-        var oldest = session.Sql("SELECT id, event_id, first_delivery, delivery_count, started_at FROM runs WHERE id > ? ORDER BY id LIMIT ?")
-            .Set(passed).Set(limits.PruneRuns).All(ReadRun);
+        bool moreUnkept = DeleteUnkept(session),
+            moreAlone = DeleteAlone(session, tooLarge ? long.MaxValue : before);
+        var oldest = session
+            .Sql("SELECT id, event_id, first_delivery, delivery_count, started_at FROM runs WHERE id > ? ORDER BY id LIMIT ?")
+            .Set(passed)
+            .Set(limits.PruneRuns)
+            .All(ReadRun);
         var doomed = oldest.TakeWhile(run => tooLarge || run.StartedAt < before).ToList();
         long rows = doomed.Where(run => !HasUnfinished(session, run)).Sum(run => Delete(session, run));
         bool more = doomed.Count == limits.PruneRuns;
@@ -40,42 +46,64 @@ internal sealed class SqlitePruner(EngineLimits limits)
     /// <summary>Looks at a slice of the runs that are not to be kept. The outer join forces SQLite to begin with those: left to itself it begins with all runs.</summary>
     bool DeleteUnkept(SqliteSession session)
     {
-        var slice = session.Sql("""
-            SELECT u.run_id, r.event_id, r.first_delivery, r.delivery_count, r.started_at, r.id IS NOT NULL
-            FROM unkept u LEFT JOIN runs r ON r.id = u.run_id WHERE u.run_id > ? ORDER BY u.run_id LIMIT ?
-            """).Set(passedUnkept).Set(limits.PruneRuns).All(static row => (Run: ReadRun(row), HasEnded: row.Int(5) != 0));
+        var slice = session
+            .Sql(
+                """
+                SELECT u.run_id, r.event_id, r.first_delivery, r.delivery_count, r.started_at, r.id IS NOT NULL
+                FROM unkept u LEFT JOIN runs r ON r.id = u.run_id WHERE u.run_id > ? ORDER BY u.run_id LIMIT ?
+                """
+            )
+            .Set(passedUnkept)
+            .Set(limits.PruneRuns)
+            .All(static row => (Run: ReadRun(row), HasEnded: row.Int(5) != 0));
         foreach (var (run, hasEnded) in slice)
-            if (hasEnded && !HasUnfinished(session, run)) Delete(session, run);
+            if (hasEnded && !HasUnfinished(session, run))
+                Delete(session, run);
         bool more = slice.Count == limits.PruneRuns;
         passedUnkept = more ? slice[^1].Run.Id : 0;
         return more;
     }
 
-    bool DeleteAlone(SqliteSession session, long before) => session.Sql("""
-        DELETE FROM events WHERE id IN (
-            SELECT id FROM events WHERE run_id = 0 AND received_at < ? AND NOT EXISTS (SELECT 1 FROM replays WHERE event_id = events.id)
-            ORDER BY received_at LIMIT ?)
-        """).Set(before).Set(limits.PruneRuns).Run() == limits.PruneRuns;
+    bool DeleteAlone(SqliteSession session, long before) =>
+        session
+            .Sql(
+                """
+                DELETE FROM events WHERE id IN (
+                    SELECT id FROM events WHERE run_id = 0 AND received_at < ? AND NOT EXISTS (SELECT 1 FROM replays WHERE event_id = events.id)
+                    ORDER BY received_at LIMIT ?)
+                """
+            )
+            .Set(before)
+            .Set(limits.PruneRuns)
+            .Run() == limits.PruneRuns;
 
     /// <summary>Deletes a slice of what a deleted workflow left, finished or not.</summary>
     void DeleteHistory(SqliteSession session, long workflow)
     {
-        if (DeleteRuns(session, workflow) || DeleteEvents(session, workflow) || DeleteRest(session, workflow)) return;
+        if (DeleteRuns(session, workflow) || DeleteEvents(session, workflow) || DeleteRest(session, workflow))
+            return;
         session.Sql("DELETE FROM deletions WHERE workflow_id = ?").Set(workflow).Run();
     }
 
     bool DeleteRuns(SqliteSession session, long workflow)
     {
-        var runs = session.Sql("SELECT id, event_id, first_delivery, delivery_count, started_at FROM runs WHERE workflow_id = ? LIMIT ?")
-            .Set(workflow).Set(limits.PruneRuns).All(ReadRun);
-        foreach (var run in runs) Delete(session, run);
+        var runs = session
+            .Sql("SELECT id, event_id, first_delivery, delivery_count, started_at FROM runs WHERE workflow_id = ? LIMIT ?")
+            .Set(workflow)
+            .Set(limits.PruneRuns)
+            .All(ReadRun);
+        foreach (var run in runs)
+            Delete(session, run);
         return runs.Count > 0;
     }
 
     /// <summary>The events whose runs have not ended, with what belongs to those.</summary>
     bool DeleteEvents(SqliteSession session, long workflow)
     {
-        var events = session.Sql("SELECT id, run_id FROM events WHERE workflow_id = ? LIMIT ?").Set(workflow).Set(limits.PruneRuns)
+        var events = session
+            .Sql("SELECT id, run_id FROM events WHERE workflow_id = ? LIMIT ?")
+            .Set(workflow)
+            .Set(limits.PruneRuns)
             .All(static row => (Id: row.Long(0), Run: row.Long(1)));
         foreach (var (id, run) in events)
         {
@@ -90,13 +118,29 @@ internal sealed class SqlitePruner(EngineLimits limits)
 
     static bool DeleteRest(SqliteSession session, long workflow)
     {
-        long rows = session.Sql("DELETE FROM versions WHERE rowid IN (SELECT rowid FROM versions WHERE workflow_id = ? LIMIT ?)").Set(workflow).Set(SliceVersions).Run()
-            + session.Sql("DELETE FROM publications WHERE id IN (SELECT id FROM publications WHERE workflow_id = ? LIMIT ?)").Set(workflow).Set(SliceRows).Run()
-            + session.Sql("""
-                DELETE FROM store_values WHERE id IN (
-                    SELECT v.id FROM stores s CROSS JOIN store_values v ON v.store_id = s.id WHERE s.workflow_id = ? LIMIT ?)
-                """).Set(workflow).Set(SliceRows).Run();
-        if (rows > 0) return true;
+        long rows =
+            session
+                .Sql("DELETE FROM versions WHERE rowid IN (SELECT rowid FROM versions WHERE workflow_id = ? LIMIT ?)")
+                .Set(workflow)
+                .Set(SliceVersions)
+                .Run()
+            + session
+                .Sql("DELETE FROM publications WHERE id IN (SELECT id FROM publications WHERE workflow_id = ? LIMIT ?)")
+                .Set(workflow)
+                .Set(SliceRows)
+                .Run()
+            + session
+                .Sql(
+                    """
+                    DELETE FROM store_values WHERE id IN (
+                        SELECT v.id FROM stores s CROSS JOIN store_values v ON v.store_id = s.id WHERE s.workflow_id = ? LIMIT ?)
+                    """
+                )
+                .Set(workflow)
+                .Set(SliceRows)
+                .Run();
+        if (rows > 0)
+            return true;
         session.Sql("DELETE FROM stores WHERE workflow_id = ?").Set(workflow).Run();
         session.Sql("DELETE FROM usage WHERE workflow_id = ?").Set(workflow).Run();
         return false;
@@ -112,8 +156,12 @@ internal sealed class SqlitePruner(EngineLimits limits)
 
     /// <summary>A delivery that is under way, or a next segment that has not ended.</summary>
     static bool HasUnfinished(SqliteSession session, in PrunedRun run) =>
-        session.Sql("SELECT 1 FROM deliveries WHERE id BETWEEN ? AND ? AND status < 4 LIMIT 1")
-            .Set(run.FirstDelivery).Set(run.LastDelivery).Number() is not null
+        session
+            .Sql("SELECT 1 FROM deliveries WHERE id BETWEEN ? AND ? AND status < 4 LIMIT 1")
+            .Set(run.FirstDelivery)
+            .Set(run.LastDelivery)
+            .Number()
+            is not null
         || session.Sql("SELECT 1 FROM suspensions WHERE run_id = ? AND state IS NOT NULL").Set(run.Id).Number() is not null;
 
     static long Delete(SqliteSession session, PrunedRun run)
@@ -123,8 +171,11 @@ internal sealed class SqlitePruner(EngineLimits limits)
         {
             rows += session.Sql("DELETE FROM deliveries WHERE id BETWEEN ? AND ?").Set(run.FirstDelivery).Set(run.LastDelivery).Run();
             rows += session.Sql("DELETE FROM attempts WHERE id BETWEEN ? AND ?").Set(run.FirstDelivery).Set(run.LastDelivery).Run();
-            rows += session.Sql("DELETE FROM attempts WHERE number > 1 AND delivery_id BETWEEN ? AND ?")
-                .Set(run.FirstDelivery).Set(run.LastDelivery).Run();
+            rows += session
+                .Sql("DELETE FROM attempts WHERE number > 1 AND delivery_id BETWEEN ? AND ?")
+                .Set(run.FirstDelivery)
+                .Set(run.LastDelivery)
+                .Run();
         }
         rows += session.Sql("DELETE FROM replays WHERE run_id = ?").Set(run.Id).Run();
         rows += session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run.Id).Run();
@@ -140,9 +191,14 @@ internal sealed class SqlitePruner(EngineLimits limits)
     {
         session.Sql("UPDATE events SET run_id = 0 WHERE id = ? AND run_id = ?").Set(run.EventId).Set(run.Id).Run();
         session.Sql("DELETE FROM emissions WHERE event_id = ?").Set(run.EventId).Run();
-        return session.Sql("""
-            DELETE FROM events WHERE id = ? AND run_id = 0 AND NOT EXISTS (SELECT 1 FROM replays WHERE event_id = events.id)
-            """).Set(run.EventId).Run();
+        return session
+            .Sql(
+                """
+                DELETE FROM events WHERE id = ? AND run_id = 0 AND NOT EXISTS (SELECT 1 FROM replays WHERE event_id = events.id)
+                """
+            )
+            .Set(run.EventId)
+            .Run();
     }
 
     /// <summary>Bytes in the file that new rows can use.</summary>
@@ -155,7 +211,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
     /// <returns>Whether there is more.</returns>
     bool GiveBack(SqliteSession session, long maxBytes)
     {
-        if (!IsWorthwhile(session, maxBytes)) return false;
+        if (!IsWorthwhile(session, maxBytes))
+            return false;
         long free = session.Number("PRAGMA freelist_count");
         session.Execute($"PRAGMA incremental_vacuum({limits.PrunePages})");
         // A file that another program made without auto_vacuum never shrinks, and must not be tried for ever.
@@ -164,8 +221,10 @@ internal sealed class SqlitePruner(EngineLimits limits)
 
     static bool IsWorthwhile(SqliteSession session, long maxBytes)
     {
-        long free = session.Number("PRAGMA freelist_count"), pages = session.Number("PRAGMA page_count");
-        if (free <= SparePages) return false;
+        long free = session.Number("PRAGMA freelist_count"),
+            pages = session.Number("PRAGMA page_count");
+        if (free <= SparePages)
+            return false;
         return free > pages / 20 || (maxBytes > 0 && pages * session.Number("PRAGMA page_size") > maxBytes);
     }
 

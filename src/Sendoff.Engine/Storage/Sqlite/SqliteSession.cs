@@ -14,12 +14,20 @@ internal sealed class SqliteSession : IDisposable
 
     public static SqliteSession Open(string path, SqliteOpenMode mode, params ReadOnlySpan<string> pragmas)
     {
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false }.ConnectionString);
+        var connection = new SqliteConnection(
+            new SqliteConnectionStringBuilder
+            {
+                DataSource = path,
+                Mode = mode,
+                Pooling = false,
+            }.ConnectionString
+        );
         try
         {
             connection.Open();
             var session = new SqliteSession(connection);
-            foreach (string pragma in pragmas) session.Execute("PRAGMA " + pragma);
+            foreach (string pragma in pragmas)
+                session.Execute("PRAGMA " + pragma);
             return session;
         }
         catch
@@ -32,7 +40,8 @@ internal sealed class SqliteSession : IDisposable
     /// <summary>The statement, prepared at its first use and kept.</summary>
     public SqliteStatement Sql(string sql)
     {
-        if (!statements.TryGetValue(sql, out var statement)) statements[sql] = statement = new(Connection.Handle!, sql);
+        if (!statements.TryGetValue(sql, out var statement))
+            statements[sql] = statement = new(Connection.Handle!, sql);
         return statement;
     }
 
@@ -52,7 +61,8 @@ internal sealed class SqliteSession : IDisposable
 
     public void Dispose()
     {
-        foreach (var statement in statements.Values) statement.Dispose();
+        foreach (var statement in statements.Values)
+            statement.Dispose();
         Connection.Dispose();
     }
 }
@@ -76,7 +86,8 @@ internal sealed class SqliteReaders(string path, int count) : IAsyncDisposable
             }
             finally
             {
-                lock (idle) idle.Push(session);
+                lock (idle)
+                    idle.Push(session);
             }
         }
         catch (SqliteException error) when (SqliteErrors.Explain(error, path) is { } unavailable)
@@ -92,7 +103,8 @@ internal sealed class SqliteReaders(string path, int count) : IAsyncDisposable
     SqliteSession Take()
     {
         lock (idle)
-            if (idle.TryPop(out var session)) return session;
+            if (idle.TryPop(out var session))
+                return session;
         return SqliteSession.Open(path, SqliteOpenMode.ReadOnly, "busy_timeout=2000", "temp_store=MEMORY", "cache_size=-8192");
     }
 
@@ -112,13 +124,19 @@ internal sealed class SqliteReaders(string path, int count) : IAsyncDisposable
     /// <summary>What idle connections have prepared.</summary>
     public IReadOnlyList<string> Statements
     {
-        get { lock (idle) return [.. idle.SelectMany(static session => session.Statements)]; }
+        get
+        {
+            lock (idle)
+                return [.. idle.SelectMany(static session => session.Statements)];
+        }
     }
 
     /// <summary>Waits for who still reads.</summary>
     public async ValueTask DisposeAsync()
     {
-        for (int i = 0; i < count; i++) await free.WaitAsync();
-        while (idle.TryPop(out var session)) session.Dispose();
+        for (int i = 0; i < count; i++)
+            await free.WaitAsync();
+        while (idle.TryPop(out var session))
+            session.Dispose();
     }
 }

@@ -35,9 +35,11 @@ internal sealed class SqliteStatement : IDisposable
 
     public SqliteStatement Set(string? value)
     {
-        if (value is null) return SetNull();
+        if (value is null)
+            return SetNull();
         int most = Encoding.UTF8.GetMaxByteCount(value.Length);
-        if (text.Length < most) text = new byte[most];
+        if (text.Length < most)
+            text = new byte[most];
         int length = Encoding.UTF8.GetBytes(value, text);
         Check(raw.sqlite3_bind_text(statement, ++set, text.AsSpan(0, length)));
         return this;
@@ -46,7 +48,8 @@ internal sealed class SqliteStatement : IDisposable
     /// <summary>Empty is stored as null, which takes no byte.</summary>
     public SqliteStatement Set(ReadOnlySpan<byte> value)
     {
-        if (value.IsEmpty) return SetNull();
+        if (value.IsEmpty)
+            return SetNull();
         Check(raw.sqlite3_bind_blob(statement, ++set, value));
         return this;
     }
@@ -77,7 +80,8 @@ internal sealed class SqliteStatement : IDisposable
         var rows = new List<T>();
         try
         {
-            while (Step()) rows.Add(read(this));
+            while (Step())
+                rows.Add(read(this));
             return rows;
         }
         finally
@@ -102,20 +106,29 @@ internal sealed class SqliteStatement : IDisposable
     public long? Number() => FirstOrDefault(static row => row.LongOrNull(0));
 
     public long Long(int column) => raw.sqlite3_column_int64(statement, column);
+
     public int Int(int column) => raw.sqlite3_column_int(statement, column);
+
     public long? LongOrNull(int column) => IsNull(column) ? null : Long(column);
+
     public string Text(int column) => raw.sqlite3_column_text(statement, column).utf8_to_string();
+
     public string? TextOrNull(int column) => IsNull(column) ? null : Text(column);
+
     /// <summary>Valid until the next row.</summary>
     public ReadOnlyMemory<byte> Bytes(int column) => IsNull(column) ? default : Blob(column).ToArray();
+
     public ReadOnlySpan<byte> Blob(int column) => raw.sqlite3_column_blob(statement, column);
+
     bool IsNull(int column) => raw.sqlite3_column_type(statement, column) == raw.SQLITE_NULL;
 
     bool Step()
     {
         int code = raw.sqlite3_step(statement);
-        if (code == raw.SQLITE_ROW) return true;
-        if (code != raw.SQLITE_DONE) Throw(code);
+        if (code == raw.SQLITE_ROW)
+            return true;
+        if (code != raw.SQLITE_DONE)
+            Throw(code);
         return false;
     }
 
@@ -128,7 +141,8 @@ internal sealed class SqliteStatement : IDisposable
 
     void Check(int code)
     {
-        if (code != raw.SQLITE_OK) Throw(code);
+        if (code != raw.SQLITE_OK)
+            Throw(code);
     }
 
     void Throw(int code)

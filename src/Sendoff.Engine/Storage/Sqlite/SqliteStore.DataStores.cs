@@ -9,134 +9,258 @@ internal sealed partial class SqliteStore
 
     long Now => SqliteTime.From(time.GetUtcNow());
 
-    public Task<StoredValue?> GetValueAsync(StoreName store, string key, CancellationToken ct) => readers.ReadAsync(
-        session => FindStore(session, store) is not { } id ? null
-            : session.Sql($"SELECT key, changed_at, expires_at, value FROM store_values WHERE store_id = ? AND key = ? AND {IsAlive}")
-                .Set(id).Set(Encoding.UTF8.GetBytes(key)).Set(Now).FirstOrDefault(row => ReadValue(row, store)),
-        ct);
+    public Task<StoredValue?> GetValueAsync(StoreName store, string key, CancellationToken ct) =>
+        readers.ReadAsync(
+            session =>
+                FindStore(session, store) is not { } id
+                    ? null
+                    : session
+                        .Sql($"SELECT key, changed_at, expires_at, value FROM store_values WHERE store_id = ? AND key = ? AND {IsAlive}")
+                        .Set(id)
+                        .Set(Encoding.UTF8.GetBytes(key))
+                        .Set(Now)
+                        .FirstOrDefault(row => ReadValue(row, store)),
+            ct
+        );
 
     public Task<SetOutcome> SetValueAsync(StoreName store, StoredValue value, int mostKeys, CancellationToken ct)
     {
-        byte[] key = Encoding.UTF8.GetBytes(value.Key), box = concealment.Cipher.Seal(value.Json.Span, store.Seal(value.Key));
+        byte[] key = Encoding.UTF8.GetBytes(value.Key),
+            box = concealment.Cipher.Seal(value.Json.Span, store.Seal(value.Key));
         long changed = SqliteTime.From(value.ChangedAt);
         long? expires = value.ExpiresAt is { } at ? SqliteTime.From(at) : null;
-        return GrowAsync(session =>
-        {
-            if (store.Owner != default && !workflows.Has(store.Owner.Value)) return SetOutcome.Gone;
-            if ((FindStore(session, store) ?? MakeStore(session, store)) is not { } id) return SetOutcome.TooManyStores;
-            int replaced = session.Sql("UPDATE store_values SET changed_at = ?, expires_at = ?, value = ? WHERE store_id = ? AND key = ?")
-                .Set(changed).Set(expires).Set(box).Set(id).Set(key).Run();
-            if (replaced > 0) return SetOutcome.Set;
-            if (!HasRoom(session, id, mostKeys)) return SetOutcome.Full;
-            session.Sql("INSERT INTO store_values(store_id, changed_at, expires_at, key, value) VALUES (?, ?, ?, ?, ?)")
-                .Set(id).Set(changed).Set(expires).Set(key).Set(box).Run();
-            return SetOutcome.Set;
-        }, ct);
+        return GrowAsync(
+            session =>
+            {
+                if (store.Owner != default && !workflows.Has(store.Owner.Value))
+                    return SetOutcome.Gone;
+                if ((FindStore(session, store) ?? MakeStore(session, store)) is not { } id)
+                    return SetOutcome.TooManyStores;
+                int replaced = session
+                    .Sql("UPDATE store_values SET changed_at = ?, expires_at = ?, value = ? WHERE store_id = ? AND key = ?")
+                    .Set(changed)
+                    .Set(expires)
+                    .Set(box)
+                    .Set(id)
+                    .Set(key)
+                    .Run();
+                if (replaced > 0)
+                    return SetOutcome.Set;
+                if (!HasRoom(session, id, mostKeys))
+                    return SetOutcome.Full;
+                session
+                    .Sql("INSERT INTO store_values(store_id, changed_at, expires_at, key, value) VALUES (?, ?, ?, ?, ?)")
+                    .Set(id)
+                    .Set(changed)
+                    .Set(expires)
+                    .Set(key)
+                    .Set(box)
+                    .Run();
+                return SetOutcome.Set;
+            },
+            ct
+        );
     }
 
     bool HasRoom(SqliteSession session, long store, int mostKeys)
     {
         const string count = "SELECT keys FROM stores WHERE id = ?";
-        if (session.Sql(count).Set(store).Number() < mostKeys) return true;
+        if (session.Sql(count).Set(store).Number() < mostKeys)
+            return true;
         session.Sql("DELETE FROM store_values WHERE expires_at <= ? AND store_id = ?").Set(Now).Set(store).Run();
         return session.Sql(count).Set(store).Number() < mostKeys;
     }
 
     // Those of a deleted workflow are there until they are pruned.
-    static long? FindStore(SqliteSession session, StoreName store) => session.Sql("""
-        SELECT id FROM stores WHERE workspace_id = ?1 AND workflow_id = ?2 AND name = ?3 AND (?2 = 0 OR EXISTS (SELECT 1 FROM workflows WHERE id = ?2))
-        """)
-        .Set(WorkspaceId.Default.Value).Set(store.Owner.Value).Set(store.Name).Number();
+    static long? FindStore(SqliteSession session, StoreName store) =>
+        session
+            .Sql(
+                """
+                SELECT id FROM stores WHERE workspace_id = ?1 AND workflow_id = ?2 AND name = ?3 AND (?2 = 0 OR EXISTS (SELECT 1 FROM workflows WHERE id = ?2))
+                """
+            )
+            .Set(WorkspaceId.Default.Value)
+            .Set(store.Owner.Value)
+            .Set(store.Name)
+            .Number();
 
     static long? MakeStore(SqliteSession session, StoreName store)
     {
-        if (store.Owner == default && session.Number("SELECT count(*) FROM stores WHERE workflow_id = 0") >= MostStores) return null;
-        return session.Sql("INSERT INTO stores(workspace_id, workflow_id, keys, name) VALUES (?, ?, 0, ?) RETURNING id")
-            .Set(WorkspaceId.Default.Value).Set(store.Owner.Value).Set(store.Name).Number();
+        if (store.Owner == default && session.Number("SELECT count(*) FROM stores WHERE workflow_id = 0") >= MostStores)
+            return null;
+        return session
+            .Sql("INSERT INTO stores(workspace_id, workflow_id, keys, name) VALUES (?, ?, 0, ?) RETURNING id")
+            .Set(WorkspaceId.Default.Value)
+            .Set(store.Owner.Value)
+            .Set(store.Name)
+            .Number();
     }
 
-    public Task<bool> ExpireValueAsync(StoreName store, string key, DateTimeOffset? at, CancellationToken ct) => WriteAsync(
-        OutageRule.Refuse,
-        session => FindStore(session, store) is { } id && session.Sql($"UPDATE store_values SET expires_at = ? WHERE store_id = ? AND key = ? AND {IsAlive}")
-            .Set(at is { } some ? SqliteTime.From(some) : null).Set(id).Set(Encoding.UTF8.GetBytes(key)).Set(Now).Run() > 0,
-        ct);
+    public Task<bool> ExpireValueAsync(StoreName store, string key, DateTimeOffset? at, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session =>
+                FindStore(session, store) is { } id
+                && session
+                    .Sql($"UPDATE store_values SET expires_at = ? WHERE store_id = ? AND key = ? AND {IsAlive}")
+                    .Set(at is { } some ? SqliteTime.From(some) : null)
+                    .Set(id)
+                    .Set(Encoding.UTF8.GetBytes(key))
+                    .Set(Now)
+                    .Run() > 0,
+            ct
+        );
 
-    public Task<bool> DeleteValueAsync(StoreName store, string key, CancellationToken ct) => WriteAsync(
-        OutageRule.Refuse,
-        session => FindStore(session, store) is { } id && session.Sql($"DELETE FROM store_values WHERE store_id = ? AND key = ? AND {IsAlive}")
-            .Set(id).Set(Encoding.UTF8.GetBytes(key)).Set(Now).Run() > 0,
-        ct);
+    public Task<bool> DeleteValueAsync(StoreName store, string key, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session =>
+                FindStore(session, store) is { } id
+                && session
+                    .Sql($"DELETE FROM store_values WHERE store_id = ? AND key = ? AND {IsAlive}")
+                    .Set(id)
+                    .Set(Encoding.UTF8.GetBytes(key))
+                    .Set(Now)
+                    .Run() > 0,
+            ct
+        );
 
-    public Task ClearValuesAsync(StoreName store, CancellationToken ct) => WriteAsync(
-        OutageRule.Refuse,
-        session => FindStore(session, store) is { } id ? session.Sql("DELETE FROM store_values WHERE store_id = ?").Set(id).Run() : 0,
-        ct);
+    public Task ClearValuesAsync(StoreName store, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session => FindStore(session, store) is { } id ? session.Sql("DELETE FROM store_values WHERE store_id = ?").Set(id).Run() : 0,
+            ct
+        );
 
-    public Task<IReadOnlyList<string>> ListKeysAsync(StoreName store, string? after, int limit, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<string>>(
-        session => FindStore(session, store) is not { } id ? []
-            : session.Sql($"SELECT key FROM store_values WHERE store_id = ? AND key > ? AND {IsAlive} ORDER BY key LIMIT ?")
-                .Set(id).Set(After(after)).Set(Now).Set(limit).All(static row => Encoding.UTF8.GetString(row.Blob(0))),
-        ct);
+    public Task<IReadOnlyList<string>> ListKeysAsync(StoreName store, string? after, int limit, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<string>>(
+            session =>
+                FindStore(session, store) is not { } id
+                    ? []
+                    : session
+                        .Sql($"SELECT key FROM store_values WHERE store_id = ? AND key > ? AND {IsAlive} ORDER BY key LIMIT ?")
+                        .Set(id)
+                        .Set(After(after))
+                        .Set(Now)
+                        .Set(limit)
+                        .All(static row => Encoding.UTF8.GetString(row.Blob(0))),
+            ct
+        );
 
-    public Task<IReadOnlyList<StoredValue>> ListValuesAsync(StoreName store, string? after, int limit, long mostBytes, CancellationToken ct) =>
+    public Task<IReadOnlyList<StoredValue>> ListValuesAsync(
+        StoreName store,
+        string? after,
+        int limit,
+        long mostBytes,
+        CancellationToken ct
+    ) =>
         readers.ReadAsync<IReadOnlyList<StoredValue>>(
-            session => FindStore(session, store) is not { } id ? []
-                : session.Sql($"""
-                    SELECT key, changed_at, expires_at, value FROM (
-                        SELECT key, changed_at, expires_at, value, sum(length(value)) OVER (ORDER BY key ROWS UNBOUNDED PRECEDING) AS bytes, row_number() OVER (ORDER BY key) AS place
-                        FROM (SELECT * FROM store_values WHERE store_id = ? AND key > ? AND {IsAlive} ORDER BY key LIMIT ?))
-                    WHERE bytes <= ? OR place = 1 ORDER BY key
-                    """).Set(id).Set(After(after)).Set(Now).Set(limit).Set(mostBytes).All(row => ReadValue(row, store)),
-            ct);
+            session =>
+                FindStore(session, store) is not { } id
+                    ? []
+                    : session
+                        .Sql(
+                            $"""
+                            SELECT key, changed_at, expires_at, value FROM (
+                                SELECT key, changed_at, expires_at, value, sum(length(value)) OVER (ORDER BY key ROWS UNBOUNDED PRECEDING) AS bytes, row_number() OVER (ORDER BY key) AS place
+                                FROM (SELECT * FROM store_values WHERE store_id = ? AND key > ? AND {IsAlive} ORDER BY key LIMIT ?))
+                            WHERE bytes <= ? OR place = 1 ORDER BY key
+                            """
+                        )
+                        .Set(id)
+                        .Set(After(after))
+                        .Set(Now)
+                        .Set(limit)
+                        .Set(mostBytes)
+                        .All(row => ReadValue(row, store)),
+            ct
+        );
 
     public Task<IReadOnlyList<StoredKey>> ListKeysAsync(StoreName store, string contains, string? after, int limit, CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<StoredKey>>(
             session =>
             {
-                if (FindStore(session, store) is not { } id) return [];
+                if (FindStore(session, store) is not { } id)
+                    return [];
                 bool isAll = contains.Length == 0;
-                var sql = session.Sql($"""
-                    SELECT key, length(value), changed_at, expires_at FROM store_values
-                    WHERE store_id = ? AND key > ? AND {IsAlive}{(isAll ? "" : " AND instr(key, ?) > 0")} ORDER BY key LIMIT ?
-                    """)
-                    .Set(id).Set(After(after)).Set(Now);
-                if (!isAll) sql.Set(Encoding.UTF8.GetBytes(contains));
-                return sql.Set(limit).All(static row => new StoredKey(
-                    Encoding.UTF8.GetString(row.Blob(0)), row.Long(1), SqliteTime.Moment(row.Long(2)), row.LongOrNull(3) is { } expires ? SqliteTime.Moment(expires) : null));
+                var sql = session
+                    .Sql(
+                        $"""
+                        SELECT key, length(value), changed_at, expires_at FROM store_values
+                        WHERE store_id = ? AND key > ? AND {IsAlive}{(isAll ? "" : " AND instr(key, ?) > 0")} ORDER BY key LIMIT ?
+                        """
+                    )
+                    .Set(id)
+                    .Set(After(after))
+                    .Set(Now);
+                if (!isAll)
+                    sql.Set(Encoding.UTF8.GetBytes(contains));
+                return sql.Set(limit)
+                    .All(static row => new StoredKey(
+                        Encoding.UTF8.GetString(row.Blob(0)),
+                        row.Long(1),
+                        SqliteTime.Moment(row.Long(2)),
+                        row.LongOrNull(3) is { } expires ? SqliteTime.Moment(expires) : null
+                    ));
             },
-            ct);
+            ct
+        );
 
     // Every key is above a single byte 0; that alone cannot be a key.
     static byte[] After(string? key) => string.IsNullOrEmpty(key) ? [0] : Encoding.UTF8.GetBytes(key);
 
-    public Task<long> CountKeysAsync(StoreName store, CancellationToken ct) => readers.ReadAsync(
-        session => FindStore(session, store) is { } id ? CountAlive(session, id) : 0, ct);
+    public Task<long> CountKeysAsync(StoreName store, CancellationToken ct) =>
+        readers.ReadAsync(session => FindStore(session, store) is { } id ? CountAlive(session, id) : 0, ct);
 
     // What has expired is soon deleted, so that it is few.
-    long CountAlive(SqliteSession session, long store) => session.Sql("""
-        SELECT keys - (SELECT count(*) FROM store_values WHERE expires_at <= ? AND store_id = stores.id) FROM stores WHERE id = ?
-        """).Set(Now).Set(store).Number() ?? 0;
+    long CountAlive(SqliteSession session, long store) =>
+        session
+            .Sql(
+                """
+                SELECT keys - (SELECT count(*) FROM store_values WHERE expires_at <= ? AND store_id = stores.id) FROM stores WHERE id = ?
+                """
+            )
+            .Set(Now)
+            .Set(store)
+            .Number()
+        ?? 0;
 
-    public Task<IReadOnlyList<StoreSummary>> ListStoresAsync(CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoreSummary>>(
-        session => [.. session.Sql("SELECT id, name FROM stores WHERE workflow_id = 0 ORDER BY name").All(static row => (Id: row.Long(0), Name: row.Text(1)))
-            .Select(store => new StoreSummary(store.Name, CountAlive(session, store.Id)))],
-        ct);
+    public Task<IReadOnlyList<StoreSummary>> ListStoresAsync(CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<StoreSummary>>(
+            session =>
+                [
+                    .. session
+                        .Sql("SELECT id, name FROM stores WHERE workflow_id = 0 ORDER BY name")
+                        .All(static row => (Id: row.Long(0), Name: row.Text(1)))
+                        .Select(store => new StoreSummary(store.Name, CountAlive(session, store.Id))),
+                ],
+            ct
+        );
 
-    public Task<int> PruneValuesAsync(int limit, CancellationToken ct) => WriteAsync(
-        OutageRule.Probe,
-        session =>
-        {
-            int keys = session.Sql("DELETE FROM store_values WHERE id IN (SELECT id FROM store_values WHERE expires_at <= ? LIMIT ?)").Set(Now).Set(limit).Run();
-            session.Sql("DELETE FROM stores WHERE keys = 0").Run();
-            return keys;
-        },
-        ct);
+    public Task<int> PruneValuesAsync(int limit, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Probe,
+            session =>
+            {
+                int keys = session
+                    .Sql("DELETE FROM store_values WHERE id IN (SELECT id FROM store_values WHERE expires_at <= ? LIMIT ?)")
+                    .Set(Now)
+                    .Set(limit)
+                    .Run();
+                session.Sql("DELETE FROM stores WHERE keys = 0").Run();
+                return keys;
+            },
+            ct
+        );
 
     StoredValue ReadValue(SqliteStatement row, StoreName store)
     {
         string key = Encoding.UTF8.GetString(row.Blob(0));
         return new(
-            key, concealment.Cipher.Open(row.Blob(3), store.Seal(key)), SqliteTime.Moment(row.Long(1)),
-            row.LongOrNull(2) is { } expires ? SqliteTime.Moment(expires) : null);
+            key,
+            concealment.Cipher.Open(row.Blob(3), store.Seal(key)),
+            SqliteTime.Moment(row.Long(1)),
+            row.LongOrNull(2) is { } expires ? SqliteTime.Moment(expires) : null
+        );
     }
 }

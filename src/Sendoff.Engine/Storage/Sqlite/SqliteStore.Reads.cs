@@ -8,14 +8,30 @@ internal sealed partial class SqliteStore
     static List<UnfinishedRun> ReadUnfinished(SqliteSession session)
     {
         long mark = session.Number(LowWater.Read);
-        return session.Sql("""
-            SELECT run_id, id, workflow_id, run_version, trigger, received_at, 0, 0, 0, EXISTS (SELECT 1 FROM held WHERE run_id = e.run_id) FROM events e
-            WHERE id >= ?1 AND run_id <> 0 AND workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = e.run_id)
-            UNION ALL
-            SELECT p.run_id, e.id, e.workflow_id, p.version, e.trigger, e.received_at, p.continues = 0, p.captured, p.continues, 0 FROM replays p JOIN events e ON e.id = p.event_id
-            WHERE p.run_id >= ?1 AND e.workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = p.run_id)
-            """).Set(mark).All(static row => new UnfinishedRun(
-                row.Long(0), row.Long(1), row.Long(2), row.Int(3), row.Text(4), row.Long(5), Replay: row.Int(6) != 0, Captured: row.Int(7) != 0, Continues: row.Long(8), Held: row.Int(9) != 0, Left: true));
+        return session
+            .Sql(
+                """
+                SELECT run_id, id, workflow_id, run_version, trigger, received_at, 0, 0, 0, EXISTS (SELECT 1 FROM held WHERE run_id = e.run_id) FROM events e
+                WHERE id >= ?1 AND run_id <> 0 AND workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = e.run_id)
+                UNION ALL
+                SELECT p.run_id, e.id, e.workflow_id, p.version, e.trigger, e.received_at, p.continues = 0, p.captured, p.continues, 0 FROM replays p JOIN events e ON e.id = p.event_id
+                WHERE p.run_id >= ?1 AND e.workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = p.run_id)
+                """
+            )
+            .Set(mark)
+            .All(static row => new UnfinishedRun(
+                row.Long(0),
+                row.Long(1),
+                row.Long(2),
+                row.Int(3),
+                row.Text(4),
+                row.Long(5),
+                Replay: row.Int(6) != 0,
+                Captured: row.Int(7) != 0,
+                Continues: row.Long(8),
+                Held: row.Int(9) != 0,
+                Left: true
+            ));
     }
 
     /// <summary>Only what an earlier server left: a run that this one accepted is in its queue already, and must not start twice.</summary>
@@ -23,33 +39,61 @@ internal sealed partial class SqliteStore
     {
         var left = unfinished.Left(after?.Value ?? 0, limit);
         return readers.ReadAsync<IReadOnlyList<QueuedRun>>(
-            session => [.. left.Select(run => (Run: run, Event: ReadEvent(session, run.EventId))).Where(static found => found.Event is not null)
-                .Select(static found => new QueuedRun(new(found.Run.RunId), found.Event!, found.Run.Version, found.Run.Replay, Recovered: true, Captured: found.Run.Captured)
-                {
-                    Continues = found.Run.Continues == 0 ? null : new(new(found.Run.Continues)),
-                })],
-            ct);
+            session =>
+                [
+                    .. left.Select(run => (Run: run, Event: ReadEvent(session, run.EventId)))
+                        .Where(static found => found.Event is not null)
+                        .Select(static found => new QueuedRun(
+                            new(found.Run.RunId),
+                            found.Event!,
+                            found.Run.Version,
+                            found.Run.Replay,
+                            Recovered: true,
+                            Captured: found.Run.Captured
+                        )
+                        {
+                            Continues = found.Run.Continues == 0 ? null : new(new(found.Run.Continues)),
+                        }),
+                ],
+            ct
+        );
     }
 
     /// <summary>Jumps from one destination to the next in the index of pending deliveries, however many each has.</summary>
-    public Task<IReadOnlyList<string>> ListPendingDestinationsAsync(CancellationToken ct) => readers.ReadAsync<IReadOnlyList<string>>(
-        static session => session.Sql("""
-            WITH RECURSIVE found(destination) AS (
-                SELECT min(destination) FROM deliveries WHERE status = 2
-                UNION ALL
-                SELECT (SELECT min(destination) FROM deliveries WHERE status = 2 AND destination > found.destination) FROM found
-                WHERE found.destination IS NOT NULL)
-            SELECT destination FROM found WHERE destination IS NOT NULL
-            """).All(static row => row.Text(0)),
-        ct);
+    public Task<IReadOnlyList<string>> ListPendingDestinationsAsync(CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<string>>(
+            static session =>
+                session
+                    .Sql(
+                        """
+                        WITH RECURSIVE found(destination) AS (
+                            SELECT min(destination) FROM deliveries WHERE status = 2
+                            UNION ALL
+                            SELECT (SELECT min(destination) FROM deliveries WHERE status = 2 AND destination > found.destination) FROM found
+                            WHERE found.destination IS NOT NULL)
+                        SELECT destination FROM found WHERE destination IS NOT NULL
+                        """
+                    )
+                    .All(static row => row.Text(0)),
+            ct
+        );
 
     public Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<Delivery>>(
-            session => session.Sql($"""
-                SELECT {DeliveryColumns}, {LastAttempt}, sealed FROM deliveries d
-                WHERE status = 2 AND destination = ? AND id > ? AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id LIMIT ?
-                """).Set(destination).Set(after?.Value ?? 0).Set(limit).All(ReadPending),
-            ct);
+            session =>
+                session
+                    .Sql(
+                        $"""
+                        SELECT {DeliveryColumns}, {LastAttempt}, sealed FROM deliveries d
+                        WHERE status = 2 AND destination = ? AND id > ? AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id LIMIT ?
+                        """
+                    )
+                    .Set(destination)
+                    .Set(after?.Value ?? 0)
+                    .Set(limit)
+                    .All(ReadPending),
+            ct
+        );
 
     const string LastAttempt = """
         (SELECT coalesce(max(number), 0) FROM (
@@ -65,75 +109,130 @@ internal sealed partial class SqliteStore
         // Memory first: a run that ends in between is then found in the database.
         var queued = unfinished.Find(run.Value);
         var budget = new ContentBudget(limits);
-        return readers.ReadAsync(session => ReadRun(session, run) is { } ended
-            ? new StoredRun(ended.Run, ended.Name, [.. ended.Blocks.SelectMany(block => ReadDeliveries(session, ended.Name, block, budget))])
-            : queued is { } found && ReadQueued(session, found) is { } waiting ? new StoredRun(waiting.Run, waiting.Name, []) : null, ct);
+        return readers.ReadAsync(
+            session =>
+                ReadRun(session, run) is { } ended
+                    ? new StoredRun(
+                        ended.Run,
+                        ended.Name,
+                        [.. ended.Blocks.SelectMany(block => ReadDeliveries(session, ended.Name, block, budget))]
+                    )
+                : queued is { } found && ReadQueued(session, found) is { } waiting ? new StoredRun(waiting.Run, waiting.Name, [])
+                : null,
+            ct
+        );
     }
 
     public Task<RunOutline?> GetRunOutlineAsync(RunId run, CancellationToken ct)
     {
         var queued = unfinished.Find(run.Value);
-        return readers.ReadAsync(session => ReadRun(session, run) is { } ended
-            ? new RunOutline(ended.Run, ended.Name, [.. ended.Blocks.SelectMany(block => ReadHeads(session, block))])
-            : queued is { } found && ReadQueued(session, found) is { } waiting ? new RunOutline(waiting.Run, waiting.Name, []) : null, ct);
+        return readers.ReadAsync(
+            session =>
+                ReadRun(session, run) is { } ended
+                    ? new RunOutline(ended.Run, ended.Name, [.. ended.Blocks.SelectMany(block => ReadHeads(session, block))])
+                : queued is { } found && ReadQueued(session, found) is { } waiting ? new RunOutline(waiting.Run, waiting.Name, [])
+                : null,
+            ct
+        );
     }
 
     /// <summary>A run's end with the blocks of its deliveries' ids: its own and those of the segments before.</summary>
     static (Run Run, string Name, List<Block> Blocks)? ReadRun(SqliteSession session, RunId id)
     {
-        var (run, name, first, count) = session.Sql("""
-            SELECT r.id, r.event_id, r.workspace_id, r.workflow_id, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.compute_us, r.flags,
-                r.error, r.message, r.response, r.steps, w.name, r.first_delivery, r.delivery_count
-            FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?
-            """).Set(id.Value).FirstOrDefault(static row => (ReadRun(row), row.Text(15), row.Long(16), row.Int(17)));
+        var (run, name, first, count) = session
+            .Sql(
+                """
+                SELECT r.id, r.event_id, r.workspace_id, r.workflow_id, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.compute_us, r.flags,
+                    r.error, r.message, r.response, r.steps, w.name, r.first_delivery, r.delivery_count
+                FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?
+                """
+            )
+            .Set(id.Value)
+            .FirstOrDefault(static row => (ReadRun(row), row.Text(15), row.Long(16), row.Int(17)));
         return run is null ? null : WithSegments(session, run, name, new(first, count));
     }
 
     public Task<IReadOnlyList<RunId>> ListHeldAsync(int limit, CancellationToken ct) =>
-        Task.FromResult<IReadOnlyList<RunId>>([.. unfinished.Where(static run => run.Held).Select(static run => new RunId(run.RunId)).OrderBy(static run => run.Value).Take(limit)]);
+        Task.FromResult<IReadOnlyList<RunId>>([
+            .. unfinished
+                .Where(static run => run.Held)
+                .Select(static run => new RunId(run.RunId))
+                .OrderBy(static run => run.Value)
+                .Take(limit),
+        ]);
 
     public async Task<QueuedRun?> ReleaseAsync(RunId run, CancellationToken ct)
     {
-        if (unfinished.Find(run.Value) is not { Held: true } held) return null;
+        if (unfinished.Find(run.Value) is not { Held: true } held)
+            return null;
         bool isReleased = false;
-        await WriteAsync(OutageRule.Refuse, session => isReleased = session.Sql("DELETE FROM held WHERE run_id = ?").Set(run.Value).Run() == 1, ct, _ =>
-        {
-            if (isReleased && unfinished.Find(run.Value) is not null) unfinished.Add(held with { Held = false, Left = false });
-        });
-        if (!isReleased || unfinished.Find(run.Value) is null) return null;
-        var received = new Event(new(held.EventId), WorkspaceId.Default, new(held.WorkflowId), held.Trigger, SqliteTime.Moment(held.ReceivedAt), default);
+        await WriteAsync(
+            OutageRule.Refuse,
+            session => isReleased = session.Sql("DELETE FROM held WHERE run_id = ?").Set(run.Value).Run() == 1,
+            ct,
+            _ =>
+            {
+                if (isReleased && unfinished.Find(run.Value) is not null)
+                    unfinished.Add(held with { Held = false, Left = false });
+            }
+        );
+        if (!isReleased || unfinished.Find(run.Value) is null)
+            return null;
+        var received = new Event(
+            new(held.EventId),
+            WorkspaceId.Default,
+            new(held.WorkflowId),
+            held.Trigger,
+            SqliteTime.Moment(held.ReceivedAt),
+            default
+        );
         return new(run, received, held.Version);
     }
 
     const string SuspensionColumns = "run_id, workflow_id, kind, step, until, state, callback, continued_by";
+
     /// <summary>A run that was held more often shows the deliveries of its last segments.</summary>
     const int SegmentsShown = 100;
 
-    static Suspension ReadSuspension(SqliteStatement row) => new(
-        new(row.Long(0)), new(row.Long(1)), (HoldKind)row.Int(2), row.Int(3), SqliteTime.Moment(row.Long(4)), row.Bytes(5))
-    {
-        Callback = row.Bytes(6),
-        ContinuedBy = row.Long(7) is var next and not 0 ? new RunId(next) : null,
-    };
+    static Suspension ReadSuspension(SqliteStatement row) =>
+        new(new(row.Long(0)), new(row.Long(1)), (HoldKind)row.Int(2), row.Int(3), SqliteTime.Moment(row.Long(4)), row.Bytes(5))
+        {
+            Callback = row.Bytes(6),
+            ContinuedBy = row.Long(7) is var next and not 0 ? new RunId(next) : null,
+        };
 
     // B3: what holds it, and the deliveries of the segments before.
     static (Run, string, List<Block>) WithSegments(SqliteSession session, Run run, string name, Block own)
     {
-        var held = session.Sql($"SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ?").Set(run.Id.Value).FirstOrDefault(ReadSuspension);
+        var held = session
+            .Sql($"SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ?")
+            .Set(run.Id.Value)
+            .FirstOrDefault(ReadSuspension);
         List<Block> blocks = [own];
         RunId? continues = null;
         var at = run.Id.Value;
         for (int i = 0; run.IsContinuation && i < SegmentsShown; i++)
         {
-            var (before, first, count) = session.Sql("""
-                SELECT r.id, r.first_delivery, r.delivery_count FROM suspensions s JOIN runs r ON r.id = s.run_id WHERE s.continued_by = ?
-                """).Set(at).FirstOrDefault(static row => (row.Long(0), row.Long(1), row.Int(2)));
-            if (before == 0) break;
+            var (before, first, count) = session
+                .Sql(
+                    """
+                    SELECT r.id, r.first_delivery, r.delivery_count FROM suspensions s JOIN runs r ON r.id = s.run_id WHERE s.continued_by = ?
+                    """
+                )
+                .Set(at)
+                .FirstOrDefault(static row => (row.Long(0), row.Long(1), row.Int(2)));
+            if (before == 0)
+                break;
             continues ??= new RunId(before);
             blocks.Insert(0, new(first, count));
             at = before;
         }
-        run = run with { Continues = continues, Suspension = held is null ? null : held with { State = default, Callback = default }, ContinuedBy = held?.ContinuedBy };
+        run = run with
+        {
+            Continues = continues,
+            Suspension = held is null ? null : held with { State = default, Callback = default },
+            ContinuedBy = held?.ContinuedBy,
+        };
         return (run, name, blocks);
     }
 
@@ -143,18 +242,35 @@ internal sealed partial class SqliteStore
         public long Last => First + (Count - 1) * IdSequence.Stride;
     }
 
-    public Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct) => readers.ReadAsync(
-        session => session.Sql($"""
-            SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ? AND state IS NOT NULL AND workflow_id IN (SELECT id FROM workflows)
-            """).Set(run.Value).FirstOrDefault(ReadSuspension),
-        ct);
+    public Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct) =>
+        readers.ReadAsync(
+            session =>
+                session
+                    .Sql(
+                        $"""
+                        SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ? AND state IS NOT NULL AND workflow_id IN (SELECT id FROM workflows)
+                        """
+                    )
+                    .Set(run.Value)
+                    .FirstOrDefault(ReadSuspension),
+            ct
+        );
 
-    public Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, IReadOnlyCollection<WorkflowId> except, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<Suspension>>(
-        session => session.Sql($"""
-            SELECT {SuspensionColumns} FROM suspensions INDEXED BY suspensions_due
-            WHERE continued_by IS NULL AND workflow_id IN (SELECT id FROM workflows) AND workflow_id NOT IN (SELECT value FROM json_each(?)) ORDER BY until LIMIT ?
-            """).Set($"[{string.Join(',', except.Select(static workflow => workflow.Value))}]").Set(limit).All(ReadSuspension),
-        ct);
+    public Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, IReadOnlyCollection<WorkflowId> except, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<Suspension>>(
+            session =>
+                session
+                    .Sql(
+                        $"""
+                        SELECT {SuspensionColumns} FROM suspensions INDEXED BY suspensions_due
+                        WHERE continued_by IS NULL AND workflow_id IN (SELECT id FROM workflows) AND workflow_id NOT IN (SELECT value FROM json_each(?)) ORDER BY until LIMIT ?
+                        """
+                    )
+                    .Set($"[{string.Join(',', except.Select(static workflow => workflow.Value))}]")
+                    .Set(limit)
+                    .All(ReadSuspension),
+            ct
+        );
 
     /// <summary>The run of a continuation, and those of its earlier segments.</summary>
     public const string Segments = """
@@ -166,55 +282,118 @@ internal sealed partial class SqliteStore
             JOIN deliveries d ON d.id BETWEEN r.first_delivery AND r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride}
         """;
 
-    public Task<IReadOnlyDictionary<string, DeliveryId>> ListReleasedAsync(RunId run, CancellationToken ct) => readers.ReadAsync<IReadOnlyDictionary<string, DeliveryId>>(
-        session => session.Sql($"{Segments} SELECT d.destination, min(d.id) FROM {DeliveriesOfSegments} WHERE d.status = 2 GROUP BY d.destination")
-            .Set(run.Value).All(static row => (Destination: row.Text(0), First: new DeliveryId(row.Long(1)))).ToDictionary(static one => one.Destination, static one => one.First), ct);
+    public Task<IReadOnlyDictionary<string, DeliveryId>> ListReleasedAsync(RunId run, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyDictionary<string, DeliveryId>>(
+            session =>
+                session
+                    .Sql(
+                        $"{Segments} SELECT d.destination, min(d.id) FROM {DeliveriesOfSegments} WHERE d.status = 2 GROUP BY d.destination"
+                    )
+                    .Set(run.Value)
+                    .All(static row => (Destination: row.Text(0), First: new DeliveryId(row.Long(1))))
+                    .ToDictionary(static one => one.Destination, static one => one.First),
+            ct
+        );
 
-    public Task<bool> CancelAsync(RunId run, StepError why, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session =>
-    {
-        if (session.Sql("DELETE FROM suspensions WHERE run_id = ? AND continued_by IS NULL").Set(run.Value).Run() == 0) return false;
-        session.Sql("UPDATE runs SET status = ?, message = ?, error = ? WHERE id = ?")
-            .Set((int)RunStatus.Failed).Set(why.Message).Set(StoredJson.StepError(why)).Set(run.Value).Run();
-        return true;
-    }, ct);
+    public Task<bool> CancelAsync(RunId run, StepError why, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session =>
+            {
+                if (session.Sql("DELETE FROM suspensions WHERE run_id = ? AND continued_by IS NULL").Set(run.Value).Run() == 0)
+                    return false;
+                session
+                    .Sql("UPDATE runs SET status = ?, message = ?, error = ? WHERE id = ?")
+                    .Set((int)RunStatus.Failed)
+                    .Set(why.Message)
+                    .Set(StoredJson.StepError(why))
+                    .Set(run.Value)
+                    .Run();
+                return true;
+            },
+            ct
+        );
 
-    static Run ReadRun(SqliteStatement row) => new(
-        new(row.Long(0)), new(row.Long(1)), new(row.Int(2)), new(row.Long(3)), row.Int(4), row.Text(5), (RunStatus)row.Int(6),
-        SqliteTime.Moment(row.Long(7)), SqliteTime.Span(row.Long(8)), SqliteTime.Span(row.Long(9)),
-        Recovered: (row.Int(10) & 1) != 0, Replay: (row.Int(10) & 2) != 0,
-        StoredJson.ReadStepError(row.Blob(11)), row.TextOrNull(12), StoredJson.ReadResponse(row.Blob(13)), StoredJson.ReadSteps(row.Blob(14)))
-    {
-        IsContinuation = (row.Int(10) & 4) != 0,
-    };
+    static Run ReadRun(SqliteStatement row) =>
+        new(
+            new(row.Long(0)),
+            new(row.Long(1)),
+            new(row.Int(2)),
+            new(row.Long(3)),
+            row.Int(4),
+            row.Text(5),
+            (RunStatus)row.Int(6),
+            SqliteTime.Moment(row.Long(7)),
+            SqliteTime.Span(row.Long(8)),
+            SqliteTime.Span(row.Long(9)),
+            Recovered: (row.Int(10) & 1) != 0,
+            Replay: (row.Int(10) & 2) != 0,
+            StoredJson.ReadStepError(row.Blob(11)),
+            row.TextOrNull(12),
+            StoredJson.ReadResponse(row.Blob(13)),
+            StoredJson.ReadSteps(row.Blob(14))
+        )
+        {
+            IsContinuation = (row.Int(10) & 4) != 0,
+        };
 
     static (Run Run, string Name)? ReadQueued(SqliteSession session, UnfinishedRun queued)
     {
-        if (WorkflowName(session, queued.WorkflowId) is not { } name || ReadEvent(session, queued.EventId) is not { } received) return null;
+        if (WorkflowName(session, queued.WorkflowId) is not { } name || ReadEvent(session, queued.EventId) is not { } received)
+            return null;
         var run = new Run(
-            new(queued.RunId), received.Id, received.WorkspaceId, received.WorkflowId, queued.Version, received.Trigger, queued.Held ? RunStatus.Held : RunStatus.Queued,
-            received.ReceivedAt, TimeSpan.Zero, TimeSpan.Zero, queued.Left, queued.Replay, Error: null, Message: null, Response: null, Steps: []);
+            new(queued.RunId),
+            received.Id,
+            received.WorkspaceId,
+            received.WorkflowId,
+            queued.Version,
+            received.Trigger,
+            queued.Held ? RunStatus.Held : RunStatus.Queued,
+            received.ReceivedAt,
+            TimeSpan.Zero,
+            TimeSpan.Zero,
+            queued.Left,
+            queued.Replay,
+            Error: null,
+            Message: null,
+            Response: null,
+            Steps: []
+        );
         return (run, name);
     }
 
     public Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct)
     {
         bool noQueued = filter.IsSearch || filter.Status is { } status and not (RunStatus.Queued or RunStatus.Held);
-        var queued = noQueued ? [] : unfinished.Where(run =>
-            (filter.Before is null || run.RunId < filter.Before) && (filter.Status is null || run.Held == (filter.Status == RunStatus.Held)));
+        var queued = noQueued
+            ? []
+            : unfinished.Where(run =>
+                (filter.Before is null || run.RunId < filter.Before)
+                && (filter.Status is null || run.Held == (filter.Status == RunStatus.Held))
+            );
         return readers.ReadAsync(session => ListRuns(session, filter, queued), ct);
     }
 
     Page<RunSummary> ListRuns(SqliteSession session, RunFilter filter, List<UnfinishedRun> queued)
     {
-        if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
+        if (!TryFindWorkflow(session, filter.Workflow, out long? workflow))
+            return new([], null);
         var span = IdsOf(session, filter.Since, filter.Until);
         long? searchedTo = filter.IsSearch ? SearchedTo(session, filter, workflow, span) : null;
         var ended = filter.Status is RunStatus.Queued or RunStatus.Held ? [] : ListEnded(session, filter, workflow, span, searchedTo);
         var known = ended.Select(static run => run.Id.Value).ToHashSet();
-        var waiting = SummariesOf(session, queued
-            .Where(run => !known.Contains(run.RunId) && (workflow is null || run.WorkflowId == workflow)
-                && run.RunId >= span.First && run.RunId < span.End)
-            .OrderByDescending(static run => run.RunId).Take(filter.Limit + 1));
+        var waiting = SummariesOf(
+            session,
+            queued
+                .Where(run =>
+                    !known.Contains(run.RunId)
+                    && (workflow is null || run.WorkflowId == workflow)
+                    && run.RunId >= span.First
+                    && run.RunId < span.End
+                )
+                .OrderByDescending(static run => run.RunId)
+                .Take(filter.Limit + 1)
+        );
         var newest = ended.Concat(waiting).OrderByDescending(static run => run.Id.Value).Take(filter.Limit + 1).ToList();
         var page = PageOf(newest, filter.Limit, static run => run.Id.Value);
         return page with { Next = page.Next ?? searchedTo };
@@ -224,19 +403,26 @@ internal sealed partial class SqliteStore
     static long? SearchedTo(SqliteSession session, RunFilter filter, long? workflow, (long First, long End) span)
     {
         var where = EndedFilter(filter, workflow, span);
-        long? byRuns = where.Set(session.Sql($"SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}")).Number();
-        if (filter.Text is null) return byRuns;
+        long? byRuns = where
+            .Set(session.Sql($"SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}"))
+            .Number();
+        if (filter.Text is null)
+            return byRuns;
         // A run may have a thousand sends, which are looked through as well.
         var sends = new SqliteFilter().Ids(filter.Before, span).And("workflow_id = ?", workflow);
-        long? bySends = sends.Set(session.Sql($"SELECT run_id FROM deliveries WHERE {sends} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}")).Number();
+        long? bySends = sends
+            .Set(session.Sql($"SELECT run_id FROM deliveries WHERE {sends} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}"))
+            .Number();
         return bySends > (byRuns ?? 0) ? bySends : byRuns;
     }
 
     static SqliteFilter EndedFilter(RunFilter filter, long? workflow, (long First, long End) span)
     {
         var where = new SqliteFilter().Ids(filter.Before, span).And("workflow_id = ?", workflow);
-        if (filter.Status is { } status and not RunStatus.Succeeded) where.And($"status <> 2 AND status = {(int)status}");
-        else if (filter.Status is not null) where.And("status = 2");
+        if (filter.Status is { } status and not RunStatus.Succeeded)
+            where.And($"status <> 2 AND status = {(int)status}");
+        else if (filter.Status is not null)
+            where.And("status = 2");
         return where;
     }
 
@@ -244,27 +430,59 @@ internal sealed partial class SqliteStore
     static IEnumerable<RunSummary> SummariesOf(SqliteSession session, IEnumerable<UnfinishedRun> runs) =>
         runs.Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>();
 
-    static RunSummary? Summary(UnfinishedRun run, string? name) => name is null ? null : new(
-        new(run.RunId), new(run.EventId), name, run.Version, run.Trigger, run.Held ? RunStatus.Held : RunStatus.Queued, SqliteTime.Moment(run.ReceivedAt), TimeSpan.Zero,
-        Message: null, Sends: 0, SendsDelivered: 0, SendsFailed: 0, SendsCaptured: 0);
+    static RunSummary? Summary(UnfinishedRun run, string? name) =>
+        name is null
+            ? null
+            : new(
+                new(run.RunId),
+                new(run.EventId),
+                name,
+                run.Version,
+                run.Trigger,
+                run.Held ? RunStatus.Held : RunStatus.Queued,
+                SqliteTime.Moment(run.ReceivedAt),
+                TimeSpan.Zero,
+                Message: null,
+                Sends: 0,
+                SendsDelivered: 0,
+                SendsFailed: 0,
+                SendsCaptured: 0
+            );
 
     static readonly string lastDelivery = $"r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride}";
 
-    static List<RunSummary> ListEnded(SqliteSession session, RunFilter filter, long? workflow, (long First, long End) span, long? searchedTo)
+    static List<RunSummary> ListEnded(
+        SqliteSession session,
+        RunFilter filter,
+        long? workflow,
+        (long First, long End) span,
+        long? searchedTo
+    )
     {
         // Walked from the newest on, and left at the page's end: the bound is an id, so that nothing is sorted.
         var where = EndedFilter(filter, workflow, span).And("id >= ?", searchedTo);
-        if (filter.HasFailedSends && SinceWithFewFailures(session, searchedTo ?? span.First) is { } oldest) where.And("id IN (SELECT run_id FROM deliveries WHERE status > 4 AND status IN (5, 6, 7) AND id >= ?)", oldest);
-        else if (filter.HasFailedSends) where.And($"delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))");
+        if (filter.HasFailedSends && SinceWithFewFailures(session, searchedTo ?? span.First) is { } oldest)
+            where.And("id IN (SELECT run_id FROM deliveries WHERE status > 4 AND status IN (5, 6, 7) AND id >= ?)", oldest);
+        else if (filter.HasFailedSends)
+            where.And(
+                $"delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))"
+            );
         if (filter.Text is { } text)
         {
             string like = SqliteFilter.Like("%", text, "%");
-            where.And($"""
+            where.And(
+                $"""
                 (message LIKE ? ESCAPE '\' OR EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id AND CAST(e.body AS TEXT) LIKE ? ESCAPE '\')
                 OR delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d LEFT JOIN attempts a ON a.id = d.id WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND (
                     d.url LIKE ? ESCAPE '\' OR CAST(substr(d.body, 1, {RunFilter.SearchedBodyBytes}) AS TEXT) LIKE ? ESCAPE '\'
                     OR CAST(substr(a.body, 1, {RunFilter.SearchedBodyBytes}) AS TEXT) LIKE ? ESCAPE '\')))
-                """, like, like, like, like, like);
+                """,
+                like,
+                like,
+                like,
+                like,
+                like
+            );
         }
         string ids = $"SELECT id FROM runs r WHERE {where} ORDER BY id DESC LIMIT ?";
         return where.Set(session.Sql($"{selectSummaries} WHERE r.id IN ({ids}) ORDER BY r.id DESC")).Set(filter.Limit + 1).All(ReadSummary);
@@ -278,9 +496,22 @@ internal sealed partial class SqliteStore
         FROM runs r CROSS JOIN workflows w ON w.id = r.workflow_id
         """;
 
-    static RunSummary ReadSummary(SqliteStatement row) => new(
-        new(row.Long(0)), new(row.Long(1)), row.Text(2), row.Int(3), row.Text(4), (RunStatus)row.Int(5), SqliteTime.Moment(row.Long(6)),
-        SqliteTime.Span(row.Long(7)), row.TextOrNull(8), row.Int(9), row.Int(10), row.Int(11), row.Int(12));
+    static RunSummary ReadSummary(SqliteStatement row) =>
+        new(
+            new(row.Long(0)),
+            new(row.Long(1)),
+            row.Text(2),
+            row.Int(3),
+            row.Text(4),
+            (RunStatus)row.Int(5),
+            SqliteTime.Moment(row.Long(6)),
+            SqliteTime.Span(row.Long(7)),
+            row.TextOrNull(8),
+            row.Int(9),
+            row.Int(10),
+            row.Int(11),
+            row.Int(12)
+        );
 
     const int FewFailures = 2_000;
 
@@ -288,9 +519,17 @@ internal sealed partial class SqliteStore
     /// The oldest id to look at when so few deliveries failed since then that their runs can be read from them. Else null: a walk through the runs then fills a page soon.
     /// A delivery's id is above its run's.
     /// </summary>
-    static long? SinceWithFewFailures(SqliteSession session, long since) => session.Sql($"""
-        SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE status > 4 AND status IN (5, 6, 7) AND id >= ? LIMIT {FewFailures})
-        """).Set(since).Number() < FewFailures ? since : null;
+    static long? SinceWithFewFailures(SqliteSession session, long since) =>
+        session
+            .Sql(
+                $"""
+                SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE status > 4 AND status IN (5, 6, 7) AND id >= ? LIMIT {FewFailures})
+                """
+            )
+            .Set(since)
+            .Number() < FewFailures
+            ? since
+            : null;
 
     // Events.
 
@@ -300,33 +539,47 @@ internal sealed partial class SqliteStore
         new(new(row.Long(0)), new(row.Int(1)), new(row.Long(2)), row.Text(3), SqliteTime.Moment(row.Long(4)), row.Blob(5).ToArray());
 
     static Event? ReadEvent(SqliteSession session, long id) =>
-        session.Sql($"SELECT {EventColumns}, sealed, raw FROM events WHERE id = ? AND workflow_id IN (SELECT id FROM workflows)").Set(id)
+        session
+            .Sql($"SELECT {EventColumns}, sealed, raw FROM events WHERE id = ? AND workflow_id IN (SELECT id FROM workflows)")
+            .Set(id)
             .FirstOrDefault(static row => ReadEvent(row) with { Sealed = row.Bytes(6), Raw = row.Bytes(7) });
 
     public Task<Event?> GetEventAsync(EventId id, CancellationToken ct) => readers.ReadAsync(session => ReadEvent(session, id.Value), ct);
 
-    public Task<Page<Event>> ListEventsAsync(EventFilter filter, CancellationToken ct) => readers.ReadAsync(session => ListEvents(session, filter), ct);
+    public Task<Page<Event>> ListEventsAsync(EventFilter filter, CancellationToken ct) =>
+        readers.ReadAsync(session => ListEvents(session, filter), ct);
 
     Page<Event> ListEvents(SqliteSession session, EventFilter filter)
     {
-        if (!TryFindWorkflow(session, filter.Workflow, out long? workflow)) return new([], null);
+        if (!TryFindWorkflow(session, filter.Workflow, out long? workflow))
+            return new([], null);
         var where = new SqliteFilter().Ids(filter.Before, IdsOf(session, filter.Since, filter.Until)).And("workflow_id = ?", workflow);
-        var rows = where.Set(session.Sql($"""
-            SELECT {EventColumns} FROM events WHERE {where} AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id DESC LIMIT ?
-            """)).Set(filter.Limit + 1).All(ReadEvent);
+        var rows = where
+            .Set(
+                session.Sql(
+                    $"""
+                    SELECT {EventColumns} FROM events WHERE {where} AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id DESC LIMIT ?
+                    """
+                )
+            )
+            .Set(filter.Limit + 1)
+            .All(ReadEvent);
         return PageOf(rows, filter.Limit, static one => one.Id.Value);
     }
 
     // What lists have in common.
 
     /// <summary>The ids of what was made in a span of time.</summary>
-    (long First, long End) IdsOf(SqliteSession session, DateTimeOffset? since, DateTimeOffset? until) => (
-        since is { } early ? SqliteMoments.LowestAt(session, early, limits.ClockTolerance) : 0,
-        until is { } late ? SqliteMoments.LowestAt(session, late, limits.ClockTolerance) : long.MaxValue);
+    (long First, long End) IdsOf(SqliteSession session, DateTimeOffset? since, DateTimeOffset? until) =>
+        (
+            since is { } early ? SqliteMoments.LowestAt(session, early, limits.ClockTolerance) : 0,
+            until is { } late ? SqliteMoments.LowestAt(session, late, limits.ClockTolerance) : long.MaxValue
+        );
 
     static Page<T> PageOf<T>(List<T> rows, int limit, Func<T, long> id)
     {
-        if (rows.Count <= limit) return new(rows, null);
+        if (rows.Count <= limit)
+            return new(rows, null);
         rows.RemoveRange(limit, rows.Count - limit);
         return new(rows, id(rows[^1]));
     }
@@ -341,38 +594,77 @@ internal sealed partial class SqliteStore
     static string? WorkflowName(SqliteSession session, long id) =>
         session.Sql("SELECT name FROM workflows WHERE id = ?").Set(id).FirstOrDefault(static row => row.Text(0));
 
-    public Task<IReadOnlyList<UsageRow>> ListUsageAsync(DateOnly since, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<UsageRow>>(
-        session => session.Sql("""
-            SELECT u.hour / 24 AS day, w.name, sum(u.runs), sum(u.compute_us), sum(u.deliveries), sum(u.delivery_us) FROM workflows w CROSS JOIN usage u ON u.workflow_id = w.id
-            WHERE u.hour >= ? GROUP BY day, w.name ORDER BY day, w.name
-            """).Set((since.DayNumber - epochDay) * 24L).All(static row => new UsageRow(
-                DateOnly.FromDayNumber(epochDay + row.Int(0)), row.Text(1), row.Long(2), row.Long(3) / 1_000.0, row.Long(4), row.Long(5) / 1_000.0)),
-        ct);
+    public Task<IReadOnlyList<UsageRow>> ListUsageAsync(DateOnly since, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<UsageRow>>(
+            session =>
+                session
+                    .Sql(
+                        """
+                        SELECT u.hour / 24 AS day, w.name, sum(u.runs), sum(u.compute_us), sum(u.deliveries), sum(u.delivery_us) FROM workflows w CROSS JOIN usage u ON u.workflow_id = w.id
+                        WHERE u.hour >= ? GROUP BY day, w.name ORDER BY day, w.name
+                        """
+                    )
+                    .Set((since.DayNumber - epochDay) * 24L)
+                    .All(static row => new UsageRow(
+                        DateOnly.FromDayNumber(epochDay + row.Int(0)),
+                        row.Text(1),
+                        row.Long(2),
+                        row.Long(3) / 1_000.0,
+                        row.Long(4),
+                        row.Long(5) / 1_000.0
+                    )),
+            ct
+        );
 
-    public Task<IReadOnlyList<HourRow>> ListHoursAsync(DateTimeOffset since, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<HourRow>>(
-        session => session.Sql("""
-            SELECT w.name, u.hour, u.runs, u.runs_failed, u.deliveries, u.deliveries_failed FROM workflows w CROSS JOIN usage u ON u.workflow_id = w.id
-            WHERE u.hour >= ? ORDER BY u.hour, w.name
-            """).Set(SqliteTime.Hour(since)).All(static row => new HourRow(
-                row.Text(0), DateTimeOffset.UnixEpoch.AddHours(row.Long(1)), row.Long(2), row.Long(3), row.Long(4), row.Long(5))),
-        ct);
+    public Task<IReadOnlyList<HourRow>> ListHoursAsync(DateTimeOffset since, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<HourRow>>(
+            session =>
+                session
+                    .Sql(
+                        """
+                        SELECT w.name, u.hour, u.runs, u.runs_failed, u.deliveries, u.deliveries_failed FROM workflows w CROSS JOIN usage u ON u.workflow_id = w.id
+                        WHERE u.hour >= ? ORDER BY u.hour, w.name
+                        """
+                    )
+                    .Set(SqliteTime.Hour(since))
+                    .All(static row => new HourRow(
+                        row.Text(0),
+                        DateTimeOffset.UnixEpoch.AddHours(row.Long(1)),
+                        row.Long(2),
+                        row.Long(3),
+                        row.Long(4),
+                        row.Long(5)
+                    )),
+            ct
+        );
 
     static readonly int epochDay = new DateOnly(1970, 1, 1).DayNumber;
 
     // Keeping house.
 
     public Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct) =>
-        WriteAsync(OutageRule.Probe, session => pruner.Slice(session, SqliteTime.From(before), maxBytes), ct, session =>
-        {
-            SqlitePruner.Checkpoint(session);
-            disk.Reusable = SqlitePruner.FreeBytes(session);
-        });
+        WriteAsync(
+            OutageRule.Probe,
+            session => pruner.Slice(session, SqliteTime.From(before), maxBytes),
+            ct,
+            session =>
+            {
+                SqlitePruner.Checkpoint(session);
+                disk.Reusable = SqlitePruner.FreeBytes(session);
+            }
+        );
 
     public Task<long> HighestIdAsync(CancellationToken ct) => readers.ReadAsync(session => ReadHighestId(session, unfinished), ct);
 
-    static long ReadHighestId(SqliteSession session, UnfinishedRuns unfinished) => Math.Max(unfinished.HighestRun(), session.Number("""
-        SELECT max(
-            (SELECT coalesce(max(id), 0) FROM events), (SELECT coalesce(max(id), 0) FROM runs), (SELECT coalesce(max(id), 0) FROM deliveries),
-            (SELECT coalesce(max(id), 0) FROM attempts), (SELECT coalesce(max(run_id), 0) FROM replays), (SELECT coalesce(max(id), 0) FROM workflows))
-        """));
+    static long ReadHighestId(SqliteSession session, UnfinishedRuns unfinished) =>
+        Math.Max(
+            unfinished.HighestRun(),
+            session.Number(
+                """
+                SELECT max(
+                    (SELECT coalesce(max(id), 0) FROM events), (SELECT coalesce(max(id), 0) FROM runs), (SELECT coalesce(max(id), 0) FROM deliveries),
+                    (SELECT coalesce(max(id), 0) FROM attempts), (SELECT coalesce(max(run_id), 0) FROM replays), (SELECT coalesce(max(id), 0) FROM workflows))
+                """
+            )
+        );
 }

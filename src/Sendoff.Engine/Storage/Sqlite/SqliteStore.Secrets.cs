@@ -2,39 +2,99 @@ namespace Sendoff.Engine.Storage.Sqlite;
 
 internal sealed partial class SqliteStore
 {
-    public Task<IReadOnlyList<StoredSecret>> ListSecretsAsync(CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredSecret>>(
-        static session => session.Sql("SELECT id, workspace_id, changed_at, replaced_at, is_secret, name, value FROM secrets ORDER BY name, id").All(ReadSecret), ct);
+    public Task<IReadOnlyList<StoredSecret>> ListSecretsAsync(CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<StoredSecret>>(
+            static session =>
+                session
+                    .Sql("SELECT id, workspace_id, changed_at, replaced_at, is_secret, name, value FROM secrets ORDER BY name, id")
+                    .All(ReadSecret),
+            ct
+        );
 
-    public Task SaveSecretAsync(StoredSecret secret, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session =>
-    {
-        Replace(session, secret.WorkspaceId, secret.Name, secret.ChangedAt);
-        return session.Sql("INSERT INTO secrets(id, workspace_id, changed_at, is_secret, name, value) VALUES (?, ?, ?, ?, ?, ?)")
-            .Set(secret.Id).Set(secret.WorkspaceId.Value).Set(SqliteTime.From(secret.ChangedAt)).Set(secret.IsSecret).Set(secret.Name).Set(secret.Sealed.Span).Run();
-    }, ct);
+    public Task SaveSecretAsync(StoredSecret secret, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session =>
+            {
+                Replace(session, secret.WorkspaceId, secret.Name, secret.ChangedAt);
+                return session
+                    .Sql("INSERT INTO secrets(id, workspace_id, changed_at, is_secret, name, value) VALUES (?, ?, ?, ?, ?, ?)")
+                    .Set(secret.Id)
+                    .Set(secret.WorkspaceId.Value)
+                    .Set(SqliteTime.From(secret.ChangedAt))
+                    .Set(secret.IsSecret)
+                    .Set(secret.Name)
+                    .Set(secret.Sealed.Span)
+                    .Run();
+            },
+            ct
+        );
 
     public Task<bool> DeleteSecretAsync(WorkspaceId workspace, string name, CancellationToken ct) =>
         WriteAsync(OutageRule.Refuse, session => Replace(session, workspace, name, time.GetUtcNow()) > 0, ct);
 
-    public Task<long> KeepFingerprintAsync(long fingerprint, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session =>
-    {
-        session.Sql("INSERT INTO meta(name, value) VALUES ('key_fingerprint', ?) ON CONFLICT DO NOTHING").Set(fingerprint).Run();
-        return session.Number("SELECT value FROM meta WHERE name = 'key_fingerprint'");
-    }, ct);
+    public Task<long> KeepFingerprintAsync(long fingerprint, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session =>
+            {
+                session.Sql("INSERT INTO meta(name, value) VALUES ('key_fingerprint', ?) ON CONFLICT DO NOTHING").Set(fingerprint).Run();
+                return session.Number("SELECT value FROM meta WHERE name = 'key_fingerprint'");
+            },
+            ct
+        );
 
-    public Task<DateTimeOffset?> GetHoldAsync(CancellationToken ct) => readers.ReadAsync<DateTimeOffset?>(
-        static session => session.Sql("SELECT value FROM meta WHERE name = 'held_since'").Number() is { } since ? SqliteTime.Moment(since) : null, ct);
+    public Task<DateTimeOffset?> GetHoldAsync(CancellationToken ct) =>
+        readers.ReadAsync<DateTimeOffset?>(
+            static session =>
+                session.Sql("SELECT value FROM meta WHERE name = 'held_since'").Number() is { } since ? SqliteTime.Moment(since) : null,
+            ct
+        );
 
-    public Task SetHoldAsync(DateTimeOffset? since, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session => since is { } moment
-        ? session.Sql("INSERT INTO meta(name, value) VALUES ('held_since', ?) ON CONFLICT DO UPDATE SET value = excluded.value").Set(SqliteTime.From(moment)).Run()
-        : session.Sql("DELETE FROM meta WHERE name = 'held_since'").Run(), ct);
+    public Task SetHoldAsync(DateTimeOffset? since, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session =>
+                since is { } moment
+                    ? session
+                        .Sql("INSERT INTO meta(name, value) VALUES ('held_since', ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+                        .Set(SqliteTime.From(moment))
+                        .Run()
+                    : session.Sql("DELETE FROM meta WHERE name = 'held_since'").Run(),
+            ct
+        );
 
-    public Task<IReadOnlyList<StoredToken>> ListTokensAsync(CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredToken>>(
-        static session => session.Sql("SELECT id, workspace_id, name, scope, hash, created_at FROM tokens ORDER BY id").All(static row => new StoredToken(
-            new(row.Long(0)), new(row.Int(1)), row.Text(2), (TokenScope)row.Int(3), row.Bytes(4), SqliteTime.Moment(row.Long(5)))), ct);
+    public Task<IReadOnlyList<StoredToken>> ListTokensAsync(CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<StoredToken>>(
+            static session =>
+                session
+                    .Sql("SELECT id, workspace_id, name, scope, hash, created_at FROM tokens ORDER BY id")
+                    .All(static row => new StoredToken(
+                        new(row.Long(0)),
+                        new(row.Int(1)),
+                        row.Text(2),
+                        (TokenScope)row.Int(3),
+                        row.Bytes(4),
+                        SqliteTime.Moment(row.Long(5))
+                    )),
+            ct
+        );
 
-    public Task SaveTokenAsync(StoredToken token, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session =>
-        session.Sql("INSERT INTO tokens(id, workspace_id, scope, created_at, name, hash) VALUES (?, ?, ?, ?, ?, ?)")
-            .Set(token.Id.Value).Set(token.WorkspaceId.Value).Set((int)token.Scope).Set(SqliteTime.From(token.CreatedAt)).Set(token.Name).Set(token.Hash.Span).Run(), ct);
+    public Task SaveTokenAsync(StoredToken token, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session =>
+                session
+                    .Sql("INSERT INTO tokens(id, workspace_id, scope, created_at, name, hash) VALUES (?, ?, ?, ?, ?, ?)")
+                    .Set(token.Id.Value)
+                    .Set(token.WorkspaceId.Value)
+                    .Set((int)token.Scope)
+                    .Set(SqliteTime.From(token.CreatedAt))
+                    .Set(token.Name)
+                    .Set(token.Hash.Span)
+                    .Run(),
+            ct
+        );
 
     public Task<bool> DeleteTokenAsync(TokenId token, CancellationToken ct) =>
         WriteAsync(OutageRule.Refuse, session => session.Sql("DELETE FROM tokens WHERE id = ?").Set(token.Value).Run() == 1, ct);
@@ -42,13 +102,28 @@ internal sealed partial class SqliteStore
     // What was no secret is not needed any more.
     static int Replace(SqliteSession session, WorkspaceId workspace, string name, DateTimeOffset at)
     {
-        int removed = session.Sql("DELETE FROM secrets WHERE workspace_id = ? AND name = ? AND replaced_at IS NULL AND NOT is_secret")
-            .Set(workspace.Value).Set(name).Run();
-        return removed + session.Sql("UPDATE secrets SET replaced_at = ? WHERE workspace_id = ? AND name = ? AND replaced_at IS NULL")
-            .Set(SqliteTime.From(at)).Set(workspace.Value).Set(name).Run();
+        int removed = session
+            .Sql("DELETE FROM secrets WHERE workspace_id = ? AND name = ? AND replaced_at IS NULL AND NOT is_secret")
+            .Set(workspace.Value)
+            .Set(name)
+            .Run();
+        return removed
+            + session
+                .Sql("UPDATE secrets SET replaced_at = ? WHERE workspace_id = ? AND name = ? AND replaced_at IS NULL")
+                .Set(SqliteTime.From(at))
+                .Set(workspace.Value)
+                .Set(name)
+                .Run();
     }
 
-    static StoredSecret ReadSecret(SqliteStatement row) => new(
-        row.Long(0), new(row.Int(1)), row.Text(5), row.Int(4) != 0, row.Blob(6).ToArray(), SqliteTime.Moment(row.Long(2)),
-        row.LongOrNull(3) is { } replaced ? SqliteTime.Moment(replaced) : null);
+    static StoredSecret ReadSecret(SqliteStatement row) =>
+        new(
+            row.Long(0),
+            new(row.Int(1)),
+            row.Text(5),
+            row.Int(4) != 0,
+            row.Blob(6).ToArray(),
+            SqliteTime.Moment(row.Long(2)),
+            row.LongOrNull(3) is { } replaced ? SqliteTime.Moment(replaced) : null
+        );
 }

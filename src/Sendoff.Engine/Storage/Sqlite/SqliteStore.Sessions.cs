@@ -2,14 +2,39 @@ namespace Sendoff.Engine.Storage.Sqlite;
 
 internal sealed partial class SqliteStore
 {
-    public Task<IReadOnlyList<StoredSession>> ListSessionsAsync(CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredSession>>(
-        static session => session.Sql("SELECT id, workspace_id, client, hash, mark, created_at, expires_at FROM sessions ORDER BY id").All(static row => new StoredSession(
-            new(row.Long(0)), new(row.Int(1)), row.Text(2), row.Bytes(3), row.Bytes(4), SqliteTime.Moment(row.Long(5)), SqliteTime.Moment(row.Long(6)))), ct);
+    public Task<IReadOnlyList<StoredSession>> ListSessionsAsync(CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<StoredSession>>(
+            static session =>
+                session
+                    .Sql("SELECT id, workspace_id, client, hash, mark, created_at, expires_at FROM sessions ORDER BY id")
+                    .All(static row => new StoredSession(
+                        new(row.Long(0)),
+                        new(row.Int(1)),
+                        row.Text(2),
+                        row.Bytes(3),
+                        row.Bytes(4),
+                        SqliteTime.Moment(row.Long(5)),
+                        SqliteTime.Moment(row.Long(6))
+                    )),
+            ct
+        );
 
-    public Task SaveSessionAsync(StoredSession signedIn, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session =>
-        session.Sql("INSERT INTO sessions(id, workspace_id, created_at, expires_at, client, hash, mark) VALUES (?, ?, ?, ?, ?, ?, ?)")
-            .Set(signedIn.Id.Value).Set(signedIn.WorkspaceId.Value).Set(SqliteTime.From(signedIn.CreatedAt)).Set(SqliteTime.From(signedIn.ExpiresAt))
-            .Set(signedIn.Client).Set(signedIn.Hash.Span).Set(signedIn.Mark.Span).Run(), ct);
+    public Task SaveSessionAsync(StoredSession signedIn, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session =>
+                session
+                    .Sql("INSERT INTO sessions(id, workspace_id, created_at, expires_at, client, hash, mark) VALUES (?, ?, ?, ?, ?, ?, ?)")
+                    .Set(signedIn.Id.Value)
+                    .Set(signedIn.WorkspaceId.Value)
+                    .Set(SqliteTime.From(signedIn.CreatedAt))
+                    .Set(SqliteTime.From(signedIn.ExpiresAt))
+                    .Set(signedIn.Client)
+                    .Set(signedIn.Hash.Span)
+                    .Set(signedIn.Mark.Span)
+                    .Run(),
+            ct
+        );
 
     public Task<bool> DeleteSessionAsync(SessionId signedIn, CancellationToken ct) =>
         WriteAsync(OutageRule.Refuse, session => session.Sql("DELETE FROM sessions WHERE id = ?").Set(signedIn.Value).Run() == 1, ct);

@@ -9,13 +9,17 @@ internal sealed partial class SqliteStore
     {
         long corrected = await WriteAsync(OutageRule.Probe, CorrectFew, ct);
         // Ids are made of the time too, so only what has an id of the future can have such a time. What was looked at once is not looked at again.
-        long? after = Math.Max(IdSequence.LowestAt(time.GetUtcNow() + limits.ClockTolerance) - 1, await readers.ReadAsync(static session => session.Number(CorrectedTo), ct));
+        long? after = Math.Max(
+            IdSequence.LowestAt(time.GetUtcNow() + limits.ClockTolerance) - 1,
+            await readers.ReadAsync(static session => session.Number(CorrectedTo), ct)
+        );
         while (after is { } from)
         {
             var (last, count) = await WriteAsync(OutageRule.Probe, session => CorrectRuns(session, from), ct);
             (after, corrected) = (last, corrected + count);
         }
-        if (corrected > 0) log.TimesCorrected(corrected);
+        if (corrected > 0)
+            log.TimesCorrected(corrected);
         return corrected;
     }
 
@@ -23,43 +27,70 @@ internal sealed partial class SqliteStore
 
     (long? Last, int Corrected) CorrectRuns(SqliteSession session, long after)
     {
-        long now = Now, ahead = now + SqliteTime.From(limits.ClockTolerance);
-        var runs = session.Sql("SELECT id, started_at FROM runs WHERE id > ? ORDER BY id LIMIT ?").Set(after).Set(TimesAtOnce)
+        long now = Now,
+            ahead = now + SqliteTime.From(limits.ClockTolerance);
+        var runs = session
+            .Sql("SELECT id, started_at FROM runs WHERE id > ? ORDER BY id LIMIT ?")
+            .Set(after)
+            .Set(TimesAtOnce)
             .All(static row => (Id: row.Long(0), StartedAt: row.Long(1)));
-        if (runs.Count == 0) return (null, 0);
+        if (runs.Count == 0)
+            return (null, 0);
         int corrected = 0;
         foreach (var (id, startedAt) in runs.Where(run => run.StartedAt > ahead))
         {
             // What is left of a suspension stays as long as it was.
-            session.Sql("UPDATE suspensions SET until = until - ? WHERE run_id = ? AND continued_by IS NULL").Set(startedAt - now).Set(id).Run();
+            session
+                .Sql("UPDATE suspensions SET until = until - ? WHERE run_id = ? AND continued_by IS NULL")
+                .Set(startedAt - now)
+                .Set(id)
+                .Run();
             corrected += session.Sql("UPDATE runs SET started_at = ? WHERE id = ?").Set(now).Set(id).Run();
         }
-        session.Sql("INSERT INTO meta(name, value) VALUES ('times_corrected_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value").Set(runs[^1].Id).Run();
+        session
+            .Sql("INSERT INTO meta(name, value) VALUES ('times_corrected_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+            .Set(runs[^1].Id)
+            .Run();
         return (runs[^1].Id, corrected);
     }
 
     /// <summary>Those of which there are few, or which have an index.</summary>
     long CorrectFew(SqliteSession session)
     {
-        long now = Now, ahead = now + SqliteTime.From(limits.ClockTolerance);
+        long now = Now,
+            ahead = now + SqliteTime.From(limits.ClockTolerance);
         return session.Sql("UPDATE secrets SET replaced_at = ? WHERE replaced_at > ?").Set(now).Set(ahead).Run()
-            + session.Sql("UPDATE events INDEXED BY events_alone SET received_at = ? WHERE run_id = 0 AND received_at > ?").Set(now).Set(ahead).Run()
-            + session.Sql("UPDATE store_values SET expires_at = expires_at - (changed_at - ?1), changed_at = ?1 WHERE expires_at > ?2 AND changed_at > ?2")
-                .Set(now).Set(ahead).Run()
+            + session
+                .Sql("UPDATE events INDEXED BY events_alone SET received_at = ? WHERE run_id = 0 AND received_at > ?")
+                .Set(now)
+                .Set(ahead)
+                .Run()
+            + session
+                .Sql(
+                    "UPDATE store_values SET expires_at = expires_at - (changed_at - ?1), changed_at = ?1 WHERE expires_at > ?2 AND changed_at > ?2"
+                )
+                .Set(now)
+                .Set(ahead)
+                .Run()
             + CorrectUsage(session, SqliteTime.Hour(time.GetUtcNow() + limits.ClockTolerance));
     }
 
     // What was used in hours that have not come was used until now, and counts for the day's quota.
     static long CorrectUsage(SqliteSession session, long hour)
     {
-        session.Sql("""
-            INSERT INTO usage(workflow_id, hour, runs, runs_failed, compute_us, deliveries, deliveries_failed, delivery_us)
-            SELECT w.id, ?1, sum(u.runs), sum(u.runs_failed), sum(u.compute_us), sum(u.deliveries), sum(u.deliveries_failed), sum(u.delivery_us)
-            FROM workflows w CROSS JOIN usage u ON u.workflow_id = w.id WHERE u.hour > ?1 GROUP BY w.id
-            ON CONFLICT DO UPDATE SET runs = runs + excluded.runs, runs_failed = runs_failed + excluded.runs_failed,
-                compute_us = compute_us + excluded.compute_us, deliveries = deliveries + excluded.deliveries,
-                deliveries_failed = deliveries_failed + excluded.deliveries_failed, delivery_us = delivery_us + excluded.delivery_us
-            """).Set(hour).Run();
+        session
+            .Sql(
+                """
+                INSERT INTO usage(workflow_id, hour, runs, runs_failed, compute_us, deliveries, deliveries_failed, delivery_us)
+                SELECT w.id, ?1, sum(u.runs), sum(u.runs_failed), sum(u.compute_us), sum(u.deliveries), sum(u.deliveries_failed), sum(u.delivery_us)
+                FROM workflows w CROSS JOIN usage u ON u.workflow_id = w.id WHERE u.hour > ?1 GROUP BY w.id
+                ON CONFLICT DO UPDATE SET runs = runs + excluded.runs, runs_failed = runs_failed + excluded.runs_failed,
+                    compute_us = compute_us + excluded.compute_us, deliveries = deliveries + excluded.deliveries,
+                    deliveries_failed = deliveries_failed + excluded.deliveries_failed, delivery_us = delivery_us + excluded.delivery_us
+                """
+            )
+            .Set(hour)
+            .Run();
         return session.Sql("DELETE FROM usage WHERE workflow_id IN (SELECT id FROM workflows) AND hour > ?").Set(hour).Run();
     }
 }

@@ -5,7 +5,11 @@ namespace Sendoff.Engine.Storage.Sqlite;
 internal sealed partial class SqliteStore
 {
     public Task<Workflow> DeployAsync(
-        string name, IReadOnlyDictionary<string, string> files, IReadOnlyList<Trigger> triggers, CancellationToken ct)
+        string name,
+        IReadOnlyDictionary<string, string> files,
+        IReadOnlyList<Trigger> triggers,
+        CancellationToken ct
+    )
     {
         byte[] json = StoredJson.Files(files);
         return GrowAsync(session => Deploy(session, name, json, triggers), ct);
@@ -13,13 +17,25 @@ internal sealed partial class SqliteStore
 
     Workflow Deploy(SqliteSession session, string name, byte[] files, IReadOnlyList<Trigger> triggers)
     {
-        long workflow = session.Sql("""
-            INSERT INTO workflows(id, workspace_id, version, enabled, name) VALUES (?, ?, 1, 1, ?)
-            ON CONFLICT(name) DO UPDATE SET version = version + 1 RETURNING id
-            """).Set(ids.Next()).Set(WorkspaceId.Default.Value).Set(name).Number()!.Value;
+        long workflow = session
+            .Sql(
+                """
+                INSERT INTO workflows(id, workspace_id, version, enabled, name) VALUES (?, ?, 1, 1, ?)
+                ON CONFLICT(name) DO UPDATE SET version = version + 1 RETURNING id
+                """
+            )
+            .Set(ids.Next())
+            .Set(WorkspaceId.Default.Value)
+            .Set(name)
+            .Number()!
+            .Value;
         workflows.Add(workflow);
-        session.Sql("INSERT INTO versions(workflow_id, number, deployed_at, files) SELECT id, version, ?, ? FROM workflows WHERE id = ?")
-            .Set(SqliteTime.From(time.GetUtcNow())).Set(files).Set(workflow).Run();
+        session
+            .Sql("INSERT INTO versions(workflow_id, number, deployed_at, files) SELECT id, version, ?, ? FROM workflows WHERE id = ?")
+            .Set(SqliteTime.From(time.GetUtcNow()))
+            .Set(files)
+            .Set(workflow)
+            .Run();
         DeployTriggers(session, workflow, triggers);
         return ReadWorkflows(session, name)[0];
     }
@@ -27,8 +43,11 @@ internal sealed partial class SqliteStore
     void DeployTriggers(SqliteSession session, long workflow, IReadOnlyList<Trigger> triggers)
     {
         // A key is kept by its trigger's place among those of its type and identity, so that another trigger before it changes nothing.
-        var kept = session.Sql("SELECT type, identity, key, settled_at FROM triggers WHERE workflow_id = ? ORDER BY position").Set(workflow)
-            .All(static row => (Kind: (row.Text(0), row.Text(1)), Key: row.Text(2), SettledAt: row.Long(3))).ToLookup(static old => old.Kind);
+        var kept = session
+            .Sql("SELECT type, identity, key, settled_at FROM triggers WHERE workflow_id = ? ORDER BY position")
+            .Set(workflow)
+            .All(static row => (Kind: (row.Text(0), row.Text(1)), Key: row.Text(2), SettledAt: row.Long(3)))
+            .ToLookup(static old => old.Kind);
         session.Sql("DELETE FROM triggers WHERE workflow_id = ?").Set(workflow).Run();
         var asked = triggers.Select(AskedKey).ToHashSet();
         for (int position = 0; position < triggers.Count; position++)
@@ -38,9 +57,17 @@ internal sealed partial class SqliteStore
             var (_, oldKey, oldSettledAt) = kept[(trigger.Type, trigger.Identity)].ElementAtOrDefault(place);
             string key = AskedKey(trigger) ?? (oldKey is null || asked.Contains(oldKey) ? NewKey() : oldKey);
             long settledAt = oldKey is null ? SqliteTime.From(time.GetUtcNow()) : oldSettledAt;
-            if (KeyOwner(session, key) is { } owner) throw new TriggerKeyTakenException(key, owner);
-            session.Sql("INSERT INTO triggers(workflow_id, position, type, key, identity, settled_at) VALUES (?, ?, ?, ?, ?, ?)")
-                .Set(workflow).Set(position).Set(trigger.Type).Set(key).Set(trigger.Identity).Set(settledAt).Run();
+            if (KeyOwner(session, key) is { } owner)
+                throw new TriggerKeyTakenException(key, owner);
+            session
+                .Sql("INSERT INTO triggers(workflow_id, position, type, key, identity, settled_at) VALUES (?, ?, ?, ?, ?, ?)")
+                .Set(workflow)
+                .Set(position)
+                .Set(trigger.Type)
+                .Set(key)
+                .Set(trigger.Identity)
+                .Set(settledAt)
+                .Run();
         }
     }
 
@@ -49,115 +76,210 @@ internal sealed partial class SqliteStore
     static string? AskedKey(Trigger trigger) => (trigger as HttpTrigger)?.Key;
 
     static string? KeyOwner(SqliteSession session, string key) =>
-        session.Sql("SELECT w.name FROM triggers t JOIN workflows w ON w.id = t.workflow_id WHERE t.key = ?").Set(key)
+        session
+            .Sql("SELECT w.name FROM triggers t JOIN workflows w ON w.id = t.workflow_id WHERE t.key = ?")
+            .Set(key)
             .FirstOrDefault(static row => row.Text(0));
 
     /// <summary>120 random bits: whoever has the key may start the workflow, so nobody guesses one.</summary>
     static string NewKey() => RandomNumberGenerator.GetString("abcdefghijklmnopqrstuvwxyz234567", 24);
 
-    public Task<IReadOnlyList<Workflow>> ListWorkflowsAsync(CancellationToken ct) => readers.ReadAsync(session => ReadWorkflows(session, null), ct);
+    public Task<IReadOnlyList<Workflow>> ListWorkflowsAsync(CancellationToken ct) =>
+        readers.ReadAsync(session => ReadWorkflows(session, null), ct);
 
     public Task<Workflow?> GetWorkflowAsync(string name, CancellationToken ct) =>
         readers.ReadAsync(session => ReadWorkflows(session, name) is [var found, ..] ? found : null, ct);
 
     static IReadOnlyList<Workflow> ReadWorkflows(SqliteSession session, string? name)
     {
-        var triggers = session.Sql("SELECT workflow_id, type, key, settled_at FROM triggers ORDER BY workflow_id, position")
-            .All(static row => (Workflow: row.Long(0), Address: new TriggerAddress(row.Text(1), row.Text(2), SqliteTime.Moment(row.Long(3)))))
+        var triggers = session
+            .Sql("SELECT workflow_id, type, key, settled_at FROM triggers ORDER BY workflow_id, position")
+            .All(static row =>
+                (Workflow: row.Long(0), Address: new TriggerAddress(row.Text(1), row.Text(2), SqliteTime.Moment(row.Long(3))))
+            )
             .ToLookup(static trigger => trigger.Workflow, static trigger => trigger.Address);
-        return session.Sql("""
-            SELECT w.id, w.name, w.version, w.enabled, v.deployed_at
-            FROM workflows w JOIN versions v ON v.workflow_id = w.id AND v.number = w.version
-            WHERE ?1 IS NULL OR w.name = ?1 ORDER BY w.name
-            """).Set(name)
+        return session
+            .Sql(
+                """
+                SELECT w.id, w.name, w.version, w.enabled, v.deployed_at
+                FROM workflows w JOIN versions v ON v.workflow_id = w.id AND v.number = w.version
+                WHERE ?1 IS NULL OR w.name = ?1 ORDER BY w.name
+                """
+            )
+            .Set(name)
             .All(row => new Workflow(
-                new(row.Long(0)), row.Text(1), row.Int(2), row.Int(3) != 0, SqliteTime.Moment(row.Long(4)), [.. triggers[row.Long(0)]]));
+                new(row.Long(0)),
+                row.Text(1),
+                row.Int(2),
+                row.Int(3) != 0,
+                SqliteTime.Moment(row.Long(4)),
+                [.. triggers[row.Long(0)]]
+            ));
     }
 
-    public Task<StoredVersion?> GetVersionAsync(WorkflowId workflow, int version, CancellationToken ct) => readers.ReadAsync(
-        session => session.Sql("""
-            SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM versions v JOIN workflows w ON w.id = v.workflow_id
-            WHERE v.workflow_id = ? AND v.number = ?
-            """).Set(workflow.Value).Set(version).FirstOrDefault(ReadVersion),
-        ct);
+    public Task<StoredVersion?> GetVersionAsync(WorkflowId workflow, int version, CancellationToken ct) =>
+        readers.ReadAsync(
+            session =>
+                session
+                    .Sql(
+                        """
+                        SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM versions v JOIN workflows w ON w.id = v.workflow_id
+                        WHERE v.workflow_id = ? AND v.number = ?
+                        """
+                    )
+                    .Set(workflow.Value)
+                    .Set(version)
+                    .FirstOrDefault(ReadVersion),
+            ct
+        );
 
-    public Task<IReadOnlyList<StoredVersion>> ListCurrentVersionsAsync(CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredVersion>>(
-        session => session.Sql("""
-            SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM workflows w CROSS JOIN versions v ON v.workflow_id = w.id AND v.number = w.version
-            """).All(ReadVersion),
-        ct);
+    public Task<IReadOnlyList<StoredVersion>> ListCurrentVersionsAsync(CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<StoredVersion>>(
+            session =>
+                session
+                    .Sql(
+                        """
+                        SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM workflows w CROSS JOIN versions v ON v.workflow_id = w.id AND v.number = w.version
+                        """
+                    )
+                    .All(ReadVersion),
+            ct
+        );
 
-    public Task<IReadOnlyList<string>> ListFileTextsAsync(string file, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<string>>(
-        session => session.Sql("""
-            SELECT DISTINCT json_extract(CAST(files AS TEXT), '$."' || ?1 || '"') AS text FROM versions WHERE instr(files, CAST(?1 AS BLOB)) > 0 AND text IS NOT NULL
-            """).Set(file).All(static row => row.Text(0)),
-        ct);
+    public Task<IReadOnlyList<string>> ListFileTextsAsync(string file, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<string>>(
+            session =>
+                session
+                    .Sql(
+                        """
+                        SELECT DISTINCT json_extract(CAST(files AS TEXT), '$."' || ?1 || '"') AS text FROM versions WHERE instr(files, CAST(?1 AS BLOB)) > 0 AND text IS NOT NULL
+                        """
+                    )
+                    .Set(file)
+                    .All(static row => row.Text(0)),
+            ct
+        );
 
-    public Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(
-        WorkflowId workflow, CancellationToken ct) => readers.ReadAsync<IReadOnlyList<StoredVersion>>(
-        session => session.Sql("""
-            SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM versions v JOIN workflows w ON w.id = v.workflow_id
-            WHERE v.workflow_id = ? AND v.number > 0 ORDER BY v.number DESC
-            """).Set(workflow.Value).All(ReadVersion),
-        ct);
+    public Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(WorkflowId workflow, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<StoredVersion>>(
+            session =>
+                session
+                    .Sql(
+                        """
+                        SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM versions v JOIN workflows w ON w.id = v.workflow_id
+                        WHERE v.workflow_id = ? AND v.number > 0 ORDER BY v.number DESC
+                        """
+                    )
+                    .Set(workflow.Value)
+                    .All(ReadVersion),
+            ct
+        );
 
     public Task<StoredVersion?> SaveDraftAsync(
-        WorkflowId workflow, IReadOnlyDictionary<string, string> files, bool isFixed, CancellationToken ct, DateTimeOffset? since = null)
+        WorkflowId workflow,
+        IReadOnlyDictionary<string, string> files,
+        bool isFixed,
+        CancellationToken ct,
+        DateTimeOffset? since = null
+    )
     {
         byte[] json = StoredJson.Files(files);
-        return GrowAsync(session =>
-        {
-            var before = since is null ? null : ReadDraft(session, workflow.Value);
-            var saved = SaveDraft(session, workflow.Value, json, isFixed);
-            // Somebody saved another draft while the test was prepared: it stays the newest.
-            if (saved is not null && before is not null && before.DeployedAt > since) SaveDraft(session, workflow.Value, StoredJson.Files(before.Files), isFixed: false);
-            return saved;
-        }, ct);
+        return GrowAsync(
+            session =>
+            {
+                var before = since is null ? null : ReadDraft(session, workflow.Value);
+                var saved = SaveDraft(session, workflow.Value, json, isFixed);
+                // Somebody saved another draft while the test was prepared: it stays the newest.
+                if (saved is not null && before is not null && before.DeployedAt > since)
+                    SaveDraft(session, workflow.Value, StoredJson.Files(before.Files), isFixed: false);
+                return saved;
+            },
+            ct
+        );
     }
 
     StoredVersion? SaveDraft(SqliteSession session, long workflow, byte[] files, bool isFixed)
     {
-        if (!workflows.Has(workflow)) return null;
-        var (newest, isNewestFixed, isSame) = session.Sql("SELECT number, fixed, files = ? FROM versions WHERE workflow_id = ? AND number < 0 ORDER BY number LIMIT 1")
-            .Set(files).Set(workflow).FirstOrDefault(static row => (row.Int(0), row.Int(1) != 0, row.Int(2) != 0));
+        if (!workflows.Has(workflow))
+            return null;
+        var (newest, isNewestFixed, isSame) = session
+            .Sql("SELECT number, fixed, files = ? FROM versions WHERE workflow_id = ? AND number < 0 ORDER BY number LIMIT 1")
+            .Set(files)
+            .Set(workflow)
+            .FirstOrDefault(static row => (row.Int(0), row.Int(1) != 0, row.Int(2) != 0));
         int number = newest < 0 && (isSame || !isNewestFixed) ? newest : newest - 1;
-        session.Sql("""
-            INSERT INTO versions(workflow_id, number, deployed_at, files, fixed) VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT(workflow_id, number) DO UPDATE SET deployed_at = excluded.deployed_at, files = excluded.files, fixed = max(fixed, excluded.fixed)
-            """).Set(workflow).Set(number).Set(SqliteTime.From(time.GetUtcNow())).Set(files).Set(isFixed ? 1 : 0).Run();
+        session
+            .Sql(
+                """
+                INSERT INTO versions(workflow_id, number, deployed_at, files, fixed) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT(workflow_id, number) DO UPDATE SET deployed_at = excluded.deployed_at, files = excluded.files, fixed = max(fixed, excluded.fixed)
+                """
+            )
+            .Set(workflow)
+            .Set(number)
+            .Set(SqliteTime.From(time.GetUtcNow()))
+            .Set(files)
+            .Set(isFixed ? 1 : 0)
+            .Run();
         // A suspended run goes on with the draft that it began with.
-        session.Sql("""
-            DELETE FROM versions AS v WHERE workflow_id = ? AND number < 0 AND number >= ? AND NOT EXISTS (
-                SELECT 1 FROM suspensions s INDEXED BY suspensions_open CROSS JOIN runs r ON r.id = s.run_id WHERE s.workflow_id = v.workflow_id AND s.state IS NOT NULL AND r.version = v.number)
-            """).Set(workflow).Set(number + DraftsKept).Run();
+        session
+            .Sql(
+                """
+                DELETE FROM versions AS v WHERE workflow_id = ? AND number < 0 AND number >= ? AND NOT EXISTS (
+                    SELECT 1 FROM suspensions s INDEXED BY suspensions_open CROSS JOIN runs r ON r.id = s.run_id WHERE s.workflow_id = v.workflow_id AND s.state IS NOT NULL AND r.version = v.number)
+                """
+            )
+            .Set(workflow)
+            .Set(number + DraftsKept)
+            .Run();
         return ReadDraft(session, workflow);
     }
 
-    public Task<StoredVersion?> GetDraftAsync(WorkflowId workflow, CancellationToken ct) => readers.ReadAsync(session => ReadDraft(session, workflow.Value), ct);
+    public Task<StoredVersion?> GetDraftAsync(WorkflowId workflow, CancellationToken ct) =>
+        readers.ReadAsync(session => ReadDraft(session, workflow.Value), ct);
 
-    static StoredVersion? ReadDraft(SqliteSession session, long workflow) => session.Sql("""
-        SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM versions v JOIN workflows w ON w.id = v.workflow_id
-        WHERE v.workflow_id = ? AND v.number < 0 ORDER BY v.number LIMIT 1
-        """).Set(workflow).FirstOrDefault(ReadVersion);
+    static StoredVersion? ReadDraft(SqliteSession session, long workflow) =>
+        session
+            .Sql(
+                """
+                SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM versions v JOIN workflows w ON w.id = v.workflow_id
+                WHERE v.workflow_id = ? AND v.number < 0 ORDER BY v.number LIMIT 1
+                """
+            )
+            .Set(workflow)
+            .FirstOrDefault(ReadVersion);
 
     static StoredVersion ReadVersion(SqliteStatement row) =>
         new(new(row.Long(0)), row.Text(1), row.Int(2), SqliteTime.Moment(row.Long(3)), StoredJson.ReadFiles(row.Blob(4)));
 
-    public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) => WriteAsync(OutageRule.Refuse, session =>
-    {
-        // A schedule that was off missed nothing.
-        if (enabled) session.Sql("""
-            UPDATE triggers SET settled_at = max(settled_at, ?) WHERE workflow_id = (SELECT id FROM workflows WHERE name = ? AND NOT enabled)
-            """).Set(SqliteTime.From(time.GetUtcNow())).Set(name).Run();
-        return session.Sql("UPDATE workflows SET enabled = ? WHERE name = ? AND version > 0").Set(enabled).Set(name).Run() == 1;
-    }, ct);
+    public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session =>
+            {
+                // A schedule that was off missed nothing.
+                if (enabled)
+                    session
+                        .Sql(
+                            """
+                            UPDATE triggers SET settled_at = max(settled_at, ?) WHERE workflow_id = (SELECT id FROM workflows WHERE name = ? AND NOT enabled)
+                            """
+                        )
+                        .Set(SqliteTime.From(time.GetUtcNow()))
+                        .Set(name)
+                        .Run();
+                return session.Sql("UPDATE workflows SET enabled = ? WHERE name = ? AND version > 0").Set(enabled).Set(name).Run() == 1;
+            },
+            ct
+        );
 
     /// <summary>The workflow is gone at once, and nothing of it is shown any more; its history goes in slices of pruning, so that the others are served meanwhile.</summary>
     public async Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct)
     {
         long workflow = 0;
         await WriteAsync(OutageRule.Refuse, session => workflow = DeleteWorkflow(session, name), ct, _ => ForgetRuns(workflow));
-        if (workflow == 0) return false;
+        if (workflow == 0)
+            return false;
         Interlocked.Exchange(ref pruneWanted, NewSignal()).SetResult();
         return true;
     }
@@ -170,17 +292,21 @@ internal sealed partial class SqliteStore
 
     void ForgetRuns(long workflow)
     {
-        if (workflow == 0) return;
-        foreach (var run in unfinished.Where(run => run.WorkflowId == workflow)) unfinished.Remove(run.RunId);
+        if (workflow == 0)
+            return;
+        foreach (var run in unfinished.Where(run => run.WorkflowId == workflow))
+            unfinished.Remove(run.RunId);
     }
 
     long DeleteWorkflow(SqliteSession session, string name)
     {
         long workflow = session.Sql("DELETE FROM workflows WHERE name = ? AND version > 0 RETURNING id").Set(name).Number() ?? 0;
-        if (workflow == 0) return 0;
+        if (workflow == 0)
+            return 0;
         workflows.Remove(workflow);
         foreach (long run in session.Sql("SELECT run_id FROM recoveries").All(static row => row.Long(0)))
-            if (unfinished.Find(run)?.WorkflowId == workflow) session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run).Run();
+            if (unfinished.Find(run)?.WorkflowId == workflow)
+                session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run).Run();
         // A key may be used by another workflow from now on.
         session.Sql("DELETE FROM triggers WHERE workflow_id = ?").Set(workflow).Run();
         session.Sql("DELETE FROM alert_states WHERE workflow_id = ?").Set(workflow).Run();

@@ -29,9 +29,25 @@ internal sealed partial class SqliteStore : IStore
     int closed;
 
     SqliteStore(
-        string path, FileStream processLock, DiskWatch disk, SqliteSession session, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
+        string path,
+        FileStream processLock,
+        DiskWatch disk,
+        SqliteSession session,
+        Concealment concealment,
+        IdSequence ids,
+        EngineLimits limits,
+        TimeProvider time,
+        ILogger log
+    )
     {
-        (this.path, this.processLock, this.disk, this.session, this.concealment, this.ids) = (path, processLock, disk, session, concealment, ids);
+        (this.path, this.processLock, this.disk, this.session, this.concealment, this.ids) = (
+            path,
+            processLock,
+            disk,
+            session,
+            concealment,
+            ids
+        );
         (this.limits, this.time, this.log) = (limits, time, log);
         readers = new(path, limits.StoreReaders);
         pruner = new(limits);
@@ -47,13 +63,27 @@ internal sealed partial class SqliteStore : IStore
     /// <param name="ids">Set above all ids that the database holds.</param>
     /// <exception cref="StoreUnavailableException">It cannot be served; the message says why and how to mend it.</exception>
     public static async Task<SqliteStore> OpenAsync(
-        string path, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger<SqliteStore> log, CancellationToken ct)
+        string path,
+        Concealment concealment,
+        IdSequence ids,
+        EngineLimits limits,
+        TimeProvider time,
+        ILogger<SqliteStore> log,
+        CancellationToken ct
+    )
     {
         path = Path.GetFullPath(path);
         return await Task.Run(() => Open(path, concealment, ids, limits, time, log), ct);
     }
 
-    internal static SqliteStore Open(string path, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time, ILogger log)
+    internal static SqliteStore Open(
+        string path,
+        Concealment concealment,
+        IdSequence ids,
+        EngineLimits limits,
+        TimeProvider time,
+        ILogger log
+    )
     {
         var processLock = TakeLock(path);
         SqliteSession? session = null;
@@ -68,7 +98,10 @@ internal sealed partial class SqliteStore : IStore
             int schema = Migrator.Run(session.Connection, "Storage/Sqlite/Migrations/", log);
             var store = new SqliteStore(path, processLock, disk, session, concealment, ids, limits, time, log);
             log.StoreOpened(path, schema, store.unfinished.Count);
-            if (IdSequence.MomentOf(ReadHighestId(session, store.unfinished)) is var newest && newest > time.GetUtcNow() + limits.ClockTolerance)
+            if (
+                IdSequence.MomentOf(ReadHighestId(session, store.unfinished)) is var newest
+                && newest > time.GetUtcNow() + limits.ClockTolerance
+            )
                 log.IdsAhead(path, newest);
             return store;
         }
@@ -77,7 +110,8 @@ internal sealed partial class SqliteStore : IStore
             session?.Dispose();
             disk.Dispose();
             processLock.Dispose();
-            if (SqliteErrors.Explain(error, path) is { } unavailable) throw unavailable;
+            if (SqliteErrors.Explain(error, path) is { } unavailable)
+                throw unavailable;
             throw;
         }
     }
@@ -85,14 +119,16 @@ internal sealed partial class SqliteStore : IStore
     StoreUnavailableException? Explain(Exception error)
     {
         var reason = SqliteErrors.Explain(error, path);
-        if (reason is not null) disk.GiveUpIfFull();
+        if (reason is not null)
+            disk.GiveUpIfFull();
         return reason;
     }
 
     /// <summary>An exclusive handle: the system lets go of it when the process ends, however it ends.</summary>
     static FileStream TakeLock(string path)
     {
-        string folder = Path.GetDirectoryName(path)!, file = path + ".lock";
+        string folder = Path.GetDirectoryName(path)!,
+            file = path + ".lock";
         try
         {
             Directory.CreateDirectory(folder);
@@ -101,7 +137,9 @@ internal sealed partial class SqliteStore : IStore
         catch (UnauthorizedAccessException error)
         {
             throw new StoreUnavailableException(
-                $"the data folder {folder} cannot be written; give Sendoff write access to it, or name another", error);
+                $"the data folder {folder} cannot be written; give Sendoff write access to it, or name another",
+                error
+            );
         }
         catch (IOException error)
         {
@@ -112,10 +150,19 @@ internal sealed partial class SqliteStore : IStore
     }
 
     // auto_vacuum counts only before the first page is written, so before WAL.
-    static SqliteSession OpenWriter(string path) => SqliteSession.Open(
-        path, SqliteOpenMode.ReadWriteCreate,
-        "auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL", "busy_timeout=2000", "temp_store=MEMORY", "cache_size=-32768",
-        "wal_autocheckpoint=2000", "journal_size_limit=67108864");
+    static SqliteSession OpenWriter(string path) =>
+        SqliteSession.Open(
+            path,
+            SqliteOpenMode.ReadWriteCreate,
+            "auto_vacuum=INCREMENTAL",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=2000",
+            "temp_store=MEMORY",
+            "cache_size=-32768",
+            "wal_autocheckpoint=2000",
+            "journal_size_limit=67108864"
+        );
 
     public async Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct)
     {
@@ -149,45 +196,79 @@ internal sealed partial class SqliteStore : IStore
         return write.Marked;
     }
 
-    public Task RecordAttemptAsync(Attempt attempt, CancellationToken ct) => commits.WriteAsync(new RecordAttemptWrite(attempt, concealment), ct);
+    public Task RecordAttemptAsync(Attempt attempt, CancellationToken ct) =>
+        commits.WriteAsync(new RecordAttemptWrite(attempt, concealment), ct);
 
     public Task RecordBlockedAsync(DeliveryId delivery, AttemptError error, CancellationToken ct) =>
         commits.WriteAsync(new RecordBlockedWrite(delivery, error, concealment), ct);
 
-    public Task<Delivery?> RequeueAsync(DeliveryId delivery, IReadOnlyList<DeliveryStatus> from, CancellationToken ct) => WriteAsync(
-        OutageRule.Refuse,
-        session => session.Sql($"""
-            UPDATE deliveries SET status = 2, error = NULL
-            WHERE id = ? AND status IN ({Numbers(from)}) AND status NOT IN (2, 3)
-                AND NOT EXISTS (SELECT 1 FROM deletions WHERE workflow_id = deliveries.workflow_id)
-            """).Set(delivery.Value).Run() == 0
-            ? null
-            : session.Sql($"SELECT {DeliveryColumns}, {LastAttempt}, sealed FROM deliveries d WHERE id = ?").Set(delivery.Value).FirstOrDefault(ReadPending),
-        ct);
+    public Task<Delivery?> RequeueAsync(DeliveryId delivery, IReadOnlyList<DeliveryStatus> from, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session =>
+                session
+                    .Sql(
+                        $"""
+                        UPDATE deliveries SET status = 2, error = NULL
+                        WHERE id = ? AND status IN ({Numbers(from)}) AND status NOT IN (2, 3)
+                            AND NOT EXISTS (SELECT 1 FROM deletions WHERE workflow_id = deliveries.workflow_id)
+                        """
+                    )
+                    .Set(delivery.Value)
+                    .Run() == 0
+                    ? null
+                    : session
+                        .Sql($"SELECT {DeliveryColumns}, {LastAttempt}, sealed FROM deliveries d WHERE id = ?")
+                        .Set(delivery.Value)
+                        .FirstOrDefault(ReadPending),
+            ct
+        );
 
     public Task<int> InterruptSendingAsync(CancellationToken ct)
     {
         var error = StoredJson.AttemptError(
-            new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped in mid-attempt; it may have been sent"));
-        return WriteAsync(OutageRule.Keep, session =>
-        {
-            // Emitted and streamed events stay in this server, and are published once however often it is tried: they go on.
-            session.Sql("UPDATE deliveries SET status = 2 WHERE status = 3 AND (destination LIKE 'emit:%' OR destination LIKE 'sse:%')").Run();
-            return session.Sql("UPDATE deliveries SET status = 7, error = ? WHERE status = 3").Set(error).Run();
-        }, ct);
+            new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped in mid-attempt; it may have been sent")
+        );
+        return WriteAsync(
+            OutageRule.Keep,
+            session =>
+            {
+                // Emitted and streamed events stay in this server, and are published once however often it is tried: they go on.
+                session
+                    .Sql("UPDATE deliveries SET status = 2 WHERE status = 3 AND (destination LIKE 'emit:%' OR destination LIKE 'sse:%')")
+                    .Run();
+                return session.Sql("UPDATE deliveries SET status = 7, error = ? WHERE status = 3").Set(error).Run();
+            },
+            ct
+        );
     }
 
-    public Task<int> StartRecoveredRunAsync(RunId run, CancellationToken ct) => WriteAsync(
-        OutageRule.Keep,
-        session => IsLeft(run) ? (int)session.Sql("""
-            INSERT INTO recoveries(run_id, count) VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count
-            """).Set(run.Value).Number()!.Value : 0,
-        ct);
+    public Task<int> StartRecoveredRunAsync(RunId run, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Keep,
+            session =>
+                IsLeft(run)
+                    ? (int)
+                        session
+                            .Sql(
+                                """
+                                INSERT INTO recoveries(run_id, count) VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count
+                                """
+                            )
+                            .Set(run.Value)
+                            .Number()!
+                            .Value
+                    : 0,
+            ct
+        );
 
-    public Task TakeBackStartsAsync(IReadOnlyList<RunId> runs, CancellationToken ct) => WriteAsync(
-        OutageRule.Keep,
-        session => runs.Sum(run => session.Sql("UPDATE recoveries SET count = count - 1 WHERE run_id = ? AND count > 0").Set(run.Value).Run()),
-        ct);
+    public Task TakeBackStartsAsync(IReadOnlyList<RunId> runs, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Keep,
+            session =>
+                runs.Sum(run => session.Sql("UPDATE recoveries SET count = count - 1 WHERE run_id = ? AND count > 0").Set(run.Value).Run()),
+            ct
+        );
 
     bool IsLeft(RunId run) => unfinished.Find(run.Value) is { } left && workflows.Has(left.WorkflowId);
 
@@ -200,7 +281,11 @@ internal sealed partial class SqliteStore : IStore
 
     /// <summary>Any other write, in the same group commits.</summary>
     internal async Task<T> WriteAsync<T>(
-        OutageRule outage, Func<SqliteSession, T> apply, CancellationToken ct, Action<SqliteSession>? committed = null)
+        OutageRule outage,
+        Func<SqliteSession, T> apply,
+        CancellationToken ct,
+        Action<SqliteSession>? committed = null
+    )
     {
         var write = new SqliteWrite<T>(outage, apply, committed);
         await commits.WriteAsync(write, ct);
@@ -210,11 +295,22 @@ internal sealed partial class SqliteStore : IStore
     public async Task CheckAsync(CancellationToken ct)
     {
         disk.EnsureRoom(anew: true);
-        await WriteAsync(OutageRule.Probe, session => session.Sql("""
-            INSERT INTO meta(name, value) VALUES ('checked_at', ?) ON CONFLICT DO UPDATE SET value = excluded.value
-            """).Set(Now).Run(), ct);
+        await WriteAsync(
+            OutageRule.Probe,
+            session =>
+                session
+                    .Sql(
+                        """
+                        INSERT INTO meta(name, value) VALUES ('checked_at', ?) ON CONFLICT DO UPDATE SET value = excluded.value
+                        """
+                    )
+                    .Set(Now)
+                    .Run(),
+            ct
+        );
         // So small a write may fit where an event does not.
-        if (commits.Outage is { } known) throw known;
+        if (commits.Outage is { } known)
+            throw known;
         await readers.ReadAsync(static session => session.Number("SELECT value FROM meta WHERE name = 'checked_at'"), ct);
     }
 
@@ -233,7 +329,8 @@ internal sealed partial class SqliteStore : IStore
     /// <summary>Commits what is queued, then closes the file.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref closed, 1) == 1) return;
+        if (Interlocked.Exchange(ref closed, 1) == 1)
+            return;
         await commits.DisposeAsync();
         await readers.DisposeAsync();
         session.Dispose();

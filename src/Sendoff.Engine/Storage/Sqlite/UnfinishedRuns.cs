@@ -3,7 +3,18 @@ namespace Sendoff.Engine.Storage.Sqlite;
 /// <summary>A run that is accepted and has no end, as narrow as it can be held. Its event's body stays in the database.</summary>
 /// <param name="Left">An earlier server accepted it.</param>
 internal readonly record struct UnfinishedRun(
-    long RunId, long EventId, long WorkflowId, int Version, string Trigger, long ReceivedAt, bool Replay, bool Captured, long Continues, bool Held, bool Left)
+    long RunId,
+    long EventId,
+    long WorkflowId,
+    int Version,
+    string Trigger,
+    long ReceivedAt,
+    bool Replay,
+    bool Captured,
+    long Continues,
+    bool Held,
+    bool Left
+)
 {
     /// <summary>Where the search after a start must begin to find it.</summary>
     public long Mark => Replay || Continues != 0 ? RunId : EventId;
@@ -18,21 +29,44 @@ internal sealed class UnfinishedRuns
     readonly Dictionary<long, UnfinishedRun> runs = [];
     long[] left = [];
 
-    public int Count { get { lock (runs) return runs.Count; } }
+    public int Count
+    {
+        get
+        {
+            lock (runs)
+                return runs.Count;
+        }
+    }
 
     public void Load(IEnumerable<UnfinishedRun> found)
     {
-        foreach (var run in found) runs.Add(run.RunId, run);
+        foreach (var run in found)
+            runs.Add(run.RunId, run);
         left = [.. runs.Keys.Order()];
     }
 
-    public void Add(in UnfinishedRun run) { lock (runs) runs[run.RunId] = run; }
-    public void Remove(long run) { lock (runs) runs.Remove(run); }
-    public UnfinishedRun? Find(long run) { lock (runs) return runs.TryGetValue(run, out var found) ? found : null; }
+    public void Add(in UnfinishedRun run)
+    {
+        lock (runs)
+            runs[run.RunId] = run;
+    }
+
+    public void Remove(long run)
+    {
+        lock (runs)
+            runs.Remove(run);
+    }
+
+    public UnfinishedRun? Find(long run)
+    {
+        lock (runs)
+            return runs.TryGetValue(run, out var found) ? found : null;
+    }
 
     public List<UnfinishedRun> Where(Func<UnfinishedRun, bool> matches)
     {
-        lock (runs) return [.. runs.Values.Where(matches)];
+        lock (runs)
+            return [.. runs.Values.Where(matches)];
     }
 
     /// <summary>What an earlier server left, oldest first.</summary>
@@ -48,12 +82,14 @@ internal sealed class UnfinishedRuns
 
     public long HighestRun()
     {
-        lock (runs) return runs.Count == 0 ? 0 : runs.Keys.Max();
+        lock (runs)
+            return runs.Count == 0 ? 0 : runs.Keys.Max();
     }
 
     /// <summary>The lowest mark of any; null when there is none.</summary>
     public long? LowestMark()
     {
-        lock (runs) return runs.Count == 0 ? null : runs.Values.Min(static run => run.Mark);
+        lock (runs)
+            return runs.Count == 0 ? null : runs.Values.Min(static run => run.Mark);
     }
 }

@@ -5,7 +5,8 @@ namespace Sendoff.Commands.Hostile;
 /// <summary>Bodies of a few KiB that unfold into hundreds of MiB. Each is made once, when it is first asked for.</summary>
 static class Bombs
 {
-    const int UnfoldedBytes = 256 * 1024 * 1024, Mebi = 1024 * 1024;
+    const int UnfoldedBytes = 256 * 1024 * 1024,
+        Mebi = 1024 * 1024;
 
     const byte Letter = (byte)'a';
 
@@ -16,15 +17,18 @@ static class Bombs
     public static byte[] Gzip => gzip.Value;
     public static byte[] Deflate => deflate.Value;
     public static byte[] Brotli => brotli.Value;
+
     /// <summary>Needs a window of 8 MiB, the largest that a decoder must support (RFC 8878 3.1.1.1.2).</summary>
     public static byte[] Zstd { get; } = MakeZstd(windowLog: 23);
+
     /// <summary>Needs a window of 1 GiB.</summary>
     public static byte[] ZstdWide { get; } = MakeZstd(windowLog: 30);
 
     static byte[] Compress(Func<Stream, Stream> open)
     {
         var bomb = new MemoryStream();
-        using (var compressor = open(bomb)) Fill(piece => compressor.Write(piece));
+        using (var compressor = open(bomb))
+            Fill(piece => compressor.Write(piece));
         return bomb.ToArray();
     }
 
@@ -47,13 +51,15 @@ static class Bombs
     {
         byte[] letters = new byte[Mebi];
         letters.AsSpan().Fill(Letter);
-        for (int written = 0; written < UnfoldedBytes; written += letters.Length) write(letters);
+        for (int written = 0; written < UnfoldedBytes; written += letters.Length)
+            write(letters);
     }
 
     /// <summary>One byte, repeated: each block of four bytes stands for 128 KiB (RFC 8878 3.1.1.2).</summary>
     static byte[] MakeZstd(int windowLog)
     {
-        const int blockSize = 128 * 1024, runLength = 1;
+        const int blockSize = 128 * 1024,
+            runLength = 1;
         var bomb = new MemoryStream();
         bomb.Write([0x28, 0xb5, 0x2f, 0xfd, 0x00, (byte)((windowLog - 10) << 3)]);
         for (int left = UnfoldedBytes; left > 0; left -= blockSize)

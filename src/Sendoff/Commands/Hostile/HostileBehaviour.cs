@@ -10,14 +10,18 @@ sealed record HostileReport(DeliveryStatus Status, int? Response, AttemptErrorCo
 {
     /// <summary>What the error's message says, where it is one of several reasons.</summary>
     public string? Says { get; init; }
+
     /// <summary>Less is kept of the body than there was.</summary>
     public bool Truncated { get; init; }
+
     /// <summary>The body is no text, and is stored as bytes.</summary>
     public bool AsBytes { get; init; }
+
     /// <summary>The connection is used for the next delivery.</summary>
     public bool KeepsConnection { get; init; }
 
-    public static HostileReport TimesOut(AttemptPhase phase, int? response = null) => new(DeliveryStatus.Failed, response, AttemptErrorCode.Timeout, phase);
+    public static HostileReport TimesOut(AttemptPhase phase, int? response = null) =>
+        new(DeliveryStatus.Failed, response, AttemptErrorCode.Timeout, phase);
 
     public static HostileReport Fails(AttemptErrorCode code, AttemptPhase phase, int? response = null, string? says = null) =>
         new(DeliveryStatus.Failed, response, code, phase) { Says = says };
@@ -33,11 +37,16 @@ sealed record HostileReport(DeliveryStatus Status, int? Response, AttemptErrorCo
         get
         {
             string words = $"`{Name(Status)}`";
-            if (Response is { } status) words += $", {status}";
-            if (Code is { } code) words += $", `{Name(code)}` in {Name(Phase!)}";
-            if (Says is not null) words += $" ({Says})";
-            if (Truncated) words += ", body cut";
-            if (AsBytes) words += ", body kept as bytes";
+            if (Response is { } status)
+                words += $", {status}";
+            if (Code is { } code)
+                words += $", `{Name(code)}` in {Name(Phase!)}";
+            if (Says is not null)
+                words += $" ({Says})";
+            if (Truncated)
+                words += ", body cut";
+            if (AsBytes)
+                words += ", body kept as bytes";
             return words;
         }
     }
@@ -55,14 +64,19 @@ sealed record HostileReport(DeliveryStatus Status, int? Response, AttemptErrorCo
 sealed record HostileBehaviour(string Name, string Does, HostileReport Reports, Func<HostileExchange, Task> Script)
 {
     public string Method { get; init; } = "POST";
+
     /// <summary>Bytes of the body that the behaviour is about.</summary>
     public int RequestBytes { get; init; } = 100;
+
     /// <summary>Ordinary exchanges on the same connection before the one that counts.</summary>
     public int Before { get; init; }
+
     /// <summary>The receiver reads no more, so that it does not see the connection's end either.</summary>
     public bool IsDeaf { get; init; }
+
     /// <summary>A port of its own; null is the one that most share.</summary>
     public HostileListener? Listener { get; init; }
+
     /// <summary>A name instead of the receiver's address. It takes a resolver that knows it.</summary>
     public string? Host { get; init; }
 }
@@ -73,5 +87,8 @@ sealed record HostileBehaviour(string Name, string Does, HostileReport Reports, 
 /// <param name="Certificate">Makes the certificate of a TLS session; null is no TLS.</param>
 /// <param name="Protocol">The only protocol that the session takes; null takes none and leaves it to the sender.</param>
 sealed record HostileListener(
-    string Scheme, Func<ReceiverConnection, Task>? Raw = null, Func<ReceiverCertificates, X509Certificate2>? Certificate = null,
-    SslApplicationProtocol? Protocol = null);
+    string Scheme,
+    Func<ReceiverConnection, Task>? Raw = null,
+    Func<ReceiverCertificates, X509Certificate2>? Certificate = null,
+    SslApplicationProtocol? Protocol = null
+);

@@ -14,8 +14,14 @@ static partial class HostileBehaviours
 
     public static IReadOnlyList<HostileGroup> Groups { get; } =
     [
-        new("Time", Times), new("Size", Sizes), new("Framing", Framings), new("Connections", Connections), new("Not HTTP/1.1", Protocols), new("TLS", Sessions),
-        new("Redirects and cookies", Redirects), new("Text", Texts),
+        new("Time", Times),
+        new("Size", Sizes),
+        new("Framing", Framings),
+        new("Connections", Connections),
+        new("Not HTTP/1.1", Protocols),
+        new("TLS", Sessions),
+        new("Redirects and cookies", Redirects),
+        new("Text", Texts),
     ];
 
     public static IReadOnlyList<HostileBehaviour> All { get; } = [.. Groups.SelectMany(group => group.Behaviours)];
@@ -23,13 +29,15 @@ static partial class HostileBehaviours
     static Func<HostileExchange, Task> Respond(string response) => exchange => exchange.RespondAsync(response);
 
     /// <param name="body">Made when it is first asked for.</param>
-    static Func<HostileExchange, Task> Respond(string head, Func<byte[]> body) => exchange =>
-        exchange.RespondAsync((byte[])[.. Encoding.Latin1.GetBytes($"{head}content-length: {body().Length}\r\n\r\n"), .. body()]);
+    static Func<HostileExchange, Task> Respond(string head, Func<byte[]> body) =>
+        exchange =>
+            exchange.RespondAsync((byte[])[.. Encoding.Latin1.GetBytes($"{head}content-length: {body().Length}\r\n\r\n"), .. body()]);
 
     static Func<HostileExchange, Task> RespondAndClose(string response) => exchange => exchange.RespondAndCloseAsync(response);
 
     static Func<HostileExchange, Task> RespondAndReset(string response) => exchange => exchange.RespondAndResetAsync(response);
 
     /// <summary>Ordinary at first; the behaviour meets a connection that was kept.</summary>
-    static Func<HostileExchange, Task> Later(Func<HostileExchange, Task> script) => exchange => exchange.Number == 1 ? exchange.RespondOrdinarilyAsync() : script(exchange);
+    static Func<HostileExchange, Task> Later(Func<HostileExchange, Task> script) =>
+        exchange => exchange.Number == 1 ? exchange.RespondOrdinarilyAsync() : script(exchange);
 }

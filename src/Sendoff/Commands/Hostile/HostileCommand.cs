@@ -16,12 +16,19 @@ static class HostileCommand
         int seen = 0;
         // A behaviour behind a name takes a resolver that knows it.
         var offered = HostileBehaviours.All.Where(behaviour => behaviour.Host is null).ToList();
-        await using var receiver = Start(offered, port, head =>
-        {
-            lock (printing) Print(head, ++seen);
-            if (seen >= count) enough.CancelAfter(TimeSpan.FromMilliseconds(50));
-        });
-        if (authority is not null) await WriteAsync(authority, receiver.AuthorityPem, ct);
+        await using var receiver = Start(
+            offered,
+            port,
+            head =>
+            {
+                lock (printing)
+                    Print(head, ++seen);
+                if (seen >= count)
+                    enough.CancelAfter(TimeSpan.FromMilliseconds(50));
+            }
+        );
+        if (authority is not null)
+            await WriteAsync(authority, receiver.AuthorityPem, ct);
 
         PrintList(receiver, offered);
         Output.Progress.MarkupLine("Ctrl+C ends it");
@@ -57,7 +64,10 @@ static class HostileCommand
         catch (Exception x) when (x is SocketException or ArgumentOutOfRangeException)
         {
             int last = port + offered.Count(behaviour => behaviour.Listener is not null);
-            throw new CommandException($"cannot listen on ports {port} to {last} of 127.0.0.1: {x.Message}; choose another --port", ExitCode.Usage);
+            throw new CommandException(
+                $"cannot listen on ports {port} to {last} of 127.0.0.1: {x.Message}; choose another --port",
+                ExitCode.Usage
+            );
         }
     }
 
@@ -78,7 +88,8 @@ static class HostileCommand
         string time = TimeProvider.System.GetLocalNow().ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture);
         string[] lines = head.TrimEnd().Split("\r\n");
         Output.Console.MarkupLineInterpolated($"[grey]{time}  #{number}[/]  [bold]{lines[0]}[/]");
-        foreach (string line in lines.Skip(1)) Output.Console.MarkupLineInterpolated($"  [grey]{line}[/]");
+        foreach (string line in lines.Skip(1))
+            Output.Console.MarkupLineInterpolated($"  [grey]{line}[/]");
         Output.Console.WriteLine();
     }
 }

@@ -46,7 +46,8 @@ sealed class HostileExchange(ReceiverConnection connection, string head, int num
     public async Task RespondEndlesslyAsync(string beginning, byte[] piece)
     {
         await RespondAsync(beginning);
-        for (long sent = 0; sent < MaxSentBytes; sent += piece.Length) await connection.WriteAsync(piece);
+        for (long sent = 0; sent < MaxSentBytes; sent += piece.Length)
+            await connection.WriteAsync(piece);
         Close();
     }
 

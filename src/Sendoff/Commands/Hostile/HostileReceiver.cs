@@ -23,12 +23,15 @@ sealed class HostileReceiver : IAsyncDisposable
         (this.behaviours, this.onRequest) = (behaviours, onRequest);
         try
         {
-            if (behaviours.Any(b => b.Listener is null)) shared = Listen(connection => ServeAsync(connection, Find), port, null);
-            foreach (var behaviour in behaviours.Where(b => b.Listener is not null)) own[behaviour.Name] = Listen(behaviour, port == 0 ? 0 : port + own.Count + 1);
+            if (behaviours.Any(b => b.Listener is null))
+                shared = Listen(connection => ServeAsync(connection, Find), port, null);
+            foreach (var behaviour in behaviours.Where(b => b.Listener is not null))
+                own[behaviour.Name] = Listen(behaviour, port == 0 ? 0 : port + own.Count + 1);
         }
         catch
         {
-            foreach (var receiver in All) _ = receiver.DisposeAsync().AsTask();
+            foreach (var receiver in All)
+                _ = receiver.DisposeAsync().AsTask();
             throw;
         }
     }
@@ -36,11 +39,13 @@ sealed class HostileReceiver : IAsyncDisposable
     /// <param name="port">0 takes free ports; otherwise the behaviours with a port of their own follow it.</param>
     /// <param name="onRequest">Gets the head of each request as it comes.</param>
     /// <exception cref="System.Net.Sockets.SocketException">A port is taken.</exception>
-    public static HostileReceiver Start(IReadOnlyList<HostileBehaviour> behaviours, int port = 0, Action<string>? onRequest = null) => new(behaviours, port, onRequest);
+    public static HostileReceiver Start(IReadOnlyList<HostileBehaviour> behaviours, int port = 0, Action<string>? onRequest = null) =>
+        new(behaviours, port, onRequest);
 
     /// <summary>The authority behind the certificates, for those who choose to trust it.</summary>
     public X509Certificate2Collection Roots => certificates.Roots;
     public string AuthorityPem => certificates.AuthorityPem;
+
     /// <summary>Requests whose head has arrived.</summary>
     public int Requests => Volatile.Read(ref requests);
     public int Connections => All.Sum(receiver => receiver.Connections);
@@ -57,11 +62,13 @@ sealed class HostileReceiver : IAsyncDisposable
     RawReceiver Listen(HostileBehaviour behaviour, int port)
     {
         var listener = behaviour.Listener!;
-        var tls = listener.Certificate is null ? null : new SslServerAuthenticationOptions
-        {
-            ServerCertificate = listener.Certificate(certificates),
-            ApplicationProtocols = listener.Protocol is { } protocol ? [protocol] : null,
-        };
+        var tls = listener.Certificate is null
+            ? null
+            : new SslServerAuthenticationOptions
+            {
+                ServerCertificate = listener.Certificate(certificates),
+                ApplicationProtocols = listener.Protocol is { } protocol ? [protocol] : null,
+            };
         return Listen(listener.Raw ?? (connection => ServeAsync(connection, _ => behaviour)), port, tls);
     }
 
@@ -75,8 +82,12 @@ sealed class HostileReceiver : IAsyncDisposable
             Interlocked.Increment(ref requests);
             onRequest?.Invoke(head);
             var exchange = new HostileExchange(connection, head, number);
-            await (find(head)?.Script(exchange) ?? AnswerWithListAsync(exchange, head.Split(' ', 3) is [_, "/", _] ? "200 OK" : "404 Not Found"));
-            if (exchange.IsClosed) return;
+            await (
+                find(head)?.Script(exchange)
+                ?? AnswerWithListAsync(exchange, head.Split(' ', 3) is [_, "/", _] ? "200 OK" : "404 Not Found")
+            );
+            if (exchange.IsClosed)
+                return;
         }
     }
 
@@ -90,11 +101,14 @@ sealed class HostileReceiver : IAsyncDisposable
     Task AnswerWithListAsync(HostileExchange exchange, string status)
     {
         string list = string.Concat(behaviours.Select(behaviour => $"{UrlOf(behaviour)}  {behaviour.Does}\n"));
-        return exchange.RespondAsync($"HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {Encoding.Latin1.GetByteCount(list)}\r\n\r\n{list}");
+        return exchange.RespondAsync(
+            $"HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {Encoding.Latin1.GetByteCount(list)}\r\n\r\n{list}"
+        );
     }
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var receiver in All) await receiver.DisposeAsync();
+        foreach (var receiver in All)
+            await receiver.DisposeAsync();
     }
 }

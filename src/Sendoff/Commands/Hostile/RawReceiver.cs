@@ -10,7 +10,12 @@ namespace Sendoff.Commands.Hostile;
 /// <param name="Lifetime">The longest that a connection lives.</param>
 /// <param name="MaxConnections">At once; the others wait to be accepted.</param>
 sealed record RawReceiverOptions(
-    int Port = 0, SslServerAuthenticationOptions? Tls = null, TimeSpan? Lifetime = null, int MaxConnections = 1024, Action<string>? OnRequest = null);
+    int Port = 0,
+    SslServerAuthenticationOptions? Tls = null,
+    TimeSpan? Lifetime = null,
+    int MaxConnections = 1024,
+    Action<string>? OnRequest = null
+);
 
 /// <summary>A TCP server on loopback that runs a script for every connection, on its very bytes, and closes it then.</summary>
 sealed class RawReceiver : IAsyncDisposable
@@ -44,11 +49,14 @@ sealed class RawReceiver : IAsyncDisposable
     }
 
     /// <exception cref="SocketException">The port is taken.</exception>
-    public static RawReceiver Start(Func<ReceiverConnection, Task> script, RawReceiverOptions? options = null) => new(script, options ?? new());
+    public static RawReceiver Start(Func<ReceiverConnection, Task> script, RawReceiverOptions? options = null) =>
+        new(script, options ?? new());
 
     public int Port { get; }
+
     /// <summary>Connections that were accepted.</summary>
     public int Connections => Volatile.Read(ref connections);
+
     /// <summary>Those that are open.</summary>
     public int Open => open.Count;
 
@@ -89,7 +97,8 @@ sealed class RawReceiver : IAsyncDisposable
             await script(new ReceiverConnection(socket, stream, options.OnRequest, life.Token));
             socket.Shutdown(SocketShutdown.Both);
         }
-        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or OperationCanceledException or AuthenticationException)
+        catch (Exception e)
+            when (e is IOException or SocketException or ObjectDisposedException or OperationCanceledException or AuthenticationException)
         {
             // The other side has gone, or time is up.
         }
@@ -109,7 +118,8 @@ sealed class RawReceiver : IAsyncDisposable
         listener.Dispose();
         await accepting;
         var serving = open.ToArray();
-        foreach (var (socket, _) in serving) socket.Dispose();
+        foreach (var (socket, _) in serving)
+            socket.Dispose();
         await Task.WhenAll(serving.Select(connection => connection.Value));
         stop.Dispose();
     }

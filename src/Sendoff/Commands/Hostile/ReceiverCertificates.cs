@@ -28,7 +28,8 @@ sealed class ReceiverCertificates
     public X509Certificate2 Issue(string host, bool expired = false)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using var certificate = Request(host, key).Create(authority, now.AddDays(-60), now.AddDays(expired ? -1 : 30), RandomNumberGenerator.GetBytes(8));
+        using var certificate = Request(host, key)
+            .Create(authority, now.AddDays(-60), now.AddDays(expired ? -1 : 30), RandomNumberGenerator.GetBytes(8));
         using var withKey = certificate.CopyWithPrivateKey(key);
         return Reload(withKey);
     }
@@ -45,13 +46,16 @@ sealed class ReceiverCertificates
     {
         var request = new CertificateRequest($"CN={host}", key, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
-        if (IPAddress.TryParse(host, out var address)) names.AddIpAddress(address);
-        else names.AddDnsName(host);
+        if (IPAddress.TryParse(host, out var address))
+            names.AddIpAddress(address);
+        else
+            names.AddDnsName(host);
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1")], false));
         return request;
     }
 
     /// <summary>Some systems take a key only from a file of both.</summary>
-    static X509Certificate2 Reload(X509Certificate2 certificate) => X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pkcs12), null);
+    static X509Certificate2 Reload(X509Certificate2 certificate) =>
+        X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pkcs12), null);
 }

@@ -21,18 +21,22 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
         while (true)
         {
             int end = unread.AsSpan(0, length).IndexOf("\r\n\r\n"u8);
-            if (end >= 0) return Take(end + 4);
-            if (length >= MaxHead || !await FillAsync()) return null;
+            if (end >= 0)
+                return Take(end + 4);
+            if (length >= MaxHead || !await FillAsync())
+                return null;
         }
     }
 
     /// <summary>Takes head and body, by content-length. Null at the end of the connection.</summary>
     public async Task<string?> ReadRequestAsync()
     {
-        if (await ReadHeadAsync() is not { } head) return null;
+        if (await ReadHeadAsync() is not { } head)
+            return null;
         int body = (int)LengthOf(head);
         while (length < body)
-            if (!await FillAsync()) return null;
+            if (!await FillAsync())
+                return null;
         string request = head + Take(body);
         onRequest?.Invoke(request);
         return request;
@@ -41,9 +45,10 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
     /// <summary>Reads the body that follows a head, and keeps nothing of it.</summary>
     public async Task SkipBodyAsync(string head)
     {
-        for (long left = LengthOf(head); left > 0;)
+        for (long left = LengthOf(head); left > 0; )
         {
-            if (length == 0 && !await FillAsync()) return;
+            if (length == 0 && !await FillAsync())
+                return;
             int count = (int)Math.Min(left, length);
             Drop(count);
             left -= count;
@@ -62,7 +67,8 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
 
     async Task<bool> FillAsync()
     {
-        if (length == unread.Length) Array.Resize(ref unread, 2 * length);
+        if (length == unread.Length)
+            Array.Resize(ref unread, 2 * length);
         int count = await stream.ReadAsync(unread.AsMemory(length), stop);
         length += count;
         return count > 0;
@@ -98,7 +104,8 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
     /// <summary>Answers every request with the same bytes.</summary>
     public async Task AnswerAllAsync(string response)
     {
-        while (await ReadRequestAsync() is not null) await WriteAsync(response);
+        while (await ReadRequestAsync() is not null)
+            await WriteAsync(response);
     }
 
     /// <summary>Closes with a RST.</summary>

@@ -17,8 +17,11 @@ sealed record CopiedComponent(string Path, IReadOnlyDictionary<string, string> F
     public string? Version { get; init; }
 
     /// <summary>The action's code and that of its app, which says which fields of an account are read.</summary>
-    public string CodeWithApp => string.Join(
-        '\n', Files.Where(file => file.Key != Path && ComponentFolder.IsAppFile(file.Key)).Select(static file => file.Value).Prepend(Code));
+    public string CodeWithApp =>
+        string.Join(
+            '\n',
+            Files.Where(file => file.Key != Path && ComponentFolder.IsAppFile(file.Key)).Select(static file => file.Value).Prepend(Code)
+        );
 }
 
 /// <summary>Copies an action with the files that it imports, also those of other apps. Packages are pinned to the range of the app's
@@ -39,11 +42,13 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
     {
         folders[app.App] = app;
         Want(app, path);
-        while (waiting.TryDequeue(out var next)) CopyFile(next.Folder, next.Path);
+        while (waiting.TryDequeue(out var next))
+            CopyFile(next.Folder, next.Path);
         foreach (var folder in seen.Select(static file => file.Split('/')[0]).Distinct().Select(name => folders[name]).ToList())
         {
             Add($"{folder.App}/package.json", Manifest(folder));
-            if (folder.Read("LICENSE") is { } license) Add($"{folder.App}/LICENSE.txt", license);
+            if (folder.Read("LICENSE") is { } license)
+                Add($"{folder.App}/LICENSE.txt", license);
         }
         string own = $"{app.App}/{path}";
         return new(own, files) { Version = ComponentFolder.VersionOf(files[own]) };
@@ -51,7 +56,8 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
 
     void CopyFile(ComponentFolder folder, string path)
     {
-        string from = $"{folder.App}/{path}", code = folder.Read(path)!;
+        string from = $"{folder.App}/{path}",
+            code = folder.Read(path)!;
         bool isData = path.EndsWith(".json", StringComparison.Ordinal);
         Add(from, isData ? code : ImportRewriting.Rewrite(from, code, specifier => Resolve(folder, from, specifier)));
     }
@@ -60,20 +66,25 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
     {
         files[path] = text;
         bytes += Encoding.UTF8.GetByteCount(text);
-        if (bytes > ComponentLimits.CopiedBytes) throw new ComponentException($"its files have more than {ComponentLimits.CopiedBytes:N0} bytes");
-        if (files.Count > ComponentLimits.CopiedFiles) throw new ComponentException($"it has more than {ComponentLimits.CopiedFiles:N0} files");
+        if (bytes > ComponentLimits.CopiedBytes)
+            throw new ComponentException($"its files have more than {ComponentLimits.CopiedBytes:N0} bytes");
+        if (files.Count > ComponentLimits.CopiedFiles)
+            throw new ComponentException($"it has more than {ComponentLimits.CopiedFiles:N0} files");
     }
 
     void Want(ComponentFolder folder, string path)
     {
-        if (seen.Add($"{folder.App}/{path}")) waiting.Enqueue((folder, path));
+        if (seen.Add($"{folder.App}/{path}"))
+            waiting.Enqueue((folder, path));
     }
 
     /// <summary>What the copy imports instead of <paramref name="specifier"/>.</summary>
     string Resolve(ComponentFolder folder, string from, string specifier)
     {
-        if (specifier.StartsWith('/') || specifier.StartsWith("file:", StringComparison.Ordinal)) throw Outside(from, specifier);
-        if (specifier.StartsWith('.')) return Local(from, specifier, Absolute(from, specifier));
+        if (specifier.StartsWith('/') || specifier.StartsWith("file:", StringComparison.Ordinal))
+            throw Outside(from, specifier);
+        if (specifier.StartsWith('.'))
+            return Local(from, specifier, Absolute(from, specifier));
         if (AppPackage().Match(specifier) is { Success: true } match && Folder(match.Groups["app"].Value) is { AppFile: { } main } other)
             return Local(from, specifier, $"{other.App}/{(match.Groups["path"] is { Success: true } sub ? sub.Value : main)}");
         return ImportRewriting.Pin(specifier, folder.Dependencies.GetValueOrDefault);
@@ -81,15 +92,19 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
 
     string Local(string from, string specifier, string? target)
     {
-        if (target is null || target.IndexOf('/') is not (> 0 and var slash)) throw Outside(from, specifier);
-        string app = target[..slash], wanted = target[(slash + 1)..];
+        if (target is null || target.IndexOf('/') is not (> 0 and var slash))
+            throw Outside(from, specifier);
+        string app = target[..slash],
+            wanted = target[(slash + 1)..];
         string? found = Folder(app) is { } folder ? Candidates(wanted).FirstOrDefault(folder.Has) : null;
-        if (found is null) throw new ComponentException($"{from} imports '{specifier}', which the source does not have");
+        if (found is null)
+            throw new ComponentException($"{from} imports '{specifier}', which the source does not have");
         Want(folders[app], found);
         return Relative(from, $"{app}/{found}");
     }
 
-    static ComponentException Outside(string from, string specifier) => new($"{from} imports '{specifier}', which is outside of its source");
+    static ComponentException Outside(string from, string specifier) =>
+        new($"{from} imports '{specifier}', which is outside of its source");
 
     // TypeScript may name a file by what it is compiled into.
     static IEnumerable<string> Candidates(string path)
@@ -100,8 +115,10 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
 
     ComponentFolder? Folder(string app)
     {
-        if (folders.TryGetValue(app, out var known)) return known;
-        if (!AppName().IsMatch(app) || open(app) is not { } folder) return null;
+        if (folders.TryGetValue(app, out var known))
+            return known;
+        if (!AppName().IsMatch(app) || open(app) is not { } folder)
+            return null;
         return folders[app] = folder;
     }
 
@@ -111,17 +128,22 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
         var parts = new List<string>(from.Split('/')[..^1]);
         foreach (string part in specifier.Split('/'))
         {
-            if (part is "." or "") continue;
-            if (part != "..") parts.Add(part);
-            else if (parts.Count > 0) parts.RemoveAt(parts.Count - 1);
-            else return null;
+            if (part is "." or "")
+                continue;
+            if (part != "..")
+                parts.Add(part);
+            else if (parts.Count > 0)
+                parts.RemoveAt(parts.Count - 1);
+            else
+                return null;
         }
         return string.Join('/', parts);
     }
 
     static string Relative(string from, string target)
     {
-        string[] here = from.Split('/')[..^1], there = target.Split('/');
+        string[] here = from.Split('/')[..^1],
+            there = target.Split('/');
         int same = here.Zip(there).TakeWhile(static pair => pair.First == pair.Second).Count();
         return (same == here.Length ? "./" : string.Concat(Enumerable.Repeat("../", here.Length - same))) + string.Join('/', there[same..]);
     }
@@ -130,10 +152,14 @@ sealed partial class ComponentCopier(Func<string, ComponentFolder?> open)
     static string Manifest(ComponentFolder folder)
     {
         var manifest = new Dictionary<string, object> { ["name"] = $"@pipedream/{folder.App}" };
-        if (folder.Version is { } version) manifest["version"] = version;
-        if (folder.License is { } license) manifest["license"] = license;
-        if (folder.Type is { } type) manifest["type"] = type;
-        if (folder.Dependencies.Count > 0) manifest["dependencies"] = folder.Dependencies;
+        if (folder.Version is { } version)
+            manifest["version"] = version;
+        if (folder.License is { } license)
+            manifest["license"] = license;
+        if (folder.Type is { } type)
+            manifest["type"] = type;
+        if (folder.Dependencies.Count > 0)
+            manifest["dependencies"] = folder.Dependencies;
         return JsonSerializer.Serialize(manifest, indented) + "\n";
     }
 

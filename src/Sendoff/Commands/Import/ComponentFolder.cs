@@ -14,18 +14,25 @@ static class ComponentLimits
 {
     /// <summary>Files that one action may need, its own and those that it imports.</summary>
     public const int CopiedFiles = 200;
+
     /// <summary>Bytes of these files.</summary>
     public const int CopiedBytes = 2 * 1024 * 1024;
+
     /// <summary>Bytes of one file.</summary>
     public const int FileBytes = 1024 * 1024;
+
     /// <summary>Files of an app that are searched for the key of an action.</summary>
     public const int SearchedFiles = 5_000;
+
     /// <summary>Folders below each other in which they are.</summary>
     public const int SearchedDepth = 16;
+
     /// <summary>Characters of a path in an app's folder.</summary>
     public const int PathChars = 300;
+
     /// <summary>Bytes of an answer of Pipedream's API.</summary>
     public const int ApiBytes = 4 * 1024 * 1024;
+
     /// <summary>How long Pipedream's API may take to answer.</summary>
     public static readonly TimeSpan ApiTimeout = TimeSpan.FromSeconds(30);
 }
@@ -40,14 +47,20 @@ sealed partial class ComponentFolder
     public ComponentFolder(string app, string root)
     {
         (App, this.root) = (app, root);
-        if (ReadJson("package.json") is not { } manifest) return;
+        if (ReadJson("package.json") is not { } manifest)
+            return;
         Version = ExportArchive.Text(manifest, "version");
-        Main = ExportArchive.Text(manifest, "main") is { } main && main.StartsWith("./", StringComparison.Ordinal) ? main[2..] : ExportArchive.Text(manifest, "main");
+        Main =
+            ExportArchive.Text(manifest, "main") is { } main && main.StartsWith("./", StringComparison.Ordinal)
+                ? main[2..]
+                : ExportArchive.Text(manifest, "main");
         Type = ExportArchive.Text(manifest, "type");
         License = ExportArchive.Text(manifest, "license");
         if (manifest.TryGetProperty("dependencies", out var all) && all.ValueKind == JsonValueKind.Object)
-            Dependencies = all.EnumerateObject().Where(static one => one.Value.ValueKind == JsonValueKind.String)
-                .DistinctBy(static one => one.Name).ToDictionary(static one => one.Name, static one => one.Value.GetString()!);
+            Dependencies = all.EnumerateObject()
+                .Where(static one => one.Value.ValueKind == JsonValueKind.String)
+                .DistinctBy(static one => one.Name)
+                .ToDictionary(static one => one.Name, static one => one.Value.GetString()!);
     }
 
     public string App { get; }
@@ -55,12 +68,15 @@ sealed partial class ComponentFolder
     public string? Type { get; }
     public string? License { get; }
     string? Main { get; }
+
     /// <summary>Ranges by the names of packages.</summary>
     public IReadOnlyDictionary<string, string> Dependencies { get; } = new Dictionary<string, string>();
 
     /// <summary>The file of the app itself; null for a package that is no app.</summary>
-    public string? AppFile => ((string?[])[Main, $"{App}.app.mjs", $"app/{App}.app.ts", $"{App}.app.js", $"{App}.app.ts"])
-        .FirstOrDefault(file => file is not null && IsAppFile(file) && Has(file));
+    public string? AppFile =>
+        ((string?[])[Main, $"{App}.app.mjs", $"app/{App}.app.ts", $"{App}.app.js", $"{App}.app.ts"]).FirstOrDefault(file =>
+            file is not null && IsAppFile(file) && Has(file)
+        );
 
     public static bool IsAppFile(string path) => AppFilePattern().IsMatch(path);
 
@@ -71,7 +87,8 @@ sealed partial class ComponentFolder
     /// <exception cref="ComponentException">It cannot be part of a workflow.</exception>
     public string? Read(string path)
     {
-        if (Find(path) is not { } file) return null;
+        if (Find(path) is not { } file)
+            return null;
         try
         {
             byte[] content = InputText.ReadBytes(file, ComponentLimits.FileBytes);
@@ -103,7 +120,10 @@ sealed partial class ComponentFolder
     {
         var all = new EnumerationOptions
         {
-            RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, MaxRecursionDepth = ComponentLimits.SearchedDepth, IgnoreInaccessible = true,
+            RecurseSubdirectories = true,
+            AttributesToSkip = FileAttributes.ReparsePoint,
+            MaxRecursionDepth = ComponentLimits.SearchedDepth,
+            IgnoreInaccessible = true,
         };
         // Packages that are installed in the folder are not the app's own files.
         var files = new FileSystemEnumerable<string>(root, static (ref entry) => entry.ToFullPath(), all)
@@ -114,10 +134,15 @@ sealed partial class ComponentFolder
         string[] found = [.. files.Take(ComponentLimits.SearchedFiles + 1)];
         if (found.Length > ComponentLimits.SearchedFiles)
             throw new ComponentException($"{App} has more than {ComponentLimits.SearchedFiles:N0} files to search");
-        return found.Select(file => Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/'))
+        return found
+            .Select(file => Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/'))
             .Where(static path => Path.GetExtension(path) is ".mjs" or ".js" or ".ts" && WorkflowReader.Belongs(path))
-            .Where(path => !path.EndsWith(".d.ts", StringComparison.Ordinal) && new FileInfo(Path.Combine(root, path)).Length <= ComponentLimits.FileBytes)
-            .OrderBy(static path => path.EndsWith(".ts", StringComparison.Ordinal)).ThenBy(static path => path, StringComparer.Ordinal);
+            .Where(path =>
+                !path.EndsWith(".d.ts", StringComparison.Ordinal)
+                && new FileInfo(Path.Combine(root, path)).Length <= ComponentLimits.FileBytes
+            )
+            .OrderBy(static path => path.EndsWith(".ts", StringComparison.Ordinal))
+            .ThenBy(static path => path, StringComparer.Ordinal);
     }
 
     /// <summary>The version that a component's code says.</summary>
@@ -128,13 +153,16 @@ sealed partial class ComponentFolder
 
     string? Find(string path)
     {
-        if (path.Length > ComponentLimits.PathChars || !path.Split('/').All(IsPlainName)) return null;
+        if (path.Length > ComponentLimits.PathChars || !path.Split('/').All(IsPlainName))
+            return null;
         string file = root;
         foreach (string part in path.Split('/'))
         {
             file = Path.Combine(file, part);
-            if (new FileInfo(file).LinkTarget is not null) throw new ComponentException($"{App}/{path} is, or is in, a symbolic link");
-            if (!Path.Exists(file)) return null;
+            if (new FileInfo(file).LinkTarget is not null)
+                throw new ComponentException($"{App}/{path} is, or is in, a symbolic link");
+            if (!Path.Exists(file))
+                return null;
         }
         return File.Exists(file) ? file : null;
     }

@@ -22,7 +22,8 @@ sealed class ComponentSources(IReadOnlyList<IComponentSource> sources)
 
     public async Task<FoundComponent> FindAsync(RegistryKey key, CancellationToken ct)
     {
-        if (found.TryGetValue(key, out var known)) return known;
+        if (found.TryGetValue(key, out var known))
+            return known;
         var tried = new List<string>();
         foreach (var source in sources)
         {
@@ -52,12 +53,14 @@ sealed class NoComponents(string name, string why) : IComponentSource
 /// <summary>A folder with apps in the layout of Pipedream's repository: <c>components/APP/actions/NAME/NAME.mjs</c>.</summary>
 sealed class CheckoutComponents : IComponentSource
 {
-    readonly string given, root;
+    readonly string given,
+        root;
 
     public CheckoutComponents(string folder)
     {
         given = folder;
-        if (!Directory.Exists(folder)) throw new CommandException($"--components {folder}: there is no such folder", ExitCode.Usage);
+        if (!Directory.Exists(folder))
+            throw new CommandException($"--components {folder}: there is no such folder", ExitCode.Usage);
         string below = Path.Combine(Path.GetFullPath(folder), "components");
         root = Directory.Exists(below) ? below : Path.GetFullPath(folder);
     }
@@ -74,7 +77,8 @@ sealed class CheckoutComponents : IComponentSource
     ComponentFolder? Open(string app)
     {
         var folder = new DirectoryInfo(Path.Combine(root, app));
-        if (!folder.Exists) return null;
+        if (!folder.Exists)
+            return null;
         return folder.LinkTarget is null ? new(app, folder.FullName) : throw new ComponentException($"{given}/{app} is a symbolic link");
     }
 }

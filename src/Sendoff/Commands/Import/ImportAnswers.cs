@@ -16,7 +16,8 @@ sealed class ImportAnswers(YamlMappingNode answers)
         {
             // What is cut off here is over the bound of YAML, which says so.
             var root = BoundedYaml.Read(Encoding.UTF8.GetString(InputText.ReadBytes(path, 4 * BoundedYaml.MaxChars)), out var fault);
-            if (fault is not null) throw new CommandException($"{path}:{fault.Line}:{fault.Column}: {fault.Message}", ExitCode.Usage);
+            if (fault is not null)
+                throw new CommandException($"{path}:{fault.Line}:{fault.Column}: {fault.Message}", ExitCode.Usage);
             return root switch
             {
                 null => None,
@@ -35,11 +36,13 @@ sealed class ImportAnswers(YamlMappingNode answers)
     {
         foreach (var finding in workflow.Findings)
         {
-            if (finding.Question is not { } question) continue;
+            if (finding.Question is not { } question)
+                continue;
             console.MarkupLineInterpolated($"[bold]{workflow.Folder}[/], {finding.Where}: {finding.What}");
             var prompt = new TextPrompt<string>($"  such as [grey]{question.Example.EscapeMarkup()}[/], or nothing:") { AllowEmpty = true };
             prompt.Validate(text => TryParse(text, out _) ? ValidationResult.Success() : ValidationResult.Error("  that is not YAML"));
-            if (TryParse(console.Prompt(prompt), out var answer) && answer is not YamlScalarNode { Value: "" or null }) Set(workflow.Folder, question, answer);
+            if (TryParse(console.Prompt(prompt), out var answer) && answer is not YamlScalarNode { Value: "" or null })
+                Set(workflow.Folder, question, answer);
         }
     }
 
@@ -56,13 +59,16 @@ sealed class ImportAnswers(YamlMappingNode answers)
     void Set(string workflow, ImportQuestion question, YamlNode answer)
     {
         var of = ChildMap(answers, workflow);
-        if (question.Step is { } step) ChildMap(of, "actions").Children[new YamlScalarNode(step)] = answer;
-        else ChildMap(of, "triggers").Children[new YamlScalarNode(question.Trigger ?? "")] = answer;
+        if (question.Step is { } step)
+            ChildMap(of, "actions").Children[new YamlScalarNode(step)] = answer;
+        else
+            ChildMap(of, "triggers").Children[new YamlScalarNode(question.Trigger ?? "")] = answer;
     }
 
     static YamlMappingNode ChildMap(YamlMappingNode map, string key)
     {
-        if (Child(map, key) is YamlMappingNode known) return known;
+        if (Child(map, key) is YamlMappingNode known)
+            return known;
         var made = new YamlMappingNode();
         map.Children[new YamlScalarNode(key)] = made;
         return made;
@@ -78,12 +84,15 @@ sealed class ImportAnswers(YamlMappingNode answers)
     public YamlMappingNode? Trigger(string workflow) => Of(workflow, "trigger") as YamlMappingNode;
 
     /// <summary>The trigger that replaces the one with this id.</summary>
-    public YamlMappingNode? Trigger(string workflow, string id) => Child(Of(workflow, "triggers") as YamlMappingNode, id) as YamlMappingNode;
+    public YamlMappingNode? Trigger(string workflow, string id) =>
+        Child(Of(workflow, "triggers") as YamlMappingNode, id) as YamlMappingNode;
 
     /// <summary>What a step uses instead of a registry action.</summary>
-    public string? Action(string workflow, string step) => Child(Of(workflow, "actions") as YamlMappingNode, step) is YamlScalarNode { Value: { Length: > 0 } uses } ? uses : null;
+    public string? Action(string workflow, string step) =>
+        Child(Of(workflow, "actions") as YamlMappingNode, step) is YamlScalarNode { Value: { Length: > 0 } uses } ? uses : null;
 
     YamlNode? Of(string workflow, string what) => Child(Child(answers, workflow) as YamlMappingNode, what);
 
-    static YamlNode? Child(YamlMappingNode? map, string key) => map is not null && map.Children.TryGetValue(new YamlScalarNode(key), out var node) ? node : null;
+    static YamlNode? Child(YamlMappingNode? map, string key) =>
+        map is not null && map.Children.TryGetValue(new YamlScalarNode(key), out var node) ? node : null;
 }

@@ -10,22 +10,62 @@ namespace Sendoff.Commands.Import;
 /// <summary><c>sendoff import DIR|ZIP</c>: Pipedream projects become folders that can be deployed, with a report of what runs and what does not.</summary>
 static class ImportCommand
 {
-    sealed record Request(string Path, string Output, string? Answers, bool Json, string? Components, bool WithoutNpm, IReadOnlyList<KeyValuePair<string, string?>> Settings);
+    sealed record Request(
+        string Path,
+        string Output,
+        string? Answers,
+        bool Json,
+        string? Components,
+        bool WithoutNpm,
+        IReadOnlyList<KeyValuePair<string, string?>> Settings
+    );
 
     public static Command Build()
     {
-        var path = new Argument<string>("path") { Description = "A GitHub-sync project or one of its workflow folders, or a ZIP of it, or an export archive" };
-        var output = new Option<string>("--output", "-o") { Description = "Where the folders go (./imported)", DefaultValueFactory = _ => "imported" };
+        var path = new Argument<string>("path")
+        {
+            Description = "A GitHub-sync project or one of its workflow folders, or a ZIP of it, or an export archive",
+        };
+        var output = new Option<string>("--output", "-o")
+        {
+            Description = "Where the folders go (./imported)",
+            DefaultValueFactory = _ => "imported",
+        };
         var answers = new Option<string?>("--answers") { Description = "A YAML or JSON file with what the project does not say" };
-        var components = new Option<string?>("--components") { Description = "A clone of Pipedream's repository, for registry actions that npm does not have" };
+        var components = new Option<string?>("--components")
+        {
+            Description = "A clone of Pipedream's repository, for registry actions that npm does not have",
+        };
         var withoutNpm = new Option<bool>("--no-npm") { Description = "Do not look for registry actions in npm packages" };
         var json = new Option<bool>("--json") { Description = "Print the report as JSON" };
-        var command = new Command("import", $"Import Pipedream workflows. Registry actions are copied from npm, --components or, if {PipedreamApi.KeyVariable} is set, Pipedream's API")
+        var command = new Command(
+            "import",
+            $"Import Pipedream workflows. Registry actions are copied from npm, --components or, if {PipedreamApi.KeyVariable} is set, Pipedream's API"
+        )
         {
-            path, output, answers, components, withoutNpm, json, ServeCommand.Set,
+            path,
+            output,
+            answers,
+            components,
+            withoutNpm,
+            json,
+            ServeCommand.Set,
         };
-        command.SetAction((parsed, ct) => ImportAsync(
-            new(parsed.GetValue(path)!, parsed.GetValue(output)!, parsed.GetValue(answers), parsed.GetValue(json), parsed.GetValue(components), parsed.GetValue(withoutNpm), [.. ServeCommand.Flags(parsed)]), ct));
+        command.SetAction(
+            (parsed, ct) =>
+                ImportAsync(
+                    new(
+                        parsed.GetValue(path)!,
+                        parsed.GetValue(output)!,
+                        parsed.GetValue(answers),
+                        parsed.GetValue(json),
+                        parsed.GetValue(components),
+                        parsed.GetValue(withoutNpm),
+                        [.. ServeCommand.Flags(parsed)]
+                    ),
+                    ct
+                )
+        );
         return command;
     }
 
@@ -36,47 +76,66 @@ static class ImportCommand
         var components = Sources(request, api);
         var found = SyncedProject.Read(request.Path);
         var imported = await ImportAsync(found, answers, components, ct);
-        if (request.Output.Length == 0) throw new CommandException("--output is empty; give a folder", ExitCode.Usage);
+        if (request.Output.Length == 0)
+            throw new CommandException("--output is empty; give a folder", ExitCode.Usage);
         string root = Path.GetFullPath(request.Output);
         if (request.Answers is null && !request.Json && Output.Progress.Profile.Capabilities.Interactive && !Console.IsInputRedirected)
         {
-            foreach (var workflow in imported) answers.Ask(workflow, Output.Progress);
+            foreach (var workflow in imported)
+                answers.Ask(workflow, Output.Progress);
             imported = await ImportAsync(found, answers, components, ct);
         }
         foreach (var workflow in imported)
-            foreach (var (name, text) in workflow.Files) Write(root, workflow.Folder, name, text);
+        foreach (var (name, text) in workflow.Files)
+            Write(root, workflow.Folder, name, text);
         Write(root, "", "import-report.md", ImportReport.Markdown(imported));
-        if (request.Answers is null && !answers.IsEmpty) Write(root, "", "answers.yaml", answers.ToYaml());
-        if (request.Json) Output.Result(JsonSerializer.Serialize(imported.Select(ImportReport.Document.From).ToList(), PlainJsonEncoder.OptionsOf(ImportJson.Default)));
-        else ImportReport.Print(imported, root);
+        if (request.Answers is null && !answers.IsEmpty)
+            Write(root, "", "answers.yaml", answers.ToYaml());
+        if (request.Json)
+            Output.Result(
+                JsonSerializer.Serialize(
+                    imported.Select(ImportReport.Document.From).ToList(),
+                    PlainJsonEncoder.OptionsOf(ImportJson.Default)
+                )
+            );
+        else
+            ImportReport.Print(imported, root);
         return imported.Any(static workflow => workflow.Verdict == ImportVerdict.CannotRun) ? ExitCode.RunFailed : ExitCode.Ok;
     }
 
-    static ComponentSources Sources(Request request, PipedreamApi? api) => new(
-    [
-        request.WithoutNpm ? new NoComponents("npm", "--no-npm was given") : new NpmComponents(() => LoadSettings(request.Settings)),
-        request.Components is { } folder ? new CheckoutComponents(folder) : new NoComponents("--components", "was not given"),
-        api is not null ? api : new NoComponents("Pipedream's API", $"{PipedreamApi.KeyVariable} is not set"),
-    ]);
+    static ComponentSources Sources(Request request, PipedreamApi? api) =>
+        new([
+            request.WithoutNpm ? new NoComponents("npm", "--no-npm was given") : new NpmComponents(() => LoadSettings(request.Settings)),
+            request.Components is { } folder ? new CheckoutComponents(folder) : new NoComponents("--components", "was not given"),
+            api is not null ? api : new NoComponents("Pipedream's API", $"{PipedreamApi.KeyVariable} is not set"),
+        ]);
 
     static Settings LoadSettings(IEnumerable<KeyValuePair<string, string?>> flags)
     {
         var (settings, warnings) = Settings.Load(flags, development: false);
-        foreach (string warning in warnings) Output.Warning(warning);
+        foreach (string warning in warnings)
+            Output.Warning(warning);
         return settings;
     }
 
-    static async Task<List<ImportedWorkflow>> ImportAsync(IReadOnlyList<SyncedWorkflow> found, ImportAnswers answers, ComponentSources components, CancellationToken ct)
+    static async Task<List<ImportedWorkflow>> ImportAsync(
+        IReadOnlyList<SyncedWorkflow> found,
+        ImportAnswers answers,
+        ComponentSources components,
+        CancellationToken ct
+    )
     {
         var accounts = new SharedAccounts();
         var imported = new List<ImportedWorkflow>();
-        foreach (var workflow in found) imported.Add(await WorkflowImport.OfAsync(workflow, answers, accounts, components, ct));
+        foreach (var workflow in found)
+            imported.Add(await WorkflowImport.OfAsync(workflow, answers, accounts, components, ct));
         return imported;
     }
 
     static void Write(string root, string folder, string name, string text)
     {
-        string whole = Path.GetFullPath(Path.Combine(root, folder)), file = Path.GetFullPath(Path.Combine(whole, name));
+        string whole = Path.GetFullPath(Path.Combine(root, folder)),
+            file = Path.GetFullPath(Path.Combine(whole, name));
         if (!file.StartsWith(Path.TrimEndingDirectorySeparator(whole) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
             throw new CommandException($"{folder}: the path '{name}' leaves the folder", ExitCode.Usage);
         try
@@ -96,19 +155,25 @@ static class ImportReport
 {
     internal sealed record Document(string Folder, string Name, string Verdict, IReadOnlyList<FindingDocument> Findings)
     {
-        public static Document From(ImportedWorkflow workflow) => new(
-            workflow.Folder, workflow.Name, Code(workflow.Verdict), [.. workflow.Findings.Select(static f => new FindingDocument(Code(f.Verdict), f.Where, f.What, f.Remedy))]);
+        public static Document From(ImportedWorkflow workflow) =>
+            new(
+                workflow.Folder,
+                workflow.Name,
+                Code(workflow.Verdict),
+                [.. workflow.Findings.Select(static f => new FindingDocument(Code(f.Verdict), f.Where, f.What, f.Remedy))]
+            );
     }
 
     /// <param name="Verdict"><c>runs_unchanged needs_answer cannot_run</c>.</param>
     internal sealed record FindingDocument(string Verdict, string Where, string What, string Remedy);
 
-    static string Code(ImportVerdict verdict) => verdict switch
-    {
-        ImportVerdict.RunsUnchanged => "runs_unchanged",
-        ImportVerdict.NeedsAnswer => "needs_answer",
-        _ => "cannot_run",
-    };
+    static string Code(ImportVerdict verdict) =>
+        verdict switch
+        {
+            ImportVerdict.RunsUnchanged => "runs_unchanged",
+            ImportVerdict.NeedsAnswer => "needs_answer",
+            _ => "cannot_run",
+        };
 
     static string Words(ImportVerdict verdict) => Code(verdict).Replace('_', ' ');
 
@@ -116,17 +181,31 @@ static class ImportReport
     {
         foreach (var workflow in imported)
         {
-            string colour = workflow.Verdict switch { ImportVerdict.RunsUnchanged => "green", ImportVerdict.NeedsAnswer => "yellow", _ => "red" };
+            string colour = workflow.Verdict switch
+            {
+                ImportVerdict.RunsUnchanged => "green",
+                ImportVerdict.NeedsAnswer => "yellow",
+                _ => "red",
+            };
             var tree = new Tree(new Markup($"[bold]{workflow.Folder.EscapeMarkup()}[/] [{colour}]{Words(workflow.Verdict)}[/]"));
             foreach (var finding in workflow.Findings)
-                tree.AddNode(new Markup($"[bold]{finding.Where.EscapeMarkup()}[/]: {finding.What.EscapeMarkup()}")).AddNode(new Markup($"[grey]{finding.Remedy.EscapeMarkup()}[/]"));
+                tree.AddNode(new Markup($"[bold]{finding.Where.EscapeMarkup()}[/]: {finding.What.EscapeMarkup()}"))
+                    .AddNode(new Markup($"[grey]{finding.Remedy.EscapeMarkup()}[/]"));
             Output.Console.Write(tree);
         }
-        Output.Console.WriteLine($"{Counts(imported)}. Folders and import-report.md are in {root}; put one on a server with `sendoff deploy FOLDER`.");
+        Output.Console.WriteLine(
+            $"{Counts(imported)}. Folders and import-report.md are in {root}; put one on a server with `sendoff deploy FOLDER`."
+        );
     }
 
-    static string Counts(IReadOnlyList<ImportedWorkflow> imported) => string.Join(", ", Enum.GetValues<ImportVerdict>()
-        .Select(verdict => (verdict, Count: imported.Count(workflow => workflow.Verdict == verdict))).Where(static of => of.Count > 0).Select(static of => $"{of.Count} {Words(of.verdict)}"));
+    static string Counts(IReadOnlyList<ImportedWorkflow> imported) =>
+        string.Join(
+            ", ",
+            Enum.GetValues<ImportVerdict>()
+                .Select(verdict => (verdict, Count: imported.Count(workflow => workflow.Verdict == verdict)))
+                .Where(static of => of.Count > 0)
+                .Select(static of => $"{of.Count} {Words(of.verdict)}")
+        );
 
     public static string Markdown(IReadOnlyList<ImportedWorkflow> imported)
     {
@@ -134,7 +213,8 @@ static class ImportReport
         foreach (var workflow in imported)
         {
             text.Append($"\n## {workflow.Folder}: {Words(workflow.Verdict)}\n");
-            foreach (var finding in workflow.Findings) text.Append($"- **{finding.Where}** ({Words(finding.Verdict)}): {finding.What}. {finding.Remedy}\n");
+            foreach (var finding in workflow.Findings)
+                text.Append($"- **{finding.Where}** ({Words(finding.Verdict)}): {finding.What}. {finding.Remedy}\n");
         }
         return text.ToString();
     }

@@ -5,7 +5,8 @@ namespace Sendoff.Commands.Import;
 /// <summary>What was given to an import and is not a project: what it is instead, and what to give.</summary>
 static class NoProject
 {
-    const string Expected = "import takes a folder of GitHub sync (with a workflow.yaml), a ZIP of it, an export archive (a ZIP), or a JSON file of one with the steps of a workflow";
+    const string Expected =
+        "import takes a folder of GitHub sync (with a workflow.yaml), a ZIP of it, an export archive (a ZIP), or a JSON file of one with the steps of a workflow";
     const int Named = 5;
 
     /// <summary>A file that is not a ZIP archive.</summary>
@@ -19,9 +20,18 @@ static class NoProject
     public static CommandException Without(string path, IReadOnlyCollection<string> files)
     {
         string[] names = [.. files.Order(StringComparer.Ordinal).Take(Named)];
-        string found = files.Count == 0 ? "it has no files of a workflow: neither" : $"it has {string.Join(", ", names)}{(files.Count > Named ? $" and {files.Count - Named:N0} more" : "")}, but neither";
-        string steps = Directory.Exists(path) && files.Any(static file => !file.Contains('/') && IsStep(file)) ? $" Step files need no import: `sendoff deploy {path}`" : "";
-        return new($"{path} is not a Pipedream project: {found} a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive).{steps}", ExitCode.Usage);
+        string found =
+            files.Count == 0
+                ? "it has no files of a workflow: neither"
+                : $"it has {string.Join(", ", names)}{(files.Count > Named ? $" and {files.Count - Named:N0} more" : "")}, but neither";
+        string steps =
+            Directory.Exists(path) && files.Any(static file => !file.Contains('/') && IsStep(file))
+                ? $" Step files need no import: `sendoff deploy {path}`"
+                : "";
+        return new(
+            $"{path} is not a Pipedream project: {found} a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive).{steps}",
+            ExitCode.Usage
+        );
     }
 
     static (string What, string? Instead) Kind(string path)
@@ -34,7 +44,10 @@ static class NoProject
             [] => ("empty", null),
             [(byte)'P', (byte)'K', ..] => ("a damaged ZIP archive", null),
             [0x1f, 0x8b, ..] => ("a gzip archive", "Unpack it, and give the folder"),
-            _ when Path.GetFileName(path) is WorkflowReader.YamlFile or "workflow.yml" => ("the workflow.yaml of a workflow", "Give the folder that it is in"),
+            _ when Path.GetFileName(path) is WorkflowReader.YamlFile or "workflow.yml" => (
+                "the workflow.yaml of a workflow",
+                "Give the folder that it is in"
+            ),
             _ when IsStep(path) => ("a step file", $"It needs no import: `sendoff deploy {path}`"),
             _ when Path.GetExtension(path).Length > 0 => ($"a {Path.GetExtension(path)} file", null),
             _ => ("a file of another kind", null),

@@ -16,11 +16,15 @@ sealed class NpmComponents(Func<Settings> readSettings) : IComponentSource
 
     public async Task<(CopiedComponent Component, string From)> FindAsync(RegistryKey key, CancellationToken ct)
     {
-        if (!installed.TryGetValue(key.App, out var known)) known = installed[key.App] = await InstallAsync(key.App, ct);
-        if (known.Root is not { } root) throw new ComponentException(known.WhyNot!);
+        if (!installed.TryGetValue(key.App, out var known))
+            known = installed[key.App] = await InstallAsync(key.App, ct);
+        if (known.Root is not { } root)
+            throw new ComponentException(known.WhyNot!);
         var package = Open(root, key.App)!;
         string from = $"the npm package @pipedream/{key.App} {package.Version}";
-        string path = package.FindAction(key) ?? throw new ComponentException($"{from["the npm ".Length..]} has no component with the key {key.Name}");
+        string path =
+            package.FindAction(key)
+            ?? throw new ComponentException($"{from["the npm ".Length..]} has no component with the key {key.Name}");
         return (new ComponentCopier(app => app == key.App ? package : Open(root, app)).Copy(package, path), from);
     }
 
@@ -34,12 +38,17 @@ sealed class NpmComponents(Func<Settings> readSettings) : IComponentSource
     /// <summary>As a workflow that has a step of the package would.</summary>
     async Task<(string? Root, string? WhyNot)> InstallAsync(string app, CancellationToken ct)
     {
-        var files = new Dictionary<string, string> { [WorkflowReader.YamlFile] = $"triggers: [ {{ type: http }} ]\nsteps: [ {{ namespace: step, uses: \"npm:@pipedream/{app}/index.js\" }} ]" };
+        var files = new Dictionary<string, string>
+        {
+            [WorkflowReader.YamlFile] =
+                $"triggers: [ {{ type: http }} ]\nsteps: [ {{ namespace: step, uses: \"npm:@pipedream/{app}/index.js\" }} ]",
+        };
         var (packages, node) = prepared ??= await PrepareAsync(ct);
         try
         {
             var made = await packages.InstallAsync(WorkflowReader.Read(app, files).Definition!, files, new SaidAtOnce(), ct);
-            if (!isWarned && made.WithoutSandbox is { } why) PackageSetup.WarnWithoutSandbox(why);
+            if (!isWarned && made.WithoutSandbox is { } why)
+                PackageSetup.WarnWithoutSandbox(why);
             isWarned |= made.WithoutSandbox is not null;
             return made.Problems.Count > 0 ? (null, made.Problems[0].Message) : (made.Root, null);
         }

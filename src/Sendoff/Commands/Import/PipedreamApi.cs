@@ -8,7 +8,8 @@ namespace Sendoff.Commands.Import;
 /// <summary>Pipedream's own API, with the user's key: <c>GET /v1/components/registry/KEY</c>. It is asked only if there is a key.</summary>
 sealed class PipedreamApi : IComponentSource, IDisposable
 {
-    public const string KeyVariable = "PIPEDREAM_API_KEY", UrlVariable = "PIPEDREAM_API_URL";
+    public const string KeyVariable = "PIPEDREAM_API_KEY",
+        UrlVariable = "PIPEDREAM_API_URL";
     const string Default = "https://api.pipedream.com";
 
     readonly HttpClient http;
@@ -18,7 +19,9 @@ sealed class PipedreamApi : IComponentSource, IDisposable
         // A redirect could lead the key elsewhere.
         http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false })
         {
-            BaseAddress = address, Timeout = ComponentLimits.ApiTimeout, MaxResponseContentBufferSize = ComponentLimits.ApiBytes,
+            BaseAddress = address,
+            Timeout = ComponentLimits.ApiTimeout,
+            MaxResponseContentBufferSize = ComponentLimits.ApiBytes,
         };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
     }
@@ -26,13 +29,16 @@ sealed class PipedreamApi : IComponentSource, IDisposable
     /// <summary>The API, if the environment has a key for it.</summary>
     public static PipedreamApi? FromEnvironment()
     {
-        if (Environment.GetEnvironmentVariable(KeyVariable) is not { Length: > 0 } key) return null;
+        if (Environment.GetEnvironmentVariable(KeyVariable) is not { Length: > 0 } key)
+            return null;
         if (key.AsSpan().ContainsAnyExceptInRange('!', '~'))
             throw new CommandException($"{KeyVariable} has characters that no key has; set it again", ExitCode.Usage);
         string url = Environment.GetEnvironmentVariable(UrlVariable) is { Length: > 0 } given ? given : Default;
-        bool isSafe = Uri.TryCreate(url, UriKind.Absolute, out var address)
+        bool isSafe =
+            Uri.TryCreate(url, UriKind.Absolute, out var address)
             && (address.Scheme == Uri.UriSchemeHttps || (address.Scheme == Uri.UriSchemeHttp && address.IsLoopback));
-        if (!isSafe) throw new CommandException($"{UrlVariable} is '{url}'; give an https:// URL: the key is sent to it", ExitCode.Usage);
+        if (!isSafe)
+            throw new CommandException($"{UrlVariable} is '{url}'; give an https:// URL: the key is sent to it", ExitCode.Usage);
         return new(address!, key);
     }
 
@@ -44,12 +50,19 @@ sealed class PipedreamApi : IComponentSource, IDisposable
     {
         var answer = await GetAsync($"/v1/components/registry/{key.Name}", ct);
         var component = answer.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Object ? data : answer;
-        if (ExportArchive.Text(component, "code") is not { Length: > 0 } code) throw new ComponentException("its answer has no code");
+        if (ExportArchive.Text(component, "code") is not { Length: > 0 } code)
+            throw new ComponentException("its answer has no code");
         if (code.Length > ComponentLimits.FileBytes)
             throw new ComponentException($"its code has more than {ComponentLimits.FileBytes:N0} characters");
         string path = $"{key.App}/actions/{key.Action}/{key.Action}.mjs";
-        ImportRewriting.Rewrite(path, code, static specifier => specifier[0] is not ('.' or '/') ? specifier
-            : throw new ComponentException($"its code imports '{specifier}', a file that the API does not give"));
+        ImportRewriting.Rewrite(
+            path,
+            code,
+            static specifier =>
+                specifier[0] is not ('.' or '/')
+                    ? specifier
+                    : throw new ComponentException($"its code imports '{specifier}', a file that the API does not give")
+        );
         string? version = ExportArchive.Text(component, "version") ?? ComponentFolder.VersionOf(code);
         return (new(path, new Dictionary<string, string> { [path] = code }) { Version = version }, Name);
     }
@@ -61,11 +74,14 @@ sealed class PipedreamApi : IComponentSource, IDisposable
             using var response = await http.GetAsync(path, ct);
             return response.StatusCode switch
             {
-                HttpStatusCode.OK => JsonElement.Parse(await response.Content.ReadAsStringAsync(ct)) is { ValueKind: JsonValueKind.Object } read
-                    ? read : throw new ComponentException("its answer is not a JSON object"),
+                HttpStatusCode.OK => JsonElement.Parse(await response.Content.ReadAsStringAsync(ct))
+                    is { ValueKind: JsonValueKind.Object } read
+                    ? read
+                    : throw new ComponentException("its answer is not a JSON object"),
                 HttpStatusCode.NotFound => throw new ComponentException("it has no component with this key (404)"),
-                HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden =>
-                    throw new ComponentException($"it refused the key in {KeyVariable} ({(int)response.StatusCode})"),
+                HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => throw new ComponentException(
+                    $"it refused the key in {KeyVariable} ({(int)response.StatusCode})"
+                ),
                 _ => throw new ComponentException($"it responded with {(int)response.StatusCode}"),
             };
         }

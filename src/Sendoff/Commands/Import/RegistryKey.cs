@@ -11,7 +11,8 @@ sealed partial record RegistryKey(string App, string Action, string? Version)
 
     public static RegistryKey? Parse(string uses)
     {
-        if (Pattern().Match(uses) is not { Success: true } match) return null;
+        if (Pattern().Match(uses) is not { Success: true } match)
+            return null;
         string? version = match.Groups["version"] is { Success: true } given ? given.Value : null;
         return new(match.Groups["app"].Value, match.Groups["action"].Value, version);
     }

@@ -27,11 +27,16 @@ static partial class SyncedProject
         try
         {
             string full = Path.GetFullPath(path);
-            var files = Directory.Exists(full) ? ReadFolder(full) : File.Exists(full) ? ReadFile(full)
+            var files =
+                Directory.Exists(full) ? ReadFolder(full)
+                : File.Exists(full) ? ReadFile(full)
                 : throw new CommandException($"{path}: there is no such folder or archive", ExitCode.Usage);
             var found = Synced(files, Path.GetFileNameWithoutExtension(full.TrimEnd(Path.DirectorySeparatorChar)));
-            if (found.Count == 0) found = ExportArchive.Read(files);
-            return found.Count > 0 ? WithOwnFolders(found) : throw (IsJson(full) ? NoProject.File(path) : NoProject.Without(path, files.Keys));
+            if (found.Count == 0)
+                found = ExportArchive.Read(files);
+            return found.Count > 0
+                ? WithOwnFolders(found)
+                : throw (IsJson(full) ? NoProject.File(path) : NoProject.Without(path, files.Keys));
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException)
         {
@@ -45,8 +50,10 @@ static partial class SyncedProject
         var taken = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         return found.ConvertAll(workflow =>
         {
-            string safe = NotInFolders().Replace(workflow.Folder, "-").Trim('-', '.'), folder = safe.Length == 0 ? "workflow" : safe;
-            for (int number = 2; !taken.Add(folder); number++) folder = $"{safe}-{number}";
+            string safe = NotInFolders().Replace(workflow.Folder, "-").Trim('-', '.'),
+                folder = safe.Length == 0 ? "workflow" : safe;
+            for (int number = 2; !taken.Add(folder); number++)
+                folder = $"{safe}-{number}";
             return workflow with { Folder = folder };
         });
     }
@@ -56,23 +63,35 @@ static partial class SyncedProject
 
     /// <summary>Every folder with a workflow.yaml is one, the given one too.</summary>
     static List<SyncedWorkflow> Synced(Dictionary<string, string> files, string rootName) =>
-    [
-        .. files.Keys.Where(static file => Path.GetFileName(file) is WorkflowReader.YamlFile or "workflow.yml").Order(StringComparer.Ordinal).Select(yaml =>
-        {
-            string folder = yaml.Contains('/') ? yaml[..(yaml.LastIndexOf('/') + 1)] : "";
-            var own = files.Where(file => file.Key.StartsWith(folder, StringComparison.Ordinal)).ToDictionary(file => file.Key[folder.Length..], static file => file.Value);
-            return new SyncedWorkflow(folder.Length == 0 ? rootName : Path.GetFileName(folder.TrimEnd('/')), own);
-        }),
-    ];
+        [
+            .. files
+                .Keys.Where(static file => Path.GetFileName(file) is WorkflowReader.YamlFile or "workflow.yml")
+                .Order(StringComparer.Ordinal)
+                .Select(yaml =>
+                {
+                    string folder = yaml.Contains('/') ? yaml[..(yaml.LastIndexOf('/') + 1)] : "";
+                    var own = files
+                        .Where(file => file.Key.StartsWith(folder, StringComparison.Ordinal))
+                        .ToDictionary(file => file.Key[folder.Length..], static file => file.Value);
+                    return new SyncedWorkflow(folder.Length == 0 ? rootName : Path.GetFileName(folder.TrimEnd('/')), own);
+                }),
+        ];
 
     static Dictionary<string, string> ReadFolder(string root)
     {
         var files = new Dictionary<string, string>(StringComparer.Ordinal);
         long bytes = 0;
-        foreach (string file in Directory.EnumerateFiles(root, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint }))
+        foreach (
+            string file in Directory.EnumerateFiles(
+                root,
+                "*",
+                new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint }
+            )
+        )
         {
             string path = Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/');
-            if (!IsWanted(path)) continue;
+            if (!IsWanted(path))
+                continue;
             using var stream = File.OpenRead(file);
             Add(files, path, ReadBounded(stream, MostBytes - bytes), ref bytes);
         }
@@ -83,7 +102,8 @@ static partial class SyncedProject
 
     static Dictionary<string, string> ReadFile(string file)
     {
-        if (!IsJson(file)) return ReadZip(file);
+        if (!IsJson(file))
+            return ReadZip(file);
         var files = new Dictionary<string, string>(StringComparer.Ordinal);
         long bytes = 0;
         using var stream = File.OpenRead(file);
@@ -98,7 +118,8 @@ static partial class SyncedProject
         using var archive = Open(file);
         foreach (var entry in archive.Entries)
         {
-            if (entry.Name.Length == 0 || !IsWanted(entry.FullName) || ZipEntries.IsLink(entry)) continue;
+            if (entry.Name.Length == 0 || !IsWanted(entry.FullName) || ZipEntries.IsLink(entry))
+                continue;
             Add(files, entry.FullName, ZipEntries.Read(entry, MostBytes - bytes), ref bytes);
         }
         return files;
@@ -118,22 +139,40 @@ static partial class SyncedProject
 
     // Hidden folders such as .git and installed packages are no part of a workflow; Python and shell steps are, to be named in the report.
     static bool IsWanted(string path) =>
-        !path.Split('/').Any(static part => part.StartsWith('.') || part is "node_modules" or "..") && !path.StartsWith('/')
-        && (path.Contains("attachments/", StringComparison.Ordinal) || Path.GetExtension(path) is ".yaml" or ".yml" or ".js" or ".mjs" or ".cjs" or ".ts" or ".json" or ".py" or ".go" or ".sh" or ".txt" or ".md");
+        !path.Split('/').Any(static part => part.StartsWith('.') || part is "node_modules" or "..")
+        && !path.StartsWith('/')
+        && (
+            path.Contains("attachments/", StringComparison.Ordinal)
+            || Path.GetExtension(path)
+                is ".yaml"
+                    or ".yml"
+                    or ".js"
+                    or ".mjs"
+                    or ".cjs"
+                    or ".ts"
+                    or ".json"
+                    or ".py"
+                    or ".go"
+                    or ".sh"
+                    or ".txt"
+                    or ".md"
+        );
 
     /// <summary>Stops one piece after the limit: an archive says how large its files are, and need not be right.</summary>
     static byte[] ReadBounded(Stream stream, long most)
     {
         using var all = new MemoryStream();
         byte[] piece = new byte[64 * 1024];
-        while (all.Length <= most && stream.Read(piece) is > 0 and int count) all.Write(piece, 0, count);
+        while (all.Length <= most && stream.Read(piece) is > 0 and int count)
+            all.Write(piece, 0, count);
         return all.ToArray();
     }
 
     static void Add(Dictionary<string, string> files, string path, byte[] content, ref long bytes)
     {
         bytes += content.Length;
-        if (bytes > MostBytes || files.Count >= MostFiles) throw new InvalidDataException($"it has more than {MostFiles:N0} files or {MostBytes / 1024 / 1024} MB; is it the right one?");
+        if (bytes > MostBytes || files.Count >= MostFiles)
+            throw new InvalidDataException($"it has more than {MostFiles:N0} files or {MostBytes / 1024 / 1024} MB; is it the right one?");
         // What is no text is no step.
         if (System.Text.Unicode.Utf8.IsValid(content) && !files.TryAdd(path, Encoding.UTF8.GetString(content).TrimStart('\uFEFF')))
             throw new InvalidDataException($"it has '{path}' more than once");

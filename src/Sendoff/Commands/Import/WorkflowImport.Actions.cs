@@ -5,34 +5,43 @@ namespace Sendoff.Commands.Import;
 sealed partial class WorkflowImport
 {
     const string CopyFolder = "registry";
-    const string License = "the code is Pipedream's, under its source-available license: it is copied from your own source, and is not part of Sendoff";
+    const string License =
+        "the code is Pipedream's, under its source-available license: it is copied from your own source, and is not part of Sendoff";
 
     /// <summary>What was copied, by the <c>uses</c> of the steps that have it.</summary>
     readonly Dictionary<string, CopiedComponent> copied = [];
 
     async Task ImportActionAsync(YamlMappingNode step, string name, string uses, RegistryKey key, CancellationToken ct)
     {
-        if (UseAnswer(step, name)) return;
+        if (UseAnswer(step, name))
+            return;
         var found = await components.FindAsync(key, ct);
-        if (found.Component is { } component) UseCopy(step, name, uses, key, component, found);
-        else AskForAction(name, uses, found.Tried);
+        if (found.Component is { } component)
+            UseCopy(step, name, uses, key, component, found);
+        else
+            AskForAction(name, uses, found.Tried);
     }
 
     bool UseAnswer(YamlMappingNode step, string name)
     {
-        if (answers.Action(source.Folder, name) is not { } given) return false;
+        if (answers.Action(source.Folder, name) is not { } given)
+            return false;
         step.Children[new YamlScalarNode("uses")] = new YamlScalarNode(given);
         return true;
     }
 
     void UseCopy(YamlMappingNode step, string name, string uses, RegistryKey key, CopiedComponent component, FoundComponent found)
     {
-        string folder = FreeFolder(), path = $"{folder}/{component.Path}";
-        foreach (var (file, text) in component.Files) files[$"{folder}/{file}"] = text;
+        string folder = FreeFolder(),
+            path = $"{folder}/{component.Path}";
+        foreach (var (file, text) in component.Files)
+            files[$"{folder}/{file}"] = text;
         step.Children[new YamlScalarNode("uses")] = new YamlScalarNode($"./{path}");
         copied[$"./{path}"] = component;
-        string version = component.Version is not { } has ? "; its code does not say its version"
-            : key.Version is null || key.Version == has ? $" (version {has})" : $"; the copy has version {has}, the workflow asks for {key.Version}";
+        string version =
+            component.Version is not { } has ? "; its code does not say its version"
+            : key.Version is null || key.Version == has ? $" (version {has})"
+            : $"; the copy has version {has}, the workflow asks for {key.Version}";
         string tried = found.Tried.Count > 0 ? $"; not in {string.Join("; ", found.Tried)}" : "";
         string to = $"{folder}/{key.App}, with the files that it imports";
         Note(ImportVerdict.RunsUnchanged, name, $"the registry action {uses} is copied from {found.From} to {to}{version}{tried}", License);
@@ -42,7 +51,8 @@ sealed partial class WorkflowImport
     string FreeFolder()
     {
         string folder = CopyFolder;
-        for (int number = 2; IsTaken(folder); number++) folder = $"{CopyFolder}-{number}";
+        for (int number = 2; IsTaken(folder); number++)
+            folder = $"{CopyFolder}-{number}";
         return folder;
 
         bool IsTaken(string name) => source.Files.Keys.Any(file => file.StartsWith(name + "/", StringComparison.Ordinal));
@@ -50,9 +60,16 @@ sealed partial class WorkflowImport
 
     void AskForAction(string name, string uses, IReadOnlyList<string> tried)
     {
-        string example = $"./{name}/entry.mjs", answer = $"`{source.Folder}: {{ actions: {{ {name}: {example} }} }}`";
-        findings.Add(new(ImportVerdict.NeedsAnswer, name, $"the step uses the registry action {uses}, whose code no source has: {string.Join("; ", tried)}",
-            $"clone Pipedream's repository and give its folder with --components, or put the code into {source.Folder}/{name} and answer with {answer}",
-            new(name, example)));
+        string example = $"./{name}/entry.mjs",
+            answer = $"`{source.Folder}: {{ actions: {{ {name}: {example} }} }}`";
+        findings.Add(
+            new(
+                ImportVerdict.NeedsAnswer,
+                name,
+                $"the step uses the registry action {uses}, whose code no source has: {string.Join("; ", tried)}",
+                $"clone Pipedream's repository and give its folder with --components, or put the code into {source.Folder}/{name} and answer with {answer}",
+                new(name, example)
+            )
+        );
     }
 }

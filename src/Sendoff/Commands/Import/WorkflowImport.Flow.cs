@@ -14,37 +14,63 @@ sealed partial class WorkflowImport
     bool ImportControlFlow(YamlMappingNode step, string name, string uses)
     {
         var at = Child(step, FlowKey) as YamlMappingNode ?? step;
-        if (uses.Length > 0) return false;
+        if (uses.Length > 0)
+            return false;
         string? kind = Value(at, "type", "kind", "control_flow_type");
-        string[] holds = [.. at.Children.Where(static field => field.Key.ToString() is not "props").SelectMany(static field => Namespaces(field.Value, 0)).Distinct()];
-        if (holds.Length == 0 && (kind is null || !FlowType().IsMatch(kind))) return false;
-        Note(ImportVerdict.CannotRun, name, $"the step is control flow ({kind ?? "if/else, switch or parallel"}), which is not supported{(holds.Length > 0 ? $"; it holds the steps {string.Join(", ", holds)}" : "")}",
-            "write the condition in the code of its steps, with `$.flow.exit` to end early, or one workflow a branch, started by `$.send.emit`");
+        string[] holds =
+        [
+            .. at
+                .Children.Where(static field => field.Key.ToString() is not "props")
+                .SelectMany(static field => Namespaces(field.Value, 0))
+                .Distinct(),
+        ];
+        if (holds.Length == 0 && (kind is null || !FlowType().IsMatch(kind)))
+            return false;
+        Note(
+            ImportVerdict.CannotRun,
+            name,
+            $"the step is control flow ({kind ?? "if/else, switch or parallel"}), which is not supported{(holds.Length > 0 ? $"; it holds the steps {string.Join(", ", holds)}" : "")}",
+            "write the condition in the code of its steps, with `$.flow.exit` to end early, or one workflow a branch, started by `$.send.emit`"
+        );
         bool disabled = Text(step, "disabled") == "true";
         step.Children.Clear();
         step.Add("namespace", name);
         step.Add("uses", new YamlScalarNode(FlowKey) { Style = ScalarStyle.DoubleQuoted });
-        if (disabled) step.Add("disabled", "true");
+        if (disabled)
+            step.Add("disabled", "true");
         return true;
     }
 
-    static IEnumerable<string> Namespaces(YamlNode node, int depth) => node switch
-    {
-        _ when depth > MaxFlowDepth => [],
-        YamlMappingNode map => [.. Value(map, "namespace") is { } name ? [name] : Array.Empty<string>(), .. map.Children.SelectMany(field => Namespaces(field.Value, depth + 1))],
-        YamlSequenceNode list => list.SelectMany(item => Namespaces(item, depth + 1)),
-        _ => [],
-    };
+    static IEnumerable<string> Namespaces(YamlNode node, int depth) =>
+        node switch
+        {
+            _ when depth > MaxFlowDepth => [],
+            YamlMappingNode map =>
+            [
+                .. Value(map, "namespace") is { } name ? [name] : Array.Empty<string>(),
+                .. map.Children.SelectMany(field => Namespaces(field.Value, depth + 1)),
+            ],
+            YamlSequenceNode list => list.SelectMany(item => Namespaces(item, depth + 1)),
+            _ => [],
+        };
 
-    bool IsResponseAction(YamlMappingNode step) => Text(step, "disabled") != "true"
-        && ResponseAction().IsMatch(Value(step, "component_key") ?? Text(step, "uses") ?? "");
+    bool IsResponseAction(YamlMappingNode step) =>
+        Text(step, "disabled") != "true" && ResponseAction().IsMatch(Value(step, "component_key") ?? Text(step, "uses") ?? "");
 
     void AskForPrivate(YamlMappingNode step, string name, string uses)
     {
-        if (UseAnswer(step, name)) return;
+        if (UseAnswer(step, name))
+            return;
         string example = $"./{name}/entry.mjs";
-        findings.Add(new(ImportVerdict.NeedsAnswer, name, $"the step uses the private component {uses}, whose code the project does not hold",
-            $"put its file into {source.Folder}/{name}, and answer with `{source.Folder}: {{ actions: {{ {name}: {example} }} }}`", new(name, example)));
+        findings.Add(
+            new(
+                ImportVerdict.NeedsAnswer,
+                name,
+                $"the step uses the private component {uses}, whose code the project does not hold",
+                $"put its file into {source.Folder}/{name}, and answer with `{source.Folder}: {{ actions: {{ {name}: {example} }} }}`",
+                new(name, example)
+            )
+        );
     }
 
     [GeneratedRegex("^(?:if|switch|parallel|branch|control)", RegexOptions.IgnoreCase)]

@@ -22,35 +22,67 @@ sealed partial class WorkflowImport
 
     void ImportProps(YamlMappingNode step, string name, string? app, string? code)
     {
-        if (Child(step, "props") is not YamlMappingNode props) return;
+        if (Child(step, "props") is not YamlMappingNode props)
+            return;
         var definitions = Items(props, DefinitionsKey).OfType<YamlMappingNode>().ToList();
         props.Children.Remove(new YamlScalarNode(DefinitionsKey));
         foreach (var (prop, value) in props.Children)
         {
-            if (value is not YamlMappingNode map) continue;
+            if (value is not YamlMappingNode map)
+                continue;
             if (Text(map, "authProvisionId") is { } account)
                 AskForAccount(name, prop.ToString(), account, AppOf(prop.ToString(), app, definitions, code), code);
             else if (Text(map, "storeId") is { } store)
-                Note(ImportVerdict.RunsUnchanged, name, $"the data store {store} begins empty", "fill it with a step, if its content is needed");
+                Note(
+                    ImportVerdict.RunsUnchanged,
+                    name,
+                    $"the data store {store} begins empty",
+                    "fill it with a step, if its content is needed"
+                );
         }
-        foreach (var (prop, value) in props.Children.ToList()) props.Children[prop] = WithoutRedacted(value, name, prop.ToString());
+        foreach (var (prop, value) in props.Children.ToList())
+            props.Children[prop] = WithoutRedacted(value, name, prop.ToString());
     }
 
     void AskForAccount(string step, string prop, string account, string app, string? code)
     {
-        string[] fields = code is null ? [] : [.. AuthField().Matches(code).Where(m => m.Groups[1].Value == "" || m.Groups[1].Value == $".{prop}").Select(static m => m.Groups[2].Value).Distinct()];
+        string[] fields = code is null
+            ? []
+            :
+            [
+                .. AuthField()
+                    .Matches(code)
+                    .Where(m => m.Groups[1].Value == "" || m.Groups[1].Value == $".{prop}")
+                    .Select(static m => m.Groups[2].Value)
+                    .Distinct(),
+            ];
         string start = app.Replace('-', '_').ToUpperInvariant() + "__";
-        string set = string.Join(", ", (fields.Length > 0 ? fields : ["oauth_access_token"]).Select(field => $"sendoff secrets set {start}{field.ToUpperInvariant()}"));
-        string guess = fields.Length > 0 ? "" : $" for an app with OAuth, {start}API_KEY for one with a key; the app's component names the field as `this.$auth.FIELD`";
-        string once = accounts.FirstToNeed($"{account} {set}", source.Folder) is { } first ? $"set once for all workflows, asked for with {first}: " : "set what it holds, once for all workflows: ";
-        Note(ImportVerdict.NeedsAnswer, step, $"the prop {prop} is the account {account} of the app {app} on Pipedream", once + set + guess);
+        string set = string.Join(
+            ", ",
+            (fields.Length > 0 ? fields : ["oauth_access_token"]).Select(field => $"sendoff secrets set {start}{field.ToUpperInvariant()}")
+        );
+        string guess =
+            fields.Length > 0
+                ? ""
+                : $" for an app with OAuth, {start}API_KEY for one with a key; the app's component names the field as `this.$auth.FIELD`";
+        string once = accounts.FirstToNeed($"{account} {set}", source.Folder) is { } first
+            ? $"set once for all workflows, asked for with {first}: "
+            : "set what it holds, once for all workflows: ";
+        Note(
+            ImportVerdict.NeedsAnswer,
+            step,
+            $"the prop {prop} is the account {account} of the app {app} on Pipedream",
+            once + set + guess
+        );
     }
 
     /// <summary>The app of an account: what a definition of the prop says, else the app of the registry action.</summary>
     static string AppOf(string prop, string? app, List<YamlMappingNode> definitions, string? code)
     {
-        if (definitions.FirstOrDefault(one => Text(one, "name") == prop) is { } definition && Value(definition, "app") is { } defined) return defined;
-        if (code is not null && AppOfProp(prop).Match(code) is { Success: true } match) return match.Groups[1].Value;
+        if (definitions.FirstOrDefault(one => Text(one, "name") == prop) is { } definition && Value(definition, "app") is { } defined)
+            return defined;
+        if (code is not null && AppOfProp(prop).Match(code) is { Success: true } match)
+            return match.Groups[1].Value;
         return app ?? prop;
     }
 
@@ -60,20 +92,32 @@ sealed partial class WorkflowImport
         switch (value)
         {
             case YamlMappingNode map:
-                foreach (var (key, inner) in map.Children.ToList()) map.Children[key] = WithoutRedacted(inner, step, $"{prop}_{key}");
+                foreach (var (key, inner) in map.Children.ToList())
+                    map.Children[key] = WithoutRedacted(inner, step, $"{prop}_{key}");
                 return map;
             case YamlSequenceNode list:
-                for (int i = 0; i < list.Children.Count; i++) list.Children[i] = WithoutRedacted(list.Children[i], step, $"{prop}_{i + 1}");
+                for (int i = 0; i < list.Children.Count; i++)
+                    list.Children[i] = WithoutRedacted(list.Children[i], step, $"{prop}_{i + 1}");
                 return list;
             case YamlScalarNode { Value: { } text } when text.Contains(Redacted, StringComparison.Ordinal):
                 string secret = NotInNames().Replace($"{step}_{prop}", "_").ToUpperInvariant();
-                Note(ImportVerdict.NeedsAnswer, step, $"the export leaves out the value of the prop {prop}", $"sendoff secrets set {secret}; workflow.yaml reads it from there");
-                return new YamlScalarNode(text.Replace(Redacted, $"{{{{process.env.{secret}}}}}", StringComparison.Ordinal)) { Style = ScalarStyle.DoubleQuoted };
-            default: return value;
+                Note(
+                    ImportVerdict.NeedsAnswer,
+                    step,
+                    $"the export leaves out the value of the prop {prop}",
+                    $"sendoff secrets set {secret}; workflow.yaml reads it from there"
+                );
+                return new YamlScalarNode(text.Replace(Redacted, $"{{{{process.env.{secret}}}}}", StringComparison.Ordinal))
+                {
+                    Style = ScalarStyle.DoubleQuoted,
+                };
+            default:
+                return value;
         }
     }
 
-    static Regex AppOfProp(string prop) => new($$"""\b{{Regex.Escape(prop)}}\s*[:=]\s*\{[^}]*?\bapp\s*:\s*["'`]([\w-]+)["'`]""", RegexOptions.NonBacktracking);
+    static Regex AppOfProp(string prop) =>
+        new($$"""\b{{Regex.Escape(prop)}}\s*[:=]\s*\{[^}]*?\bapp\s*:\s*["'`]([\w-]+)["'`]""", RegexOptions.NonBacktracking);
 
     [GeneratedRegex(@"\bthis(\.\w+)?\.\$auth\.(\w+)")]
     private static partial Regex AuthField();

@@ -14,62 +14,108 @@ sealed partial class WorkflowImport
     {
         var triggers = Items(root, "triggers").OfType<YamlMappingNode>().ToList();
         var imported = new YamlSequenceNode(triggers.Select(ImportTrigger).OrderBy(static one => Text(one, "disabled") == "true"));
-        if (imported.Children.Count == 0) imported.Add(AnswerTo("") ?? new YamlMappingNode("type", "http"));
+        if (imported.Children.Count == 0)
+            imported.Add(AnswerTo("") ?? new YamlMappingNode("type", "http"));
         root.Children[new YamlScalarNode("triggers")] = imported;
     }
 
     YamlMappingNode ImportTrigger(YamlMappingNode trigger)
     {
-        string id = Text(trigger, "id") ?? "", type = Text(trigger, "type") ?? "", prefix = id.Split('_')[0];
-        if (Text(trigger, "active") == "false") Note(ImportVerdict.RunsUnchanged, "trigger", $"the trigger {id} is disabled on Pipedream", "it is enabled here: remove it from workflow.yaml, or write `disabled: true`");
-        if (AnswerTo(id, only: true) is { } given) return given;
-        if (Value(trigger, "cron", "cron_expression") is { } cron) return Schedule(trigger, "cron", cron);
-        if (Value(trigger, "interval_seconds") is { } text && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long seconds) && seconds > 0)
+        string id = Text(trigger, "id") ?? "",
+            type = Text(trigger, "type") ?? "",
+            prefix = id.Split('_')[0];
+        if (Text(trigger, "active") == "false")
+            Note(
+                ImportVerdict.RunsUnchanged,
+                "trigger",
+                $"the trigger {id} is disabled on Pipedream",
+                "it is enabled here: remove it from workflow.yaml, or write `disabled: true`"
+            );
+        if (AnswerTo(id, only: true) is { } given)
+            return given;
+        if (Value(trigger, "cron", "cron_expression") is { } cron)
+            return Schedule(trigger, "cron", cron);
+        if (
+            Value(trigger, "interval_seconds") is { } text
+            && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long seconds)
+            && seconds > 0
+        )
             return Schedule(trigger, "every", $"{seconds}s");
-        if (prefix == "hi" || type == "http") return Http(id, trigger);
+        if (prefix == "hi" || type == "http")
+            return Http(id, trigger);
         return id.Length == 0 && WorkflowKeys.Triggers.Contains(type) ? trigger : AskForTrigger(id, prefix, trigger);
     }
 
     YamlMappingNode Http(string id, YamlMappingNode given)
     {
-        if (id.Length > 0) Note(ImportVerdict.RunsUnchanged, "trigger", $"the HTTP trigger {id} gets a new URL, which deploying prints", "tell its callers");
+        if (id.Length > 0)
+            Note(
+                ImportVerdict.RunsUnchanged,
+                "trigger",
+                $"the HTTP trigger {id} gets a new URL, which deploying prints",
+                "tell its callers"
+            );
         var trigger = new YamlMappingNode("type", "http");
         // A trigger of Sendoff's own keeps what it says; `key` of an exported one is a part of Pipedream's URL.
         if (id.Length == 0)
-            foreach (var (key, value) in given.Children.Where(static field => WorkflowKeys.HttpTrigger.Contains(field.Key.ToString()))) trigger.Children[key] = value;
-        if (Child(trigger, "response") is null && AnswersByItself(given)) trigger.Add("response", "custom");
+            foreach (var (key, value) in given.Children.Where(static field => WorkflowKeys.HttpTrigger.Contains(field.Key.ToString())))
+                trigger.Children[key] = value;
+        if (Child(trigger, "response") is null && AnswersByItself(given))
+            trigger.Add("response", "custom");
         return trigger;
     }
 
     bool AnswersByItself(YamlMappingNode trigger) =>
-        Text(trigger, "custom_response") is { } said ? said == "true" : respondsByAction || source.Files.Values.Any(static code => RespondCall().IsMatch(code));
+        Text(trigger, "custom_response") is { } said
+            ? said == "true"
+            : respondsByAction || source.Files.Values.Any(static code => RespondCall().IsMatch(code));
 
     static YamlMappingNode Schedule(YamlMappingNode trigger, string field, string value)
     {
         var schedule = new YamlMappingNode("type", ScheduleTrigger.TypeName);
         schedule.Add(field, new YamlScalarNode(value) { Style = ScalarStyle.DoubleQuoted });
-        if (Value(trigger, "timezone", "tz") is { } zone) schedule.Add("timezone", zone);
+        if (Value(trigger, "timezone", "tz") is { } zone)
+            schedule.Add("timezone", zone);
         return schedule;
     }
 
     /// <summary>A trigger that the project does not describe is written as disabled until it is answered: a guess could be a public URL.</summary>
     YamlMappingNode AskForTrigger(string id, string prefix, YamlMappingNode trigger)
     {
-        if (AnswerTo(id) is { } given) return given;
+        if (AnswerTo(id) is { } given)
+            return given;
         var (what, type, example, hint) = (Value(trigger, "uses") is null ? prefix : "uses") switch
         {
             "ti" => ("a timer", ScheduleTrigger.TypeName, "{ type: schedule, cron: \"0 9 * * *\", timezone: Europe/Berlin }", ""),
-            "sub" => ("a subscription to another workflow's events", EmitTrigger.TypeName, "{ type: emit, workflow: NAME }", "; NAME is the workflow that calls $.send.emit"),
+            "sub" => (
+                "a subscription to another workflow's events",
+                EmitTrigger.TypeName,
+                "{ type: emit, workflow: NAME }",
+                "; NAME is the workflow that calls $.send.emit"
+            ),
             "ei" => ("an email address", "http", "{ type: http }", "; a mail service can post what it receives to an HTTP trigger"),
-            "dc" or "uses" => (Value(trigger, "component_key", "name_slug", "uses") is { } component ? $"the event source {component}" : "an event source", "http", "{ type: http }", "; the app's own webhook, or a schedule with a step that asks for what is new, can replace it"),
+            "dc" or "uses" => (
+                Value(trigger, "component_key", "name_slug", "uses") is { } component ? $"the event source {component}" : "an event source",
+                "http",
+                "{ type: http }",
+                "; the app's own webhook, or a schedule with a step that asks for what is new, can replace it"
+            ),
             _ => ("of an unknown kind", "http", "{ type: http }", ""),
         };
         string shown = id.Length > 0 ? id : "without an id";
         var question = new ImportQuestion(null, example) { Trigger = id };
-        findings.Add(new(ImportVerdict.NeedsAnswer, "trigger", $"the trigger {shown} is {what}, and the project does not say more. It is written as disabled",
-            $"answer with `{source.Folder}: {{ triggers: {{ {(id.Length > 0 ? id : "\"\"")}: {example} }} }}`{hint}", question));
+        findings.Add(
+            new(
+                ImportVerdict.NeedsAnswer,
+                "trigger",
+                $"the trigger {shown} is {what}, and the project does not say more. It is written as disabled",
+                $"answer with `{source.Folder}: {{ triggers: {{ {(id.Length > 0 ? id : "\"\"")}: {example} }} }}`{hint}",
+                question
+            )
+        );
         var written = new YamlMappingNode("type", type);
-        if (id.Length > 0) written.Add("id", id);
+        if (id.Length > 0)
+            written.Add("id", id);
         written.Add("disabled", "true");
         return written;
     }
@@ -77,13 +123,21 @@ sealed partial class WorkflowImport
     /// <summary>The answer to one trigger by its id, or the workflow's only answer for the first that needs one.</summary>
     YamlMappingNode? AnswerTo(string id, bool only = false)
     {
-        if (answers.Trigger(source.Folder, id) is { } own) return own;
-        if (only || triggerAnswered || answers.Trigger(source.Folder) is not { } given) return null;
+        if (answers.Trigger(source.Folder, id) is { } own)
+            return own;
+        if (only || triggerAnswered || answers.Trigger(source.Folder) is not { } given)
+            return null;
         triggerAnswered = true;
         return given;
     }
 
     /// <summary>A field's text; null where it is missing, empty or null.</summary>
-    static string? Value(YamlMappingNode map, params string[] names) => names.Select(name => Child(map, name)).OfType<YamlScalarNode>()
-        .FirstOrDefault(static found => found.Value is { Length: > 0 } && !(found.Style is ScalarStyle.Plain && found.Value is "null" or "~"))?.Value;
+    static string? Value(YamlMappingNode map, params string[] names) =>
+        names
+            .Select(name => Child(map, name))
+            .OfType<YamlScalarNode>()
+            .FirstOrDefault(static found =>
+                found.Value is { Length: > 0 } && !(found.Style is ScalarStyle.Plain && found.Value is "null" or "~")
+            )
+            ?.Value;
 }

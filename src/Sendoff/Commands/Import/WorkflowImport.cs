@@ -7,7 +7,12 @@ using YamlDotNet.RepresentationModel;
 namespace Sendoff.Commands.Import;
 
 /// <summary>How a workflow stands after an import, the worst of its findings.</summary>
-enum ImportVerdict { RunsUnchanged, NeedsAnswer, CannotRun }
+enum ImportVerdict
+{
+    RunsUnchanged,
+    NeedsAnswer,
+    CannotRun,
+}
 
 /// <summary>One thing that whoever imports has to know: where, what, and what to do about it.</summary>
 /// <param name="Verdict">What it means for the workflow; a mere remark leaves it running unchanged.</param>
@@ -32,31 +37,53 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
 {
     bool respondsByAction;
     readonly List<ImportFinding> findings = [];
-    readonly Dictionary<string, string> files = new(source.Files.Where(static file => WorkflowReader.Belongs(file.Key)), StringComparer.Ordinal);
+    readonly Dictionary<string, string> files = new(
+        source.Files.Where(static file => WorkflowReader.Belongs(file.Key)),
+        StringComparer.Ordinal
+    );
 
-    public static Task<ImportedWorkflow> OfAsync(SyncedWorkflow source, ImportAnswers answers, SharedAccounts accounts, ComponentSources components, CancellationToken ct) =>
-        new WorkflowImport(source, answers, accounts, components).RunAsync(ct);
+    public static Task<ImportedWorkflow> OfAsync(
+        SyncedWorkflow source,
+        ImportAnswers answers,
+        SharedAccounts accounts,
+        ComponentSources components,
+        CancellationToken ct
+    ) => new WorkflowImport(source, answers, accounts, components).RunAsync(ct);
 
     async Task<ImportedWorkflow> RunAsync(CancellationToken ct)
     {
-        foreach (string warning in source.Warnings) Note(ImportVerdict.RunsUnchanged, "export", $"Pipedream's export warns: {warning}", "look whether the workflow needs it");
+        foreach (string warning in source.Warnings)
+            Note(ImportVerdict.RunsUnchanged, "export", $"Pipedream's export warns: {warning}", "look whether the workflow needs it");
         if (source.Missing is { } missing)
         {
             Note(ImportVerdict.NeedsAnswer, "export", missing.What, missing.Remedy);
             return new(source.Folder, source.Folder, files, findings);
         }
-        if (ReadYaml() is not { } root) return new(source.Folder, source.Folder, files, findings);
+        if (ReadYaml() is not { } root)
+            return new(source.Folder, source.Folder, files, findings);
         string name = ImportName(root);
-        if (Text(root, "inactive") == "true") Note(ImportVerdict.RunsUnchanged, "workflow.yaml", "the workflow is disabled on Pipedream", $"disable it after deploying: sendoff workflows disable {source.Folder}");
+        if (Text(root, "inactive") == "true")
+            Note(
+                ImportVerdict.RunsUnchanged,
+                "workflow.yaml",
+                "the workflow is disabled on Pipedream",
+                $"disable it after deploying: sendoff workflows disable {source.Folder}"
+            );
         LeaveOut(root, WorkflowKeys.Workflow, "workflow.yaml");
         respondsByAction = Items(root, "steps").OfType<YamlMappingNode>().Any(IsResponseAction);
         ImportTriggers(root);
-        foreach (var step in Items(root, "steps").OfType<YamlMappingNode>()) await ImportStepAsync(step, ct);
+        foreach (var step in Items(root, "steps").OfType<YamlMappingNode>())
+            await ImportStepAsync(step, ct);
         files.Remove("workflow.yml");
         files[WorkflowReader.YamlFile] = Write(root);
         // Whatever is still wrong is what a deploy would say.
         foreach (var problem in WorkflowReader.Read(name, files).Problems)
-            if (!findings.Any(finding => finding.Verdict != ImportVerdict.RunsUnchanged && problem.Message.Contains($"'{finding.Where}'", StringComparison.Ordinal)))
+            if (
+                !findings.Any(finding =>
+                    finding.Verdict != ImportVerdict.RunsUnchanged
+                    && problem.Message.Contains($"'{finding.Where}'", StringComparison.Ordinal)
+                )
+            )
                 Note(ImportVerdict.CannotRun, problem.File ?? "workflow.yaml", problem.Message, problem.Hint ?? "correct it by hand");
         return new(source.Folder, name, files, findings);
     }
@@ -64,8 +91,10 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     /// <summary>Pipedream's names may hold what a name cannot hold here, such as a slash.</summary>
     string ImportName(YamlMappingNode root)
     {
-        if (Text(root, "name") is not { } name) return source.Folder;
-        if (WorkflowName.IsValid(name)) return name;
+        if (Text(root, "name") is not { } name)
+            return source.Folder;
+        if (WorkflowName.IsValid(name))
+            return name;
         string fit = string.Concat(name.Select(static c => char.IsControl(c) || c is '/' or '\\' ? '-' : c)).Trim();
         fit = fit.Length == 0 ? source.Folder : fit[..Math.Min(fit.Length, WorkflowName.MaxLength)].TrimEnd();
         root.Children[new YamlScalarNode("name")] = fit;
@@ -86,30 +115,54 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
 
     YamlMappingNode? ReadYaml()
     {
-        if (BoundedYaml.Read(source.Files.GetValueOrDefault(WorkflowReader.YamlFile) ?? source.Files["workflow.yml"], out var fault) is YamlMappingNode root) return root;
-        if (fault is null) Note(ImportVerdict.CannotRun, "workflow.yaml", "it is not a YAML mapping", "export the workflow again");
-        else Note(ImportVerdict.CannotRun, $"workflow.yaml:{fault.Line}:{fault.Column}", fault.Message, fault.Hint ?? "export the workflow again");
+        if (
+            BoundedYaml.Read(source.Files.GetValueOrDefault(WorkflowReader.YamlFile) ?? source.Files["workflow.yml"], out var fault)
+            is YamlMappingNode root
+        )
+            return root;
+        if (fault is null)
+            Note(ImportVerdict.CannotRun, "workflow.yaml", "it is not a YAML mapping", "export the workflow again");
+        else
+            Note(
+                ImportVerdict.CannotRun,
+                $"workflow.yaml:{fault.Line}:{fault.Column}",
+                fault.Message,
+                fault.Hint ?? "export the workflow again"
+            );
         return null;
     }
 
     async Task ImportStepAsync(YamlMappingNode step, CancellationToken ct)
     {
-        string name = Text(step, "namespace") ?? "?", uses = Text(step, "uses") ?? "", registryKey = Value(step, "component_key") ?? uses;
-        if (ImportControlFlow(step, name, uses)) return;
+        string name = Text(step, "namespace") ?? "?",
+            uses = Text(step, "uses") ?? "",
+            registryKey = Value(step, "component_key") ?? uses;
+        if (ImportControlFlow(step, name, uses))
+            return;
         step.Children.Remove(new YamlScalarNode("component_key"));
         LeaveOut(step, WorkflowKeys.Step, name);
-        if (Text(step, "runtime")?.StartsWith("nodejs", StringComparison.Ordinal) == true) step.Children.Remove(new YamlScalarNode("runtime"));
-        if (Text(step, "disabled") == "true") return;
+        if (Text(step, "runtime")?.StartsWith("nodejs", StringComparison.Ordinal) == true)
+            step.Children.Remove(new YamlScalarNode("runtime"));
+        if (Text(step, "disabled") == "true")
+            return;
         if (Text(step, "runtime") is { } runtime)
         {
-            Note(ImportVerdict.CannotRun, name, $"the step is written for {runtime}; steps here are Node.js", "rewrite it in JavaScript, or set `disabled: true`");
+            Note(
+                ImportVerdict.CannotRun,
+                name,
+                $"the step is written for {runtime}; steps here are Node.js",
+                "rewrite it in JavaScript, or set `disabled: true`"
+            );
             return;
         }
-        if (RegistryKey.Parse(uses) is { } key) await ImportActionAsync(step, name, uses, key, ct);
-        else if (PrivateKey().IsMatch(uses)) AskForPrivate(step, name, uses);
+        if (RegistryKey.Parse(uses) is { } key)
+            await ImportActionAsync(step, name, uses, key, ct);
+        else if (PrivateKey().IsMatch(uses))
+            AskForPrivate(step, name, uses);
         string? code = copied.GetValueOrDefault(Text(step, "uses") ?? "")?.CodeWithApp ?? Code(uses);
         ImportProps(step, name, RegistryKey.Parse(registryKey)?.App, code);
-        if (code is not null) LookAtCode(name, code);
+        if (code is not null)
+            LookAtCode(name, code);
     }
 
     string? Code(string uses) => source.Files.GetValueOrDefault(uses.StartsWith("./", StringComparison.Ordinal) ? uses[2..] : uses);
@@ -118,21 +171,48 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     {
         string[] variables = [.. EnvironmentName().Matches(code).Select(static m => m.Groups[1].Value).Distinct()];
         if (variables.Length > 0)
-            Note(ImportVerdict.NeedsAnswer, name, $"the code reads process.env: {string.Join(", ", variables)}", string.Join("; ", variables.Select(v => $"sendoff secrets set {v}")));
+            Note(
+                ImportVerdict.NeedsAnswer,
+                name,
+                $"the code reads process.env: {string.Join(", ", variables)}",
+                string.Join("; ", variables.Select(v => $"sendoff secrets set {v}"))
+            );
         foreach (Match read in AttachmentName().Matches(code).DistinctBy(static m => m.Groups["name"].Value))
         {
             string file = read.Groups["name"].Value;
-            if (files.ContainsKey($"attachments/{file}")) continue;
-            Note(ImportVerdict.NeedsAnswer, name, $"the code reads the workflow's attachment {file}, which the project does not hold",
-                $"download it from Pipedream into {source.Folder}/attachments/{file} (UTF-8 text)");
+            if (files.ContainsKey($"attachments/{file}"))
+                continue;
+            Note(
+                ImportVerdict.NeedsAnswer,
+                name,
+                $"the code reads the workflow's attachment {file}, which the project does not hold",
+                $"download it from Pipedream into {source.Folder}/attachments/{file} (UTF-8 text)"
+            );
         }
-        string[] settings = [.. NeedsSettings().Matches(code).Select(static m => m.Groups[1].Value == "s3" ? "$send.s3 needs the settings S3:AccessKey and S3:SecretKey" : "$send.email needs the settings Smtp:Host and Smtp:To").Distinct()];
-        foreach (string need in settings) Note(ImportVerdict.RunsUnchanged, name, need, "docs/operating.md says which there are");
+        string[] settings =
+        [
+            .. NeedsSettings()
+                .Matches(code)
+                .Select(static m =>
+                    m.Groups[1].Value == "s3"
+                        ? "$send.s3 needs the settings S3:AccessKey and S3:SecretKey"
+                        : "$send.email needs the settings Smtp:Host and Smtp:To"
+                )
+                .Distinct(),
+        ];
+        foreach (string need in settings)
+            Note(ImportVerdict.RunsUnchanged, name, need, "docs/operating.md says which there are");
         foreach (Match call in Unsupported().Matches(code))
         {
             int line = code.AsSpan(0, call.Index).Count('\n') + 1;
-            Note(ImportVerdict.CannotRun, $"{name}, line {line}", $"{call.Value} is not supported in this version",
-                call.Value.Contains("send", StringComparison.Ordinal) ? "write rows with a package such as pg or snowflake-sdk, or objects with $send.s3" : "take it out, or wait for it");
+            Note(
+                ImportVerdict.CannotRun,
+                $"{name}, line {line}",
+                $"{call.Value} is not supported in this version",
+                call.Value.Contains("send", StringComparison.Ordinal)
+                    ? "write rows with a package such as pg or snowflake-sdk, or objects with $send.s3"
+                    : "take it out, or wait for it"
+            );
         }
     }
 
@@ -148,9 +228,11 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
                 if (node is YamlMappingNode map)
                 {
                     map.Style = MappingStyle.Block;
-                    foreach (var key in map.Children.Keys.OfType<YamlScalarNode>().Where(static key => PlainKey().IsMatch(key.Value ?? ""))) key.Style = ScalarStyle.Plain;
+                    foreach (var key in map.Children.Keys.OfType<YamlScalarNode>().Where(static key => PlainKey().IsMatch(key.Value ?? "")))
+                        key.Style = ScalarStyle.Plain;
                 }
-                else if (node is YamlSequenceNode list) list.Style = SequenceStyle.Block;
+                else if (node is YamlSequenceNode list)
+                    list.Style = SequenceStyle.Block;
             }
         }
         using var writer = new StringWriter();
@@ -158,8 +240,11 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
         return writer.ToString().TrimEnd('\n', '\r', '.') + "\n";
     }
 
-    static YamlNode? Child(YamlMappingNode map, string key) => map.Children.TryGetValue(new YamlScalarNode(key), out var node) ? node : null;
+    static YamlNode? Child(YamlMappingNode map, string key) =>
+        map.Children.TryGetValue(new YamlScalarNode(key), out var node) ? node : null;
+
     static string? Text(YamlMappingNode map, string key) => (Child(map, key) as YamlScalarNode)?.Value;
+
     static IEnumerable<YamlNode> Items(YamlMappingNode map, string key) => Child(map, key) as YamlSequenceNode ?? [];
 
     [GeneratedRegex("^[a-z]*[A-Z_][A-Za-z0-9_]*\\z|^(?!(?:y|n|yes|no|on|off|true|false|null)\\z)[a-z]+\\z")]
@@ -172,7 +257,9 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
     private static partial Regex EnvironmentName();
 
     // Of the older `$attachments`, fields of a form are read as well: an attachment's name has an ending.
-    [GeneratedRegex("""\bcontext\.attachments\s*(?:\?\.)?\[\s*(["'`])(?<name>[^"'`\r\n]+)\1|\$attachments\s*(?:\?\.)?\[\s*(["'`])(?<name>[^"'`\r\n]*\.\w+)\2""")]
+    [GeneratedRegex(
+        """\bcontext\.attachments\s*(?:\?\.)?\[\s*(["'`])(?<name>[^"'`\r\n]+)\1|\$attachments\s*(?:\?\.)?\[\s*(["'`])(?<name>[^"'`\r\n]*\.\w+)\2"""
+    )]
     private static partial Regex AttachmentName();
 
     [GeneratedRegex(@"\$\.flow\.trigger\b|\$\.?send\.(?:sql|snowflake)\b")]

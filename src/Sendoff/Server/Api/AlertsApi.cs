@@ -18,12 +18,35 @@ namespace Sendoff.Server.Api;
 /// <param name="BacklogRuns">How many runs of a workflow may be queued; null for <c>Alerts:BacklogRuns</c>.</param>
 /// <param name="LastToldAt">When it sent a message last; null for never. Tests do not count.</param>
 public sealed record AlertDocument(
-    string Id, string Name, string? Workflow, IReadOnlyList<string> On, string Type, IReadOnlyList<string> To, string? Url, long QuietSeconds, bool Recovered,
-    long? BacklogSeconds, int? BacklogRuns, DateTimeOffset? LastToldAt)
+    string Id,
+    string Name,
+    string? Workflow,
+    IReadOnlyList<string> On,
+    string Type,
+    IReadOnlyList<string> To,
+    string? Url,
+    long QuietSeconds,
+    bool Recovered,
+    long? BacklogSeconds,
+    int? BacklogRuns,
+    DateTimeOffset? LastToldAt
+)
 {
-    internal static AlertDocument From(AlertRule rule, IEnumerable<AlertState> states) => new(
-        rule.Id.ToString(), rule.Name, rule.Workflow, AlertFields.NamesOf(rule.Causes), Names.Of(rule.Kind), rule.Kind == AlertKind.Email ? rule.Target : [], rule.ShownUrl,
-        (long)rule.Quiet.TotalSeconds, rule.Recovered, (long?)rule.BacklogAge?.TotalSeconds, rule.BacklogRuns, AlertRules.LastTold(states, rule.Id));
+    internal static AlertDocument From(AlertRule rule, IEnumerable<AlertState> states) =>
+        new(
+            rule.Id.ToString(),
+            rule.Name,
+            rule.Workflow,
+            AlertFields.NamesOf(rule.Causes),
+            Names.Of(rule.Kind),
+            rule.Kind == AlertKind.Email ? rule.Target : [],
+            rule.ShownUrl,
+            (long)rule.Quiet.TotalSeconds,
+            rule.Recovered,
+            (long?)rule.BacklogAge?.TotalSeconds,
+            rule.BacklogRuns,
+            AlertRules.LastTold(states, rule.Id)
+        );
 }
 
 /// <summary>An alert to create, or what one is changed to.</summary>
@@ -32,8 +55,17 @@ public sealed record AlertDocument(
 /// <param name="QuietSeconds">0 to 604800; <c>Alerts:Quiet</c>, 900, if left out.</param>
 /// <param name="Recovered">True if left out.</param>
 public sealed record AlertRequestDocument(
-    string Name, string? Workflow, IReadOnlyList<string> On, string Type, IReadOnlyList<string>? To, string? Url, long? QuietSeconds, bool? Recovered, long? BacklogSeconds,
-    long? BacklogRuns);
+    string Name,
+    string? Workflow,
+    IReadOnlyList<string> On,
+    string Type,
+    IReadOnlyList<string>? To,
+    string? Url,
+    long? QuietSeconds,
+    bool? Recovered,
+    long? BacklogSeconds,
+    long? BacklogRuns
+);
 
 /// <param name="Run">The run that the message is recorded as, with its delivery.</param>
 public sealed record AlertTestDocument(string Run);
@@ -41,50 +73,118 @@ public sealed record AlertTestDocument(string Run);
 /// <summary><c>/api/v1/alerts</c>: who is told what goes wrong.</summary>
 internal static class AlertsApi
 {
-    static readonly string[] fields = ["name", "workflow", "on", "type", "to", "url", "quietSeconds", "recovered", "backlogSeconds", "backlogRuns"];
+    static readonly string[] fields =
+    [
+        "name",
+        "workflow",
+        "on",
+        "type",
+        "to",
+        "url",
+        "quietSeconds",
+        "recovered",
+        "backlogSeconds",
+        "backlogRuns",
+    ];
 
     public static void Map(IEndpointRouteBuilder api)
     {
         var alerts = api.MapGroup("/alerts").WithTags("Alerts");
         alerts.MapGet("/", ListAsync).WithName("listAlerts").WithSummary("Alerts, and when each sent a message last");
-        alerts.MapPost("/", CreateAsync).WithName("createAlert").WithSummary("Create an alert").RequireAuthorization(AccessPolicy.Admin).TakesBody<AlertRequestDocument>();
-        alerts.MapPut("/{id}", ChangeAsync).WithName("changeAlert").WithSummary("Change an alert").RequireAuthorization(AccessPolicy.Admin).TakesBody<AlertRequestDocument>();
-        alerts.MapDelete("/{id}", DeleteAsync).WithName("deleteAlert").WithSummary("Delete an alert").RequireAuthorization(AccessPolicy.Admin);
-        alerts.MapPost("/{id}/test", TestAsync).WithName("testAlert").WithSummary("Send a test message of an alert now").RequireAuthorization(AccessPolicy.Admin);
+        alerts
+            .MapPost("/", CreateAsync)
+            .WithName("createAlert")
+            .WithSummary("Create an alert")
+            .RequireAuthorization(AccessPolicy.Admin)
+            .TakesBody<AlertRequestDocument>();
+        alerts
+            .MapPut("/{id}", ChangeAsync)
+            .WithName("changeAlert")
+            .WithSummary("Change an alert")
+            .RequireAuthorization(AccessPolicy.Admin)
+            .TakesBody<AlertRequestDocument>();
+        alerts
+            .MapDelete("/{id}", DeleteAsync)
+            .WithName("deleteAlert")
+            .WithSummary("Delete an alert")
+            .RequireAuthorization(AccessPolicy.Admin);
+        alerts
+            .MapPost("/{id}/test", TestAsync)
+            .WithName("testAlert")
+            .WithSummary("Send a test message of an alert now")
+            .RequireAuthorization(AccessPolicy.Admin);
     }
 
-    static async Task<Results<Ok<ListDocument<AlertDocument>>, Problem>> ListAsync(HttpRequest request, AlertRules rules, IStore store, CancellationToken ct)
+    static async Task<Results<Ok<ListDocument<AlertDocument>>, Problem>> ListAsync(
+        HttpRequest request,
+        AlertRules rules,
+        IStore store,
+        CancellationToken ct
+    )
     {
-        if (ApiInput.Of(request).Problem is { } problem) return problem;
+        if (ApiInput.Of(request).Problem is { } problem)
+            return problem;
         var states = await store.ListAlertStatesAsync(ct);
         return TypedResults.Ok(new ListDocument<AlertDocument>([.. rules.Current.Select(rule => AlertDocument.From(rule, states))], null));
     }
 
-    static Task<Results<Ok<AlertDocument>, Problem>> CreateAsync(HttpRequest request, AlertRules rules, EngineContext engine, IStore store, CancellationToken ct) =>
-        SaveAsync(request, null, rules, engine, store, ct);
+    static Task<Results<Ok<AlertDocument>, Problem>> CreateAsync(
+        HttpRequest request,
+        AlertRules rules,
+        EngineContext engine,
+        IStore store,
+        CancellationToken ct
+    ) => SaveAsync(request, null, rules, engine, store, ct);
 
     static async Task<Results<Ok<AlertDocument>, Problem>> ChangeAsync(
-        string id, HttpRequest request, AlertRules rules, EngineContext engine, IStore store, CancellationToken ct) =>
-        Find(id, rules) is { } before ? await SaveAsync(request, before, rules, engine, store, ct) : Missing(id);
+        string id,
+        HttpRequest request,
+        AlertRules rules,
+        EngineContext engine,
+        IStore store,
+        CancellationToken ct
+    ) => Find(id, rules) is { } before ? await SaveAsync(request, before, rules, engine, store, ct) : Missing(id);
 
     static async Task<Results<Ok<AlertDocument>, Problem>> SaveAsync(
-        HttpRequest request, AlertRule? before, AlertRules rules, EngineContext engine, IStore store, CancellationToken ct)
+        HttpRequest request,
+        AlertRule? before,
+        AlertRules rules,
+        EngineContext engine,
+        IStore store,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request);
-        if (await input.ObjectAsync(request, fields, ct) is not { } body) return input.Problem!;
+        if (await input.ObjectAsync(request, fields, ct) is not { } body)
+            return input.Problem!;
         var given = new AlertFields(
-            input.Text(body, "name"), input.Text(body, "workflow"), input.Texts(body, "on") ?? [], input.Text(body, "type"), input.Texts(body, "to") ?? [],
-            input.Text(body, "url"), input.Number(body, "quietSeconds"), input.Flag(body, "recovered"), input.Number(body, "backlogSeconds"), input.Number(body, "backlogRuns"));
-        if (given.ToRule(input, before, engine) is not { } rule) return input.Problem!;
-        if (await rules.SaveAsync(rule, ct) is { } fault) return Problem.BadInput(fault);
+            input.Text(body, "name"),
+            input.Text(body, "workflow"),
+            input.Texts(body, "on") ?? [],
+            input.Text(body, "type"),
+            input.Texts(body, "to") ?? [],
+            input.Text(body, "url"),
+            input.Number(body, "quietSeconds"),
+            input.Flag(body, "recovered"),
+            input.Number(body, "backlogSeconds"),
+            input.Number(body, "backlogRuns")
+        );
+        if (given.ToRule(input, before, engine) is not { } rule)
+            return input.Problem!;
+        if (await rules.SaveAsync(rule, ct) is { } fault)
+            return Problem.BadInput(fault);
         return TypedResults.Ok(AlertDocument.From(rule, await store.ListAlertStatesAsync(ct)));
     }
 
     static async Task<Results<NoContent, Problem>> DeleteAsync(string id, AlertRules rules, CancellationToken ct) =>
         AlertId.TryParse(id, out var alert) && await rules.DeleteAsync(alert, ct) ? TypedResults.NoContent() : Missing(id);
 
-    static async Task<Results<Ok<AlertTestDocument>, Problem>> TestAsync(string id, AlertRules rules, AlertSender sender, CancellationToken ct) =>
-        Find(id, rules) is { } rule ? TypedResults.Ok(new AlertTestDocument((await sender.TestAsync(rule, ct)).ToString())) : Missing(id);
+    static async Task<Results<Ok<AlertTestDocument>, Problem>> TestAsync(
+        string id,
+        AlertRules rules,
+        AlertSender sender,
+        CancellationToken ct
+    ) => Find(id, rules) is { } rule ? TypedResults.Ok(new AlertTestDocument((await sender.TestAsync(rule, ct)).ToString())) : Missing(id);
 
     static AlertRule? Find(string id, AlertRules rules) => AlertId.TryParse(id, out var alert) ? rules.Find(alert) : null;
 
@@ -93,44 +193,77 @@ internal static class AlertsApi
 
 /// <summary>An alert as the API and the form give it.</summary>
 public sealed record AlertFields(
-    string? Name, string? Workflow, IReadOnlyList<string> On, string? Type, IReadOnlyList<string> To, string? Url, long? QuietSeconds, bool? Recovered, long? BacklogSeconds,
-    long? BacklogRuns)
+    string? Name,
+    string? Workflow,
+    IReadOnlyList<string> On,
+    string? Type,
+    IReadOnlyList<string> To,
+    string? Url,
+    long? QuietSeconds,
+    bool? Recovered,
+    long? BacklogSeconds,
+    long? BacklogRuns
+)
 {
     static readonly AlertCauses[] all = [AlertCauses.RunFailed, AlertCauses.DeliveryFailed, AlertCauses.Backlog];
 
-    public static IReadOnlyList<string> CauseNames { get; } = NamesOf(AlertCauses.RunFailed | AlertCauses.DeliveryFailed | AlertCauses.Backlog);
+    public static IReadOnlyList<string> CauseNames { get; } =
+        NamesOf(AlertCauses.RunFailed | AlertCauses.DeliveryFailed | AlertCauses.Backlog);
 
-    public static IReadOnlyList<string> NamesOf(AlertCauses causes) => [.. all.Where(cause => causes.HasFlag(cause)).Select(static cause => Names.Of(cause))];
+    public static IReadOnlyList<string> NamesOf(AlertCauses causes) =>
+        [.. all.Where(cause => causes.HasFlag(cause)).Select(static cause => Names.Of(cause))];
 
     /// <summary>Null with a problem of <paramref name="input"/>. The rest is checked as it is saved.</summary>
     /// <param name="before">The alert that is changed.</param>
     internal AlertRule? ToRule(ApiInput input, AlertRule? before, EngineContext engine)
     {
-        if (Name is null) input.Wrong("'name' is missing. It is a string.");
-        if (string.IsNullOrEmpty(Type)) input.Wrong($"'type' is missing. It is one of {string.Join(", ", Names.All<AlertKind>())}.");
+        if (Name is null)
+            input.Wrong("'name' is missing. It is a string.");
+        if (string.IsNullOrEmpty(Type))
+            input.Wrong($"'type' is missing. It is one of {string.Join(", ", Names.All<AlertKind>())}.");
         var kind = input.State<AlertKind>("type", Type) ?? AlertKind.Email;
         var causes = AlertCauses.None;
         foreach (string name in On)
         {
             var cause = all.FirstOrDefault(one => Names.Of(one) == name);
-            if (cause == AlertCauses.None) input.Wrong($"'on' has '{name}'. It is a list of {string.Join(", ", CauseNames)}.");
+            if (cause == AlertCauses.None)
+                input.Wrong($"'on' has '{name}'. It is a list of {string.Join(", ", CauseNames)}.");
             causes |= cause;
         }
-        if (kind == AlertKind.Email && !string.IsNullOrEmpty(Url)) input.Wrong("'url' is of type webhook or slack. An email has 'to'.");
-        if (kind != AlertKind.Email && To.Count > 0) input.Wrong("'to' is of type email. A webhook and Slack have 'url'.");
+        if (kind == AlertKind.Email && !string.IsNullOrEmpty(Url))
+            input.Wrong("'url' is of type webhook or slack. An email has 'to'.");
+        if (kind != AlertKind.Email && To.Count > 0)
+            input.Wrong("'to' is of type email. A webhook and Slack have 'url'.");
         var quiet = Span(input, "quietSeconds", QuietSeconds, 0) ?? engine.Limits.AlertQuiet;
         var age = Span(input, "backlogSeconds", BacklogSeconds, 1);
-        if (BacklogRuns is < 1 or > int.MaxValue) input.Wrong($"'backlogRuns' is {BacklogRuns}. It is a whole number from 1.");
-        if (input.Problem is not null) return null;
-        IReadOnlyList<string> target = kind == AlertKind.Email ? To
-            : string.IsNullOrEmpty(Url) || Url == before?.ShownUrl ? before is not null && before.Kind == kind ? before.Target : [] : [Url];
+        if (BacklogRuns is < 1 or > int.MaxValue)
+            input.Wrong($"'backlogRuns' is {BacklogRuns}. It is a whole number from 1.");
+        if (input.Problem is not null)
+            return null;
+        IReadOnlyList<string> target =
+            kind == AlertKind.Email ? To
+            : string.IsNullOrEmpty(Url) || Url == before?.ShownUrl
+                ? before is not null && before.Kind == kind ? before.Target
+                    : []
+            : [Url];
         return new(
-            before?.Id ?? new(engine.Ids.Next()), Name!.Trim(), string.IsNullOrEmpty(Workflow) ? null : Workflow, causes, kind, target, quiet, Recovered ?? true, age, (int?)BacklogRuns);
+            before?.Id ?? new(engine.Ids.Next()),
+            Name!.Trim(),
+            string.IsNullOrEmpty(Workflow) ? null : Workflow,
+            causes,
+            kind,
+            target,
+            quiet,
+            Recovered ?? true,
+            age,
+            (int?)BacklogRuns
+        );
     }
 
     static TimeSpan? Span(ApiInput input, string name, long? seconds, int least)
     {
-        if (seconds is < 0 or > 604_800 || seconds < least) input.Wrong($"'{name}' is {seconds}. It is a whole number from {least} to 604800 (7 days).");
+        if (seconds is < 0 or > 604_800 || seconds < least)
+            input.Wrong($"'{name}' is {seconds}. It is a whole number from {least} to 604800 (7 days).");
         return seconds is >= 0 and <= 604_800 ? TimeSpan.FromSeconds(seconds.Value) : null;
     }
 }

@@ -8,37 +8,55 @@ namespace Sendoff.Server.Api;
 internal static class ApiDescription
 {
     public const string Name = "v1";
-    const string Token = "token", Session = "session";
+    const string Token = "token",
+        Session = "session";
 
     public static void Configure(OpenApiOptions options)
     {
-        options.AddDocumentTransformer((document, _, _) =>
-        {
-            document.Info = new()
+        options.AddDocumentTransformer(
+            (document, _, _) =>
             {
-                Title = "Sendoff", Version = Name, License = new() { Name = "MIT", Identifier = "MIT" },
-                Description = "Lists answer {items, nextCursor}. Errors are problem details (RFC 9457).",
-            };
-            // Where the document was asked for: a URL that ends in a slash would double it.
-            foreach (var server in document.Servers ?? []) server.Url = server.Url?.TrimEnd('/');
-            document.Components ??= new();
-            document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
-            {
-                [Token] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "The admin token, or one made by `sendoff tokens create`." },
-                [Session] = new OpenApiSecurityScheme
+                document.Info = new()
                 {
-                    Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Cookie, Name = Auth.SessionCookie.Name, Description = "A browser that is signed in. Changes must come from the server's own pages.",
-                },
-            };
-            document.Security = [NeededIn(document, Token), NeededIn(document, Session)];
-            return Task.CompletedTask;
-        });
-        options.AddOperationTransformer((operation, context, _) =>
-        {
-            if (context.Description.ActionDescriptor.EndpointMetadata.OfType<IAllowAnonymous>().Any()) operation.Security = [];
-            return Task.CompletedTask;
-        });
+                    Title = "Sendoff",
+                    Version = Name,
+                    License = new() { Name = "MIT", Identifier = "MIT" },
+                    Description = "Lists answer {items, nextCursor}. Errors are problem details (RFC 9457).",
+                };
+                // Where the document was asked for: a URL that ends in a slash would double it.
+                foreach (var server in document.Servers ?? [])
+                    server.Url = server.Url?.TrimEnd('/');
+                document.Components ??= new();
+                document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
+                {
+                    [Token] = new OpenApiSecurityScheme
+                    {
+                        Type = SecuritySchemeType.Http,
+                        Scheme = "bearer",
+                        Description = "The admin token, or one made by `sendoff tokens create`.",
+                    },
+                    [Session] = new OpenApiSecurityScheme
+                    {
+                        Type = SecuritySchemeType.ApiKey,
+                        In = ParameterLocation.Cookie,
+                        Name = Auth.SessionCookie.Name,
+                        Description = "A browser that is signed in. Changes must come from the server's own pages.",
+                    },
+                };
+                document.Security = [NeededIn(document, Token), NeededIn(document, Session)];
+                return Task.CompletedTask;
+            }
+        );
+        options.AddOperationTransformer(
+            (operation, context, _) =>
+            {
+                if (context.Description.ActionDescriptor.EndpointMetadata.OfType<IAllowAnonymous>().Any())
+                    operation.Security = [];
+                return Task.CompletedTask;
+            }
+        );
     }
 
-    static OpenApiSecurityRequirement NeededIn(OpenApiDocument document, string scheme) => new() { [new OpenApiSecuritySchemeReference(scheme, document)] = [] };
+    static OpenApiSecurityRequirement NeededIn(OpenApiDocument document, string scheme) =>
+        new() { [new OpenApiSecuritySchemeReference(scheme, document)] = [] };
 }

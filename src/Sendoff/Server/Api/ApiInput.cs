@@ -9,7 +9,8 @@ namespace Sendoff.Server.Api;
 /// <summary>Reads what a caller gave, and keeps the first mistake as an answer: what is wrong, where, and what is expected.</summary>
 internal sealed class ApiInput
 {
-    public const int LimitDefault = 50, LimitMax = 200;
+    public const int LimitDefault = 50,
+        LimitMax = 200;
     static readonly JsonDocumentOptions deep = new() { MaxDepth = RawJson.ShownDepth };
 
     /// <summary>The first mistake.</summary>
@@ -21,15 +22,18 @@ internal sealed class ApiInput
         var input = new ApiInput();
         foreach (var (name, values) in request.Query)
         {
-            if (!known.Contains(name)) input.Wrong($"The query parameter '{name}' is unknown. Known here: {string.Join(", ", known)}.");
-            else if (values.Count > 1) input.Wrong($"The query parameter '{name}' is given {values.Count} times. Give it once.");
+            if (!known.Contains(name))
+                input.Wrong($"The query parameter '{name}' is unknown. Known here: {string.Join(", ", known)}.");
+            else if (values.Count > 1)
+                input.Wrong($"The query parameter '{name}' is given {values.Count} times. Give it once.");
         }
         return input;
     }
 
     public int Limit(string? text)
     {
-        if (string.IsNullOrEmpty(text)) return LimitDefault;
+        if (string.IsNullOrEmpty(text))
+            return LimitDefault;
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) && limit is >= 1 and <= LimitMax)
             return limit;
         Wrong($"'limit' is '{text}'. It is a whole number from 1 to {LimitMax}.");
@@ -38,7 +42,8 @@ internal sealed class ApiInput
 
     public long? Cursor(string? text)
     {
-        if (string.IsNullOrEmpty(text)) return null;
+        if (string.IsNullOrEmpty(text))
+            return null;
         if (long.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long cursor) && cursor >= 0)
             return cursor;
         Wrong($"'cursor' is '{text}'. It is the nextCursor of the page before, unchanged.");
@@ -47,10 +52,14 @@ internal sealed class ApiInput
 
     public DateTimeOffset? Time(string name, string? text)
     {
-        if (string.IsNullOrEmpty(text)) return null;
+        if (string.IsNullOrEmpty(text))
+            return null;
         // A plus sign in a query that was not encoded arrives as a space.
         string encoded = text.Replace(' ', '+');
-        if (text.Length >= 10 && DateTimeOffset.TryParse(encoded, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time))
+        if (
+            text.Length >= 10
+            && DateTimeOffset.TryParse(encoded, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+        )
             return time;
         Wrong($"'{name}' is '{text}'. It is a time as 2026-11-23T14:00:00Z or a date as 2026-11-23, in UTC.");
         return null;
@@ -58,58 +67,72 @@ internal sealed class ApiInput
 
     public DateOnly? Day(string name, string? text)
     {
-        if (string.IsNullOrEmpty(text)) return null;
-        if (DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day)) return day;
+        if (string.IsNullOrEmpty(text))
+            return null;
+        if (DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day))
+            return day;
         Wrong($"'{name}' is '{text}'. It is a date as 2026-11-23.");
         return null;
     }
 
-    public T? State<T>(string name, string? text) where T : struct, Enum
+    public T? State<T>(string name, string? text)
+        where T : struct, Enum
     {
-        if (string.IsNullOrEmpty(text)) return null;
-        if (Names.TryParse(text, out T value)) return value;
+        if (string.IsNullOrEmpty(text))
+            return null;
+        if (Names.TryParse(text, out T value))
+            return value;
         Wrong($"'{name}' is '{text}'. It is one of {string.Join(", ", Names.All<T>())}.");
         return null;
     }
 
     public bool Switch(string name, string? text)
     {
-        if (string.IsNullOrEmpty(text)) return false;
-        if (bool.TryParse(text, out bool on)) return on;
+        if (string.IsNullOrEmpty(text))
+            return false;
+        if (bool.TryParse(text, out bool on))
+            return on;
         Wrong($"'{name}' is '{text}'. It is true or false.");
         return false;
     }
 
     public CodeRange? Code(string? text)
     {
-        if (string.IsNullOrEmpty(text)) return null;
-        if (text is [>= '1' and <= '5', 'x' or 'X', 'x' or 'X']) return new((text[0] - '0') * 100, (text[0] - '0') * 100 + 99);
-        if (text.Length == 3 && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int code) && code >= 100) return new(code, code);
+        if (string.IsNullOrEmpty(text))
+            return null;
+        if (text is [>= '1' and <= '5', 'x' or 'X', 'x' or 'X'])
+            return new((text[0] - '0') * 100, (text[0] - '0') * 100 + 99);
+        if (text.Length == 3 && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int code) && code >= 100)
+            return new(code, code);
         Wrong($"'code' is '{text}'. It is a status as 404, or a class of them as 5xx.");
         return null;
     }
 
     public RunId Run(string text)
     {
-        if (!RunId.TryParse(text, out var id)) WrongId("a run", "run_", text);
+        if (!RunId.TryParse(text, out var id))
+            WrongId("a run", "run_", text);
         return id;
     }
 
     public DeliveryId Delivery(string text)
     {
-        if (!DeliveryId.TryParse(text, out var id)) WrongId("a delivery", "dlv_", text);
+        if (!DeliveryId.TryParse(text, out var id))
+            WrongId("a delivery", "dlv_", text);
         return id;
     }
 
     public EventId Event(string text)
     {
-        if (!EventId.TryParse(text, out var id)) WrongId("an event", "evt_", text);
+        if (!EventId.TryParse(text, out var id))
+            WrongId("an event", "evt_", text);
         return id;
     }
 
     public string WorkflowName(string text)
     {
-        if (!Engine.Workflows.WorkflowName.IsValid(text)) Wrong($"'{text}' cannot be a workflow's name. {Engine.Workflows.WorkflowName.Rule}");
+        if (!Engine.Workflows.WorkflowName.IsValid(text))
+            Wrong($"'{text}' cannot be a workflow's name. {Engine.Workflows.WorkflowName.Rule}");
         return text;
     }
 
@@ -131,9 +154,12 @@ internal sealed class ApiInput
     /// <summary>The same of a body that has been read.</summary>
     public JsonElement? Object(byte[] body, string[] known)
     {
-        if (!Utf8.IsValid(body)) Wrong("The body is not UTF-8.");
-        else if (RawJson.HasLoneSurrogate(body)) Wrong("The body escapes half of a surrogate pair, such as \\ud800 alone. Write the whole character.");
-        else if (Parse(body) is { } element && IsObject(element, known)) return element;
+        if (!Utf8.IsValid(body))
+            Wrong("The body is not UTF-8.");
+        else if (RawJson.HasLoneSurrogate(body))
+            Wrong("The body escapes half of a surrogate pair, such as \\ud800 alone. Write the whole character.");
+        else if (Parse(body) is { } element && IsObject(element, known))
+            return element;
         return null;
     }
 
@@ -145,7 +171,9 @@ internal sealed class ApiInput
         }
         catch (JsonException e)
         {
-            Wrong($"The body is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}. It may nest {RawJson.ShownDepth} levels.");
+            Wrong(
+                $"The body is not JSON: line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}. It may nest {RawJson.ShownDepth} levels."
+            );
             return null;
         }
     }
@@ -159,38 +187,46 @@ internal sealed class ApiInput
         }
         foreach (var field in body.EnumerateObject())
         {
-            if (!known.Contains(field.Name)) Wrong($"The field '{field.Name}' is unknown. Known here: {string.Join(", ", known)}.");
+            if (!known.Contains(field.Name))
+                Wrong($"The field '{field.Name}' is unknown. Known here: {string.Join(", ", known)}.");
         }
         return Problem is null;
     }
 
     public string? Text(JsonElement body, string name)
     {
-        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
-        if (value.ValueKind == JsonValueKind.String) return value.GetString();
+        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null)
+            return null;
+        if (value.ValueKind == JsonValueKind.String)
+            return value.GetString();
         Wrong($"'{name}' is {Kind(value)}. It is a string.");
         return null;
     }
 
     public bool? Flag(JsonElement body, string name)
     {
-        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
-        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False) return value.GetBoolean();
+        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null)
+            return null;
+        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False)
+            return value.GetBoolean();
         Wrong($"'{name}' is {Kind(value)}. It is true or false.");
         return null;
     }
 
     public long? Number(JsonElement body, string name)
     {
-        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number)) return number;
+        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null)
+            return null;
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number))
+            return number;
         Wrong($"'{name}' is {(value.ValueKind == JsonValueKind.Number ? value.GetRawText() : Kind(value))}. It is a whole number.");
         return null;
     }
 
     public IReadOnlyList<string>? Texts(JsonElement body, string name)
     {
-        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null) return null;
+        if (!body.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null)
+            return null;
         if (value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(static one => one.ValueKind == JsonValueKind.String))
             return [.. value.EnumerateArray().Select(static one => one.GetString()!)];
         Wrong($"'{name}' is {Kind(value)}. It is an array of strings.");
@@ -200,13 +236,14 @@ internal sealed class ApiInput
     /// <summary>False as well where there is no body, or no such field.</summary>
     public bool IsSet(JsonElement body, string name) => body.ValueKind == JsonValueKind.Object && (Flag(body, name) ?? false);
 
-    public static string Kind(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Array => "an array",
-        JsonValueKind.Object => "an object",
-        JsonValueKind.String => "a string",
-        JsonValueKind.Number => "a number",
-        JsonValueKind.True or JsonValueKind.False => "a boolean",
-        _ => "null",
-    };
+    public static string Kind(JsonElement value) =>
+        value.ValueKind switch
+        {
+            JsonValueKind.Array => "an array",
+            JsonValueKind.Object => "an object",
+            JsonValueKind.String => "a string",
+            JsonValueKind.Number => "a number",
+            JsonValueKind.True or JsonValueKind.False => "a boolean",
+            _ => "null",
+        };
 }

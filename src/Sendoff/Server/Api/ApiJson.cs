@@ -5,8 +5,12 @@ using System.Text.Json.Serialization;
 namespace Sendoff.Server.Api;
 
 /// <summary>How every document is written: camelCase, UTC times, nulls kept.</summary>
-[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, NumberHandling = JsonNumberHandling.Strict,
-    MaxDepth = ApiJson.MaxDepth, Converters = [typeof(UtcTime)])]
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    NumberHandling = JsonNumberHandling.Strict,
+    MaxDepth = ApiJson.MaxDepth,
+    Converters = [typeof(UtcTime)]
+)]
 [JsonSerializable(typeof(RunDocument))]
 [JsonSerializable(typeof(DeliveryDocument))]
 [JsonSerializable(typeof(EventDocument))]

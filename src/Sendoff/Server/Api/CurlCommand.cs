@@ -11,6 +11,7 @@ internal static class CurlCommand
 {
     /// <summary>One argument of a command can be 128 KiB on Linux; what is longer comes through a pipe.</summary>
     const int ArgumentBytes = 64 * 1024;
+
     /// <summary>Above it some versions of curl ask whether to go on (<c>expect: 100-continue</c>).</summary>
     const int ExpectBytes = 1024;
 
@@ -21,12 +22,14 @@ internal static class CurlCommand
         bool any = false;
         await foreach (var delivery in deliveries.WithCancellation(ct))
         {
-            if (any) await writer.WriteAsync('\n');
+            if (any)
+                await writer.WriteAsync('\n');
             any = true;
             await writer.WriteAsync(Of(delivery).AsMemory(), ct);
             await writer.FlushAsync(ct);
         }
-        if (!any) await writer.WriteAsync($"# {of} has no deliveries\n");
+        if (!any)
+            await writer.WriteAsync($"# {of} has no deliveries\n");
     }
 
     public static string Of(DeliveryDocument delivery)
@@ -42,11 +45,16 @@ internal static class CurlCommand
     {
         bool hasBody = request.BodyBytes > 0;
         // Where a response to HEAD announces a body, curl would wait for it.
-        if (request.Method == "HEAD") yield return hasBody ? "-X HEAD --max-time 10" : "--head";
-        else if (request.Method != (HasData(request) ? "POST" : "GET")) yield return $"-X {Quote(request.Method)}";
-        if (request.Url.StartsWith("https:", StringComparison.OrdinalIgnoreCase)) yield return "--http1.1";
-        if (request.Url.AsSpan().ContainsAny("[]{}")) yield return "--globoff";
-        if (request.Url.Contains("/.", StringComparison.Ordinal)) yield return "--path-as-is";
+        if (request.Method == "HEAD")
+            yield return hasBody ? "-X HEAD --max-time 10" : "--head";
+        else if (request.Method != (HasData(request) ? "POST" : "GET"))
+            yield return $"-X {Quote(request.Method)}";
+        if (request.Url.StartsWith("https:", StringComparison.OrdinalIgnoreCase))
+            yield return "--http1.1";
+        if (request.Url.AsSpan().ContainsAny("[]{}"))
+            yield return "--globoff";
+        if (request.Url.Contains("/.", StringComparison.Ordinal))
+            yield return "--path-as-is";
     }
 
     /// <summary>Methods that announce an empty body are given one.</summary>
@@ -54,27 +62,36 @@ internal static class CurlCommand
 
     static IEnumerable<string> Headers(RequestDocument request)
     {
-        bool hasType = false, isEncoded = false;
+        bool hasType = false,
+            isEncoded = false;
         foreach (var (name, values) in request.Headers)
         {
-            if (Is(name, "content-length") || (Is(name, "host") && Is(values[0], WireText.Authority(request.Url)))) continue;
+            if (Is(name, "content-length") || (Is(name, "host") && Is(values[0], WireText.Authority(request.Url))))
+                continue;
             hasType |= Is(name, "content-type");
             isEncoded |= Is(name, "accept-encoding");
-            foreach (string value in values) yield return "-H " + HeaderLine(name, value);
+            foreach (string value in values)
+                yield return "-H " + HeaderLine(name, value);
         }
         // What curl would add by itself, and was not sent.
-        if (HasData(request) && !hasType) yield return "-H 'content-type:'";
-        if (request.BodyBytes > ExpectBytes) yield return "-H 'expect:'";
-        if (isEncoded) yield return "--compressed";
+        if (HasData(request) && !hasType)
+            yield return "-H 'content-type:'";
+        if (request.BodyBytes > ExpectBytes)
+            yield return "-H 'expect:'";
+        if (isEncoded)
+            yield return "--compressed";
     }
 
     static string HeaderLine(string name, string value)
     {
-        if (value.Length == 0) return Quote(name + ";"); // curl's way to send one without value
+        if (value.Length == 0)
+            return Quote(name + ";"); // curl's way to send one without value
         string line = $"{name}: {value}";
-        if (IsMasked(value)) return TerminalText.IsActive(line) ? $"\"$(printf {Format(line)})\"" : Quote(line);
+        if (IsMasked(value))
+            return TerminalText.IsActive(line) ? $"\"$(printf {Format(line)})\"" : Quote(line);
         return value.AsSpan().ContainsAnyExceptInRange(' ', '~')
-            ? $"\"$(printf '{Octal([.. Encoding.ASCII.GetBytes($"{name}: "), .. WireText.HeaderValue(value)])}')\"" : Quote(line);
+            ? $"\"$(printf '{Octal([.. Encoding.ASCII.GetBytes($"{name}: "), .. WireText.HeaderValue(value)])}')\""
+            : Quote(line);
     }
 
     /// <summary>Bytes for the format of printf: a terminal's own encoding has no part in it, nor has the history of an interactive shell, which looks into double quotes. A hyphen at the beginning would be an option.</summary>
@@ -83,23 +100,31 @@ internal static class CurlCommand
         var text = new StringBuilder(bytes.Length + 16);
         foreach (byte b in bytes)
         {
-            if (char.IsAsciiLetterOrDigit((char)b) || b is (byte)' ' or (byte)':' or (byte)'_' or (byte)'.' or (byte)',' or (byte)'/' or (byte)'=') text.Append((char)b);
-            else text.Append('\\').Append(Convert.ToString(b, 8).PadLeft(3, '0'));
+            if (
+                char.IsAsciiLetterOrDigit((char)b)
+                || b is (byte)' ' or (byte)':' or (byte)'_' or (byte)'.' or (byte)',' or (byte)'/' or (byte)'='
+            )
+                text.Append((char)b);
+            else
+                text.Append('\\').Append(Convert.ToString(b, 8).PadLeft(3, '0'));
         }
         return text.ToString();
     }
 
     /// <summary>Text for the format of printf, quoted, of which the mask stays readable.</summary>
-    static string Format(string text) => $"'{string.Join(SecretMask.Cover, text.Split(SecretMask.Cover).Select(static part => Octal(Encoding.UTF8.GetBytes(part))))}'";
+    static string Format(string text) =>
+        $"'{string.Join(SecretMask.Cover, text.Split(SecretMask.Cover).Select(static part => Octal(Encoding.UTF8.GetBytes(part))))}'";
 
     static (string Pipe, string[] Arguments) Data(RequestDocument request)
     {
-        if (!HasData(request)) return ("", []);
+        if (!HasData(request))
+            return ("", []);
         bool isText = request.BodyEncoding == BodyText.Utf8;
         // A terminal acts upon control characters where text is pasted, whatever quotes they are in; a tab completes names.
         bool isMasked = IsMasked(request.Body);
         bool isPlain = isText && !TerminalText.IsActive(request.Body) && (isMasked || !request.Body.Contains('\t'));
-        if (!isPlain && isText && isMasked) return ($"printf {Format(request.Body)} |\n", ["--data-binary @-"]);
+        if (!isPlain && isText && isMasked)
+            return ($"printf {Format(request.Body)} |\n", ["--data-binary @-"]);
         if (!isPlain)
         {
             string base64 = isText ? Convert.ToBase64String(Encoding.UTF8.GetBytes(request.Body)) : request.Body;
@@ -113,9 +138,14 @@ internal static class CurlCommand
     static string Masked(RequestDocument request)
     {
         // An interactive zsh reads a comment as a command, so that a name must not be one.
-        List<string> what = [.. request.Headers.Where(h => h.Value.Any(IsMasked)).Select(h => h.Key.All(IsWord) ? h.Key : "a header").Distinct()];
-        if (IsMasked(request.Url)) what.Insert(0, "the URL");
-        if (IsMasked(request.Body)) what.Add("the body");
+        List<string> what =
+        [
+            .. request.Headers.Where(h => h.Value.Any(IsMasked)).Select(h => h.Key.All(IsWord) ? h.Key : "a header").Distinct(),
+        ];
+        if (IsMasked(request.Url))
+            what.Insert(0, "the URL");
+        if (IsMasked(request.Body))
+            what.Add("the body");
         return string.Join(", ", what);
     }
 

@@ -12,7 +12,13 @@ internal static class DeployedFiles
     static readonly string[] stepExtensions = [".js", ".mjs", ".cjs", ".ts"];
 
     /// <summary>Null when there is a problem in <paramref name="input"/>.</summary>
-    public static IReadOnlyDictionary<string, string>? Read(ApiInput input, string? contentType, string? file, byte[] body, ServerOptions options)
+    public static IReadOnlyDictionary<string, string>? Read(
+        ApiInput input,
+        string? contentType,
+        string? file,
+        byte[] body,
+        ServerOptions options
+    )
     {
         string type = contentType?.Split(';')[0].Trim().ToLowerInvariant() ?? "";
         IReadOnlyDictionary<string, string>? files =
@@ -20,20 +26,24 @@ internal static class DeployedFiles
                 ? FromZip(input, body, options)
             : type is "application/json" || type.EndsWith("+json", StringComparison.Ordinal) ? FromJson(input, body)
             : FromStep(input, type, file, body);
-        if (files is null || input.Problem is not null) return null;
+        if (files is null || input.Problem is not null)
+            return null;
         if (files.Count > options.DeployFiles)
             input.Wrong($"There are {files.Count:N0} files. A workflow has {options.DeployFiles:N0} at most.");
         foreach (string path in files.Keys)
         {
-            if (FilePath.FindFault(path) is { } fault) input.Wrong($"The path '{path}' {fault}");
+            if (FilePath.FindFault(path) is { } fault)
+                input.Wrong($"The path '{path}' {fault}");
         }
-        if (FilePath.FindFolder(files) is { } both) input.Wrong($"'{both}' is a file, and the folder of another one. Rename one of them.");
+        if (FilePath.FindFolder(files) is { } both)
+            input.Wrong($"'{both}' is a file, and the folder of another one. Rename one of them.");
         return input.Problem is null ? files : null;
     }
 
     static Dictionary<string, string>? FromJson(ApiInput input, byte[] body)
     {
-        if (input.Object(body, ["files"]) is not { } document) return null;
+        if (input.Object(body, ["files"]) is not { } document)
+            return null;
         if (!document.TryGetProperty("files", out var files) || files.ValueKind != JsonValueKind.Object || !files.EnumerateObject().Any())
         {
             input.Wrong("'files' is missing. It is an object of path to text, as {\"files\":{\"step.js\":\"...\"}}.");
@@ -44,7 +54,8 @@ internal static class DeployedFiles
         {
             if (file.Value.ValueKind != JsonValueKind.String)
                 input.Wrong($"'files' has {ApiInput.Kind(file.Value)} for '{file.Name}'. It is the file's text.");
-            else if (!all.TryAdd(file.Name, file.Value.GetString()!)) input.Wrong($"'files' has '{file.Name}' more than once.");
+            else if (!all.TryAdd(file.Name, file.Value.GetString()!))
+                input.Wrong($"'files' has '{file.Name}' more than once.");
         }
         return all;
     }
@@ -72,7 +83,9 @@ internal static class DeployedFiles
                 }
                 // Pictures and the like are no part of what runs, unless a step is to read them.
                 if (!Utf8.IsValid(content) && entry.FullName.Contains("attachments/", StringComparison.Ordinal))
-                    input.Wrong($"The attachment '{entry.FullName}' is not UTF-8 text, and a workflow's files are text. Keep it in an object store, and fetch it in a step.");
+                    input.Wrong(
+                        $"The attachment '{entry.FullName}' is not UTF-8 text, and a workflow's files are text. Keep it in an object store, and fetch it in a step."
+                    );
                 if (Utf8.IsValid(content) && !all.TryAdd(entry.FullName, Encoding.UTF8.GetString(content)))
                 {
                     input.Wrong($"The zip has '{entry.FullName}' more than once.");
@@ -85,20 +98,27 @@ internal static class DeployedFiles
             input.Wrong($"The zip cannot be read: {e.Message}");
             return null;
         }
-        if (all.Count == 0) input.Wrong("The zip has no text file in it.");
+        if (all.Count == 0)
+            input.Wrong("The zip has no text file in it.");
         string[] tops = [.. all.Keys.Select(path => path[..(path.IndexOf('/') + 1)]).Distinct()];
         return tops is [{ Length: > 0 } top] ? all.ToDictionary(f => f.Key[top.Length..], f => f.Value) : all;
     }
 
     static Dictionary<string, string>? FromStep(ApiInput input, string type, string? file, byte[] body)
     {
-        string name = string.IsNullOrEmpty(file) ? type.Contains("typescript") ? "step.ts" : "step.js" : file;
+        string name = string.IsNullOrEmpty(file)
+            ? type.Contains("typescript")
+                ? "step.ts"
+                : "step.js"
+            : file;
         if (!stepExtensions.Contains(Path.GetExtension(name)))
             input.Wrong($"'file' is '{name}'. A step file ends in {string.Join(", ", stepExtensions)}.");
         else if (body.Length == 0)
             input.Wrong("The body is empty. It is a step file, a zip of a workflow folder, or JSON as {\"files\":{\"step.js\":\"...\"}}.");
-        else if (!Utf8.IsValid(body)) input.Wrong("The step file is not UTF-8 text.");
-        else return new() { [name] = Encoding.UTF8.GetString(body) };
+        else if (!Utf8.IsValid(body))
+            input.Wrong("The step file is not UTF-8 text.");
+        else
+            return new() { [name] = Encoding.UTF8.GetString(body) };
         return null;
     }
 }

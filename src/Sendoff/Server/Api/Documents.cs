@@ -10,14 +10,30 @@ namespace Sendoff.Server.Api;
 /// <param name="DeliveryMs">The sum of all attempts' <c>totalMs</c>: metered apart, never counted as compute (E6).</param>
 /// <param name="Message">What <c>$end</c> or <c>$.flow.exit</c> was given, or why the run ended.</param>
 public sealed record RunDocument(
-    string Id, string Workflow, int Version, string EventId, string Trigger, string Status, DateTimeOffset StartedAt, double DurationMs,
-    double ComputeMs, double DeliveryMs, bool Recovered, bool Replay, ErrorDocument? Error, string? Message, RunResponseDocument? Response,
-    IReadOnlyList<StepDocument> Steps)
+    string Id,
+    string Workflow,
+    int Version,
+    string EventId,
+    string Trigger,
+    string Status,
+    DateTimeOffset StartedAt,
+    double DurationMs,
+    double ComputeMs,
+    double DeliveryMs,
+    bool Recovered,
+    bool Replay,
+    ErrorDocument? Error,
+    string? Message,
+    RunResponseDocument? Response,
+    IReadOnlyList<StepDocument> Steps
+)
 {
     /// <summary>Why and until when the run is or was suspended (B3); null if it never was.</summary>
     public SuspensionDocument? Suspension { get; init; }
+
     /// <summary>The suspended run that this one continues. This document has its deliveries as well.</summary>
     public string? Continues { get; init; }
+
     /// <summary>The run that continues this one.</summary>
     public string? ContinuedBy { get; init; }
 
@@ -26,12 +42,27 @@ public sealed record RunDocument(
         var run = stored.Run;
         var byStep = stored.Deliveries.OrderBy(d => d.Delivery.Index).ToLookup(d => d.Delivery.Step);
         return new(
-            run.Id.ToString(), stored.WorkflowName, run.Version, run.EventId.ToString(), run.Trigger, Names.Of(run.Status), run.StartedAt,
-            Names.Ms(run.Duration), Names.Ms(run.Compute), Names.Ms(stored.Deliveries.Sum(d => d.Attempts.Sum(a => a.Timing.TotalMs))),
-            run.Recovered, run.Replay, ErrorDocument.From(run.Error), run.Message, RunResponseDocument.From(run.Response),
-            [.. run.Steps.Select(step => StepDocument.From(step, byStep[step.Index]))])
+            run.Id.ToString(),
+            stored.WorkflowName,
+            run.Version,
+            run.EventId.ToString(),
+            run.Trigger,
+            Names.Of(run.Status),
+            run.StartedAt,
+            Names.Ms(run.Duration),
+            Names.Ms(run.Compute),
+            Names.Ms(stored.Deliveries.Sum(d => d.Attempts.Sum(a => a.Timing.TotalMs))),
+            run.Recovered,
+            run.Replay,
+            ErrorDocument.From(run.Error),
+            run.Message,
+            RunResponseDocument.From(run.Response),
+            [.. run.Steps.Select(step => StepDocument.From(step, byStep[step.Index]))]
+        )
         {
-            Suspension = run.Suspension is { } one ? new(Names.Of(one.Kind), run.Steps.FirstOrDefault(step => step.Index == one.Step)?.Name, one.Until) : null,
+            Suspension = run.Suspension is { } one
+                ? new(Names.Of(one.Kind), run.Steps.FirstOrDefault(step => step.Index == one.Step)?.Name, one.Until)
+                : null,
             Continues = run.Continues?.ToString(),
             ContinuedBy = run.ContinuedBy?.ToString(),
         };
@@ -43,11 +74,17 @@ public sealed record RunDocument(
 public sealed record SuspensionDocument(string Kind, string? Step, DateTimeOffset Until);
 
 /// <summary>What the caller of the trigger was answered by <c>$.respond</c>.</summary>
-public sealed record RunResponseDocument(int Status, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, string Body, string BodyEncoding)
+public sealed record RunResponseDocument(
+    int Status,
+    IReadOnlyDictionary<string, IReadOnlyList<string>> Headers,
+    string Body,
+    string BodyEncoding
+)
 {
     public static RunResponseDocument? From(RunResponse? response)
     {
-        if (response is null) return null;
+        if (response is null)
+            return null;
         var (body, encoding) = BodyText.Of(response.Body);
         return new(response.Status, HeaderLines.Of(response.Headers), body, encoding);
     }
@@ -56,18 +93,35 @@ public sealed record RunResponseDocument(int Status, IReadOnlyDictionary<string,
 /// <param name="Exports">A JSON object: <c>$return_value</c>, <c>$summary</c> and what the step exported by name.</param>
 /// <param name="Inputs">The step's props as they were evaluated; null when it has none.</param>
 public sealed record StepDocument(
-    string Name, int Index, string Status, double DurationMs, JsonElement Exports, JsonElement? Inputs, IReadOnlyList<LogDocument> Logs,
-    IReadOnlyList<WarningDocument> Warnings, ErrorDocument? Error, IReadOnlyList<DeliveryDocument> Deliveries)
+    string Name,
+    int Index,
+    string Status,
+    double DurationMs,
+    JsonElement Exports,
+    JsonElement? Inputs,
+    IReadOnlyList<LogDocument> Logs,
+    IReadOnlyList<WarningDocument> Warnings,
+    ErrorDocument? Error,
+    IReadOnlyList<DeliveryDocument> Deliveries
+)
 {
-    internal static StepDocument From(StepResult step, IEnumerable<StoredDelivery> deliveries) => new(
-        step.Name, step.Index, Names.Of(step.Status), Names.Ms(step.DurationMs), RawJson.Parse(step.Exports),
-        step.Inputs.IsEmpty ? null : RawJson.Parse(step.Inputs),
-        [.. step.Logs.Select(l => new LogDocument(l.Level, l.Text, l.At))],
-        [.. step.Warnings.Select(w => new WarningDocument(w.Code, w.Message, w.Line, w.Column))],
-        ErrorDocument.From(step.Error), [.. deliveries.Select(DeliveryDocument.From)]);
+    internal static StepDocument From(StepResult step, IEnumerable<StoredDelivery> deliveries) =>
+        new(
+            step.Name,
+            step.Index,
+            Names.Of(step.Status),
+            Names.Ms(step.DurationMs),
+            RawJson.Parse(step.Exports),
+            step.Inputs.IsEmpty ? null : RawJson.Parse(step.Inputs),
+            [.. step.Logs.Select(l => new LogDocument(l.Level, l.Text, l.At))],
+            [.. step.Warnings.Select(w => new WarningDocument(w.Code, w.Message, w.Line, w.Column))],
+            ErrorDocument.From(step.Error),
+            [.. deliveries.Select(DeliveryDocument.From)]
+        );
 }
 
 public sealed record LogDocument(string Level, string Text, DateTimeOffset At);
+
 public sealed record WarningDocument(string Code, string Message, int? Line, int? Column);
 
 public sealed record ErrorDocument(string Name, string Message, string? Code, string? Stack, int? Line, int? Column)
@@ -81,26 +135,50 @@ public sealed record ErrorDocument(string Name, string Message, string? Code, st
 /// <param name="Step">The index of its step in the run.</param>
 /// <param name="Destination">The kind of destination: <c>http</c>, <c>email</c>, <c>emit</c>, <c>sse</c>, <c>s3</c>.</param>
 public sealed record DeliveryDocument(
-    string Id, string RunId, string Workflow, int Step, int Index, string Destination, string Status, AttemptErrorDocument? Error,
-    RequestDocument Request, IReadOnlyList<AttemptDocument> Attempts)
+    string Id,
+    string RunId,
+    string Workflow,
+    int Step,
+    int Index,
+    string Destination,
+    string Status,
+    AttemptErrorDocument? Error,
+    RequestDocument Request,
+    IReadOnlyList<AttemptDocument> Attempts
+)
 {
     public static DeliveryDocument From(StoredDelivery stored)
     {
         var delivery = stored.Delivery;
         var request = RequestDocument.From(delivery.Request, delivery.Request.Headers);
         return new(
-            delivery.Id.ToString(), delivery.RunId.ToString(), stored.WorkflowName, delivery.Step, delivery.Index,
-            Names.Of(SendKinds.KindOf(delivery.Request.Url)), Names.Of(delivery.Status),
-            AttemptErrorDocument.From(delivery.Error), request, [.. stored.Attempts.Select(a => AttemptDocument.From(a, request))]);
+            delivery.Id.ToString(),
+            delivery.RunId.ToString(),
+            stored.WorkflowName,
+            delivery.Step,
+            delivery.Index,
+            Names.Of(SendKinds.KindOf(delivery.Request.Url)),
+            Names.Of(delivery.Status),
+            AttemptErrorDocument.From(delivery.Error),
+            request,
+            [.. stored.Attempts.Select(a => AttemptDocument.From(a, request))]
+        );
     }
 }
 
 public sealed record RequestDocument(
-    string Method, string Url, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, string Body, string BodyEncoding, long BodyBytes)
+    string Method,
+    string Url,
+    IReadOnlyDictionary<string, IReadOnlyList<string>> Headers,
+    string Body,
+    string BodyEncoding,
+    long BodyBytes
+)
 {
     /// <summary>Bytes of the body, when this document leaves it out for its size; <c>GET /api/v1/deliveries/{id}</c> has it. Else absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public long BodyLeftOut { get; init; }
+
     /// <summary>This document leaves out the headers too; <c>GET /api/v1/deliveries/{id}</c> has them. Else absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool HeadersLeftOut { get; init; }
@@ -119,15 +197,37 @@ public sealed record RequestDocument(
 /// <summary>One try, as it went over the wire: <paramref name="Request"/> has every header line that was written.</summary>
 /// <param name="Redirects">Those that were followed, in order; <paramref name="Response"/> is what came last.</param>
 public sealed record AttemptDocument(
-    int Number, DateTimeOffset StartedAt, string Status, RequestDocument Request, AttemptResponseDocument? Response,
-    AttemptErrorDocument? Error, TimingDocument Timing, string? LocalAddress, string? RemoteAddress, bool ConnectionReused,
-    IReadOnlyList<RedirectDocument> Redirects)
+    int Number,
+    DateTimeOffset StartedAt,
+    string Status,
+    RequestDocument Request,
+    AttemptResponseDocument? Response,
+    AttemptErrorDocument? Error,
+    TimingDocument Timing,
+    string? LocalAddress,
+    string? RemoteAddress,
+    bool ConnectionReused,
+    IReadOnlyList<RedirectDocument> Redirects
+)
 {
-    internal static AttemptDocument From(Attempt attempt, RequestDocument asked) => new(
-        attempt.Number, attempt.StartedAt, Names.Of(attempt.Status),
-        asked with { Headers = HeaderLines.Of(attempt.RequestHeaders), HeadersLeftOut = attempt.ContentLeftOut },
-        AttemptResponseDocument.From(attempt.Response, attempt.ContentLeftOut), AttemptErrorDocument.From(attempt.Error), TimingDocument.From(attempt.Timing),
-        attempt.LocalAddress, attempt.RemoteAddress, attempt.ConnectionReused, [.. attempt.Redirects.Select(RedirectDocument.From)]);
+    internal static AttemptDocument From(Attempt attempt, RequestDocument asked) =>
+        new(
+            attempt.Number,
+            attempt.StartedAt,
+            Names.Of(attempt.Status),
+            asked with
+            {
+                Headers = HeaderLines.Of(attempt.RequestHeaders),
+                HeadersLeftOut = attempt.ContentLeftOut,
+            },
+            AttemptResponseDocument.From(attempt.Response, attempt.ContentLeftOut),
+            AttemptErrorDocument.From(attempt.Error),
+            TimingDocument.From(attempt.Timing),
+            attempt.LocalAddress,
+            attempt.RemoteAddress,
+            attempt.ConnectionReused,
+            [.. attempt.Redirects.Select(RedirectDocument.From)]
+        );
 }
 
 /// <summary>A redirect that was followed: the request, the status and address that answered it, and where that led.</summary>
@@ -139,23 +239,39 @@ public sealed record RedirectDocument(string Method, string Url, int Status, str
 
 /// <param name="BodyBytes">Bytes on the wire; <paramref name="Body"/> is decoded and may be cut (<paramref name="Truncated"/>).</param>
 public sealed record AttemptResponseDocument(
-    int Status, string HttpVersion, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, string Body, string BodyEncoding,
-    long BodyBytes, bool Truncated)
+    int Status,
+    string HttpVersion,
+    IReadOnlyDictionary<string, IReadOnlyList<string>> Headers,
+    string Body,
+    string BodyEncoding,
+    long BodyBytes,
+    bool Truncated
+)
 {
     /// <summary>Bytes kept of the body, when this document leaves them out for their size; <c>GET /api/v1/deliveries/{id}</c> has them. Else absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public long BodyLeftOut { get; init; }
+
     /// <inheritdoc cref="RequestDocument.HeadersLeftOut"/>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool HeadersLeftOut { get; init; }
 
     internal static AttemptResponseDocument? From(AttemptResponse? response, bool headersLeftOut)
     {
-        if (response is null) return null;
+        if (response is null)
+            return null;
         var (body, encoding) = response.BodyIsText
             ? (Encoding.UTF8.GetString(response.Body.Span), BodyText.Utf8)
             : BodyText.Base64(response.Body);
-        return new(response.Status, response.HttpVersion, HeaderLines.Of(response.Headers), body, encoding, response.BodyBytes, response.Truncated)
+        return new(
+            response.Status,
+            response.HttpVersion,
+            HeaderLines.Of(response.Headers),
+            body,
+            encoding,
+            response.BodyBytes,
+            response.Truncated
+        )
         {
             BodyLeftOut = response.BodyLeftOut,
             HeadersLeftOut = headersLeftOut,
@@ -172,11 +288,27 @@ public sealed record AttemptErrorDocument(string Code, string Phase, string Mess
 
 /// <summary>The waterfall; null where the phase did not happen. <paramref name="TotalMs"/> leaves <paramref name="QueueMs"/> out.</summary>
 public sealed record TimingDocument(
-    double QueueMs, double? DnsMs, double? ConnectMs, double? TlsMs, double? WriteMs, double? WaitMs, double? ReadMs, double TotalMs)
+    double QueueMs,
+    double? DnsMs,
+    double? ConnectMs,
+    double? TlsMs,
+    double? WriteMs,
+    double? WaitMs,
+    double? ReadMs,
+    double TotalMs
+)
 {
-    internal static TimingDocument From(AttemptTiming t) => new(
-        Names.Ms(t.QueueMs), Names.Ms(t.DnsMs), Names.Ms(t.ConnectMs), Names.Ms(t.TlsMs), Names.Ms(t.WriteMs), Names.Ms(t.WaitMs), Names.Ms(t.ReadMs),
-        Names.Ms(t.TotalMs));
+    internal static TimingDocument From(AttemptTiming t) =>
+        new(
+            Names.Ms(t.QueueMs),
+            Names.Ms(t.DnsMs),
+            Names.Ms(t.ConnectMs),
+            Names.Ms(t.TlsMs),
+            Names.Ms(t.WriteMs),
+            Names.Ms(t.WaitMs),
+            Names.Ms(t.ReadMs),
+            Names.Ms(t.TotalMs)
+        );
 }
 
 /// <summary>Header lines as <c>{name: [values]}</c>, in the order of their first line. Names that differ in case only are one.</summary>
@@ -187,8 +319,10 @@ static class HeaderLines
         var all = new OrderedDictionary<string, IReadOnlyList<string>>(lines.Count, StringComparer.OrdinalIgnoreCase);
         foreach (var line in lines)
         {
-            if (all.TryGetValue(line.Name, out var values)) ((List<string>)values).Add(line.Value);
-            else all.Add(line.Name, new List<string>(1) { line.Value });
+            if (all.TryGetValue(line.Name, out var values))
+                ((List<string>)values).Add(line.Value);
+            else
+                all.Add(line.Name, new List<string>(1) { line.Value });
         }
         return all;
     }

@@ -9,30 +9,56 @@ internal static class DraftsApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var draft = api.MapGroup("/workflows/{name}/draft").WithTags("Workflows");
-        draft.MapGet("/", GetAsync).WithName("getDraft").WithSummary("The draft: the files that the next version may have, else the current version's");
-        draft.MapPut("/", SaveAsync).WithName("saveDraft").WithSummary("Save a draft, with mistakes or without: {files:{path:text}}, a zip, or a lone step file")
-            .TakesBody<DeployDocument>("application/zip", "text/javascript", "text/typescript").ProducesProblem(StatusCodes.Status413PayloadTooLarge);
-        draft.MapPost("/check", CheckAsync).WithName("checkDraft").WithSummary("What a deploy of the draft would say; its packages are installed");
+        draft
+            .MapGet("/", GetAsync)
+            .WithName("getDraft")
+            .WithSummary("The draft: the files that the next version may have, else the current version's");
+        draft
+            .MapPut("/", SaveAsync)
+            .WithName("saveDraft")
+            .WithSummary("Save a draft, with mistakes or without: {files:{path:text}}, a zip, or a lone step file")
+            .TakesBody<DeployDocument>("application/zip", "text/javascript", "text/typescript")
+            .ProducesProblem(StatusCodes.Status413PayloadTooLarge);
+        draft
+            .MapPost("/check", CheckAsync)
+            .WithName("checkDraft")
+            .WithSummary("What a deploy of the draft would say; its packages are installed");
         draft.MapDelete("/", DiscardAsync).WithName("discardDraft").WithSummary("Go back to the current version");
     }
 
-    static async Task<Results<Ok<DraftDocument>, Problem>> GetAsync(string name, Drafts drafts, CancellationToken ct) => Answer(name, await drafts.FindAsync(name, ct));
+    static async Task<Results<Ok<DraftDocument>, Problem>> GetAsync(string name, Drafts drafts, CancellationToken ct) =>
+        Answer(name, await drafts.FindAsync(name, ct));
 
     static async Task<Results<Ok<DraftDocument>, Problem>> SaveAsync(
-        string name, string? file, HttpRequest request, Drafts drafts, ServerOptions options, CancellationToken ct)
+        string name,
+        string? file,
+        HttpRequest request,
+        Drafts drafts,
+        ServerOptions options,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request, "file");
         if (await WorkflowsApi.ReadBodyAsync(request, options.DeployBytes, ct) is not { } body)
             return Problem.TooLarge($"The body is over {options.DeployBytes:N0} bytes, the limit of a deploy.");
-        return DeployedFiles.Read(input, request.ContentType, file, body, options) is { } files ? Answer(name, await drafts.SaveAsync(name, files, ct)) : input.Problem!;
+        return DeployedFiles.Read(input, request.ContentType, file, body, options) is { } files
+            ? Answer(name, await drafts.SaveAsync(name, files, ct))
+            : input.Problem!;
     }
 
-    static async Task<Results<Ok<CheckDocument>, Problem>> CheckAsync(string name, Drafts drafts, WorkflowCatalog catalog, CancellationToken ct) =>
+    static async Task<Results<Ok<CheckDocument>, Problem>> CheckAsync(
+        string name,
+        Drafts drafts,
+        WorkflowCatalog catalog,
+        CancellationToken ct
+    ) =>
         await drafts.FindAsync(name, ct) is { } draft
             ? TypedResults.Ok(CheckDocument.From(await catalog.CheckAsync(name, draft.Files, ct)))
             : WorkflowsApi.Missing(name);
 
-    static async Task<Results<Ok<DraftDocument>, Problem>> DiscardAsync(string name, Drafts drafts, CancellationToken ct) => Answer(name, await drafts.DiscardAsync(name, ct));
+    static async Task<Results<Ok<DraftDocument>, Problem>> DiscardAsync(string name, Drafts drafts, CancellationToken ct) =>
+        Answer(name, await drafts.DiscardAsync(name, ct));
 
-    static Results<Ok<DraftDocument>, Problem> Answer(string name, Draft? draft) => draft is null ? WorkflowsApi.Missing(name) : TypedResults.Ok(DraftDocument.From(draft));
+    static Results<Ok<DraftDocument>, Problem> Answer(string name, Draft? draft) =>
+        draft is null ? WorkflowsApi.Missing(name) : TypedResults.Ok(DraftDocument.From(draft));
 }

@@ -17,28 +17,50 @@ public sealed record WorkflowRulesDocument(string Workflow, IReadOnlyList<string
 /// <param name="Proxy">Without its user and password; null when there is none.</param>
 /// <param name="Development">The development profile: <paramref name="Allow"/> has loopback.</param>
 public sealed record EgressDocument(
-    bool Fixed, IReadOnlyList<string> Addresses, IReadOnlyList<string> LocalAddresses, string? Proxy, IReadOnlyList<string> Allow, IReadOnlyList<string> Deny,
-    IReadOnlyList<WorkflowRulesDocument> Workflows, bool Development);
+    bool Fixed,
+    IReadOnlyList<string> Addresses,
+    IReadOnlyList<string> LocalAddresses,
+    string? Proxy,
+    IReadOnlyList<string> Allow,
+    IReadOnlyList<string> Deny,
+    IReadOnlyList<WorkflowRulesDocument> Workflows,
+    bool Development
+);
 
 /// <summary><c>/.well-known/egress.json</c>, open to everybody, and <c>/api/v1/egress</c> (D3).</summary>
 internal static class EgressApi
 {
     public static void MapPublic(IEndpointRouteBuilder routes) =>
-        routes.MapGet("/.well-known/egress.json", Addresses).WithTags("Egress").WithName("getEgressAddresses").WithSummary("The addresses that deliveries come from, open to everybody")
-            .AllowAnonymous().WithMetadata(AnyHost.Mark);
+        routes
+            .MapGet("/.well-known/egress.json", Addresses)
+            .WithTags("Egress")
+            .WithName("getEgressAddresses")
+            .WithSummary("The addresses that deliveries come from, open to everybody")
+            .AllowAnonymous()
+            .WithMetadata(AnyHost.Mark);
 
     public static void Map(IEndpointRouteBuilder api) =>
         api.MapGet("/egress", Get).WithTags("Egress").WithName("getEgress").WithSummary("Where deliveries may go and where they come from");
 
-    static Ok<EgressAddressesDocument> Addresses(EgressOptions egress) => TypedResults.Ok(new EgressAddressesDocument(egress.PublicAddresses.Count > 0, egress.PublicAddresses));
+    static Ok<EgressAddressesDocument> Addresses(EgressOptions egress) =>
+        TypedResults.Ok(new EgressAddressesDocument(egress.PublicAddresses.Count > 0, egress.PublicAddresses));
 
     static Results<Ok<EgressDocument>, Problem> Get(HttpRequest request, EgressOptions egress, ServerOptions options)
     {
-        if (ApiInput.Of(request).Problem is { } problem) return problem;
+        if (ApiInput.Of(request).Problem is { } problem)
+            return problem;
         var server = egress.Policies.Server.Layers[0];
-        return TypedResults.Ok(new EgressDocument(
-            egress.PublicAddresses.Count > 0, egress.PublicAddresses, [.. egress.Addresses.All.Select(a => a.ToString())], egress.Proxy?.ToString(),
-            [.. server.Allow], [.. server.Deny], [.. egress.Policies.Workflows.Select(w => new WorkflowRulesDocument(w.Workflow!, [.. w.Allow], [.. w.Deny]))],
-            options.Development));
+        return TypedResults.Ok(
+            new EgressDocument(
+                egress.PublicAddresses.Count > 0,
+                egress.PublicAddresses,
+                [.. egress.Addresses.All.Select(a => a.ToString())],
+                egress.Proxy?.ToString(),
+                [.. server.Allow],
+                [.. server.Deny],
+                [.. egress.Policies.Workflows.Select(w => new WorkflowRulesDocument(w.Workflow!, [.. w.Allow], [.. w.Deny]))],
+                options.Development
+            )
+        );
     }
 }

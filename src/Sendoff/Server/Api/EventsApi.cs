@@ -14,29 +14,50 @@ internal static class EventsApi
         var events = api.MapGroup("/events").WithTags("Events");
         events.MapGet("/", ListAsync).WithName("listEvents").WithSummary("Received events, newest first");
         events.MapGet("/{id}", GetAsync).WithName("getEvent").WithSummary("One received event");
-        events.MapGet("/{id}/body", GetBodyAsync).WithName("getEventBody").WithSummary("The body of a received event, as it came; secrets are masked")
+        events
+            .MapGet("/{id}/body", GetBodyAsync)
+            .WithName("getEventBody")
+            .WithSummary("The body of a received event, as it came; secrets are masked")
             .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream");
         events.MapGet("/{id}/runs", ListRunsAsync).WithName("listEventRuns").WithSummary("The newest runs of an event, replays included");
     }
 
     static async Task<Results<Ok<ListDocument<EventDocument>>, Problem>> ListAsync(
-        string? workflow, string? since, string? until, string? cursor, string? limit,
-        HttpRequest request, IStore store, CancellationToken ct)
+        string? workflow,
+        string? since,
+        string? until,
+        string? cursor,
+        string? limit,
+        HttpRequest request,
+        IStore store,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request, "workflow", "since", "until", "cursor", "limit");
-        var filter = new EventFilter(workflow, input.Time("since", since), input.Time("until", until),
-            input.Cursor(cursor), input.Limit(limit));
-        if (input.Problem is { } problem) return problem;
+        var filter = new EventFilter(
+            workflow,
+            input.Time("since", since),
+            input.Time("until", until),
+            input.Cursor(cursor),
+            input.Limit(limit)
+        );
+        if (input.Problem is { } problem)
+            return problem;
         var names = await NamesAsync(store, ct);
-        return TypedResults.Ok(ListDocument<EventDocument>.From(
-            await store.ListEventsAsync(filter, ct), e => EventDocument.From(e, names.GetValueOrDefault(e.WorkflowId))));
+        return TypedResults.Ok(
+            ListDocument<EventDocument>.From(
+                await store.ListEventsAsync(filter, ct),
+                e => EventDocument.From(e, names.GetValueOrDefault(e.WorkflowId))
+            )
+        );
     }
 
     static async Task<Results<Ok<EventDocument>, Problem>> GetAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
         var wanted = input.Event(id);
-        if (input.Problem is { } problem) return problem;
+        if (input.Problem is { } problem)
+            return problem;
         if (await store.GetEventAsync(wanted, ct) is not { } found)
             return Missing(id);
         return TypedResults.Ok(EventDocument.From(found, (await NamesAsync(store, ct)).GetValueOrDefault(found.WorkflowId)));
@@ -46,29 +67,50 @@ internal static class EventsApi
     {
         var input = ApiInput.Of(request);
         var wanted = input.Event(id);
-        if (input.Problem is { } problem) return problem;
-        if (await store.GetEventAsync(wanted, ct) is not { } found) return Missing(id);
+        if (input.Problem is { } problem)
+            return problem;
+        if (await store.GetEventAsync(wanted, ct) is not { } found)
+            return Missing(id);
         // Never a page of this server, whatever the caller sent.
-        return BodyOf(found) is { } body ? TypedResults.Bytes(body, "application/octet-stream", $"{found.Id}.body") : Problem.NotFound($"The event '{id}' has no body.");
+        return BodyOf(found) is { } body
+            ? TypedResults.Bytes(body, "application/octet-stream", $"{found.Id}.body")
+            : Problem.NotFound($"The event '{id}' has no body.");
     }
 
     /// <summary>The bytes that came, with secrets masked; null when the event has no body.</summary>
     public static byte[]? BodyOf(Event received)
     {
-        if (!received.Raw.IsEmpty) return received.Raw.ToArray();
+        if (!received.Raw.IsEmpty)
+            return received.Raw.ToArray();
         var json = RawJson.Parse(received.Json);
-        if (json.ValueKind != JsonValueKind.Object || !json.TryGetProperty("body", out var body) || body.ValueKind is JsonValueKind.Null) return null;
-        return body.ValueKind == JsonValueKind.String ? Encoding.UTF8.GetBytes(body.GetString()!) : JsonMarshal.GetRawUtf8Value(body).ToArray();
+        if (json.ValueKind != JsonValueKind.Object || !json.TryGetProperty("body", out var body) || body.ValueKind is JsonValueKind.Null)
+            return null;
+        return body.ValueKind == JsonValueKind.String
+            ? Encoding.UTF8.GetBytes(body.GetString()!)
+            : JsonMarshal.GetRawUtf8Value(body).ToArray();
     }
 
-    static async Task<Results<Ok<ListDocument<RunSummaryDocument>>, Problem>> ListRunsAsync(string id, string? limit, HttpRequest request, IStore store, CancellationToken ct)
+    static async Task<Results<Ok<ListDocument<RunSummaryDocument>>, Problem>> ListRunsAsync(
+        string id,
+        string? limit,
+        HttpRequest request,
+        IStore store,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request, "limit");
         var wanted = input.Event(id);
         int most = input.Limit(limit);
-        if (input.Problem is { } problem) return problem;
-        if (await store.GetEventAsync(wanted, ct) is null) return Missing(id);
-        return TypedResults.Ok(new ListDocument<RunSummaryDocument>([.. (await store.ListRunsOfEventAsync(wanted, most, ct)).Select(RunSummaryDocument.From)], null));
+        if (input.Problem is { } problem)
+            return problem;
+        if (await store.GetEventAsync(wanted, ct) is null)
+            return Missing(id);
+        return TypedResults.Ok(
+            new ListDocument<RunSummaryDocument>(
+                [.. (await store.ListRunsOfEventAsync(wanted, most, ct)).Select(RunSummaryDocument.From)],
+                null
+            )
+        );
     }
 
     static Problem Missing(string id) => Problem.NotFound($"There is no event '{id}'. It may have been pruned (setting Retention:Age).");

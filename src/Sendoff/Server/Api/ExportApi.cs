@@ -11,64 +11,121 @@ internal static class ExportApi
     {
         var runs = api.MapGroup("/runs/{id}").WithTags("Runs");
         runs.MapGet("/har", RunHarAsync).WithName("getRunHar").WithSummary("A run's traffic as HTTP Archive 1.2, a file to save");
-        runs.MapGet("/curl", RunCurlAsync).WithName("getRunCurl").WithSummary("A run's requests as curl commands").Produces<string>(contentType: "text/plain");
+        runs.MapGet("/curl", RunCurlAsync)
+            .WithName("getRunCurl")
+            .WithSummary("A run's requests as curl commands")
+            .Produces<string>(contentType: "text/plain");
         var deliveries = api.MapGroup("/deliveries/{id}").WithTags("Deliveries");
-        deliveries.MapGet("/har", DeliveryHarAsync).WithName("getDeliveryHar").WithSummary("A delivery's attempts as HTTP Archive 1.2, a file to save");
-        deliveries.MapGet("/curl", DeliveryCurlAsync).WithName("getDeliveryCurl").WithSummary("A delivery's request as a curl command").Produces<string>(contentType: "text/plain");
+        deliveries
+            .MapGet("/har", DeliveryHarAsync)
+            .WithName("getDeliveryHar")
+            .WithSummary("A delivery's attempts as HTTP Archive 1.2, a file to save");
+        deliveries
+            .MapGet("/curl", DeliveryCurlAsync)
+            .WithName("getDeliveryCurl")
+            .WithSummary("A delivery's request as a curl command")
+            .Produces<string>(contentType: "text/plain");
     }
 
-    static async Task<Results<PushStreamHttpResult, Problem>> RunHarAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    static async Task<Results<PushStreamHttpResult, Problem>> RunHarAsync(
+        string id,
+        HttpRequest request,
+        IStore store,
+        CancellationToken ct
+    )
     {
         var (outline, problem) = await OfRunAsync(id, request, store, ct);
         return problem is null ? Har(id, EachAsync(outline!, store, ct), ct) : problem;
     }
 
-    static async Task<Results<PushStreamHttpResult, Problem>> RunCurlAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    static async Task<Results<PushStreamHttpResult, Problem>> RunCurlAsync(
+        string id,
+        HttpRequest request,
+        IStore store,
+        CancellationToken ct
+    )
     {
         var (outline, problem) = await OfRunAsync(id, request, store, ct);
         return problem is null ? Curl(id, EachAsync(outline!, store, ct), ct) : problem;
     }
 
-    static async Task<Results<PushStreamHttpResult, Problem>> DeliveryHarAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    static async Task<Results<PushStreamHttpResult, Problem>> DeliveryHarAsync(
+        string id,
+        HttpRequest request,
+        IStore store,
+        CancellationToken ct
+    )
     {
         var (delivery, problem) = await OfDeliveryAsync(id, request, store, ct);
         return problem is null ? Har(id, new[] { delivery! }.ToAsyncEnumerable(), ct) : problem;
     }
 
-    static async Task<Results<PushStreamHttpResult, Problem>> DeliveryCurlAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    static async Task<Results<PushStreamHttpResult, Problem>> DeliveryCurlAsync(
+        string id,
+        HttpRequest request,
+        IStore store,
+        CancellationToken ct
+    )
     {
         var (delivery, problem) = await OfDeliveryAsync(id, request, store, ct);
         return problem is null ? Curl(id, new[] { delivery! }.ToAsyncEnumerable(), ct) : problem;
     }
 
-    static async Task<(RunOutline? Outline, Problem? Problem)> OfRunAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    static async Task<(RunOutline? Outline, Problem? Problem)> OfRunAsync(
+        string id,
+        HttpRequest request,
+        IStore store,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request);
         var run = input.Run(id);
-        if (input.Problem is { } problem) return (null, problem);
+        if (input.Problem is { } problem)
+            return (null, problem);
         return await store.GetRunOutlineAsync(run, ct) is { } outline ? (outline, null) : (null, RunsApi.Missing(id));
     }
 
     /// <summary>One after another, as all bodies of a run are more than a server should hold (S8). A run's own document leaves out what is large; a delivery's has it.</summary>
-    static async IAsyncEnumerable<DeliveryDocument> EachAsync(RunOutline outline, IStore store, [EnumeratorCancellation] CancellationToken ct)
+    static async IAsyncEnumerable<DeliveryDocument> EachAsync(
+        RunOutline outline,
+        IStore store,
+        [EnumeratorCancellation] CancellationToken ct
+    )
     {
         foreach (var send in outline.Sends)
         {
-            if (await store.GetDeliveryAsync(send.Id, ct) is not { } stored) continue;
+            if (await store.GetDeliveryAsync(send.Id, ct) is not { } stored)
+                continue;
             var delivery = DeliveryDocument.From(stored);
-            if (IsHttp(delivery)) yield return delivery;
+            if (IsHttp(delivery))
+                yield return delivery;
         }
     }
 
-    static async Task<(DeliveryDocument? Delivery, Problem? Problem)> OfDeliveryAsync(string id, HttpRequest request, IStore store, CancellationToken ct)
+    static async Task<(DeliveryDocument? Delivery, Problem? Problem)> OfDeliveryAsync(
+        string id,
+        HttpRequest request,
+        IStore store,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request);
         var delivery = input.Delivery(id);
-        if (input.Problem is { } problem) return (null, problem);
-        if (await store.GetDeliveryAsync(delivery, ct) is not { } stored) return (null, DeliveriesApi.Missing(id));
+        if (input.Problem is { } problem)
+            return (null, problem);
+        if (await store.GetDeliveryAsync(delivery, ct) is not { } stored)
+            return (null, DeliveriesApi.Missing(id));
         var document = DeliveryDocument.From(stored);
-        return IsHttp(document) ? (document, null)
-            : (null, new Problem(StatusCodes.Status422UnprocessableEntity, "Not HTTP", $"{id} went to the destination {document.Destination}: only HTTP requests can be exported."));
+        return IsHttp(document)
+            ? (document, null)
+            : (
+                null,
+                new Problem(
+                    StatusCodes.Status422UnprocessableEntity,
+                    "Not HTTP",
+                    $"{id} went to the destination {document.Destination}: only HTTP requests can be exported."
+                )
+            );
     }
 
     static bool IsHttp(DeliveryDocument delivery) => delivery.Destination == "http";

@@ -13,37 +13,71 @@ public sealed record HarCreator(string Name, string Version);
 /// <param name="ServerIPAddress">Null when nothing was dialled.</param>
 /// <param name="Redirects">Those that were followed between request and response; null when there were none.</param>
 public sealed record HarEntry(
-    DateTimeOffset StartedDateTime, double Time, HarRequest Request, HarResponse Response, HarCache Cache, HarTimings Timings, string? ServerIPAddress,
-    [property: JsonPropertyName("_deliveryId")] string DeliveryId, [property: JsonPropertyName("_attempt")] int? Attempt,
-    [property: JsonPropertyName("_redirects")] IReadOnlyList<RedirectDocument>? Redirects);
+    DateTimeOffset StartedDateTime,
+    double Time,
+    HarRequest Request,
+    HarResponse Response,
+    HarCache Cache,
+    HarTimings Timings,
+    string? ServerIPAddress,
+    [property: JsonPropertyName("_deliveryId")] string DeliveryId,
+    [property: JsonPropertyName("_attempt")] int? Attempt,
+    [property: JsonPropertyName("_redirects")] IReadOnlyList<RedirectDocument>? Redirects
+);
 
 /// <param name="HeadersSize">From the request line to the empty line; -1 when it is not known.</param>
 public sealed record HarRequest(
-    string Method, string Url, string HttpVersion, IReadOnlyList<HarPair> Cookies, IReadOnlyList<HarPair> Headers, IReadOnlyList<HarPair> QueryString,
-    HarPostData? PostData, int HeadersSize, long BodySize);
+    string Method,
+    string Url,
+    string HttpVersion,
+    IReadOnlyList<HarPair> Cookies,
+    IReadOnlyList<HarPair> Headers,
+    IReadOnlyList<HarPair> QueryString,
+    HarPostData? PostData,
+    int HeadersSize,
+    long BodySize
+);
 
 /// <param name="Params">Always empty: the format takes either parameters or text.</param>
 /// <param name="Encoding"><c>base64</c> for a body that is no text; the format knows that of responses only.</param>
 public sealed record HarPostData(
-    string MimeType, IReadOnlyList<HarPair> Params, string Text, [property: JsonPropertyName("_encoding")] string? Encoding);
+    string MimeType,
+    IReadOnlyList<HarPair> Params,
+    string Text,
+    [property: JsonPropertyName("_encoding")] string? Encoding
+);
 
 /// <param name="Status">0 when there is no response, as browsers write it.</param>
 /// <param name="Error">Code and message of what went wrong; null when nothing did.</param>
 public sealed record HarResponse(
-    int Status, string StatusText, string HttpVersion, IReadOnlyList<HarPair> Cookies, IReadOnlyList<HarPair> Headers, HarContent Content,
-    string RedirectURL, int HeadersSize, long BodySize, [property: JsonPropertyName("_error")] string? Error);
+    int Status,
+    string StatusText,
+    string HttpVersion,
+    IReadOnlyList<HarPair> Cookies,
+    IReadOnlyList<HarPair> Headers,
+    HarContent Content,
+    string RedirectURL,
+    int HeadersSize,
+    long BodySize,
+    [property: JsonPropertyName("_error")] string? Error
+);
 
 /// <param name="Size">Bytes of the decoded body.</param>
 public sealed record HarContent(long Size, long? Compression, string MimeType, string? Text, string? Encoding, string? Comment);
 
 public sealed record HarPair(string Name, string Value);
+
 public sealed record HarCache;
 
 /// <summary>In milliseconds; -1 where the phase did not happen.</summary>
 /// <param name="Connect">Includes <paramref name="Ssl"/>.</param>
 public sealed record HarTimings(double Blocked, double Dns, double Connect, double Ssl, double Send, double Wait, double Receive);
 
-[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, Converters = [typeof(UtcTime)])]
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    Converters = [typeof(UtcTime)]
+)]
 [JsonSerializable(typeof(HarCreator))]
 [JsonSerializable(typeof(HarEntry))]
 internal sealed partial class HarJson : JsonSerializerContext;

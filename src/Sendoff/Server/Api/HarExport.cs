@@ -13,8 +13,9 @@ internal static class HarExport
 {
     const string UnknownType = "x-unknown";
 
-    static readonly string version =
-        typeof(HarExport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+    static readonly string version = typeof(HarExport)
+        .Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
+        .InformationalVersion.Split('+')[0];
 
     static readonly HarContent nothing = new(0, null, UnknownType, null, null, null);
 
@@ -31,7 +32,8 @@ internal static class HarExport
         writer.WriteStartArray("entries");
         await foreach (var delivery in deliveries.WithCancellation(ct))
         {
-            foreach (var entry in Entries(delivery)) JsonSerializer.Serialize(writer, entry, HarJson.Default.HarEntry);
+            foreach (var entry in Entries(delivery))
+                JsonSerializer.Serialize(writer, entry, HarJson.Default.HarEntry);
             await pipe.FlushAsync(ct);
         }
         writer.WriteEndArray();
@@ -41,17 +43,25 @@ internal static class HarExport
         await pipe.CompleteAsync();
     }
 
-    public static IEnumerable<HarEntry> Entries(DeliveryDocument delivery) => delivery.Attempts.Count == 0
-        ? [Entry(delivery)]
-        : delivery.Attempts.Select(attempt => Entry(delivery, attempt));
+    public static IEnumerable<HarEntry> Entries(DeliveryDocument delivery) =>
+        delivery.Attempts.Count == 0 ? [Entry(delivery)] : delivery.Attempts.Select(attempt => Entry(delivery, attempt));
 
     static HarEntry Entry(DeliveryDocument delivery)
     {
         string why = delivery.Error is { } error ? Text(error) : delivery.Status;
         var asked = DeliveryId.TryParse(delivery.Id, out var id) ? IdSequence.MomentOf(id.Value) : default;
         return new(
-            asked, 0, Request(delivery.Request, isWritten: false), NoResponse(why), new(), new(-1, -1, -1, -1, 0, 0, 0),
-            null, delivery.Id, null, null);
+            asked,
+            0,
+            Request(delivery.Request, isWritten: false),
+            NoResponse(why),
+            new(),
+            new(-1, -1, -1, -1, 0, 0, 0),
+            null,
+            delivery.Id,
+            null,
+            null
+        );
     }
 
     static HarEntry Entry(DeliveryDocument delivery, AttemptDocument attempt)
@@ -59,27 +69,60 @@ internal static class HarExport
         bool isWritten = attempt.Request.Headers.Count > 0;
         var timings = Timings(attempt.Timing);
         return new(
-            attempt.StartedAt.AddMilliseconds(-attempt.Timing.QueueMs), Sum(timings),
-            Request(isWritten ? attempt.Request : delivery.Request, isWritten), Response(attempt), new(), timings,
+            attempt.StartedAt.AddMilliseconds(-attempt.Timing.QueueMs),
+            Sum(timings),
+            Request(isWritten ? attempt.Request : delivery.Request, isWritten),
+            Response(attempt),
+            new(),
+            timings,
             IPEndPoint.TryParse(attempt.RemoteAddress ?? "", out var remote) ? remote.Address.ToString() : null,
-            delivery.Id, attempt.Number, attempt.Redirects.Count > 0 ? attempt.Redirects : null);
+            delivery.Id,
+            attempt.Number,
+            attempt.Redirects.Count > 0 ? attempt.Redirects : null
+        );
     }
 
-    static HarRequest Request(RequestDocument request, bool isWritten) => new(
-        request.Method, request.Url, "HTTP/1.1", [], Lines(request.Headers), Query(request.Url), PostData(request),
-        isWritten ? HeadBytes(request) : -1, request.BodyBytes);
+    static HarRequest Request(RequestDocument request, bool isWritten) =>
+        new(
+            request.Method,
+            request.Url,
+            "HTTP/1.1",
+            [],
+            Lines(request.Headers),
+            Query(request.Url),
+            PostData(request),
+            isWritten ? HeadBytes(request) : -1,
+            request.BodyBytes
+        );
 
-    static HarPostData? PostData(RequestDocument request) => request.BodyBytes == 0 ? null
-        : new(First(request.Headers, "content-type") ?? "", [], request.Body, request.BodyEncoding == BodyText.Utf8 ? null : request.BodyEncoding);
+    static HarPostData? PostData(RequestDocument request) =>
+        request.BodyBytes == 0
+            ? null
+            : new(
+                First(request.Headers, "content-type") ?? "",
+                [],
+                request.Body,
+                request.BodyEncoding == BodyText.Utf8 ? null : request.BodyEncoding
+            );
 
     static HarResponse Response(AttemptDocument attempt)
     {
         string? error = attempt.Error is { } fault ? Text(fault) : null;
-        if (attempt.Response is not { } response) return NoResponse(error ?? attempt.Status);
+        if (attempt.Response is not { } response)
+            return NoResponse(error ?? attempt.Status);
         // The reason phrase is not kept, so what the head took is not known.
         return new(
-            response.Status, ReasonPhrases.GetReasonPhrase(response.Status), $"HTTP/{response.HttpVersion}", [], Lines(response.Headers),
-            Content(response), First(response.Headers, "location") ?? "", -1, response.BodyBytes, error);
+            response.Status,
+            ReasonPhrases.GetReasonPhrase(response.Status),
+            $"HTTP/{response.HttpVersion}",
+            [],
+            Lines(response.Headers),
+            Content(response),
+            First(response.Headers, "location") ?? "",
+            -1,
+            response.BodyBytes,
+            error
+        );
     }
 
     static HarResponse NoResponse(string error) => new(0, "", "", [], [], nothing, "", -1, -1, error);
@@ -91,8 +134,13 @@ internal static class HarExport
         bool isCoded = response.Headers.ContainsKey("content-encoding");
         long size = response.Truncated && !isCoded ? response.BodyBytes : kept;
         return new(
-            size, isCoded && !response.Truncated ? size - response.BodyBytes : null, First(response.Headers, "content-type") ?? UnknownType,
-            response.Body, isText ? null : response.BodyEncoding, response.Truncated ? $"cut: the first {kept:N0} bytes are kept" : null);
+            size,
+            isCoded && !response.Truncated ? size - response.BodyBytes : null,
+            First(response.Headers, "content-type") ?? UnknownType,
+            response.Body,
+            isText ? null : response.BodyEncoding,
+            response.Truncated ? $"cut: the first {kept:N0} bytes are kept" : null
+        );
     }
 
     /// <summary>What is in no phase is time in which nothing could be done: it is counted to the queue.</summary>
@@ -101,7 +149,14 @@ internal static class HarExport
         double phases = (t.DnsMs ?? 0) + (t.ConnectMs ?? 0) + (t.TlsMs ?? 0) + (t.WriteMs ?? 0) + (t.WaitMs ?? 0) + (t.ReadMs ?? 0);
         double connect = t.ConnectMs is { } tcp ? Names.Ms(tcp + (t.TlsMs ?? 0)) : -1;
         return new(
-            Names.Ms(t.QueueMs + Math.Max(0, t.TotalMs - phases)), t.DnsMs ?? -1, connect, t.TlsMs ?? -1, t.WriteMs ?? 0, t.WaitMs ?? 0, t.ReadMs ?? 0);
+            Names.Ms(t.QueueMs + Math.Max(0, t.TotalMs - phases)),
+            t.DnsMs ?? -1,
+            connect,
+            t.TlsMs ?? -1,
+            t.WriteMs ?? 0,
+            t.WaitMs ?? 0,
+            t.ReadMs ?? 0
+        );
     }
 
     static double Sum(HarTimings t) => Names.Ms(t.Blocked + Math.Max(0, t.Dns) + Math.Max(0, t.Connect) + t.Send + t.Wait + t.Receive);
@@ -116,20 +171,23 @@ internal static class HarExport
     {
         var pairs = new List<HarPair>();
         int mark = url.IndexOf('?');
-        foreach (var pair in new QueryStringEnumerable(mark < 0 ? "" : url[mark..])) pairs.Add(new(pair.DecodeName().ToString(), pair.DecodeValue().ToString()));
+        foreach (var pair in new QueryStringEnumerable(mark < 0 ? "" : url[mark..]))
+            pairs.Add(new(pair.DecodeName().ToString(), pair.DecodeValue().ToString()));
         return pairs;
     }
 
     /// <summary>As it was written; not known where a mask stands for something of another length.</summary>
     static int HeadBytes(RequestDocument request)
     {
-        if (request.Url.Contains(SecretMask.Cover, StringComparison.Ordinal)) return -1;
+        if (request.Url.Contains(SecretMask.Cover, StringComparison.Ordinal))
+            return -1;
         int bytes = $"{request.Method} {WireText.Target(request.Url)} HTTP/1.1\r\n\r\n".Length;
         foreach (var (name, values) in request.Headers)
         {
             foreach (string value in values)
             {
-                if (value.Contains(SecretMask.Cover, StringComparison.Ordinal)) return -1;
+                if (value.Contains(SecretMask.Cover, StringComparison.Ordinal))
+                    return -1;
                 bytes += name.Length + WireText.HeaderValue(value).Length + ": \r\n".Length;
             }
         }

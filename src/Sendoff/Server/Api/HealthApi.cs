@@ -10,7 +10,10 @@ internal static class HealthApi
     public static void Map(IEndpointRouteBuilder routes)
     {
         var health = routes.MapGroup("/healthz").WithTags("Health").AllowAnonymous().WithMetadata(AnyHost.Mark);
-        health.MapGet("/live", () => TypedResults.Ok(new HealthDocument("live"))).WithName("getLiveness").WithSummary("The process answers");
+        health
+            .MapGet("/live", () => TypedResults.Ok(new HealthDocument("live")))
+            .WithName("getLiveness")
+            .WithSummary("The process answers");
         health.MapGet("/ready", ReadyAsync).WithName("getReadiness").WithSummary("The store can be read and written");
     }
 

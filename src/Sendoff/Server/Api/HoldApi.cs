@@ -15,17 +15,29 @@ internal static class HoldApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var hold = api.MapGroup("/hold").WithTags("Hold");
-        hold.MapGet("/", Get).WithName("getHold").WithSummary("Whether the server is on hold: nothing is delivered, and no schedule or run that was left starts");
-        hold.MapPost("/release", ReleaseAsync).WithName("releaseHold").WithSummary("Deliver what is pending, and start schedules and runs that wait").ProducesProblem(StatusCodes.Status409Conflict);
+        hold.MapGet("/", Get)
+            .WithName("getHold")
+            .WithSummary("Whether the server is on hold: nothing is delivered, and no schedule or run that was left starts");
+        hold.MapPost("/release", ReleaseAsync)
+            .WithName("releaseHold")
+            .WithSummary("Deliver what is pending, and start schedules and runs that wait")
+            .ProducesProblem(StatusCodes.Status409Conflict);
     }
 
     static Results<Ok<HoldDocument>, Problem> Get(HttpRequest request, ServerHold hold) =>
         ApiInput.Of(request).Problem is { } problem ? problem : TypedResults.Ok(HoldDocument.From(hold));
 
-    static async Task<Results<Ok<HoldDocument>, Problem>> ReleaseAsync(HttpRequest request, ServerHold hold, IStore store, CancellationToken ct)
+    static async Task<Results<Ok<HoldDocument>, Problem>> ReleaseAsync(
+        HttpRequest request,
+        ServerHold hold,
+        IStore store,
+        CancellationToken ct
+    )
     {
-        if (ApiInput.Of(request).Problem is { } problem) return problem;
-        return await hold.ReleaseAsync(store, ct) ? TypedResults.Ok(HoldDocument.From(hold))
+        if (ApiInput.Of(request).Problem is { } problem)
+            return problem;
+        return await hold.ReleaseAsync(store, ct)
+            ? TypedResults.Ok(HoldDocument.From(hold))
             : new Problem(StatusCodes.Status409Conflict, "Not on hold", "The server is not on hold, so there is nothing to release.");
     }
 }

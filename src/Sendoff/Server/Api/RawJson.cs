@@ -17,7 +17,9 @@ internal static class RawJson
 
     /// <summary>An empty object when nothing is stored, a string when it cannot be shown as JSON.</summary>
     public static JsonElement Parse(ReadOnlyMemory<byte> json) =>
-        json.IsEmpty ? empty : TryParse(json.Span) ?? JsonSerializer.SerializeToElement(Encoding.UTF8.GetString(json.Span), ApiJson.Default.String);
+        json.IsEmpty
+            ? empty
+            : TryParse(json.Span) ?? JsonSerializer.SerializeToElement(Encoding.UTF8.GetString(json.Span), ApiJson.Default.String);
 
     /// <summary>Null when it is not JSON, or nests too deep.</summary>
     public static JsonElement? TryParse(string text) => TryParse(Encoding.UTF8.GetBytes(text));

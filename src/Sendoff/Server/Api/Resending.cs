@@ -8,23 +8,26 @@ internal static class Resending
 {
     /// <summary>What a filter finds, unless it names a status.</summary>
     static readonly DeliveryStatus[] unsuccessful = [DeliveryStatus.Failed, DeliveryStatus.Blocked, DeliveryStatus.Interrupted];
+
     /// <summary>What an id names.</summary>
     static readonly DeliveryStatus[] sent = [.. unsuccessful, DeliveryStatus.Succeeded];
     static readonly DeliveryStatus[] any = [.. sent, DeliveryStatus.Captured];
 
     /// <summary>The statuses that a resend by filter takes; none when the filter names one that is not resent in bulk.</summary>
-    public static IReadOnlyList<DeliveryStatus> Of(DeliveryStatus? named) => named switch
-    {
-        null => unsuccessful,
-        { } status when sent.Contains(status) => [status],
-        _ => [],
-    };
+    public static IReadOnlyList<DeliveryStatus> Of(DeliveryStatus? named) =>
+        named switch
+        {
+            null => unsuccessful,
+            { } status when sent.Contains(status) => [status],
+            _ => [],
+        };
 
     /// <summary>Why nothing of this status is resent by a filter; null when it is.</summary>
-    public static string? WhyNot(DeliveryStatus? named) => Of(named).Count > 0 ? null
+    public static string? WhyNot(DeliveryStatus? named) =>
+        Of(named).Count > 0 ? null
         : named == DeliveryStatus.Captured
             ? "Captured deliveries were never meant to be sent, so no filter resends them. Send one by its id, with captured=true."
-            : $"Deliveries that are {Names.Of(named!.Value)} are waiting or being sent already. Choose one of {string.Join(", ", sent.Select(Names.Of))}.";
+        : $"Deliveries that are {Names.Of(named!.Value)} are waiting or being sent already. Choose one of {string.Join(", ", sent.Select(Names.Of))}.";
 
     /// <summary>Sends one again by its id.</summary>
     /// <param name="evenCaptured">One that was captured is sent, too.</param>
@@ -34,30 +37,44 @@ internal static class Resending
     /// <summary>Sends each again, in their order. Those skipped are <c>unknown</c>, <c>under_way</c>, or have another status than those that are taken, which is the reason then.</summary>
     /// <param name="taken">The statuses that the filter takes; null with ids.</param>
     public static async Task<(List<string> Resent, OrderedDictionary<string, string> Skipped)> EachAsync(
-        IReadOnlyList<DeliveryId> chosen, IReadOnlyList<DeliveryStatus>? taken, IStore store, DeliveryDispatcher deliveries, CancellationToken ct)
+        IReadOnlyList<DeliveryId> chosen,
+        IReadOnlyList<DeliveryStatus>? taken,
+        IStore store,
+        DeliveryDispatcher deliveries,
+        CancellationToken ct
+    )
     {
         var resent = new List<string>();
         var skipped = new OrderedDictionary<string, string>();
         foreach (var id in chosen)
         {
-            if (await deliveries.ResendAsync(id, taken ?? sent, ct)) resent.Add(id.ToString());
-            else skipped[id.ToString()] = await ReasonAsync(id, store, ct);
+            if (await deliveries.ResendAsync(id, taken ?? sent, ct))
+                resent.Add(id.ToString());
+            else
+                skipped[id.ToString()] = await ReasonAsync(id, store, ct);
         }
         return (resent, skipped);
     }
 
-    static async Task<string> ReasonAsync(DeliveryId id, IStore store, CancellationToken ct) => (await store.GetDeliveryAsync(id, ct))?.Delivery.Status switch
-    {
-        null => "unknown",
-        DeliveryStatus.Pending or DeliveryStatus.Sending => "under_way",
-        { } status => Names.Of(status),
-    };
+    static async Task<string> ReasonAsync(DeliveryId id, IStore store, CancellationToken ct) =>
+        (await store.GetDeliveryAsync(id, ct))?.Delivery.Status switch
+        {
+            null => "unknown",
+            DeliveryStatus.Pending or DeliveryStatus.Sending => "under_way",
+            { } status => Names.Of(status),
+        };
 
     /// <summary>The ids that a filter finds, oldest first, as they were sent. Every id is found before the first is sent, since sending changes what the filter finds.
     /// Of more than <paramref name="most"/>, the newest.</summary>
-    public static async Task<(List<DeliveryId> Found, bool More)> FindAsync(IStore store, DeliveryFilter filter, int most, CancellationToken ct)
+    public static async Task<(List<DeliveryId> Found, bool More)> FindAsync(
+        IStore store,
+        DeliveryFilter filter,
+        int most,
+        CancellationToken ct
+    )
     {
-        if (Of(filter.Status) is not { Count: > 0 } taken) return ([], false);
+        if (Of(filter.Status) is not { Count: > 0 } taken)
+            return ([], false);
         filter = filter with { AnyOf = taken, Limit = most };
         var found = new List<DeliveryId>();
         Page<DeliveryId> page;
@@ -68,8 +85,7 @@ internal static class Resending
             seen += page.Items.Count;
             found.AddRange(page.Items.Take(most - found.Count));
             filter = filter with { Before = page.Next };
-        }
-        while (page.Next is not null && found.Count < most);
+        } while (page.Next is not null && found.Count < most);
         found.Reverse();
         return (found, seen > most || page.Next is not null);
     }

@@ -22,19 +22,51 @@ public sealed record ListDocument<T>(IReadOnlyList<T> Items, string? NextCursor)
 /// <param name="SendsFailed">Sends that failed, were blocked or interrupted.</param>
 /// <param name="SendsCaptured">Sends that were never meant to go.</param>
 public sealed record RunSummaryDocument(
-    string Id, string Workflow, int Version, string EventId, string Trigger, string Status, DateTimeOffset StartedAt, double DurationMs,
-    string? Message, int Sends, int SendsDelivered, int SendsFailed, int SendsCaptured)
+    string Id,
+    string Workflow,
+    int Version,
+    string EventId,
+    string Trigger,
+    string Status,
+    DateTimeOffset StartedAt,
+    double DurationMs,
+    string? Message,
+    int Sends,
+    int SendsDelivered,
+    int SendsFailed,
+    int SendsCaptured
+)
 {
-    internal static RunSummaryDocument From(RunSummary run) => new(
-        run.Id.ToString(), run.WorkflowName, run.Version, run.EventId.ToString(), run.Trigger, Names.Of(run.Status), run.StartedAt,
-        Names.Ms(run.Duration), run.Message, run.Sends, run.SendsDelivered, run.SendsFailed, run.SendsCaptured);
+    internal static RunSummaryDocument From(RunSummary run) =>
+        new(
+            run.Id.ToString(),
+            run.WorkflowName,
+            run.Version,
+            run.EventId.ToString(),
+            run.Trigger,
+            Names.Of(run.Status),
+            run.StartedAt,
+            Names.Ms(run.Duration),
+            run.Message,
+            run.Sends,
+            run.SendsDelivered,
+            run.SendsFailed,
+            run.SendsCaptured
+        );
 }
 
 /// <param name="Url">Of an HTTP trigger.</param>
 /// <param name="Schedule">Of a schedule that is on: its cron expression or interval, and its time zone.</param>
 /// <param name="NextDueAt">Of a schedule that is on.</param>
 /// <param name="DueTimes">The next five due times of a schedule that is on.</param>
-public sealed record TriggerDocument(string Type, string Key, string? Url, string? Schedule, DateTimeOffset? NextDueAt, IReadOnlyList<DateTimeOffset>? DueTimes = null)
+public sealed record TriggerDocument(
+    string Type,
+    string Key,
+    string? Url,
+    string? Schedule,
+    DateTimeOffset? NextDueAt,
+    IReadOnlyList<DateTimeOffset>? DueTimes = null
+)
 {
     const int TimesShown = 5;
 
@@ -48,7 +80,14 @@ public sealed record TriggerDocument(string Type, string Key, string? Url, strin
 
 /// <param name="StreamUrl">Where what it sends with <c>$send.sse</c> is read. The key in it lets in whoever has it.</param>
 public sealed record WorkflowDocument(
-    string Id, string Name, int Version, bool Enabled, DateTimeOffset DeployedAt, IReadOnlyList<TriggerDocument> Triggers, string StreamUrl)
+    string Id,
+    string Name,
+    int Version,
+    bool Enabled,
+    DateTimeOffset DeployedAt,
+    IReadOnlyList<TriggerDocument> Triggers,
+    string StreamUrl
+)
 {
     /// <summary>The key <c>tags</c> of its <c>workflow.yaml</c>.</summary>
     public IReadOnlyList<string> Tags { get; init; } = [];
@@ -60,12 +99,25 @@ public sealed record WorkflowDocument(
     public IReadOnlyList<WorkflowProblemDocument> Warnings { get; init; } = [];
 
     /// <param name="origin">Where the server is reached, without a slash at the end.</param>
-    internal static WorkflowDocument From(Workflow workflow, string origin, Schedule schedule, StreamKeys streams, WorkflowCatalog catalog) => new(
-        workflow.Id.ToString(), workflow.Name, workflow.Version, workflow.Enabled, workflow.DeployedAt,
-        [.. workflow.Triggers.Select(t => TriggerDocument.From(t, origin, schedule))], origin + streams.PathOf(workflow.Id))
-    {
-        Tags = catalog.TagsOf(workflow),
-    };
+    internal static WorkflowDocument From(
+        Workflow workflow,
+        string origin,
+        Schedule schedule,
+        StreamKeys streams,
+        WorkflowCatalog catalog
+    ) =>
+        new(
+            workflow.Id.ToString(),
+            workflow.Name,
+            workflow.Version,
+            workflow.Enabled,
+            workflow.DeployedAt,
+            [.. workflow.Triggers.Select(t => TriggerDocument.From(t, origin, schedule))],
+            origin + streams.PathOf(workflow.Id)
+        )
+        {
+            Tags = catalog.TagsOf(workflow),
+        };
 }
 
 /// <summary>An event that a workflow emitted.</summary>
@@ -73,9 +125,14 @@ public sealed record WorkflowDocument(
 /// <param name="Event">The payload, with secrets masked (C8).</param>
 public sealed record EmitDocument(string DeliveryId, string RunId, string Channel, DateTimeOffset EmittedAt, JsonElement Event)
 {
-    internal static EmitDocument From(Publication emitted) => new(
-        emitted.Delivery.Id.ToString(), emitted.Delivery.RunId.ToString(), SendKinds.ChannelOf(emitted.Delivery.Request.Url), emitted.At,
-        RawJson.Parse(emitted.Delivery.Request.Body));
+    internal static EmitDocument From(Publication emitted) =>
+        new(
+            emitted.Delivery.Id.ToString(),
+            emitted.Delivery.RunId.ToString(),
+            SendKinds.ChannelOf(emitted.Delivery.Request.Url),
+            emitted.At,
+            RawJson.Parse(emitted.Delivery.Request.Body)
+        );
 }
 
 /// <param name="Files">Path to text; null in lists.</param>
@@ -86,9 +143,16 @@ public sealed record VersionDocument(string Workflow, int Version, DateTimeOffse
 }
 
 /// <param name="Changed">The files are not the current version's.</param>
-public sealed record DraftDocument(string Workflow, int CurrentVersion, bool Changed, DateTimeOffset ChangedAt, IReadOnlyDictionary<string, string> Files)
+public sealed record DraftDocument(
+    string Workflow,
+    int CurrentVersion,
+    bool Changed,
+    DateTimeOffset ChangedAt,
+    IReadOnlyDictionary<string, string> Files
+)
 {
-    internal static DraftDocument From(Draft draft) => new(draft.Workflow.Name, draft.Workflow.Version, draft.IsChanged, draft.ChangedAt, draft.Files);
+    internal static DraftDocument From(Draft draft) =>
+        new(draft.Workflow.Name, draft.Workflow.Version, draft.IsChanged, draft.ChangedAt, draft.Files);
 }
 
 public sealed record CheckDocument(IReadOnlyList<WorkflowProblemDocument> Problems)
@@ -97,7 +161,10 @@ public sealed record CheckDocument(IReadOnlyList<WorkflowProblemDocument> Proble
     public IReadOnlyList<WorkflowProblemDocument> Warnings { get; init; } = [];
 
     internal static CheckDocument From(WorkflowCheck check) =>
-        new([.. check.Problems.Select(WorkflowProblemDocument.From)]) { Warnings = [.. check.Warnings.Select(WorkflowProblemDocument.From)] };
+        new([.. check.Problems.Select(WorkflowProblemDocument.From)])
+        {
+            Warnings = [.. check.Warnings.Select(WorkflowProblemDocument.From)],
+        };
 }
 
 /// <summary>A mistake in a workflow's files: what, where, and how to mend it.</summary>
@@ -107,7 +174,14 @@ public sealed record WorkflowProblemDocument(string Message, string? File, int? 
 }
 
 /// <param name="Event">What steps see, with credentials and secrets masked (C8).</param>
-public sealed record EventDocument(string Id, string WorkflowId, string? Workflow, string Trigger, DateTimeOffset ReceivedAt, JsonElement Event)
+public sealed record EventDocument(
+    string Id,
+    string WorkflowId,
+    string? Workflow,
+    string Trigger,
+    DateTimeOffset ReceivedAt,
+    JsonElement Event
+)
 {
     internal static EventDocument From(Event e, string? workflow) =>
         new(e.Id.ToString(), e.WorkflowId.ToString(), workflow, e.Trigger, e.ReceivedAt, RawJson.Parse(e.Json));
@@ -115,22 +189,34 @@ public sealed record EventDocument(string Id, string WorkflowId, string? Workflo
 
 /// <summary>Compute and delivery time of a workflow on a UTC day, apart (E6).</summary>
 public sealed record UsageRowDocument(DateOnly Day, string Workflow, long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
+
 public sealed record UsageTotalDocument(long Runs, double ComputeMs, long Deliveries, double DeliveryMs);
+
 /// <param name="Quota">Null where none is set.</param>
 public sealed record UsageDocument(DateOnly Since, IReadOnlyList<UsageRowDocument> Items, UsageTotalDocument Total, QuotaDocument? Quota);
+
 /// <summary>Today's use (UTC). A limit of null is none.</summary>
-public sealed record QuotaDocument(double ComputeMs, double? ComputePerDayMs, long Invocations, long? InvocationsPerDay, DateTimeOffset ResetAt);
+public sealed record QuotaDocument(
+    double ComputeMs,
+    double? ComputePerDayMs,
+    long Invocations,
+    long? InvocationsPerDay,
+    DateTimeOffset ResetAt
+);
 
 /// <summary>An event that starts a run by hand.</summary>
 /// <param name="Event">What steps see as <c>event</c>: any JSON; null for an empty object.</param>
 /// <param name="Test">The run's sends are captured, not delivered.</param>
 /// <param name="Draft">The draft runs, not the current version.</param>
 public sealed record ManualEventDocument(JsonElement? Event, bool? Test, bool? Draft);
+
 /// <summary>A suspended run that was resumed or canceled.</summary>
 /// <param name="ContinuedBy">The run that continues it; null if it was canceled.</param>
 public sealed record ReleaseDocument(string Id, string? ContinuedBy);
+
 /// <inheritdoc cref="ManualEventDocument" path="/param"/>
 public sealed record ReplayRequestDocument(bool? Test, bool? Draft);
+
 /// <summary>The run that a replay, or an event by hand, made.</summary>
 /// <param name="Version">Below 0 of a draft.</param>
 public sealed record ReplayDocument(string Id, string EventId, int Version)
@@ -141,29 +227,50 @@ public sealed record ReplayDocument(string Id, string EventId, int Version)
         return TypedResults.Accepted($"/api/v1/runs/{id}", new ReplayDocument(id, accepted.Run.Event.Id.ToString(), accepted.Run.Version));
     }
 }
+
 /// <param name="Skipped">Ids that were not sent again.</param>
 /// <param name="Ids">Those that were, in their order.</param>
 /// <param name="Reasons">Why each was skipped: <c>unknown</c>, <c>under_way</c> already, or its status, which is not one that is resent: <c>captured</c>, or with a filter <c>succeeded</c>.</param>
 /// <param name="More">The filter finds more, older ones, than one call takes.</param>
 public sealed record ResendDocument(
-    int Resent, IReadOnlyList<string> Skipped, IReadOnlyList<string> Ids, IReadOnlyDictionary<string, string> Reasons, bool More);
+    int Resent,
+    IReadOnlyList<string> Skipped,
+    IReadOnlyList<string> Ids,
+    IReadOnlyDictionary<string, string> Reasons,
+    bool More
+);
+
 /// <param name="Type"><c>run</c> or <c>delivery</c>.</param>
 public sealed record ChangeDocument(string Type, string Id, string RunId, string Status)
 {
-    internal static ChangeDocument From(Change change) => change switch
-    {
-        RunChange run => new("run", run.Run.ToString(), run.Run.ToString(), Names.Of(run.Status)),
-        DeliveryChange delivery => new("delivery", delivery.Delivery.ToString(), delivery.Run.ToString(), Names.Of(delivery.Status)),
-        _ => throw new ArgumentOutOfRangeException(nameof(change)),
-    };
+    internal static ChangeDocument From(Change change) =>
+        change switch
+        {
+            RunChange run => new("run", run.Run.ToString(), run.Run.ToString(), Names.Of(run.Status)),
+            DeliveryChange delivery => new("delivery", delivery.Delivery.ToString(), delivery.Run.ToString(), Names.Of(delivery.Status)),
+            _ => throw new ArgumentOutOfRangeException(nameof(change)),
+        };
 }
 
 public sealed record HealthDocument(string Status);
+
 /// <summary>The body of a PUT of a workflow: path to text, relative to the folder.</summary>
 public sealed record DeployDocument(IReadOnlyDictionary<string, string> Files);
+
 /// <summary>Which deliveries a bulk resend takes: by id, or all that the filter finds.</summary>
 public sealed record ResendRequestDocument(
-    IReadOnlyList<string>? Ids, string? Status, string? Host, string? Workflow, string? Since, string? Until, string? Q);
+    IReadOnlyList<string>? Ids,
+    string? Status,
+    string? Host,
+    string? Workflow,
+    string? Since,
+    string? Until,
+    string? Q
+);
+
 public sealed record ProblemDocument(
-    string Title, int Status, string Detail,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<WorkflowProblemDocument>? Problems);
+    string Title,
+    int Status,
+    string Detail,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<WorkflowProblemDocument>? Problems
+);

@@ -6,7 +6,9 @@ namespace Sendoff.Server.Api;
 
 /// <summary>A variable or a secret. A secret's value is never answered.</summary>
 public sealed record SecretDocument(string Name, bool Secret, string? Value, DateTimeOffset ChangedAt);
+
 public sealed record SecretListDocument(IReadOnlyList<SecretDocument> Items);
+
 /// <param name="Secret">Masked in every record, and never shown again; false makes a variable. Default true.</param>
 public sealed record SecretRequestDocument(string Value, bool? Secret);
 
@@ -19,22 +21,35 @@ internal static class SecretsApi
     {
         var secrets = api.MapGroup("/secrets").WithTags("Secrets").RequireAuthorization(AccessPolicy.Admin);
         secrets.MapGet("/", List).WithName("listSecrets").WithSummary("Variables with their values, secrets without");
-        secrets.MapPut("/{name}", PutAsync).WithName("setSecret").WithSummary("Set a variable or a secret; the next runs see it").TakesBody<SecretRequestDocument>();
+        secrets
+            .MapPut("/{name}", PutAsync)
+            .WithName("setSecret")
+            .WithSummary("Set a variable or a secret; the next runs see it")
+            .TakesBody<SecretRequestDocument>();
         secrets.MapDelete("/{name}", DeleteAsync).WithName("deleteSecret").WithSummary("Delete a variable or a secret");
     }
 
     static Results<Ok<SecretListDocument>, Problem> List(HttpRequest request, SecretCatalog secrets) =>
         ApiInput.Of(request).Problem is { } problem ? problem : TypedResults.Ok(new SecretListDocument([.. secrets.Entries.Select(From)]));
 
-    static async Task<Results<Ok<SecretDocument>, Problem>> PutAsync(string name, HttpRequest request, SecretCatalog secrets, CancellationToken ct)
+    static async Task<Results<Ok<SecretDocument>, Problem>> PutAsync(
+        string name,
+        HttpRequest request,
+        SecretCatalog secrets,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request);
-        if (await input.ObjectAsync(request, fields, ct) is not { } body) return input.Problem!;
+        if (await input.ObjectAsync(request, fields, ct) is not { } body)
+            return input.Problem!;
         string? value = input.Text(body, "value");
-        if (value is null) input.Wrong("'value' is missing. It is a string.");
+        if (value is null)
+            input.Wrong("'value' is missing. It is a string.");
         bool isSecret = input.Flag(body, "secret") ?? true;
-        if (value is not null && secrets.FindFault(name, value, isSecret) is { } fault) input.Wrong(fault);
-        if (input.Problem is { } problem) return problem;
+        if (value is not null && secrets.FindFault(name, value, isSecret) is { } fault)
+            input.Wrong(fault);
+        if (input.Problem is { } problem)
+            return problem;
         await secrets.SetAsync(name, value!, isSecret, ct);
         return TypedResults.Ok(From(secrets.Entries.First(entry => entry.Name == name)));
     }

@@ -21,20 +21,34 @@ internal static class SessionsApi
         var sessions = api.MapGroup("/sessions").WithTags("Sessions").RequireAuthorization(AccessPolicy.Admin);
         sessions.MapGet("/", ListAsync).WithName("listSessions").WithSummary("Signed-in browsers, oldest first");
         sessions.MapDelete("/", EndAllAsync).WithName("endSessions").WithSummary("Sign every browser out");
-        sessions.MapDelete("/{id}", EndAsync).WithName("endSession").WithSummary("Sign a browser out: its cookie is refused and its open pages are disconnected");
+        sessions
+            .MapDelete("/{id}", EndAsync)
+            .WithName("endSession")
+            .WithSummary("Sign a browser out: its cookie is refused and its open pages are disconnected");
     }
 
-    static async Task<Results<Ok<ListDocument<SessionDocument>>, Problem>> ListAsync(HttpContext context, Sessions sessions, CancellationToken ct)
+    static async Task<Results<Ok<ListDocument<SessionDocument>>, Problem>> ListAsync(
+        HttpContext context,
+        Sessions sessions,
+        CancellationToken ct
+    )
     {
-        if (ApiInput.Of(context.Request).Problem is { } problem) return problem;
+        if (ApiInput.Of(context.Request).Problem is { } problem)
+            return problem;
         var current = context.Features.Get<Session>()?.Stored.Id;
-        return TypedResults.Ok(new ListDocument<SessionDocument>([.. (await sessions.ListAsync(ct)).Select(session => SessionDocument.From(session, current))], null));
+        return TypedResults.Ok(
+            new ListDocument<SessionDocument>(
+                [.. (await sessions.ListAsync(ct)).Select(session => SessionDocument.From(session, current))],
+                null
+            )
+        );
     }
 
     static async Task<NoContent> EndAllAsync(HttpContext context, Sessions sessions, CancellationToken ct)
     {
         CredentialUse.Outlive(context);
-        foreach (var session in await sessions.ListAsync(ct)) await sessions.EndAsync(session.Id, CancellationToken.None);
+        foreach (var session in await sessions.ListAsync(ct))
+            await sessions.EndAsync(session.Id, CancellationToken.None);
         return TypedResults.NoContent();
     }
 
@@ -42,6 +56,7 @@ internal static class SessionsApi
     {
         CredentialUse.Outlive(context);
         return SessionId.TryParse(id, out var session) && await sessions.EndAsync(session, CancellationToken.None)
-            ? TypedResults.NoContent() : Problem.NotFound($"There is no session '{id}'. It may have ended already.");
+            ? TypedResults.NoContent()
+            : Problem.NotFound($"There is no session '{id}'. It may have ended already.");
     }
 }

@@ -11,9 +11,11 @@ namespace Sendoff.Server.Api;
 
 /// <summary>A data store of the workspace.</summary>
 public sealed record DataStoreDocument(string Name, long Keys);
+
 /// <param name="Value">With secrets masked (C8).</param>
 /// <param name="ExpiresAt">Null when it does not expire.</param>
 public sealed record StoredValueDocument(string Key, JsonElement Value, DateTimeOffset ChangedAt, DateTimeOffset? ExpiresAt);
+
 /// <param name="Value">Any JSON.</param>
 /// <param name="Ttl">Seconds until the key expires; null or nothing: it does not.</param>
 public sealed record StoredValueRequestDocument(JsonElement Value, double? Ttl);
@@ -27,47 +29,111 @@ internal static class StoresApi
     {
         var stores = api.MapGroup("/stores").WithTags("Data stores");
         stores.MapGet("/", ListAsync).WithName("listStores").WithSummary("The workspace's data stores, with how many keys each has");
-        stores.MapGet("/{name}", ListKeysAsync).WithName("listStoreValues").WithSummary("A data store's keys and values, by key; secrets are masked");
+        stores
+            .MapGet("/{name}", ListKeysAsync)
+            .WithName("listStoreValues")
+            .WithSummary("A data store's keys and values, by key; secrets are masked");
         stores.MapGet("/{name}/{**key}", GetAsync).WithName("getStoreValue").WithSummary("One value; secrets are masked");
-        stores.MapPut("/{name}/{**key}", PutAsync).WithName("setStoreValue").WithSummary("Set a key's value").TakesBody<StoredValueRequestDocument>();
+        stores
+            .MapPut("/{name}/{**key}", PutAsync)
+            .WithName("setStoreValue")
+            .WithSummary("Set a key's value")
+            .TakesBody<StoredValueRequestDocument>();
         stores.MapDelete("/{name}/{**key}", DeleteAsync).WithName("deleteStoreValue").WithSummary("Delete a key");
     }
 
-    static async Task<Results<Ok<ListDocument<DataStoreDocument>>, Problem>> ListAsync(HttpRequest request, IStore store, CancellationToken ct) =>
-        ApiInput.Of(request).Problem is { } problem ? problem
-            : TypedResults.Ok(new ListDocument<DataStoreDocument>([.. (await store.ListStoresAsync(ct)).Select(s => new DataStoreDocument(s.Name, s.Keys))], null));
+    static async Task<Results<Ok<ListDocument<DataStoreDocument>>, Problem>> ListAsync(
+        HttpRequest request,
+        IStore store,
+        CancellationToken ct
+    ) =>
+        ApiInput.Of(request).Problem is { } problem
+            ? problem
+            : TypedResults.Ok(
+                new ListDocument<DataStoreDocument>(
+                    [.. (await store.ListStoresAsync(ct)).Select(s => new DataStoreDocument(s.Name, s.Keys))],
+                    null
+                )
+            );
 
     static async Task<Results<Ok<ListDocument<StoredValueDocument>>, Problem>> ListKeysAsync(
-        string name, string? limit, string? cursor, HttpRequest request, IStore store, EngineContext engine, Concealment concealment, CancellationToken ct)
+        string name,
+        string? limit,
+        string? cursor,
+        HttpRequest request,
+        IStore store,
+        EngineContext engine,
+        Concealment concealment,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request, "limit", "cursor");
         int most = input.Limit(limit);
         string? after = After(input, cursor);
-        if (DataStoreRules.FaultOfName(name) is { } fault) input.Wrong(fault.Message);
-        if (input.Problem is { } problem) return problem;
+        if (DataStoreRules.FaultOfName(name) is { } fault)
+            input.Wrong(fault.Message);
+        if (input.Problem is { } problem)
+            return problem;
         var values = await store.ListValuesAsync(new(default, name), after, most, engine.Limits.DataStoreValueBytes, ct);
         // A page may be cut short by its bytes, so only an empty one is sure to be the end.
         string? next = values.Count == 0 ? null : Base64Url.EncodeToString(Encoding.UTF8.GetBytes(values[^1].Key));
         return TypedResults.Ok(new ListDocument<StoredValueDocument>([.. values.Select(value => From(value, concealment))], next));
     }
 
-    static async Task<Results<Ok<StoredValueDocument>, Problem>> GetAsync(string name, string? key, HttpRequest request, IStore store, Concealment concealment, CancellationToken ct)
+    static async Task<Results<Ok<StoredValueDocument>, Problem>> GetAsync(
+        string name,
+        string? key,
+        HttpRequest request,
+        IStore store,
+        Concealment concealment,
+        CancellationToken ct
+    )
     {
-        if (Checked(name, ref key, request, concealment).Problem is { } problem) return problem;
-        return await store.GetValueAsync(new(default, name), key!, ct) is { } found ? TypedResults.Ok(From(found, concealment)) : NoKey(name);
+        if (Checked(name, ref key, request, concealment).Problem is { } problem)
+            return problem;
+        return await store.GetValueAsync(new(default, name), key!, ct) is { } found
+            ? TypedResults.Ok(From(found, concealment))
+            : NoKey(name);
     }
 
-    static async Task<Results<NoContent, Problem>> PutAsync(string name, string? key, HttpRequest request, IStore store, EngineContext engine, Concealment concealment, CancellationToken ct)
+    static async Task<Results<NoContent, Problem>> PutAsync(
+        string name,
+        string? key,
+        HttpRequest request,
+        IStore store,
+        EngineContext engine,
+        Concealment concealment,
+        CancellationToken ct
+    )
     {
         var input = Checked(name, ref key, request, concealment);
-        if (input.Problem is null && await input.ObjectAsync(request, fields, ct) is { } body && Value(input, key!, body, engine) is { } value)
-            Fault(input, DataStoreRules.FaultOf(await store.SetValueAsync(new(default, name), value, engine.Limits.DataStoreKeys, ct), name, engine.Limits));
+        if (
+            input.Problem is null
+            && await input.ObjectAsync(request, fields, ct) is { } body
+            && Value(input, key!, body, engine) is { } value
+        )
+            Fault(
+                input,
+                DataStoreRules.FaultOf(
+                    await store.SetValueAsync(new(default, name), value, engine.Limits.DataStoreKeys, ct),
+                    name,
+                    engine.Limits
+                )
+            );
         return input.Problem is { } problem ? problem : TypedResults.NoContent();
     }
 
-    static async Task<Results<NoContent, Problem>> DeleteAsync(string name, string? key, HttpRequest request, IStore store, Concealment concealment, CancellationToken ct)
+    static async Task<Results<NoContent, Problem>> DeleteAsync(
+        string name,
+        string? key,
+        HttpRequest request,
+        IStore store,
+        Concealment concealment,
+        CancellationToken ct
+    )
     {
-        if (Checked(name, ref key, request, concealment).Problem is { } problem) return problem;
+        if (Checked(name, ref key, request, concealment).Problem is { } problem)
+            return problem;
         return await store.DeleteValueAsync(new(default, name), key!, ct) ? TypedResults.NoContent() : NoKey(name);
     }
 
@@ -81,16 +147,20 @@ internal static class StoresApi
 
     static StoredValue? Value(ApiInput input, string key, JsonElement body, EngineContext engine)
     {
-        if (!body.TryGetProperty("value", out var value)) input.Wrong("'value' is missing. It is any JSON.");
+        if (!body.TryGetProperty("value", out var value))
+            input.Wrong("'value' is missing. It is any JSON.");
         var now = engine.Time.GetUtcNow();
         DateTimeOffset? expires = null;
         if (body.TryGetProperty("ttl", out var ttl) && ttl.ValueKind != JsonValueKind.Null)
         {
             double seconds = ttl.ValueKind == JsonValueKind.Number && ttl.TryGetDouble(out double given) ? given : 0;
-            if (DataStoreRules.FaultOfTtl(seconds) is { } wrong) Fault(input, wrong);
-            else expires = now.AddSeconds(seconds);
+            if (DataStoreRules.FaultOfTtl(seconds) is { } wrong)
+                Fault(input, wrong);
+            else
+                expires = now.AddSeconds(seconds);
         }
-        if (input.Problem is not null) return null;
+        if (input.Problem is not null)
+            return null;
         byte[] json = JsonMarshal.GetRawUtf8Value(value).ToArray();
         Fault(input, DataStoreRules.FaultOfValue(json, engine.Limits));
         return input.Problem is null ? new(key, json, now, expires) : null;
@@ -98,19 +168,22 @@ internal static class StoresApi
 
     static string? After(ApiInput input, string? cursor)
     {
-        if (string.IsNullOrEmpty(cursor)) return null;
-        if (Base64Url.IsValid(cursor)) return Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor));
+        if (string.IsNullOrEmpty(cursor))
+            return null;
+        if (Base64Url.IsValid(cursor))
+            return Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor));
         input.Wrong($"'cursor' is '{cursor}'. It is the nextCursor of the page before, unchanged.");
         return null;
     }
 
     static void Fault(ApiInput input, DataStoreFault? fault)
     {
-        if (fault is not null) input.Wrong(fault.Message);
+        if (fault is not null)
+            input.Wrong(fault.Message);
     }
 
     static Problem NoKey(string name) => Problem.NotFound($"The data store '{name}' has no such key.");
 
-    static StoredValueDocument From(StoredValue value, Concealment concealment) => new(
-        concealment.Mask.Text(value.Key), RawJson.Parse(concealment.Mask.Json(value.Json, "null"u8)), value.ChangedAt, value.ExpiresAt);
+    static StoredValueDocument From(StoredValue value, Concealment concealment) =>
+        new(concealment.Mask.Text(value.Key), RawJson.Parse(concealment.Mask.Json(value.Json, "null"u8)), value.ChangedAt, value.ExpiresAt);
 }

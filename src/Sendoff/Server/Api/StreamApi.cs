@@ -9,12 +9,21 @@ namespace Sendoff.Server.Api;
 internal static class StreamApi
 {
     public static void Map(IEndpointRouteBuilder api) =>
-        api.MapGet("/stream", StreamAsync).WithTags("Stream").WithName("streamChanges").WithSummary("Changes of runs and deliveries, as server-sent events")
+        api.MapGet("/stream", StreamAsync)
+            .WithTags("Stream")
+            .WithName("streamChanges")
+            .WithSummary("Changes of runs and deliveries, as server-sent events")
             .Produces(StatusCodes.Status200OK, contentType: "text/event-stream");
 
     static async Task StreamAsync(
-        string? run, HttpContext context, ChangeFeed changes, ServerOptions options, TimeProvider time,
-        IHostApplicationLifetime life, CancellationToken ct)
+        string? run,
+        HttpContext context,
+        ChangeFeed changes,
+        ServerOptions options,
+        TimeProvider time,
+        IHostApplicationLifetime life,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(context.Request, "run");
         RunId? only = string.IsNullOrEmpty(run) ? null : input.Run(run);
@@ -36,7 +45,13 @@ internal static class StreamApi
     }
 
     static async Task SendAsync(
-        HttpResponse response, ChangeFeed changes, RunId? only, TimeSpan keepAlive, TimeProvider time, CancellationToken ct)
+        HttpResponse response,
+        ChangeFeed changes,
+        RunId? only,
+        TimeSpan keepAlive,
+        TimeProvider time,
+        CancellationToken ct
+    )
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var feed = changes.ListenAsync(end.Token).GetAsyncEnumerator(CancellationToken.None);
@@ -49,7 +64,8 @@ internal static class StreamApi
             {
                 var change = feed.Current;
                 next = feed.MoveNextAsync().AsTask();
-                if (only is not null && change.Run != only) continue;
+                if (only is not null && change.Run != only)
+                    continue;
                 var document = ChangeDocument.From(change);
                 string data = JsonSerializer.Serialize(document, PlainJsonEncoder.OptionsOf(ApiJson.Default));
                 await WriteAsync(response, $"event: {document.Type}\ndata: {data}\n\n", ct);

@@ -9,7 +9,8 @@ namespace Sendoff.Server.Api;
 /// <param name="Token">The token itself: when it is made, and never again.</param>
 public sealed record TokenDocument(string Id, string Name, string Scope, DateTimeOffset CreatedAt, string? Token)
 {
-    internal static TokenDocument From(StoredToken token, string? value = null) => new(token.Id.ToString(), token.Name, Names.Of(token.Scope), token.CreatedAt, value);
+    internal static TokenDocument From(StoredToken token, string? value = null) =>
+        new(token.Id.ToString(), token.Name, Names.Of(token.Scope), token.CreatedAt, value);
 }
 
 /// <param name="Scope"><c>read</c> if not given.</param>
@@ -27,36 +28,58 @@ internal static class TokensApi
     {
         var tokens = api.MapGroup("/tokens").WithTags("Tokens").RequireAuthorization(AccessPolicy.Admin);
         tokens.MapGet("/", ListAsync).WithName("listTokens").WithSummary("Tokens, without what they are");
-        tokens.MapPost("/", CreateAsync).WithName("createToken").WithSummary("Create a token; it is returned only once").TakesBody<TokenRequestDocument>();
-        tokens.MapPost("/sign-in", (HttpRequest request, SignInLinks links, ServerOptions options) => TypedResults.Ok(new SignInDocument(links.Create(new Uri(Origin.Of(request, options))))))
-            .WithName("createSignInLink").WithSummary("Create a sign-in link; it signs in one browser, once, within a day");
+        tokens
+            .MapPost("/", CreateAsync)
+            .WithName("createToken")
+            .WithSummary("Create a token; it is returned only once")
+            .TakesBody<TokenRequestDocument>();
+        tokens
+            .MapPost(
+                "/sign-in",
+                (HttpRequest request, SignInLinks links, ServerOptions options) =>
+                    TypedResults.Ok(new SignInDocument(links.Create(new Uri(Origin.Of(request, options)))))
+            )
+            .WithName("createSignInLink")
+            .WithSummary("Create a sign-in link; it signs in one browser, once, within a day");
         tokens.MapDelete("/{id}", RevokeAsync).WithName("revokeToken").WithSummary("Revoke a token: it is refused from now on");
     }
 
-    static async Task<Results<Ok<ListDocument<TokenDocument>>, Problem>> ListAsync(HttpRequest request, ApiTokens tokens, CancellationToken ct) =>
-        ApiInput.Of(request).Problem is { } problem ? problem
-            : TypedResults.Ok(new ListDocument<TokenDocument>([.. (await tokens.ListAsync(ct)).Select(static token => TokenDocument.From(token))], null));
+    static async Task<Results<Ok<ListDocument<TokenDocument>>, Problem>> ListAsync(
+        HttpRequest request,
+        ApiTokens tokens,
+        CancellationToken ct
+    ) =>
+        ApiInput.Of(request).Problem is { } problem
+            ? problem
+            : TypedResults.Ok(
+                new ListDocument<TokenDocument>([.. (await tokens.ListAsync(ct)).Select(static token => TokenDocument.From(token))], null)
+            );
 
     static async Task<Results<Ok<TokenDocument>, Problem>> CreateAsync(HttpRequest request, ApiTokens tokens, CancellationToken ct)
     {
         var input = ApiInput.Of(request);
-        if (await input.ObjectAsync(request, ["name", "scope"], ct) is not { } body) return input.Problem!;
+        if (await input.ObjectAsync(request, ["name", "scope"], ct) is not { } body)
+            return input.Problem!;
         string name = Name(input, input.Text(body, "name") ?? "");
         var scope = input.State<TokenScope>("scope", input.Text(body, "scope")) ?? TokenScope.Read;
-        if (input.Problem is { } problem) return problem;
+        if (input.Problem is { } problem)
+            return problem;
         var (token, value) = await tokens.CreateAsync(name, scope, ct);
         return TypedResults.Ok(TokenDocument.From(token, value));
     }
 
     public static string Name(ApiInput input, string name)
     {
-        if (name.Trim().Length == 0 || name.Length > LongestName) input.Wrong($"'name' has 1 to {LongestName} characters and says who uses the token.");
+        if (name.Trim().Length == 0 || name.Length > LongestName)
+            input.Wrong($"'name' has 1 to {LongestName} characters and says who uses the token.");
         return name.Trim();
     }
 
     static async Task<Results<NoContent, Problem>> RevokeAsync(string id, HttpContext context, ApiTokens tokens)
     {
         CredentialUse.Outlive(context);
-        return TokenId.TryParse(id, out var token) && await tokens.RevokeAsync(token, CancellationToken.None) ? TypedResults.NoContent() : Problem.NotFound($"There is no token '{id}'.");
+        return TokenId.TryParse(id, out var token) && await tokens.RevokeAsync(token, CancellationToken.None)
+            ? TypedResults.NoContent()
+            : Problem.NotFound($"There is no token '{id}'.");
     }
 }

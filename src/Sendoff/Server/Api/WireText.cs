@@ -6,7 +6,8 @@ namespace Sendoff.Server.Api;
 static class WireText
 {
     /// <summary>Latin-1 where that is enough, else UTF-8.</summary>
-    public static byte[] HeaderValue(string value) => (value.AsSpan().ContainsAnyExceptInRange('\0', '\u00ff') ? Encoding.UTF8 : Encoding.Latin1).GetBytes(value);
+    public static byte[] HeaderValue(string value) =>
+        (value.AsSpan().ContainsAnyExceptInRange('\0', '\u00ff') ? Encoding.UTF8 : Encoding.Latin1).GetBytes(value);
 
     /// <summary>Host and port of an absolute URL, as they are written there.</summary>
     public static string Authority(string url) => Split(url).Authority;

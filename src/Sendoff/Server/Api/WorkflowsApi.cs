@@ -18,76 +18,151 @@ internal static class WorkflowsApi
         var workflows = api.MapGroup("/workflows").WithTags("Workflows");
         workflows.MapGet("/", ListAsync).WithName("listWorkflows").WithSummary("All workflows");
         workflows.MapGet("/{name}", GetAsync).WithName("getWorkflow").WithSummary("One workflow");
-        workflows.MapPut("/{name}", DeployAsync).WithName("deployWorkflow").WithSummary("Deploy a new version: {files:{path:text}}, a zip, or a lone step file")
+        workflows
+            .MapPut("/{name}", DeployAsync)
+            .WithName("deployWorkflow")
+            .WithSummary("Deploy a new version: {files:{path:text}}, a zip, or a lone step file")
             .TakesBody<DeployDocument>("application/zip", "text/javascript", "text/typescript")
-            .ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status422UnprocessableEntity);
-        workflows.MapDelete("/{name}", DeleteAsync).WithName("deleteWorkflow").WithSummary("Remove a workflow, its versions and its history");
-        workflows.MapGet("/{name}/versions", ListVersionsAsync).WithName("listVersions").WithSummary("All versions of a workflow, newest first");
-        workflows.MapGet("/{name}/versions/{version}", GetVersionAsync).WithName("getVersion").WithSummary("One version with its files");
-        workflows.MapGet("/{name}/emits", ListEmitsAsync).WithName("listEmits").WithSummary("What a workflow emitted last, newest first: 100 at most are kept");
-        workflows.MapPost("/{name}/versions/{version}/deploy", DeployAgainAsync).WithName("deployVersion").WithSummary("Roll back: deploy the files of a version again, as a new one")
+            .ProducesProblem(StatusCodes.Status413PayloadTooLarge)
             .ProducesProblem(StatusCodes.Status422UnprocessableEntity);
-        workflows.MapPost("/{name}/events", StartAsync).WithName("startRun").WithSummary("Start a run by hand, with an event of your own; its sends are captured when it is a test; of the draft, if asked")
-            .TakesBody<ManualEventDocument>().Produces<ReplayDocument>(StatusCodes.Status202Accepted)
-            .ProducesProblem(StatusCodes.Status413PayloadTooLarge).ProducesProblem(StatusCodes.Status422UnprocessableEntity).ProducesProblem(StatusCodes.Status429TooManyRequests);
+        workflows
+            .MapDelete("/{name}", DeleteAsync)
+            .WithName("deleteWorkflow")
+            .WithSummary("Remove a workflow, its versions and its history");
+        workflows
+            .MapGet("/{name}/versions", ListVersionsAsync)
+            .WithName("listVersions")
+            .WithSummary("All versions of a workflow, newest first");
+        workflows.MapGet("/{name}/versions/{version}", GetVersionAsync).WithName("getVersion").WithSummary("One version with its files");
+        workflows
+            .MapGet("/{name}/emits", ListEmitsAsync)
+            .WithName("listEmits")
+            .WithSummary("What a workflow emitted last, newest first: 100 at most are kept");
+        workflows
+            .MapPost("/{name}/versions/{version}/deploy", DeployAgainAsync)
+            .WithName("deployVersion")
+            .WithSummary("Roll back: deploy the files of a version again, as a new one")
+            .ProducesProblem(StatusCodes.Status422UnprocessableEntity);
+        workflows
+            .MapPost("/{name}/events", StartAsync)
+            .WithName("startRun")
+            .WithSummary("Start a run by hand, with an event of your own; its sends are captured when it is a test; of the draft, if asked")
+            .TakesBody<ManualEventDocument>()
+            .Produces<ReplayDocument>(StatusCodes.Status202Accepted)
+            .ProducesProblem(StatusCodes.Status413PayloadTooLarge)
+            .ProducesProblem(StatusCodes.Status422UnprocessableEntity)
+            .ProducesProblem(StatusCodes.Status429TooManyRequests);
         workflows.MapPost("/{name}/enable", EnableAsync).WithName("enableWorkflow").WithSummary("Switch a workflow's triggers on");
         workflows.MapPost("/{name}/disable", DisableAsync).WithName("disableWorkflow").WithSummary("Switch a workflow's triggers off");
     }
 
     static async Task<Results<Ok<ListDocument<WorkflowDocument>>, Problem>> ListAsync(
-        HttpRequest request, IStore store, ServerOptions options, Schedule schedule, StreamKeys streams, WorkflowCatalog catalog, CancellationToken ct)
+        HttpRequest request,
+        IStore store,
+        ServerOptions options,
+        Schedule schedule,
+        StreamKeys streams,
+        WorkflowCatalog catalog,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request);
-        if (input.Problem is { } problem) return problem;
+        if (input.Problem is { } problem)
+            return problem;
         string origin = Origin.OfHooks(request, options);
-        return TypedResults.Ok(new ListDocument<WorkflowDocument>(
-            [.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin, schedule, streams, catalog))], null));
+        return TypedResults.Ok(
+            new ListDocument<WorkflowDocument>(
+                [.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin, schedule, streams, catalog))],
+                null
+            )
+        );
     }
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> GetAsync(
-        string name, HttpRequest request, IStore store, ServerOptions options, Schedule schedule, StreamKeys streams, WorkflowCatalog catalog, CancellationToken ct) =>
+        string name,
+        HttpRequest request,
+        IStore store,
+        ServerOptions options,
+        Schedule schedule,
+        StreamKeys streams,
+        WorkflowCatalog catalog,
+        CancellationToken ct
+    ) =>
         await store.GetWorkflowAsync(name, ct) is { } found
             ? TypedResults.Ok(WorkflowDocument.From(found, Origin.OfHooks(request, options), schedule, streams, catalog))
             : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAsync(
-        string name, [FromQuery] string? file, HttpRequest request, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct)
+        string name,
+        [FromQuery] string? file,
+        HttpRequest request,
+        WorkflowCatalog catalog,
+        ServerOptions options,
+        Schedule schedule,
+        StreamKeys streams,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request, "file");
         input.WorkflowName(name);
-        if (input.Problem is { } bad) return bad;
+        if (input.Problem is { } bad)
+            return bad;
         if (await ReadBodyAsync(request, options.DeployBytes, ct) is not { } body)
             return Problem.TooLarge($"The body is over {options.DeployBytes:N0} bytes, the limit of a deploy.");
-        if (DeployedFiles.Read(input, request.ContentType, file, body, options) is not { } files) return input.Problem!;
+        if (DeployedFiles.Read(input, request.ContentType, file, body, options) is not { } files)
+            return input.Problem!;
         var result = await catalog.DeployAsync(name, files, ct);
         return Answer(result, request, options, schedule, streams, catalog);
     }
 
     static Results<Ok<WorkflowDocument>, Problem> Answer(
-        DeployResult result, HttpRequest request, ServerOptions options, Schedule schedule, StreamKeys streams, WorkflowCatalog catalog) => result.Workflow is { } workflow
-        ? TypedResults.Ok(WorkflowDocument.From(workflow, Origin.OfHooks(request, options), schedule, streams, catalog) with
-        {
-            ScriptsLeftOut = result.ScriptsLeftOut,
-            Warnings = [.. result.Warnings.Select(WorkflowProblemDocument.From)],
-        })
-        : Unfit("Not deployed", result.Problems);
+        DeployResult result,
+        HttpRequest request,
+        ServerOptions options,
+        Schedule schedule,
+        StreamKeys streams,
+        WorkflowCatalog catalog
+    ) =>
+        result.Workflow is { } workflow
+            ? TypedResults.Ok(
+                WorkflowDocument.From(workflow, Origin.OfHooks(request, options), schedule, streams, catalog) with
+                {
+                    ScriptsLeftOut = result.ScriptsLeftOut,
+                    Warnings = [.. result.Warnings.Select(WorkflowProblemDocument.From)],
+                }
+            )
+            : Unfit("Not deployed", result.Problems);
 
     static Problem Unfit(string title, IReadOnlyList<WorkflowProblem> problems) =>
-        new(StatusCodes.Status422UnprocessableEntity, title, Say(problems)) { Problems = [.. problems.Select(WorkflowProblemDocument.From)] };
+        new(StatusCodes.Status422UnprocessableEntity, title, Say(problems))
+        {
+            Problems = [.. problems.Select(WorkflowProblemDocument.From)],
+        };
 
     /// <summary>As a version of its own, so that what was deployed when stays true.</summary>
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAgainAsync(
-        string name, string version, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct)
+        string name,
+        string version,
+        HttpRequest request,
+        IStore store,
+        WorkflowCatalog catalog,
+        ServerOptions options,
+        Schedule schedule,
+        StreamKeys streams,
+        CancellationToken ct
+    )
     {
         var found = await GetVersionAsync(name, version, store, ct);
-        if (found.Result is not Ok<VersionDocument> { Value.Files: { } files }) return (Problem)found.Result;
+        if (found.Result is not Ok<VersionDocument> { Value.Files: { } files })
+            return (Problem)found.Result;
         return Answer(await catalog.DeployAsync(name, files, ct), request, options, schedule, streams, catalog);
     }
 
     /// <summary>The first problem in one line; all of them are in <c>problems</c>.</summary>
     static string Say(IReadOnlyList<WorkflowProblem> problems)
     {
-        if (problems.Count == 0) return "The workflow cannot be deployed.";
+        if (problems.Count == 0)
+            return "The workflow cannot be deployed.";
         var first = problems[0];
         string place = string.Join(':', new object?[] { first.File, first.Line, first.Column }.Where(part => part is not null));
         return (first.File is null ? "" : place + ": ") + first.Message + (problems.Count > 1 ? $" (and {problems.Count - 1} more)" : "");
@@ -96,76 +171,140 @@ internal static class WorkflowsApi
     static async Task<Results<NoContent, Problem>> DeleteAsync(string name, WorkflowCatalog catalog, CancellationToken ct) =>
         await catalog.DeleteAsync(name, ct) ? TypedResults.NoContent() : Missing(name);
 
-    static async Task<Results<Ok<ListDocument<EmitDocument>>, Problem>> ListEmitsAsync(string name, HttpRequest request, IStore store, EngineLimits limits, CancellationToken ct)
+    static async Task<Results<Ok<ListDocument<EmitDocument>>, Problem>> ListEmitsAsync(
+        string name,
+        HttpRequest request,
+        IStore store,
+        EngineLimits limits,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request);
-        if (input.Problem is { } problem) return problem;
-        if (await store.GetWorkflowAsync(name, ct) is not { } workflow) return Missing(name);
+        if (input.Problem is { } problem)
+            return problem;
+        if (await store.GetWorkflowAsync(name, ct) is not { } workflow)
+            return Missing(name);
         var kept = await store.ListPublicationsAsync(workflow.Id, SendKind.Emit, 0, limits.PublishedKept, ct);
         return TypedResults.Ok(new ListDocument<EmitDocument>([.. kept.Reverse().Select(EmitDocument.From)], null));
     }
 
     static async Task<Results<Ok<ListDocument<VersionDocument>>, Problem>> ListVersionsAsync(
-        string name, IStore store, CancellationToken ct)
+        string name,
+        IStore store,
+        CancellationToken ct
+    )
     {
-        if (await store.GetWorkflowAsync(name, ct) is not { } workflow) return Missing(name);
+        if (await store.GetWorkflowAsync(name, ct) is not { } workflow)
+            return Missing(name);
         var versions = await store.ListVersionsAsync(workflow.Id, ct);
-        return TypedResults.Ok(new ListDocument<VersionDocument>(
-            [.. versions.OrderByDescending(v => v.Number).Select(v => VersionDocument.From(v, withFiles: false))], null));
+        return TypedResults.Ok(
+            new ListDocument<VersionDocument>(
+                [.. versions.OrderByDescending(v => v.Number).Select(v => VersionDocument.From(v, withFiles: false))],
+                null
+            )
+        );
     }
 
     static async Task<Results<Ok<VersionDocument>, Problem>> GetVersionAsync(
-        string name, string version, IStore store, CancellationToken ct)
+        string name,
+        string version,
+        IStore store,
+        CancellationToken ct
+    )
     {
         if (!int.TryParse(version, out int number) || number < 1)
             return Problem.BadInput($"'{version}' is not a version. It is a whole number from 1.");
-        if (await store.GetWorkflowAsync(name, ct) is not { } workflow) return Missing(name);
+        if (await store.GetWorkflowAsync(name, ct) is not { } workflow)
+            return Missing(name);
         return await store.GetVersionAsync(workflow.Id, number, ct) is { } found
             ? TypedResults.Ok(VersionDocument.From(found, withFiles: true))
             : Problem.NotFound($"The workflow '{name}' has no version {number}. Its newest is {workflow.Version}.");
     }
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> EnableAsync(
-        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct) =>
-        await catalog.SetEnabledAsync(name, true, ct) ? await GetAsync(name, request, store, options, schedule, streams, catalog, ct) : Missing(name);
+        string name,
+        HttpRequest request,
+        IStore store,
+        WorkflowCatalog catalog,
+        ServerOptions options,
+        Schedule schedule,
+        StreamKeys streams,
+        CancellationToken ct
+    ) =>
+        await catalog.SetEnabledAsync(name, true, ct)
+            ? await GetAsync(name, request, store, options, schedule, streams, catalog, ct)
+            : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DisableAsync(
-        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, ServerOptions options, Schedule schedule, StreamKeys streams, CancellationToken ct) =>
-        await catalog.SetEnabledAsync(name, false, ct) ? await GetAsync(name, request, store, options, schedule, streams, catalog, ct) : Missing(name);
+        string name,
+        HttpRequest request,
+        IStore store,
+        WorkflowCatalog catalog,
+        ServerOptions options,
+        Schedule schedule,
+        StreamKeys streams,
+        CancellationToken ct
+    ) =>
+        await catalog.SetEnabledAsync(name, false, ct)
+            ? await GetAsync(name, request, store, options, schedule, streams, catalog, ct)
+            : Missing(name);
 
     /// <summary>Works on a workflow that is switched off as well: it is its triggers that are.</summary>
     static async Task<Results<Accepted<ReplayDocument>, Problem>> StartAsync(
-        string name, HttpRequest request, IStore store, WorkflowCatalog catalog, RunQueue runs, Drafts drafts, EngineLimits limits, CancellationToken ct)
+        string name,
+        HttpRequest request,
+        IStore store,
+        WorkflowCatalog catalog,
+        RunQueue runs,
+        Drafts drafts,
+        EngineLimits limits,
+        CancellationToken ct
+    )
     {
         var input = ApiInput.Of(request);
         if (await ReadBodyAsync(request, limits.TriggerBodyBytes, ct) is not { } bytes)
-            return Problem.TooLarge($"The body is over {limits.TriggerBodyBytes:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
+            return Problem.TooLarge(
+                $"The body is over {limits.TriggerBodyBytes:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes)."
+            );
         var body = bytes.Length == 0 ? default : input.Object(bytes, ["event", "test", "draft"]) ?? default;
-        bool isTest = input.IsSet(body, "test"), isDraft = input.IsSet(body, "draft");
-        if (input.Problem is { } bad) return bad;
-        byte[] json = body.ValueKind == JsonValueKind.Object && body.TryGetProperty("event", out var given) && given.ValueKind != JsonValueKind.Null
-            ? Encoding.UTF8.GetBytes(given.GetRawText()) : "{}"u8.ToArray();
-        if (isDraft) return Answer(await drafts.TestAsync(name, json, isTest, ct), Missing(name));
-        if (await store.GetWorkflowAsync(name, ct) is not { } workflow || await catalog.FindAsync(workflow.Id, workflow.Version, ct) is not { } current
-            || await runs.AcceptAsync(current.Version, isTest ? QueuedRun.TestTrigger : QueuedRun.ManualTrigger, json, ct) is not { } accepted) return Missing(name);
+        bool isTest = input.IsSet(body, "test"),
+            isDraft = input.IsSet(body, "draft");
+        if (input.Problem is { } bad)
+            return bad;
+        byte[] json =
+            body.ValueKind == JsonValueKind.Object && body.TryGetProperty("event", out var given) && given.ValueKind != JsonValueKind.Null
+                ? Encoding.UTF8.GetBytes(given.GetRawText())
+                : "{}"u8.ToArray();
+        if (isDraft)
+            return Answer(await drafts.TestAsync(name, json, isTest, ct), Missing(name));
+        if (
+            await store.GetWorkflowAsync(name, ct) is not { } workflow
+            || await catalog.FindAsync(workflow.Id, workflow.Version, ct) is not { } current
+            || await runs.AcceptAsync(current.Version, isTest ? QueuedRun.TestTrigger : QueuedRun.ManualTrigger, json, ct)
+                is not { } accepted
+        )
+            return Missing(name);
         return ReplayDocument.Of(accepted);
     }
 
-    internal static Results<Accepted<ReplayDocument>, Problem> Answer(DraftRun? made, Problem missing) => made switch
-    {
-        null => missing,
-        { Run: { } accepted } => ReplayDocument.Of(accepted),
-        _ => Unfit("The draft does not run", made.Problems),
-    };
+    internal static Results<Accepted<ReplayDocument>, Problem> Answer(DraftRun? made, Problem missing) =>
+        made switch
+        {
+            null => missing,
+            { Run: { } accepted } => ReplayDocument.Of(accepted),
+            _ => Unfit("The draft does not run", made.Problems),
+        };
 
     internal static async Task<byte[]?> ReadBodyAsync(HttpRequest request, int limit, CancellationToken ct)
     {
-        if (request.ContentLength > limit) return null;
+        if (request.ContentLength > limit)
+            return null;
         var body = new MemoryStream();
         byte[] chunk = new byte[64 * 1024];
         while (await request.Body.ReadAsync(chunk, ct) is > 0 and var read)
         {
-            if (body.Length + read > limit) return null;
+            if (body.Length + read > limit)
+                return null;
             body.Write(chunk, 0, read);
         }
         return body.ToArray();

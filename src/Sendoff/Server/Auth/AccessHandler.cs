@@ -7,18 +7,33 @@ namespace Sendoff.Server.Auth;
 
 /// <summary>Finds out who calls: by bearer token, or by the session of a browser. Triggers never pass here.</summary>
 internal sealed class AccessHandler(
-    IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logs, UrlEncoder encoder, AdminToken admin, ApiTokens tokens, Sessions sessions, ServerOptions server)
-    : AuthenticationHandler<AuthenticationSchemeOptions>(options, logs, encoder)
+    IOptionsMonitor<AuthenticationSchemeOptions> options,
+    ILoggerFactory logs,
+    UrlEncoder encoder,
+    AdminToken admin,
+    ApiTokens tokens,
+    Sessions sessions,
+    ServerOptions server
+) : AuthenticationHandler<AuthenticationSchemeOptions>(options, logs, encoder)
 {
     public const string SchemeName = "Sendoff";
     const string Bearer = "Bearer ";
-    static readonly Problem noSuchToken = new(StatusCodes.Status401Unauthorized, "Not allowed",
-        "The bearer token is not this server's, or was revoked. The admin token is in the file 'admin-token' of its data directory; sendoff tokens makes others.");
-    static readonly Problem noToken = new(StatusCodes.Status401Unauthorized, "Not allowed",
-        "Send 'Authorization: Bearer <admin token>'. The token is in the file 'admin-token' of the server's data directory.");
+    static readonly Problem noSuchToken = new(
+        StatusCodes.Status401Unauthorized,
+        "Not allowed",
+        "The bearer token is not this server's, or was revoked. The admin token is in the file 'admin-token' of its data directory; sendoff tokens makes others."
+    );
+    static readonly Problem noToken = new(
+        StatusCodes.Status401Unauthorized,
+        "Not allowed",
+        "Send 'Authorization: Bearer <admin token>'. The token is in the file 'admin-token' of the server's data directory."
+    );
     static readonly Problem notSignedIn = new(StatusCodes.Status401Unauthorized, "Not signed in", "Sign in first.");
-    static readonly Problem crossSite = new(StatusCodes.Status403Forbidden, "Cross-site request",
-        "A request that changes something must come from this server's own pages, or carry a bearer token.");
+    static readonly Problem crossSite = new(
+        StatusCodes.Status403Forbidden,
+        "Cross-site request",
+        "A request that changes something must come from this server's own pages, or carry a bearer token."
+    );
 
     /// <summary>Why a credential that was shown was not taken.</summary>
     Problem? refusal;
@@ -26,9 +41,12 @@ internal sealed class AccessHandler(
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         string? shown = Request.Headers.Authorization;
-        if (shown is not null && shown.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return await OfTokenAsync(shown[Bearer.Length..].Trim());
-        if (await sessions.FindAsync(SessionCookie.ValueOf(Request), Context.RequestAborted) is not { } session) return AuthenticateResult.NoResult();
-        if (!AccessPolicy.IsSafe(Request) && !IsSameOrigin()) return Refused(crossSite);
+        if (shown is not null && shown.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))
+            return await OfTokenAsync(shown[Bearer.Length..].Trim());
+        if (await sessions.FindAsync(SessionCookie.ValueOf(Request), Context.RequestAborted) is not { } session)
+            return AuthenticateResult.NoResult();
+        if (!AccessPolicy.IsSafe(Request) && !IsSameOrigin())
+            return Refused(crossSite);
         CredentialUse.Begin(Context, session.Stored.ExpiresAt - TimeProvider.GetUtcNow(), TimeProvider, session.Ended.Token);
         Context.Features.Set(session);
         return Allowed("session", TokenScope.Admin);
@@ -36,13 +54,16 @@ internal sealed class AccessHandler(
 
     async Task<AuthenticateResult> OfTokenAsync(string presented)
     {
-        if (admin.Matches(presented)) return Allowed("admin token", TokenScope.Admin);
-        if (await tokens.FindAsync(presented, Context.RequestAborted) is not { } token) return Refused(noSuchToken);
+        if (admin.Matches(presented))
+            return Allowed("admin token", TokenScope.Admin);
+        if (await tokens.FindAsync(presented, Context.RequestAborted) is not { } token)
+            return Refused(noSuchToken);
         CredentialUse.Begin(Context, TimeSpan.MaxValue, TimeProvider, token.Revoked.Token);
         return Allowed(token.Stored.Name, token.Stored.Scope);
     }
 
-    AuthenticateResult Allowed(string name, TokenScope scope) => AuthenticateResult.Success(new(AccessPolicy.Caller(name, scope), SchemeName));
+    AuthenticateResult Allowed(string name, TokenScope scope) =>
+        AuthenticateResult.Success(new(AccessPolicy.Caller(name, scope), SchemeName));
 
     AuthenticateResult Refused(Problem why)
     {
@@ -54,18 +75,24 @@ internal sealed class AccessHandler(
     {
         if (refusal is null && RequestKind.IsPage(Request))
         {
-            if (AccessPolicy.IsSafe(Request) || HttpMethods.IsGet(Request.Method)) Response.Redirect("/signin?next=" + Uri.EscapeDataString(Request.Path + Request.QueryString));
-            else await notSignedIn.ExecuteAsync(Context);
+            if (AccessPolicy.IsSafe(Request) || HttpMethods.IsGet(Request.Method))
+                Response.Redirect("/signin?next=" + Uri.EscapeDataString(Request.Path + Request.QueryString));
+            else
+                await notSignedIn.ExecuteAsync(Context);
             return;
         }
         var why = refusal ?? noToken;
-        if (why.Status == StatusCodes.Status401Unauthorized) Response.Headers.WWWAuthenticate = "Bearer";
+        if (why.Status == StatusCodes.Status401Unauthorized)
+            Response.Headers.WWWAuthenticate = "Bearer";
         await why.ExecuteAsync(Context);
     }
 
-    protected override Task HandleForbiddenAsync(AuthenticationProperties properties) => new Problem(StatusCodes.Status403Forbidden, "Out of scope",
-        $"The token '{Context.User.Identity?.Name}' has the scope '{Scope(AccessPolicy.ScopeOf(Context.User))}'; {Request.Method} {Request.Path} needs '{Scope(AccessPolicy.NeededFor(Context))}'.")
-        .ExecuteAsync(Context);
+    protected override Task HandleForbiddenAsync(AuthenticationProperties properties) =>
+        new Problem(
+            StatusCodes.Status403Forbidden,
+            "Out of scope",
+            $"The token '{Context.User.Identity?.Name}' has the scope '{Scope(AccessPolicy.ScopeOf(Context.User))}'; {Request.Method} {Request.Path} needs '{Scope(AccessPolicy.NeededFor(Context))}'."
+        ).ExecuteAsync(Context);
 
     static string Scope(TokenScope? scope) => scope is { } one ? Api.Names.Of(one) : "none";
 
@@ -73,8 +100,10 @@ internal sealed class AccessHandler(
     bool IsSameOrigin()
     {
         string? site = Request.Headers["Sec-Fetch-Site"];
-        if (site is not null) return site == "same-origin";
-        return Uri.TryCreate(Request.Headers.Origin, UriKind.Absolute, out var origin) && Uri.TryCreate(Origin.Of(Request, server), UriKind.Absolute, out var own)
+        if (site is not null)
+            return site == "same-origin";
+        return Uri.TryCreate(Request.Headers.Origin, UriKind.Absolute, out var origin)
+            && Uri.TryCreate(Origin.Of(Request, server), UriKind.Absolute, out var own)
             && origin.GetLeftPart(UriPartial.Authority).Equals(own.GetLeftPart(UriPartial.Authority), StringComparison.OrdinalIgnoreCase);
     }
 }

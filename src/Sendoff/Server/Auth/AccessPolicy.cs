@@ -13,7 +13,9 @@ internal static class AccessPolicy
 
     public static void Add(IServiceCollection services)
     {
-        services.AddAuthentication(AccessHandler.SchemeName).AddScheme<Microsoft.AspNetCore.Authentication.AuthenticationSchemeOptions, AccessHandler>(AccessHandler.SchemeName, null);
+        services
+            .AddAuthentication(AccessHandler.SchemeName)
+            .AddScheme<Microsoft.AspNetCore.Authentication.AuthenticationSchemeOptions, AccessHandler>(AccessHandler.SchemeName, null);
         services.AddSingleton<IAuthorizationHandler, ScopeCheck>();
         var needsScope = new AuthorizationPolicyBuilder().RequireAuthenticatedUser().AddRequirements(new ScopeCheck.Requirement()).Build();
         services.AddAuthorizationBuilder().SetDefaultPolicy(needsScope).SetFallbackPolicy(needsScope).AddPolicy(Admin, needsScope);
@@ -22,7 +24,8 @@ internal static class AccessPolicy
     /// <summary>The scope that a request needs. What goes through a socket of the pages changes things.</summary>
     public static TokenScope NeededFor(HttpContext context) =>
         context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>()?.Policy == Admin ? TokenScope.Admin
-        : IsSafe(context.Request) ? TokenScope.Read : TokenScope.Write;
+        : IsSafe(context.Request) ? TokenScope.Read
+        : TokenScope.Write;
 
     /// <summary>A socket is asked for with GET or CONNECT, and any page may ask.</summary>
     public static bool IsSafe(HttpRequest request) =>
@@ -40,7 +43,8 @@ internal sealed class ScopeCheck : AuthorizationHandler<ScopeCheck.Requirement, 
 {
     protected override Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement, HttpContext resource)
     {
-        if (AccessPolicy.ScopeOf(context.User) >= AccessPolicy.NeededFor(resource)) context.Succeed(requirement);
+        if (AccessPolicy.ScopeOf(context.User) >= AccessPolicy.NeededFor(resource))
+            context.Succeed(requirement);
         return Task.CompletedTask;
     }
 

@@ -9,7 +9,8 @@ namespace Sendoff.Server.Auth;
 public sealed class AdminToken
 {
     public const string FileName = "admin-token";
-    const int RandomBytes = 32, MinLength = 16;
+    const int RandomBytes = 32,
+        MinLength = 16;
 
     readonly byte[] hash;
 
@@ -28,16 +29,21 @@ public sealed class AdminToken
     /// <exception cref="InvalidDataException">The token is too short to be one; the message says where it came from.</exception>
     public static AdminToken Load(string? setting, string dataDirectory)
     {
-        if (setting is not null) return Checked(setting, "the setting Auth:Token");
+        if (setting is not null)
+            return Checked(setting, "the setting Auth:Token");
         string path = Path.Combine(dataDirectory, FileName);
-        return Checked(PrivateFile.ReadOrCreate(path, static () => WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(RandomBytes))), path);
+        return Checked(
+            PrivateFile.ReadOrCreate(path, static () => WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(RandomBytes))),
+            path
+        );
     }
 
     static AdminToken Checked(string value, string source) =>
         value.Length >= MinLength && value.All(c => c is > ' ' and <= '~')
             ? new(value)
             : throw new InvalidDataException(
-                $"The admin token in {source} must have at least {MinLength} visible ASCII characters. Delete it to have one made.");
+                $"The admin token in {source} must have at least {MinLength} visible ASCII characters. Delete it to have one made."
+            );
 
     /// <summary>Compares in constant time.</summary>
     public bool Matches(string? candidate) =>

@@ -13,7 +13,8 @@ internal sealed record ApiToken(StoredToken Stored, CancellationTokenSource Revo
 internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
 {
     const int RandomCharacters = 40; // 206 bits
-    const string Prefix = "sendoff_", Characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const string Prefix = "sendoff_",
+        Characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
     readonly SemaphoreSlim changing = new(1);
     FrozenDictionary<string, ApiToken>? byHash;
@@ -43,7 +44,8 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
         bool isThere = await store.DeleteTokenAsync(token, ct);
         var before = byHash;
         await ReadAsync(CancellationToken.None);
-        foreach (var revoked in before?.Values.Where(one => one.Stored.Id == token) ?? []) await revoked.Revoked.CancelAsync();
+        foreach (var revoked in before?.Values.Where(one => one.Stored.Id == token) ?? [])
+            await revoked.Revoked.CancelAsync();
         return isThere;
     }
 
@@ -55,7 +57,9 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
         {
             var before = byHash ?? FrozenDictionary<string, ApiToken>.Empty;
             return byHash = (await store.ListTokensAsync(ct)).ToFrozenDictionary(
-                static token => Convert.ToHexString(token.Hash.Span), token => before.GetValueOrDefault(Convert.ToHexString(token.Hash.Span)) ?? new(token, new()));
+                static token => Convert.ToHexString(token.Hash.Span),
+                token => before.GetValueOrDefault(Convert.ToHexString(token.Hash.Span)) ?? new(token, new())
+            );
         }
         finally
         {

@@ -11,24 +11,38 @@ internal sealed class AnyHost
 /// <summary>Answers for the server's own names only, and keeps pages and API off the addresses of hooks.</summary>
 internal sealed class HostGate(RequestDelegate next, ServerSides sides, ServerOptions options)
 {
-    static readonly Problem elsewhere = Problem.NotFound("This address serves triggers only (setting Hooks:Listen or Hooks:PublicUrl). The pages and the API have another.");
-    static readonly Problem badHost = Problem.BadInput("The header 'host' is not a host name or address, with a port from 0 to 65535 after it where wanted.");
+    static readonly Problem elsewhere = Problem.NotFound(
+        "This address serves triggers only (setting Hooks:Listen or Hooks:PublicUrl). The pages and the API have another."
+    );
+    static readonly Problem badHost = Problem.BadInput(
+        "The header 'host' is not a host name or address, with a port from 0 to 65535 after it where wanted."
+    );
 
     public Task InvokeAsync(HttpContext context)
     {
-        if (!Uri.TryCreate($"http://{context.Request.Host}/", UriKind.Absolute, out _) && context.Request.Host.HasValue) return badHost.ExecuteAsync(context);
-        if (context.GetEndpoint()?.Metadata.GetMetadata<AnyHost>() is not null) return next(context);
-        if (!sides.ServesPages(context)) return elsewhere.ExecuteAsync(context);
-        if (IsOwnHost(context)) return next(context);
-        return new Problem(StatusCodes.Status403Forbidden, "Foreign host",
-            $"This server does not answer for the host '{context.Request.Host}'. Use the address that it printed at its start, or set PublicUrl.").ExecuteAsync(context);
+        if (!Uri.TryCreate($"http://{context.Request.Host}/", UriKind.Absolute, out _) && context.Request.Host.HasValue)
+            return badHost.ExecuteAsync(context);
+        if (context.GetEndpoint()?.Metadata.GetMetadata<AnyHost>() is not null)
+            return next(context);
+        if (!sides.ServesPages(context))
+            return elsewhere.ExecuteAsync(context);
+        if (IsOwnHost(context))
+            return next(context);
+        return new Problem(
+            StatusCodes.Status403Forbidden,
+            "Foreign host",
+            $"This server does not answer for the host '{context.Request.Host}'. Use the address that it printed at its start, or set PublicUrl."
+        ).ExecuteAsync(context);
     }
 
     /// <summary>On a loopback listener a foreign Host is a page of somebody else whose name now leads here (DNS rebinding).</summary>
     bool IsOwnHost(HttpContext context)
     {
-        if (context.Connection.LocalIpAddress is not { } local
-            || !IPAddress.IsLoopback(local.IsIPv4MappedToIPv6 ? local.MapToIPv4() : local)) return true;
+        if (
+            context.Connection.LocalIpAddress is not { } local
+            || !IPAddress.IsLoopback(local.IsIPv4MappedToIPv6 ? local.MapToIPv4() : local)
+        )
+            return true;
         string host = context.Request.Host.Host;
         return host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
             || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase)

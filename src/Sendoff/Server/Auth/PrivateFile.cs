@@ -9,7 +9,8 @@ static class PrivateFile
 
     public static string ReadOrCreate(string path, Func<string> make)
     {
-        if (Directory.Exists(path)) throw new InvalidDataException($"{path} is a folder, and should be a file; move it away.");
+        if (Directory.Exists(path))
+            throw new InvalidDataException($"{path} is a folder, and should be a file; move it away.");
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         return TryCreate(path, make) ?? Read(path);
     }
@@ -22,7 +23,8 @@ static class PrivateFile
 
     static void Protect(string path)
     {
-        if (OperatingSystem.IsWindows() || File.GetUnixFileMode(path) == OwnerOnly) return;
+        if (OperatingSystem.IsWindows() || File.GetUnixFileMode(path) == OwnerOnly)
+            return;
         try
         {
             File.SetUnixFileMode(path, OwnerOnly);
@@ -36,9 +38,11 @@ static class PrivateFile
     /// <summary>Null when the file is there already, perhaps of another start at this moment.</summary>
     static string? TryCreate(string path, Func<string> make)
     {
-        if (File.Exists(path)) return null;
+        if (File.Exists(path))
+            return null;
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = OwnerOnly;
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = OwnerOnly;
         try
         {
             using var file = new FileStream(path, options);

@@ -17,15 +17,22 @@ static class SecretKey
         // A new key would open nothing of what is there, and look like the right one in the next backup.
         if (setting is null && !File.Exists(path) && DatabaseState.In(dataDirectory) is { KeyFingerprint: not null })
             throw new InvalidDataException(
-                $"{path} is missing, and the database {DatabaseState.PathIn(dataDirectory)} is encrypted under that key. Restore the file from a backup, or set Secrets:Key. To start without the history, move the database away.");
-        string text = setting ?? PrivateFile.ReadOrCreate(path, static () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)));
-        return Read(text) ?? throw new InvalidDataException(
-            $"{(setting is null ? path : "the setting Secrets:Key")} holds no key: it is {SecretCipher.KeyBytes} bytes in Base64. Put the key back that the database is under.");
+                $"{path} is missing, and the database {DatabaseState.PathIn(dataDirectory)} is encrypted under that key. Restore the file from a backup, or set Secrets:Key. To start without the history, move the database away."
+            );
+        string text =
+            setting
+            ?? PrivateFile.ReadOrCreate(path, static () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)));
+        return Read(text)
+            ?? throw new InvalidDataException(
+                $"{(setting is null ? path : "the setting Secrets:Key")} holds no key: it is {SecretCipher.KeyBytes} bytes in Base64. Put the key back that the database is under."
+            );
     }
 
     public static SecretCipher? Read(string text)
     {
         byte[] key = new byte[text.Length];
-        return Convert.TryFromBase64String(text, key, out int length) && length == SecretCipher.KeyBytes ? new(key.AsSpan(0, length)) : null;
+        return Convert.TryFromBase64String(text, key, out int length) && length == SecretCipher.KeyBytes
+            ? new(key.AsSpan(0, length))
+            : null;
     }
 }

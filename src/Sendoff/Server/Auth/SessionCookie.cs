@@ -16,14 +16,26 @@ internal static class SessionCookie
         context.Response.Cookies.Delete(Name, Options(context.Request, options, null));
 
     static CookieOptions Options(HttpRequest request, ServerOptions options, TimeSpan? age) =>
-        new() { HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = Origin.IsSecure(request, options), Path = "/", MaxAge = age };
+        new()
+        {
+            HttpOnly = true,
+            SameSite = SameSiteMode.Strict,
+            Secure = Origin.IsSecure(request, options),
+            Path = "/",
+            MaxAge = age,
+        };
 
     /// <summary>Takes the session out of cookie lines: a workflow that is called from a signed-in browser must not get it.</summary>
     public static bool Remove(StringValues lines, out string rest)
     {
         rest = string.Join("; ", lines.ToArray());
-        if (!rest.Contains(Name, StringComparison.OrdinalIgnoreCase)) return false;
-        rest = string.Join("; ", rest.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(static cookie => !IsSession(cookie)));
+        if (!rest.Contains(Name, StringComparison.OrdinalIgnoreCase))
+            return false;
+        rest = string.Join(
+            "; ",
+            rest.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Where(static cookie => !IsSession(cookie))
+        );
         return true;
     }
 

@@ -13,7 +13,8 @@ internal sealed record Session(StoredSession Stored, CancellationTokenSource End
 /// one look.</summary>
 internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, TimeProvider time, ServerOptions options)
 {
-    const int RandomBytes = 32, LongestClient = 200;
+    const int RandomBytes = 32,
+        LongestClient = 200;
 
     readonly SemaphoreSlim changing = new(1);
     ConcurrentDictionary<string, Session>? byHash;
@@ -21,7 +22,8 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
     /// <summary>The session of a cookie's value; null if it has ended, or there never was one.</summary>
     public async ValueTask<Session?> FindAsync(string? value, CancellationToken ct)
     {
-        if (string.IsNullOrEmpty(value)) return null;
+        if (string.IsNullOrEmpty(value))
+            return null;
         var known = byHash ?? await LoadAsync(ct);
         return known.TryGetValue(KeyOf(HashOf(value)), out var session) && time.GetUtcNow() < session.Stored.ExpiresAt ? session : null;
     }
@@ -31,7 +33,13 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
     {
         var now = time.GetUtcNow();
         var known = byHash ?? await LoadAsync(ct);
-        return [.. known.Values.Select(static session => session.Stored).Where(stored => now < stored.ExpiresAt).OrderBy(static stored => stored.Id.Value)];
+        return
+        [
+            .. known
+                .Values.Select(static session => session.Stored)
+                .Where(stored => now < stored.ExpiresAt)
+                .OrderBy(static stored => stored.Id.Value),
+        ];
     }
 
     /// <summary>Begins a session and returns the value for its cookie.</summary>
@@ -41,11 +49,20 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
         var known = byHash ?? await LoadAsync(ct);
         string value = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(RandomBytes));
         var now = time.GetUtcNow();
-        var stored = new StoredSession(new(ids.Next()), WorkspaceId.Default, Short(client), HashOf(value), token.Mark, now, now + options.SessionAge);
+        var stored = new StoredSession(
+            new(ids.Next()),
+            WorkspaceId.Default,
+            Short(client),
+            HashOf(value),
+            token.Mark,
+            now,
+            now + options.SessionAge
+        );
         await store.SaveSessionAsync(stored, ct);
         known[KeyOf(stored.Hash)] = new(stored, new());
         var all = known.Values.Select(static session => session.Stored).OrderByDescending(static one => one.Id.Value).ToList();
-        foreach (var old in all.Skip(options.SessionsMax).Concat(all.Where(one => one.ExpiresAt <= now)).DistinctBy(static one => one.Id)) await EndAsync(old.Id, ct);
+        foreach (var old in all.Skip(options.SessionsMax).Concat(all.Where(one => one.ExpiresAt <= now)).DistinctBy(static one => one.Id))
+            await EndAsync(old.Id, ct);
         return value;
     }
 
@@ -67,12 +84,15 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
         await changing.WaitAsync(ct);
         try
         {
-            if (byHash is { } loaded) return loaded;
+            if (byHash is { } loaded)
+                return loaded;
             var known = new ConcurrentDictionary<string, Session>(StringComparer.Ordinal);
             foreach (var stored in await store.ListSessionsAsync(ct))
             {
-                if (stored.Mark.Span.SequenceEqual(token.Mark) && time.GetUtcNow() < stored.ExpiresAt) known[KeyOf(stored.Hash)] = new(stored, new());
-                else await store.DeleteSessionAsync(stored.Id, ct);
+                if (stored.Mark.Span.SequenceEqual(token.Mark) && time.GetUtcNow() < stored.ExpiresAt)
+                    known[KeyOf(stored.Hash)] = new(stored, new());
+                else
+                    await store.DeleteSessionAsync(stored.Id, ct);
             }
             return byHash = known;
         }

@@ -9,28 +9,49 @@ internal static class SignInEndpoints
 {
     public static void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/signin", async (HttpContext context, SignInLinks links, Sessions sessions, ServerOptions options, string? link, string? next) =>
-        {
-            context.Response.Headers.CacheControl = "no-store";
-            if (link is null) return Page(next, null);
-            return links.Use(link) ? await SignInAsync(context, sessions, options, next) : Page(next, UsedLink);
-        }).AllowAnonymous().ExcludeFromDescription();
-        routes.MapPost("/signin", async (HttpContext context, AdminToken token, Sessions sessions, ServerOptions options) =>
-        {
-            if (!context.Request.HasFormContentType) return Page(null, WrongToken);
-            var form = await context.Request.ReadFormAsync(context.RequestAborted);
-            return token.Matches(form["token"].ToString().Trim()) ? await SignInAsync(context, sessions, options, form["next"]) : Page(form["next"], WrongToken);
-        }).AllowAnonymous().ExcludeFromDescription();
-        routes.MapPost("/signout", async (HttpContext context, Sessions sessions, ServerOptions options) =>
-        {
-            if (context.Features.Get<Session>() is { } session)
-            {
-                CredentialUse.Outlive(context);
-                await sessions.EndAsync(session.Stored.Id, CancellationToken.None);
-            }
-            SessionCookie.Delete(context, options);
-            return Results.LocalRedirect("/signin");
-        }).ExcludeFromDescription();
+        routes
+            .MapGet(
+                "/signin",
+                async (HttpContext context, SignInLinks links, Sessions sessions, ServerOptions options, string? link, string? next) =>
+                {
+                    context.Response.Headers.CacheControl = "no-store";
+                    if (link is null)
+                        return Page(next, null);
+                    return links.Use(link) ? await SignInAsync(context, sessions, options, next) : Page(next, UsedLink);
+                }
+            )
+            .AllowAnonymous()
+            .ExcludeFromDescription();
+        routes
+            .MapPost(
+                "/signin",
+                async (HttpContext context, AdminToken token, Sessions sessions, ServerOptions options) =>
+                {
+                    if (!context.Request.HasFormContentType)
+                        return Page(null, WrongToken);
+                    var form = await context.Request.ReadFormAsync(context.RequestAborted);
+                    return token.Matches(form["token"].ToString().Trim())
+                        ? await SignInAsync(context, sessions, options, form["next"])
+                        : Page(form["next"], WrongToken);
+                }
+            )
+            .AllowAnonymous()
+            .ExcludeFromDescription();
+        routes
+            .MapPost(
+                "/signout",
+                async (HttpContext context, Sessions sessions, ServerOptions options) =>
+                {
+                    if (context.Features.Get<Session>() is { } session)
+                    {
+                        CredentialUse.Outlive(context);
+                        await sessions.EndAsync(session.Stored.Id, CancellationToken.None);
+                    }
+                    SessionCookie.Delete(context, options);
+                    return Results.LocalRedirect("/signin");
+                }
+            )
+            .ExcludeFromDescription();
     }
 
     const string UsedLink = "This sign-in link was used already, or is older than a day. `sendoff tokens sign-in` prints a new one.";
@@ -41,17 +62,24 @@ internal static class SignInEndpoints
         // Signing in again replaces this browser's session.
         if (await sessions.FindAsync(SessionCookie.ValueOf(context.Request), context.RequestAborted) is { } before)
             await sessions.EndAsync(before.Stored.Id, CancellationToken.None);
-        SessionCookie.Append(context, await sessions.BeginAsync(context.Request.Headers.UserAgent.ToString(), context.RequestAborted), options);
+        SessionCookie.Append(
+            context,
+            await sessions.BeginAsync(context.Request.Headers.UserAgent.ToString(), context.RequestAborted),
+            options
+        );
         string target = IsLocal(next) ? next! : "/";
         // A strict cookie is not sent along a redirect that another site began; a page of our own begins anew.
-        if (context.Request.Headers["Sec-Fetch-Site"] != "cross-site") return Results.LocalRedirect(target);
+        if (context.Request.Headers["Sec-Fetch-Site"] != "cross-site")
+            return Results.LocalRedirect(target);
         string url = HtmlEncoder.Default.Encode(target);
         string page = $"<!doctype html><meta http-equiv=\"refresh\" content=\"0;url={url}\"><a href=\"{url}\">Signed in</a>";
         return Results.Content(page, "text/html; charset=utf-8");
     }
 
     static IResult Page(string? next, string? mistake) =>
-        new RazorComponentResult<SignInPage>(new Dictionary<string, object?> { ["Next"] = IsLocal(next) ? next : null, ["Mistake"] = mistake })
+        new RazorComponentResult<SignInPage>(
+            new Dictionary<string, object?> { ["Next"] = IsLocal(next) ? next : null, ["Mistake"] = mistake }
+        )
         {
             StatusCode = mistake is not null ? StatusCodes.Status401Unauthorized : StatusCodes.Status200OK,
         };

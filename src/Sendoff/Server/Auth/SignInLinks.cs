@@ -7,7 +7,8 @@ namespace Sendoff.Server.Auth;
 /// <summary>Links that sign a browser in once. They are kept in memory: a restart ends them, and makes a new one.</summary>
 internal sealed class SignInLinks(TimeProvider time)
 {
-    const int RandomBytes = 24, Kept = 100;
+    const int RandomBytes = 24,
+        Kept = 100;
     static readonly TimeSpan lasts = TimeSpan.FromDays(1);
 
     readonly ConcurrentDictionary<string, DateTimeOffset> endOf = [];
@@ -15,7 +16,8 @@ internal sealed class SignInLinks(TimeProvider time)
     public Uri Create(Uri server)
     {
         // A copy at one moment: others may make links meanwhile.
-        foreach (var (old, _) in endOf.ToArray().OrderByDescending(static link => link.Value).Skip(Kept - 1)) endOf.TryRemove(old, out _);
+        foreach (var (old, _) in endOf.ToArray().OrderByDescending(static link => link.Value).Skip(Kept - 1))
+            endOf.TryRemove(old, out _);
         string code = WebEncoders.Base64UrlEncode(RandomNumberGenerator.GetBytes(RandomBytes));
         endOf[code] = time.GetUtcNow() + lasts;
         return new Uri(server, "/signin?link=" + code);

@@ -14,23 +14,40 @@ internal static class BodyCoding
     public static ValueTask<object?> RefuseAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
     {
         string named = invocation.HttpContext.Request.Headers.ContentEncoding.ToString();
-        return named.Length == 0 || named.Equals("identity", StringComparison.OrdinalIgnoreCase) ? next(invocation)
-            : ValueTask.FromResult<object?>(new Problem(StatusCodes.Status415UnsupportedMediaType, "Unsupported content encoding",
-                $"The content encoding is '{named}'. The API takes bodies as they are: send it uncompressed, without the header content-encoding."));
+        return named.Length == 0 || named.Equals("identity", StringComparison.OrdinalIgnoreCase)
+            ? next(invocation)
+            : ValueTask.FromResult<object?>(
+                new Problem(
+                    StatusCodes.Status415UnsupportedMediaType,
+                    "Unsupported content encoding",
+                    $"The content encoding is '{named}'. The API takes bodies as they are: send it uncompressed, without the header content-encoding."
+                )
+            );
     }
 
-    public static Problem TooLarge(int limit) => Problem.TooLarge($"The body is over {limit:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
+    public static Problem TooLarge(int limit) =>
+        Problem.TooLarge($"The body is over {limit:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
 
     /// <summary>The body as it was before it was coded.</summary>
     /// <param name="problem">What is answered instead; null when all is well.</param>
     public static byte[] Decode(HttpRequest request, ReadOnlySequence<byte> body, int limit, out Problem? problem)
     {
         string named = request.Headers.ContentEncoding.ToString();
-        string[] codings = [.. named.ToLowerInvariant().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(static c => c != "identity")];
+        string[] codings =
+        [
+            .. named
+                .ToLowerInvariant()
+                .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Where(static c => c != "identity"),
+        ];
         problem = null;
         if (codings.Length > MaxLayers || !codings.All(static c => c is "gzip" or "x-gzip" or "deflate" or "br"))
         {
-            problem = new(StatusCodes.Status415UnsupportedMediaType, "Unsupported content encoding", $"The content encoding '{named}' is not known here. Send the body with gzip, deflate or br, or as it is.");
+            problem = new(
+                StatusCodes.Status415UnsupportedMediaType,
+                "Unsupported content encoding",
+                $"The content encoding '{named}' is not known here. Send the body with gzip, deflate or br, or as it is."
+            );
             return [];
         }
         byte[] bytes = body.ToArray();
@@ -45,7 +62,8 @@ internal static class BodyCoding
                 problem = Problem.BadInput($"The body is not {coding}, which its content-encoding says.");
                 return [];
             }
-            if (bytes.Length <= limit) continue;
+            if (bytes.Length <= limit)
+                continue;
             problem = TooLarge(limit);
             return [];
         }
@@ -60,7 +78,8 @@ internal static class BodyCoding
         {
             "br" => new BrotliStream(source, CompressionMode.Decompress),
             // "deflate" means zlib, but some send it bare; the first two bytes tell which.
-            "deflate" when bytes is [var method, var flags, ..] && (method & 0x0f) == 8 && (method << 8 | flags) % 31 == 0 => new ZLibStream(source, CompressionMode.Decompress),
+            "deflate" when bytes is [var method, var flags, ..] && (method & 0x0f) == 8 && (method << 8 | flags) % 31 == 0 =>
+                new ZLibStream(source, CompressionMode.Decompress),
             "deflate" => new DeflateStream(source, CompressionMode.Decompress),
             _ => new GZipStream(source, CompressionMode.Decompress),
         };

@@ -20,7 +20,8 @@ internal static class CallerEndpoint
         catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
         {
             var problem = Problem.Of(e);
-            if (problem is null) log.RequestFailed(e, context.Request.Method, path);
+            if (problem is null)
+                log.RequestFailed(e, context.Request.Method, path);
             await (problem ?? RequestErrors.Fault).ExecuteAsync(context);
         }
     }

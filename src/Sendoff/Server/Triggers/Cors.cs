@@ -9,7 +9,8 @@ internal static class Cors
 {
     /// <summary>The server's own headers that a script can read; a run's are added to them.</summary>
     static readonly StringValues exposed = "sendoff-run, sendoff-event, retry-after";
-    static readonly StringValues seconds = "600", yes = "true";
+    static readonly StringValues seconds = "600",
+        yes = "true";
 
     public static void Allow(HttpContext context)
     {
@@ -30,8 +31,10 @@ internal static class Cors
     /// unless the run allows these too.</summary>
     public static void Adopt(IHeaderDictionary headers, IReadOnlyList<string> names, bool hasOrigin, bool hasCredentials)
     {
-        if (hasOrigin && !hasCredentials) headers.Remove(HeaderNames.AccessControlAllowCredentials);
-        if (names.Count == 0 || StringValues.IsNullOrEmpty(headers.AccessControlExposeHeaders)) return;
+        if (hasOrigin && !hasCredentials)
+            headers.Remove(HeaderNames.AccessControlAllowCredentials);
+        if (names.Count == 0 || StringValues.IsNullOrEmpty(headers.AccessControlExposeHeaders))
+            return;
         headers.AccessControlExposeHeaders = $"{headers.AccessControlExposeHeaders}, {string.Join(", ", names)}";
     }
 
@@ -42,7 +45,8 @@ internal static class Cors
         headers.Remove(HeaderNames.AccessControlExposeHeaders);
         headers.AccessControlAllowMethods = methods;
         headers.AccessControlMaxAge = seconds;
-        if (context.Request.Headers.AccessControlRequestHeaders is { Count: > 0 } asked) headers.AccessControlAllowHeaders = asked;
+        if (context.Request.Headers.AccessControlRequestHeaders is { Count: > 0 } asked)
+            headers.AccessControlAllowHeaders = asked;
         context.Response.StatusCode = StatusCodes.Status204NoContent;
     }
 }

@@ -18,14 +18,22 @@ internal static class EventWriter
     const int BodyDepth = 256;
     const int KeptBufferBytes = 256 * 1024;
 
-    [ThreadStatic] static Scratch? scratch;
+    [ThreadStatic]
+    static Scratch? scratch;
 
     /// <summary>The event of a request whose body has arrived. The answer is the caller's own.</summary>
     /// <param name="files">Gives URLs to the files of a form; without it they are <c>data:</c> URLs.</param>
     /// <param name="proxies">Whose <c>x-forwarded-for</c> is believed.</param>
     /// <param name="withAuthorization">False when that header was for the trigger, not for the workflow.</param>
     public static EventContent Write(
-        HttpRequest request, string path, string url, ReadOnlySequence<byte> body, FileLinks? files = null, bool withAuthorization = true, TrustedProxies? proxies = null)
+        HttpRequest request,
+        string path,
+        string url,
+        ReadOnlySequence<byte> body,
+        FileLinks? files = null,
+        bool withAuthorization = true,
+        TrustedProxies? proxies = null
+    )
     {
         var mine = scratch ?? new Scratch();
         scratch = null;
@@ -44,14 +52,16 @@ internal static class EventWriter
         byte[] written = mine.Buffer.WrittenSpan.ToArray();
         mine.Buffer.ResetWrittenCount();
         json.Reset();
-        if (mine.Buffer.Capacity <= KeptBufferBytes) scratch = mine;
+        if (mine.Buffer.Capacity <= KeptBufferBytes)
+            scratch = mine;
         return new(written, raw.IsKept ? body.ToArray() : default, raw.Event);
     }
 
     static void WriteQuery(Utf8JsonWriter json, QueryString query)
     {
         json.WriteStartObject("query"u8);
-        if (query.Value is ['?', _, ..] text) UrlEncoded.Write(json, Encoding.UTF8.GetBytes(text[1..]), null);
+        if (query.Value is ['?', _, ..] text)
+            UrlEncoded.Write(json, Encoding.UTF8.GetBytes(text[1..]), null);
         json.WriteEndObject();
     }
 
@@ -64,13 +74,21 @@ internal static class EventWriter
         foreach (var (name, values) in headers)
         {
             // The body has been decoded.
-            if (name.Equals(HeaderNames.ContentEncoding, StringComparison.OrdinalIgnoreCase)) continue;
-            if (!withAuthorization && name.Equals(HeaderNames.Authorization, StringComparison.OrdinalIgnoreCase)) continue;
+            if (name.Equals(HeaderNames.ContentEncoding, StringComparison.OrdinalIgnoreCase))
+                continue;
+            if (!withAuthorization && name.Equals(HeaderNames.Authorization, StringComparison.OrdinalIgnoreCase))
+                continue;
             string value = values.Count == 1 ? values[0]! : string.Join(", ", values.ToArray());
-            if (name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase)
-                && SessionCookie.Remove(values, out value) && value.Length == 0) continue;
-            if (name.Length <= lower.Length) json.WriteString(lower[..name.AsSpan().ToLowerInvariant(lower)], value);
-            else json.WriteString(name.ToLowerInvariant(), value);
+            if (
+                name.Equals(HeaderNames.Cookie, StringComparison.OrdinalIgnoreCase)
+                && SessionCookie.Remove(values, out value)
+                && value.Length == 0
+            )
+                continue;
+            if (name.Length <= lower.Length)
+                json.WriteString(lower[..name.AsSpan().ToLowerInvariant(lower)], value);
+            else
+                json.WriteString(name.ToLowerInvariant(), value);
         }
         json.WriteEndObject();
     }
@@ -91,20 +109,27 @@ internal static class EventWriter
         }
         var type = MediaTypeHeaderValue.TryParse(request.ContentType, out var parsed) ? parsed : null;
         var charset = type is null ? null : BodyText.CharsetOf(type.Charset);
-        bool utf8 = Utf8.IsValid(bytes), form = Is(type, "application/x-www-form-urlencoded");
+        bool utf8 = Utf8.IsValid(bytes),
+            form = Is(type, "application/x-www-form-urlencoded");
 
         // `curl -d '{...}'` says form and means JSON; no form encodes to a JSON object.
         if (IsJson(request.ContentType, type) || form && bytes is [(byte)'{', ..])
         {
             // RFC 8259, 8.1: JSON is UTF-8, whatever else is declared; what is not may be what is declared.
-            if (utf8 && TryWriteJson(json, bytes, ref raw)) return;
-            if (charset is not null && BodyText.Decode(bytes, charset) is { } text && TryWriteJson(json, Encoding.UTF8.GetBytes(text), ref raw))
+            if (utf8 && TryWriteJson(json, bytes, ref raw))
+                return;
+            if (
+                charset is not null
+                && BodyText.Decode(bytes, charset) is { } text
+                && TryWriteJson(json, Encoding.UTF8.GetBytes(text), ref raw)
+            )
             {
                 raw.IsKept = true;
                 return;
             }
         }
-        if (charset is not null && form && !BodyText.KeepsAscii(charset)) charset = null;
+        if (charset is not null && form && !BodyText.KeepsAscii(charset))
+            charset = null;
         if (form && (utf8 || charset is not null))
         {
             raw.IsKept = true;
@@ -119,12 +144,14 @@ internal static class EventWriter
             parts.WriteTo(json, parts.HasFiles ? raw.NewFolder() : null);
             json.WriteString("inferred_body_type"u8, "MULTIPART_FORM"u8);
         }
-        else WriteText(json, bytes, charset, utf8, body, ref raw);
+        else
+            WriteText(json, bytes, charset, utf8, body, ref raw);
     }
 
     static bool TryWriteJson(Utf8JsonWriter json, ReadOnlySpan<byte> bytes, ref RawBody raw)
     {
-        if (!IsValidJson(bytes)) return false;
+        if (!IsValidJson(bytes))
+            return false;
         // UTF-8 cannot hold half of a surrogate pair, and what reads the event could not either.
         if (JsonSyntax.MayHoldSurrogates(bytes))
         {
@@ -141,7 +168,9 @@ internal static class EventWriter
 
     /// <summary>JSON by its content type, or perhaps JSON for want of one.</summary>
     static bool IsJson(string? contentType, MediaTypeHeaderValue? type) =>
-        string.IsNullOrEmpty(contentType) || Is(type, "application/json") || Is(type, "text/json")
+        string.IsNullOrEmpty(contentType)
+        || Is(type, "application/json")
+        || Is(type, "text/json")
         || type is not null && type.Suffix.Equals("json", StringComparison.OrdinalIgnoreCase);
 
     static bool Is(MediaTypeHeaderValue? type, string name) =>
@@ -162,14 +191,22 @@ internal static class EventWriter
     }
 
     /// <summary>Text from its charset; what is no text is Base64, and says so.</summary>
-    static void WriteText(Utf8JsonWriter json, ReadOnlySpan<byte> bytes, Encoding? charset, bool utf8, ReadOnlySequence<byte> body, ref RawBody raw)
+    static void WriteText(
+        Utf8JsonWriter json,
+        ReadOnlySpan<byte> bytes,
+        Encoding? charset,
+        bool utf8,
+        ReadOnlySequence<byte> body,
+        ref RawBody raw
+    )
     {
         if (charset is not null && BodyText.Decode(bytes, charset) is { } text)
         {
             json.WriteString("body"u8, text);
             raw.IsKept = true;
         }
-        else if (utf8) json.WriteString("body"u8, bytes);
+        else if (utf8)
+            json.WriteString("body"u8, bytes);
         else
         {
             raw.IsKept = false;
@@ -184,13 +221,15 @@ internal static class EventWriter
     struct RawBody(string url, FileLinks? files)
     {
         public bool IsKept;
+
         /// <summary>Taken already when files have URLs, which hold it.</summary>
         public Engine.Model.EventId? Event { get; private set; }
 
         /// <summary>Where the files of the form are found, by their number; null when they come as <c>data:</c> URLs.</summary>
         public string? NewFolder()
         {
-            if (files is null) return null;
+            if (files is null)
+                return null;
             Event = files.NewEvent();
             return url[..url.IndexOf('/', url.IndexOf("://", StringComparison.Ordinal) + 3)] + files.FolderOf(Event.Value);
         }
@@ -200,7 +239,11 @@ internal static class EventWriter
     {
         public ArrayBufferWriter<byte> Buffer { get; } = new(4096);
         public Utf8JsonWriter Writer { get; }
-        public Scratch() => Writer = new Utf8JsonWriter(Buffer,
-            new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true });
+
+        public Scratch() =>
+            Writer = new Utf8JsonWriter(
+                Buffer,
+                new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true }
+            );
     }
 }

@@ -9,12 +9,24 @@ namespace Sendoff.Server.Triggers;
 /// <summary><c>GET /files/{event}/{sign}/{number}/{**name}</c>: a file that came with an event (E7). The signature is the permission.</summary>
 /// <remarks>(1) check that an event has this address  (2) read the event  (3) refuse an old one, unless a run of it executes  (4) take the file out of its form.</remarks>
 internal sealed class FileEndpoint(
-    IStore store, FileLinks links, RunQueue runs, Concealment concealment, EngineLimits limits, TimeProvider time, ServerSides sides, ILogger<FileEndpoint> log)
+    IStore store,
+    FileLinks links,
+    RunQueue runs,
+    Concealment concealment,
+    EngineLimits limits,
+    TimeProvider time,
+    ServerSides sides,
+    ILogger<FileEndpoint> log
+)
 {
     public const string Pattern = "/files/{event}/{sign}/{number:int}/{**name}";
     const string AnyType = "application/octet-stream";
     static readonly Problem missing = Problem.NotFound("There is no file at this address.");
-    static readonly Problem expired = new(StatusCodes.Status410Gone, "Expired", "The address of this file has expired (setting Triggers:FileUrlAge).");
+    static readonly Problem expired = new(
+        StatusCodes.Status410Gone,
+        "Expired",
+        "The address of this file has expired (setting Triggers:FileUrlAge)."
+    );
 
     public Task HandleAsync(HttpContext context) =>
         CallerEndpoint.HandleAsync(context, "GET,HEAD", "/files", log, async _ => await (await AnswerAsync(context)).ExecuteAsync(context));
@@ -23,15 +35,26 @@ internal sealed class FileEndpoint(
     {
         var values = context.Request.RouteValues;
         // (1) Whoever has no address of a file costs no look at the store.
-        if (!sides.ServesHooks(context) || !Engine.Model.EventId.TryParse((string)values["event"]!, out var id) || !links.IsOwn(id, (string)values["sign"]!)) return missing;
+        if (
+            !sides.ServesHooks(context)
+            || !Engine.Model.EventId.TryParse((string)values["event"]!, out var id)
+            || !links.IsOwn(id, (string)values["sign"]!)
+        )
+            return missing;
         // (2)
-        if (await store.GetEventAsync(id, context.RequestAborted) is not { } stored) return missing;
+        if (await store.GetEventAsync(id, context.RequestAborted) is not { } stored)
+            return missing;
         // (3)
-        if (time.GetUtcNow() - stored.ReceivedAt > limits.TriggerFileUrlAge && !runs.ExecutesWithFiles(id)) return expired;
+        if (time.GetUtcNow() - stored.ReceivedAt > limits.TriggerFileUrlAge && !runs.ExecutesWithFiles(id))
+            return expired;
         // (4)
         var received = concealment.Open(stored);
         int number = int.Parse((string)values["number"]!, System.Globalization.CultureInfo.InvariantCulture);
-        if (TypeOf(received) is not { } type || Multipart.TryRead(type, received.Raw.Span)?.FileAt(number) is not var (name, mimeType, content)) return missing;
+        if (
+            TypeOf(received) is not { } type
+            || Multipart.TryRead(type, received.Raw.Span)?.FileAt(number) is not var (name, mimeType, content)
+        )
+            return missing;
         context.Response.Headers.CacheControl = "private, no-store";
         return Results.Bytes(content, TypeToSend(mimeType), name, enableRangeProcessing: true);
     }
@@ -39,10 +62,18 @@ internal sealed class FileEndpoint(
     static MediaTypeHeaderValue? TypeOf(Event received)
     {
         var root = JsonElement.Parse(received.Json.Span, new JsonDocumentOptions { MaxDepth = JsonSyntax.MaxDepth });
-        return root.TryGetProperty("headers", out var headers) && headers.TryGetProperty("content-type", out var type)
-            && MediaTypeHeaderValue.TryParse(type.GetString(), out var parsed) ? parsed : null;
+        return
+            root.TryGetProperty("headers", out var headers)
+            && headers.TryGetProperty("content-type", out var type)
+            && MediaTypeHeaderValue.TryParse(type.GetString(), out var parsed)
+            ? parsed
+            : null;
     }
 
     static string TypeToSend(string? mimeType) =>
-        mimeType is not null && ResponseHeaders.FindBadType([new("content-type", mimeType)]) is null && mimeType.All(static c => c is >= ' ' and <= '~') ? mimeType : AnyType;
+        mimeType is not null
+        && ResponseHeaders.FindBadType([new("content-type", mimeType)]) is null
+        && mimeType.All(static c => c is >= ' ' and <= '~')
+            ? mimeType
+            : AnyType;
 }

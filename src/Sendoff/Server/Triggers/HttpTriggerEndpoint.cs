@@ -10,19 +10,35 @@ namespace Sendoff.Server.Triggers;
 /// <summary><c>ANY /hooks/{key}/{**path}</c>: takes an event in, durably, and answers (E7).</summary>
 /// <remarks>(1) find the trigger, and who may call it  (2) read the body under its limit  (3) write the event  (4) accept it  (5) answer.</remarks>
 internal sealed class HttpTriggerEndpoint(
-    WorkflowCatalog workflows, TriggerGate gate, RunQueue runs, FileLinks files, EngineLimits limits, ServerSides sides, ServerOptions options, ILogger<HttpTriggerEndpoint> log)
+    WorkflowCatalog workflows,
+    TriggerGate gate,
+    RunQueue runs,
+    FileLinks files,
+    EngineLimits limits,
+    ServerSides sides,
+    ServerOptions options,
+    ILogger<HttpTriggerEndpoint> log
+)
 {
     public const string Pattern = "/hooks/{key}/{**path}";
+
     /// <summary>Tells the caller which run its event became.</summary>
     const string RunHeader = "sendoff-run";
+
     /// <summary>Tells the caller which event was kept without a run.</summary>
     const string EventHeader = "sendoff-event";
+
     /// <summary>Pipedream's flags, as a header or in the query: history is not kept; the event is kept and starts no run.</summary>
-    const string NoStore = "x-pd-nostore", NoTrigger = "x-pd-notrigger";
+    const string NoStore = "x-pd-nostore",
+        NoTrigger = "x-pd-notrigger";
     const string Text = "text/plain; charset=utf-8";
     internal const string Methods = "GET,HEAD,PUT,PATCH,POST,DELETE";
     static readonly Problem missing = Problem.NotFound("There is no trigger at this address, or it is disabled.");
-    static readonly Problem noTunnel = new(StatusCodes.Status405MethodNotAllowed, "Method not allowed", "CONNECT asks for a tunnel. A trigger takes every other method.");
+    static readonly Problem noTunnel = new(
+        StatusCodes.Status405MethodNotAllowed,
+        "Method not allowed",
+        "CONNECT asks for a tunnel. A trigger takes every other method."
+    );
     static readonly byte[] accepted = "Event accepted.\n"u8.ToArray();
     static readonly byte[] overQuota = "The day's quota is used up. The event is kept, and runs when the quota is reset.\n"u8.ToArray();
     static readonly byte[] neverResponded = "No $.respond called in workflow"u8.ToArray();
@@ -56,7 +72,8 @@ internal sealed class HttpTriggerEndpoint(
         }
 
         // (2) The event is written while the body's buffers are still the connection's.
-        if (await ReadBodyAsync(context) is not { } came) return;
+        if (await ReadBodyAsync(context) is not { } came)
+            return;
         var bytes = came;
         if (BodyCoding.IsCoded(context.Request))
         {
@@ -70,8 +87,15 @@ internal sealed class HttpTriggerEndpoint(
             bytes = new(plain);
         }
         // (3)
-        var content = EventWriter.Write(context.Request, "/" + context.Request.RouteValues["path"],
-            Origin.UrlOfHook(context.Request, options), bytes, files, withAuthorization: target.Trigger.Bearer is null, options.TrustedProxies);
+        var content = EventWriter.Write(
+            context.Request,
+            "/" + context.Request.RouteValues["path"],
+            Origin.UrlOfHook(context.Request, options),
+            bytes,
+            files,
+            withAuthorization: target.Trigger.Bearer is null,
+            options.TrustedProxies
+        );
         context.Request.BodyReader.AdvanceTo(came.End);
 
         // (4) An event that has arrived whole is taken in even if its sender hangs up now.
@@ -90,11 +114,14 @@ internal sealed class HttpTriggerEndpoint(
         // (5)
         context.Response.Headers[RunHeader] = run.Run.Id.ToString();
         var answer = target.Trigger.Response;
-        if (run.Run.IsHeld && answer.FromRun) await WriteAsync(context.Response, StatusCodes.Status202Accepted, Text, overQuota);
-        else if (answer.FromRun) await AnswerFromRunAsync(context, run);
+        if (run.Run.IsHeld && answer.FromRun)
+            await WriteAsync(context.Response, StatusCodes.Status202Accepted, Text, overQuota);
+        else if (answer.FromRun)
+            await AnswerFromRunAsync(context, run);
         else if (answer.Body is null)
             await WriteAsync(context.Response, answer.Status, Text, answer.Status == 200 ? accepted : default(ReadOnlyMemory<byte>));
-        else await AnswerFixedAsync(context.Response, answer);
+        else
+            await AnswerFixedAsync(context.Response, answer);
     }
 
     async Task KeepAsync(HttpContext context, WorkflowVersion version, EventContent content)
@@ -115,7 +142,8 @@ internal sealed class HttpTriggerEndpoint(
     async ValueTask<ReadOnlySequence<byte>?> ReadBodyAsync(HttpContext context)
     {
         int limit = limits.TriggerBodyBytes;
-        if (context.Request.ContentLength > limit) return await RefuseAsync(context, limit);
+        if (context.Request.ContentLength > limit)
+            return await RefuseAsync(context, limit);
         var reader = context.Request.BodyReader;
         while (true)
         {
@@ -125,7 +153,8 @@ internal sealed class HttpTriggerEndpoint(
                 reader.AdvanceTo(read.Buffer.End);
                 return await RefuseAsync(context, limit);
             }
-            if (read.IsCompleted) return read.Buffer;
+            if (read.IsCompleted)
+                return read.Buffer;
             reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
         }
     }
@@ -155,7 +184,8 @@ internal sealed class HttpTriggerEndpoint(
         {
             return;
         }
-        if (answer is null) await WriteAsync(context.Response, StatusCodes.Status400BadRequest, Text, neverResponded);
+        if (answer is null)
+            await WriteAsync(context.Response, StatusCodes.Status400BadRequest, Text, neverResponded);
         else if (answer.Status is < 200 or > 599)
         {
             string detail = $"The workflow answered with status {answer.Status}; $.respond takes 200 to 599.";
@@ -163,7 +193,8 @@ internal sealed class HttpTriggerEndpoint(
         }
         else if (ResponseHeaders.FindBadType(answer.Headers) is { } type)
         {
-            string detail = $"The workflow answered with the content type '{type}'; $.respond takes one media type, such as text/html; charset=utf-8.";
+            string detail =
+                $"The workflow answered with the content type '{type}'; $.respond takes one media type, such as text/html; charset=utf-8.";
             await new Problem(StatusCodes.Status500InternalServerError, "Bad answer", detail).ExecuteAsync(context);
         }
         else
@@ -176,9 +207,12 @@ internal sealed class HttpTriggerEndpoint(
     static async Task WriteAsync(HttpResponse response, int status, string? contentType, ReadOnlyMemory<byte> body)
     {
         response.StatusCode = status;
-        if (contentType is not null && body.Length > 0) response.Headers.ContentType = contentType;
-        if (status is StatusCodes.Status204NoContent or StatusCodes.Status205ResetContent or StatusCodes.Status304NotModified) return;
+        if (contentType is not null && body.Length > 0)
+            response.Headers.ContentType = contentType;
+        if (status is StatusCodes.Status204NoContent or StatusCodes.Status205ResetContent or StatusCodes.Status304NotModified)
+            return;
         response.ContentLength = body.Length;
-        if (!HttpMethods.IsHead(response.HttpContext.Request.Method)) await response.BodyWriter.WriteAsync(body);
+        if (!HttpMethods.IsHead(response.HttpContext.Request.Method))
+            await response.BodyWriter.WriteAsync(body);
     }
 }

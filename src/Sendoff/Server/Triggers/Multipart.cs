@@ -10,7 +10,8 @@ namespace Sendoff.Server.Triggers;
 /// A repeated name is an array.</summary>
 internal sealed class Multipart
 {
-    const int MaxParts = 1_000, MaxBoundaryLength = 128;
+    const int MaxParts = 1_000,
+        MaxBoundaryLength = 128;
 
     /// <summary>Names are case-sensitive.</summary>
     readonly OrderedDictionary<string, List<Part>> parts = new(StringComparer.Ordinal);
@@ -26,7 +27,8 @@ internal sealed class Multipart
     public static Multipart? TryRead(MediaTypeHeaderValue type, ReadOnlySpan<byte> body)
     {
         string? boundary = HeaderUtilities.RemoveQuotes(type.Boundary).Value;
-        if (string.IsNullOrEmpty(boundary) || boundary.Length > MaxBoundaryLength) return null;
+        if (string.IsNullOrEmpty(boundary) || boundary.Length > MaxBoundaryLength)
+            return null;
         var reader = new MultipartReader(boundary, new MemoryStream(body.ToArray()));
         var form = new Multipart();
         try
@@ -34,7 +36,8 @@ internal sealed class Multipart
             // The body is in memory, so nothing here ever waits.
             for (int count = 0; reader.ReadNextSectionAsync().GetAwaiter().GetResult() is { } section; count++)
             {
-                if (count == MaxParts || !form.Add(section)) return null;
+                if (count == MaxParts || !form.Add(section))
+                    return null;
             }
             return form.all.Count == 0 ? null : form;
         }
@@ -47,14 +50,19 @@ internal sealed class Multipart
 
     bool Add(MultipartSection section)
     {
-        if (section.GetContentDispositionHeader() is not { } disposition
-            || HeaderUtilities.RemoveQuotes(disposition.Name).Value is not { Length: > 0 } name) return false;
+        if (
+            section.GetContentDispositionHeader() is not { } disposition
+            || HeaderUtilities.RemoveQuotes(disposition.Name).Value is not { Length: > 0 } name
+        )
+            return false;
         var content = new MemoryStream();
         section.Body.CopyTo(content);
-        string? fileName = HeaderUtilities.RemoveQuotes(
-            disposition.FileNameStar.HasValue ? disposition.FileNameStar : disposition.FileName).Value;
+        string? fileName = HeaderUtilities
+            .RemoveQuotes(disposition.FileNameStar.HasValue ? disposition.FileNameStar : disposition.FileName)
+            .Value;
         var part = new Part(all.Count, fileName, section.ContentType, content.ToArray());
-        if (!parts.TryGetValue(name, out var same)) parts.Add(name, same = new(1));
+        if (!parts.TryGetValue(name, out var same))
+            parts.Add(name, same = new(1));
         same.Add(part);
         all.Add(part);
         return true;
@@ -69,9 +77,12 @@ internal sealed class Multipart
         foreach (var (name, same) in parts)
         {
             json.WritePropertyName(name);
-            if (same.Count > 1) json.WriteStartArray();
-            foreach (var part in same) part.WriteTo(json, charset, folder);
-            if (same.Count > 1) json.WriteEndArray();
+            if (same.Count > 1)
+                json.WriteStartArray();
+            foreach (var part in same)
+                part.WriteTo(json, charset, folder);
+            if (same.Count > 1)
+                json.WriteEndArray();
         }
         json.WriteEndObject();
     }
@@ -88,13 +99,17 @@ internal sealed class Multipart
             json.WriteStartObject();
             json.WriteString("filename"u8, FileName);
             json.WriteString("mimetype"u8, MimeType ?? "application/octet-stream");
-            json.WriteString("url"u8, folder is null ? $"data:{UrlType()};base64,{Convert.ToBase64String(Content)}" : $"{folder}/{Number}/{NameInUrl()}");
+            json.WriteString(
+                "url"u8,
+                folder is null ? $"data:{UrlType()};base64,{Convert.ToBase64String(Content)}" : $"{folder}/{Number}/{NameInUrl()}"
+            );
             json.WriteEndObject();
         }
 
         string Text(Encoding? charset)
         {
-            if (MediaTypeHeaderValue.TryParse(MimeType, out var type) && type.Charset.HasValue) charset = BodyText.CharsetOf(type.Charset);
+            if (MediaTypeHeaderValue.TryParse(MimeType, out var type) && type.Charset.HasValue)
+                charset = BodyText.CharsetOf(type.Charset);
             return (charset is null ? null : BodyText.Decode(Content, charset)) ?? Encoding.UTF8.GetString(Content);
         }
 
@@ -102,7 +117,10 @@ internal sealed class Multipart
         string NameInUrl() => Uri.EscapeDataString(FileName!.Split('/', '\\')[^1]);
 
         // What a URL cannot hold as it stands is left to `mimetype`.
-        string UrlType() => MimeType?.Replace(" ", "", StringComparison.Ordinal) is { Length: > 0 } type && type.All(static c => char.IsAsciiLetterOrDigit(c) || "/.+-_;=".Contains(c))
-            ? type : "application/octet-stream";
+        string UrlType() =>
+            MimeType?.Replace(" ", "", StringComparison.Ordinal) is { Length: > 0 } type
+            && type.All(static c => char.IsAsciiLetterOrDigit(c) || "/.+-_;=".Contains(c))
+                ? type
+                : "application/octet-stream";
     }
 }

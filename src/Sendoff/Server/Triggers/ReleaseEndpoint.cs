@@ -8,7 +8,14 @@ namespace Sendoff.Server.Triggers;
 /// <summary><c>/resume/{run}/{sign}</c> and <c>/cancel/{run}/{sign}</c>: what a step's <c>$.flow</c> gave out (B3). The signature is the permission.</summary>
 /// <remarks>(1) check that the workflow gave this address out  (2) read the body under its limit  (3) resume the run, or end it.</remarks>
 internal sealed class ReleaseEndpoint(
-    IStore store, Suspensions suspensions, FlowLinks links, EngineLimits limits, ServerSides sides, ServerOptions options, ILogger<ReleaseEndpoint> log)
+    IStore store,
+    Suspensions suspensions,
+    FlowLinks links,
+    EngineLimits limits,
+    ServerSides sides,
+    ServerOptions options,
+    ILogger<ReleaseEndpoint> log
+)
 {
     // Whether there is such a run is not told to who has no address of it.
     static readonly Problem unknown = Problem.NotFound("There is no suspended run at this address.");
@@ -18,40 +25,77 @@ internal sealed class ReleaseEndpoint(
     public Task CancelAsync(HttpContext context) => HandleAsync(context, FlowLinks.Cancel);
 
     Task HandleAsync(HttpContext context, string what) =>
-        CallerEndpoint.HandleAsync(context, HttpTriggerEndpoint.Methods, "/" + what, log, async _ => await (await AnswerAsync(context, what)).ExecuteAsync(context));
+        CallerEndpoint.HandleAsync(
+            context,
+            HttpTriggerEndpoint.Methods,
+            "/" + what,
+            log,
+            async _ => await (await AnswerAsync(context, what)).ExecuteAsync(context)
+        );
 
     async Task<IResult> AnswerAsync(HttpContext context, string what)
     {
         // What looks at a link must not decide over a run.
-        if (HttpMethods.IsHead(context.Request.Method)) return Results.NoContent();
+        if (HttpMethods.IsHead(context.Request.Method))
+            return Results.NoContent();
         // (1) Whoever has no address of a run costs one look at its row, whatever the run holds and whatever body comes with it.
         var (id, sign) = ((string)context.Request.RouteValues["run"]!, (string)context.Request.RouteValues["sign"]!);
-        if (!sides.ServesHooks(context) || !RunId.TryParse(id, out var run) || await store.FindWorkflowAsync(run, context.RequestAborted) is not { } workflow
-            || !links.IsOwn(workflow, run, what, sign)) return unknown;
+        if (
+            !sides.ServesHooks(context)
+            || !RunId.TryParse(id, out var run)
+            || await store.FindWorkflowAsync(run, context.RequestAborted) is not { } workflow
+            || !links.IsOwn(workflow, run, what, sign)
+        )
+            return unknown;
         // (2)
-        if (await Api.WorkflowsApi.ReadBodyAsync(context.Request, limits.TriggerBodyBytes, context.RequestAborted) is not { } body) return BodyCoding.TooLarge(limits.TriggerBodyBytes);
+        if (await Api.WorkflowsApi.ReadBodyAsync(context.Request, limits.TriggerBodyBytes, context.RequestAborted) is not { } body)
+            return BodyCoding.TooLarge(limits.TriggerBodyBytes);
         if (BodyCoding.IsCoded(context.Request))
         {
             body = BodyCoding.Decode(context.Request, new(body), limits.TriggerBodyBytes, out var undecoded);
-            if (undecoded is not null) return undecoded;
+            if (undecoded is not null)
+                return undecoded;
         }
         // (3)
-        var request = EventWriter.Write(context.Request, "/", Origin.UrlOfHook(context.Request, options), new ReadOnlySequence<byte>(body), proxies: options.TrustedProxies).Json;
-        return Say(what == FlowLinks.Resume
-            ? await suspensions.ResumeAsync(run, request, context.RequestAborted) : await suspensions.CancelAsync(run, context.RequestAborted), what, id);
+        var request = EventWriter
+            .Write(
+                context.Request,
+                "/",
+                Origin.UrlOfHook(context.Request, options),
+                new ReadOnlySequence<byte>(body),
+                proxies: options.TrustedProxies
+            )
+            .Json;
+        return Say(
+            what == FlowLinks.Resume
+                ? await suspensions.ResumeAsync(run, request, context.RequestAborted)
+                : await suspensions.CancelAsync(run, context.RequestAborted),
+            what,
+            id
+        );
     }
 
-    static IResult Say(Release release, string what, string id) => release switch
-    {
-        { IsDone: true, Next: { } next } => Results.Json(new Api.ReleaseDocument(id, next.ToString())),
-        { IsDone: true } => Results.Json(new Api.ReleaseDocument(id, null)),
-        _ => Refused(release, what, id),
-    };
+    static IResult Say(Release release, string what, string id) =>
+        release switch
+        {
+            { IsDone: true, Next: { } next } => Results.Json(new Api.ReleaseDocument(id, next.ToString())),
+            { IsDone: true } => Results.Json(new Api.ReleaseDocument(id, null)),
+            _ => Refused(release, what, id),
+        };
 
-    internal static Problem Refused(Release release, string what, string id) => release.Status switch
-    {
-        null => unknown,
-        RunStatus.Queued or RunStatus.Running => new(StatusCodes.Status409Conflict, "Not held yet", $"The run '{id}' still executes; ask again when it is held."),
-        var ended => new(StatusCodes.Status410Gone, "Not held any more", $"The run '{id}' is not held: it {(ended == RunStatus.Succeeded ? "has gone on, or ended" : "ended")}, and cannot {what}."),
-    };
+    internal static Problem Refused(Release release, string what, string id) =>
+        release.Status switch
+        {
+            null => unknown,
+            RunStatus.Queued or RunStatus.Running => new(
+                StatusCodes.Status409Conflict,
+                "Not held yet",
+                $"The run '{id}' still executes; ask again when it is held."
+            ),
+            var ended => new(
+                StatusCodes.Status410Gone,
+                "Not held any more",
+                $"The run '{id}' is not held: it {(ended == RunStatus.Succeeded ? "has gone on, or ended" : "ended")}, and cannot {what}."
+            ),
+        };
 }

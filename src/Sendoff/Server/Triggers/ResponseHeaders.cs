@@ -14,30 +14,63 @@ internal static partial class ResponseHeaders
     /// <summary>Lines of the connection (RFC 9110, 7.6.1) and those that the server writes itself; and lines that act on the whole origin, which hooks may
     /// share with the pages: they clear or replace what the browser keeps of it, send it elsewhere, or widen a script's reach.</summary>
     public static readonly FrozenSet<string> Dropped = FrozenSet.ToFrozenSet(
-        ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "upgrade", "content-length", "x-content-type-options",
-         "accept-ch", "alt-svc", "clear-site-data", "critical-ch", "expect-ct", "nel", "origin-agent-cluster", "public-key-pins", "public-key-pins-report-only",
-         "refresh", "report-to", "reporting-endpoints", "secure-session-registration", "sec-session-registration", "service-worker-allowed", "set-cookie2",
-         "set-login", "speculation-rules", "strict-transport-security", "use-as-dictionary"],
-        StringComparer.OrdinalIgnoreCase);
+        [
+            "connection",
+            "keep-alive",
+            "proxy-connection",
+            "transfer-encoding",
+            "te",
+            "trailer",
+            "upgrade",
+            "content-length",
+            "x-content-type-options",
+            "accept-ch",
+            "alt-svc",
+            "clear-site-data",
+            "critical-ch",
+            "expect-ct",
+            "nel",
+            "origin-agent-cluster",
+            "public-key-pins",
+            "public-key-pins-report-only",
+            "refresh",
+            "report-to",
+            "reporting-endpoints",
+            "secure-session-registration",
+            "sec-session-registration",
+            "service-worker-allowed",
+            "set-cookie2",
+            "set-login",
+            "speculation-rules",
+            "strict-transport-security",
+            "use-as-dictionary",
+        ],
+        StringComparer.OrdinalIgnoreCase
+    );
 
     static readonly StringValues sandbox = "sandbox allow-scripts allow-forms allow-popups";
 
     public static void Copy(IReadOnlyList<Header> lines, IHeaderDictionary headers)
     {
         var names = new List<string>(lines.Count);
-        bool hasOrigin = false, hasCredentials = false;
+        bool hasOrigin = false,
+            hasCredentials = false;
         foreach (var line in lines)
         {
-            if (!IsSent(line)) continue;
-            bool isOrigin = Is(line, HeaderNames.AccessControlAllowOrigin), isExposure = Is(line, HeaderNames.AccessControlExposeHeaders);
+            if (!IsSent(line))
+                continue;
+            bool isOrigin = Is(line, HeaderNames.AccessControlAllowOrigin),
+                isExposure = Is(line, HeaderNames.AccessControlExposeHeaders);
             hasOrigin |= isOrigin;
             hasCredentials |= Is(line, HeaderNames.AccessControlAllowCredentials);
             // What a run says of these takes the place of what the server says.
-            if (isOrigin || isExposure || Is(line, HeaderNames.AccessControlAllowCredentials)) headers[line.Name] = line.Value;
+            if (isOrigin || isExposure || Is(line, HeaderNames.AccessControlAllowCredentials))
+                headers[line.Name] = line.Value;
             else
             {
                 headers.Append(line.Name, line.Value);
-                if (!Is(line, HeaderNames.SetCookie) && !names.Contains(line.Name, StringComparer.OrdinalIgnoreCase)) names.Add(line.Name);
+                if (!Is(line, HeaderNames.SetCookie) && !names.Contains(line.Name, StringComparer.OrdinalIgnoreCase))
+                    names.Add(line.Name);
             }
         }
         Cors.Adopt(headers, names, hasOrigin, hasCredentials);
@@ -65,8 +98,10 @@ internal static partial class ResponseHeaders
         string? found = null;
         foreach (var line in lines)
         {
-            if (!line.Name.Equals(HeaderNames.ContentType, StringComparison.OrdinalIgnoreCase)) continue;
-            if (found is not null) return $"{found}, {line.Value}";
+            if (!line.Name.Equals(HeaderNames.ContentType, StringComparison.OrdinalIgnoreCase))
+                continue;
+            if (found is not null)
+                return $"{found}, {line.Value}";
             found = line.Value;
         }
         return found is null || IsOneType(found) ? null : found;
@@ -91,10 +126,12 @@ internal static partial class ResponseHeaders
 
     static bool IsLegal(Header line)
     {
-        if (!HttpSyntax.IsToken(line.Name)) return false;
+        if (!HttpSyntax.IsToken(line.Name))
+            return false;
         foreach (char c in line.Value)
         {
-            if (c is < ' ' and not '\t' or > '~') return false;
+            if (c is < ' ' and not '\t' or > '~')
+                return false;
         }
         return true;
     }

@@ -24,8 +24,17 @@ internal sealed class StreamKeys(Concealment concealment)
 /// <remarks>(1) find the stream, and who may read it  (2) the kept events, or those after <c>last-event-id</c>  (3) new ones as the bell rings, a comment in between.
 /// Everything is read from the store as fast as the reader takes it, so a slow one costs no memory; one that takes nothing is cut off.</remarks>
 internal sealed class StreamEndpoint(
-    StreamKeys keys, WorkflowCatalog workflows, IStore store, Concealment concealment, PublicationBell bell, EngineLimits limits, TimeProvider time, ServerSides sides,
-    ServerOptions options, IHostApplicationLifetime life)
+    StreamKeys keys,
+    WorkflowCatalog workflows,
+    IStore store,
+    Concealment concealment,
+    PublicationBell bell,
+    EngineLimits limits,
+    TimeProvider time,
+    ServerSides sides,
+    ServerOptions options,
+    IHostApplicationLifetime life
+)
 {
     public const string Pattern = "/sse/{workflow}/{key}";
     static readonly Problem missing = Problem.NotFound("There is no stream at this address.");
@@ -44,8 +53,12 @@ internal sealed class StreamEndpoint(
             return;
         }
         // (1)
-        if (!sides.ServesHooks(context) || !WorkflowId.TryParse((string)context.Request.RouteValues["workflow"]!, out var workflow) || workflows.NameOf(workflow) is null
-            || !keys.Fits(workflow, (string)context.Request.RouteValues["key"]!))
+        if (
+            !sides.ServesHooks(context)
+            || !WorkflowId.TryParse((string)context.Request.RouteValues["workflow"]!, out var workflow)
+            || workflows.NameOf(workflow) is null
+            || !keys.Fits(workflow, (string)context.Request.RouteValues["key"]!)
+        )
         {
             await missing.ExecuteAsync(context);
             return;
@@ -55,7 +68,11 @@ internal sealed class StreamEndpoint(
             if (Interlocked.Increment(ref readers) > limits.SseReaders)
             {
                 context.Response.Headers.RetryAfter = "5";
-                await new Problem(StatusCodes.Status503ServiceUnavailable, "Too many readers", $"{limits.SseReaders:N0} streams are open, which is the limit (setting Sse:MaxReaders).").ExecuteAsync(context);
+                await new Problem(
+                    StatusCodes.Status503ServiceUnavailable,
+                    "Too many readers",
+                    $"{limits.SseReaders:N0} streams are open, which is the limit (setting Sse:MaxReaders)."
+                ).ExecuteAsync(context);
                 return;
             }
             await StreamAsync(context, workflow);
@@ -88,20 +105,22 @@ internal sealed class StreamEndpoint(
                     foreach (var publication in page)
                     {
                         last = publication.Number;
-                        if (Describe(publication, channels) is { } text) await WriteAsync(context.Response, text, end.Token);
+                        if (Describe(publication, channels) is { } text)
+                            await WriteAsync(context.Response, text, end.Token);
                     }
-                }
-                while (more);
+                } while (more);
                 // (3) Another server of the cluster may have published: the store is looked into at every comment, too.
                 bool isQuiet = await Task.WhenAny(ring, Task.Delay(options.StreamKeepAlive, time, end.Token)) != ring;
                 end.Token.ThrowIfCancellationRequested();
-                if (isQuiet) await WriteAsync(context.Response, ":keepalive\n\n", end.Token);
+                if (isQuiet)
+                    await WriteAsync(context.Response, ":keepalive\n\n", end.Token);
             }
         }
         catch (OperationCanceledException)
         {
             // The reader left or took too long, or the server stops: all end a stream.
-            if (!end.IsCancellationRequested) context.Abort();
+            if (!end.IsCancellationRequested)
+                context.Abort();
         }
     }
 
@@ -111,8 +130,10 @@ internal sealed class StreamEndpoint(
         try
         {
             var request = concealment.Open(publication.Delivery).Request;
-            string channel = SendKinds.ChannelOf(request.Url), payload = Encoding.UTF8.GetString(request.Body.Span);
-            if (channels.Length > 0 && !channels.Contains(channel)) return null;
+            string channel = SendKinds.ChannelOf(request.Url),
+                payload = Encoding.UTF8.GetString(request.Body.Span);
+            if (channels.Length > 0 && !channels.Contains(channel))
+                return null;
             var lines = payload.ReplaceLineEndings("\n").Split('\n').Select(static line => $"data: {line}\n");
             return $"id: {publication.Number}\n{(channel.Length > 0 ? $"event: {channel}\n" : "")}{string.Concat(lines)}\n";
         }

@@ -10,7 +10,10 @@ internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILog
 {
     const string Scheme = "Bearer ";
     static readonly Problem unauthorized = new(
-        StatusCodes.Status401Unauthorized, "Not allowed", "This trigger takes requests with its bearer token only: 'Authorization: Bearer <token>'.");
+        StatusCodes.Status401Unauthorized,
+        "Not allowed",
+        "This trigger takes requests with its bearer token only: 'Authorization: Bearer <token>'."
+    );
 
     readonly ConcurrentDictionary<string, Allowance> allowances = new(StringComparer.Ordinal);
 
@@ -22,9 +25,14 @@ internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILog
             context.Response.Headers.WWWAuthenticate = "Bearer";
             return unauthorized;
         }
-        if (trigger.Rate is not { } rate) return null;
+        if (trigger.Rate is not { } rate)
+            return null;
         var allowance = allowances.AddOrUpdate(
-            key, static (_, rate) => new(rate), static (_, known, rate) => known.Rate == rate ? known : new(rate), rate);
+            key,
+            static (_, rate) => new(rate),
+            static (_, known, rate) => known.Rate == rate ? known : new(rate),
+            rate
+        );
         return allowance.TryTake(time) is { } wait ? TooOften(rate, wait) : null;
     }
 
@@ -46,7 +54,11 @@ internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILog
     static byte[] Hash(string token) => SHA256.HashData(Encoding.UTF8.GetBytes(token));
 
     static Problem TooOften(TriggerRate rate, TimeSpan wait) =>
-        new(StatusCodes.Status429TooManyRequests, "Too often", $"This trigger takes {rate.Count:N0} requests in {rate.Per.TotalSeconds:N0} s (its 'rate').")
+        new(
+            StatusCodes.Status429TooManyRequests,
+            "Too often",
+            $"This trigger takes {rate.Count:N0} requests in {rate.Per.TotalSeconds:N0} s (its 'rate')."
+        )
         {
             RetryAfterSeconds = (int)Math.Ceiling(wait.TotalSeconds),
         };
@@ -68,7 +80,8 @@ internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILog
                 long now = time.GetTimestamp();
                 left = Math.Min(rate.Count, left + (at is { } before ? time.GetElapsedTime(before, now) / rate.Per * rate.Count : 0));
                 at = now;
-                if (left < 1) return rate.Per * ((1 - left) / rate.Count);
+                if (left < 1)
+                    return rate.Per * ((1 - left) / rate.Count);
                 left--;
                 return null;
             }

@@ -15,10 +15,14 @@ public sealed record TrustedProxies(IReadOnlyList<IPNetwork> Networks, bool HasU
         bool hasUnixSocket = false;
         foreach (string one in list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
-            if (one == "unix") hasUnixSocket = true;
-            else if (IPNetwork.TryParse(one, out var network)) networks.Add(network);
-            else if (IsAddress(one, out var address)) networks.Add(new(address, address.GetAddressBytes().Length * 8));
-            else return null;
+            if (one == "unix")
+                hasUnixSocket = true;
+            else if (IPNetwork.TryParse(one, out var network))
+                networks.Add(network);
+            else if (IsAddress(one, out var address))
+                networks.Add(new(address, address.GetAddressBytes().Length * 8));
+            else
+                return null;
         }
         return new(networks, hasUnixSocket);
     }
@@ -28,12 +32,17 @@ public sealed record TrustedProxies(IReadOnlyList<IPNetwork> Networks, bool HasU
     public string ClientOf(HttpRequest request)
     {
         var peer = request.HttpContext.Connection.RemoteIpAddress;
-        if (!(peer is null ? HasUnixSocket : Contains(peer))) return TextOf(peer);
-        string[] said = request.Headers["x-forwarded-for"].ToString().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        if (!(peer is null ? HasUnixSocket : Contains(peer)))
+            return TextOf(peer);
+        string[] said = request
+            .Headers["x-forwarded-for"]
+            .ToString()
+            .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         var client = peer;
         for (int i = said.Length - 1; i >= 0 && (client is null || Contains(client)); i--)
         {
-            if (!TryRead(said[i], out var before)) break;
+            if (!TryRead(said[i], out var before))
+                break;
             client = before;
         }
         return TextOf(client);
@@ -43,16 +52,20 @@ public sealed record TrustedProxies(IReadOnlyList<IPNetwork> Networks, bool HasU
     {
         var plain = Plain(address);
         foreach (var network in Networks)
-            if (network.Contains(plain)) return true;
+            if (network.Contains(plain))
+                return true;
         return false;
     }
 
     // Some proxies add the port.
     static bool TryRead(string text, out IPAddress address)
     {
-        if (IsAddress(text, out address)) return true;
+        if (IsAddress(text, out address))
+            return true;
         int port = text.LastIndexOf(':');
-        return port > 0 && text.AsSpan(port + 1).ContainsAnyExceptInRange('0', '9') is false && IsAddress(text[..port].Trim('[', ']'), out address);
+        return port > 0
+            && text.AsSpan(port + 1).ContainsAnyExceptInRange('0', '9') is false
+            && IsAddress(text[..port].Trim('[', ']'), out address);
     }
 
     // 010.0.0.1 and 0x7f.1 are addresses to .NET: to whoever wrote them perhaps others.

@@ -16,7 +16,8 @@ internal static class UrlEncoded
             int end = pairs.IndexOf((byte)'&');
             var pair = end < 0 ? pairs : pairs[..end];
             pairs = end < 0 ? default : pairs[(end + 1)..];
-            if (!pair.IsEmpty) Add(fields, pair, charset);
+            if (!pair.IsEmpty)
+                Add(fields, pair, charset);
         }
         foreach (var (name, values) in fields)
         {
@@ -26,7 +27,8 @@ internal static class UrlEncoded
                 continue;
             }
             json.WriteStartArray(name);
-            foreach (string value in (List<string>)values) json.WriteStringValue(value);
+            foreach (string value in (List<string>)values)
+                json.WriteStringValue(value);
             json.WriteEndArray();
         }
     }
@@ -34,27 +36,38 @@ internal static class UrlEncoded
     static void Add(OrderedDictionary<string, object> fields, ReadOnlySpan<byte> pair, Encoding? charset)
     {
         int equals = pair.IndexOf((byte)'=');
-        string name = Decode(equals < 0 ? pair : pair[..equals], charset), value = equals < 0 ? "" : Decode(pair[(equals + 1)..], charset);
-        if (fields.TryAdd(name, value)) return;
-        if (fields[name] is List<string> more) more.Add(value);
-        else fields[name] = new List<string> { (string)fields[name], value };
+        string name = Decode(equals < 0 ? pair : pair[..equals], charset),
+            value = equals < 0 ? "" : Decode(pair[(equals + 1)..], charset);
+        if (fields.TryAdd(name, value))
+            return;
+        if (fields[name] is List<string> more)
+            more.Add(value);
+        else
+            fields[name] = new List<string> { (string)fields[name], value };
     }
 
     /// <summary>Undoes percent-encoding. What is not text in the charset is read as UTF-8, with U+FFFD for what is not that either.</summary>
     static string Decode(ReadOnlySpan<byte> encoded, Encoding? charset)
     {
-        if (!encoded.ContainsAny((byte)'%', (byte)'+') && charset is null) return Encoding.UTF8.GetString(encoded);
+        if (!encoded.ContainsAny((byte)'%', (byte)'+') && charset is null)
+            return Encoding.UTF8.GetString(encoded);
         byte[] bytes = new byte[encoded.Length];
         int length = 0;
         for (int i = 0; i < encoded.Length; i++)
         {
             byte b = encoded[i];
-            if (b == '%' && i + 2 < encoded.Length && char.IsAsciiHexDigit((char)encoded[i + 1]) && char.IsAsciiHexDigit((char)encoded[i + 2]))
+            if (
+                b == '%'
+                && i + 2 < encoded.Length
+                && char.IsAsciiHexDigit((char)encoded[i + 1])
+                && char.IsAsciiHexDigit((char)encoded[i + 2])
+            )
             {
                 b = (byte)(Convert.FromHexString(encoded.Slice(i + 1, 2))[0]);
                 i += 2;
             }
-            else if (b == '+') b = (byte)' ';
+            else if (b == '+')
+                b = (byte)' ';
             bytes[length++] = b;
         }
         var plain = bytes.AsSpan(0, length);

@@ -8,12 +8,16 @@ namespace Sendoff.Ui.Controls;
 /// <summary>JSON with colours, always as text. What fits a line stays on it; what does not can be folded, and long lists are.</summary>
 public sealed class JsonText : ComponentBase
 {
-    const int LineLength = 44, MaxValues = 5_000, ShortValue = 12, OpenMembers = 50;
+    const int LineLength = 44,
+        MaxValues = 5_000,
+        ShortValue = 12,
+        OpenMembers = 50;
     static readonly JsonSerializerOptions plain = new() { Encoder = PlainJsonEncoder.Instance };
 
     int values;
 
-    [Parameter, EditorRequired] public JsonElement Value { get; set; }
+    [Parameter, EditorRequired]
+    public JsonElement Value { get; set; }
 
     protected override void BuildRenderTree(RenderTreeBuilder builder)
     {
@@ -33,10 +37,18 @@ public sealed class JsonText : ComponentBase
         }
         switch (value.ValueKind)
         {
-            case JsonValueKind.Object: WriteObject(builder, value, depth); break;
-            case JsonValueKind.Array: WriteArray(builder, value, depth); break;
-            case JsonValueKind.String: Span(builder, "s", Text(value.GetString()!)); break;
-            default: Span(builder, "num", value.GetRawText()); break;
+            case JsonValueKind.Object:
+                WriteObject(builder, value, depth);
+                break;
+            case JsonValueKind.Array:
+                WriteArray(builder, value, depth);
+                break;
+            case JsonValueKind.String:
+                Span(builder, "s", Text(value.GetString()!));
+                break;
+            default:
+                Span(builder, "num", value.GetRawText());
+                break;
         }
     }
 
@@ -46,7 +58,8 @@ public sealed class JsonText : ComponentBase
         string separator = Open(builder, '{', value, depth, fields.Count, "field");
         for (int i = 0; i < fields.Count && values <= MaxValues; i++)
         {
-            if (i > 0) builder.AddContent(2, "," + separator);
+            if (i > 0)
+                builder.AddContent(2, "," + separator);
             Span(builder, "k", Text(fields[i].Name));
             builder.AddContent(3, ": ");
             Write(builder, fields[i].Value, depth + 1);
@@ -60,7 +73,8 @@ public sealed class JsonText : ComponentBase
         string separator = Open(builder, '[', value, depth, items.Count, "item");
         for (int i = 0; i < items.Count && values <= MaxValues; i++)
         {
-            if (i > 0) builder.AddContent(2, "," + separator);
+            if (i > 0)
+                builder.AddContent(2, "," + separator);
             Write(builder, items[i], depth + 1);
         }
         Close(builder, ']', separator, items.Count);
@@ -90,9 +104,11 @@ public sealed class JsonText : ComponentBase
     static bool IsShort(JsonElement value, int length) => value.GetRawText() is var raw && raw.Length <= length && !raw.Contains('\n');
 
     /// <summary>Numbers and short texts side by side read better than one below the other.</summary>
-    static bool IsListOfShort(JsonElement value) => value.ValueKind == JsonValueKind.Array
-        && value.EnumerateArray().All(item => item.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array)
-            && IsShort(item, ShortValue));
+    static bool IsListOfShort(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Array
+        && value
+            .EnumerateArray()
+            .All(item => item.ValueKind is not (JsonValueKind.Object or JsonValueKind.Array) && IsShort(item, ShortValue));
 
     static void Close(RenderTreeBuilder builder, char bracket, string separator, int count)
     {

@@ -6,7 +6,8 @@ namespace Sendoff.Ui.Controls;
 /// <summary>A sentence in which what stands between backticks is code.</summary>
 public sealed class Ticks : ComponentBase
 {
-    [Parameter, EditorRequired] public string Text { get; set; } = "";
+    [Parameter, EditorRequired]
+    public string Text { get; set; } = "";
 
     protected override void BuildRenderTree(RenderTreeBuilder builder)
     {
@@ -14,7 +15,8 @@ public sealed class Ticks : ComponentBase
         for (int i = 0; i < parts.Length; i++)
         {
             // The last of an even number of parts has no closing tick.
-            if (i % 2 == 0 || i == parts.Length - 1) builder.AddContent(0, i % 2 == 0 ? parts[i] : "`" + parts[i]);
+            if (i % 2 == 0 || i == parts.Length - 1)
+                builder.AddContent(0, i % 2 == 0 ? parts[i] : "`" + parts[i]);
             else
             {
                 builder.OpenElement(1, "code");

@@ -9,43 +9,50 @@ namespace Sendoff.Ui.Controls;
 public static class Words
 {
     /// <summary>The colour of a state: <c>ok bad warn info</c>.</summary>
-    public static string Tone(string status) => status switch
-    {
-        "succeeded" => "ok",
-        "failed" or "timed_out" or "out_of_memory" or "blocked" => "bad",
-        "interrupted" or "held" or "suspended" => "warn",
-        _ => "info",
-    };
+    public static string Tone(string status) =>
+        status switch
+        {
+            "succeeded" => "ok",
+            "failed" or "timed_out" or "out_of_memory" or "blocked" => "bad",
+            "interrupted" or "held" or "suspended" => "warn",
+            _ => "info",
+        };
 
     /// <summary>It has ended, and not well.</summary>
-    public static bool IsFailure(DeliveryStatus status) => status is DeliveryStatus.Failed or DeliveryStatus.Blocked or DeliveryStatus.Interrupted;
+    public static bool IsFailure(DeliveryStatus status) =>
+        status is DeliveryStatus.Failed or DeliveryStatus.Blocked or DeliveryStatus.Interrupted;
 
     /// <summary>A delivery's state as one sign, beside its colour.</summary>
-    public static string Mark(string status) => status switch
-    {
-        "succeeded" => "●",
-        "failed" or "blocked" => "✕",
-        "interrupted" => "?",
-        "captured" => "◇",
-        _ => "○",
-    };
+    public static string Mark(string status) =>
+        status switch
+        {
+            "succeeded" => "●",
+            "failed" or "blocked" => "✕",
+            "interrupted" => "?",
+            "captured" => "◇",
+            _ => "○",
+        };
 
-    public static string Status(string status) => status switch
-    {
-        "timed_out" => "Timed out",
-        "out_of_memory" => "Out of memory",
-        _ => char.ToUpperInvariant(status[0]) + status[1..],
-    };
+    public static string Status(string status) =>
+        status switch
+        {
+            "timed_out" => "Timed out",
+            "out_of_memory" => "Out of memory",
+            _ => char.ToUpperInvariant(status[0]) + status[1..],
+        };
 
     /// <summary>What a delivery's state means, where the word alone does not say it.</summary>
-    public static string? Meaning(string status, bool isTest = false) => status switch
-    {
-        "pending" => "Queued.",
-        "sending" => "In flight.",
-        "interrupted" => "The server stopped while it sent this: the request may have arrived. It is not sent again by itself.",
-        "captured" => isTest ? "Recorded, not sent: the run is a test." : "Recorded, not sent: the workflow delivers on success only, and the run has not succeeded.",
-        _ => null,
-    };
+    public static string? Meaning(string status, bool isTest = false) =>
+        status switch
+        {
+            "pending" => "Queued.",
+            "sending" => "In flight.",
+            "interrupted" => "The server stopped while it sent this: the request may have arrived. It is not sent again by itself.",
+            "captured" => isTest
+                ? "Recorded, not sent: the run is a test."
+                : "Recorded, not sent: the workflow delivers on success only, and the run has not succeeded.",
+            _ => null,
+        };
 
     /// <summary>What a response came over; HTTP's versions are numbers.</summary>
     public static string Protocol(string version) => char.IsAsciiDigit(version.FirstOrDefault()) ? $"HTTP/{version}" : version;
@@ -60,33 +67,38 @@ public static class Words
     public static string Send(SendHead send)
     {
         string kind = Names.Of(SendKinds.KindOf(send.Url));
-        string to = kind == "http" && Uri.TryCreate(send.Url, UriKind.Absolute, out var url)
-            ? $"{send.Method} {url.Authority}{(url.AbsolutePath == "/" ? "" : url.AbsolutePath)}" : $"{kind} [{send.Index}]";
+        string to =
+            kind == "http" && Uri.TryCreate(send.Url, UriKind.Absolute, out var url)
+                ? $"{send.Method} {url.Authority}{(url.AbsolutePath == "/" ? "" : url.AbsolutePath)}"
+                : $"{kind} [{send.Index}]";
         return (to.Length > MostSendChars ? to[..MostSendChars] + "…" : to) + (send.Code is { } code ? $" · {code}" : "");
     }
 
-    public static string Ms(double? ms) => ms switch
-    {
-        null => "–",
-        0 => "0 ms",
-        < 10 => ms.Value.ToString("0.##", CultureInfo.InvariantCulture) + " ms",
-        < 100 => ms.Value.ToString("0.0", CultureInfo.InvariantCulture) + " ms",
-        _ => ms.Value.ToString("#,##0", CultureInfo.InvariantCulture) + " ms",
-    };
+    public static string Ms(double? ms) =>
+        ms switch
+        {
+            null => "–",
+            0 => "0 ms",
+            < 10 => ms.Value.ToString("0.##", CultureInfo.InvariantCulture) + " ms",
+            < 100 => ms.Value.ToString("0.0", CultureInfo.InvariantCulture) + " ms",
+            _ => ms.Value.ToString("#,##0", CultureInfo.InvariantCulture) + " ms",
+        };
 
     /// <summary>A number of an address; 0 when it is none.</summary>
-    public static int Number(string? text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : 0;
+    public static int Number(string? text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : 0;
 
     public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 
     public static string Several(long count, string one, string many) => $"{Count(count)} {(count == 1 ? one : many)}";
 
-    public static string Bytes(long bytes) => bytes switch
-    {
-        < 1024 => $"{bytes} B",
-        < 1024 * 1024 => (bytes / 1024.0).ToString("0.0", CultureInfo.InvariantCulture) + " KiB",
-        _ => (bytes / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture) + " MiB",
-    };
+    public static string Bytes(long bytes) =>
+        bytes switch
+        {
+            < 1024 => $"{bytes} B",
+            < 1024 * 1024 => (bytes / 1024.0).ToString("0.0", CultureInfo.InvariantCulture) + " KiB",
+            _ => (bytes / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture) + " MiB",
+        };
 
     /// <summary>Where deliveries come from, for those who have to let them in.</summary>
     public static string Egress(EgressOptions egress)
@@ -98,7 +110,9 @@ public static class Words
     }
 
     public static string Day(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
+
     public static string Clock(DateTimeOffset at) => at.UtcDateTime.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture);
+
     public static string Iso(DateTimeOffset at) => at.UtcDateTime.ToString("o", CultureInfo.InvariantCulture);
 
     /// <summary>A path with those query parameters that have a value.</summary>
@@ -107,7 +121,8 @@ public static class Words
         char mark = '?';
         foreach (var (name, value) in query)
         {
-            if (string.IsNullOrEmpty(value)) continue;
+            if (string.IsNullOrEmpty(value))
+                continue;
             path += $"{mark}{name}={Uri.EscapeDataString(value)}";
             mark = '&';
         }

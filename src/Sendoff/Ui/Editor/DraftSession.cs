@@ -12,20 +12,28 @@ namespace Sendoff.Ui.Editor;
 public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerOptions options)
 {
     readonly SemaphoreSlim saving = new(1);
+
     /// <summary>As the store has them: what else is found there was put there by others.</summary>
     IReadOnlyDictionary<string, string> saved = new Dictionary<string, string>();
 
     public Workflow? Workflow { get; private set; }
+
     /// <summary>With what is not saved yet.</summary>
     public SortedDictionary<string, string> Files { get; private set; } = new(StringComparer.Ordinal);
+
     /// <summary>The files are not the current version's.</summary>
     public bool IsDraft { get; private set; }
+
     /// <summary>Others saved another draft, or deployed: nothing more is saved until it is read again, or theirs is given up.</summary>
     public bool IsOvertaken { get; private set; }
+
     /// <summary>What the last check found; null when the files were changed since.</summary>
     public WorkflowCheck? Check { get; private set; }
+
     /// <summary>By step, as far as they were ever found.</summary>
-    public IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props { get; private set; } = new Dictionary<string, IReadOnlyList<PropDefinition>>();
+    public IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props { get; private set; } =
+        new Dictionary<string, IReadOnlyList<PropDefinition>>();
+
     /// <summary>As the files were when they could last be read.</summary>
     public WorkflowDefinition? Definition { get; private set; }
 
@@ -34,7 +42,8 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <summary>Reads the draft from the store; what was not saved is gone. False when there is no such workflow.</summary>
     public async Task<bool> OpenAsync(string name, CancellationToken ct)
     {
-        if (await drafts.FindAsync(name, ct) is not { } draft) return false;
+        if (await drafts.FindAsync(name, ct) is not { } draft)
+            return false;
         Files = new(draft.Files.ToDictionary(), StringComparer.Ordinal);
         (Workflow, saved, IsDraft, IsOvertaken, removed) = (draft.Workflow, draft.Files, draft.IsChanged, false, null);
         Changed();
@@ -49,7 +58,8 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <summary>Brings back what was removed last.</summary>
     public void Undo()
     {
-        if (removed is null) return;
+        if (removed is null)
+            return;
         (Files, removed) = (removed, null);
         Changed();
     }
@@ -59,13 +69,15 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <summary>What was typed. A removal before it cannot be undone any more.</summary>
     public void Type(string path, string text)
     {
-        if (Files.TryGetValue(path, out string? before) && before != text) removed = null;
+        if (Files.TryGetValue(path, out string? before) && before != text)
+            removed = null;
         Write(path, text);
     }
 
     void Write(string path, string text)
     {
-        if (Files.TryGetValue(path, out string? before) && before == text) return;
+        if (Files.TryGetValue(path, out string? before) && before == text)
+            return;
         Files[path] = text;
         Changed();
     }
@@ -78,17 +90,22 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
 
     public string? Create(string path)
     {
-        if (FindFault(path) is { } fault) return fault;
+        if (FindFault(path) is { } fault)
+            return fault;
         Write(path, "");
         return null;
     }
 
     public string? Rename(string from, string to)
     {
-        if (from == to) return null;
-        if (!Files.TryGetValue(from, out string? text)) return $"There is no file `{from}`.";
-        if (FindFault(to) is { } fault) return fault;
-        if (YamlFile is { } yaml) Files[yaml] = WorkflowYaml.RenameFile(Files[yaml], from, to);
+        if (from == to)
+            return null;
+        if (!Files.TryGetValue(from, out string? text))
+            return $"There is no file `{from}`.";
+        if (FindFault(to) is { } fault)
+            return fault;
+        if (YamlFile is { } yaml)
+            Files[yaml] = WorkflowYaml.RenameFile(Files[yaml], from, to);
         Files.Remove(from);
         Write(to, text);
         return null;
@@ -96,18 +113,24 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
 
     public string? Delete(string path)
     {
-        if (Definition?.Steps.FirstOrDefault(step => step.File == path) is { } user) return $"The step `{user.Name}` uses `{path}`. Remove the step first.";
+        if (Definition?.Steps.FirstOrDefault(step => step.File == path) is { } user)
+            return $"The step `{user.Name}` uses `{path}`. Remove the step first.";
         KeepForUndo();
-        if (Files.Remove(path)) Changed();
+        if (Files.Remove(path))
+            Changed();
         return null;
     }
 
     string? FindFault(string path)
     {
-        if (FilePath.FindFault(path) is { } fault) return $"`{path}` {fault}";
-        if (!WorkflowReader.Belongs(path)) return $"`{path}` is no file of a workflow. Their names end in .js .mjs .cjs .ts .json .yaml .md or .txt, or they are in the folder attachments.";
-        if (Files.ContainsKey(path)) return $"There is a file `{path}` already.";
-        if (FilePath.FindFolder(new Dictionary<string, string>(Files) { [path] = "" }) is { } both) return $"`{both}` is a file, and cannot be a folder too.";
+        if (FilePath.FindFault(path) is { } fault)
+            return $"`{path}` {fault}";
+        if (!WorkflowReader.Belongs(path))
+            return $"`{path}` is no file of a workflow. Their names end in .js .mjs .cjs .ts .json .yaml .md or .txt, or they are in the folder attachments.";
+        if (Files.ContainsKey(path))
+            return $"There is a file `{path}` already.";
+        if (FilePath.FindFolder(new Dictionary<string, string>(Files) { [path] = "" }) is { } both)
+            return $"`{both}` is a file, and cannot be a folder too.";
         return Files.Count < options.DeployFiles ? null : $"A workflow has {options.DeployFiles:N0} files at most.";
     }
 
@@ -115,11 +138,16 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     public string? AddStep(string name)
     {
         string file = name + "/entry.mjs";
-        if (Definition?.Steps.Any(step => step.Name == name) == true) return $"There is a step `{name}` already.";
-        if (!WorkflowReader.IsStepName(name)) return $"`{name}` cannot be a step’s name. Use letters, digits, _ $ and -, not starting with a digit.";
-        if (!Files.ContainsKey(file) && FindFault(file) is { } fault) return fault;
-        if (ChangeYaml(yaml => WorkflowYaml.AddStep(yaml, name, file)) is { } mistake) return mistake;
-        if (!Files.ContainsKey(file)) Write(file, "export default defineComponent({\n  async run({ steps, $ }) {\n\n  },\n});\n");
+        if (Definition?.Steps.Any(step => step.Name == name) == true)
+            return $"There is a step `{name}` already.";
+        if (!WorkflowReader.IsStepName(name))
+            return $"`{name}` cannot be a step’s name. Use letters, digits, _ $ and -, not starting with a digit.";
+        if (!Files.ContainsKey(file) && FindFault(file) is { } fault)
+            return fault;
+        if (ChangeYaml(yaml => WorkflowYaml.AddStep(yaml, name, file)) is { } mistake)
+            return mistake;
+        if (!Files.ContainsKey(file))
+            Write(file, "export default defineComponent({\n  async run({ steps, $ }) {\n\n  },\n});\n");
         return null;
     }
 
@@ -128,12 +156,17 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <summary>Removes a step, and its file unless another file uses it.</summary>
     public string? RemoveStep(int step)
     {
-        if (Definition is not { Steps: var steps } || step < 0 || step >= steps.Count) return null;
-        if (steps.Count == 1) return "A workflow has one step at least.";
-        string file = steps[step].File, name = file.Split('/')[^1];
+        if (Definition is not { Steps: var steps } || step < 0 || step >= steps.Count)
+            return null;
+        if (steps.Count == 1)
+            return "A workflow has one step at least.";
+        string file = steps[step].File,
+            name = file.Split('/')[^1];
         KeepForUndo();
-        if (ChangeYaml(yaml => WorkflowYaml.RemoveStep(yaml, step)) is { } mistake) return mistake;
-        if (Files.All(other => other.Key == file || !other.Value.Contains(name, StringComparison.Ordinal)) && Files.Remove(file)) Changed();
+        if (ChangeYaml(yaml => WorkflowYaml.RemoveStep(yaml, step)) is { } mistake)
+            return mistake;
+        if (Files.All(other => other.Key == file || !other.Value.Contains(name, StringComparison.Ordinal)) && Files.Remove(file))
+            Changed();
         return null;
     }
 
@@ -147,7 +180,8 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     {
         var before = new SortedDictionary<string, string>(Files, StringComparer.Ordinal);
         string? mistake = ChangeYaml(change, isForm: true);
-        if (mistake is null) removed = before;
+        if (mistake is null)
+            removed = before;
         return mistake;
     }
 
@@ -158,21 +192,30 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <param name="isForm">The change is refused when the file could be read before it and cannot be read after it.</param>
     string? ChangeYaml(Func<string, string?> change, bool isForm = false)
     {
-        if (Definition is null) return "Mend workflow.yaml first: it cannot be read.";
+        if (Definition is null)
+            return "Mend workflow.yaml first: it cannot be read.";
         string file = YamlFile ?? WorkflowReader.YamlFile;
-        if (change(Yaml) is not { } changed) return $"`{file}` is written in a way that this form cannot change. Open the file and change it there.";
-        if (isForm && FindFaultOf(file, Yaml) is null && FindFaultOf(file, changed) is { } fault) return Words.Sentence(fault.Message) + (fault.Hint is { } hint ? " " + Words.Sentence(hint) : "");
+        if (change(Yaml) is not { } changed)
+            return $"`{file}` is written in a way that this form cannot change. Open the file and change it there.";
+        if (isForm && FindFaultOf(file, Yaml) is null && FindFaultOf(file, changed) is { } fault)
+            return Words.Sentence(fault.Message) + (fault.Hint is { } hint ? " " + Words.Sentence(hint) : "");
         Write(file, changed);
         return null;
     }
 
     WorkflowProblem? FindFaultOf(string file, string yaml) =>
-        WorkflowReader.Read(Workflow!.Name, new Dictionary<string, string>(Files) { [file] = yaml }) is { Problems: [var first, ..] } ? first : null;
+        WorkflowReader.Read(Workflow!.Name, new Dictionary<string, string>(Files) { [file] = yaml }) is { Problems: [var first, ..] }
+            ? first
+            : null;
 
     /// <summary>Lines of all files that hold a text, in whatever case.</summary>
-    public IEnumerable<(string File, int Line, string Text)> Find(string sought) => sought.Length == 0 ? [] :
-        Files.SelectMany(file => file.Value.Split('\n').Select((text, at) => (file.Key, Line: at + 1, text)))
-            .Where(line => line.text.Contains(sought, StringComparison.OrdinalIgnoreCase)).Select(static line => (line.Key, line.Line, line.text.Trim()));
+    public IEnumerable<(string File, int Line, string Text)> Find(string sought) =>
+        sought.Length == 0
+            ? []
+            : Files
+                .SelectMany(file => file.Value.Split('\n').Select((text, at) => (file.Key, Line: at + 1, text)))
+                .Where(line => line.text.Contains(sought, StringComparison.OrdinalIgnoreCase))
+                .Select(static line => (line.Key, line.Line, line.text.Trim()));
 
     /// <summary>Saves what was changed, with mistakes or without.</summary>
     public async Task<string?> SaveAsync(CancellationToken ct)
@@ -180,14 +223,18 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         await saving.WaitAsync(ct);
         try
         {
-            if (IsSame(Files, saved)) return null;
+            if (IsSame(Files, saved))
+                return null;
             if (Files.Values.Sum(static text => (long)Encoding.UTF8.GetByteCount(text)) > options.DeployBytes)
                 return $"The files have more than {options.DeployBytes:N0} bytes, the limit of a deploy. Nothing is saved.";
-            if (await drafts.FindAsync(Workflow!.Name, ct) is not { } found) return "The workflow was deleted. Nothing is saved.";
+            if (await drafts.FindAsync(Workflow!.Name, ct) is not { } found)
+                return "The workflow was deleted. Nothing is saved.";
             IsOvertaken = !IsSame(found.Files, saved);
-            if (IsOvertaken) return "This workflow was changed elsewhere. What is typed here is not saved.";
+            if (IsOvertaken)
+                return "This workflow was changed elsewhere. What is typed here is not saved.";
             var files = Files.ToDictionary();
-            if (await drafts.SaveAsync(Workflow.Name, files, ct) is not { } draft) return "The workflow was deleted. Nothing is saved.";
+            if (await drafts.SaveAsync(Workflow.Name, files, ct) is not { } draft)
+                return "The workflow was deleted. Nothing is saved.";
             (saved, IsDraft) = (files, draft.IsChanged);
             return null;
         }
@@ -200,13 +247,15 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <summary>What stands here counts, whatever others saved.</summary>
     public async Task<string?> InsistAsync(CancellationToken ct)
     {
-        if (await drafts.FindAsync(Workflow!.Name, ct) is { } found) saved = found.Files;
+        if (await drafts.FindAsync(Workflow!.Name, ct) is { } found)
+            saved = found.Files;
         return await SaveAsync(ct);
     }
 
     public async Task<string?> CheckAsync(CancellationToken ct)
     {
-        if (await SaveAsync(ct) is { } mistake) return mistake;
+        if (await SaveAsync(ct) is { } mistake)
+            return mistake;
         Found(await catalog.CheckAsync(Workflow!.Name, Files.ToDictionary(), ct));
         return null;
     }
@@ -215,11 +264,15 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <param name="isDry">Its sends are captured.</param>
     public async Task<(RunId? Run, string? Mistake)> TestAsync(string eventJson, bool isDry, CancellationToken ct)
     {
-        if (FindEventFault(eventJson) is { } fault) return (null, fault);
-        if (await SaveAsync(ct) is { } mistake) return (null, mistake);
-        if (await drafts.TestAsync(Workflow!.Name, Encoding.UTF8.GetBytes(eventJson), isDry, ct) is not { } made) return (null, "The workflow was deleted.");
+        if (FindEventFault(eventJson) is { } fault)
+            return (null, fault);
+        if (await SaveAsync(ct) is { } mistake)
+            return (null, mistake);
+        if (await drafts.TestAsync(Workflow!.Name, Encoding.UTF8.GetBytes(eventJson), isDry, ct) is not { } made)
+            return (null, "The workflow was deleted.");
         await AdoptAsync(ct);
-        if (made.Run is not null) return (made.Run.Run.Id, null);
+        if (made.Run is not null)
+            return (made.Run.Run.Id, null);
         Found(new(made.Problems, Props));
         return (null, null);
     }
@@ -228,9 +281,12 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <inheritdoc cref="TestAsync" path="/param"/>
     public async Task<(RunId? Run, string? Mistake)> TestStepAsync(string step, RunId past, bool isDry, CancellationToken ct)
     {
-        if (await SaveAsync(ct) is { } mistake) return (null, mistake);
-        if (await drafts.TestStepAsync(Workflow!.Name, step, past, isDry, ct) is not { } made) return (null, "The workflow or the run was deleted.");
-        if (made.Run is not null) return (made.Run.Run.Id, null);
+        if (await SaveAsync(ct) is { } mistake)
+            return (null, mistake);
+        if (await drafts.TestStepAsync(Workflow!.Name, step, past, isDry, ct) is not { } made)
+            return (null, "The workflow or the run was deleted.");
+        if (made.Run is not null)
+            return (made.Run.Run.Id, null);
         Found(new(made.Problems, Props));
         return (null, null);
     }
@@ -251,11 +307,15 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <summary>Deployed, unless the check says why not.</summary>
     public async Task<string?> DeployAsync(CancellationToken ct)
     {
-        if (await SaveAsync(ct) is { } mistake) return mistake;
-        if (!IsDraft) return "There is nothing to deploy: the files are the current version’s.";
+        if (await SaveAsync(ct) is { } mistake)
+            return mistake;
+        if (!IsDraft)
+            return "There is nothing to deploy: the files are the current version’s.";
         var result = await catalog.DeployAsync(Workflow!.Name, Files.ToDictionary(), ct);
-        if (result.Workflow is null) Found(new(result.Problems, Props));
-        else await OpenAsync(Workflow.Name, ct);
+        if (result.Workflow is null)
+            Found(new(result.Problems, Props));
+        else
+            await OpenAsync(Workflow.Name, ct);
         return null;
     }
 
@@ -270,8 +330,13 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <summary>Packages that a test installed are locked in a file of their own. Another draft that somebody saved meanwhile is left alone.</summary>
     async Task AdoptAsync(CancellationToken ct)
     {
-        if (await drafts.FindAsync(Workflow!.Name, ct) is not { } found || saved.Any(file => found.Files.GetValueOrDefault(file.Key) != file.Value)) return;
-        foreach (var (path, text) in found.Files) Files.TryAdd(path, text);
+        if (
+            await drafts.FindAsync(Workflow!.Name, ct) is not { } found
+            || saved.Any(file => found.Files.GetValueOrDefault(file.Key) != file.Value)
+        )
+            return;
+        foreach (var (path, text) in found.Files)
+            Files.TryAdd(path, text);
         (saved, IsDraft) = (found.Files, found.IsChanged);
     }
 

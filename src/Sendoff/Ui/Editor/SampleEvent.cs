@@ -15,20 +15,33 @@ static class SampleEvent
     {
         switch (definition is { Triggers: [var first, ..] } ? first : null)
         {
-            case ScheduleTrigger schedule: return JsonSerializer.Serialize(JsonElement.Parse(ScheduleEvent.Write(schedule, schedule.NextAfter(now) ?? now, missed: 0).Span), pretty);
-            case EmitTrigger: return JsonSerializer.Serialize(new { name = "Ada" }, pretty);
+            case ScheduleTrigger schedule:
+                return JsonSerializer.Serialize(
+                    JsonElement.Parse(ScheduleEvent.Write(schedule, schedule.NextAfter(now) ?? now, missed: 0).Span),
+                    pretty
+                );
+            case EmitTrigger:
+                return JsonSerializer.Serialize(new { name = "Ada" }, pretty);
             default:
-                return JsonSerializer.Serialize(new
-                {
-                    method = "POST",
-                    path = "/",
-                    query = new { },
-                    headers = new Dictionary<string, string> { ["host"] = url.Authority, ["content-type"] = "application/json", ["user-agent"] = "curl/8.5.0" },
-                    body = new { name = "Ada", email = "ada@example.com" },
-                    client_ip = "127.0.0.1",
-                    url = url.ToString(),
-                    inferred_body_type = "JSON",
-                }, pretty);
+                return JsonSerializer.Serialize(
+                    new
+                    {
+                        method = "POST",
+                        path = "/",
+                        query = new { },
+                        headers = new Dictionary<string, string>
+                        {
+                            ["host"] = url.Authority,
+                            ["content-type"] = "application/json",
+                            ["user-agent"] = "curl/8.5.0",
+                        },
+                        body = new { name = "Ada", email = "ada@example.com" },
+                        client_ip = "127.0.0.1",
+                        url = url.ToString(),
+                        inferred_body_type = "JSON",
+                    },
+                    pretty
+                );
         }
     }
 }

@@ -15,31 +15,61 @@ public sealed partial class WorkflowEditor : IDisposable
     readonly CancellationTokenSource end = new();
     DraftSession session = null!;
     CodeEditor? code;
-    string eventJson = "{}", shownFile = "", path = "", said = "";
+    string eventJson = "{}",
+        shownFile = "",
+        path = "",
+        said = "";
+
     // Busy from the first render until the first check has ended: a button that can be pressed does something.
-    bool isDry = true, isBusy = true, isBad, isAlone;
+    bool isDry = true,
+        isBusy = true,
+        isBad,
+        isAlone;
     RunId? past;
     int turns;
     Step? shownStep;
+
     /// <summary>Variables and secrets, for completion.</summary>
     IReadOnlyList<string> names = [];
     string yamlFile = WorkflowReader.YamlFile;
 
-    [Inject] public Drafts Drafts { get; set; } = null!;
-    [Inject] public WorkflowCatalog Catalog { get; set; } = null!;
-    [Inject] public ServerOptions Options { get; set; } = null!;
-    [Inject] public SecretCatalog Secrets { get; set; } = null!;
-    [Inject] public NavigationManager Navigation { get; set; } = null!;
+    [Inject]
+    public Drafts Drafts { get; set; } = null!;
 
-    [Parameter, EditorRequired] public string Name { get; set; } = "";
+    [Inject]
+    public WorkflowCatalog Catalog { get; set; } = null!;
+
+    [Inject]
+    public ServerOptions Options { get; set; } = null!;
+
+    [Inject]
+    public SecretCatalog Secrets { get; set; } = null!;
+
+    [Inject]
+    public NavigationManager Navigation { get; set; } = null!;
+
+    [Parameter, EditorRequired]
+    public string Name { get; set; } = "";
+
     /// <summary>Where the server is reached.</summary>
-    [Parameter, EditorRequired] public string Origin { get; set; } = "";
-    [Parameter] public string? File { get; set; }
-    [Parameter] public string? Step { get; set; }
-    [Parameter] public int Line { get; set; }
+    [Parameter, EditorRequired]
+    public string Origin { get; set; } = "";
+
+    [Parameter]
+    public string? File { get; set; }
+
+    [Parameter]
+    public string? Step { get; set; }
+
+    [Parameter]
+    public int Line { get; set; }
+
     /// <summary>The run that is shown below.</summary>
-    [Parameter] public string? Run { get; set; }
-    [Parameter] public string? Send { get; set; }
+    [Parameter]
+    public string? Run { get; set; }
+
+    [Parameter]
+    public string? Send { get; set; }
 
     bool ShowsSettings => File == yamlFile;
     bool CanAct => RendererInfo.IsInteractive && !isBusy;
@@ -59,30 +89,44 @@ public sealed partial class WorkflowEditor : IDisposable
     /// <summary>The file and the step that the address names; else those of the first step.</summary>
     void Show()
     {
-        if (session.Workflow is null) return;
+        if (session.Workflow is null)
+            return;
         yamlFile = session.Files.ContainsKey("workflow.yml") ? "workflow.yml" : WorkflowReader.YamlFile;
-        shownStep = Steps.FirstOrDefault(step => step.Name == Step) ?? Steps.FirstOrDefault(step => step.File == File)
+        shownStep =
+            Steps.FirstOrDefault(step => step.Name == Step)
+            ?? Steps.FirstOrDefault(step => step.File == File)
             ?? (Steps is [var first, ..] && (File is null || ShowsSettings && !session.Files.ContainsKey(yamlFile)) ? first : null);
-        shownFile = File is not null && session.Files.ContainsKey(File) ? File
+        shownFile =
+            File is not null && session.Files.ContainsKey(File) ? File
             : shownStep is not null && session.Files.ContainsKey(shownStep.File) ? shownStep.File
-            : session.Files.Keys.FirstOrDefault(static file => file == WorkflowReader.YamlFile) ?? session.Files.Keys.FirstOrDefault() ?? "";
+            : session.Files.Keys.FirstOrDefault(static file => file == WorkflowReader.YamlFile)
+                ?? session.Files.Keys.FirstOrDefault()
+                ?? "";
     }
 
     /// <summary>What the steps' props are is found by loading them: once, as the page opens.</summary>
     protected override async Task OnAfterRenderAsync(bool firstRender)
     {
-        if (!firstRender || session.Workflow is null) return;
+        if (!firstRender || session.Workflow is null)
+            return;
         isBusy = false;
         await ActAsync("", async () => await session.CheckAsync(end.Token));
         StateHasChanged();
     }
 
     string UrlOf(params ReadOnlySpan<(string Name, string? Value)> query) => Words.Url(path, query);
+
     string UrlOfStep(Step step) => UrlOf(("step", step.Name), ("run", Run));
-    string UrlOfFile(string file, int? line = null) => UrlOf(("file", file), ("line", line?.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("run", Run));
+
+    string UrlOfFile(string file, int? line = null) =>
+        UrlOf(("file", file), ("line", line?.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("run", Run));
+
     string UrlOfTrigger(string key) => $"{Origin}/hooks/{Uri.EscapeDataString(key)}";
+
     Uri SampleUrl => new(UrlOfTrigger(session.Workflow!.Triggers.FirstOrDefault(static one => one.Type == "http")?.Key ?? ""));
+
     int IndexOf(Step step) => Steps.ToList().FindIndex(one => one.Name == step.Name);
+
     bool HasProblem(string file) => Problems.Any(problem => problem.File == file);
 
     async Task<bool> TypedAsync((string Path, string Text) typed)
@@ -99,20 +143,25 @@ public sealed partial class WorkflowEditor : IDisposable
         int turn = ++turns;
         mistake ??= await TryAsync(() => session.SaveAsync(end.Token));
         // What came of a later change counts.
-        if (turn == turns) Say(mistake ?? (session.IsDraft ? "Draft saved." : "Nothing differs from the current version."), mistake is not null);
+        if (turn == turns)
+            Say(mistake ?? (session.IsDraft ? "Draft saved." : "Nothing differs from the current version."), mistake is not null);
         Show();
         return mistake is null;
     }
 
     Task AddStepAsync(string name) => ChangeAndGoAsync(session.AddStep(name), ("step", name));
+
     Task CreateAsync(string file) => ChangeAndGoAsync(session.Create(file), ("file", file));
+
     Task RenameAsync(string to) => ChangeAndGoAsync(session.Rename(shownFile, to), ("file", to));
+
     Task DeleteAsync() => ChangeAndGoAsync(session.Delete(shownFile));
 
     async Task ChangeAndGoAsync(string? mistake, params (string, string?)[] query)
     {
         await ChangeAsync(mistake);
-        if (mistake is null) Navigation.NavigateTo(UrlOf(query));
+        if (mistake is null)
+            Navigation.NavigateTo(UrlOf(query));
     }
 
     async Task SetPropAsync((PropDefinition Prop, string Text) set)
@@ -121,39 +170,67 @@ public sealed partial class WorkflowEditor : IDisposable
         await ChangeAsync(mistake ?? session.SetProp(shownStep is null ? -1 : IndexOf(shownStep), set.Prop.Name, value));
     }
 
-    Task PressedAsync(string what) => !CanAct ? Task.CompletedTask : what == "test" ? TestAsync() : CheckAsync();
+    Task PressedAsync(string what) =>
+        !CanAct ? Task.CompletedTask
+        : what == "test" ? TestAsync()
+        : CheckAsync();
 
-    Task CheckAsync() => ActAsync("Checking…", async () =>
-    {
-        string? mistake = await session.CheckAsync(end.Token);
-        if (mistake is null && Problems.Count == 0) Say("No mistakes found.", false);
-        return mistake;
-    });
+    Task CheckAsync() =>
+        ActAsync(
+            "Checking…",
+            async () =>
+            {
+                string? mistake = await session.CheckAsync(end.Token);
+                if (mistake is null && Problems.Count == 0)
+                    Say("No mistakes found.", false);
+                return mistake;
+            }
+        );
 
-    Task TestAsync() => ActAsync("Testing…", async () =>
-    {
-        var (run, mistake) = isAlone && past is { } from && shownStep is not null
-            ? await session.TestStepAsync(shownStep.Name, from, isDry, end.Token) : await session.TestAsync(eventJson, isDry, end.Token);
-        if (run is not { } made) return mistake;
-        Say(isDry ? "Test finished; see the run below. Nothing was sent." : "Test finished; see the run below. Its sends go out.", false);
-        Navigation.NavigateTo(UrlOf(("step", Step), ("file", File), ("run", made.ToString())));
-        return null;
-    });
+    Task TestAsync() =>
+        ActAsync(
+            "Testing…",
+            async () =>
+            {
+                var (run, mistake) =
+                    isAlone && past is { } from && shownStep is not null
+                        ? await session.TestStepAsync(shownStep.Name, from, isDry, end.Token)
+                        : await session.TestAsync(eventJson, isDry, end.Token);
+                if (run is not { } made)
+                    return mistake;
+                Say(
+                    isDry ? "Test finished; see the run below. Nothing was sent." : "Test finished; see the run below. Its sends go out.",
+                    false
+                );
+                Navigation.NavigateTo(UrlOf(("step", Step), ("file", File), ("run", made.ToString())));
+                return null;
+            }
+        );
 
-    Task DeployAsync() => ActAsync("Deploying…", async () =>
-    {
-        string? mistake = await session.DeployAsync(end.Token);
-        if (mistake is null && Problems.Count == 0) Say($"Deployed as version {session.Workflow!.Version}.", false);
-        return mistake;
-    });
+    Task DeployAsync() =>
+        ActAsync(
+            "Deploying…",
+            async () =>
+            {
+                string? mistake = await session.DeployAsync(end.Token);
+                if (mistake is null && Problems.Count == 0)
+                    Say($"Deployed as version {session.Workflow!.Version}.", false);
+                return mistake;
+            }
+        );
 
-    Task DiscardAsync() => ActAsync("", async () =>
-    {
-        await session.DiscardAsync(end.Token);
-        if (code is not null) await code.ForgetAsync();
-        Say("Draft discarded.", false);
-        return null;
-    });
+    Task DiscardAsync() =>
+        ActAsync(
+            "",
+            async () =>
+            {
+                await session.DiscardAsync(end.Token);
+                if (code is not null)
+                    await code.ForgetAsync();
+                Say("Draft discarded.", false);
+                return null;
+            }
+        );
 
     Task UndoAsync()
     {
@@ -161,28 +238,39 @@ public sealed partial class WorkflowEditor : IDisposable
         return ChangeAsync(null);
     }
 
-    Task ReadAgainAsync() => ActAsync("", async () =>
-    {
-        if (code is not null) await code.ForgetAsync();
-        return await session.OpenAsync(Name, end.Token) ? null : "The workflow was deleted.";
-    });
+    Task ReadAgainAsync() =>
+        ActAsync(
+            "",
+            async () =>
+            {
+                if (code is not null)
+                    await code.ForgetAsync();
+                return await session.OpenAsync(Name, end.Token) ? null : "The workflow was deleted.";
+            }
+        );
+
     Task InsistAsync() => ActAsync("", () => session.InsistAsync(end.Token));
 
     /// <summary>One at a time, with what is being typed; what went wrong is said.</summary>
     async Task ActAsync(string meanwhile, Func<Task<string?>> act)
     {
-        if (isBusy) return;
+        if (isBusy)
+            return;
         isBusy = true;
         Say(meanwhile, false);
         string? mistake = await TryAsync(async () =>
         {
-            if (code is not null) await code.FlushAsync();
+            if (code is not null)
+                await code.FlushAsync();
             return await act();
         });
         isBusy = false;
-        if (mistake is not null) Say(mistake, true);
-        else if (Problems.Count > 0) Say($"{Words.Several(Problems.Count, "error", "errors")}, see below.", true);
-        else if (said == meanwhile) Say("", false);
+        if (mistake is not null)
+            Say(mistake, true);
+        else if (Problems.Count > 0)
+            Say($"{Words.Several(Problems.Count, "error", "errors")}, see below.", true);
+        else if (said == meanwhile)
+            Say("", false);
         Show();
     }
 
@@ -204,6 +292,7 @@ public sealed partial class WorkflowEditor : IDisposable
     }
 
     void Say(string text, bool bad) => (said, isBad) = (text, bad);
+
     void Fail(string mistake) => Say(mistake, true);
 
     public void Dispose()

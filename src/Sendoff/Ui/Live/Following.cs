@@ -11,9 +11,14 @@ public abstract class Following : ComponentBase, IDisposable
     static readonly TimeSpan between = TimeSpan.FromMilliseconds(100);
     readonly CancellationTokenSource end = new();
 
-    [Inject] public ChangeFeed Changes { get; set; } = null!;
-    [Inject] public TimeProvider Time { get; set; } = null!;
-    [Inject] public ILogger<Following> Log { get; set; } = null!;
+    [Inject]
+    public ChangeFeed Changes { get; set; } = null!;
+
+    [Inject]
+    public TimeProvider Time { get; set; } = null!;
+
+    [Inject]
+    public ILogger<Following> Log { get; set; } = null!;
 
     /// <summary>Until the reader leaves.</summary>
     protected CancellationToken End => end.Token;
@@ -27,7 +32,8 @@ public abstract class Following : ComponentBase, IDisposable
 
     protected override void OnAfterRender(bool firstRender)
     {
-        if (firstRender) _ = FollowAsync();
+        if (firstRender)
+            _ = FollowAsync();
     }
 
     async Task FollowAsync()
@@ -71,7 +77,8 @@ public abstract class Following : ComponentBase, IDisposable
     async Task ListenAsync(ChannelWriter<bool> changed)
     {
         await foreach (var change in Changes.ListenAsync(End))
-            if (Concerns(change)) changed.TryWrite(true);
+            if (Concerns(change))
+                changed.TryWrite(true);
     }
 
     public void Dispose()

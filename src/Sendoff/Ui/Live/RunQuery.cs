@@ -6,25 +6,51 @@ namespace Sendoff.Ui.Live;
 
 /// <summary>The runs that are listed, as in the address of the page.</summary>
 public sealed record RunQuery(
-    string? Workflow = null, string? Status = null, string? Sends = null, string? Q = null, string? Since = null, string? Until = null, string? Cursor = null)
+    string? Workflow = null,
+    string? Status = null,
+    string? Sends = null,
+    string? Q = null,
+    string? Since = null,
+    string? Until = null,
+    string? Cursor = null
+)
 {
     public static readonly IReadOnlyList<(string Value, string Text, TimeSpan Span)> Spans =
-        [("1h", "Last hour", TimeSpan.FromHours(1)), ("24h", "Last 24 hours", TimeSpan.FromDays(1)), ("7d", "Last 7 days", TimeSpan.FromDays(7))];
+    [
+        ("1h", "Last hour", TimeSpan.FromHours(1)),
+        ("24h", "Last 24 hours", TimeSpan.FromDays(1)),
+        ("7d", "Last 7 days", TimeSpan.FromDays(7)),
+    ];
 
     public bool IsFiltered => new[] { Workflow, Status, Sends, Q, Since, Cursor }.Any(part => !string.IsNullOrEmpty(part));
 
-    public string Url(string path) => Words.Url(
-        path, ("workflow", Workflow), ("status", Status), ("sends", Sends), ("q", Q), ("since", Since), ("until", Until), ("cursor", Cursor));
+    public string Url(string path) =>
+        Words.Url(
+            path,
+            ("workflow", Workflow),
+            ("status", Status),
+            ("sends", Sends),
+            ("q", Q),
+            ("since", Since),
+            ("until", Until),
+            ("cursor", Cursor)
+        );
 
     /// <summary>Null with the mistake when it cannot be asked.</summary>
     internal RunFilter? Filter(TimeProvider time, out string? mistake)
     {
         var input = new ApiInput();
         var since = SinceOf(input, Since, time);
-        if (Sends is not (null or "" or "failed")) input.Wrong($"'sends' is '{Sends}'. It is 'failed', or left out.");
+        if (Sends is not (null or "" or "failed"))
+            input.Wrong($"'sends' is '{Sends}'. It is 'failed', or left out.");
         var filter = new RunFilter(
-            string.IsNullOrEmpty(Workflow) ? null : Workflow, input.State<RunStatus>("status", Status), since, input.Time("until", Until),
-            input.Cursor(Cursor), ApiInput.LimitDefault)
+            string.IsNullOrEmpty(Workflow) ? null : Workflow,
+            input.State<RunStatus>("status", Status),
+            since,
+            input.Time("until", Until),
+            input.Cursor(Cursor),
+            ApiInput.LimitDefault
+        )
         {
             Text = string.IsNullOrWhiteSpace(Q) ? null : Q.Trim(),
             HasFailedSends = Sends == "failed",
@@ -36,9 +62,11 @@ public sealed record RunQuery(
     /// <summary>The beginning of one of the spans that can be chosen.</summary>
     internal static DateTimeOffset? SinceOf(ApiInput input, string? since, TimeProvider time)
     {
-        if (string.IsNullOrEmpty(since)) return null;
+        if (string.IsNullOrEmpty(since))
+            return null;
         var span = Spans.FirstOrDefault(one => one.Value == since);
-        if (span.Value is not null) return time.GetUtcNow() - span.Span;
+        if (span.Value is not null)
+            return time.GetUtcNow() - span.Span;
         input.Wrong($"'since' is '{since}'. It is one of {string.Join(", ", Spans.Select(one => one.Value))}.");
         return null;
     }
