@@ -24,7 +24,8 @@ test('Every destination is a request whose URL says which', async () => {
     return $send.email({})`);
   assert.deepEqual(result, {
     sends: [
-      ['email:', '{"subject":"s","text":"t"}'], ['emit:', '{"a":1}'], ['emit:a%20channel%2F%C3%A4', '["x"]'], ['emit:', '{"b":2}'], ['sse:news', 'text'], ['sse:c%3Ad', '{"e":1}'],
+      ['email:', '{"subject":"s","text":"t"}'], ['emit:', '{"a":1}'], ['emit:a%20channel%2F%C3%A4', '["x"]'], ['emit:', '{"b":2}'],
+      ['sse:news', 'text'], ['sse:c%3Ad', '{"e":1}'],
       ['s3://my-bucket/logs/%C3%A4%20b', '{"f":1}'], ['s3://my-bucket/', 'line'], ['email:', '{}'],
     ],
     warnings: [],
@@ -35,8 +36,11 @@ test('An event or payload that is nested too deeply for the server is refused, b
   const { sends: made } = await sends(`
     const deep = n => { let v = 'x'; for (let i = 0; i < n; i++) v = [v]; return v };
     const errors = [];
-    for (const send of [() => $send.emit(deep(1000)), () => $send.emit(deep(1001)), () => $send.sse({ channel: 'c', payload: { a: deep(1000) } }), () => $send.emit({ t: '"' + '[{'.repeat(2000) + '"\\\\"', u: '\\\\' })]) try { send() } catch (e) { errors.push(e.message.slice(-40)) }
-    if (errors.length !== 2 || errors.some(e => !e.endsWith('nested more than 1000 levels deep'))) throw new Error(JSON.stringify(errors))`);
+    for (const send of [() => $send.emit(deep(1000)), () => $send.emit(deep(1001)), () => $send.sse({ channel: 'c',
+    payload: { a: deep(1000) } }), () => $send.emit({ t: '"' + '[{'.repeat(2000) + '"\\\\"',
+    u: '\\\\' })]) try { send() } catch (e) { errors.push(e.message.slice(-40)) }
+    if (errors.length !== 2 || errors.some(e => !e.endsWith('nested more than 1000 levels deep')))
+      throw new Error(JSON.stringify(errors))`);
   assert.deepEqual(made.map(([url, body]) => [url, JSON.parse(body).t?.length]), [['emit:', undefined], ['emit:', 4004]]);
 });
 
@@ -57,12 +61,21 @@ for (const [code, message] of /** @type {[string, string][]} */ ([
   ['$send.emit(Promise.resolve(1))', '$send.emit: invalid value [object Promise] for event: a Promise: await it first'],
   ['$send.sse({ channel: "c", payload: 1 })', '$send.sse: invalid value 1 for payload'],
   ['$send.sse({ payload: "p" })', '$send.sse: invalid value undefined for channel'],
-  ['$send.sse({ channel: "a\\nid: 1", payload: "p" })', '$send.sse: invalid value a\\nid: 1 for channel: it cannot hold line breaks and control characters'],
+  [
+    '$send.sse({ channel: "a\\nid: 1", payload: "p" })',
+    '$send.sse: invalid value a\\nid: 1 for channel: it cannot hold line breaks and control characters',
+  ],
   ['$send.s3({ bucket: "bucket", payload: {} })', '$send.s3: invalid value undefined for prefix'],
   ['$send.s3({ bucket: "a/b", prefix: "", payload: {} })', '$send.s3: invalid value a/b for bucket'],
-  ['$send.s3({ bucket: "bucket", prefix: "a/../b", payload: {} })', '$send.s3: invalid value a/../b for prefix: it cannot hold `.`, `..` and control characters'],
+  [
+    '$send.s3({ bucket: "bucket", prefix: "a/../b", payload: {} })',
+    '$send.s3: invalid value a/../b for prefix: it cannot hold `.`, `..` and control characters',
+  ],
   ['$send.s3({ bucket: "bucket", prefix: "" })', '$send.s3: invalid value undefined for payload'],
-  ['$send.s3({ bucket: "bucket", prefix: "", payload: new Map() })', '$send.s3: invalid value Map(0) {} for payload: a Map: use Object.fromEntries(map)'],
+  [
+    '$send.s3({ bucket: "bucket", prefix: "", payload: new Map() })',
+    '$send.s3: invalid value Map(0) {} for payload: a Map: use Object.fromEntries(map)',
+  ],
 ])) {
   test(`${code} throws at the caller's line`, async () => {
     const { error } = await once(`\n${code}`);
@@ -84,7 +97,9 @@ test('`to` is explained where the server does not let steps choose, and goes alo
 });
 
 test('Options that do not exist are warned of with what was meant', async () => {
-  const { warnings } = await sends('$send.email({ body: "x", from: "y", include_collaborators: true }); $send.s3({ bucket: "bucket", prefix: "", payload: 1, key: "k" }); $send.sse({ channel: "c", payload: "p", id: 1 })');
+  const { warnings } = await sends(
+    '$send.email({ body: "x", from: "y", include_collaborators: true }); $send.s3({ bucket: "bucket", prefix: "", payload: 1, key: "k" }); '
+      + '$send.sse({ channel: "c", payload: "p", id: 1 })');
   assert.equal(warnings.length, 5);
   assert.match(warnings[0], /`body`.*did you mean `text` or `html`/);
   assert.match(warnings[1], /`from`.*Smtp:From/);

@@ -27,9 +27,12 @@ test('A frame is taken with its last byte, wherever the chunks are cut', () => {
   const one = frame(2, { text: 'ä' }), two = frame(3, { runs: [1, 2] }), both = Buffer.concat([one, two]);
   for (let first = 1; first < both.length; first++) {
     for (let second = first; second <= both.length; second++) {
-      const got = read([both.subarray(0, first), both.subarray(first, second), both.subarray(second)]).map(frames => frames.map(([kind]) => kind));
+      const got = read([both.subarray(0, first), both.subarray(first, second), both.subarray(second)])
+        .map(frames => frames.map(([kind]) => kind));
       const at = (/** @type {number} */ end) => first >= end ? 0 : second >= end ? 1 : 2;
-      assert.deepEqual(got, [0, 1, 2].map(chunk => [2, 3].filter(kind => at(kind === 2 ? one.length : both.length) === chunk)), `cut at ${first} and ${second}`);
+      assert.deepEqual(
+        got, [0, 1, 2].map(chunk => [2, 3].filter(kind => at(kind === 2 ? one.length : both.length) === chunk)),
+        `cut at ${first} and ${second}`);
     }
   }
   assert.deepEqual(read([both]), [[[2, { text: 'ä' }], [3, { runs: [1, 2] }]]]);

@@ -8,9 +8,13 @@ import { findBadType, whyLeftOut } from '../../src/Sendoff.Engine/Workers/Harnes
 const cases = JSON.parse(readFileSync(new URL('../cases/response-headers.json', import.meta.url), 'utf8'));
 
 test('Lines that a response cannot carry are told from those that it can', () => {
-  for (const { name, value, isSent } of cases.lines) assert.equal(whyLeftOut(name, value) === null, isSent, `${name}: ${JSON.stringify(value)}`);
+  for (const { name, value, isSent } of cases.lines)
+    assert.equal(whyLeftOut(name, value) === null, isSent, `${name}: ${JSON.stringify(value)}`);
 });
 
 test('One media type is told from what a browser could take for another one', () => {
-  for (const { values, isGood } of cases.types) assert.equal(findBadType(values.map((/** @type {string} */ value) => ['Content-Type', value])) === null, isGood, JSON.stringify(values).slice(0, 100));
+  for (const { values, isGood } of cases.types)
+    assert.equal(
+      findBadType(values.map((/** @type {string} */ value) => ['Content-Type', value])) === null, isGood,
+      JSON.stringify(values).slice(0, 100));
 });

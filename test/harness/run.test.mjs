@@ -7,7 +7,9 @@ import { Worker, once } from './support.mjs';
 const POST = '{ method: "POST", url: "https://a.example/hook", data: { n: 1 } }';
 
 test('A send is handed over at once, as a snapshot, and returns undefined', async () => {
-  const result = await once('const data = { n: 1 }; const r = $send.http({ method: "POST", url: "https://a.example/", data, headers: { "x-a": 1 } }); data.n = 2; await r; console.log("after"); return r === undefined');
+  const result = await once(
+    'const data = { n: 1 }; const r = $send.http({ method: "POST", url: "https://a.example/", data, headers: { "x-a": 1 } }); data.n = 2; '
+      + 'await r; console.log("after"); return r === undefined');
   assert.deepEqual(result.frames.map(frame => frame.kind), ['send', 'log', 'stepEnd', 'runEnd']);
   const [send] = result.sends;
   assert.deepEqual([send.run, send.step, send.index, send.method, send.url, send.text], [1, 0, 0, 'POST', 'https://a.example/', '{"n":1}']);
@@ -24,13 +26,16 @@ test('A send is with the server before a worker that is killed has gone', async 
 });
 
 test('Megabytes of sends arrive whole and in order', async () => {
-  const result = await once('for (let i = 0; i < 40; i++) $send.http({ method: "POST", url: "https://a.example/" + i, data: "ü".repeat(500000) })');
+  const result = await once(
+    'for (let i = 0; i < 40; i++) $send.http({ method: "POST", url: "https://a.example/" + i, data: "ü".repeat(500000) })');
   assert.deepEqual(result.sends.map(send => send.url), Array.from({ length: 40 }, (_, i) => `https://a.example/${i}`));
   assert.ok(result.sends.every(send => send.body.length === 1000000));
 });
 
 test('An invalid send throws at the line of its caller, and code may catch it', async () => {
-  const caught = await once('try {\n  $send.http({ method: "POST" })\n} catch (e) { return [e.code, e.message, e.stack.split("\\n")[1].match(/:(\\d+):\\d+\\)?$/)[1]] }');
+  const caught = await once(
+    'try {\n  $send.http({ method: "POST" })\n} catch (e) { return [e.code, e.message, '
+      + 'e.stack.split("\\n")[1].match(/:(\\d+):\\d+\\)?$/)[1]] }');
   assert.deepEqual(caught.value, ['SENDOFF_INVALID_SEND', '$send.http: invalid value undefined for url', '2']);
   const failed = await once('\n  $send.http({ method: "POST" })');
   assert.equal(failed.end.status, 'failed');
@@ -43,25 +48,51 @@ test('More sends or bytes than the limits name the setting', async () => {
   assert.equal(many.sends.length, 3);
   assert.match(many.error.message, /more than 3 sends in a run \(setting Sends:MaxPerRun\)/);
   for (const data of ['"x".repeat(101)', '"ü".repeat(51)', 'Buffer.alloc(101)', 'new Blob(["x".repeat(101)])']) {
-    const large = await once(`$send.http({ method: "POST", url: "https://a.example/", data: ${data} })`, {}, { limits: { bodyBytes: 100 } });
+    const large = await once(
+      `$send.http({ method: "POST", url: "https://a.example/", data: ${data} })`, {}, { limits: { bodyBytes: 100 } });
     assert.match(large.error.message, /over the limit of 100 \(setting Sends:MaxBodyBytes\)/);
     assert.equal(large.sends.length, 0);
   }
-  const fits = await once('$send.http({ method: "POST", url: "https://a.example/", data: "ü".repeat(50) })', {}, { limits: { bodyBytes: 100 } });
+  const fits = await once(
+    '$send.http({ method: "POST", url: "https://a.example/", data: "ü".repeat(50) })', {}, { limits: { bodyBytes: 100 } });
   assert.equal(fits.sends.length, 1);
 });
 
 test('A URL, headers and the sum of all sends are bounded, and what was sent before stays', async () => {
-  const step = (/** @type {string} */ second) => `$send.http({ method: "GET", url: "https://a.example/" }); const thrown = []; for (const send of [() => ${second}, () => $send.http({ method: "GET", url: "https://a.example/2" })]) try { send(); thrown.push(null) } catch (e) { thrown.push([e.code, e.message]) } return thrown`;
+  const step =
+    (/** @type {string} */ second) => `$send.http({ method: "GET", url: "https://a.example/" }); const thrown = [];
+      for (const send of [() => ${second}, () => $send.http({ method: "GET", url: "https://a.example/2" })])
+      try { send(); thrown.push(null) } catch (e) { thrown.push([e.code, e.message]) } return thrown`;
   const cases = /** @type {const} */ ([
-    [{ urlBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/" + "x".repeat(83) })', 'SENDOFF_URL_TOO_LARGE', '$send.http: the URL has 101 bytes, over the limit of 100 (setting Sends:MaxUrlBytes)'],
-    [{ urlBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/", params: { a: "é".repeat(20) } })', 'SENDOFF_URL_TOO_LARGE', '$send.http: the URL has 141 bytes, over the limit of 100 (setting Sends:MaxUrlBytes)'],
-    [{ urlBytes: 100 }, '$send.emit({}, "x".repeat(100))', 'SENDOFF_URL_TOO_LARGE', '$send.emit: the URL has 105 bytes, over the limit of 100 (setting Sends:MaxUrlBytes)'],
-    [{ headerBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/", headers: { a: "x".repeat(45), b: "x".repeat(46) } })', 'SENDOFF_HEADERS_TOO_LARGE', '$send.http: the headers have 101 bytes in all, over the limit of 100 (setting Sends:MaxHeaderBytes)'],
-    [{ headerBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/", auth: { username: "u", password: "x".repeat(80) } })', 'SENDOFF_HEADERS_TOO_LARGE', '$send.http: the headers have 135 bytes in all, over the limit of 100 (setting Sends:MaxHeaderBytes)'],
+    [
+      { urlBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/" + "x".repeat(83) })', 'SENDOFF_URL_TOO_LARGE',
+      '$send.http: the URL has 101 bytes, over the limit of 100 (setting Sends:MaxUrlBytes)',
+    ],
+    [
+      { urlBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/", params: { a: "é".repeat(20) } })',
+      'SENDOFF_URL_TOO_LARGE',
+      '$send.http: the URL has 141 bytes, over the limit of 100 (setting Sends:MaxUrlBytes)',
+    ],
+    [
+      { urlBytes: 100 }, '$send.emit({}, "x".repeat(100))', 'SENDOFF_URL_TOO_LARGE',
+      '$send.emit: the URL has 105 bytes, over the limit of 100 (setting Sends:MaxUrlBytes)',
+    ],
+    [
+      { headerBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/", headers: { a: "x".repeat(45), b: "x".repeat(46) } })',
+      'SENDOFF_HEADERS_TOO_LARGE', '$send.http: the headers have 101 bytes in all, over the limit of 100 (setting Sends:MaxHeaderBytes)',
+    ],
+    [
+      { headerBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/", auth: { username: "u", password: "x".repeat(80) } })',
+      'SENDOFF_HEADERS_TOO_LARGE', '$send.http: the headers have 135 bytes in all, over the limit of 100 (setting Sends:MaxHeaderBytes)',
+    ],
     ...['"x".repeat(500)', '"ü".repeat(250)', 'Buffer.alloc(500)', 'new Blob(["x".repeat(500)])'].map(data => /** @type {const} */ ([
-      { sendBytes: 500 }, `$send.http({ method: "POST", url: "https://a.example/", data: ${data} })`, 'SENDOFF_SENDS_TOO_LARGE', '$send.http: with this one, the run\'s sends have more than 500 bytes in all (setting Sends:MaxBytesPerRun)'])),
-    [{ sendBytes: 500 }, '$send.http({ method: "GET", url: "https://a.example/", headers: { a: "x".repeat(500) } })', 'SENDOFF_SENDS_TOO_LARGE', '$send.http: with this one, the run\'s sends have more than 500 bytes in all (setting Sends:MaxBytesPerRun)'],
+      { sendBytes: 500 }, `$send.http({ method: "POST", url: "https://a.example/", data: ${data} })`, 'SENDOFF_SENDS_TOO_LARGE',
+      '$send.http: with this one, the run\'s sends have more than 500 bytes in all (setting Sends:MaxBytesPerRun)'])),
+    [
+      { sendBytes: 500 }, '$send.http({ method: "GET", url: "https://a.example/", headers: { a: "x".repeat(500) } })',
+      'SENDOFF_SENDS_TOO_LARGE',
+      '$send.http: with this one, the run\'s sends have more than 500 bytes in all (setting Sends:MaxBytesPerRun)',
+    ],
   ]);
   for (const [limits, second, code, message] of cases) {
     const result = await once(step(second), {}, { limits });
@@ -69,15 +100,21 @@ test('A URL, headers and the sum of all sends are bounded, and what was sent bef
     assert.deepEqual(result.sends.map(send => send.url), ['https://a.example/', 'https://a.example/2']);
   }
   for (const data of ['', ', data: "x".repeat(21)', ', data: new Blob(["x".repeat(21)])']) {
-    const sums = await once(`for (let i = 0; i < 3; i++) $send.http({ method: "GET", url: "https://a.example/"${data} })`, {}, { limits: { sendBytes: data === '' ? 62 : 240 } });
+    const sums = await once(
+      `for (let i = 0; i < 3; i++) $send.http({ method: "GET", url: "https://a.example/"${data} })`, {},
+      { limits: { sendBytes: data === '' ? 62 : 240 } });
     assert.deepEqual([sums.sends.length, sums.error?.code], [2, 'SENDOFF_SENDS_TOO_LARGE'], data);
   }
-  const fits = await once('$send.http({ method: "GET", url: "https://a.example/" + "x".repeat(82), headers: { a: "x".repeat(95) } })', {}, { limits: { urlBytes: 100, headerBytes: 100, sendBytes: 203 } });
+  const fits = await once(
+    '$send.http({ method: "GET", url: "https://a.example/" + "x".repeat(82), headers: { a: "x".repeat(95) } })', {},
+    { limits: { urlBytes: 100, headerBytes: 100, sendBytes: 203 } });
   assert.equal(fits.sends.length, 1);
 });
 
 test('A Blob keeps its place among the sends, and the step waits for its bytes', async () => {
-  const result = await once('const f = new FormData(); f.append("file", new File(["bytes"], "a.txt")); for (const data of [new Blob(["blob"]), "text", f]) $send.http({ method: "POST", url: "https://a.example/", data })');
+  const result = await once(
+    'const f = new FormData(); f.append("file", new File(["bytes"], "a.txt")); for (const data of [new Blob(["blob"]), "text", '
+      + 'f]) $send.http({ method: "POST", url: "https://a.example/", data })');
   const sends = result.sends.sort((a, b) => a.index - b.index);
   assert.deepEqual(sends.map(send => send.index), [0, 1, 2]);
   assert.equal(sends[0].text, 'blob');
@@ -89,7 +126,9 @@ test('Runs execute one after another, in order', async () => {
   const worker = await Worker.start('console.log("in"); await new Promise(r => setTimeout(r, event.n)); console.log("out")');
   for (const n of [9, 1, 4]) worker.post({ n });
   await worker.next('runEnd', frame => frame.run === 3);
-  assert.deepEqual(worker.frames.filter(frame => frame.kind === 'log').map(frame => [frame.run, frame.text]), [1, 2, 3].flatMap(run => [[run, 'in'], [run, 'out']]));
+  assert.deepEqual(
+    worker.frames.filter(frame => frame.kind === 'log').map(frame => [frame.run, frame.text]),
+    [1, 2, 3].flatMap(run => [[run, 'in'], [run, 'out']]));
   await worker.stop();
 });
 
@@ -151,7 +190,8 @@ test('The worker ends when its server does', async () => {
 test('Exports pass between steps as JSON, a copy for each', async () => {
   const result = await once({
     'a.js': 'this.x = { d: new Date(0) }; event.n = 99; return [1, undefined]',
-    'b.mjs': 'export default { run({ steps, $ }) { const v = { deep: 1 }; $.export("v", v); v.deep = 2; steps.a.x.d = "changed"; return [steps.trigger.event.n, steps.a.$return_value] } }',
+    'b.mjs': 'export default { run({ steps, $ }) { const v = { deep: 1 }; $.export("v", v); v.deep = 2; steps.a.x.d = "changed"; '
+      + 'return [steps.trigger.event.n, steps.a.$return_value] } }',
     'c.js': 'return [steps.a.x.d, steps.b.v.deep, steps.b.$return_value, Object.keys(steps), event.n]',
   }, { n: 1 });
   assert.deepEqual(result.exports.map(({ step, name, value }) => [step, name, value]), [[1, 'v', { deep: 1 }]]);
@@ -177,20 +217,25 @@ test('$end ends the run as succeeded and skips the rest', async () => {
 });
 
 test('$end that is caught lets the run go on', async () => {
-  const result = await once({ 'a.js': 'try { $end("no") } catch (e) { return [e.code, e.message, e.__pd_end.message] }', 'b.js': 'return steps.a.$return_value' });
+  const result = await once(
+    { 'a.js': 'try { $end("no") } catch (e) { return [e.code, e.message, e.__pd_end.message] }', 'b.js': 'return steps.a.$return_value' });
   assert.deepEqual(result.value, ['SENDOFF_END', '', 'no']);
   assert.equal(result.end.message, undefined);
 });
 
 test('$.flow.exit lets the step finish and skips the following', async () => {
-  const result = await once({ 'a.mjs': `export default { run({ $ }) { $.flow.exit("done"); $.send.http(${POST}); return 1 } }`, 'b.js': '', 'c.js': '' });
+  const result = await once(
+    { 'a.mjs': `export default { run({ $ }) { $.flow.exit("done"); $.send.http(${POST}); return 1 } }`, 'b.js': '', 'c.js': '' });
   assert.equal(result.end.message, 'done');
   assert.equal(result.sends.length, 1);
-  assert.deepEqual(result.steps.map(step => [step.status, step.exports]), [['succeeded', { $return_value: 1 }], ['skipped', {}], ['skipped', {}]]);
+  assert.deepEqual(
+    result.steps.map(step => [step.status, step.exports]), [['succeeded', { $return_value: 1 }], ['skipped', {}], ['skipped', {}]]);
 });
 
 test('A disabled step is skipped', async () => {
-  const result = await once({ 'a.js': 'throw 1', 'b.js': 'return typeof steps.a' }, {}, { steps: [{ name: 'a', file: 'a.js', disabled: true }, { name: 'b', file: 'b.js' }] });
+  const result = await once(
+    { 'a.js': 'throw 1', 'b.js': 'return typeof steps.a' }, {},
+    { steps: [{ name: 'a', file: 'a.js', disabled: true }, { name: 'b', file: 'b.js' }] });
   assert.deepEqual(result.steps.map(step => step.status), ['skipped', 'succeeded']);
   assert.equal(result.value, 'undefined');
 });
@@ -200,11 +245,17 @@ test('A failing step ends the run; what it exported before stays', async () => {
   assert.equal(result.end.status, 'failed');
   assert.equal(result.steps.length, 1);
   assert.deepEqual(result.step.exports, { before: 1 });
-  assert.deepEqual([result.error.name, result.error.message, result.error.code, result.error.line, result.error.column], ['RangeError', 'boom', 'E_MINE', 3, 23]);
+  assert.deepEqual(
+    [result.error.name, result.error.message, result.error.code, result.error.line, result.error.column],
+    ['RangeError', 'boom', 'E_MINE', 3, 23]);
 });
 
 test('A stack holds the frames of the user only', async () => {
-  const result = await once({ 's.mjs': 'import { fail } from "./lib/fail.mjs"\nexport default {\n  async run() {\n    await null\n    fail()\n  }\n}', 'lib/fail.mjs': 'export function fail() {\n  throw new Error("deep")\n}' }, {}, { steps: [{ name: 's', file: 's.mjs' }] });
+  const result = await once(
+    {
+      's.mjs': 'import { fail } from "./lib/fail.mjs"\nexport default {\n  async run() {\n    await null\n    fail()\n  }\n}',
+      'lib/fail.mjs': 'export function fail() {\n  throw new Error("deep")\n}',
+    }, {}, { steps: [{ name: 's', file: 's.mjs' }] });
   assert.equal(result.error.stack, 'Error: deep\n    at fail (lib/fail.mjs:2:9)\n    at Object.run (s.mjs:5:5)');
   assert.deepEqual([result.error.line, result.error.column], [5, 5]);
 });
@@ -215,9 +266,17 @@ test('Line and column are exact on the first line of a body', async () => {
 });
 
 for (const [what, code, message] of /** @type {[string, string, RegExp][]} */ ([
-  ['text', 'throw "plain"', /^plain$/], ['undefined', 'throw undefined', /^undefined was thrown$/], ['a symbol', 'throw Symbol("s")', /^Symbol\(s\) was thrown$/], ['an object', 'throw { a: 1 }', /a: 1/],
-  ['an error with hostile getters', 'throw Object.defineProperties(new Error(""), { message: { get() { throw 1 } }, stack: { get() { throw 2 } }, name: { get() { throw 3 } }, code: { get() { throw 4 } } })', /./],
-  ['a proxy that refuses everything', 'throw new Proxy({}, { get() { throw 1 }, has() { throw 1 }, ownKeys() { throw 1 }, getPrototypeOf() { throw 1 } })', /./],
+  ['text', 'throw "plain"', /^plain$/], ['undefined', 'throw undefined', /^undefined was thrown$/],
+  ['a symbol', 'throw Symbol("s")', /^Symbol\(s\) was thrown$/], ['an object', 'throw { a: 1 }', /a: 1/],
+  [
+    'an error with hostile getters',
+    'throw Object.defineProperties(new Error(""), { message: { get() { throw 1 } }, stack: { get() { throw 2 } }, '
+      + 'name: { get() { throw 3 } }, code: { get() { throw 4 } } })', /./,
+  ],
+  [
+    'a proxy that refuses everything',
+    'throw new Proxy({}, { get() { throw 1 }, has() { throw 1 }, ownKeys() { throw 1 }, getPrototypeOf() { throw 1 } })', /./,
+  ],
   ['an uncaught exception in a timer', 'await new Promise(() => setTimeout(() => { throw new Error("in a timer") }, 1))', /^in a timer$/],
   ['an unhandled rejection', 'Promise.reject(new Error("nobody listens")); return 1', /^nobody listens$/],
   ['an unhandled rejection without an error', 'Promise.reject(5)', /rejected with the reason "5"/],
@@ -251,7 +310,9 @@ test('A late send throws SENDOFF_RUN_ENDED and late output is dropped', async ()
   const worker = await Worker.start({ 's.mjs': `
     let told; export const code = new Promise(resolve => told = resolve)
     globalThis.lateCode = code
-    export default { run({ $ }) { setTimeout(() => { console.log("late"); try { $.send.http(${POST}) } catch (e) { told(e.code) } try { $send.http(${POST}) } catch (e) { process.reallyExit(e.code === "SENDOFF_RUN_ENDED" ? 42 : 1) } }, 60) } }` });
+    export default { run({ $ }) { setTimeout(() => { console.log("late");
+    try { $.send.http(${POST}) } catch (e) { told(e.code) }
+    try { $send.http(${POST}) } catch (e) { process.reallyExit(e.code === "SENDOFF_RUN_ENDED" ? 42 : 1) } }, 60) } }` });
   const result = await worker.run();
   assert.equal(result.end.tainted, true);
   assert.equal(await worker.exited, 42);
@@ -272,11 +333,18 @@ test('A tainted worker gives back the runs that wait', async () => {
 });
 
 test('Console output becomes log lines of its level', async () => {
-  const result = await once('console.log("a %s", "b", { c: [1] }); console.info("i"); console.warn("w"); console.error(new Error("e").message); console.debug("d"); console.dir({ x: 1 }); console.table([{ k: 1 }]); console.assert(false, "no"); process.stdout.write("out\\n"); process.stderr.write("err"); require("console").log("same"); console.group("g"); console.log("indented"); console.trace("t")');
+  const result = await once(
+    'console.log("a %s", "b", { c: [1] }); console.info("i"); console.warn("w"); console.error(new Error("e").message); '
+      + 'console.debug("d"); console.dir({ x: 1 }); console.table([{ k: 1 }]); console.assert(false, "no"); '
+      + 'process.stdout.write("out\\n"); process.stderr.write("err"); require("console").log("same"); console.group("g"); '
+      + 'console.log("indented"); console.trace("t")');
   const lines = result.logs.map(log => [log.level, log.text]);
-  assert.deepEqual(lines.slice(0, 6), [['log', "a b { c: [ 1 ] }"], ['info', 'i'], ['warn', 'w'], ['error', 'e'], ['debug', 'd'], ['log', '{ x: 1 }']]);
+  assert.deepEqual(
+    lines.slice(0, 6), [['log', "a b { c: [ 1 ] }"], ['info', 'i'], ['warn', 'w'], ['error', 'e'], ['debug', 'd'], ['log', '{ x: 1 }']]);
   assert.match(lines[6][1], /│ 0/);
-  assert.deepEqual(lines.slice(7, 13), [['warn', 'Assertion failed: no'], ['log', 'out'], ['error', 'err'], ['log', 'same'], ['log', 'g'], ['log', '  indented']]);
+  assert.deepEqual(
+    lines.slice(7, 13),
+    [['warn', 'Assertion failed: no'], ['log', 'out'], ['error', 'err'], ['log', 'same'], ['log', 'g'], ['log', '  indented']]);
   assert.match(lines[13][1], /Trace: t/);
   assert.ok(Math.abs(result.logs[0].at - Date.now()) < 60000);
 });
@@ -302,32 +370,46 @@ test('Output over the limit is dropped, and one line says so', async () => {
 });
 
 test('A value over the limit fails the step and names the setting', async () => {
-  assert.match((await once('return "x".repeat(200)', {}, { limits: { valueBytes: 100 } })).error.message, /\$return_value has 202 bytes, over the limit of 100 \(setting Runs:MaxExportBytes\)/);
+  assert.match(
+    (await once('return "x".repeat(200)', {}, { limits: { valueBytes: 100 } })).error.message,
+    /\$return_value has 202 bytes, over the limit of 100 \(setting Runs:MaxExportBytes\)/);
 });
 
 test('A step that replaces built-ins cannot touch the record, and its worker is not reused', async () => {
   const result = await once(`
-    JSON.stringify = () => "broken"; JSON.parse = () => ({}); Array.prototype.push = () => 0; Array.prototype.join = () => ""; String.prototype.split = () => []; String.prototype.slice = () => "";
-    RegExp.prototype.exec = () => null; Promise.prototype.then = function () {}; Buffer.prototype.write = () => 0; Buffer.from = () => null; Object.keys = () => []; Object.prototype.hasOwnProperty = () => false;
-    require("fs").writeSync = () => 0; Date.now = () => 0; String.prototype.indexOf = () => -1; Math.round = () => 7; setImmediate = () => {}; process.getActiveResourcesInfo = () => [];
-    $send.http({ method: "POST", url: "https://u:p@a.example/?a=1", data: { n: 1 }, params: { b: [1] }, headers: { "X-A": "1" } }); console.log("logged", 1); return { v: 1 }`);
+    JSON.stringify = () => "broken"; JSON.parse = () => ({}); Array.prototype.push = () => 0; Array.prototype.join = () => "";
+    String.prototype.split = () => []; String.prototype.slice = () => "";
+    RegExp.prototype.exec = () => null; Promise.prototype.then = function () {}; Buffer.prototype.write = () => 0;
+    Buffer.from = () => null; Object.keys = () => []; Object.prototype.hasOwnProperty = () => false;
+    require("fs").writeSync = () => 0; Date.now = () => 0; String.prototype.indexOf = () => -1; Math.round = () => 7;
+    setImmediate = () => {}; process.getActiveResourcesInfo = () => [];
+    $send.http({ method: "POST", url: "https://u:p@a.example/?a=1", data: { n: 1 }, params: { b: [1] }, headers: { "X-A": "1" } });
+    console.log("logged", 1); return { v: 1 }`);
   const [send] = result.sends;
-  assert.deepEqual([send.url, send.text, send.headers], ['https://a.example/?a=1&b[]=1', '{"n":1}', [['X-A', '1'], ['content-type', 'application/json'], ['authorization', 'Basic dTpw']]]);
+  assert.deepEqual(
+    [send.url, send.text, send.headers],
+    ['https://a.example/?a=1&b[]=1', '{"n":1}', [['X-A', '1'], ['content-type', 'application/json'], ['authorization', 'Basic dTpw']]]);
   assert.deepEqual(result.logs.map(log => log.text), ['logged 1']);
   assert.deepEqual(result.value, { v: 1 });
   assert.deepEqual([result.end.status, result.end.tainted], ['succeeded', true]);
 });
 
 test('A toJSON on a prototype reaches the values of the user only', async () => {
-  const result = await once('Array.prototype.toJSON = Object.prototype.toJSON = () => "patched"; $send.http({ method: "GET", url: "https://a.example/", headers: { "x-a": 1 } }); throw new Error("mine")');
+  const result = await once(
+    'Array.prototype.toJSON = Object.prototype.toJSON = () => "patched"; $send.http({ method: "GET", url: "https://a.example/", '
+      + 'headers: { "x-a": 1 } }); throw new Error("mine")');
   assert.deepEqual(result.sends[0].headers, [['x-a', '1']]);
   assert.equal(result.error.message, 'mine');
 });
 
 test('A response is handed over with status, headers and body', async () => {
-  const result = await once('await $respond({ status: 201, headers: { "x-a": 1 }, body: { a: 1 }, immediate: true }); await $.respond({ body: "text" }); $respond({ status: 204 }); $respond({ headers: { "content-type": "image/png" }, body: Buffer.from("bytes") })');
+  const result = await once(
+    'await $respond({ status: 201, headers: { "x-a": 1 }, body: { a: 1 }, immediate: true }); await $.respond({ body: "text" }); '
+      + '$respond({ status: 204 }); $respond({ headers: { "content-type": "image/png" }, body: Buffer.from("bytes") })');
   assert.deepEqual(result.responses.map(({ status, headers, immediate, text }) => [status, headers, immediate, text]), [
-    [201, [['x-a', '1'], ['content-type', 'application/json']], true, '{"a":1}'], [200, [['content-type', 'text/plain; charset=utf-8']], false, 'text'], [204, [], false, ''], [200, [['content-type', 'image/png']], false, 'bytes'],
+    [201, [['x-a', '1'], ['content-type', 'application/json']], true, '{"a":1}'],
+    [200, [['content-type', 'text/plain; charset=utf-8']], false, 'text'], [204, [], false, ''],
+    [200, [['content-type', 'image/png']], false, 'bytes'],
   ]);
 });
 
@@ -338,12 +420,16 @@ test('A response has a whole status from 200 to 599', async () => {
 });
 
 test('A response that cannot be sent is warned of', async () => {
-  const result = await once('$respond({ body: 5 }); $respond(); $respond({ status: 99 }); $respond({ status: 200, body: Promise.resolve() })');
+  const result = await once(
+    '$respond({ body: 5 }); $respond(); $respond({ status: 99 }); $respond({ status: 200, body: Promise.resolve() })');
   assert.equal(result.responses.length, 0);
   assert.deepEqual(result.warnings.map(({ code, line }) => [code, line]), Array(4).fill(['response_not_sent', 1]));
 });
 
-for (const types of ['"text/plain, text/html"', '["text/plain", "text/html"]', '"application/json,text/html"', '"html"', '"multipart/x-mixed-replace; boundary=a"']) {
+for (const types of [
+  '"text/plain, text/html"', '["text/plain", "text/html"]', '"application/json,text/html"', '"html"',
+  '"multipart/x-mixed-replace; boundary=a"',
+]) {
   test(`A response whose content type is not one media type is not sent: ${types}`, async () => {
     const result = await once(`$respond({ headers: { "Content-Type": ${types} }, body: "x" })`);
     assert.equal(result.responses.length, 0);
@@ -357,9 +443,15 @@ for (const [what, code, message] of /** @type {[string, string, RegExp][]} */ ([
   ['a cause', 'throw new Error("outer", { cause: new Error("inner") })', /^outer: inner$/],
   ['a chain of causes', 'throw new Error("a", { cause: new Error("b", { cause: "c" }) })', /^a: b: c$/],
   ['a cause that the message repeats', 'throw new Error("failed: inner", { cause: new Error("inner") })', /^failed: inner$/],
-  ['a cause without a message', 'throw new Error("a", { cause: Object.assign(new AggregateError([]), { code: "ECONNREFUSED" }) })', /^a: ECONNREFUSED$/],
+  [
+    'a cause without a message', 'throw new Error("a", { cause: Object.assign(new AggregateError([]), { code: "ECONNREFUSED" }) })',
+    /^a: ECONNREFUSED$/,
+  ],
   ['a cause that is an object', 'throw new Error("a", { cause: { status: 7 } })', /^a: .*status: 7/],
-  ['an AggregateError', 'await Promise.any([Promise.reject(new Error("first reason")), Promise.reject(new Error("second reason"))])', /^All promises were rejected: first reason; second reason$/],
+  [
+    'an AggregateError', 'await Promise.any([Promise.reject(new Error("first reason")), Promise.reject(new Error("second reason"))])',
+    /^All promises were rejected: first reason; second reason$/,
+  ],
   ['errors that are data', 'throw Object.assign(new Error("invalid"), { errors: [{ path: "x" }] })', /^invalid$/],
   ['a cause that is itself', 'const e = new Error("loop"); e.cause = new Error("other", { cause: e }); throw e', /^loop: other/],
   ['a cause with hostile getters', 'throw new Error("a", { cause: new Proxy({}, { get() { throw 1 } }) })', /^a/],
@@ -371,20 +463,29 @@ for (const [what, code, message] of /** @type {[string, string, RegExp][]} */ ([
 });
 
 test('The stack of a cause is recorded, and gives the line where the error itself has none', async () => {
-  const { error } = await once('const inner = new Error("inner");\nconst outer = new Error("outer", { cause: inner });\nouter.stack = "Error: outer";\nthrow outer');
+  const { error } = await once(
+    'const inner = new Error("inner");\nconst outer = new Error("outer", { cause: inner });\nouter.stack = "Error: outer";\nthrow outer');
   assert.match(error.stack, /^Error: outer\n {2}\[cause\]: Error: inner\n {6}at .*step\.js:1:15/);
   assert.deepEqual([error.line, error.column], [1, 15]);
 });
 
 test('A string that answers a request has a content type with its charset, unless it is given one', async () => {
-  const result = await once('$respond({ body: "Grüße ✓" }); $respond({ body: "{\\"a\\":1}" }); $respond({ body: "[1]" }); $respond({ body: "{no" }); $respond({ body: "<p>", headers: { "Content-Type": "text/html" } }); $respond({ body: "" })');
+  const result = await once(
+    '$respond({ body: "Grüße ✓" }); $respond({ body: "{\\"a\\":1}" }); $respond({ body: "[1]" }); $respond({ body: "{no" }); '
+      + '$respond({ body: "<p>", headers: { "Content-Type": "text/html" } }); $respond({ body: "" })');
   const [text, json] = ['text/plain; charset=utf-8', 'application/json; charset=utf-8'];
-  assert.deepEqual(result.responses.map(each => each.headers.map((/** @type {string[]} */ line) => line[1])), [[text], [json], [json], [text], ['text/html'], []]);
+  assert.deepEqual(
+    result.responses.map(each => each.headers.map((/** @type {string[]} */ line) => line[1])),
+    [[text], [json], [json], [text], ['text/html'], []]);
 });
 
 test('A header that a response cannot carry is warned of, and is not in the record', async () => {
-  const result = await once('$respond({ headers: { "x-name": "Grüße", "x-ok": "1", "Service-Worker-Allowed": "/", "Connection": "close", "Clear-Site-Data": "*", "set-cookie": ["sendoff_session=1", "cart=7"] }, body: "a" })');
+  const result = await once(
+    '$respond({ headers: { "x-name": "Grüße", "x-ok": "1", "Service-Worker-Allowed": "/", "Connection": "close", "Clear-Site-Data": "*", '
+      + '"set-cookie": ["sendoff_session=1", "cart=7"] }, body: "a" })');
   assert.deepEqual(result.responses[0].headers, [['x-ok', '1'], ['set-cookie', 'cart=7'], ['content-type', 'text/plain; charset=utf-8']]);
-  assert.deepEqual(result.warnings.map(each => [each.code, /x-name|Service-Worker-Allowed|Connection|Clear-Site-Data|set-cookie/.exec(each.message)?.[0]]).sort(), ['Clear-Site-Data', 'Connection', 'Service-Worker-Allowed', 'set-cookie', 'x-name'].map(name => ['ignored_header', name]));
+  assert.deepEqual(
+    result.warnings.map(each => [each.code, /x-name|Service-Worker-Allowed|Connection|Clear-Site-Data|set-cookie/.exec(each.message)?.[0]])
+      .sort(), ['Clear-Site-Data', 'Connection', 'Service-Worker-Allowed', 'set-cookie', 'x-name'].map(name => ['ignored_header', name]));
 });
 

@@ -8,13 +8,17 @@ import { encodeSend, partsBytes, readParts } from '../../src/Sendoff.Engine/Work
 function encode(options) {
   /** @type {[string, string][]} */ const warnings = [];
   const send = encodeSend({ method: 'POST', url: 'https://a.example/hook', ...options }, (code, message) => warnings.push([code, message]));
-  return { ...send, warnings, headers: send.headers, type: send.headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1], text: send.body === null ? null : Buffer.from(/** @type {any} */ (send.body)).toString() };
+  return {
+    ...send, warnings, headers: send.headers, type: send.headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1],
+    text: send.body === null ? null : Buffer.from(/** @type {any} */ (send.body)).toString(),
+  };
 }
 
 /** @param {any} options @param {string | RegExp} message */
 const refuses = (options, message) => assert.throws(() => encodeSend(options, () => {}), error => {
   assert.equal(/** @type {any} */ (error).code, 'SENDOFF_INVALID_SEND');
-  if (typeof message === 'string') assert.equal(/** @type {any} */ (error).message, message); else assert.match(/** @type {any} */ (error).message, message);
+  if (typeof message === 'string')
+    assert.equal(/** @type {any} */ (error).message, message); else assert.match(/** @type {any} */ (error).message, message);
   return true;
 });
 const base = { method: 'POST', url: 'https://a.example/' };
@@ -44,7 +48,9 @@ test('The first offender is named, in the order method, url, data, headers, para
 });
 
 test('A URL that is not http, or has a bad port, is refused', () => {
-  for (const url of ['ftp://a.example/', 'file:///etc/passwd', 'https://a.example:99999/', 'http://a.example:0/', 'http://', 'javascript:1', '']) refuses({ method: 'GET', url }, / for url/);
+  for (const url of [
+    'ftp://a.example/', 'file:///etc/passwd', 'https://a.example:99999/', 'http://a.example:0/', 'http://', 'javascript:1', '',
+  ]) refuses({ method: 'GET', url }, / for url/);
 });
 
 test('A lower-case method is upper-cased and a URL object accepted', () => {
@@ -64,7 +70,8 @@ test('Only own properties of the options count', () => {
   assert.equal(send.body, null);
 });
 
-test('A password of the wrong type is not shown', () => refuses({ ...base, auth: { username: 'u', password: 12345 } }, '$send.http: invalid value [number] for auth.password'));
+test('A password of the wrong type is not shown',
+  () => refuses({ ...base, auth: { username: 'u', password: 12345 } }, '$send.http: invalid value [number] for auth.password'));
 
 const bodies = /** @type {[string, any, string | null, string | undefined][]} */ ([
   ['a plain object', { a: 1, b: undefined }, '{"a":1}', 'application/json'],
@@ -113,7 +120,9 @@ test('Data that JSON would lose is refused with a hint', () => {
 });
 
 test('A content type of the user always wins', () => {
-  assert.deepEqual(encode({ data: { a: 1 }, headers: { 'Content-Type': 'application/vnd.x+json' } }).headers, [['Content-Type', 'application/vnd.x+json']]);
+  assert.deepEqual(
+    encode({ data: { a: 1 }, headers: { 'Content-Type': 'application/vnd.x+json' } }).headers,
+    [['Content-Type', 'application/vnd.x+json']]);
   assert.equal(encode({ data: '<a/>', headers: { 'content-type': 'text/xml' } }).type, 'text/xml');
   assert.equal(encode({ headers: { 'content-type': 'text/xml' } }).type, 'text/xml');
   assert.equal(encode({ data: 'x', headers: { 'content-type': null } }).type, 'text/plain; charset=utf-8');
@@ -121,12 +130,15 @@ test('A content type of the user always wins', () => {
 
 test('A content type without a value is none, and the header behind it stays', () => {
   for (const none of [[], [null], undefined]) {
-    assert.deepEqual(encode({ data: { a: 1 }, headers: { 'content-type': none, 'x-a': 'b' } }).headers, [['x-a', 'b'], ['content-type', 'application/json']]);
+    assert.deepEqual(
+      encode({ data: { a: 1 }, headers: { 'content-type': none, 'x-a': 'b' } }).headers,
+      [['x-a', 'b'], ['content-type', 'application/json']]);
   }
 });
 
 test('A plain object under a form content type is form-encoded', () => {
-  const send = encode({ data: { a: '1 2', list: ['x', 'y'], o: { p: true }, gone: null }, headers: { 'content-type': 'application/x-www-form-urlencoded' } });
+  const send = encode(
+    { data: { a: '1 2', list: ['x', 'y'], o: { p: true }, gone: null }, headers: { 'content-type': 'application/x-www-form-urlencoded' } });
   assert.equal(send.text, 'a=1+2&list[]=x&list[]=y&o[p]=true');
 });
 
@@ -138,7 +150,9 @@ test('FormData becomes multipart, files included', async () => {
   const boundary = /** @type {string} */ (/^multipart\/form-data; boundary=(\S+)$/.exec(send.type ?? '')?.[1]);
   form.append('later', 'not sent');
   const body = Buffer.from(await readParts(/** @type {any} */ (send.parts))).toString();
-  assert.equal(body, `--${boundary}\r\ncontent-disposition: form-data; name="name"\r\n\r\nLuke\r\nSky\r\n--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a%22b.txt"\r\ncontent-type: text/plain\r\n\r\ncontent\r\n--${boundary}--\r\n`);
+  assert.equal(
+    body, `--${boundary}\r\ncontent-disposition: form-data; name="name"\r\n\r\nLuke\r\nSky\r\n`
+      + `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a%22b.txt"\r\ncontent-type: text/plain\r\n\r\ncontent\r\n--${boundary}--\r\n`);
   assert.equal(partsBytes(/** @type {any} */ (send.parts)), Buffer.byteLength(body));
   const parsed = await new Response(body, { headers: { 'content-type': /** @type {string} */ (send.type) } }).formData();
   assert.equal(parsed.get('name'), 'Luke\r\nSky');
@@ -150,7 +164,8 @@ test('FormData without files is encoded at once, and a chosen multipart type get
   const send = encode({ data: form, headers: { 'Content-Type': 'multipart/form-data' } });
   assert.match(send.type ?? '', /^multipart\/form-data; boundary=\S+$/);
   assert.match(send.text ?? '', /name="a"\r\n\r\n1\r\n/);
-  assert.match(encode({ data: form, headers: { 'Content-Type': 'multipart/form-data; boundary=mine' } }).text ?? '', /^--mine\r\n[^]*--mine--\r\n$/);
+  assert.match(
+    encode({ data: form, headers: { 'Content-Type': 'multipart/form-data; boundary=mine' } }).text ?? '', /^--mine\r\n[^]*--mine--\r\n$/);
   assert.match(encode({ data: { a: 1 }, headers: { 'Content-Type': 'multipart/form-data' } }).text ?? '', /name="a"\r\n\r\n1\r\n/);
 });
 
@@ -189,7 +204,8 @@ const queries = /** @type {[string, any, string][]} */ ([
   ['https://a.example/x?%ff=1', { '%ff': 2 }, 'https://a.example/x?%ff=1&%25ff=2'],
   ['https://a.example/x', { '': [1], a: { '': 2 } }, 'https://a.example/x?[]=1&a[]=2'],
 ]);
-for (const [url, params, expected] of queries) test(`Params ${JSON.stringify(params)} on ${url} make ${expected}`, () => assert.equal(encode({ url, params }).url, expected));
+for (const [url, params, expected] of queries)
+  test(`Params ${JSON.stringify(params)} on ${url} make ${expected}`, () => assert.equal(encode({ url, params }).url, expected));
 
 test('Params that have no text are refused', () => {
   const circular = /** @type {any} */ ({});
@@ -199,7 +215,8 @@ test('Params that have no text are refused', () => {
   refuses({ ...base, params: new Map() }, / for params: a Map/);
   refuses({ ...base, params: { f() {} } }, / for params\.f$/);
   refuses({ ...base, params: { p: Promise.resolve() } }, / for params\.p: a Promise/);
-  for (const params of [new Date(), Buffer.from('a'), new Blob(['a']), new FormData(), new String('a=1'), new URL(base.url)]) refuses({ ...base, params }, / for params: an object/);
+  for (const params of [new Date(), Buffer.from('a'), new Blob(['a']), new FormData(), new String('a=1'), new URL(base.url)])
+    refuses({ ...base, params }, / for params: an object/);
   refuses({ ...base, params: { b: Buffer.from('a') } }, / for params\.b: it has no text$/);
   refuses({ ...base, params: { b: [new URLSearchParams('a=1')] } }, / for params\.b\[0\]: it has no text$/);
   refuses({ ...base, params: circular }, /nested too deeply, or circular$/);
@@ -207,17 +224,25 @@ test('Params that have no text are refused', () => {
 
 test('Credentials become a Basic authorization header, which wins', () => {
   const basic = (/** @type {string} */ text) => `Basic ${Buffer.from(text).toString('base64')}`;
-  assert.deepEqual(encode({ auth: { username: 'ü', password: 'p:w' }, headers: { Authorization: 'Bearer x' } }).headers, [['authorization', basic('ü:p:w')]]);
+  assert.deepEqual(
+    encode({ auth: { username: 'ü', password: 'p:w' }, headers: { Authorization: 'Bearer x' } }).headers,
+    [['authorization', basic('ü:p:w')]]);
   const fromUrl = encode({ url: 'https://us%40er:pa%3Ass@a.example/x?e=a@b' });
   assert.equal(fromUrl.url, 'https://a.example/x?e=a@b');
   assert.deepEqual(fromUrl.headers, [['authorization', basic('us@er:pa:ss')]]);
-  assert.deepEqual(encode({ url: 'https://u:p@a.example/', auth: { username: 'v', password: 'w' } }).headers, [['authorization', basic('v:w')]]);
-  assert.deepEqual(encode({ url: 'https://ü%:%ff@a.example/' }).headers, [['authorization', `Basic ${Buffer.from([0xc3, 0xbc, 0x25, 0x3a, 0xff]).toString('base64')}`]]);
+  assert.deepEqual(
+    encode({ url: 'https://u:p@a.example/', auth: { username: 'v', password: 'w' } }).headers, [['authorization', basic('v:w')]]);
+  assert.deepEqual(
+    encode({ url: 'https://ü%:%ff@a.example/' }).headers,
+    [['authorization', `Basic ${Buffer.from([0xc3, 0xbc, 0x25, 0x3a, 0xff]).toString('base64')}`]]);
   assert.equal(encode({ url: 'https://a.example/x@y' }).url, 'https://a.example/x@y');
 });
 
 test('Header values become text, arrays repeat, null drops, the last of a name wins', () => {
-  const send = encode({ headers: { 'X-N': 1, 'X-B': true, 'X-A': ['a', 2, null], 'X-Gone': null, 'X-Also': undefined, 'x-case': 'first', 'X-CASE': ' last ' } });
+  const send = encode(
+    { headers: {
+      'X-N': 1, 'X-B': true, 'X-A': ['a', 2, null], 'X-Gone': null, 'X-Also': undefined, 'x-case': 'first', 'X-CASE': ' last ',
+    } });
   assert.deepEqual(send.headers, [['X-N', '1'], ['X-B', 'true'], ['X-A', 'a'], ['X-A', '2'], ['X-CASE', 'last']]);
   assert.deepEqual(encode({ headers: { 'X-Gone': 'a', 'x-gone': null, 'X-None': 'b', 'x-none': [] } }).headers, []);
   assert.deepEqual(encode({ headers: { 'x-a': '\t\u00a0b\u00a0 ' } }).headers, [['x-a', '\u00a0b\u00a0']]);
@@ -239,7 +264,10 @@ test('Illegal header names and values are refused with their path', () => {
 });
 
 test('Headers that the sender sets are ignored with a warning, host is honoured', () => {
-  const ignored = ['Content-Length', 'transfer-encoding', 'Connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'proxy-connection', 'expect', 'http2-settings'];
+  const ignored = [
+    'Content-Length', 'transfer-encoding', 'Connection', 'keep-alive', 'te', 'trailer', 'upgrade', 'proxy-connection', 'expect',
+    'http2-settings',
+  ];
   const send = encode({ headers: { Host: 'virtual.example', ...Object.fromEntries(ignored.map(name => [name, '1'])) } });
   assert.deepEqual(send.headers, [['Host', 'virtual.example']]);
   assert.deepEqual(send.warnings.map(([code]) => code), ignored.map(() => 'ignored_header'));

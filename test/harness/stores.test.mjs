@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import { Worker, once } from './support.mjs';
 
 /** @param {string} body @param {string} [props] */
-const component = (body, props = 'data: { type: "data_store" }') => ({ 's.mjs': `export default defineComponent({ props: { ${props} }, async run({ steps, $ }) { ${body} } })` });
+const component = (body, props = 'data: { type: "data_store" }') =>
+  ({ 's.mjs': `export default defineComponent({ props: { ${props} }, async run({ steps, $ }) { ${body} } })` });
 /** @param {any} [props] */
 const named = props => ({ steps: [{ name: 's', file: 's.mjs', props }] });
 
@@ -13,19 +14,23 @@ test('A data store gets, sets, lists and deletes', async () => {
   const result = await once(component(`
     await this.data.set("b", { n: 1 }); await this.data.set("a", [2]); await this.data.set("c", null, { ttl: 60 });
     const all = []; for await (const [key, value] of this.data) all.push([key, value]);
-    return { all, missing: typeof await this.data.get("none"), b: await this.data.get("b"), has: await this.data.has("a"), gone: await this.data.delete("a"),
-      keys: await this.data.keys(), values: await this.data.values(), entries: await this.data.entries() };`), {}, named({ data: { storeId: 'ds_1' } }));
+    return { all, missing: typeof await this.data.get("none"), b: await this.data.get("b"), has: await this.data.has("a"),
+    gone: await this.data.delete("a"),
+      keys: await this.data.keys(), values: await this.data.values(), entries: await this.data.entries() };`), {},
+      named({ data: { storeId: 'ds_1' } }));
   assert.deepEqual(result.value, {
     all: [['a', [2]], ['b', { n: 1 }], ['c', null]], missing: 'undefined', b: { n: 1 }, has: true, gone: true,
     keys: ['b', 'c'], values: [{ n: 1 }, null], entries: [['b', { n: 1 }], ['c', null]],
   });
   assert.deepEqual(result.warnings, []);
-  assert.deepEqual(result.frames.find(frame => frame.kind === 'call' && frame.args.key === 'c').args, { store: 'ds_1', key: 'c', value: null, ttl: 60 });
+  assert.deepEqual(
+    result.frames.find(frame => frame.kind === 'call' && frame.args.key === 'c').args, { store: 'ds_1', key: 'c', value: null, ttl: 60 });
   assert.deepEqual(result.step.inputs, { data: { storeId: 'ds_1' } });
 });
 
 test('A store is named by its id, by its name, or is the workflow\'s own', async () => {
-  for (const [props, store] of /** @type {[any, string][]} */ ([[{ data: { storeId: 'ds_1' } }, 'ds_1'], [{ data: 'orders' }, 'orders'], [undefined, 'flow-data']])) {
+  for (const [props, store] of /** @type {[any, string][]} */ (
+    [[{ data: { storeId: 'ds_1' } }, 'ds_1'], [{ data: 'orders' }, 'orders'], [undefined, 'flow-data']])) {
     const result = await once(component('await this.data.get("a")'), {}, named(props));
     assert.equal(result.frames.find(frame => frame.kind === 'call').args.store, store);
   }
@@ -73,7 +78,8 @@ test('A call that is not awaited and refused fails the step', async () => {
 });
 
 test('At most 64 calls wait for their answers, and all of 1,000 are answered', async () => {
-  const worker = await Worker.start(component('await Promise.all(Array.from({ length: 1000 }, (_, i) => this.data.set(`k${i}`, i))); return 1'), named());
+  const worker = await Worker.start(
+    component('await Promise.all(Array.from({ length: 1000 }, (_, i) => this.data.set(`k${i}`, i))); return 1'), named());
   const { kept } = worker;
   worker.kept = null;
   const run = worker.run();
@@ -89,13 +95,16 @@ test('At most 64 calls wait for their answers, and all of 1,000 are answered', a
 });
 
 test('A store that is used after its run fails where it is used', async () => {
-  const worker = await Worker.start({ 's.mjs': 'let old; export default { props: { data: { type: "data_store" } }, async run() { const before = old; old = this.data; if (before) return before.get("a").catch(e => e.code); } }' }, named());
+  const worker = await Worker.start(
+    { 's.mjs': 'let old; export default { props: { data: { type: "data_store" } }, async run() { const before = old; old = this.data; '
+      + 'if (before) return before.get("a").catch(e => e.code); } }' }, named());
   await worker.run();
   assert.equal((await worker.run()).value, 'SENDOFF_RUN_ENDED');
 });
 
 test('$.service.db is there at once and is kept', async () => {
-  const worker = await Worker.start(component('const n = this.db.get("n") ?? 0; this.db.set("n", n + 1); return n', 'db: "$.service.db"'), named());
+  const worker = await Worker.start(
+    component('const n = this.db.get("n") ?? 0; this.db.set("n", n + 1); return n', 'db: "$.service.db"'), named());
   assert.deepEqual([(await worker.run()).value, (await worker.run()).value], [0, 1]);
   assert.deepEqual([...worker.kept ?? []], [[' db:s', { n: 2 }]]);
 });
@@ -107,7 +116,8 @@ test('$.service.db that does not change is not written', async () => {
 });
 
 test('$checkpoint is shared by steps and kept, this.$checkpoint is a step\'s own', async () => {
-  const body = '$checkpoint = ($checkpoint ?? 0) + 1; this.$checkpoint = (this.$checkpoint ?? 10) + 1; return [$checkpoint, this.$checkpoint]';
+  const body = '$checkpoint = ($checkpoint ?? 0) + 1; this.$checkpoint = (this.$checkpoint ?? 10) + 1; return [$checkpoint, '
+    + 'this.$checkpoint]';
   const worker = await Worker.start({ 'a.js': body, 'b.js': body });
   const values = async () => (await worker.run()).steps.map(step => step.exports);
   assert.deepEqual(await values(), [{ $return_value: [1, 11] }, { $return_value: [2, 11] }]);

@@ -9,7 +9,10 @@ import { afterEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/Sendoff.Engine/Workers/Harness/main.mjs', import.meta.url));
-const KINDS = { 16: 'ready', 17: 'loaded', 18: 'revoked', 19: 'expired', 20: 'send', 21: 'log', 22: 'export', 23: 'warning', 24: 'respond', 25: 'stepEnd', 26: 'runEnd', 27: 'call' };
+const KINDS = {
+  16: 'ready', 17: 'loaded', 18: 'revoked', 19: 'expired', 20: 'send', 21: 'log', 22: 'export', 23: 'warning', 24: 'respond', 25: 'stepEnd',
+  26: 'runEnd', 27: 'call',
+};
 /** How long a test waits for a frame: far more than any takes on a busy machine. */
 const LIMIT_MS = 120_000;
 const WITH_BODY = new Set(['send', 'respond']);
@@ -42,7 +45,8 @@ export class Worker {
   /** What the server keeps, by `store key`; null leaves calls unanswered. @type {Map<string, any> | null} */ kept = new Map();
   exited = /** @type {Promise<number | null>} */ (new Promise(() => {}));
 
-  /** @param {string} folder @param {net.Server} server @param {import('node:child_process').ChildProcess} child @param {net.Socket} socket */
+  /** @param {string} folder @param {net.Server} server @param {import('node:child_process').ChildProcess} child
+   *  @param {net.Socket} socket */
   constructor(folder, server, child, socket) {
     this.folder = folder;
     this.server = server;
@@ -55,7 +59,9 @@ export class Worker {
     this.closed.then(() => { for (const waiting of this.#waiting) waiting.reject(); });
   }
 
-  /** @param {Record<string, string> | string} files a string is the only step's code @param {{ steps?: any[], limits?: object, env?: Record<string, string>, accounts?: Record<string, Record<string, string>>, workflow?: object, args?: string[], flow?: { origin: string, key: string } }} [options] */
+  /** @param {Record<string, string> | string} files a string is the only step's code
+   *  @param {{ steps?: any[], limits?: object, env?: Record<string, string>, accounts?: Record<string, Record<string, string>>,
+   *  workflow?: object, args?: string[], flow?: { origin: string, key: string } }} [options] */
   static async start(files, options = {}) {
     const sources = typeof files === 'string' ? { 'step.js': files } : files;
     const folder = await mkdtemp(path.join(os.tmpdir(), 'harness-'));
@@ -68,13 +74,17 @@ export class Worker {
     const server = net.createServer();
     await new Promise(resolve => server.listen(socketPath, () => resolve(undefined)));
     const connected = new Promise(resolve => server.once('connection', resolve));
-    const child = spawn(process.execPath, [...options.args ?? [], MAIN, socketPath], { stdio: ['ignore', 'inherit', 'inherit'], env: { PATH: process.env.PATH, OF_THE_SERVER: 'secret' } });
+    const child = spawn(
+      process.execPath, [...options.args ?? [], MAIN, socketPath],
+      { stdio: ['ignore', 'inherit', 'inherit'], env: { PATH: process.env.PATH, OF_THE_SERVER: 'secret' } });
     const worker = new Worker(folder, server, child, await connected);
     open.add(worker);
     await worker.next('ready');
     worker.send(1, {
-      workflow: { id: 'p_1', name: 'flow', version: 'd_7', ...options.workflow }, root, env: options.env ?? { NAME: 'value' }, accounts: options.accounts, flow: options.flow,
-      steps: (options.steps ?? Object.keys(sources).map(file => ({ name: path.basename(file).replace(/\..*/, ''), file }))).map(step => ({ shape: shapeOf(sources[step.file] ?? ''), ...step })),
+      workflow: { id: 'p_1', name: 'flow', version: 'd_7', ...options.workflow }, root, env: options.env ?? { NAME: 'value' },
+      accounts: options.accounts, flow: options.flow,
+      steps: (options.steps ?? Object.keys(sources).map(file => ({ name: path.basename(file).replace(/\..*/, ''), file })))
+        .map(step => ({ shape: shapeOf(sources[step.file] ?? ''), ...step })),
       limits: { sends: 1000, bodyBytes: 1024 * 1024, logBytes: 65536, valueBytes: 1024 * 1024, ...options.limits },
     });
     worker.loaded = await worker.next('loaded');
@@ -105,8 +115,10 @@ export class Worker {
     const mine = this.frames.filter(frame => frame.run === run);
     const all = (/** @type {string} */ kind) => mine.filter(frame => frame.kind === kind);
     return {
-      frames: mine, end, sends: all('send'), logs: all('log'), exports: all('export'), warnings: all('warning'), responses: all('respond'), steps: all('stepEnd'),
-      /** @type {any} */ step: all('stepEnd').at(-1), error: all('stepEnd').at(-1)?.error, value: all('stepEnd').at(-1)?.exports.$return_value,
+      frames: mine, end, sends: all('send'), logs: all('log'), exports: all('export'), warnings: all('warning'), responses: all('respond'),
+      steps: all('stepEnd'),
+      /** @type {any} */
+      step: all('stepEnd').at(-1), error: all('stepEnd').at(-1)?.error, value: all('stepEnd').at(-1)?.exports.$return_value,
     };
   }
 
@@ -118,7 +130,10 @@ export class Worker {
     return new Promise((resolve, reject) => {
       const gone = () => reject(new Error(`no ${kind} came; the last frames: ${JSON.stringify(this.frames.slice(-3))}`));
       const patience = setTimeout(gone, LIMIT_MS);
-      this.#waiting.push({ matches: wanted, resolve: frame => { clearTimeout(patience); resolve(frame); }, reject: () => { clearTimeout(patience); gone(); } });
+      this.#waiting.push(
+        {
+          matches: wanted, resolve: frame => { clearTimeout(patience); resolve(frame); }, reject: () => { clearTimeout(patience); gone(); },
+        });
       if (this.socket.destroyed) gone();
     });
   }
@@ -127,7 +142,8 @@ export class Worker {
   answer({ run, id, method, args }, kept) {
     const place = `${args.store ?? ''} ${args.key}`, prefix = `${args.store ?? ''} `;
     const reply = (/** @type {any} */ value) => this.send(4, { run, id, value });
-    const all = () => [...kept].filter(([at]) => at.startsWith(prefix)).map(([at, value]) => [at.slice(prefix.length), value]).filter(([key]) => key > (args.after ?? '')).sort().slice(0, 2);
+    const all = () => [...kept].filter(([at]) => at.startsWith(prefix)).map(([at, value]) => [at.slice(prefix.length), value])
+      .filter(([key]) => key > (args.after ?? '')).sort().slice(0, 2);
     switch (method) {
       case 'get': return reply(kept.get(place));
       case 'set': kept.set(place, args.value); return reply(undefined);
@@ -164,7 +180,10 @@ export class Worker {
     let frame;
     if (WITH_BODY.has(kind)) {
       const head = payload.readUInt32LE(0);
-      frame = { ...JSON.parse(payload.toString('utf8', 4, 4 + head)), body: payload.toString('latin1', 4 + head), text: payload.toString('utf8', 4 + head) };
+      frame = {
+        ...JSON.parse(payload.toString('utf8', 4, 4 + head)), body: payload.toString('latin1', 4 + head),
+        text: payload.toString('utf8', 4 + head),
+      };
     } else frame = JSON.parse(payload.toString());
     frame.kind = kind;
     this.frames.push(frame);

@@ -33,7 +33,10 @@ const templates = /** @type {[string, any, any][]} */ ([
   ['A variable that is not set, inside text', 'x{{process.env.MISSING}}', 'x'],
   ['Braces that are never closed', 'a {{ b', 'a {{ b'],
   ['Single braces', '{ "a": 1 }', '{ "a": 1 }'],
-  ['In lists and objects', { list: ['{{event.body.n}}', 'x'], in: { deep: 'n is {{event.body.n}}' } }, { list: [3, 'x'], in: { deep: 'n is 3' } }],
+  [
+    'In lists and objects', { list: ['{{event.body.n}}', 'x'], in: { deep: 'n is {{event.body.n}}' } },
+    { list: [3, 'x'], in: { deep: 'n is 3' } },
+  ],
   ['In a labelled option', { __lv: { label: 'L', value: '{{event.body.n}}' } }, 3],
   ['An optional chain', "{{event.body.x?.y ?? 'none'}}", 'none'],
   ['A date', '{{new Date(0)}}', '1970-01-01T00:00:00.000Z'],
@@ -42,12 +45,15 @@ const templates = /** @type {[string, any, any][]} */ ([
 ]);
 const files = {
   v1: { 'first.js': 'this.x = "y"; return { id: 7 }', 's.js': 'return params.p' },
-  v2: { 'first.js': 'this.x = "y"; return { id: 7 }', 's.mjs': 'export default { props: { p: { type: "string" } }, run() { return this.p } }' },
+  v2: {
+    'first.js': 'this.x = "y"; return { id: 7 }', 's.mjs': 'export default { props: { p: { type: "string" } }, run() { return this.p } }',
+  },
 };
 for (const [what, p, expected] of templates) test(`A template in a prop: ${what}`, async () => {
   for (const sources of Object.values(files)) {
     const names = Object.keys(sources);
-    const result = await once(/** @type {any} */ (sources), EVENT, { steps: [{ name: 'first', file: names[0] }, { name: 's', file: names[1], props: { p } }] });
+    const result = await once(
+      /** @type {any} */ (sources), EVENT, { steps: [{ name: 'first', file: names[0] }, { name: 's', file: names[1], props: { p } }] });
     assert.deepEqual(result.value, expected, JSON.stringify(result.error));
     assert.deepEqual(result.step.inputs, { p: expected });
   }
@@ -64,12 +70,16 @@ const any = /** @type {[string, any, any][]} */ ([
   ['a number', 200, 200],
 ]);
 for (const [what, p, expected] of any) test(`A prop of the type any may be an expression as a whole: ${what}`, async () => {
-  const result = await once({ 's.mjs': 'export default { props: { p: { type: "any" } }, run() { return this.p } }' }, EVENT, { steps: [{ name: 's', file: 's.mjs', props: { p } }] });
+  const result = await once(
+    { 's.mjs': 'export default { props: { p: { type: "any" } }, run() { return this.p } }' }, EVENT,
+    { steps: [{ name: 's', file: 's.mjs', props: { p } }] });
   assert.deepEqual(result.value, expected, JSON.stringify(result.error));
 });
 
 test('Only props of the type any are expressions without braces', async () => {
-  const result = await once({ 's.mjs': 'export default { props: { p: { type: "string" } }, run() { return this.p } }' }, EVENT, { steps: [{ name: 's', file: 's.mjs', props: { p: 'event.body.n' } }] });
+  const result = await once(
+    { 's.mjs': 'export default { props: { p: { type: "string" } }, run() { return this.p } }' }, EVENT,
+    { steps: [{ name: 's', file: 's.mjs', props: { p: 'event.body.n' } }] });
   assert.equal(result.value, 'event.body.n');
 });
 
@@ -80,20 +90,26 @@ const failures = /** @type {[string, string, string, RegExp][]} */ ([
   ['a circular value', '{{ (a => a.a = a)({}) }}', 'TypeError', /^prop channel: Converting circular structure/],
   ['something thrown', '{{ (() => { throw "no" })() }}', 'Error', /^prop channel: no$/],
 ]);
-for (const [what, channel, name, message] of failures) test(`A template that fails is the step's error and names the prop: ${what}`, async () => {
-  const result = await once({ 's.js': 'console.log("never")' }, EVENT, { steps: [{ name: 's', file: 's.js', props: { fine: '{{event.body.n}}', channel } }] });
+for (const [what, channel, name, message] of failures)
+  test(`A template that fails is the step's error and names the prop: ${what}`, async () => {
+  const result = await once(
+    { 's.js': 'console.log("never")' }, EVENT, { steps: [{ name: 's', file: 's.js', props: { fine: '{{event.body.n}}', channel } }] });
   assert.deepEqual([result.end.status, result.error.name, result.error.code, result.logs], ['failed', name, 'SENDOFF_PROP', []]);
   assert.match(result.error.message, message);
   assert.deepEqual(result.step.inputs, { fine: 3 });
 });
 
 test('What a step does to a prop changes neither the event nor the record', async () => {
-  const result = await once({ 's.js': 'params.p.n = 9; return [event.body.n, steps.trigger.event.body.n]' }, EVENT, { steps: [{ name: 's', file: 's.js', props: { p: '{{event.body}}' } }] });
+  const result = await once(
+    { 's.js': 'params.p.n = 9; return [event.body.n, steps.trigger.event.body.n]' }, EVENT,
+    { steps: [{ name: 's', file: 's.js', props: { p: '{{event.body}}' } }] });
   assert.deepEqual(result.value, [3, 3]);
   assert.equal(result.step.inputs.p.n, 3);
 });
 
 test('Values over the limit name the setting', async () => {
-  const result = await once({ 's.js': '' }, EVENT, { steps: [{ name: 's', file: 's.js', props: { p: '{{"x".repeat(5000)}}' } }], limits: { valueBytes: 1000 } });
-  assert.match(result.error.message, /^the values of the props have 5\d\d\d bytes, over the limit of 1000 \(setting Runs:MaxExportBytes\)$/);
+  const result = await once(
+    { 's.js': '' }, EVENT, { steps: [{ name: 's', file: 's.js', props: { p: '{{"x".repeat(5000)}}' } }], limits: { valueBytes: 1000 } });
+  assert.match(
+    result.error.message, /^the values of the props have 5\d\d\d bytes, over the limit of 1000 \(setting Runs:MaxExportBytes\)$/);
 });

@@ -15,8 +15,11 @@ test('An unknown option is warned of once a step, at the line of the call', asyn
 });
 
 test('An unknown option in a module has its place too', async () => {
-  const result = await once({ 's.mjs': 'export default {\n  run({ $ }) {\n    $.send.http({ method: "POST", url: "https://a.example/", timeout: 1, headers: { te: "x" } })\n  }\n}' });
-  assert.deepEqual(result.warnings.map(({ code, line, column }) => [code, line, column]), [['ignored_header', 3, 12], ['unknown_send_option', 3, 12]]);
+  const result = await once(
+    { 's.mjs': 'export default {\n  run({ $ }) {\n    $.send.http({ method: "POST", url: "https://a.example/", timeout: 1, '
+      + 'headers: { te: "x" } })\n  }\n}' });
+  assert.deepEqual(
+    result.warnings.map(({ code, line, column }) => [code, line, column]), [['ignored_header', 3, 12], ['unknown_send_option', 3, 12]]);
 });
 
 for (const code of [
@@ -49,7 +52,8 @@ for (const [code, line] of /** @type {[string, number][]} */ ([
   [`return (await $.send.http(${GET}))?.data`, 1],
   [`return $send.http(${GET})?.then(r => r.data)`, 1],
   [`try { return (await ($.send.http(${GET}))).data } catch { return 1 }`, 1],
-  [`const call = async url => $.send.http({ method: 'GET', url });\nconst replies = await Promise.all(['http://a.example/'].map(u => call(u)));\nreturn replies.map(r =>\n  r.status)`, 4],
+  [`const call = async url => $.send.http({ method: 'GET', url });\n`
+    + `const replies = await Promise.all(['http://a.example/'].map(u => call(u)));\nreturn replies.map(r =>\n  r.status)`, 4],
   [`const call = async url => { return await $.send.http({ method: 'GET', url }) };\nreturn (await call('http://a.example/')).data`, 2],
 ])) test(`A response that the code asks for is warned of, whether it fails or not: ${code.replaceAll('\n', ' ')}`, async () => {
   for (const files of /** @type {any[]} */ ([{ 's.js': code }, { 's.mjs': `export default { async run({ steps, $ }) { ${code} } }` }])) {
@@ -99,7 +103,9 @@ test('Work that is still pending at the end is warned of and taints the worker',
   for (const code of ['setTimeout(() => {}, 5000)', 'require("net").createServer().listen(0)', 'setInterval(() => {}, 1000)']) {
     const result = await once(code);
     assert.deepEqual(codes(result), ['unfinished_work']);
-    assert.equal(result.warnings[0].message, 'This step was still trying to run code when the step ended. Make sure you await all Promises, or promisify callback functions.');
+    assert.equal(
+      result.warnings[0].message,
+      'This step was still trying to run code when the step ended. Make sure you await all Promises, or promisify callback functions.');
     assert.deepEqual([result.end.status, result.end.tainted], ['succeeded', true]);
   }
 });
@@ -135,7 +141,9 @@ test('Work that is ending is not warned of on a machine that is busy elsewhere',
 });
 
 test('Work pending in one step only does not taint the worker once it has ended', async () => {
-  const files = { 'kept.cjs': '', 'a.js': 'require("./kept.cjs").timer = setTimeout(() => {}, 5000)', 'b.js': 'clearTimeout(require("./kept.cjs").timer)' };
+  const files = {
+    'kept.cjs': '', 'a.js': 'require("./kept.cjs").timer = setTimeout(() => {}, 5000)', 'b.js': 'clearTimeout(require("./kept.cjs").timer)',
+  };
   const result = await once(files, {}, { steps: ['a', 'b'].map(name => ({ name, file: `${name}.js` })) });
   assert.deepEqual(codes(result), ['unfinished_work']);
   assert.equal(result.end.tainted, false);
@@ -147,7 +155,8 @@ test('Resources that modules keep open are not pending work', async () => {
 });
 
 test('A value that is not JSON is left out with a warning', async () => {
-  const result = await once('this.f = () => {}; this.ok = 1; const c = {}; c.c = c; $.export("circular", c); $.export("p", Promise.resolve(1)); return 10n');
+  const result = await once(
+    'this.f = () => {}; this.ok = 1; const c = {}; c.c = c; $.export("circular", c); $.export("p", Promise.resolve(1)); return 10n');
   assert.deepEqual(codes(result), Array(4).fill('export_not_serialisable'));
   assert.deepEqual(result.step.exports, { ok: 1 });
   assert.equal(result.exports.length, 0);

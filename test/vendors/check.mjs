@@ -1,5 +1,5 @@
-// Posts webhooks that are signed as their vendors sign them, to steps that check them with the vendors' own npm libraries. Needs a server and npm:
-//   sendoff serve &  sendoff deploy test/vendors/workflow  &&  node test/vendors/check.mjs http://localhost:5180
+// Posts webhooks that are signed as their vendors sign them, to steps that check them with the vendors' own npm libraries. Needs a server
+// and npm: sendoff serve &  sendoff deploy test/vendors/workflow  &&  node test/vendors/check.mjs http://localhost:5180
 import { createHash, createHmac, createSign, generateKeyPairSync } from "node:crypto";
 
 const HOOK = `${process.argv[2] ?? "http://localhost:5180"}/hooks/vendor-signatures`, SECRET = "a-secret-of-the-test";
@@ -33,7 +33,12 @@ const webhooks = {
   },
   shopify: () => {
     const body = '{"url":"https:\\/\\/shop.example\\/1","price":"10.00","weight":1.50}';
-    return [body, { ...json, "x-shopify-hmac-sha256": hmac("sha256", body, "base64"), "x-shopify-topic": "orders/create", "x-shopify-shop-domain": "shop.example", "x-shopify-api-version": "2025-07", "x-shopify-webhook-id": "1" }];
+    return [
+      body, {
+        ...json, "x-shopify-hmac-sha256": hmac("sha256", body, "base64"), "x-shopify-topic": "orders/create",
+        "x-shopify-shop-domain": "shop.example", "x-shopify-api-version": "2025-07", "x-shopify-webhook-id": "1",
+      },
+    ];
   },
   sendgrid: () => {
     const body = '[{"email":"a@x.example","timestamp":1,"event":"open"}]\r\n';
@@ -52,7 +57,8 @@ for (const [name, make] of Object.entries(webhooks)) {
     const response = await fetch(`${HOOK}/${name}${query}`, { method: "POST", headers, body: sent });
     const right = response.status === expected;
     if (!right) failed++;
-    console.log(`${right ? "PASS" : "FAIL"} ${name}${expected === 401 ? ", changed on the way" : ""}: ${response.status} ${await response.text()}`);
+    console.log(
+      `${right ? "PASS" : "FAIL"} ${name}${expected === 401 ? ", changed on the way" : ""}: ${response.status} ${await response.text()}`);
   }
 }
 process.exit(failed === 0 ? 0 : 1);

@@ -4,7 +4,8 @@ import { captureStackTrace, indexOf, later, slice, toJson } from './globals.mjs'
 import { CALL, coded } from './frames.mjs';
 import { mustBeLive, worker } from './step.mjs';
 
-/** @typedef {{ call: import('./step.mjs').Call, id: number, head: string, args: string, ok: (value: any) => void, bad: (error: any) => void, trace: { stack?: string } }} Question */
+/** @typedef {{ call: import('./step.mjs').Call, id: number, head: string, args: string, ok: (value: any) => void,
+ *  bad: (error: any) => void, trace: { stack?: string } }} Question */
 
 const MOST_UNANSWERED = 64; // the server's limit
 const Promised = Promise;
@@ -14,7 +15,8 @@ const Promised = Promise;
 let heldFrom = 0, unanswered = 0, lastId = 0;
 
 /** The frame is written before it returns (B2), unless too many calls wait for their answers.
- *  @param {import('./step.mjs').Call} call @param {string} what its name for the user @param {string} method @param {string} args JSON of an object
+ *  @param {import('./step.mjs').Call} call @param {string} what its name for the user @param {string} method
+ *  @param {string} args JSON of an object
  *  @returns {Promise<any>} */
 export function ask(call, what, method, args) {
   mustBeLive(call, what);
@@ -22,7 +24,10 @@ export function ask(call, what, method, args) {
   captureStackTrace(trace, ask);
   const id = ++lastId;
   return new Promised((ok, bad) => {
-    const question = { call, id, head: `{"run":${call.run.number},"step":${call.step.index},"id":${id},"method":${toJson(method)},"args":`, args, ok, bad, trace };
+    const question = {
+      call, id, head: `{"run":${call.run.number},"step":${call.step.index},"id":${id},"method":${toJson(method)},"args":`, args,
+      ok, bad, trace,
+    };
     if (unanswered < MOST_UNANSWERED) write(question); else held[held.length] = question;
     call.asking++;
   });

@@ -21,7 +21,8 @@ export function ownAttachments(root) {
   return found;
 }
 
-/** The workflow's own files by name, and those of a multipart form by field: each is written to the disk when its path is first read. @param {import('./step.mjs').Call} call */
+/** The workflow's own files by name, and those of a multipart form by field: each is written to the disk when its path is first read.
+ *  @param {import('./step.mjs').Call} call */
 export function attachmentsOf(call) {
   const found = defineProperty({ ...worker.attachments }, FOLDER, { __proto__: null, value: '', writable: true });
   const body = call.event?.body;
@@ -32,7 +33,10 @@ export function attachmentsOf(call) {
     const content = contentOf(part, call);
     if (content === null) continue;
     let file = '';
-    defineProperty(found, fields[i], { __proto__: null, enumerable: true, configurable: true, get() { return file === '' ? file = store(found, `${i}-${path.basename(part.filename)}`, content) : file; } });
+    defineProperty(found, fields[i], {
+      __proto__: null, enumerable: true, configurable: true,
+      get() { return file === '' ? file = store(found, `${i}-${path.basename(part.filename)}`, content) : file; },
+    });
   }
   return found;
 }
@@ -46,7 +50,8 @@ function contentOf(part, call) {
   return number === null ? null : partAt(+number[1], call);
 }
 
-/** The content of a part of the form, which the server has read as one. @param {number} number @param {import('./step.mjs').Call} call @returns {Buffer | null} */
+/** The content of a part of the form, which the server has read as one. @param {number} number @param {import('./step.mjs').Call} call
+ *  @returns {Buffer | null} */
 function partAt(number, call) {
   const boundary = exec(/boundary=(?:"([^"]+)"|([^;\s]+))/i, call.run.frame.event?.headers?.['content-type'] ?? '');
   if (boundary === null) return null;

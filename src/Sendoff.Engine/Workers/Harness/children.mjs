@@ -1,11 +1,14 @@
 // @ts-check
-// Child processes and threads are refused (E9). Node's permission model does so as well; this says how to allow them, and does so where Node has no such model.
+// Child processes and threads are refused (E9). Node's permission model does so as well; this says how to allow them, and does so where
+// Node has no such model.
 import children from 'node:child_process';
 import threads from 'node:worker_threads';
 import { syncBuiltinESMExports } from 'node:module';
 
 function refuse() {
-  throw Object.assign(new Error('steps may not start processes or threads; the setting Workers:AllowChildProcesses=true of the server allows it'), { code: 'ERR_ACCESS_DENIED' });
+  throw Object.assign(
+    new Error('steps may not start processes or threads; the setting Workers:AllowChildProcesses=true of the server allows it'),
+    { code: 'ERR_ACCESS_DENIED' });
 }
 
 export function refuseChildren() {

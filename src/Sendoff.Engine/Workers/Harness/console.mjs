@@ -7,7 +7,8 @@ import { apply, bufferFrom, decode, defineProperty, slice } from './globals.mjs'
 
 /** @type {Record<string, Level>} */
 const LEVELS = {
-  log: 'log', dir: 'log', dirxml: 'log', table: 'log', group: 'log', groupCollapsed: 'log', groupEnd: 'log', count: 'log', countReset: 'warn', time: 'warn', timeLog: 'log', timeEnd: 'log',
+  log: 'log', dir: 'log', dirxml: 'log', table: 'log', group: 'log', groupCollapsed: 'log', groupEnd: 'log', count: 'log',
+  countReset: 'warn', time: 'warn', timeLog: 'log', timeEnd: 'log',
   info: 'info', debug: 'debug', warn: 'warn', assert: 'warn', error: 'error', trace: 'error',
 };
 const STATEFUL = { __proto__: null, group: 1, groupCollapsed: 1, count: 1, time: 1 };

@@ -16,8 +16,15 @@ const MAX_DEPTH = 1000;
 
 /** What code asks of email that it does not have (A8). @type {Record<string, string>} */
 const EMAIL = /** @type {any} */ ({
-  __proto__: null, body: 'did you mean `text` or `html`?', message: 'did you mean `text`?', content: 'did you mean `text` or `html`?', title: 'did you mean `subject`?', from: 'mails come from the address in the setting Smtp:From',
-  cc: 'only `to` names receivers', bcc: 'only `to` names receivers', attachments: 'not supported: put a link into the text', include_collaborators: 'there are no collaborators here',
+  __proto__: null, body: 'did you mean `text` or `html`?', message: 'did you mean `text`?', content: 'did you mean `text` or `html`?',
+  title: 'did you mean `subject`?', from: 'mails come from the address in the setting Smtp:From',
+  cc: 'only `to` names receivers', bcc: 'only `to` names receivers', attachments: 'not supported: put a link into the text',
+  include_collaborators: 'there are no collaborators here',
+});
+/** The same for s3. @type {Record<string, string>} */
+const S3 = /** @type {any} */ ({
+  __proto__: null, key: 'objects get their names from `prefix`, the time and the send', data: 'did you mean `payload`?',
+  body: 'did you mean `payload`?',
 });
 const TO = 'mails go to the address in the setting Smtp:To. The setting Smtp:AllowTo lets steps choose others, such as *@example.com';
 
@@ -27,9 +34,11 @@ export const DESTINATIONS = {
   __proto__: null,
   email(args, warn, emailTo) {
     const given = record(args[0], 'email');
-    for (let i = 0; i < TEXTS.length; i++) if (given[TEXTS[i]] !== undefined && typeof given[TEXTS[i]] !== 'string') throw fail('email', given[TEXTS[i]], TEXTS[i]);
+    for (let i = 0; i < TEXTS.length; i++) if (given[TEXTS[i]] !== undefined && typeof given[TEXTS[i]] !== 'string')
+      throw fail('email', given[TEXTS[i]], TEXTS[i]);
     const to = given.to === undefined || given.to === null ? undefined : receivers(given.to);
-    if (to !== undefined && !emailTo) warn('unknown_send_option', `$send.email has no option \`to\` on this server, so it was ignored: ${TO}`);
+    if (to !== undefined && !emailTo)
+      warn('unknown_send_option', `$send.email has no option \`to\` on this server, so it was ignored: ${TO}`);
     warnOfOthers('email', given, ['subject', 'text', 'html', 'to'], EMAIL, warn);
     const mail = { subject: clean(given.subject), text: clean(given.text), html: clean(given.html), to: emailTo ? to : undefined };
     return request('email:', jsonOf('email', mail, ''), true);
@@ -38,7 +47,8 @@ export const DESTINATIONS = {
     let event = args[0], channel = args[1];
     if (args.length === 1 && isOldEmit(event)) {
       if (event.raw_event === null || typeof event.raw_event !== 'object') throw fail('emit', event.raw_event, 'raw_event');
-      if (event.event !== undefined) warn('unknown_send_option', '$send.emit was given `event` and `raw_event`: listeners get `event`, so `raw_event` was left out');
+      if (event.event !== undefined)
+        warn('unknown_send_option', '$send.emit was given `event` and `raw_event`: listeners get `event`, so `raw_event` was left out');
       event = event.event ?? event.raw_event;
     }
     if (channel === null) channel = undefined;
@@ -49,27 +59,31 @@ export const DESTINATIONS = {
   sse(args, warn) {
     const given = record(args[0], 'sse');
     if (typeof given.channel !== 'string') throw fail('sse', given.channel, 'channel');
-    if (exec(CONTROL, given.channel) !== null) throw fail('sse', given.channel, 'channel', 'it cannot hold line breaks and control characters');
-    if (given.payload === null || (typeof given.payload !== 'string' && typeof given.payload !== 'object')) throw fail('sse', given.payload, 'payload');
+    if (exec(CONTROL, given.channel) !== null)
+      throw fail('sse', given.channel, 'channel', 'it cannot hold line breaks and control characters');
+    if (given.payload === null || (typeof given.payload !== 'string' && typeof given.payload !== 'object'))
+      throw fail('sse', given.payload, 'payload');
     const body = payloadOf('sse', given.payload, true);
     warnOfOthers('sse', given, ['channel', 'payload'], {}, warn);
     return request(`sse:${encodeComponent(wellFormed(given.channel))}`, body, typeof given.payload !== 'string');
   },
   s3(args, warn) {
     const given = record(args[0], 's3');
-    if (typeof given.bucket !== 'string' || exec(/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, given.bucket) === null) throw fail('s3', given.bucket, 'bucket');
+    if (typeof given.bucket !== 'string' || exec(/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, given.bucket) === null)
+      throw fail('s3', given.bucket, 'bucket');
     if (typeof given.prefix !== 'string' || given.prefix.length > 512) throw fail('s3', given.prefix, 'prefix');
     /** @type {string[]} */ const path = [];
     const segments = split(given.prefix, '/');
     for (let i = 0; i < segments.length; i++) {
       const segment = segments[i];
       if (segment === '') continue;
-      if (segment === '.' || segment === '..' || exec(CONTROL, segment) !== null) throw fail('s3', given.prefix, 'prefix', 'it cannot hold `.`, `..` and control characters');
+      if (segment === '.' || segment === '..' || exec(CONTROL, segment) !== null)
+        throw fail('s3', given.prefix, 'prefix', 'it cannot hold `.`, `..` and control characters');
       path[path.length] = encodeComponent(wellFormed(segment));
     }
     if (given.payload === undefined || given.payload === null) throw fail('s3', given.payload, 'payload');
     const body = payloadOf('s3', given.payload);
-    warnOfOthers('s3', given, ['bucket', 'prefix', 'payload'], /** @type {any} */ ({ __proto__: null, key: 'objects get their names from `prefix`, the time and the send', data: 'did you mean `payload`?', body: 'did you mean `payload`?' }), warn);
+    warnOfOthers('s3', given, ['bucket', 'prefix', 'payload'], S3, warn);
     return request(`s3://${given.bucket}/${join(path, '/')}`, body, typeof given.payload !== 'string');
   },
 };
@@ -117,7 +131,8 @@ const clean = text => text === undefined ? undefined : wellFormed(text);
 /** @param {string} name @param {any} payload @param {boolean} [isRead] */
 const payloadOf = (name, payload, isRead) => typeof payload === 'string' ? wellFormed(payload) : jsonOf(name, payload, 'payload', isRead);
 
-/** @param {string} name @param {any} value @param {string} path @param {boolean} [isRead] by the server, which bounds its depth @returns {string} */
+/** @param {string} name @param {any} value @param {string} path @param {boolean} [isRead] by the server, which bounds its depth
+ *  @returns {string} */
 function jsonOf(name, value, path, isRead = false) {
   if (value !== null && typeof value === 'object') refuse(value, path, `$send.${name}`);
   let json;
@@ -154,14 +169,18 @@ function reason(error) {
   try { return split(`${error.message}`, '\n')[0]; } catch { return 'it cannot be read'; }
 }
 
-/** @param {string} name @param {Record<string, any>} given @param {string[]} known @param {Record<string, string>} foreign @param {Warn} warn */
+/** @param {string} name @param {Record<string, any>} given @param {string[]} known @param {Record<string, string>} foreign
+ *  @param {Warn} warn */
 function warnOfOthers(name, given, known, foreign, warn) {
   for (const key in given) {
     let found = given[key] === undefined;
     for (let i = 0; i < known.length; i++) found ||= known[i] === key;
-    if (!found) warn('unknown_send_option', `$send.${name} has no option \`${key}\`, so it was ignored: ${foreign[key] ?? `it takes ${join(known, ', ')}`}`);
+    if (!found) warn(
+      'unknown_send_option',
+      `$send.${name} has no option \`${key}\`, so it was ignored: ${foreign[key] ?? `it takes ${join(known, ', ')}`}`);
   }
 }
 
 /** @param {string} url @param {string} body @param {boolean} isJson @returns {Send} */
-const request = (url, body, isJson) => ({ method: 'SEND', url, headers: [['content-type', isJson ? 'application/json' : 'text/plain; charset=utf-8']], body, parts: null });
+const request = (url, body, isJson) =>
+  ({ method: 'SEND', url, headers: [['content-type', isJson ? 'application/json' : 'text/plain; charset=utf-8']], body, parts: null });

@@ -40,7 +40,9 @@ export function describe(error, code) {
   /** @type {Described} */
   const described = {
     name: typeof name === 'string' && name !== '' ? cut(name) : 'Error',
-    message: cut(typeof message === 'string' ? withReasons(error, 0) : attempt(() => inspect(error, { depth: 2 })) ?? 'an object was thrown that cannot be shown'),
+    message: cut(
+      typeof message === 'string'
+        ? withReasons(error, 0) : attempt(() => inspect(error, { depth: 2 })) ?? 'an object was thrown that cannot be shown'),
     stack: cut(join(split(join(split(join(lines, '\n'), `file://${code.root}/`), ''), `${code.root}/`), '')),
     ...positionIn(lines, code),
   };
@@ -50,7 +52,8 @@ export function describe(error, code) {
 
 const MOST_REASONS = 10, DEEPEST = 8;
 
-/** What an error says, with what it was caused by: `fetch failed: connect ECONNREFUSED 127.0.0.1:1`. @param {any} error @param {number} depth @returns {string} */
+/** What an error says, with what it was caused by: `fetch failed: connect ECONNREFUSED 127.0.0.1:1`. @param {any} error
+ *  @param {number} depth @returns {string} */
 function withReasons(error, depth) {
   if (error === null || (typeof error !== 'object' && typeof error !== 'function')) return text(error);
   const message = attempt(() => error.message), own = typeof message === 'string' ? message : '';
@@ -73,7 +76,8 @@ function reasonsOf(error) {
   /** @type {any[]} */ const found = [];
   const errors = attempt(() => error.errors), cause = attempt(() => error.cause);
   // Other lists of this name, such as a validator's, are not of errors.
-  if (isArray(errors)) for (let i = 0; i < errors.length && i < MOST_REASONS; i++) if (attempt(() => types.isNativeError(errors[i])) === true) found[found.length] = errors[i];
+  if (isArray(errors)) for (let i = 0; i < errors.length && i < MOST_REASONS; i++)
+    if (attempt(() => types.isNativeError(errors[i])) === true) found[found.length] = errors[i];
   if (cause !== undefined && cause !== null && cause !== error) found[found.length] = cause;
   return found;
 }
@@ -92,7 +96,8 @@ function addCauses(lines, error) {
 /** Built by hand, as a step may have given Object.prototype a toJSON. @param {Described} error */
 export function describedJson(error) {
   const code = error.code === undefined ? '' : `,"code":${toJson(error.code)}`;
-  return `{"name":${toJson(error.name)},"message":${toJson(error.message)}${code},"stack":${toJson(error.stack)},"line":${error.line},"column":${error.column}}`;
+  return `{"name":${toJson(error.name)},"message":${toJson(error.message)}${code},"stack":${toJson(error.stack)},`
+    + `"line":${error.line},"column":${error.column}}`;
 }
 
 /** The stack without frames of the harness and of Node itself. @param {string} stack */
@@ -130,16 +135,22 @@ export function userPosition(code) {
 
 /** @type {Record<string, string>} */
 const INSTEAD = /** @type {any} */ ({
-  __proto__: null, sql: 'there is no SQL warehouse here: write rows with a package such as pg or mysql2, or objects with $send.s3({ bucket, prefix, payload })',
+  __proto__: null,
+  sql: 'there is no SQL warehouse here: write rows with a package such as pg or mysql2, '
+    + 'or objects with $send.s3({ bucket, prefix, payload })',
   snowflake: 'write rows with the package snowflake-sdk, or objects that Snowpipe takes in with $send.s3({ bucket, prefix, payload })',
 });
 
 /** Packages by the names that code calls them by. @type {Record<string, string>} */
 const PACKAGES = /** @type {any} */ ({
-  __proto__: null, axios: 'axios', _: 'lodash', lodash: 'lodash', got: 'got', moment: 'moment', dayjs: 'dayjs', cheerio: 'cheerio', uuid: 'uuid', uuidv4: 'uuid', nodemailer: 'nodemailer',
-  googleapis: 'googleapis', google: 'googleapis', OpenAI: 'openai', openai: 'openai', Stripe: 'stripe', stripe: 'stripe', AWS: 'aws-sdk', jwt: 'jsonwebtoken', jsonwebtoken: 'jsonwebtoken',
-  csv: 'csv-parse', xml2js: 'xml2js', qs: 'qs', mysql: 'mysql2', pg: 'pg', mongodb: 'mongodb', twilio: 'twilio', Airtable: 'airtable', FormData: 'form-data', ical: 'node-ical', luxon: 'luxon',
-  fs: 'fs', path: 'path', crypto: 'crypto', os: 'os', util: 'util', https: 'https', http: 'http', zlib: 'zlib', stream: 'stream', querystring: 'querystring', child_process: 'child_process',
+  __proto__: null, axios: 'axios', _: 'lodash', lodash: 'lodash', got: 'got', moment: 'moment', dayjs: 'dayjs', cheerio: 'cheerio',
+  uuid: 'uuid', uuidv4: 'uuid', nodemailer: 'nodemailer',
+  googleapis: 'googleapis', google: 'googleapis', OpenAI: 'openai', openai: 'openai', Stripe: 'stripe', stripe: 'stripe', AWS: 'aws-sdk',
+  jwt: 'jsonwebtoken', jsonwebtoken: 'jsonwebtoken',
+  csv: 'csv-parse', xml2js: 'xml2js', qs: 'qs', mysql: 'mysql2', pg: 'pg', mongodb: 'mongodb', twilio: 'twilio', Airtable: 'airtable',
+  FormData: 'form-data', ical: 'node-ical', luxon: 'luxon',
+  fs: 'fs', path: 'path', crypto: 'crypto', os: 'os', util: 'util', https: 'https', http: 'http', zlib: 'zlib', stream: 'stream',
+  querystring: 'querystring', child_process: 'child_process',
 });
 /** Those that are not the default export of their package. @type {Record<string, string>} */
 const NAMED = /** @type {any} */ ({ __proto__: null, uuidv4: '{ v4 as uuidv4 }', google: '{ google }' });
@@ -156,12 +167,18 @@ function importOf(name, code) {
 export function explain(error, code, sent) {
   if (error.name === 'ReferenceError') {
     const name = exec(/^([\w$]+) is not defined$/, error.message)?.[1] ?? '';
-    return name in PACKAGES ? { code: 'missing_import', message: `${name} is not defined: add ${importOf(name, code)} ${code.style === 'module' ? 'at the top of the step' : 'before it is used'}` } : null;
+    if (!(name in PACKAGES)) return null;
+    const place = code.style === 'module' ? 'at the top of the step' : 'before it is used';
+    return { code: 'missing_import', message: `${name} is not defined: add ${importOf(name, code)} ${place}` };
   }
   if (error.name !== 'TypeError') return null;
   const account = missingAccount(error, code);
   if (account !== null) {
-    return { code: 'missing_account', message: `there is no account of the app ${account}: set its fields as secrets named ${upper(account)}__ and the field, such as ${upper(account)}__API_KEY or ${upper(account)}__OAUTH_ACCESS_TOKEN` };
+    return {
+      code: 'missing_account',
+      message: `there is no account of the app ${account}: set its fields as secrets named ${upper(account)}__ and the field, `
+        + `such as ${upper(account)}__API_KEY or ${upper(account)}__OAUTH_ACCESS_TOKEN`,
+    };
   }
   const unknown = exec(/^\$\.?send\.([\w$]+) is not a function/, error.message);
   if (unknown !== null && exec(/^(?:http|email|emit|sse|s3)$/, unknown[1]) === null) {

@@ -25,7 +25,8 @@ export class Directory {
 
   /** @param {any} descriptor what a file is as JSON */
   openDescriptor(descriptor) {
-    if (typeof descriptor?.path !== 'string') throw new TypeError('$.files.openDescriptor: an object with the path of a file is needed, such as a step returned');
+    if (typeof descriptor?.path !== 'string')
+      throw new TypeError('$.files.openDescriptor: an object with the path of a file is needed, such as a step returned');
     return this.open(descriptor.path);
   }
 
@@ -35,7 +36,10 @@ export class Directory {
     for (const entry of await fs.promises.readdir(folder, { withFileTypes: true })) {
       const file = path.join(folder, entry.name), stat = await fs.promises.stat(file).catch(() => null);
       if (stat === null) continue; // a file that went meanwhile, or a dead link
-      yield { name: entry.name, path: file, size: stat.size, modifiedAt: stat.mtime, isFile: () => stat.isFile(), isDirectory: () => stat.isDirectory() };
+      yield {
+        name: entry.name, path: file, size: stat.size, modifiedAt: stat.mtime, isFile: () => stat.isFile(),
+        isDirectory: () => stat.isDirectory(),
+      };
     }
   }
 }
@@ -48,7 +52,9 @@ class StoredFile {
   async toUrl() { return pathToFileURL(this.path).href; }
   async toBuffer() { return await fs.promises.readFile(this.path); }
   /** @param {BufferEncoding} [encoding] @param {number} [start] @param {number} [end] */
-  async toEncodedString(encoding = 'utf8', start = 0, end = undefined) { return (await this.toBuffer()).subarray(start, end).toString(encoding); }
+  async toEncodedString(encoding = 'utf8', start = 0, end = undefined) {
+    return (await this.toBuffer()).subarray(start, end).toString(encoding);
+  }
   /** @param {string} target a path on the disk */
   async toFile(target) {
     await fs.promises.mkdir(path.dirname(path.resolve(target)), { recursive: true });
@@ -72,7 +78,9 @@ class StoredFile {
   /** @param {Readable | ReadableStream} stream */
   async fromReadableStream(stream) {
     await this.#makeFolder();
-    await pipeline(typeof (/** @type {any} */ (stream).pipe) === 'function' ? /** @type {Readable} */ (stream) : Readable.fromWeb(/** @type {any} */ (stream)), fs.createWriteStream(this.path));
+    const readable = typeof (/** @type {any} */ (stream).pipe) === 'function'
+      ? /** @type {Readable} */ (stream) : Readable.fromWeb(/** @type {any} */ (stream));
+    await pipeline(readable, fs.createWriteStream(this.path));
     return this;
   }
 

@@ -1,5 +1,6 @@
 // @ts-check
-// $.flow: how a run goes on after a step, or whether (B3). A step that holds its run gets the URLs that let it go on at once: their key came with the load frame.
+// $.flow: how a run goes on after a step, or whether (B3). A step that holds its run gets the URLs that let it go on at once: their key
+// came with the load frame.
 import { createRequire } from 'node:module';
 import { captureStackTrace, text, toJson } from './globals.mjs';
 import { coded } from './frames.mjs';
@@ -7,7 +8,8 @@ import { show } from './send.mjs';
 import { mustBeLive, worker } from './step.mjs';
 
 /** @typedef {import('./step.mjs').Call} Call */
-/** What a step asked for: its last call counts. @typedef {{ kind: 'suspend' | 'delay' | 'rerun', ms: number, context: string, most: number }} Hold */
+/** What a step asked for: its last call counts.
+ *  @typedef {{ kind: 'suspend' | 'delay' | 'rerun', ms: number, context: string, most: number }} Hold */
 
 const DAY_MS = 24 * 60 * 60 * 1000, YEAR_MS = 365 * DAY_MS;
 const require = createRequire(import.meta.url);
@@ -20,9 +22,13 @@ export function flowOf(call) {
       call.run.exited = true;
       if (reason !== undefined) call.run.message = text(reason);
     },
-    suspend: function suspend(/** @type {any} */ ms = DAY_MS, /** @type {any} */ context) { return hold(call, suspend, 'suspend', ms, context); },
+    suspend: function suspend(/** @type {any} */ ms = DAY_MS, /** @type {any} */ context) {
+      return hold(call, suspend, 'suspend', ms, context);
+    },
     delay: function delay(/** @type {any} */ ms, /** @type {any} */ context) { return hold(call, delay, 'delay', ms, context); },
-    rerun: function rerun(/** @type {any} */ ms, /** @type {any} */ context, /** @type {any} */ maxRetries = 10) { return hold(call, rerun, 'rerun', ms, context, maxRetries); },
+    rerun: function rerun(/** @type {any} */ ms, /** @type {any} */ context, /** @type {any} */ maxRetries = 10) {
+      return hold(call, rerun, 'rerun', ms, context, maxRetries);
+    },
   };
 }
 

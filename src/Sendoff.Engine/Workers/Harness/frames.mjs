@@ -27,7 +27,8 @@ export class FrameWriter {
     this.#close(start);
   }
 
-  /** @param {number} kind @param {string} head JSON text @param {string | Uint8Array | null} body @param {number} [limit] of the body, in bytes
+  /** @param {number} kind @param {string} head JSON text @param {string | Uint8Array | null} body
+   *  @param {number} [limit] of the body, in bytes
    *  @returns {number} the body's bytes; over the limit nothing is written */
   withBody(kind, head, body, limit = MAX_FRAME_BYTES) {
     const size = body === null ? 0 : body.length;
@@ -71,7 +72,8 @@ export class FrameWriter {
     const length = this.#length - start - 4;
     if (length > MAX_FRAME_BYTES) {
       this.#length = start;
-      throw coded(new Error(`a message of ${length} bytes is over the worker protocol's limit of ${MAX_FRAME_BYTES}`), 'SENDOFF_FRAME_TOO_LARGE');
+      throw coded(
+        new Error(`a message of ${length} bytes is over the worker protocol's limit of ${MAX_FRAME_BYTES}`), 'SENDOFF_FRAME_TOO_LARGE');
     }
     this.#buffer.writeUInt32LE(length, start);
   }
@@ -109,7 +111,8 @@ export function socketSink(socket) {
   };
 }
 
-/** Splits what the socket delivers into frames. @param {(kind: number, payload: any, json: string) => void} onFrame @returns {(chunk: Buffer) => void} */
+/** Splits what the socket delivers into frames. @param {(kind: number, payload: any, json: string) => void} onFrame
+ *  @returns {(chunk: Buffer) => void} */
 export function frameReader(onFrame) {
   /** @type {Buffer[]} */ let parts = [];
   let held = 0, needed = 5;

@@ -1,15 +1,19 @@
 // @ts-check
-// The globals that every step starts with (E9): those that the modules left when they were loaded. What a step changes is undone when the step ends.
-// A module keeps its state, and what it does to globals while it is loaded is part of that, also when a step loads it with `require`.
+// The globals that every step starts with (E9): those that the modules left when they were loaded. What a step changes is undone when the
+// step ends. A module keeps its state, and what it does to globals while it is loaded is part of that, also when a step loads it with
+// `require`.
 import diagnostics from 'node:diagnostics_channel';
 import process from 'node:process'; // a step may delete the global
 import vm from 'node:vm';
 import Module, { syncBuiltinESMExports } from 'node:module';
 import { apply, defineProperty, getPrototypeOf, hasOwn, isArray, join, toJson, whenWebIsLoaded } from './globals.mjs';
 
-/** An object whose own properties are restored: those of `names`, or all of them, and then added ones are removed. @typedef {{ object: any, names?: PropertyKey[] }} Place */
-/** @typedef {{ object: any, whole: boolean, names: PropertyKey[], kept: Record<PropertyKey, PropertyDescriptor | undefined> }} Snapshot `kept` has undefined for what is inherited */
-/** The listeners of an event, as Node.js holds them (a function or a list) and as a copy. @typedef {{ name: PropertyKey, held: any, list: Function[] }} Listeners */
+/** An object whose own properties are restored: those of `names`, or all of them, and then added ones are removed.
+ *  @typedef {{ object: any, names?: PropertyKey[] }} Place */
+/** @typedef {{ object: any, whole: boolean, names: PropertyKey[], kept: Record<PropertyKey, PropertyDescriptor | undefined> }} Snapshot
+ *  `kept` has undefined for what is inherited */
+/** The listeners of an event, as Node.js holds them (a function or a list) and as a copy.
+ *  @typedef {{ name: PropertyKey, held: any, list: Function[] }} Listeners */
 
 const { ownKeys, deleteProperty, set: assignTo, defineProperty: define, setPrototypeOf } = Reflect;
 const { getOwnPropertyDescriptor, getOwnPropertySymbols, isExtensible, is } = Object;
@@ -25,11 +29,18 @@ const prototype = getPrototypeOf(globalThis), theConsole = console;
 /** @type {Place[]} */
 const places = [
   { object: globalThis }, { object: prototype }, { object: theConsole, names: Object.keys(theConsole) },
-  { object: process, names: ['env', 'argv', 'exit', 'reallyExit', 'abort', 'kill', 'on', 'once', 'addListener', 'off', 'removeListener', 'removeAllListeners', 'emit', 'emitWarning', 'nextTick', 'cwd', 'chdir', 'hrtime', 'memoryUsage', 'stdout', 'stderr'] },
+  {
+    object: process,
+    names: [
+      'env', 'argv', 'exit', 'reallyExit', 'abort', 'kill', 'on', 'once', 'addListener', 'off', 'removeListener', 'removeAllListeners',
+      'emit', 'emitWarning', 'nextTick', 'cwd', 'chdir', 'hrtime', 'memoryUsage', 'stdout', 'stderr',
+    ],
+  },
   { object: process.stdout, names: ['write'] }, { object: process.stderr, names: ['write'] },
 ];
 
-/** Global variables of Node.js itself. @type {Record<PropertyKey, true>} */ const variablesOfNode = Object.fromEntries(ownKeys(globalThis).map(name => [name, true]));
+/** Global variables of Node.js itself. @type {Record<PropertyKey, true>} */
+const variablesOfNode = Object.fromEntries(ownKeys(globalThis).map(name => [name, true]));
 
 /** @type {Snapshot[]} */ let snapshots = [];
 /** `process.env` @type {Record<string, string>} */ let variablesKept = {};
@@ -43,8 +54,10 @@ let valuesChanged = () => false, isExecuting = () => false;
 export function watchGlobals(executing) {
   isExecuting = executing;
   watchVariables();
-  for (const [owner, name] of /** @type {[any, string][]} */ ([[Object, 'defineProperty'], [Object, 'defineProperties'], [Reflect, 'defineProperty']])) {
-    watchCalls(owner, name, target => { if (target === globalThis || target === prototype || target === theConsole || target === process) touched = true; });
+  for (const [owner, name] of /** @type {[any, string][]} */ (
+    [[Object, 'defineProperty'], [Object, 'defineProperties'], [Reflect, 'defineProperty']])) {
+    watchCalls(owner, name,
+      target => { if (target === globalThis || target === prototype || target === theConsole || target === process) touched = true; });
   }
   // A script may declare names that no object shows and nothing can remove.
   for (const owner of [vm, vm.Script.prototype]) watchCalls(owner, 'runInThisContext', () => { if (isExecuting()) beyond = true; });
@@ -99,7 +112,8 @@ function watchModules() {
   });
 }
 
-/** What a module changed stays. Where the step itself may have changed it, it stays for the rest of the run only. @param {boolean} unclear */
+/** What a module changed stays. Where the step itself may have changed it, it stays for the rest of the run only.
+ *  @param {boolean} unclear */
 function moduleLoaded(unclear) {
   if (!globalsChanged()) return;
   if (unclear) beyond = true;
@@ -122,7 +136,8 @@ export function acceptGlobals() {
   touched = variablesTouched = false;
 }
 
-/** Compared as a text, one property after another, as in acceptBuiltins. Global variables are named as such: V8 then watches them, where it would read some hundred properties.
+/** Compared as a text, one property after another, as in acceptBuiltins. Global variables are named as such: V8 then watches them, where it
+ *  would read some hundred properties.
  *  @returns {() => boolean} */
 function comparison() {
   /** @type {string[]} */ const terms = [], declared = snapshots.map((_, o) => `o${o} = objects[${o}]`);
@@ -134,14 +149,18 @@ function comparison() {
       const key = typeof name === 'string' ? toJson(name) : `k${at}`;
       if (typeof name !== 'string') declared.push(`${key} = keys[${at}]`);
       declared.push(`v${at} = values[${at}]`);
-      const now = get !== undefined ? `getterOf(o${o}, ${key})` : object === globalThis && typeof name === 'string' && hasOwn(variablesOfNode, name) ? name : `o${o}[${key}]`;
+      const now = get !== undefined
+        ? `getterOf(o${o}, ${key})` : object === globalThis && typeof name === 'string' && hasOwn(variablesOfNode, name)
+          ? name : `o${o}[${key}]`;
       terms.push(`${now} !== v${at}`);
       values.push(get ?? value);
       keys.push(name);
     }
   });
   // A variable that was deleted throws.
-  const make = new Function('objects', 'values', 'keys', 'getterOf', `const ${join(declared, ', ')}; return () => { try { return ${join(terms, ' || ')} } catch { return true } }`);
+  const make = new Function(
+    'objects', 'values', 'keys', 'getterOf',
+    `const ${join(declared, ', ')}; return () => { try { return ${join(terms, ' || ')} } catch { return true } }`);
   return make(snapshots.map(({ object }) => object), values, keys, getterOf);
 }
 
@@ -162,7 +181,8 @@ function ownProperty(object, name) {
 const globalsChanged = () => touched || variablesTouched || valuesChanged() || namesChanged() || listenersChanged() || cwd() !== folderKept;
 
 /** Only those that a plain assignment makes, and symbols: to list all names takes ten times as long. */
-const namesChanged = () => countIn(globalThis) !== enumerableKept || getOwnPropertySymbols(globalThis).length !== symbolsKept || !isExtensible(globalThis) || getPrototypeOf(globalThis) !== prototype;
+const namesChanged = () => countIn(globalThis) !== enumerableKept || getOwnPropertySymbols(globalThis).length !== symbolsKept
+  || !isExtensible(globalThis) || getPrototypeOf(globalThis) !== prototype;
 
 /** At a step's end. @returns {boolean} whether all that was changed is undone, so far */
 export function restoreGlobals() {
@@ -185,12 +205,14 @@ function restoreProperties({ object, whole, names, kept }) {
   for (let i = 0; i < now.length; i++) if (!(now[i] in kept) && !deleteProperty(object, now[i])) beyond = true;
   for (let i = 0; i < names.length; i++) {
     const name = names[i], was = kept[name];
-    if (!same(ownProperty(object, name), was) && !(was === undefined ? deleteProperty(object, name) : define(object, name, was))) beyond = true;
+    if (!same(ownProperty(object, name), was) && !(was === undefined ? deleteProperty(object, name) : define(object, name, was)))
+      beyond = true;
   }
 }
 
 /** @param {PropertyDescriptor | undefined} now @param {PropertyDescriptor | undefined} kept */
-const same = (now, kept) => now === undefined || kept === undefined ? now === kept : is(now.value, kept.value) && now.get === kept.get && now.set === kept.set
+const same = (now, kept) => now === undefined || kept === undefined
+  ? now === kept : is(now.value, kept.value) && now.get === kept.get && now.set === kept.set
   && now.writable === kept.writable && now.enumerable === kept.enumerable && now.configurable === kept.configurable;
 
 function restoreVariables() {
@@ -208,7 +230,8 @@ const heldListeners = () => /** @type {any} */ (process)._events;
 function keepListeners() {
   const names = ownKeys(heldListeners());
   listenersKept = [];
-  for (let i = 0; i < names.length; i++) listenersKept[i] = { name: names[i], held: heldListeners()[names[i]], list: rawListeners(names[i]) };
+  for (let i = 0; i < names.length; i++)
+    listenersKept[i] = { name: names[i], held: heldListeners()[names[i]], list: rawListeners(names[i]) };
 }
 
 function listenersChanged() {
@@ -223,7 +246,8 @@ function listenersChanged() {
 
 function restoreListeners() {
   if (!listenersChanged()) return;
-  for (let i = 0; i < listenersKept.length; i++) addMissing(listenersKept[i]); // first: among them are those of Node.js that start and stop signals
+  // first: among them are those of Node.js that start and stop signals
+  for (let i = 0; i < listenersKept.length; i++) addMissing(listenersKept[i]);
   const names = ownKeys(heldListeners());
   for (let i = 0; i < names.length; i++) {
     let list = /** @type {Function[]} */ ([]);
@@ -248,7 +272,8 @@ function contains(list, value) {
 /** What a step assigned to names of Sendoff's own. @typedef {Record<string, any>} Assigned */
 
 /** Lays a name that can neither be deleted nor redefined. What a step assigns to it is for that step.
- *  @param {string} name @param {() => any} get @param {() => Assigned | null} assigned @param {(name: string, value: any) => void} assign */
+ *  @param {string} name @param {() => any} get @param {() => Assigned | null} assigned
+ *  @param {(name: string, value: any) => void} assign */
 export function layGlobal(name, get, assigned, assign) {
   define(globalThis, name, {
     get() { const own = assigned(); return own !== null && hasOwn(own, name) ? own[name] : get(); },

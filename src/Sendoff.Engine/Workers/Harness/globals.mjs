@@ -108,7 +108,8 @@ export const activeResources = process.getActiveResourcesInfo.bind(process);
 export const reallyExit = /** @type {any} */ (process).reallyExit.bind(process);
 
 /** The classes of fetch. @typedef {{ FormData: typeof FormData, Headers: typeof Headers, Response: typeof Response }} Web */
-/** Node.js takes 20 ms to load them, so they are captured when the first one is used, which is still before any code can change them. @type {Web | null} */
+/** Node.js takes 20 ms to load them, so they are captured when the first one is used, which is still before any code can change them.
+ *  @type {Web | null} */
 let web = null;
 /** @type {() => void} */ let webLoaded = () => {};
 /** @param {() => void} call once they are loaded, which lays a symbol at globalThis */
@@ -130,7 +131,10 @@ function loadWeb() {
   const { FormData, Headers, Response } = web = loaded;
   eachField = uncurry(FormData.prototype.forEach);
   eachHeader = uncurry(Headers.prototype.forEach);
-  response = { status: getter(Response, 'status'), statusText: getter(Response, 'statusText'), url: getter(Response, 'url'), headers: getter(Response, 'headers') };
+  response = {
+    status: getter(Response, 'status'), statusText: getter(Response, 'statusText'), url: getter(Response, 'url'),
+    headers: getter(Response, 'headers'),
+  };
   acceptWeb();
   webLoaded();
   return loaded;
@@ -167,12 +171,15 @@ export let response;
 
 /** Whose functions a step may replace: a worker in which one differs is not reused (E9). @type {any[]} */
 const watched = [
-  Object, Object.prototype, Function.prototype, Array, Array.prototype, getPrototypeOf([][Symbol.iterator]()), String.prototype, Number.prototype, RegExp.prototype, Promise, Promise.prototype, Map.prototype,
-  Set.prototype, Date, Date.prototype, Error, JSON, Math, Reflect, URL.prototype, URLSearchParams.prototype, Buffer, Buffer.prototype, getPrototypeOf(Uint8Array.prototype),
+  Object, Object.prototype, Function.prototype, Array, Array.prototype, getPrototypeOf([][Symbol.iterator]()), String.prototype,
+  Number.prototype, RegExp.prototype, Promise, Promise.prototype, Map.prototype,
+  Set.prototype, Date, Date.prototype, Error, JSON, Math, Reflect, URL.prototype, URLSearchParams.prototype, Buffer, Buffer.prototype,
+  getPrototypeOf(Uint8Array.prototype),
   EventEmitter.prototype, Readable.prototype, Writable.prototype, net.Socket.prototype, Als, Als.prototype, Symbol.prototype,
 ];
 const watchedNames = new Map(/** @type {[any, string[]][]} */ ([
-  [fs, ['writeSync', 'readFileSync', 'writeFileSync', 'createReadStream']], [net, ['connect', 'createConnection']], [http, ['request', 'get']], [https, ['request', 'get']],
+  [fs, ['writeSync', 'readFileSync', 'writeFileSync', 'createReadStream']], [net, ['connect', 'createConnection']],
+  [http, ['request', 'get']], [https, ['request', 'get']],
 ]));
 
 /** Whether a built-in was replaced, or something added to all objects or arrays. */
@@ -193,8 +200,9 @@ function acceptWeb() {
 }
 
 /**
- * Whether a function of these objects was replaced since now. It is a text, one property after another, as it is evaluated after each run: some 400 loads from
- * known places take less than a microsecond, where a loop over names takes ten. It is made without methods of lists, which a step may have replaced.
+ * Whether a function of these objects was replaced since now. It is a text, one property after another, as it is evaluated after each run:
+ * some 400 loads from known places take less than a microsecond, where a loop over names takes ten. It is made without methods of lists,
+ * which a step may have replaced.
  * @param {any[]} objects @param {string[][]} names of the functions of each
  * @returns {() => boolean}
  */

@@ -21,14 +21,17 @@ async function execute(config) {
   const data = parsed(await response.text());
   if (response.ok) return data;
   const error = new Error(`Request failed with status code ${response.status}`);
-  throw Object.assign(coded(error, 'SENDOFF_HTTP_REQUEST'), { response: { status: response.status, headers: Object.fromEntries(response.headers), data } });
+  throw Object.assign(
+    coded(error, 'SENDOFF_HTTP_REQUEST'), { response: { status: response.status, headers: Object.fromEntries(response.headers), data } });
 }
 
 /** @param {any} given `[{ name, value }]` or an object @returns {[string, string][]} */
 function pairs(given) {
   if (given === null || typeof given !== 'object') return [];
-  const list = Array.isArray(given) ? given.map((/** @type {Pair} */ pair) => [pair?.name ?? pair?.key, pair?.value, pair?.disabled]) : Object.entries(given);
-  return list.filter(([name, value, disabled]) => typeof name === 'string' && name !== '' && value !== undefined && value !== null && disabled !== true)
+  const list = Array.isArray(given)
+    ? given.map((/** @type {Pair} */ pair) => [pair?.name ?? pair?.key, pair?.value, pair?.disabled]) : Object.entries(given);
+  return list.filter(
+    ([name, value, disabled]) => typeof name === 'string' && name !== '' && value !== undefined && value !== null && disabled !== true)
     .map(([name, value]) => [name, String(value)]);
 }
 
@@ -41,10 +44,12 @@ function authorize(headers, auth) {
   }
 }
 
-/** @param {any} body text, a value, or the form's `{ mode, contentType, raw, fields }` @param {Headers} headers @returns {string | undefined} */
+/** @param {any} body text, a value, or the form's `{ mode, contentType, raw, fields }` @param {Headers} headers
+ *  @returns {string | undefined} */
 function bodyOf(body, headers) {
   if (body === undefined || body === null || body === '') return undefined;
-  if (typeof body !== 'object' || !('contentType' in body || 'raw' in body || 'fields' in body)) return typeof body === 'string' ? body : json(body, headers);
+  if (typeof body !== 'object' || !('contentType' in body || 'raw' in body || 'fields' in body))
+    return typeof body === 'string' ? body : json(body, headers);
   const type = body.contentType;
   if (typeof type === 'string' && type !== '' && !headers.has('content-type')) headers.set('content-type', type);
   const mode = body.mode ?? body.type;

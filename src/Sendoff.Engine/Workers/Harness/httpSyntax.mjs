@@ -8,7 +8,8 @@ const NAME = /^[0-9A-Za-z_-]{1,63}(?:\.[0-9A-Za-z_-]{1,63})*$/;
 const LONGEST_NAME = 253, LONGEST_METHOD = 64;
 
 /** What a host must be. */
-export const HOST_RULE = 'a host is an IP address, or letters, digits, hyphens and underscores with dots between: up to 63 characters between two dots, 253 in all';
+export const HOST_RULE = 'a host is an IP address, or letters, digits, hyphens and underscores with dots between: '
+  + 'up to 63 characters between two dots, 253 in all';
 
 /** What a method of too many characters is told. */
 export const METHOD_RULE = 'a method has up to 64 characters';
@@ -22,14 +23,16 @@ export const isMethod = text => text.length <= LONGEST_METHOD && isToken(text);
 /** RFC 9110 5.5: Latin-1 without control characters, but for the tab. @param {string} text */
 export const isHeaderValue = text => exec(BAD_VALUE, text) === null;
 
-/** Whether a name could be in DNS, or the host is an IPv6 address. One dot at the end is allowed. @param {string} host as the URL standard writes it: in lower case, an IP address in its usual form */
+/** Whether a name could be in DNS, or the host is an IPv6 address. One dot at the end is allowed.
+ *  @param {string} host as the URL standard writes it: in lower case, an IP address in its usual form */
 export function isHost(host) {
   if (codeAt(host, 0) === 0x5b) return true; // `[`: the URL parser has read an IPv6 address
   const name = codeAt(host, host.length - 1) === 0x2e ? slice(host, 0, -1) : host;
   return name.length <= LONGEST_NAME && exec(NAME, name) !== null;
 }
 
-/** Blanks around a value are no part of it (RFC 9110 5.5); other white space is: a no-break space may stay, a line break is refused. @param {string} value */
+/** Blanks around a value are no part of it (RFC 9110 5.5); other white space is: a no-break space may stay, a line break is refused.
+ *  @param {string} value */
 export function withoutBlanks(value) {
   let start = 0, end = value.length;
   while (start < end && (value[start] === ' ' || value[start] === '\t')) start++;

@@ -12,11 +12,14 @@ import { NO_RESPONSE, positionOf, responseRead } from './responses.mjs';
 import { orderOf } from './signature.mjs';
 
 /** `shape` is what the code looks like by its tokens: none is a function body.
- *  @typedef {{ name: string, file: string, shape?: 'imports' | 'component' | 'module', props?: Record<string, any>, disabled?: boolean }} StepConfig */
-/** @typedef {{ step: number, file: string, name: string, message: string, line: number | null, column: number | null, source: string }} Problem */
+ *  @typedef {{ name: string, file: string, shape?: 'imports' | 'component' | 'module', props?: Record<string, any>,
+ *  disabled?: boolean }} StepConfig */
+/** @typedef {{ step: number, file: string, name: string, message: string, line: number | null, column: number | null,
+ *  source: string }} Problem */
 /** @typedef {(this: any, event: any, steps: any, params: any, auths: any, $send: any, $respond: any, $end: any) => any} Body */
-/** @typedef {{ index: number, name: string, json: string, file: string, root: string, source: string, disabled: boolean, style: 'module' | 'body' | 'wrapper',
- *   body: Body | null, order: number[] | null, component: any, definitions: import('./props.mjs').Definitions | null, inputs: import('./props.mjs').Inputs, problem: Problem | null, keeps?: { db: boolean, checkpoint: boolean } }} Step */
+/** @typedef {{ index: number, name: string, json: string, file: string, root: string, source: string, disabled: boolean, style: 'module' |
+ *  'body' | 'wrapper', body: Body | null, order: number[] | null, component: any, definitions: import('./props.mjs').Definitions | null,
+ *  inputs: import('./props.mjs').Inputs, problem: Problem | null, keeps?: { db: boolean, checkpoint: boolean } }} Step */
 
 // Outer parameters, so that user code may declare variables of these names itself.
 const OUTER = '(function (event, steps, params, auths, $send, $respond, $end) { return (async function () {';
@@ -36,7 +39,8 @@ export async function loadSteps(load, onStep) {
   for (const config of load.steps) {
     onStep(steps.length);
     const step = await loadStep(config, steps.length, root);
-    if (names.has(step.name)) step.problem ??= problemOf(step, { name: 'Error', message: `two steps are called "${step.name}"`, line: null, column: null });
+    if (names.has(step.name))
+      step.problem ??= problemOf(step, { name: 'Error', message: `two steps are called "${step.name}"`, line: null, column: null });
     names.add(step.name);
     if (step.problem !== null) problems.push(step.problem);
     steps.push(step);
@@ -54,7 +58,8 @@ function realPath(folder) {
 async function loadStep(config, index, root) {
   /** @type {Step} */
   const step = {
-    index, name: config.name, json: JSON.stringify(config.name), ...placeOf(config.file, root), source: '', disabled: config.disabled === true,
+    index, name: config.name, json: JSON.stringify(config.name), ...placeOf(config.file, root), source: '',
+    disabled: config.disabled === true,
     style: 'module', body: null, order: null, component: null, definitions: null, inputs: null, problem: null,
   };
   if (step.disabled) return step;
@@ -69,7 +74,8 @@ async function loadStep(config, index, root) {
   return step;
 }
 
-/** A component of a package is where the package is installed, and its errors name the package's own files. @param {string} file @param {string} root */
+/** A component of a package is where the package is installed, and its errors name the package's own files. @param {string} file
+ *  @param {string} root */
 function placeOf(file, root) {
   const name = /^node_modules\/(?:@[^/]+\/)?[^/]+\//.exec(file);
   if (name === null) return { file: path.resolve(root, file), root };
@@ -97,14 +103,18 @@ async function chooseStyle(step, shape) {
 
 const STATIC_IMPORT = /^(.*[;}])?([ \t]*)import\b(?!\s*[(.:=])/m;
 
-/** Throws for an import statement in a step of the older style, which as a module would do its work while it is loaded. @param {string} source */
+/** Throws for an import statement in a step of the older style, which as a module would do its work while it is loaded.
+ *  @param {string} source */
 function refuseImport(source) {
   const found = STATIC_IMPORT.exec(source);
   if (found === null) return;
   const at = found.index + (found[1] ?? '').length + found[2].length;
   const before = source.slice(0, at).split('\n');
-  const message = 'import statements belong in steps with export default; in a step of this style use `await import("package")` or `require("package")`';
-  throw Object.assign(new SyntaxError(message), { located: { name: 'SyntaxError', message, line: before.length, column: before[before.length - 1].length + 1 } });
+  const message = 'import statements belong in steps with export default; '
+    + 'in a step of this style use `await import("package")` or `require("package")`';
+  throw Object.assign(
+    new SyntaxError(message),
+    { located: { name: 'SyntaxError', message, line: before.length, column: before[before.length - 1].length + 1 } });
 }
 
 /** @param {Step} step */
@@ -143,8 +153,9 @@ function bodyProblem(source, file) {
   try { compile(`${OUTER}\n${source}\n}).call(this); })`, file); return null; } catch (error) { return error; }
 }
 
-/** The function that is the whole file: `async (event, steps) => {...}` or `async function (event, steps) {...}`. It is made for each call, as an arrow function takes
- *  its `this` from where it is made (E9). @param {Step} step @returns {[Body, number[] | null] | null} with the order of its parameters */
+/** The function that is the whole file: `async (event, steps) => {...}` or `async function (event, steps) {...}`. It is made for each call,
+ *  as an arrow function takes its `this` from where it is made (E9). @param {Step} step
+ *  @returns {[Body, number[] | null] | null} with the order of its parameters */
 function loneFunction(step) {
   const source = step.source.replace(/;((?:\s|\/\/[^\n]*|\/\*[^]*?\*\/)*)$/, ' $1');
   const code = source.replace(/^(?:\s|\/\/[^\n]*\n|\/\*[^]*?\*\/|(['"])use strict\1;?)*/, '');
@@ -155,15 +166,18 @@ function loneFunction(step) {
     // An arrow function is no operand; a call of it is.
     : /^(?:async\b|\(|[\w$]+\s*=>)/.test(code) && compiles(`(${code}\n)`) && !compiles(`(0 || ${code}\n)`);
   if (!alone) return null;
-  const make = compile(`(function (require, __filename, __dirname) { return (\n${source}\n) })`, step.file).runInThisContext(), scope = scopeOf(step);
+  const make = compile(`(function (require, __filename, __dirname) { return (\n${source}\n) })`, step.file).runInThisContext(),
+    scope = scopeOf(step);
   return [function (...given) { return apply(apply(make, this, scope), this, given); }, orderOf(make())];
 }
 
-/** A labelled option counts as its value, and where its prop says `withLabel` as `{ label, value }` (E9). @param {any} props @param {import('./props.mjs').Definitions | null} definitions */
+/** A labelled option counts as its value, and where its prop says `withLabel` as `{ label, value }` (E9). @param {any} props
+ *  @param {import('./props.mjs').Definitions | null} definitions */
 function labelsOf(props, definitions) {
   if (props === null || typeof props !== 'object') return props;
   return Object.fromEntries(Object.entries(props).map(([name, value]) =>
-    [name, definitions !== null && Object.hasOwn(definitions, name) && definitions[name].withLabel === true ? labelled(value) : unwrapLabels(value)]));
+    [name, definitions !== null && Object.hasOwn(definitions, name) && definitions[name].withLabel === true
+      ? labelled(value) : unwrapLabels(value)]));
 }
 
 /** @param {any} value @returns {any} */
@@ -197,7 +211,10 @@ function problemOf(step, at) {
   const file = at.file ?? step.file;
   const lines = (at.source ?? step.source).split('\n');
   const line = at.line === null ? null : Math.min(at.line, lines.length); // an unclosed bracket is found behind the end
-  return { step: step.index, file: path.relative(step.root, file), name: at.name, message: at.message, line, column: at.column, source: line === null ? '' : lines[line - 1].trimEnd() };
+  return {
+    step: step.index, file: path.relative(step.root, file), name: at.name, message: at.message, line, column: at.column,
+    source: line === null ? '' : lines[line - 1].trimEnd(),
+  };
 }
 
 /** Where a step that does not load is at fault. @param {Step} step @param {any} error @returns {Located} */
@@ -205,10 +222,12 @@ function locate(step, error) {
   if (error?.located !== undefined && error instanceof SyntaxError) return error.located;
   const described = describe(error, step);
   const { name, message } = described;
-  if (error?.code === 'ENOENT' && step.source === '') return { ...described, message: `the file ${path.relative(step.root, step.file)} does not exist` };
+  if (error?.code === 'ENOENT' && step.source === '')
+    return { ...described, message: `the file ${path.relative(step.root, step.file)} does not exist` };
   if (error instanceof SyntaxError || name === 'SyntaxError') {
     const header = /^(?:file:\/\/)?(\/.*|[A-Za-z]:.*):(\d+)\n([^]*?)\n(\s*)\^/.exec(String(error.stack));
-    if (header !== null) return { name, message, file: header[1], source: readOr(header[1], step.source), line: +header[2], column: header[4].length + 1 };
+    if (header !== null)
+      return { name, message, file: header[1], source: readOr(header[1], step.source), line: +header[2], column: header[4].length + 1 };
     return searchModules(step.file, message, new Set()) ?? described;
   }
   const missing = /^Cannot find (?:package|module) '([^']+)'(?: imported from (.+))?/.exec(message);
@@ -226,7 +245,9 @@ function findSpecifier(source, target) {
   for (let i = 0; i < lines.length; i++) {
     for (const match of lines[i].matchAll(/(['"`])([^'"`\n]+)\1/g)) {
       const specifier = match[2];
-      if (specifier === target || specifier.startsWith(`${target}/`) || (specifier.includes('/') && path.basename(specifier) === path.basename(target))) return { line: i + 1, column: /** @type {number} */ (match.index) + 1 };
+      if (specifier === target || specifier.startsWith(`${target}/`)
+        || (specifier.includes('/') && path.basename(specifier) === path.basename(target)))
+        return { line: i + 1, column: /** @type {number} */ (match.index) + 1 };
     }
   }
   return { line: null, column: null };
@@ -248,7 +269,10 @@ function searchModules(file, message, seen) {
     compile(`(async function () { 'use strict';\n${script}\n})`, file);
   } catch (error) {
     const header = /:(\d+)\n[^]*?\n(\s*)\^/.exec(String(/** @type {any} */ (error).stack));
-    return { name: 'SyntaxError', message, file, source, line: header === null ? null : +header[1], column: header === null ? null : header[2].length + 1 };
+    return {
+      name: 'SyntaxError', message, file, source, line: header === null ? null : +header[1],
+      column: header === null ? null : header[2].length + 1,
+    };
   }
   for (const match of source.matchAll(/\b(?:from|import)\s*\(?\s*(['"])(\.{1,2}\/[^'"]+)\1/g)) {
     const found = searchModules(path.resolve(path.dirname(file), match[2]), message, seen);

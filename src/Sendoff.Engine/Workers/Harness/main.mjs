@@ -1,5 +1,6 @@
 // @ts-check
-// A worker: executes the runs that the server sends over the socket whose path is its argument (docs/worker-protocol.md). With `alone` behind it, steps start no processes.
+// A worker: executes the runs that the server sends over the socket whose path is its argument (docs/worker-protocol.md). With `alone`
+// behind it, steps start no processes.
 import net from 'node:net';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -61,12 +62,18 @@ async function load(frame) {
   Object.assign(process.env, frame.env);
   guardProcess();
   watchGlobals(() => worker.current !== null);
-  defineGlobals({ defineComponent: Object.freeze(defineComponent), ConfigurationError: Object.freeze(ConfigurationError), require: createRequire(path.join(frame.root, 'package.json')) });
+  defineGlobals({
+    defineComponent: Object.freeze(defineComponent), ConfigurationError: Object.freeze(ConfigurationError),
+    require: createRequire(path.join(frame.root, 'package.json')),
+  });
 
   const { steps, problems } = await loadSteps(frame, step => { worker.loading = step; });
   acceptBuiltins();
   acceptGlobals();
-  write(LOADED, { steps: steps.map(({ name, style, definitions }) => ({ name, style, props: described(definitions) })), problems, warnings: warningsOf(steps) });
+  write(LOADED, {
+    steps: steps.map(({ name, style, definitions }) => ({ name, style, props: described(definitions) })),
+    problems, warnings: warningsOf(steps),
+  });
   begin(steps);
 }
 
@@ -76,6 +83,10 @@ function guardProcess() {
   target.exit = (/** @type {any} */ code) => { exiting(`process.exit(${code ?? ''})`); reallyExit(code ?? process.exitCode ?? 0); };
   target.reallyExit = target.exit;
   // It is set, which Node.js takes for an error; only to reset it is allowed there.
-  target.setUncaughtExceptionCaptureCallback = (/** @type {any} */ callback) => { if (callback !== null) throw coded(new Error('an uncaught exception fails the step: a callback cannot be set'), 'ERR_UNCAUGHT_EXCEPTION_CAPTURE_ALREADY_SET'); };
+  target.setUncaughtExceptionCaptureCallback = (/** @type {any} */ callback) => {
+    if (callback !== null)
+      throw coded(
+        new Error('an uncaught exception fails the step: a callback cannot be set'), 'ERR_UNCAUGHT_EXCEPTION_CAPTURE_ALREADY_SET');
+  };
   target.abort = () => { exiting('process.abort()'); reallyExit(134); };
 }

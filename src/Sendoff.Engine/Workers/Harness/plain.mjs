@@ -1,10 +1,13 @@
 // @ts-check
 // Values that JSON does not hold as they are: what of them is plain data, and what is left out.
-import { defineProperty, eachEntry, eachHeader, eachMember, getPrototypeOf, hasOwn, isArray, isFetchResponse, keys, response, text, types } from './globals.mjs';
+import {
+  defineProperty, eachEntry, eachHeader, eachMember, getPrototypeOf, hasOwn, isArray, isFetchResponse, keys, response, text, types,
+} from './globals.mjs';
 
 const MAX_DEPTH = 100, NAMED = 5;
 
-/** A Map is an object of its keys, a Set a list; of a response of `fetch`, what is known before its body is read. Anything else is itself. @param {any} value @returns {any} */
+/** A Map is an object of its keys, a Set a list; of a response of `fetch`, what is known before its body is read. Anything else is itself.
+ *  @param {any} value @returns {any} */
 export function asData(value) {
   if (value === null || typeof value !== 'object') return value;
   if (types.isMap(value)) {
@@ -30,7 +33,8 @@ export function plainPartOf(value) {
   let count = 0;
   /** @param {any} inner @param {any[]} above @param {string} path @returns {any} */
   const copy = (inner, above, path) => {
-    if (inner === null || typeof inner !== 'object') return typeof inner === 'function' || typeof inner === 'bigint' || typeof inner === 'symbol' ? leave(path) : inner;
+    if (inner === null || typeof inner !== 'object')
+      return typeof inner === 'function' || typeof inner === 'bigint' || typeof inner === 'symbol' ? leave(path) : inner;
     for (let i = 0; i < above.length; i++) if (above[i] === inner) return leave(path);
     if (above.length > MAX_DEPTH) return leave(path);
     inner = asData(inner);
@@ -38,7 +42,8 @@ export function plainPartOf(value) {
     const proto = getPrototypeOf(inner);
     if (above.length > 0 && !isArray(inner) && proto !== null && getPrototypeOf(proto) !== null) return leave(path);
     const next = [...above, inner], names = keys(inner), result = /** @type {any} */ (isArray(inner) ? [] : {});
-    for (let i = 0; i < names.length; i++) add(result, names[i], copy(inner[names[i]], next, path === '' ? names[i] : `${path}.${names[i]}`));
+    for (let i = 0; i < names.length; i++)
+      add(result, names[i], copy(inner[names[i]], next, path === '' ? names[i] : `${path}.${names[i]}`));
     return result;
   };
   const leave = (/** @type {string} */ path) => {

@@ -6,7 +6,8 @@ import { coded } from './frames.mjs';
 import { directory } from './files.mjs';
 import { httpRequest } from './httpRequest.mjs';
 import { bindMethods } from './props.mjs';
-import { respondOf, worker } from './step.mjs';
+import { respondOf } from './respond.mjs';
+import { worker } from './step.mjs';
 import { storeProp } from './stores.mjs';
 
 /** @typedef {import('./step.mjs').Call} Call */
@@ -30,7 +31,10 @@ function queryOf(name, definition, value) {
   if (typeof value === 'string') return { query: value, params: [] };
   if (value !== null && typeof value === 'object') return { params: [], ...value };
   if (definition.optional === true) return undefined;
-  throw coded(new ConfigurationError(`prop ${name}: it needs a query. Write \`{ query: "select …", params: [] }\` under props of the step in workflow.yaml`), 'SENDOFF_PROP');
+  throw coded(
+    new ConfigurationError(
+      `prop ${name}: it needs a query. Write \`{ query: "select …", params: [] }\` under props of the step in workflow.yaml`),
+    'SENDOFF_PROP');
 }
 
 /** An app: its methods, and `$auth` with the fields of its account. @type {Make} */
@@ -46,7 +50,11 @@ function appOf(name, definition, value, call) {
 /** @param {string} name @param {string} app @returns {never} */
 function noAccount(name, app) {
   const variable = upper(app);
-  throw coded(new ConfigurationError(`prop ${name}: there is no account of the app ${app}. Set its fields as secrets named ${variable}__ and the field, such as ${variable}__API_KEY or ${variable}__OAUTH_ACCESS_TOKEN`), 'SENDOFF_NO_ACCOUNT');
+  throw coded(
+    new ConfigurationError(
+      `prop ${name}: there is no account of the app ${app}. Set its fields as secrets named ${variable}__ and the field, `
+        + `such as ${variable}__API_KEY or ${variable}__OAUTH_ACCESS_TOKEN`),
+    'SENDOFF_NO_ACCOUNT');
 }
 
 /** @param {Call} call @param {(string | undefined)[]} names the first that there is counts */
@@ -69,7 +77,8 @@ export function authsOf(call, props) {
   if (worker.accountsJson === '') return {};
   const auths = { ...accountsOf(call) };
   for (const name in props) {
-    const account = typeof props[name]?.authProvisionId === 'string' && !hasOwn(auths, name) ? accountOf(call, [props[name].authProvisionId]) : undefined;
+    const account = typeof props[name]?.authProvisionId === 'string' && !hasOwn(auths, name)
+      ? accountOf(call, [props[name].authProvisionId]) : undefined;
     if (account !== undefined) auths[text(name)] = account;
   }
   return auths;

@@ -8,8 +8,10 @@ import { worker } from './step.mjs';
 import { objectTypes } from './propObjects.mjs';
 
 /** @typedef {import('./step.mjs').Call} Call */
-/** @typedef {{ type?: string, default?: any, optional?: boolean, hidden?: boolean, disabled?: boolean, secret?: boolean, [other: string]: any }} Definition */
-/** @typedef {{ name: string, json: string, secret: boolean, evaluate: import('./templates.mjs').Evaluate | null }} Prop `json` is its value where nothing is evaluated */
+/** @typedef {{ type?: string, default?: any, optional?: boolean, hidden?: boolean, disabled?: boolean, secret?: boolean,
+ *  [other: string]: any }} Definition */
+/** @typedef {{ name: string, json: string, secret: boolean, evaluate: import('./templates.mjs').Evaluate | null }} Prop `json` is its value
+ *  where nothing is evaluated */
 /** `fixed` is the props' JSON where nothing is evaluated, `fixedShown` what is recorded of it; null is no props at all.
  *  @typedef {{ props: Prop[], fixed: string | null, fixedShown: string | null } | null} Inputs */
 /** @typedef {Record<string, Definition>} Definitions */
@@ -32,7 +34,9 @@ function definitionOf(name, given, depth = 0) {
   if (!Array.isArray(given.propDefinition) || depth > 20) return normal(given);
   const [app, key] = given.propDefinition;
   const base = app?.propDefinitions?.[key];
-  if (base === undefined) throw new Error(`prop ${name}: its propDefinition names "${String(key)}", which the app ${app?.app ?? ''} does not define`.replace('app  ', 'app '));
+  if (base === undefined)
+    throw new Error(
+      `prop ${name}: its propDefinition names "${String(key)}", which the app ${app?.app ?? ''} does not define`.replace('app  ', 'app '));
   const { propDefinition, ...own } = given;
   return normal({ ...definitionOf(name, base, depth + 1), ...own });
 }
@@ -42,27 +46,35 @@ const normal = definition => typeof definition.type === 'string' ? { ...definiti
 
 const MOST_DESCRIBED = 64 * 1024;
 
-/** What people who fill the props in have to know of them; undefined when it cannot be said. @param {Definitions | null} definitions @returns {object[] | undefined} */
+/** What people who fill the props in have to know of them; undefined when it cannot be said. @param {Definitions | null} definitions
+ *  @returns {object[] | undefined} */
 export function described(definitions) {
   if (definitions === null) return undefined;
   try {
-    const json = toJson(Object.entries(definitions).map(([name, definition]) => ({ name, ...definition, options: optionsOf(definition), propDefinition: undefined, methods: undefined, propDefinitions: undefined })));
+    const json = toJson(Object.entries(definitions).map(([name, definition]) => ({
+      name, ...definition, options: optionsOf(definition), propDefinition: undefined, methods: undefined, propDefinitions: undefined,
+    })));
     return json.length > MOST_DESCRIBED ? undefined : parseJson(json);
   } catch { return undefined; }
 }
 
 /** Those that are found by a function are asked for by nobody here. @param {Definition} definition */
 const optionsOf = ({ options }) => !Array.isArray(options) ? undefined
-  : options.map(option => option !== null && typeof option === 'object' && 'value' in option ? { label: String(option.label ?? option.value), value: option.value } : { label: String(option), value: option });
+  : options.map(option => option !== null && typeof option === 'object' && 'value' in option
+    ? { label: String(option.label ?? option.value), value: option.value } : { label: String(option), value: option });
 
 /** @param {Record<string, any> | undefined} configured @param {Definitions | null} definitions @returns {Inputs} */
 export function inputsOf(configured, definitions) {
   if (configured === undefined || configured === null) return null;
   const props = Object.entries(configured).filter(entry => entry[1] !== undefined).map(([name, value]) => {
     const definition = definitions !== null && Object.hasOwn(definitions, name) ? definitions[name] : {};
-    return { name, json: JSON.stringify(value), secret: definition.secret === true, evaluate: compileValue(value, definition.type === 'any') };
+    return {
+      name, json: JSON.stringify(value), secret: definition.secret === true, evaluate: compileValue(value, definition.type === 'any'),
+    };
   });
-  const object = (/** @type {boolean} */ shown) => `{${props.map(prop => `${JSON.stringify(prop.name)}:${shown && prop.secret ? COVER : prop.json}`).join()}}`;
+  const member = (/** @type {Prop} */ prop, /** @type {boolean} */ shown) =>
+    `${JSON.stringify(prop.name)}:${shown && prop.secret ? COVER : prop.json}`;
+  const object = (/** @type {boolean} */ shown) => `{${props.map(prop => member(prop, shown)).join()}}`;
   const fixed = props.every(prop => prop.evaluate === null);
   return { props, fixed: fixed ? object(false) : null, fixedShown: fixed ? object(true) : null };
 }
@@ -88,12 +100,15 @@ export function evaluateProps(call, seen) {
   const bytes = values.length * 3 <= worker.limits.valueBytes ? 0 : byteLength(values);
   if (bytes > worker.limits.valueBytes) {
     call.inputs = '';
-    throw coded(new Error(`the values of the props have ${bytes} bytes, over the limit of ${worker.limits.valueBytes} (setting Runs:MaxExportBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
+    throw coded(
+      new Error(`the values of the props have ${bytes} bytes, over the limit of ${worker.limits.valueBytes} (setting Runs:MaxExportBytes)`),
+      'SENDOFF_VALUE_TOO_LARGE');
   }
   return parseJson(`{${values}}`);
 }
 
-/** @param {Prop} prop @param {import('./templates.mjs').Evaluate} evaluate @param {Call} call @param {any} seen @returns {string | undefined} JSON */
+/** @param {Prop} prop @param {import('./templates.mjs').Evaluate} evaluate @param {Call} call @param {any} seen
+ *  @returns {string | undefined} JSON */
 function evaluated(prop, evaluate, call, seen) {
   try {
     return toJson(evaluate(seen, call.event));
@@ -143,7 +158,10 @@ function isMissing(name, definition, call) {
 
 /** @param {string} name */
 function missing(name) {
-  return coded(new ConfigurationError(`prop ${name}: it is required and has no value. Give it one under props of the step in workflow.yaml, or make it optional`), 'SENDOFF_PROP');
+  return coded(
+    new ConfigurationError(
+      `prop ${name}: it is required and has no value. Give it one under props of the step in workflow.yaml, or make it optional`),
+    'SENDOFF_PROP');
 }
 
 /** @param {any} value @returns {any} a default, which a step may change */
@@ -155,7 +173,8 @@ export function bindMethods(self, methods) {
   return self;
 }
 
-/** Whether the step is configured with props that its component adds: whoever configured it has called `additionalProps` already. @param {Call} call */
+/** Whether the step is configured with props that its component adds: whoever configured it has called `additionalProps` already.
+ *  @param {Call} call */
 export function hasAddedProps(call) {
   const { inputs, definitions } = call.step, given = inputs?.props ?? [];
   for (let i = 0; i < given.length; i++) if (definitions === null || !hasOwn(definitions, given[i].name)) return true;

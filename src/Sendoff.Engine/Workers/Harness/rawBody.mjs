@@ -4,8 +4,8 @@ import { Pattern, bufferFrom, decode, defineProperty, exec, indexOf, isUtf8, par
 
 /** @typedef {import('./step.mjs').Call} Call */
 
-/** `event.bodyRaw`: text where the bytes are UTF-8, so that it hashes and encodes to them again, else a Buffer. Not among the fields that a step sees when it
- *  sends or returns them all. @param {Call} call */
+/** `event.bodyRaw`: text where the bytes are UTF-8, so that it hashes and encodes to them again, else a Buffer. Not among the fields that a
+ *  step sees when it sends or returns them all. @param {Call} call */
 export function addRawBody(call) {
   const { event } = call;
   if (event === null || typeof event !== 'object' || event.inferred_body_type === undefined || event.bodyRaw !== undefined) return;
@@ -27,10 +27,14 @@ export function rawEventOf(call) {
     uri = (behind === null ? parsed.pathname : behind[1] === '' ? '/' : behind[1]) + parsed.search;
     scheme = slice(parsed.protocol, 0, -1);
   } catch { uri = path; }
-  return { method, uri, scheme, client_ip, headers: headers === undefined ? undefined : { ...headers }, body_b64: decode(rawBodyOf(call), 'base64') };
+  return {
+    method, uri, scheme, client_ip, headers: headers === undefined ? undefined : { ...headers },
+    body_b64: decode(rawBodyOf(call), 'base64'),
+  };
 }
 
-/** The bytes of the body. The server sends them where `body` does not tell them: JSON is in the frame as it came, text and Base64 are in the body.
+/** The bytes of the body. The server sends them where `body` does not tell them: JSON is in the frame as it came, text and Base64 are in
+ *  the body.
  *  @param {Call} call @returns {Buffer} */
 export function rawBodyOf(call) {
   const { frame } = call.run;
@@ -42,7 +46,8 @@ export function rawBodyOf(call) {
   return bufferFrom(member(member(frame.json, 'event'), 'body'));
 }
 
-const OPEN = new Pattern('\\s*\\{', 'y'), KEY = new Pattern('\\s*("(?:[^"\\\\]|\\\\[^])*")\\s*:', 'y'), MARK = new Pattern('["{}\\[\\],]', 'g');
+const OPEN = new Pattern('\\s*\\{', 'y'), KEY = new Pattern('\\s*("(?:[^"\\\\]|\\\\[^])*")\\s*:', 'y'),
+  MARK = new Pattern('["{}\\[\\],]', 'g');
 
 /** @param {RegExp} pattern @param {string} json @param {number} at */
 function find(pattern, json, at) {
@@ -50,7 +55,8 @@ function find(pattern, json, at) {
   return exec(pattern, json);
 }
 
-/** The text of a member of an object, with the white space around it. Of several of one name, the last counts. @param {string} json @param {string} name */
+/** The text of a member of an object, with the white space around it. Of several of one name, the last counts. @param {string} json
+ *  @param {string} name */
 function member(json, name) {
   let at = find(OPEN, json, 0)?.[0].length ?? json.length, found = '';
   for (let key = find(KEY, json, at); key !== null; key = find(KEY, json, at)) {

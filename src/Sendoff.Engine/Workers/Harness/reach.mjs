@@ -1,6 +1,7 @@
 // @ts-check
-// What Node's permission model leaves open and a step has no use for: signals and priorities of other processes, and V8's flags, which write files at any path.
-// The originals stay in these closures; `process.binding`, the other way to them, is refused by the permission model.
+// What Node's permission model leaves open and a step has no use for: signals and priorities of other processes, and V8's flags, which
+// write files at any path. The originals stay in these closures; `process.binding`, the other way to them, is refused by the permission
+// model.
 import os from 'node:os';
 import v8 from 'node:v8';
 import { syncBuiltinESMExports } from 'node:module';

@@ -6,9 +6,11 @@ import { exec, hasOwn, indexOf, lower } from './globals.mjs';
 /** Of the connection, or for the whole origin, which triggers may share with the web UI. @type {Record<string, 1>} */
 const OF_THE_SERVER = /** @type {any} */ ({
   __proto__: null,
-  connection: 1, 'keep-alive': 1, 'proxy-connection': 1, 'transfer-encoding': 1, te: 1, trailer: 1, upgrade: 1, 'content-length': 1, 'x-content-type-options': 1,
-  'accept-ch': 1, 'alt-svc': 1, 'clear-site-data': 1, 'critical-ch': 1, 'expect-ct': 1, nel: 1, 'origin-agent-cluster': 1, 'public-key-pins': 1, 'public-key-pins-report-only': 1,
-  refresh: 1, 'report-to': 1, 'reporting-endpoints': 1, 'secure-session-registration': 1, 'sec-session-registration': 1, 'service-worker-allowed': 1, 'set-cookie2': 1,
+  connection: 1, 'keep-alive': 1, 'proxy-connection': 1, 'transfer-encoding': 1, te: 1, trailer: 1, upgrade: 1, 'content-length': 1,
+  'x-content-type-options': 1, 'accept-ch': 1, 'alt-svc': 1, 'clear-site-data': 1, 'critical-ch': 1, 'expect-ct': 1, nel: 1,
+  'origin-agent-cluster': 1, 'public-key-pins': 1, 'public-key-pins-report-only': 1,
+  refresh: 1, 'report-to': 1, 'reporting-endpoints': 1, 'secure-session-registration': 1, 'sec-session-registration': 1,
+  'service-worker-allowed': 1, 'set-cookie2': 1,
   'set-login': 1, 'speculation-rules': 1, 'strict-transport-security': 1, 'use-as-dictionary': 1,
 });
 /** A cookie without a name is sent as its value alone. */

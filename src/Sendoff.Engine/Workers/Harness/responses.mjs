@@ -2,7 +2,8 @@
 // Code that reads the response of a send, which does not exist yet (A8): in its failure, and in its source.
 import { Pattern, exec, join, slice, split } from './globals.mjs';
 
-export const NO_RESPONSE = 'the response does not exist yet: $send sends after the run and returns undefined. Use axios or fetch where you need the response';
+export const NO_RESPONSE = 'the response does not exist yet: $send sends after the run and returns undefined. '
+  + 'Use axios or fetch where you need the response';
 const SENT = String.raw`(?:await\s+)?\$\.?send\.(?:http|email|emit|sse|s3)\b`;
 /** A function that returns what a send returns, so that the reader is elsewhere. */
 const HANDED_ON = new Pattern(String.raw`(?:=>\s*\(?\s*|\breturn\s+\(?\s*)${SENT}`);
@@ -14,7 +15,8 @@ const LONGEST_SOURCE = 256 * 1024, MOST_CALLS = 100;
 /** Whether a failure names a field that responses have. @param {string} message */
 const isOfResponse = message => exec(/\(reading '(?:status|statusCode|statusText|data|body|headers|ok|json|text)'\)$/, message) !== null;
 
-/** Where the source reads what a send returned: from a variable, or from the call itself. @param {string} source @returns {number} the index of the reader, or -1 */
+/** Where the source reads what a send returned: from a variable, or from the call itself. @param {string} source
+ *  @returns {number} the index of the reader, or -1 */
 export function responseRead(source) {
   if (source.length > LONGEST_SOURCE || exec(/\$\.?send\s*\./, source) === null) return -1;
   const code = withoutTexts(source);
@@ -32,7 +34,8 @@ export function responseRead(source) {
   return -1;
 }
 
-/** Whether each parenthesis that closes behind a call opened right before it: `(await $send.http(…)).data`, but not `f($send.http(…)).data`. @param {string} before @param {string} behind */
+/** Whether each parenthesis that closes behind a call opened right before it: `(await $send.http(…)).data`, but not
+ *  `f($send.http(…)).data`. @param {string} before @param {string} behind */
 function isItsOwn(before, behind) {
   const opened = exec(/(?:^|[^\w$\s)\]]|(?:^|[^\w$])(?:return|await|of|in))\s*((?:\(\s*(?:await\s+)?)*)$/, before);
   return split(behind, ')').length <= split(opened?.[1] ?? '', '(').length;
@@ -41,7 +44,8 @@ function isItsOwn(before, behind) {
 /** Where a variable is read: its field, or returned. @param {string} name @param {string} code @param {number} from @returns {number} */
 function readerOf(name, code, from) {
   const escapedName = join(split(name, '$'), '\\$');
-  const found = exec(new Pattern(String.raw`(?:[^\w$.]|\.\.\.)${escapedName}\s*(?:\?\.|\.|\[)|\breturn\s+${escapedName}\s*(?:[;\n}]|$)`), slice(code, from));
+  const found = exec(
+    new Pattern(String.raw`(?:[^\w$.]|\.\.\.)${escapedName}\s*(?:\?\.|\.|\[)|\breturn\s+${escapedName}\s*(?:[;\n}]|$)`), slice(code, from));
   return found === null ? -1 : from + found.index + (exec(/^return/, found[0]) === null ? 1 : 7);
 }
 
@@ -72,11 +76,13 @@ export function positionOf(source, at) {
   return { line: lines.length, column: lines[lines.length - 1].length + 1 };
 }
 
-/** Whether the `undefined` that the error complains of is what a send returned. @param {import('./errors.mjs').Described} error @param {string} source */
+/** Whether the `undefined` that the error complains of is what a send returned. @param {import('./errors.mjs').Described} error
+ *  @param {string} source */
 export function failsOnResponse(error, source) {
   const { message } = error;
   const reads = exec(/^Cannot read properties of undefined/, message) !== null;
-  const destructured = exec(/^Cannot destructure property .* of '(.*)' as it is undefined|^(.*) is not iterable|^(.*) is not a function or its return value is not iterable/, message);
+  const destructured = exec(
+    /^Cannot destructure property .* of '(.*)' as it is undefined|^(.*) is not iterable|^(.*) is not a function or its return value is not iterable/, message);
   if (!reads && destructured === null) return false;
   const lines = split(source, '\n');
   let at = /** @type {number} */ (error.column) - 1;
@@ -95,7 +101,8 @@ export function failsOnResponse(error, source) {
   const target = access === null ? before : slice(before, 0, access.index);
   if (target[target.length - 1] === ')') {
     const open = opening(target);
-    return exec(new Pattern(`^\\(\\s*${SENT}`), slice(target, open)) !== null || exec(/\$\.?send\.(?:http|email|emit|sse|s3)\s*$/, slice(target, 0, open)) !== null;
+    return exec(new Pattern(`^\\(\\s*${SENT}`), slice(target, open)) !== null
+      || exec(/\$\.?send\.(?:http|email|emit|sse|s3)\s*$/, slice(target, 0, open)) !== null;
   }
   const variable = exec(/(?:^|[^\w$.])([A-Za-z_$][\w$]*)$/, target);
   return variable !== null && assignedFromSend(variable[1], source);

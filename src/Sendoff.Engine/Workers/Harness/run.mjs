@@ -1,7 +1,10 @@
 // @ts-check
 // Executes runs strictly one after another. A step: (1) call it in its own async context  (2) take what it returned
 // (3) one turn of the event loop, in which unhandled rejections surface  (4) look for pending work  (5) write stepEnd.
-import { activeResources, apply, builtinsChanged, clock, defineProperty, hasOwn, isInteger, later, loop, now, parseJson, pause, resolve, round, runWith, slice, storeOf, text, then, toJson } from './globals.mjs';
+import {
+  activeResources, apply, builtinsChanged, clock, defineProperty, hasOwn, isInteger, later, loop, now, parseJson, pause, resolve, round,
+  runWith, slice, storeOf, text, then, toJson,
+} from './globals.mjs';
 import { RUN_END, STEP_END, coded } from './frames.mjs';
 import { removeAttachments } from './attachments.mjs';
 import { describe, describedJson, explain } from './errors.mjs';
@@ -13,18 +16,23 @@ import { holdJson } from './flow.mjs';
 import { authsOf } from './propObjects.mjs';
 import { addProps, hasAddedProps, evaluateProps, thisOf } from './props.mjs';
 import { loadKept, saveKept } from './stores.mjs';
-import { Call, calls, dollarOf, endOf, exportJson, lazily, newSend, respondOf, triggerOf, warn, worker, writeEarly } from './step.mjs';
+import { respondOf } from './respond.mjs';
+import { Call, calls, dollarOf, endOf, exportJson, lazily, newSend, triggerOf, warn, worker, writeEarly } from './step.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
 /** `raw` is the event's body as it came, in Base64, where its `body` does not tell the bytes; `json` is the frame's text.
- *  @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, startBy?: number, replay?: boolean, raw?: string, json: string, event: any, context?: any, resume?: Resume }} RunFrame */
+ *  @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, startBy?: number, replay?: boolean, raw?: string,
+ *  json: string, event: any, context?: any, resume?: Resume }} RunFrame */
 /** Where a run goes on that was held: from this step, which has been started before `runs` - 1 times and made `sends`.
- *  @typedef {{ from: number, runs: number, sends: number, trace: string, context?: any, callback?: any, exports: (object | null)[] }} Resume */
+ *  @typedef {{ from: number, runs: number, sends: number, trace: string, context?: any, callback?: any, exports: (object |
+ *  null)[] }} Resume */
 
-const PENDING = 'This step was still trying to run code when the step ended. Make sure you await all Promises, or promisify callback functions.';
+const PENDING = 'This step was still trying to run code when the step ended. '
+  + 'Make sure you await all Promises, or promisify callback functions.';
 const UNSENT = 'what a step returns is no response: await $.respond({ status, headers, body }) answers the request';
 const NOWHERE = { line: null, column: null };
-// Sockets and files that are closing get so many looks: counted, not timed, as a busy machine keeps the threads that close them waiting for as long as this one.
+// Sockets and files that are closing get so many looks: counted, not timed, as a busy machine keeps the threads that close them waiting for
+// as long as this one.
 const LOOKS_AT_ONCE = 200, LOOKS_1_MS_APART = 50;
 
 /** One run. */
@@ -214,7 +222,8 @@ function callComponent(call, seen, props) {
   const start = () => apply(component.run, self, [{ steps: seen, $: dollarOf(call) }]);
   return typeof component.additionalProps !== 'function' || hasAddedProps(call) ? start() : then(addProps(self, call), start, error => {
     if (error?.code === 'SENDOFF_PROP') throw error;
-    warn(call, 'additional_props_failed', `additionalProps failed, so that the props it adds have no defaults: ${text(error?.message ?? error)}`);
+    warn(call, 'additional_props_failed',
+      `additionalProps failed, so that the props it adds have no defaults: ${text(error?.message ?? error)}`);
     return start();
   });
 }
@@ -236,7 +245,11 @@ function stepsSeenBy(call) {
     const json = run.exports[i];
     if (json === undefined) continue;
     const { name } = steps[i];
-    defineProperty(seen, name, { __proto__: null, enumerable: true, configurable: true, set(value) { lazily(this, name, value); }, get() { return lazily(this, name, parseJson(json)); } });
+    defineProperty(seen, name, {
+      __proto__: null, enumerable: true, configurable: true,
+      get() { return lazily(this, name, parseJson(json)); },
+      set(value) { lazily(this, name, value); },
+    });
   }
   return seen;
 }
@@ -261,7 +274,9 @@ function settle(call, failed, value) {
 
 /** `return { status, body }` instead of a call of $.respond. @param {any} value */
 function looksLikeResponse(value) {
-  try { return value !== null && typeof value === 'object' && hasOwn(value, 'body') && isInteger(+(value.status ?? value.statusCode)); } catch { return false; }
+  try {
+    return value !== null && typeof value === 'object' && hasOwn(value, 'body') && isInteger(+(value.status ?? value.statusCode));
+  } catch { return false; }
 }
 
 /** Fields that a body put on `this`. @param {Call} call */
@@ -318,7 +333,9 @@ function finishStep(call) {
   const failure = call.failed ? failureJson(call) : '';
   if (call.sends > 0) warnOfReadResponse(call);
   const exports = call.own === '' ? '' : slice(call.own, 1);
-  worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"${call.failed ? 'failed' : 'succeeded'}","durationMs":${ms(call.ended - call.started)},"exports":{${exports}}${inputsJson(call)}${failure}}`);
+  worker.writer.json(STEP_END,
+    `{"run":${run.number},"step":${step.index},"status":"${call.failed ? 'failed' : 'succeeded'}",`
+    + `"durationMs":${ms(call.ended - call.started)},"exports":{${exports}}${inputsJson(call)}${failure}}`);
   if (step.index + 1 < steps.length) run.exports[step.index] = `{${slice(call.reported + call.own, 1)}}`;
   if (!restoreGlobals()) run.tainted = true;
   if (call.failed) {
@@ -365,7 +382,9 @@ function finishRun(exiting = false) {
   const pending = activeResources().length;
   run.tainted ||= exiting || pending > baseline || builtinsChanged();
   const message = run.message === null ? '' : `,"message":${toJson(run.message)}`;
-  worker.writer.json(RUN_END, `{"run":${run.number},"status":"${run.failed ? 'failed' : 'succeeded'}"${message}${run.hold},"durationMs":${ms(clock() - run.started)},"idleMs":${ms(loop.idleTime - run.idleBefore)},"tainted":${run.tainted}}`);
+  worker.writer.json(RUN_END,
+    `{"run":${run.number},"status":"${run.failed ? 'failed' : 'succeeded'}"${message}${run.hold},`
+    + `"durationMs":${ms(clock() - run.started)},"idleMs":${ms(loop.idleTime - run.idleBefore)},"tainted":${run.tainted}}`);
   worker.writer.flush();
   tainted ||= run.tainted;
   currentRun = worker.current = null;
@@ -391,13 +410,16 @@ export function exiting(what) {
   const call = worker.current;
   if (currentRun === null || call === null || call.finished) return;
   call.failed = true;
-  call.error = coded(new Error(`${what} was called: it ends the worker and so fails the run. Use return, or $.flow.exit(), to end early`), 'SENDOFF_EXIT');
+  call.error = coded(
+    new Error(`${what} was called: it ends the worker and so fails the run. Use return, or $.flow.exit(), to end early`), 'SENDOFF_EXIT');
   if (call.self !== null && !call.settled) takeThis(call);
   call.settled = true;
   call.ended = clock();
   call.finished = true;
   const { run, step } = call;
-  worker.writer.json(STEP_END, `{"run":${run.number},"step":${step.index},"status":"failed","durationMs":${ms(call.ended - call.started)},"exports":{${slice(call.own, 1)}}${inputsJson(call)}${failureJson(call)}}`);
+  worker.writer.json(STEP_END,
+    `{"run":${run.number},"step":${step.index},"status":"failed","durationMs":${ms(call.ended - call.started)},`
+    + `"exports":{${slice(call.own, 1)}}${inputsJson(call)}${failureJson(call)}}`);
   run.failed = true;
   finishRun(true);
 }

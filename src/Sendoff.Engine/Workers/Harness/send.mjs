@@ -2,14 +2,15 @@
 // From the options of $send.http to the request that a delivery makes: rules A2 to A7.
 import {
   Bytes, QueryParams, Url, blob, bufferFrom, decode, eachField, eachHeader, encodeComponent, exec,
-  getPrototypeOf, hasOwn, indexOf, inspect, isArray, isForm, isHeaderList, isoDate, join, joinBuffers, keys, lower, parseJson, slice, split, text, toJson,
+  getPrototypeOf, hasOwn, indexOf, inspect, isArray, isForm, isHeaderList, isoDate, join, joinBuffers, keys, lower, parseJson, slice, split,
+  text, toJson,
   trim, types, upper, url as urlParts, wellFormed,
 } from './globals.mjs';
 import { coded } from './frames.mjs';
 import { HOST_RULE, METHOD_RULE, isHeaderValue, isHost, isMethod, isToken, percentDecoded, withoutBlanks } from './httpSyntax.mjs';
 
-/** @typedef {{ method: string, url: string, headers: [string, string][], body: string | Uint8Array | null, parts: (string | Blob)[] | null }} Send
- *  `parts` instead of `body`: bytes of a Blob can only be read asynchronously. */
+/** @typedef {{ method: string, url: string, headers: [string, string][], body: string | Uint8Array | null, parts: (string | Blob)[] |
+ *  null }} Send `parts` instead of `body`: bytes of a Blob can only be read asynchronously. */
 /** @typedef {(code: string, message: string) => void} Warn */
 
 const USUAL_METHODS = { __proto__: null, GET: 1, HEAD: 1, POST: 1, PUT: 1, PATCH: 1, DELETE: 1, OPTIONS: 1 };
@@ -17,15 +18,25 @@ const OPTIONS = { __proto__: null, method: 1, url: 1, data: 1, headers: 1, param
 /** What other clients know and $send.http does not (A8). @type {Record<string, string>} */
 const FOREIGN = /** @type {any} */ ({
   __proto__: null,
-  body: 'did you mean `data`?', json: 'did you mean `data`? An object is sent as JSON', form: 'pass a URLSearchParams as `data`', payload: 'did you mean `data`?',
-  uri: 'did you mean `url`?', query: 'did you mean `params`?', qs: 'did you mean `params`?', searchParams: 'did you mean `params`?', header: 'did you mean `headers`?', type: 'did you mean `method`?',
-  baseURL: 'write the whole address into `url`', username: 'did you mean `auth: { username, password }`?', password: 'did you mean `auth: { username, password }`?',
-  timeout: 'not supported here: a delivery has 5 seconds in all, set for the server', retry: 'not supported here: retries are a setting of the workflow or the destination', retries: 'not supported here: retries are a setting of the workflow or the destination',
-  validateStatus: 'not supported here: the request is made after the run, its status never fails a step', responseType: 'not supported here: the response is not available to the step',
-  transformResponse: 'not supported here: the response is not available to the step', returnFullResponse: 'not supported here: the response is not available to the step',
+  body: 'did you mean `data`?', json: 'did you mean `data`? An object is sent as JSON', form: 'pass a URLSearchParams as `data`',
+  payload: 'did you mean `data`?',
+  uri: 'did you mean `url`?', query: 'did you mean `params`?', qs: 'did you mean `params`?', searchParams: 'did you mean `params`?',
+  header: 'did you mean `headers`?', type: 'did you mean `method`?',
+  baseURL: 'write the whole address into `url`', username: 'did you mean `auth: { username, password }`?',
+  password: 'did you mean `auth: { username, password }`?',
+  timeout: 'not supported here: a delivery has 5 seconds in all, set for the server',
+  retry: 'not supported here: retries are a setting of the workflow or the destination',
+  retries: 'not supported here: retries are a setting of the workflow or the destination',
+  validateStatus: 'not supported here: the request is made after the run, its status never fails a step',
+  responseType: 'not supported here: the response is not available to the step',
+  transformResponse: 'not supported here: the response is not available to the step',
+  returnFullResponse: 'not supported here: the response is not available to the step',
   maxRedirects: 'not supported here: redirects are a setting of the server', proxy: 'not supported here: egress is a setting of the server',
 });
-const IGNORED = { __proto__: null, 'content-length': 1, 'transfer-encoding': 1, connection: 1, 'keep-alive': 1, te: 1, trailer: 1, upgrade: 1, 'proxy-connection': 1, expect: 1, 'http2-settings': 1 };
+const IGNORED = {
+  __proto__: null, 'content-length': 1, 'transfer-encoding': 1, connection: 1, 'keep-alive': 1, te: 1, trailer: 1, upgrade: 1,
+  'proxy-connection': 1, expect: 1, 'http2-settings': 1,
+};
 const JSON_TYPE = 'application/json', FORM_TYPE = 'application/x-www-form-urlencoded';
 const MAX_DEPTH = 100;
 
@@ -42,7 +53,8 @@ export function show(value) {
   } catch { return typeof value; }
 }
 
-/** @param {any} value @param {string} path @param {string} [hint] @param {string} [name] of the function that was called @returns {Error} */
+/** @param {any} value @param {string} path @param {string} [hint] @param {string} [name] of the function that was called
+ *  @returns {Error} */
 export function invalid(value, path, hint, name = '$send.http') {
   const shown = path === 'auth.password' && value != null ? `[${typeof value}]` : show(value);
   return coded(new Error(`${name}: invalid value ${shown} for ${path}${hint === undefined ? '' : `: ${hint}`}`), 'SENDOFF_INVALID_SEND');
@@ -51,7 +63,8 @@ export function invalid(value, path, hint, name = '$send.http') {
 /** Only own properties count (A6). @param {any} object @param {string} key */
 const own = (object, key) => hasOwn(object, key) ? object[key] : undefined;
 
-/** Checks in the order method, url, data, headers, params, auth: the first offender is named (A4). @param {any} options @param {Warn} warn @returns {Send} */
+/** Checks in the order method, url, data, headers, params, auth: the first offender is named (A4). @param {any} options @param {Warn} warn
+ *  @returns {Send} */
 export function encodeSend(options, warn) {
   if (options === null || typeof options !== 'object') throw invalid(options, '');
   const method = own(options, 'method');
@@ -78,7 +91,8 @@ export function encodeSend(options, warn) {
 
 /** @param {any} method */
 function checkMethod(method) {
-  if (typeof method !== 'string' || !isMethod(method)) throw invalid(method, 'method', typeof method === 'string' && isToken(method) ? METHOD_RULE : undefined);
+  if (typeof method !== 'string' || !isMethod(method))
+    throw invalid(method, 'method', typeof method === 'string' && isToken(method) ? METHOD_RULE : undefined);
   if (upper(method) === 'CONNECT') throw invalid(method, 'method', 'it asks a proxy for a tunnel, and is no request to a server');
 }
 
@@ -86,7 +100,8 @@ function checkMethod(method) {
 function warnOfUnknownOptions(options, warn) {
   for (const key in options) {
     if (key in OPTIONS || !hasOwn(options, key) || options[key] === undefined) continue;
-    warn('unknown_send_option', `$send.http has no option \`${key}\`, so it was ignored: ${FOREIGN[key] ?? 'it takes method, url, data, headers, params and auth'}`);
+    warn('unknown_send_option',
+      `$send.http has no option \`${key}\`, so it was ignored: ${FOREIGN[key] ?? 'it takes method, url, data, headers, params and auth'}`);
   }
 }
 
@@ -111,7 +126,10 @@ function parseUrl(value) {
   if (at < 0) return { href, credentials: undefined };
   const username = urlParts.username(parsed), password = urlParts.password(parsed);
   if (username === '' && password === '') return { href, credentials: undefined };
-  return { href: slice(href, 0, urlParts.protocol(parsed).length + 2) + slice(href, at + 1), credentials: percentDecoded(`${username}:${password}`) };
+  return {
+    href: slice(href, 0, urlParts.protocol(parsed).length + 2) + slice(href, at + 1),
+    credentials: percentDecoded(`${username}:${password}`),
+  };
 }
 
 /** @param {any} value @param {any} parsed @param {string} href */
@@ -140,7 +158,8 @@ const NO_HEADERS = { list: [], contentType: undefined };
 /** @param {any} headers @param {Warn} warn @param {(value: any, path: string, hint?: string) => Error} fail @returns {Headers_} */
 export function readHeaders(headers, warn, fail) {
   if (headers === undefined || headers === null) return NO_HEADERS;
-  if (typeof headers !== 'object' || isArray(headers) || types.isMap(headers)) throw fail(headers, 'headers', 'an object of names and values is needed');
+  if (typeof headers !== 'object' || isArray(headers) || types.isMap(headers))
+    throw fail(headers, 'headers', 'an object of names and values is needed');
   if (isHeaderList(headers)) {
     /** @type {any} */ const plain = { __proto__: null };
     eachHeader(headers, (value, name) => { plain[name] = value; });
@@ -166,7 +185,8 @@ export function readHeaders(headers, warn, fail) {
     if (!isArray(value)) list[list.length] = [name, headerText(value, name, fail)];
     else for (let j = 0; j < value.length; j++) if (value[j] != null) list[list.length] = [name, headerText(value[j], name, fail)];
     if (contentType === list.length) contentType = undefined;
-    if (key === 'host' && isArray(value) && list.length > 1 && lower(list[list.length - 2][0]) === 'host') throw fail(value, `headers.${name}`, 'a request has one host');
+    if (key === 'host' && isArray(value) && list.length > 1 && lower(list[list.length - 2][0]) === 'host')
+      throw fail(value, `headers.${name}`, 'a request has one host');
   }
   return { list, contentType };
 }
@@ -176,7 +196,8 @@ function headerText(value, name, fail) {
   const kind = typeof value;
   if (kind !== 'string' && kind !== 'number' && kind !== 'boolean' && kind !== 'bigint') throw fail(value, `headers.${name}`);
   const line = withoutBlanks(text(value));
-  if (!isHeaderValue(line)) throw fail(value, `headers.${name}`, 'a header value cannot hold line breaks, control characters or characters beyond Latin-1');
+  if (!isHeaderValue(line))
+    throw fail(value, `headers.${name}`, 'a header value cannot hold line breaks, control characters or characters beyond Latin-1');
   return line;
 }
 
@@ -204,7 +225,8 @@ function encodeData(data, chosen) {
   }
   const prototype = getPrototypeOf(data);
   if (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null) {
-    if (types.isArrayBufferView(data)) return content(bufferFrom(data.buffer, data.byteOffset, data.byteLength), 'application/octet-stream', chosen);
+    if (types.isArrayBufferView(data))
+      return content(bufferFrom(data.buffer, data.byteOffset, data.byteLength), 'application/octet-stream', chosen);
     if (types.isAnyArrayBuffer(data)) return content(bufferFrom(data), 'application/octet-stream', chosen);
     if (data instanceof QueryParams) return content(urlParts.toString(data), FORM_TYPE, chosen);
     if (isForm(data)) return multipart(data, chosen);
@@ -229,14 +251,16 @@ export function refuse(data, path, name) {
   if (types.isMap(data)) throw invalid(data, path, 'a Map: use Object.fromEntries(map)', name);
   if (types.isSet(data)) throw invalid(data, path, 'a Set: use [...set]', name);
   if (types.isWeakMap(data) || types.isWeakSet(data)) throw invalid(data, path, undefined, name);
-  if (typeof data.pipe === 'function' || typeof data.getReader === 'function') throw invalid(data, path, 'a stream: read it into a string or Buffer first', name);
+  if (typeof data.pipe === 'function' || typeof data.getReader === 'function')
+    throw invalid(data, path, 'a stream: read it into a string or Buffer first', name);
 }
 
 /** An object that stands for one text, and has no fields to spread. @param {any} value */
 const hasText = value => types.isDate(value) || types.isBoxedPrimitive(value) || value instanceof Url;
 
 /** An object without a text, and without fields. @param {any} value */
-const isOpaque = value => types.isArrayBufferView(value) || types.isAnyArrayBuffer(value) || value instanceof Bytes || isForm(value) || value instanceof QueryParams;
+const isOpaque = value => types.isArrayBufferView(value) || types.isAnyArrayBuffer(value) || value instanceof Bytes || isForm(value)
+  || value instanceof QueryParams;
 
 /** @param {any} error */
 function reason(error) {
@@ -253,7 +277,8 @@ export function holdsJson(data) {
 let boundaries = 0;
 const boundaryStart = `----sendoff${Math.random().toString(36).slice(2)}${Math.random().toString(36).slice(2)}`;
 
-/** @param {any} data a FormData, or an object under the content type multipart/form-data @param {string | undefined} chosen @returns {Content} */
+/** @param {any} data a FormData, or an object under the content type multipart/form-data @param {string | undefined} chosen
+ *  @returns {Content} */
 function multipart(data, chosen) {
   const given = chosen === undefined ? null : exec(/;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i, chosen);
   const boundary = given === null ? `${boundaryStart}${boundaries++}` : given[1] ?? given[2];
@@ -311,7 +336,8 @@ export async function readParts(parts) {
 /** @typedef {[key: string, value: any][]} Pairs values are text, or a Blob */
 
 /** Arrays become `key[]`, objects `key[sub]`, null and undefined nothing (A6). At depth 0 is what holds the keys.
- *  @param {any} value @param {string} key @param {Pairs} pairs @param {number} depth @param {string} path @param {boolean} blobs whether a Blob can be a value @returns {Pairs} */
+ *  @param {any} value @param {string} key @param {Pairs} pairs @param {number} depth @param {string} path
+ *  @param {boolean} blobs whether a Blob can be a value @returns {Pairs} */
 function flatten(value, key, pairs, depth, path, blobs) {
   if (value === undefined || value === null) return pairs;
   if (typeof value === 'function' || typeof value === 'symbol') throw invalid(value, path);
@@ -326,10 +352,12 @@ function flatten(value, key, pairs, depth, path, blobs) {
   refuse(value, path);
   if (isOpaque(value)) throw invalid(value, path, 'it has no text');
   if (depth > MAX_DEPTH) throw invalid(value, path, 'it is nested too deeply, or circular');
-  if (depth > 0 && isArray(value)) for (let i = 0; i < value.length; i++) flatten(value[i], `${key}[]`, pairs, depth + 1, `${path}[${i}]`, blobs);
+  if (depth > 0 && isArray(value)) for (let i = 0; i < value.length; i++)
+    flatten(value[i], `${key}[]`, pairs, depth + 1, `${path}[${i}]`, blobs);
   else {
     const names = keys(value);
-    for (let i = 0; i < names.length; i++) flatten(value[names[i]], depth === 0 ? names[i] : `${key}[${names[i]}]`, pairs, depth + 1, `${path}.${names[i]}`, blobs);
+    for (let i = 0; i < names.length; i++)
+      flatten(value[names[i]], depth === 0 ? names[i] : `${key}[${names[i]}]`, pairs, depth + 1, `${path}.${names[i]}`, blobs);
   }
   return pairs;
 }
@@ -343,7 +371,8 @@ function escaped(value, space) {
 /** @param {Pairs} pairs @param {string} space */
 function queryText(pairs, space) {
   let query = '';
-  for (let i = 0; i < pairs.length; i++) query += `${i === 0 ? '' : '&'}${escaped(pairs[i][0], space)}=${escaped(text(pairs[i][1]), space)}`;
+  for (let i = 0; i < pairs.length; i++)
+    query += `${i === 0 ? '' : '&'}${escaped(pairs[i][0], space)}=${escaped(text(pairs[i][1]), space)}`;
   return query;
 }
 
@@ -373,7 +402,8 @@ function namesOf(params, pairs) {
     });
     return names;
   }
-  if (typeof params !== 'object' || isArray(params) || hasText(params) || isOpaque(params)) throw invalid(params, 'params', 'an object or URLSearchParams is needed');
+  if (typeof params !== 'object' || isArray(params) || hasText(params) || isOpaque(params))
+    throw invalid(params, 'params', 'an object or URLSearchParams is needed');
   refuse(params, 'params');
   const own = keys(params);
   for (let i = 0; i < own.length; i++) {

@@ -1,10 +1,11 @@
 // @ts-check
-// What a step can call while it executes: $send, $, $respond, $end, and what is written of it.
+// What a step can call while it executes: $send, $, $end, exports, warnings and logs.
 import {
-  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, exec, isFetchResponse, isInteger, isoDate, joinBuffers, keys, later, lower, now, resolve, runWith, slice, split, storeOf, text, then, toJson, types,
+  AsyncLocalStorage, byteLength, bufferFrom, captureStackTrace, clock, defineProperty, isFetchResponse, isoDate, now, runWith, slice,
+  split, storeOf, text, then, toJson, types,
 } from './globals.mjs';
 import { DESTINATIONS } from './destinations.mjs';
-import { EXPORT, LOG, RESPOND, SEND, WARNING, coded } from './frames.mjs';
+import { EXPORT, LOG, SEND, WARNING, coded } from './frames.mjs';
 import { userPosition } from './errors.mjs';
 import { attachmentsOf } from './attachments.mjs';
 import { rawEventOf } from './rawBody.mjs';
@@ -13,20 +14,30 @@ import { flowOf, runContext } from './flow.mjs';
 import { layGlobal } from './fresh.mjs';
 import { asData, plainPartOf } from './plain.mjs';
 import { headerBytes } from './httpSyntax.mjs';
-import { findBadType, whyLeftOut } from './responseHeaders.mjs';
-import { encodeSend, holdsJson, invalid, partsBytes, readHeaders, readParts, show } from './send.mjs';
+import { respondOf } from './respond.mjs';
+import { encodeSend, partsBytes, readParts } from './send.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
 /** @typedef {import('./run.mjs').Run} Run */
-/** @typedef {{ sends: number, bodyBytes: number, urlBytes: number, headerBytes: number, sendBytes: number, logBytes: number, valueBytes: number, emailTo?: boolean }} Limits `sendBytes` is over all sends of a run */
+/** @typedef {{ sends: number, bodyBytes: number, urlBytes: number, headerBytes: number, sendBytes: number, logBytes: number,
+ *  valueBytes: number, emailTo?: boolean }} Limits `sendBytes` is over all sends of a run */
 
 /** What the steps of this worker share.
- *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string, customResponse?: boolean }, limits: Limits, accountsJson: string, attachments: Record<string, string>, current: Call | null, loading: number, flow: { origin: string, key: Buffer },
- *   afterReading: (call: Call, failed: boolean, error?: any) => void }} `loading` is the step whose file is being loaded, or -1;
- *  `accountsJson` is by app and field, empty when there are none */
-export const worker = { writer: /** @type {any} */ (null), workflow: {}, limits: { sends: 1000, bodyBytes: 1024 * 1024, urlBytes: 8192, headerBytes: 65536, sendBytes: 64 * 1024 * 1024, logBytes: 1024 * 1024, valueBytes: 6 * 1024 * 1024 }, accountsJson: '', attachments: {}, current: null, loading: -1, flow: { origin: '', key: bufferFrom('') }, afterReading() {} };
+ *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string,
+ *  customResponse?: boolean }, limits: Limits, accountsJson: string, attachments: Record<string, string>, current: Call | null,
+ *  loading: number, flow: { origin: string, key: Buffer }, afterReading: (call: Call, failed: boolean, error?: any) => void
+ *  }} `loading` is the step whose file is being loaded, or -1; `accountsJson` is by app and field, empty when there are none */
+export const worker = {
+  writer: /** @type {any} */ (null), workflow: {},
+  limits: {
+    sends: 1000, bodyBytes: 1024 * 1024, urlBytes: 8192, headerBytes: 65536, sendBytes: 64 * 1024 * 1024, logBytes: 1024 * 1024,
+    valueBytes: 6 * 1024 * 1024,
+  },
+  accountsJson: '', attachments: {}, current: null, loading: -1, flow: { origin: '', key: bufferFrom('') }, afterReading() {},
+};
 export const calls = new AsyncLocalStorage();
-/** Console output of modules while they load belongs to the first run. @type {[step: number, level: string, text: string][]} */ let early = [];
+/** Console output of modules while they load belongs to the first run. @type {[step: number, level: string, text: string][]} */
+let early = [];
 
 /** By step. @type {(import('./fresh.mjs').Assigned | undefined)[]} */ const assignedByModules = [];
 
@@ -74,8 +85,10 @@ export function triggerContext(run) {
   const { workflow } = worker;
   const ts = typeof frame.ts === 'number' ? isoDate(new Date(frame.ts)) : frame.ts;
   return {
-    id: frame.id, ts, workflow_id: workflow.id, workflow_name: workflow.name, deployment_id: workflow.version, owner_id: workflow.owner ?? null, emitter_id: null,
-    trace_id: run.resume?.trace ?? frame.id, platform_version: 'sendoff', replay: frame.replay === true, verified: false, hops: null, test: false,
+    id: frame.id, ts, workflow_id: workflow.id, workflow_name: workflow.name, deployment_id: workflow.version,
+    owner_id: workflow.owner ?? null, emitter_id: null,
+    trace_id: run.resume?.trace ?? frame.id, platform_version: 'sendoff', replay: frame.replay === true, verified: false, hops: null,
+    test: false,
     attachments: { ...worker.attachments }, ...frame.context,
   };
 }
@@ -90,7 +103,9 @@ export function lazily(object, key, value) {
 export function triggerOf(call) {
   const trigger = { event: call.event, get context() { return lazily(this, 'context', triggerContext(call.run)); } };
   // Not among the fields that a step sees when it sends or returns them all: it repeats the event.
-  return defineProperty(trigger, 'raw_event', { __proto__: null, configurable: true, get() { return lazily(this, 'raw_event', rawEventOf(call)); } });
+  return defineProperty(trigger, 'raw_event', {
+    __proto__: null, configurable: true, get() { return lazily(this, 'raw_event', rawEventOf(call)); },
+  });
 }
 
 /** The call that the code executing now belongs to. A callback that lost its context belongs to the run at hand. @returns {Call | null} */
@@ -99,7 +114,9 @@ const callingNow = () => storeOf(calls) ?? worker.current;
 /** @param {Call | null} call @param {string} what @returns {asserts call is Call} */
 export function mustBeLive(call, what) {
   if (call === null) throw coded(new Error(`${what} was called while no run was executing`), 'SENDOFF_RUN_ENDED');
-  if (call.run.over) throw coded(new Error(`${what} was called after its run had ended: nothing was sent. Await all promises in the step`), 'SENDOFF_RUN_ENDED');
+  if (call.run.over)
+    throw coded(
+      new Error(`${what} was called after its run had ended: nothing was sent. Await all promises in the step`), 'SENDOFF_RUN_ENDED');
 }
 
 /** Every step gets its own (E9). @param {Call | null} call */
@@ -124,7 +141,8 @@ const sender = (call, name, encode) => function send(/** @type {any[]} */ ...arg
   }
 };
 
-/** A3: synchronous, a snapshot, and in the server's hands when it returns (B2). @param {Call} call @param {string} name @param {any[]} args @param {import('./destinations.mjs').Encoder} encode */
+/** A3: synchronous, a snapshot, and in the server's hands when it returns (B2). @param {Call} call @param {string} name @param {any[]} args
+ *  @param {import('./destinations.mjs').Encoder} encode */
 function write(call, name, args, encode) {
   const { run } = call, { limits } = worker;
   if (run.sends >= limits.sends) throw overLimit(name, 'TOO_MANY_SENDS', `more than ${limits.sends} sends in a run`, 'MaxPerRun');
@@ -136,7 +154,8 @@ function write(call, name, args, encode) {
   const end = `,"method":${toJson(request.method)},"url":${toJson(request.url)},"headers":${headersJson(request.headers)}}`;
   const parts = request.parts;
   const bytes = parts === null ? worker.writer.withBody(SEND, `${start}${call.sends}${end}`, request.body, most) : partsBytes(parts);
-  if (bytes > limits.bodyBytes) throw overLimit(name, 'BODY_TOO_LARGE', `the body has ${bytes} bytes or more, over the limit of ${limits.bodyBytes}`, 'MaxBodyBytes');
+  if (bytes > limits.bodyBytes)
+    throw overLimit(name, 'BODY_TOO_LARGE', `the body has ${bytes} bytes or more, over the limit of ${limits.bodyBytes}`, 'MaxBodyBytes');
   if (bytes > most) throw sendsTooLarge(name);
   // The one exception to B2: a Blob's bytes are immutable but only to be had asynchronously. The send has its index,
   // and the step does not end before it is handed over.
@@ -146,21 +165,27 @@ function write(call, name, args, encode) {
   run.sendBytes += headBytes + bytes;
 }
 
-/** A9: URL and headers. @param {string} name @param {import('./send.mjs').Send} request @returns {number} bytes of all but the body, as `HttpSend.Bytes` counts them */
+/** A9: URL and headers. @param {string} name @param {import('./send.mjs').Send} request
+ *  @returns {number} bytes of all but the body, as `HttpSend.Bytes` counts them */
 function checkHead(name, request) {
   const { limits } = worker, url = request.url.length, headers = headerBytes(request.headers);
-  if (url > limits.urlBytes) throw overLimit(name, 'URL_TOO_LARGE', `the URL has ${url} bytes, over the limit of ${limits.urlBytes}`, 'MaxUrlBytes');
-  if (headers > limits.headerBytes) throw overLimit(name, 'HEADERS_TOO_LARGE', `the headers have ${headers} bytes in all, over the limit of ${limits.headerBytes}`, 'MaxHeaderBytes');
+  if (url > limits.urlBytes)
+    throw overLimit(name, 'URL_TOO_LARGE', `the URL has ${url} bytes, over the limit of ${limits.urlBytes}`, 'MaxUrlBytes');
+  if (headers > limits.headerBytes)
+    throw overLimit(
+      name, 'HEADERS_TOO_LARGE', `the headers have ${headers} bytes in all, over the limit of ${limits.headerBytes}`, 'MaxHeaderBytes');
   return request.method.length + url + headers;
 }
 
 /** @param {string} name @param {string} code @param {string} what @param {string} setting */
 const overLimit = (name, code, what, setting) => coded(new Error(`${name}: ${what} (setting Sends:${setting})`), `SENDOFF_${code}`);
 /** @param {string} name */
-const sendsTooLarge = name => overLimit(name, 'SENDS_TOO_LARGE', `with this one, the run's sends have more than ${worker.limits.sendBytes} bytes in all`, 'MaxBytesPerRun');
+const sendsTooLarge = name =>
+  overLimit(name, 'SENDS_TOO_LARGE', `with this one, the run's sends have more than ${worker.limits.sendBytes} bytes in all`,
+    'MaxBytesPerRun');
 
 /** Built by hand, as a step may have given Array.prototype a toJSON. @param {[string, string][]} headers */
-function headersJson(headers) {
+export function headersJson(headers) {
   let json = '[';
   for (let i = 0; i < headers.length; i++) json += `${i === 0 ? '' : ','}[${toJson(headers[i][0])},${toJson(headers[i][1])}]`;
   return `${json}]`;
@@ -187,7 +212,9 @@ export function exportJson(call, name, value) {
   try {
     json = types.isPromise(value) ? undefined : toJson(asData(value));
     if (types.isPromise(value)) why = 'it is a Promise: await it first';
-    else if (isFetchResponse(value)) warn(call, 'export_not_serialisable', `the value of ${name} is a response of fetch, and was exported without its body: return await response.json() or response.text()`);
+    else if (isFetchResponse(value))
+      warn(call, 'export_not_serialisable',
+        `the value of ${name} is a response of fetch, and was exported without its body: return await response.json() or response.text()`);
   } catch (error) {
     try { why = split(text(/** @type {any} */ (error).message), '\n')[0]; } catch { /* a hostile toJSON */ }
     json = plainJson(call, name, value);
@@ -197,17 +224,22 @@ export function exportJson(call, name, value) {
     return '';
   }
   const bytes = json.length * 3 <= worker.limits.valueBytes ? 0 : byteLength(json);
-  if (bytes > worker.limits.valueBytes) throw coded(new Error(`the value of ${name} has ${bytes} bytes, over the limit of ${worker.limits.valueBytes} (setting Runs:MaxExportBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
+  if (bytes > worker.limits.valueBytes)
+    throw coded(
+      new Error(`the value of ${name} has ${bytes} bytes, over the limit of ${worker.limits.valueBytes} (setting Runs:MaxExportBytes)`),
+      'SENDOFF_VALUE_TOO_LARGE');
   return `,${toJson(name)}:${json}`;
 }
 
-/** What is plain data in a value that JSON does not hold whole, such as a response of axios. @param {Call} call @param {string} name @param {any} value */
+/** What is plain data in a value that JSON does not hold whole, such as a response of axios. @param {Call} call @param {string} name
+ *  @param {any} value */
 function plainJson(call, name, value) {
   try {
     if (typeof value !== 'object') return undefined;
     const { copy, left } = plainPartOf(value), json = toJson(copy);
     if (json === '{}' || json === '[]') return undefined;
-    warn(call, 'export_not_serialisable', `of the value of ${name}, ${left} was left out, as only JSON passes between steps: return the fields that you need`);
+    warn(call, 'export_not_serialisable',
+      `of the value of ${name}, ${left} was left out, as only JSON passes between steps: return the fields that you need`);
     return json;
   } catch {
     return undefined; // a hostile value
@@ -223,99 +255,6 @@ function exportValue(call, name, value) {
   worker.writer.json(EXPORT, `{"run":${call.run.number},"step":${call.step.index},"name":${key},"value":${slice(json, key.length + 2)}}`);
   worker.writer.flush();
   call.reported += json;
-}
-
-/** What people write instead. @type {Record<string, string>} */
-const MEANT = { __proto__: /** @type {any} */ (null), statusCode: 'status', code: 'status', bodyContent: 'body', data: 'body', content: 'body', text: 'body', json: 'body', header: 'headers' };
-
-/** @param {Call} call @param {any} options */
-function warnOfOptions(call, options) {
-  const names = keys(options);
-  for (let i = 0; i < names.length; i++) {
-    const name = names[i], meant = MEANT[name];
-    if (name === 'status' || name === 'headers' || name === 'body' || name === 'immediate' || options[name] === undefined) continue;
-    warn(call, 'unknown_response_option', `$respond: there is no option \`${name}\`${meant === undefined ? '; it has status, headers, body and immediate' : `: did you mean \`${meant}\`?`}`);
-  }
-}
-
-/** E7. @param {Call} call */
-export const respondOf = call => function $respond(/** @type {any} */ options) {
-  mustBeLive(call, '$respond');
-  const refused = (/** @type {string} */ why) => { warn(call, 'response_not_sent', `$respond: ${why}, so no response was sent`); return resolve(undefined); };
-  if (options === null || typeof options !== 'object') return refused('an object { status, headers, body } is needed');
-  warnOfOptions(call, options);
-  const status = options.status === undefined ? 200 : +options.status;
-  if (!isInteger(status) || status < 200 || status > 599) return refused(`${show(options.status)} is no HTTP status from 200 to 599`);
-  let { body } = options, type = '';
-  if (body === undefined || body === null) body = null;
-  else if (types.isArrayBufferView(body)) body = bufferFrom(body.buffer, body.byteOffset, body.byteLength);
-  else if (types.isAnyArrayBuffer(body)) body = bufferFrom(body);
-  else if (isStream(body)) type = 'application/octet-stream';
-  else if (typeof body === 'object' && typeof body.pipe !== 'function' && !types.isPromise(body)) {
-    try { body = toJson(body); } catch (error) { return refused(`its body has no JSON form`); }
-    type = 'application/json';
-  } else if (typeof body === 'string') type = body === '' ? '' : holdsJson(body) ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8';
-  else return refused(`a body is a string, an object, a Buffer or a stream, not ${show(body)}`);
-  const stream = isStream(body) ? body : null;
-  const headers = readHeaders(options.headers, (code, message) => warn(call, code, message), (value, path) => {
-    const error = invalid(value, path);
-    error.message = `$respond: invalid value ${show(value)} for ${path}`;
-    captureStackTrace(error, $respond);
-    return coded(error, 'SENDOFF_INVALID_RESPONSE');
-  });
-  /** @type {[string, string][]} */ const list = sendable(headers.list, call);
-  const bad = findBadType(list);
-  if (bad !== null) return refused(`the content type ${show(bad)} is not one media type such as text/html; charset=utf-8`);
-  if (type !== '' && headers.contentType === undefined) list[list.length] = ['content-type', type];
-  const head = `{"run":${call.run.number},"status":${status},"headers":${headersJson(list)},"immediate":${options.immediate === true}}`;
-  call.run.responded = true;
-  if (stream !== null) return respondWith(call, head, stream);
-  worker.writer.withBody(RESPOND, head, body);
-  worker.writer.flush();
-  return resolve(undefined);
-};
-
-/** The header lines that a response can carry; what is left out is warned of, and is not in the record. @param {[string, string][]} lines @param {Call} call */
-function sendable(lines, call) {
-  /** @type {[string, string][]} */ const kept = [];
-  for (let i = 0; i < lines.length; i++) {
-    const name = lines[i][0], value = lines[i][1];
-    const why = whyLeftOut(name, value);
-    if (why === null) kept[kept.length] = lines[i];
-    else warn(call, 'ignored_header', `$respond: the header \`${name}\` was ignored: ${why}`);
-  }
-  return kept;
-}
-
-/** @param {any} body a Readable of Node or a ReadableStream of the web */
-const isStream = body => body !== null && typeof body === 'object' && typeof body[Symbol.asyncIterator] === 'function' && (typeof body.pipe === 'function' || typeof body.getReader === 'function');
-
-/** The step does not end before its stream has. @param {Call} call @param {string} head @param {AsyncIterable<any>} stream */
-async function respondWith(call, head, stream) {
-  call.reading++;
-  try {
-    const body = await collect(stream);
-    worker.writer.withBody(RESPOND, head, body);
-    worker.writer.flush();
-  } finally {
-    later(() => { // a rejection that nobody handles surfaces before
-      call.reading--;
-      worker.afterReading(call, false);
-    });
-  }
-}
-
-/** @param {AsyncIterable<any>} stream */
-async function collect(stream) {
-  const most = worker.limits.valueBytes, chunks = [];
-  let bytes = 0;
-  for await (const chunk of stream) {
-    const buffer = bufferFrom(chunk);
-    bytes += buffer.length;
-    if (bytes > most) throw coded(new Error(`$respond: the stream has more than ${most} bytes (setting Runs:MaxExportBytes)`), 'SENDOFF_VALUE_TOO_LARGE');
-    chunks[chunks.length] = buffer;
-  }
-  return joinBuffers(chunks);
 }
 
 /** E9: throws, so that user code may catch it. @param {Call} call */
@@ -343,7 +282,8 @@ export function dollarOf(call) {
   };
 }
 
-/** @param {Call} call @param {string} code @param {string} message @param {{ line: number | null, column: number | null }} [position] of the code that runs now, if not given */
+/** @param {Call} call @param {string} code @param {string} message
+ *  @param {{ line: number | null, column: number | null }} [position] of the code that runs now, if not given */
 export function warn(call, code, message, position) {
   const key = `${code} ${message}`;
   call.warned ??= /** @type {any} */ ({ __proto__: null });
@@ -351,7 +291,8 @@ export function warn(call, code, message, position) {
   if (key in warned || call.run.over) return; // once a step, however often a loop does it
   warned[key] = 1;
   const { line, column } = position ?? userPosition(call.step);
-  worker.writer.json(WARNING, `{"run":${call.run.number},"step":${call.step.index},"code":"${code}","message":${toJson(message)},"line":${line},"column":${column}}`);
+  worker.writer.json(WARNING, `{"run":${call.run.number},"step":${call.step.index},"code":"${code}",`
+    + `"message":${toJson(message)},"line":${line},"column":${column}}`);
   if (!call.finished) worker.writer.flush();
 }
 
@@ -383,7 +324,8 @@ export function writeEarly(call) {
 export function defineGlobals(constants) {
   const orphan = { send: newSend(null) };
   const lay = (/** @type {string} */ name, /** @type {(call: Call) => any} */ get, /** @type {any} */ without = undefined) =>
-    layGlobal(name, () => { const call = callingNow(); return call === null ? without : get(call); }, () => callingNow()?.assigned ?? null, assignGlobal);
+    layGlobal(name, () => { const call = callingNow(); return call === null ? without : get(call); }, () => callingNow()?.assigned ?? null,
+      assignGlobal);
   lay('$send', call => call.$send, orphan.send);
   lay('$respond', respondOf);
   lay('$end', endOf);
@@ -391,12 +333,14 @@ export function defineGlobals(constants) {
   lay('$event', call => call.event);
   lay('$attachments', call => call.run.attachments ??= attachmentsOf(call), {});
   for (const name in constants) lay(name, () => constants[name], constants[name]);
-  layGlobal('$checkpoint', () => callingNow()?.run.checkpoint, () => null, (_, value) => { const call = callingNow(); if (call !== null) call.run.checkpoint = value; });
+  layGlobal('$checkpoint', () => callingNow()?.run.checkpoint, () => null,
+    (_, value) => { const call = callingNow(); if (call !== null) call.run.checkpoint = value; });
 }
 
 /** What a module assigns while it is loaded is for the step that loads it. @param {string} name @param {any} value */
 function assignGlobal(name, value) {
   const call = callingNow();
   if (call !== null) call.assigned = /** @type {any} */ ({ __proto__: null, ...call.assigned, [name]: value });
-  else if (worker.loading >= 0) assignedByModules[worker.loading] = /** @type {any} */ ({ __proto__: null, ...assignedByModules[worker.loading], [name]: value });
+  else if (worker.loading >= 0)
+    assignedByModules[worker.loading] = /** @type {any} */ ({ __proto__: null, ...assignedByModules[worker.loading], [name]: value });
 }

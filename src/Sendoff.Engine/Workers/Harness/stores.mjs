@@ -7,12 +7,14 @@ import { worker } from './step.mjs';
 
 /** @typedef {import('./step.mjs').Call} Call */
 /** What the step began with, as JSON, to see what it changed. `db` has a JSON text for each key.
- *  @typedef {{ db: Record<string, string> | null, dbJson: string | undefined, hasCheckpoint: boolean, own: any, ownJson: string | undefined }} Kept */
+ *  @typedef {{ db: Record<string, string> | null, dbJson: string | undefined, hasCheckpoint: boolean, own: any, ownJson: string |
+ *  undefined }} Kept */
 
 const KEPT_BYTES = 64 * 1024;
 const NOTHING = { db: false, checkpoint: false };
 
-/** The value of a prop that is a store; undefined when the prop is none. @param {any} definition @param {any} value @param {Call} call @param {string} name */
+/** The value of a prop that is a store; undefined when the prop is none. @param {any} definition @param {any} value @param {Call} call
+ *  @param {string} name */
 export function storeProp(definition, value, call, name) {
   switch (typeof definition === 'string' ? definition : definition?.type) {
     case 'data_store': return new DataStore(call, storeName(value) ?? `${worker.workflow.name}-${name}`);
@@ -40,7 +42,8 @@ class DataStore {
   async get(key) { return this.#ask('get', keyOf(key)); }
   /** @param {string} key @param {any} value JSON @param {{ ttl?: number }} [options] seconds */
   async set(key, value, options) { return this.#ask('set', `${keyOf(key)},"value":${valueOf(key, value)}${ttlOf(options?.ttl)}`); }
-  /** @param {string} key @param {number | null} ttl seconds; null is for ever @returns {Promise<boolean>} false when there is no such key */
+  /** @param {string} key @param {number | null} ttl seconds; null is for ever
+   *  @returns {Promise<boolean>} false when there is no such key */
   async setTtl(key, ttl) { return this.#ask('setTtl', keyOf(key) + ttlOf(ttl)); }
   /** @param {string} key @returns {Promise<boolean>} */
   async has(key) { return this.#ask('has', keyOf(key)); }
@@ -75,14 +78,18 @@ class DataStore {
 
 /** @param {any} key */
 function keyOf(key) {
-  if ((typeof key !== 'string' && typeof key !== 'number') || key === '') throw coded(new TypeError(`a data store's key is a text, not ${key === '' ? 'an empty one' : typeof key}`), 'SENDOFF_STORE_KEY');
+  if ((typeof key !== 'string' && typeof key !== 'number') || key === '')
+    throw coded(new TypeError(`a data store's key is a text, not ${key === '' ? 'an empty one' : typeof key}`), 'SENDOFF_STORE_KEY');
   return `,"key":${toJson(text(key))}`;
 }
 
 /** @param {any} key @param {any} value */
 function valueOf(key, value) {
   const json = types.isPromise(value) ? undefined : toJson(value);
-  if (json === undefined) throw coded(new TypeError(`the value of ${text(key)} has no JSON form${types.isPromise(value) ? ': it is a Promise, await it first' : ''}`), 'SENDOFF_STORE_VALUE');
+  if (json === undefined)
+    throw coded(
+      new TypeError(`the value of ${text(key)} has no JSON form${types.isPromise(value) ? ': it is a Promise, await it first' : ''}`),
+      'SENDOFF_STORE_VALUE');
   return json;
 }
 
@@ -113,7 +120,8 @@ class StepDb {
 
   #all() {
     const db = this.#call.kept?.db;
-    if (db === null || db === undefined) throw coded(new Error('$.service.db was used after its step had ended. Await all promises in the step'), 'SENDOFF_RUN_ENDED');
+    if (db === null || db === undefined)
+      throw coded(new Error('$.service.db was used after its step had ended. Await all promises in the step'), 'SENDOFF_RUN_ENDED');
     return db;
   }
 }
@@ -156,18 +164,24 @@ async function load(call, needs) {
   call.kept = kept;
 }
 
-/** After a step, however it ended: what it changed goes to the server, and the step waits for it. @param {Call} call @returns {boolean} whether there was anything */
+/** After a step, however it ended: what it changed goes to the server, and the step waits for it. @param {Call} call
+ *  @returns {boolean} whether there was anything */
 export function saveKept(call) {
   const { kept, run, step } = call;
   if (kept === null) return false;
   call.kept = null;
   let changed = false;
-  const save = (/** @type {string} */ key, /** @type {string} */ what, /** @type {string | undefined} */ json, /** @type {string | undefined} */ before) => {
+  /** @param {string} key @param {string} what @param {string | undefined} json @param {string | undefined} before */
+  const save = (key, what, json, before) => {
     if (json === before) return;
-    if (json !== undefined && byteLength(json) > KEPT_BYTES) throw coded(new Error(`${what} has ${byteLength(json)} bytes of JSON, over its limit of ${KEPT_BYTES}: it is kept as it was`), 'SENDOFF_CHECKPOINT_TOO_LARGE');
+    if (json !== undefined && byteLength(json) > KEPT_BYTES)
+      throw coded(
+        new Error(`${what} has ${byteLength(json)} bytes of JSON, over its limit of ${KEPT_BYTES}: it is kept as it was`),
+        'SENDOFF_CHECKPOINT_TOO_LARGE');
     changed = true;
     const args = `{"key":${toJson(key)}`;
-    then(json === undefined ? ask(call, what, 'delete', `${args}}`) : ask(call, what, 'set', `${args},"value":${json}}`), () => {}, error => worker.afterReading(call, true, error));
+    then(json === undefined ? ask(call, what, 'delete', `${args}}`) : ask(call, what, 'set', `${args},"value":${json}}`), () => {},
+      error => worker.afterReading(call, true, error));
   };
   if (kept.db !== null) save(`db:${step.name}`, '$.service.db', dbJson(kept.db), kept.dbJson);
   if (kept.hasCheckpoint) {

@@ -10,7 +10,8 @@ const MARGIN = /^(?:\s*\n\s*)?$/;
 const WORD = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 const VALUE_WORDS = /^(?:true|false|null|undefined|event|steps|NaN|Infinity)$/;
 
-/** @param {any} value of a prop @param {boolean} [bare] whether its text may be an expression without braces @returns {Evaluate | null} null when there is nothing to evaluate in it */
+/** @param {any} value of a prop @param {boolean} [bare] whether its text may be an expression without braces
+ *  @returns {Evaluate | null} null when there is nothing to evaluate in it */
 export function compileValue(value, bare = false) {
   if (typeof value === 'string') return compileText(value) ?? (bare ? compileBare(value) : null);
   if (value === null || typeof value !== 'object') return null;
@@ -41,7 +42,8 @@ function compileText(source) {
   if (expressions === 0) return null;
   parts.push(source.slice(from));
   // One expression alone keeps its type.
-  if (expressions === 1 && MARGIN.test(/** @type {string} */ (parts[0])) && MARGIN.test(/** @type {string} */ (parts[2]))) return /** @type {Evaluate} */ (parts[1]);
+  if (expressions === 1 && MARGIN.test(/** @type {string} */ (parts[0])) && MARGIN.test(/** @type {string} */ (parts[2])))
+    return /** @type {Evaluate} */ (parts[1]);
   return (steps, event) => {
     let result = '';
     for (let i = 0; i < parts.length; i++) {
@@ -66,7 +68,8 @@ function expressionAt(source, start) {
   return failure;
 }
 
-/** A prop of the type `any` may be an expression as a whole; what is none, and a lone word, is text. @param {string} source @returns {Evaluate | null} */
+/** A prop of the type `any` may be an expression as a whole; what is none, and a lone word, is text. @param {string} source
+ *  @returns {Evaluate | null} */
 function compileBare(source) {
   const code = source.trim();
   if (code === '' || (WORD.test(code) && !VALUE_WORDS.test(code))) return null;

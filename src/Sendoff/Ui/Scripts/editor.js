@@ -47,7 +47,12 @@ const completeNames = (monaco, names) => monaco.languages.registerCompletionItem
     const typed = /(?:\bprocess\.env\.|\$\{)([A-Za-z0-9_]*)$/.exec(before);
     if (typed === null || typed[0].startsWith('$') && model.getLanguageId() !== 'yaml') return { suggestions: [] };
     const range = { startLineNumber: lineNumber, startColumn: column - typed[1].length, endLineNumber: lineNumber, endColumn: column };
-    return { suggestions: names.map(name => ({ label: name, insertText: name, kind: monaco.languages.CompletionItemKind.Variable, detail: 'variable or secret', range })) };
+    return {
+      suggestions: names.map(
+        name => ({
+          label: name, insertText: name, kind: monaco.languages.CompletionItemKind.Variable, detail: 'variable or secret', range,
+        }))
+    };
   },
 });
 
@@ -55,7 +60,8 @@ const completeNames = (monaco, names) => monaco.languages.registerCompletionItem
 window.createEditor = async (workflow, names, dotnet) => {
   const monaco = await loading;
   const editor = monaco.editor.create(document.getElementById('code'), {
-    model: null, theme: theme(monaco), automaticLayout: true, wordWrap: narrow.matches ? 'on' : 'off', minimap: { enabled: false }, scrollBeyondLastLine: false, renderFinalNewline: 'on', tabSize: 2, fontSize: 13,
+    model: null, theme: theme(monaco), automaticLayout: true, wordWrap: narrow.matches ? 'on' : 'off', minimap: { enabled: false },
+    scrollBeyondLastLine: false, renderFinalNewline: 'on', tabSize: 2, fontSize: 13,
     ariaLabel: 'Code', fixedOverflowWidgets: true, renderLineHighlightOnlyWhenFocus: true, padding: { top: 8, bottom: 8 },
   });
   const follow = () => {
@@ -83,7 +89,8 @@ window.createEditor = async (workflow, names, dotnet) => {
     timer = 0;
     const model = editor.getModel(), path = model.uri.path.slice(1), text = model.getValue();
     if (text.length > MOST_CHARS) {
-      return dotnet.invokeMethodAsync('Refused', `A file has ${MOST_CHARS.toLocaleString('en')} characters at most here. The last change is not saved.`);
+      return dotnet.invokeMethodAsync(
+        'Refused', `A file has ${MOST_CHARS.toLocaleString('en')} characters at most here. The last change is not saved.`);
     }
     try {
       const isSaved = await dotnet.invokeMethodAsync('Typed', path, text);
@@ -121,7 +128,10 @@ window.createEditor = async (workflow, names, dotnet) => {
       monaco.editor.setModelMarkers(model, 'sendoff', problems.map(({ line, column, message }) => {
         const at = Math.min(Math.max(line, 1), model.getLineCount()), from = Math.min(Math.max(column, 1), model.getLineMaxColumn(at));
         const word = model.getWordAtPosition({ lineNumber: at, column: from });
-        return { severity: SEVERITY, message, source: 'Sendoff', startLineNumber: at, endLineNumber: at, startColumn: from, endColumn: word?.endColumn ?? model.getLineMaxColumn(at) };
+        return {
+          severity: SEVERITY, message, source: 'Sendoff', startLineNumber: at, endLineNumber: at, startColumn: from,
+          endColumn: word?.endColumn ?? model.getLineMaxColumn(at),
+        };
       }));
     },
     reveal(line) {

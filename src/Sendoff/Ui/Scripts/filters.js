@@ -65,7 +65,8 @@ const savedKey = nav => `filters:${nav.dataset.saved}`;
 
 function savedOf(nav) {
   try {
-    return JSON.parse(localStorage.getItem(savedKey(nav)) ?? '[]').filter(({ name, search }) => typeof name === 'string' && typeof search === 'string');
+    return JSON.parse(localStorage.getItem(savedKey(nav)) ?? '[]')
+      .filter(({ name, search }) => typeof name === 'string' && typeof search === 'string');
   } catch {
     return [];
   }
@@ -89,9 +90,11 @@ function showSaved() {
     nav.hidden = now === '' && filters.length === 0 && nav.querySelector('[aria-live]').childNodes.length === 0;
     nav.querySelector('details').hidden = now === '';
     nav.querySelector('ul').replaceChildren(...filters.map(({ name, search }) => {
-      const item = document.createElement('li'), link = Object.assign(document.createElement('a'), { textContent: name, href: nav.dataset.path + search });
+      const item = document.createElement('li'),
+        link = Object.assign(document.createElement('a'), { textContent: name, href: nav.dataset.path + search });
       if (search === now) link.setAttribute('aria-current', 'true');
-      const remove = Object.assign(document.createElement('button'), { type: 'button', className: 'copy', textContent: '×', title: `Delete the filter “${name}”` });
+      const remove = Object.assign(document.createElement('button'),
+        { type: 'button', className: 'copy', textContent: '×', title: `Delete the filter “${name}”` });
       remove.setAttribute('aria-label', remove.title);
       remove.dataset.unsave = name;
       item.append(link, remove);
@@ -104,7 +107,8 @@ function showSaved() {
 document.addEventListener('submit', event => {
   if (!event.target.matches('[data-saved] form')) return;
   event.preventDefault();
-  const nav = event.target.closest('[data-saved]'), input = event.target.elements[0], name = input.value.trim(), note = nav.querySelector('[aria-live]');
+  const nav = event.target.closest('[data-saved]'), input = event.target.elements[0], name = input.value.trim(),
+    note = nav.querySelector('[aria-live]');
   if (!name) return;
   try {
     keep(nav, [...savedOf(nav).filter(one => one.name !== name), { name, search: searchNow() }]);

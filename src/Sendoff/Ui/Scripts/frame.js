@@ -6,5 +6,6 @@ export async function open(frame, workflow, names, dotnet) {
   const { createEditor } = frame.contentWindow;
   if (!createEditor) throw new Error('The code editor could not be loaded. Reload the page.');
   // Blazor calls functions of its own document only.
-  return Object.fromEntries(Object.entries(await createEditor(workflow, names, dotnet)).map(([name, act]) => [name, (...given) => act(...given)]));
+  return Object.fromEntries(
+    Object.entries(await createEditor(workflow, names, dotnet)).map(([name, act]) => [name, (...given) => act(...given)]));
 }

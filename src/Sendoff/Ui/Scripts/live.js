@@ -31,7 +31,8 @@ function follow() {
     if (opened !== stream) return;
     isLost(true);
     if (opened.readyState !== EventSource.CLOSED) return;
-    // The browser retries a stream that was cut, but not one that was refused: by a proxy whose server restarts, or because the session ended.
+    // The browser retries a stream that was cut, but not one that was refused: by a proxy whose server restarts, or because the session
+    // ended.
     stop();
     retry = setTimeout(follow, RETRY_MS);
     readAll();
@@ -104,9 +105,10 @@ async function merge(names) {
 // What the reader has opened stays open, and what was chosen stays chosen.
 const beforeAttributeUpdated = (name, element) => !(name === 'open' && element.localName === 'details' || name === 'checked');
 
-// The editor's connection: Blazor reconnects by itself, but a server that restarted does not know the connection any more. The page is loaded anew
-// then; the editor keeps what was typed (editor.js).
-document.getElementById('components-reconnect-modal')?.addEventListener('components-reconnect-state-changed', async ({ detail: { state } }) => {
+// The editor's connection: Blazor reconnects by itself, but a server that restarted does not know the connection any more. The page is
+// loaded anew then; the editor keeps what was typed (editor.js).
+document.getElementById('components-reconnect-modal')?.addEventListener(
+  'components-reconnect-state-changed', async ({ detail: { state } }) => {
   for (; state === 'failed' || state === 'rejected'; await new Promise(resolve => setTimeout(resolve, RETRY_MS))) {
     if (await fetch('/healthz/ready').then(response => response.ok, () => false)) return location.reload();
   }

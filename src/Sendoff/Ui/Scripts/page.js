@@ -11,7 +11,8 @@ function relative(at) {
   const seconds = Math.round((Date.now() - at) / 1_000), span = Math.abs(seconds);
   if (span < 5) return 'just now';
   if (span >= 7 * DAY) return (at.getFullYear() === new Date().getFullYear() ? date : dateOfYear).format(at);
-  const text = span < MINUTE ? `${span} s` : span < HOUR ? `${Math.floor(span / MINUTE)} min` : span < DAY ? `${Math.floor(span / HOUR)} h` : `${Math.floor(span / DAY)} d`;
+  const text = span < MINUTE ? `${span} s` : span < HOUR ? `${Math.floor(span / MINUTE)} min` : span < DAY
+    ? `${Math.floor(span / HOUR)} h` : `${Math.floor(span / DAY)} d`;
   return seconds < 0 ? `in ${text}` : `${text} ago`;
 }
 
@@ -31,7 +32,9 @@ async function copyOf(button) {
   const label = button.firstChild, before = label.nodeValue;
   try {
     const { copy, copyFrom } = button.dataset;
-    const text = copy ?? (copyFrom ? await read(copyFrom) : (button.parentElement.querySelector('.raw pre') ?? button.parentElement.querySelector('pre')).textContent);
+    const text = copy
+      ?? (copyFrom
+        ? await read(copyFrom) : (button.parentElement.querySelector('.raw pre') ?? button.parentElement.querySelector('pre')).textContent);
     await toClipboard(text);
     label.nodeValue = 'Copied';
   } catch {
@@ -80,7 +83,8 @@ const isTyping = target => target.closest?.('input, textarea, select, [contented
 function move(step) {
   const rows = [...document.querySelectorAll('.rows a.row, .list tbody a.row')];
   if (rows.length === 0) return;
-  const at = rows.findIndex(row => row === document.activeElement || row.getAttribute('aria-current') === 'true' && !rows.includes(document.activeElement));
+  const at = rows.findIndex(
+    row => row === document.activeElement || row.getAttribute('aria-current') === 'true' && !rows.includes(document.activeElement));
   const row = rows[Math.min(Math.max(at + step, 0), rows.length - 1)];
   row.focus();
   row.scrollIntoView({ block: 'nearest' });
@@ -129,7 +133,8 @@ async function openPalette(event) {
   show(palette);
   fillPalette();
   try {
-    workflows = JSON.parse(await read('/api/v1/workflows')).items.map(({ name }) => ({ text: `${name} (workflow)`, url: `/workflows/${encodeURIComponent(name)}` }));
+    workflows = JSON.parse(await read('/api/v1/workflows'))
+      .items.map(({ name }) => ({ text: `${name} (workflow)`, url: `/workflows/${encodeURIComponent(name)}` }));
     if (palette.open) fillPalette();
   } catch {
     // The server cannot be reached: the pages are listed.
@@ -140,9 +145,13 @@ function fillPalette() {
   const palette = document.getElementById('palette'), typed = palette.querySelector('input').value.trim();
   const pages = [...document.querySelectorAll('.top nav a')].map(link => ({ text: link.textContent, url: link.getAttribute('href') }));
   const found = [...pages, ...workflows].filter(({ text }) => text.toLowerCase().includes(typed.toLowerCase())).slice(0, 20);
-  if (typed) found.push({ text: /^(run|dlv)_\w{13}$/.test(typed) ? `Open ${typed}` : `Search runs for “${typed}”`, url: `/?q=${encodeURIComponent(typed)}` });
+  if (typed) {
+    const text = /^(run|dlv)_\w{13}$/.test(typed) ? `Open ${typed}` : `Search runs for “${typed}”`;
+    found.push({ text, url: `/?q=${encodeURIComponent(typed)}` });
+  }
   palette.querySelector('ul').replaceChildren(...found.map(({ text, url }, at) => {
-    const item = document.createElement('li'), link = Object.assign(document.createElement('a'), { textContent: text, href: url, tabIndex: -1 });
+    const item = document.createElement('li'),
+      link = Object.assign(document.createElement('a'), { textContent: text, href: url, tabIndex: -1 });
     item.setAttribute('role', 'option');
     item.setAttribute('aria-selected', String(at === 0));
     item.append(link);
@@ -164,11 +173,13 @@ function inPalette(event) {
   }
 }
 
-/** A click anywhere in a row of a list is one on its link, with the keys that were held; not on what does something else, nor at the end of a selection. */
+/** A click anywhere in a row of a list is one on its link, with the keys that were held; not on what does something else, nor at the end of
+ *  a selection. */
 function openRow(event) {
   const link = event.target.closest?.('.list tbody tr')?.querySelector('a.row');
   if (!link || event.target.closest('a, button, input, label, summary, select, form.confirm') || getSelection().toString()) return;
-  link.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, ctrlKey: event.ctrlKey, metaKey: event.metaKey, shiftKey: event.shiftKey }));
+  link.dispatchEvent(
+    new MouseEvent('click', { bubbles: true, cancelable: true, ctrlKey: event.ctrlKey, metaKey: event.metaKey, shiftKey: event.shiftKey }));
 }
 
 document.addEventListener('click', event => {
@@ -192,7 +203,8 @@ document.addEventListener('input', event => { if (event.target.closest?.('#palet
 new MutationObserver(tellTimes).observe(document.body, { subtree: true, childList: true, characterData: true });
 setInterval(tellTimes, TELL_MS);
 document.addEventListener('close', event => { if (event.target === shown) shown = null; }, true);
-document.addEventListener('toggle', ({ target }) => { if (target.localName === 'details' && target.id) toggled.set(target.id, target.open); }, true);
+document.addEventListener(
+  'toggle', ({ target }) => { if (target.localName === 'details' && target.id) toggled.set(target.id, target.open); }, true);
 Blazor.addEventListener('enhancedload', () => {
   showTheme();
   keepToggled();
