@@ -7,7 +7,8 @@ using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Benchmarks;
 
-/// <summary>Attempts per second and their cost in this process, against a sink in another: the sender, and the client of .NET beside it in the same run.</summary>
+/// <summary>Attempts per second and their cost in this process, against a sink in another: the sender, and the client of .NET beside it in
+/// the same run.</summary>
 internal static class DeliveryBenchmark
 {
     static readonly byte[] body = Encoding.ASCII.GetBytes(new string('x', 200));
@@ -98,7 +99,8 @@ internal static class DeliveryBenchmark
         cpu = Process.GetCurrentProcess().TotalProcessorTime - cpu;
         if (print)
             Console.WriteLine(
-                $"{name}  {requests / took.TotalSeconds, 7:N0} requests/s  cpu {cpu.TotalMicroseconds / requests, 6:N1} us/request  {(GC.GetTotalAllocatedBytes() - allocated) / requests, 6:N0} B/request"
+                $"{name}  {requests / took.TotalSeconds, 7:N0} requests/s  cpu {cpu.TotalMicroseconds / requests, 6:N1} us/request  "
+                    + $"{(GC.GetTotalAllocatedBytes() - allocated) / requests, 6:N0} B/request"
             );
     }
 
@@ -125,7 +127,8 @@ internal static class DeliveryBenchmark
         socket.NoDelay = true;
         byte[] buffer = new byte[4096];
         byte[] answer = Encoding.ASCII.GetBytes(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: Mon, 23 Nov 2026 08:00:00 GMT\r\nserver: sink\r\ncontent-length: 15\r\n\r\n{\"status\":\"ok\"}"
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: Mon, 23 Nov 2026 08:00:00 GMT\r\nserver: sink\r\ncontent-length: "
+                + "15\r\n\r\n{\"status\":\"ok\"}"
         );
         for (int length = 0; ; )
         {

@@ -10,8 +10,8 @@ using Sendoff.Engine.Storage.Sqlite;
 namespace Sendoff.Benchmarks;
 
 /// <summary>
-/// B5: what the deliveries to a good destination wait for a sender, alone and beside as many to a dead one, on the real store and real sockets. The dead one
-/// accepts and never answers, or does not even accept.
+/// B5: what the deliveries to a good destination wait for a sender, alone and beside as many to a dead one, on the real store and real
+/// sockets. The dead one accepts and never answers, or does not even accept.
 /// </summary>
 internal static class FairnessBenchmark
 {
@@ -60,7 +60,8 @@ internal static class FairnessBenchmark
                 + $"ratio: median {waits.Median / alone.Median:N2}  p99 {waits.P99 / alone.P99:N2}"
         );
 
-    /// <summary>Commits all runs at once, each with its share of sends to each destination, and answers what the good ones waited.</summary>
+    /// <summary>Commits all runs at once, each with its share of sends to each destination, and answers what the good ones
+    /// waited.</summary>
     static async Task<Waits> MeasureAsync(int sends, string good, string? dead)
     {
         string folder = Path.Combine(Path.GetTempPath(), "sendoff-bench-" + Path.GetRandomFileName());

@@ -22,8 +22,10 @@ internal static class StoreBenchmark
             cpu = Process.GetCurrentProcess().TotalProcessorTime - cpu;
             var after = load.Store.Measured;
             Console.WriteLine(
-                $"{(mark ? "marked apart " : "marked at end")}  {events / took.TotalSeconds, 7:N0} events/s  writer {(after.Busy - busy).TotalMicroseconds / events, 6:N1} us/event  "
-                    + $"cpu {cpu.TotalMicroseconds / events, 6:N1} us/event  batch {(double)(after.Writes - writes) / (after.Batches - batches), 5:N1} writes  "
+                $"{(mark ? "marked apart " : "marked at end")}  {events / took.TotalSeconds, 7:N0} events/s  writer "
+                    + $"{(after.Busy - busy).TotalMicroseconds / events, 6:N1} us/event  "
+                    + $"cpu {cpu.TotalMicroseconds / events, 6:N1} us/event  batch "
+                    + $"{(double)(after.Writes - writes) / (after.Batches - batches), 5:N1} writes  "
                     + $"file {await load.Store.SizeBytesAsync(CancellationToken.None) / 1024.0 / (events * 1.1), 5:N2} KiB/event"
             );
         }

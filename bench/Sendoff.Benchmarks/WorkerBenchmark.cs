@@ -6,7 +6,8 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Benchmarks;
 
-/// <summary>Round trips through the pool: a ~300-byte event, one step, one send of ~200 bytes. CPU is told apart by host and worker.</summary>
+/// <summary>Round trips through the pool: a ~300-byte event, one step, one send of ~200 bytes. CPU is told apart by host and
+/// worker.</summary>
 static class WorkerBenchmark
 {
     const string Step = """
@@ -58,7 +59,8 @@ static class WorkerBenchmark
             double seconds = clock.Elapsed.TotalSeconds;
             var (hostAfter, workerAfter) = Cpu();
             Console.WriteLine(
-                $"{runs / seconds, 9:N0} runs/s   host {(hostAfter - host).TotalMicroseconds / runs, 6:N1} us CPU   worker {(workerAfter - worker).TotalMicroseconds / runs, 6:N1} us CPU   a run, {callers} callers"
+                $"{runs / seconds, 9:N0} runs/s   host {(hostAfter - host).TotalMicroseconds / runs, 6:N1} us CPU   worker "
+                    + $"{(workerAfter - worker).TotalMicroseconds / runs, 6:N1} us CPU   a run, {callers} callers"
             );
         }
         await Cold(node, program, json, isolation);

@@ -8,7 +8,8 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Benchmarks;
 
-/// <summary>Thousands of workflows: how long a start of a published server takes, and how many a second run that were never called before.</summary>
+/// <summary>Thousands of workflows: how long a start of a published server takes, and how many a second run that were never called
+/// before.</summary>
 static class WorkflowBenchmark
 {
     public static async Task<int> RunAsync(string[] args)
@@ -29,7 +30,8 @@ static class WorkflowBenchmark
             var (first, _) = await ServeAsync(program, few, 0);
             var (all, rate) = await ServeAsync(program, full, called);
             Console.WriteLine(
-                $"round {round}: start with 1 workflow {first.TotalSeconds:0.00} s, with {many:N0} {all.TotalSeconds:0.00} s; {called} called at once: {rate:0.0} runs a second"
+                $"round {round}: start with 1 workflow {first.TotalSeconds:0.00} s, with {many:N0} {all.TotalSeconds:0.00} s; "
+                    + $"{called} called at once: {rate:0.0} runs a second"
             );
         }
         Directory.Delete(few, recursive: true);

@@ -2,7 +2,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine;
 
-/// <summary>Timers and work items that nobody awaits. An exception that leaves one ends the process: here it is logged, and the rest goes on.</summary>
+/// <summary>Timers and work items that nobody awaits. An exception that leaves one ends the process: here it is logged, and the rest goes
+/// on.</summary>
 internal static class Background
 {
 #pragma warning disable RS0030 // banned everywhere else

@@ -17,7 +17,8 @@ internal interface IEndWatch
     void Ended(WorkflowId workflow, DeliveryId delivery, DeliveryStatus status);
 }
 
-/// <summary>Tells who listens what changed in the store. Costs nothing while nobody does; a listener that is too slow loses the oldest.</summary>
+/// <summary>Tells who listens what changed in the store. Costs nothing while nobody does; a listener that is too slow loses the
+/// oldest.</summary>
 public sealed class ChangeFeed
 {
     ImmutableArray<Channel<Change>> listeners = [];

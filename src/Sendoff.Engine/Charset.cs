@@ -5,8 +5,8 @@ namespace Sendoff.Engine;
 /// <summary>The charsets that text may be declared in, of responses and of events alike.</summary>
 public static class Charset
 {
-    /// <summary>The encoding of a charset's name, quoted or not, which throws at bytes that it does not define. Null for none, for UTF-8, for ASCII (which
-    /// is UTF-8, or not what it says), and for those that .NET does not decode, such as UTF-7.</summary>
+    /// <summary>The encoding of a charset's name, quoted or not, which throws at bytes that it does not define. Null for none, for UTF-8,
+    /// for ASCII (which is UTF-8, or not what it says), and for those that .NET does not decode, such as UTF-7.</summary>
     public static Encoding? Find(ReadOnlySpan<char> label)
     {
         string name = label.Trim().Trim("\"'").Trim().ToString().ToLowerInvariant();

@@ -5,7 +5,8 @@ namespace Sendoff.Engine;
 /// <summary>What is where the database should be.</summary>
 /// <param name="Exists">There is a file, perhaps an empty one.</param>
 /// <param name="Bytes">Its size without the log.</param>
-/// <param name="KeyFingerprint">Of the key that its secrets and masked originals are encrypted under; null when nothing was encrypted yet.</param>
+/// <param name="KeyFingerprint">Of the key that its secrets and masked originals are encrypted under; null when nothing was encrypted
+/// yet.</param>
 /// <param name="Fault">Why it cannot be read, and how to mend it.</param>
 public sealed record DatabaseState(bool Exists, long Bytes, long? KeyFingerprint, string? Fault)
 {

@@ -1,6 +1,7 @@
 namespace Sendoff.Engine;
 
-/// <summary>Every limit and switch of the engine, with its unit and default. Each has a setting of the same name (docs/operating.md).</summary>
+/// <summary>Every limit and switch of the engine, with its unit and default. Each has a setting of the same name
+/// (docs/operating.md).</summary>
 public sealed record EngineLimits
 {
     /// <summary>One attempt, from DNS to the last byte of the response (C1). Setting <c>Delivery:Deadline</c>.</summary>
@@ -15,7 +16,8 @@ public sealed record EngineLimits
     /// <summary>Waiting deliveries held in memory for one destination; the rest wait in the store.</summary>
     public int DeliveryQueuePerDestination { get; init; } = 1_000;
 
-    /// <summary>Bytes of waiting deliveries in memory, over all destinations; one destination gets an eighth of what is left, and one delivery in any case (B5).</summary>
+    /// <summary>Bytes of waiting deliveries in memory, over all destinations; one destination gets an eighth of what is left, and one
+    /// delivery in any case (B5).</summary>
     public long DeliveryQueueBytes { get; init; } = 64 * 1024 * 1024;
 
     /// <summary>Destinations whose waiting deliveries are read back from the store at once.</summary>
@@ -33,7 +35,8 @@ public sealed record EngineLimits
     /// <summary>Bytes of a proxy's answer.</summary>
     public int ProxyReplyBytes { get; init; } = 16 * 1024;
 
-    /// <summary>Redirects of one attempt that are followed, up to 10; with 0 a 3xx is the response (C3). Setting <c>Delivery:MaxRedirects</c>.</summary>
+    /// <summary>Redirects of one attempt that are followed, up to 10; with 0 a 3xx is the response (C3). Setting
+    /// <c>Delivery:MaxRedirects</c>.</summary>
     public int DeliveryMaxRedirects { get; init; }
 
     /// <summary>Bytes of a response body that are kept (C4). Setting <c>Delivery:BodyCapture</c>.</summary>
@@ -51,7 +54,8 @@ public sealed record EngineLimits
     /// <summary>How long an idle connection may be used again. Shorter than receivers keep theirs open (docs/decisions/0003).</summary>
     public TimeSpan ConnectionIdle { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>Deliveries carry an <c>idempotency-key</c> (F1). Setting <c>Delivery:IdempotencyKey</c>; a workflow's <c>idempotency_key</c> wins.</summary>
+    /// <summary>Deliveries carry an <c>idempotency-key</c> (F1). Setting <c>Delivery:IdempotencyKey</c>; a workflow's
+    /// <c>idempotency_key</c> wins.</summary>
     public bool DeliveryIdempotencyKey { get; init; }
 
     /// <summary>Deliveries carry a <c>traceparent</c> (A7). Setting <c>Delivery:Traceparent</c>.</summary>
@@ -60,7 +64,8 @@ public sealed record EngineLimits
     /// <summary>Sends of one run (A9). Setting <c>Sends:MaxPerRun</c>.</summary>
     public int SendsPerRun { get; init; } = 1_000;
 
-    /// <summary>How long the URLs of an event's files work after it has come (E7). They also do while a run of it executes. Setting <c>Triggers:FileUrlAge</c>.</summary>
+    /// <summary>How long the URLs of an event's files work after it has come (E7). They also do while a run of it executes. Setting
+    /// <c>Triggers:FileUrlAge</c>.</summary>
     public TimeSpan TriggerFileUrlAge { get; init; } = TimeSpan.FromMinutes(30);
 
     /// <summary>Bytes of one send's body (A9). Setting <c>Sends:MaxBodyBytes</c>.</summary>
@@ -75,7 +80,8 @@ public sealed record EngineLimits
     /// <summary>Bytes of all sends of one run, with their URLs, headers and bodies (A9). Setting <c>Sends:MaxBytesPerRun</c>.</summary>
     public long SendBytesPerRun { get; init; } = 64 * 1024 * 1024;
 
-    /// <summary>Receivers that a step may choose for its emails, such as <c>*@example.com</c>; none leaves them to the setting <c>Smtp:To</c>. Setting <c>Smtp:AllowTo</c>.</summary>
+    /// <summary>Receivers that a step may choose for its emails, such as <c>*@example.com</c>; none leaves them to the setting
+    /// <c>Smtp:To</c>. Setting <c>Smtp:AllowTo</c>.</summary>
     public IReadOnlyList<string> EmailAllowTo { get; init; } = [];
 
     /// <summary>Bytes that a mail server may say during one delivery.</summary>
@@ -84,13 +90,16 @@ public sealed record EngineLimits
     /// <summary>Alerts at once.</summary>
     public int Alerts { get; init; } = 100;
 
-    /// <summary>After a message of an alert, how long further failures are counted, unless the alert says otherwise. Setting <c>Alerts:Quiet</c>.</summary>
+    /// <summary>After a message of an alert, how long further failures are counted, unless the alert says otherwise. Setting
+    /// <c>Alerts:Quiet</c>.</summary>
     public TimeSpan AlertQuiet { get; init; } = TimeSpan.FromMinutes(15);
 
-    /// <summary>How long a delivery may be pending before that is a backlog, unless the alert says otherwise. Setting <c>Alerts:BacklogAge</c>.</summary>
+    /// <summary>How long a delivery may be pending before that is a backlog, unless the alert says otherwise. Setting
+    /// <c>Alerts:BacklogAge</c>.</summary>
     public TimeSpan AlertBacklogAge { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>Runs of one workflow that may be queued before that is a backlog, unless the alert says otherwise. Setting <c>Alerts:BacklogRuns</c>.</summary>
+    /// <summary>Runs of one workflow that may be queued before that is a backlog, unless the alert says otherwise. Setting
+    /// <c>Alerts:BacklogRuns</c>.</summary>
     public int AlertBacklogRuns { get; init; } = 1_000;
 
     /// <summary>How often alerts look for a backlog. Setting <c>Alerts:BacklogEvery</c>.</summary>
@@ -99,7 +108,8 @@ public sealed record EngineLimits
     /// <summary>Pending deliveries that one look for a backlog reads.</summary>
     public int AlertBacklogRead { get; init; } = 10_000;
 
-    /// <summary>Workflows that an event may start one after the other by emitting, before a loop is assumed. Setting <c>Emit:MaxHops</c>.</summary>
+    /// <summary>Workflows that an event may start one after the other by emitting, before a loop is assumed. Setting
+    /// <c>Emit:MaxHops</c>.</summary>
     public int EmitHops { get; init; } = 10;
 
     /// <summary>Emitted and streamed events kept, the newest, of each workflow and kind.</summary>
@@ -117,10 +127,12 @@ public sealed record EngineLimits
     /// <summary>Bytes of all exports of one run. Setting <c>Runs:MaxExportBytes</c>.</summary>
     public int RunExportBytes { get; init; } = 6 * 1024 * 1024;
 
-    /// <summary>How long a run may take when its trigger is HTTP (E4). Setting <c>Workers:Timeout</c>; a workflow's <c>timeout</c> wins.</summary>
+    /// <summary>How long a run may take when its trigger is HTTP (E4). Setting <c>Workers:Timeout</c>; a workflow's <c>timeout</c>
+    /// wins.</summary>
     public TimeSpan RunTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long a run may take when its workflow has no HTTP trigger, or a schedule started it (E4). Setting <c>Workers:ScheduleTimeout</c>.</summary>
+    /// <summary>How long a run may take when its workflow has no HTTP trigger, or a schedule started it (E4). Setting
+    /// <c>Workers:ScheduleTimeout</c>.</summary>
     public TimeSpan ScheduleTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>How late a due time still starts its run; one that is older was missed.</summary>
@@ -156,7 +168,8 @@ public sealed record EngineLimits
     /// <summary>Bytes of events that wait in memory, over all workflows; the others wait in the store.</summary>
     public long RunsWaitingBytes { get; init; } = 64 * 1024 * 1024;
 
-    /// <summary>Runs of one workflow that an earlier server left and that are under way at once. Few, because a start is noted before it is sure to come (E1).</summary>
+    /// <summary>Runs of one workflow that an earlier server left and that are under way at once. Few, because a start is noted before it is
+    /// sure to come (E1).</summary>
     public int RunsRecovering { get; init; } = 8;
 
     /// <summary>Runs and deliveries under way before triggers slow their answers, so that completing goes before accepting.</summary>
@@ -207,7 +220,8 @@ public sealed record EngineLimits
     /// <summary>Packages, counted by version, that one workflow may import.</summary>
     public int PackagesImported { get; init; } = 500;
 
-    /// <summary>Hosts with their ports that npm and install scripts reach beside the registry (E3), where they run in the sandbox. Setting <c>Packages:Hosts</c>.</summary>
+    /// <summary>Hosts with their ports that npm and install scripts reach beside the registry (E3), where they run in the sandbox. Setting
+    /// <c>Packages:Hosts</c>.</summary>
     public IReadOnlyList<string> PackagesHosts { get; init; } = [];
 
     /// <summary>Packages whose install scripts run (E3). Setting <c>Packages:AllowScripts</c>.</summary>
@@ -216,7 +230,8 @@ public sealed record EngineLimits
     /// <summary>Bytes of a trigger's request body (E7). Setting <c>Triggers:MaxBodyBytes</c>.</summary>
     public int TriggerBodyBytes { get; init; } = 512 * 1024;
 
-    /// <summary>Bytes of a body that a document of a run, or a list of deliveries, still shows. Setting <c>Documents:MaxBodyBytes</c>.</summary>
+    /// <summary>Bytes of a body that a document of a run, or a list of deliveries, still shows. Setting
+    /// <c>Documents:MaxBodyBytes</c>.</summary>
     public int DocumentBodyBytes { get; init; } = 64 * 1024;
 
     /// <summary>Bytes of headers and bodies in such a document; those behind are left out. Setting <c>Documents:MaxBytes</c>.</summary>
@@ -228,10 +243,12 @@ public sealed record EngineLimits
     /// <summary>History is pruned above this many bytes of database (G2). Setting <c>Retention:Size</c>; 0 is no limit.</summary>
     public long RetentionBytes { get; init; }
 
-    /// <summary>Free bytes on the database's disk below which new events, deploys and values of data stores are refused (G3); 0 is none. Setting <c>Disk:MinFree</c>.</summary>
+    /// <summary>Free bytes on the database's disk below which new events, deploys and values of data stores are refused (G3); 0 is none.
+    /// Setting <c>Disk:MinFree</c>.</summary>
     public long DiskMinFree { get; init; } = 128L * 1024 * 1024;
 
-    /// <summary>Bytes of a file that is deleted when the disk is full, so that pruning and work in flight have space (G3); 0 is none. Setting <c>Disk:Reserve</c>.</summary>
+    /// <summary>Bytes of a file that is deleted when the disk is full, so that pruning and work in flight have space (G3); 0 is none.
+    /// Setting <c>Disk:Reserve</c>.</summary>
     public long DiskReserve { get; init; } = 64L * 1024 * 1024;
 
     /// <summary>Bytes of one value of a data store. Setting <c>Stores:MaxValueBytes</c>.</summary>
@@ -255,7 +272,8 @@ public sealed record EngineLimits
     /// <summary>How long a closing store goes on trying what it cannot write.</summary>
     public TimeSpan StoreClosing { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a shutdown waits for the requests and runs in flight. Deliveries in flight then have their deadline. Setting <c>Shutdown:Timeout</c>.</summary>
+    /// <summary>How long a shutdown waits for the requests and runs in flight. Deliveries in flight then have their deadline. Setting
+    /// <c>Shutdown:Timeout</c>.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Connections that read at once.</summary>

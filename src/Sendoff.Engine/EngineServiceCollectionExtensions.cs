@@ -197,7 +197,8 @@ sealed class EngineService(
         schedule.Start();
     }
 
-    /// <summary>Waits for the runs in flight until <paramref name="cancellationToken"/>, then for the deliveries in flight, which end by their own deadline.</summary>
+    /// <summary>Waits for the runs in flight until <paramref name="cancellationToken"/>, then for the deliveries in flight, which end by
+    /// their own deadline.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         runs.Refuse();

@@ -29,7 +29,8 @@ public static class JsonSyntax
         }
     }
 
-    /// <summary>Whether strings may hold halves of surrogate pairs, written as <c>\uD800</c>: System.Text.Json reads such JSON, and cannot write it.</summary>
+    /// <summary>Whether strings may hold halves of surrogate pairs, written as <c>\uD800</c>: System.Text.Json reads such JSON, and cannot
+    /// write it.</summary>
     public static bool MayHoldSurrogates(ReadOnlySpan<byte> json) => json.IndexOf("\\ud"u8) >= 0 || json.IndexOf("\\uD"u8) >= 0;
 
     /// <summary>Turns halves of surrogate pairs into U+FFFD, in place.</summary>

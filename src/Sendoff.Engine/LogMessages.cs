@@ -44,7 +44,8 @@ static partial class LogMessages
     [LoggerMessage(
         1010,
         LogLevel.Warning,
-        "Runs that did not end within {Seconds} s: {Count}. They were stopped and will run again from the beginning after the next server start"
+        "Runs that did not end within {Seconds} s: {Count}. They were stopped and will run again from the beginning after the next server "
+            + "start"
     )]
     public static partial void RunsCutOff(this ILogger log, double seconds, int count);
 
@@ -71,7 +72,8 @@ static partial class LogMessages
     [LoggerMessage(
         1023,
         LogLevel.Warning,
-        "The schedule {Schedule} of {Workflow} was processed up to {Until:u}, which is in the future: the clock was ahead. It continues from now"
+        "The schedule {Schedule} of {Workflow} was processed up to {Until:u}, which is in the future: the clock was ahead. "
+            + "It continues from now"
     )]
     public static partial void DueTimesAhead(this ILogger log, string workflow, string schedule, DateTimeOffset until);
 
@@ -86,7 +88,8 @@ static partial class LogMessages
     [LoggerMessage(
         2000,
         LogLevel.Warning,
-        "Deliveries in flight when the server stopped: {Count}. They are marked as interrupted: they may have been sent, and are not retried automatically"
+        "Deliveries in flight when the server stopped: {Count}. They are marked as interrupted: they may have been sent, "
+            + "and are not retried automatically"
     )]
     public static partial void DeliveriesInterrupted(this ILogger log, int count);
 
@@ -104,7 +107,8 @@ static partial class LogMessages
     [LoggerMessage(
         3000,
         LogLevel.Warning,
-        "The store does not accept writes: {Reason}. New events are refused. Runs and deliveries in flight are kept, and their writes are retried."
+        "The store does not accept writes: {Reason}. New events are refused. Runs and deliveries in flight are kept, "
+            + "and their writes are retried."
     )]
     public static partial void StoreUnavailable(this ILogger log, string reason);
 
@@ -140,7 +144,8 @@ static partial class LogMessages
     [LoggerMessage(
         3006,
         LogLevel.Warning,
-        "Deleted the reserve {File} to free {Megabytes} MB for pruning and for work in flight. It is created again when enough space is free"
+        "Deleted the reserve {File} to free {Megabytes} MB for pruning and for work in flight. "
+            + "It is created again when enough space is free"
     )]
     public static partial void ReserveGivenUp(this ILogger log, string file, long megabytes);
 
@@ -157,7 +162,8 @@ static partial class LogMessages
     [LoggerMessage(
         3009,
         LogLevel.Warning,
-        "The newest id in {Path} was created at {At:u}, which is in the future: the clock was ahead, or is behind now. New ids continue above it. Check the clock"
+        "The newest id in {Path} was created at {At:u}, which is in the future: the clock was ahead, or is behind now. "
+            + "New ids continue above it. Check the clock"
     )]
     public static partial void IdsAhead(this ILogger log, string path, DateTimeOffset at);
 
@@ -196,7 +202,8 @@ static partial class LogMessages
     [LoggerMessage(
         4009,
         LogLevel.Warning,
-        "Steps are not isolated from the server: {State}. Deploy only code that you trust (docs/operating.md, Isolation). Workers run on Node.js {Version} ({Path})"
+        "Steps are not isolated from the server: {State}. Deploy only code that you trust (docs/operating.md, Isolation). "
+            + "Workers run on Node.js {Version} ({Path})"
     )]
     public static partial void WorkersWithoutSandbox(this ILogger log, Version version, string path, string state);
 

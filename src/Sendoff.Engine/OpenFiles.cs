@@ -2,8 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace Sendoff.Engine;
 
-/// <summary>How the file descriptors of the process are shared out: what takes one from outside, a connection, must leave enough for what serves it.</summary>
-/// <param name="Limit">Descriptors that the process may have; null where the system does not say. .NET raises its soft limit to the hard one at the start.</param>
+/// <summary>How the file descriptors of the process are shared out: what takes one from outside, a connection, must leave enough for what
+/// serves it.</summary>
+/// <param name="Limit">Descriptors that the process may have; null where the system does not say. .NET raises its soft limit to the hard
+/// one at the start.</param>
 /// <param name="Connections">Connections at once; null is no bound.</param>
 /// <param name="Deliveries">Deliveries on the wire at once.</param>
 public sealed partial record OpenFiles(long? Limit, long? Connections, int Deliveries)

@@ -1,8 +1,9 @@
 namespace Sendoff.Engine;
 
 /// <summary>
-/// Back-pressure from the senders to the triggers: while more is under way than the server can complete soon, the next answers wait for their turn, for a bounded
-/// time. What waits for somebody else, a slow workflow or a slow destination, is not counted: it must not hold up the others.
+/// Back-pressure from the senders to the triggers: while more is under way than the server can complete soon, the next answers wait for
+/// their turn, for a bounded time. What waits for somebody else, a slow workflow or a slow destination, is not counted: it must not hold up
+/// the others.
 /// </summary>
 public sealed class Pacing(EngineLimits limits, TimeProvider time)
 {
@@ -117,7 +118,8 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>What has begun and of which nothing has come back for so long is slow, although nothing was measured yet: a destination that never answers.</summary>
+    /// <summary>What has begun and of which nothing has come back for so long is slow, although nothing was measured yet: a destination
+    /// that never answers.</summary>
     void WithdrawStalled()
     {
         if (lookedAt != 0 && time.GetElapsedTime(lookedAt) < lookEvery)

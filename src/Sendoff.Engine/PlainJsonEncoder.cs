@@ -8,8 +8,8 @@ using System.Text.Json.Serialization;
 
 namespace Sendoff.Engine;
 
-/// <summary>Writes JSON as people read it: only quotation marks, backslashes, control and format characters are escaped. Of .NET's encoders even the relaxed one escapes emoji.
-/// What is written into HTML is encoded for HTML there.</summary>
+/// <summary>Writes JSON as people read it: only quotation marks, backslashes, control and format characters are escaped. Of .NET's encoders
+/// even the relaxed one escapes emoji. What is written into HTML is encoded for HTML there.</summary>
 public sealed unsafe class PlainJsonEncoder : JavaScriptEncoder
 {
     public static readonly PlainJsonEncoder Instance = new();

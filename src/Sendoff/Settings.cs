@@ -21,7 +21,8 @@ sealed class SettingsException(string key, string value, string expected)
 /// <summary>A workflow's own rules beside the server's.</summary>
 sealed record WorkflowEgress(IReadOnlyList<string> Allow, IReadOnlyList<string> Deny);
 
-/// <summary>All settings, read once at start. Sources, later ones winning: <c>appsettings.json</c>, <c>SENDOFF_Section__Key</c>, flags.</summary>
+/// <summary>All settings, read once at start. Sources, later ones winning: <c>appsettings.json</c>, <c>SENDOFF_Section__Key</c>,
+/// flags.</summary>
 sealed record Settings
 {
     /// <summary>The data directory. Setting <c>Data</c>.</summary>
@@ -33,10 +34,12 @@ sealed record Settings
     /// <summary>Where the server is reached through a reverse proxy; null for where it listens. Setting <c>PublicUrl</c>.</summary>
     public Uri? PublicUrl { get; init; }
 
-    /// <summary>Listeners that serve triggers only; with any, those of <see cref="Listen"/> serve none. Setting <c>Hooks:Listen</c>.</summary>
+    /// <summary>Listeners that serve triggers only; with any, those of <see cref="Listen"/> serve none. Setting
+    /// <c>Hooks:Listen</c>.</summary>
     public IReadOnlyList<ListenAddress> HooksListen { get; init; } = [];
 
-    /// <summary>Where callers of workflows reach the server, when that is not where the pages are. Setting <c>Hooks:PublicUrl</c>.</summary>
+    /// <summary>Where callers of workflows reach the server, when that is not where the pages are. Setting
+    /// <c>Hooks:PublicUrl</c>.</summary>
     public Uri? HooksPublicUrl { get; init; }
 
     /// <summary>Reverse proxies that say who a caller is. Setting <c>TrustedProxies</c>.</summary>
@@ -47,7 +50,8 @@ sealed record Settings
     public string? TlsKey { get; init; }
     public string? TlsPassword { get; init; }
 
-    /// <summary>A PEM file with the certificates of authorities that deliveries, steps and npm trust besides the system's. Setting <c>Tls:Authorities</c>.</summary>
+    /// <summary>A PEM file with the certificates of authorities that deliveries, steps and npm trust besides the system's. Setting
+    /// <c>Tls:Authorities</c>.</summary>
     public string? TlsAuthorities { get; init; }
 
     /// <summary>How long a sign-in lasts. Setting <c>Auth:SessionAge</c>.</summary>
@@ -60,7 +64,8 @@ sealed record Settings
     /// <summary>Node.js instead of the pinned one. Setting <c>Workers:NodePath</c>.</summary>
     public string? NodePath { get; init; }
 
-    /// <summary>What steps may see and do. Settings <c>Workers:Sandbox</c>, <c>:Network</c>, <c>:AllowChildProcesses</c>, <c>:TmpSize</c>.</summary>
+    /// <summary>What steps may see and do. Settings <c>Workers:Sandbox</c>, <c>:Network</c>, <c>:AllowChildProcesses</c>,
+    /// <c>:TmpSize</c>.</summary>
     public SandboxOptions Isolation { get; init; } = new();
 
     /// <summary>Rules of where deliveries may go beside public addresses (D2). Setting <c>Egress:Allow</c>.</summary>
@@ -75,7 +80,8 @@ sealed record Settings
     /// <summary>Local addresses that deliveries come from (D3); none lets the system choose. Setting <c>Egress:Addresses</c>.</summary>
     public IReadOnlyList<IPAddress> EgressAddresses { get; init; } = [];
 
-    /// <summary>The addresses and ranges that are published as those; none for <see cref="EgressAddresses"/>. Setting <c>Egress:PublicAddresses</c>.</summary>
+    /// <summary>The addresses and ranges that are published as those; none for <see cref="EgressAddresses"/>. Setting
+    /// <c>Egress:PublicAddresses</c>.</summary>
     public IReadOnlyList<string> EgressPublicAddresses { get; init; } = [];
 
     /// <summary>A proxy that deliveries go through. Setting <c>Egress:Proxy</c>.</summary>
@@ -99,7 +105,8 @@ sealed record Settings
     /// <summary>What secrets are sealed under, in Base64; null for the key in the data directory. Setting <c>Secrets:Key</c>.</summary>
     public string? SecretsKey { get; init; }
 
-    /// <summary>The development profile (<c>--development</c>, which <c>dotnet run</c> gives): deliveries to loopback are allowed.</summary>
+    /// <summary>The development profile (<c>--development</c>, which <c>dotnet run</c> gives): deliveries to loopback are
+    /// allowed.</summary>
     public bool Development { get; init; }
 
     public static readonly IReadOnlyList<string> Loopback = ["127.0.0.0/8", "::1/128"];

@@ -15,7 +15,8 @@ internal static class ZipEntries
     public static bool IsLink(ZipArchiveEntry entry) => ((entry.ExternalAttributes >> UnixMode) & TypeOfFile) == SymbolicLink;
 
     /// <summary>Reads an entry, and stops one piece over the limit: what an archive says about its sizes is not to be believed.</summary>
-    /// <exception cref="InvalidDataException">The content is not the one that was packed. .NET does not look: a damaged archive would be taken for whole, and one with a password is noise.</exception>
+    /// <exception cref="InvalidDataException">The content is not the one that was packed. .NET does not look: a damaged archive would be
+    /// taken for whole, and one with a password is noise.</exception>
     public static byte[] Read(ZipArchiveEntry entry, long most)
     {
         using var stream = entry.Open();

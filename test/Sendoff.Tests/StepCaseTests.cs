@@ -16,8 +16,8 @@ using YamlDotNet.RepresentationModel;
 namespace Sendoff.Tests;
 
 /// <summary>
-/// Steps as people write them, with the event that they get and the run document that comes of it: test/cases/*.yaml. Of the document, what a case names has to be there; a list has as many
-/// items as named, and a text that begins with ~ is a pattern. All sends are captured.
+/// Steps as people write them, with the event that they get and the run document that comes of it: test/cases/*.yaml. Of the document, what
+/// a case names has to be there; a list has as many items as named, and a text that begins with ~ is a pattern. All sends are captured.
 /// </summary>
 public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture<StepCaseTests.Workers>
 {

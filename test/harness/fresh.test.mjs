@@ -189,7 +189,8 @@ test('After any sequence of such steps, a run finds the globals as they were', a
 test('In an arrow function that was pasted, this is the step, as in other steps', async () => {
   for (const head of ['async (event, steps) =>', 'async function (event, steps)', '(event) =>', 'event =>']) {
     const worker = await Worker.start(
-      { 'pick.js': `${head} {\n  if (event.user) this.user = event.user;\n  if (!this.user) this.user = "nobody";\n  (() => { this.inner = 1 })();\n}`,
+      { 'pick.js': `${head} {\n  if (event.user) this.user = event.user;\n  if (!this.user) this.user = "nobody";\n`
+          + `  (() => { this.inner = 1 })();\n}`,
         'greet.js': 'return [steps.pick.user, typeof user]' });
     const first = await worker.run({ user: 'alice' });
     assert.deepEqual(

@@ -149,7 +149,8 @@ const cases = [
   ],
   [
     '$.interface.timer in a step',
-    { code: 'props: { timer: { type: "$.interface.timer", default: { intervalSeconds: 60 } } }, run() { return this.timer.intervalSeconds }',
+    { code: 'props: { timer: { type: "$.interface.timer", default: { intervalSeconds: 60 } } }, '
+      + 'run() { return this.timer.intervalSeconds }',
       value: 60 },
   ],
   [

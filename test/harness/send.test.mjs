@@ -152,7 +152,8 @@ test('FormData becomes multipart, files included', async () => {
   const body = Buffer.from(await readParts(/** @type {any} */ (send.parts))).toString();
   assert.equal(
     body, `--${boundary}\r\ncontent-disposition: form-data; name="name"\r\n\r\nLuke\r\nSky\r\n`
-      + `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a%22b.txt"\r\ncontent-type: text/plain\r\n\r\ncontent\r\n--${boundary}--\r\n`);
+      + `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a%22b.txt"\r\ncontent-type: text/plain\r\n`
+      + `\r\ncontent\r\n--${boundary}--\r\n`);
   assert.equal(partsBytes(/** @type {any} */ (send.parts)), Buffer.byteLength(body));
   const parsed = await new Response(body, { headers: { 'content-type': /** @type {string} */ (send.type) } }).formData();
   assert.equal(parsed.get('name'), 'Luke\r\nSky');

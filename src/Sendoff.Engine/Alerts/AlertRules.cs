@@ -33,7 +33,8 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
         Interlocked.Exchange(ref change, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
     }
 
-    /// <summary>Stores a new rule, or another text of one. Returns what is wrong with it and changes nothing; null if nothing is wrong.</summary>
+    /// <summary>Stores a new rule, or another text of one. Returns what is wrong with it and changes nothing; null if nothing is
+    /// wrong.</summary>
     public async Task<string?> SaveAsync(AlertRule rule, CancellationToken ct)
     {
         await changing.WaitAsync(ct).ConfigureAwait(false);
@@ -113,7 +114,8 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
         if (limits.EmailAllowTo.Count == 0)
             return target is [var only] && only == smtp.To
                 ? null
-                : $"Without the setting Smtp:AllowTo, every email goes to Smtp:To ({smtp.To ?? "not set"}). Leave 'to' empty, or add the addresses to Smtp:AllowTo.";
+                : $"Without the setting Smtp:AllowTo, every email goes to Smtp:To ({smtp.To ?? "not set"}). Leave 'to' empty, "
+                    + "or add the addresses to Smtp:AllowTo.";
         return
             target.FirstOrDefault(one => !limits.EmailAllowTo.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, one)))
                 is { } refused

@@ -4,7 +4,8 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Alerts;
 
-/// <summary>Sends the messages of alerts: each is a delivery of a run of <see cref="SystemWorkflow.Alerts"/>, recorded and sent as any other.</summary>
+/// <summary>Sends the messages of alerts: each is a delivery of a run of <see cref="SystemWorkflow.Alerts"/>, recorded and sent as any
+/// other.</summary>
 public sealed class AlertSender(IStore store, DeliveryDispatcher dispatcher, EngineContext engine, Concealment concealment, string origin)
 {
     internal string Origin => origin;
@@ -13,7 +14,8 @@ public sealed class AlertSender(IStore store, DeliveryDispatcher dispatcher, Eng
     public async Task<RunId> TestAsync(AlertRule rule, CancellationToken ct) =>
         (await SendAsync(AlertMessage.Test(rule, origin), null, ct).ConfigureAwait(false))!.Value;
 
-    /// <summary>Commits a message with what its rule has told by it, and sends it. Null if the rule is gone; then nothing is sent.</summary>
+    /// <summary>Commits a message with what its rule has told by it, and sends it. Null if the rule is gone; then nothing is
+    /// sent.</summary>
     internal async Task<RunId?> SendAsync(AlertMessage message, AlertState? told, CancellationToken ct)
     {
         var now = engine.Time.GetUtcNow();

@@ -6,9 +6,9 @@ namespace Sendoff.Engine.Alerts;
 
 /// <summary>Watches how runs and deliveries end, and tells whom it concerns.</summary>
 /// <remarks>
-/// (1) those who end a run or a delivery note it in memory: one count by workflow and cause  (2) the loop takes the notes, and adds them to the state of each rule  (3) what
-/// is due is told: the message, its delivery and the state are committed together  (4) counts that are not due are taken and stored once a second, so that a restart keeps them.
-/// What alerts send is never noted, so none can cause another.
+/// (1) those who end a run or a delivery note it in memory: one count by workflow and cause  (2) the loop takes the notes, and adds them to
+/// the state of each rule  (3) what is due is told: the message, its delivery and the state are committed together  (4) counts that are not
+/// due are taken and stored once a second, so that a restart keeps them. What alerts send is never noted, so none can cause another.
 /// </remarks>
 internal sealed class AlertWatch(
     IStore store,
@@ -160,7 +160,8 @@ internal sealed class AlertWatch(
         return WaitFrom(engine.Time.GetUtcNow());
     }
 
-    /// <summary>Forgets what concerns no rule any more, as it was deleted or changed. A clock that was ahead keeps nobody quiet for longer than the rule says.</summary>
+    /// <summary>Forgets what concerns no rule any more, as it was deleted or changed. A clock that was ahead keeps nobody quiet for longer
+    /// than the rule says.</summary>
     void Settle(DateTimeOffset now)
     {
         var known = rules.Current.ToDictionary(static rule => rule.Id);
@@ -257,7 +258,8 @@ internal sealed class AlertWatch(
         var parts = new List<string>();
         if (waiting is not null)
             parts.Add(
-                $"{waiting.Deliveries:N0} {(waiting.Deliveries == 1 ? "delivery has" : "deliveries have")} been pending for too long, the oldest for {age.TotalSeconds:N0} s"
+                $"{waiting.Deliveries:N0} {(waiting.Deliveries == 1 ? "delivery has" : "deliveries have")} been pending for too long, "
+                    + $"the oldest for {age.TotalSeconds:N0} s"
             );
         if (unstarted > 0)
             parts.Add($"{unstarted:N0} {(unstarted == 1 ? "run is" : "runs are")} queued");

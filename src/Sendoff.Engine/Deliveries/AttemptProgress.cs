@@ -104,7 +104,8 @@ internal sealed class AttemptProgress
 
     double Ms(long from, long to) => time.GetElapsedTime(from, to).TotalMilliseconds;
 
-    /// <summary>Goes on with the request that a redirect asks for. What came stays the attempt's response until another one comes.</summary>
+    /// <summary>Goes on with the request that a redirect asks for. What came stays the attempt's response until another one
+    /// comes.</summary>
     public void Follow(HttpSend answered, HttpSend next)
     {
         (redirects ??= []).Add(new(answered.Method, answered.Url, Head!.Status, Connection!.RemoteAddress, next.Url));

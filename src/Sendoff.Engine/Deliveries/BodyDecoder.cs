@@ -5,7 +5,8 @@ using ZstdSharp.Unsafe;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Decodes compressed bodies as they come, so that a small response that unfolds into a large one costs no more than any other.</summary>
+/// <summary>Decodes compressed bodies as they come, so that a small response that unfolds into a large one costs no more than any
+/// other.</summary>
 internal static class BodyDecoder
 {
     const int MaxLayers = 2;
@@ -47,8 +48,8 @@ internal static class BodyDecoder
         if (!codings.Any(HasWindow))
             return await DecodeAsync(codings, wire, decoded, most).ConfigureAwait(false);
 
-        // A body that fits in the raw capture is read first, so that it holds a window for milliseconds, however slowly it came. Such a body
-        // waits for its turn; a longer one is kept raw when others have all the room, because they may hold it to their deadlines.
+        // A body that fits in the raw capture is read first, so that it holds a window for milliseconds, however slowly it came. Such a
+        // body waits for its turn; a longer one is kept raw when others have all the room, because they may hold it to their deadlines.
         bool isWhole = await wire.PrefetchAsync().ConfigureAwait(false);
         var room = isWhole ? wholeBodies : longBodies;
         if (!room.Wait(0, CancellationToken.None) && !(isWhole && await WaitAsync(room, deadline).ConfigureAwait(false)))

@@ -3,7 +3,8 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Opens connections: resolves, checks what was resolved (D1), and dials that very address, or has the proxy dial it. There is no other way out.</summary>
+/// <summary>Opens connections: resolves, checks what was resolved (D1), and dials that very address, or has the proxy dial it. There is no
+/// other way out.</summary>
 internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, TlsHandshake tls, EngineLimits limits, TimeProvider time)
 {
     readonly ProxyTunnel? tunnel = proxy is null ? null : new(proxy, limits);

@@ -3,8 +3,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>
-/// Connections at rest, by who may use them, the last one used first. A connection is handed out only when the receiver is sure to keep it open
-/// still: nothing is ever sent again, so a stale one costs a delivery.
+/// Connections at rest, by who may use them, the last one used first. A connection is handed out only when the receiver is sure to keep it
+/// open still: nothing is ever sent again, so a stale one costs a delivery.
 /// </summary>
 internal sealed class ConnectionPool : IDisposable
 {

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>
-/// Connects to one of several addresses (RFC 8305 in the small): by turns of the families, the next one when the one before has failed or has been silent for a
-/// quarter of a second, and the first connection wins. Nothing is written before that, so no request is made twice.
+/// Connects to one of several addresses (RFC 8305 in the small): by turns of the families, the next one when the one before has failed or
+/// has been silent for a quarter of a second, and the first connection wins. Nothing is written before that, so no request is made twice.
 /// </summary>
 internal static class ConnectionRace
 {

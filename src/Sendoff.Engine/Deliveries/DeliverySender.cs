@@ -13,8 +13,8 @@ internal delegate Task AttemptExchange(Delivery delivery, AttemptProgress progre
 /// <remarks>
 /// (1) resolve and check egress, (2) connect, or reuse a connection that was checked when it was dialled, (3) write the request,
 /// (4) read the head, (5) read the body, bounded, (6) classify and record. One absolute deadline is over all of it (C1): it closes the
-/// connection, and what is pending there fails. A request is written on one connection, once: there is no code that could write it again (C2).
-/// Where the setting allows redirects, (1) to (5) are gone through again for the request that a response asks for (C3).
+/// connection, and what is pending there fails. A request is written on one connection, once: there is no code that could write it again
+/// (C2). Where the setting allows redirects, (1) to (5) are gone through again for the request that a response asks for (C3).
 /// </remarks>
 public sealed class DeliverySender : IDisposable
 {
@@ -157,7 +157,8 @@ public sealed class DeliverySender : IDisposable
         }
     }
 
-    /// <summary>A connection to a destination, under the workflow's rules and from the address whose turn it is: one at rest, or a new one.</summary>
+    /// <summary>A connection to a destination, under the workflow's rules and from the address whose turn it is: one at rest, or a new
+    /// one.</summary>
     async ValueTask<HttpConnection> ConnectAsync(Destination to, WorkflowId workflow, AttemptProgress progress, CancellationToken ct)
     {
         var route = new Route(to, egress.Policies.Of(nameOf(workflow)), egress.Addresses.Next(to.Key));
@@ -173,7 +174,8 @@ public sealed class DeliverySender : IDisposable
         return progress.Connection = await dialer.DialAsync(route, progress, ct).ConfigureAwait(false);
     }
 
-    /// <summary>C3: each hop is checked, dialled and recorded as the first request was, under the same deadline. The last 3xx is the response.</summary>
+    /// <summary>C3: each hop is checked, dialled and recorded as the first request was, under the same deadline. The last 3xx is the
+    /// response.</summary>
     async Task FollowAsync(Delivery delivery, AttemptProgress progress, CancellationToken ct)
     {
         for (int left = limits.DeliveryMaxRedirects; left > 0 && Redirect.Next(delivery.Request, progress.Head!) is { } next; left--)

@@ -23,7 +23,8 @@ internal sealed record Destination(bool IsTls, string Host, int Port, IPAddress?
         : TryParse(url, out var destination, out _) ? destination.Key
         : None;
 
-    /// <summary>Reads an absolute URL (<see cref="HttpSyntax"/>). Path and query from <paramref name="target"/> on are left as they are.</summary>
+    /// <summary>Reads an absolute URL (<see cref="HttpSyntax"/>). Path and query from <paramref name="target"/> on are left as they
+    /// are.</summary>
     /// <param name="target">Where path and query begin; the length of the URL when it has neither.</param>
     public static bool TryParse(string url, [NotNullWhen(true)] out Destination? destination, out int target)
     {

@@ -9,7 +9,8 @@ readonly record struct WaitingDelivery(Delivery Delivery, long Since, PaceTicket
     public int Bytes { get; } = Overhead + Delivery.Request.Bytes;
 }
 
-/// <summary>The deliveries of one destination: how many are on the wire, and which wait, in call order. Guarded by the dispatcher's gate.</summary>
+/// <summary>The deliveries of one destination: how many are on the wire, and which wait, in call order. Guarded by the dispatcher's
+/// gate.</summary>
 sealed class DestinationLane(string destination)
 {
     const double SlowMs = 500;

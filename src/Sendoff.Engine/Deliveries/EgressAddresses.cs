@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>
-/// Where deliveries come from (D3): local addresses that each request takes in turn, by destination. Without any, the system chooses. With some, nothing is
-/// ever dialled from another one.
+/// Where deliveries come from (D3): local addresses that each request takes in turn, by destination. Without any, the system chooses. With
+/// some, nothing is ever dialled from another one.
 /// </summary>
 public sealed class EgressAddresses
 {
@@ -33,7 +33,8 @@ public sealed class EgressAddresses
 
     public IReadOnlyList<IPAddress> All { get; }
 
-    /// <summary>Whose turn it is for a request to this destination: one address of each family, as it is not known yet where the name leads.</summary>
+    /// <summary>Whose turn it is for a request to this destination: one address of each family, as it is not known yet where the name
+    /// leads.</summary>
     internal LocalChoice Next(string destination)
     {
         if (turns.Length == 0)
@@ -82,7 +83,7 @@ internal readonly record struct Route(Destination To, EgressPolicy Policy, Local
 }
 
 /// <summary>
-/// Which requests may use a connection: those to its destination, from its address, under the rules that it was dialled under. What one workflow may reach is
-/// not open to another because a connection stands.
+/// Which requests may use a connection: those to its destination, from its address, under the rules that it was dialled under. What one
+/// workflow may reach is not open to another because a connection stands.
 /// </summary>
 internal readonly record struct ConnectionKey(string Destination, EgressPolicy Policy, IPAddress? Local);

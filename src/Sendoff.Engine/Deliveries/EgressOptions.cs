@@ -16,7 +16,8 @@ public sealed record EgressOptions
     /// <summary>Certificates that are trusted besides those of the system. Setting <c>Tls:Authorities</c>.</summary>
     public X509Certificate2Collection? Authorities { get; init; }
 
-    /// <summary>What receivers are told to let in: addresses and ranges. Empty when deliveries have no fixed ones. Setting <c>Egress:PublicAddresses</c>.</summary>
+    /// <summary>What receivers are told to let in: addresses and ranges. Empty when deliveries have no fixed ones. Setting
+    /// <c>Egress:PublicAddresses</c>.</summary>
     public IReadOnlyList<string> PublicAddresses { get; init; } = [];
 
     /// <summary>Rules, and nothing else said.</summary>

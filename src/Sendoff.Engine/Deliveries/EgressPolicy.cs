@@ -9,8 +9,9 @@ namespace Sendoff.Engine.Deliveries;
 /// </summary>
 /// <remarks>
 /// A rule is <c>10.1.0.0/16</c>, <c>10.1.2.3</c>, <c>fd00::/8</c>, <c>api.example.com</c>, <c>*.example.com</c> (names below it) or
-/// <c>*</c>, with <c>:443</c> or <c>:8000-8099</c> behind it if only those ports are meant; an IPv6 range stands in brackets then: <c>[fd00::/8]:443</c>.
-/// A workflow's rules lie before the server's: a deny rule of either wins over an allow rule of either, and <c>*</c> is judged in the order of the layers.
+/// <c>*</c>, with <c>:443</c> or <c>:8000-8099</c> behind it if only those ports are meant; an IPv6 range stands in brackets then:
+/// <c>[fd00::/8]:443</c>. A workflow's rules lie before the server's: a deny rule of either wins over an allow rule of either, and <c>*</c>
+/// is judged in the order of the layers.
 /// </remarks>
 public sealed class EgressPolicy
 {
@@ -64,7 +65,8 @@ public sealed class EgressPolicy
         foreach (var layer in layers)
         {
             if (layer.FindDeny(host, address, port, isCatchAll: false) is { } rule)
-                return $"is denied by the rule \"{rule.Text}\" of the setting {layer.DenySetting}; nothing was dialled; to allow it, change that rule";
+                return $"is denied by the rule \"{rule.Text}\" of the setting {layer.DenySetting}; nothing was dialled; to allow it, "
+                    + "change that rule";
         }
         foreach (var layer in layers)
         {

@@ -33,9 +33,10 @@ public sealed record SmtpOptions(
     public override string ToString() => Host is null ? "no mail server" : $"{Host}:{Port}";
 }
 
-/// <summary>Makes one attempt at an email (F7) under the deadline of any attempt. The request's body is JSON: subject, text, html, to.</summary>
-/// <remarks>(1) the message and its receivers  (2) dial the address that was checked  (3) greeting, TLS, sign in  (4) hand the message over  (5) the reply is the response.
-/// One session carries one message, once (C2): nothing here tries again.</remarks>
+/// <summary>Makes one attempt at an email (F7) under the deadline of any attempt. The request's body is JSON: subject, text, html,
+/// to.</summary>
+/// <remarks>(1) the message and its receivers  (2) dial the address that was checked  (3) greeting, TLS, sign in  (4) hand the message over
+///  (5) the reply is the response. One session carries one message, once (C2): nothing here tries again.</remarks>
 public sealed class EmailSender(
     DeliverySender frame,
     SmtpOptions smtp,
@@ -254,7 +255,8 @@ public sealed class EmailSender(
         if (!limits.EmailAllowTo.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, address)))
             throw new WireException(
                 AttemptErrorCode.BlockedByEgressPolicy,
-                $"{address} matches none of Smtp:AllowTo; to write there, add {address} or *{address[address.LastIndexOf('@')..]} to that setting"
+                $"{address} matches none of Smtp:AllowTo; to write there, add {address} or *{address[address.LastIndexOf('@')..]} to that "
+                    + "setting"
             );
         return ReadAddress(address)
             ?? throw new WireException(

@@ -90,7 +90,8 @@ internal sealed class HttpConnection : IDisposable
         buffer = larger;
     }
 
-    /// <summary>Makes ready to wait for the next exchange. False when the receiver sent more than its response: the connection is not to be used again.</summary>
+    /// <summary>Makes ready to wait for the next exchange. False when the receiver sent more than its response: the connection is not to be
+    /// used again.</summary>
     public bool TryRest()
     {
         if (start != end)

@@ -38,7 +38,8 @@ public static class HttpSyntax
     /// <summary>RFC 9110 5.5: Latin-1 without control characters, but for the tab.</summary>
     public static bool IsHeaderValue(ReadOnlySpan<char> text) => !text.ContainsAnyExcept(valueCharacters);
 
-    /// <summary>Whether a delivery can be made to a URL: absolute http or https in its normal form, without userinfo and fragment.</summary>
+    /// <summary>Whether a delivery can be made to a URL: absolute http or https in its normal form, without userinfo and
+    /// fragment.</summary>
     internal static bool IsUrl(ReadOnlySpan<char> url) =>
         TrySplit(url, out _, out var host, out _, out int target) && IsHost(host) && !url[target..].Contains('#');
 
@@ -84,7 +85,8 @@ public static class HttpSyntax
     /// <summary>An IP address in any spelling, or a name that could be in DNS.</summary>
     static bool IsHost(ReadOnlySpan<char> host) => TryParseAddress(host, out _) || (IsName(host) && !EndsInNumber(host));
 
-    /// <summary>Reads a host as the URL standard does after its percent-decoding and IDNA, except that a name must be one that could be in DNS.</summary>
+    /// <summary>Reads a host as the URL standard does after its percent-decoding and IDNA, except that a name must be one that could be in
+    /// DNS.</summary>
     /// <param name="name">In lower case; an IP address without brackets.</param>
     /// <param name="literal">The address, when the host is one in any spelling.</param>
     internal static bool TryParseHost(ReadOnlySpan<char> host, [NotNullWhen(true)] out string? name, out IPAddress? literal)
@@ -125,7 +127,8 @@ public static class HttpSyntax
             && address.AddressFamily == AddressFamily.InterNetworkV6;
     }
 
-    /// <summary>As the URL standard writes it: .NET writes the end of some addresses as an IPv4 one, and the <c>host</c> line is to be as in the URL.</summary>
+    /// <summary>As the URL standard writes it: .NET writes the end of some addresses as an IPv4 one, and the <c>host</c> line is to be as
+    /// in the URL.</summary>
     static string Written(IPAddress address)
     {
         string text = address.ToString();

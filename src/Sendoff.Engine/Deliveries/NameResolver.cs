@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>
-/// Asks the system for the addresses of a name. A lookup cannot be cancelled (getaddrinfo), only abandoned, and it holds a thread as long as it
-/// lasts: so lookups in flight are bounded, each on a thread of its own, and all who ask for the same name share one.
+/// Asks the system for the addresses of a name. A lookup cannot be cancelled (getaddrinfo), only abandoned, and it holds a thread as long
+/// as it lasts: so lookups in flight are bounded, each on a thread of its own, and all who ask for the same name share one.
 /// </summary>
 /// <param name="lookup">What to ask; null is the system's resolver.</param>
 internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddress[]>>? lookup = null)

@@ -4,9 +4,10 @@ using System.Text;
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>
-/// What a proxy's answer to CONNECT says, and of whom. RFC 9110 has no status for "the destination refused": Squid, Apache, Envoy and HAProxy answer 503, tinyproxy 500,
-/// most others 502 or 504. What tells more is a header: RFC 9209's <c>Proxy-Status</c>, <c>X-Squid-Error</c> with the number of the system's error, <c>X-Smokescreen-Error</c>.
-/// Nothing that the proxy says is repeated: it is anybody's text, and could hold the password.
+/// What a proxy's answer to CONNECT says, and of whom. RFC 9110 has no status for "the destination refused": Squid, Apache, Envoy and
+/// HAProxy answer 503, tinyproxy 500, most others 502 or 504. What tells more is a header: RFC 9209's <c>Proxy-Status</c>,
+/// <c>X-Squid-Error</c> with the number of the system's error, <c>X-Smokescreen-Error</c>. Nothing that the proxy says is repeated: it is
+/// anybody's text, and could hold the password.
 /// </summary>
 internal static class ProxyRefusal
 {

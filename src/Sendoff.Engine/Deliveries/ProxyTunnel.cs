@@ -6,8 +6,9 @@ using System.Text;
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>
-/// Asks a proxy for a way to an address that was checked here, and reads not a byte more than its answer: what follows is the destination's. A proxy's own
-/// failure is <see cref="AttemptErrorCode.ProxyFailed"/>; what it says of the destination is told as the destination's.
+/// Asks a proxy for a way to an address that was checked here, and reads not a byte more than its answer: what follows is the
+/// destination's. A proxy's own failure is <see cref="AttemptErrorCode.ProxyFailed"/>; what it says of the destination is told as the
+/// destination's.
 /// </summary>
 internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
 {

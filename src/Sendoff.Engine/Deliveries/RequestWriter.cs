@@ -33,7 +33,8 @@ internal static class RequestWriter
     static readonly Header userAgent = new("user-agent", $"sendoff/{version}");
     static readonly Header accept = new("accept", "*/*");
 
-    /// <summary>What <see cref="BodyDecoder"/> decodes, but for Brotli: its window costs 16 MiB, so it is taken only when the user asks for it.</summary>
+    /// <summary>What <see cref="BodyDecoder"/> decodes, but for Brotli: its window costs 16 MiB, so it is taken only when the user asks for
+    /// it.</summary>
     static readonly Header acceptEncoding = new("accept-encoding", "gzip, deflate");
 
     /// <summary>Every header line of the request, in the order in which they are written.</summary>
@@ -75,7 +76,8 @@ internal static class RequestWriter
 
     static bool Is(Header header, string name) => header.Name.Equals(name, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Writes the head, and the body too when it is small, into a rented array. Answers how long the head is, and how long it all is.</summary>
+    /// <summary>Writes the head, and the body too when it is small, into a rented array. Answers how long the head is, and how long it all
+    /// is.</summary>
     public static (byte[] Rented, int HeadLength, int Length) Serialize(HttpSend send, int target, Header[] headers)
     {
         Require(HttpSyntax.IsMethod(send.Method), "the method");

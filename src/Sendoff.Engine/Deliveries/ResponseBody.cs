@@ -110,7 +110,8 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         return piece;
     }
 
-    /// <summary>Takes what stands before the data of the next chunk. False when not all of it has come yet; then nothing is taken.</summary>
+    /// <summary>Takes what stands before the data of the next chunk. False when not all of it has come yet; then nothing is
+    /// taken.</summary>
     bool TryTakeChunkLine()
     {
         var unread = connection.Unread.Span;

@@ -52,7 +52,8 @@ internal sealed class ResponseHead
         "x-request-id",
     }.GetAlternateLookup<ReadOnlySpan<char>>();
 
-    /// <summary>Reads a head off the front of <paramref name="data"/>. Strict: what RFC 9112 does not allow is no response, but for one empty line before it.</summary>
+    /// <summary>Reads a head off the front of <paramref name="data"/>. Strict: what RFC 9112 does not allow is no response, but for one
+    /// empty line before it.</summary>
     /// <param name="used">Its length, with the empty line.</param>
     /// <returns>False when more bytes are needed.</returns>
     /// <exception cref="WireException">It is not HTTP/1.1, or too large.</exception>

@@ -13,7 +13,8 @@ public sealed record S3Options(Uri? Endpoint = null, string Region = "us-east-1"
     public override string ToString() => Endpoint?.ToString() ?? Region;
 }
 
-/// <summary>Makes one attempt at an object (F7): a PUT with a signed URL, made at the attempt and sent as any HTTP delivery is. A signature never gets into the record.</summary>
+/// <summary>Makes one attempt at an object (F7): a PUT with a signed URL, made at the attempt and sent as any HTTP delivery is. A signature
+/// never gets into the record.</summary>
 public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvider time) : IDisposable
 {
     static readonly TimeSpan validity = TimeSpan.FromMinutes(5);
@@ -136,11 +137,13 @@ internal static class S3Object
             && !key.Split('/').Any(static segment => segment is "." or "..");
     }
 
-    /// <summary>Names the object that a prefix is given for: <c>PREFIX/YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-ID.gz</c>. It is part of the request, so a resend writes the same object.</summary>
+    /// <summary>Names the object that a prefix is given for: <c>PREFIX/YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-ID.gz</c>. It is part of the
+    /// request, so a resend writes the same object.</summary>
     public static string Named(string prefix, DeliveryId delivery)
     {
         var at = IdSequence.MomentOf(delivery.Value);
-        return $"{prefix.TrimEnd('/')}/{at.UtcDateTime.ToString("yyyy'/'MM'/'dd'/'HH'/'yyyy-MM-dd-HH-mm-ss", CultureInfo.InvariantCulture)}-{delivery}.gz";
+        string time = at.UtcDateTime.ToString("yyyy'/'MM'/'dd'/'HH'/'yyyy-MM-dd-HH-mm-ss", CultureInfo.InvariantCulture);
+        return $"{prefix.TrimEnd('/')}/{time}-{delivery}.gz";
     }
 
     public static (string Bucket, string Key) Read(string url)

@@ -2,8 +2,8 @@ using System.Text.Unicode;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>The last check of a send that a worker hands over, by the kind of its destination (A2 to A9, F7). The harness refuses the same at the caller's line;
-/// what fails here was written by a step itself.</summary>
+/// <summary>The last check of a send that a worker hands over, by the kind of its destination (A2 to A9, F7). The harness refuses the same
+/// at the caller's line; what fails here was written by a step itself.</summary>
 internal static class SendCheck
 {
     /// <summary>What is wrong with a send; null when it can be delivered.</summary>

@@ -18,7 +18,8 @@ internal static class SpecialRanges
         Range("10.0.0.0/8", "private, RFC 1918"),
         Range("100.64.0.0/10", "carrier-grade NAT, RFC 6598"),
         Range("127.0.0.0/8", "loopback, RFC 1122"),
-        Range("168.63.129.16/32", "platform services of Azure"), // Not in the registry: a public address that means the host's own platform.
+        // Not in the registry: a public address that means the host's own platform.
+        Range("168.63.129.16/32", "platform services of Azure"),
         Range("169.254.0.0/16", "link-local and cloud metadata, RFC 3927"),
         Range("172.16.0.0/12", "private, RFC 1918"),
         Range("192.0.0.0/24", "protocol assignments, RFC 6890"),

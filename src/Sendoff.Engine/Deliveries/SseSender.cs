@@ -3,7 +3,8 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Makes one attempt at a streamed event (F7): it is published, and whoever follows the workflow's stream reads it from the store.</summary>
+/// <summary>Makes one attempt at a streamed event (F7): it is published, and whoever follows the workflow's stream reads it from the
+/// store.</summary>
 internal sealed class SseSender(DeliverySender frame, IStore store, PublicationBell bell, EngineLimits limits)
 {
     /// <inheritdoc cref="AttemptMaker"/>

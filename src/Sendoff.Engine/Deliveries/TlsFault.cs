@@ -2,10 +2,12 @@ using System.Security.Authentication;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>What OpenSSL says of a session that failed, in words (C5). On other systems nothing is recognised, and their own words are told.</summary>
+/// <summary>What OpenSSL says of a session that failed, in words (C5). On other systems nothing is recognised, and their own words are
+/// told.</summary>
 internal static class TlsFault
 {
-    // An error of OpenSSL is its library in the bits above these, and the reason below. The alerts of the other end are reasons from 1000 on (RFC 8446, section 6).
+    // An error of OpenSSL is its library in the bits above these, and the reason below. The alerts of the other end are reasons from 1000
+    // on (RFC 8446, section 6).
     const int LibraryShift = 23,
         Ssl = 20,
         FirstAlert = 1_000;
@@ -29,8 +31,8 @@ internal static class TlsFault
     static string OfAlert(int alert) =>
         alert switch
         {
-            40 =>
-                "protocol: no common protocol version or cipher, or the receiver requires a client certificate (alert 40, handshake_failure)",
+            40 => "protocol: no common protocol version or cipher, or the receiver requires a client certificate (alert 40, "
+                + "handshake_failure)",
             42 or 43 or 44 or 45 or 46 or 48 or 49 or 116 =>
                 $"client certificate: the receiver requires one, and deliveries have none (alert {alert}, {NameOf(alert)})",
             70 => "protocol: no common protocol version; deliveries use TLS 1.2 and 1.3 (alert 70, protocol_version)",

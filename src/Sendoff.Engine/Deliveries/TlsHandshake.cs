@@ -66,7 +66,8 @@ internal sealed class TlsHandshake(X509Certificate2Collection? roots)
             _ => new(AttemptErrorCode.TlsFailed, $"the TLS handshake with {host} failed: protocol: {e.Message}", e),
         };
 
-    /// <summary>A chain is judged by what the receiver sent: fetching what is missing would dial places that no egress rule has seen.</summary>
+    /// <summary>A chain is judged by what the receiver sent: fetching what is missing would dial places that no egress rule has
+    /// seen.</summary>
     internal static X509ChainPolicy ChainPolicy() =>
         new() { DisableCertificateDownloads = true, RevocationMode = X509RevocationMode.NoCheck };
 
@@ -94,7 +95,9 @@ internal sealed class TlsHandshake(X509Certificate2Collection? roots)
             return;
         if (status.HasFlag(X509ChainStatusFlags.NotTimeValid))
             reasons.Add(
-                $"expired: the certificate chain is not valid now; the certificate itself is from {certificate.NotBefore.ToUniversalTime():yyyy-MM-dd} to {certificate.NotAfter.ToUniversalTime():yyyy-MM-dd}"
+                "expired: the certificate chain is not valid now; "
+                    + $"the certificate itself is from {certificate.NotBefore.ToUniversalTime():yyyy-MM-dd} to "
+                    + $"{certificate.NotAfter.ToUniversalTime():yyyy-MM-dd}"
             );
         if ((status & (X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain)) != 0)
             reasons.Add("untrusted: the certificate was not issued by an authority that this server trusts");

@@ -17,7 +17,8 @@ public enum AlertCauses
     Backlog = 4,
 }
 
-/// <summary>How a message is sent: as an email, as JSON to a URL, or as <c>{ "text": … }</c> to a URL, which Slack and its likes take.</summary>
+/// <summary>How a message is sent: as an email, as JSON to a URL, or as <c>{ "text": … }</c> to a URL, which Slack and its likes
+/// take.</summary>
 /// <remarks>The numbers are stored.</remarks>
 public enum AlertKind
 {
@@ -29,7 +30,8 @@ public enum AlertKind
 /// <summary>Whom to tell what goes wrong.</summary>
 /// <param name="Workflow">Its name; null for all.</param>
 /// <param name="Target">Addresses of an email, none for <c>Smtp:To</c>; else one URL.</param>
-/// <param name="Quiet">After a message, how long further failures of the same workflow are counted before they are told in one message.</param>
+/// <param name="Quiet">After a message, how long further failures of the same workflow are counted before they are told in one
+/// message.</param>
 /// <param name="Recovered">Tell when it is over, too.</param>
 /// <param name="BacklogAge">How long a delivery may be pending; null for <see cref="EngineLimits.AlertBacklogAge"/>.</param>
 /// <param name="BacklogRuns">How many runs of a workflow may be queued; null for <see cref="EngineLimits.AlertBacklogRuns"/>.</param>
@@ -109,7 +111,8 @@ public sealed record AlertState(
     /// <summary>With a cause that is over, where it was told or is to be.</summary>
     public AlertState WithOver(AlertCauses cause) => ((Failing | Counted) & cause) == 0 ? this : this with { Over = Over | cause };
 
-    /// <summary>Whether something is to be told now: what was counted once the quiet time is over, and that it is over at once, unless more was counted.</summary>
+    /// <summary>Whether something is to be told now: what was counted once the quiet time is over, and that it is over at once, unless more
+    /// was counted.</summary>
     public bool IsDue(DateTimeOffset now) =>
         now >= QuietUntil ? Counted != 0 || (Failing & Over) != 0 : Counted == 0 && (Failing & Over) != 0;
 

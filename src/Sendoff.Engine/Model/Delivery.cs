@@ -4,7 +4,8 @@ namespace Sendoff.Engine.Model;
 /// pending -> sending -> succeeded | failed | interrupted; pending -> blocked. Captured is the end of a send that was never meant to go:
 /// a dry run, or a failed run of a workflow that delivers on success only.
 /// </summary>
-/// <remarks>The numbers are stored. They start at 2 because SQLite gives 0 and 1 no byte, and a row that keeps its size is updated in place.</remarks>
+/// <remarks>The numbers are stored. They start at 2 because SQLite gives 0 and 1 no byte, and a row that keeps its size is updated in
+/// place.</remarks>
 public enum DeliveryStatus
 {
     Pending = 2,
@@ -20,8 +21,9 @@ public enum DeliveryStatus
 public readonly record struct Header(string Name, string Value);
 
 /// <summary>
-/// A validated send: final method, URL, headers and body, as the worker's harness made it (A4-A7). <paramref name="Url"/> is absolute http or https, without
-/// userinfo and fragment, or says another kind of destination (<see cref="SendKind"/>); the body is then what is to be sent there.
+/// A validated send: final method, URL, headers and body, as the worker's harness made it (A4-A7). <paramref name="Url"/> is absolute http
+/// or https, without userinfo and fragment, or says another kind of destination (<see cref="SendKind"/>); the body is then what is to be
+/// sent there.
 /// </summary>
 public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> Headers, ReadOnlyMemory<byte> Body)
 {
@@ -56,11 +58,14 @@ public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> H
             };
 }
 
-/// <summary>A committed send. <paramref name="Step"/> is the step's index, <paramref name="Index"/> the send's index in that step, both from 0.</summary>
-/// <param name="Destination">Scheme, host and port that it goes to, as <c>https://example.com:443</c>; the kind, as <c>email:</c>, where it is not http.</param>
+/// <summary>A committed send. <paramref name="Step"/> is the step's index, <paramref name="Index"/> the send's index in that step, both
+/// from 0.</summary>
+/// <param name="Destination">Scheme, host and port that it goes to, as <c>https://example.com:443</c>; the kind, as <c>email:</c>, where it
+/// is not http.</param>
 /// <param name="Error">Why it was blocked, or the last attempt's error.</param>
 /// <param name="Attempts">How many were made before; read back with what is pending.</param>
-/// <param name="Sealed">What <paramref name="Request"/> hides of the original when it is masked as it is stored (C8); read back with what is pending.</param>
+/// <param name="Sealed">What <paramref name="Request"/> hides of the original when it is masked as it is stored (C8); read back with what
+/// is pending.</param>
 public sealed record Delivery(
     DeliveryId Id,
     RunId RunId,
@@ -76,7 +81,8 @@ public sealed record Delivery(
     ReadOnlyMemory<byte> Sealed = default
 )
 {
-    /// <summary>What its run's event carried of credentials: a response that echoes them must not show them. Sealed with the request (C8).</summary>
+    /// <summary>What its run's event carried of credentials: a response that echoes them must not show them. Sealed with the request
+    /// (C8).</summary>
     public IReadOnlyList<string> Credentials { get; init; } = [];
 }
 
@@ -97,7 +103,8 @@ public sealed record Attempt(
     bool ConnectionReused
 )
 {
-    /// <summary>Redirects that were followed, in order (C3). The request is the first one, response and addresses are the last one's, the timing is the sum.</summary>
+    /// <summary>Redirects that were followed, in order (C3). The request is the first one, response and addresses are the last one's, the
+    /// timing is the sum.</summary>
     public IReadOnlyList<RedirectHop> Redirects { get; init; } = [];
 
     /// <summary>The delivery's; they are not stored.</summary>
@@ -128,7 +135,8 @@ public sealed record AttemptResponse(
     public int BodyLeftOut { get; init; }
 }
 
-/// <summary>The waterfall, in ms; null where the phase did not happen. <paramref name="TotalMs"/> leaves <paramref name="QueueMs"/> out.</summary>
+/// <summary>The waterfall, in ms; null where the phase did not happen. <paramref name="TotalMs"/> leaves <paramref name="QueueMs"/>
+/// out.</summary>
 public sealed record AttemptTiming(
     double QueueMs,
     double? DnsMs,
@@ -176,7 +184,8 @@ public enum AttemptErrorCode
     /// <summary>The connection could not be made for another reason.</summary>
     ConnectFailed,
 
-    /// <summary>The proxy that deliveries go through cannot be reached, refuses, or answers nonsense; the destination may be well.</summary>
+    /// <summary>The proxy that deliveries go through cannot be reached, refuses, or answers nonsense; the destination may be
+    /// well.</summary>
     ProxyFailed,
 
     /// <summary>The TLS handshake failed; the message gives the reason.</summary>

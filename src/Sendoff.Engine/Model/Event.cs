@@ -1,6 +1,7 @@
 namespace Sendoff.Engine.Model;
 
-/// <summary>What a trigger received. <paramref name="Json"/> is the <c>event</c> that steps see, as UTF-8 bytes, never parsed on its way.</summary>
+/// <summary>What a trigger received. <paramref name="Json"/> is the <c>event</c> that steps see, as UTF-8 bytes, never parsed on its
+/// way.</summary>
 /// <param name="Sealed">The original, when the event is masked as it is stored (C8).</param>
 public sealed record Event(
     EventId Id,
@@ -12,7 +13,8 @@ public sealed record Event(
     ReadOnlyMemory<byte> Sealed = default
 )
 {
-    /// <summary>The body as it came, where <see cref="Json"/> does not tell its bytes: forms, files, other charsets. Empty elsewhere, and in a masked event.</summary>
+    /// <summary>The body as it came, where <see cref="Json"/> does not tell its bytes: forms, files, other charsets. Empty elsewhere, and
+    /// in a masked event.</summary>
     public ReadOnlyMemory<byte> Raw { get; init; }
 
     /// <summary>What the record does not show either (C8): the signature of its files' URLs.</summary>

@@ -15,7 +15,8 @@ public enum RunStatus
 /// <summary>A due time of a schedule, which the trigger's key names.</summary>
 public sealed record DueTime(string Key, DateTimeOffset At);
 
-/// <summary>A delivery that emitted an event, and how many workflows stand in the row of emitted events before the run that it starts.</summary>
+/// <summary>A delivery that emitted an event, and how many workflows stand in the row of emitted events before the run that it
+/// starts.</summary>
 public sealed record Emission(DeliveryId Delivery, int Hops);
 
 /// <summary>A run that is accepted and durable, and has no end yet.</summary>

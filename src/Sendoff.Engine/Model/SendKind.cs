@@ -1,6 +1,7 @@
 namespace Sendoff.Engine.Model;
 
-/// <summary>The kinds of destinations (F7), as a send's URL says them: <c>email:</c>, <c>emit:CHANNEL</c>, <c>sse:CHANNEL</c>, <c>s3://BUCKET/PREFIX</c>; else http.</summary>
+/// <summary>The kinds of destinations (F7), as a send's URL says them: <c>email:</c>, <c>emit:CHANNEL</c>, <c>sse:CHANNEL</c>,
+/// <c>s3://BUCKET/PREFIX</c>; else http.</summary>
 public enum SendKind
 {
     Http,
@@ -24,8 +25,8 @@ public static class SendKinds
             _ => SendKind.Http,
         };
 
-    /// <summary>Where deliveries of the kind queue, as <see cref="Delivery.Destination"/> holds it. Emitted and streamed events queue by their workflow, one after the
-    /// other: whoever listens gets them in the order of the calls.</summary>
+    /// <summary>Where deliveries of the kind queue, as <see cref="Delivery.Destination"/> holds it. Emitted and streamed events queue by
+    /// their workflow, one after the other: whoever listens gets them in the order of the calls.</summary>
     internal static string LaneOf(SendKind kind, WorkflowId workflow) =>
         kind switch
         {

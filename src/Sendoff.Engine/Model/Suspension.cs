@@ -2,7 +2,8 @@ namespace Sendoff.Engine.Model;
 
 /// <summary>A run that is suspended after a segment (B3): until a time, until it is resumed, or until it is canceled.</summary>
 /// <param name="Step">The step that suspended it.</param>
-/// <param name="State">What the next segment needs, see <see cref="Resumption"/>. The store seals it, because its values are not masked (C8).</param>
+/// <param name="State">What the next segment needs, see <see cref="Resumption"/>. The store seals it, because its values are not masked
+/// (C8).</param>
 public sealed record Suspension(
     RunId RunId,
     WorkflowId WorkflowId,

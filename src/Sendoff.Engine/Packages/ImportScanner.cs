@@ -16,7 +16,8 @@ internal sealed record Import(string Specifier, string File, int Line, int Colum
     }
 }
 
-/// <summary>Finds what a file imports: <c>import</c> and <c>export ... from</c>, <c>import()</c>, <c>require()</c> and <c>require.resolve()</c> of a literal.</summary>
+/// <summary>Finds what a file imports: <c>import</c> and <c>export ... from</c>, <c>import()</c>, <c>require()</c> and
+/// <c>require.resolve()</c> of a literal.</summary>
 internal static class ImportScanner
 {
     public static IEnumerable<Import> Scan(string file, string source)

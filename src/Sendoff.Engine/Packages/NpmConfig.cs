@@ -3,7 +3,8 @@ using System.Text.RegularExpressions;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>What npm's configuration says of where packages come from. Read by npm itself, which knows all the files that it is in.</summary>
+/// <summary>What npm's configuration says of where packages come from. Read by npm itself, which knows all the files that it is
+/// in.</summary>
 internal sealed partial record NpmConfig
 {
     /// <summary>Hosts and ports of the registries, of all scopes.</summary>
@@ -26,7 +27,8 @@ internal sealed partial record NpmConfig
     /// <summary>Hosts, or domains, that are reached without a proxy.</summary>
     public IReadOnlyList<string> NoProxy { get; init; } = [];
 
-    /// <summary>From <c>npm config list --json</c>, which leaves out values with credentials: those are looked for where npm has them from.</summary>
+    /// <summary>From <c>npm config list --json</c>, which leaves out values with credentials: those are looked for where npm has them
+    /// from.</summary>
     /// <param name="variable">A variable of npm's environment by its name.</param>
     /// <exception cref="JsonException">It is not that.</exception>
     public static NpmConfig Read(string json, Func<string, string?> variable)

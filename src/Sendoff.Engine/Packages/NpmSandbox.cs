@@ -4,7 +4,8 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>The sandbox that npm installs in: it sees the folder that it fills, its cache and its configuration, and reaches the registries only (S7 of docs/security-review.md).</summary>
+/// <summary>The sandbox that npm installs in: it sees the folder that it fills, its cache and its configuration, and reaches the registries
+/// only (S7 of docs/security-review.md).</summary>
 /// <param name="bwrap">bubblewrap's executable.</param>
 /// <param name="node">The Node.js that npm runs in.</param>
 /// <param name="npm">npm's script.</param>
@@ -21,7 +22,8 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
     /// <summary>What sets limits of the system; null for none.</summary>
     public string? Prlimit { get; set; }
 
-    /// <summary>npm's script, as the path of the command leads to it; null where that is something else, such as the shim of a version manager.</summary>
+    /// <summary>npm's script, as the path of the command leads to it; null where that is something else, such as the shim of a version
+    /// manager.</summary>
     public static string? ScriptOf(string command)
     {
         string real = File.ResolveLinkTarget(command, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(command);

@@ -6,7 +6,8 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>The packages of a version: where each is installed by its name in imports, and the lock that says exactly which; or what is wrong.</summary>
+/// <summary>The packages of a version: where each is installed by its name in imports, and the lock that says exactly which; or what is
+/// wrong.</summary>
 public sealed record InstalledPackages(IReadOnlyDictionary<string, string> Folders, string? Lock, IReadOnlyList<WorkflowProblem> Problems)
 {
     public static readonly InstalledPackages None = new(new Dictionary<string, string>(), null, []);
@@ -26,7 +27,8 @@ public sealed record InstalledPackages(IReadOnlyDictionary<string, string> Folde
 }
 
 /// <summary>Installs what steps import from npm, once for all versions that need the very same (E3).</summary>
-/// <remarks>(1) find the imports  (2) look for a folder of the stored lock  (3) else npm installs into a fresh one  (4) which gets its name by its content.</remarks>
+/// <remarks>(1) find the imports  (2) look for a folder of the stored lock  (3) else npm installs into a fresh one  (4) which gets its name
+/// by its content.</remarks>
 /// <param name="root">Holds one folder for each content, and what is being installed.</param>
 /// <param name="isolation">Whether npm installs in a sandbox.</param>
 public sealed partial class PackageFolder(
@@ -49,7 +51,8 @@ public sealed partial class PackageFolder(
     readonly SemaphoreSlim one = new(1);
     readonly Npm npm = new(node, isolation, limits, log);
 
-    /// <summary>Finds what a version's steps import where it was installed; what is not there is a problem. Runs ask this: npm is never needed for one (E3).</summary>
+    /// <summary>Finds what a version's steps import where it was installed; what is not there is a problem. Runs ask this: npm is never
+    /// needed for one (E3).</summary>
     public InstalledPackages Find(WorkflowDefinition definition, IReadOnlyDictionary<string, string> files)
     {
         var plan = PackagePlan.Of(definition, files, limits.PackagesImported);
@@ -67,7 +70,8 @@ public sealed partial class PackageFolder(
             Problems =
             [
                 new(
-                    $"the packages of this version are not in {root} any more; restart the server, or deploy the workflow again, which installs them"
+                    $"the packages of this version are not in {root} any more; restart the server, or deploy the workflow again, "
+                        + "which installs them"
                 ),
             ],
         };

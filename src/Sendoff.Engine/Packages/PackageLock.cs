@@ -6,9 +6,11 @@ using System.Text.RegularExpressions;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>The exact packages of a version, as text that is stored with its files: npm's lock, with what was asked for beside it.</summary>
+/// <summary>The exact packages of a version, as text that is stored with its files: npm's lock, with what was asked for beside
+/// it.</summary>
 /// <remarks>
-/// Whoever deploys may write one. So every field that leads npm somewhere has one form, that of a package of the registry, and npm is given those fields and no others.
+/// Whoever deploys may write one. So every field that leads npm somewhere has one form, that of a package of the registry, and npm is given
+/// those fields and no others.
 /// </remarks>
 internal static partial class PackageLock
 {
@@ -34,7 +36,8 @@ internal static partial class PackageLock
     ];
     static readonly JsonSerializerOptions indented = new() { WriteIndented = true };
 
-    /// <summary>Makes npm's lock into the stored text: what was asked for by tag or range is asked for in the exact version from now on.</summary>
+    /// <summary>Makes npm's lock into the stored text: what was asked for by tag or range is asked for in the exact version from now
+    /// on.</summary>
     public static string From(string npmLock, JsonObject asked)
     {
         var document = JsonNode.Parse(npmLock)!.AsObject();
@@ -50,7 +53,8 @@ internal static partial class PackageLock
         return document.ToJsonString(indented) + "\n";
     }
 
-    /// <summary>The dependencies in exact versions when a stored text is of just what is asked for, and leads to the registry alone; else null.</summary>
+    /// <summary>The dependencies in exact versions when a stored text is of just what is asked for, and leads to the registry alone; else
+    /// null.</summary>
     public static JsonObject? Exact(string text, JsonObject asked) =>
         Read(text) is { } document
         && JsonNode.DeepEquals(document[Asked], asked)
@@ -160,7 +164,8 @@ internal static partial class PackageLock
     public static IReadOnlyList<string> WithScripts(string text) =>
         [.. Scripts(text).Select(static one => one.Name).Distinct().Order(StringComparer.Ordinal)];
 
-    /// <summary>Where the packages of these names are that have install scripts. A folder's name says nothing: an alias, or a package that comes inside of another, has any that its author wants.</summary>
+    /// <summary>Where the packages of these names are that have install scripts. A folder's name says nothing: an alias, or a package that
+    /// comes inside of another, has any that its author wants.</summary>
     public static IReadOnlyList<string> PathsWithScripts(string text, IReadOnlyCollection<string> names) =>
         [
             .. Scripts(text)

@@ -97,7 +97,8 @@ internal sealed class PackagePlan
     }
 
     /// <summary>The dependencies for npm, and by the name in an import the name that it is installed under.</summary>
-    /// <remarks>A package keeps its name in one version, the one asked for without a range if there is such; others get names of their own.</remarks>
+    /// <remarks>A package keeps its name in one version, the one asked for without a range if there is such; others get names of their
+    /// own.</remarks>
     public (JsonObject Dependencies, IReadOnlyDictionary<string, string> Installed) Dependencies()
     {
         var wanted = FolderRanges();

@@ -82,7 +82,8 @@ internal sealed partial record PackageSpecifier(string Name, string? Range, stri
     /// <summary>Whether npm could have a package of this name.</summary>
     public static bool IsName(string? name) => name is { Length: <= 214 } && NamePattern().IsMatch(name);
 
-    /// <summary>Whether a dependency is a version, a range or a tag of the registry's, or an alias of one (<c>npm:name@1.2.3</c>): no URL, no git, no file, no folder.</summary>
+    /// <summary>Whether a dependency is a version, a range or a tag of the registry's, or an alias of one (<c>npm:name@1.2.3</c>): no URL,
+    /// no git, no file, no folder.</summary>
     public static bool IsFromRegistry(string dependency)
     {
         if (!dependency.StartsWith("npm:", StringComparison.Ordinal))

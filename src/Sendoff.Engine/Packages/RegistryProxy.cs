@@ -9,10 +9,12 @@ namespace Sendoff.Engine.Packages;
 /// <param name="Code">As Node.js names it; null when the host is not one that npm may reach.</param>
 internal sealed record ProxyFault(string Authority, string? Code);
 
-/// <summary>The one way out of the sandbox that npm installs in: an HTTP proxy on a Unix socket, which leads to the registries and nowhere else.</summary>
+/// <summary>The one way out of the sandbox that npm installs in: an HTTP proxy on a Unix socket, which leads to the registries and nowhere
+/// else.</summary>
 /// <remarks>
-/// (1) read the head of the request  (2) look whether its destination is allowed  (3) connect, by npm's own proxy where it has one  (4) pass bytes both ways.
-/// What is sent names the destination that was looked at, in the proxy's own spelling: another reader may find another host in that of the request.
+/// (1) read the head of the request  (2) look whether its destination is allowed  (3) connect, by npm's own proxy where it has one  (4)
+/// pass bytes both ways. What is sent names the destination that was looked at, in the proxy's own spelling: another reader may find
+/// another host in that of the request.
 /// </remarks>
 internal sealed partial class RegistryProxy : IAsyncDisposable
 {

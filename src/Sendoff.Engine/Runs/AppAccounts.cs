@@ -6,7 +6,8 @@ namespace Sendoff.Engine.Runs;
 /// <summary>The accounts of apps, which steps read as <c>auths.app.field</c> or <c>this.app.$auth.field</c>.</summary>
 public static partial class AppAccounts
 {
-    /// <summary>Variables and secrets that are fields of accounts: <c>SLACK__API_KEY</c> is the field <c>api_key</c> of the app <c>slack</c>.</summary>
+    /// <summary>Variables and secrets that are fields of accounts: <c>SLACK__API_KEY</c> is the field <c>api_key</c> of the app
+    /// <c>slack</c>.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> From(
         IEnumerable<KeyValuePair<string, string>> environment
     )

@@ -22,7 +22,8 @@ public static class DataStoreRules
             ? null
             : new(
                 "SENDOFF_STORE_NAME",
-                $"'{name}' cannot be a data store's name. It has 1 to {LongestName} characters, no slash, no control character, no space at its ends, and does not begin with '$'."
+                $"'{name}' cannot be a data store's name. It has 1 to {LongestName} characters, no slash, no control character, "
+                    + "no space at its ends, and does not begin with '$'."
             );
 
     /// <param name="secrets">A key is stored and listed as it is, so that none may hold a secret (C8).</param>
@@ -41,7 +42,8 @@ public static class DataStoreRules
             ? null
             : new(
                 "SENDOFF_STORE_VALUE",
-                $"the value has {json.Length:N0} bytes of JSON, over the limit of {limits.DataStoreValueBytes:N0} (setting Stores:MaxValueBytes)."
+                $"the value has {json.Length:N0} bytes of JSON, over the limit of {limits.DataStoreValueBytes:N0} (setting "
+                    + "Stores:MaxValueBytes)."
             );
 
     /// <param name="seconds">How long the key lives.</param>

@@ -13,8 +13,8 @@ public sealed record Draft(Workflow Workflow, IReadOnlyDictionary<string, string
 public sealed record DraftRun(AcceptedRun? Run, IReadOnlyList<WorkflowProblem> Problems);
 
 /// <summary>
-/// Drafts of workflows. What is tested is stored as a version of its own, with a number below 0, so that its runs are recorded, shown and recovered as all are; a deploy makes
-/// a draft the next version.
+/// Drafts of workflows. What is tested is stored as a version of its own, with a number below 0, so that its runs are recorded, shown and
+/// recovered as all are; a deploy makes a draft the next version.
 /// </summary>
 public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunQueue runs)
 {
@@ -74,8 +74,8 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunQueue runs)
         : null;
 
     /// <summary>
-    /// Runs one step of the draft for the event of a past run, with what the steps before it exported in that run. The draft stays as it is. Null when there is no such
-    /// workflow, or no such run of it.
+    /// Runs one step of the draft for the event of a past run, with what the steps before it exported in that run. The draft stays as it
+    /// is. Null when there is no such workflow, or no such run of it.
     /// </summary>
     /// <inheritdoc cref="TestAsync" path="/param"/>
     public async Task<DraftRun?> TestStepAsync(string name, string step, RunId past, bool captured, CancellationToken ct)

@@ -7,7 +7,8 @@ using Sendoff.Engine.Workflows;
 namespace Sendoff.Engine.Runs;
 
 /// <summary>Makes one attempt at an emitted event (F7): it is published, and starts every workflow that listens, each once.</summary>
-/// <remarks>Every part may be tried again without being done twice, so a crash loses and repeats nothing: after it the delivery goes on. The response says which runs began.</remarks>
+/// <remarks>Every part may be tried again without being done twice, so a crash loses and repeats nothing: after it the delivery goes on.
+/// The response says which runs began.</remarks>
 /// <param name="runs">Asked for late: it stands before deliveries, and takes them.</param>
 internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCatalog catalog, Func<RunQueue> runs, EngineLimits limits)
 {
@@ -22,7 +23,8 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
 
     async Task ExchangeAsync(Delivery delivery, AttemptProgress progress, CancellationToken ct)
     {
-        // Events are checked when a worker hands them over; one of an earlier version's may not be JSON, and would start runs that cannot begin.
+        // Events are checked when a worker hands them over; one of an earlier version's may not be JSON, and would start runs that cannot
+        // begin.
         if (!JsonSyntax.IsValue(delivery.Request.Body.Span))
             throw new WireException(AttemptErrorCode.Internal, "the emitted event is not JSON; no workflow was started");
         progress.Enter(AttemptPhase.Write, "");
@@ -41,7 +43,8 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
                         listener.Name,
                         null,
                         LoopDetected,
-                        $"{limits.EmitHops:N0} workflows have started one another by emitting, so this looks like a loop and ends here (setting Emit:MaxHops)"
+                        $"{limits.EmitHops:N0} workflows have started one another by emitting, "
+                            + "so this looks like a loop and ends here (setting Emit:MaxHops)"
                     )
                     : await StartAsync(listener, delivery, hops).ConfigureAwait(false);
             starts.Add(start);

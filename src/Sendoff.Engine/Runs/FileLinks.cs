@@ -5,8 +5,8 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>The addresses of the files that came with an event (E7): <c>/files/EVENT/SIGNATURE/NUMBER/NAME</c>. The signature is the permission, and records do
-/// not show it (C8).</summary>
+/// <summary>The addresses of the files that came with an event (E7): <c>/files/EVENT/SIGNATURE/NUMBER/NAME</c>. The signature is the
+/// permission, and records do not show it (C8).</summary>
 public sealed class FileLinks(Concealment concealment, IdSequence ids)
 {
     /// <summary>Of 256 bits of the signature, 132 are enough.</summary>

@@ -2,11 +2,14 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>Lays a version's files out on disk, where Node.js imports them by their own names, so that every error names the user's file and line.</summary>
-/// <param name="root">The folder that holds one folder for each version. The store has them all: what is here lasts as long as the server.</param>
+/// <summary>Lays a version's files out on disk, where Node.js imports them by their own names, so that every error names the user's file
+/// and line.</summary>
+/// <param name="root">The folder that holds one folder for each version. The store has them all: what is here lasts as long as the
+/// server.</param>
 public sealed class ProgramFolder(string root)
 {
-    /// <summary>Removes what an earlier server has left, whole or not: after a power cut a folder may hold empty files. Call it before anything else.</summary>
+    /// <summary>Removes what an earlier server has left, whole or not: after a power cut a folder may hold empty files. Call it before
+    /// anything else.</summary>
     public void Clear() => Remove("*");
 
     /// <summary>Removes the folders of all versions of a workflow.</summary>
@@ -32,7 +35,8 @@ public sealed class ProgramFolder(string root)
         }
     }
 
-    /// <summary>The folder of a deployed version, written when it is not there yet. A version never changes, so it is written once.</summary>
+    /// <summary>The folder of a deployed version, written when it is not there yet. A version never changes, so it is written
+    /// once.</summary>
     /// <param name="packages">By their names in <c>node_modules</c>, the folders that they are installed in.</param>
     public string Keep(WorkflowVersion version, IReadOnlyDictionary<string, string> packages)
     {

@@ -4,7 +4,8 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>Prunes history by age and size, and what has expired in data stores, slice by slice beside the server's work, so that the disk gets its space back while serving (G2).</summary>
+/// <summary>Prunes history by age and size, and what has expired in data stores, slice by slice beside the server's work, so that the disk
+/// gets its space back while serving (G2).</summary>
 sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> log) : BackgroundService
 {
     static readonly TimeSpan rest = TimeSpan.FromMinutes(1);
@@ -17,7 +18,8 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        var wanted = Task.CompletedTask; // what was stored while the clock was ahead is corrected at once, and a deletion goes on that was cut off
+        // what was stored while the clock was ahead is corrected at once, and a deletion goes on that was cut off
+        var wanted = Task.CompletedTask;
         // A cancellation that left here would be logged as a fault of the server.
         while (!stoppingToken.IsCancellationRequested)
         {

@@ -12,7 +12,8 @@ public sealed record ExecutedRun(Run Run, Delivery[] Deliveries);
 /// <summary>Takes one run through a worker and turns what the worker reported into the run's record and its deliveries.</summary>
 public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time)
 {
-    /// <summary>Executes a run. Nothing is stored and nothing is dialled; every way in which user code can end is data, not an exception.</summary>
+    /// <summary>Executes a run. Nothing is stored and nothing is dialled; every way in which user code can end is data, not an
+    /// exception.</summary>
     /// <param name="onImmediateResponse">Called with the first <c>$.respond</c> that is immediate.</param>
     public async Task<ExecutedRun> ExecuteAsync(
         QueuedRun queued,
@@ -63,7 +64,8 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             queued,
             "RecoveryError",
             "recovered_too_often",
-            $"the server ended in mid-run {starts - 1} times, so the run is not started again; none of its sends went out. Replay it when the cause is found"
+            $"the server ended in mid-run {starts - 1} times, so the run is not started again; none of its sends went out. "
+                + "Replay it when the cause is found"
         );
 
     /// <summary>The end of a run whose version is stored, and cannot be read by this server.</summary>
@@ -72,7 +74,8 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             queued,
             "VersionError",
             "version_unreadable",
-            $"version {queued.Version} of the workflow cannot be read by this version of Sendoff; deploy the workflow again and replay the run"
+            $"version {queued.Version} of the workflow cannot be read by this version of Sendoff; "
+                + "deploy the workflow again and replay the run"
         );
 
     /// <summary>The end of a run of which something is stored no more that it needs.</summary>
@@ -93,7 +96,8 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             queued,
             "EventError",
             "event_not_json",
-            "the stored event is not JSON, so no step was started. Events are checked when they arrive: this one was stored by an earlier version of Sendoff, or the database is damaged"
+            "the stored event is not JSON, so no step was started. Events are checked when they arrive: "
+                + "this one was stored by an earlier version of Sendoff, or the database is damaged"
         );
 
     /// <summary>The end of a run that a fault of the server cut off.</summary>
@@ -102,7 +106,8 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             queued,
             "InternalError",
             "internal",
-            $"the server could not end the run ({fault.GetType().Name}: {fault.Message}); none of its sends went out. Replay it when the cause is found"
+            $"the server could not end the run ({fault.GetType().Name}: {fault.Message}); none of its sends went out. "
+                + "Replay it when the cause is found"
         );
 
     Run Failed(QueuedRun queued, string name, string code, string message) =>
@@ -161,7 +166,8 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         };
     }
 
-    // Of a run that goes on, the steps before are those of its earlier segments; of one that is held, the steps behind have not been reached.
+    // Of a run that goes on, the steps before are those of its earlier segments; of one that is held, the steps behind have not been
+    // reached.
     static IReadOnlyList<StepResult> Steps(Resumption? resumption, WorkerRun work)
     {
         if (resumption is null && work.Hold is null)

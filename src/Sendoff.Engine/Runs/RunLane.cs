@@ -6,7 +6,8 @@ sealed record Waiting(QueuedRun Run, TaskCompletionSource<RunResponse?>? Respons
 /// <summary>A run that an earlier server left, as narrow as it can be held: there may be a million of them.</summary>
 readonly record struct LeftRun(RunId Run, EventId Event, int Version, bool Replay, bool Captured, RunId? Continues);
 
-/// <summary>The memory for events that wait, of all workflows together. What finds none waits by its id, and its event is read again when its turn comes.</summary>
+/// <summary>The memory for events that wait, of all workflows together. What finds none waits by its id, and its event is read again when
+/// its turn comes.</summary>
 sealed class EventMemory(long most)
 {
     long taken;
@@ -25,8 +26,8 @@ sealed class EventMemory(long most)
 }
 
 /// <summary>
-/// The runs of one workflow that are accepted and not ended: a bounded number executes, the rest waits in order. What an earlier server left has places of
-/// its own, so that neither waits for the other.
+/// The runs of one workflow that are accepted and not ended: a bounded number executes, the rest waits in order. What an earlier server
+/// left has places of its own, so that neither waits for the other.
 /// </summary>
 sealed class RunLane(WorkflowId workflow, EventMemory memory)
 {

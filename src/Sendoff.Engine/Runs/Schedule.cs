@@ -6,8 +6,9 @@ namespace Sendoff.Engine.Runs;
 
 /// <summary>Starts runs when their schedules are due.</summary>
 /// <remarks>
-/// (1) start what is due  (2) wait for the next due time, or for other schedules. The store decides: a due time is settled in the transaction that stores its
-/// event, so it starts one run, over restarts and with other servers beside this one. One that is past by more than a minute was missed, and is told, not made up for.
+/// (1) start what is due  (2) wait for the next due time, or for other schedules. The store decides: a due time is settled in the
+/// transaction that stores its event, so it starts one run, over restarts and with other servers beside this one. One that is past by more
+/// than a minute was missed, and is told, not made up for.
 /// </remarks>
 public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineContext engine, ServerHold hold, ILogger<Schedule> log)
 {

@@ -18,7 +18,8 @@ public sealed record SecretSet(
     IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts
 );
 
-/// <summary>The workspace's variables and secrets, in memory as they stand in the store: what steps see as <c>process.env</c>, and what is masked (C8).</summary>
+/// <summary>The workspace's variables and secrets, in memory as they stand in the store: what steps see as <c>process.env</c>, and what is
+/// masked (C8).</summary>
 public sealed partial class SecretCatalog(IStore store, Concealment concealment, IdSequence ids, TimeProvider time)
 {
     const int LongestName = 128,
@@ -42,7 +43,8 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
     {
         if (await store.KeepFingerprintAsync(concealment.Cipher.Fingerprint, ct).ConfigureAwait(false) != concealment.Cipher.Fingerprint)
             throw new StoreUnavailableException(
-                $"the database was written under another key than this server has ({SecretCipher.KeySources}); put the key back that belongs to it"
+                $"the database was written under another key than this server has ({SecretCipher.KeySources}); "
+                    + "put the key back that belongs to it"
             );
         var stored = await store.ListSecretsAsync(ct).ConfigureAwait(false);
         var values = stored.Select(s => (Secret: s, Value: Encoding.UTF8.GetString(concealment.Cipher.Open(s.Sealed.Span, s.Id)))).ToList();
@@ -65,11 +67,13 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
     public string? FindFault(string name, string value, bool isSecret)
     {
         if (name.Length > LongestName || !NamePattern().IsMatch(name))
-            return $"'{name}' cannot be a name. It has letters, digits and '_', does not begin with a digit, and is at most {LongestName} characters long.";
+            return $"'{name}' cannot be a name. It has letters, digits and '_', does not begin with a digit, "
+                + $"and is at most {LongestName} characters long.";
         if (Encoding.UTF8.GetByteCount(value) > MostBytes)
             return $"the value of {name} is over {MostBytes / 1024} KiB.";
         if (isSecret && value.Length < SecretMask.Shortest)
-            return $"the value of {name} is shorter than {SecretMask.Shortest} characters: masking it would hide parts of any text. Use a variable, or choose a longer value.";
+            return $"the value of {name} is shorter than {SecretMask.Shortest} characters: masking it would hide parts of any text. "
+                + "Use a variable, or choose a longer value.";
         return Entries.Count >= MostEntries && !Environment.ContainsKey(name)
             ? $"there are {MostEntries:N0} variables and secrets, which is the limit."
             : null;
@@ -102,7 +106,8 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
         }
     }
 
-    /// <summary>Answers false when there is none of that name. What was secret stays masked as long as there is history that may hold it.</summary>
+    /// <summary>Answers false when there is none of that name. What was secret stays masked as long as there is history that may hold
+    /// it.</summary>
     public async Task<bool> DeleteAsync(string name, CancellationToken ct)
     {
         await changing.WaitAsync(ct).ConfigureAwait(false);

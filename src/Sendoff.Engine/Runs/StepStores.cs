@@ -7,7 +7,8 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>The data stores as the steps of one run reach them. Without a store's name a call is about the workflow's own: checkpoints and <c>$.service.db</c>.</summary>
+/// <summary>The data stores as the steps of one run reach them. Without a store's name a call is about the workflow's own: checkpoints and
+/// <c>$.service.db</c>.</summary>
 /// <remarks>Reads see what the same run set before, awaited or not.</remarks>
 public sealed class StepStores(IDataStores stores, WorkerProgram program, Concealment concealment, EngineLimits limits, TimeProvider time)
     : IStepCalls

@@ -5,8 +5,8 @@ using Sendoff.Engine.Workflows;
 namespace Sendoff.Engine.Runs;
 
 /// <summary>
-/// The files of a workflow in which one step runs alone: each step before it is a file that exports what that step exported in a past run, the steps behind it are disabled.
-/// They are stored as a version, so that the record of the test says what ran.
+/// The files of a workflow in which one step runs alone: each step before it is a file that exports what that step exported in a past run,
+/// the steps behind it are disabled. They are stored as a version, so that the record of the test says what ran.
 /// </summary>
 static class StepTrial
 {

@@ -14,8 +14,8 @@ public sealed record Release(RunStatus? Status, RunId? Next = null, bool IsDone 
 
 /// <summary>Resumes suspended runs: when they are due, and on request (B3).</summary>
 /// <remarks>
-/// (1) end runs whose suspension timed out, resume those that are due  (2) wait for the next one, or for another run to be suspended. The store decides who comes
-/// first: a run is resumed once, also after a restart and beside other servers.
+/// (1) end runs whose suspension timed out, resume those that are due  (2) wait for the next one, or for another run to be suspended. The
+/// store decides who comes first: a run is resumed once, also after a restart and beside other servers.
 /// </remarks>
 public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engine, ServerHold hold, ILogger<Suspensions> log)
 {
@@ -211,7 +211,8 @@ public sealed class FlowLinks(Concealment concealment, string origin)
             Encoding.UTF8.GetBytes(sign)
         );
 
-    /// <summary>What makes a run's addresses its own: whoever has these may decide over the run, so records do not show them (C8).</summary>
+    /// <summary>What makes a run's addresses its own: whoever has these may decide over the run, so records do not show them
+    /// (C8).</summary>
     internal static IReadOnlyList<string> SignsOf(Concealment concealment, WorkflowId workflow, RunId run) =>
         [SignOf(concealment, workflow, run, Resume), SignOf(concealment, workflow, run, Cancel)];
 

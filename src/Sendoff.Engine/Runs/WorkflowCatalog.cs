@@ -171,7 +171,8 @@ public sealed class WorkflowCatalog(
     public IReadOnlyList<string> TagsOf(Workflow workflow) =>
         versions.TryGetValue((workflow.Id, workflow.Version), out var read) ? read.Definition.Tags : [];
 
-    /// <summary>Reads, checks in a worker and stores a new version, and makes it the current one. Nothing changes when there are problems.</summary>
+    /// <summary>Reads, checks in a worker and stores a new version, and makes it the current one. Nothing changes when there are
+    /// problems.</summary>
     public async Task<DeployResult> DeployAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
         var read = await ReadAsync(name, files, ct).ConfigureAwait(false);
@@ -197,15 +198,16 @@ public sealed class WorkflowCatalog(
         }
     }
 
-    /// <summary>What is wrong with a workflow's files, as a deploy would say it. Nothing changes but that their packages are installed.</summary>
+    /// <summary>What is wrong with a workflow's files, as a deploy would say it. Nothing changes but that their packages are
+    /// installed.</summary>
     public async Task<WorkflowCheck> CheckAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
         var read = await ReadAsync(name, files, ct).ConfigureAwait(false);
         return new(read.Problems, read.Props) { Warnings = read.Warnings };
     }
 
-    /// <summary>The files of the workflow's draft made ready to run, or what is wrong with them. Runs of it are runs as any other, on a version below 0. Null if
-    /// the workflow is gone.</summary>
+    /// <summary>The files of the workflow's draft made ready to run, or what is wrong with them. Runs of it are runs as any other, on a
+    /// version below 0. Null if the workflow is gone.</summary>
     /// <param name="readAt">A draft that is saved later stays the draft.</param>
     public async Task<(Deployment? Draft, IReadOnlyList<WorkflowProblem> Problems)?> FixDraftAsync(
         Workflow workflow,

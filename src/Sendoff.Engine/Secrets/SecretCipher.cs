@@ -4,7 +4,8 @@ using System.Text;
 
 namespace Sendoff.Engine.Secrets;
 
-/// <summary>Encrypts what records must not show and sending still needs (C8), under a key that is not in the database. AES-256-GCM.</summary>
+/// <summary>Encrypts what records must not show and sending still needs (C8), under a key that is not in the database.
+/// AES-256-GCM.</summary>
 public sealed class SecretCipher
 {
     public const int KeyBytes = 32;

@@ -6,10 +6,11 @@ namespace Sendoff.Engine.Secrets;
 /// <summary>A spelling to search for, as Latin-1, and the Base64 digits beside it that hold bits of the secret too.</summary>
 internal readonly record struct SecretPattern(string Text, int Before, int After);
 
-/// <summary>The texts that a secret becomes before it is encoded, and the patterns that find them (C8). What is undone in the searched text is not listed here.</summary>
+/// <summary>The texts that a secret becomes before it is encoded, and the patterns that find them (C8). What is undone in the searched text
+/// is not listed here.</summary>
 /// <remarks>
-/// Keys are stored in one form and used in another: with literal <c>\n</c> for line ends, in quotes, in Base64, as a member of a JSON document (service accounts), with
-/// other line ends, or as the body of a PEM block alone.
+/// Keys are stored in one form and used in another: with literal <c>\n</c> for line ends, in quotes, in Base64, as a member of a JSON
+/// document (service accounts), with other line ends, or as the body of a PEM block alone.
 /// </remarks>
 internal static class SecretForms
 {
@@ -101,7 +102,8 @@ internal static class SecretForms
 
     public static string Compact(string text) => string.Concat(text.Where(static c => !char.IsWhiteSpace(c)));
 
-    /// <summary>The bodies of PEM blocks without white space, and the blocks as RFC 7468 writes them, whatever is between their digits here.</summary>
+    /// <summary>The bodies of PEM blocks without white space, and the blocks as RFC 7468 writes them, whatever is between their digits
+    /// here.</summary>
     static IEnumerable<(string Body, string Lines)> PemBlocks(string text)
     {
         for (int at = 0; text.IndexOf(PemBegin, at, StringComparison.Ordinal) is >= 0 and int start; )
@@ -121,7 +123,8 @@ internal static class SecretForms
         }
     }
 
-    /// <summary>What a step takes out of a secret before it uses it: the decoded text, a quoted text, the secret members of a JSON object.</summary>
+    /// <summary>What a step takes out of a secret before it uses it: the decoded text, a quoted text, the secret members of a JSON
+    /// object.</summary>
     static IEnumerable<string> PartsOf(string text)
     {
         if (Decoded(text) is { } decoded)

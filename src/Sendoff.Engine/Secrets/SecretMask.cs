@@ -4,11 +4,13 @@ using System.Text.Json;
 
 namespace Sendoff.Engine.Secrets;
 
-/// <summary>Finds secrets in what is about to be written down, in every spelling in which they walk through HTTP, and covers them (C8).</summary>
+/// <summary>Finds secrets in what is about to be written down, in every spelling in which they walk through HTTP, and covers them
+/// (C8).</summary>
 /// <remarks>
-/// A value is searched for in the forms that <see cref="SecretForms"/> lists: as it is, in Base64 from each of the three places at which it can begin there (Basic
-/// credentials, tokens), in hexadecimal. Percent-encoding, JSON escapes and character references are undone for the search, in any mixture, and so are line breaks
-/// in Base64, so that no list of spellings has to be complete. Userinfo in URLs is covered in any case.
+/// A value is searched for in the forms that <see cref="SecretForms"/> lists: as it is, in Base64 from each of the three places at which it
+/// can begin there (Basic credentials, tokens), in hexadecimal. Percent-encoding, JSON escapes and character references are undone for the
+/// search, in any mixture, and so are line breaks in Base64, so that no list of spellings has to be complete. Userinfo in URLs is covered
+/// in any case.
 /// </remarks>
 public sealed class SecretMask
 {

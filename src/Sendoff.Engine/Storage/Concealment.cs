@@ -6,8 +6,8 @@ using Sendoff.Engine.Secrets;
 namespace Sendoff.Engine.Storage;
 
 /// <summary>
-/// Stands between records and the database (C8): what is written is masked, and what sending and running again need of the original goes beside it,
-/// sealed. Every driver writes through it; <see cref="Open(Event)"/> and <see cref="Open(Delivery)"/> are the only ways back.
+/// Stands between records and the database (C8): what is written is masked, and what sending and running again need of the original goes
+/// beside it, sealed. Every driver writes through it; <see cref="Open(Event)"/> and <see cref="Open(Delivery)"/> are the only ways back.
 /// </summary>
 public sealed class Concealment(SecretCipher cipher)
 {
@@ -85,7 +85,8 @@ public sealed class Concealment(SecretCipher cipher)
         return stored with { Json = both[..length], Raw = both[length..] };
     }
 
-    // Length and bytes of the URL, of the headers, of the body, of the credentials, of the method; a length of -1 says that the record has it as it is.
+    // Length and bytes of the URL, of the headers, of the body, of the credentials, of the method; a length of -1 says that the record has
+    // it as it is.
     static ReadOnlySpan<byte> Original(Delivery delivery, HttpSend masked)
     {
         var original = delivery.Request;

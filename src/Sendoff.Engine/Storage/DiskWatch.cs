@@ -5,8 +5,8 @@ namespace Sendoff.Engine.Storage;
 
 /// <summary>Watches the disk under a database file (G3), and refuses what would grow it before the disk is full.</summary>
 /// <remarks>
-/// Below <see cref="EngineLimits.DiskMinFree"/> nothing new is accepted; what is under way has the rest. When the disk is full all the same, the reserve file is
-/// deleted, so that pruning and work in flight go on. Both recover by themselves.
+/// Below <see cref="EngineLimits.DiskMinFree"/> nothing new is accepted; what is under way has the rest. When the disk is full all the
+/// same, the reserve file is deleted, so that pruning and work in flight go on. Both recover by themselves.
 /// </remarks>
 internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvider time, ILogger log) : IDisposable
 {
@@ -34,7 +34,8 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
             MakeReserve();
     }
 
-    /// <summary>Holds on to the file that is served. Call once it is open; dispose after it is closed, as closing any handle of a file drops SQLite's locks.</summary>
+    /// <summary>Holds on to the file that is served. Call once it is open; dispose after it is closed, as closing any handle of a file
+    /// drops SQLite's locks.</summary>
     public void Follow() => served = File.OpenHandle(database, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
 
     public void Dispose() => served?.Dispose();
@@ -103,12 +104,14 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
         if (new FileInfo(database) is not { Exists: true, Length: > 0 })
             return $"the database {database} was deleted or emptied while it is served; stop Sendoff and restore it from a backup";
         if (!IsServedFile())
-            return $"another file has taken the place of the database {database} while it is served; stop Sendoff, put the right file there without the files -wal and -shm, and start it";
+            return $"another file has taken the place of the database {database} while it is served; stop Sendoff, "
+                + "put the right file there without the files -wal and -shm, and start it";
         long free = FreeBytes() + Reusable,
             least = refusal is null ? limits.DiskMinFree : limits.DiskMinFree + limits.DiskMinFree / 8;
         return free >= least
             ? null
-            : $"the disk of {database} has {free / Megabyte} MB free, and {limits.DiskMinFree / Megabyte} MB is the least for new events (setting Disk:MinFree); free space on it, and events are accepted again";
+            : $"the disk of {database} has {free / Megabyte} MB free, and {limits.DiskMinFree / Megabyte} MB is the least for new events "
+                + "(setting Disk:MinFree); free space on it, and events are accepted again";
     }
 
     // Where a file system does not know when a file was made, the time of its last change is taken, and that may be changing now.

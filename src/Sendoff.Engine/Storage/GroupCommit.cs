@@ -149,7 +149,8 @@ internal sealed class GroupCommit(
             int half = batch.Length / 2;
             return CommitBatch(batch[..half]) ?? CommitBatch(batch[half..]);
         }
-        // Before anybody learns of it: who was told that a write is durable may offer the next one at once. A probe proves nothing for the others.
+        // Before anybody learns of it: who was told that a write is durable may offer the next one at once. A probe proves nothing for the
+        // others.
         if (outage is not null && batch[0].Outage != OutageRule.Probe)
             outage = null;
         foreach (var write in batch)
@@ -159,7 +160,8 @@ internal sealed class GroupCommit(
         return null;
     }
 
-    /// <summary>Waits and tries again until all that must be kept is durable (G3). Of the others, nothing was changed, and they are told.</summary>
+    /// <summary>Waits and tries again until all that must be kept is durable (G3). Of the others, nothing was changed, and they are
+    /// told.</summary>
     void SitOut(StoreUnavailableException reason, List<StoreWrite> left)
     {
         outage = reason;
@@ -252,7 +254,8 @@ internal sealed class GroupCommit(
         log.StoreRestored();
     }
 
-    /// <summary>Commits what is queued, then ends. During an outage it gives up after a while, and the tasks of what is left fail.</summary>
+    /// <summary>Commits what is queued, then ends. During an outage it gives up after a while, and the tasks of what is left
+    /// fail.</summary>
     public async ValueTask DisposeAsync()
     {
         lock (gate)

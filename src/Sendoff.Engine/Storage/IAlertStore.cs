@@ -16,11 +16,12 @@ public interface IAlertStore
     Task<IReadOnlyList<AlertState>> ListAlertStatesAsync(CancellationToken ct);
     Task SaveAlertStatesAsync(IReadOnlyList<AlertState> states, CancellationToken ct);
 
-    /// <summary>Commits a message as the event, the run and the delivery of <see cref="SystemWorkflow.Alerts"/>, together with what its rule has told by it: all or
-    /// nothing. Returns false if the rule is gone; then nothing is stored.</summary>
+    /// <summary>Commits a message as the event, the run and the delivery of <see cref="SystemWorkflow.Alerts"/>, together with what its
+    /// rule has told by it: all or nothing. Returns false if the rule is gone; then nothing is stored.</summary>
     /// <param name="told">Null is a test.</param>
     Task<bool> TellAsync(AlertState? told, Event received, Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct);
 
-    /// <summary>Deliveries that are pending below an id, by workflow, without those of alerts. It looks at <paramref name="limit"/> deliveries at most.</summary>
+    /// <summary>Deliveries that are pending below an id, by workflow, without those of alerts. It looks at <paramref name="limit"/>
+    /// deliveries at most.</summary>
     Task<IReadOnlyList<PendingBacklog>> ListBacklogAsync(DeliveryId before, int limit, CancellationToken ct);
 }

@@ -5,8 +5,8 @@ using System.Text;
 namespace Sendoff.Engine.Storage;
 
 /// <summary>
-/// What steps keep between runs: stores of keys with JSON values. A store is made with its first key. A write completes when it is durable; a key whose time is over
-/// is gone at once. One suite, DataStoreConformanceTests, states what every driver does.
+/// What steps keep between runs: stores of keys with JSON values. A store is made with its first key. A write completes when it is durable;
+/// a key whose time is over is gone at once. One suite, DataStoreConformanceTests, states what every driver does.
 /// </summary>
 public interface IDataStores
 {

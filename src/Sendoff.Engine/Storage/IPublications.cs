@@ -1,7 +1,7 @@
 namespace Sendoff.Engine.Storage;
 
-/// <summary>What workflows emitted and streamed (F7): the newest events of each workflow and kind, in the order in which they went out. They stay when the
-/// history is pruned, and go with their workflow.</summary>
+/// <summary>What workflows emitted and streamed (F7): the newest events of each workflow and kind, in the order in which they went out.
+/// They stay when the history is pruned, and go with their workflow.</summary>
 public interface IPublications
 {
     /// <summary>Publishes a delivery's payload under the next number, once for each <paramref name="attempt"/>, and keeps no more than

@@ -1,33 +1,37 @@
 namespace Sendoff.Engine.Storage;
 
 /// <summary>
-/// The one seam to a database. Every write completes when it is durable. Callers call singly; a driver commits what waits in one transaction
-/// (group commit). What is written is masked, and comes back masked; its sealed original goes through <see cref="Concealment"/> (C8).
-/// One suite, StoreConformanceTests, states what every driver does.
+/// The one seam to a database. Every write completes when it is durable. Callers call singly; a driver commits what waits in one
+/// transaction (group commit). What is written is masked, and comes back masked; its sealed original goes through <see cref="Concealment"/>
+/// (C8). One suite, StoreConformanceTests, states what every driver does.
 /// </summary>
 public interface IStore : IDataStores, IPublications, IAlertStore, IAsyncDisposable
 {
     // The straight line, in its order.
 
-    /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores the run only. Answers false when the workflow
-    /// is deleted, or the run's due time is settled or its schedule gone or off, or the emitted event has started a run of the workflow: then nothing is stored. A due time is settled in the same transaction, so that
-    /// it starts one run, whoever asks.</summary>
+    /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores the run only. Answers false
+    /// when the workflow is deleted, or the run's due time is settled or its schedule gone or off, or the emitted event has started a run
+    /// of the workflow: then nothing is stored. A due time is settled in the same transaction, so that it starts one run, whoever
+    /// asks.</summary>
     Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct);
 
     /// <summary>Stores an event that starts no run. Answers false when the workflow is deleted: then nothing is stored.</summary>
     Task<bool> KeepEventAsync(Event received, CancellationToken ct);
 
-    /// <summary>Commits a run's end and all of its deliveries, or neither (B1); with <see cref="Run.ReleasesCaptured"/>, what its earlier segments captured becomes pending. Answers false when the workflow is deleted: then nothing is stored, or it goes
-    /// with the workflow's history, and nothing may be sent.</summary>
+    /// <summary>Commits a run's end and all of its deliveries, or neither (B1); with <see cref="Run.ReleasesCaptured"/>, what its earlier
+    /// segments captured becomes pending. Answers false when the workflow is deleted: then nothing is stored, or it goes with the
+    /// workflow's history, and nothing may be sent.</summary>
     Task<bool> FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct);
 
-    /// <summary>Marks pending deliveries as sending, before their first byte (C7). Answers those that were pending and whose workflow exists.</summary>
+    /// <summary>Marks pending deliveries as sending, before their first byte (C7). Answers those that were pending and whose workflow
+    /// exists.</summary>
     Task<IReadOnlyList<DeliveryId>> MarkSendingAsync(IReadOnlyList<DeliveryId> deliveries, CancellationToken ct);
 
     /// <summary>Stores an attempt, and its status and error as the delivery's.</summary>
     Task RecordAttemptAsync(Attempt attempt, CancellationToken ct);
 
-    /// <summary>Makes a delivery that has ended pending again, and returns it; null when there is none, or its status is not one of <paramref name="from"/>.</summary>
+    /// <summary>Makes a delivery that has ended pending again, and returns it; null when there is none, or its status is not one of
+    /// <paramref name="from"/>.</summary>
     Task<Delivery?> RequeueAsync(DeliveryId delivery, IReadOnlyList<DeliveryStatus> from, CancellationToken ct);
 
     /// <summary>Ends a pending or sending delivery without an attempt: blocked before it was dialled.</summary>
@@ -35,14 +39,15 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAsyncDisposa
 
     // After a start.
 
-    /// <summary>Turns what an earlier server left as sending into interrupted (C7) and answers how many; call once, before any delivery starts.</summary>
+    /// <summary>Turns what an earlier server left as sending into interrupted (C7) and answers how many; call once, before any delivery
+    /// starts.</summary>
     Task<int> InterruptSendingAsync(CancellationToken ct);
 
     /// <summary>Runs that were accepted and have no end (E1), oldest first, flagged recovered.</summary>
     Task<IReadOnlyList<QueuedRun>> ListUnfinishedRunsAsync(int limit, RunId? after, CancellationToken ct);
 
-    /// <summary>Notes durably that a recovered run is about to start, and answers how often it has been noted, this time included (E1). 0 when its workflow
-    /// is deleted.</summary>
+    /// <summary>Notes durably that a recovered run is about to start, and answers how often it has been noted, this time included (E1). 0
+    /// when its workflow is deleted.</summary>
     Task<int> StartRecoveredRunAsync(RunId run, CancellationToken ct);
 
     /// <summary>Takes back a noted start of each run, as the server shuts down in order: only what a crash cuts off counts (E1).</summary>
@@ -109,10 +114,12 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAsyncDisposa
     /// <summary>Without drafts, newest first.</summary>
     Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(WorkflowId workflow, CancellationToken ct);
 
-    /// <summary>Stores files as the workflow's draft and returns it, or null if the workflow is deleted. It replaces a draft that is not fixed, and is the newest
-    /// draft if that has these files already. A number of old drafts is kept for the runs that they made.</summary>
+    /// <summary>Stores files as the workflow's draft and returns it, or null if the workflow is deleted. It replaces a draft that is not
+    /// fixed, and is the newest draft if that has these files already. A number of old drafts is kept for the runs that they
+    /// made.</summary>
     /// <param name="isFixed">A run is made of it: it does not change any more.</param>
-    /// <param name="since">When the files were read, where they are those of a test: another draft that was saved later stays the newest.</param>
+    /// <param name="since">When the files were read, where they are those of a test: another draft that was saved later stays the
+    /// newest.</param>
     Task<StoredVersion?> SaveDraftAsync(
         WorkflowId workflow,
         IReadOnlyDictionary<string, string> files,
@@ -127,8 +134,8 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAsyncDisposa
     /// <summary>Answers false when there is no such workflow.</summary>
     Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct);
 
-    /// <summary>Removes a workflow. From its commit on, nothing of it is shown, stored or marked as sending any more; its versions and its history are deleted by
-    /// <see cref="PruneAsync"/>. Answers false when there is none.</summary>
+    /// <summary>Removes a workflow. From its commit on, nothing of it is shown, stored or marked as sending any more; its versions and its
+    /// history are deleted by <see cref="PruneAsync"/>. Answers false when there is none.</summary>
     Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct);
 
     // The workspace's variables and secrets.
@@ -172,26 +179,29 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAsyncDisposa
     /// <summary>Where a delivery belongs, without its content; null when there is no such delivery.</summary>
     Task<DeliveryHead?> FindDeliveryAsync(DeliveryId delivery, CancellationToken ct);
 
-    /// <summary>A run with its deliveries. Bodies over <see cref="EngineLimits.DocumentBodyBytes"/>, and what is over <see cref="EngineLimits.DocumentBytes"/> in
-    /// all, are left out, and say so: <see cref="GetDeliveryAsync"/> has them.</summary>
+    /// <summary>A run with its deliveries. Bodies over <see cref="EngineLimits.DocumentBodyBytes"/>, and what is over
+    /// <see cref="EngineLimits.DocumentBytes"/> in all, are left out, and say so: <see cref="GetDeliveryAsync"/> has them.</summary>
     Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct);
 
     /// <summary>A run with the heads of its sends, whatever their bodies weigh.</summary>
     Task<RunOutline?> GetRunOutlineAsync(RunId run, CancellationToken ct);
 
-    /// <summary>A search looks through <see cref="RunFilter.Searched"/> runs at a time: a page with few or none may have a next one.</summary>
+    /// <summary>A search looks through <see cref="RunFilter.Searched"/> runs at a time: a page with few or none may have a next
+    /// one.</summary>
     Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct);
 
     /// <summary>The newest run of each workflow, in one read.</summary>
     Task<IReadOnlyList<RunSummary>> ListLastRunsAsync(CancellationToken ct);
 
-    /// <summary>Deliveries as <see cref="GetDeliveryAsync"/> has them, in one read, in the order of <paramref name="deliveries"/>. Unknown ones are left out.</summary>
+    /// <summary>Deliveries as <see cref="GetDeliveryAsync"/> has them, in one read, in the order of <paramref name="deliveries"/>. Unknown
+    /// ones are left out.</summary>
     Task<IReadOnlyList<StoredDelivery>> GetDeliveriesAsync(IReadOnlyList<DeliveryId> deliveries, CancellationToken ct);
 
     /// <summary>A delivery with all that is kept of it.</summary>
     Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct);
 
-    /// <summary>What is large is left out, as of <see cref="GetRunAsync"/>. A search looks through <see cref="DeliveryFilter.Searched"/> deliveries at a time: a page with few or none may have a next one.</summary>
+    /// <summary>What is large is left out, as of <see cref="GetRunAsync"/>. A search looks through <see cref="DeliveryFilter.Searched"/>
+    /// deliveries at a time: a page with few or none may have a next one.</summary>
     Task<Page<StoredDelivery>> ListDeliveriesAsync(DeliveryFilter filter, CancellationToken ct);
 
     /// <summary>As <see cref="ListDeliveriesAsync"/>, the ids only: whatever their bodies weigh.</summary>
@@ -218,11 +228,13 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAsyncDisposa
 
     /// <summary>Deletes a slice of the history that is older than <paramref name="before"/>, or the oldest when the database is larger than
     /// <paramref name="maxBytes"/> (0: no limit), and gives disk space back; of what is not to be kept, all that has ended.
-    /// Unfinished work stays, except that of deleted workflows, whose history goes first. Call until it answers no more work (G2).</summary>
+    /// Unfinished work stays, except that of deleted workflows, whose history goes first. Call until it answers no more work
+    /// (G2).</summary>
     Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct);
 
-    /// <summary>Sets times that have not come to now: the clock was ahead when they were stored. What was to last a while from then lasts as long from now. Answers
-    /// how many. Due times of schedules need none of this: one that is settled in the future counts as not settled.</summary>
+    /// <summary>Sets times that have not come to now: the clock was ahead when they were stored. What was to last a while from then lasts
+    /// as long from now. Answers how many. Due times of schedules need none of this: one that is settled in the future counts as not
+    /// settled.</summary>
     Task<long> CorrectTimesAsync(CancellationToken ct);
 
     /// <summary>Completes when there is something to prune before the next round: a workflow was deleted.</summary>
@@ -331,7 +343,8 @@ public sealed record FirstAttempt(DateTimeOffset StartedAt, double QueueMs, doub
 
 public sealed record StoredDelivery(Delivery Delivery, string WorkflowName, IReadOnlyList<Attempt> Attempts);
 
-/// <summary>A run in a list. Of its sends, failed ones are those that failed, were blocked or interrupted; the rest of the sum is under way.</summary>
+/// <summary>A run in a list. Of its sends, failed ones are those that failed, were blocked or interrupted; the rest of the sum is under
+/// way.</summary>
 public sealed record RunSummary(
     RunId Id,
     EventId EventId,
@@ -358,8 +371,8 @@ public sealed record RunFilter(string? Workflow, RunStatus? Status, DateTimeOffs
     public const int SearchedBodyBytes = 8_192;
 
     /// <summary>
-    /// Sought in the event's JSON, the run's message, and of its sends in URLs, the beginnings of requests' bodies, and of the first attempts' responses; whatever the case of ASCII
-    /// letters.
+    /// Sought in the event's JSON, the run's message, and of its sends in URLs, the beginnings of requests' bodies, and of the first
+    /// attempts' responses; whatever the case of ASCII letters.
     /// </summary>
     public string? Text { get; init; }
 
@@ -417,7 +430,8 @@ public sealed record UsageRow(DateOnly Day, string Workflow, long Runs, double C
 
 public sealed record HourRow(string Workflow, DateTimeOffset Hour, long Runs, long RunsFailed, long Deliveries, long DeliveriesFailed);
 
-/// <summary>How a delivery ended, or that it has not. <paramref name="Error"/> and <paramref name="Code"/> are the last attempt's.</summary>
+/// <summary>How a delivery ended, or that it has not. <paramref name="Error"/> and <paramref name="Code"/> are the last
+/// attempt's.</summary>
 public sealed record Outcome(
     DeliveryId Id,
     RunId RunId,

@@ -2,7 +2,8 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary>Records as they are written down and shown (C8): credentials and secrets are covered. What has none comes back as it is.</summary>
+/// <summary>Records as they are written down and shown (C8): credentials and secrets are covered. What has none comes back as it
+/// is.</summary>
 public static class MaskedRecords
 {
     /// <summary>What came as its body is left out when anything of the event is covered: the original has it.</summary>

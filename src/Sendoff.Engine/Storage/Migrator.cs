@@ -5,14 +5,15 @@ using Microsoft.Extensions.Logging;
 namespace Sendoff.Engine.Storage;
 
 /// <summary>
-/// Brings a database to this program's schema: numbered SQL files, forward only, each in its own transaction, noted in the table <c>migrations</c>. Every
-/// number is compared, as a program from another branch may have applied a higher one and not a lower one.
+/// Brings a database to this program's schema: numbered SQL files, forward only, each in its own transaction, noted in the table
+/// <c>migrations</c>. Every number is compared, as a program from another branch may have applied a higher one and not a lower one.
 /// </summary>
 internal static class Migrator
 {
     /// <param name="folder">Where the files are among the embedded resources, as <c>Storage/Sqlite/Migrations/</c>.</param>
     /// <returns>The schema's number.</returns>
-    /// <exception cref="StoreUnavailableException">The database was written by a newer program, or by one with other migrations.</exception>
+    /// <exception cref="StoreUnavailableException">The database was written by a newer program, or by one with other
+    /// migrations.</exception>
     public static int Run(DbConnection connection, string folder, ILogger log)
     {
         var migrations = Read(folder);
@@ -22,7 +23,8 @@ internal static class Migrator
         int[] unknown = [.. applied.Except(migrations.Select(migration => migration.Number)).Order()];
         if (unknown.Length > 0)
             throw new StoreUnavailableException(
-                $"the database {connection.DataSource} has schema {string.Join(", ", unknown)} of a newer Sendoff, and this one knows {newest}; "
+                $"the database {connection.DataSource} has schema {string.Join(", ", unknown)} of a newer Sendoff, "
+                    + $"and this one knows {newest}; "
                     + "update Sendoff, or use the backup made before the update"
             );
         Migration[] missing = [.. migrations.Where(migration => !applied.Contains(migration.Number))];

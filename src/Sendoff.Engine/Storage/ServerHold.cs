@@ -1,8 +1,9 @@
 namespace Sendoff.Engine.Storage;
 
 /// <summary>
-/// Keeps a server that was started on a restored backup from repeating what was done after the backup: nothing is delivered, and no schedule, suspended run, run over
-/// quota or run left by an earlier server starts by itself. New events are accepted and run. It lasts over restarts, until somebody releases it.
+/// Keeps a server that was started on a restored backup from repeating what was done after the backup: nothing is delivered, and no
+/// schedule, suspended run, run over quota or run left by an earlier server starts by itself. New events are accepted and run. It lasts
+/// over restarts, until somebody releases it.
 /// </summary>
 public sealed class ServerHold
 {

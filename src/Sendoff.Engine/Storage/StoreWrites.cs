@@ -1,6 +1,7 @@
 namespace Sendoff.Engine.Storage;
 
-// The writes of the straight line, as every driver gets them: masked (C8), and made into JSON by the caller's thread, not by the one writer.
+// The writes of the straight line, as every driver gets them: masked (C8), and made into JSON by the caller's thread, not by the one
+// writer.
 
 internal sealed class AcceptWrite(QueuedRun run, Concealment concealment) : StoreWrite(OutageRule.Refuse)
 {

@@ -79,7 +79,8 @@ internal static class Bubblewrap
         foreach (string name in Etc)
             list.AddRange("--ro-bind-try", "/etc/" + name, "/etc/" + name);
         list.AddRange("--ro-bind", Path.Combine(users, "passwd"), "/etc/passwd", "--ro-bind", Path.Combine(users, "group"), "/etc/group");
-        // Root's own files in /proc (sys, sysrq-trigger) are writable without any capability, when the server runs as root; /dev and / would be memory without a bound.
+        // Root's own files in /proc (sys, sysrq-trigger) are writable without any capability, when the server runs as root; /dev and /
+        // would be memory without a bound.
         list.AddRange("--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--remount-ro", "/dev");
         list.AddRange("--perms", "1777", "--size", $"{options.TmpBytes}", "--tmpfs", "/tmp");
         foreach (string folder in options.Readable)

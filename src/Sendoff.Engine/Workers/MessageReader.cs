@@ -4,8 +4,8 @@ using System.Text.Unicode;
 namespace Sendoff.Engine.Workers;
 
 /// <summary>
-/// The fields of one message, read in place. It trusts nothing: a step can write to the socket, so a field that is missing, of the wrong type or not UTF-8 is a
-/// <see cref="WorkerProtocolException"/>.
+/// The fields of one message, read in place. It trusts nothing: a step can write to the socket, so a field that is missing, of the wrong
+/// type or not UTF-8 is a <see cref="WorkerProtocolException"/>.
 /// </summary>
 internal ref struct MessageReader
 {

@@ -57,7 +57,8 @@ public sealed record NodeOptions
     /// <summary>Where <c>npm</c> and <c>node</c> are looked for, as in PATH; null is PATH.</summary>
     public string? SearchPath { get; init; }
 
-    /// <summary>A PEM file with the certificates of authorities that npm trusts besides those of Node.js. Setting <c>Tls:Authorities</c>.</summary>
+    /// <summary>A PEM file with the certificates of authorities that npm trusts besides those of Node.js. Setting
+    /// <c>Tls:Authorities</c>.</summary>
     public string? Authorities { get; init; }
 
     /// <summary>Variables for npm when it installs packages, beside this process's own.</summary>
@@ -114,8 +115,8 @@ internal sealed record NodePackage(string Name, string Version, string Sha512)
 
 /// <summary>Finds the Node.js for workers, and fetches it when it is not there yet.</summary>
 /// <remarks>
-/// (1) the setting <c>Workers:NodePath</c>  (2) the pinned version in the user's cache  (3) the same, fetched by the npm on the PATH from wherever the user's npm
-/// configuration says, its SHA-512 checked before it is unpacked  (4) with a warning, the Node.js on the PATH.
+/// (1) the setting <c>Workers:NodePath</c>  (2) the pinned version in the user's cache  (3) the same, fetched by the npm on the PATH from
+/// wherever the user's npm configuration says, its SHA-512 checked before it is unpacked  (4) with a warning, the Node.js on the PATH.
 /// </remarks>
 public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
 {
@@ -154,7 +155,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             var given =
                 await TryVersionAsync(path, ct)
                 ?? throw new WorkerUnavailableException(
-                    $"Workers:NodePath is {path}, which is not a Node.js executable that runs on this machine. Set it to the path of a node executable, or remove the setting"
+                    $"Workers:NodePath is {path}, which is not a Node.js executable that runs on this machine. "
+                        + "Set it to the path of a node executable, or remove the setting"
                 );
             return given.Version >= Oldest
                 ? given
@@ -186,8 +188,10 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     internal string? NpmVariable(string name) =>
         options.NpmEnvironment.TryGetValue(name, out string? own) ? own : Environment.GetEnvironmentVariable(name);
 
-    /// <summary>Runs npm in a folder. Install scripts find the workers' Node.js; no setting of the server reaches them. Null when there is no npm on the PATH.</summary>
-    /// <param name="inside">Makes the command that runs it in a sandbox, and leaves in the environment what it is to see; null for none.</param>
+    /// <summary>Runs npm in a folder. Install scripts find the workers' Node.js; no setting of the server reaches them. Null when there is
+    /// no npm on the PATH.</summary>
+    /// <param name="inside">Makes the command that runs it in a sandbox, and leaves in the environment what it is to see; null for
+    /// none.</param>
     internal async Task<NpmResult?> NpmAsync(
         string[] arguments,
         string folder,
@@ -203,7 +207,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         var environment = start.Environment;
         foreach (string own in environment.Keys.Where(name => name.StartsWith("SENDOFF_", StringComparison.OrdinalIgnoreCase)).ToList())
             environment.Remove(own);
-        // A package, or a lock, may name a URL, a git repository or a folder of this machine as its source. Older versions of npm do not know these switches, and ignore them.
+        // A package, or a lock, may name a URL, a git repository or a folder of this machine as its source. Older versions of npm do not
+        // know these switches, and ignore them.
         foreach (string source in (string[])["git", "remote", "file", "directory"])
             environment[$"npm_config_allow_{source}"] = "none";
         foreach (var (name, value) in options.NpmEnvironment)
@@ -308,7 +313,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         string sum = Convert.ToBase64String(await SHA512.HashDataAsync(file, ct));
         if (sum != package.Sha512)
             throw new WorkerUnavailableException(
-                $"what npm fetched as {package.Name}@{package.Version} is not what Sendoff was built for, and is not used: its SHA-512 is {sum}, and {package.Sha512} is expected. "
+                $"what npm fetched as {package.Name}@{package.Version} is not what Sendoff was built for, and is not used: "
+                    + $"its SHA-512 is {sum}, and {package.Sha512} is expected. "
                     + "Look at npm's registry setting (npm config get registry), or set Workers:NodePath to a Node.js of your own"
             );
     }
@@ -423,7 +429,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         TookTooMuch = -2,
         PrintedChars = 4 * 1024 * 1024;
 
-    /// <param name="isTooMuch">Asked again and again with the process's id; once it says yes, the process is killed with all that it started.</param>
+    /// <param name="isTooMuch">Asked again and again with the process's id; once it says yes, the process is killed with all that it
+    /// started.</param>
     static async Task<(int Code, string Output, string Errors)> ExecuteAsync(
         ProcessStartInfo start,
         TimeSpan longest,

@@ -9,7 +9,8 @@ internal readonly record struct ProcessTree(int Threads, long Bytes)
 {
     sealed record Entry(int Id, int Parent, int Threads, long Bytes);
 
-    /// <summary>Reads the tree below a process. A process that loses its parent belongs to the first one of its sandbox, so none leaves the tree there.</summary>
+    /// <summary>Reads the tree below a process. A process that loses its parent belongs to the first one of its sandbox, so none leaves the
+    /// tree there.</summary>
     public static ProcessTree Read(int root)
     {
         if (!OperatingSystem.IsLinux())

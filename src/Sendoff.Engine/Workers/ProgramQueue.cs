@@ -1,6 +1,7 @@
 namespace Sendoff.Engine.Workers;
 
-/// <summary>The runs of one program that wait for a worker, the workers that are bound to it, and how long its runs take. Guarded by the pool's gate.</summary>
+/// <summary>The runs of one program that wait for a worker, the workers that are bound to it, and how long its runs take. Guarded by the
+/// pool's gate.</summary>
 internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int memoryMb)
 {
     const double ShortMs = 2,
@@ -51,8 +52,9 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     public bool IsShort => measured >= Enough && averageMs < ShortMs && sinceLong >= Recent;
 
     /// <summary>
-    /// How long a run that comes now would wait for one of <paramref name="workers"/>, of which the latest to begin has executed for <paramref name="executingMs"/>:
-    /// that long again, and what waits before it. Runs that nothing is known of are taken to be like the one that executes.
+    /// How long a run that comes now would wait for one of <paramref name="workers"/>, of which the latest to begin has executed for
+    /// <paramref name="executingMs"/>: that long again, and what waits before it. Runs that nothing is known of are taken to be like the
+    /// one that executes.
     /// </summary>
     public double WaitMs(int workers, double executingMs) =>
         measured >= Enough ? executingMs + averageMs * Waiting / workers : executingMs * Waiting / workers;

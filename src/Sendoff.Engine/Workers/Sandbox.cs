@@ -4,17 +4,19 @@ using System.Diagnostics;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>What keeps steps from the rest of the machine: bubblewrap where it works, Node.js's permission model, and limits of the system.</summary>
+/// <summary>What keeps steps from the rest of the machine: bubblewrap where it works, Node.js's permission model, and limits of the
+/// system.</summary>
 /// <remarks>
-/// A worker starts before it knows its program. So each has a room, a folder that it sees from its start (with bubblewrap as <c>/workflow</c>), and its program's files are laid
-/// there when it is bound (docs/decisions/0015).
+/// A worker starts before it knows its program. So each has a room, a folder that it sees from its start (with bubblewrap as
+/// <c>/workflow</c>), and its program's files are laid there when it is bound (docs/decisions/0015).
 /// </remarks>
 public sealed class Sandbox : IDisposable
 {
     /// <summary>A part of util-linux.</summary>
     const string SystemSetsid = "/usr/bin/setsid";
 
-    /// <summary>The first versions of Node.js with a permission model that is not an experiment, and with a switch against opening its inspector by signal.</summary>
+    /// <summary>The first versions of Node.js with a permission model that is not an experiment, and with a switch against opening its
+    /// inspector by signal.</summary>
     static readonly Version Permissions = new(22, 13),
         NoSignal = new(22, 14),
         NetPermission = new(25, 0);
@@ -48,10 +50,12 @@ public sealed class Sandbox : IDisposable
     /// <summary>Why bubblewrap is not in force, and how to get it; null when it is, or was not wanted.</summary>
     public string? Missing { get; private init; }
 
-    /// <summary>Nothing outlives a worker's own process: bubblewrap ends what is in it, and where no child processes are allowed there are none.</summary>
+    /// <summary>Nothing outlives a worker's own process: bubblewrap ends what is in it, and where no child processes are allowed there are
+    /// none.</summary>
     internal bool EndsWhole => HasBubblewrap || (HasPermissionModel && !options.AllowChildProcesses);
 
-    /// <summary>Bubblewrap's processes are a group of their own, which a signal reaches whole. While they start, nothing else ties one to the other.</summary>
+    /// <summary>Bubblewrap's processes are a group of their own, which a signal reaches whole. While they start, nothing else ties one to
+    /// the other.</summary>
     internal bool IsGroup => HasBubblewrap && hasSetsid;
 
     public bool IsWhole => HasBubblewrap && HasPermissionModel && HasLimits;
@@ -197,8 +201,9 @@ public sealed class Sandbox : IDisposable
     }
 
     /// <summary>
-    /// Ctrl+C reaches every process of the terminal, and systemd signals every process of a service: workers stay until the server ends them, so that a shutdown can wait for
-    /// their runs. The harness does the same for Node.js, which resets what it inherits. A shell adds variables of its own, which steps are not to see.
+    /// Ctrl+C reaches every process of the terminal, and systemd signals every process of a service: workers stay until the server ends
+    /// them, so that a shutdown can wait for their runs. The harness does the same for Node.js, which resets what it inherits. A shell adds
+    /// variables of its own, which steps are not to see.
     /// </summary>
     static readonly string[] KeptFromSignals = OperatingSystem.IsWindows()
         ? []
@@ -241,7 +246,8 @@ public sealed class Sandbox : IDisposable
             CreateNoWindow = true,
             WorkingDirectory = Path.GetTempPath(),
         };
-        // E4: nothing of the server's environment; the sandbox's first process shows its own as /proc/1/environ. Windows cannot open sockets without its own folder.
+        // E4: nothing of the server's environment; the sandbox's first process shows its own as /proc/1/environ. Windows cannot open
+        // sockets without its own folder.
         start.Environment.Clear();
         if (OperatingSystem.IsWindows() && Environment.GetEnvironmentVariable("SystemRoot") is { } system)
             start.Environment["SystemRoot"] = system;

@@ -24,19 +24,23 @@ public sealed record SandboxOptions
     /// <summary>Steps may start processes and threads. Setting <c>Workers:AllowChildProcesses</c>.</summary>
     public bool AllowChildProcesses { get; init; }
 
-    /// <summary>Bytes of a worker's own <c>/tmp</c> in the sandbox, and of the largest file that a step may write. Setting <c>Workers:TmpSize</c>.</summary>
+    /// <summary>Bytes of a worker's own <c>/tmp</c> in the sandbox, and of the largest file that a step may write. Setting
+    /// <c>Workers:TmpSize</c>.</summary>
     public long TmpBytes { get; init; } = 128 * 1024 * 1024;
 
-    /// <summary>Holds a folder for each worker, with the files of its program. Nothing else may be in it; null is one of this process's own.</summary>
+    /// <summary>Holds a folder for each worker, with the files of its program. Nothing else may be in it; null is one of this process's
+    /// own.</summary>
     public string? Rooms { get; init; }
 
     /// <summary>Folders that every worker may read, at their own paths.</summary>
     public IReadOnlyList<string> Readable { get; init; } = [];
 
-    /// <summary>Holds a folder of installed packages for each lock. A worker sees those that its own program links to, and no others; null has none.</summary>
+    /// <summary>Holds a folder of installed packages for each lock. A worker sees those that its own program links to, and no others; null
+    /// has none.</summary>
     public string? Packages { get; init; }
 
-    /// <summary>A PEM file with the certificates of authorities that steps trust besides those of Node.js. Setting <c>Tls:Authorities</c>.</summary>
+    /// <summary>A PEM file with the certificates of authorities that steps trust besides those of Node.js. Setting
+    /// <c>Tls:Authorities</c>.</summary>
     public string? Authorities { get; init; }
 
     /// <summary>Where <c>bwrap</c> is looked for, as in PATH; null is PATH.</summary>

@@ -1,9 +1,11 @@
 namespace Sendoff.Engine.Workers;
 
-/// <summary>What the steps of one run ask of the server and await, while the run executes. The seam between workers and what answers.</summary>
+/// <summary>What the steps of one run ask of the server and await, while the run executes. The seam between workers and what
+/// answers.</summary>
 public interface IStepCalls
 {
-    /// <summary>Answers with JSON; nothing is <c>undefined</c>. Called in the order in which the steps called, by one thread at a time, and not awaited in between.</summary>
+    /// <summary>Answers with JSON; nothing is <c>undefined</c>. Called in the order in which the steps called, by one thread at a time, and
+    /// not awaited in between.</summary>
     /// <param name="args">A JSON object, as the step's process wrote it: to be trusted in nothing.</param>
     /// <exception cref="StepCallException">The step is refused, and told why.</exception>
     Task<ReadOnlyMemory<byte>> CallAsync(string method, ReadOnlyMemory<byte> args);

@@ -9,7 +9,8 @@ internal struct StepRecord
     public StepStatus? Status;
     public double DurationMs;
 
-    /// <summary>The first send's index in this segment, the next one's, and those before it that are still to come: a body made of Blobs is read after later sends are made.</summary>
+    /// <summary>The first send's index in this segment, the next one's, and those before it that are still to come: a body made of Blobs is
+    /// read after later sends are made.</summary>
     public int FirstSend,
         NextSend;
     public HashSet<int>? Skipped;

@@ -24,7 +24,8 @@ internal sealed record WorkerDeath(WorkerCause Cause, string Message, WorkerJob?
 
 /// <summary>One worker: a process, and the socket over which it is given runs and reports them.</summary>
 /// <remarks>
-/// One task reads its frames; <see cref="WorkerOutbox"/> writes to it. What schedules it (from <see cref="Program"/> on) belongs to the pool and is guarded by its gate.
+/// One task reads its frames; <see cref="WorkerOutbox"/> writes to it. What schedules it (from <see cref="Program"/> on) belongs to the
+/// pool and is guarded by its gate.
 /// </remarks>
 internal sealed class Worker
 {
@@ -161,13 +162,14 @@ internal sealed class Worker
     }
 
     /// <summary>
-    /// The worker's clock in <paramref name="after"/> from <paramref name="now"/> on, in ms; null when its silence cannot be proved. Rather too early than too late:
-    /// its clock went on while its word that it is ready was on the way.
+    /// The worker's clock in <paramref name="after"/> from <paramref name="now"/> on, in ms; null when its silence cannot be proved. Rather
+    /// too early than too late: its clock went on while its word that it is ready was on the way.
     /// </summary>
     public long? ClockAfter(long now, TimeSpan after) =>
         stream is NetworkStream ? (long)(readyClock + time.GetElapsedTime(readyAt, now).TotalMilliseconds + after.TotalMilliseconds) : null;
 
-    /// <summary>Has the reader look whether the worker has said anything that was not read yet. If not, it tells the pool (<see cref="WorkerPool.OnSilent"/>).</summary>
+    /// <summary>Has the reader look whether the worker has said anything that was not read yet. If not, it tells the pool
+    /// (<see cref="WorkerPool.OnSilent"/>).</summary>
     public void AskSilence() => _ = silence.CancelAsync();
 
     /// <summary>Reads frames until the worker is gone, whatever ends it, and answers why.</summary>
@@ -233,7 +235,8 @@ internal sealed class Worker
         return Autopsy(broke);
     }
 
-    /// <summary>The reading was given up, so that all that was read is taken in; what is neither read nor there to be read was not written before now.</summary>
+    /// <summary>The reading was given up, so that all that was read is taken in; what is neither read nor there to be read was not written
+    /// before now.</summary>
     void TellSilence()
     {
         silence = new();

@@ -4,7 +4,8 @@ using System.Text;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>Where a worker connects: a Unix socket in a folder that only this user can enter, or a named pipe on Windows. Gone when it is disposed.</summary>
+/// <summary>Where a worker connects: a Unix socket in a folder that only this user can enter, or a named pipe on Windows. Gone when it is
+/// disposed.</summary>
 internal sealed class WorkerDoor : IDisposable
 {
     const int LongestPath = 100; // of the 108 bytes that a Unix socket's path may have, and the 104 of macOS

@@ -129,7 +129,8 @@ internal static class WorkerFrame
         if (run.Resume is { } resume)
         {
             json.WritePropertyName("resume"u8);
-            json.WriteRawValue(resume.Json.Span, skipInputValidation: true); // written by the server, of what workers and triggers gave as JSON
+            // written by the server, of what workers and triggers gave as JSON
+            json.WriteRawValue(resume.Json.Span, skipInputValidation: true);
         }
         if (!run.EventRaw.IsEmpty)
             json.WriteBase64String("raw"u8, run.EventRaw.Span);

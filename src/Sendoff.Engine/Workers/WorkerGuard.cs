@@ -6,8 +6,8 @@ namespace Sendoff.Engine.Workers;
 
 /// <summary>A shell beside the server that kills what workers there are when the server is gone, also when it was killed.</summary>
 /// <remarks>
-/// A worker sees the end of its socket by itself, unless it is in a synchronous loop. The system closes the pipe to the shell however the server ends; the shell
-/// knows the workers by then. One for all of them: it costs a worker nothing. Windows has no such shell.
+/// A worker sees the end of its socket by itself, unless it is in a synchronous loop. The system closes the pipe to the shell however the
+/// server ends; the shell knows the workers by then. One for all of them: it costs a worker nothing. Windows has no such shell.
 /// </remarks>
 internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
 {

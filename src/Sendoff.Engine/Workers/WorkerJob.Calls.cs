@@ -9,7 +9,8 @@ internal sealed partial class WorkerJob
     IStepCalls? calls;
     int unanswered;
 
-    /// <summary>Has a call answered. What it began goes on when the worker is gone; the answer to a run that has ended is dropped.</summary>
+    /// <summary>Has a call answered. What it began goes on when the worker is gone; the answer to a run that has ended is
+    /// dropped.</summary>
     public void Ask(Worker worker, in StepCall call)
     {
         Heard = true;

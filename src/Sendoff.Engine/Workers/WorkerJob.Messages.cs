@@ -173,7 +173,8 @@ internal sealed partial class WorkerJob
         {
             level = "warn";
             text =
-                $"the run's console output is over the limit of {limits.RunLogBytes:N0} bytes (setting Runs:MaxLogBytes): the rest was dropped";
+                $"the run's console output is over the limit of {limits.RunLogBytes:N0} bytes (setting Runs:MaxLogBytes): "
+                + "the rest was dropped";
         }
         (steps[step].Logs ??= []).Add(new(level, text, Time(at)));
     }

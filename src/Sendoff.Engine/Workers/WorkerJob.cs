@@ -10,7 +10,8 @@ internal readonly record struct RunEndMessage(
     bool Tainted
 );
 
-/// <summary>One run on its way: waiting, handed to a worker, executing, done. Gathers what the worker reports and checks every word of it.</summary>
+/// <summary>One run on its way: waiting, handed to a worker, executing, done. Gathers what the worker reports and checks every word of
+/// it.</summary>
 internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long sequence, EngineLimits limits)
 {
     static readonly byte[] Nothing = "{}"u8.ToArray();
@@ -82,7 +83,8 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
         Seal();
     }
 
-    /// <summary>Fills in the run when it was cut off. The step that executed gets <paramref name="error"/>, later ones are skipped (B2).</summary>
+    /// <summary>Fills in the run when it was cut off. The step that executed gets <paramref name="error"/>, later ones are skipped
+    /// (B2).</summary>
     public void CutOff(WorkerEnd end, StepError error, TimeSpan compute)
     {
         run.End = end;

@@ -4,7 +4,8 @@ using System.Diagnostics;
 namespace Sendoff.Engine.Workers;
 
 /// <summary>
-/// The one thread that starts workers. A sandbox ends with the thread that started it, as that is what the system takes for its parent; threads of the pool come and go.
+/// The one thread that starts workers. A sandbox ends with the thread that started it, as that is what the system takes for its parent;
+/// threads of the pool come and go.
 /// </summary>
 static class WorkerLauncher
 {

@@ -4,7 +4,8 @@ using System.Text.Json;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>The frames for one worker. Whoever flushes while nobody writes becomes the writer, so that frames that wait together are written together.</summary>
+/// <summary>The frames for one worker. Whoever flushes while nobody writes becomes the writer, so that frames that wait together are
+/// written together.</summary>
 internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits limits)
 {
     const int FirstBuffer = 64 * 1024,
@@ -19,7 +20,8 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
     bool writing;
     volatile int lastWritten;
 
-    /// <summary>The number of the last run whose frame was, at least in part, given to the system. One that comes after it cannot have started.</summary>
+    /// <summary>The number of the last run whose frame was, at least in part, given to the system. One that comes after it cannot have
+    /// started.</summary>
     public int LastWritten => lastWritten;
 
     public void PostLoad(WorkerProgram program) => Post(new(program, null, null, null));
@@ -93,7 +95,8 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
         else if (frame.Answer is { } answer)
             WorkerFrame.WriteAnswer(output, json, answer);
         else
-            WorkerFrame.WriteLoad(output, json, frame.Load! with { Root = room.Lay(frame.Load.Root) }, limits); // here, as whoever posts holds the pool's gate
+            // here, as whoever posts holds the pool's gate
+            WorkerFrame.WriteLoad(output, json, frame.Load! with { Root = room.Lay(frame.Load.Root) }, limits);
     }
 
     /// <summary>One of the four.</summary>

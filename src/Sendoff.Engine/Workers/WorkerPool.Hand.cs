@@ -184,8 +184,9 @@ public sealed partial class WorkerPool
             ?? throw new WorkerProtocolException($"run {number} given back, which it does not have");
         if (job == worker.Executing)
         {
-            // The worker was asked for it, or it was late, before its turn came. That only happens to a run that was handed ahead, and none is handed ahead twice:
-            // a step that writes such a frame about its own run is started once more at most, and the time until then counts (E6).
+            // The worker was asked for it, or it was late, before its turn came. That only happens to a run that was handed ahead, and none
+            // is handed ahead twice: a step that writes such a frame about its own run is started once more at most, and the time until
+            // then counts (E6).
             if (job.Heard || !job.IsAhead)
                 throw new WorkerProtocolException($"run {number} given back, which had started");
             job.WasGivenBack = true;
@@ -197,8 +198,9 @@ public sealed partial class WorkerPool
     }
 
     /// <summary>
-    /// The worker had written nothing that was not taken in at <paramref name="now"/>, so that the run that executes had not ended. It looks at its clock before it
-    /// starts one of those behind it, which is later than now: those whose time has passed it will not start, and others may have them (E1: no run starts twice).
+    /// The worker had written nothing that was not taken in at <paramref name="now"/>, so that the run that executes had not ended. It
+    /// looks at its clock before it starts one of those behind it, which is later than now: those whose time has passed it will not start,
+    /// and others may have them (E1: no run starts twice).
     /// </summary>
     internal void OnSilent(Worker worker, long now, ref TouchedWorkers touched)
     {

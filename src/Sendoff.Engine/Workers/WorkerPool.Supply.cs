@@ -25,7 +25,8 @@ public sealed partial class WorkerPool
             executingMs = 0;
         if (able == 0)
             return true;
-        // Runs that wait for somebody else are worth a worker each. Others are bound by the processors, which have the server's own work to do as well.
+        // Runs that wait for somebody else are worth a worker each. Others are bound by the processors, which have the server's own work to
+        // do as well.
         bool isStuck = executingMs >= (queue.IsKnown ? Stuck.TotalMilliseconds : LongWaitMs);
         int most =
             isStuck || queue.Waits ? max

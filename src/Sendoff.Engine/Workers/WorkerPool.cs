@@ -4,11 +4,13 @@ namespace Sendoff.Engine.Workers;
 
 /// <summary>Keeps warm workers and hands runs to them: one program a worker, one run at a time in it (E4).</summary>
 /// <remarks>
-/// (1) A run waits in its program's queue.  (2) <see cref="Schedule"/> hands it to an idle worker of the program, or ahead to a busy one while runs are short.
-/// (3) When the wait would be long, the program gets in line for another worker.  (4) <see cref="Supply"/> serves that line: blank workers, new ones, or the place of the
-/// worker that was idle longest.  (5) A timer watches timeouts, memory and runs that hold others up.
+/// (1) A run waits in its program's queue.  (2) <see cref="Schedule"/> hands it to an idle worker of the program, or ahead to a busy one
+/// while runs are short.
+/// (3) When the wait would be long, the program gets in line for another worker.  (4) <see cref="Supply"/> serves that line: blank workers,
+/// new ones, or the place of the worker that was idle longest.  (5) A timer watches timeouts, memory and runs that hold others up.
 /// Everything that schedules is guarded by one gate; frames are written and results built outside of it.
-/// (2) is in WorkerPool.Hand.cs with what workers say of their runs, (3) and (4) in WorkerPool.Supply.cs, (5) in WorkerPool.Watch.cs with the ends of workers.
+/// (2) is in WorkerPool.Hand.cs with what workers say of their runs, (3) and (4) in WorkerPool.Supply.cs, (5) in WorkerPool.Watch.cs with
+/// the ends of workers.
 /// </remarks>
 public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
 {

@@ -56,7 +56,8 @@ internal sealed partial class WorkerProcess
         List<string> flags =
         [
             $"--max-old-space-size={memoryMb}",
-            // Steps make short-lived objects: a young generation of 24 MiB serves them as well as V8's own, which costs a busy worker 60 MB more.
+            // Steps make short-lived objects: a young generation of 24 MiB serves them as well as V8's own, which costs a busy worker 60 MB
+            // more.
             "--max-semi-space-size=8",
         ];
         // A step without package.json beside it is a module if it reads like one; since 22.7 Node.js does so by itself.
@@ -67,7 +68,8 @@ internal sealed partial class WorkerProcess
         return new(process, sandbox.EndsWhole, sandbox.IsGroup, time);
     }
 
-    /// <summary>The process that connected is the one whose memory counts: in a sandbox it is a child of the one that was started.</summary>
+    /// <summary>The process that connected is the one whose memory counts: in a sandbox it is a child of the one that was
+    /// started.</summary>
     public void Measure(int pid)
     {
         lock (ending)
@@ -80,7 +82,8 @@ internal sealed partial class WorkerProcess
         }
     }
 
-    /// <summary>Kills it and all that it started. Takes a while where its children have to be found: each process of the machine is looked at.</summary>
+    /// <summary>Kills it and all that it started. Takes a while where its children have to be found: each process of the machine is looked
+    /// at.</summary>
     public void Kill()
     {
         lock (ending)
@@ -108,7 +111,8 @@ internal sealed partial class WorkerProcess
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Signal(int process, int signal);
 
-    /// <summary>Kills a process and all that it started. Never throws: where its children cannot be looked for, as without a file descriptor left, it goes alone.</summary>
+    /// <summary>Kills a process and all that it started. Never throws: where its children cannot be looked for, as without a file
+    /// descriptor left, it goes alone.</summary>
     public static void KillAll(Process process)
     {
         try
@@ -137,8 +141,8 @@ internal sealed partial class WorkerProcess
     public long ReadMemory() => memory.Read();
 
     /// <summary>
-    /// The one wait for the process's exit. <see cref="Process"/> adds and removes the handlers of its waits unguarded: a second wait that is given up at the moment
-    /// at which another begins can take the other's handler with it, and that one then never ends.
+    /// The one wait for the process's exit. <see cref="Process"/> adds and removes the handlers of its waits unguarded: a second wait that
+    /// is given up at the moment at which another begins can take the other's handler with it, and that one then never ends.
     /// </summary>
     async Task WatchAsync()
     {

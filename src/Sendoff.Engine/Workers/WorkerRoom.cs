@@ -1,6 +1,7 @@
 namespace Sendoff.Engine.Workers;
 
-/// <summary>The folder of one worker, which no other sees: the files of its program are laid there when it is bound to one. Gone when it is disposed.</summary>
+/// <summary>The folder of one worker, which no other sees: the files of its program are laid there when it is bound to one. Gone when it is
+/// disposed.</summary>
 /// <param name="folder">Where it is on this machine.</param>
 /// <param name="seenAs">Where the worker sees it.</param>
 /// <param name="readable">Folders that workers see as they are: a program there stays where it is.</param>
@@ -20,7 +21,8 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
             Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
-    /// <summary>Lays the program's files there and answers where the worker finds them. What cannot be laid is missing when the worker loads, and named then.</summary>
+    /// <summary>Lays the program's files there and answers where the worker finds them. What cannot be laid is missing when the worker
+    /// loads, and named then.</summary>
     public string Lay(string root)
     {
         if (readable.Any(open => IsIn(open, root)))
@@ -78,7 +80,8 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
             File.CreateSymbolicLink(target, points);
     }
 
-    // Second names of the same files: they may be thousands, of which a run reads some. The worker cannot write them: its sandbox, or the permission model, keeps it from that.
+    // Second names of the same files: they may be thousands, of which a run reads some. The worker cannot write them: its sandbox, or the
+    // permission model, keeps it from that.
     void LayPackages(string name)
     {
         string target = Path.Combine(folder, Packages, name);

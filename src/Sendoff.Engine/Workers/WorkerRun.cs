@@ -74,7 +74,8 @@ public enum WorkerEnd
     Died,
 }
 
-/// <summary>One run's way through a worker: what goes in, and what the worker reported, as it was reported. Whole even when the worker dies (B2).</summary>
+/// <summary>One run's way through a worker: what goes in, and what the worker reported, as it was reported. Whole even when the worker dies
+/// (B2).</summary>
 public sealed class WorkerRun
 {
     public required string Id { get; init; }
@@ -113,7 +114,8 @@ public sealed class WorkerRun
 }
 
 /// <summary>What stands between steps and the rest of the machine.</summary>
-/// <param name="IsWhole">All that Sendoff knows to use is in force; else <paramref name="Text"/> says what is not, and how to get it.</param>
+/// <param name="IsWhole">All that Sendoff knows to use is in force; else <paramref name="Text"/> says what is not, and how to get
+/// it.</param>
 public sealed record IsolationState(string Node, string Text, bool IsWhole);
 
 /// <summary>Runs programs in workers. The seam between runs and processes.</summary>
@@ -128,7 +130,8 @@ public interface IStepRunner
     /// <summary>Executes one run and fills in <paramref name="run"/>. Throws only when the server stops or no worker can be had.</summary>
     Task RunAsync(WorkerProgram program, WorkerRun run, CancellationToken ct);
 
-    /// <summary>Ends the workers of a workflow that takes no more runs, each when those that came have ended. Completes when these workers are gone.</summary>
+    /// <summary>Ends the workers of a workflow that takes no more runs, each when those that came have ended. Completes when these workers
+    /// are gone.</summary>
     Task RetireAsync(string workflowId);
 }
 

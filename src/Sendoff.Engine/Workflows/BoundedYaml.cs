@@ -8,8 +8,8 @@ namespace Sendoff.Engine.Workflows;
 public sealed record YamlFault(int Line, int Column, string Message, string? Hint = null);
 
 /// <summary>
-/// Reads YAML that others wrote. Size, depth and number of nodes are checked on the parser's events, before a node is built. Anchors, aliases, tags and keys that are
-/// not text are refused: an alias can repeat or contain itself.
+/// Reads YAML that others wrote. Size, depth and number of nodes are checked on the parser's events, before a node is built. Anchors,
+/// aliases, tags and keys that are not text are refused: an alias can repeat or contain itself.
 /// </summary>
 public static class BoundedYaml
 {

@@ -18,7 +18,8 @@ public static class FilePath
             || path.Any(static c => c is '\\' or ':' || char.IsControl(c))
             || parts.Any(static part => part is "" or "." or "..")
         )
-            return $"is not inside the folder. Paths are relative, with forward slashes and without '..', and have {MostCharacters} characters at most.";
+            return "is not inside the folder. Paths are relative, with forward slashes and without '..', "
+                + $"and have {MostCharacters} characters at most.";
         return parts.Any(static part => Encoding.UTF8.GetByteCount(part) > MostBytesOfName)
             ? $"has a name of more than {MostBytesOfName} bytes."
             : null;

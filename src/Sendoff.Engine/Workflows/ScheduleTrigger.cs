@@ -3,8 +3,8 @@ using Cronos;
 
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>Starts runs by the clock: at the times of a cron expression in a time zone, or every so often, counted from 1970 in UTC so that every server
-/// comes to the same times.</summary>
+/// <summary>Starts runs by the clock: at the times of a cron expression in a time zone, or every so often, counted from 1970 in UTC so that
+/// every server comes to the same times.</summary>
 public sealed record ScheduleTrigger : Trigger
 {
     public const string TypeName = "schedule";
@@ -61,7 +61,8 @@ public sealed record ScheduleTrigger : Trigger
             yield return moment = due;
     }
 
-    // crontab(5): of two day fields that both restrict the days, either is enough. A field that begins with a star restricts none, whatever step it has.
+    // crontab(5): of two day fields that both restrict the days, either is enough. A field that begins with a star restricts none, whatever
+    // step it has.
     static CronExpression[] Parse(string cron)
     {
         string[] fields = cron.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);

@@ -17,8 +17,8 @@ internal readonly record struct Token(TokenKind Kind, string Value, int Start)
     public bool Is(string value) => Kind is TokenKind.Word or TokenKind.Punctuation && Value == value;
 }
 
-/// <summary>Cuts JavaScript into tokens, so that nothing in a comment, a string, a template or a regular expression is taken for code. TypeScript has the same
-/// tokens. What follows a mistake is not read: Node.js reports it.</summary>
+/// <summary>Cuts JavaScript into tokens, so that nothing in a comment, a string, a template or a regular expression is taken for code.
+/// TypeScript has the same tokens. What follows a mistake is not read: Node.js reports it.</summary>
 internal static class ScriptTokens
 {
     // Regular expressions are not looked into.

@@ -3,7 +3,8 @@ namespace Sendoff.Engine.Workflows;
 /// <summary>Finds the word that a mistyped one was meant to be.</summary>
 public static class Spelling
 {
-    /// <summary>Returns the known word closest to <paramref name="typed"/>, or null if none is close: up to one mistake in three letters.</summary>
+    /// <summary>Returns the known word closest to <paramref name="typed"/>, or null if none is close: up to one mistake in three
+    /// letters.</summary>
     public static string? Closest(string typed, IEnumerable<string> known)
     {
         string? closest = null;

@@ -1,6 +1,7 @@
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>What a step's code looks like, by its tokens (E2). Node.js then decides with its own parser: a function body that parses as one is a body.</summary>
+/// <summary>What a step's code looks like, by its tokens (E2). Node.js then decides with its own parser: a function body that parses as one
+/// is a body.</summary>
 internal enum StepShape
 {
     /// <summary>Nothing of the others: a function body, or a function that is pasted with its wrapper.</summary>

@@ -98,7 +98,8 @@ public static partial class WorkflowReader
             {
                 return Problem<Trigger>(
                     node,
-                    $"'{cron}' is not a valid cron expression: {(x is MissingSeedException ? "H has no defined time" : Lower(x.Message.TrimEnd('.')))}",
+                    $"'{cron}' is not a valid cron expression: "
+                        + $"{(x is MissingSeedException ? "H has no defined time" : Lower(x.Message.TrimEnd('.')))}",
                     "write five fields: minute, hour, day, month, weekday, such as `0 9 * * MON-FRI`"
                 );
             }

@@ -19,10 +19,12 @@ public sealed record WorkflowDefinition(string Name, IReadOnlyList<Trigger> Trig
     public IReadOnlyList<string> Tags { get; init; } = [];
 }
 
-/// <summary>One code step. <paramref name="File"/> is relative to the folder; its style is chosen by its content, in the worker (E2).</summary>
+/// <summary>One code step. <paramref name="File"/> is relative to the folder; its style is chosen by its content, in the worker
+/// (E2).</summary>
 public sealed record Step(string Name, string File, JsonElement? Props, bool Disabled)
 {
-    /// <summary>What <c>uses</c> says of a component in an npm package, such as <c>npm:@scope/name@1.2.3/actions/x/x.mjs</c>; else null.</summary>
+    /// <summary>What <c>uses</c> says of a component in an npm package, such as <c>npm:@scope/name@1.2.3/actions/x/x.mjs</c>; else
+    /// null.</summary>
     public string? Component { get; init; }
 }
 

@@ -1,7 +1,8 @@
 namespace Sendoff.Engine.Workflows;
 
 /// <summary>
-/// Keys of <c>workflow.yaml</c>. Those of <c>…Elsewhere</c> are Pipedream's own: they are accepted without effect, so that a synced folder deploys as it is.
+/// Keys of <c>workflow.yaml</c>. Those of <c>…Elsewhere</c> are Pipedream's own: they are accepted without effect, so that a synced folder
+/// deploys as it is.
 /// </summary>
 public static class WorkflowKeys
 {

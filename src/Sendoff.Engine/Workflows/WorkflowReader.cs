@@ -11,8 +11,8 @@ namespace Sendoff.Engine.Workflows;
 public sealed record WorkflowReading(WorkflowDefinition? Definition, IReadOnlyList<WorkflowProblem> Problems);
 
 /// <summary>
-/// Reads a workflow folder: <c>workflow.yaml</c> in Pipedream's GitHub-sync layout plus explicit triggers, or, without one, every step file of the
-/// folder in file-name order behind an HTTP trigger.
+/// Reads a workflow folder: <c>workflow.yaml</c> in Pipedream's GitHub-sync layout plus explicit triggers, or, without one, every step file
+/// of the folder in file-name order behind an HTTP trigger.
 /// </summary>
 public static partial class WorkflowReader
 {
@@ -370,7 +370,8 @@ public static partial class WorkflowReader
                     return Problem<string>(
                         node,
                         $"the step '{stepName}' uses '{uses}', a key of Pipedream's registry, which is not a file of this folder",
-                        $"the component is in an npm package: try `uses: npm:@pipedream/{key.Groups[1]}/actions/{key.Groups[2]}/{key.Groups[2]}.mjs`"
+                        "the component is in an npm package: try `uses: "
+                            + $"npm:@pipedream/{key.Groups[1]}/actions/{key.Groups[2]}/{key.Groups[2]}.mjs`"
                     );
                 }
                 return Problem<string>(

@@ -6,8 +6,8 @@ using YamlDotNet.RepresentationModel;
 namespace Sendoff.Engine.Workflows;
 
 /// <summary>
-/// Changes of <c>workflow.yaml</c> that leave the rest as people wrote it, comments too. Each answers null where it cannot be made: when the file is malformed, or its
-/// steps are not a list with one dash a line.
+/// Changes of <c>workflow.yaml</c> that leave the rest as people wrote it, comments too. Each answers null where it cannot be made: when
+/// the file is malformed, or its steps are not a list with one dash a line.
 /// </summary>
 public static partial class WorkflowYaml
 {

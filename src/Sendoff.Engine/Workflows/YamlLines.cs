@@ -48,7 +48,8 @@ sealed record YamlLines(string[] Lines, string NewLine, YamlMappingNode Root)
         return new((int)keys[at].Start.Line - 1, ContentEnd((int)keys[at].Start.Line, end), fields.Map.Children[keys[at]]);
     }
 
-    /// <summary>Writes a key of a mapping, or removes it. Null where it cannot be removed: with its line a list would lose a dash.</summary>
+    /// <summary>Writes a key of a mapping, or removes it. Null where it cannot be removed: with its line a list would lose a
+    /// dash.</summary>
     /// <param name="value">The value as YAML on one line; null removes the key.</param>
     public string? Set(YamlFields fields, string name, string? value) =>
         Find(fields, name) switch
@@ -77,7 +78,8 @@ sealed record YamlLines(string[] Lines, string NewLine, YamlMappingNode Root)
     public static bool IsComment(string line) => line.TrimStart().StartsWith('#');
 }
 
-/// <summary>A list of the file with one dash a line, and the lines that each item has: the comment above, the dash, and what is indented below.</summary>
+/// <summary>A list of the file with one dash a line, and the lines that each item has: the comment above, the dash, and what is indented
+/// below.</summary>
 sealed record YamlList(YamlLines Text, YamlSequenceNode Items, IReadOnlyList<int> Starts, int End, string Indent)
 {
     public int Count => Starts.Count;

@@ -80,7 +80,8 @@ sealed class ApiClient : IDisposable
     public Task<T?> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken ct)
         where T : class => SendAsync(HttpMethod.Get, path, null, type, ct);
 
-    /// <summary>Calls the API. Null when the answer was printed as it is (<c>--json</c>); whatever is no success ends the command.</summary>
+    /// <summary>Calls the API. Null when the answer was printed as it is (<c>--json</c>); whatever is no success ends the
+    /// command.</summary>
     public async Task<T?> SendAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken ct)
         where T : class
     {
@@ -176,7 +177,8 @@ sealed class ApiClient : IDisposable
 
     CommandException NoAnswer(Exception reason) =>
         new(
-            $"no server answers at {http.BaseAddress}: {reason.Message.TrimEnd('.')}. Start one with `sendoff serve`, or name another with --server",
+            $"no server answers at {http.BaseAddress}: {reason.Message.TrimEnd('.')}. Start one with `sendoff serve`, "
+                + "or name another with --server",
             ExitCode.NoServer
         );
 
@@ -259,7 +261,8 @@ sealed class ApiClient : IDisposable
     }
 
     const string HowToGive =
-        "Give one with --token or SENDOFF_TOKEN, or call the command in the folder where the server was started, which has its data directory (.sendoff)";
+        "Give one with --token or SENDOFF_TOKEN, or call the command in the folder where the server was started, "
+        + "which has its data directory (.sendoff)";
 
     static FoundToken? Given(string? text, string by) =>
         string.IsNullOrEmpty(text)

@@ -15,7 +15,8 @@ static class DataDirectory
         string? trace = new[] { SecretKey.FileName, AdminToken.FileName }.FirstOrDefault(name => File.Exists(Path.Combine(folder, name)));
         return trace is null
             ? null
-            : $"{database} is {(File.Exists(database) ? "empty" : "missing")}, but {folder} was used before: it has a file {trace}. A start makes a new, empty database. If there should be a history, restore the database from a backup first.";
+            : $"{database} is {(File.Exists(database) ? "empty" : "missing")}, but {folder} was used before: it has a file {trace}. "
+                + "A start makes a new, empty database. If there should be a history, restore the database from a backup first.";
     }
 
     /// <summary>Its full path. A folder that cannot be made or written is one clear line.</summary>

@@ -42,7 +42,8 @@ static class DeployCommand
             Output.Warning($"{warning.File}:{warning.Line}:{warning.Column}: {warning.Message}");
         if (deployed.ScriptsLeftOut.Count > 0)
             Output.Warning(
-                $"the install scripts of {string.Join(", ", deployed.ScriptsLeftOut)} were not run; if they are needed, name them in the server's setting Packages:AllowScripts"
+                $"the install scripts of {string.Join(", ", deployed.ScriptsLeftOut)} were not run; if they are needed, "
+                    + "name them in the server's setting Packages:AllowScripts"
             );
         return ExitCode.Ok;
     }

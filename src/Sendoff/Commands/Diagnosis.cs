@@ -27,7 +27,8 @@ sealed record Check(string Name, CheckStatus Status, string Text)
     public static Check Failed(string name, string text) => new(name, CheckStatus.Failed, text);
 }
 
-/// <summary>Looks at what the server needs, with the settings that the server would have. Changes nothing but Node.js's cache, where Node.js is fetched if it is not there.</summary>
+/// <summary>Looks at what the server needs, with the settings that the server would have. Changes nothing but Node.js's cache, where
+/// Node.js is fetched if it is not there.</summary>
 static class Diagnosis
 {
     const long LittleSpace = 1024L * 1024 * 1024;
@@ -204,7 +205,8 @@ static class Diagnosis
         if (files.Limit < OpenFiles.Fewest)
             return Check.Failed(
                 name,
-                $"{files}. A server needs {OpenFiles.Fewest:N0} at least: raise the limit (ulimit -n, LimitNOFILE=) to {OpenFiles.Enough:N0} or more"
+                $"{files}. A server needs {OpenFiles.Fewest:N0} at least: raise the limit (ulimit -n, "
+                    + $"LimitNOFILE=) to {OpenFiles.Enough:N0} or more"
             );
         return files.Limit < OpenFiles.Enough
             ? Check.Warning(name, $"{files}. Raise the limit (ulimit -n, LimitNOFILE=) to {OpenFiles.Enough:N0} or more")

@@ -10,7 +10,8 @@ static class EgressSetup
     {
         if (settings.EgressAddresses.Count > 0 && settings.EgressProxy is not null)
             throw new CommandException(
-                "Egress:Addresses and Egress:Proxy are both set: through a proxy, deliveries leave from the proxy's addresses; remove one of the two",
+                "Egress:Addresses and Egress:Proxy are both set: through a proxy, deliveries leave from the proxy's addresses; "
+                    + "remove one of the two",
                 ExitCode.Usage
             );
         foreach (var address in settings.EgressAddresses)

@@ -3,14 +3,16 @@ using System.Text.Json;
 
 namespace Sendoff.Commands;
 
-/// <summary>What a command is given to read: a file, or - for standard input. Whatever keeps it from being read is one clear line.</summary>
+/// <summary>What a command is given to read: a file, or - for standard input. Whatever keeps it from being read is one clear
+/// line.</summary>
 static class InputText
 {
     const long MaxBytes = 64L * 1024 * 1024;
 
     public const string StandardInput = "-";
 
-    /// <summary>Reads a file, and stops one piece over the limit: a device, or a file that grows, has no size to look at. The exceptions are those of files.</summary>
+    /// <summary>Reads a file, and stops one piece over the limit: a device, or a file that grows, has no size to look at. The exceptions
+    /// are those of files.</summary>
     public static byte[] ReadBytes(string path, long most)
     {
         using var file = File.OpenRead(path);

@@ -3,7 +3,8 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary>Gets the Node.js that workers run on. When it has to be fetched, a terminal shows a progress bar, and a log a line at the start, every ten seconds and at each phase.</summary>
+/// <summary>Gets the Node.js that workers run on. When it has to be fetched, a terminal shows a progress bar, and a log a line at the
+/// start, every ten seconds and at each phase.</summary>
 static class NodeSetup
 {
     // About what the package's tarball has; the bar is a picture, not a promise.

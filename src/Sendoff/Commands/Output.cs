@@ -28,8 +28,8 @@ sealed class CommandException(string message, int exitCode) : Exception(message)
 }
 
 /// <summary>
-/// All that commands print, which nothing else does: no stored text acts upon the terminal. Standard output is for results, standard error for progress and errors. Colour is off
-/// in a pipe and with NO_COLOR.
+/// All that commands print, which nothing else does: no stored text acts upon the terminal. Standard output is for results, standard error
+/// for progress and errors. Colour is off in a pipe and with NO_COLOR.
 /// </summary>
 static class Output
 {
@@ -61,8 +61,8 @@ static class Output
     }
 
     /// <summary>
-    /// The console's own stream says nothing when the pipe behind it is closed, and a command would go on for nobody. In a file it is the right one: a file stream counts its own
-    /// place there, and what the shell's next command prints would go over it.
+    /// The console's own stream says nothing when the pipe behind it is closed, and a command would go on for nobody. In a file it is the
+    /// right one: a file stream counts its own place there, and what the shell's next command prints would go over it.
     /// </summary>
     static TextWriter Results()
     {

@@ -10,7 +10,8 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary>Where a run in this process finds its files: in the user's folder, or, with packages from npm, laid out beside them as a deploy does.</summary>
+/// <summary>Where a run in this process finds its files: in the user's folder, or, with packages from npm, laid out beside them as a deploy
+/// does.</summary>
 sealed class PreparedFolder(string root, IDisposable? laidOut) : IDisposable
 {
     public string Root { get; } = root;
@@ -57,7 +58,8 @@ static class PackageSetup
                 return new(root, null);
             if (installed.ScriptsLeftOut.Count > 0)
                 Output.Warning(
-                    $"the install scripts of {string.Join(", ", installed.ScriptsLeftOut)} were not run; if they are needed, name them in SENDOFF_Packages__AllowScripts"
+                    $"the install scripts of {string.Join(", ", installed.ScriptsLeftOut)} were not run; if they are needed, "
+                        + "name them in SENDOFF_Packages__AllowScripts"
                 );
             Remember(lastLock, text);
             var laidOut = new ProgramFolder(Path.Combine(node.CacheFolder, "runs")).Trial(files, installed.Folders);

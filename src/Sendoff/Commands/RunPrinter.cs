@@ -16,7 +16,8 @@ static class RunPrinter
     {
         var tree = new Tree(
             Line(
-                $"{Mark(run.Status)} [bold]{run.Workflow.EscapeMarkup()}[/] {Words(run.Status)} [grey]· compute {Ms(run.ComputeMs)} · deliveries {Ms(run.DeliveryMs)}, not counted[/]"
+                $"{Mark(run.Status)} [bold]{run.Workflow.EscapeMarkup()}[/] {Words(run.Status)} [grey]· compute {Ms(run.ComputeMs)} · "
+                    + $"deliveries {Ms(run.DeliveryMs)}, not counted[/]"
             )
         );
         foreach (var step in run.Steps)
@@ -56,7 +57,8 @@ static class RunPrinter
     {
         var node = step.AddNode(
             Line(
-                $"{Mark(delivery.Status)} $send.{delivery.Destination} {Markup.Escape($"[{delivery.Index}]")} [bold]{delivery.Request.Method} {delivery.Request.Url.EscapeMarkup()}[/] {Outcome(delivery)}"
+                $"{Mark(delivery.Status)} $send.{delivery.Destination} {Markup.Escape($"[{delivery.Index}]")} "
+                    + $"[bold]{delivery.Request.Method} {delivery.Request.Url.EscapeMarkup()}[/] {Outcome(delivery)}"
             )
         );
         if (delivery.Request.Body.Length > 0)
@@ -76,14 +78,16 @@ static class RunPrinter
         if (attempt.Response is { } response)
             delivery.AddNode(
                 Line(
-                    $"[grey]response[/] {Body(response.Body, response.BodyEncoding, response.BodyBytes)}{(response.Truncated ? " [yellow]truncated[/]" : "")}"
+                    $"[grey]response[/] {Body(response.Body, response.BodyEncoding, response.BodyBytes)}"
+                        + $"{(response.Truncated ? " [yellow]truncated[/]" : "")}"
                 )
             );
         delivery.AddNode(Line(Waterfall(attempt.Timing)));
         if (attempt.RemoteAddress is not null)
             delivery.AddNode(
                 Line(
-                    $"[grey]{(attempt.LocalAddress is null ? "" : $"from {attempt.LocalAddress} ")}to {attempt.RemoteAddress}, {(attempt.ConnectionReused ? "connection reused" : "new connection")}[/]"
+                    $"[grey]{(attempt.LocalAddress is null ? "" : $"from {attempt.LocalAddress} ")}to {attempt.RemoteAddress}, "
+                        + $"{(attempt.ConnectionReused ? "connection reused" : "new connection")}[/]"
                 )
             );
     }

@@ -1,11 +1,13 @@
 namespace Sendoff.Commands;
 
 /// <summary>
-/// Closes .NET's diagnostics of this process: through them every process of the same user, and so a step that has no sandbox, reads the environment and the memory.
+/// Closes .NET's diagnostics of this process: through them every process of the same user, and so a step that has no sandbox, reads the
+/// environment and the memory.
 /// </summary>
 /// <remarks>
-/// The runtime opens them before the first line of the program runs, and only the environment variable <c>DOTNET_EnableDiagnostics=0</c> keeps it from that. So the socket and
-/// the debugger's pipes lose their names, without which nobody can connect. <c>DOTNET_EnableDiagnostics=1</c> keeps them. On Windows they are named pipes, and stay.
+/// The runtime opens them before the first line of the program runs, and only the environment variable <c>DOTNET_EnableDiagnostics=0</c>
+/// keeps it from that. So the socket and the debugger's pipes lose their names, without which nobody can connect.
+/// <c>DOTNET_EnableDiagnostics=1</c> keeps them. On Windows they are named pipes, and stay.
 /// </remarks>
 static class RuntimeDiagnostics
 {
@@ -26,7 +28,8 @@ static class RuntimeDiagnostics
     /// <summary>Why they are open, and how to close them; null when they are closed.</summary>
     public static string? WhyOpen() =>
         IsWanted
-            ? $"{Variable}=1 keeps .NET's diagnostics open: every process of this user can read the server's memory and environment, and so can steps without a sandbox"
+            ? $"{Variable}=1 keeps .NET's diagnostics open: every process of this user can read the server's memory and environment, "
+                + "and so can steps without a sandbox"
         : OperatingSystem.IsWindows() && !IsOff
             ? $".NET's diagnostics are open to every process of this user, steps among them: start the server with {Variable}=0"
         : null;

@@ -4,7 +4,8 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary>The workflows that come along, deployed when the store has none, so that the first event can be sent a minute after the first start.</summary>
+/// <summary>The workflows that come along, deployed when the store has none, so that the first event can be sent a minute after the first
+/// start.</summary>
 static class Samples
 {
     public static string Folder => Path.Combine(AppContext.BaseDirectory, "samples");

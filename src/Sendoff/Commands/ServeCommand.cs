@@ -8,13 +8,15 @@ using Spectre.Console;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff serve</c>: the server. Gets Node.js, opens the data directory, deploys the samples at the first start, and serves.</summary>
+/// <summary><c>sendoff serve</c>: the server. Gets Node.js, opens the data directory, deploys the samples at the first start, and
+/// serves.</summary>
 static class ServeCommand
 {
     /// <summary>Workflows whose URLs the start prints.</summary>
     const int WorkflowsListed = 20;
 
-    /// <summary>The development profile, of the commands that read the rules for deliveries. Before any other command it has no effect: `dotnet run` puts it there.</summary>
+    /// <summary>The development profile, of the commands that read the rules for deliveries. Before any other command it has no effect:
+    /// `dotnet run` puts it there.</summary>
     public static readonly Option<bool> Development = new("--development")
     {
         Description = "Let deliveries reach this machine (127.0.0.0/8, ::1)",
@@ -84,7 +86,8 @@ static class ServeCommand
             Output.Warning(warning);
         if (settings.OpenFiles.Limit < OpenFiles.Fewest)
             throw new CommandException(
-                $"this process may have {settings.OpenFiles.Limit:N0} open files, and a server needs {OpenFiles.Fewest:N0} at least; raise the limit (ulimit -n, LimitNOFILE=)",
+                $"this process may have {settings.OpenFiles.Limit:N0} open files, and a server needs {OpenFiles.Fewest:N0} at least; "
+                    + "raise the limit (ulimit -n, LimitNOFILE=)",
                 ExitCode.Usage
             );
         if (RuntimeDiagnostics.WhyOpen() is { } open)
@@ -211,21 +214,20 @@ static class ServeCommand
     {
         var (reached, hooks) = (listening.Pages, listening.Hooks);
         var console = Output.Progress;
-        console.MarkupLineInterpolated(
-            $"[bold]Sendoff[/] serves [bold]{string.Join(", ", settings.Listen.Select(one => one.Text))}[/], data in {Path.GetFullPath(settings.Data)}"
-        );
+        string listens = string.Join(", ", settings.Listen.Select(one => one.Text));
+        console.MarkupLineInterpolated($"[bold]Sendoff[/] serves [bold]{listens}[/], data in {Path.GetFullPath(settings.Data)}");
         if (settings.HooksListen.Count > 0)
             console.MarkupLineInterpolated($"  triggers     {string.Join(", ", settings.HooksListen.Select(one => one.Text))}");
         console.MarkupLineInterpolated($"  sign in      {app.Services.GetRequiredService<SignInLinks>().Create(reached)} (once)");
-        console.MarkupLineInterpolated(
-            $"  open files   {settings.OpenFiles}{(settings.OpenFiles.Limit < OpenFiles.Enough ? ". Raise the limit (ulimit -n, LimitNOFILE=)" : "")}"
-        );
+        string tooFew = settings.OpenFiles.Limit < OpenFiles.Enough ? ". Raise the limit (ulimit -n, LimitNOFILE=)" : "";
+        console.MarkupLineInterpolated($"  open files   {settings.OpenFiles}{tooFew}");
         if (settings.Development)
             console.MarkupLine("  development  deliveries to loopback (127.0.0.0/8, ::1) are allowed");
         if (app.Services.GetRequiredService<ServerHold>() is { IsOn: true, Since: { } since })
-            console.MarkupLineInterpolated(
-                $"  on hold      since {since:u}: nothing is delivered, and no schedule or run that was left starts; `sendoff hold release` releases it"
-            );
+        {
+            console.MarkupLineInterpolated($"  on hold      since {since:u}. Deliveries, schedules and unfinished runs are paused.");
+            console.MarkupLine("               Run `sendoff hold release` to resume them.");
+        }
         try
         {
             await Samples.DeployAtFirstStartAsync(

@@ -52,12 +52,14 @@ static class ServerStart
         {
             if (settings.HooksListen.Count == 0 && settings.PublicUrl is null)
                 throw new CommandException(
-                    "Hooks:PublicUrl gives triggers their own host. Also set PublicUrl, the host of the web UI, or give triggers their own addresses with Hooks:Listen",
+                    "Hooks:PublicUrl gives triggers their own host. Also set PublicUrl, the host of the web UI, "
+                        + "or give triggers their own addresses with Hooks:Listen",
                     ExitCode.Usage
                 );
             if (settings.HooksListen.Count == 0 && given.Host.Equals(settings.PublicUrl!.Host, StringComparison.OrdinalIgnoreCase))
                 throw new CommandException(
-                    "Hooks:PublicUrl and PublicUrl have the same host: it is what tells triggers and pages apart. Use another host name, or Hooks:Listen",
+                    "Hooks:PublicUrl and PublicUrl have the same host: it is what tells triggers and pages apart. Use another host name, "
+                        + "or Hooks:Listen",
                     ExitCode.Usage
                 );
             return given;

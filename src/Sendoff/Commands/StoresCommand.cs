@@ -5,7 +5,8 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
 
-/// <summary><c>sendoff stores list [NAME] | get NAME KEY | set NAME KEY VALUE | delete NAME KEY</c>: what steps keep in data stores.</summary>
+/// <summary><c>sendoff stores list [NAME] | get NAME KEY | set NAME KEY VALUE | delete NAME KEY</c>: what steps keep in data
+/// stores.</summary>
 static class StoresCommand
 {
     static readonly Argument<string> name = new("store"),
@@ -121,7 +122,8 @@ static class StoresCommand
 
     // A slash in a key stays one.
     static string PathOf(ParseResult parsed) =>
-        $"/api/v1/stores/{Uri.EscapeDataString(parsed.GetValue(name)!)}/{string.Join('/', parsed.GetValue(key)!.Split('/').Select(Uri.EscapeDataString))}";
+        $"/api/v1/stores/{Uri.EscapeDataString(parsed.GetValue(name)!)}/"
+        + $"{string.Join('/', parsed.GetValue(key)!.Split('/').Select(Uri.EscapeDataString))}";
 
     static JsonElement Parse(string text)
     {

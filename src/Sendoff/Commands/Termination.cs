@@ -3,8 +3,9 @@ using System.Runtime.InteropServices;
 namespace Sendoff.Commands;
 
 /// <summary>
-/// Ctrl+C, SIGTERM, SIGQUIT and SIGHUP. The first signal asks the command to end; another one, more than a second later, ends the process immediately.
-/// To a server without a terminal SIGHUP says to read again what can be read again, as service managers use it; to others, that the terminal is gone.
+/// Ctrl+C, SIGTERM, SIGQUIT and SIGHUP. The first signal asks the command to end; another one, more than a second later, ends the process
+/// immediately. To a server without a terminal SIGHUP says to read again what can be read again, as service managers use it; to others,
+/// that the terminal is gone.
 /// </summary>
 sealed class Termination : IDisposable
 {

@@ -4,7 +4,8 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands;
 
-/// <summary>A command line that cannot be read: what is wrong with it, which command or option was probably meant, and where the help is.</summary>
+/// <summary>A command line that cannot be read: what is wrong with it, which command or option was probably meant, and where the help
+/// is.</summary>
 static class UsageError
 {
     public static string Of(ParseResult parsed)
@@ -17,7 +18,8 @@ static class UsageError
                 ?.Message
             ?? parsed.Errors[0].Message;
         string? meant = unknown is null ? null : Spelling.Closest(unknown, Words(parsed.CommandResult, isOption: unknown.StartsWith('-')));
-        return $"{message}{(meant is null ? "" : $" Did you mean `{meant}`?")} Try `sendoff {string.Concat(Path(parsed.CommandResult).Select(static name => name + " "))}--help`.";
+        return $"{message}{(meant is null ? "" : $" Did you mean `{meant}`?")} Try `sendoff "
+            + $"{string.Concat(Path(parsed.CommandResult).Select(static name => name + " "))}--help`.";
     }
 
     /// <summary>What may stand in the unknown word's place.</summary>

@@ -1,6 +1,7 @@
 namespace Sendoff.Server;
 
-/// <summary>Reads the form of a page's request before its endpoint does, so that a form that cannot be read is answered 400, in one place.</summary>
+/// <summary>Reads the form of a page's request before its endpoint does, so that a form that cannot be read is answered 400, in one
+/// place.</summary>
 internal sealed class FormGate(RequestDelegate next)
 {
     public async Task InvokeAsync(HttpContext context)

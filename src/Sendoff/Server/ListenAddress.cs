@@ -4,14 +4,16 @@ using System.Net.Sockets;
 
 namespace Sendoff.Server;
 
-/// <summary>An address that the server listens on: a URL of an IP address, a host name or <c>localhost</c>, or <c>http://unix:/path</c>.</summary>
+/// <summary>An address that the server listens on: a URL of an IP address, a host name or <c>localhost</c>, or
+/// <c>http://unix:/path</c>.</summary>
 /// <param name="Text">As it is set.</param>
 /// <param name="Host">An IP address without brackets, or a name; empty for a Unix socket.</param>
 /// <param name="SocketPath">The absolute path of a Unix socket, else null.</param>
 sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, string? SocketPath)
 {
     public const string Expected =
-        "a comma-separated list of URLs without a path, such as http://localhost:5180, https://192.0.2.7:443 or http://[::]:80, or Unix sockets such as http://unix:/run/sendoff/http.sock";
+        "a comma-separated list of URLs without a path, such as http://localhost:5180, https://192.0.2.7:443 or http://[::]:80, "
+        + "or Unix sockets such as http://unix:/run/sendoff/http.sock";
     const string Local = "localhost";
 
     public static bool TryParse(string text, [NotNullWhen(true)] out ListenAddress? address)
@@ -94,7 +96,8 @@ sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, stri
     /// <summary>Either loopback address may be missing where <c>localhost</c> is asked for.</summary>
     public bool IsLocalhost => Host.Equals(Local, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>How a browser on this machine reaches it; null for a Unix socket. 0.0.0.0 and [::] are where it listens, not where it is reached.</summary>
+    /// <summary>How a browser on this machine reaches it; null for a Unix socket. 0.0.0.0 and [::] are where it listens, not where it is
+    /// reached.</summary>
     public Uri? Reachable =>
         SocketPath is not null
             ? null

@@ -5,7 +5,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace Sendoff.Server;
 
 /// <summary>Binds exactly what is asked for: each address of <c>Listen</c> and <c>Hooks:Listen</c>, and nothing else.</summary>
-/// <remarks>(1) resolve every address  (2) try each, so that one that cannot be had is said before anything is started  (3) bind them.</remarks>
+/// <remarks>(1) resolve every address  (2) try each, so that one that cannot be had is said before anything is started  (3) bind
+/// them.</remarks>
 sealed class Listeners
 {
     readonly List<Listener> all = [];
@@ -27,7 +28,8 @@ sealed class Listeners
             if (address.IsTls && !hasCertificate)
                 throw new ListenException(
                     address.Text,
-                    "https needs a certificate; set Tls:Certificate and Tls:Key, or listen on http and let a reverse proxy do TLS (setting PublicUrl)"
+                    "https needs a certificate; set Tls:Certificate and Tls:Key, or listen on http and let a reverse proxy do TLS "
+                        + "(setting PublicUrl)"
                 );
             // (1)
             var found = await address.ResolveAsync(ct);

@@ -1,20 +1,24 @@
 namespace Sendoff.Server;
 
-/// <summary>Pages run only their own script, load nothing from elsewhere, and are framed by none but themselves. The API's answers are never taken for pages.</summary>
+/// <summary>Pages run only their own script, load nothing from elsewhere, and are framed by none but themselves. The API's answers are
+/// never taken for pages.</summary>
 internal sealed class PageHeaders(RequestDelegate next)
 {
     const string Pages =
-        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:; "
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+        + "img-src 'self' data:; "
         + "frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'self'";
 
     // The frame of the code editor: Monaco styles itself, and analyses code in workers.
     const string Code =
-        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; "
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        + "font-src 'self' data:; worker-src 'self' blob:; "
         + "form-action 'none'; frame-ancestors 'self'; base-uri 'self'";
 
     // The frame of the API reference: Scalar's page starts itself with an inline script and styles itself.
     const string Reference =
-        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        + "font-src 'self' data:; "
         + "connect-src 'self'; worker-src 'self' blob:; frame-ancestors 'self'; base-uri 'none'";
 
     public Task InvokeAsync(HttpContext context)

@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 
 namespace Sendoff.Server;
 
-/// <summary>The certificate of <c>https</c> listeners, from files. Files that change are read again at the next handshake, so that a renewal needs no restart;
-/// while they cannot be read, the certificate before stays.</summary>
+/// <summary>The certificate of <c>https</c> listeners, from files. Files that change are read again at the next handshake, so that a
+/// renewal needs no restart; while they cannot be read, the certificate before stays.</summary>
 /// <param name="certificate">PEM with the chain behind the certificate, or PKCS #12 (<c>.pfx</c>, <c>.p12</c>).</param>
 /// <param name="key">PEM; null when it is in <paramref name="certificate"/>.</param>
 /// <param name="password">Of the key or the PKCS #12 file.</param>

@@ -13,8 +13,8 @@ public sealed record ServerOptions
     /// Null: as each request says. Setting <c>PublicUrl</c>.</summary>
     public Uri? PublicUrl { get; init; }
 
-    /// <summary>Where callers of workflows reach the server, when that is another origin than the pages': no path. Null: where the pages are.
-    /// Setting <c>Hooks:PublicUrl</c>, else the first of <c>Hooks:Listen</c>.</summary>
+    /// <summary>Where callers of workflows reach the server, when that is another origin than the pages': no path. Null: where the pages
+    /// are. Setting <c>Hooks:PublicUrl</c>, else the first of <c>Hooks:Listen</c>.</summary>
     public Uri? HooksUrl { get; init; }
 
     /// <summary>Triggers have listeners of their own, and the others serve none. Setting <c>Hooks:Listen</c>.</summary>

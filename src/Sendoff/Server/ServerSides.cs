@@ -6,8 +6,9 @@ internal sealed class HooksConnection
     public static readonly HooksConnection Mark = new();
 }
 
-/// <summary>Which of its two sides the server shows a caller: workflows (triggers, resume and cancel addresses, streams), or pages and API. Both are one
-/// origin unless <c>Hooks:Listen</c> gives workflows listeners of their own, or <c>Hooks:PublicUrl</c> a host name of their own.</summary>
+/// <summary>Which of its two sides the server shows a caller: workflows (triggers, resume and cancel addresses, streams), or pages and API.
+/// Both are one origin unless <c>Hooks:Listen</c> gives workflows listeners of their own, or <c>Hooks:PublicUrl</c> a host name of their
+/// own.</summary>
 internal sealed class ServerSides(ServerOptions options)
 {
     readonly bool isApart = options.HasHooksListener || options.HooksUrl is not null;

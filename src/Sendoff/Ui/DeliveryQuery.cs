@@ -74,7 +74,8 @@ public sealed record DeliveryQuery(
     public static bool IsResendable(DeliveryStatus status) =>
         status is not (DeliveryStatus.Pending or DeliveryStatus.Sending or DeliveryStatus.Captured);
 
-    /// <summary>A resend of all that match takes it, and so does a selection of the whole page: one that was delivered only where the filter names that status.</summary>
+    /// <summary>A resend of all that match takes it, and so does a selection of the whole page: one that was delivered only where the
+    /// filter names that status.</summary>
     internal bool Takes(DeliveryStatus status) =>
         Resending.Of(string.IsNullOrEmpty(Status) || !Names.TryParse(Status, out DeliveryStatus named) ? null : named).Contains(status);
 

@@ -3,7 +3,8 @@ using DiffPlex.DiffBuilder.Model;
 
 namespace Sendoff.Ui;
 
-/// <param name="Sign"><c>+</c> only after, <c>-</c> only before, a space in both, <c>…</c> for lines left out, and 0 where the other side has one more.</param>
+/// <param name="Sign"><c>+</c> only after, <c>-</c> only before, a space in both, <c>…</c> for lines left out, and 0 where the other side
+/// has one more.</param>
 /// <param name="Before">The line's number there, from 1.</param>
 public sealed record DiffLine(char Sign, int? Before, int? After, string Text);
 

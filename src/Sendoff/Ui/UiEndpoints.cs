@@ -43,7 +43,8 @@ internal static class UiEndpoints
         StoreActions.Map(app);
         SettingsActions.Map(app);
         app.MapStaticAssets(Path.Combine(AppContext.BaseDirectory, "sendoff.staticwebassets.endpoints.json"));
-        app.MapRazorComponents<App>().AddInteractiveServerRenderMode(server => server.ContentSecurityFrameAncestorsPolicy = null); // PageHeaders says it
+        // PageHeaders says it
+        app.MapRazorComponents<App>().AddInteractiveServerRenderMode(server => server.ContentSecurityFrameAncestorsPolicy = null);
     }
 
     /// <summary>To the new run; to the page that says so when there is none.</summary>

@@ -7,7 +7,8 @@ using Sendoff.Ui.Pages;
 
 namespace Sendoff.Ui;
 
-/// <summary>What the buttons of the workflows' pages do. The pages with a form are drawn from here, as a form that was refused is drawn again.</summary>
+/// <summary>What the buttons of the workflows' pages do. The pages with a form are drawn from here, as a form that was refused is drawn
+/// again.</summary>
 internal static class WorkflowActions
 {
     public static void Map(WebApplication app)

@@ -156,7 +156,8 @@ public sealed class EditorTests(Site site)
         await Expect(window.Page.Locator(".ed-file > code")).ToHaveTextAsync("lib.ts");
         await TypeAsync(
             window,
-            "export const pick = <const T extends readonly string[]>(all: T) => all satisfies readonly string[];\nexport type { T } from \"./one.mjs\";\nexport async function close(file: AsyncDisposable) { await using it = file; }\nlet wrong = ;"
+            "export const pick = <const T extends readonly string[]>(all: T) => all satisfies readonly string[];\nexport type { T } from "
+                + "\"./one.mjs\";\nexport async function close(file: AsyncDisposable) { await using it = file; }\nlet wrong = ;"
         );
         await Expect(Code(window).Locator(".squiggly-error")).ToHaveCountAsync(1);
         await Button(window, "Next mistake").ClickAsync();
@@ -358,11 +359,13 @@ public sealed class EditorTests(Site site)
             "alone",
             (
                 "read",
-                "export default defineComponent({ async run({ steps, $ }) { $.export(\"named\", steps.trigger.event.body.name); return { count: 20 }; } });"
+                "export default defineComponent({ async run({ steps, $ }) { $.export(\"named\", steps.trigger.event.body.name); "
+                    + "return { count: 20 }; } });"
             ),
             (
                 "twice",
-                "export default defineComponent({ async run({ steps }) { return `${steps.read.named} ${steps.read.$return_value.count * 2}`; } });"
+                "export default defineComponent({ async run({ steps }) { return `${steps.read.named} ${steps.read.$return_value.count * "
+                    + "2}`; } });"
             ),
             ("tell", "export default defineComponent({ async run() { throw new Error(\"not asked\"); } });")
         );
@@ -375,7 +378,8 @@ public sealed class EditorTests(Site site)
         await Steps(window).Nth(1).ClickAsync();
         await TypeAsync(
             window,
-            "export default defineComponent({ async run({ steps }) { return `${steps.read.named} has ${steps.read.$return_value.count * 2 + 2}`; } });"
+            "export default defineComponent({ async run({ steps }) { return `${steps.read.named} has ${steps.read.$return_value.count * 2 "
+                + "+ 2}`; } });"
         );
         await Expect(Said(window)).ToHaveTextAsync("Draft saved.");
         for (int round = 0; round < 2; round++)

@@ -6,7 +6,8 @@ using static Microsoft.Playwright.Assertions;
 
 namespace Sendoff.Tests.Browser;
 
-/// <summary>How fast pages are, printed and asserted by nobody. They run when they are asked for by name (bench/README.md); the figures are kept in bench/results.</summary>
+/// <summary>How fast pages are, printed and asserted by nobody. They run when they are asked for by name (bench/README.md); the figures are
+/// kept in bench/results.</summary>
 [Collection("browser")]
 public sealed class PageMeasures(Site site)
 {
@@ -20,7 +21,8 @@ public sealed class PageMeasures(Site site)
         TestContext.Current.SendDiagnosticMessage(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{what}: median {sorted[sorted.Length / 2]:N0}, p99 {sorted[(int)(sorted.Length * 0.99)]:N0}, max {sorted[^1]:N0} ms of {sorted.Length}"
+                $"{what}: median {sorted[sorted.Length / 2]:N0}, p99 {sorted[(int)(sorted.Length * 0.99)]:N0}, "
+                    + $"max {sorted[^1]:N0} ms of {sorted.Length}"
             )
         );
     }

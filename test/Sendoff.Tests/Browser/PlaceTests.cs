@@ -92,9 +92,11 @@ public sealed class PlaceTests(Site site)
                 new Dictionary<string, string>
                 {
                     ["workflow.yaml"] =
-                        $"name: {name}\ntags: [billing, <b>]\ntriggers: [{{ type: http, key: {name[..2]}-tagged }}]\nsteps: [{{ namespace: step, uses: ./step.mjs }}]",
+                        $"name: {name}\ntags: [billing, <b>]\ntriggers: [{{ type: http, key: {name[..2]}-tagged }}]\nsteps: "
+                        + $"[{{ namespace: step, uses: ./step.mjs }}]",
                     ["step.mjs"] =
-                        "export default defineComponent({ async run({ steps }) { if (steps.trigger.event.body.bad) throw new Error('bad'); } });",
+                        "export default defineComponent({ async run({ steps }) { if (steps.trigger.event.body.bad) throw new "
+                        + "Error('bad'); } });",
                 }
             );
         await site.Server.RunAsync("/hooks/zz-tagged", """{"bad":true}""");

@@ -313,7 +313,8 @@ public sealed class RunViewTests(Site site)
             new Dictionary<string, string>
             {
                 ["workflow.yaml"] =
-                    "name: axis\ntriggers: [{ type: http, key: axis }]\nsteps:\n  - { namespace: first, uses: ./step.mjs }\n  - { namespace: second, uses: ./step.mjs }\n",
+                    "name: axis\ntriggers: [{ type: http, key: axis }]\nsteps:\n  - { namespace: first, uses: "
+                    + "./step.mjs }\n  - { namespace: second, uses: ./step.mjs }\n",
                 ["step.mjs"] = step,
             }
         );

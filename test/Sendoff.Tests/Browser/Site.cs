@@ -261,7 +261,8 @@ public sealed class Site : IAsyncLifetime
     }
 }
 
-/// <summary>A browser window that notes what it should not see: errors on the console, dialogs, and requests that leave the server.</summary>
+/// <summary>A browser window that notes what it should not see: errors on the console, dialogs, and requests that leave the
+/// server.</summary>
 public sealed class Window : IAsyncDisposable
 {
     readonly List<string> faults = [];

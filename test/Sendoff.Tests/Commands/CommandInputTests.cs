@@ -129,7 +129,8 @@ public sealed class CommandInputTests : IDisposable
             { "import @/empty", "is not a Pipedream project: it has no files of a workflow: neither a workflow.yaml" },
             {
                 "import @/workflow",
-                "is not a Pipedream project: it has step.js, but neither a workflow.yaml (GitHub sync) nor a JSON file with steps (export archive). Step files need no import: `sendoff deploy"
+                "is not a Pipedream project: it has step.js, but neither a workflow.yaml (GitHub sync) nor a JSON file with steps (export "
+                    + "archive). Step files need no import: `sendoff deploy"
             },
             { "import ~", "cannot be read" },
             { "import @/workflow --answers @/nothing", "cannot be read" },
@@ -251,7 +252,8 @@ public sealed class CommandInputTests : IDisposable
     [Theory]
     [InlineData(
         "none",
-        "no token: there is no @/data/admin-token. Give one with --token or SENDOFF_TOKEN, or call the command in the folder where the server was started"
+        "no token: there is no @/data/admin-token. Give one with --token or SENDOFF_TOKEN, "
+            + "or call the command in the folder where the server was started"
     )]
     [InlineData("unreadable", "no token: @/data/admin-token cannot be read by this user. Give one with --token or SENDOFF_TOKEN")]
     [InlineData(

@@ -34,7 +34,8 @@ public sealed class ImportCommandTests : ImportRig
         Add("csv-p_1/workflow.yaml", "name: csv\ntriggers: [ { id: hi_1 } ]\nsteps: [ { namespace: code, uses: ./code/entry.js } ]");
         Add(
             "csv-p_1/code/entry.js",
-            "return [steps.trigger.context.attachments['prices.csv'], $attachments[\"rates.csv\"], $attachments['field'], steps.trigger.context.attachments[`there.csv`]]"
+            "return [steps.trigger.context.attachments['prices.csv'], $attachments[\"rates.csv\"], $attachments['field'], "
+                + "steps.trigger.context.attachments[`there.csv`]]"
         );
         Add("csv-p_1/attachments/there.csv", "a,1");
 
@@ -43,7 +44,8 @@ public sealed class ImportCommandTests : ImportRig
         Assert.Equal(["csv-p_1: needs_answer"], Verdicts(report));
         string remarks = Remarks(report[0]);
         Assert.Contains(
-            "the code reads the workflow's attachment prices.csv, which the project does not hold; download it from Pipedream into csv-p_1/attachments/prices.csv",
+            "the code reads the workflow's attachment prices.csv, which the project does not hold; "
+                + "download it from Pipedream into csv-p_1/attachments/prices.csv",
             remarks
         );
         Assert.Contains("attachment rates.csv", remarks);
@@ -90,7 +92,8 @@ public sealed class ImportCommandTests : ImportRig
         );
         Add(
             "digest-p_1/fetch/entry.js",
-            "export default { props: { slack: { type: 'app', app: 'slack_v2' } }, async run() { return [this.slack.$auth.oauth_access_token, process.env.TEAM]; } };"
+            "export default { props: { slack: { type: 'app', app: 'slack_v2' } }, "
+                + "async run() { return [this.slack.$auth.oauth_access_token, process.env.TEAM]; } };"
         );
 
         var (_, asked) = await ImportAsync();

@@ -18,11 +18,13 @@ public sealed class ImportRegistryTests : ImportRig
     void AddWorkflow(string uses) =>
         Add(
             "w-p_1/workflow.yaml",
-            $"name: W\ntriggers: [ {{ id: hi_1 }} ]\nsteps: [ {{ namespace: send, uses: {uses}, props: {{ chat: {{ authProvisionId: apn_1 }} }} }} ]"
+            $"name: W\ntriggers: [ {{ id: hi_1 }} ]\nsteps: [ {{ namespace: send, uses: {uses}, props: {{ chat: {{ authProvisionId: "
+                + "apn_1 }} }} }} ]"
         );
 
     static string Action(string key, string imports = "import chat from \"../../chat.app.mjs\";", string version = "1.2.3") =>
-        $"{imports}\nexport default {{ key: \"{key}\", version: \"{version}\", type: \"action\", props: {{ chat }}, async run() {{ return 1 }} }};";
+        $"{imports}\nexport default {{ key: \"{key}\", version: \"{version}\", type: \"action\", props: {{ chat }}, "
+        + $"async run() {{ return 1 }} }};";
 
     void AddChat(string dependencies = "{ \"lodash\": \"^4.17.21\" }")
     {
@@ -33,7 +35,8 @@ public sealed class ImportRegistryTests : ImportRig
         AddComponent("chat/LICENSE", "source-available");
         AddComponent(
             "chat/chat.app.mjs",
-            "import get from \"lodash/get\";\nimport { limit } from \"./common/limits.mjs\";\nexport default { type: \"app\", app: \"chat\", methods: { token() { return this.$auth.bot_token } } };"
+            "import get from \"lodash/get\";\nimport { limit } from \"./common/limits.mjs\";\nexport default { type: \"app\", app: "
+                + "\"chat\", methods: { token() { return this.$auth.bot_token } } };"
         );
         AddComponent("chat/common/limits.mjs", "export const limit = 1;");
         AddComponent("chat/actions/send-text/send-text.mjs", Action("chat-send-text"));
@@ -142,7 +145,8 @@ public sealed class ImportRegistryTests : ImportRig
             "chat/actions/send-text/send-text.mjs",
             Action(
                 "chat-send-text",
-                "import chat from \"@pipedream/rooms\";\nimport x from \"../../../rooms/x.mjs\";\nimport { axios } from \"@pipedream/platform\";"
+                "import chat from \"@pipedream/rooms\";\nimport x from \"../../../rooms/x.mjs\";\nimport { axios } from "
+                    + "\"@pipedream/platform\";"
             )
         );
         AddComponent("rooms/rooms.app.mjs", "export default { type: \"app\", app: \"rooms\" };");
@@ -151,7 +155,8 @@ public sealed class ImportRegistryTests : ImportRig
         await ReportAsync("--components", Checkout);
 
         Assert.StartsWith(
-            "import chat from \"../../../rooms/rooms.app.mjs\";\nimport x from \"../../../rooms/x.mjs\";\nimport { axios } from \"@pipedream/platform\";",
+            "import chat from \"../../../rooms/rooms.app.mjs\";\nimport x from \"../../../rooms/x.mjs\";\nimport { axios } from "
+                + "\"@pipedream/platform\";",
             Copied("chat/actions/send-text/send-text.mjs"),
             StringComparison.Ordinal
         );
@@ -259,7 +264,8 @@ public sealed class ImportRegistryTests : ImportRig
             (request.Method, request.Target, request.Header("authorization"))
         );
         Assert.Contains(
-            "is copied from Pipedream's API to registry/chat, with the files that it imports; the copy has version 1.2.4, the workflow asks for 1.2.3",
+            "is copied from Pipedream's API to registry/chat, with the files that it imports; the copy has version 1.2.4, "
+                + "the workflow asks for 1.2.3",
             Remarks(report)
         );
         Assert.Contains("key: \"chat-send-text\"", Copied("chat/actions/send-text/send-text.mjs"), StringComparison.Ordinal);

@@ -99,7 +99,8 @@ public sealed class ImportTriggersTests : ImportRig
     {
         Add(
             "w/workflow.yaml",
-            $"name: W\ntriggers: [ {{ type: http, key: mine, response: {{ status: 202 }} }}, {{ type: schedule, every: 1h }}, {{ type: emit, workflow: orders }} ]\n{Code}"
+            $"name: W\ntriggers: [ {{ type: http, key: mine, response: {{ status: 202 }} }}, {{ type: schedule, every: 1h }}, {{ type: "
+                + $"emit, workflow: orders }} ]\n{Code}"
         );
         Add("w/code/entry.js", "return 1");
 
@@ -115,16 +116,19 @@ public sealed class ImportTriggersTests : ImportRig
     public async Task An_account_is_named_by_its_app_and_field_and_asked_for_once()
     {
         const string step =
-            "name: {0}\ntriggers: [ {{ id: hi_1 }} ]\nsteps: [ {{ namespace: read, uses: google_sheets-get-values@0.1.2, props: {{ googleSheets: {{ authProvisionId: apn_A }} }} }} ]";
+            "name: {0}\ntriggers: [ {{ id: hi_1 }} ]\nsteps: [ {{ namespace: read, uses: google_sheets-get-values@0.1.2, props: "
+            + "{{ googleSheets: {{ authProvisionId: apn_A }} }} }} ]";
         foreach (string name in new[] { "a", "b" })
             Add($"{name}/workflow.yaml", string.Format(step, name));
         Add(
             "c/workflow.yaml",
-            "name: c\ntriggers: [ { id: hi_1 } ]\nsteps: [ { namespace: code, uses: ./code/entry.js, props: { sheets: { authProvisionId: apn_B } } } ]"
+            "name: c\ntriggers: [ { id: hi_1 } ]\nsteps: [ { namespace: code, uses: ./code/entry.js, props: { sheets: { authProvisionId: "
+                + "apn_B } } } ]"
         );
         Add(
             "c/code/entry.js",
-            "const sheets = { type: 'app', app: 'google_sheets', methods: { token() { return this.$auth.api_key } } }; export default { props: { sheets }, async run() {} };"
+            "const sheets = { type: 'app', app: 'google_sheets', methods: { token() { return this.$auth.api_key } } }; "
+                + "export default { props: { sheets }, async run() {} };"
         );
 
         var report = await ReportAsync();

@@ -58,7 +58,8 @@ public sealed class TerminalTests(SharedServer shared) : IClassFixture<SharedSer
     public async Task No_command_prints_what_a_terminal_acts_upon()
     {
         await using var receiver = Receiver.Answering(
-            $"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {Encoding.UTF8.GetByteCount(Attack)}\r\n\r\n{Latin(Attack)}"
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: "
+                + $"{Encoding.UTF8.GetByteCount(Attack)}\r\n\r\n{Latin(Attack)}"
         );
         string hook = await server.DeployAsync(
             "attack",

@@ -49,7 +49,8 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
         var list = await CallAsync("workflows", "list");
 
         Assert.Matches(
-            @"http  http://.*/hooks/many-ways\n  schedule  0 7 \* \* \*, Europe/Berlin\n    next due .*\n  schedule  every 90m\n    next due ",
+            @"http  http://.*/hooks/many-ways\n  schedule  0 7 \* \* \*, Europe/Berlin\n    next due .*\n"
+                + @"  schedule  every 90m\n    next due ",
             deployed.Output
         );
         Assert.Matches(
@@ -162,7 +163,8 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
         var run = await server.RunAsync(
             await server.DeployAsync(
                 "filtered",
-                $"$send.http({{ method: 'GET', url: '{receiver.Url}wanted' }}); $send.http({{ method: 'GET', url: '{receiver.Url}other' }});",
+                $"$send.http({{ method: 'GET', url: '{receiver.Url}wanted' }}); $send.http({{ method: 'GET', url: "
+                    + $"'{receiver.Url}other' }});",
                 "step.js"
             )
         );

@@ -82,7 +82,8 @@ public sealed partial class DeliveryDispatcherTests
             }
         );
         var (isRead, letGo) = hold.HoldAnswer(nameof(IStore.ListPendingAsync));
-        var first = await SendAsync(dispatcher, Enumerable.Repeat(gated.Receiver.Url + "first", 3)); // on the wire, in memory, and in the store
+        // on the wire, in memory, and in the store
+        var first = await SendAsync(dispatcher, Enumerable.Repeat(gated.Receiver.Url + "first", 3));
         await gated.NextAsync();
         await isRead.WithinLimitAsync(); // the third is on the page
 

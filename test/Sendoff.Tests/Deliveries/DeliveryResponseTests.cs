@@ -37,7 +37,8 @@ public sealed class DeliveryResponseTests
     public async Task Response_is_recorded_as_it_came()
     {
         var attempt = await ReadAsync(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nSET-COOKIE: b=2\r\nX-Odd:\t v w \r\nX-Empty:\r\ncontent-length: 5\r\n\r\nhello"
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nSET-COOKIE: "
+                + "b=2\r\nX-Odd:\t v w \r\nX-Empty:\r\ncontent-length: 5\r\n\r\nhello"
         );
         Assert.Equal(
             [
@@ -83,7 +84,8 @@ public sealed class DeliveryResponseTests
     [Theory]
     [InlineData("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")]
     [InlineData(
-        "HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-a: 1\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nt: 1\r\n\r\n"
+        "HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-a: "
+            + "1\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nt: 1\r\n\r\n"
     )]
     [InlineData("HTTP/1.0 200 OK\r\n\r\nhello")]
     public async Task Response_that_comes_byte_by_byte_reads_the_same(string response)

@@ -6,7 +6,8 @@ using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Deliveries;
 
-/// <summary>B5, told by counts: no attempt at the dead destination ends in the time of a test, so whatever the good one gets, it gets beside it.</summary>
+/// <summary>B5, told by counts: no attempt at the dead destination ends in the time of a test, so whatever the good one gets, it gets
+/// beside it.</summary>
 public sealed class FairnessTests : IDisposable
 {
     static readonly EngineLimits patient = new() { DeliveryDeadline = TimeSpan.FromHours(1) };
@@ -16,7 +17,8 @@ public sealed class FairnessTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     static string Sends(int rounds, params string[] urls) =>
-        $"for (let i = 0; i < {rounds}; i++) {{ {string.Join(' ', urls.Select(url => $$"""$send.http({ method: "POST", url: "{{url}}", data: `${i}` });"""))} }}";
+        $"for (let i = 0; i < {rounds}; "
+        + $"i++) {{ {string.Join(' ', urls.Select(url => $$"""$send.http({ method: "POST", url: "{{url}}", data: `${i}` });"""))} }}";
 
     [Theory]
     [InlineData(true)]

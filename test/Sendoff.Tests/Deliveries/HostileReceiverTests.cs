@@ -143,7 +143,8 @@ public sealed class HostileReceiverTests(HostileDeliveries deliveries) : IClassF
             {
                 var report = deliveries[behaviour].Report;
                 text.Append(
-                    $"| `{behaviour.Name}` | {behaviour.Does} | {report.Words} | {(report.KeepsConnection ? "kept" : "closed")} | {report.Takes} |\n"
+                    $"| `{behaviour.Name}` | {behaviour.Does} | {report.Words} | {(report.KeepsConnection ? "kept" : "closed")} | "
+                        + $"{report.Takes} |\n"
                 );
             }
         }

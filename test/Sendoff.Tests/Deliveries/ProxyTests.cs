@@ -99,7 +99,8 @@ public sealed class ProxyTests
 
         Assert.Equal((AttemptErrorCode.ProxyFailed, AttemptPhase.Connect), Of(attempt));
         Assert.StartsWith(
-            $"the proxy {scheme}://127.0.0.1:{proxy.Port} {(userinfo.Length > 0 ? "does not accept its user and password" : "wants a user and a password")}",
+            $"the proxy {scheme}://127.0.0.1:{proxy.Port} "
+                + $"{(userinfo.Length > 0 ? "does not accept its user and password" : "wants a user and a password")}",
             attempt.Error!.Message
         );
         Assert.DoesNotContain("hunter", attempt.Error.Message);
@@ -184,17 +185,20 @@ public sealed class ProxyTests
         "does not allow a connection to 8.8.8.8:80: it answered 407"
     )]
     [InlineData(
-        "HTTP/1.1 502 Bad gateway\r\nX-Smokescreen-Error: Failed to connect to remote host: dial tcp 8.8.8.8:80: connect: connection refused\r\n\r\n",
+        "HTTP/1.1 502 Bad gateway\r\nX-Smokescreen-Error: Failed to connect to remote host: dial tcp 8.8.8.8:80: connect: "
+            + "connection refused\r\n\r\n",
         AttemptErrorCode.ConnectRefused,
         "8.8.8.8:80 refused the connection"
     )]
     [InlineData(
-        "HTTP/1.1 502 Bad gateway\r\nX-Smokescreen-Error: Failed to connect to remote host: dial tcp 8.8.8.8:80: connect: no route to host\r\n\r\n",
+        "HTTP/1.1 502 Bad gateway\r\nX-Smokescreen-Error: Failed to connect to remote host: dial tcp 8.8.8.8:80: connect: "
+            + "no route to host\r\n\r\n",
         AttemptErrorCode.ConnectUnreachable,
         "8.8.8.8:80 cannot be reached"
     )]
     [InlineData(
-        "HTTP/1.1 504 Gateway timeout\r\nX-Smokescreen-Error: Timed out connecting to remote host: dial tcp 8.8.8.8:80: i/o timeout\r\n\r\n",
+        "HTTP/1.1 504 Gateway timeout\r\nX-Smokescreen-Error: Timed out connecting to remote host: dial tcp 8.8.8.8:80: "
+            + "i/o timeout\r\n\r\n",
         AttemptErrorCode.ConnectFailed,
         "did not answer in time"
     )]
@@ -388,7 +392,8 @@ public sealed class ProxyTests
         var attempt = await refused.PostAsync("http://8.8.8.8/");
         Assert.Equal((AttemptErrorCode.ProxyFailed, AttemptPhase.Connect), Of(attempt));
         Assert.Equal(
-            $"the proxy http://{closed.LocalEndPoint} cannot be reached: {closed.LocalEndPoint} refused the connection: nothing is listening on that port",
+            $"the proxy http://{closed.LocalEndPoint} cannot be reached: {closed.LocalEndPoint} refused the connection: "
+                + "nothing is listening on that port",
             attempt.Error!.Message
         );
 
@@ -440,7 +445,8 @@ public sealed class ProxyTests
         );
         await sending.PostAsync("https://[2001:db8::1]/secret?path");
         Assert.Equal(
-            $"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\nProxy-Authorization: Basic {Convert.ToBase64String("user:a:b c"u8)}\r\n\r\n",
+            "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\nProxy-Authorization: "
+                + $"Basic {Convert.ToBase64String("user:a:b c"u8)}\r\n\r\n",
             Assert.Single(proxy.Heads)
         );
     }

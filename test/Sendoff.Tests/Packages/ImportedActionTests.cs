@@ -43,7 +43,8 @@ public sealed class ImportedActionTests : PackageRig
         new()
         {
             ["chat.app.mjs"] =
-                "import { url } from \"./common/constants.mjs\"; export default { type: \"app\", app: \"chat\", methods: { post($, data) { $.send.http({ method: \"POST\", url, data }); } } };",
+                "import { url } from \"./common/constants.mjs\"; export default { type: \"app\", app: \"chat\", methods: { post($, "
+                + "data) { $.send.http({ method: \"POST\", url, data }); } } };",
             ["common/constants.mjs"] = $"export const url = \"{url}\";",
             ["actions/greet/greet.mjs"] = """
                 import chat from "../../chat.app.mjs"; import greeting from "greeting"; import { url } from "../../common/constants.mjs";
@@ -63,7 +64,8 @@ public sealed class ImportedActionTests : PackageRig
         registry.Publish("greeting", "2.0.0");
         registry.Publish("@pipedream/chat", "0.5.0", Chat(receiver.Url), Main);
         AddWorkflow(
-            "- { namespace: greet, uses: chat-greet@0.1.0, props: { chat: { authProvisionId: apn_1 }, name: Ann } }\n- { namespace: part, uses: chat-part@0.1.9, props: { chat: { authProvisionId: apn_1 } } }\n"
+            "- { namespace: greet, uses: chat-greet@0.1.0, props: { chat: { authProvisionId: apn_1 }, name: Ann } }\n- { namespace: part, "
+                + "uses: chat-part@0.1.9, props: { chat: { authProvisionId: apn_1 } } }\n"
         );
 
         string said = await ImportAsync();
@@ -80,11 +82,13 @@ public sealed class ImportedActionTests : PackageRig
             receiver.Requests.Select(static request => Encoding.UTF8.GetString(request.Body)).Order(StringComparer.Ordinal)
         );
         Assert.Contains(
-            "greet: the registry action chat-greet@0.1.0 is copied from the npm package @pipedream/chat 0.5.0 to registry/chat, with the files that it imports (version 0.1.0)",
+            "greet: the registry action chat-greet@0.1.0 is copied from the npm package @pipedream/chat 0.5.0 to registry/chat, "
+                + "with the files that it imports (version 0.1.0)",
             said
         );
         Assert.Contains(
-            "part: the registry action chat-part@0.1.9 is copied from the npm package @pipedream/chat 0.5.0 to registry/chat, with the files that it imports; the copy has version 0.2.0, the workflow asks for 0.1.9",
+            "part: the registry action chat-part@0.1.9 is copied from the npm package @pipedream/chat 0.5.0 to registry/chat, "
+                + "with the files that it imports; the copy has version 0.2.0, the workflow asks for 0.1.9",
             said
         );
     }
@@ -110,9 +114,11 @@ public sealed class ImportedActionTests : PackageRig
             new()
             {
                 ["dist/app/chat.app.mjs"] =
-                    "import rooms from '@pipedream/rooms'; import { axios } from '@pipedream/platform'; export default { type: 'app', app: 'chat' };",
+                    "import rooms from '@pipedream/rooms'; import { axios } from '@pipedream/platform'; export default { type: 'app', "
+                    + "app: 'chat' };",
                 ["dist/actions/greet/greet.mjs"] =
-                    "import chat from '../../app/chat.app.mjs'; export default { key: 'chat-greet', version: '0.1.0', type: 'action', props: { chat }, async run() {} };",
+                    "import chat from '../../app/chat.app.mjs'; export default { key: 'chat-greet', version: '0.1.0', type: 'action', "
+                    + "props: { chat }, async run() {} };",
             },
             """{ "main": "dist/app/chat.app.mjs", "dependencies": { "@pipedream/rooms": "^1.0.0", "@pipedream/platform": "^3.0.0" } }"""
         );
@@ -157,7 +163,8 @@ public sealed class ImportedActionTests : PackageRig
             new()
             {
                 ["actions/greet/greet.mjs"] =
-                    $"import fs from 'node:fs'; fs.writeFileSync({JsonSerializer.Serialize(made)}, ''); export default {{ key: 'chat-greet', version: '0.1.0', type: 'action', async run() {{}} }};",
+                    $"import fs from 'node:fs'; fs.writeFileSync({JsonSerializer.Serialize(made)}, ''); export default {{ key: "
+                    + $"'chat-greet', version: '0.1.0', type: 'action', async run() {{}} }};",
             },
             JsonSerializer.Serialize(new { scripts = new { install = $"touch {made}" } })
         );

@@ -77,7 +77,8 @@ public sealed class PackageLimitTests : PackageRig
     {
         await SandboxRig.RequireAsync();
         const string script =
-            "require('fs').writeFileSync('made.js', 'module.exports = ' + JSON.stringify(require('fs').readFileSync('/proc/self/limits', 'utf8')))";
+            "require('fs').writeFileSync('made.js', 'module.exports = ' + JSON.stringify(require('fs').readFileSync('/proc/self/limits', "
+            + "'utf8')))";
         registry.Publish(
             "built",
             "1.0.0",

@@ -3,7 +3,8 @@ using Sendoff.Engine.Packages;
 
 namespace Sendoff.Tests.Packages;
 
-/// <summary>Whoever deploys may write a lock: it is used when every part of it leads to the registry, and npm is given nothing else of it.</summary>
+/// <summary>Whoever deploys may write a lock: it is used when every part of it leads to the registry, and npm is given nothing else of
+/// it.</summary>
 public sealed class PackageLockTests
 {
     const string Sum = "sha512-41Cifkg6e8TylSpdtTpeLVMqvSBEVzTttHvERD741+pnZ8ANv0004MRL43QKPDlK9cGvNp6NZWZUBlbGXYxxng==";

@@ -49,7 +49,8 @@ public sealed class RegistryProxyTests
             "HTTP/1.1 204 ",
             await AskAsync(
                 proxy,
-                $"GET http://{registry.Address}/ms HTTP/1.1\r\nConnection: keep-alive\r\nProxy-Authorization: x\r\n\r\nGET http://{other.Address}/ HTTP/1.1\r\n\r\n"
+                $"GET http://{registry.Address}/ms HTTP/1.1\r\nConnection: keep-alive\r\nProxy-Authorization: "
+                    + $"x\r\n\r\nGET http://{other.Address}/ HTTP/1.1\r\n\r\n"
             )
         );
 

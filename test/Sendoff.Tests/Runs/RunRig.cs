@@ -13,7 +13,8 @@ using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Runs;
 
-/// <summary>The engine without its web server: the real store, real workers, real sockets, and a store of which single calls can be made to fail.</summary>
+/// <summary>The engine without its web server: the real store, real workers, real sockets, and a store of which single calls can be made to
+/// fail.</summary>
 sealed class RunRig : IAsyncDisposable
 {
     readonly IStore real;
@@ -120,7 +121,8 @@ sealed class RunRig : IAsyncDisposable
             new Dictionary<string, string>
             {
                 ["workflow.yaml"] =
-                    $"triggers: [ {{ type: http, key: {name}, response: {response} }} ]\nsettings: {settings}\nsteps: [ {{ namespace: step, uses: ./step.js }} ]",
+                    $"triggers: [ {{ type: http, key: {name}, response: {response} }} ]\nsettings: {settings}\nsteps: [ {{ namespace: "
+                    + "step, uses: ./step.js }} ]",
                 ["step.js"] = code,
             },
             default

@@ -10,7 +10,8 @@ using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Runs;
 
-/// <summary>A4 through the real harness, the real frame and the real commit: a URL becomes a delivery or an error at the caller's line, and costs no other send.</summary>
+/// <summary>A4 through the real harness, the real frame and the real commit: a URL becomes a delivery or an error at the caller's line, and
+/// costs no other send.</summary>
 public sealed class SendUrlTests : IAsyncLifetime
 {
     /// <summary>Valid URLs whose host cannot be a name in DNS.</summary>
@@ -48,7 +49,8 @@ public sealed class SendUrlTests : IAsyncLifetime
         string path = Path.Combine(RepositoryRoot(), "..", "shared", "data", "wpt-http-urls.json");
         Assert.SkipUnless(
             File.Exists(path),
-            "the URLs of web-platform-tests are not here: put url/resources/urltestdata.json's http inputs at ../shared/data/wpt-http-urls.json"
+            "the URLs of web-platform-tests are not here: put url/resources/urltestdata.json's http inputs at "
+                + "../shared/data/wpt-http-urls.json"
         );
         var cases = JsonSerializer.Deserialize<WptCase[]>(await File.ReadAllTextAsync(path), JsonSerializerOptions.Web)!;
 
@@ -178,7 +180,8 @@ public sealed class SendUrlTests : IAsyncLifetime
         }
     }
 
-    /// <summary>Sends each URL in one run whose sends are captured. What was sent, in order, without the last one; and what was thrown.</summary>
+    /// <summary>Sends each URL in one run whose sends are captured. What was sent, in order, without the last one; and what was
+    /// thrown.</summary>
     async Task<(List<string> Sent, List<string?> Thrown)> SendAsync(string[] urls)
     {
         byte[] json = JsonSerializer.SerializeToUtf8Bytes(new { urls });

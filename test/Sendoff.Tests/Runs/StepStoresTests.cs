@@ -96,7 +96,8 @@ public sealed class StepStoresTests : IDisposable
         string hook = await DeployAsync(
             server,
             "both",
-            "await Promise.all([this.data.set('same', event.n), this.data.set('own' + event.n, event.n)]); return await this.data.has('own' + event.n);"
+            "await Promise.all([this.data.set('same', event.n), this.data.set('own' + event.n, event.n)]); "
+                + "return await this.data.has('own' + event.n);"
         );
         var runs = await Task.WhenAll(Enumerable.Range(0, 20).Select(n => server.RunAsync(hook, $$"""{"n":{{n}}}""")));
 
@@ -199,7 +200,8 @@ public sealed class StepStoresTests : IDisposable
             two = await server.DeployAsync("two", body, "step.js");
         string db = await server.DeployAsync(
             "db",
-            "export default { props: { db: '$.service.db' }, run() { const n = (this.db.get('n') ?? 0) + 1; this.db.set('n', n); return n } }"
+            "export default { props: { db: '$.service.db' }, run() { const n = (this.db.get('n') ?? 0) + 1; this.db.set('n', n); "
+                + "return n } }"
         );
 
         foreach (string expected in (string[])["[1,11]", "[2,12]"])

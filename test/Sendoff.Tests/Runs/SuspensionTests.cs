@@ -350,7 +350,8 @@ public sealed class SuspensionTests : IDisposable
                 rig,
                 Send(sink, "'first'") + " $.flow.suspend(); return 1",
                 Send(sink, "'second'")
-                    + $" const fs = await import('node:fs'); while (!fs.existsSync({JsonSerializer.Serialize(gate)})) await new Promise(go => setTimeout(go, 10)); return $.context.run.runs"
+                    + $" const fs = await import('node:fs'); while (!fs.existsSync({JsonSerializer.Serialize(gate)})) await new "
+                    + "Promise(go => setTimeout(go, 10)); return $.context.run.runs"
             );
             held = (await rig.AcceptAsync(version)).Run.Id;
             await HeldAsync(rig, held);

@@ -310,7 +310,8 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
             items
                 .EnumerateArray()
                 .Select(i =>
-                    $"{i.GetProperty("name").GetString()} {(i.GetProperty("secret").GetBoolean() ? "true" : "false")} {i.GetProperty("value").GetString()}"
+                    $"{i.GetProperty("name").GetString()} {(i.GetProperty("secret").GetBoolean() ? "true" : "false")} "
+                    + $"{i.GetProperty("value").GetString()}"
                 )
         );
     }

@@ -14,7 +14,8 @@ sealed class RefusedException(string path) : Exception
 sealed record PartModel(string Name, string? FileName, string? Type, byte[] Content);
 
 /// <summary>What a receiver must find in the body (A5): bytes, or what they parse to.</summary>
-/// <param name="Type">The content type that goes with it, unless the headers give one. <c>boundary=</c> at its end is completed by the sender.</param>
+/// <param name="Type">The content type that goes with it, unless the headers give one. <c>boundary=</c> at its end is completed by the
+/// sender.</param>
 sealed record BodyModel(byte[]? Bytes, string? Type, IReadOnlyList<(string, string)>? Form = null, IReadOnlyList<PartModel>? Parts = null)
 {
     const string JsonType = "application/json",

@@ -53,7 +53,8 @@ abstract record Js
 }
 
 /// <summary>
-/// <c>undefined</c>, <c>null</c>, and what cannot be sent: a Promise, a Map, a Set, a function, a symbol, something circular, a stream, something with a <c>then</c>.
+/// <c>undefined</c>, <c>null</c>, and what cannot be sent: a Promise, a Map, a Set, a function, a symbol, something circular, a stream,
+/// something with a <c>then</c>.
 /// </summary>
 sealed record JsOdd(string Kind) : Js
 {

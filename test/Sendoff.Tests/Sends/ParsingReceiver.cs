@@ -60,7 +60,8 @@ sealed record ParsedRequest(string Method, string Target, IReadOnlyDictionary<st
         return parts;
     }
 
-    /// <summary>Browsers write a backslash as it is, and a reader of the RFC takes it for an escape; so the quoted texts are taken as they stand.</summary>
+    /// <summary>Browsers write a backslash as it is, and a reader of the RFC takes it for an escape; so the quoted texts are taken as they
+    /// stand.</summary>
     static (string Name, string? FileName) NamesOf(string disposition)
     {
         string[] quoted = disposition.Split('"');

@@ -9,8 +9,9 @@ using Sendoff.Tests.Workers;
 namespace Sendoff.Tests.Sends;
 
 /// <summary>
-/// Generated calls go the real way: Node.js with the harness, the worker protocol, the sender, a socket. What Kestrel parses is what the model says was asked, or
-/// the call was refused as the model says (A2-A7). A failure prints the smallest case found and the seed (variable CsCheck_Seed).
+/// Generated calls go the real way: Node.js with the harness, the worker protocol, the sender, a socket. What Kestrel parses is what the
+/// model says was asked, or the call was refused as the model says (A2-A7). A failure prints the smallest case found and the seed (variable
+/// CsCheck_Seed).
 /// </summary>
 public sealed class SendPropertyTests : IAsyncLifetime
 {

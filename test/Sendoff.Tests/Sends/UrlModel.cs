@@ -4,7 +4,8 @@ using System.Text;
 namespace Sendoff.Tests.Sends;
 
 /// <summary>
-/// What the URL standard (WHATWG) makes of an http URL whose host is one of <see cref="Hosts"/>: the parser of special schemes, written from the standard.
+/// What the URL standard (WHATWG) makes of an http URL whose host is one of <see cref="Hosts"/>: the parser of special schemes, written
+/// from the standard.
 /// </summary>
 /// <param name="Path">Percent-encoded, dot segments taken out.</param>
 /// <param name="Query">Percent-encoded, without its question mark; null when there is none.</param>

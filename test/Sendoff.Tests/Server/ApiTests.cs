@@ -566,7 +566,8 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
             new()
             {
                 ["workflow.yaml"] =
-                    "triggers: [ { type: http, key: endless } ]\nsettings: { timeout: 200ms }\nsteps: [ { namespace: step, uses: ./step.js } ]",
+                    "triggers: [ { type: http, key: endless } ]\nsettings: { timeout: 200ms }\nsteps: [ { namespace: step, uses: "
+                    + "./step.js } ]",
                 ["step.js"] = $"$send.http({{ method: 'GET', url: '{receiver.Url}' }}); while (true) {{ }}",
             }
         );

@@ -112,7 +112,8 @@ public sealed class ComparisonPageTests(SharedServer shared) : IClassFixture<Sha
                 new Dictionary<string, string>
                 {
                     ["workflow.yaml"] =
-                        "triggers: [ { type: http, key: replayed } ]\nsteps: [ { namespace: step, uses: ./step.js }, { namespace: late, uses: ./late.js } ]",
+                        "triggers: [ { type: http, key: replayed } ]\nsteps: [ { namespace: step, uses: ./step.js }, { namespace: late, "
+                        + "uses: ./late.js } ]",
                     ["step.js"] = Code("{ total: 2, id: event.body.id }", ""),
                     ["late.js"] = $"$send.http({{ method: 'GET', url: '{receiver.Url}new' }});",
                 }

@@ -203,7 +203,8 @@ public sealed class EveryEndpointTests
     {
         string hook = await server.DeployAsync(
             "fuzzed",
-            "export default defineComponent({ async run({ $ }) { $.send.http({ method: 'GET', url: 'http://127.0.0.1:9/' }); return 1; } });"
+            "export default defineComponent({ async run({ $ }) { $.send.http({ method: 'GET', url: 'http://127.0.0.1:9/' }); return 1; "
+                + "} });"
         );
         var run = await server.RunAsync(hook);
         return new()
@@ -337,7 +338,8 @@ public sealed class EveryEndpointTests
                 (request.Content ??= new ByteArrayContent([])).Headers.TryAddWithoutValidation(header.Name, header.Value);
         }
         string what =
-            $"{asked.Method} {(asked.Path.Length > 150 ? asked.Path[..150] + "…" : asked.Path)} {asked.Type} {asked.Header} {(asked.Body is { } body ? Encoding.Latin1.GetString(body[..Math.Min(body.Length, 100)]) : "")}";
+            $"{asked.Method} {(asked.Path.Length > 150 ? asked.Path[..150] + "…" : asked.Path)} {asked.Type} {asked.Header} "
+            + $"{(asked.Body is { } body ? Encoding.Latin1.GetString(body[..Math.Min(body.Length, 100)]) : "")}";
         try
         {
             using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);

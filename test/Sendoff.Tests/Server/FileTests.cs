@@ -75,7 +75,10 @@ public sealed class FileTests(SharedServer shared) : IClassFixture<SharedServer>
     {
         string hook = await server.DeployAsync("files", "export default async () => {};");
         var form = new ByteArrayContent(
-            "--B\r\nContent-Disposition: form-data; name=photo; filename=a.html\r\nContent-Type: text/plain, text/html\r\n\r\n<p>\r\n--B--\r\n"u8.ToArray()
+            (
+                "--B\r\nContent-Disposition: form-data; name=photo; filename=a.html\r\n"u8
+                + "Content-Type: text/plain, text/html\r\n\r\n<p>\r\n--B--\r\n"u8
+            ).ToArray()
         );
         form.Headers.ContentType = MediaTypeHeaderValue.Parse("multipart/form-data; boundary=B");
         using var posted = await client.PostAsync(hook, form, Ct);

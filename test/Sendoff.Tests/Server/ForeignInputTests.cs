@@ -7,7 +7,8 @@ using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Server;
 
-/// <summary>What others wrote cannot end the server, fill its memory or make it fail: it is refused, and the message says what and where.</summary>
+/// <summary>What others wrote cannot end the server, fill its memory or make it fail: it is refused, and the message says what and
+/// where.</summary>
 public sealed class ForeignInputTests(SharedServer shared) : IClassFixture<SharedServer>
 {
     const string Cyclic = "name: x\nsteps: &a\n  - namespace: a\n    uses: ./s.js\n    props:\n      z: *a\n";

@@ -58,7 +58,10 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
         Assert.Equal("application/json", request.GetProperty("postData").GetProperty("mimeType").GetString());
         Assert.StartsWith("{\"order\":1043", request.GetProperty("postData").GetProperty("text").GetString());
         Assert.Equal(
-            "POST /contacts HTTP/1.1\r\nHost: crm.example.com\r\ncontent-type: application/json\r\nuser-agent: sendoff/0.1.0\r\ncontent-length: 88\r\n\r\n".Length,
+            (
+                "POST /contacts HTTP/1.1\r\nHost: crm.example.com\r\ncontent-type: application/json\r\nuser-agent: sendoff/0.1.0\r\n"
+                + "content-length: 88\r\n\r\n"
+            ).Length,
             request.GetProperty("headersSize").GetInt32()
         );
 

@@ -133,7 +133,8 @@ public sealed class HttpTriggerTests(SharedServer shared) : IClassFixture<Shared
         byte[] named =
         [
             .. Encoding.ASCII.GetBytes(
-                $"--B\r\nContent-Disposition: form-data; name=_charset_\r\n\r\n{charset}\r\n--B\r\nContent-Disposition: form-data; name=a\r\n\r\n"
+                $"--B\r\nContent-Disposition: form-data; name=_charset_\r\n\r\n{charset}\r\n--B\r\nContent-Disposition: form-data; "
+                    + "name=a\r\n\r\n"
             ),
             .. bytes,
             .. "\r\n--B--\r\n"u8,

@@ -86,7 +86,8 @@ public sealed class ImportedProjectsTests(SharedServer shared) : IClassFixture<S
         );
         Add(
             "relay-p_2/pick/entry.js",
-            "export default defineComponent({ async run({ steps, $ }) { $.export('$summary', 'picked'); return steps.trigger.event.body.n + 1 } })"
+            "export default defineComponent({ async run({ steps, $ }) { $.export('$summary', 'picked'); "
+                + "return steps.trigger.event.body.n + 1 } })"
         );
         Add("relay-p_2/old/entry.py", "def handler(pd): pass");
         Add(
@@ -133,7 +134,8 @@ public sealed class ImportedProjectsTests(SharedServer shared) : IClassFixture<S
         );
         Add(
             "board-p_3/answer/entry.mjs",
-            "export default { props: { resStatusCode: { type: 'integer' }, resBody: { type: 'any' } }, async run({ $ }) { await $.respond({ status: this.resStatusCode, body: this.resBody }); } };"
+            "export default { props: { resStatusCode: { type: 'integer' }, resBody: { type: 'any' } }, "
+                + "async run({ $ }) { await $.respond({ status: this.resStatusCode, body: this.resBody }); } };"
         );
 
         string hook = await ImportAsync(

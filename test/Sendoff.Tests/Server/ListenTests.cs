@@ -210,7 +210,8 @@ public sealed class ListenTests
         async Task<string> SerialAsync() => (await AskTlsAsync(new(address, "/healthz/live"))).Serial;
     }
 
-    /// <summary>As a volume of Kubernetes has them: the files are links through a folder that is a link, and that one is replaced.</summary>
+    /// <summary>As a volume of Kubernetes has them: the files are links through a folder that is a link, and that one is
+    /// replaced.</summary>
     [Fact]
     public async Task A_renewed_certificate_behind_links_is_served()
     {

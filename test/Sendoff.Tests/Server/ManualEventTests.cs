@@ -32,7 +32,8 @@ public sealed class ManualEventTests(SharedServer shared) : IClassFixture<Shared
             new Dictionary<string, string>
             {
                 ["workflow.yaml"] =
-                    "triggers: [ { type: schedule, cron: '0 9 1 1 *', timezone: Europe/Berlin } ]\nsteps: [ { namespace: step, uses: ./step.js } ]",
+                    "triggers: [ { type: schedule, cron: '0 9 1 1 *', timezone: Europe/Berlin } ]\nsteps: [ { namespace: step, uses: "
+                    + "./step.js } ]",
                 ["step.js"] = code,
             }
         );

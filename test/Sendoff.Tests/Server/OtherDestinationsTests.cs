@@ -197,7 +197,8 @@ public sealed class OtherDestinationsTests
             new()
             {
                 ["workflow.yaml"] =
-                    "name: strict\ntriggers: [ { type: http, key: strict } ]\nsettings: { deliver: success }\nsteps: [ { namespace: step, uses: ./step.js } ]\n",
+                    "name: strict\ntriggers: [ { type: http, key: strict } ]\nsettings: { deliver: success }\nsteps: [ { namespace: step, "
+                    + "uses: ./step.js } ]\n",
                 ["step.js"] = "$send.emit({ raw_event: {} }); $send.sse({ channel: 'c', payload: 'p' }); throw new Error('no')",
             }
         );
@@ -257,7 +258,8 @@ public sealed class OtherDestinationsTests
     {
         string folder = Directory.CreateTempSubdirectory("sendoff-test-").FullName;
         const string code =
-            "export default { run({ steps, $ }) { for (const [channel, payload] of steps.trigger.event.body) $.send.sse({ channel, payload }) } }";
+            "export default { run({ steps, $ }) { for (const [channel, payload] of steps.trigger.event.body) $.send.sse({ channel, "
+            + "payload }) } }";
         long last;
         await using (var server = await TestServer.StartAsync(folder: folder))
         {
@@ -350,7 +352,8 @@ public sealed class OtherDestinationsTests
         );
         string hook = await server.DeployAsync(
             "source",
-            "export default { run({ $ }) { $.send.emit({ key: process.env.TOP }); $.send.sse({ channel: 'c', payload: { key: process.env.TOP } }) } }"
+            "export default { run({ $ }) { $.send.emit({ key: process.env.TOP }); $.send.sse({ channel: 'c', payload: { key: "
+                + "process.env.TOP } }) } }"
         );
         var run = await server.RunAsync(hook);
         Assert.DoesNotContain("hunter2", await server.Http.GetStringAsync($"/api/v1/runs/{run.Id}"));

@@ -52,7 +52,8 @@ public sealed class RawBodyTests(SharedServer shared) : IClassFixture<SharedServ
             {
                 "a multipart form with a file",
                 "multipart/form-data; boundary=B",
-                "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f.txt\"\r\n\r\nx\r\n--B--\r\n"
+                "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--B\r\nContent-Disposition: form-data; name=\"f\"; "
+                    + "filename=\"f.txt\"\r\n\r\nx\r\n--B--\r\n"
             },
             { "a multipart form that is none", "multipart/form-data; boundary=B", "--B\r\nno" },
             { "text", "text/plain", "one\r\ntwo\0\u2028é" },
@@ -84,10 +85,12 @@ public sealed class RawBodyTests(SharedServer shared) : IClassFixture<SharedServ
             new()
             {
                 ["workflow.yaml"] =
-                    "triggers: [ { type: http, key: raw2 } ]\nsteps: [ { namespace: first, uses: ./first.js }, { namespace: second, uses: ./second.js } ]",
+                    "triggers: [ { type: http, key: raw2 } ]\nsteps: [ { namespace: first, uses: ./first.js }, { namespace: second, uses: "
+                    + "./second.js } ]",
                 ["first.js"] = "event.body = 'changed'; return steps.trigger.raw_event.body_b64",
                 ["second.js"] =
-                    "return [steps.trigger.raw_event.body_b64, Buffer.from(event.bodyRaw).toString('base64'), JSON.stringify(event).includes('bodyRaw')]",
+                    "return [steps.trigger.raw_event.body_b64, Buffer.from(event.bodyRaw).toString('base64'), "
+                    + "JSON.stringify(event).includes('bodyRaw')]",
             }
         );
         using var response = await server

@@ -4,7 +4,8 @@ using Sendoff.Server.Triggers;
 
 namespace Sendoff.Tests.Server;
 
-/// <summary>The header lines of a response. The harness's responseHeaders.test.mjs reads the same cases, so that the step is warned of all that is left out.</summary>
+/// <summary>The header lines of a response. The harness's responseHeaders.test.mjs reads the same cases, so that the step is warned of all
+/// that is left out.</summary>
 public sealed class ResponseHeadersTests
 {
     static readonly Cases cases = JsonSerializer.Deserialize<Cases>(

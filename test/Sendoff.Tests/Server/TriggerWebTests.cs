@@ -219,7 +219,8 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
             await using var stream = socket.GetStream();
             await stream.WriteAsync(
                 Encoding.Latin1.GetBytes(
-                    $"{path} HTTP/1.1\r\nhost: {server.Address.Authority}\r\nauthorization: Bearer {TestServer.Token}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{body}"
+                    $"{path} HTTP/1.1\r\nhost: {server.Address.Authority}\r\nauthorization: Bearer {TestServer.Token}\r\ncontent-type: "
+                        + $"application/json\r\ntransfer-encoding: chunked\r\n\r\n{body}"
                 ),
                 Ct
             );

@@ -53,7 +53,8 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
     {
         string hook = await server.DeployAsync(
             "refused",
-            "for (let i = 0; i < 2; i++) $send.http({ method: 'GET', url: 'http://127.0.0.1:9/' }); $send.http({ method: 'GET', url: 'http://169.254.169.254/' });",
+            "for (let i = 0; i < 2; i++) $send.http({ method: 'GET', url: 'http://127.0.0.1:9/' }); $send.http({ method: 'GET', url: "
+                + "'http://169.254.169.254/' });",
             "step.js"
         );
         await server.RunAsync(hook);

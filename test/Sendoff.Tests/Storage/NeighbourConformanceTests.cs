@@ -25,7 +25,8 @@ public abstract partial class StoreConformanceTests
         foreach (var run in (QueuedRun[])[first, last])
             Assert.Equal(3, await Store.StartRecoveredRunAsync(run.Id, Ct));
         Assert.Equal(0, await Store.StartRecoveredRunAsync(gone.Id, Ct));
-        Assert.Equal(2, await PruneAllAsync(Clock.GetUtcNow().AddDays(1))); // the run that ended and its event: its starts went when it ended
+        // the run that ended and its event: its starts went when it ended
+        Assert.Equal(2, await PruneAllAsync(Clock.GetUtcNow().AddDays(1)));
         foreach (var run in (QueuedRun[])[first, last])
             Assert.Equal(4, await Store.StartRecoveredRunAsync(run.Id, Ct));
     }

@@ -6,8 +6,8 @@ namespace Sendoff.Tests.Storage;
 /// <summary>How SQLite carries out the store's statements: none walks through a table that grows with the history.</summary>
 static class SqlitePlans
 {
-    /// <summary>Tables that stay small, under the names that statements give them: versions grow with deploys, segments are those of one run,
-    /// json_each has the values that the caller gave, states of alerts are one an alert and workflow.</summary>
+    /// <summary>Tables that stay small, under the names that statements give them: versions grow with deploys, segments are those of one
+    /// run, json_each has the values that the caller gave, states of alerts are one an alert and workflow.</summary>
     static readonly HashSet<string> small =
     [
         "workflows",

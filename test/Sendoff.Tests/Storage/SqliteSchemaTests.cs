@@ -187,7 +187,8 @@ public sealed class SqliteSchemaTests : IDisposable
     {
         await (await OpenAsync()).DisposeAsync();
         Execute(
-            "INSERT INTO migrations(number, name) VALUES (4, '0004_of_another_branch'); DELETE FROM migrations WHERE number = 12; DROP TABLE held"
+            "INSERT INTO migrations(number, name) VALUES (4, '0004_of_another_branch'); DELETE FROM migrations WHERE number = 12; "
+                + "DROP TABLE held"
         );
 
         var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() => OpenAsync());

@@ -5,7 +5,8 @@ using Xunit.v3;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>Begins with the collections that last longest, so that no processor is idle at the end. The rest comes in the order of its names.</summary>
+/// <summary>Begins with the collections that last longest, so that no processor is idle at the end. The rest comes in the order of its
+/// names.</summary>
 public sealed class LongestFirst : ITestCollectionOrderer
 {
     static readonly string[] longest =

@@ -13,7 +13,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>An S3 store on loopback that takes what is signed right (Signature Version 4, in the query), and repeats what it was shown when it is not.</summary>
+/// <summary>An S3 store on loopback that takes what is signed right (Signature Version 4, in the query), and repeats what it was shown when
+/// it is not.</summary>
 sealed class ObjectStore : IAsyncDisposable
 {
     public const string AccessKey = "AKIDEXAMPLE",

@@ -34,7 +34,8 @@ sealed class Sink : IAsyncDisposable
     Sink(int status, string body, TimeSpan delay, bool hold)
     {
         string response =
-            $"HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}";
+            $"HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: "
+            + $"{Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}";
         if (!hold)
             released.SetResult();
         receiver = Receiver.Start(async connection =>

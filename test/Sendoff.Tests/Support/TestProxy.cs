@@ -6,7 +6,8 @@ using System.Text;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>A small proxy on loopback, HTTP CONNECT or SOCKS 5, that notes what it was asked for; or one that misbehaves by script.</summary>
+/// <summary>A small proxy on loopback, HTTP CONNECT or SOCKS 5, that notes what it was asked for; or one that misbehaves by
+/// script.</summary>
 sealed class TestProxy : IAsyncDisposable
 {
     readonly Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

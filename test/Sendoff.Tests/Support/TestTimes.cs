@@ -8,8 +8,8 @@ using Microsoft.Testing.Platform.Extensions.Messages;
 namespace Sendoff.Tests.Support;
 
 /// <summary>
-/// Ends the tests when one of them hangs, and writes how long each took to the file that <c>TEST_TIMES</c> names (.ci/run reads it). It has no SENDOFF_ before it:
-/// that would be a setting of the servers that tests start.
+/// Ends the tests when one of them hangs, and writes how long each took to the file that <c>TEST_TIMES</c> names (.ci/run reads it). It has
+/// no SENDOFF_ before it: that would be a setting of the servers that tests start.
 /// </summary>
 public sealed class TestTimes : IDataConsumer, IDisposable
 {

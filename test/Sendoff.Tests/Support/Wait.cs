@@ -2,7 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>How tests wait: for a signal or a state, and no longer than one limit. A wait ends with what it waits for; the limit only ends a test that would hang.</summary>
+/// <summary>How tests wait: for a signal or a state, and no longer than one limit. A wait ends with what it waits for; the limit only ends
+/// a test that would hang.</summary>
 static class Wait
 {
     /// <summary>Far more than anything here takes on a busy machine.</summary>

@@ -3,7 +3,8 @@ using System.Text.Json;
 namespace Sendoff.Tests.Workers;
 
 /// <summary>
-/// Every built-in module of Node.js was looked at for ways around the permission model. A module that Node.js adds fails this test: look at it, then write it into the table.
+/// Every built-in module of Node.js was looked at for ways around the permission model. A module that Node.js adds fails this test: look at
+/// it, then write it into the table.
 /// </summary>
 public sealed class BuiltInModuleTests
 {
@@ -13,7 +14,8 @@ public sealed class BuiltInModuleTests
         OwnMemory = "sees and changes this process only",
         Network = "open: steps call APIs. Unix sockets of programs of the same user are in reach too, and the start says so";
 
-    /// <summary>Why a module is harmless without bubblewrap, or what keeps it so. <see cref="EscapeTests.OutOfReach"/> tries what is said to be kept.</summary>
+    /// <summary>Why a module is harmless without bubblewrap, or what keeps it so. <see cref="EscapeTests.OutOfReach"/> tries what is said
+    /// to be kept.</summary>
     static readonly Dictionary<string, string> Known = new()
     {
         ["_http_agent"] = Network,

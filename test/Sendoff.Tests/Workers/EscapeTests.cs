@@ -35,13 +35,15 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
             "new (require('child_process').ChildProcess)().spawn({ file: '/usr/bin/id', args: ['id'] })",
             "process.binding('spawn_sync').spawn({ file: '/usr/bin/id', args: ['id'], stdio: [] })",
             "new (require('worker_threads').Worker)('0', { eval: true })",
-            "require('inspector').open(0); if (require('inspector').url()) return 'REACHED'; throw Object.assign(new Error(), { code: 'CLOSED' })",
+            "require('inspector').open(0); if (require('inspector').url()) return 'REACHED'; throw Object.assign(new Error(), { code: "
+                + "'CLOSED' })",
             "new (require('wasi').WASI)({ version: 'preview1', preopens: { '/': '/' } })",
             "new (require('node:sqlite').DatabaseSync)(data + '/sendoff.db').exec('select 1 from sqlite_master')",
             "new (process.getBuiltinModule('node:sqlite').DatabaseSync)(data + '/planted')",
             "new (require('node:sqlite').DatabaseSync)(':memory:').exec(`vacuum into '${data}/planted'`)",
             "new (require('node:sqlite').DatabaseSync)(':memory:').exec(`attach '${data}/planted' as other; create table other.t (x)`)",
-            "require('v8').setFlagsFromString('--trace-turbo-cfg-file=' + data + '/planted'); require('v8').setFlagsFromString('--trace-turbo')",
+            "require('v8').setFlagsFromString('--trace-turbo-cfg-file=' + data + '/planted'); "
+                + "require('v8').setFlagsFromString('--trace-turbo')",
             "require('v8').setFlagsFromString('--allow-natives-syntax')",
             "require('v8').writeHeapSnapshot(data + '/planted')",
             "process.report.writeReport(data + '/planted')",
@@ -95,7 +97,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     {
         var rig = await rigs.OfAsync(inSandbox: true);
         string seen = await rig.AskAsync(
-            "const all = fs.readdirSync('/proc').filter(n => /^\\d+$/.test(n)); return all.length + ' ' + all.map(n => fs.readFileSync(`/proc/${n}/environ`, 'latin1')).join('').replaceAll('\\0', '');"
+            "const all = fs.readdirSync('/proc').filter(n => /^\\d+$/.test(n)); "
+                + "return all.length + ' ' + all.map(n => fs.readFileSync(`/proc/${n}/environ`, 'latin1')).join('').replaceAll('\\0', '');"
         );
         Assert.Matches("^[1-4] (PWD=/tmp)?$", seen); // which bwrap sets
     }
@@ -108,7 +111,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         Assert.Equal(
             "ESRCH alive",
             await rig.AskAsync(
-                $"let code; try {{ process.kill({Environment.ProcessId}, 'SIGKILL'); }} catch (e) {{ code = e.code; }} process.kill(process.ppid, 'SIGKILL'); return code + ' alive';"
+                $"let code; try {{ process.kill({Environment.ProcessId}, 'SIGKILL'); }} catch (e) {{ code = e.code; "
+                    + "}} process.kill(process.ppid, 'SIGKILL'); return code + ' alive';"
             )
         );
     }
@@ -122,7 +126,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         Assert.Equal(
             "true 5",
             await rig.AskAsync(
-                "const os = require('os'); os.setPriority(5); os.setPriority(process.pid, 5); return process.kill(process.pid, 0) + ' ' + os.getPriority();"
+                "const os = require('os'); os.setPriority(5); os.setPriority(process.pid, 5); return process.kill(process.pid, "
+                    + "0) + ' ' + os.getPriority();"
             )
         );
     }
@@ -132,7 +137,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     {
         var rig = await rigs.OfAsync(inSandbox: false);
         string log = await rig.AskAsync(
-            "try { process._debugProcess(process.pid); } catch (e) { return 'closed'; } await new Promise(go => setTimeout(go, 200)); return require('inspector').url() ?? 'closed';"
+            "try { process._debugProcess(process.pid); } catch (e) { return 'closed'; } await new Promise(go => setTimeout(go, 200)); "
+                + "return require('inspector').url() ?? 'closed';"
         );
         Assert.Equal("closed", log);
     }
@@ -155,7 +161,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         Assert.Equal(
             "/tmp",
             await rig.AskAsync(
-                "return require('child_process').execSync('for f in /tmp /dev /dev/shm / /workflow /sendoff /etc /usr; do (echo x > $f/planted) 2>/dev/null && echo $f; done; true').toString().trim()"
+                "return require('child_process').execSync('for f in /tmp /dev /dev/shm / /workflow /sendoff /etc /usr; "
+                    + "do (echo x > $f/planted) 2>/dev/null && echo $f; done; true').toString().trim()"
             )
         );
     }
@@ -168,7 +175,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         {
             Assert.Equal("hello", await rig.AskAsync("return require('child_process').execSync('echo hello').toString().trim()"));
             await rig.RunAsync(
-                $"for (let i = 0; i < 500; i++) require('child_process').spawn('sleep', ['{mark}'], {{ detached: true, stdio: 'ignore' }}).on('error', () => 0).unref();"
+                $"for (let i = 0; i < 500; i++) require('child_process').spawn('sleep', ['{mark}'], {{ detached: true, stdio: "
+                    + "'ignore' }}).on('error', () => 0).unref();"
             );
         }
         await Wait.UntilAsync(() => !Process.GetProcessesByName("sleep").Any(p => CommandLine(p).Contains(mark)));
@@ -193,7 +201,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         Assert.Equal(
             "0 ENOSPC",
             await rig.AskAsync(
-                "const before = fs.readdirSync('/tmp').length; try { for (let i = 0; ; i++) fs.writeFileSync('/tmp/' + i, Buffer.alloc(65536)); } catch (e) { return before + ' ' + e.code; }"
+                "const before = fs.readdirSync('/tmp').length; try { for (let i = 0; ; i++) fs.writeFileSync('/tmp/' + i, "
+                    + "Buffer.alloc(65536)); } catch (e) { return before + ' ' + e.code; }"
             )
         );
         Assert.Equal(
@@ -207,7 +216,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
     {
         await using var rig = await SandboxRig.StartAsync();
         var run = await rig.RunAsync(
-            "const m = new WebAssembly.Memory({ initial: 16384 }); new Uint8Array(m.buffer).fill(1); await new Promise(go => setTimeout(go, 20000));"
+            "const m = new WebAssembly.Memory({ initial: 16384 }); new Uint8Array(m.buffer).fill(1); "
+                + "await new Promise(go => setTimeout(go, 20000));"
         );
         Assert.Equal(WorkerEnd.OutOfMemory, run.End);
     }
@@ -219,7 +229,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         Assert.Equal(
             "ECONNREFUSED",
             await rig.AskAsync(
-                "return await new Promise(go => require('net').connect('/sendoff/socket').on('error', e => go(e.code)).on('connect', () => go('REACHED')));"
+                "return await new Promise(go => require('net').connect('/sendoff/socket').on('error', e => go(e.code)).on('connect', "
+                    + "() => go('REACHED')));"
             )
         );
     }
@@ -252,11 +263,13 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         new()
         {
             {
-                "for (const name of ['run', 'step', 'index', 'status', 'url', 'method', 'headers', 'data', 'auth', 'kind', 'toJSON', 'then', 'length', '0']) Object.prototype[name] = 'polluted'",
+                "for (const name of ['run', 'step', 'index', 'status', 'url', 'method', 'headers', 'data', 'auth', 'kind', 'toJSON', "
+                    + "'then', 'length', '0']) Object.prototype[name] = 'polluted'",
                 true
             },
             {
-                "for (const name of ['run', 'step', 'url', 'method', 'data', 'headers', 'toJSON']) Object.defineProperty(Object.prototype, name, { get() { return 'polluted'; }, set() { } })",
+                "for (const name of ['run', 'step', 'url', 'method', 'data', 'headers', "
+                    + "'toJSON']) Object.defineProperty(Object.prototype, name, { get() { return 'polluted'; }, set() { } })",
                 true
             },
             { "for (const name of ['get', 'set', 'value', 'writable']) Object.prototype[name] = 'polluted'", true },
@@ -265,7 +278,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
             // Node.js itself does not outlive these.
             { "Object.prototype.error = 'polluted'", false },
             {
-                "for (const type of [Uint8Array.prototype, Function.prototype, require('events').prototype, require('net').Socket.prototype]) replaceAll(type)",
+                "for (const type of [Uint8Array.prototype, Function.prototype, require('events').prototype, "
+                    + "require('net').Socket.prototype]) replaceAll(type)",
                 false
             },
         };
@@ -317,7 +331,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         Assert.Equal(
             "closed",
             await rig.AskAsync(
-                $"return await new Promise(go => require('net').connect('{door.Address}').on('error', e => go('closed')).on('close', () => go('closed')).on('data', () => go('REACHED')));"
+                $"return await new Promise(go => require('net').connect('{door.Address}').on('error', e => go('closed')).on('close', "
+                    + "() => go('closed')).on('data', () => go('REACHED')));"
             )
         );
         Assert.False(accept.IsCompleted);
@@ -338,7 +353,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
             Assert.Equal(
                 "ENOENT",
                 await rig.AskAsync(
-                    $"return await new Promise(go => require('net').connect('{door.Address}').on('error', e => go(e.code)).on('connect', () => go('REACHED')));"
+                    $"return await new Promise(go => require('net').connect('{door.Address}').on('error', e => go(e.code)).on('connect', "
+                        + "() => go('REACHED')));"
                 )
             );
         }
@@ -354,7 +370,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         Assert.Equal(
             "500",
             await rig.AskAsync(
-                "let refused = 0; for (let i = 0; i < 500; i++) try { require('child_process').spawn('sleep', ['60']); } catch (e) { if (e.code === 'ERR_ACCESS_DENIED') refused++; } return refused;"
+                "let refused = 0; for (let i = 0; i < 500; i++) try { require('child_process').spawn('sleep', ['60']); "
+                    + "} catch (e) { if (e.code === 'ERR_ACCESS_DENIED') refused++; } return refused;"
             )
         );
     }
@@ -365,7 +382,8 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         string connect =
-            $"return await new Promise(go => require('net').connect({((IPEndPoint)listener.LocalEndpoint).Port}, '127.0.0.1').on('error', e => go(e.code)).on('connect', () => go('REACHED')));";
+            $"return await new Promise(go => require('net').connect({((IPEndPoint)listener.LocalEndpoint).Port}, '127.0.0.1').on('error', "
+            + "e => go(e.code)).on('connect', () => go('REACHED')));";
         await using (var open = await SandboxRig.StartAsync())
             Assert.Equal("REACHED", await open.AskAsync(connect));
         await using var closed = await SandboxRig.StartAsync(options: new() { HasNetwork = false });

@@ -50,7 +50,8 @@ public sealed class ForgedFrameTests
     [InlineData("frame(24, { run: 1, status: 200, headers: [['a b', '1']] }, '')")]
     [InlineData("frame(26, { run: 1, status: 'succeeded', durationMs: 1, hold: { kind: 'delay', step: 0, runs: 1, ms: 1 } })")]
     [InlineData(
-        "frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: {} }); frame(26, { run: 1, status: 'succeeded', durationMs: 1, hold: { kind: 'delay', step: 0, runs: 1, ms: 366 * 86400000 } })"
+        "frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: {} }); frame(26, { run: 1, status: 'succeeded', "
+            + "durationMs: 1, hold: { kind: 'delay', step: 0, runs: 1, ms: 366 * 86400000 } })"
     )]
     [InlineData("frame(21, '\\u0001')")]
     [InlineData("raw(Buffer.concat([u32(4), Buffer.from([21, 0x22, 0xff, 0x22])]))")]
@@ -302,7 +303,8 @@ public sealed class ForgedFrameTests
         await using var rig = new WorkerRig(new EngineLimits { WorkersWarm = 0 });
         const string end =
             "frame(25, { run: 1, step: 0, status: 'succeeded', durationMs: 1, exports: {} }); "
-            + "frame(26, { run: 1, status: 'failed', durationMs: 1e9, idleMs: 0, tainted: false, hold: { kind: 'delay', step: 0, runs: 1, ms: 1 } }); await hold();";
+            + "frame(26, { run: 1, status: 'failed', durationMs: 1e9, idleMs: 0, tainted: false, hold: { kind: 'delay', step: 0, runs: 1, "
+            + "ms: 1 } }); await hold();";
         long began = TimeProvider.System.GetTimestamp();
         var run = await rig.RunAsync(rig.Program(Forge + end));
 

@@ -123,7 +123,8 @@ public sealed class NodeRuntimeTests : IDisposable
     {
         Script(
             "npm",
-            "echo 'npm error code ENOTFOUND' >&2; echo 'npm error network request to https://registry.example/ failed' >&2; echo 'npm error A complete log' >&2; exit 1"
+            "echo 'npm error code ENOTFOUND' >&2; echo 'npm error network request to https://registry.example/ failed' >&2; "
+                + "echo 'npm error A complete log' >&2; exit 1"
         );
         Script("node", "echo v20.11.1");
 

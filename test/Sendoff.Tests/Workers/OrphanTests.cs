@@ -15,7 +15,8 @@ public sealed class OrphanTests
         string note = Path.Combine(folder.Path, "pid");
         string hook = await server.DeployAsync(
             "orphan",
-            "const fs = require('fs'); fs.writeFileSync(event.body.note + '.new', String(process.pid)); fs.renameSync(event.body.note + '.new', event.body.note); for (;;);"
+            "const fs = require('fs'); fs.writeFileSync(event.body.note + '.new', String(process.pid)); "
+                + "fs.renameSync(event.body.note + '.new', event.body.note); for (;;);"
         );
         using var _ = await server.Http.PostAsync(
             hook,

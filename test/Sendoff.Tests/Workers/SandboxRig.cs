@@ -2,7 +2,8 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Tests.Workers;
 
-/// <summary>Real workers with a data directory beside them that they must not see. It is not under /tmp, which steps may read where there is no sandbox.</summary>
+/// <summary>Real workers with a data directory beside them that they must not see. It is not under /tmp, which steps may read where there
+/// is no sandbox.</summary>
 sealed class SandboxRig : IAsyncDisposable
 {
     /// <summary>Why bubblewrap does not work here; null where it does.</summary>

@@ -102,7 +102,8 @@ public sealed class SandboxTests
         Assert.Equal(
             "localhost step /tmp",
             await rig.AskAsync(
-                "const found = await require('dns').promises.lookup('localhost'); const os = require('os'); return `${found.address ? 'localhost' : ''} ${os.userInfo().username} ${os.homedir()}`;"
+                "const found = await require('dns').promises.lookup('localhost'); const os = require('os'); "
+                    + "return `${found.address ? 'localhost' : ''} ${os.userInfo().username} ${os.homedir()}`;"
             )
         );
     }

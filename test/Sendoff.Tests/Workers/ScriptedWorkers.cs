@@ -11,8 +11,8 @@ using Sendoff.Tests.Support;
 namespace Sendoff.Tests.Workers;
 
 /// <summary>
-/// A pool whose workers are played by the test: each is a real process that passes every byte on between the pool and the test, so that the order of frames is
-/// the test's. Time stands still unless the test advances it.
+/// A pool whose workers are played by the test: each is a real process that passes every byte on between the pool and the test, so that the
+/// order of frames is the test's. Time stands still unless the test advances it.
 /// </summary>
 sealed class ScriptedWorkers : IAsyncDisposable
 {

@@ -5,7 +5,8 @@ using Sendoff.Tests.Support;
 
 namespace Sendoff.Tests.Workers;
 
-/// <summary>No process stays behind, whenever in its start a worker is killed. Bubblewrap is two processes, and ties them together only after a while.</summary>
+/// <summary>No process stays behind, whenever in its start a worker is killed. Bubblewrap is two processes, and ties them together only
+/// after a while.</summary>
 public sealed class WorkerLeftoverTests
 {
     const int Moments = 40;

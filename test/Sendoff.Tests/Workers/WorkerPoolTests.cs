@@ -51,7 +51,8 @@ public sealed class WorkerPoolTests
             gate = rig.FileIn("gate");
         var program = rig.Program(
             Noted
-                + "if (event.wait) await new Promise(go => { const t = setInterval(() => { if (require('fs').existsSync(event.wait)) { clearInterval(t); go(); } }, 2); });"
+                + "if (event.wait) await new Promise(go => { const t = setInterval(() => { if (require('fs').existsSync(event.wait)) { "
+                + "clearInterval(t); go(); } }, 2); });"
         );
         await MakeShortAsync(rig, program, file);
         await File.WriteAllTextAsync(file, "", TestContext.Current.CancellationToken);
@@ -390,7 +391,8 @@ public sealed class WorkerPoolTests
     {
         await using var rig = new WorkerRig(new EngineLimits { WorkerStart = TimeSpan.FromSeconds(60) });
         var program = rig.Program(
-            "const m = new WebAssembly.Memory({ initial: 16384 }); new Uint8Array(m.buffer).fill(1); await new Promise(go => setTimeout(go, 600_000));\nexport default { run() { } };"
+            "const m = new WebAssembly.Memory({ initial: 16384 }); new Uint8Array(m.buffer).fill(1); "
+                + "await new Promise(go => setTimeout(go, 600_000));\nexport default { run() { } };"
         );
 
         var check = await rig.Pool.CheckAsync(program, TestContext.Current.CancellationToken);

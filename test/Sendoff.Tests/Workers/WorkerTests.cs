@@ -110,7 +110,8 @@ public sealed class WorkerTests
         await using var rig = new WorkerRig(new EngineLimits { RunLogBytes = 10_000 });
         var run = await rig.RunAsync(
             rig.Program(
-                "const line = 'x'.repeat(1 << 20); for (let i = 0; i < 2000; i++) { console.log(''); console.log('short'); console.log(line); process.stdout.write(line); }"
+                "const line = 'x'.repeat(1 << 20); for (let i = 0; i < 2000; i++) { console.log(''); console.log('short'); "
+                    + "console.log(line); process.stdout.write(line); }"
             )
         );
 
@@ -154,7 +155,8 @@ public sealed class WorkerTests
     {
         await using var rig = new WorkerRig();
         var program = rig.Program(
-            "$respond({ status: 202, immediate: true, body: 'soon' }); await new Promise(go => { const f = require('fs'); const t = setInterval(() => { if (f.existsSync(event.file)) { clearInterval(t); go(); } }, 5); });"
+            "$respond({ status: 202, immediate: true, body: 'soon' }); await new Promise(go => { const f = require('fs'); "
+                + "const t = setInterval(() => { if (f.existsSync(event.file)) { clearInterval(t); go(); } }, 5); });"
         );
         var early = new TaskCompletionSource<RunResponse>(TaskCreationOptions.RunContinuationsAsynchronously);
         string file = rig.FileIn("go");

@@ -8,14 +8,17 @@ internal static class DatabaseFiles
 {
     const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    /// <summary>Bytes of the header that every database of SQLite begins with. SQLite takes a file of some bytes for an empty database, and a history that was cut off would be forgotten.</summary>
+    /// <summary>Bytes of the header that every database of SQLite begins with. SQLite takes a file of some bytes for an empty database, and
+    /// a history that was cut off would be forgotten.</summary>
     const int HeaderBytes = 100;
 
-    /// <summary>What stands where the database should be, and is none; null when there is nothing, or something that SQLite is to look at.</summary>
+    /// <summary>What stands where the database should be, and is none; null when there is nothing, or something that SQLite is to look
+    /// at.</summary>
     static string? FindForeign(string path) =>
         Directory.Exists(path) ? $"{path} is a folder, and should be the database; move it away"
         : new FileInfo(path) is { Exists: true, Length: > 0 and < HeaderBytes } file
-            ? $"the database {path} has {file.Length} bytes and is not a SQLite database; restore a backup, or move the file to have a new one created"
+            ? $"the database {path} has {file.Length} bytes and is not a SQLite database; restore a backup, "
+                + "or move the file to have a new one created"
         : null;
 
     /// <exception cref="StoreUnavailableException">What is there is no database.</exception>
@@ -25,8 +28,8 @@ internal static class DatabaseFiles
             throw new StoreUnavailableException(foreign);
     }
 
-    /// <summary>Makes the database and everything beside it that begins with its name (its log, copies of it) readable by the server's user only. SQLite gives
-    /// the files that it makes later the database's mode.</summary>
+    /// <summary>Makes the database and everything beside it that begins with its name (its log, copies of it) readable by the server's user
+    /// only. SQLite gives the files that it makes later the database's mode.</summary>
     public static void Protect(string path, ILogger log)
     {
         if (OperatingSystem.IsWindows())

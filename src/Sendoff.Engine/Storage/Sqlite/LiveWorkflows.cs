@@ -1,8 +1,8 @@
 namespace Sendoff.Engine.Storage.Sqlite;
 
 /// <summary>
-/// The workflows that exist, known to the writer without asking the database: deployments and deletions pass through the same writer. What a batch changes
-/// counts within it at once, and for good when it is committed.
+/// The workflows that exist, known to the writer without asking the database: deployments and deletions pass through the same writer. What
+/// a batch changes counts within it at once, and for good when it is committed.
 /// </summary>
 internal sealed class LiveWorkflows
 {

@@ -13,8 +13,8 @@ internal static class SqliteErrors
     static string? Reason(SqliteException error) =>
         error.SqliteErrorCode switch
         {
-            raw.SQLITE_FULL =>
-                "cannot grow: the disk is full; free space on it and Sendoff continues by itself, or start it again with a lower Retention:Age or Retention:Size",
+            raw.SQLITE_FULL => "cannot grow: the disk is full; free space on it and Sendoff continues by itself, "
+                + "or start it again with a lower Retention:Age or Retention:Size",
             raw.SQLITE_BUSY or raw.SQLITE_LOCKED or raw.SQLITE_PROTOCOL => "is locked by another program; close what has it open",
             raw.SQLITE_IOERR => $"cannot be read or written ({error.Message}); check the disk",
             raw.SQLITE_CANTOPEN => "cannot be opened; check that its folder exists and that Sendoff may write in it",

@@ -1,6 +1,7 @@
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>A span of time as a range of ids, also where a clock that was ahead made ids of times that had not come: those made after it was set right are above them.</summary>
+/// <summary>A span of time as a range of ids, also where a clock that was ahead made ids of times that had not come: those made after it
+/// was set right are above them.</summary>
 internal static class SqliteMoments
 {
     /// <summary>No row made at this moment or later has a lower id.</summary>

@@ -14,7 +14,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
     const int SliceRows = 1_000,
         SliceVersions = 10;
 
-    /// <summary>Where the slice before ended, among all runs and among those that are not to be kept: what cannot be deleted yet is passed once a round.</summary>
+    /// <summary>Where the slice before ended, among all runs and among those that are not to be kept: what cannot be deleted yet is passed
+    /// once a round.</summary>
     long passed,
         passedUnkept;
 
@@ -43,7 +44,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return new(rows, GiveBack(session, maxBytes) || more || moreUnkept || moreAlone);
     }
 
-    /// <summary>Looks at a slice of the runs that are not to be kept. The outer join forces SQLite to begin with those: left to itself it begins with all runs.</summary>
+    /// <summary>Looks at a slice of the runs that are not to be kept. The outer join forces SQLite to begin with those: left to itself it
+    /// begins with all runs.</summary>
     bool DeleteUnkept(SqliteSession session)
     {
         var slice = session

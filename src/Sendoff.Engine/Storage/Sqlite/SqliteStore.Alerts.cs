@@ -9,7 +9,8 @@ internal sealed partial class SqliteStore
             session =>
                 session
                     .Sql(
-                        "SELECT id, name, workflow, causes, kind, target, quiet_us, recovered, backlog_us, backlog_runs FROM alerts ORDER BY name"
+                        "SELECT id, name, workflow, causes, kind, target, quiet_us, recovered, backlog_us, "
+                            + "backlog_runs FROM alerts ORDER BY name"
                     )
                     .All(ReadAlert),
             ct

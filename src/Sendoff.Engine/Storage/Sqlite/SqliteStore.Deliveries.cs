@@ -23,7 +23,8 @@ internal sealed partial class SqliteStore
             StoredJson.ReadAttemptError(row.Blob(12))
         );
 
-    /// <summary>The columns of <see cref="ReadDelivery"/>, without a body that the budget leaves out in any case: SQLite does not read it then. Behind them is its length.</summary>
+    /// <summary>The columns of <see cref="ReadDelivery"/>, without a body that the budget leaves out in any case: SQLite does not read it
+    /// then. Behind them is its length.</summary>
     const string BriefColumns = """
         d.id, d.run_id, d.workspace_id, d.workflow_id, d.step, d.idx, d.destination, d.method, d.url, d.headers,
         CASE WHEN length(d.body) <= ? THEN d.body END, d.status, d.error, coalesce(length(d.body), 0)

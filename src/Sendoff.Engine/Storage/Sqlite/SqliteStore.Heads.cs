@@ -138,7 +138,8 @@ internal sealed partial class SqliteStore
                 [
                     .. session
                         .Sql(
-                            $"{selectSummaries} WHERE r.id IN (SELECT (SELECT id FROM runs WHERE workflow_id = workflows.id ORDER BY id DESC LIMIT 1) FROM workflows)"
+                            $"{selectSummaries} WHERE r.id IN (SELECT (SELECT id FROM runs WHERE workflow_id = workflows.id ORDER BY id "
+                                + "DESC LIMIT 1) FROM workflows)"
                         )
                         .All(ReadSummary)
                         .Concat(SummariesOf(session, queued))

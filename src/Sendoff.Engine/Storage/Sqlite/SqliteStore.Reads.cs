@@ -4,7 +4,8 @@ internal sealed partial class SqliteStore
 {
     // After a start.
 
-    /// <summary>Events from the low-water mark on whose run has no row, and replays likewise. Without its workflow nothing can run.</summary>
+    /// <summary>Events from the low-water mark on whose run has no row, and replays likewise. Without its workflow nothing can
+    /// run.</summary>
     static List<UnfinishedRun> ReadUnfinished(SqliteSession session)
     {
         long mark = session.Number(LowWater.Read);
@@ -465,7 +466,8 @@ internal sealed partial class SqliteStore
             where.And("id IN (SELECT run_id FROM deliveries WHERE status > 4 AND status IN (5, 6, 7) AND id >= ?)", oldest);
         else if (filter.HasFailedSends)
             where.And(
-                $"delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7))"
+                $"delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND "
+                    + "+d.status IN (5, 6, 7))"
             );
         if (filter.Text is { } text)
         {
@@ -516,8 +518,8 @@ internal sealed partial class SqliteStore
     const int FewFailures = 2_000;
 
     /// <summary>
-    /// The oldest id to look at when so few deliveries failed since then that their runs can be read from them. Else null: a walk through the runs then fills a page soon.
-    /// A delivery's id is above its run's.
+    /// The oldest id to look at when so few deliveries failed since then that their runs can be read from them. Else null: a walk through
+    /// the runs then fills a page soon. A delivery's id is above its run's.
     /// </summary>
     static long? SinceWithFewFailures(SqliteSession session, long since) =>
         session

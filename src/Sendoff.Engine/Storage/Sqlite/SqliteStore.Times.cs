@@ -1,6 +1,7 @@
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>Times that were stored while the clock was ahead. Left alone, they would hold up pruning, suspended runs and expiry until they come.</summary>
+/// <summary>Times that were stored while the clock was ahead. Left alone, they would hold up pruning, suspended runs and expiry until they
+/// come.</summary>
 internal sealed partial class SqliteStore
 {
     const int TimesAtOnce = 1_000;
@@ -8,7 +9,8 @@ internal sealed partial class SqliteStore
     public async Task<long> CorrectTimesAsync(CancellationToken ct)
     {
         long corrected = await WriteAsync(OutageRule.Probe, CorrectFew, ct);
-        // Ids are made of the time too, so only what has an id of the future can have such a time. What was looked at once is not looked at again.
+        // Ids are made of the time too, so only what has an id of the future can have such a time. What was looked at once is not looked at
+        // again.
         long? after = Math.Max(
             IdSequence.LowestAt(time.GetUtcNow() + limits.ClockTolerance) - 1,
             await readers.ReadAsync(static session => session.Number(CorrectedTo), ct)
@@ -67,7 +69,8 @@ internal sealed partial class SqliteStore
                 .Run()
             + session
                 .Sql(
-                    "UPDATE store_values SET expires_at = expires_at - (changed_at - ?1), changed_at = ?1 WHERE expires_at > ?2 AND changed_at > ?2"
+                    "UPDATE store_values SET expires_at = expires_at - (changed_at - ?1), "
+                        + "changed_at = ?1 WHERE expires_at > ?2 AND changed_at > ?2"
                 )
                 .Set(now)
                 .Set(ahead)

@@ -273,7 +273,8 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    /// <summary>The workflow is gone at once, and nothing of it is shown any more; its history goes in slices of pruning, so that the others are served meanwhile.</summary>
+    /// <summary>The workflow is gone at once, and nothing of it is shown any more; its history goes in slices of pruning, so that the
+    /// others are served meanwhile.</summary>
     public async Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct)
     {
         long workflow = 0;

@@ -21,7 +21,8 @@ internal abstract class SqliteWrite(OutageRule outage) : StoreWrite(outage)
 }
 
 /// <summary>The one connection that writes, used by the writer's thread only.</summary>
-/// <remarks>A batch: (1) begin  (2) apply each write  (3) add up the usage  (4) note the low-water mark  (5) commit  (6) tell memory.</remarks>
+/// <remarks>A batch: (1) begin  (2) apply each write  (3) add up the usage  (4) note the low-water mark  (5) commit  (6) tell
+/// memory.</remarks>
 internal sealed class SqliteWriter(
     SqliteSession session,
     UnfinishedRuns unfinished,
@@ -96,7 +97,8 @@ internal sealed class SqliteWriter(
     {
         if (write is FinishRunWrite finish)
         {
-            // As it stands after the batch: a deletion behind it in the same batch takes its rows along, and nobody may send what they hold.
+            // As it stands after the batch: a deletion behind it in the same batch takes its rows along, and nobody may send what they
+            // hold.
             finish.IsStored = workflows.Has(finish.Run.WorkflowId.Value);
             unfinished.Remove(finish.Run.Id.Value);
         }
@@ -171,8 +173,8 @@ internal sealed class SqliteWriter(
             .Set(OrNull(received.Raw))
             .Run() == 1;
 
-    /// <summary>Whoever moves the mark over a due time has it; a schedule that is gone or off gives none. A mark in the future was set by a clock that was ahead,
-    /// and settles nothing.</summary>
+    /// <summary>Whoever moves the mark over a due time has it; a schedule that is gone or off gives none. A mark in the future was set by a
+    /// clock that was ahead, and settles nothing.</summary>
     bool Claim(WorkflowId workflow, DueTime due) =>
         session
             .Sql(

@@ -33,7 +33,8 @@ interface Send {
   emit(options: { raw_event: object; event?: object }): void;
   /** Collects an event for those who follow the workflow's stream: `channel` is the event's name there. */
   sse(options: { channel: string; payload: string | object }): void;
-  /** Collects an object for an S3-compatible store: PREFIX/YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-ID.gz, gzip of the payload and a line break. */
+  /** Collects an object for an S3-compatible store: PREFIX/YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-ID.gz, gzip of the payload and a line
+   *  break. */
   s3(options: { bucket: string; prefix: string; payload: string | number | boolean | object }): void;
 }
 
@@ -129,7 +130,9 @@ interface StoredFile {
 interface Files {
   open(path: string): StoredFile;
   openDescriptor(descriptor: { path: string }): StoredFile;
-  dir(path?: string): AsyncIterable<{ name: string; path: string; size: number; modifiedAt: Date; isFile(): boolean; isDirectory(): boolean }>;
+  dir(path?: string): AsyncIterable<{
+    name: string; path: string; size: number; modifiedAt: Date; isFile(): boolean; isDirectory(): boolean
+  }>;
 }
 
 /** Addresses that decide over a run that is held. Whoever knows them may call them, with any method. */
@@ -147,19 +150,35 @@ interface Dollar {
   flow: {
     /** Ends the run after this step; the rest of the step still runs. */
     exit(reason?: string): void;
-    /** Holds the run after this step until `resume_url` is called; its request is then `steps.<this step>.$resume_data`. After `ms`, or by `cancel_url`, the run is canceled. */
+    /** Holds the run after this step until `resume_url` is called; its request is then `steps.<this step>.$resume_data`. After `ms`, or by
+     *  `cancel_url`, the run is canceled. */
     suspend(ms?: number, context?: unknown): HeldRun;
     /** Goes on with the next step after `ms`, from 1 ms to a year, or when `resume_url` is called. */
     delay(ms: number, context?: unknown): HeldRun;
-    /** Runs this step again after `ms`, or when `resume_url` is called, with `$.context.run`; after `maxRetries` more runs the next step follows. */
+    /** Runs this step again after `ms`, or when `resume_url` is called, with `$.context.run`; after `maxRetries` more runs the next step
+     *  follows. */
     rerun(ms: number, context?: unknown, maxRetries?: number): HeldRun;
   };
-  context: TriggerContext & { /** When the run is stopped, in ms since 1970. */ deadline: number; run: { /** How often this step has been started, from 1. */ runs: number; /** What $.flow was given. */ context?: any; /** The request that let the run go on, as an HTTP trigger's event. */ callback_request?: TriggerEvent }; /** False: it is always a deployed run. */ JIT: boolean };
+  context: TriggerContext & {
+    /** When the run is stopped, in ms since 1970. */
+    deadline: number;
+    run: {
+      /** How often this step has been started, from 1. */
+      runs: number;
+      /** The context passed to $.flow. */
+      context?: any;
+      /** The request that resumed the run, as an HTTP trigger's event. */
+      callback_request?: TriggerEvent;
+    };
+    /** Always false: a step always belongs to a deployed run. */
+    JIT: boolean;
+  };
 }
 
 /** One of a component's props. */
 interface PropDefinition {
-  /** `string`, `boolean`, `integer`, `number`, `object` or `any`, also with `[]`; `app`, `http_request`, `dir`, `alert`, `$.interface.http`, `$.interface.timer`. */
+  /** `string`, `boolean`, `integer`, `number`, `object` or `any`, also with `[]`; `app`, `http_request`, `dir`, `alert`,
+   *  `$.interface.http`, `$.interface.timer`. */
   type?: string;
   /** Of a prop of the type `app`: its account is `this.<prop>.$auth`. */
   app?: string;
@@ -205,7 +224,8 @@ type PropValue<P> =
   P extends '$.service.db' ? ServiceDb
   : P extends string ? any
   : P extends { propDefinition: any } ? any
-  : P extends { type: infer T extends string } ? P extends { optional: true } ? P extends { default: any } ? PropOf<T, P> : PropOf<T, P> | undefined : PropOf<T, P>
+  : P extends { type: infer T extends string }
+    ? P extends { optional: true } ? P extends { default: any } ? PropOf<T, P> : PropOf<T, P> | undefined : PropOf<T, P>
   : any;
 
 type PropOf<T extends string, P> =
@@ -214,7 +234,8 @@ type PropOf<T extends string, P> =
   : T extends 'integer' | 'number' ? number
   : T extends 'boolean' ? boolean
   : T extends 'object' ? Record<string, any>
-  : T extends 'app' ? { /** The account's fields, from secrets named `<APP>__<FIELD>`. */ $auth: Record<string, any>; [method: string]: any }
+  : T extends 'app'
+    ? { /** The account's fields, from secrets named `<APP>__<FIELD>`. */ $auth: Record<string, any>; [method: string]: any }
   : T extends 'data_store' ? DataStore
   : T extends '$.service.db' ? ServiceDb
   : any;
@@ -231,15 +252,21 @@ interface Component {
   /** Their values are on `this`. */
   props?: Record<string, PropDefinition | string>;
   /** Props that depend on what the others are; called before each run. */
-  additionalProps?(this: any, existing: Record<string, PropDefinition>): Record<string, PropDefinition> | Promise<Record<string, PropDefinition>>;
+  additionalProps?(
+    this: any, existing: Record<string, PropDefinition>,
+  ): Record<string, PropDefinition> | Promise<Record<string, PropDefinition>>;
   methods?: Record<string, (this: any, ...args: any[]) => any>;
   run(this: any, context: { steps: Steps; $: Dollar }): unknown;
   [other: string]: any;
 }
 
 /** Returns its argument. The types of its props are those of `this`. */
-declare function defineComponent<const P extends Record<string, PropDefinition | string> = {}, M extends Record<string, (...args: any[]) => any> = {}>(
-  component: Omit<Component, 'props' | 'methods' | 'run'> & { props?: P; methods?: M; run(context: { steps: Steps; $: Dollar }): unknown } & ThisType<ComponentThis<P, M>>,
+declare function defineComponent<
+  const P extends Record<string, PropDefinition | string> = {}, M extends Record<string, (...args: any[]) => any> = {},
+>(
+  component: Omit<Component, 'props' | 'methods' | 'run'>
+    & { props?: P; methods?: M; run(context: { steps: Steps; $: Dollar }): unknown }
+    & ThisType<ComponentThis<P, M>>,
 ): Component;
 
 /** A mistake in what the step is configured with. */

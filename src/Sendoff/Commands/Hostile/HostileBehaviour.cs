@@ -57,10 +57,12 @@ sealed record HostileReport(DeliveryStatus Status, int? Response, AttemptErrorCo
     static string Name(object value) => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()!);
 }
 
-/// <summary>One thing that a receiver can do to a sender, and what Sendoff reports of it. The command offers it, the tests run it, docs/hostile-receivers.md lists it.</summary>
+/// <summary>One thing that a receiver can do to a sender, and what Sendoff reports of it. The command offers it, the tests run it,
+/// docs/hostile-receivers.md lists it.</summary>
 /// <param name="Name">The path of its URL.</param>
 /// <param name="Does">What the receiver does.</param>
-/// <param name="Script">Does it, once a request's head has been read. The connection stays open after it, unless the script closes it.</param>
+/// <param name="Script">Does it, once a request's head has been read. The connection stays open after it, unless the script closes
+/// it.</param>
 sealed record HostileBehaviour(string Name, string Does, HostileReport Reports, Func<HostileExchange, Task> Script)
 {
     public string Method { get; init; } = "POST";

@@ -15,7 +15,8 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
 
     public CancellationToken Stop => stop;
 
-    /// <summary>Takes a head with its empty line, as Latin-1 text, and leaves the body where it is. Null at the end of the connection.</summary>
+    /// <summary>Takes a head with its empty line, as Latin-1 text, and leaves the body where it is. Null at the end of the
+    /// connection.</summary>
     public async Task<string?> ReadHeadAsync()
     {
         while (true)

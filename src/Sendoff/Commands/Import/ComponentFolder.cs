@@ -37,8 +37,8 @@ static class ComponentLimits
     public static readonly TimeSpan ApiTimeout = TimeSpan.FromSeconds(30);
 }
 
-/// <summary>The folder of an app's components, in an installed package or a checkout. Files are read from inside it only, through no link, and
-/// never executed.</summary>
+/// <summary>The folder of an app's components, in an installed package or a checkout. Files are read from inside it only, through no link,
+/// and never executed.</summary>
 sealed partial class ComponentFolder
 {
     readonly string root;

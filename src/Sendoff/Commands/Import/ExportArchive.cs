@@ -5,8 +5,8 @@ using Sendoff.Engine.Workflows;
 namespace Sendoff.Commands.Import;
 
 /// <summary>
-/// The JSON files of an export archive, and its <c>manifest.json</c>. The fields of an archive are not published: those of Pipedream's REST API are read, and names that
-/// mean the same.
+/// The JSON files of an export archive, and its <c>manifest.json</c>. The fields of an archive are not published: those of Pipedream's REST
+/// API are read, and names that mean the same.
 /// </summary>
 static partial class ExportArchive
 {

@@ -5,7 +5,8 @@ using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>What a project does not say and its owner knows, by workflow: <c>{ folder: { triggers: { id: {...} }, actions: { step: uses } } }</c>, in YAML or JSON.</summary>
+/// <summary>What a project does not say and its owner knows, by workflow: <c>{ folder: { triggers: { id: {...} }, actions: { step: uses } }
+/// }</c>, in YAML or JSON.</summary>
 sealed class ImportAnswers(YamlMappingNode answers)
 {
     public static ImportAnswers None => new([]);

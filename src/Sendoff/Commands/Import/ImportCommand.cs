@@ -7,7 +7,8 @@ using Spectre.Console;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary><c>sendoff import DIR|ZIP</c>: Pipedream projects become folders that can be deployed, with a report of what runs and what does not.</summary>
+/// <summary><c>sendoff import DIR|ZIP</c>: Pipedream projects become folders that can be deployed, with a report of what runs and what does
+/// not.</summary>
 static class ImportCommand
 {
     sealed record Request(
@@ -40,7 +41,8 @@ static class ImportCommand
         var json = new Option<bool>("--json") { Description = "Print the report as JSON" };
         var command = new Command(
             "import",
-            $"Import Pipedream workflows. Registry actions are copied from npm, --components or, if {PipedreamApi.KeyVariable} is set, Pipedream's API"
+            $"Import Pipedream workflows. Registry actions are copied from npm, --components or, if {PipedreamApi.KeyVariable} is set, "
+                + "Pipedream's API"
         )
         {
             path,

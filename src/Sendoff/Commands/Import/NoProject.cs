@@ -6,7 +6,8 @@ namespace Sendoff.Commands.Import;
 static class NoProject
 {
     const string Expected =
-        "import takes a folder of GitHub sync (with a workflow.yaml), a ZIP of it, an export archive (a ZIP), or a JSON file of one with the steps of a workflow";
+        "import takes a folder of GitHub sync (with a workflow.yaml), a ZIP of it, an export archive (a ZIP), "
+        + "or a JSON file of one with the steps of a workflow";
     const int Named = 5;
 
     /// <summary>A file that is not a ZIP archive.</summary>

@@ -67,7 +67,8 @@ sealed partial class WorkflowImport
                 ImportVerdict.NeedsAnswer,
                 name,
                 $"the step uses the registry action {uses}, whose code no source has: {string.Join("; ", tried)}",
-                $"clone Pipedream's repository and give its folder with --components, or put the code into {source.Folder}/{name} and answer with {answer}",
+                $"clone Pipedream's repository and give its folder with --components, or put the code into {source.Folder}/{name} and "
+                    + $"answer with {answer}",
                 new(name, example)
             )
         );

@@ -10,7 +10,8 @@ sealed partial class WorkflowImport
     internal const string FlowKey = "control_flow";
     const int MaxFlowDepth = 20;
 
-    /// <summary>if/else, switch and parallel, which hold other steps. What is written of it cannot be deployed, so that its steps are not skipped in silence.</summary>
+    /// <summary>if/else, switch and parallel, which hold other steps. What is written of it cannot be deployed, so that its steps are not
+    /// skipped in silence.</summary>
     bool ImportControlFlow(YamlMappingNode step, string name, string uses)
     {
         var at = Child(step, FlowKey) as YamlMappingNode ?? step;
@@ -29,8 +30,10 @@ sealed partial class WorkflowImport
         Note(
             ImportVerdict.CannotRun,
             name,
-            $"the step is control flow ({kind ?? "if/else, switch or parallel"}), which is not supported{(holds.Length > 0 ? $"; it holds the steps {string.Join(", ", holds)}" : "")}",
-            "write the condition in the code of its steps, with `$.flow.exit` to end early, or one workflow a branch, started by `$.send.emit`"
+            $"the step is control flow ({kind ?? "if/else, switch or parallel"}), "
+                + $"which is not supported{(holds.Length > 0 ? $"; it holds the steps {string.Join(", ", holds)}" : "")}",
+            "write the condition in the code of its steps, with `$.flow.exit` to end early, or one workflow a branch, "
+                + "started by `$.send.emit`"
         );
         bool disabled = Text(step, "disabled") == "true";
         step.Children.Clear();

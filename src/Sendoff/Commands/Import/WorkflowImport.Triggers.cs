@@ -9,7 +9,8 @@ sealed partial class WorkflowImport
 {
     bool triggerAnswered;
 
-    // hi_ HTTP, ti_ timer, ei_ email, dc_ event source, sub_ another workflow's events: a synced file has the id only, an export also the fields of the REST API.
+    // hi_ HTTP, ti_ timer, ei_ email, dc_ event source, sub_ another workflow's events: a synced file has the id only, an export also the
+    // fields of the REST API.
     void ImportTriggers(YamlMappingNode root)
     {
         var triggers = Items(root, "triggers").OfType<YamlMappingNode>().ToList();
@@ -79,7 +80,8 @@ sealed partial class WorkflowImport
         return schedule;
     }
 
-    /// <summary>A trigger that the project does not describe is written as disabled until it is answered: a guess could be a public URL.</summary>
+    /// <summary>A trigger that the project does not describe is written as disabled until it is answered: a guess could be a public
+    /// URL.</summary>
     YamlMappingNode AskForTrigger(string id, string prefix, YamlMappingNode trigger)
     {
         if (AnswerTo(id) is { } given)

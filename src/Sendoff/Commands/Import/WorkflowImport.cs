@@ -32,7 +32,8 @@ sealed record ImportedWorkflow(string Folder, string Name, IReadOnlyDictionary<s
     public ImportVerdict Verdict => Findings.Select(static finding => finding.Verdict).DefaultIfEmpty().Max();
 }
 
-/// <summary>Turns one synced workflow into a Sendoff folder. Code is left as it is; only <c>workflow.yaml</c> gets what Sendoff wants said: triggers, and nothing that it does not know.</summary>
+/// <summary>Turns one synced workflow into a Sendoff folder. Code is left as it is; only <c>workflow.yaml</c> gets what Sendoff wants said:
+/// triggers, and nothing that it does not know.</summary>
 sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers, SharedAccounts accounts, ComponentSources components)
 {
     bool respondsByAction;

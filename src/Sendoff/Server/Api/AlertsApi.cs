@@ -12,7 +12,8 @@ namespace Sendoff.Server.Api;
 /// <param name="Type"><c>email</c>, <c>webhook</c> or <c>slack</c>.</param>
 /// <param name="To">Addresses of an email; empty for <c>Smtp:To</c>.</param>
 /// <param name="Url">Of a webhook, without its query; of Slack, without its path.</param>
-/// <param name="QuietSeconds">After a message, how long further failures of the same workflow are counted before one message tells them.</param>
+/// <param name="QuietSeconds">After a message, how long further failures of the same workflow are counted before one message tells
+/// them.</param>
 /// <param name="Recovered">Whether it tells when it is over, too.</param>
 /// <param name="BacklogSeconds">How long a delivery may be pending; null for <c>Alerts:BacklogAge</c>.</param>
 /// <param name="BacklogRuns">How many runs of a workflow may be queued; null for <c>Alerts:BacklogRuns</c>.</param>

@@ -4,8 +4,9 @@ using Sendoff.Engine.Secrets;
 namespace Sendoff.Server.Api;
 
 /// <summary>
-/// A delivery's request as a curl command for a POSIX shell, bash or zsh, run as a file or pasted into a terminal, with every header as it was last sent. Whatever the request
-/// holds, the shell takes it as text: it is in single quotes, names too, or is Base64. What an interactive shell or a terminal would act upon even there is written in octal.
+/// A delivery's request as a curl command for a POSIX shell, bash or zsh, run as a file or pasted into a terminal, with every header as it
+/// was last sent. Whatever the request holds, the shell takes it as text: it is in single quotes, names too, or is Base64. What an
+/// interactive shell or a terminal would act upon even there is written in octal.
 /// </summary>
 internal static class CurlCommand
 {
@@ -94,7 +95,8 @@ internal static class CurlCommand
             : Quote(line);
     }
 
-    /// <summary>Bytes for the format of printf: a terminal's own encoding has no part in it, nor has the history of an interactive shell, which looks into double quotes. A hyphen at the beginning would be an option.</summary>
+    /// <summary>Bytes for the format of printf: a terminal's own encoding has no part in it, nor has the history of an interactive shell,
+    /// which looks into double quotes. A hyphen at the beginning would be an option.</summary>
     static string Octal(ReadOnlySpan<byte> bytes)
     {
         var text = new StringBuilder(bytes.Length + 16);

@@ -84,7 +84,8 @@ internal static class DeployedFiles
                 // Pictures and the like are no part of what runs, unless a step is to read them.
                 if (!Utf8.IsValid(content) && entry.FullName.Contains("attachments/", StringComparison.Ordinal))
                     input.Wrong(
-                        $"The attachment '{entry.FullName}' is not UTF-8 text, and a workflow's files are text. Keep it in an object store, and fetch it in a step."
+                        $"The attachment '{entry.FullName}' is not UTF-8 text, and a workflow's files are text. "
+                            + "Keep it in an object store, and fetch it in a step."
                     );
                 if (Utf8.IsValid(content) && !all.TryAdd(entry.FullName, Encoding.UTF8.GetString(content)))
                 {

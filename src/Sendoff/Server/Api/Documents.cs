@@ -69,7 +69,8 @@ public sealed record RunDocument(
     }
 }
 
-/// <param name="Kind"><c>suspend</c>: the run waits to be resumed, and fails at <paramref name="Until"/>; <c>delay</c>, <c>rerun</c>: it resumes then.</param>
+/// <param name="Kind"><c>suspend</c>: the run waits to be resumed, and fails at <paramref name="Until"/>; <c>delay</c>, <c>rerun</c>: it
+/// resumes then.</param>
 /// <param name="Step">The step that holds it.</param>
 public sealed record SuspensionDocument(string Kind, string? Step, DateTimeOffset Until);
 
@@ -175,7 +176,8 @@ public sealed record RequestDocument(
     long BodyBytes
 )
 {
-    /// <summary>Bytes of the body, when this document leaves it out for its size; <c>GET /api/v1/deliveries/{id}</c> has it. Else absent.</summary>
+    /// <summary>Bytes of the body, when this document leaves it out for its size; <c>GET /api/v1/deliveries/{id}</c> has it. Else
+    /// absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public long BodyLeftOut { get; init; }
 
@@ -248,7 +250,8 @@ public sealed record AttemptResponseDocument(
     bool Truncated
 )
 {
-    /// <summary>Bytes kept of the body, when this document leaves them out for their size; <c>GET /api/v1/deliveries/{id}</c> has them. Else absent.</summary>
+    /// <summary>Bytes kept of the body, when this document leaves them out for their size; <c>GET /api/v1/deliveries/{id}</c> has them.
+    /// Else absent.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public long BodyLeftOut { get; init; }
 

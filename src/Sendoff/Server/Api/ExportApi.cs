@@ -85,7 +85,8 @@ internal static class ExportApi
         return await store.GetRunOutlineAsync(run, ct) is { } outline ? (outline, null) : (null, RunsApi.Missing(id));
     }
 
-    /// <summary>One after another, as all bodies of a run are more than a server should hold (S8). A run's own document leaves out what is large; a delivery's has it.</summary>
+    /// <summary>One after another, as all bodies of a run are more than a server should hold (S8). A run's own document leaves out what is
+    /// large; a delivery's has it.</summary>
     static async IAsyncEnumerable<DeliveryDocument> EachAsync(
         RunOutline outline,
         IStore store,

@@ -8,7 +8,8 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>Deliveries as an HTTP Archive, for browser tools: an entry an attempt, in the order of the sends. A delivery without attempts has one entry with why.</summary>
+/// <summary>Deliveries as an HTTP Archive, for browser tools: an entry an attempt, in the order of the sends. A delivery without attempts
+/// has one entry with why.</summary>
 internal static class HarExport
 {
     const string UnknownType = "x-unknown";

@@ -6,10 +6,12 @@ using Sendoff.Engine;
 namespace Sendoff.Server.Api;
 
 /// <summary>JSON that steps, callers and receivers gave, as an element that every document and page can show, whatever it holds.</summary>
-/// <remarks>Lone surrogates, which no UTF-8 text can hold, become U+FFFD. What nests deeper than <see cref="ShownDepth"/>, or is not JSON, is a string.</remarks>
+/// <remarks>Lone surrogates, which no UTF-8 text can hold, become U+FFFD. What nests deeper than <see cref="ShownDepth"/>, or is not JSON,
+/// is a string.</remarks>
 internal static class RawJson
 {
-    /// <summary>Levels of nesting that are shown as JSON: a document around them has a few of its own below <see cref="ApiJson.MaxDepth"/>.</summary>
+    /// <summary>Levels of nesting that are shown as JSON: a document around them has a few of its own below
+    /// <see cref="ApiJson.MaxDepth"/>.</summary>
     public const int ShownDepth = ApiJson.MaxDepth - 16;
 
     static readonly JsonElement empty = JsonElement.Parse("{}"u8);

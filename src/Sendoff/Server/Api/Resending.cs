@@ -3,7 +3,8 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>Which deliveries a resend takes. A request that arrived, or was never meant to go, goes out only when the caller says so.</summary>
+/// <summary>Which deliveries a resend takes. A request that arrived, or was never meant to go, goes out only when the caller says
+/// so.</summary>
 internal static class Resending
 {
     /// <summary>What a filter finds, unless it names a status.</summary>
@@ -27,14 +28,16 @@ internal static class Resending
         Of(named).Count > 0 ? null
         : named == DeliveryStatus.Captured
             ? "Captured deliveries were never meant to be sent, so no filter resends them. Send one by its id, with captured=true."
-        : $"Deliveries that are {Names.Of(named!.Value)} are waiting or being sent already. Choose one of {string.Join(", ", sent.Select(Names.Of))}.";
+        : $"Deliveries that are {Names.Of(named!.Value)} are waiting or being sent already. "
+            + $"Choose one of {string.Join(", ", sent.Select(Names.Of))}.";
 
     /// <summary>Sends one again by its id.</summary>
     /// <param name="evenCaptured">One that was captured is sent, too.</param>
     public static Task<bool> OneAsync(DeliveryId delivery, bool evenCaptured, DeliveryDispatcher deliveries, CancellationToken ct) =>
         deliveries.ResendAsync(delivery, evenCaptured ? any : sent, ct);
 
-    /// <summary>Sends each again, in their order. Those skipped are <c>unknown</c>, <c>under_way</c>, or have another status than those that are taken, which is the reason then.</summary>
+    /// <summary>Sends each again, in their order. Those skipped are <c>unknown</c>, <c>under_way</c>, or have another status than those
+    /// that are taken, which is the reason then.</summary>
     /// <param name="taken">The statuses that the filter takes; null with ids.</param>
     public static async Task<(List<string> Resent, OrderedDictionary<string, string> Skipped)> EachAsync(
         IReadOnlyList<DeliveryId> chosen,
@@ -64,8 +67,8 @@ internal static class Resending
             { } status => Names.Of(status),
         };
 
-    /// <summary>The ids that a filter finds, oldest first, as they were sent. Every id is found before the first is sent, since sending changes what the filter finds.
-    /// Of more than <paramref name="most"/>, the newest.</summary>
+    /// <summary>The ids that a filter finds, oldest first, as they were sent. Every id is found before the first is sent, since sending
+    /// changes what the filter finds. Of more than <paramref name="most"/>, the newest.</summary>
     public static async Task<(List<DeliveryId> Found, bool More)> FindAsync(
         IStore store,
         DeliveryFilter filter,

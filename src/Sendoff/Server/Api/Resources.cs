@@ -95,7 +95,8 @@ public sealed record WorkflowDocument(
     /// <summary>Of a deploy: installed packages whose install scripts were not run (setting <c>Packages:AllowScripts</c>).</summary>
     public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
 
-    /// <summary>Of a deploy: what runs will be warned of, as far as the source shows it, such as code that reads the response of a send.</summary>
+    /// <summary>Of a deploy: what runs will be warned of, as far as the source shows it, such as code that reads the response of a
+    /// send.</summary>
     public IReadOnlyList<WorkflowProblemDocument> Warnings { get; init; } = [];
 
     /// <param name="origin">Where the server is reached, without a slash at the end.</param>
@@ -230,7 +231,8 @@ public sealed record ReplayDocument(string Id, string EventId, int Version)
 
 /// <param name="Skipped">Ids that were not sent again.</param>
 /// <param name="Ids">Those that were, in their order.</param>
-/// <param name="Reasons">Why each was skipped: <c>unknown</c>, <c>under_way</c> already, or its status, which is not one that is resent: <c>captured</c>, or with a filter <c>succeeded</c>.</param>
+/// <param name="Reasons">Why each was skipped: <c>unknown</c>, <c>under_way</c> already, or its status, which is not one that is resent:
+/// <c>captured</c>, or with a filter <c>succeeded</c>.</param>
 /// <param name="More">The filter finds more, older ones, than one call takes.</param>
 public sealed record ResendDocument(
     int Resent,

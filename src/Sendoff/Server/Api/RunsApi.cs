@@ -16,12 +16,14 @@ internal static class RunsApi
         runs.MapGet("/", ListAsync)
             .WithName("listRuns")
             .WithSummary(
-                "Runs, newest first; q is sought in event and message, sends=failed keeps runs with a failed send. A search looks through 20,000 runs a page"
+                "Runs, newest first; q is sought in event and message, sends=failed keeps runs with a failed send. "
+                    + "A search looks through 20,000 runs a page"
             );
         runs.MapGet("/{id}", GetAsync)
             .WithName("getRun")
             .WithSummary(
-                "The run document. Bodies over 64 KiB, and what is over 4 MiB in all, are left out and say so; a delivery's own document has them"
+                "The run document. Bodies over 64 KiB, and what is over 4 MiB in all, are left out and say so; "
+                    + "a delivery's own document has them"
             );
         runs.MapPost("/{id}/replay", ReplayAsync)
             .WithName("replayRun")

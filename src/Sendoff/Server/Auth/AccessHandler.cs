@@ -21,7 +21,8 @@ internal sealed class AccessHandler(
     static readonly Problem noSuchToken = new(
         StatusCodes.Status401Unauthorized,
         "Not allowed",
-        "The bearer token is not this server's, or was revoked. The admin token is in the file 'admin-token' of its data directory; sendoff tokens makes others."
+        "The bearer token is not this server's, or was revoked. The admin token is in the file 'admin-token' of its data directory; "
+            + "sendoff tokens makes others."
     );
     static readonly Problem noToken = new(
         StatusCodes.Status401Unauthorized,
@@ -91,7 +92,8 @@ internal sealed class AccessHandler(
         new Problem(
             StatusCodes.Status403Forbidden,
             "Out of scope",
-            $"The token '{Context.User.Identity?.Name}' has the scope '{Scope(AccessPolicy.ScopeOf(Context.User))}'; {Request.Method} {Request.Path} needs '{Scope(AccessPolicy.NeededFor(Context))}'."
+            $"The token '{Context.User.Identity?.Name}' has the scope '{Scope(AccessPolicy.ScopeOf(Context.User))}'; "
+                + $"{Request.Method} {Request.Path} needs '{Scope(AccessPolicy.NeededFor(Context))}'."
         ).ExecuteAsync(Context);
 
     static string Scope(TokenScope? scope) => scope is { } one ? Api.Names.Of(one) : "none";

@@ -4,7 +4,8 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>What a caller needs for a request. An endpoint that says nothing needs a caller: reading for GET and HEAD, writing for all else.</summary>
+/// <summary>What a caller needs for a request. An endpoint that says nothing needs a caller: reading for GET and HEAD, writing for all
+/// else.</summary>
 internal static class AccessPolicy
 {
     /// <summary>For endpoints with secrets, tokens and sessions, also to look at them.</summary>

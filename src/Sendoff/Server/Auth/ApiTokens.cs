@@ -9,7 +9,8 @@ namespace Sendoff.Server.Auth;
 /// <param name="Revoked">Fires when it is revoked.</param>
 internal sealed record ApiToken(StoredToken Stored, CancellationTokenSource Revoked);
 
-/// <summary>Tokens for the API besides the admin token: scoped, revocable, kept as hashes, and known in memory so that a request costs one look.</summary>
+/// <summary>Tokens for the API besides the admin token: scoped, revocable, kept as hashes, and known in memory so that a request costs one
+/// look.</summary>
 internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
 {
     const int RandomCharacters = 40; // 206 bits
@@ -38,7 +39,8 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
         return (token, value);
     }
 
-    /// <summary>From its completion on, the token is refused, and what was open under it is closed. Returns false if there is none.</summary>
+    /// <summary>From its completion on, the token is refused, and what was open under it is closed. Returns false if there is
+    /// none.</summary>
     public async Task<bool> RevokeAsync(TokenId token, CancellationToken ct)
     {
         bool isThere = await store.DeleteTokenAsync(token, ct);

@@ -1,6 +1,7 @@
 namespace Sendoff.Server.Auth;
 
-/// <summary>Ties a request to the credential that let it in: when a session ends or a token is revoked, what is open under it is closed.</summary>
+/// <summary>Ties a request to the credential that let it in: when a session ends or a token is revoked, what is open under it is
+/// closed.</summary>
 internal sealed class CredentialUse : IDisposable
 {
     // A timer takes 49 days at most. What is cut off then comes back, if it still may.

@@ -31,7 +31,8 @@ internal sealed class HostGate(RequestDelegate next, ServerSides sides, ServerOp
         return new Problem(
             StatusCodes.Status403Forbidden,
             "Foreign host",
-            $"This server does not answer for the host '{context.Request.Host}'. Use the address that it printed at its start, or set PublicUrl."
+            $"This server does not answer for the host '{context.Request.Host}'. Use the address that it printed at its start, "
+                + "or set PublicUrl."
         ).ExecuteAsync(context);
     }
 

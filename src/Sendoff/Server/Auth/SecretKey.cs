@@ -4,27 +4,30 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>The key that secrets and originals of masked records are sealed under: setting <c>Secrets:Key</c>, else the file <c>secret-key</c> in the data
-/// directory, made at the first start. It is never in the database.</summary>
+/// <summary>The key that secrets and originals of masked records are sealed under: setting <c>Secrets:Key</c>, else the file
+/// <c>secret-key</c> in the data directory, made at the first start. It is never in the database.</summary>
 static class SecretKey
 {
     public const string FileName = "secret-key";
 
-    /// <exception cref="InvalidDataException">It is not a key, or there is none and the database was written under one; the message says how to mend it.</exception>
+    /// <exception cref="InvalidDataException">It is not a key, or there is none and the database was written under one; the message says
+    /// how to mend it.</exception>
     public static SecretCipher Load(string? setting, string dataDirectory)
     {
         string path = Path.Combine(dataDirectory, FileName);
         // A new key would open nothing of what is there, and look like the right one in the next backup.
         if (setting is null && !File.Exists(path) && DatabaseState.In(dataDirectory) is { KeyFingerprint: not null })
             throw new InvalidDataException(
-                $"{path} is missing, and the database {DatabaseState.PathIn(dataDirectory)} is encrypted under that key. Restore the file from a backup, or set Secrets:Key. To start without the history, move the database away."
+                $"{path} is missing, and the database {DatabaseState.PathIn(dataDirectory)} is encrypted under that key. "
+                    + "Restore the file from a backup, or set Secrets:Key. To start without the history, move the database away."
             );
         string text =
             setting
             ?? PrivateFile.ReadOrCreate(path, static () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)));
         return Read(text)
             ?? throw new InvalidDataException(
-                $"{(setting is null ? path : "the setting Secrets:Key")} holds no key: it is {SecretCipher.KeyBytes} bytes in Base64. Put the key back that the database is under."
+                $"{(setting is null ? path : "the setting Secrets:Key")} holds no key: it is {SecretCipher.KeyBytes} bytes in Base64. "
+                    + "Put the key back that the database is under."
             );
     }
 

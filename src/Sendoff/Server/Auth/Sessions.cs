@@ -9,8 +9,8 @@ namespace Sendoff.Server.Auth;
 /// <param name="Ended">Fires when the session is ended by hand; not when its time is over.</param>
 internal sealed record Session(StoredSession Stored, CancellationTokenSource Ended);
 
-/// <summary>Browsers that are signed in: each has a random value in its cookie, of which the store keeps the hash. Known in memory, so that a request costs
-/// one look.</summary>
+/// <summary>Browsers that are signed in: each has a random value in its cookie, of which the store keeps the hash. Known in memory, so that
+/// a request costs one look.</summary>
 internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, TimeProvider time, ServerOptions options)
 {
     const int RandomBytes = 32,
@@ -66,7 +66,8 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
         return value;
     }
 
-    /// <summary>Ends a session: its cookie is refused from now on, and its open sockets and streams are closed. Returns false if there is none.</summary>
+    /// <summary>Ends a session: its cookie is refused from now on, and its open sockets and streams are closed. Returns false if there is
+    /// none.</summary>
     public async Task<bool> EndAsync(SessionId id, CancellationToken ct)
     {
         var known = byHash ?? await LoadAsync(ct);

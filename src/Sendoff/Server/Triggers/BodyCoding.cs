@@ -20,7 +20,8 @@ internal static class BodyCoding
                 new Problem(
                     StatusCodes.Status415UnsupportedMediaType,
                     "Unsupported content encoding",
-                    $"The content encoding is '{named}'. The API takes bodies as they are: send it uncompressed, without the header content-encoding."
+                    $"The content encoding is '{named}'. The API takes bodies as they are: send it uncompressed, "
+                        + "without the header content-encoding."
                 )
             );
     }

@@ -1,6 +1,7 @@
 namespace Sendoff.Server.Triggers;
 
-/// <summary>What all addresses for callers of workflows have alike: responses are sandboxed, preflights are answered, and faults are logged without the path, which may hold a key.</summary>
+/// <summary>What all addresses for callers of workflows have alike: responses are sandboxed, preflights are answered, and faults are logged
+/// without the path, which may hold a key.</summary>
 internal static class CallerEndpoint
 {
     /// <param name="methods">What a preflight is told; null where <paramref name="answer"/> answers it.</param>

@@ -3,8 +3,8 @@ using Microsoft.Net.Http.Headers;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>What lets scripts of any page call workflows and read the answers (E7), also with the credentials of a browser: no session of this server's goes with such a call, as its
-/// cookie is <c>SameSite=Strict</c>.</summary>
+/// <summary>What lets scripts of any page call workflows and read the answers (E7), also with the credentials of a browser: no session of
+/// this server's goes with such a call, as its cookie is <c>SameSite=Strict</c>.</summary>
 internal static class Cors
 {
     /// <summary>The server's own headers that a script can read; a run's are added to them.</summary>
@@ -27,8 +27,8 @@ internal static class Cors
         headers.Vary = HeaderNames.Origin;
     }
 
-    /// <summary>Adds the names of a run's headers to those that scripts can read, unless the run names them itself. An origin that the run allows is the only one, and without credentials
-    /// unless the run allows these too.</summary>
+    /// <summary>Adds the names of a run's headers to those that scripts can read, unless the run names them itself. An origin that the run
+    /// allows is the only one, and without credentials unless the run allows these too.</summary>
     public static void Adopt(IHeaderDictionary headers, IReadOnlyList<string> names, bool hasOrigin, bool hasCredentials)
     {
         if (hasOrigin && !hasCredentials)

@@ -6,8 +6,10 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary><c>GET /files/{event}/{sign}/{number}/{**name}</c>: a file that came with an event (E7). The signature is the permission.</summary>
-/// <remarks>(1) check that an event has this address  (2) read the event  (3) refuse an old one, unless a run of it executes  (4) take the file out of its form.</remarks>
+/// <summary><c>GET /files/{event}/{sign}/{number}/{**name}</c>: a file that came with an event (E7). The signature is the
+/// permission.</summary>
+/// <remarks>(1) check that an event has this address  (2) read the event  (3) refuse an old one, unless a run of it executes  (4) take the
+/// file out of its form.</remarks>
 internal sealed class FileEndpoint(
     IStore store,
     FileLinks links,

@@ -8,7 +8,8 @@ using Sendoff.Engine.Workflows;
 namespace Sendoff.Server.Triggers;
 
 /// <summary><c>ANY /hooks/{key}/{**path}</c>: takes an event in, durably, and answers (E7).</summary>
-/// <remarks>(1) find the trigger, and who may call it  (2) read the body under its limit  (3) write the event  (4) accept it  (5) answer.</remarks>
+/// <remarks>(1) find the trigger, and who may call it  (2) read the body under its limit  (3) write the event  (4) accept it  (5)
+/// answer.</remarks>
 internal sealed class HttpTriggerEndpoint(
     WorkflowCatalog workflows,
     TriggerGate gate,

@@ -6,8 +6,8 @@ using Sendoff.Engine;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>A multipart form in memory: fields are strings, files <c>{filename, mimetype, url}</c> with a URL that leads to the file or holds it.
-/// A repeated name is an array.</summary>
+/// <summary>A multipart form in memory: fields are strings, files <c>{filename, mimetype, url}</c> with a URL that leads to the file or
+/// holds it. A repeated name is an array.</summary>
 internal sealed class Multipart
 {
     const int MaxParts = 1_000,

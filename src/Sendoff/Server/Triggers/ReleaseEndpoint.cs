@@ -5,7 +5,8 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary><c>/resume/{run}/{sign}</c> and <c>/cancel/{run}/{sign}</c>: what a step's <c>$.flow</c> gave out (B3). The signature is the permission.</summary>
+/// <summary><c>/resume/{run}/{sign}</c> and <c>/cancel/{run}/{sign}</c>: what a step's <c>$.flow</c> gave out (B3). The signature is the
+/// permission.</summary>
 /// <remarks>(1) check that the workflow gave this address out  (2) read the body under its limit  (3) resume the run, or end it.</remarks>
 internal sealed class ReleaseEndpoint(
     IStore store,

@@ -7,12 +7,15 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>The header lines of a run's response that may reach the caller, and those that every answer to a caller of workflows carries.</summary>
-/// <remarks>The harness's responseHeaders.mjs tells the step the same; <c>test/cases/response-headers.json</c> holds the two together.</remarks>
+/// <summary>The header lines of a run's response that may reach the caller, and those that every answer to a caller of workflows
+/// carries.</summary>
+/// <remarks>The harness's responseHeaders.mjs tells the step the same; <c>test/cases/response-headers.json</c> holds the two
+/// together.</remarks>
 internal static partial class ResponseHeaders
 {
-    /// <summary>Lines of the connection (RFC 9110, 7.6.1) and those that the server writes itself; and lines that act on the whole origin, which hooks may
-    /// share with the pages: they clear or replace what the browser keeps of it, send it elsewhere, or widen a script's reach.</summary>
+    /// <summary>Lines of the connection (RFC 9110, 7.6.1) and those that the server writes itself; and lines that act on the whole origin,
+    /// which hooks may share with the pages: they clear or replace what the browser keeps of it, send it elsewhere, or widen a script's
+    /// reach.</summary>
     public static readonly FrozenSet<string> Dropped = FrozenSet.ToFrozenSet(
         [
             "connection",
@@ -81,8 +84,9 @@ internal static partial class ResponseHeaders
     public static bool IsSent(Header line) => !Dropped.Contains(line.Name) && IsLegal(line) && !IsOwnCookie(line);
 
     /// <summary>
-    /// A document that a workflow answers with may share its origin with the pages and the API. The sandbox gives it an origin of its own, so that its scripts
-    /// run without the session of whoever looks at it. It goes on every answer, whatever its type: browsers decide what a document is, not the server.
+    /// A document that a workflow answers with may share its origin with the pages and the API. The sandbox gives it an origin of its own,
+    /// so that its scripts run without the session of whoever looks at it. It goes on every answer, whatever its type: browsers decide what
+    /// a document is, not the server.
     /// </summary>
     public static void Sandbox(HttpContext context)
     {
@@ -92,7 +96,8 @@ internal static partial class ResponseHeaders
         headers.ContentSecurityPolicy = sandbox;
     }
 
-    /// <summary>The content type that a browser could take for another one; null when all is well. Of a list, such as <c>text/plain, text/html</c>, browsers take the last.</summary>
+    /// <summary>The content type that a browser could take for another one; null when all is well. Of a list, such as <c>text/plain,
+    /// text/html</c>, browsers take the last.</summary>
     public static string? FindBadType(IReadOnlyList<Header> lines)
     {
         string? found = null;
@@ -119,7 +124,8 @@ internal static partial class ResponseHeaders
     [GeneratedRegex(@"\Amultipart/x-mixed-replace[ \t]*(?:;|\z)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Replaced();
 
-    /// <summary>A line that sets, replaces or expires the session's cookie. A cookie without a name is sent as its value alone, so that is looked at too.</summary>
+    /// <summary>A line that sets, replaces or expires the session's cookie. A cookie without a name is sent as its value alone, so that is
+    /// looked at too.</summary>
     static bool IsOwnCookie(Header line) =>
         line.Name.Equals(HeaderNames.SetCookie, StringComparison.OrdinalIgnoreCase)
         && line.Value.AsSpan().TrimStart("= \t").StartsWith(SessionCookie.Name, StringComparison.OrdinalIgnoreCase);

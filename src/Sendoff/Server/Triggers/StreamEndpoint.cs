@@ -21,8 +21,9 @@ internal sealed class StreamKeys(Concealment concealment)
 }
 
 /// <summary><c>GET /sse/{workflow}/{key}</c>: what a workflow sends with <c>$send.sse</c>, as server-sent events (F7).</summary>
-/// <remarks>(1) find the stream, and who may read it  (2) the kept events, or those after <c>last-event-id</c>  (3) new ones as the bell rings, a comment in between.
-/// Everything is read from the store as fast as the reader takes it, so a slow one costs no memory; one that takes nothing is cut off.</remarks>
+/// <remarks>(1) find the stream, and who may read it  (2) the kept events, or those after <c>last-event-id</c>  (3) new ones as the bell
+/// rings, a comment in between. Everything is read from the store as fast as the reader takes it, so a slow one costs no memory; one that
+/// takes nothing is cut off.</remarks>
 internal sealed class StreamEndpoint(
     StreamKeys keys,
     WorkflowCatalog workflows,

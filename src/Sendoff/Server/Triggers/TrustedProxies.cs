@@ -27,8 +27,9 @@ public sealed record TrustedProxies(IReadOnlyList<IPNetwork> Networks, bool HasU
         return new(networks, hasUnixSocket);
     }
 
-    /// <summary>The address of the caller: the peer's, or what the proxies that are trusted say of it. Proxies add to the end of <c>x-forwarded-for</c>, so it is read from there, up to the
-    /// first address that is not a trusted proxy's: what stands before it is the caller's own word.</summary>
+    /// <summary>The address of the caller: the peer's, or what the proxies that are trusted say of it. Proxies add to the end of
+    /// <c>x-forwarded-for</c>, so it is read from there, up to the first address that is not a trusted proxy's: what stands before it is
+    /// the caller's own word.</summary>
     public string ClientOf(HttpRequest request)
     {
         var peer = request.HttpContext.Connection.RemoteIpAddress;

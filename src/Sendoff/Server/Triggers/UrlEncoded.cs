@@ -3,7 +3,8 @@ using System.Text.Json;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>Names and values of a query or of a form (URL standard, 5.1): in their order, and case-sensitive, so that <c>id</c> and <c>ID</c> are two names.</summary>
+/// <summary>Names and values of a query or of a form (URL standard, 5.1): in their order, and case-sensitive, so that <c>id</c> and
+/// <c>ID</c> are two names.</summary>
 internal static class UrlEncoded
 {
     /// <summary>Writes an object. A name that is given once has a string, one that is given more often an array.</summary>
@@ -46,7 +47,8 @@ internal static class UrlEncoded
             fields[name] = new List<string> { (string)fields[name], value };
     }
 
-    /// <summary>Undoes percent-encoding. What is not text in the charset is read as UTF-8, with U+FFFD for what is not that either.</summary>
+    /// <summary>Undoes percent-encoding. What is not text in the charset is read as UTF-8, with U+FFFD for what is not that
+    /// either.</summary>
     static string Decode(ReadOnlySpan<byte> encoded, Encoding? charset)
     {
         if (!encoded.ContainsAny((byte)'%', (byte)'+') && charset is null)

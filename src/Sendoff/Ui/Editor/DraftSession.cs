@@ -126,7 +126,8 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         if (FilePath.FindFault(path) is { } fault)
             return $"`{path}` {fault}";
         if (!WorkflowReader.Belongs(path))
-            return $"`{path}` is no file of a workflow. Their names end in .js .mjs .cjs .ts .json .yaml .md or .txt, or they are in the folder attachments.";
+            return $"`{path}` is no file of a workflow. Their names end in .js .mjs .cjs .ts .json .yaml .md or .txt, "
+                + "or they are in the folder attachments.";
         if (Files.ContainsKey(path))
             return $"There is a file `{path}` already.";
         if (FilePath.FindFolder(new Dictionary<string, string>(Files) { [path] = "" }) is { } both)
@@ -277,7 +278,8 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         return (null, null);
     }
 
-    /// <summary>The run of one step, for the event and with the exports of a past run; or why there is none, unless the check says it.</summary>
+    /// <summary>The run of one step, for the event and with the exports of a past run; or why there is none, unless the check says
+    /// it.</summary>
     /// <inheritdoc cref="TestAsync" path="/param"/>
     public async Task<(RunId? Run, string? Mistake)> TestStepAsync(string step, RunId past, bool isDry, CancellationToken ct)
     {
@@ -327,7 +329,8 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         removed = given;
     }
 
-    /// <summary>Packages that a test installed are locked in a file of their own. Another draft that somebody saved meanwhile is left alone.</summary>
+    /// <summary>Packages that a test installed are locked in a file of their own. Another draft that somebody saved meanwhile is left
+    /// alone.</summary>
     async Task AdoptAsync(CancellationToken ct)
     {
         if (

@@ -145,6 +145,7 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
     static (JsonElement? Value, string? Mistake) Wrong(PropDefinition prop, string text, string expected) =>
         (
             null,
-            $"`{prop.Name}` is `{(text.Length > 40 ? text[..40] + "…" : text)}`. It is {expected}, or a template such as `{{{{steps.trigger.event.body.x}}}}`."
+            $"`{prop.Name}` is `{(text.Length > 40 ? text[..40] + "…" : text)}`. It is {expected}, "
+                + $"or a template such as `{{{{steps.trigger.event.body.x}}}}`."
         );
 }

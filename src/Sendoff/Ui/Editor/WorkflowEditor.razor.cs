@@ -6,7 +6,8 @@ using Sendoff.Ui.Controls;
 
 namespace Sendoff.Ui.Editor;
 
-/// <summary>The editor: what is typed is saved as the workflow's draft at once; a check, a test and a deploy are of what is saved.</summary>
+/// <summary>The editor: what is typed is saved as the workflow's draft at once; a check, a test and a deploy are of what is
+/// saved.</summary>
 public sealed partial class WorkflowEditor : IDisposable
 {
     /// <summary>Of a file that is edited here.</summary>

@@ -5,7 +5,8 @@ using Sendoff.Server;
 
 namespace Sendoff.Ui.Live;
 
-/// <summary>A part of an interactive page that is read again when what it shows has changed, at most once in <see cref="between"/>. On a static page Scripts/live.js reads it again.</summary>
+/// <summary>A part of an interactive page that is read again when what it shows has changed, at most once in <see cref="between"/>. On a
+/// static page Scripts/live.js reads it again.</summary>
 public abstract class Following : ComponentBase, IDisposable
 {
     static readonly TimeSpan between = TimeSpan.FromMilliseconds(100);

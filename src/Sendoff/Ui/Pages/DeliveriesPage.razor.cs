@@ -67,7 +67,9 @@ public sealed partial class DeliveriesPage
                 return null;
             if (resent + underway + gone == 0)
                 return "Nothing was resent: select deliveries that have ended.";
-            return $"{Words.Count(resent)} resent{(underway > 0 ? $", {Words.Count(underway)} skipped (under way)" : "")}{(gone > 0 ? $", {Words.Count(gone)} skipped (gone)" : "")}";
+            return $"{Words.Count(resent)} "
+                + $"resent{(underway > 0 ? $", {Words.Count(underway)} skipped (under way)" : "")}"
+                + $"{(gone > 0 ? $", {Words.Count(gone)} skipped (gone)" : "")}";
         }
     }
 
