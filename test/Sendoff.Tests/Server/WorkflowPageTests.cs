@@ -136,7 +136,7 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
             var workflow = (await server.Store.GetWorkflowAsync($"my {template.Id}", default))!;
             Assert.NotEqual(template.Id, workflow.Triggers[0].Key);
             string yaml = (await server.Store.GetVersionAsync(workflow.Id, 1, default))!.Files["workflow.yaml"];
-            Assert.Contains($"name: 'my {template.Id}'", yaml);
+            Assert.Contains($"name: my {template.Id}\n", yaml);
             Assert.DoesNotContain($": {template.Id}\n", yaml);
         }
     }
