@@ -139,30 +139,25 @@ internal static class FairnessBenchmark
                     )
             ),
         ];
-        dispatcher.Reserve(deliveries);
-        await store.FinishRunAsync(
-            new Run(
-                queued.Id,
-                queued.Event.Id,
-                WorkspaceId.Default,
-                workflow,
-                1,
-                "http",
-                RunStatus.Succeeded,
-                now,
-                default,
-                default,
-                false,
-                false,
-                null,
-                null,
-                null,
-                []
-            ),
-            deliveries,
-            default
+        var run = new Run(
+            queued.Id,
+            queued.Event.Id,
+            WorkspaceId.Default,
+            workflow,
+            1,
+            "http",
+            RunStatus.Succeeded,
+            now,
+            default,
+            default,
+            false,
+            false,
+            null,
+            null,
+            null,
+            []
         );
-        dispatcher.Start(deliveries);
+        await dispatcher.CommitAsync(deliveries, () => store.FinishRunAsync(run, deliveries, default));
         return deliveries;
     }
 

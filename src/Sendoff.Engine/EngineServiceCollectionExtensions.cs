@@ -94,6 +94,9 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<FileLinks>();
         services.AddSingleton(s => new FlowLinks(s.GetRequiredService<Concealment>(), options.Origin));
         services.AddSingleton<WorkflowCatalog>();
+        services.AddSingleton<Quota>();
+        services.AddSingleton<RunLanes>();
+        services.AddSingleton<RunAcceptance>();
         services.AddSingleton<RunExecutor>();
         services.AddSingleton(options.Egress);
         services.AddSingleton(s => new DeliverySender(
@@ -115,7 +118,7 @@ public static class EngineServiceCollectionExtensions
             s.GetRequiredService<DeliverySender>(),
             s.GetRequiredService<IStore>(),
             s.GetRequiredService<WorkflowCatalog>(),
-            s.GetRequiredService<RunQueue>,
+            s.GetRequiredService<RunAcceptance>(),
             options.Limits
         ));
         services.AddSingleton(s => new DeliverySenders(
@@ -136,8 +139,26 @@ public static class EngineServiceCollectionExtensions
             s.GetRequiredService<ServerHold>(),
             s.GetRequiredService<ILogger<DeliveryDispatcher>>()
         ));
-        services.AddSingleton<Quota>();
-        services.AddSingleton<RunQueue>();
+        services.AddSingleton<RunRecovery>();
+        services.AddSingleton(s => new RunPreparation(
+            s.GetRequiredService<IStore>(),
+            s.GetRequiredService<WorkflowCatalog>(),
+            s.GetRequiredService<RunExecutor>(),
+            s.GetRequiredService<RunRecovery>(),
+            s.GetRequiredService<Concealment>(),
+            options.Limits
+        ));
+        services.AddSingleton(s => new RunCompletion(
+            s.GetRequiredService<IStore>(),
+            s.GetRequiredService<RunPreparation>(),
+            s.GetRequiredService<RunExecutor>(),
+            s.GetRequiredService<DeliveryDispatcher>(),
+            s.GetRequiredService<RunLanes>(),
+            s.GetRequiredService<RunRecovery>(),
+            s.GetRequiredService<Quota>(),
+            s.GetRequiredService<EngineContext>(),
+            s.GetRequiredService<ILogger<RunCompletion>>()
+        ));
         services.AddSingleton<QuotaReset>();
         services.AddSingleton<Suspensions>();
         services.AddSingleton<Drafts>();
@@ -166,7 +187,9 @@ sealed class EngineService(
     WorkflowCatalog catalog,
     WorkerPool workers,
     DeliveryDispatcher dispatcher,
-    RunQueue runs,
+    RunCompletion runs,
+    RunRecovery recovery,
+    RunLanes lanes,
     QuotaReset quota,
     Suspensions suspensions,
     Schedule schedule,
@@ -192,7 +215,7 @@ sealed class EngineService(
         await quota.StartAsync(cancellationToken).ConfigureAwait(false);
         await alerts.LoadAsync(cancellationToken).ConfigureAwait(false);
         await watch.StartAsync(cancellationToken).ConfigureAwait(false);
-        runs.Recover();
+        recovery.Start();
         suspensions.Start();
         schedule.Start();
     }
@@ -201,7 +224,7 @@ sealed class EngineService(
     /// their own deadline.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        runs.Refuse();
+        lanes.Close();
         log.ShuttingDown(runs.InFlight, dispatcher.InFlight, (engine.Limits.ShutdownTimeout + engine.Limits.DeliveryDeadline).TotalSeconds);
         await schedule.StopAsync().ConfigureAwait(false);
         await suspensions.StopAsync().ConfigureAwait(false);

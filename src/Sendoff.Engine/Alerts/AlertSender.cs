@@ -49,20 +49,8 @@ public sealed class AlertSender(IStore store, DeliveryDispatcher dispatcher, Eng
             Credentials = CredentialsOf(message.Rule),
         };
         Delivery[] deliveries = [DeliveryOf(message, run)];
-        dispatcher.Reserve(deliveries);
-        bool isStored = false;
-        try
-        {
-            isStored = await store.TellAsync(told, received, run, deliveries, ct).ConfigureAwait(false);
-        }
-        finally
-        {
-            if (!isStored)
-                dispatcher.Release(deliveries);
-        }
-        if (!isStored)
+        if (!await dispatcher.CommitAsync(deliveries, () => store.TellAsync(told, received, run, deliveries, ct)).ConfigureAwait(false))
             return null;
-        dispatcher.Start(deliveries);
         engine.Changes.Publish(run);
         return run.Id;
     }

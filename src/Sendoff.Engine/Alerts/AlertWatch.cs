@@ -15,7 +15,7 @@ internal sealed class AlertWatch(
     AlertRules rules,
     AlertSender sender,
     WorkflowCatalog catalog,
-    RunQueue runs,
+    RunLanes lanes,
     EngineContext engine,
     ServerHold hold,
     ILogger<AlertWatch> log
@@ -222,7 +222,7 @@ internal sealed class AlertWatch(
             return;
         backlogAt = engine.Time.GetTimestamp();
         var now = engine.Time.GetUtcNow();
-        var queued = runs
+        var queued = lanes
             .Unstarted.Where(static lane => lane.Runs > 0)
             .ToDictionary(static lane => lane.Workflow, static lane => lane.Runs);
         var shortest = watching.Min(rule => rule.BacklogAge ?? engine.Limits.AlertBacklogAge);

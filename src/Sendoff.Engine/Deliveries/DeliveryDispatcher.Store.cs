@@ -3,8 +3,8 @@ namespace Sendoff.Engine.Deliveries;
 /// <summary>What waits in the store: taken up at a start, and read back as memory has room for it.</summary>
 public sealed partial class DeliveryDispatcher
 {
-    /// <summary>Takes up what an earlier server left: what was in mid-flight is interrupted (C7), what was not started goes out, or waits while the server is on
-    /// hold. Call once, first.</summary>
+    /// <summary>Takes up what an earlier server left: what was in mid-flight is interrupted (C7), what was not started goes out, or waits
+    /// while the server is on hold. Call once, first.</summary>
     public async Task StartAsync(CancellationToken ct)
     {
         int interrupted = await store.InterruptSendingAsync(ct).ConfigureAwait(false);
@@ -71,42 +71,29 @@ public sealed partial class DeliveryDispatcher
 
     void ReadFrom(DestinationLane lane, DeliveryId first)
     {
-        lane.GoBackTo(first);
-        lane.HasMoreInStore = lane.HasSkipped = true;
-        if (lane.IsReading)
-            return;
-        lane.IsReading = true;
-        _ = ReadBackAsync(lane);
+        lane.Backlog.LeaveFrom(first);
+        if (lane.Backlog.State == BacklogState.InStore)
+            _ = ReadBackAsync(lane, lane.Backlog.BeginRead());
     }
 
-    async Task ReadBackAsync(DestinationLane lane)
+    bool ShouldRead(DestinationLane lane) => lane.Backlog.State == BacklogState.InStore && !stopping && HasRoom(lane, part: 2);
+
+    async Task ReadBackAsync(DestinationLane lane, DeliveryId after)
     {
-        for (bool more = true; more; )
+        while (true)
         {
-            DeliveryId after;
+            var page = await ReadPendingAsync(lane.Destination, after, lane.Backlog.PageSize).ConfigureAwait(false);
             lock (gate)
             {
-                after = lane.Last;
-                lane.HasSkipped = false;
-            }
-            int most = lane.ReadAtOnce;
-            var page = await ReadPendingAsync(lane.Destination, after, most).ConfigureAwait(false);
-            lock (gate)
-            {
-                lane.HasMoreInStore = false;
-                lane.MeasureRead(page.Count, page.Sum(static delivery => (long)delivery.Request.Bytes));
                 long now = engine.Time.GetTimestamp();
-                // Reading went back meanwhile: the page does not begin where it has to.
-                bool isStale = lane.Last.Value < after.Value;
-                if (!isStale)
-                    foreach (var delivery in page)
-                        Wait(lane, delivery, now);
-                // What was committed while the page was read may not be on it.
-                lane.HasMoreInStore |= lane.HasSkipped || isStale || page.Count == most;
-                lane.IsReading = true;
+                lane.Backlog.EndRead(page, delivery => Wait(lane, delivery, now));
                 GrantInTurn();
-                lane.IsReading = more = ShouldRead(lane);
-                Forget(lane.Destination);
+                if (!ShouldRead(lane))
+                {
+                    Forget(lane.Destination);
+                    return;
+                }
+                after = lane.Backlog.BeginRead();
             }
         }
     }

@@ -6,9 +6,10 @@ namespace Sendoff.Engine.Deliveries;
 
 /// <summary>Takes committed deliveries to their attempts: fairly by destination, bounded in each and in total (B5).</summary>
 /// <remarks>
-/// (1) <see cref="Reserve"/>: where a sender is free, the delivery is committed as sending at once, which saves a write  (2) <see cref="Start"/>, after the
-/// commit: those go out, the others wait in their destination's lane  (3) a sender that becomes free goes to the next lane in turn; what it takes is marked as
-/// sending first (C7)  (4) the attempt  (5) its record. More waits in the store than in memory when a destination is slow; it is read back in call order.
+/// (1) where a sender is free, the delivery is committed as sending at once, which saves a write  (2) after the commit those are sent, and
+/// the others wait in their destination's lane  (3) a sender that becomes free takes from the next lane in turn, and marks what it takes as
+/// sending first (C7)  (4) the attempt  (5) its record. When a destination is slow, more waits in the store than in memory
+/// (<see cref="LaneBacklog"/>).
 /// </remarks>
 public sealed partial class DeliveryDispatcher : IDisposable
 {
@@ -50,7 +51,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
         get
         {
             lock (gate)
-                return (lanes.Values.Sum(static lane => lane.Waiting), waitingBytes);
+                return (lanes.Values.Sum(static lane => lane.Backlog.Count), waitingBytes);
         }
     }
 
@@ -64,8 +65,9 @@ public sealed partial class DeliveryDispatcher : IDisposable
         }
     }
 
-    /// <summary>Starts nothing more and waits for the deliveries in flight; the rest stays pending. When <paramref name="ct"/> fires, attempts are aborted. Records that the
-    /// store has not accepted within <see cref="EngineLimits.StoreClosing"/> are abandoned (G3); those deliveries become interrupted at the next start.</summary>
+    /// <summary>Starts nothing more and waits for the deliveries in flight; the rest stays pending. When <paramref name="ct"/> fires,
+    /// attempts are aborted. Records that the store has not accepted within <see cref="EngineLimits.StoreClosing"/> are abandoned (G3);
+    /// those deliveries become interrupted at the next start.</summary>
     public async Task StopAsync(CancellationToken ct)
     {
         lock (gate)
@@ -83,8 +85,30 @@ public sealed partial class DeliveryDispatcher : IDisposable
             .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    /// <summary>(1) Before the commit: pending deliveries become sending where a sender is free for them.</summary>
-    public void Reserve(Delivery[] deliveries)
+    /// <summary>Commits deliveries with what they belong to, then sends them. If nothing was stored, nothing is sent.</summary>
+    /// <param name="deliveries">The pending ones for which a sender is free become sending before the commit.</param>
+    /// <param name="commit">Returns false if it has stored nothing.</param>
+    /// <returns>The result of <paramref name="commit"/>.</returns>
+    public async Task<bool> CommitAsync(Delivery[] deliveries, Func<Task<bool>> commit)
+    {
+        Reserve(deliveries);
+        bool isStored = false;
+        try
+        {
+            isStored = await commit().ConfigureAwait(false);
+        }
+        finally
+        {
+            if (!isStored)
+                Release(deliveries);
+        }
+        if (isStored)
+            Start(deliveries);
+        return isStored;
+    }
+
+    // (1)
+    void Reserve(Delivery[] deliveries)
     {
         lock (gate)
         {
@@ -95,7 +119,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
                 if (deliveries[i].Status != DeliveryStatus.Pending)
                     continue;
                 var lane = LaneOf(deliveries[i].Destination);
-                if (lane.Waiting > 0 || lane.HasMoreInStore || !HasPlace(lane))
+                if (!lane.Backlog.IsEmpty || !HasPlace(lane))
                     continue;
                 lane.Senders++;
                 senders++;
@@ -104,8 +128,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
         }
     }
 
-    /// <summary>The commit failed: nothing is sent, and what was reserved is free again.</summary>
-    public void Release(Delivery[] deliveries)
+    void Release(Delivery[] deliveries)
     {
         foreach (var delivery in deliveries)
         {
@@ -119,8 +142,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
         }
     }
 
-    /// <summary>(2) After the commit.</summary>
-    public void Start(Delivery[] deliveries)
+    // (2)
+    void Start(Delivery[] deliveries)
     {
         long now = engine.Time.GetTimestamp();
         bool anyWaits = false;
@@ -145,7 +168,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
         }
     }
 
-    /// <summary>Sends a delivery again by hand: a new attempt of the same delivery. False when there is none, or its status is not one of <paramref name="from"/>.</summary>
+    /// <summary>Sends a delivery again by hand: a new attempt of the same delivery. Returns false if it does not exist or its status is not
+    /// one of <paramref name="from"/>.</summary>
     public async Task<bool> ResendAsync(DeliveryId delivery, IReadOnlyList<DeliveryStatus> from, CancellationToken ct)
     {
         if (await store.RequeueAsync(delivery, from, ct).ConfigureAwait(false) is not { } queued)
@@ -172,44 +196,28 @@ public sealed partial class DeliveryDispatcher : IDisposable
 
     void Wait(DestinationLane lane, Delivery delivery, long since)
     {
-        if (lane.Holds(delivery.Id))
-        {
-            if (!lane.HasMoreInStore)
-                lane.PassOver(delivery.Id);
+        if (!lane.Backlog.Takes(delivery.Id, HasRoom(lane, part: 1)))
             return;
-        }
-        // Behind those in the store it waits there too. One that is older than what was read back last, as a resend is, is read again from there.
-        bool hasRoom = HasRoom(lane, part: 1);
-        if (!hasRoom)
-            lane.HasMoreInStore = true;
-        if (lane.HasMoreInStore && (!hasRoom || delivery.Id.Value > lane.Last.Value))
-        {
-            lane.GoBackTo(delivery.Id);
-            lane.HasSkipped = true;
-            return;
-        }
         var waiting = new WaitingDelivery(delivery, since, engine.Pacing.Begin(lane.Pace));
-        lane.Add(waiting);
+        lane.Backlog.Add(waiting);
         waitingBytes += waiting.Bytes;
         Queue(lane);
     }
 
     /// <summary>
-    /// B5: bounded in each and in total. A lane's bytes are bounded by an eighth of those that are left, so that what piles up for some leaves room for others;
-    /// one may wait in any case, so that every lane goes on.
+    /// B5: bounded in each and in total. A lane's bytes are bounded by an eighth of those that are left, so that what piles up for some
+    /// leaves room for others; one may wait in any case, so that every lane goes on.
     /// </summary>
     bool HasRoom(DestinationLane lane, int part) =>
-        lane.Waiting == 0
+        lane.Backlog.Count == 0
         || (
-            lane.Waiting < engine.Limits.DeliveryQueuePerDestination / part
-            && lane.WaitingBytes < (engine.Limits.DeliveryQueueBytes - waitingBytes) / 8 / part
+            lane.Backlog.Count < engine.Limits.DeliveryQueuePerDestination / part
+            && lane.Backlog.Bytes < (engine.Limits.DeliveryQueueBytes - waitingBytes) / 8 / part
         );
-
-    bool ShouldRead(DestinationLane lane) => lane.HasMoreInStore && !stopping && HasRoom(lane, part: 2);
 
     void Queue(DestinationLane lane)
     {
-        if (lane.IsInTurn || lane.Waiting == 0 || lane.Senders >= MostOf(lane))
+        if (lane.IsInTurn || lane.Backlog.Count == 0 || lane.Senders >= MostOf(lane))
             return;
         lane.IsInTurn = true;
         turn.Enqueue(lane);
@@ -242,18 +250,15 @@ public sealed partial class DeliveryDispatcher : IDisposable
             }
             passed = 0;
             senders++;
-            waitingBytes -= lane.Grant();
+            waitingBytes -= lane.Grant().Bytes;
             if (!lane.IsMarking)
             {
                 lane.IsMarking = true;
                 _ = MarkAndSendAsync(lane);
             }
             Queue(lane);
-            if (!lane.IsReading && ShouldRead(lane))
-            {
-                lane.IsReading = true;
-                _ = ReadBackAsync(lane);
-            }
+            if (ShouldRead(lane))
+                _ = ReadBackAsync(lane, lane.Backlog.BeginRead());
         }
     }
 
@@ -272,7 +277,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
                 return;
             var marked = await MarkAsync(lane.Destination, granted).ConfigureAwait(false);
             lock (gate)
-                lane.Drop(granted);
+                lane.Backlog.Forget(granted);
             foreach (var (delivery, since, pace) in granted)
             {
                 if (marked.Contains(delivery.Id))

@@ -16,7 +16,7 @@ public sealed record DraftRun(AcceptedRun? Run, IReadOnlyList<WorkflowProblem> P
 /// Drafts of workflows. What is tested is stored as a version of its own, with a number below 0, so that its runs are recorded, shown and
 /// recovered as all are; a deploy makes a draft the next version.
 /// </summary>
-public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunQueue runs)
+public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunAcceptance runs)
 {
     /// <summary>Null when there is no such workflow.</summary>
     public async Task<Draft?> FindAsync(string name, CancellationToken ct)

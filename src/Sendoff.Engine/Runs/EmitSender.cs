@@ -9,8 +9,7 @@ namespace Sendoff.Engine.Runs;
 /// <summary>Makes one attempt at an emitted event (F7): it is published, and starts every workflow that listens, each once.</summary>
 /// <remarks>Every part may be tried again without being done twice, so a crash loses and repeats nothing: after it the delivery goes on.
 /// The response says which runs began.</remarks>
-/// <param name="runs">Asked for late: it stands before deliveries, and takes them.</param>
-internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCatalog catalog, Func<RunQueue> runs, EngineLimits limits)
+internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCatalog catalog, RunAcceptance runs, EngineLimits limits)
 {
     const int Ok = 200,
         TooManyRequests = 429,
@@ -58,8 +57,13 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
     {
         try
         {
-            var accepted = await runs()
-                .AcceptAsync(listener, EmitTrigger.TypeName, delivery.Request.Body, CancellationToken.None, emitted: new(delivery.Id, hops))
+            var accepted = await runs.AcceptAsync(
+                    listener,
+                    EmitTrigger.TypeName,
+                    delivery.Request.Body,
+                    CancellationToken.None,
+                    emitted: new(delivery.Id, hops)
+                )
                 .ConfigureAwait(false);
             return new(listener.Name, accepted?.Run.Id, Ok, accepted is null ? "it was started by this event before, or is deleted" : null);
         }

@@ -110,7 +110,7 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
 
 /// <summary>Releases runs that were held over quota (E6): at the start and at each reset as many as the day's quota takes, oldest first; by
 /// hand any.</summary>
-public sealed class QuotaReset(IStore store, RunQueue runs, Quota quota, ServerHold hold, TimeProvider time, ILogger<QuotaReset> log)
+public sealed class QuotaReset(IStore store, RunAcceptance runs, Quota quota, ServerHold hold, TimeProvider time, ILogger<QuotaReset> log)
 {
     const int ReadAtOnce = 100;
     static readonly TimeSpan retry = TimeSpan.FromSeconds(5),

@@ -10,7 +10,7 @@ namespace Sendoff.Engine.Runs;
 /// transaction that stores its event, so it starts one run, over restarts and with other servers beside this one. One that is past by more
 /// than a minute was missed, and is told, not made up for.
 /// </remarks>
-public sealed class Schedule(WorkflowCatalog catalog, RunQueue runs, EngineContext engine, ServerHold hold, ILogger<Schedule> log)
+public sealed class Schedule(WorkflowCatalog catalog, RunAcceptance runs, EngineContext engine, ServerHold hold, ILogger<Schedule> log)
 {
     // A timer takes 49 days at most, and a clock that is set is noticed soon.
     static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1),

@@ -17,7 +17,14 @@ public sealed record Release(RunStatus? Status, RunId? Next = null, bool IsDone 
 /// (1) end runs whose suspension timed out, resume those that are due  (2) wait for the next one, or for another run to be suspended. The
 /// store decides who comes first: a run is resumed once, also after a restart and beside other servers.
 /// </remarks>
-public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engine, ServerHold hold, ILogger<Suspensions> log)
+public sealed class Suspensions(
+    IStore store,
+    RunAcceptance runs,
+    RunCompletion completion,
+    EngineContext engine,
+    ServerHold hold,
+    ILogger<Suspensions> log
+)
 {
     const int ReadAtOnce = 100;
 
@@ -47,7 +54,7 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
         DecideAsync(
             run,
             async () =>
-                await runs.ContinueAsync(run, callback, CancellationToken.None).ConfigureAwait(false) is { } next
+                await runs.ResumeAsync(run, callback, CancellationToken.None).ConfigureAwait(false) is { } next
                     ? new(RunStatus.Suspended, next.Run.Id, true)
                     : null,
             ct
@@ -123,7 +130,7 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
         await hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         while (!stop.IsCancellationRequested)
         {
-            var suspended = runs.NextSuspended;
+            var suspended = completion.NextSuspended;
             // (1)
             var wake = engine.Time.GetUtcNow() + await ResumeDueAsync().ConfigureAwait(false);
             // (2)
@@ -181,7 +188,7 @@ public sealed class Suspensions(IStore store, RunQueue runs, EngineContext engin
                     engine.Changes.Ends?.Ended(suspension.WorkflowId, suspension.RunId, RunStatus.Failed);
             }
             else
-                await runs.ContinueAsync(suspension.RunId, default, stop.Token).ConfigureAwait(false);
+                await runs.ResumeAsync(suspension.RunId, default, stop.Token).ConfigureAwait(false);
             return true;
         }
         catch (Exception x) when (x is not (StoreUnavailableException or OperationCanceledException))

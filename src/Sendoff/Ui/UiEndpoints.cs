@@ -48,7 +48,7 @@ internal static class UiEndpoints
     }
 
     /// <summary>To the new run; to the page that says so when there is none.</summary>
-    static async Task<IResult> ReplayAsync(string id, RunQueue runs, CancellationToken ct)
+    static async Task<IResult> ReplayAsync(string id, RunAcceptance runs, CancellationToken ct)
     {
         var replay = RunId.TryParse(id, out var run) ? await runs.ReplayAsync(run, null, captured: false, ct) : null;
         return Results.LocalRedirect($"/runs/{replay?.Run.Id.ToString() ?? Uri.EscapeDataString(id)}");

@@ -371,7 +371,7 @@ public sealed class AlertWatchTests : IAsyncLifetime
     {
         await AddAsync();
         var orders = await rig.DeployAsync("orders", Fails);
-        await rig.EndOfAsync((await rig.Queue.AcceptAsync(orders, QueuedRun.TestTrigger, "{}"u8.ToArray(), Ct))!.Run.Id);
+        await rig.EndOfAsync((await rig.Acceptance.AcceptAsync(orders, QueuedRun.TestTrigger, "{}"u8.ToArray(), Ct))!.Run.Id);
         await Wait.UntilAsync(() => rig.Pacing.Load == 0);
         // The next failure is the first that is told.
         await RunAsync(orders);

@@ -19,7 +19,7 @@ public sealed class ImportRegistryTests : ImportRig
         Add(
             "w-p_1/workflow.yaml",
             $"name: W\ntriggers: [ {{ id: hi_1 }} ]\nsteps: [ {{ namespace: send, uses: {uses}, props: {{ chat: {{ authProvisionId: "
-                + "apn_1 }} }} }} ]"
+                + "apn_1 } } } ]"
         );
 
     static string Action(string key, string imports = "import chat from \"../../chat.app.mjs\";", string version = "1.2.3") =>

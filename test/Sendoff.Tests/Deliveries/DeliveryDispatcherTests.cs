@@ -120,9 +120,14 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
     async Task<Delivery[]> SendAsync(DeliveryDispatcher dispatcher, params IEnumerable<string> urls)
     {
         var deliveries = await MakeAsync(urls);
-        dispatcher.Reserve(deliveries);
-        await CommitAsync(deliveries);
-        dispatcher.Start(deliveries);
+        await dispatcher.CommitAsync(
+            deliveries,
+            async () =>
+            {
+                await CommitAsync(deliveries);
+                return true;
+            }
+        );
         return deliveries;
     }
 
@@ -186,14 +191,28 @@ public sealed partial class DeliveryDispatcherTests : IAsyncLifetime
         await using var receiver = Receiver.Answering(Ok);
         var dispatcher = NewDispatcher(new EngineLimits { DeliveryMaxPerDestination = 1 });
         var deliveries = await MakeAsync(receiver.Url, receiver.Url);
-        dispatcher.Reserve(deliveries);
-        Assert.Equal([DeliveryStatus.Sending, DeliveryStatus.Pending], deliveries.Select(d => d.Status));
-        dispatcher.Release(deliveries);
+        await Assert.ThrowsAsync<StoreUnavailableException>(() =>
+            dispatcher.CommitAsync(
+                deliveries,
+                () =>
+                {
+                    Assert.Equal([DeliveryStatus.Sending, DeliveryStatus.Pending], deliveries.Select(d => d.Status));
+                    throw new StoreUnavailableException("the disk is full");
+                }
+            )
+        );
 
         var next = await MakeAsync(receiver.Url);
-        dispatcher.Reserve(next);
-        Assert.Equal(DeliveryStatus.Sending, next[0].Status);
-        dispatcher.Release(next);
+        bool isStored = await dispatcher.CommitAsync(
+            next,
+            () =>
+            {
+                Assert.Equal(DeliveryStatus.Sending, next[0].Status);
+                return Task.FromResult(false);
+            }
+        );
+        Assert.False(isStored);
+        Assert.Equal(0, dispatcher.InFlight);
         Assert.Empty(receiver.Requests);
     }
 

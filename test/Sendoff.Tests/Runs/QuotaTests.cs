@@ -125,8 +125,8 @@ public sealed class QuotaTests : IDisposable
         var version = await rig.DeployAsync("orders", "return 1");
         var first = await rig.AcceptAsync(version);
         await rig.EndOfAsync(first.Run.Id);
-        var replay = (await rig.Queue.ReplayAsync(first.Run.Id, null, captured: false, Ct))!;
-        var manual = (await rig.Queue.AcceptAsync(version, QueuedRun.ManualTrigger, "{}"u8.ToArray(), Ct))!;
+        var replay = (await rig.Acceptance.ReplayAsync(first.Run.Id, null, captured: false, Ct))!;
+        var manual = (await rig.Acceptance.AcceptAsync(version, QueuedRun.ManualTrigger, "{}"u8.ToArray(), Ct))!;
 
         Assert.Equal(
             (RunStatus.Succeeded, RunStatus.Succeeded),

@@ -58,7 +58,7 @@ public sealed class RetentionTests : IDisposable
         await using var rig = await RunRig.StartAsync(folder.Path, limits, clock);
         var version = await rig.DeployAsync("orders", "return 1");
         for (int i = 0; i < 7; i++)
-            Assert.NotNull(await rig.Queue.KeepEventAsync(version, "http", "{}"u8.ToArray()));
+            Assert.NotNull(await rig.Acceptance.KeepEventAsync(version, "http", "{}"u8.ToArray()));
         clock.Advance(limits.RetentionAge + TimeSpan.FromDays(1));
         var began = clock.GetUtcNow();
 

@@ -20,6 +20,7 @@ sealed class RunRig : IAsyncDisposable
     readonly IStore real;
     readonly WorkerPool workers;
     readonly DeliverySender sender;
+    readonly RunRecovery recovery;
     bool stopped;
 
     RunRig(string folder, EngineLimits limits, TimeProvider time)
@@ -57,23 +58,27 @@ sealed class RunRig : IAsyncDisposable
         );
         sender = new DeliverySender(Sending.Loopback, limits, TimeProvider.System);
         Dispatcher = new DeliveryDispatcher(Store, sender, engine, concealment, Hold, NullLogger<DeliveryDispatcher>.Instance);
-        Queue = new RunQueue(
+        Lanes = new RunLanes(engine);
+        Acceptance = new RunAcceptance(Store, Catalog, Lanes, concealment, Quota, engine);
+        recovery = new RunRecovery(Store, Lanes, Hold, engine, NullLogger<RunRecovery>.Instance);
+        var executor = new RunExecutor(workers, concealment, ids, limits, time);
+        Completion = new RunCompletion(
             Store,
-            Catalog,
-            new RunExecutor(workers, concealment, ids, limits, time),
+            new RunPreparation(Store, Catalog, executor, recovery, concealment, limits),
+            executor,
             Dispatcher,
-            engine,
-            concealment,
+            Lanes,
+            recovery,
             Quota,
-            Hold,
-            NullLogger<RunQueue>.Instance
+            engine,
+            NullLogger<RunCompletion>.Instance
         );
         Alerts = new AlertRules(Store, Catalog, new SmtpOptions(), limits);
         AlertSender = new AlertSender(Store, Dispatcher, engine, concealment, "http://sendoff.test");
-        AlertWatch = new AlertWatch(Store, Alerts, AlertSender, Catalog, Queue, engine, Hold, NullLogger<AlertWatch>.Instance);
-        QuotaReset = new QuotaReset(Store, Queue, Quota, Hold, time, NullLogger<QuotaReset>.Instance);
-        Suspensions = new Suspensions(Store, Queue, engine, Hold, NullLogger<Suspensions>.Instance);
-        Schedule = new Schedule(Catalog, Queue, engine, Hold, NullLogger<Schedule>.Instance);
+        AlertWatch = new AlertWatch(Store, Alerts, AlertSender, Catalog, Lanes, engine, Hold, NullLogger<AlertWatch>.Instance);
+        QuotaReset = new QuotaReset(Store, Acceptance, Quota, Hold, time, NullLogger<QuotaReset>.Instance);
+        Suspensions = new Suspensions(Store, Acceptance, Completion, engine, Hold, NullLogger<Suspensions>.Instance);
+        Schedule = new Schedule(Catalog, Acceptance, engine, Hold, NullLogger<Schedule>.Instance);
     }
 
     public IdSequence Ids { get; }
@@ -84,7 +89,9 @@ sealed class RunRig : IAsyncDisposable
     public SecretCatalog Secrets { get; }
     public WorkflowCatalog Catalog { get; }
     public DeliveryDispatcher Dispatcher { get; }
-    public RunQueue Queue { get; }
+    public RunLanes Lanes { get; }
+    public RunAcceptance Acceptance { get; }
+    public RunCompletion Completion { get; }
     public AlertRules Alerts { get; }
     public AlertSender AlertSender { get; }
 
@@ -109,7 +116,7 @@ sealed class RunRig : IAsyncDisposable
         await rig.Hold.StartAsync(rig.Store, hold, time ?? TimeProvider.System, default);
         await rig.Catalog.LoadAsync(default);
         await rig.Dispatcher.StartAsync(default);
-        rig.Queue.Recover();
+        rig.recovery.Start();
         return rig;
     }
 
@@ -122,7 +129,7 @@ sealed class RunRig : IAsyncDisposable
             {
                 ["workflow.yaml"] =
                     $"triggers: [ {{ type: http, key: {name}, response: {response} }} ]\nsettings: {settings}\nsteps: [ {{ namespace: "
-                    + "step, uses: ./step.js }} ]",
+                    + "step, uses: ./step.js } ]",
                 ["step.js"] = code,
             },
             default
@@ -132,7 +139,7 @@ sealed class RunRig : IAsyncDisposable
     }
 
     public async Task<AcceptedRun> AcceptAsync(WorkflowVersion version, string json = "{}") =>
-        (await Queue.AcceptAsync(version, "http", Encoding.UTF8.GetBytes(json), default))!;
+        (await Acceptance.AcceptAsync(version, "http", Encoding.UTF8.GetBytes(json), default))!;
 
     /// <summary>Waits for the end of a run, whatever its deliveries do.</summary>
     public async Task UntilEndedAsync(RunId id)
@@ -177,7 +184,7 @@ sealed class RunRig : IAsyncDisposable
         await Schedule.StopAsync();
         await Suspensions.StopAsync();
         await QuotaReset.StopAsync();
-        await Queue.StopAsync(ct);
+        await Completion.StopAsync(ct);
         await Dispatcher.StopAsync(ct);
         await AlertWatch.StopAsync();
     }
@@ -190,7 +197,7 @@ sealed class RunRig : IAsyncDisposable
             Failing.Fail(nameof(IStore.TakeBackStartsAsync), new StoreUnavailableException("the server crashed"));
             await StopAsync(new CancellationToken(true));
         }
-        await Queue.DisposeAsync();
+        await Completion.DisposeAsync();
         await workers.DisposeAsync();
         await real.DisposeAsync();
         Dispatcher.Dispose();

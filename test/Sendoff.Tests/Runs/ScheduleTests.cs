@@ -226,7 +226,7 @@ public sealed class ScheduleTests : IDisposable
         var due = new DueTime(target.Key, clock.GetUtcNow().AddMinutes(1));
 
         var asked = await Task.WhenAll(
-            Enumerable.Range(0, 8).Select(_ => rig.Queue.AcceptAsync(target.Version, "schedule", "{}"u8.ToArray(), Ct, due))
+            Enumerable.Range(0, 8).Select(_ => rig.Acceptance.AcceptAsync(target.Version, "schedule", "{}"u8.ToArray(), Ct, due))
         );
 
         Assert.Single(asked, accepted => accepted is not null);

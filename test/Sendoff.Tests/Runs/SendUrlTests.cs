@@ -185,7 +185,7 @@ public sealed class SendUrlTests : IAsyncLifetime
     async Task<(List<string> Sent, List<string?> Thrown)> SendAsync(string[] urls)
     {
         byte[] json = JsonSerializer.SerializeToUtf8Bytes(new { urls });
-        var accepted = await rig.Queue.AcceptAsync(version, QueuedRun.TestTrigger, json, default);
+        var accepted = await rig.Acceptance.AcceptAsync(version, QueuedRun.TestTrigger, json, default);
         var run = await rig.EndOfAsync(accepted!.Run.Id);
         Assert.True(run.Run.Status == RunStatus.Succeeded, run.Run.Message);
         Assert.Equal(RunStatus.Succeeded, run.Run.Status);

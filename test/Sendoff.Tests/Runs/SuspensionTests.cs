@@ -401,7 +401,7 @@ public sealed class SuspensionTests : IDisposable
         await using var sink = Sink.Start();
         await using var rig = await StartAsync();
         var version = await DeployAsync(rig, "$.flow.delay(1)", Send(sink, "1"), "$.flow.suspend()");
-        var run = (await rig.Queue.AcceptAsync(version, QueuedRun.TestTrigger, "{}"u8.ToArray(), default))!;
+        var run = (await rig.Acceptance.AcceptAsync(version, QueuedRun.TestTrigger, "{}"u8.ToArray(), default))!;
         var end = await NextAsync(rig, run.Run.Id);
 
         Assert.Equal(
@@ -480,7 +480,7 @@ public sealed class SuspensionTests : IDisposable
         Assert.Equal(RunStatus.Succeeded, (await NextAsync(rig, due.Run.Id)).Run.Status);
         Assert.Equal(RunStatus.Suspended, (await rig.Store.GetRunAsync(stuck.Run.Id, default))!.Run.Status);
         gate.Release();
-        await Wait.UntilAsync(() => rig.Queue.InFlight == 0);
+        await Wait.UntilAsync(() => rig.Completion.InFlight == 0);
         // Far less than the minute after which it looks in any case; a place is free a moment after a run has ended.
         for (int tries = 0; tries < 3 && (await rig.Store.GetRunAsync(stuck.Run.Id, default))!.Run.Status == RunStatus.Suspended; tries++)
         {
@@ -522,7 +522,7 @@ public sealed class SuspensionTests : IDisposable
     {
         await using var rig = await RunRig.StartAsync(folder.Path);
         var version = await DeployNamedAsync(rig, "held", "return 'deployed'");
-        var drafts = new Drafts(rig.Store, rig.Catalog, rig.Queue);
+        var drafts = new Drafts(rig.Store, rig.Catalog, rig.Acceptance);
         var files = version.Files.ToDictionary();
         files["s1.mjs"] = Component("if ($.context.run.runs === 1) $.flow.rerun(3600000, null, 2); return 'its draft'");
         await drafts.SaveAsync("held", files, default);
@@ -593,7 +593,7 @@ public sealed class SuspensionTests : IDisposable
         await using var rig = await RunRig.StartAsync(folder.Path);
         var version = await DeployOnSuccessAsync(rig, sink, " if (steps.trigger.event.fail) throw new Error('no')");
         var failing = await rig.AcceptAsync(version, """{"fail":true}""");
-        var test = (await rig.Queue.AcceptAsync(version, QueuedRun.TestTrigger, "{}"u8.ToArray(), default))!;
+        var test = (await rig.Acceptance.AcceptAsync(version, QueuedRun.TestTrigger, "{}"u8.ToArray(), default))!;
         foreach (var run in new[] { failing, test })
         {
             await HeldAsync(rig, run.Run.Id);

@@ -209,7 +209,7 @@ public sealed class SecretTests(SharedServer shared) : IClassFixture<SharedServe
         await using (var rig = await RunRig.StartAsync(folder.Path))
         {
             Assert.True((await rig.EndOfAsync(left)).Run.Recovered);
-            await rig.EndOfAsync((await rig.Queue.ReplayAsync(left, null, captured: false, default))!.Run.Id);
+            await rig.EndOfAsync((await rig.Acceptance.ReplayAsync(left, null, captured: false, default))!.Run.Id);
         }
         Assert.All(receiver.Requests, request => Assert.EndsWith($"Bearer {Token}", request, StringComparison.Ordinal));
         foreach (string file in Directory.EnumerateFiles(folder.Path))

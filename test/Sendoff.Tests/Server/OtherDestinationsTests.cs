@@ -414,7 +414,7 @@ public sealed class OtherDestinationsTests
         var version = server.Get<Sendoff.Engine.Runs.WorkflowCatalog>().FindTrigger("plain")!.Version;
 
         var accepted = await server
-            .Get<Sendoff.Engine.Runs.RunQueue>()
+            .Get<Sendoff.Engine.Runs.RunAcceptance>()
             .AcceptAsync(version, "http", System.Text.Encoding.UTF8.GetBytes(json), default);
         var run = await server.EndOfAsync(accepted!.Run.Id.ToString());
 

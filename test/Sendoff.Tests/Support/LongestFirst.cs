@@ -22,7 +22,7 @@ public sealed class LongestFirst : ITestCollectionOrderer
         "RunCommandTests",
         "ServeCommandTests",
         "EscapeTests",
-        "RunQueueTests",
+        "RunCompletionTests",
     ];
 
     public IReadOnlyCollection<TTestCollection> OrderTestCollections<TTestCollection>(IReadOnlyCollection<TTestCollection> testCollections)

@@ -112,7 +112,7 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
             "ESRCH alive",
             await rig.AskAsync(
                 $"let code; try {{ process.kill({Environment.ProcessId}, 'SIGKILL'); }} catch (e) {{ code = e.code; "
-                    + "}} process.kill(process.ppid, 'SIGKILL'); return code + ' alive';"
+                    + "} process.kill(process.ppid, 'SIGKILL'); return code + ' alive';"
             )
         );
     }
@@ -176,7 +176,7 @@ public sealed class EscapeTests(SharedRigs rigs) : IClassFixture<SharedRigs>
             Assert.Equal("hello", await rig.AskAsync("return require('child_process').execSync('echo hello').toString().trim()"));
             await rig.RunAsync(
                 $"for (let i = 0; i < 500; i++) require('child_process').spawn('sleep', ['{mark}'], {{ detached: true, stdio: "
-                    + "'ignore' }}).on('error', () => 0).unref();"
+                    + "'ignore' }).on('error', () => 0).unref();"
             );
         }
         await Wait.UntilAsync(() => !Process.GetProcessesByName("sleep").Any(p => CommandLine(p).Contains(mark)));

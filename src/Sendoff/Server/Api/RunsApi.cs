@@ -92,7 +92,7 @@ internal static class RunsApi
     static async Task<Results<Accepted<ReplayDocument>, Problem>> ReplayAsync(
         string id,
         HttpRequest request,
-        RunQueue runs,
+        RunAcceptance runs,
         Drafts drafts,
         CancellationToken ct
     )

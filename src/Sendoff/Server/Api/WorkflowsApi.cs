@@ -255,7 +255,7 @@ internal static class WorkflowsApi
         HttpRequest request,
         IStore store,
         WorkflowCatalog catalog,
-        RunQueue runs,
+        RunAcceptance runs,
         Drafts drafts,
         EngineLimits limits,
         CancellationToken ct

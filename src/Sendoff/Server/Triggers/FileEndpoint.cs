@@ -13,7 +13,7 @@ namespace Sendoff.Server.Triggers;
 internal sealed class FileEndpoint(
     IStore store,
     FileLinks links,
-    RunQueue runs,
+    RunCompletion runs,
     Concealment concealment,
     EngineLimits limits,
     TimeProvider time,

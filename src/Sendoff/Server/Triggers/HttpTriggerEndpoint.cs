@@ -13,7 +13,7 @@ namespace Sendoff.Server.Triggers;
 internal sealed class HttpTriggerEndpoint(
     WorkflowCatalog workflows,
     TriggerGate gate,
-    RunQueue runs,
+    RunAcceptance runs,
     FileLinks files,
     EngineLimits limits,
     ServerSides sides,

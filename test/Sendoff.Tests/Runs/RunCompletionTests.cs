@@ -7,7 +7,7 @@ using Sendoff.Tests.Support;
 namespace Sendoff.Tests.Runs;
 
 /// <summary>Faults on the way of a run: what the store refuses, what is deleted meanwhile, what a stop or a crash cuts off.</summary>
-public sealed class RunQueueTests : IDisposable
+public sealed class RunCompletionTests : IDisposable
 {
     readonly TempFolder folder = new();
 
@@ -104,8 +104,8 @@ public sealed class RunQueueTests : IDisposable
         var version = await rig.DeployAsync("orders", "return 1");
         Assert.True(await rig.Store.DeleteWorkflowAsync("orders", default));
         // Twice: the first gave its place back.
-        Assert.Null(await rig.Queue.AcceptAsync(version, "http", "{}"u8.ToArray(), default));
-        Assert.Null(await rig.Queue.AcceptAsync(version, "http", "{}"u8.ToArray(), default));
+        Assert.Null(await rig.Acceptance.AcceptAsync(version, "http", "{}"u8.ToArray(), default));
+        Assert.Null(await rig.Acceptance.AcceptAsync(version, "http", "{}"u8.ToArray(), default));
         Assert.Empty((await rig.Store.ListEventsAsync(new(null, null, null, null, 10), default)).Items);
     }
 
@@ -423,10 +423,10 @@ public sealed class RunQueueTests : IDisposable
         var first = (await rig.AcceptAsync(await rig.DeployAsync("orders", "return event.n"), """{"n":5}""")).Run.Id;
         await rig.EndOfAsync(first);
         await rig.DeployAsync("orders", "return event.n * 2");
-        var replay = (await rig.Queue.ReplayAsync(first, null, captured: false, default))!;
+        var replay = (await rig.Acceptance.ReplayAsync(first, null, captured: false, default))!;
         var end = await rig.EndOfAsync(replay.Run.Id);
         Assert.Equal((RunStatus.Succeeded, 2, true, false), (end.Run.Status, end.Run.Version, end.Run.Replay, end.Run.Recovered));
-        Assert.Null(await rig.Queue.ReplayAsync(new RunId(1), null, captured: false, default));
+        Assert.Null(await rig.Acceptance.ReplayAsync(new RunId(1), null, captured: false, default));
     }
 
     [Fact]
@@ -441,14 +441,14 @@ public sealed class RunQueueTests : IDisposable
         byte[] json = Encoding.UTF8.GetBytes($$"""{"text":"{{new string('x', bytes)}}"}""");
 
         for (int i = 0; i < events; i += 100)
-            await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => rig.Queue.AcceptAsync(held, "http", json.ToArray(), default)));
-        Assert.InRange(rig.Queue.WaitingBytes, limits.RunsWaitingBytes - 2 * bytes, limits.RunsWaitingBytes); // of 40 MB
+            await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => rig.Acceptance.AcceptAsync(held, "http", json.ToArray(), default)));
+        Assert.InRange(rig.Lanes.WaitingBytes, limits.RunsWaitingBytes - 2 * bytes, limits.RunsWaitingBytes); // of 40 MB
         gate.Release();
 
         long ended = 0;
         await Wait.UntilAsync(async () => (ended = (await rig.Store.ListUsageAsync(default, default)).Sum(row => row.Runs)) >= events);
         Assert.Equal(events, ended);
-        Assert.Equal(0, rig.Queue.WaitingBytes);
+        Assert.Equal(0, rig.Lanes.WaitingBytes);
     }
 
     [Fact]

@@ -1,0 +1,94 @@
+using System.Collections.Concurrent;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Engine.Runs;
+
+/// <summary>The workflow has as many runs waiting as it may (E7: 429).</summary>
+public sealed class RunQueueFullException(string workflow, int limit)
+    : Exception($"the workflow '{workflow}' has {limit:N0} runs waiting, which is its limit (setting Runs:MaxQueued)");
+
+/// <summary>The accepted runs in memory: their order and bounds. Each workflow has a lane, so that none starves another.</summary>
+public sealed class RunLanes(EngineContext engine)
+{
+    readonly ConcurrentDictionary<WorkflowId, RunLane> lanes = [];
+    readonly EventMemory memory = new(engine.Limits.RunsWaitingBytes);
+    Action<LanePlace> execute = static _ => throw new InvalidOperationException("nothing executes the runs of these lanes yet");
+    volatile bool isClosed;
+
+    /// <summary>The server is shutting down: no run is accepted or started any more.</summary>
+    internal bool IsClosed => isClosed;
+
+    /// <summary>The runs of each workflow that are accepted and have not started.</summary>
+    internal IEnumerable<(WorkflowId Workflow, int Runs)> Unstarted => lanes.Select(static lane => (lane.Key, lane.Value.UnstartedCount));
+
+    /// <summary>The bytes of the events that wait in memory.</summary>
+    internal long WaitingBytes => memory.Taken;
+
+    /// <summary>Sets what executes the runs. Called before the first run is queued.</summary>
+    /// <param name="execute">Called whenever a lane may execute one more run at once. It may not block.</param>
+    internal void ExecuteBy(Action<LanePlace> execute) => this.execute = execute;
+
+    /// <summary>The lane of a workflow, with a place taken for one more run.</summary>
+    internal RunLane Admit(WorkflowId workflow, string name)
+    {
+        var lane = Of(workflow);
+        return lane.TryAdmit(engine.Limits.RunsQueued) ? lane : throw new RunQueueFullException(name, engine.Limits.RunsQueued);
+    }
+
+    /// <summary>As <see cref="Admit"/>, however many wait.</summary>
+    internal RunLane AdmitAlways(WorkflowId workflow)
+    {
+        var lane = Of(workflow);
+        lane.TryAdmit(int.MaxValue);
+        return lane;
+    }
+
+    /// <summary>Queues a stored run in the lane that it was admitted to.</summary>
+    internal void Queue(RunLane lane, Waiting waiting)
+    {
+        engine.Changes.Publish(waiting.Run.Id, RunStatus.Queued);
+        waiting = waiting with { Pace = engine.Pacing.Begin(lane.Pace) };
+        if (lane.TryStart(waiting, engine.Limits.RunsExecuting))
+            execute(new(lane, waiting, IsForLeft: false));
+        else if (isClosed)
+            waiting.Response?.TrySetException(Stopped());
+    }
+
+    /// <summary>Queues a run that an earlier server left.</summary>
+    internal void QueueLeft(QueuedRun run)
+    {
+        var lane = Of(run.Event.WorkflowId);
+        var left = new LeftRun(run.Id, run.Event.Id, run.Version, run.Replay, run.Captured, run.Continues?.Run);
+        if (lane.AddLeft(left, engine.Limits.RunsRecovering) is { } first)
+            execute(new(lane, first, IsForLeft: true));
+    }
+
+    /// <summary>From now on no run is accepted or started. Callers that wait for a run that has not started get an error.</summary>
+    internal void Close()
+    {
+        isClosed = true;
+        Interlocked.MemoryBarrier(); // a run that ends now sees it, or is seen
+        foreach (var lane in lanes.Values)
+        foreach (var response in lane.Unstarted())
+            response.TrySetException(Stopped());
+    }
+
+    /// <summary>The error for a caller whose run was stored and has not ended.</summary>
+    internal static StoreUnavailableException Stopped() =>
+        new("the server stopped before the run had ended; it runs again after the next start");
+
+    RunLane Of(WorkflowId workflow) => lanes.GetOrAdd(workflow, static (id, memory) => new(id, memory), memory);
+}
+
+/// <summary>The right to execute the runs of a lane, one after another.</summary>
+sealed record LanePlace(RunLane Lane, Waiting First, bool IsForLeft)
+{
+    /// <summary>The next run, after one has ended. Null gives the place back.</summary>
+    public Waiting? Next()
+    {
+        if (IsForLeft)
+            return Lane.NextLeft();
+        Lane.Leave();
+        return Lane.Next();
+    }
+}

@@ -1,0 +1,63 @@
+using Sendoff.Engine.Secrets;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Engine.Runs;
+
+/// <summary>A run that can be executed, or that has ended before it could start.</summary>
+/// <param name="Deployment">What it executes; null if it has ended.</param>
+/// <param name="Ended">Its end; null if it can be executed.</param>
+readonly record struct PreparedRun(QueuedRun Queued, Deployment? Deployment, Run? Ended);
+
+/// <summary>Reads what a queued run needs: its event, the suspended run that it continues, and its version.</summary>
+sealed class RunPreparation(
+    IStore store,
+    WorkflowCatalog catalog,
+    RunExecutor executor,
+    RunRecovery recovery,
+    Concealment concealment,
+    EngineLimits limits
+)
+{
+    /// <summary>Returns null if the run was deleted with its workflow.</summary>
+    public async ValueTask<PreparedRun?> PrepareAsync(QueuedRun queued)
+    {
+        try
+        {
+            if (queued.Event.Json.IsEmpty)
+            {
+                if (await store.GetEventAsync(queued.Event.Id, CancellationToken.None).ConfigureAwait(false) is not { } stored)
+                    return Gone(queued, "its event");
+                queued = queued with { Event = concealment.Open(stored) };
+            }
+            if (queued.Continues is { } link)
+            {
+                if (await store.GetSuspensionAsync(link.Run, CancellationToken.None).ConfigureAwait(false) is not { } suspension)
+                    return Gone(queued, $"the suspended run {link.Run}");
+                queued = queued with { Resumption = concealment.Open(suspension) };
+            }
+        }
+        catch (SealedException x)
+        {
+            return Ended(queued, executor.Sealed(queued, x));
+        }
+        var (workflow, version) = (queued.Event.WorkflowId, queued.Version);
+        if (await catalog.FindAsync(workflow, version, CancellationToken.None).ConfigureAwait(false) is not { } deployment)
+        {
+            return await store.GetVersionAsync(workflow, version, CancellationToken.None).ConfigureAwait(false) is null
+                ? Gone(queued, version < 0 ? "its draft" : $"version {version} of the workflow")
+                : Ended(queued, executor.Unreadable(queued));
+        }
+        if (!queued.Recovered)
+            return new(queued, deployment, null);
+        // Last, so that a start counts only if the run does start.
+        int starts = await recovery.StartRunAsync(queued.Id).ConfigureAwait(false);
+        if (starts > limits.RunRecoveries)
+            return Ended(queued, executor.GiveUp(queued, starts));
+        return starts == 0 ? null : new(queued, deployment, null);
+    }
+
+    // The store takes no end of a run that was deleted with its workflow.
+    PreparedRun Gone(QueuedRun queued, string what) => Ended(queued, executor.Gone(queued, what));
+
+    static PreparedRun Ended(QueuedRun queued, Run run) => new(queued, null, run);
+}

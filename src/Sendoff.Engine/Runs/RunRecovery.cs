@@ -1,0 +1,95 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Engine.Runs;
+
+/// <summary>Queues what an earlier server accepted and did not end, and counts how often each of these runs has started (E1).</summary>
+public sealed class RunRecovery(IStore store, RunLanes lanes, ServerHold hold, EngineContext engine, ILogger<RunRecovery> log) : IDisposable
+{
+    const int ReadAtOnce = 100;
+    static readonly TimeSpan rest = TimeSpan.FromSeconds(1);
+
+    readonly CancellationTokenSource stop = new();
+
+    // Recovered runs in flight: if the server crashes now, each start counts.
+    readonly ConcurrentDictionary<RunId, bool> started = [];
+    Task queueing = Task.CompletedTask;
+
+    /// <summary>Begins to queue the runs, while new events are served. Call once, before the first event.</summary>
+    public void Start() => queueing = Task.Run(QueueAsync);
+
+    /// <summary>Counts a start of a recovered run. Returns how often it has started, 0 if it was deleted with its workflow.</summary>
+    /// <exception cref="OperationCanceledException">The server is shutting down; the start does not count.</exception>
+    internal async ValueTask<int> StartRunAsync(RunId run)
+    {
+        int starts = await store.StartRecoveredRunAsync(run, CancellationToken.None).ConfigureAwait(false);
+        if (starts == 0 || starts > engine.Limits.RunRecoveries)
+            return starts;
+        started[run] = true;
+        Interlocked.MemoryBarrier();
+        if (!lanes.IsClosed)
+            return starts;
+        // Either the shutdown has removed it from those that have started, or this call does.
+        await TakeBackStartsAsync().ConfigureAwait(false);
+        throw new OperationCanceledException("the server is shutting down");
+    }
+
+    /// <summary>A run has ended: its start cannot be cut off by a crash any more.</summary>
+    internal void EndRun(RunId run) => started.TryRemove(run, out _);
+
+    /// <summary>Queues no further run. What is in flight now may be cut off, and this does not count as a crash.</summary>
+    internal async Task StopAsync()
+    {
+        await stop.CancelAsync().ConfigureAwait(false);
+        await TakeBackStartsAsync().ConfigureAwait(false);
+        await queueing.ConfigureAwait(false);
+    }
+
+    public void Dispose() => stop.Cancel();
+
+    async Task QueueAsync()
+    {
+        await hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        RunId? after = null;
+        for (int found = 0; !stop.IsCancellationRequested; )
+        {
+            try
+            {
+                var page = await store.ListUnfinishedRunsAsync(ReadAtOnce, after, stop.Token).ConfigureAwait(false);
+                foreach (var run in page)
+                    lanes.QueueLeft(run);
+                found += page.Count;
+                if (page is [.., var last])
+                {
+                    after = last.Id;
+                    continue;
+                }
+                if (found > 0)
+                    log.RecoveredRuns(found);
+                return;
+            }
+            catch (Exception x)
+            {
+                if (!stop.IsCancellationRequested)
+                    log.RecoveryPutOff(x.Message);
+            }
+            await Task.Delay(rest, engine.Time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    async Task TakeBackStartsAsync()
+    {
+        RunId[] all = [.. started.Keys.Where(run => started.TryRemove(run, out _))];
+        if (all.Length == 0)
+            return;
+        try
+        {
+            await store.TakeBackStartsAsync(all, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (StoreUnavailableException x)
+        {
+            log.StartsNotTakenBack(all.Length, x.Message);
+        }
+    }
+}
