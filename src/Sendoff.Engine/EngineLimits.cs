@@ -108,6 +108,25 @@ public sealed record EngineLimits
     /// <summary>Pending deliveries that one look for a backlog reads.</summary>
     public int AlertBacklogRead { get; init; } = 10_000;
 
+    /// <summary>Accounts of apps. Setting <c>Accounts:Max</c>.</summary>
+    public int Accounts { get; init; } = 500;
+
+    /// <summary>A token that expires within this time is refreshed before a step gets it. A token that lasts less than twice as long is
+    /// refreshed at half of its time. Setting <c>Accounts:RefreshBefore</c>.</summary>
+    public TimeSpan AccountRefreshBefore { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Timeout of a request to a token endpoint. Setting <c>Accounts:Timeout</c>.</summary>
+    public TimeSpan AccountTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Time to sign in at a provider. Setting <c>Accounts:ConnectTimeout</c>.</summary>
+    public TimeSpan AccountConnect { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>Sign-ins at providers in progress; above it the oldest is dropped.</summary>
+    public int AccountsConnecting { get; init; } = 100;
+
+    /// <summary>Bytes of a token endpoint's response.</summary>
+    public int TokenResponseBytes { get; init; } = 256 * 1024;
+
     /// <summary>Workflows that an event may start one after the other by emitting, before a loop is assumed. Setting
     /// <c>Emit:MaxHops</c>.</summary>
     public int EmitHops { get; init; } = 10;

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Accounts;
 using Sendoff.Engine.Alerts;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Packages;
@@ -70,6 +71,10 @@ public static class EngineServiceCollectionExtensions
             s.GetRequiredService<ILogger<PackageFolder>>()
         ));
         services.AddSingleton<SecretCatalog>();
+        services.AddSingleton<AccountCatalog>();
+        services.AddSingleton(s => new TokenEndpoint(options.Egress, options.Limits, s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<AccountTokens>();
+        services.AddSingleton<Authorizations>();
         services.AddSingleton(s => new WorkerPool(
             options.Node,
             options.Limits,
@@ -82,12 +87,15 @@ public static class EngineServiceCollectionExtensions
                 Rooms = options.Isolation.Rooms ?? Path.Combine(options.DataDirectory, "workers"),
                 Packages = Path.Combine(Path.GetFullPath(options.DataDirectory), "packages"),
             },
-            Calls = program => new StepStores(
-                s.GetRequiredService<IStore>(),
-                program,
-                s.GetRequiredService<Concealment>(),
-                options.Limits,
-                s.GetRequiredService<TimeProvider>()
+            Calls = program => new StepAccounts(
+                s.GetRequiredService<AccountTokens>(),
+                new StepStores(
+                    s.GetRequiredService<IStore>(),
+                    program,
+                    s.GetRequiredService<Concealment>(),
+                    options.Limits,
+                    s.GetRequiredService<TimeProvider>()
+                )
             ),
         });
         services.AddSingleton<IStepRunner>(s => s.GetRequiredService<WorkerPool>());
@@ -184,6 +192,8 @@ public static class EngineServiceCollectionExtensions
 /// <summary>Starts consumers before producers, and stops producers first.</summary>
 sealed class EngineService(
     SecretCatalog secrets,
+    AccountCatalog accounts,
+    AccountTokens tokens,
     WorkflowCatalog catalog,
     WorkerPool workers,
     DeliveryDispatcher dispatcher,
@@ -209,6 +219,7 @@ sealed class EngineService(
     {
         workers.Warm();
         await secrets.LoadAsync(cancellationToken).ConfigureAwait(false);
+        await accounts.LoadAsync(cancellationToken).ConfigureAwait(false);
         await hold.StartAsync(store, options.Hold, engine.Time, cancellationToken).ConfigureAwait(false);
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
@@ -230,6 +241,7 @@ sealed class EngineService(
         await suspensions.StopAsync().ConfigureAwait(false);
         await quota.StopAsync().ConfigureAwait(false);
         await runs.StopAsync(cancellationToken).ConfigureAwait(false);
+        await tokens.StopAsync().ConfigureAwait(false);
         using var attempts = new CancellationTokenSource(engine.Limits.DeliveryDeadline + attemptEnd, engine.Time);
         await dispatcher.StopAsync(attempts.Token).ConfigureAwait(false);
         await watch.StopAsync().ConfigureAwait(false);

@@ -215,6 +215,17 @@ static partial class LogMessages
     [LoggerMessage(6001, LogLevel.Error, "Alert {Alert} could not be sent; retrying")]
     public static partial void AlertsFailed(this ILogger log, string alert, Exception error);
 
+    // Accounts: 7000-7099
+
+    [LoggerMessage(7000, LogLevel.Information, "Refreshed the token of account {Account}")]
+    public static partial void AccountRefreshed(this ILogger log, AccountId account);
+
+    [LoggerMessage(7001, LogLevel.Warning, "The token of account {Account} could not be refreshed: {Reason}")]
+    public static partial void AccountNotRefreshed(this ILogger log, AccountId account, string reason);
+
+    [LoggerMessage(7002, LogLevel.Error, "The token of account {Account} could not be refreshed because of an internal error")]
+    public static partial void AccountFaulted(this ILogger log, Exception exception, AccountId account);
+
     // Packages: 5000-5099
 
     [LoggerMessage(5000, LogLevel.Information, "npm installed {Count} packages into {Folder}")]

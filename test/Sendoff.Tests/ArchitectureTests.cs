@@ -28,6 +28,8 @@ public sealed partial class ArchitectureTests
             { "^Sendoff\\.Engine\\.Storage", "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Workflows|Packages|Alerts)" },
             { "^Sendoff\\.Engine\\.Deliveries", "^Sendoff\\.Engine\\.(Runs|Workers|Workflows)" },
             { "^Sendoff\\.Engine\\.Packages", "^Sendoff\\.Engine\\.(Runs|Deliveries|Storage|Secrets)" },
+            { "^Sendoff\\.Engine\\.Accounts", "^Sendoff\\.Engine\\.(Runs|Workers|Workflows|Packages|Alerts|Storage\\.(Sqlite|Postgres))" },
+            { "^Sendoff\\.Engine\\.(Model|Workflows|Secrets|Deliveries|Workers|Packages|Storage|Alerts)", "^Sendoff\\.Engine\\.Accounts" },
             { "^Sendoff\\.Engine\\.Workers", "^Sendoff\\.Engine\\.(Storage|Runs|Workflows|Packages)" },
             { "^Sendoff\\.Engine\\.(Runs|Workers|Deliveries|Workflows|Secrets|Packages)", "^Sendoff\\.Engine\\.Alerts" },
             { "^Sendoff\\.Engine\\.Alerts", "^Sendoff\\.Engine\\.(Packages|Storage\\.(Sqlite|Postgres))" },

@@ -416,6 +416,7 @@ public sealed class WorkflowCatalog(
         )
         {
             Accounts = given.Accounts,
+            AsksAccounts = true,
             Flow = links.For(id),
             CustomResponse = definition.Triggers.Any(static t => t is HttpTrigger { Response.FromRun: true }),
         };

@@ -11,13 +11,27 @@ namespace Sendoff.Engine.Storage;
 /// </summary>
 public sealed class Concealment(SecretCipher cipher)
 {
+    readonly Lock changing = new();
     volatile SecretMask mask = SecretMask.None;
+    SecretMask ofSecrets = SecretMask.None;
+    IReadOnlyCollection<string> ofAccounts = [];
 
-    /// <summary>The workspace's secrets as they stand.</summary>
+    /// <summary>The workspace's secrets and the values of its accounts. What is set is the secrets.</summary>
     public SecretMask Mask
     {
         get => mask;
-        set => mask = value;
+        set
+        {
+            lock (changing)
+                mask = (ofSecrets = value).With(ofAccounts);
+        }
+    }
+
+    /// <summary>The values of accounts that are masked, whatever the secrets are.</summary>
+    public void MaskAccounts(IReadOnlyCollection<string> values)
+    {
+        lock (changing)
+            mask = ofSecrets.With(ofAccounts = values);
     }
 
     public SecretCipher Cipher => cipher;

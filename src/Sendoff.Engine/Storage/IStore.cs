@@ -5,7 +5,7 @@ namespace Sendoff.Engine.Storage;
 /// transaction (group commit). What is written is masked, and comes back masked; its sealed original goes through <see cref="Concealment"/>
 /// (C8). One suite, StoreConformanceTests, states what every driver does.
 /// </summary>
-public interface IStore : IDataStores, IPublications, IAlertStore, IAsyncDisposable
+public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore, IAsyncDisposable
 {
     // The straight line, in its order.
 

@@ -84,6 +84,8 @@ internal static class WorkerFrame
         }
         if (program.Accounts.Count > 0)
             WriteAccounts(json, program.Accounts);
+        if (program.AsksAccounts)
+            json.WriteBoolean("asksAccounts"u8, true);
         json.WriteStartObject("limits"u8);
         json.WriteNumber("sends"u8, limits.SendsPerRun);
         json.WriteNumber("bodyBytes"u8, limits.SendBodyBytes);

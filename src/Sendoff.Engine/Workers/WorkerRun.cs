@@ -25,6 +25,9 @@ public sealed record WorkerProgram(
     public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts { get; init; } =
         FrozenDictionary<string, IReadOnlyDictionary<string, string>>.Empty;
 
+    /// <summary>Whether what answers the steps' calls knows of further accounts.</summary>
+    public bool AsksAccounts { get; init; }
+
     /// <summary>Whether a trigger answers with the run's own response (E7): a run that only returns one is warned of.</summary>
     public bool CustomResponse { get; init; }
 

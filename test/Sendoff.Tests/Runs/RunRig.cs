@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
+using Sendoff.Engine.Accounts;
 using Sendoff.Engine.Alerts;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Packages;
@@ -21,6 +22,7 @@ sealed class RunRig : IAsyncDisposable
     readonly WorkerPool workers;
     readonly DeliverySender sender;
     readonly RunRecovery recovery;
+    readonly TokenEndpoint endpoint;
     bool stopped;
 
     RunRig(string folder, EngineLimits limits, TimeProvider time)
@@ -35,10 +37,14 @@ sealed class RunRig : IAsyncDisposable
         (Quota, Hold) = (new Quota(limits, time), new ServerHold());
         workers = new WorkerPool(TestNode.Runtime, limits, TimeProvider.System, NullLogger<WorkerPool>.Instance)
         {
-            Calls = program => new StepStores(Store, program, concealment, limits, time),
+            Calls = program => new StepAccounts(Tokens!, new StepStores(Store, program, concealment, limits, time)),
             Isolation = new() { Mode = SandboxMode.None },
         };
         Secrets = new SecretCatalog(Store, concealment, ids, time);
+        Accounts = new AccountCatalog(Store, concealment, ids, limits, time);
+        endpoint = new TokenEndpoint(Sending.Loopback, limits, time);
+        Tokens = new AccountTokens(Accounts, endpoint, concealment, limits, time, NullLogger<AccountTokens>.Instance);
+        Authorizations = new Authorizations(Accounts, endpoint, concealment, limits, time);
         var packages = new PackageFolder(
             Path.Combine(folder, "packages"),
             TestNode.Runtime,
@@ -87,6 +93,9 @@ sealed class RunRig : IAsyncDisposable
     public Pacing Pacing { get; }
     public ChangeFeed Changes { get; }
     public SecretCatalog Secrets { get; }
+    public AccountCatalog Accounts { get; }
+    public AccountTokens Tokens { get; }
+    public Authorizations Authorizations { get; }
     public WorkflowCatalog Catalog { get; }
     public DeliveryDispatcher Dispatcher { get; }
     public RunLanes Lanes { get; }
@@ -113,6 +122,7 @@ sealed class RunRig : IAsyncDisposable
     {
         var rig = new RunRig(folder, limits ?? Sending.Patient with { WorkersWarm = 0 }, time ?? TimeProvider.System);
         await rig.Secrets.LoadAsync(default);
+        await rig.Accounts.LoadAsync(default);
         await rig.Hold.StartAsync(rig.Store, hold, time ?? TimeProvider.System, default);
         await rig.Catalog.LoadAsync(default);
         await rig.Dispatcher.StartAsync(default);
@@ -185,6 +195,7 @@ sealed class RunRig : IAsyncDisposable
         await Suspensions.StopAsync();
         await QuotaReset.StopAsync();
         await Completion.StopAsync(ct);
+        await Tokens.StopAsync();
         await Dispatcher.StopAsync(ct);
         await AlertWatch.StopAsync();
     }
@@ -202,5 +213,6 @@ sealed class RunRig : IAsyncDisposable
         await real.DisposeAsync();
         Dispatcher.Dispose();
         sender.Dispose();
+        endpoint.Dispose();
     }
 }

@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { apply } from './globals.mjs';
 import { describe } from './errors.mjs';
 import { definitionsOf, inputsOf } from './props.mjs';
+import { accountsAskedBy } from './accounts.mjs';
 import { NO_RESPONSE, positionOf, responseRead } from './responses.mjs';
 import { orderOf } from './signature.mjs';
 
@@ -19,7 +20,8 @@ import { orderOf } from './signature.mjs';
 /** @typedef {(this: any, event: any, steps: any, params: any, auths: any, $send: any, $respond: any, $end: any) => any} Body */
 /** @typedef {{ index: number, name: string, json: string, file: string, root: string, source: string, disabled: boolean, style: 'module' |
  *  'body' | 'wrapper', body: Body | null, order: number[] | null, component: any, definitions: import('./props.mjs').Definitions | null,
- *  inputs: import('./props.mjs').Inputs, problem: Problem | null, keeps?: { db: boolean, checkpoint: boolean } }} Step */
+ *  inputs: import('./props.mjs').Inputs, asks: import('./accounts.mjs').Asked | null, problem: Problem | null,
+ *  keeps?: { db: boolean, checkpoint: boolean } }} Step */
 
 // Outer parameters, so that user code may declare variables of these names itself.
 const OUTER = '(function (event, steps, params, auths, $send, $respond, $end) { return (async function () {';
@@ -60,7 +62,7 @@ async function loadStep(config, index, root) {
   const step = {
     index, name: config.name, json: JSON.stringify(config.name), ...placeOf(config.file, root), source: '',
     disabled: config.disabled === true,
-    style: 'module', body: null, order: null, component: null, definitions: null, inputs: null, problem: null,
+    style: 'module', body: null, order: null, component: null, definitions: null, inputs: null, asks: null, problem: null,
   };
   if (step.disabled) return step;
   try {
@@ -68,6 +70,7 @@ async function loadStep(config, index, root) {
     await chooseStyle(step, config.shape);
     step.definitions = definitionsOf(step.component);
     step.inputs = inputsOf(labelsOf(config.props, step.definitions), step.definitions);
+    step.asks = accountsAskedBy(step, config.props);
   } catch (error) {
     step.problem = problemOf(step, locate(step, error));
   }

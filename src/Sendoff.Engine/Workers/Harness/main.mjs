@@ -56,6 +56,7 @@ async function load(frame) {
   worker.workflow = frame.workflow ?? {};
   Object.assign(worker.limits, frame.limits);
   if (frame.flow !== undefined) worker.flow = { origin: frame.flow.origin, key: Buffer.from(frame.flow.key, 'base64') };
+  worker.asksAccounts = frame.asksAccounts === true;
   worker.accountsJson = frame.accounts === undefined ? '' : toJson(frame.accounts);
   worker.attachments = ownAttachments(frame.root);
   for (const name of Object.keys(process.env)) delete process.env[name];

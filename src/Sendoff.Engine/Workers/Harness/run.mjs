@@ -13,7 +13,7 @@ import { addRawBody } from './rawBody.mjs';
 import { restoreGlobals } from './fresh.mjs';
 import { forgetAsked } from './ask.mjs';
 import { holdJson } from './flow.mjs';
-import { authsOf } from './propObjects.mjs';
+import { authsOf, loadAccounts } from './accounts.mjs';
 import { addProps, hasAddedProps, evaluateProps, thisOf } from './props.mjs';
 import { loadKept, saveKept } from './stores.mjs';
 import { respondOf } from './respond.mjs';
@@ -166,13 +166,16 @@ function startStep(index) {
     const call = new Call(run, step);
     worker.current = call;
     writeEarly(call);
-    const loading = loadKept(call);
+    const loading = bothOf(loadKept(call), loadAccounts(call));
     if (loading === null) runWith(calls, call, invoke, call);
     else then(loading, () => { if (!call.settled) runWith(calls, call, invoke, call); }, error => settle(call, true, error));
     return;
   }
   finishRun();
 }
+
+/** @param {Promise<void> | null} first @param {Promise<void> | null} second which does not fail */
+const bothOf = (first, second) => first === null ? second : second === null ? first : then(first, () => second);
 
 /** (1) @param {Call} call */
 function invoke(call) {

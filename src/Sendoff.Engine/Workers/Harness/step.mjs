@@ -24,16 +24,19 @@ import { encodeSend, partsBytes, readParts } from './send.mjs';
 
 /** What the steps of this worker share.
  *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string,
- *  customResponse?: boolean }, limits: Limits, accountsJson: string, attachments: Record<string, string>, current: Call | null,
- *  loading: number, flow: { origin: string, key: Buffer }, afterReading: (call: Call, failed: boolean, error?: any) => void
- *  }} `loading` is the step whose file is being loaded, or -1; `accountsJson` is by app and field, empty when there are none */
+ *  customResponse?: boolean }, limits: Limits, accountsJson: string, asksAccounts: boolean,
+ *  attachments: Record<string, string>, current: Call | null, loading: number, flow: { origin: string, key: Buffer },
+ *  afterReading: (call: Call, failed: boolean, error?: any) => void
+ *  }} `loading` is the step whose file is being loaded, or -1; `accountsJson` is by app and field, empty when there are none;
+ *  `asksAccounts` is whether the server knows of others */
 export const worker = {
   writer: /** @type {any} */ (null), workflow: {},
   limits: {
     sends: 1000, bodyBytes: 1024 * 1024, urlBytes: 8192, headerBytes: 65536, sendBytes: 64 * 1024 * 1024, logBytes: 1024 * 1024,
     valueBytes: 6 * 1024 * 1024,
   },
-  accountsJson: '', attachments: {}, current: null, loading: -1, flow: { origin: '', key: bufferFrom('') }, afterReading() {},
+  accountsJson: '', asksAccounts: false, attachments: {}, current: null, loading: -1, flow: { origin: '', key: bufferFrom('') },
+  afterReading() {},
 };
 export const calls = new AsyncLocalStorage();
 /** Console output of modules while they load belongs to the first run. @type {[step: number, level: string, text: string][]} */
@@ -67,7 +70,9 @@ export class Call {
   /** @type {any} */ $send = null;
   /** The props' values as they are recorded, JSON; empty is none. */
   inputs = '';
-  /** @type {Record<string, Record<string, string>> | null} */ accounts = null;
+  /** Accounts whose fields are secrets. @type {Record<string, Record<string, string>> | null} */ accounts = null;
+  /** Accounts that the server gave. @type {{ accounts: import('./accounts.mjs').Given[], all: any[] } | null} */ given = null;
+  /** Why the server did not answer. @type {any} */ notGiven = null;
   /** @type {import('./fresh.mjs').Assigned | null} */ assigned;
 
   /** @param {Run} run @param {Step} step */

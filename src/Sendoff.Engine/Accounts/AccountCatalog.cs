@@ -1,0 +1,124 @@
+using System.Collections.Immutable;
+using System.Text;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Engine.Accounts;
+
+/// <summary>The workspace's accounts, in memory as they are in the store. Values are masked before a step can see them (C8).</summary>
+public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time)
+{
+    readonly SemaphoreSlim changing = new(1);
+    ImmutableDictionary<AccountId, Row> rows = ImmutableDictionary<AccountId, Row>.Empty;
+
+    /// <summary>Values that accounts had, until the history that may hold them is pruned.</summary>
+    ImmutableList<(string Value, DateTimeOffset At)> replaced = [];
+
+    /// <param name="Number">Of its row in the store: the order in which accounts were made.</param>
+    sealed record Row(long Number, Account Account);
+
+    /// <summary>In the order in which they were made.</summary>
+    public IReadOnlyList<Account> All => [.. rows.Values.OrderBy(static row => row.Number).Select(static row => row.Account)];
+
+    public Account? Find(AccountId id) => rows.GetValueOrDefault(id)?.Account;
+
+    /// <summary>The account that a step means by a name: an id, or an app, of which the oldest account counts.</summary>
+    public Account? Find(string name) =>
+        AccountId.TryParse(name, out var id) && Find(id) is { } named
+            ? named
+            : All.FirstOrDefault(account => account.App.Equals(name, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>Reads them from the store. Call once, before the first run.</summary>
+    public async Task LoadAsync(CancellationToken ct)
+    {
+        rows = (await store.ListAccountsAsync(ct).ConfigureAwait(false)).ToImmutableDictionary(
+            static stored => stored.Id,
+            stored => new Row(stored.Row, AccountContent.Read(concealment.Cipher.Open(stored.Sealed.Span, stored.Row)))
+        );
+        Mask([]);
+    }
+
+    /// <summary>What is wrong with an account, in sentences that say how to correct it.</summary>
+    public IReadOnlyList<string> FindFaults(Account account) =>
+        Find(account.Id) is null && rows.Count >= limits.Accounts
+            ? [$"there are {limits.Accounts:N0} accounts, which is the limit (setting Accounts:Max)."]
+            : AccountRules.FindFaults(account);
+
+    /// <summary>An id that no account has.</summary>
+    public AccountId NewId() => AccountId.From(ids.Next());
+
+    /// <summary>Stores an account in which <see cref="FindFaults"/> finds nothing, in place of the one with its id.</summary>
+    public Task SaveAsync(Account account, CancellationToken ct) => ChangeAsync(account.Id, _ => account, untilDurable: false, ct);
+
+    /// <summary>Changes an account durably, and returns it as it is then; null if <paramref name="change"/> returns null.</summary>
+    /// <param name="untilDurable">See <see cref="IAccountStore.SaveAccountAsync"/>.</param>
+    internal async Task<Account?> ChangeAsync(AccountId id, Func<Account?, Account?> change, bool untilDurable, CancellationToken ct)
+    {
+        await changing.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            var before = rows.GetValueOrDefault(id);
+            if (change(before?.Account) is not { } after)
+                return null;
+            var row = new Row(before?.Number ?? ids.Next(), after);
+            string[] gone = before is null
+                ? []
+                : [.. AccountContent.SecretsOf(before.Account).Except(AccountContent.SecretsOf(after), StringComparer.Ordinal)];
+            // Masked before any step can see them.
+            concealment.MaskAccounts([.. Masked(), .. AccountContent.SecretsOf(after)]);
+            byte[] sealed_ = concealment.Cipher.Seal(AccountContent.Write(after), row.Number);
+            var stored = new StoredAccount(id, row.Number, WorkspaceId.Default, time.GetUtcNow(), sealed_);
+            await store.SaveAccountAsync(stored, Sealed(id, gone), untilDurable, ct).ConfigureAwait(false);
+            rows = rows.SetItem(id, row);
+            Mask(gone);
+            return after;
+        }
+        finally
+        {
+            changing.Release();
+        }
+    }
+
+    /// <summary>Returns false if there is none. Its values stay masked as long as there is history that may hold them.</summary>
+    public async Task<bool> RemoveAsync(AccountId id, CancellationToken ct)
+    {
+        await changing.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            if (Find(id) is not { } account)
+                return false;
+            string[] gone = [.. AccountContent.SecretsOf(account)];
+            await store.DeleteAccountAsync(id, Sealed(id, gone), ct).ConfigureAwait(false);
+            rows = rows.Remove(id);
+            Mask(gone);
+            return true;
+        }
+        finally
+        {
+            changing.Release();
+        }
+    }
+
+    StoredSecret[] Sealed(AccountId id, string[] values)
+    {
+        var now = time.GetUtcNow();
+        return
+        [
+            .. values.Select(value =>
+            {
+                long row = ids.Next();
+                byte[] box = concealment.Cipher.Seal(Encoding.UTF8.GetBytes(value), row);
+                return new StoredSecret(row, WorkspaceId.Default, id.Value, true, box, now, now);
+            }),
+        ];
+    }
+
+    void Mask(string[] gone)
+    {
+        var now = time.GetUtcNow();
+        replaced = replaced.RemoveAll(one => one.At < now - limits.RetentionAge).AddRange(gone.Select(value => (value, now)));
+        concealment.MaskAccounts([.. Masked()]);
+    }
+
+    IEnumerable<string> Masked() =>
+        rows.Values.SelectMany(static row => AccountContent.SecretsOf(row.Account)).Concat(replaced.Select(static one => one.Value));
+}

@@ -1,0 +1,169 @@
+using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Storage;
+
+namespace Sendoff.Engine.Accounts;
+
+/// <summary>An account as a step gets it: its fields, or why there are none.</summary>
+public sealed record AccountAnswer(Account Account, IReadOnlyDictionary<string, string>? Fields, string? Fault);
+
+/// <summary>Gives accounts with valid tokens to steps (I3, I4). A token that expires soon is refreshed first, once for all callers.</summary>
+/// <remarks>(1) check the token  (2) join the refresh in progress, or start one  (3) ask the provider  (4) store the tokens  (5) return.</remarks>
+public sealed class AccountTokens(
+    AccountCatalog catalog,
+    TokenEndpoint endpoint,
+    Concealment concealment,
+    EngineLimits limits,
+    TimeProvider time,
+    ILogger<AccountTokens> log
+)
+{
+    /// <summary>A token that lasts for less is not handed out after a failed refresh.</summary>
+    static readonly TimeSpan leastLeft = TimeSpan.FromSeconds(30);
+
+    readonly Lock beginning = new();
+    readonly Dictionary<AccountId, Task<Account?>> refreshing = [];
+
+    /// <summary>The account that is meant by the first of the names that means one; null if none does.</summary>
+    public async Task<AccountAnswer?> FindAsync(IEnumerable<string> names)
+    {
+        var account = names.Select(catalog.Find).FirstOrDefault(static found => found is not null);
+        return account is null ? null : await GiveAsync(account).ConfigureAwait(false);
+    }
+
+    /// <summary>For each app the account that is meant by its name.</summary>
+    public Task<AccountAnswer[]> ListAsync() => Task.WhenAll(catalog.All.DistinctBy(static account => account.App).Select(GiveAsync));
+
+    async Task<AccountAnswer> GiveAsync(Account account)
+    {
+        // (1)
+        if (IsDue(account))
+            account = await RefreshAsync(account.Id).ConfigureAwait(false) ?? account;
+        bool isUsable =
+            account.Kind == AccountKind.Keys || account is { Fault: not { IsFinal: true }, Tokens: { } tokens } && !HasEnded(tokens);
+        // (5)
+        return isUsable ? new(account, AccountContent.FieldsOf(account), null) : new(account, null, FaultOf(account));
+    }
+
+    /// <summary>Gets a new token, even if the current one is valid. Returns the changed account, or null if there is none.</summary>
+    public Task<Account?> RefreshAsync(AccountId id)
+    {
+        lock (beginning)
+        {
+            // (2)
+            if (refreshing.TryGetValue(id, out var underWay))
+                return underWay;
+            var refresh = Task.Run(() => RefreshOnceAsync(id));
+            refreshing[id] = refresh;
+            return refresh;
+        }
+    }
+
+    async Task<Account?> RefreshOnceAsync(AccountId id)
+    {
+        try
+        {
+            if (catalog.Find(id) is not { Client: { } client } account)
+                return catalog.Find(id);
+            if (GrantOf(account) is not { } grant)
+                return account;
+            // (3)
+            var answer = await endpoint.AskAsync(client, grant, account.Tokens?.RefreshToken).ConfigureAwait(false);
+            // (4)
+            return await KeepAsync(account, answer).ConfigureAwait(false);
+        }
+        catch (Exception x)
+        {
+            log.AccountFaulted(x, id);
+            return catalog.Find(id);
+        }
+        finally
+        {
+            lock (beginning)
+                refreshing.Remove(id);
+        }
+    }
+
+    /// <summary>Stores what a provider answered about an account, unless somebody has connected it anew or removed it meanwhile.</summary>
+    internal async Task<Account?> KeepAsync(Account asked, TokenAnswer answer)
+    {
+        // C8: a provider may repeat what it was sent.
+        var fault = answer.Fault is { } words ? words with { Message = concealment.Mask.Text(words.Message) } : null;
+        var kept = await catalog
+            .ChangeAsync(
+                asked.Id,
+                now =>
+                    now is null || now.Tokens != asked.Tokens || now.Client != asked.Client
+                        ? null
+                        : now with
+                        {
+                            Tokens = answer.Tokens ?? now.Tokens,
+                            Fault = fault,
+                        },
+                untilDurable: answer.Tokens is not null,
+                CancellationToken.None
+            )
+            .ConfigureAwait(false);
+        if (fault is not null)
+            log.AccountNotRefreshed(asked.Id, fault.Message);
+        else
+            log.AccountRefreshed(asked.Id);
+        return kept ?? catalog.Find(asked.Id);
+    }
+
+    /// <summary>Null if there is nothing to ask with.</summary>
+    static IReadOnlyList<KeyValuePair<string, string>>? GrantOf(Account account) =>
+        account switch
+        {
+            { Kind: AccountKind.ClientCredentials, Client.Scope: { Length: > 0 } scope } =>
+            [
+                new("grant_type", "client_credentials"),
+                new("scope", scope),
+            ],
+            { Kind: AccountKind.ClientCredentials } => [new("grant_type", "client_credentials")],
+            { Tokens.RefreshToken: { } token } => [new("grant_type", "refresh_token"), new("refresh_token", token)],
+            _ => null,
+        };
+
+    /// <summary>Whether a token ends soon: within the setting's time, or half of its own if it lasts less than twice as long.</summary>
+    bool IsDue(Account account)
+    {
+        if (account.Kind == AccountKind.Keys || account.Fault is { IsFinal: true })
+            return false;
+        if (account.Tokens is not { } tokens)
+            return account.Kind == AccountKind.ClientCredentials;
+        if (tokens.ExpiresAt is not { } end)
+            return false;
+        var early = limits.AccountRefreshBefore;
+        var half = (end - tokens.ObtainedAt) / 2;
+        return GrantOf(account) is not null && end - time.GetUtcNow() <= (half < early ? half : early);
+    }
+
+    bool HasEnded(OAuthTokens tokens) => tokens.ExpiresAt is { } end && end - time.GetUtcNow() < Least(tokens, end);
+
+    static TimeSpan Least(OAuthTokens tokens, DateTimeOffset end) =>
+        (end - tokens.ObtainedAt) / 2 is var half && half < leastLeft ? half : leastLeft;
+
+    static string FaultOf(Account account)
+    {
+        string who = $"the account {account.Id} of the app {account.App} ({account.Name})";
+        string again = $"Connect it on the page Accounts, or with `sendoff accounts connect {account.Id}`";
+        return account switch
+        {
+            { Fault: { IsFinal: true } fault } => $"{who} has to be connected again: {fault.Message}. {again}",
+            { Fault: { } fault } => $"{who} could not get a new token: {fault.Message}",
+            { Tokens: null } => $"{who} is not connected. {again}",
+            _ => $"the token of {who} ended at {account.Tokens!.ExpiresAt:u}, and the provider gave no refresh token. {again}",
+        };
+    }
+
+    /// <summary>Waits for the refreshes under way: what a provider gives once has to be stored.</summary>
+    public async Task StopAsync()
+    {
+        Task[] left;
+        lock (beginning)
+            left = [.. refreshing.Values];
+        await Task.WhenAll(left)
+            .WaitAsync(limits.AccountTimeout + limits.StoreClosing, time)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+}

@@ -1,0 +1,20 @@
+namespace Sendoff.Engine.Storage;
+
+/// <summary>The accounts of apps.</summary>
+public interface IAccountStore
+{
+    /// <summary>In the order in which they were made.</summary>
+    Task<IReadOnlyList<StoredAccount>> ListAccountsAsync(CancellationToken ct);
+
+    /// <summary>Stores an account in place of the one with its id.</summary>
+    /// <param name="replaced">Values that it does not have any more: they stay masked until the history that may hold them is pruned.</param>
+    /// <param name="untilDurable">Goes on until the store can take it: a refresh token that replaces another is not to be had again.</param>
+    Task SaveAccountAsync(StoredAccount account, IReadOnlyList<StoredSecret> replaced, bool untilDurable, CancellationToken ct);
+
+    /// <summary>Returns false if there is none.</summary>
+    Task<bool> DeleteAccountAsync(AccountId account, IReadOnlyList<StoredSecret> replaced, CancellationToken ct);
+}
+
+/// <param name="Row">What <paramref name="Sealed"/> is sealed for.</param>
+/// <param name="Sealed">All that is known of it.</param>
+public sealed record StoredAccount(AccountId Id, long Row, WorkspaceId WorkspaceId, DateTimeOffset ChangedAt, ReadOnlyMemory<byte> Sealed);

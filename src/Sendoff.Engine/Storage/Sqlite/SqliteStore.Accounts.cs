@@ -1,0 +1,63 @@
+namespace Sendoff.Engine.Storage.Sqlite;
+
+internal sealed partial class SqliteStore
+{
+    public Task<IReadOnlyList<StoredAccount>> ListAccountsAsync(CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<StoredAccount>>(
+            static session =>
+                session
+                    .Sql("SELECT id, workspace_id, changed_at, account, content FROM accounts ORDER BY id")
+                    .All(static row => new StoredAccount(
+                        new(row.Text(3)),
+                        row.Long(0),
+                        new(row.Int(1)),
+                        SqliteTime.Moment(row.Long(2)),
+                        row.Blob(4).ToArray()
+                    )),
+            ct
+        );
+
+    public Task SaveAccountAsync(StoredAccount account, IReadOnlyList<StoredSecret> replaced, bool untilDurable, CancellationToken ct) =>
+        WriteAsync(
+            untilDurable ? OutageRule.Keep : OutageRule.Refuse,
+            session =>
+            {
+                Insert(session, replaced);
+                return session
+                    .Sql("INSERT OR REPLACE INTO accounts(id, workspace_id, changed_at, account, content) VALUES (?, ?, ?, ?, ?)")
+                    .Set(account.Row)
+                    .Set(account.WorkspaceId.Value)
+                    .Set(SqliteTime.From(account.ChangedAt))
+                    .Set(account.Id.Value)
+                    .Set(account.Sealed.Span)
+                    .Run();
+            },
+            ct
+        );
+
+    public Task<bool> DeleteAccountAsync(AccountId account, IReadOnlyList<StoredSecret> replaced, CancellationToken ct) =>
+        WriteAsync(
+            OutageRule.Refuse,
+            session =>
+            {
+                Insert(session, replaced);
+                return session.Sql("DELETE FROM accounts WHERE account = ?").Set(account.Value).Run() == 1;
+            },
+            ct
+        );
+
+    // They are rows of secrets that were replaced: read with them at a start, and pruned with them.
+    static void Insert(SqliteSession session, IReadOnlyList<StoredSecret> replaced)
+    {
+        foreach (var secret in replaced)
+            session
+                .Sql("INSERT INTO secrets(id, workspace_id, changed_at, replaced_at, is_secret, name, value) VALUES (?, ?, ?, ?, 1, ?, ?)")
+                .Set(secret.Id)
+                .Set(secret.WorkspaceId.Value)
+                .Set(SqliteTime.From(secret.ChangedAt))
+                .Set(SqliteTime.From(secret.ReplacedAt ?? secret.ChangedAt))
+                .Set(secret.Name)
+                .Set(secret.Sealed.Span)
+                .Run();
+    }
+}
