@@ -2,8 +2,6 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Time.Testing;
-using Sendoff.Engine;
-using Sendoff.Engine.Accounts;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
 using Sendoff.Tests.Runs;
@@ -73,7 +71,8 @@ public sealed class AccountTokensTests : IAsyncLifetime
         return made;
     }
 
-    const string Hash = "require('crypto').createHash('sha256').update({0}).digest('hex')";
+    /// <summary>JavaScript that says which token a step has without telling it.</summary>
+    static string Hash(string value) => $"require('crypto').createHash('sha256').update({value}).digest('hex')";
 
     /// <summary>A workflow whose step says which token it has, without telling it.</summary>
     async Task<WorkflowVersion> DeployAsync(string code)
@@ -97,7 +96,7 @@ public sealed class AccountTokensTests : IAsyncLifetime
         return rig.Catalog.FindTrigger("sheets")!.Version;
     }
 
-    Task<WorkflowVersion> DeployAsync() => DeployAsync(Component("return " + string.Format(Hash, "this.sheets.$auth.oauth_access_token")));
+    Task<WorkflowVersion> DeployAsync() => DeployAsync(Component("return " + Hash("this.sheets.$auth.oauth_access_token")));
 
     static string Component(string body) =>
         $$"""
@@ -274,7 +273,7 @@ public sealed class AccountTokensTests : IAsyncLifetime
             Assert.Empty(deployed.Problems);
             return await RunAsync(rig.Catalog.FindTrigger(name)!.Version);
         }
-        string hash = string.Format(Hash, "auths.google_sheets.oauth_access_token + auths['mine']?.oauth_access_token");
+        string hash = Hash("auths.google_sheets.oauth_access_token + auths['mine']?.oauth_access_token");
         Assert.Equal(
             HashOf("at-first-apn_sheet1at-first-apn_sheet1"),
             Returned(await EndOfAsync($"return {hash}", "named"), 0).GetString()
