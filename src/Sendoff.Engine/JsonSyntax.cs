@@ -1,5 +1,7 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Unicode;
 
 namespace Sendoff.Engine;
@@ -27,6 +29,22 @@ public static class JsonSyntax
         {
             return false;
         }
+    }
+
+    /// <summary>JSON that others wrote. All of its strings and names can be read: halves of surrogate pairs, on which
+    /// <see cref="JsonElement.GetString"/> fails, become U+FFFD, as when a step writes them.</summary>
+    /// <exception cref="JsonException">It is not JSON, or nested deeper than the options say.</exception>
+    public static JsonElement ParseForeign(string json, JsonDocumentOptions options = default) => JsonElement.Parse(Mended(json), options);
+
+    /// <inheritdoc cref="ParseForeign"/>
+    public static JsonNode? ParseForeignNode(string json, JsonDocumentOptions options = default) =>
+        JsonNode.Parse(Mended(json), documentOptions: options);
+
+    static byte[] Mended(string json)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(json);
+        MendSurrogates(bytes);
+        return bytes;
     }
 
     /// <summary>Whether strings may hold halves of surrogate pairs, written as <c>\uD800</c>: System.Text.Json reads such JSON, and cannot

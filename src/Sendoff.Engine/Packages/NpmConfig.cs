@@ -33,8 +33,7 @@ internal sealed partial record NpmConfig
     /// <exception cref="JsonException">It is not that.</exception>
     public static NpmConfig Read(string json, Func<string, string?> variable)
     {
-        using var document = JsonDocument.Parse(json);
-        var root = document.RootElement;
+        var root = JsonSyntax.ParseForeign(json);
         string? Listed(string name) =>
             root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text
                 ? text

@@ -16,8 +16,7 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
     {
         try
         {
-            using var document = JsonDocument.Parse(result.Output[Math.Max(result.Output.IndexOf('{'), 0)..]);
-            var error = document.RootElement.GetProperty("error");
+            var error = JsonSyntax.ParseForeign(result.Output[Math.Max(result.Output.IndexOf('{'), 0)..]).GetProperty("error");
             string Text(string name) =>
                 error.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
             return new(Text("code"), Text("summary") is { Length: > 0 } summary ? summary : result.Reason, Text("detail"));

@@ -43,7 +43,7 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
     {
         try
         {
-            return JsonNode.Parse(File.ReadAllText(manifest))?["name"]?.ToString() == "npm";
+            return JsonSyntax.ParseForeignNode(File.ReadAllText(manifest))?["name"]?.ToString() == "npm";
         }
         catch (Exception x) when (x is JsonException or IOException or InvalidOperationException)
         {

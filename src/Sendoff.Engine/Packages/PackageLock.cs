@@ -40,7 +40,7 @@ internal static partial class PackageLock
     /// on.</summary>
     public static string From(string npmLock, JsonObject asked)
     {
-        var document = JsonNode.Parse(npmLock)!.AsObject();
+        var document = JsonSyntax.ParseForeignNode(npmLock)!.AsObject();
         var packages = document["packages"]!.AsObject();
         var exact = packages[""]!["dependencies"]!.AsObject();
         foreach (string name in asked.Select(a => a.Key).ToList())
@@ -152,7 +152,7 @@ internal static partial class PackageLock
     {
         try
         {
-            return JsonNode.Parse(text, documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject;
+            return JsonSyntax.ParseForeignNode(text, new() { AllowDuplicateProperties = false }) as JsonObject;
         }
         catch (JsonException)
         {

@@ -123,7 +123,9 @@ internal sealed class PackagePlan
     {
         try
         {
-            return files.TryGetValue("package.json", out string? text) && JsonNode.Parse(text)?["dependencies"] is JsonObject dependencies
+            return
+                files.TryGetValue("package.json", out string? text)
+                && JsonSyntax.ParseForeignNode(text)?["dependencies"] is JsonObject dependencies
                 ? dependencies
                     .Where(d =>
                         d.Value is JsonValue v

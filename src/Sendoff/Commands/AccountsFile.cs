@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.Json;
+using Sendoff.Engine;
 
 namespace Sendoff.Commands;
 
@@ -22,10 +24,10 @@ static class AccountsFile
             byte[] text = InputText.ReadBytes(path, MaxBytes);
             if (text.Length > MaxBytes)
                 throw new JsonException($"it is over {MaxBytes / 1024 / 1024} MB");
-            await using var stream = new MemoryStream(text);
-            using var document = await JsonDocument.ParseAsync(stream, default, ct);
-            foreach (var app in Fields(document.RootElement))
-                accounts[app.Name] = Fields(app.Value).ToDictionary(static f => f.Name, static f => Text(f.Value));
+            foreach (var app in Fields(JsonSyntax.ParseForeign(Encoding.UTF8.GetString(text).TrimStart('\uFEFF'))))
+                accounts[app.Name] = Fields(app.Value)
+                    .DistinctBy(static f => f.Name)
+                    .ToDictionary(static f => f.Name, static f => Text(f.Value));
             return accounts;
         }
         catch (Exception x) when (x is JsonException or IOException or UnauthorizedAccessException or ArgumentException)

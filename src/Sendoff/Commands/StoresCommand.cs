@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using Sendoff.Engine;
 using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
@@ -129,7 +130,7 @@ static class StoresCommand
     {
         try
         {
-            return JsonElement.Parse(text);
+            return JsonSyntax.ParseForeign(text);
         }
         catch (JsonException)
         {

@@ -214,6 +214,36 @@ public sealed class SecretFormsTests
     }
 
     [Fact]
+    public void Any_text_can_be_a_secret()
+    {
+        var pieces = Gen.OneOf(
+            Gen.Const("\\ud800"),
+            Gen.Const("\\udfff"),
+            Gen.Const("\ud800"),
+            Gen.Const("\""),
+            Gen.Const("{\"private_key\":\""),
+            Gen.Const("\"}"),
+            Gen.Const("["),
+            Gen.Const("-----BEGIN KEY-----"),
+            Gen.String[Gen.Char[' ', '~'], 0, 20]
+        );
+        Gen.Select(pieces.Array[0, 8], Gen.Bool)
+            .Sample(
+                (parts, isQuoted) =>
+                {
+                    string text = string.Concat(parts);
+                    string secret = isQuoted ? $"\"{text}\"" : text;
+                    // Shorter values are not masked.
+                    if (secret.Trim().Length >= 12 && !secret.Any(char.IsSurrogate))
+                        Assert.DoesNotContain(secret, new SecretMask([secret]).Text($"a {secret} b"), StringComparison.Ordinal);
+                    else
+                        _ = new SecretMask([secret]);
+                },
+                iter: 5_000
+            );
+    }
+
+    [Fact]
     public void No_form_in_no_surroundings_lets_a_secret_through()
     {
         Func<string, string>[] forms =

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using Sendoff.Tests.Support;
@@ -121,6 +122,36 @@ public sealed class ForeignInputTests(SharedServer shared) : IClassFixture<Share
         using var response = await server.Http.PostAsync(hook, content, TestContext.Current.CancellationToken);
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("authorization", "\"abcdefgh\\ud800ijklmnop\"")]
+    [InlineData("authorization", "Bearer \"abcdefgh\\udfffijklmnop\"")]
+    [InlineData("authorization", "Basic ImFiY1x1ZDgwMGRlZmdoaWoi")]
+    [InlineData("cookie", "a=\"abcdefgh\\ud800ijklmnop\"")]
+    [InlineData("cookie", "\"abcdefgh\\ud800ijklmnop\"")]
+    public async Task A_credential_that_looks_like_JSON_loses_no_send(string header, string value)
+    {
+        await using var sink = Sink.Start();
+        string hook = await server.DeployAsync(
+            "quoted",
+            $"$send.http({{ method: 'POST', url: '{sink.Url}', headers: {{ x: event.headers.authorization ?? event.headers.cookie }} }})"
+        );
+        using var request = new HttpRequestMessage(HttpMethod.Post, hook) { Content = new StringContent("{}") };
+        request.Headers.TryAddWithoutValidation(header, value);
+        using var response = await server.NewClient().SendAsync(request, TestContext.Current.CancellationToken);
+
+        var run = await server.EndOfAsync(response.Headers.GetValues("sendoff-run").Single());
+        Assert.Equal(("succeeded", null), (run.Status, run.Message));
+        Assert.Equal("succeeded", run.Steps.Single().Deliveries.Single().Status);
+    }
+
+    [Fact]
+    public async Task A_secret_that_looks_like_JSON_is_stored()
+    {
+        using var stored = await PutAsync("secrets/QUOTED", JsonContent.Create(new { value = "\"abcdefgh\\ud800ijklmnop\"" }));
+
+        Assert.Equal(HttpStatusCode.OK, stored.StatusCode);
     }
 
     static StringContent Files(Dictionary<string, string> files) =>
