@@ -119,6 +119,62 @@ public sealed partial class ArchitectureTests
         );
     }
 
+    /// <summary>Patterns look at code and projects of others. A pattern whose steps grow with the square of the text needs minutes for what
+    /// a download may hold.</summary>
+    [Fact]
+    public void A_pattern_takes_no_square_of_its_text()
+    {
+        const BindingFlags any = BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
+        // .NET runs through spaces many at a time.
+        const int length = 40_000,
+            spaces = 100_000;
+        string[] starts =
+        [
+            "",
+            "a@",
+            "${",
+            "$.",
+            "import",
+            "from ",
+            "version:\"",
+            "key:",
+            "npm:",
+            "a/b;a=\"",
+            "$respond",
+            "this.",
+            "multipart/x-mixed-replace",
+        ];
+        string[] pumps = [" ", "a", "1.", "-", "/", "@", "a=b;", "\\\"", "A__", "$."];
+        var patterns = new[] { engine, executable }
+            .SelectMany(static one => one.GetTypes())
+            .SelectMany(static type => type.GetMembers(any))
+            .Select(static member => member.GetCustomAttribute<GeneratedRegexAttribute>())
+            .OfType<GeneratedRegexAttribute>()
+            .Select(static one => new Regex(one.Pattern, one.Options, TimeSpan.FromSeconds(1)));
+        var slow =
+            from start in starts
+            from pump in pumps
+            let text = $"{start}{string.Concat(Enumerable.Repeat(pump, (pump == " " ? spaces : length) / pump.Length))}\0"
+            from pattern in patterns
+            where start.Length < 5 || pattern.ToString().Contains(start[..3], StringComparison.Ordinal)
+            where !Ends(pattern, text)
+            select $"{pattern} at {start}{pump}{pump}...";
+        Assert.Empty(slow.DistinctBy(static one => one.Split(" at ")[0]));
+    }
+
+    static bool Ends(Regex pattern, string text)
+    {
+        try
+        {
+            _ = pattern.IsMatch(text);
+            return true;
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            return false;
+        }
+    }
+
     [GeneratedRegex(@"\A(?:[^\\\[$]|\\.|\[\^?\]?(?:[^\]\\]|\\.)*\])*\$")]
     private static partial Regex Anchor();
 

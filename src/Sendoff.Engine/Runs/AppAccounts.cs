@@ -31,6 +31,6 @@ public static partial class AppAccounts
     }
 
     // The app ends at the first double underscore.
-    [GeneratedRegex("^(?<app>[A-Za-z][A-Za-z0-9_]*?)__(?<field>[A-Za-z0-9]\\w*)\\z")]
+    [GeneratedRegex("^(?=\\w+\\z)(?<app>[A-Za-z][A-Za-z0-9_]*?)__(?<field>[A-Za-z0-9]\\w*)\\z")]
     private static partial Regex FieldName();
 }

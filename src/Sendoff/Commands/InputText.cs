@@ -23,6 +23,10 @@ static class InputText
         return bytes.ToArray();
     }
 
+    /// <summary>The same of a file that was found in a folder. One without a size is empty, and is not opened: a named pipe would wait for
+    /// somebody who writes into it.</summary>
+    public static byte[] ReadBytesOfFolder(string path, long most) => new FileInfo(path).Length == 0 ? [] : ReadBytes(path, most);
+
     public static async Task<string> ReadAsync(string path, CancellationToken ct)
     {
         if (path == StandardInput)

@@ -68,7 +68,7 @@ static class WorkflowFolder
     /// <param name="from">What the command was given.</param>
     static string ReadText(string file, string from, long most, out int length)
     {
-        byte[] content = InputText.ReadBytes(file, most);
+        byte[] content = InputText.ReadBytesOfFolder(file, most);
         length = content.Length;
         if (length > most)
             throw new CommandException(

@@ -2,6 +2,7 @@ using System.IO.Enumeration;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Sendoff.Engine;
 using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands.Import;
@@ -91,7 +92,7 @@ sealed partial class ComponentFolder
             return null;
         try
         {
-            byte[] content = InputText.ReadBytes(file, ComponentLimits.FileBytes);
+            byte[] content = InputText.ReadBytesOfFolder(file, ComponentLimits.FileBytes);
             if (content.Length > ComponentLimits.FileBytes)
                 throw new ComponentException($"{App}/{path} has more than {ComponentLimits.FileBytes:N0} bytes");
             return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(content).TrimStart('\uFEFF');
@@ -174,7 +175,7 @@ sealed partial class ComponentFolder
     {
         try
         {
-            return Read(path) is { } text && JsonElement.Parse(text) is { ValueKind: JsonValueKind.Object } read ? read : null;
+            return Read(path) is { } text && JsonSyntax.ParseForeign(text) is { ValueKind: JsonValueKind.Object } read ? read : null;
         }
         catch (JsonException x)
         {
@@ -188,6 +189,6 @@ sealed partial class ComponentFolder
     [GeneratedRegex("""(?<![\w.$])["']?key["']?\s*:\s*(["'`])(?<key>[\w-]+)\1""")]
     private static partial Regex KeyPattern();
 
-    [GeneratedRegex("""(?<![\w.$])["']?version["']?\s*:\s*(["'`])(?<version>\d+(?:\.\d+)*[\w.-]*)\1""")]
+    [GeneratedRegex("""(?<![\w.$])["']?version["']?\s*:\s*(["'`])(?<version>\d[\w.-]*)\1""")]
     private static partial Regex VersionPattern();
 }

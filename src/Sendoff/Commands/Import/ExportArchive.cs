@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Sendoff.Engine;
 using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands.Import;
@@ -17,7 +18,8 @@ static partial class ExportArchive
     public static List<SyncedWorkflow> Read(IReadOnlyDictionary<string, string> files)
     {
         var listed = new List<JsonElement>();
-        var found = new List<SyncedWorkflow>();
+        List<SyncedWorkflow> found = [],
+            broken = [];
         foreach (var file in files.Where(static file => Path.GetFileName(file.Key) == Manifest))
             if (Parse(file.Value) is { ValueKind: JsonValueKind.Object } manifest)
                 ReadManifest(manifest, listed, found);
@@ -26,14 +28,17 @@ static partial class ExportArchive
         )
             if (Parse(json) is { } root)
                 found.AddRange(Find(root, depth: 0).Select(workflow => ReadWorkflow(path, workflow, listed)));
-        return found;
+            else
+                broken.Add(Without(path, $"{path} is not JSON", "export it from Pipedream again, or remove the file if it is no workflow"));
+        // A file of which nothing can be read is a lost workflow only beside others that can.
+        return found.Count > 0 ? [.. found, .. broken] : [];
     }
 
     static JsonElement? Parse(string json)
     {
         try
         {
-            return JsonElement.Parse(json);
+            return JsonSyntax.ParseForeign(json);
         }
         catch (JsonException)
         {
@@ -149,11 +154,13 @@ static partial class ExportArchive
             : given
                 .EnumerateObject()
                 .Where(static one => WorkflowKeys.Settings.Contains(one.Name) && one.Value.ValueKind != JsonValueKind.Null)
+                .DistinctBy(static one => one.Name)
                 .ToDictionary(static one => one.Name, static one => one.Value);
 
     static Dictionary<string, JsonElement> WithoutNulls(JsonElement map) =>
         map.EnumerateObject()
             .Where(static field => field.Value.ValueKind != JsonValueKind.Null)
+            .DistinctBy(static field => field.Name)
             .ToDictionary(static field => field.Name, static field => field.Value);
 
     static Dictionary<string, object?> ReadStep(JsonElement step, int index, Dictionary<string, string> files)
@@ -220,6 +227,6 @@ static partial class ExportArchive
         return null;
     }
 
-    [GeneratedRegex("""(?:\bfrom|\bimport)\s*\(?\s*["']\.{1,2}/""")]
+    [GeneratedRegex("""(?:\bfrom|\bimport)(?:\s*\()?\s*["']\.{1,2}/""")]
     private static partial Regex OtherFile();
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
+using Sendoff.Engine;
 using Sendoff.Engine.Packages;
 
 namespace Sendoff.Commands.Import;
@@ -74,7 +75,7 @@ sealed class PipedreamApi : IComponentSource, IDisposable
             using var response = await http.GetAsync(path, ct);
             return response.StatusCode switch
             {
-                HttpStatusCode.OK => JsonElement.Parse(await response.Content.ReadAsStringAsync(ct))
+                HttpStatusCode.OK => JsonSyntax.ParseForeign(await response.Content.ReadAsStringAsync(ct))
                     is { ValueKind: JsonValueKind.Object } read
                     ? read
                     : throw new ComponentException("its answer is not a JSON object"),

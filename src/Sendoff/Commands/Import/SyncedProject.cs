@@ -18,7 +18,8 @@ sealed record SyncedWorkflow(string Folder, IReadOnlyDictionary<string, string> 
 /// <summary>Finds the workflows in a GitHub-sync project (a folder or a ZIP of one) or in an export archive.</summary>
 static partial class SyncedProject
 {
-    const int MostFiles = 20_000;
+    const int MostFiles = 20_000,
+        LongestFolder = 80;
     const long MostBytes = 100 * 1024 * 1024;
 
     /// <exception cref="CommandException">There is nothing that can be read as a workflow.</exception>
@@ -50,8 +51,10 @@ static partial class SyncedProject
         var taken = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         return found.ConvertAll(workflow =>
         {
-            string safe = NotInFolders().Replace(workflow.Folder, "-").Trim('-', '.'),
-                folder = safe.Length == 0 ? "workflow" : safe;
+            string safe = NotInFolders().Replace(workflow.Folder, "-");
+            safe = safe[..Math.Min(safe.Length, LongestFolder)].Trim('-', '.');
+            safe = safe.Length == 0 ? "workflow" : safe;
+            string folder = safe;
             for (int number = 2; !taken.Add(folder); number++)
                 folder = $"{safe}-{number}";
             return workflow with { Folder = folder };
@@ -92,8 +95,7 @@ static partial class SyncedProject
             string path = Path.GetRelativePath(root, file).Replace(Path.DirectorySeparatorChar, '/');
             if (!IsWanted(path))
                 continue;
-            using var stream = File.OpenRead(file);
-            Add(files, path, ReadBounded(stream, MostBytes - bytes), ref bytes);
+            Add(files, path, InputText.ReadBytesOfFolder(file, MostBytes - bytes), ref bytes);
         }
         return files;
     }
@@ -106,8 +108,7 @@ static partial class SyncedProject
             return ReadZip(file);
         var files = new Dictionary<string, string>(StringComparer.Ordinal);
         long bytes = 0;
-        using var stream = File.OpenRead(file);
-        Add(files, Path.GetFileName(file), ReadBounded(stream, MostBytes), ref bytes);
+        Add(files, Path.GetFileName(file), InputText.ReadBytes(file, MostBytes), ref bytes);
         return files;
     }
 
@@ -139,8 +140,7 @@ static partial class SyncedProject
 
     // Hidden folders such as .git and installed packages are no part of a workflow; Python and shell steps are, to be named in the report.
     static bool IsWanted(string path) =>
-        !path.Split('/').Any(static part => part.StartsWith('.') || part is "node_modules" or "..")
-        && !path.StartsWith('/')
+        !path.Split('/').Any(static part => part.StartsWith('.') || part is "node_modules" or "")
         && (
             path.Contains("attachments/", StringComparison.Ordinal)
             || Path.GetExtension(path)
@@ -157,16 +157,6 @@ static partial class SyncedProject
                     or ".txt"
                     or ".md"
         );
-
-    /// <summary>Stops one piece after the limit: an archive says how large its files are, and need not be right.</summary>
-    static byte[] ReadBounded(Stream stream, long most)
-    {
-        using var all = new MemoryStream();
-        byte[] piece = new byte[64 * 1024];
-        while (all.Length <= most && stream.Read(piece) is > 0 and int count)
-            all.Write(piece, 0, count);
-        return all.ToArray();
-    }
 
     static void Add(Dictionary<string, string> files, string path, byte[] content, ref long bytes)
     {
