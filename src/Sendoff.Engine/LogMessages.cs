@@ -81,7 +81,7 @@ static partial class LogMessages
     public static partial void ClockSetBack(this ILogger log, double seconds);
 
     [LoggerMessage(1025, LogLevel.Warning, "Run {Run} is due but cannot be resumed yet; retrying: {Reason}")]
-    public static partial void HeldRunPutOff(this ILogger log, RunId run, string reason);
+    public static partial void SuspendedRunPutOff(this ILogger log, RunId run, string reason);
 
     // Deliveries: 2000-2099
 
@@ -248,7 +248,7 @@ static partial class LogMessages
     [LoggerMessage(
         5003,
         LogLevel.Warning,
-        "npm installs packages without a sandbox, with the server's rights and its network: {Reason} (docs/operating.md, Isolation)"
+        "npm installs packages without a sandbox, with the server's permissions and network access: {Reason} (docs/operating.md, Isolation)"
     )]
     public static partial void NpmWithoutSandbox(this ILogger log, string reason);
 }

@@ -141,8 +141,8 @@ sealed record Settings
             ? [$"{WorkflowPrefix}{string.Join(':', name)}:Allow", $"{WorkflowPrefix}{string.Join(':', name)}:Deny"]
             : [];
         return Spelling.Closest(key, keys.Keys.Concat(ofWorkflow)) is { } meant
-            ? $"there is no setting {key}, and it has no effect; did you mean {meant}?"
-            : $"there is no setting {key}, and it has no effect; see docs/operating.md for all of them";
+            ? $"unknown setting {key}, which has no effect; did you mean {meant}?"
+            : $"unknown setting {key}, which has no effect; docs/operating.md lists all settings";
     }
 
     /// <summary>Reads <c>appsettings.json</c> of the current folder, the environment, and the flags.</summary>

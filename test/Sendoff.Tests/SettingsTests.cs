@@ -101,12 +101,12 @@ public sealed class SettingsTests
     }
 
     [Theory]
-    [InlineData("Delivery:Dedline", "there is no setting Delivery:Dedline, and it has no effect; did you mean Delivery:Deadline?")]
+    [InlineData("Delivery:Dedline", "unknown setting Delivery:Dedline, which has no effect; did you mean Delivery:Deadline?")]
     [InlineData("DeliveryDeadline", "did you mean Delivery:Deadline?")]
     [InlineData("Lissten", "did you mean Listen?")]
     [InlineData("Egress:Workflows:orders:Alow", "did you mean Egress:Workflows:orders:Allow?")]
     [InlineData("Egress:Allow:0", "did you mean Egress:Allow?")]
-    [InlineData("Xylophone", "there is no setting Xylophone, and it has no effect; see docs/operating.md for all of them")]
+    [InlineData("Xylophone", "unknown setting Xylophone, which has no effect; docs/operating.md lists all settings")]
     public void An_unknown_key_is_named_in_a_warning_with_the_one_that_was_probably_meant(string key, string says)
     {
         Assert.EndsWith(says, Assert.Single(Read(key, "5s").Warnings));

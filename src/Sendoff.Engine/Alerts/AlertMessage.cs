@@ -48,13 +48,13 @@ internal sealed record AlertMessage(AlertRule Rule, string Workflow, AlertState?
         if (state.Deliveries > 0 && await ReasonOfDeliveryAsync(state.Delivery, store, ct).ConfigureAwait(false) is { } delivery)
             lines.Add($"Last failed delivery: {delivery}");
         if (state.Backlogs > 0)
-            lines.Add($"Backlog: {backlog ?? "it is over again"}.");
+            lines.Add($"Backlog: {backlog ?? "it has ended"}.");
         if (over.HasFlag(AlertCauses.RunFailed))
             lines.Add("The last run succeeded.");
         if (over.HasFlag(AlertCauses.DeliveryFailed))
             lines.Add("The last delivery succeeded.");
         if (over.HasFlag(AlertCauses.Backlog))
-            lines.Add("The backlog is gone.");
+            lines.Add("The backlog has ended.");
         string link = origin + await PathOfAsync(workflow, state, store, ct).ConfigureAwait(false);
         return new(rule, workflow, state, subject, string.Join('\n', lines), link);
     }

@@ -74,7 +74,7 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
         : Current.Any(other => other.Id != rule.Id && other.Name == rule.Name)
             ? $"There is an alert '{rule.Name}' already. Use another name, or change that one."
         : Current.Count >= limits.Alerts && Find(rule.Id) is null
-            ? $"There are {limits.Alerts} alerts, which is the most. Delete one first."
+            ? $"There are {limits.Alerts} alerts, which is the limit. Delete one first."
         : rule.Workflow is { } name && !catalog.Names.Contains(name) && Find(rule.Id)?.Workflow != name
             ? $"There is no workflow '{name}'.{Suggestion(name)} Leave 'workflow' out for all workflows."
         : rule.Causes == AlertCauses.None ? "'on' is empty. Name at least one of run_failed, delivery_failed, backlog."
@@ -101,11 +101,9 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
         if (smtp.Host is null)
             return "No mail server is set, so no email can be sent. Set Smtp:Host (docs/operating.md, Email), or choose webhook or slack.";
         if (!EmailSender.IsAddress(smtp.From ?? smtp.Username ?? smtp.To ?? ""))
-            return "No address is set that emails come from. Set Smtp:From (docs/operating.md, Email).";
+            return "No sender address is set. Set Smtp:From (docs/operating.md, Email).";
         if (target.Count == 0)
-            return smtp.To is null
-                ? "'to' is empty, and no address is set that emails go to. Give addresses in 'to', or set Smtp:To."
-                : null;
+            return smtp.To is null ? "'to' is empty, and no default recipient is set. Set addresses in 'to', or set Smtp:To." : null;
         if (target.Count > MostAddresses)
             return $"'to' has {target.Count} addresses. The most is {MostAddresses}.";
         if (target.FirstOrDefault(static one => !EmailSender.IsAddress(one) || one.Any(char.IsControl)) is { } wrong)

@@ -155,7 +155,7 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
         string family = FamilyOf(address) == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4";
         return new(
             AttemptErrorCode.ConnectUnreachable,
-            $"{host} is reached over {family} only, and deliveries leave from other addresses only; "
+            $"{host} has only {family} addresses, but the local addresses for deliveries have none; "
                 + $"to send there, add a local {family} address to the setting Egress:Addresses"
         );
     }

@@ -100,7 +100,7 @@ internal static class ConnectionRace
         )!;
         return new(
             nearest.Code,
-            $"none of {failures.Count} addresses took the connection: {string.Join("; ", failures.Select(e => e.Message).Distinct())}",
+            $"none of {failures.Count} addresses accepted the connection: {string.Join("; ", failures.Select(e => e.Message).Distinct())}",
             nearest
         );
     }

@@ -34,7 +34,7 @@ public sealed class DeliverySender : IDisposable
     internal static readonly AttemptError UnusableUrl = new(
         AttemptErrorCode.Internal,
         AttemptPhase.Queue,
-        "the URL is not one that can be sent; nothing was dialled"
+        "the URL is not one that can be sent; no connection was made"
     );
 
     /// <param name="nameOf">A workflow's name, under which it may have own egress rules (D2); null when it is gone.</param>
@@ -96,14 +96,14 @@ public sealed class DeliverySender : IDisposable
         return Record(delivery, number, queueMs, progress, error);
     }
 
-    /// <summary>The attempt at a delivery whose original cannot be decrypted: nothing was dialled.</summary>
+    /// <summary>The attempt at a delivery whose original cannot be decrypted: no connection was made.</summary>
     public Attempt Unreadable(Delivery delivery, int number, double queueMs, SealedException reason)
     {
         using var none = new CancellationTokenSource();
         var error = new AttemptError(
             AttemptErrorCode.Internal,
             AttemptPhase.Queue,
-            $"what this delivery sends is sealed: {reason.Message} and resend it"
+            $"the content of this delivery is encrypted: {reason.Message} and resend it"
         );
         return Record(delivery, number, queueMs, new AttemptProgress(time) { Deadline = none }, error);
     }

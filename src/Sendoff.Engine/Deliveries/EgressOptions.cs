@@ -2,7 +2,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Where deliveries may go and where they come from, as the operator set it (D2, D3).</summary>
+/// <summary>Egress rules and source addresses of deliveries, as the operator set it (D2, D3).</summary>
 public sealed record EgressOptions
 {
     public EgressPolicies Policies { get; init; } = new(EgressPolicy.Default);

@@ -65,7 +65,7 @@ public sealed class EgressPolicy
         foreach (var layer in layers)
         {
             if (layer.FindDeny(host, address, port, isCatchAll: false) is { } rule)
-                return $"is denied by the rule \"{rule.Text}\" of the setting {layer.DenySetting}; nothing was dialled; to allow it, "
+                return $"is denied by the rule \"{rule.Text}\" of the setting {layer.DenySetting}; no connection was made; to allow it, "
                     + "change that rule";
         }
         foreach (var layer in layers)
@@ -84,7 +84,7 @@ public sealed class EgressPolicy
     string Remedy(EgressLayer denying, IPAddress address, int port)
     {
         string target = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address}]:{port}" : $"{address}:{port}";
-        string text = $"nothing was dialled; to allow exactly this, add \"{target}\" to the setting {denying.AllowSetting}";
+        string text = $"no connection was made; to allow exactly this, add \"{target}\" to the setting {denying.AllowSetting}";
         return ReferenceEquals(denying, layers[0]) ? text : $"{text}, or to {layers[0].AllowSetting} for this workflow alone";
     }
 }

@@ -170,12 +170,12 @@ public sealed class EmailSender(
             ),
             NotSupportedException when phase >= AttemptPhase.Write => new(
                 AttemptErrorCode.InvalidResponse,
-                $"the mail server {host} cannot take this message: {e.Message}",
+                $"the mail server {host} does not accept this message: {e.Message}",
                 e
             ),
             NotSupportedException => new(
                 AttemptErrorCode.InvalidResponse,
-                $"the mail server {host} offers no way to sign in that is known here; unset Smtp:Username where it needs none",
+                $"the mail server {host} offers no supported way to sign in; unset Smtp:Username if it needs none",
                 e
             ),
             SmtpCommandException or SmtpProtocolException when !session.HasEnded => new(
@@ -203,7 +203,7 @@ public sealed class EmailSender(
         if (smtp.Host is null)
             throw Missing("no mail server is set", "Smtp:Host");
         if (ReadAddress(smtp.From ?? smtp.Username ?? smtp.To) is not { } from)
-            throw Missing("no address is set that mails come from", "Smtp:From");
+            throw Missing("no sender address is set", "Smtp:From");
         var message = new MimeMessage { Subject = (TextOf(asked, "subject") ?? "").ReplaceLineEndings(" "), Date = time.GetUtcNow() };
         message.From.Add(from);
         foreach (var to in ReceiversOf(asked))
@@ -246,7 +246,7 @@ public sealed class EmailSender(
     IEnumerable<MailboxAddress> ReceiversOf(JsonElement asked)
     {
         if (limits.EmailAllowTo.Count == 0 || !asked.TryGetProperty("to", out var to))
-            return [ReadAddress(smtp.To) ?? throw Missing("no address is set that mails go to", "Smtp:To")];
+            return [ReadAddress(smtp.To) ?? throw Missing("no recipient address is set", "Smtp:To")];
         return [.. to.EnumerateArray().Select(address => Allowed(address.GetString()!))];
     }
 
@@ -275,7 +275,7 @@ public sealed class EmailSender(
     static WireException Missing(string what, string setting) =>
         new(
             AttemptErrorCode.NotConfigured,
-            $"{what}: set {setting} (docs/operating.md, Email) and resend this delivery; nothing was dialled"
+            $"{what}: set {setting} (docs/operating.md, Email) and resend this delivery; no connection was made"
         );
 
     /// <summary>Checks certificates as deliveries over HTTP do.</summary>

@@ -18,7 +18,10 @@ internal static class ProxyRefusal
             return Of(told, answer, proxy, to);
         return status switch
         {
-            407 => Failed(proxy, proxy.User is null ? "wants a user and a password (407)" : "does not accept its user and password (407)"),
+            407 => Failed(
+                proxy,
+                proxy.User is null ? "requires a user and a password (407)" : "does not accept its user and password (407)"
+            ),
             403 => Of(Cause.Denied, answer, proxy, to),
             500 when ValueOf(head, "server")?.StartsWith("tinyproxy", StringComparison.OrdinalIgnoreCase) == true => Of(
                 Cause.Connect,

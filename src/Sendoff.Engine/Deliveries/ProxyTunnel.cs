@@ -117,7 +117,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
         if (choice[0] != SocksVersion)
             throw Failed("answered something that is not SOCKS 5");
         if (choice[1] == NothingAcceptable)
-            throw Failed(proxy.User is null ? "wants a user and a password" : "accepts none of the ways to sign in");
+            throw Failed(proxy.User is null ? "requires a user and a password" : "accepts none of the ways to sign in");
         if (!methods.Contains(choice[1]))
             throw Failed("chose a way to sign in that was not offered");
         if (choice[1] == UserPassword)

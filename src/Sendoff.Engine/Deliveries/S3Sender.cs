@@ -110,7 +110,7 @@ public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvide
     static WireException Missing(string setting) =>
         new(
             AttemptErrorCode.NotConfigured,
-            $"no object store is set: set {setting} (docs/operating.md, Object store) and resend this delivery; nothing was dialled"
+            $"no object store is set: set {setting} (docs/operating.md, Object store) and resend this delivery; no connection was made"
         );
 
     public void Dispose()

@@ -39,7 +39,7 @@ internal sealed class SmtpSession(Stream wire, AttemptProgress progress, string 
     {
         HasEnded |= count == 0;
         if ((read += count) > most)
-            throw new WireException(AttemptErrorCode.InvalidResponse, $"the mail server {host} said more than {most:N0} bytes");
+            throw new WireException(AttemptErrorCode.InvalidResponse, $"the mail server {host} sent more than {most:N0} bytes");
     }
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>

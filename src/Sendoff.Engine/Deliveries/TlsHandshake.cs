@@ -77,7 +77,7 @@ internal sealed class TlsHandshake(X509Certificate2Collection? roots)
         if (errors == SslPolicyErrors.None)
             return null;
         if (certificate is null)
-            return "protocol: the receiver showed no certificate";
+            return "protocol: the receiver sent no certificate";
         var reasons = new List<string>();
         if (errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch))
             reasons.Add($"wrong host: the certificate is for {NamesOf(certificate)}, not for {host}");
@@ -96,7 +96,7 @@ internal sealed class TlsHandshake(X509Certificate2Collection? roots)
         if (status.HasFlag(X509ChainStatusFlags.NotTimeValid))
             reasons.Add(
                 "expired: the certificate chain is not valid now; "
-                    + $"the certificate itself is from {certificate.NotBefore.ToUniversalTime():yyyy-MM-dd} to "
+                    + $"the certificate is valid from {certificate.NotBefore.ToUniversalTime():yyyy-MM-dd} to "
                     + $"{certificate.NotAfter.ToUniversalTime():yyyy-MM-dd}"
             );
         if ((status & (X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain)) != 0)

@@ -80,7 +80,7 @@ internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimi
         }
         catch (JsonException x)
         {
-            return (null, $"`npm config list --json` answers with what is not its configuration: {x.Message}", false);
+            return (null, $"`npm config list --json` does not print its configuration: {x.Message}", false);
         }
         finally
         {

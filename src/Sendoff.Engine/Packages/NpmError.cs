@@ -67,17 +67,17 @@ internal sealed record NpmError(string Code, string Summary, string Detail)
             ),
             Refused => PackagePlan.Problem(
                 import,
-                $"npm, or an install script, wanted to connect to {Summary}, which is not the registry",
-                $"if packages come from there, name it in the setting Packages:Hosts"
+                $"npm or an install script tried to connect to {Summary}, which is not the registry",
+                $"if packages come from there, add it to the setting Packages:Hosts"
             ),
             "EALLOWGIT" or "EALLOWREMOTE" or "EALLOWFILE" or "EALLOWDIRECTORY" => PackagePlan.Problem(
                 import,
-                $"a package is not the registry's: {Summary}",
+                $"a package does not come from the registry: {Summary}",
                 OnlyRegistry
             ),
             "ENOENT" when $"{Summary}{Detail}".Contains(NoGit, StringComparison.Ordinal) => PackagePlan.Problem(
                 import,
-                "a package is not the registry's: it comes from a git repository",
+                "a package does not come from the registry: it comes from a git repository",
                 OnlyRegistry
             ),
             _ => PackagePlan.Problem(import, $"npm cannot install what is imported: {Summary}{(Code.Length > 0 ? $" ({Code})" : "")}"),

@@ -138,7 +138,11 @@ public sealed partial class PackageFolder(
             string made = await File.ReadAllTextAsync(Path.Combine(fresh, "package-lock.json"), ct).ConfigureAwait(false);
             if (PackageLock.WhyForeign(made) is { } foreign)
                 return Refused(
-                    PackagePlan.Problem(plan.Asked.First().First, $"a package is not the registry's: {foreign}", NpmError.OnlyRegistry)
+                    PackagePlan.Problem(
+                        plan.Asked.First().First,
+                        $"a package does not come from the registry: {foreign}",
+                        NpmError.OnlyRegistry
+                    )
                 );
             string text = stored ?? PackageLock.From(made, dependencies);
             if (
@@ -308,7 +312,7 @@ public sealed partial class PackageFolder(
             _ => PackagePlan.Problem(
                 first,
                 $"an install script starts more than {limits.PackagesThreads:N0} processes and threads",
-                "do without its install script: take it out of Packages:AllowScripts"
+                "do not run its install script: remove it from Packages:AllowScripts"
             ),
         };
 

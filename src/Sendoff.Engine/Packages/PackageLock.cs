@@ -99,13 +99,13 @@ internal static partial class PackageLock
     static string? WhyForeign(string path, JsonNode? entry)
     {
         if (entry is not JsonObject package)
-            return "is no object";
+            return "is not an object";
         foreach (string field in dependencyFields)
         {
             if (package[field] is not { } value)
                 continue;
             if (value is not JsonObject needed)
-                return $"has {field} that are no object";
+                return $"has {field} that are not an object";
             foreach (var (name, range) in needed)
                 if (Text(range) is not { } spec || !PackageSpecifier.IsName(name) || !PackageSpecifier.IsFromRegistry(spec))
                     return $"needs {name} from {range?.ToJsonString()}";
@@ -113,7 +113,7 @@ internal static partial class PackageLock
         if (path.Length == 0)
             return null;
         if (!PathPattern().IsMatch(path))
-            return "is no path of a package";
+            return "is not the path of a package";
         if (package["link"] is not null || package["resolved"] is not null)
             return $"comes from {(package["resolved"] ?? "a link").ToJsonString()}";
         if (Text(package["version"]) is not { } version || !VersionPattern().IsMatch(version))

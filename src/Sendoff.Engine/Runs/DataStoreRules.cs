@@ -33,7 +33,7 @@ public static class DataStoreRules
         if (bytes is < 1 or > MostKeyBytes || key[0] == '\0')
             return new("SENDOFF_STORE_KEY", $"a key has 1 to {MostKeyBytes:N0} bytes; this one has {bytes:N0}.");
         return secrets.Finds(Encoding.UTF8.GetBytes(key))
-            ? new("SENDOFF_STORE_KEY", "the key holds a secret of the workspace, and keys are listed as they are. Use a hash of it.")
+            ? new("SENDOFF_STORE_KEY", "the key contains a secret of the workspace, and keys are not masked. Use a hash of it.")
             : null;
     }
 
@@ -52,7 +52,7 @@ public static class DataStoreRules
             ? null
             : new(
                 "SENDOFF_STORE_TTL",
-                "a time to live is a number of seconds above 0; leave it out, or give null, for a key that does not expire."
+                "a time to live is a number of seconds above 0; omit it, or pass null, for a key that does not expire."
             );
 
     public static DataStoreFault? FaultOf(SetOutcome outcome, string store, EngineLimits limits) =>
@@ -60,7 +60,7 @@ public static class DataStoreRules
         {
             SetOutcome.Full => new(
                 "SENDOFF_STORE_FULL",
-                $"the data store '{store}' has {limits.DataStoreKeys:N0} keys, which is its limit (setting Stores:MaxKeys)."
+                $"the data store '{store}' has {limits.DataStoreKeys:N0} keys, which is the limit (setting Stores:MaxKeys)."
             ),
             SetOutcome.TooManyStores => new("SENDOFF_STORE_FULL", $"there are too many data stores to make '{store}'."),
             _ => null,

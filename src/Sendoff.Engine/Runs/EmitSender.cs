@@ -43,7 +43,7 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
                         null,
                         LoopDetected,
                         $"{limits.EmitHops:N0} workflows have started one another by emitting, "
-                            + "so this looks like a loop and ends here (setting Emit:MaxHops)"
+                            + "which looks like a loop, so it ends here (setting Emit:MaxHops)"
                     )
                     : await StartAsync(listener, delivery, hops).ConfigureAwait(false);
             starts.Add(start);
@@ -65,15 +65,20 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
                     emitted: new(delivery.Id, hops)
                 )
                 .ConfigureAwait(false);
-            return new(listener.Name, accepted?.Run.Id, Ok, accepted is null ? "it was started by this event before, or is deleted" : null);
+            return new(
+                listener.Name,
+                accepted?.Run.Id,
+                Ok,
+                accepted is null ? "this event has already started it, or it is deleted" : null
+            );
         }
         catch (RunQueueFullException x)
         {
-            return new(listener.Name, null, TooManyRequests, $"{x.Message}; a resend starts those that this one did not");
+            return new(listener.Name, null, TooManyRequests, $"{x.Message}; a resend starts the remaining ones");
         }
         catch (StoreUnavailableException x)
         {
-            return new(listener.Name, null, Unavailable, $"{x.Message}; a resend starts those that this one did not");
+            return new(listener.Name, null, Unavailable, $"{x.Message}; a resend starts the remaining ones");
         }
     }
 

@@ -64,8 +64,8 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             queued,
             "RecoveryError",
             "recovered_too_often",
-            $"the server ended in mid-run {starts - 1} times, so the run is not started again; none of its sends went out. "
-                + "Replay it when the cause is found"
+            $"the server stopped during this run {starts - 1} times, so the run is not started again; none of its sends were delivered. "
+                + "Replay it after fixing the cause"
         );
 
     /// <summary>The end of a run whose version is stored, and cannot be read by this server.</summary>
@@ -84,12 +84,12 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             queued,
             "StoreError",
             "not_stored",
-            $"{what} is not stored any more, so the run cannot start; none of its sends went out. Start it again on the current version"
+            $"{what} is not stored any more, so the run cannot start; none of its sends were delivered. Start it again on the current version"
         );
 
     /// <summary>The end of a run whose event is stored, and sealed under another key (C8).</summary>
     public Run Sealed(QueuedRun queued, SealedException reason) =>
-        Failed(queued, "KeyError", "event_sealed", $"the event is sealed: {reason.Message} and replay the run");
+        Failed(queued, "KeyError", "event_sealed", $"the event is encrypted: {reason.Message} and replay the run");
 
     Run NotJson(QueuedRun queued) =>
         Failed(
@@ -106,8 +106,8 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             queued,
             "InternalError",
             "internal",
-            $"the server could not end the run ({fault.GetType().Name}: {fault.Message}); none of its sends went out. "
-                + "Replay it when the cause is found"
+            $"the server could not end the run ({fault.GetType().Name}: {fault.Message}); none of its sends were delivered. "
+                + "Replay it after fixing the cause"
         );
 
     Run Failed(QueuedRun queued, string name, string code, string message) =>

@@ -43,8 +43,8 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
     {
         if (await store.KeepFingerprintAsync(concealment.Cipher.Fingerprint, ct).ConfigureAwait(false) != concealment.Cipher.Fingerprint)
             throw new StoreUnavailableException(
-                $"the database was written under another key than this server has ({SecretCipher.KeySources}); "
-                    + "put the key back that belongs to it"
+                $"the database is encrypted with another key than that of this server ({SecretCipher.KeySources}); "
+                    + "restore the key of this database"
             );
         var stored = await store.ListSecretsAsync(ct).ConfigureAwait(false);
         var values = stored.Select(s => (Secret: s, Value: Encoding.UTF8.GetString(concealment.Cipher.Open(s.Sealed.Span, s.Id)))).ToList();

@@ -56,7 +56,7 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
                         .ListValuesAsync(store, After(given), MostEntries, limits.DataStoreValueBytes, default)
                         .ConfigureAwait(false)
                 ),
-                _ => throw new StepCallException("SENDOFF_CALL", $"'{method}' is nothing that a step can ask"),
+                _ => throw new StepCallException("SENDOFF_CALL", $"'{method}' is not a call that a step can make"),
             };
         }
         catch (StoreUnavailableException e)
@@ -78,7 +78,7 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
     async Task<ReadOnlyMemory<byte>> SetAsync(StoreName store, JsonElement given)
     {
         if (!given.TryGetProperty("value", out var value))
-            throw new StepCallException("SENDOFF_CALL", "a set without its value");
+            throw new StepCallException("SENDOFF_CALL", "a set without a value");
         string key = KeyOf(given);
         byte[] json = JsonMarshal.GetRawUtf8Value(value).ToArray();
         Check(DataStoreRules.FaultOfKey(key, concealment.Mask) ?? DataStoreRules.FaultOfValue(json, limits));
@@ -113,7 +113,7 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
     static string Text(JsonElement value) =>
         value.ValueKind == JsonValueKind.String
             ? value.GetString()!
-            : throw new StepCallException("SENDOFF_CALL", "a name or a key that is no text");
+            : throw new StepCallException("SENDOFF_CALL", "a name or a key that is not a string");
 
     DateTimeOffset? ExpiryOf(JsonElement given)
     {

@@ -193,7 +193,7 @@ public sealed class Suspensions(
         }
         catch (Exception x) when (x is not (StoreUnavailableException or OperationCanceledException))
         {
-            log.HeldRunPutOff(suspension.RunId, x.Message);
+            log.SuspendedRunPutOff(suspension.RunId, x.Message);
             return false;
         }
     }

@@ -102,15 +102,15 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
     {
         // Connections that are open do not notice, and what they write would be lost with them.
         if (new FileInfo(database) is not { Exists: true, Length: > 0 })
-            return $"the database {database} was deleted or emptied while it is served; stop Sendoff and restore it from a backup";
+            return $"the database {database} was deleted or emptied while the server was running; stop Sendoff and restore it from a backup";
         if (!IsServedFile())
-            return $"another file has taken the place of the database {database} while it is served; stop Sendoff, "
-                + "put the right file there without the files -wal and -shm, and start it";
+            return $"the database {database} was replaced by another file while the server was running; stop Sendoff, "
+                + "restore the right file without the files -wal and -shm, and start it";
         long free = FreeBytes() + Reusable,
             least = refusal is null ? limits.DiskMinFree : limits.DiskMinFree + limits.DiskMinFree / 8;
         return free >= least
             ? null
-            : $"the disk of {database} has {free / Megabyte} MB free, and {limits.DiskMinFree / Megabyte} MB is the least for new events "
+            : $"the disk of {database} has {free / Megabyte} MB free, and {limits.DiskMinFree / Megabyte} MB is the minimum for new events "
                 + "(setting Disk:MinFree); free space on it, and events are accepted again";
     }
 

@@ -298,7 +298,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return $"it cannot be kept in {parent}: {e.Message}";
+            return $"it cannot be stored in {parent}: {e.Message}";
         }
         finally
         {
@@ -313,9 +313,9 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         string sum = Convert.ToBase64String(await SHA512.HashDataAsync(file, ct));
         if (sum != package.Sha512)
             throw new WorkerUnavailableException(
-                $"what npm fetched as {package.Name}@{package.Version} is not what Sendoff was built for, and is not used: "
+                $"what npm fetched as {package.Name}@{package.Version} is not the package that Sendoff expects, and is not used: "
                     + $"its SHA-512 is {sum}, and {package.Sha512} is expected. "
-                    + "Look at npm's registry setting (npm config get registry), or set Workers:NodePath to a Node.js of your own"
+                    + "Look at npm's registry setting (npm config get registry), or set Workers:NodePath to your own Node.js"
             );
     }
 

@@ -282,7 +282,7 @@ internal sealed class Worker
                 OnReady(payload);
                 break;
             case FrameKind.Loaded:
-                var program = Program?.Program ?? throw new WorkerProtocolException("a frame that says it is loaded, before it was asked");
+                var program = Program?.Program ?? throw new WorkerProtocolException("a loaded frame before it got a load frame");
                 pool.OnLoaded(this, WorkerMessages.ReadLoaded(payload, program.Steps, program.IsTrial), ref touched);
                 break;
             case FrameKind.Revoked:
@@ -307,7 +307,7 @@ internal sealed class Worker
     void OnReady(Span<byte> payload)
     {
         if (ready.Task.IsCompleted)
-            throw new WorkerProtocolException("a second frame that says it is ready");
+            throw new WorkerProtocolException("a second ready frame");
         readyAt = time.GetTimestamp();
         readyClock = WorkerMessages.ReadClock(payload);
         ready.SetResult();

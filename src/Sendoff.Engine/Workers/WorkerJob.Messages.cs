@@ -418,7 +418,7 @@ internal sealed partial class WorkerJob
                     "suspend" => HoldKind.Suspend,
                     "delay" => HoldKind.Delay,
                     "rerun" => HoldKind.Rerun,
-                    _ => throw new WorkerProtocolException("a run that is held in an unknown way"),
+                    _ => throw new WorkerProtocolException("a suspension of an unknown kind"),
                 };
             else if (message.Is("step"u8))
                 step = message.Int(0, steps.Length - 1);
@@ -432,7 +432,7 @@ internal sealed partial class WorkerJob
                 message.Skip();
         }
         if (kind is null || step < 0 || runs < 1 || ms > LongestHold.TotalMilliseconds || steps[step].Status != StepStatus.Succeeded)
-            throw new WorkerProtocolException("a run that is held without the step, or for longer than a year");
+            throw new WorkerProtocolException("a suspension without its step, or for longer than a year");
         AddExportBytes(context.Length);
         return new(kind.Value, step, TimeSpan.FromMilliseconds(ms), runs, context);
     }

@@ -17,7 +17,7 @@ internal static class WorkerMessages
             else
                 message.Skip();
         }
-        return clock ?? throw new WorkerProtocolException("a frame that says it is ready, without its clock");
+        return clock ?? throw new WorkerProtocolException("a ready frame without its clock");
     }
 
     public static List<int> ReadRuns(Span<byte> payload)

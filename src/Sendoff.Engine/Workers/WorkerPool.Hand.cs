@@ -135,7 +135,7 @@ public sealed partial class WorkerPool
         lock (gate)
         {
             if (worker.Program is not { } queue)
-                throw new WorkerProtocolException("a frame that gives runs back, before it had any");
+                throw new WorkerProtocolException("a frame that returns runs, before it had any");
             if (worker.IsDoomed)
                 return; // what it had is given back already, or will be when it is gone
             // A worker that gives back unasked is one that takes no more runs.
@@ -144,7 +144,7 @@ public sealed partial class WorkerPool
             foreach (int number in runs)
                 TakeBack(worker, number);
             if (!asked && worker.Executing is not null)
-                throw new WorkerProtocolException("runs given back unasked, while it executed one");
+                throw new WorkerProtocolException("runs returned without a request, while it executed one");
             if (!asked)
                 Retire(worker);
             else if (worker.Executing is null)
@@ -159,7 +159,7 @@ public sealed partial class WorkerPool
         lock (gate)
         {
             if (worker.Program is not { } queue)
-                throw new WorkerProtocolException("a frame that gives runs back, before it had any");
+                throw new WorkerProtocolException("a frame that returns runs, before it had any");
             if (worker.IsDoomed)
                 return;
             // Its clock has run ahead of ours, as it may over a machine's sleep. That of a new worker does not.
@@ -181,14 +181,14 @@ public sealed partial class WorkerPool
             return; // it is with another already
         var job =
             worker.Assigned.Find(job => job.Number == number)
-            ?? throw new WorkerProtocolException($"run {number} given back, which it does not have");
+            ?? throw new WorkerProtocolException($"run {number} returned, which it does not have");
         if (job == worker.Executing)
         {
             // The worker was asked for it, or it was late, before its turn came. That only happens to a run that was handed ahead, and none
             // is handed ahead twice: a step that writes such a frame about its own run is started once more at most, and the time until
             // then counts (E6).
             if (job.Heard || !job.IsAhead)
-                throw new WorkerProtocolException($"run {number} given back, which had started");
+                throw new WorkerProtocolException($"run {number} returned after it had started");
             job.WasGivenBack = true;
             job.Spent += Time.GetElapsedTime(worker.BeganAt);
             worker.Executing = null;

@@ -140,7 +140,7 @@ public sealed partial class WorkerPool
         }
         catch (Exception e)
         {
-            OnUnavailable(memoryMb, new($"a worker does not start: {e.Message}", e));
+            OnUnavailable(memoryMb, new($"a worker cannot start: {e.Message}", e));
         }
     }
 
@@ -211,7 +211,7 @@ public sealed partial class WorkerPool
         lock (gate)
         {
             if (worker.Program is not { } queue || worker.Loaded)
-                throw new WorkerProtocolException("a frame that says it is loaded, out of turn");
+                throw new WorkerProtocolException("an unexpected loaded frame");
             worker.Loaded = true;
             worker.LastUsed = Time.GetTimestamp();
             queue.Coming--;

@@ -100,7 +100,7 @@ public sealed partial class WorkerPool
         else
         {
             if (death.Victim is { } victim && victim != job)
-                death = new(WorkerCause.Exited, "it was killed because of the run before", null);
+                death = new(WorkerCause.Exited, "it was killed because of the previous run", null);
             var error = ErrorFor(death, worker, job.Run.Timeout);
             Log.WorkerDied(worker.Id, job.Queue.Program.Key, death.Cause.ToString(), error.Message);
             job.CutOff(
@@ -133,7 +133,7 @@ public sealed partial class WorkerPool
             ),
             WorkerCause.BrokeProtocol => Error("WorkerDiedError", "worker_protocol", death.Message),
             WorkerCause.OverLimit => Error("LimitError", "limit", death.Message),
-            _ => Error("WorkerDiedError", "worker_died", $"the worker ended in mid-run: {death.Message}"),
+            _ => Error("WorkerDiedError", "worker_died", $"the worker exited during the run: {death.Message}"),
         };
 
     static StepError Error(string name, string code, string message) => new(name, message, code, null, null, null);

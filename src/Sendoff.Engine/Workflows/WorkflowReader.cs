@@ -270,7 +270,7 @@ public static partial class WorkflowReader
                         break;
                     case "deliver":
                         if (value is not ("always" or "success"))
-                            Problem(node, $"'{value}' is not when to deliver", "use `always` or `success`");
+                            Problem(node, $"'{value}' is not a valid value for `deliver`", "use `always` or `success`");
                         onSuccess = value == "success";
                         break;
                     case "idempotency_key":

@@ -12,7 +12,7 @@ static class AlertsCommand
         Description = "run_failed, delivery_failed, backlog",
         AllowMultipleArgumentsPerToken = true,
     };
-    static readonly Option<string?> workflow = new("--workflow") { Description = "Watch this workflow only (all)" };
+    static readonly Option<string?> workflow = new("--workflow") { Description = "Watch only this workflow (default: all)" };
     static readonly Option<string[]> to = new("--to")
     {
         Description = "Addresses of an email (Smtp:To)",
@@ -21,16 +21,16 @@ static class AlertsCommand
     static readonly Option<string?> url = new("--url") { Description = "URL of a webhook or Slack" };
     static readonly Option<long?> quiet = new("--quiet-seconds")
     {
-        Description = "After a message, seconds in which further failures are counted only (Alerts:Quiet)",
+        Description = "Seconds after a message during which further failures are only counted (Alerts:Quiet)",
     };
-    static readonly Option<bool?> recovered = new("--recovered") { Description = "true or false: whether to tell when it is over (true)" };
+    static readonly Option<bool?> recovered = new("--recovered") { Description = "true or false: send a message on recovery (true)" };
     static readonly Option<long?> backlogSeconds = new("--backlog-seconds")
     {
         Description = "How long a delivery may be pending (Alerts:BacklogAge)",
     };
     static readonly Option<string[]> reset = new Option<string[]>("--reset")
     {
-        Description = "Use the default of a field again",
+        Description = "Reset a field to its default",
         AllowMultipleArgumentsPerToken = true,
     }.AcceptOnlyFromAmong("workflow", "to", "quiet-seconds", "recovered", "backlog-seconds", "backlog-runs");
     static readonly Option<long?> backlogRuns = new("--backlog-runs")
@@ -40,7 +40,7 @@ static class AlertsCommand
 
     public static Command Build() =>
         ApiClient.With(
-            new Command("alerts", "Alerts: who is told when runs or deliveries fail")
+            new Command("alerts", "Alerts: notifications about failed runs and deliveries")
             {
                 BuildList(),
                 BuildAdd(),
@@ -52,7 +52,7 @@ static class AlertsCommand
 
     static Command BuildList()
     {
-        var command = new Command("list", "List them, with when each sent a message last");
+        var command = new Command("list", "List alerts with the time of their last message");
         command.SetAction(
             async (parsed, ct) =>
             {
@@ -86,7 +86,7 @@ static class AlertsCommand
     static Command BuildAdd()
     {
         var name = new Argument<string>("name") { Description = "The alert's name" };
-        var command = WithFields(new Command("add", "Create one and print its id") { name });
+        var command = WithFields(new Command("add", "Create an alert and print its id") { name });
         command.SetAction(
             async (parsed, ct) =>
             {
@@ -115,8 +115,8 @@ static class AlertsCommand
     static Command BuildSet()
     {
         var alert = AlertArgument();
-        var name = new Option<string?>("--name") { Description = "Its new name" };
-        var command = WithFields(new Command("set", "Change the fields that are given; the others stay") { alert, name, reset });
+        var name = new Option<string?>("--name") { Description = "New name" };
+        var command = WithFields(new Command("set", "Change the given fields of an alert") { alert, name, reset });
         command.SetAction(
             async (parsed, ct) =>
             {
@@ -187,7 +187,7 @@ static class AlertsCommand
         return command;
     }
 
-    static Argument<string> AlertArgument() => new("alert") { Description = "Its id or its name" };
+    static Argument<string> AlertArgument() => new("alert") { Description = "Id or name of the alert" };
 
     static string PathOf(AlertDocument alert) => $"/api/v1/alerts/{alert.Id}";
 

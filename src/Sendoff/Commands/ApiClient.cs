@@ -21,10 +21,10 @@ sealed class ApiClient : IDisposable
     };
     static readonly Option<string?> token = new("--token")
     {
-        Description = "Token (SENDOFF_TOKEN; the one in the data directory of this folder)",
+        Description = "Token (SENDOFF_TOKEN; the token in the data directory of this folder)",
         Recursive = true,
     };
-    static readonly Option<bool> json = new("--json") { Description = "Print the API's answer as it is", Recursive = true };
+    static readonly Option<bool> json = new("--json") { Description = "Print the JSON response of the API", Recursive = true };
 
     static readonly TimeSpan connectLimit = TimeSpan.FromSeconds(15),
         saidEvery = TimeSpan.FromSeconds(10);
@@ -68,7 +68,7 @@ sealed class ApiClient : IDisposable
             ?? Given(Environment.GetEnvironmentVariable("SENDOFF_TOKEN"), "SENDOFF_TOKEN")
             ?? TokenOfThisFolder();
         if (found.Text is { } bearer && bearer.AsSpan().ContainsAnyExceptInRange('!', '~'))
-            throw new CommandException("the token has characters that no token has; give --token or SENDOFF_TOKEN again", ExitCode.Usage);
+            throw new CommandException("the token has invalid characters; check --token or SENDOFF_TOKEN", ExitCode.Usage);
         return new(address, found, parsed.GetValue(json));
     }
 
@@ -103,7 +103,7 @@ sealed class ApiClient : IDisposable
         }
         catch (JsonException)
         {
-            throw NotSendoff("it returned something else than the API does");
+            throw NotSendoff("its response is not one of the API");
         }
     }
 
@@ -119,7 +119,7 @@ sealed class ApiClient : IDisposable
     };
 
     CommandException NotSendoff(string why) =>
-        new($"{http.BaseAddress} does not answer as a Sendoff server does: {why}. Name the server with --server", ExitCode.NoServer);
+        new($"{http.BaseAddress} is not a Sendoff server: {why}. Set the server with --server", ExitCode.NoServer);
 
     public async Task<string> SendAsync(HttpMethod method, string path, HttpContent? content, CancellationToken ct)
     {
@@ -156,7 +156,7 @@ sealed class ApiClient : IDisposable
         catch (HttpRequestException x)
         {
             throw new CommandException(
-                $"{http.BaseAddress} ended the answer before it was whole: {x.Message.TrimEnd('.')}",
+                $"{http.BaseAddress} ended the response before it was complete: {x.Message.TrimEnd('.')}",
                 ExitCode.NoServer
             );
         }
@@ -171,14 +171,14 @@ sealed class ApiClient : IDisposable
         }
         catch (InvalidOperationException)
         {
-            throw NotSendoff("its text is in an unknown charset");
+            throw NotSendoff("its response has an unknown charset");
         }
     }
 
     CommandException NoAnswer(Exception reason) =>
         new(
-            $"no server answers at {http.BaseAddress}: {reason.Message.TrimEnd('.')}. Start one with `sendoff serve`, "
-                + "or name another with --server",
+            $"no server responds at {http.BaseAddress}: {reason.Message.TrimEnd('.')}. Start one with `sendoff serve`, "
+                + "or set another with --server",
             ExitCode.NoServer
         );
 
@@ -195,7 +195,7 @@ sealed class ApiClient : IDisposable
         }
         if (!ct.IsCancellationRequested)
             throw new CommandException(
-                $"{http.BaseAddress} has ended the stream: it shuts down, or the connection was lost",
+                $"{http.BaseAddress} ended the stream: it is shutting down, or the connection was lost",
                 ExitCode.NoServer
             );
     }
@@ -261,7 +261,7 @@ sealed class ApiClient : IDisposable
     }
 
     const string HowToGive =
-        "Give one with --token or SENDOFF_TOKEN, or call the command in the folder where the server was started, "
+        "Set one with --token or SENDOFF_TOKEN, or run the command in the folder where the server was started, "
         + "which has its data directory (.sendoff)";
 
     static FoundToken? Given(string? text, string by) =>

@@ -9,7 +9,7 @@ static class CommandTree
     public static RootCommand Build()
     {
         var root = new RootCommand(
-            "Sendoff runs workflows of Node.js steps and sends their HTTP requests after each run, once, within five seconds."
+            "Sendoff runs workflows of Node.js steps. After each run, it sends their HTTP requests once, within five seconds."
         )
         {
             ServeCommand.Build(),

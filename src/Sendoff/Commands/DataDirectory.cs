@@ -16,7 +16,7 @@ static class DataDirectory
         return trace is null
             ? null
             : $"{database} is {(File.Exists(database) ? "empty" : "missing")}, but {folder} was used before: it has a file {trace}. "
-                + "A start makes a new, empty database. If there should be a history, restore the database from a backup first.";
+                + "A start creates a new, empty database. To keep the history, restore the database from a backup first.";
     }
 
     /// <summary>Its full path. A folder that cannot be made or written is one clear line.</summary>
@@ -36,7 +36,7 @@ static class DataDirectory
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
             throw new CommandException(
-                $"the data directory {full} cannot be written: {x.Message} Give another with --data",
+                $"the data directory {full} cannot be written: {x.Message} Set another one with --data",
                 ExitCode.Usage
             );
         }

@@ -10,8 +10,8 @@ static class DeployCommand
     public static Command Build()
     {
         var path = new Argument<string>("path") { Description = "A workflow folder or a single step file" };
-        var name = new Option<string?>("--name") { Description = "The workflow's name on the server; else the folder's" };
-        var command = new Command("deploy", "Put a new version of a workflow on a server") { path, name };
+        var name = new Option<string?>("--name") { Description = "Name of the workflow on the server (default: the folder's name)" };
+        var command = new Command("deploy", "Deploy a new version of a workflow to a server") { path, name };
         command.SetAction((parsed, ct) => DeployAsync(parsed, parsed.GetValue(path)!, parsed.GetValue(name), ct));
         return ApiClient.With(command);
     }
@@ -43,7 +43,7 @@ static class DeployCommand
         if (deployed.ScriptsLeftOut.Count > 0)
             Output.Warning(
                 $"the install scripts of {string.Join(", ", deployed.ScriptsLeftOut)} were not run; if they are needed, "
-                    + "name them in the server's setting Packages:AllowScripts"
+                    + "add the packages to the server's setting Packages:AllowScripts"
             );
         return ExitCode.Ok;
     }

@@ -106,7 +106,10 @@ static class Diagnosis
                 return Check.Warning(name, "npm is not on the PATH, so steps cannot import packages; install npm beside Node.js");
             return why is null
                 ? Check.Ok(name, $"{command}, installs packages in a sandbox")
-                : Check.Warning(name, $"{command} installs packages without a sandbox, with the server's rights and its network: {why}");
+                : Check.Warning(
+                    name,
+                    $"{command} installs packages without a sandbox, with the server's permissions and network access: {why}"
+                );
         }
         catch (WorkerUnavailableException x)
         {
@@ -126,12 +129,14 @@ static class Diagnosis
             File.WriteAllBytes(probe, []);
             File.Delete(probe);
             long free = new DriveInfo(there).AvailableFreeSpace;
-            string text = $"{folder}{(there == folder ? "" : " is made at the first start")}, {Megabytes(free)} free";
-            return free < LittleSpace ? Check.Warning(name, text + ": little for a history; see Retention:Size") : Check.Ok(name, text);
+            string text = $"{folder}{(there == folder ? "" : " is created at the first start")}, {Megabytes(free)} free";
+            return free < LittleSpace
+                ? Check.Warning(name, text + ": little space for the history; see Retention:Size")
+                : Check.Ok(name, text);
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
-            return Check.Failed(name, $"{folder} cannot be written: {x.Message} Give another with --data");
+            return Check.Failed(name, $"{folder} cannot be written: {x.Message} Set another one with --data");
         }
     }
 
@@ -141,14 +146,14 @@ static class Diagnosis
         if (DataDirectory.LostDatabase(folder) is { } lost)
             return Check.Warning(name, lost);
         if (state.IsEmpty)
-            return Check.Ok(name, $"{path} is made at the first start");
+            return Check.Ok(name, $"{path} is created at the first start");
         if (state.Fault is { } fault)
             return Check.Failed(name, fault);
         string text = $"{path}, {Megabytes(state.Bytes)}";
         if (IsServed(path + ".lock"))
-            text += ", is being served";
+            text += ", in use by a server";
         return IsForOthers(path)
-            ? Check.Warning(name, $"{text}, can be read by others; the next start makes it private")
+            ? Check.Warning(name, $"{text}, can be read by other users; the next start makes it private")
             : Check.Ok(name, text);
     }
 
@@ -173,8 +178,8 @@ static class Diagnosis
         string source = setting is null ? path : "the setting Secrets:Key";
         if (setting is null && !File.Exists(path))
             return database is { KeyFingerprint: not null } or { Fault: not null }
-                ? Check.Failed(name, $"{path} is missing, and the database is under it: put it back from a backup")
-                : Check.Ok(name, $"{path} is made at the first start");
+                ? Check.Failed(name, $"{path} is missing, but the database is encrypted with it: restore it from a backup")
+                : Check.Ok(name, $"{path} is created at the first start");
         SecretCipher? cipher;
         try
         {
@@ -185,11 +190,11 @@ static class Diagnosis
             return Check.Failed(name, $"{path} cannot be read: {x.Message}");
         }
         if (cipher is null)
-            return Check.Failed(name, $"{source} holds no key: put it back from a backup");
+            return Check.Failed(name, $"{source} has no key: restore it from a backup");
         if (database.KeyFingerprint is { } fingerprint && fingerprint != cipher.Fingerprint)
-            return Check.Failed(name, $"{source} is not the key that the database was written under: put that one back from a backup");
+            return Check.Failed(name, $"{source} is not the key of this database: restore the right key from a backup");
         return setting is null && IsForOthers(path)
-            ? Check.Warning(name, $"{path} can be read by others; the next start makes it private")
+            ? Check.Warning(name, $"{path} can be read by other users; the next start makes it private")
             : Check.Ok(name, source);
     }
 
@@ -205,7 +210,7 @@ static class Diagnosis
         if (files.Limit < OpenFiles.Fewest)
             return Check.Failed(
                 name,
-                $"{files}. A server needs {OpenFiles.Fewest:N0} at least: raise the limit (ulimit -n, "
+                $"{files}. A server needs at least {OpenFiles.Fewest:N0}: raise the limit (ulimit -n, "
                     + $"LimitNOFILE=) to {OpenFiles.Enough:N0} or more"
             );
         return files.Limit < OpenFiles.Enough
@@ -262,7 +267,7 @@ static class Diagnosis
         string built = Path.Combine(AppContext.BaseDirectory, "sendoff.dll");
         foreach (string file in (string[])[built, database])
             if (File.Exists(file) && File.GetLastWriteTimeUtc(file) > now + Ahead)
-                return Check.Failed(name, $"{now:u} is before {file} was written; set the clock, and keep it with NTP");
+                return Check.Failed(name, $"{now:u} is earlier than the time of {file}: correct the clock, and keep it correct with NTP");
         return Check.Ok(name, $"{now:u}");
     }
 

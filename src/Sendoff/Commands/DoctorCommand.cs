@@ -13,7 +13,7 @@ static class DoctorCommand
     {
         var json = new Option<bool>("--json") { Description = "Print JSON, nothing else" };
         var command = ServeCommand.WithSettings(
-            new("doctor", "Look at what the server needs: Node.js, sandbox, data, database, key, addresses, clock") { json }
+            new("doctor", "Check the requirements of the server: Node.js, sandbox, data, database, key, addresses, clock") { json }
         );
         command.SetAction((parsed, ct) => RunAsync(parsed, parsed.GetValue(json), ct));
         return command;

@@ -2,7 +2,7 @@ using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Commands;
 
-/// <summary>Where deliveries may go and where they come from, as the settings say; what cannot be so is one clear line.</summary>
+/// <summary>Egress rules and source addresses of deliveries, as the settings say; what cannot be so is one clear line.</summary>
 static class EgressSetup
 {
     /// <param name="allow">Rules beside those of the settings.</param>
@@ -10,7 +10,7 @@ static class EgressSetup
     {
         if (settings.EgressAddresses.Count > 0 && settings.EgressProxy is not null)
             throw new CommandException(
-                "Egress:Addresses and Egress:Proxy are both set: through a proxy, deliveries leave from the proxy's addresses; "
+                "Egress:Addresses and Egress:Proxy are both set, but deliveries through a proxy use the proxy's addresses; "
                     + "remove one of the two",
                 ExitCode.Usage
             );

@@ -7,10 +7,10 @@ static class ExportCommand
 {
     public static Command Build()
     {
-        var command = new Command("export", "The traffic of a run or a delivery, for other tools")
+        var command = new Command("export", "Export the requests and responses of a run or a delivery for other tools")
         {
-            BuildFormat("har", "HTTP Archive 1.2, which browser tools open"),
-            BuildFormat("curl", "Commands that make the same requests from a shell"),
+            BuildFormat("har", "HTTP Archive 1.2, for browser tools"),
+            BuildFormat("curl", "curl commands for the same requests"),
         };
         return ApiClient.With(command);
     }
@@ -18,7 +18,7 @@ static class ExportCommand
     static Command BuildFormat(string format, string description)
     {
         var id = new Argument<string>("id") { Description = "A run (run_…) or a delivery (dlv_…)" };
-        var output = new Option<string?>("--output", "-o") { Description = "The file to write; else, and with -, standard output" };
+        var output = new Option<string?>("--output", "-o") { Description = "Output file (default or -: standard output)" };
         var command = new Command(format, description) { id, output };
         command.SetAction(
             async (parsed, ct) =>

@@ -9,11 +9,11 @@ static class HoldCommand
     const string Path = "/api/v1/hold";
 
     public static Command Build() =>
-        ApiClient.With(new Command("hold", "A server on hold: one that was started with --hold") { BuildShow(), BuildRelease() });
+        ApiClient.With(new Command("hold", "Show or release a server that was started with --hold") { BuildShow(), BuildRelease() });
 
     static Command BuildShow()
     {
-        var command = new Command("show", "Whether the server is on hold, and since when");
+        var command = new Command("show", "Show whether the server is on hold, and since when");
         command.SetAction(
             async (parsed, ct) =>
             {
@@ -28,7 +28,7 @@ static class HoldCommand
 
     static Command BuildRelease()
     {
-        var command = new Command("release", "Deliver what is pending, and start schedules and runs that wait");
+        var command = new Command("release", "Resume deliveries, schedules and unfinished runs");
         command.SetAction(
             async (parsed, ct) =>
             {

@@ -59,7 +59,7 @@ static class PackageSetup
             if (installed.ScriptsLeftOut.Count > 0)
                 Output.Warning(
                     $"the install scripts of {string.Join(", ", installed.ScriptsLeftOut)} were not run; if they are needed, "
-                        + "name them in SENDOFF_Packages__AllowScripts"
+                        + "add the packages to SENDOFF_Packages__AllowScripts"
                 );
             Remember(lastLock, text);
             var laidOut = new ProgramFolder(Path.Combine(node.CacheFolder, "runs")).Trial(files, installed.Folders);
@@ -98,7 +98,9 @@ static class PackageSetup
     }
 
     public static void WarnWithoutSandbox(string why) =>
-        Output.Warning($"npm installs packages without a sandbox, with your rights and your network: {why} (docs/operating.md, Isolation)");
+        Output.Warning(
+            $"npm installs packages without a sandbox, with your permissions and network access: {why} (docs/operating.md, Isolation)"
+        );
 }
 
 /// <summary>What npm begins to do, as a line on the terminal.</summary>

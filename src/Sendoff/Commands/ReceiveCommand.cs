@@ -15,12 +15,12 @@ static class ReceiveCommand
     public static Command Build()
     {
         var port = new Option<int>("--port") { Description = "Port on loopback", DefaultValueFactory = _ => 9099 };
-        var status = new Option<int>("--status") { Description = "Status that is answered", DefaultValueFactory = _ => 200 };
-        var body = new Option<string>("--body") { Description = "Body that is answered", DefaultValueFactory = _ => "{\"received\":true}" };
-        var count = new Option<int?>("--count") { Description = "End after this many requests" };
+        var status = new Option<int>("--status") { Description = "Status of the response", DefaultValueFactory = _ => 200 };
+        var body = new Option<string>("--body") { Description = "Body of the response", DefaultValueFactory = _ => "{\"received\":true}" };
+        var count = new Option<int?>("--count") { Description = "Exit after this many requests" };
         var hostile = new Option<bool>("--hostile")
         {
-            Description = "Behave badly instead: a path for each thing that a receiver should not do, all listed at start",
+            Description = "Misbehave instead: one path for each kind of misbehaviour, listed at start",
         };
         var authority = new Option<string?>("--authority")
         {

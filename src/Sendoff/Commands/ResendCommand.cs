@@ -12,18 +12,15 @@ static class ResendCommand
 {
     public static Command Build()
     {
-        var ids = new Argument<string[]>("id") { Description = "Deliveries to send again", Arity = ArgumentArity.ZeroOrMore };
-        var status = new Option<string?>("--status") { Description = "Those with this status (failed, blocked and interrupted)" };
-        var host = new Option<string?>("--host") { Description = "Those to this host, or HOST:PORT" };
-        var workflow = new Option<string?>("--workflow") { Description = "Those of this workflow" };
-        var url = new Option<string?>("--url") { Description = "Those with this text in their URL" };
-        var since = new Option<string?>("--since") { Description = "Those committed since: a time, a date, or how long ago (2h, 30m, 7d)" };
-        var until = new Option<string?>("--until") { Description = "Those committed before: a time, a date, or how long ago" };
-        var captured = new Option<bool>("--captured")
-        {
-            Description = "With one id: send it although it was captured, and never meant to be sent",
-        };
-        var command = new Command("resend", "Send again, by id or by filter: a new attempt of the same delivery")
+        var ids = new Argument<string[]>("id") { Description = "Ids of deliveries", Arity = ArgumentArity.ZeroOrMore };
+        var status = new Option<string?>("--status") { Description = "Only with this status (default: failed, blocked and interrupted)" };
+        var host = new Option<string?>("--host") { Description = "Only to this host, or HOST:PORT" };
+        var workflow = new Option<string?>("--workflow") { Description = "Only of this workflow" };
+        var url = new Option<string?>("--url") { Description = "Only with this text in the URL" };
+        var since = new Option<string?>("--since") { Description = "Only committed since: a time, a date, or an age (2h, 30m, 7d)" };
+        var until = new Option<string?>("--until") { Description = "Only committed before: a time, a date, or an age" };
+        var captured = new Option<bool>("--captured") { Description = "With one id: send a captured delivery" };
+        var command = new Command("resend", "Resend deliveries by id or filter, as a new attempt of the same delivery")
         {
             ids,
             status,
@@ -95,15 +92,15 @@ static class ResendCommand
         if (done.Resent + done.Skipped.Count != 1)
             Output.Result($"{done.Resent} resent, {done.Skipped.Count} skipped");
         if (done.More)
-            Output.Warning("the filter finds more, older deliveries; one call takes the newest. Continue with --until");
+            Output.Warning("the filter matches more, older deliveries; each call takes the newest ones. Continue with --until");
     }
 
     static string Why(string reason) =>
         reason switch
         {
             "unknown" => "there is no such delivery",
-            "under_way" => "it is waiting or being sent already",
-            "captured" => "it was captured, and never meant to be sent; to send it, name it alone with --captured",
+            "under_way" => "it is already waiting or being sent",
+            "captured" => "it was captured; to send it, give its id alone with --captured",
             _ => $"it is {reason}",
         };
 

@@ -34,24 +34,24 @@ static class RunCommand
     {
         var path = new Argument<string>("path") { Description = "A workflow folder or a single step file (.js .mjs .cjs .ts)" };
         var eventText = new Option<string?>("--event") { Description = "The event: a JSON file, JSON text, or - for standard input" };
-        var dryRun = new Option<bool>("--dry-run") { Description = "Capture the sends, dial nothing" };
-        var json = new Option<bool>("--json") { Description = "Print the run document, nothing else" };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Capture the sends without sending them" };
+        var json = new Option<bool>("--json") { Description = "Print only the run document" };
         var allow = new Option<string[]>("--allow")
         {
-            Description = "Let deliveries reach this range, such as 127.0.0.0/8",
+            Description = "Allow deliveries to this range, such as 127.0.0.0/8",
             DefaultValueFactory = _ => [],
         };
         var secret = new Option<string[]>("--secret")
         {
-            Description = "NAME=VALUE for process.env, masked in what is printed",
+            Description = "NAME=VALUE for process.env, masked in the output",
             DefaultValueFactory = _ => [],
         };
         var accounts = new Option<string?>("--accounts")
         {
-            Description = "A JSON file with the accounts of apps, { app: { field: value } }, masked in what is printed",
+            Description = "A JSON file with the accounts of apps, { app: { field: value } }, masked in the output",
         };
         var timeout = new Option<string?>("--timeout") { Description = "How long the run may take, such as 30s" };
-        var command = new Command("run", "Run a workflow or a step once, here")
+        var command = new Command("run", "Run a workflow or a step once, without a server")
         {
             path,
             eventText,
@@ -175,7 +175,7 @@ static class RunCommand
             deliveries = [.. deliveries, .. await DeliverAsync(senders, executed.Deliveries, request.DryRun, limits, ct)];
         }
         if (executed.Run.Suspension is not null)
-            Output.Warning("the run is suspended until its resume_url is called, which needs a server (sendoff serve)");
+            Output.Warning("the run is suspended until its resume_url is called; this needs a server (sendoff serve)");
         Print(RunDocument.From(Masked(new StoredRun(executed.Run, definition.Name, deliveries), concealment.Mask)), request.Json);
         return ToExitCode(executed.Run, deliveries);
     }
@@ -186,7 +186,7 @@ static class RunCommand
         // E4: all of the machine would be in the sandbox.
         if (Path.GetDirectoryName(root) is null)
             throw new CommandException(
-                $"{root} is the root of the file system, all of which its steps would read; put them into a folder of their own",
+                $"{root} is the root of the file system, and the steps could read all of it; move them to a separate folder",
                 ExitCode.Usage
             );
         var list = new List<string> { root };
@@ -330,7 +330,7 @@ static class RunCommand
             environment[pair[..at]] = pair[(at + 1)..];
             if (pair.Length - at - 1 < SecretMask.Shortest)
                 Output.Warning(
-                    $"--secret {pair[..at]}: a value under {SecretMask.Shortest} characters is not masked, as it is part of any text"
+                    $"--secret {pair[..at]}: a value under {SecretMask.Shortest} characters is not masked, because it occurs in any text"
                 );
         }
         return environment;

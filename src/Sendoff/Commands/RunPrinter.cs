@@ -119,7 +119,7 @@ static class RunPrinter
     static string Outcome(DeliveryDocument delivery) =>
         delivery switch
         {
-            { Status: "captured", Destination: "emit" or "sse" } => "[yellow]captured: it goes out on a server only[/]",
+            { Status: "captured", Destination: "emit" or "sse" } => "[yellow]captured: only a server can send it[/]",
             { Status: "captured" } => "[yellow]captured: not sent[/]",
             { Attempts: [.., { Response: { } response }] } =>
                 $"→ [{(delivery.Status == "succeeded" ? "green" : "red")}]{response.Status}[/]",

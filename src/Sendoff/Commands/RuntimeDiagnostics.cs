@@ -28,10 +28,10 @@ static class RuntimeDiagnostics
     /// <summary>Why they are open, and how to close them; null when they are closed.</summary>
     public static string? WhyOpen() =>
         IsWanted
-            ? $"{Variable}=1 keeps .NET's diagnostics open: every process of this user can read the server's memory and environment, "
-                + "and so can steps without a sandbox"
+            ? $"{Variable}=1 keeps .NET's diagnostics open: all processes of this user, and steps without a sandbox, "
+                + "can read the server's memory and environment"
         : OperatingSystem.IsWindows() && !IsOff
-            ? $".NET's diagnostics are open to every process of this user, steps among them: start the server with {Variable}=0"
+            ? $".NET's diagnostics are open to all processes of this user, including steps: start the server with {Variable}=0"
         : null;
 
     static void TryDelete(string file)

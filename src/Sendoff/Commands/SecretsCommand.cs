@@ -8,7 +8,7 @@ static class SecretsCommand
 {
     public static Command Build()
     {
-        var command = new Command("secrets", "Variables and secrets that steps see as process.env")
+        var command = new Command("secrets", "Variables and secrets for process.env of steps")
         {
             BuildList(),
             BuildSet(),
@@ -19,7 +19,7 @@ static class SecretsCommand
 
     static Command BuildList()
     {
-        var command = new Command("list", "List them; the values of secrets are never shown");
+        var command = new Command("list", "List variables and secrets, without the values of secrets");
         command.SetAction(
             async (parsed, ct) =>
             {
@@ -41,10 +41,10 @@ static class SecretsCommand
         var name = new Argument<string>("name");
         var value = new Option<string?>("--value")
         {
-            Description = "The value; else it is read from standard input, where no shell history keeps it",
+            Description = "The value (default: read from standard input, so that it is not in the shell history)",
         };
-        var variable = new Option<bool>("--variable") { Description = "Not a secret: it may be shown, and is not masked" };
-        var command = new Command("set", "Set one; the next runs see it") { name, value, variable };
+        var variable = new Option<bool>("--variable") { Description = "Not a secret: the value is shown and not masked" };
+        var command = new Command("set", "Set a variable or secret for the next runs") { name, value, variable };
         command.SetAction(
             async (parsed, ct) =>
             {

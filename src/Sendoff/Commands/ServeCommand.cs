@@ -19,15 +19,18 @@ static class ServeCommand
     /// `dotnet run` puts it there.</summary>
     public static readonly Option<bool> Development = new("--development")
     {
-        Description = "Let deliveries reach this machine (127.0.0.0/8, ::1)",
+        Description = "Allow deliveries to this machine (127.0.0.0/8, ::1)",
     };
 
     static readonly Option<string?> data = new("--data") { Description = "The data directory (setting Data; ./.sendoff)" };
     static readonly Option<bool> hold = new("--hold")
     {
-        Description = "For a restored backup: deliver nothing, and start no schedule or run that was left, until `sendoff hold release`",
+        Description = "For a restored backup: pause deliveries, schedules and unfinished runs until `sendoff hold release`",
     };
-    static readonly Option<string?> listen = new("--listen") { Description = "Where to listen (setting Listen; http://localhost:5180)" };
+    static readonly Option<string?> listen = new("--listen")
+    {
+        Description = "Address to listen on (setting Listen; http://localhost:5180)",
+    };
 
     /// <summary>Any setting, of every command that reads them.</summary>
     public static readonly Option<string[]> Set = new("--set")
@@ -86,7 +89,7 @@ static class ServeCommand
             Output.Warning(warning);
         if (settings.OpenFiles.Limit < OpenFiles.Fewest)
             throw new CommandException(
-                $"this process may have {settings.OpenFiles.Limit:N0} open files, and a server needs {OpenFiles.Fewest:N0} at least; "
+                $"this process may have {settings.OpenFiles.Limit:N0} open files, but a server needs at least {OpenFiles.Fewest:N0}; "
                     + "raise the limit (ulimit -n, LimitNOFILE=)",
                 ExitCode.Usage
             );
@@ -205,7 +208,7 @@ static class ServeCommand
     {
         if (!flags.TryAdd(key, value))
             throw new CommandException(
-                $"{flag}: the setting {key} is given twice; give it once, with commas between the parts of a list",
+                $"{flag}: the setting {key} is set twice; set it once, and separate the parts of a list with commas",
                 ExitCode.Usage
             );
     }

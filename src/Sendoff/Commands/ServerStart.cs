@@ -41,7 +41,7 @@ static class ServerStart
         settings.PublicUrl
         ?? settings.Listen.Select(static one => one.Reachable).FirstOrDefault(static url => url is not null)
         ?? throw new CommandException(
-            "the server listens on Unix sockets only; set PublicUrl to where the proxy before it is reached",
+            "the server listens on Unix sockets only; set PublicUrl to the URL of the proxy in front of it",
             ExitCode.Usage
         );
 
@@ -58,7 +58,7 @@ static class ServerStart
                 );
             if (settings.HooksListen.Count == 0 && given.Host.Equals(settings.PublicUrl!.Host, StringComparison.OrdinalIgnoreCase))
                 throw new CommandException(
-                    "Hooks:PublicUrl and PublicUrl have the same host: it is what tells triggers and pages apart. Use another host name, "
+                    "Hooks:PublicUrl and PublicUrl have the same host, but the host distinguishes triggers from the web UI. Use another host name, "
                         + "or Hooks:Listen",
                     ExitCode.Usage
                 );
@@ -68,7 +68,7 @@ static class ServerStart
             return null;
         return settings.HooksListen.Select(static one => one.Reachable).FirstOrDefault(static url => url is not null)
             ?? throw new CommandException(
-                "Hooks:Listen has Unix sockets only; set Hooks:PublicUrl to where the proxy before it is reached",
+                "Hooks:Listen has Unix sockets only; set Hooks:PublicUrl to the URL of the proxy in front of it",
                 ExitCode.Usage
             );
     }
@@ -89,7 +89,10 @@ static class ServerStart
         catch (IOException x)
             when (x.InnerException is AddressInUseException or SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse })
         {
-            throw new CommandException($"{address} is in use by another program; end it, or choose another port", ExitCode.Usage);
+            throw new CommandException(
+                $"{address} is in use by another program; stop that program, or choose another port",
+                ExitCode.Usage
+            );
         }
         catch (SocketException x)
         {

@@ -15,7 +15,13 @@ static class StoresCommand
 
     public static Command Build() =>
         ApiClient.With(
-            new Command("stores", "Data stores: what steps keep between runs") { BuildList(), BuildGet(), BuildSet(), BuildDelete() }
+            new Command("stores", "Data stores, in which steps keep data between runs")
+            {
+                BuildList(),
+                BuildGet(),
+                BuildSet(),
+                BuildDelete(),
+            }
         );
 
     static Command BuildList()
@@ -23,9 +29,9 @@ static class StoresCommand
         var store = new Argument<string?>("store")
         {
             Arity = ArgumentArity.ZeroOrOne,
-            Description = "The keys of this one; else the stores",
+            Description = "List the keys of this store (default: list the stores)",
         };
-        var cursor = new Option<string?>("--cursor") { Description = "Go on behind this page: its nextCursor" };
+        var cursor = new Option<string?>("--cursor") { Description = "Continue after a page: its nextCursor" };
         var command = new Command("list", "List the stores, or a store's keys; secrets are masked") { store, cursor };
         command.SetAction(
             async (parsed, ct) =>
@@ -84,7 +90,7 @@ static class StoresCommand
     static Command BuildSet()
     {
         var value = new Argument<string>("value") { Description = "JSON, or - for standard input" };
-        var ttl = new Option<double?>("--ttl") { Description = "Seconds until the key expires; else it does not" };
+        var ttl = new Option<double?>("--ttl") { Description = "Seconds until the key expires (default: never)" };
         var command = new Command("set", "Set a key's value") { name, key, value, ttl };
         command.SetAction(
             async (parsed, ct) =>

@@ -18,13 +18,13 @@ static class TokensCommand
                 ),
                 BuildCreate(),
                 BuildSignIn(),
-                Lists.Act("revoke", "Revoke one: it is refused from now on", HttpMethod.Delete, id => $"/api/v1/tokens/{id}", "revoked"),
+                Lists.Act("revoke", "Revoke a token immediately", HttpMethod.Delete, id => $"/api/v1/tokens/{id}", "revoked"),
             }
         );
 
     static Command BuildSignIn()
     {
-        var command = new Command("sign-in", "Print a link that signs a browser in once, within a day");
+        var command = new Command("sign-in", "Print a link that signs in one browser, once, within a day");
         command.SetAction(
             async (parsed, ct) =>
             {

@@ -21,7 +21,7 @@ static class TypesCommand
     public static Command Build()
     {
         var folder = new Argument<string>("dir") { Description = "The folder of your workflows", DefaultValueFactory = _ => "." };
-        var command = new Command("types", $"Write {FileName}, with which editors complete and check steps") { folder };
+        var command = new Command("types", $"Write {FileName}, type definitions for editors") { folder };
         command.SetAction((parsed, ct) => WriteAsync(parsed.GetValue(folder)!, ct));
         return command;
     }

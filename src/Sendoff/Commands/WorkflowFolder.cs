@@ -72,7 +72,7 @@ static class WorkflowFolder
         length = content.Length;
         if (length > most)
             throw new CommandException(
-                $"{from} holds more than {MaxBytes / 1024 / 1024} MB of workflow files; is it the right one?",
+                $"{from} has more than {MaxBytes / 1024 / 1024} MB of workflow files; is it the right folder?",
                 ExitCode.Usage
             );
         try

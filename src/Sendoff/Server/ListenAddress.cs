@@ -75,7 +75,7 @@ sealed record ListenAddress(string Text, bool IsTls, string Host, int Port, stri
         if (IPAddress.TryParse(Host, out var ip))
             return [new IPEndPoint(ip, Port)];
         if (Port == 0)
-            throw new ListenException(Text, "port 0 needs an IP address, as each address of a name would get another port");
+            throw new ListenException(Text, "port 0 needs an IP address, because each address of a name would get a different port");
         if (Host.Equals(Local, StringComparison.OrdinalIgnoreCase))
             return Socket.OSSupportsIPv6
                 ? [new IPEndPoint(IPAddress.Loopback, Port), new IPEndPoint(IPAddress.IPv6Loopback, Port)]

@@ -96,10 +96,11 @@ sealed class Listeners
                 address.Text,
                 x.SocketErrorCode switch
                 {
-                    SocketError.AddressAlreadyInUse => $"{endPoint} is in use by another program; end it, or choose another port",
+                    SocketError.AddressAlreadyInUse =>
+                        $"{endPoint} is in use by another program; stop that program, or choose another port",
                     SocketError.AddressNotAvailable => $"{((IPEndPoint)endPoint).Address} is not an address of this machine",
                     SocketError.AccessDenied =>
-                        $"the system does not let this user have port {((IPEndPoint)endPoint).Port}; choose one from 1024 on",
+                        $"the system does not allow this user to use port {((IPEndPoint)endPoint).Port}; choose one from 1024 on",
                     _ => x.Message,
                 }
             );
@@ -126,8 +127,8 @@ sealed class Listeners
         }
         catch (SocketException x)
         {
-            throw new ListenException(address.Text, $"{path} is there already, and is not a socket that a server left: {x.Message}");
+            throw new ListenException(address.Text, $"{path} exists and is not the socket of an earlier server: {x.Message}");
         }
-        throw new ListenException(address.Text, $"{path} is in use by another program; end it, or choose another path");
+        throw new ListenException(address.Text, $"{path} is in use by another program; stop that program, or choose another path");
     }
 }

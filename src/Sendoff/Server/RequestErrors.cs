@@ -9,7 +9,7 @@ internal sealed class RequestErrors(RequestDelegate next, ILogger<RequestErrors>
     public static readonly Problem Fault = new(
         StatusCodes.Status500InternalServerError,
         "Internal error",
-        "Sendoff failed at this request. Its log says why."
+        "An internal error occurred. See the log of the server."
     );
 
     public async Task InvokeAsync(HttpContext context)

@@ -84,9 +84,9 @@ public static class SendDiff
     static string BodyText(RequestDocument request)
     {
         if (request.BodyLeftOut > 0)
-            return $"({request.BodyLeftOut:N0} bytes, left out here for their size)";
+            return $"({request.BodyLeftOut:N0} bytes, omitted because of the size)";
         if (request.BodyEncoding == "base64")
-            return $"({request.BodyBytes:N0} bytes that are no text)";
+            return $"({request.BodyBytes:N0} bytes, not text)";
         return BodyShape.JsonOf(request.Body) is { } json ? JsonSerializer.Serialize(json, readable) : request.Body;
     }
 }

@@ -11,7 +11,7 @@ internal sealed record WorkflowTemplate(string Id, string Title, string About, I
     static readonly WorkflowTemplate Empty = new(
         "empty",
         "Empty HTTP workflow",
-        "One step that runs for each request to the workflow’s URL, to begin from.",
+        "One step that runs for each request to the workflow’s URL.",
         new Dictionary<string, string>
         {
             [WorkflowReader.YamlFile] = """

@@ -115,10 +115,10 @@ public sealed class CommandInputTests : IDisposable
             { "run @/workflow --secret oops", "expected NAME=VALUE" },
             { "run @/workflow --timeout soon", "expected a duration" },
             { "run @/workflow --set oops", "expected KEY=VALUE" },
-            { "run @/workflow --set Delivery:Deadline=1s --set delivery:deadline=2s", "the setting delivery:deadline is given twice" },
-            { "serve --set Data=@/a --data @/b", "--data: the setting Data is given twice" },
-            { "serve --listen http://localhost:1 --set Listen=http://localhost:2", "--listen: the setting Listen is given twice" },
-            { "doctor --set A=1 --set A=1", "the setting A is given twice" },
+            { "run @/workflow --set Delivery:Deadline=1s --set delivery:deadline=2s", "the setting delivery:deadline is set twice" },
+            { "serve --set Data=@/a --data @/b", "--data: the setting Data is set twice" },
+            { "serve --listen http://localhost:1 --set Listen=http://localhost:2", "--listen: the setting Listen is set twice" },
+            { "doctor --set A=1 --set A=1", "the setting A is set twice" },
             { "import @/nothing", "there is no such folder or archive" },
             { "import @/broken.json", "is not a Pipedream project: it is a .json file. import takes a folder of GitHub sync" },
             { "import @/workflow/step.js", "is not a Pipedream project: it is a step file. It needs no import: `sendoff deploy" },
@@ -159,7 +159,7 @@ public sealed class CommandInputTests : IDisposable
             { "receive --hostile --port 21999 --authority @/nothing/ca.pem", "cannot be written" },
             { "runs list --server oops", "expected a URL" },
             { "runs list --server ftp://localhost", "expected a URL" },
-            { "runs list --token ééé", "characters that no token has" },
+            { "runs list --token ééé", "the token has invalid characters" },
         };
 
     [Theory]
@@ -211,7 +211,7 @@ public sealed class CommandInputTests : IDisposable
         {
             var error = await Assert.ThrowsAsync<CommandException>(() => InvokeAsync($"{command} --server {none}"));
             Assert.Equal((command, ExitCode.NoServer), (command, error.ExitCode));
-            Assert.StartsWith($"no server answers at {none}", error.Message);
+            Assert.StartsWith($"no server responds at {none}", error.Message);
         }
     }
 
@@ -230,11 +230,11 @@ public sealed class CommandInputTests : IDisposable
     [InlineData("502 Bad Gateway", "<html>nginx</html>", "returned status 502")]
     [InlineData("404 Not Found", "<html>a router</html>", "returned status 404")]
     [InlineData("404 Not Found", "{}", "returned status 404")]
-    [InlineData("200 OK", "<html>a router</html>", "not answer as a Sendoff server does")]
-    [InlineData("200 OK", "null", "not answer as a Sendoff server does")]
-    [InlineData("200 OK", "[1]", "not answer as a Sendoff server does")]
-    [InlineData("200 OK", "{\"items\":7,\"name\":{},\"id\":[]}", "not answer as a Sendoff server does")]
-    [InlineData("200 OK", "{}", "not answer as a Sendoff server does")]
+    [InlineData("200 OK", "<html>a router</html>", "is not a Sendoff server")]
+    [InlineData("200 OK", "null", "is not a Sendoff server")]
+    [InlineData("200 OK", "[1]", "is not a Sendoff server")]
+    [InlineData("200 OK", "{\"items\":7,\"name\":{},\"id\":[]}", "is not a Sendoff server")]
+    [InlineData("200 OK", "{}", "is not a Sendoff server")]
     public async Task A_server_that_refuses_or_is_not_Sendoff_ends_every_command_with_4(string status, string body, string says)
     {
         await using var server = Receiver.Answering(
@@ -360,7 +360,10 @@ public sealed class CommandInputTests : IDisposable
         var result = await SendoffCommand.RunAsync(["serve", "--data", At("data"), "--listen", url]);
 
         Assert.Equal(
-            (2, $"sendoff: cannot listen on {url}: {taken.LocalEndpoint} is in use by another program; end it, or choose another port\n"),
+            (
+                2,
+                $"sendoff: cannot listen on {url}: {taken.LocalEndpoint} is in use by another program; stop that program, or choose another port\n"
+            ),
             (result.ExitCode, result.Error)
         );
         Assert.DoesNotContain("Exception", result.Output);
@@ -372,7 +375,7 @@ public sealed class CommandInputTests : IDisposable
         var result = await SendoffCommand.RunAsync(["run", At("workflow"), "--set", "A=1", "--set", "A=2"]);
         Assert.Equal((2, ""), (result.ExitCode, result.Output));
         Assert.Equal(
-            "sendoff: --set A: the setting A is given twice; give it once, with commas between the parts of a list\n",
+            "sendoff: --set A: the setting A is set twice; set it once, and separate the parts of a list with commas\n",
             result.Error
         );
     }

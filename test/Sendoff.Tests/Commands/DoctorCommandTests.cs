@@ -16,7 +16,7 @@ public sealed class DoctorCommandTests
         Assert.Equal(0, result.ExitCode);
         foreach (
             string said in (string[])
-                ["node", "sandbox", "permission model on", "npm", "is made at the first start", "secret key", "egress", "clock"]
+                ["node", "sandbox", "permission model on", "npm", "is created at the first start", "secret key", "egress", "clock"]
         )
             Assert.Contains(said, result.Output);
         Assert.False(Directory.Exists(data));
@@ -53,7 +53,7 @@ public sealed class DoctorCommandTests
             .ToDictionary(c => c.GetProperty("name").GetString()!, c => c.GetProperty("text").GetString()!);
         Assert.Equal(["database", "proxy", "secret key"], failed.Keys.Order());
         Assert.Contains("not a SQLite database", failed["database"]);
-        Assert.Contains("put it back from a backup", failed["secret key"]);
+        Assert.Contains("restore it from a backup", failed["secret key"]);
         Assert.Contains("cannot be reached", failed["proxy"]);
     }
 
@@ -64,6 +64,6 @@ public sealed class DoctorCommandTests
         await using var server = await ServerProcess.StartAsync(folder.Path, "a-token-for-doctors");
         var result = await SendoffCommand.RunAsync(["doctor", "--data", folder.Path]);
         Assert.Equal(0, result.ExitCode);
-        Assert.Contains("is being served", result.Output);
+        Assert.Contains("in use by a server", result.Output);
     }
 }

@@ -35,7 +35,7 @@ public sealed class ServeCommandTests
         ]);
 
         Assert.Equal(2, second.ExitCode);
-        Assert.Contains("is served by another Sendoff process", second.Error);
+        Assert.Contains("is in use by another Sendoff process", second.Error);
     }
 
     [Fact]
@@ -168,7 +168,7 @@ public sealed class ServeCommandTests
         var result = await SendoffCommand.RunAsync(["runs", "list", "--server", $"http://127.0.0.1:{ServerProcess.FreePort()}"]);
 
         Assert.Equal(4, result.ExitCode);
-        Assert.Contains("no server answers at", result.Error);
+        Assert.Contains("no server responds at", result.Error);
     }
 
     [Fact]

@@ -83,7 +83,7 @@ public sealed class ConnectionRaceTests
 
         Assert.Equal((AttemptErrorCode.ConnectRefused, AttemptPhase.Connect), (attempt.Error!.Code, attempt.Error.Phase));
         Assert.Equal(
-            $"none of 2 addresses took the connection: 127.0.0.22:{port} refused the connection: nothing is listening on that port; "
+            $"none of 2 addresses accepted the connection: 127.0.0.22:{port} refused the connection: nothing is listening on that port; "
                 + $"127.0.0.23:{port} refused the connection: nothing is listening on that port",
             attempt.Error.Message
         );

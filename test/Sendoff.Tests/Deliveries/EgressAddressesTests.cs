@@ -96,7 +96,7 @@ public sealed class EgressAddressesTests
         var attempt = await sending.PostAsync("http://one-family.example/");
 
         Assert.Equal((AttemptErrorCode.ConnectUnreachable, AttemptPhase.Connect), (attempt.Error!.Code, attempt.Error.Phase));
-        Assert.Contains($"one-family.example is reached over {family} only", attempt.Error.Message);
+        Assert.Contains($"one-family.example has only {family} addresses", attempt.Error.Message);
         Assert.Contains($"add a local {family} address to the setting Egress:Addresses", attempt.Error.Message);
     }
 

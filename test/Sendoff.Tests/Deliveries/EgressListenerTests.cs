@@ -76,7 +76,7 @@ public sealed partial class EgressListenerTests(HomeListeners home) : IClassFixt
                     (attempt.Status, attempt.Error.Code, attempt.Error.Phase)
                 );
             else
-                Assert.StartsWith("the URL is not one that can be sent; nothing was dialled", attempt.Error.Message);
+                Assert.StartsWith("the URL is not one that can be sent; no connection was made", attempt.Error.Message);
             Assert.Null(attempt.RemoteAddress);
         }
         Assert.False(home.WasReached);

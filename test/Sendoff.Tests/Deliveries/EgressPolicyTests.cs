@@ -306,21 +306,21 @@ public sealed class EgressPolicyTests
         "127.0.0.1",
         "127.0.0.1",
         9000,
-        "127.0.0.1 lies in 127.0.0.0/8 (loopback, RFC 1122); nothing was dialled; to allow exactly this, "
+        "127.0.0.1 lies in 127.0.0.0/8 (loopback, RFC 1122); no connection was made; to allow exactly this, "
             + "add \"127.0.0.1:9000\" to the setting Egress:Allow"
     )]
     [InlineData(
         "intra.example",
         "10.0.0.7",
         80,
-        "intra.example resolves to 10.0.0.7, which lies in 10.0.0.0/8 (private, RFC 1918); nothing was dialled; to allow exactly this, "
+        "intra.example resolves to 10.0.0.7, which lies in 10.0.0.0/8 (private, RFC 1918); no connection was made; to allow exactly this, "
             + "add \"10.0.0.7:80\" to the setting Egress:Allow"
     )]
     [InlineData(
         "six.example",
         "fd00::1",
         443,
-        "six.example resolves to fd00::1, which lies in fc00::/7 (unique local, RFC 4193); nothing was dialled; to allow exactly this, "
+        "six.example resolves to fd00::1, which lies in fc00::/7 (unique local, RFC 4193); no connection was made; to allow exactly this, "
             + "add \"[fd00::1]:443\" to the setting Egress:Allow"
     )]
     public void Verdict_says_which_address_lies_where_and_how_to_allow_exactly_that(string host, string address, int port, string verdict)

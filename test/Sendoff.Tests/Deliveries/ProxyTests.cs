@@ -100,7 +100,7 @@ public sealed class ProxyTests
         Assert.Equal((AttemptErrorCode.ProxyFailed, AttemptPhase.Connect), Of(attempt));
         Assert.StartsWith(
             $"the proxy {scheme}://127.0.0.1:{proxy.Port} "
-                + $"{(userinfo.Length > 0 ? "does not accept its user and password" : "wants a user and a password")}",
+                + $"{(userinfo.Length > 0 ? "does not accept its user and password" : "requires a user and a password")}",
             attempt.Error!.Message
         );
         Assert.DoesNotContain("hunter", attempt.Error.Message);
@@ -129,7 +129,7 @@ public sealed class ProxyTests
     }
 
     [Theory]
-    [InlineData("HTTP/1.1 407 hunter2\r\n\r\n", AttemptErrorCode.ProxyFailed, "wants a user and a password (407)")]
+    [InlineData("HTTP/1.1 407 hunter2\r\n\r\n", AttemptErrorCode.ProxyFailed, "requires a user and a password (407)")]
     [InlineData("HTTP/1.1 403 No\r\n\r\n", AttemptErrorCode.ProxyFailed, "does not allow a connection to 8.8.8.8:80: it answered 403")]
     [InlineData("HTTP/1.1 500 hunter2\r\n\r\n", AttemptErrorCode.ProxyFailed, "it answered 500")]
     [InlineData("HTTP/1.1 503 hunter2\r\n\r\n", AttemptErrorCode.ConnectFailed, "no connection to 8.8.8.8:80 through the proxy")]

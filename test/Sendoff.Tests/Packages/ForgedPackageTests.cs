@@ -66,7 +66,7 @@ public sealed class ForgedPackageTests : PackageRig
             "step.mjs",
             1,
             15,
-            "a package is not the registry's"
+            "a package does not come from the registry"
         );
         Assert.Equal(0, elsewhere.Connections);
         Assert.Empty(Installed);

@@ -24,7 +24,7 @@ public sealed class PackageSandboxTests : PackageRig
         var files = Workflow(Returning("ms", "import ms from 'ms'"));
 
         var problem = await ProblemAsync(files);
-        AssertAt(problem, "step.mjs", 1, 16, $"wanted to connect to {elsewhere.Address}, which is not the registry");
+        AssertAt(problem, "step.mjs", 1, 16, $"tried to connect to {elsewhere.Address}, which is not the registry");
         Assert.Contains("Packages:Hosts", problem.GetRawText());
         Assert.Equal(0, elsewhere.Connections);
 

@@ -126,7 +126,7 @@ public sealed class AlertsApiTests(SharedServer shared) : IClassFixture<SharedSe
         using var same = await server.Http.PostAsync("/api/v1/alerts", Json(alert), Ct);
         using var more = await server.Http.PostAsync("/api/v1/alerts", Json(alert.Replace("ops", "more")), Ct);
         Assert.Contains("There is an alert 'ops' already", await same.Content.ReadAsStringAsync(Ct));
-        Assert.Contains("There are 1 alerts, which is the most", await more.Content.ReadAsStringAsync(Ct));
+        Assert.Contains("There are 1 alerts, which is the limit", await more.Content.ReadAsStringAsync(Ct));
     }
 
     [Fact]

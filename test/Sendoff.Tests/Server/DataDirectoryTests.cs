@@ -42,7 +42,7 @@ public sealed class DataDirectoryTests : IDisposable
 
         var refused = Assert.Throws<InvalidDataException>(() => SecretKey.Load(null, folder.Path));
 
-        Assert.Contains($"{Key} is missing, and the database {Database} is encrypted under that key", refused.Message);
+        Assert.Contains($"{Key} is missing, and the database {Database} is encrypted with that key", refused.Message);
         Assert.False(File.Exists(Key));
         Assert.NotNull(SecretKey.Load(Convert.ToBase64String(new byte[32]), folder.Path)); // the setting is a key
         Assert.False(File.Exists(Key));

@@ -47,8 +47,8 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
         Assert.Contains("one step at least", session.RemoveStep(0));
         Assert.Contains("uses `a.js`", session.Delete("a.js"));
         Assert.Contains("There is a file `a.js` already", session.Create("a.js"));
-        Assert.Contains("is no file of a workflow", session.Create("a.exe"));
-        Assert.Contains("is no file of a workflow", session.Create(".env.js"));
+        Assert.Contains("is not a workflow file", session.Create("a.exe"));
+        Assert.Contains("is not a workflow file", session.Create(".env.js"));
         Assert.Contains("is not inside the folder", session.Rename("a.js", "/etc/a.js"));
         Assert.Contains("There is no file", session.Rename("gone.js", "b.js"));
         Assert.Equal(before, session.Files);
@@ -67,8 +67,8 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
     }
 
     [Theory]
-    [InlineData("{", "The test event is no JSON: line 1")]
-    [InlineData("{\n\"a\": nope\n}", "The test event is no JSON: line 2")]
+    [InlineData("{", "The test event is not JSON: line 1")]
+    [InlineData("{\n\"a\": nope\n}", "The test event is not JSON: line 2")]
     public async Task A_test_event_that_is_no_JSON_is_said(string json, string says)
     {
         var session = await OpenAsync("said", new() { ["a.js"] = "return 1;" });

@@ -163,7 +163,7 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
     {
         await using var receiver = Receiver.Answering("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello");
         var entry = await EntryOfAsync(new HttpSend("GET", receiver.Url, [], default), new EngineLimits { DeliveryBodyCapture = 2 });
-        Assert.Equal(new HarContent(5, null, "text/plain", "he", null, "cut: the first 2 bytes are kept"), entry.Response.Content);
+        Assert.Equal(new HarContent(5, null, "text/plain", "he", null, "truncated: the first 2 bytes are stored"), entry.Response.Content);
     }
 
     [Fact]

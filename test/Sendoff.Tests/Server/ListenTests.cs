@@ -80,7 +80,7 @@ public sealed class ListenTests
     [InlineData("http://198.51.100.77:5180", "198.51.100.77 is not an address of this machine")]
     [InlineData("http://localhost:0", "port 0 needs an IP address")]
     [InlineData("http://unix:/nowhere/at/all.sock", "there is no folder /nowhere/at")]
-    [InlineData("http://unix:/etc/hostname", "is not a socket that a server left")]
+    [InlineData("http://unix:/etc/hostname", "is not the socket of an earlier server")]
     public async Task What_cannot_be_bound_is_refused_with_why(string address, string why)
     {
         var refused = await Assert.ThrowsAsync<ListenException>(() =>

@@ -133,7 +133,7 @@ public sealed class SqliteDiskTests : IDisposable
         LookAgain();
 
         var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() => store.AcceptAsync(NewRun(workflow), Ct));
-        Assert.Contains("7 MB free, and 8 MB is the least for new events (setting Disk:MinFree)", refused.Message);
+        Assert.Contains("7 MB free, and 8 MB is the minimum for new events (setting Disk:MinFree)", refused.Message);
         await Assert.ThrowsAsync<StoreUnavailableException>(() => store.KeepEventAsync(NewRun(workflow).Event, Ct));
         await Assert.ThrowsAsync<StoreUnavailableException>(() => DeployAsync(store));
         await Assert.ThrowsAsync<StoreUnavailableException>(() =>

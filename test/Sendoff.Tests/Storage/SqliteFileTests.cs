@@ -109,7 +109,7 @@ public sealed class SqliteFileTests : IDisposable
 
         var noticed = await Assert.ThrowsAsync<StoreUnavailableException>(() => store.CheckAsync(Ct));
 
-        Assert.Contains("another file has taken the place of the database " + folder.Database, noticed.Message);
+        Assert.Contains($"the database {folder.Database} was replaced by another file", noticed.Message);
     }
 
     async Task AssertNoticedAsync(SqliteStore store, Workflow workflow, string says)

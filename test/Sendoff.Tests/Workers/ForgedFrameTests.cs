@@ -224,7 +224,7 @@ public sealed class ForgedFrameTests
         );
 
         Assert.Equal((WorkerEnd.Died, "x"), (run.End, await File.ReadAllTextAsync(starts, TestContext.Current.CancellationToken)));
-        Assert.Contains("run 1 given back, which had started", run.Message);
+        Assert.Contains("run 1 returned after it had started", run.Message);
     }
 
     /// <summary>A run that was handed ahead spins for a while at its first start and then gives itself back.</summary>

@@ -66,7 +66,7 @@ public sealed class GivenBackTests
         await first;
 
         Assert.Equal(WorkerEnd.Died, run.End);
-        Assert.Contains($"run {number} given back, which had started", run.Message, StringComparison.Ordinal);
+        Assert.Contains($"run {number} returned after it had started", run.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -95,7 +95,7 @@ public sealed class GivenBackTests
         await worker.GiveBackAsync(ScriptedWorker.Expired, again);
         await ended.WithinLimitAsync();
         Assert.Equal(WorkerEnd.Died, run.End);
-        Assert.Contains($"run {again} given back, which had started", run.Message, StringComparison.Ordinal);
+        Assert.Contains($"run {again} returned after it had started", run.Message, StringComparison.Ordinal);
     }
 
     [Fact]

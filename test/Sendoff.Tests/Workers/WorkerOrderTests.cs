@@ -33,7 +33,7 @@ public sealed class WorkerOrderTests
         await ended.WithinLimitAsync();
 
         Assert.Equal(WorkerEnd.Died, run.End);
-        Assert.Contains("runs given back unasked, while it executed one", run.Message, StringComparison.Ordinal);
+        Assert.Contains("runs returned without a request, while it executed one", run.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -216,7 +216,7 @@ public sealed class WorkerOrderTests
     }
 
     [Theory]
-    [InlineData(true, "the worker ended in mid-run")]
+    [InlineData(true, "the worker exited during the run")]
     [InlineData(false, "it did not end within its timeout of 15,000 ms")]
     public async Task Load_that_fails_twice_in_a_row_is_the_programs_problem(bool dies, string says)
     {

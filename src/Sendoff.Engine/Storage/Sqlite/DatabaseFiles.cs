@@ -15,10 +15,10 @@ internal static class DatabaseFiles
     /// <summary>What stands where the database should be, and is none; null when there is nothing, or something that SQLite is to look
     /// at.</summary>
     static string? FindForeign(string path) =>
-        Directory.Exists(path) ? $"{path} is a folder, and should be the database; move it away"
+        Directory.Exists(path) ? $"{path} is a folder but must be the database file; move the folder"
         : new FileInfo(path) is { Exists: true, Length: > 0 and < HeaderBytes } file
             ? $"the database {path} has {file.Length} bytes and is not a SQLite database; restore a backup, "
-                + "or move the file to have a new one created"
+                + "or move the file so that a new one is created"
         : null;
 
     /// <exception cref="StoreUnavailableException">What is there is no database.</exception>

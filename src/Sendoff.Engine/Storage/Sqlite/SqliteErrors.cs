@@ -19,7 +19,7 @@ internal static class SqliteErrors
             raw.SQLITE_IOERR => $"cannot be read or written ({error.Message}); check the disk",
             raw.SQLITE_CANTOPEN => "cannot be opened; check that its folder exists and that Sendoff may write in it",
             raw.SQLITE_READONLY or raw.SQLITE_PERM => "cannot be written; give Sendoff write access to the file and its folder",
-            raw.SQLITE_NOTADB => "is not a SQLite database; name another file, or move this one to have a new one created",
+            raw.SQLITE_NOTADB => "is not a SQLite database; set another file, or move this one so that a new one is created",
             raw.SQLITE_CORRUPT => "is damaged; stop Sendoff and restore a backup, or repair it with 'sqlite3 .recover'",
             raw.SQLITE_NOMEM => "ran out of memory",
             _ => null,

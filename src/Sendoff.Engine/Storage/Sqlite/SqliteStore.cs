@@ -144,7 +144,7 @@ internal sealed partial class SqliteStore : IStore
         catch (IOException error)
         {
             throw File.Exists(file)
-                ? new($"the database {path} is served by another Sendoff process; stop it, or name another data folder", error)
+                ? new($"the database {path} is in use by another Sendoff process; stop it, or set another data folder", error)
                 : new StoreUnavailableException($"the data folder {folder} cannot be written ({error.Message}); name another", error);
         }
     }
@@ -227,7 +227,7 @@ internal sealed partial class SqliteStore : IStore
     public Task<int> InterruptSendingAsync(CancellationToken ct)
     {
         var error = StoredJson.AttemptError(
-            new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped in mid-attempt; it may have been sent")
+            new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped during the attempt; it may have been sent")
         );
         return WriteAsync(
             OutageRule.Keep,

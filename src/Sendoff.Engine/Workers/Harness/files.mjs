@@ -64,7 +64,7 @@ class StoredFile {
   /** @param {string} url @param {any} [options] of fetch */
   async fromUrl(url, options = undefined) {
     const response = await fetch(url, options);
-    if (!response.ok || response.body === null) throw new Error(`$.files: ${url} answered with the status ${response.status}`);
+    if (!response.ok || response.body === null) throw new Error(`$.files: ${url} responded with the status ${response.status}`);
     return await this.fromReadableStream(/** @type {any} */ (response.body));
   }
 

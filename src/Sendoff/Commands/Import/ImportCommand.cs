@@ -32,7 +32,7 @@ static class ImportCommand
             Description = "Where the folders go (./imported)",
             DefaultValueFactory = _ => "imported",
         };
-        var answers = new Option<string?>("--answers") { Description = "A YAML or JSON file with what the project does not say" };
+        var answers = new Option<string?>("--answers") { Description = "A YAML or JSON file with answers to the questions of the import" };
         var components = new Option<string?>("--components")
         {
             Description = "A clone of Pipedream's repository, for registry actions that npm does not have",

@@ -91,7 +91,7 @@ internal static class AlertsApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var alerts = api.MapGroup("/alerts").WithTags("Alerts");
-        alerts.MapGet("/", ListAsync).WithName("listAlerts").WithSummary("Alerts, and when each sent a message last");
+        alerts.MapGet("/", ListAsync).WithName("listAlerts").WithSummary("Alerts with the time of their last message");
         alerts
             .MapPost("/", CreateAsync)
             .WithName("createAlert")

@@ -21,7 +21,7 @@ internal static class ApiDescription
                     Title = "Sendoff",
                     Version = Name,
                     License = new() { Name = "MIT", Identifier = "MIT" },
-                    Description = "Lists answer {items, nextCursor}. Errors are problem details (RFC 9457).",
+                    Description = "Lists return {items, nextCursor}. Errors are problem details (RFC 9457).",
                 };
                 // Where the document was asked for: a URL that ends in a slash would double it.
                 foreach (var server in document.Servers ?? [])

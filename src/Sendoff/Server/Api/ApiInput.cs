@@ -25,7 +25,7 @@ internal sealed class ApiInput
             if (!known.Contains(name))
                 input.Wrong($"The query parameter '{name}' is unknown. Known here: {string.Join(", ", known)}.");
             else if (values.Count > 1)
-                input.Wrong($"The query parameter '{name}' is given {values.Count} times. Give it once.");
+                input.Wrong($"The query parameter '{name}' is given {values.Count} times. Use it once.");
         }
         return input;
     }
@@ -46,7 +46,7 @@ internal sealed class ApiInput
             return null;
         if (long.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long cursor) && cursor >= 0)
             return cursor;
-        Wrong($"'cursor' is '{text}'. It is the nextCursor of the page before, unchanged.");
+        Wrong($"'cursor' is '{text}'. It is the unchanged nextCursor of the previous page.");
         return null;
     }
 

@@ -38,7 +38,7 @@ internal static class CurlCommand
         var request = delivery.Attempts is [.., { Request: { Headers.Count: > 0 } sent }] ? sent : delivery.Request;
         var (pipe, data) = Data(request);
         string[] arguments = [Quote(request.Url), .. Switches(request), .. Headers(request), .. data];
-        string masked = Masked(request) is { Length: > 0 } what ? $"# Fill in what is masked as {SecretMask.Cover}: {what}\n" : "";
+        string masked = Masked(request) is { Length: > 0 } what ? $"# Fill in the values masked as {SecretMask.Cover}: {what}\n" : "";
         return $"# {delivery.Id}\n{masked}{pipe}curl {string.Join(" \\\n  ", arguments)}\n";
     }
 

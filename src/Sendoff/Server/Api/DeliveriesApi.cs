@@ -17,18 +17,18 @@ internal static class DeliveriesApi
             .MapGet("/", ListAsync)
             .WithName("listDeliveries")
             .WithSummary(
-                "Deliveries with their attempts, newest first. Bodies over 64 KiB, and what is over 4 MiB in all, are left out and say so"
+                "Deliveries with their attempts, newest first. Bodies over 64 KiB, and data beyond 4 MiB in total, are omitted and marked"
             );
         deliveries.MapGet("/{id}", GetAsync).WithName("getDelivery").WithSummary("One delivery with its attempts");
         deliveries
             .MapPost("/{id}/resend", ResendAsync)
             .WithName("resendDelivery")
-            .WithSummary("Send one delivery again: a new attempt of it; one that was captured with captured=true only");
+            .WithSummary("Resend one delivery as a new attempt; a captured delivery needs captured=true");
         deliveries
             .MapPost("/resend", ResendManyAsync)
             .WithName("resendDeliveries")
             .WithSummary(
-                "Send many deliveries again, by id or by filter: what failed, was blocked or interrupted, unless the filter names a status"
+                "Resend many deliveries by id or filter. A filter without a status takes failed, blocked and interrupted deliveries"
             )
             .TakesBody<ResendRequestDocument>();
     }
@@ -103,12 +103,12 @@ internal static class DeliveriesApi
             DeliveryStatus.Captured => new Problem(
                 StatusCodes.Status409Conflict,
                 "Captured",
-                $"The delivery '{id}' was captured: it was never meant to be sent. To send it, add ?captured=true."
+                $"The delivery '{id}' was captured and has not been sent. To send it, add ?captured=true."
             ),
             _ => new Problem(
                 StatusCodes.Status409Conflict,
                 "Under way",
-                $"The delivery '{id}' is waiting or being sent already. Resend it when it has ended."
+                $"The delivery '{id}' is already waiting or being sent. Resend it when it has ended."
             ),
         };
     }

@@ -12,18 +12,18 @@ internal static class DraftsApi
         draft
             .MapGet("/", GetAsync)
             .WithName("getDraft")
-            .WithSummary("The draft: the files that the next version may have, else the current version's");
+            .WithSummary("The files of the draft, or of the current version if there is no draft");
         draft
             .MapPut("/", SaveAsync)
             .WithName("saveDraft")
-            .WithSummary("Save a draft, with mistakes or without: {files:{path:text}}, a zip, or a lone step file")
+            .WithSummary("Save a draft, also with errors: {files:{path:text}}, a zip, or a single step file")
             .TakesBody<DeployDocument>("application/zip", "text/javascript", "text/typescript")
             .ProducesProblem(StatusCodes.Status413PayloadTooLarge);
         draft
             .MapPost("/check", CheckAsync)
             .WithName("checkDraft")
-            .WithSummary("What a deploy of the draft would say; its packages are installed");
-        draft.MapDelete("/", DiscardAsync).WithName("discardDraft").WithSummary("Go back to the current version");
+            .WithSummary("Check the draft like a deploy would; this installs its packages");
+        draft.MapDelete("/", DiscardAsync).WithName("discardDraft").WithSummary("Discard the draft");
     }
 
     static async Task<Results<Ok<DraftDocument>, Problem>> GetAsync(string name, Drafts drafts, CancellationToken ct) =>

@@ -12,7 +12,7 @@ public sealed record EgressAddressesDocument(bool Fixed, IReadOnlyList<string> A
 /// <summary>A workflow's own rules, in force beside the server's.</summary>
 public sealed record WorkflowRulesDocument(string Workflow, IReadOnlyList<string> Allow, IReadOnlyList<string> Deny);
 
-/// <summary>Where deliveries may go and where they come from: what is in force.</summary>
+/// <summary>Egress rules and source addresses of deliveries: what is in force.</summary>
 /// <param name="LocalAddresses">Setting <c>Egress:Addresses</c>.</param>
 /// <param name="Proxy">Without its user and password; null when there is none.</param>
 /// <param name="Development">The development profile: <paramref name="Allow"/> has loopback.</param>
@@ -35,12 +35,12 @@ internal static class EgressApi
             .MapGet("/.well-known/egress.json", Addresses)
             .WithTags("Egress")
             .WithName("getEgressAddresses")
-            .WithSummary("The addresses that deliveries come from, open to everybody")
+            .WithSummary("The source addresses of deliveries, without authentication")
             .AllowAnonymous()
             .WithMetadata(AnyHost.Mark);
 
     public static void Map(IEndpointRouteBuilder api) =>
-        api.MapGet("/egress", Get).WithTags("Egress").WithName("getEgress").WithSummary("Where deliveries may go and where they come from");
+        api.MapGet("/egress", Get).WithTags("Egress").WithName("getEgress").WithSummary("Egress rules and source addresses of deliveries");
 
     static Ok<EgressAddressesDocument> Addresses(EgressOptions egress) =>
         TypedResults.Ok(new EgressAddressesDocument(egress.PublicAddresses.Count > 0, egress.PublicAddresses));

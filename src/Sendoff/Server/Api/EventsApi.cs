@@ -17,7 +17,7 @@ internal static class EventsApi
         events
             .MapGet("/{id}/body", GetBodyAsync)
             .WithName("getEventBody")
-            .WithSummary("The body of a received event, as it came; secrets are masked")
+            .WithSummary("The raw body of a received event; secrets are masked")
             .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream");
         events.MapGet("/{id}/runs", ListRunsAsync).WithName("listEventRuns").WithSummary("The newest runs of an event, replays included");
     }

@@ -10,7 +10,9 @@ internal static class ExportApi
     public static void Map(IEndpointRouteBuilder api)
     {
         var runs = api.MapGroup("/runs/{id}").WithTags("Runs");
-        runs.MapGet("/har", RunHarAsync).WithName("getRunHar").WithSummary("A run's traffic as HTTP Archive 1.2, a file to save");
+        runs.MapGet("/har", RunHarAsync)
+            .WithName("getRunHar")
+            .WithSummary("Requests and responses of a run as HTTP Archive 1.2, as a download");
         runs.MapGet("/curl", RunCurlAsync)
             .WithName("getRunCurl")
             .WithSummary("A run's requests as curl commands")
@@ -19,7 +21,7 @@ internal static class ExportApi
         deliveries
             .MapGet("/har", DeliveryHarAsync)
             .WithName("getDeliveryHar")
-            .WithSummary("A delivery's attempts as HTTP Archive 1.2, a file to save");
+            .WithSummary("Attempts of a delivery as HTTP Archive 1.2, as a download");
         deliveries
             .MapGet("/curl", DeliveryCurlAsync)
             .WithName("getDeliveryCurl")
@@ -124,7 +126,7 @@ internal static class ExportApi
                 new Problem(
                     StatusCodes.Status422UnprocessableEntity,
                     "Not HTTP",
-                    $"{id} went to the destination {document.Destination}: only HTTP requests can be exported."
+                    $"{id} has the destination {document.Destination}, but only HTTP requests can be exported."
                 )
             );
     }

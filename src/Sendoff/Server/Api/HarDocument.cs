@@ -10,7 +10,7 @@ public sealed record HarCreator(string Name, string Version);
 /// <summary>An attempt; of a delivery that has none, what was asked.</summary>
 /// <param name="StartedDateTime">When the wait in the queue began.</param>
 /// <param name="Time">The sum of the timings.</param>
-/// <param name="ServerIPAddress">Null when nothing was dialled.</param>
+/// <param name="ServerIPAddress">Null when no connection was made.</param>
 /// <param name="Redirects">Those that were followed between request and response; null when there were none.</param>
 public sealed record HarEntry(
     DateTimeOffset StartedDateTime,

@@ -140,7 +140,7 @@ internal static class HarExport
             First(response.Headers, "content-type") ?? UnknownType,
             response.Body,
             isText ? null : response.BodyEncoding,
-            response.Truncated ? $"cut: the first {kept:N0} bytes are kept" : null
+            response.Truncated ? $"truncated: the first {kept:N0} bytes are stored" : null
         );
     }
 

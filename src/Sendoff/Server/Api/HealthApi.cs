@@ -13,7 +13,7 @@ internal static class HealthApi
         health
             .MapGet("/live", () => TypedResults.Ok(new HealthDocument("live")))
             .WithName("getLiveness")
-            .WithSummary("The process answers");
+            .WithSummary("The process responds");
         health.MapGet("/ready", ReadyAsync).WithName("getReadiness").WithSummary("The store can be read and written");
     }
 

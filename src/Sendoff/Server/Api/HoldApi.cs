@@ -17,10 +17,10 @@ internal static class HoldApi
         var hold = api.MapGroup("/hold").WithTags("Hold");
         hold.MapGet("/", Get)
             .WithName("getHold")
-            .WithSummary("Whether the server is on hold: nothing is delivered, and no schedule or run that was left starts");
+            .WithSummary("Whether the server is on hold, which pauses deliveries, schedules and unfinished runs");
         hold.MapPost("/release", ReleaseAsync)
             .WithName("releaseHold")
-            .WithSummary("Deliver what is pending, and start schedules and runs that wait")
+            .WithSummary("Resume deliveries, schedules and unfinished runs")
             .ProducesProblem(StatusCodes.Status409Conflict);
     }
 

@@ -26,9 +26,8 @@ internal static class Resending
     /// <summary>Why nothing of this status is resent by a filter; null when it is.</summary>
     public static string? WhyNot(DeliveryStatus? named) =>
         Of(named).Count > 0 ? null
-        : named == DeliveryStatus.Captured
-            ? "Captured deliveries were never meant to be sent, so no filter resends them. Send one by its id, with captured=true."
-        : $"Deliveries that are {Names.Of(named!.Value)} are waiting or being sent already. "
+        : named == DeliveryStatus.Captured ? "A filter cannot resend captured deliveries. Send each by its id, with captured=true."
+        : $"Deliveries that are {Names.Of(named!.Value)} are already waiting or being sent. "
             + $"Choose one of {string.Join(", ", sent.Select(Names.Of))}.";
 
     /// <summary>Sends one again by its id.</summary>

@@ -22,7 +22,7 @@ internal static class RunsApi
         runs.MapGet("/{id}", GetAsync)
             .WithName("getRun")
             .WithSummary(
-                "The run document. Bodies over 64 KiB, and what is over 4 MiB in all, are left out and say so; "
+                "The run document. Bodies over 64 KiB, and data beyond 4 MiB in total, are omitted and marked; "
                     + "a delivery's own document has them"
             );
         runs.MapPost("/{id}/replay", ReplayAsync)

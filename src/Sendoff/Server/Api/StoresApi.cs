@@ -172,7 +172,7 @@ internal static class StoresApi
             return null;
         if (Base64Url.IsValid(cursor))
             return Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor));
-        input.Wrong($"'cursor' is '{cursor}'. It is the nextCursor of the page before, unchanged.");
+        input.Wrong($"'cursor' is '{cursor}'. It is the unchanged nextCursor of the previous page.");
         return null;
     }
 

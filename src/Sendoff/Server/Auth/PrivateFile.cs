@@ -10,7 +10,7 @@ static class PrivateFile
     public static string ReadOrCreate(string path, Func<string> make)
     {
         if (Directory.Exists(path))
-            throw new InvalidDataException($"{path} is a folder, and should be a file; move it away.");
+            throw new InvalidDataException($"{path} is a folder but must be a file; move the folder.");
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         return TryCreate(path, make) ?? Read(path);
     }

@@ -18,7 +18,7 @@ static class SecretKey
         // A new key would open nothing of what is there, and look like the right one in the next backup.
         if (setting is null && !File.Exists(path) && DatabaseState.In(dataDirectory) is { KeyFingerprint: not null })
             throw new InvalidDataException(
-                $"{path} is missing, and the database {DatabaseState.PathIn(dataDirectory)} is encrypted under that key. "
+                $"{path} is missing, and the database {DatabaseState.PathIn(dataDirectory)} is encrypted with that key. "
                     + "Restore the file from a backup, or set Secrets:Key. To start without the history, move the database away."
             );
         string text =
@@ -26,8 +26,8 @@ static class SecretKey
             ?? PrivateFile.ReadOrCreate(path, static () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(SecretCipher.KeyBytes)));
         return Read(text)
             ?? throw new InvalidDataException(
-                $"{(setting is null ? path : "the setting Secrets:Key")} holds no key: it is {SecretCipher.KeyBytes} bytes in Base64. "
-                    + "Put the key back that the database is under."
+                $"{(setting is null ? path : "the setting Secrets:Key")} is not a key: a key is {SecretCipher.KeyBytes} bytes in Base64. "
+                    + "Restore the key of this database."
             );
     }
 

@@ -20,7 +20,7 @@ internal static class BodyCoding
                 new Problem(
                     StatusCodes.Status415UnsupportedMediaType,
                     "Unsupported content encoding",
-                    $"The content encoding is '{named}'. The API takes bodies as they are: send it uncompressed, "
+                    $"The content encoding is '{named}'. The API does not accept compressed bodies: send it uncompressed, "
                         + "without the header content-encoding."
                 )
             );
@@ -47,7 +47,7 @@ internal static class BodyCoding
             problem = new(
                 StatusCodes.Status415UnsupportedMediaType,
                 "Unsupported content encoding",
-                $"The content encoding '{named}' is not known here. Send the body with gzip, deflate or br, or as it is."
+                $"The content encoding '{named}' is not supported. Use gzip, deflate or br, or send the body uncompressed."
             );
             return [];
         }
@@ -60,7 +60,7 @@ internal static class BodyCoding
             }
             catch (Exception e) when (e is InvalidDataException or InvalidOperationException or IOException)
             {
-                problem = Problem.BadInput($"The body is not {coding}, which its content-encoding says.");
+                problem = Problem.BadInput($"The body is not valid {coding}, although its content-encoding says so.");
                 return [];
             }
             if (bytes.Length <= limit)

@@ -38,10 +38,10 @@ internal sealed class HttpTriggerEndpoint(
     static readonly Problem noTunnel = new(
         StatusCodes.Status405MethodNotAllowed,
         "Method not allowed",
-        "CONNECT asks for a tunnel. A trigger takes every other method."
+        "Triggers accept every method except CONNECT."
     );
     static readonly byte[] accepted = "Event accepted.\n"u8.ToArray();
-    static readonly byte[] overQuota = "The day's quota is used up. The event is kept, and runs when the quota is reset.\n"u8.ToArray();
+    static readonly byte[] overQuota = "The daily quota is used up. The event is stored, and runs when the quota is reset.\n"u8.ToArray();
     static readonly byte[] neverResponded = "No $.respond called in workflow"u8.ToArray();
 
     public Task HandleAsync(HttpContext context) => CallerEndpoint.HandleAsync(context, null, "/hooks", log, TriggerAsync);
@@ -189,13 +189,13 @@ internal sealed class HttpTriggerEndpoint(
             await WriteAsync(context.Response, StatusCodes.Status400BadRequest, Text, neverResponded);
         else if (answer.Status is < 200 or > 599)
         {
-            string detail = $"The workflow answered with status {answer.Status}; $.respond takes 200 to 599.";
+            string detail = $"The workflow responded with status {answer.Status}; $.respond accepts 200 to 599.";
             await new Problem(StatusCodes.Status500InternalServerError, "Bad answer", detail).ExecuteAsync(context);
         }
         else if (ResponseHeaders.FindBadType(answer.Headers) is { } type)
         {
             string detail =
-                $"The workflow answered with the content type '{type}'; $.respond takes one media type, such as text/html; charset=utf-8.";
+                $"The workflow responded with the content type '{type}'; $.respond accepts one media type, such as text/html; charset=utf-8.";
             await new Problem(StatusCodes.Status500InternalServerError, "Bad answer", detail).ExecuteAsync(context);
         }
         else

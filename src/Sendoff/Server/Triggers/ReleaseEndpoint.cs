@@ -90,13 +90,13 @@ internal sealed class ReleaseEndpoint(
             null => unknown,
             RunStatus.Queued or RunStatus.Running => new(
                 StatusCodes.Status409Conflict,
-                "Not held yet",
-                $"The run '{id}' still executes; ask again when it is held."
+                "Not suspended yet",
+                $"The run '{id}' is still executing; try again when it is suspended."
             ),
             var ended => new(
                 StatusCodes.Status410Gone,
-                "Not held any more",
-                $"The run '{id}' is not held: it {(ended == RunStatus.Succeeded ? "has gone on, or ended" : "ended")}, and cannot {what}."
+                "Not suspended any more",
+                $"The run '{id}' is not suspended: it {(ended == RunStatus.Succeeded ? "was resumed or has ended" : "has ended")}, and cannot {what}."
             ),
         };
 }

@@ -140,7 +140,7 @@ internal sealed class StreamEndpoint(
         }
         catch (SealedException)
         {
-            return $": event {publication.Number} is sealed under another key\n\n";
+            return $": event {publication.Number} is encrypted with another key\n\n";
         }
     }
 

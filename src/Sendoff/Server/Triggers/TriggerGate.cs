@@ -12,7 +12,7 @@ internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILog
     static readonly Problem unauthorized = new(
         StatusCodes.Status401Unauthorized,
         "Not allowed",
-        "This trigger takes requests with its bearer token only: 'Authorization: Bearer <token>'."
+        "This trigger requires its bearer token: 'Authorization: Bearer <token>'."
     );
 
     readonly ConcurrentDictionary<string, Allowance> allowances = new(StringComparer.Ordinal);
@@ -57,7 +57,7 @@ internal sealed class TriggerGate(SecretCatalog secrets, TimeProvider time, ILog
         new(
             StatusCodes.Status429TooManyRequests,
             "Too often",
-            $"This trigger takes {rate.Count:N0} requests in {rate.Per.TotalSeconds:N0} s (its 'rate')."
+            $"This trigger accepts {rate.Count:N0} requests in {rate.Per.TotalSeconds:N0} s (its 'rate')."
         )
         {
             RetryAfterSeconds = (int)Math.Ceiling(wait.TotalSeconds),

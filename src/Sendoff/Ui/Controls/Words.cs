@@ -47,10 +47,10 @@ public static class Words
         {
             "pending" => "Queued.",
             "sending" => "In flight.",
-            "interrupted" => "The server stopped while it sent this: the request may have arrived. It is not sent again by itself.",
+            "interrupted" => "The server stopped during this attempt. The request may have arrived. It is not retried automatically.",
             "captured" => isTest
                 ? "Recorded, not sent: the run is a test."
-                : "Recorded, not sent: the workflow delivers on success only, and the run has not succeeded.",
+                : "Recorded, not sent: the workflow delivers only on success, and the run has not succeeded.",
             _ => null,
         };
 

@@ -126,13 +126,13 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         if (FilePath.FindFault(path) is { } fault)
             return $"`{path}` {fault}";
         if (!WorkflowReader.Belongs(path))
-            return $"`{path}` is no file of a workflow. Their names end in .js .mjs .cjs .ts .json .yaml .md or .txt, "
-                + "or they are in the folder attachments.";
+            return $"`{path}` is not a workflow file. File names end in .js .mjs .cjs .ts .json .yaml .md or .txt, "
+                + "or the file is in the folder attachments.";
         if (Files.ContainsKey(path))
             return $"There is a file `{path}` already.";
         if (FilePath.FindFolder(new Dictionary<string, string>(Files) { [path] = "" }) is { } both)
-            return $"`{both}` is a file, and cannot be a folder too.";
-        return Files.Count < options.DeployFiles ? null : $"A workflow has {options.DeployFiles:N0} files at most.";
+            return $"`{both}` is a file and cannot also be a folder.";
+        return Files.Count < options.DeployFiles ? null : $"A workflow has at most {options.DeployFiles:N0} files.";
     }
 
     /// <summary>A new last step with a file of its own.</summary>
@@ -160,7 +160,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         if (Definition is not { Steps: var steps } || step < 0 || step >= steps.Count)
             return null;
         if (steps.Count == 1)
-            return "A workflow has one step at least.";
+            return "A workflow has at least one step.";
         string file = steps[step].File,
             name = file.Split('/')[^1];
         KeepForUndo();
@@ -194,10 +194,10 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     string? ChangeYaml(Func<string, string?> change, bool isForm = false)
     {
         if (Definition is null)
-            return "Mend workflow.yaml first: it cannot be read.";
+            return "workflow.yaml has errors. Correct them first.";
         string file = YamlFile ?? WorkflowReader.YamlFile;
         if (change(Yaml) is not { } changed)
-            return $"`{file}` is written in a way that this form cannot change. Open the file and change it there.";
+            return $"`{file}` cannot be changed by this form without losing its formatting. Edit the file instead.";
         if (isForm && FindFaultOf(file, Yaml) is null && FindFaultOf(file, changed) is { } fault)
             return Words.Sentence(fault.Message) + (fault.Hint is { } hint ? " " + Words.Sentence(hint) : "");
         Write(file, changed);
@@ -232,7 +232,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
                 return "The workflow was deleted. Nothing is saved.";
             IsOvertaken = !IsSame(found.Files, saved);
             if (IsOvertaken)
-                return "This workflow was changed elsewhere. What is typed here is not saved.";
+                return "This workflow was changed elsewhere. Your changes are not saved.";
             var files = Files.ToDictionary();
             if (await drafts.SaveAsync(Workflow.Name, files, ct) is not { } draft)
                 return "The workflow was deleted. Nothing is saved.";
@@ -302,7 +302,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         }
         catch (JsonException x)
         {
-            return $"The test event is no JSON: line {x.LineNumber + 1}, {x.Message.Split(" LineNumber")[0].Split(" Path:")[0]}";
+            return $"The test event is not JSON: line {x.LineNumber + 1}, {x.Message.Split(" LineNumber")[0].Split(" Path:")[0]}";
         }
     }
 
@@ -312,7 +312,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         if (await SaveAsync(ct) is { } mistake)
             return mistake;
         if (!IsDraft)
-            return "There is nothing to deploy: the files are the current version’s.";
+            return "There is nothing to deploy: the files are those of the current version.";
         var result = await catalog.DeployAsync(Workflow!.Name, Files.ToDictionary(), ct);
         if (result.Workflow is null)
             Found(new(result.Problems, Props));

@@ -13,7 +13,7 @@ static class TriggerFields
 {
     static readonly IReadOnlyList<TriggerField> http =
     [
-        new("key", "Key, the last part of the URL", "made at the first deploy"),
+        new("key", "Key, the last part of the URL", "created at the first deploy"),
         new(
             "response",
             "Response",

@@ -183,7 +183,7 @@ public sealed partial class WorkflowEditor : IDisposable
             {
                 string? mistake = await session.CheckAsync(end.Token);
                 if (mistake is null && Problems.Count == 0)
-                    Say("No mistakes found.", false);
+                    Say("No errors found.", false);
                 return mistake;
             }
         );
