@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Model;
 
-/// <summary>What an alert tells of.</summary>
+/// <summary>The causes of an alert.</summary>
 /// <remarks>The numbers are stored.</remarks>
 [Flags]
 public enum AlertCauses
@@ -17,8 +17,7 @@ public enum AlertCauses
     Backlog = 4,
 }
 
-/// <summary>How a message is sent: as an email, as JSON to a URL, or as <c>{ "text": … }</c> to a URL, which Slack and its likes
-/// take.</summary>
+/// <summary>How a message is sent: as an email, as JSON to a URL, or as <c>{ "text": … }</c> to a Slack-compatible URL.</summary>
 /// <remarks>The numbers are stored.</remarks>
 public enum AlertKind
 {
@@ -27,12 +26,12 @@ public enum AlertKind
     Slack = 4,
 }
 
-/// <summary>Whom to tell what goes wrong.</summary>
-/// <param name="Workflow">Its name; null for all.</param>
-/// <param name="Target">Addresses of an email, none for <c>Smtp:To</c>; else one URL.</param>
-/// <param name="Quiet">After a message, how long further failures of the same workflow are counted before they are told in one
+/// <summary>An alert rule: what to watch, and where to send messages.</summary>
+/// <param name="Workflow">Name of the workflow; null for all workflows.</param>
+/// <param name="Target">Email addresses (empty for <c>Smtp:To</c>), or one URL.</param>
+/// <param name="Quiet">Time after a message during which further failures of the same workflow are counted, to be reported in one
 /// message.</param>
-/// <param name="Recovered">Tell when it is over, too.</param>
+/// <param name="Recovered">Also send a message on recovery.</param>
 /// <param name="BacklogAge">How long a delivery may be pending; null for <see cref="EngineLimits.AlertBacklogAge"/>.</param>
 /// <param name="BacklogRuns">How many runs of a workflow may be queued; null for <see cref="EngineLimits.AlertBacklogRuns"/>.</param>
 public sealed record AlertRule(
@@ -48,7 +47,7 @@ public sealed record AlertRule(
     int? BacklogRuns = null
 )
 {
-    /// <summary>The URL without what lets one post there (C8): Slack's path, and any query. Null of an email.</summary>
+    /// <summary>The URL without its secret parts (C8): the path of a Slack URL, and any query. Null for an email.</summary>
     public string? ShownUrl
     {
         get
@@ -62,14 +61,14 @@ public sealed record AlertRule(
     }
 }
 
-/// <summary>What a rule has told of a workflow, and what it has counted since.</summary>
-/// <param name="QuietUntil">Until then further failures are counted.</param>
-/// <param name="ToldAt">When it was told something last; <see cref="DateTimeOffset.UnixEpoch"/> is never.</param>
-/// <param name="Failing">What was told and is not over.</param>
-/// <param name="Over">What is over, and was not told to be.</param>
-/// <param name="Runs">Failed runs that were not told.</param>
-/// <param name="Deliveries">Failed deliveries that were not told.</param>
-/// <param name="Backlogs">Backlogs that were not told.</param>
+/// <summary>The state of a rule for a workflow: reported failures and later counts.</summary>
+/// <param name="QuietUntil">Failures until this time are only counted.</param>
+/// <param name="ToldAt">Time of the last message; <see cref="DateTimeOffset.UnixEpoch"/> if there was none.</param>
+/// <param name="Failing">Reported causes that have not ended.</param>
+/// <param name="Over">Causes that have ended without a recovery message yet.</param>
+/// <param name="Runs">Failed runs that were not reported.</param>
+/// <param name="Deliveries">Failed deliveries that were not reported.</param>
+/// <param name="Backlogs">Backlogs that were not reported.</param>
 /// <param name="Run">The last run that failed.</param>
 /// <param name="Delivery">The last delivery that failed.</param>
 public sealed record AlertState(
@@ -86,17 +85,17 @@ public sealed record AlertState(
     DeliveryId? Delivery = null
 )
 {
-    /// <summary>What has happened and was not told.</summary>
+    /// <summary>Failures that were not reported.</summary>
     public AlertCauses Counted =>
         (Runs > 0 ? AlertCauses.RunFailed : 0)
         | (Deliveries > 0 ? AlertCauses.DeliveryFailed : 0)
         | (Backlogs > 0 ? AlertCauses.Backlog : 0);
 
-    /// <summary>Nothing happened yet.</summary>
+    /// <summary>The initial state, without failures.</summary>
     public static AlertState Of(AlertId alert, WorkflowId workflow) =>
         new(alert, workflow, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch);
 
-    /// <summary>With failures counted. What fails again is not over.</summary>
+    /// <summary>Adds failures. A cause that fails again has not ended.</summary>
     public AlertState With(AlertCauses cause, int count, RunId? run, DeliveryId? delivery) =>
         this with
         {
@@ -108,15 +107,15 @@ public sealed record AlertState(
             Over = Over & ~cause,
         };
 
-    /// <summary>With a cause that is over, where it was told or is to be.</summary>
+    /// <summary>Marks a cause as ended, if it was or will be reported.</summary>
     public AlertState WithOver(AlertCauses cause) => ((Failing | Counted) & cause) == 0 ? this : this with { Over = Over | cause };
 
-    /// <summary>Whether something is to be told now: what was counted once the quiet time is over, and that it is over at once, unless more
-    /// was counted.</summary>
+    /// <summary>Whether a message is due: counted failures after the quiet time, and recovery immediately unless failures were
+    /// counted.</summary>
     public bool IsDue(DateTimeOffset now) =>
         now >= QuietUntil ? Counted != 0 || (Failing & Over) != 0 : Counted == 0 && (Failing & Over) != 0;
 
-    /// <summary>After a message of all of it.</summary>
+    /// <summary>The state after a message that reports everything.</summary>
     public AlertState Told(DateTimeOffset now, TimeSpan quiet) =>
         this with
         {
@@ -130,6 +129,6 @@ public sealed record AlertState(
         };
 }
 
-/// <summary>What waits of a workflow's deliveries for longer than it should.</summary>
-/// <param name="Deliveries">How many, of those that were looked at.</param>
+/// <summary>A workflow's deliveries that have been pending for too long.</summary>
+/// <param name="Deliveries">Their number, among the deliveries that were read.</param>
 public sealed record PendingBacklog(WorkflowId Workflow, int Deliveries, DeliveryId Oldest);

@@ -1,10 +1,9 @@
 namespace Sendoff.Engine.Model;
 
-/// <summary>
-/// pending -> sending -> succeeded | failed | interrupted; pending -> blocked. Captured is the end of a send that was never meant to go:
-/// a dry run, or a failed run of a workflow that delivers on success only.
+/// <summary> pending -> sending -> succeeded | failed | interrupted; pending -> blocked. Captured deliveries are recorded and not sent:
+/// those of a dry run, or of a failed run of a workflow that delivers only on success.
 /// </summary>
-/// <remarks>The numbers are stored. They start at 2 because SQLite gives 0 and 1 no byte, and a row that keeps its size is updated in
+/// <remarks>The numbers are stored. They start at 2 because SQLite stores 0 and 1 without a byte, and rows of the same size are updated in
 /// place.</remarks>
 public enum DeliveryStatus
 {
@@ -17,23 +16,21 @@ public enum DeliveryStatus
     Captured = 8,
 }
 
-/// <summary>A header line. Names keep the spelling they were given.</summary>
+/// <summary>A header line. Names keep their original case.</summary>
 public readonly record struct Header(string Name, string Value);
 
-/// <summary>
-/// A validated send: final method, URL, headers and body, as the worker's harness made it (A4-A7). <paramref name="Url"/> is absolute http
-/// or https, without userinfo and fragment, or says another kind of destination (<see cref="SendKind"/>); the body is then what is to be
-/// sent there.
+/// <summary> A validated send with the final method, URL, headers and body from the harness (A4-A7). <paramref name="Url"/> is absolute
+/// http or https, without userinfo and fragment, or names another kind of destination (<see cref="SendKind"/>).
 /// </summary>
 public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> Headers, ReadOnlyMemory<byte> Body)
 {
-    /// <summary>Bytes of the body, when this copy of a record leaves it out for its size.</summary>
+    /// <summary>Size of the body, if this copy of the record omits it.</summary>
     public int BodyLeftOut { get; init; }
 
-    /// <summary>This copy of a record leaves out headers and body.</summary>
+    /// <summary>This copy of the record omits headers and body.</summary>
     public bool HeadersLeftOut { get; init; }
 
-    /// <summary>Bytes of the header lines, each with its colon, space and line end.</summary>
+    /// <summary>Bytes of the header lines, each with its colon, space and line ending.</summary>
     internal int HeaderBytes
     {
         get
@@ -45,10 +42,10 @@ public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> H
         }
     }
 
-    /// <summary>Bytes of method, URL, headers and body; the harness counts them alike (A9).</summary>
+    /// <summary>Bytes of method, URL, headers and body, counted as in the harness (A9).</summary>
     internal int Bytes => Method.Length + Url.Length + HeaderBytes + Body.Length;
 
-    /// <summary>With a header line more, unless there is one of that name.</summary>
+    /// <summary>Adds a header line, unless the name exists.</summary>
     internal HttpSend WithDefault(string name, string value) =>
         Headers.Any(header => header.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
             ? this
@@ -60,12 +57,11 @@ public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> H
 
 /// <summary>A committed send. <paramref name="Step"/> is the step's index, <paramref name="Index"/> the send's index in that step, both
 /// from 0.</summary>
-/// <param name="Destination">Scheme, host and port that it goes to, as <c>https://example.com:443</c>; the kind, as <c>email:</c>, where it
-/// is not http.</param>
-/// <param name="Error">Why it was blocked, or the last attempt's error.</param>
-/// <param name="Attempts">How many were made before; read back with what is pending.</param>
-/// <param name="Sealed">What <paramref name="Request"/> hides of the original when it is masked as it is stored (C8); read back with what
-/// is pending.</param>
+/// <param name="Destination">Scheme, host and port, such as <c>https://example.com:443</c>; for other kinds the kind, such as
+/// <c>email:</c>.</param>
+/// <param name="Error">The reason for blocking it, or the error of the last attempt.</param>
+/// <param name="Attempts">Number of earlier attempts; set when pending deliveries are read.</param>
+/// <param name="Sealed">The encrypted original of a masked <paramref name="Request"/> (C8); set when pending deliveries are read.</param>
 public sealed record Delivery(
     DeliveryId Id,
     RunId RunId,
@@ -81,14 +77,13 @@ public sealed record Delivery(
     ReadOnlyMemory<byte> Sealed = default
 )
 {
-    /// <summary>What its run's event carried of credentials: a response that echoes them must not show them. Sealed with the request
-    /// (C8).</summary>
+    /// <summary>Credentials of its run's event, which are masked in the response. Encrypted together with the request (C8).</summary>
     public IReadOnlyList<string> Credentials { get; init; } = [];
 }
 
-/// <summary>One try at a delivery, as it went over the wire (C6).</summary>
-/// <param name="Number">From 1; a resend counts on.</param>
-/// <param name="RequestHeaders">Every header line that was written, in order. The body is the delivery's.</param>
+/// <summary>One attempt of a delivery, as sent and received (C6).</summary>
+/// <param name="Number">From 1; a resend continues the numbering.</param>
+/// <param name="RequestHeaders">The header lines that were sent, in order. The body is that of the delivery.</param>
 public sealed record Attempt(
     DeliveryId DeliveryId,
     int Number,
@@ -103,23 +98,23 @@ public sealed record Attempt(
     bool ConnectionReused
 )
 {
-    /// <summary>Redirects that were followed, in order (C3). The request is the first one, response and addresses are the last one's, the
-    /// timing is the sum.</summary>
+    /// <summary>Followed redirects, in order (C3). The request is the first one, response and addresses are of the last one, and the timing
+    /// is the sum.</summary>
     public IReadOnlyList<RedirectHop> Redirects { get; init; } = [];
 
-    /// <summary>The delivery's; they are not stored.</summary>
+    /// <summary>Copied from the delivery; not stored.</summary>
     public IReadOnlyList<string> Credentials { get; init; } = [];
 
-    /// <summary>This copy of a record leaves out the headers of request and response, and the response's body.</summary>
+    /// <summary>This copy of the record omits the headers of request and response, and the response's body.</summary>
     public bool ContentLeftOut { get; init; }
 }
 
-/// <summary>A redirect that was followed: the request, the status and address that answered it, and where that led.</summary>
+/// <summary>A followed redirect: the request, the status and address of its response, and the new location.</summary>
 /// <param name="Location">Absolute, without userinfo and fragment.</param>
 public sealed record RedirectHop(string Method, string Url, int Status, string? RemoteAddress, string Location);
 
-/// <summary>What came back, complete or not. Header names are lower-case. The body is decoded and cut (C4).</summary>
-/// <param name="BodyIsText">The body is valid UTF-8, converted from its declared charset; else raw bytes.</param>
+/// <summary>The response, complete or not. Header names are lower-case. The body is decoded and truncated (C4).</summary>
+/// <param name="BodyIsText">True if the body is valid UTF-8, converted from its declared charset; false for raw bytes.</param>
 /// <param name="BodyBytes">Bytes of the body on the wire.</param>
 public sealed record AttemptResponse(
     int Status,
@@ -131,12 +126,12 @@ public sealed record AttemptResponse(
     bool Truncated
 )
 {
-    /// <summary>Bytes that are kept of the body, when this copy of a record leaves them out for their size.</summary>
+    /// <summary>Stored bytes of the body, if this copy of the record omits them.</summary>
     public int BodyLeftOut { get; init; }
 }
 
-/// <summary>The waterfall, in ms; null where the phase did not happen. <paramref name="TotalMs"/> leaves <paramref name="QueueMs"/>
-/// out.</summary>
+/// <summary>The waterfall, in ms; null for phases that did not happen. <paramref name="TotalMs"/> does not include
+/// <paramref name="QueueMs"/>.</summary>
 public sealed record AttemptTiming(
     double QueueMs,
     double? DnsMs,
@@ -148,7 +143,7 @@ public sealed record AttemptTiming(
     double TotalMs
 );
 
-/// <summary>What went wrong and in which phase (C5). The message says what and where, in a sentence.</summary>
+/// <summary>The error code, its phase, and a message that says what happened and where (C5).</summary>
 public sealed record AttemptError(AttemptErrorCode Code, AttemptPhase Phase, string Message);
 
 /// <summary>The phases of an attempt, in order. Status line and headers are <see cref="Wait"/>, the body is <see cref="Read"/>.</summary>
@@ -163,10 +158,10 @@ public enum AttemptPhase
     Read,
 }
 
-/// <summary>All the ways in which an attempt can end without a complete response (C5). Closed: nothing else is ever reported.</summary>
+/// <summary>The reasons why an attempt can end without a complete response (C5). The list is complete.</summary>
 public enum AttemptErrorCode
 {
-    /// <summary>The address is one that deliveries may not reach (D1, D2). It was not dialled.</summary>
+    /// <summary>The egress policy blocks the address (D1, D2). No connection was made.</summary>
     BlockedByEgressPolicy,
 
     /// <summary>The name does not exist.</summary>
@@ -175,7 +170,7 @@ public enum AttemptErrorCode
     /// <summary>The resolver failed or gave no usable answer.</summary>
     DnsFailed,
 
-    /// <summary>Nobody listens on that port.</summary>
+    /// <summary>Nothing is listening on that port.</summary>
     ConnectRefused,
 
     /// <summary>No route to that host or network.</summary>
@@ -184,8 +179,8 @@ public enum AttemptErrorCode
     /// <summary>The connection could not be made for another reason.</summary>
     ConnectFailed,
 
-    /// <summary>The proxy that deliveries go through cannot be reached, refuses, or answers nonsense; the destination may be
-    /// well.</summary>
+    /// <summary>The proxy cannot be reached, refuses the connection, or responds with invalid data. The destination may be
+    /// available.</summary>
     ProxyFailed,
 
     /// <summary>The TLS handshake failed; the message gives the reason.</summary>
@@ -200,18 +195,18 @@ public enum AttemptErrorCode
     /// <summary>The receiver closed the connection before the response was complete.</summary>
     ConnectionClosed,
 
-    /// <summary>What came back is not HTTP/1.1.</summary>
+    /// <summary>The response is not HTTP/1.1.</summary>
     InvalidResponse,
 
-    /// <summary>Status line and headers went over their limit (C4).</summary>
+    /// <summary>Status line and headers exceeded their limit (C4).</summary>
     ResponseHeadersTooLarge,
 
-    /// <summary>The server stopped in mid-attempt; the request may have been sent (C7).</summary>
+    /// <summary>The server stopped during the attempt; the request may have been sent (C7).</summary>
     Interrupted,
 
-    /// <summary>A fault of Sendoff itself.</summary>
+    /// <summary>An internal error of Sendoff.</summary>
     Internal,
 
-    /// <summary>The server's settings name no mail server or object store, or lack a part. Nothing was dialled.</summary>
+    /// <summary>The settings of the mail server or object store are missing or incomplete. No connection was made.</summary>
     NotConfigured,
 }

@@ -1,8 +1,8 @@
 namespace Sendoff.Engine.Model;
 
-/// <summary>What a trigger received. <paramref name="Json"/> is the <c>event</c> that steps see, as UTF-8 bytes, never parsed on its
-/// way.</summary>
-/// <param name="Sealed">The original, when the event is masked as it is stored (C8).</param>
+/// <summary>An event received by a trigger. <paramref name="Json"/> is the <c>event</c> of the steps, as UTF-8 bytes, which the server does
+/// not parse.</summary>
+/// <param name="Sealed">The encrypted original of a masked event (C8).</param>
 public sealed record Event(
     EventId Id,
     WorkspaceId WorkspaceId,
@@ -13,20 +13,20 @@ public sealed record Event(
     ReadOnlyMemory<byte> Sealed = default
 )
 {
-    /// <summary>The body as it came, where <see cref="Json"/> does not tell its bytes: forms, files, other charsets. Empty elsewhere, and
-    /// in a masked event.</summary>
+    /// <summary>The raw body, if its bytes cannot be derived from <see cref="Json"/>: forms, files, other charsets. Otherwise, and in a
+    /// masked event, empty.</summary>
     public ReadOnlyMemory<byte> Raw { get; init; }
 
-    /// <summary>What the record does not show either (C8): the signature of its files' URLs.</summary>
+    /// <summary>Also masked in the record (C8): the signature of its files' URLs.</summary>
     public IReadOnlyList<string> Credentials { get; init; } = [];
 
-    /// <summary>Bytes that it takes in memory.</summary>
+    /// <summary>Size in memory, in bytes.</summary>
     public int Bytes => Json.Length + Raw.Length;
 }
 
-/// <summary>What comes into the queue as an event.</summary>
+/// <summary>A new event for the queue.</summary>
 /// <param name="Raw">See <see cref="Event.Raw"/>.</param>
-/// <param name="Id">When it was needed before the event was stored.</param>
+/// <param name="Id">Set if the id was needed before the event was stored.</param>
 public readonly record struct EventContent(ReadOnlyMemory<byte> Json, ReadOnlyMemory<byte> Raw = default, EventId? Id = null)
 {
     public static implicit operator EventContent(ReadOnlyMemory<byte> json) => new(json);

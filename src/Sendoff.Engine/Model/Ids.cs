@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Sendoff.Engine.Model;
 
-/// <summary>An event: what a trigger received. Text form <c>evt_…</c>, sortable by time.</summary>
+/// <summary>An event received by a trigger. Text form <c>evt_…</c>, sortable by time.</summary>
 public readonly record struct EventId(long Value)
 {
     public override string ToString() => IdText.Format("evt_", Value);
@@ -28,7 +28,7 @@ public readonly record struct RunId(long Value)
     }
 }
 
-/// <summary>A delivery: the HTTP request that a committed send becomes. Text form <c>dlv_…</c>, sortable by time.</summary>
+/// <summary>A delivery: the request of a committed send. Text form <c>dlv_…</c>, sortable by time.</summary>
 public readonly record struct DeliveryId(long Value)
 {
     public override string ToString() => IdText.Format("dlv_", Value);
@@ -54,7 +54,7 @@ public readonly record struct TokenId(long Value)
     }
 }
 
-/// <summary>An alert: a rule of whom to tell what goes wrong. Text form <c>alr_…</c>.</summary>
+/// <summary>An alert rule. Text form <c>alr_…</c>.</summary>
 public readonly record struct AlertId(long Value)
 {
     public override string ToString() => IdText.Format("alr_", Value);
@@ -99,12 +99,11 @@ public readonly record struct WorkspaceId(int Value)
     public static readonly WorkspaceId Default = new(1);
 }
 
-/// <summary>
-/// Makes 64-bit ids that grow with time: milliseconds since 2026, then a sequence, then the server's slot. They are the
-/// primary keys of the hot tables, so that rows are appended and never inserted in between (docs/decisions/0002).
+/// <summary> Creates 64-bit ids that grow with time: milliseconds since 2026, then a sequence, then the server's slot. They are the primary
+/// keys of the hot tables, so that rows are appended and never inserted in between (docs/decisions/0002).
 /// </summary>
-/// <param name="time">The clock. Ids keep growing when it steps back.</param>
-/// <param name="slot">This server's place in the cluster, 0 to 1,023. Two servers never share one.</param>
+/// <param name="time">The clock. Ids still grow when it is set back.</param>
+/// <param name="slot">This server's slot in the cluster, 0 to 1,023. Two servers never share a slot.</param>
 public sealed class IdSequence(TimeProvider time, int slot = 0)
 {
     const int SlotBits = 10,
@@ -116,7 +115,7 @@ public sealed class IdSequence(TimeProvider time, int slot = 0)
     /// <summary>The next id.</summary>
     public long Next() => NextBlock(1);
 
-    /// <summary>The first of <paramref name="count"/> ids in a row, each <see cref="Stride"/> above the one before.</summary>
+    /// <summary>The first of <paramref name="count"/> consecutive ids, each <see cref="Stride"/> above the previous one.</summary>
     public long NextBlock(int count)
     {
         long now = ((time.GetUtcNow().ToUnixTimeMilliseconds() - epochMs) << (SequenceBits + SlotBits)) | (long)slot;
@@ -129,17 +128,17 @@ public sealed class IdSequence(TimeProvider time, int slot = 0)
         }
     }
 
-    /// <summary>No id made at this moment or later is lower: a span of time is a range of ids.</summary>
+    /// <summary>The lowest id that can be created at this time or later, so that a time range is a range of ids.</summary>
     public static long LowestAt(DateTimeOffset moment)
     {
         const int bits = SequenceBits + SlotBits;
         return Math.Clamp(moment.ToUnixTimeMilliseconds() - epochMs, 0, long.MaxValue >> bits) << bits;
     }
 
-    /// <summary>When an id was made, to the millisecond, unless the clock had stepped back before.</summary>
+    /// <summary>The time at which an id was created, in milliseconds, unless the clock had been set back before.</summary>
     public static DateTimeOffset MomentOf(long id) => DateTimeOffset.FromUnixTimeMilliseconds((id >> (SequenceBits + SlotBits)) + epochMs);
 
-    /// <summary>Never gives an id at or below this one: the highest that the store holds.</summary>
+    /// <summary>Makes all new ids greater than this one, the highest in the store.</summary>
     public void StartAfter(long highest)
     {
         long floor = (highest >> SlotBits << SlotBits) | (long)slot;
@@ -147,11 +146,11 @@ public sealed class IdSequence(TimeProvider time, int slot = 0)
             Volatile.Write(ref last, floor);
     }
 
-    /// <summary>The distance between neighbours in a block.</summary>
+    /// <summary>The distance between ids in a block.</summary>
     public const long Stride = 1L << SlotBits;
 }
 
-/// <summary>Ids as text: a prefix and 13 characters of Crockford's base 32, which sort as the numbers do.</summary>
+/// <summary>Ids as text: a prefix and 13 characters of Crockford's base 32, which sort like the numbers.</summary>
 static class IdText
 {
     const string Alphabet = "0123456789abcdefghjkmnpqrstvwxyz";

@@ -12,18 +12,17 @@ public enum RunStatus
     Held,
 }
 
-/// <summary>A due time of a schedule, which the trigger's key names.</summary>
+/// <summary>A due time of a schedule, identified by the trigger's key.</summary>
 public sealed record DueTime(string Key, DateTimeOffset At);
 
-/// <summary>A delivery that emitted an event, and how many workflows stand in the row of emitted events before the run that it
-/// starts.</summary>
+/// <summary>A delivery that emitted an event, and the number of emits that led to it.</summary>
 public sealed record Emission(DeliveryId Delivery, int Hops);
 
-/// <summary>A run that is accepted and durable, and has no end yet.</summary>
-/// <param name="Due">What it settles when it is stored.</param>
-/// <param name="Emitted">What it claims when it is stored: an emitted event starts one run of a workflow.</param>
-/// <param name="Keep">False prunes it with its event once every delivery has ended.</param>
-/// <param name="Captured">A replay that sends nothing, whatever its event was.</param>
+/// <summary>A run that is accepted and durable, but has not ended.</summary>
+/// <param name="Due">The due time that storing the run settles.</param>
+/// <param name="Emitted">The emitted event that storing the run claims: it starts one run of each workflow.</param>
+/// <param name="Keep">False if the run and its event are pruned once every delivery has ended.</param>
+/// <param name="Captured">A replay whose sends are captured.</param>
 public sealed record QueuedRun(
     RunId Id,
     Event Event,
@@ -36,26 +35,26 @@ public sealed record QueuedRun(
     Emission? Emitted = null
 )
 {
-    /// <summary>The day's quota is used up: it waits until it is released (E6).</summary>
+    /// <summary>Held over the daily quota until it is released (E6).</summary>
     public bool IsHeld { get; init; }
 
     /// <summary>The suspended run that it continues.</summary>
     public Continuation? Continues { get; init; }
 
-    /// <summary>What it goes on with; known when it is about to execute.</summary>
+    /// <summary>The state that it resumes with; set before it executes.</summary>
     public Resumption? Resumption { get; init; }
 
-    /// <summary>The trigger of events and runs that send nothing: their sends are captured, of replays and after a crash too.</summary>
+    /// <summary>The trigger of tests: their sends are captured, also in replays and after a crash.</summary>
     public const string TestTrigger = "test";
 
-    /// <summary>The trigger of an event that somebody gave by hand.</summary>
+    /// <summary>The trigger of an event that was created manually.</summary>
     public const string ManualTrigger = "manual";
 
-    /// <summary>What the run is recorded as started by.</summary>
+    /// <summary>The trigger in the record of the run.</summary>
     public string Trigger => Captured ? TestTrigger : Event.Trigger;
 }
 
-/// <summary>A run at its committed end. Compute time (E6) is its time in workers; deliveries are metered apart.</summary>
+/// <summary>A run at its committed end. Compute time (E6) is its time in workers; delivery time is measured separately.</summary>
 public sealed record Run(
     RunId Id,
     EventId EventId,
@@ -75,21 +74,22 @@ public sealed record Run(
     IReadOnlyList<StepResult> Steps
 )
 {
-    /// <summary>What the event's credential headers held: it is not to show in the record, and is not stored (C8).</summary>
+    /// <summary>Values of the event's credential headers, which are masked in the record and not stored (C8).</summary>
     public IReadOnlyList<string> Credentials { get; init; } = [];
 
     /// <summary>Whether it continues a suspended run (B3).</summary>
     public bool IsContinuation { get; init; }
 
-    /// <summary>The run that it went on from; null as well when that is pruned.</summary>
+    /// <summary>The run that it continues; also null if that was pruned.</summary>
     public RunId? Continues { get; init; }
 
-    /// <summary>It delivers on success only, and has succeeded: what its earlier segments captured is to be sent.</summary>
+    /// <summary>The workflow delivers only on success, and the run has succeeded: captured sends of earlier segments are now
+    /// sent.</summary>
     public bool ReleasesCaptured { get; init; }
 
-    /// <summary>The run that went on from this one.</summary>
+    /// <summary>The run that continues this one.</summary>
     public RunId? ContinuedBy { get; init; }
 
-    /// <summary>Why and until when it is or was suspended. Its state is written with the run and not read back with it.</summary>
+    /// <summary>The suspension of the run. Its state is written with the run, but not read with it.</summary>
     public Suspension? Suspension { get; init; }
 }

@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Model;
 
-/// <summary>The kinds of destinations (F7), as a send's URL says them: <c>email:</c>, <c>emit:CHANNEL</c>, <c>sse:CHANNEL</c>,
+/// <summary>The kinds of destinations (F7), given by a send's URL: <c>email:</c>, <c>emit:CHANNEL</c>, <c>sse:CHANNEL</c>,
 /// <c>s3://BUCKET/PREFIX</c>; else http.</summary>
 public enum SendKind
 {
@@ -25,8 +25,8 @@ public static class SendKinds
             _ => SendKind.Http,
         };
 
-    /// <summary>Where deliveries of the kind queue, as <see cref="Delivery.Destination"/> holds it. Emitted and streamed events queue by
-    /// their workflow, one after the other: whoever listens gets them in the order of the calls.</summary>
+    /// <summary>The queue of deliveries of the kind, as in <see cref="Delivery.Destination"/>. Emitted and streamed events are queued per
+    /// workflow, so that listeners receive them in call order.</summary>
     internal static string LaneOf(SendKind kind, WorkflowId workflow) =>
         kind switch
         {
@@ -39,6 +39,6 @@ public static class SendKinds
 
     internal static bool IsSerial(string lane) => KindOf(lane) is SendKind.Emit or SendKind.Sse;
 
-    /// <summary>The channel in the URL of an emitted or streamed event; empty is none.</summary>
+    /// <summary>The channel in the URL of an emitted or streamed event; empty if there is none.</summary>
     public static string ChannelOf(string url) => Uri.UnescapeDataString(url[(url.IndexOf(':') + 1)..]);
 }

@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Model;
 
-/// <summary>A workflow as it stands: its newest version and whether its triggers are on.</summary>
+/// <summary>A workflow with its newest version and whether its triggers are enabled.</summary>
 public sealed record Workflow(
     WorkflowId Id,
     string Name,
@@ -10,28 +10,28 @@ public sealed record Workflow(
     IReadOnlyList<TriggerAddress> Triggers
 );
 
-/// <summary>Where a trigger of a workflow is reached. The key survives redeploys.</summary>
-/// <param name="SettledAt">Of a schedule: its due times up to here have started their run, or never will.</param>
+/// <summary>A trigger of a workflow with its key, which is kept at redeploys.</summary>
+/// <param name="SettledAt">For a schedule: due times up to this time have started their run, or never will.</param>
 public sealed record TriggerAddress(string Type, string Key, DateTimeOffset SettledAt = default);
 
-/// <summary>What starts a run.</summary>
+/// <summary>A trigger of a workflow.</summary>
 public abstract record Trigger(string Type)
 {
-    /// <summary>What tells it from others of its type: a trigger that keeps it over a redeploy is the same one and keeps its key.</summary>
+    /// <summary>Identifies it among triggers of its type: a trigger with the same value after a redeploy keeps its key.</summary>
     public virtual string Identity => "";
 }
 
-/// <summary>Any HTTP request to <c>/hooks/{key}</c> (E7). Without a key one is made at the first deploy and kept.</summary>
+/// <summary>Any HTTP request to <c>/hooks/{key}</c> (E7). Without a key, one is created at the first deploy and kept.</summary>
 public sealed record HttpTrigger(string? Key, TriggerResponse Response) : Trigger("http")
 {
-    /// <summary>What callers must show; null lets everybody in who knows the key.</summary>
+    /// <summary>The token that callers must send; null if the key is sufficient.</summary>
     public TriggerToken? Bearer { get; init; }
 
-    /// <summary>How often it may be called; null is as often as anybody likes.</summary>
+    /// <summary>The rate limit; null if there is none.</summary>
     public TriggerRate? Rate { get; init; }
 }
 
-/// <summary>What another workflow emits (F7), on one channel or on all.</summary>
+/// <summary>Events that another workflow emits (F7), on one channel or all.</summary>
 public sealed record EmitTrigger(string Workflow, string? Channel) : Trigger(TypeName)
 {
     public const string TypeName = "emit";
@@ -41,13 +41,13 @@ public sealed record EmitTrigger(string Workflow, string? Channel) : Trigger(Typ
     public bool Hears(string workflow, string channel) => workflow == Workflow && (Channel is null || Channel == channel);
 }
 
-/// <summary>A bearer token: a secret of the workspace by its name, or the token itself.</summary>
+/// <summary>A bearer token: the name of a secret of the workspace, or the token itself.</summary>
 public sealed record TriggerToken(string? SecretName, string? Value);
 
-/// <summary>Requests in a span of time, all of which may come at once.</summary>
+/// <summary>Requests per time span, which may arrive all at the same time.</summary>
 public sealed record TriggerRate(int Count, TimeSpan Per);
 
-/// <summary>How a trigger answers: at once, with a fixed answer, or with the run's own <c>$.respond</c>.</summary>
+/// <summary>How a trigger responds: immediately, with a fixed response, or with the run's <c>$.respond</c>.</summary>
 public sealed record TriggerResponse(bool FromRun, int Status, string? Body)
 {
     public static readonly TriggerResponse Default = new(FromRun: false, 200, null);

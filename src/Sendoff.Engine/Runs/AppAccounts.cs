@@ -3,17 +3,17 @@ using System.Text.RegularExpressions;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>The accounts of apps, which steps read as <c>auths.app.field</c> or <c>this.app.$auth.field</c>.</summary>
+/// <summary>Accounts of apps, available to steps as <c>auths.app.field</c> or <c>this.app.$auth.field</c>.</summary>
 public static partial class AppAccounts
 {
-    /// <summary>Variables and secrets that are fields of accounts: <c>SLACK__API_KEY</c> is the field <c>api_key</c> of the app
+    /// <summary>Fields of accounts, from variables and secrets: <c>SLACK__API_KEY</c> is the field <c>api_key</c> of the app
     /// <c>slack</c>.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> From(
         IEnumerable<KeyValuePair<string, string>> environment
     )
     {
         var accounts = new Dictionary<string, IReadOnlyDictionary<string, string>>(StringComparer.Ordinal);
-        // In order, so that of names which differ in case only always the same one wins.
+        // In order, so that the result is always the same if names differ only in case.
         foreach (var (name, value) in environment.OrderBy(static variable => variable.Key, StringComparer.Ordinal))
         {
             var parts = FieldName().Match(name);

@@ -4,10 +4,10 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>What is wrong with what a data store was given, and how to mend it.</summary>
+/// <summary>An error in the input of a data store, and how to fix it.</summary>
 public sealed record DataStoreFault(string Code, string Message);
 
-/// <summary>What data stores take. Each answers null when nothing is wrong.</summary>
+/// <summary>Validation of the input of data stores. Each method returns null if the input is valid.</summary>
 public static class DataStoreRules
 {
     const int LongestName = 128,
@@ -26,7 +26,7 @@ public static class DataStoreRules
                     + "no space at its ends, and does not begin with '$'."
             );
 
-    /// <param name="secrets">A key is stored and listed as it is, so that none may hold a secret (C8).</param>
+    /// <param name="secrets">Keys are stored and listed unmasked, so they must not contain a secret (C8).</param>
     public static DataStoreFault? FaultOfKey(string key, SecretMask secrets)
     {
         int bytes = Encoding.UTF8.GetByteCount(key);
@@ -46,7 +46,7 @@ public static class DataStoreRules
                     + "Stores:MaxValueBytes)."
             );
 
-    /// <param name="seconds">How long the key lives.</param>
+    /// <param name="seconds">The time to live of the key.</param>
     public static DataStoreFault? FaultOfTtl(double seconds) =>
         seconds is > 0 and <= LongestTtl
             ? null

@@ -3,22 +3,21 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>What a workflow's next version may become.</summary>
-/// <param name="Files">The draft's, or the current version's where there is no draft.</param>
-/// <param name="IsChanged">The files are not the current version's.</param>
+/// <summary>The current draft of a workflow.</summary>
+/// <param name="Files">The files of the draft, or of the current version if there is no draft.</param>
+/// <param name="IsChanged">True if the files differ from the current version.</param>
 /// <param name="ChangedAt">When the draft was saved, or the current version deployed.</param>
 public sealed record Draft(Workflow Workflow, IReadOnlyDictionary<string, string> Files, bool IsChanged, DateTimeOffset ChangedAt);
 
-/// <summary>A run of a draft, or what keeps it from running.</summary>
+/// <summary>A run of a draft, or the problems that prevent it.</summary>
 public sealed record DraftRun(AcceptedRun? Run, IReadOnlyList<WorkflowProblem> Problems);
 
-/// <summary>
-/// Drafts of workflows. What is tested is stored as a version of its own, with a number below 0, so that its runs are recorded, shown and
-/// recovered as all are; a deploy makes a draft the next version.
+/// <summary> Drafts of workflows. A tested draft is stored as a version with a number below 0, so that its runs are recorded, shown and
+/// recovered like all runs. A deploy makes a draft the next version.
 /// </summary>
 public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunAcceptance runs)
 {
-    /// <summary>Null when there is no such workflow.</summary>
+    /// <summary>Returns null if the workflow does not exist.</summary>
     public async Task<Draft?> FindAsync(string name, CancellationToken ct)
     {
         if (
@@ -26,7 +25,7 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunAcceptance 
             || await store.GetVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is not { } current
         )
             return null;
-        // A draft that is older than the current version was deployed, or overtaken.
+        // A draft that is older than the current version was deployed or is outdated.
         return
             await store.GetDraftAsync(workflow.Id, ct).ConfigureAwait(false) is { } draft
             && draft.DeployedAt > current.DeployedAt
@@ -38,21 +37,21 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunAcceptance 
     static bool IsSame(IReadOnlyDictionary<string, string> one, IReadOnlyDictionary<string, string> other) =>
         one.Count == other.Count && one.All(file => other.TryGetValue(file.Key, out string? text) && text == file.Value);
 
-    /// <summary>Saves the draft as it is, also when it has mistakes. Null when there is no such workflow.</summary>
+    /// <summary>Saves the draft as it is, also when it has mistakes. Returns null if the workflow does not exist.</summary>
     public async Task<Draft?> SaveAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct) =>
         await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is { } workflow
         && await store.SaveDraftAsync(workflow.Id, files, isFixed: false, ct).ConfigureAwait(false) is not null
             ? await FindAsync(name, ct).ConfigureAwait(false)
             : null;
 
-    /// <summary>Goes back to the current version. Null when there is no such workflow.</summary>
+    /// <summary>Goes back to the current version. Returns null if the workflow does not exist.</summary>
     public async Task<Draft?> DiscardAsync(string name, CancellationToken ct) =>
         await store.GetWorkflowAsync(name, ct).ConfigureAwait(false) is { } workflow
         && await store.GetVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is { } current
             ? await SaveAsync(name, current.Files, ct).ConfigureAwait(false)
             : null;
 
-    /// <summary>Runs the draft for an event. Null when there is no such workflow.</summary>
+    /// <summary>Runs the draft for an event. Returns null if the workflow does not exist.</summary>
     /// <param name="captured">Its sends are captured.</param>
     public async Task<DraftRun?> TestAsync(string name, ReadOnlyMemory<byte> eventJson, bool captured, CancellationToken ct) =>
         await FixAsync(name, ct).ConfigureAwait(false) is not var (ready, problems) ? null
@@ -63,8 +62,8 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunAcceptance 
             ? new(accepted, [])
         : null;
 
-    /// <summary>Runs the draft for the event of a run. Null when there is no such run, or no such workflow any more.</summary>
-    /// <inheritdoc cref="TestAsync" path="/param"/>
+    /// <summary>Runs the draft for the event of a run. Returns null if the run or its workflow does not exist.</summary> <inheritdoc
+    /// cref="TestAsync" path="/param"/>
     public async Task<DraftRun?> ReplayAsync(RunId run, bool captured, CancellationToken ct) =>
         await store.FindRunAsync(run, ct).ConfigureAwait(false) is not { } head
         || await FixAsync(head.WorkflowName, ct).ConfigureAwait(false) is not var (ready, problems)
@@ -73,9 +72,8 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunAcceptance 
         : await runs.ReplayAsync(run, ready.Version, captured, ct).ConfigureAwait(false) is { } accepted ? new(accepted, [])
         : null;
 
-    /// <summary>
-    /// Runs one step of the draft for the event of a past run, with what the steps before it exported in that run. The draft stays as it
-    /// is. Null when there is no such workflow, or no such run of it.
+    /// <summary> Runs one step of the draft for the event of a past run, with the exports of the steps before it in that run. The draft is
+    /// not changed. Returns null if the workflow or the run does not exist.
     /// </summary>
     /// <inheritdoc cref="TestAsync" path="/param"/>
     public async Task<DraftRun?> TestStepAsync(string name, string step, RunId past, bool captured, CancellationToken ct)
@@ -92,7 +90,7 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunAcceptance 
             return new(null, read.Problems);
         if (definition.Steps.All(one => one.Name != step))
             return new(null, [new($"there is no step '{step}'")]);
-        // What is tested is never the newest draft: that is what the author has saved, or else the current version.
+        // The tested files never become the newest draft, which is the one that the author has saved.
         if (
             !draft.IsChanged && await store.SaveDraftAsync(draft.Workflow.Id, draft.Files, isFixed: false, ct).ConfigureAwait(false) is null
         )

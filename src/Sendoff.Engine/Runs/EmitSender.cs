@@ -6,9 +6,9 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>Makes one attempt at an emitted event (F7): it is published, and starts every workflow that listens, each once.</summary>
-/// <remarks>Every part may be tried again without being done twice, so a crash loses and repeats nothing: after it the delivery goes on.
-/// The response says which runs began.</remarks>
+/// <summary>Makes one attempt for an emitted event (F7): publishes it and starts each listening workflow once.</summary>
+/// <remarks>Each part is idempotent, so the delivery continues after a crash without loss or repetition. The response lists the started
+/// runs.</remarks>
 internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCatalog catalog, RunAcceptance runs, EngineLimits limits)
 {
     const int Ok = 200,
@@ -22,8 +22,7 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
 
     async Task ExchangeAsync(Delivery delivery, AttemptProgress progress, CancellationToken ct)
     {
-        // Events are checked when a worker hands them over; one of an earlier version's may not be JSON, and would start runs that cannot
-        // begin.
+        // Events from workers are validated; one stored by an earlier version may not be JSON, and its runs could not start.
         if (!JsonSyntax.IsValue(delivery.Request.Body.Span))
             throw new WireException(AttemptErrorCode.Internal, "the emitted event is not JSON; no workflow was started");
         progress.Enter(AttemptPhase.Write, "");

@@ -2,20 +2,20 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>Lays a version's files out on disk, where Node.js imports them by their own names, so that every error names the user's file
-/// and line.</summary>
-/// <param name="root">The folder that holds one folder for each version. The store has them all: what is here lasts as long as the
-/// server.</param>
+/// <summary>Writes the files of a version to disk, from which Node.js imports them under their own names, so that errors name the user's
+/// file and line.</summary>
+/// <param name="root">The folder with one folder for each version. The files are also in the store; these copies are removed at the next
+/// start.</param>
 public sealed class ProgramFolder(string root)
 {
-    /// <summary>Removes what an earlier server has left, whole or not: after a power cut a folder may hold empty files. Call it before
-    /// anything else.</summary>
+    /// <summary>Removes the folders of an earlier server, because after a power failure they may contain empty files. Call it
+    /// first.</summary>
     public void Clear() => Remove("*");
 
     /// <summary>Removes the folders of all versions of a workflow.</summary>
     public void Remove(WorkflowId workflow) => Remove($"{workflow}-*");
 
-    // A folder that is there is whole: it loses its name before its first file.
+    // An existing folder is complete: deletion renames it first.
     void Remove(string pattern)
     {
         if (!Directory.Exists(root))
@@ -30,14 +30,13 @@ public sealed class ProgramFolder(string root)
             }
             catch (Exception x) when (x is IOException or UnauthorizedAccessException)
             {
-                // Somebody has a file of it open. The next start removes it.
+                // A process has one of its files open. The next start removes the folder.
             }
         }
     }
 
-    /// <summary>The folder of a deployed version, written when it is not there yet. A version never changes, so it is written
-    /// once.</summary>
-    /// <param name="packages">By their names in <c>node_modules</c>, the folders that they are installed in.</param>
+    /// <summary>The folder of a deployed version, written if it does not exist. A version never changes, so it is written once.</summary>
+    /// <param name="packages">Maps names in <c>node_modules</c> to installed folders.</param>
     public string Keep(WorkflowVersion version, IReadOnlyDictionary<string, string> packages)
     {
         string target = Path.Combine(root, $"{version.WorkflowId}-{version.Number}");
@@ -55,7 +54,7 @@ public sealed class ProgramFolder(string root)
         return target;
     }
 
-    /// <summary>A folder that goes when it is disposed.</summary>
+    /// <summary>A folder that is deleted when it is disposed.</summary>
     public TrialFolder Trial(IReadOnlyDictionary<string, string> files, IReadOnlyDictionary<string, string> packages) =>
         new(Fresh(files, packages));
 
@@ -94,7 +93,7 @@ public sealed class ProgramFolder(string root)
     }
 }
 
-/// <summary>Files laid out for a check.</summary>
+/// <summary>Files written to disk for a check.</summary>
 public sealed class TrialFolder(string root) : IDisposable
 {
     public string Root { get; } = root;

@@ -3,7 +3,7 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>A workflow's steps as its workers get them.</summary>
+/// <summary>A workflow's steps as sent to workers.</summary>
 public static class ProgramSteps
 {
     public static IReadOnlyList<ProgramStep> Of(WorkflowDefinition definition, IReadOnlyDictionary<string, string> files) =>

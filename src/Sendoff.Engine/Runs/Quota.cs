@@ -3,10 +3,10 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>How much of a UTC day's quota is used. A limit of 0 is none.</summary>
+/// <summary>The used part of a UTC day's quota. A limit of 0 is no limit.</summary>
 public sealed record QuotaUse(TimeSpan Compute, TimeSpan ComputeLimit, long Invocations, long InvocationsLimit, DateTimeOffset ResetAt);
 
-/// <summary>What a workspace may use on a UTC day (E6), counted in memory.</summary>
+/// <summary>The daily quota of a workspace (E6), per UTC day and counted in memory.</summary>
 public sealed class Quota(EngineLimits limits, TimeProvider time)
 {
     readonly Lock gate = new();
@@ -14,12 +14,12 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
     TimeSpan compute;
     long invocations;
 
-    /// <summary>What was used on the day before the clock came to this one: it counts again when the clock is set back.</summary>
+    /// <summary>Usage of the previous day, which counts again if the clock is set back.</summary>
     (DateOnly Day, TimeSpan Compute, long Invocations) before;
 
     public bool IsLimited { get; } = limits.QuotaInvocations > 0 || limits.QuotaCompute > TimeSpan.Zero;
 
-    /// <summary>Begins with what the store has of today.</summary>
+    /// <summary>Starts with today's usage in the store.</summary>
     public void Load(IEnumerable<UsageRow> usage)
     {
         lock (gate)
@@ -30,7 +30,7 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>Counts an invocation; false when the day's quota is used up, and nothing was counted.</summary>
+    /// <summary>Counts an invocation. Returns false and counts nothing if the daily quota is used up.</summary>
     public bool TryTake()
     {
         if (!IsLimited)
@@ -48,7 +48,7 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>Counts an invocation that somebody asked for by hand, which is never held.</summary>
+    /// <summary>Counts a manual invocation, which is never held.</summary>
     public void Take()
     {
         if (!IsLimited)
@@ -60,7 +60,7 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>What was counted was not started: the due time was taken, or the store takes no events.</summary>
+    /// <summary>Undoes a counted invocation that did not start: the due time was claimed, or the store does not accept events.</summary>
     public void GiveBack()
     {
         if (!IsLimited)
@@ -100,7 +100,7 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
         var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
         if (day == today)
             return;
-        // Set back: what was used since belongs to the same day.
+        // The clock was set back: later usage belongs to the same day.
         bool isBack = today < day && before.Day == today;
         var used = isBack ? (today, compute + before.Compute, invocations + before.Invocations) : (today, TimeSpan.Zero, 0);
         before = isBack ? default : (day, compute, invocations);
@@ -108,8 +108,8 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
     }
 }
 
-/// <summary>Releases runs that were held over quota (E6): at the start and at each reset as many as the day's quota takes, oldest first; by
-/// hand any.</summary>
+/// <summary>Releases runs held over quota (E6): at the start and at each reset as many as the daily quota allows, oldest first, and any run
+/// on request.</summary>
 public sealed class QuotaReset(IStore store, RunAcceptance runs, Quota quota, ServerHold hold, TimeProvider time, ILogger<QuotaReset> log)
 {
     const int ReadAtOnce = 100;
@@ -119,7 +119,7 @@ public sealed class QuotaReset(IStore store, RunAcceptance runs, Quota quota, Se
     readonly CancellationTokenSource stop = new();
     Task running = Task.CompletedTask;
 
-    /// <summary>Begins. Call once, before the first event.</summary>
+    /// <summary>Starts. Call once, before the first event.</summary>
     public async Task StartAsync(CancellationToken ct)
     {
         if (!quota.IsLimited && (await store.ListHeldAsync(1, ct).ConfigureAwait(false)).Count == 0)
@@ -134,7 +134,7 @@ public sealed class QuotaReset(IStore store, RunAcceptance runs, Quota quota, Se
         await running.ConfigureAwait(false);
     }
 
-    /// <summary>Lets a run go that is held, whatever the quota says. Answers false when it is not held.</summary>
+    /// <summary>Releases a held run regardless of the quota. Returns false if it is not held.</summary>
     public async Task<bool> ReleaseAsync(RunId run)
     {
         if (!await runs.ReleaseAsync(run).ConfigureAwait(false))
@@ -153,7 +153,7 @@ public sealed class QuotaReset(IStore store, RunAcceptance runs, Quota quota, Se
         }
     }
 
-    /// <summary>Answers when to look again: a clock that is set is noticed soon.</summary>
+    /// <summary>Returns the time until the next check, short enough to notice a change of the clock.</summary>
     async Task<TimeSpan> ReleaseAllAsync()
     {
         try
@@ -177,7 +177,7 @@ public sealed class QuotaReset(IStore store, RunAcceptance runs, Quota quota, Se
         }
     }
 
-    // What was not released was not started, and does not count.
+    // Runs that were not released do not count.
     async Task ReleaseTakenAsync(RunId run)
     {
         bool isReleased = false;

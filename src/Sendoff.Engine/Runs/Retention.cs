@@ -4,8 +4,8 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>Prunes history by age and size, and what has expired in data stores, slice by slice beside the server's work, so that the disk
-/// gets its space back while serving (G2).</summary>
+/// <summary>Prunes history by age and size, and expired keys of data stores, in slices, so that disk space is returned while the server
+/// runs (G2).</summary>
 sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> log) : BackgroundService
 {
     static readonly TimeSpan rest = TimeSpan.FromMinutes(1);
@@ -18,9 +18,9 @@ sealed class Retention(IStore store, EngineContext engine, ILogger<Retention> lo
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // what was stored while the clock was ahead is corrected at once, and a deletion goes on that was cut off
+        // correct times that were stored while the clock was ahead, and continue interrupted deletions
         var wanted = Task.CompletedTask;
-        // A cancellation that left here would be logged as a fault of the server.
+        // A cancellation that escapes here would be logged as an internal error.
         while (!stoppingToken.IsCancellationRequested)
         {
             await Task.WhenAny(Task.Delay(rest, engine.Time, stoppingToken), wanted).ConfigureAwait(false);

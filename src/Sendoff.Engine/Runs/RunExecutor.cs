@@ -6,15 +6,14 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>A run that has ended and is not committed yet, with its sends in call order.</summary>
+/// <summary>A finished run that is not committed yet, with its sends in call order.</summary>
 public sealed record ExecutedRun(Run Run, Delivery[] Deliveries);
 
-/// <summary>Takes one run through a worker and turns what the worker reported into the run's record and its deliveries.</summary>
+/// <summary>Executes one run in a worker, and converts the worker's report into the run's record and deliveries.</summary>
 public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time)
 {
-    /// <summary>Executes a run. Nothing is stored and nothing is dialled; every way in which user code can end is data, not an
-    /// exception.</summary>
-    /// <param name="onImmediateResponse">Called with the first <c>$.respond</c> that is immediate.</param>
+    /// <summary>Executes a run. It stores nothing and opens no connection. Failures of user code are results, not exceptions.</summary>
+    /// <param name="onImmediateResponse">Called with the first immediate <c>$.respond</c>.</param>
     public async Task<ExecutedRun> ExecuteAsync(
         QueuedRun queued,
         WorkflowVersion version,
@@ -25,7 +24,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
     {
         var settings = version.Definition.Settings;
         var resume = queued.Resumption is { } resumption ? RunResume.Of(resumption) : null;
-        // They are written into the worker's frame as they are: a frame is JSON, whatever a database holds.
+        // The bytes are written into the worker's frame unchanged, so they must be JSON.
         if (!JsonSyntax.IsValue(queued.Event.Json.Span) || resume is not null && !JsonSyntax.IsValue(resume.Json.Span))
             return new(NotJson(queued), []);
         var work = new WorkerRun
@@ -42,7 +41,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         await runner.RunAsync(program, work, ct).ConfigureAwait(false);
 
         var run = ToRun(queued, version.WorkflowId, work);
-        // B2: the run is all of its segments, and it has succeeded when the last of them has.
+        // B2: a run with several segments has succeeded if its last segment has.
         run = run with
         {
             ReleasesCaptured =
@@ -52,13 +51,13 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         return new(run, ToDeliveries(run, work.Sends, settings));
     }
 
-    // E4: somebody waits for the answer of an HTTP trigger.
+    // E4: a caller waits for the response of an HTTP trigger.
     TimeSpan DefaultTimeout(string trigger, WorkflowDefinition definition) =>
         trigger != ScheduleTrigger.TypeName && definition.Triggers.Any(static t => t is HttpTrigger)
             ? limits.RunTimeout
             : limits.ScheduleTimeout;
 
-    /// <summary>The end of a run that may not be started again: crashes of the server cut it off too often (E1).</summary>
+    /// <summary>The end of a run that is not started again, because server crashes interrupted it too often (E1).</summary>
     public Run GiveUp(QueuedRun queued, int starts) =>
         Failed(
             queued,
@@ -68,7 +67,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
                 + "Replay it after fixing the cause"
         );
 
-    /// <summary>The end of a run whose version is stored, and cannot be read by this server.</summary>
+    /// <summary>The end of a run whose stored version cannot be read by this server.</summary>
     public Run Unreadable(QueuedRun queued) =>
         Failed(
             queued,
@@ -78,16 +77,17 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
                 + "deploy the workflow again and replay the run"
         );
 
-    /// <summary>The end of a run of which something is stored no more that it needs.</summary>
+    /// <summary>The end of a run whose data was deleted from the store.</summary>
     public Run Gone(QueuedRun queued, string what) =>
         Failed(
             queued,
             "StoreError",
             "not_stored",
-            $"{what} is not stored any more, so the run cannot start; none of its sends were delivered. Start it again on the current version"
+            $"{what} is not stored any more, so the run cannot start; none of its sends were delivered. "
+                + "Start it again on the current version"
         );
 
-    /// <summary>The end of a run whose event is stored, and sealed under another key (C8).</summary>
+    /// <summary>The end of a run whose stored event is encrypted with another key (C8).</summary>
     public Run Sealed(QueuedRun queued, SealedException reason) =>
         Failed(queued, "KeyError", "event_sealed", $"the event is encrypted: {reason.Message} and replay the run");
 
@@ -100,7 +100,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
                 + "this one was stored by an earlier version of Sendoff, or the database is damaged"
         );
 
-    /// <summary>The end of a run that a fault of the server cut off.</summary>
+    /// <summary>The end of a run that failed because of an internal error.</summary>
     public Run Fault(QueuedRun queued, Exception fault) =>
         Failed(
             queued,
@@ -136,7 +136,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         var credentials = queued.Resumption?.Credentials ?? Credentials.Of(queued.Event.Json);
         if (FileLinks.FindSign(concealment, queued.Event) is { } sign)
             credentials = [.. credentials, sign];
-        // B3: with the addresses that its step was given, whoever reads the record could decide over the run.
+        // B3: a reader of the record could use the step's URLs to resume or cancel the run.
         if (work.Hold is not null)
             credentials = [.. credentials, .. FlowLinks.SignsOf(concealment, workflow, queued.Id)];
         var error = work.Steps.FirstOrDefault(s => s.Error is not null)?.Error;
@@ -166,8 +166,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         };
     }
 
-    // Of a run that goes on, the steps before are those of its earlier segments; of one that is held, the steps behind have not been
-    // reached.
+    // A resumed run has the steps of its earlier segments; a suspended run has not reached the later steps.
     static IReadOnlyList<StepResult> Steps(Resumption? resumption, WorkerRun work)
     {
         if (resumption is null && work.Hold is null)
@@ -202,7 +201,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             _ => RunStatus.Failed,
         };
 
-    // B2: sends are delivered however the run ended, unless the workflow delivers on success only.
+    // B2: sends are delivered whatever the run's status, unless the workflow delivers only on success.
     Delivery[] ToDeliveries(Run run, List<StepSend> sends, WorkflowSettings settings)
     {
         if (sends.Count == 0)
@@ -238,7 +237,8 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
         return deliveries;
     }
 
-    // Made with the delivery and part of its request, so that attempts and resends carry the same (F1). What the step set wins.
+    // Created with the delivery as part of its request, so that all attempts have the same key (F1). A header set by the step takes
+    // precedence.
     HttpSend WithHeaders(HttpSend send, RunId run, DeliveryId delivery, WorkflowSettings settings)
     {
         if (SendKinds.KindOf(send.Url) != SendKind.Http)

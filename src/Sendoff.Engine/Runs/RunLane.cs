@@ -1,13 +1,13 @@
 namespace Sendoff.Engine.Runs;
 
-/// <summary>A run in a lane, with who waits for its response, and what it counts in the server's pace.</summary>
+/// <summary>A run in a lane, with the caller that waits for its response, and its share in the pace.</summary>
 sealed record Waiting(QueuedRun Run, TaskCompletionSource<RunResponse?>? Response, PaceTicket Pace = default);
 
-/// <summary>A run that an earlier server left, as narrow as it can be held: there may be a million of them.</summary>
+/// <summary>An unfinished run of an earlier server, as small as possible, because there may be a million of them.</summary>
 readonly record struct LeftRun(RunId Run, EventId Event, int Version, bool Replay, bool Captured, RunId? Continues);
 
-/// <summary>The memory for events that wait, of all workflows together. What finds none waits by its id, and its event is read again when
-/// its turn comes.</summary>
+/// <summary>The memory for queued events of all workflows. If it is full, only the id is kept, and the event is read when the run
+/// starts.</summary>
 sealed class EventMemory(long most)
 {
     long taken;
@@ -25,9 +25,8 @@ sealed class EventMemory(long most)
     public void Give(int bytes) => Interlocked.Add(ref taken, -bytes);
 }
 
-/// <summary>
-/// The runs of one workflow that are accepted and not ended: a bounded number executes, the rest waits in order. What an earlier server
-/// left has places of its own, so that neither waits for the other.
+/// <summary> The unfinished runs of one workflow: a limited number executes, the others wait in order. Runs of an earlier server have a
+/// separate limit, so that neither blocks the other.
 /// </summary>
 sealed class RunLane(WorkflowId workflow, EventMemory memory)
 {
@@ -40,10 +39,10 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
         executing,
         executingLeft;
 
-    /// <summary>Its part in the server's pace.</summary>
+    /// <summary>Its share in the server's pace.</summary>
     public PaceShare Pace { get; } = new(SlowMs);
 
-    /// <summary>Takes a place among the runs that are not ended; false when all are taken.</summary>
+    /// <summary>Reserves a place among the unfinished runs. Returns false if there is none left.</summary>
     public bool TryAdmit(int most)
     {
         lock (gate)
@@ -55,14 +54,14 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
         }
     }
 
-    /// <summary>Gives a place back.</summary>
+    /// <summary>Returns a place.</summary>
     public void Leave()
     {
         lock (gate)
             open--;
     }
 
-    /// <summary>True when the run may execute now; else it waits in the lane.</summary>
+    /// <summary>Returns true if the run can execute now; otherwise it waits in the lane.</summary>
     public bool TryStart(Waiting run, int most)
     {
         lock (gate)
@@ -79,7 +78,7 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
         }
     }
 
-    /// <summary>The next run for a place that has become free; null gives the place back.</summary>
+    /// <summary>The next run for a free place. Returns null, and releases the place, if there is none.</summary>
     public Waiting? Next()
     {
         lock (gate)
@@ -92,7 +91,7 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
         }
     }
 
-    /// <summary>Runs that have not started, those that an earlier server left included.</summary>
+    /// <summary>Runs that have not started, including those of an earlier server.</summary>
     public int UnstartedCount
     {
         get
@@ -102,14 +101,14 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
         }
     }
 
-    /// <summary>The callers who wait for runs that have not started.</summary>
+    /// <summary>The callers waiting for runs that have not started.</summary>
     public List<TaskCompletionSource<RunResponse?>> Unstarted()
     {
         lock (gate)
             return [.. waiting.Select(static run => run.Response).OfType<TaskCompletionSource<RunResponse?>>()];
     }
 
-    /// <summary>Adds what an earlier server left. Answers the first of it when there is a place to execute it now.</summary>
+    /// <summary>Adds runs of an earlier server. Returns the first one if it can execute now.</summary>
     public Waiting? AddLeft(LeftRun run, int most)
     {
         lock (gate)
@@ -122,7 +121,7 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
         return NextLeft();
     }
 
-    /// <summary>The next run that an earlier server left; null gives the place back.</summary>
+    /// <summary>The next run of an earlier server. Returns null, and releases the place, if there is none.</summary>
     public Waiting? NextLeft()
     {
         lock (gate)

@@ -6,13 +6,13 @@ namespace Sendoff.Engine.Runs;
 
 /// <summary>Starts runs when their schedules are due.</summary>
 /// <remarks>
-/// (1) start what is due  (2) wait for the next due time, or for other schedules. The store decides: a due time is settled in the
-/// transaction that stores its event, so it starts one run, over restarts and with other servers beside this one. One that is past by more
-/// than a minute was missed, and is told, not made up for.
+/// (1) start due runs  (2) wait for the next due time or a change of the schedules. The store decides: a due time is settled in the
+/// transaction that stores its event, so it starts one run, across restarts and with several servers. A due time that is more than a minute
+/// late is missed: it is reported, not replayed.
 /// </remarks>
 public sealed class Schedule(WorkflowCatalog catalog, RunAcceptance runs, EngineContext engine, ServerHold hold, ILogger<Schedule> log)
 {
-    // A timer takes 49 days at most, and a clock that is set is noticed soon.
+    // A timer is limited to 49 days, and a change of the clock must be noticed soon.
     static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1),
         retry = TimeSpan.FromSeconds(5);
 
@@ -20,26 +20,26 @@ public sealed class Schedule(WorkflowCatalog catalog, RunAcceptance runs, Engine
     Dictionary<string, Place> places = [];
     Task running = Task.CompletedTask;
 
-    /// <summary>How far one schedule has come.</summary>
+    /// <summary>The progress of one schedule.</summary>
     sealed record Place(DateTimeOffset SettledAt, int Missed);
 
-    /// <summary>Raised when everything that was due has been started, and the wait begins.</summary>
+    /// <summary>Raised when all due runs have been started and the wait begins.</summary>
     internal event Action? Looked;
 
-    /// <summary>When a schedule is due next; null when its key is unknown, it is off, or never due any more.</summary>
+    /// <summary>The next due time of a schedule; null if its key is unknown, it is disabled, or it is never due again.</summary>
     public DateTimeOffset? NextDueAt(string key) => Find(key)?.NextAfter(engine.Time.GetUtcNow());
 
-    /// <summary>A schedule by its key; null when that is unknown or it is off.</summary>
+    /// <summary>A schedule by its key; null if the key is unknown or the schedule is disabled.</summary>
     public ScheduleTrigger? Find(string key) => catalog.Schedules.FirstOrDefault(s => s.Key == key)?.Trigger;
 
-    /// <summary>The next due times of a schedule; null when its key is unknown or it is off.</summary>
+    /// <summary>The next due times of a schedule; null if its key is unknown or it is disabled.</summary>
     public IReadOnlyList<DateTimeOffset>? DueTimes(string key, int count) =>
         Find(key) is { } trigger ? [.. trigger.TimesAfter(engine.Time.GetUtcNow(), count)] : null;
 
-    /// <summary>Begins. Call once, with the workflows loaded.</summary>
+    /// <summary>Starts. Call once, after the workflows are loaded.</summary>
     public void Start() => running = RunAsync();
 
-    /// <summary>From its completion on, no schedule starts a run.</summary>
+    /// <summary>After completion, no schedule starts a run.</summary>
     public async Task StopAsync()
     {
         await stop.CancelAsync().ConfigureAwait(false);
@@ -67,7 +67,7 @@ public sealed class Schedule(WorkflowCatalog catalog, RunAcceptance runs, Engine
         }
     }
 
-    // The store takes a place in the future for none as well, so that the schedule starts again from now.
+    // The store ignores a mark in the future too, so that the schedule continues from now.
     Place PlaceOf(ScheduleTarget target, Place? known)
     {
         var now = engine.Time.GetUtcNow();
@@ -82,7 +82,7 @@ public sealed class Schedule(WorkflowCatalog catalog, RunAcceptance runs, Engine
 
     bool IsAhead(DateTimeOffset settled, DateTimeOffset now) => settled > now + engine.Limits.ClockTolerance;
 
-    /// <summary>Starts what is due of one schedule, and answers when to look again.</summary>
+    /// <summary>Starts the due runs of one schedule, and returns the time of the next check.</summary>
     async Task<DateTimeOffset?> StartDueAsync(ScheduleTarget target)
     {
         var place = places[target.Key] = PassMissed(target, places[target.Key]);
@@ -112,13 +112,13 @@ public sealed class Schedule(WorkflowCatalog catalog, RunAcceptance runs, Engine
         return new(settled, place.Missed + missed);
     }
 
-    // False when it is to be tried again.
+    // Returns false if it must be retried.
     async Task<bool> TryStartAsync(ScheduleTarget target, DateTimeOffset due, int missed)
     {
         try
         {
             var json = ScheduleEvent.Write(target.Trigger, due, missed);
-            // Null: another server has it, or the schedule is another one by now.
+            // Null: another server has claimed it, or the schedule has changed.
             await runs.AcceptAsync(target.Version, Workflows.ScheduleTrigger.TypeName, json, stop.Token, new(target.Key, due))
                 .ConfigureAwait(false);
             return true;
@@ -129,7 +129,7 @@ public sealed class Schedule(WorkflowCatalog catalog, RunAcceptance runs, Engine
         }
         catch (Exception x)
         {
-            // The store takes no writes, or the workflow's queue is full: until it is too late, it is tried again.
+            // The store does not accept writes, or the workflow's queue is full: retry until it is too late.
             log.DueTimePutOff(target.Version.Name, due, x.Message);
             return false;
         }

@@ -6,11 +6,11 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>A variable or a secret of the workspace. Only a variable's value is ever told.</summary>
+/// <summary>A variable or a secret of the workspace. Only the value of a variable is ever shown.</summary>
 public sealed record SecretEntry(string Name, bool IsSecret, string? Value, DateTimeOffset ChangedAt);
 
-/// <summary>The variables and secrets as they are between two changes.</summary>
-/// <param name="Revision">Counts the changes.</param>
+/// <summary>A snapshot of the variables and secrets.</summary>
+/// <param name="Revision">The number of changes.</param>
 /// <param name="Accounts">The accounts of apps: <c>SLACK__API_KEY</c> is the field <c>api_key</c> of the app <c>slack</c>.</param>
 public sealed record SecretSet(
     int Revision,
@@ -18,8 +18,8 @@ public sealed record SecretSet(
     IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts
 );
 
-/// <summary>The workspace's variables and secrets, in memory as they stand in the store: what steps see as <c>process.env</c>, and what is
-/// masked (C8).</summary>
+/// <summary>The workspace's variables and secrets, cached from the store: the <c>process.env</c> of steps, and the values to mask
+/// (C8).</summary>
 public sealed partial class SecretCatalog(IStore store, Concealment concealment, IdSequence ids, TimeProvider time)
 {
     const int LongestName = 128,
@@ -30,7 +30,7 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
 
     SecretSet current = new(0, FrozenDictionary<string, string>.Empty, AppAccounts.From([]));
 
-    /// <summary>What steps see now: another object after every change, which belongs together whenever it is read.</summary>
+    /// <summary>The current snapshot. Every change creates a new object, so that it is always consistent.</summary>
     public SecretSet Current => Volatile.Read(ref current);
 
     public FrozenDictionary<string, string> Environment => Current.Environment;
@@ -38,7 +38,7 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
     public IReadOnlyList<SecretEntry> Entries { get; private set; } = [];
 
     /// <summary>Reads them from the store. Call once, before anything is written.</summary>
-    /// <exception cref="StoreUnavailableException">The database is under another key.</exception>
+    /// <exception cref="StoreUnavailableException">The database is encrypted with another key.</exception>
     public async Task LoadAsync(CancellationToken ct)
     {
         if (await store.KeepFingerprintAsync(concealment.Cipher.Fingerprint, ct).ConfigureAwait(false) != concealment.Cipher.Fingerprint)
@@ -63,7 +63,7 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
         Volatile.Write(ref current, new(current.Revision + 1, environment, AppAccounts.From(environment)));
     }
 
-    /// <summary>What is wrong with a variable or secret, and how to mend it; null when nothing is.</summary>
+    /// <summary>The error in a variable or secret, and how to fix it; null if it is valid.</summary>
     public string? FindFault(string name, string value, bool isSecret)
     {
         if (name.Length > LongestName || !NamePattern().IsMatch(name))
@@ -79,7 +79,7 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
             : null;
     }
 
-    /// <summary>Sets a variable or secret that <see cref="FindFault"/> finds nothing wrong with. The next runs see it.</summary>
+    /// <summary>Sets a valid variable or secret (see <see cref="FindFault"/>) for the next runs.</summary>
     public async Task SetAsync(string name, string value, bool isSecret, CancellationToken ct)
     {
         long id = ids.Next();
@@ -94,7 +94,7 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
         await changing.WaitAsync(ct).ConfigureAwait(false);
         try
         {
-            // Masked before any step can see it.
+            // Masked before any step can read it.
             if (isSecret)
                 concealment.Mask = concealment.Mask.With([value]);
             await store.SaveSecretAsync(secret, ct).ConfigureAwait(false);
@@ -106,8 +106,7 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
         }
     }
 
-    /// <summary>Answers false when there is none of that name. What was secret stays masked as long as there is history that may hold
-    /// it.</summary>
+    /// <summary>Returns false if the name does not exist. A deleted secret stays masked as long as the history may contain it.</summary>
     public async Task<bool> DeleteAsync(string name, CancellationToken ct)
     {
         await changing.WaitAsync(ct).ConfigureAwait(false);

@@ -7,9 +7,9 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>The data stores as the steps of one run reach them. Without a store's name a call is about the workflow's own: checkpoints and
+/// <summary>The data stores for the steps of one run. Calls without a store's name use the workflow's own store: checkpoints and
 /// <c>$.service.db</c>.</summary>
-/// <remarks>Reads see what the same run set before, awaited or not.</remarks>
+/// <remarks>Reads see earlier writes of the same run, awaited or not.</remarks>
 public sealed class StepStores(IDataStores stores, WorkerProgram program, Concealment concealment, EngineLimits limits, TimeProvider time)
     : IStepCalls
 {
@@ -25,7 +25,7 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
 
     public async Task<ReadOnlyMemory<byte>> CallAsync(string method, ReadOnlyMemory<byte> args)
     {
-        // A write gets into the store's queue before the next call is looked at.
+        // A write enters the store's queue before the next call is handled.
         using var document = JsonDocument.Parse(args, new() { MaxDepth = 1_000 });
         var given = document.RootElement;
         try

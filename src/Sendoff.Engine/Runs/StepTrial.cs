@@ -4,15 +4,14 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>
-/// The files of a workflow in which one step runs alone: each step before it is a file that exports what that step exported in a past run,
-/// the steps behind it are disabled. They are stored as a version, so that the record of the test says what ran.
+/// <summary> Creates the files for a test of one step: each earlier step is replaced by a file with its exports of a past run, and later
+/// steps are disabled. They are stored as a version, so that the record shows the tested code.
 /// </summary>
 static class StepTrial
 {
     const string Folder = "past-exports/";
 
-    /// <param name="past">The steps of the past run. Their exports are masked: a secret in them is its mask.</param>
+    /// <param name="past">The steps of the past run. Secrets in their exports are masked.</param>
     public static Dictionary<string, string> FilesOf(
         WorkflowDefinition definition,
         IReadOnlyDictionary<string, string> files,

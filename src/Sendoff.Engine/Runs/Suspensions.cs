@@ -15,7 +15,7 @@ public sealed record Release(RunStatus? Status, RunId? Next = null, bool IsDone 
 /// <summary>Resumes suspended runs: when they are due, and on request (B3).</summary>
 /// <remarks>
 /// (1) end runs whose suspension timed out, resume those that are due  (2) wait for the next one, or for another run to be suspended. The
-/// store decides who comes first: a run is resumed once, also after a restart and beside other servers.
+/// store decides which request is first: a run is resumed once, also after a restart and with several servers.
 /// </remarks>
 public sealed class Suspensions(
     IStore store,
@@ -28,27 +28,27 @@ public sealed class Suspensions(
 {
     const int ReadAtOnce = 100;
 
-    // A timer takes 49 days at most, and a clock that is set is noticed soon.
+    // A timer is limited to 49 days, and a change of the clock must be noticed soon.
     static readonly TimeSpan longestWait = TimeSpan.FromMinutes(1),
         retry = TimeSpan.FromSeconds(5);
 
     readonly CancellationTokenSource stop = new();
     Task running = Task.CompletedTask;
 
-    /// <summary>Raised when all runs that were due are resumed, and the wait begins.</summary>
+    /// <summary>Raised when all due runs have been resumed and the wait begins.</summary>
     internal event Action? Looked;
 
-    /// <summary>Begins. Call once, with the workflows loaded.</summary>
+    /// <summary>Starts. Call once, after the workflows are loaded.</summary>
     public void Start() => running = RunAsync();
 
-    /// <summary>Once it completes, no run is resumed by itself.</summary>
+    /// <summary>After completion, no run is resumed automatically.</summary>
     public async Task StopAsync()
     {
         await stop.CancelAsync().ConfigureAwait(false);
         await running.ConfigureAwait(false);
     }
 
-    /// <summary>Resumes a suspended run. Waits for a run that executes, as it may be about to be suspended.</summary>
+    /// <summary>Resumes a suspended run. Waits for an executing run, which may be suspended soon.</summary>
     /// <param name="callback">The request that resumes it, as an event.</param>
     public Task<Release> ResumeAsync(RunId run, ReadOnlyMemory<byte> callback, CancellationToken ct) =>
         DecideAsync(
@@ -82,7 +82,7 @@ public sealed class Suspensions(
         {
             while (true)
             {
-                // Listening begins before the look at the store, so that no change falls between the two.
+                // Subscribe before reading the store, so that no change is missed.
                 next = changes.MoveNextAsync().AsTask();
                 var status = (await store.FindRunAsync(run, ct).ConfigureAwait(false))?.Status;
                 if (status == RunStatus.Suspended && await decide().ConfigureAwait(false) is { } done)
@@ -97,7 +97,7 @@ public sealed class Suspensions(
         }
         finally
         {
-            // A listener that still waits cannot be closed, and would listen for ever.
+            // A listener that still waits cannot be closed and would never end.
             await timeout.CancelAsync().ConfigureAwait(false);
             await HasNextAsync(next).ConfigureAwait(false);
         }
@@ -141,10 +141,10 @@ public sealed class Suspensions(
         }
     }
 
-    /// <summary>Returns when to look again.</summary>
+    /// <summary>Returns the time until the next check.</summary>
     async Task<TimeSpan> ResumeDueAsync()
     {
-        // Workflows of which a run cannot be resumed now. They wait alone.
+        // Workflows with a run that cannot be resumed now. Other workflows do not wait for them.
         var putOff = new HashSet<WorkflowId>();
         try
         {
@@ -169,13 +169,13 @@ public sealed class Suspensions(
         }
         catch (Exception x)
         {
-            // The store takes no writes.
+            // The store does not accept writes.
             log.HeldRunsPutOff(x.Message);
             return retry;
         }
     }
 
-    // Returns false if it is to be tried again.
+    // Returns false if it must be retried.
     async Task<bool> TryResumeAsync(Suspension suspension)
     {
         try
@@ -199,27 +199,26 @@ public sealed class Suspensions(
     }
 }
 
-/// <summary>The URLs that resume or cancel a suspended run. They are signed, and do not disclose the key.</summary>
+/// <summary>The URLs that resume or cancel a suspended run. They are signed and do not disclose the key.</summary>
 public sealed class FlowLinks(Concealment concealment, string origin)
 {
     public const string Resume = "resume",
         Cancel = "cancel";
 
-    /// <summary>Of 256 bits of the signature, 132 are enough.</summary>
+    /// <summary>132 of the signature's 256 bits are sufficient.</summary>
     const int SignLength = 22;
 
-    /// <summary>What a workflow's workers make their addresses of: they can sign for no other workflow.</summary>
+    /// <summary>The data with which a workflow's workers sign URLs, only for runs of that workflow.</summary>
     public FlowAddress For(WorkflowId workflow) => new(origin, KeyOf(concealment, workflow));
 
-    /// <summary>Whether the workflow gave this address out.</summary>
+    /// <summary>Whether the signature is valid.</summary>
     public bool IsOwn(WorkflowId workflow, RunId run, string what, string sign) =>
         CryptographicOperations.FixedTimeEquals(
             Encoding.UTF8.GetBytes(SignOf(concealment, workflow, run, what)),
             Encoding.UTF8.GetBytes(sign)
         );
 
-    /// <summary>What makes a run's addresses its own: whoever has these may decide over the run, so records do not show them
-    /// (C8).</summary>
+    /// <summary>The signatures of a run's URLs. They grant access to the run, so they are masked in records (C8).</summary>
     internal static IReadOnlyList<string> SignsOf(Concealment concealment, WorkflowId workflow, RunId run) =>
         [SignOf(concealment, workflow, run, Resume), SignOf(concealment, workflow, run, Cancel)];
 

@@ -8,27 +8,27 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>A trigger that a request reached, with the version that it starts.</summary>
+/// <summary>The trigger of a request, with the version that it starts.</summary>
 public sealed record TriggerTarget(WorkflowVersion Version, HttpTrigger Trigger, bool Enabled);
 
-/// <summary>A workflow that is enabled and listens to what another emits.</summary>
+/// <summary>An enabled workflow that listens to events of another workflow.</summary>
 public sealed record EmitTarget(WorkflowVersion Version, EmitTrigger Trigger);
 
-/// <summary>A schedule of a workflow that is enabled, with the version that it starts.</summary>
+/// <summary>A schedule of an enabled workflow, with the version that it starts.</summary>
 public sealed record ScheduleTarget(WorkflowVersion Version, ScheduleTrigger Trigger, string Key, DateTimeOffset SettledAt);
 
-/// <summary>What came of a deploy: the workflow, or what is wrong with it and nothing changed.</summary>
+/// <summary>The result of a deploy: the workflow, or its problems if nothing was deployed.</summary>
 public sealed record DeployResult(Workflow? Workflow, IReadOnlyList<WorkflowProblem> Problems)
 {
     /// <summary>Installed packages whose install scripts were not run.</summary>
     public IReadOnlyList<string> ScriptsLeftOut { get; init; } = [];
 
-    /// <summary>What runs of it would be warned of (A8), as far as the source shows it.</summary>
+    /// <summary>Warnings that its runs will get (A8), as far as the source shows.</summary>
     public IReadOnlyList<WorkflowProblem> Warnings { get; init; } = [];
 }
 
-/// <summary>What a deploy would complain of, and what the steps' components say of their props.</summary>
-/// <param name="Props">By step; of files that cannot be read or loaded there are none.</param>
+/// <summary>The problems that a deploy would report, and the props of the steps' components.</summary>
+/// <param name="Props">By step; empty for files that cannot be read or loaded.</param>
 public sealed record WorkflowCheck(
     IReadOnlyList<WorkflowProblem> Problems,
     IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props
@@ -38,10 +38,10 @@ public sealed record WorkflowCheck(
     public IReadOnlyList<WorkflowProblem> Warnings { get; init; } = [];
 }
 
-/// <summary>A version made ready to run.</summary>
+/// <summary>A version that is ready to run.</summary>
 public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program);
 
-/// <summary>The deployed workflows, in memory as they stand in the store.</summary>
+/// <summary>The deployed workflows, cached from the store.</summary>
 public sealed class WorkflowCatalog(
     IStore store,
     IStepRunner runner,
@@ -53,10 +53,10 @@ public sealed class WorkflowCatalog(
     ILogger<WorkflowCatalog> log
 )
 {
-    /// <summary>Deployed versions as they were read. They never change.</summary>
+    /// <summary>Parsed versions, which never change.</summary>
     readonly ConcurrentDictionary<(WorkflowId, int), WorkflowVersion> versions = [];
 
-    /// <summary>Versions that ran, laid out for workers.</summary>
+    /// <summary>Versions that have run, written to disk for workers.</summary>
     readonly ConcurrentDictionary<(WorkflowId, int), Deployment> deployments = [];
     readonly SemaphoreSlim changing = new(1);
     FrozenDictionary<WorkflowId, string> names = FrozenDictionary<WorkflowId, string>.Empty;
@@ -65,16 +65,16 @@ public sealed class WorkflowCatalog(
     IReadOnlyList<EmitTarget> listeners = [];
     TaskCompletionSource schedulesChange = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>The schedules that are on.</summary>
+    /// <summary>The enabled schedules.</summary>
     public IReadOnlyList<ScheduleTarget> Schedules { get; private set; } = [];
 
-    /// <summary>Completes when <see cref="Schedules"/> may have become others.</summary>
+    /// <summary>Completes when <see cref="Schedules"/> may have changed.</summary>
     public Task SchedulesChange => schedulesChange.Task;
 
-    /// <summary>What an HTTP trigger's key leads to; null when it is unknown.</summary>
+    /// <summary>The trigger with a key; null if the key is unknown.</summary>
     public TriggerTarget? FindTrigger(string key) => triggers.GetValueOrDefault(key);
 
-    /// <summary>A workflow's name; null once it is deleted.</summary>
+    /// <summary>A workflow's name; null if it is deleted.</summary>
     public string? NameOf(WorkflowId workflow) => names.GetValueOrDefault(workflow);
 
     /// <summary>The names of all workflows.</summary>
@@ -90,7 +90,7 @@ public sealed class WorkflowCatalog(
     public async Task LoadAsync(CancellationToken ct)
     {
         folder.Clear();
-        // Of older versions and drafts too, as runs may wait on them.
+        // Including older versions and drafts, which waiting runs may need.
         packages.Sweep(await store.ListFileTextsAsync(PackageFolder.LockFile, ct).ConfigureAwait(false));
         Parallel.ForEach(await store.ListCurrentVersionsAsync(ct).ConfigureAwait(false), stored => Read(stored));
         await ReadAsync(ct).ConfigureAwait(false);
@@ -110,7 +110,7 @@ public sealed class WorkflowCatalog(
             if (await FindVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is not { } version)
                 continue;
             AddTriggers(found, scheduled, listening, workflow, version);
-            // Others are laid out when they run for the first time.
+            // Others are written to disk when they run for the first time.
             if (version.Files.ContainsKey(PackageFolder.LockFile))
                 await FindAsync(workflow.Id, workflow.Version, true, ct).ConfigureAwait(false);
         }
@@ -119,7 +119,7 @@ public sealed class WorkflowCatalog(
         names = named.ToFrozenDictionary();
         triggers = found.ToFrozenDictionary(StringComparer.Ordinal);
         Interlocked.Exchange(ref schedulesChange, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
-        // What waits on an older version reads it again; what waits on a deleted workflow finds it gone.
+        // Runs of an older version read it again; runs of a deleted workflow end.
         foreach (var key in deployments.Keys)
             if (!current.Contains(key))
                 deployments.TryRemove(key, out _);
@@ -128,13 +128,13 @@ public sealed class WorkflowCatalog(
                 versions.TryRemove(key, out _);
     }
 
-    /// <summary>A version of a workflow, ready to run; null when it is gone.</summary>
+    /// <summary>A version of a workflow, ready to run; null if it is deleted.</summary>
     public ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, CancellationToken ct) =>
         FindAsync(workflow, version, false, ct);
 
     async ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, bool mayInstall, CancellationToken ct)
     {
-        // Made ready again after the secrets changed, since workers keep what they were given.
+        // Prepared again after a change of the secrets, because workers keep the old ones.
         var given = secrets.Current;
         if (deployments.TryGetValue((workflow, version), out var known) && known.Program.Environment == given.Environment)
             return known;
@@ -148,19 +148,19 @@ public sealed class WorkflowCatalog(
         : await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is { } stored ? Read(stored)
         : null;
 
-    /// <summary>Null when it is of a version of Sendoff that read its files otherwise.</summary>
+    /// <summary>Returns null if a version of Sendoff with other file rules stored it.</summary>
     WorkflowVersion? Read(StoredVersion stored)
     {
         if (WorkflowReader.Read(stored.Name, stored.Files).Definition is not { } definition)
             return null;
         var read = new WorkflowVersion(stored.WorkflowId, stored.Name, stored.Number, stored.DeployedAt, stored.Files, definition);
-        // A draft, below 0, is another at the next change.
+        // A draft, with a number below 0, may change.
         if (stored.Number > 0)
             versions[(stored.WorkflowId, stored.Number)] = read;
         return read;
     }
 
-    /// <summary>The version that new events of a workflow start; null when there is none.</summary>
+    /// <summary>The current version of a workflow; null if there is none.</summary>
     public async ValueTask<Deployment?> FindCurrentAsync(WorkflowId workflow, CancellationToken ct)
     {
         var current = (await store.ListWorkflowsAsync(ct).ConfigureAwait(false)).FirstOrDefault(w => w.Id == workflow);
@@ -171,7 +171,7 @@ public sealed class WorkflowCatalog(
     public IReadOnlyList<string> TagsOf(Workflow workflow) =>
         versions.TryGetValue((workflow.Id, workflow.Version), out var read) ? read.Definition.Tags : [];
 
-    /// <summary>Reads, checks in a worker and stores a new version, and makes it the current one. Nothing changes when there are
+    /// <summary>Reads, checks in a worker and stores a new version, and makes it the current one. Changes nothing if there are
     /// problems.</summary>
     public async Task<DeployResult> DeployAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
@@ -198,16 +198,15 @@ public sealed class WorkflowCatalog(
         }
     }
 
-    /// <summary>What is wrong with a workflow's files, as a deploy would say it. Nothing changes but that their packages are
-    /// installed.</summary>
+    /// <summary>Returns the problems that a deploy would report. Installs packages, and changes nothing else.</summary>
     public async Task<WorkflowCheck> CheckAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
         var read = await ReadAsync(name, files, ct).ConfigureAwait(false);
         return new(read.Problems, read.Props) { Warnings = read.Warnings };
     }
 
-    /// <summary>The files of the workflow's draft made ready to run, or what is wrong with them. Runs of it are runs as any other, on a
-    /// version below 0. Null if the workflow is gone.</summary>
+    /// <summary>Prepares the workflow's draft to run, or returns its problems. Its runs are ordinary runs of a version below 0. Returns
+    /// null if the workflow is deleted.</summary>
     /// <param name="readAt">A draft that is saved later stays the draft.</param>
     public async Task<(Deployment? Draft, IReadOnlyList<WorkflowProblem> Problems)?> FixDraftAsync(
         Workflow workflow,
@@ -245,7 +244,7 @@ public sealed class WorkflowCatalog(
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
-            // A full disk, or a data directory that is not writable any more.
+            // The disk is full, or the data directory is no longer writable.
             throw new StoreUnavailableException($"the files of the workflow cannot be laid out: {x.Message}", x);
         }
     }
@@ -264,11 +263,11 @@ public sealed class WorkflowCatalog(
         return new(definition, installed, check.Problems) { Props = check.Props, Warnings = check.Warnings };
     }
 
-    /// <summary>Answers false when there is no such workflow.</summary>
+    /// <summary>Returns false if the workflow does not exist.</summary>
     public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) =>
         ChangeAsync(() => store.SetEnabledAsync(name, enabled, ct), ct);
 
-    /// <summary>Answers false when there is no such workflow.</summary>
+    /// <summary>Returns false if the workflow does not exist.</summary>
     public async Task<bool> DeleteAsync(string name, CancellationToken ct)
     {
         WorkflowId? gone = null;
@@ -286,7 +285,7 @@ public sealed class WorkflowCatalog(
         return deleted;
     }
 
-    // What executes comes to its end, and may read files of its own until then.
+    // Executing runs finish, and may read their files until then.
     async Task RemoveFilesAsync(WorkflowId workflow)
     {
         try
@@ -296,11 +295,11 @@ public sealed class WorkflowCatalog(
         }
         catch (OperationCanceledException)
         {
-            // The server stops; the next start removes them.
+            // The server is stopping; the next start removes them.
         }
     }
 
-    /// <summary>Loads a definition's steps in a worker, from a folder of their own, and answers what is wrong with them.</summary>
+    /// <summary>Loads a definition's steps in a worker from a separate folder, and returns their problems.</summary>
     async Task<WorkflowCheck> LoadAsync(
         string name,
         WorkflowDefinition definition,
@@ -342,7 +341,7 @@ public sealed class WorkflowCatalog(
         {
             try
             {
-                // Also when it was given up half way: what is gone from the store takes no more events.
+                // Also if it was cancelled: a workflow that is deleted in the store accepts no more events.
                 await ReadAsync(CancellationToken.None).ConfigureAwait(false);
             }
             finally
@@ -352,7 +351,7 @@ public sealed class WorkflowCatalog(
         }
     }
 
-    // The store answers a workflow's keys in the order of its triggers.
+    // The store returns a workflow's keys in the order of its triggers.
     static void AddTriggers(
         Dictionary<string, TriggerTarget> found,
         List<ScheduleTarget> scheduled,
@@ -372,7 +371,7 @@ public sealed class WorkflowCatalog(
         }
     }
 
-    // The packages are there, unless their folder was lost: then a start or a deploy installs them again, and a run does not (E3).
+    // The packages exist unless their folder was lost. Then a start or a deploy installs them again; a run never does (E3).
     async Task<WorkerProgram> PrepareAsync(WorkflowVersion version, SecretSet given, bool mayInstall, CancellationToken ct)
     {
         var installed = mayInstall

@@ -102,7 +102,8 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
     {
         // Connections that are open do not notice, and what they write would be lost with them.
         if (new FileInfo(database) is not { Exists: true, Length: > 0 })
-            return $"the database {database} was deleted or emptied while the server was running; stop Sendoff and restore it from a backup";
+            return $"the database {database} was deleted or emptied while the server was running; "
+                + "stop Sendoff and restore it from a backup";
         if (!IsServedFile())
             return $"the database {database} was replaced by another file while the server was running; stop Sendoff, "
                 + "restore the right file without the files -wal and -shm, and start it";

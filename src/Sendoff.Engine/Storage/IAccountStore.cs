@@ -7,8 +7,10 @@ public interface IAccountStore
     Task<IReadOnlyList<StoredAccount>> ListAccountsAsync(CancellationToken ct);
 
     /// <summary>Stores an account in place of the one with its id.</summary>
-    /// <param name="replaced">Values that it does not have any more: they stay masked until the history that may hold them is pruned.</param>
-    /// <param name="untilDurable">Goes on until the store can take it: a refresh token that replaces another is not to be had again.</param>
+    /// <param name="replaced">Values that it does not have any more: they stay masked until the history that may hold them is
+    /// pruned.</param>
+    /// <param name="untilDurable">Goes on until the store can take it: a refresh token that replaces another is not to be had
+    /// again.</param>
     Task SaveAccountAsync(StoredAccount account, IReadOnlyList<StoredSecret> replaced, bool untilDurable, CancellationToken ct);
 
     /// <summary>Returns false if there is none.</summary>

@@ -1,56 +1,54 @@
 namespace Sendoff.Engine.Storage;
 
-/// <summary>
-/// The one seam to a database. Every write completes when it is durable. Callers call singly; a driver commits what waits in one
-/// transaction (group commit). What is written is masked, and comes back masked; its sealed original goes through <see cref="Concealment"/>
-/// (C8). One suite, StoreConformanceTests, states what every driver does.
+/// <summary> The interface to a database. Every write completes when it is durable. Callers write single items; a driver commits all
+/// waiting writes in one transaction (group commit). Records are written and returned masked; <see cref="Concealment"/> decrypts the
+/// originals (C8). StoreConformanceTests specifies the behaviour of all drivers.
 /// </summary>
 public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore, IAsyncDisposable
 {
-    // The straight line, in its order.
+    // From accepted event to recorded attempt, in this order.
 
-    /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores the run only. Answers false
-    /// when the workflow is deleted, or the run's due time is settled or its schedule gone or off, or the emitted event has started a run
-    /// of the workflow: then nothing is stored. A due time is settled in the same transaction, so that it starts one run, whoever
-    /// asks.</summary>
+    /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores only the run. Returns false
+    /// and stores nothing if the workflow is deleted, the run's due time is settled, its schedule is removed or disabled, or the emitted
+    /// event has already started a run of the workflow. The same transaction settles the due time, so that it starts only one
+    /// run.</summary>
     Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct);
 
-    /// <summary>Stores an event that starts no run. Answers false when the workflow is deleted: then nothing is stored.</summary>
+    /// <summary>Stores an event that starts no run. Returns false and stores nothing if the workflow is deleted.</summary>
     Task<bool> KeepEventAsync(Event received, CancellationToken ct);
 
-    /// <summary>Commits a run's end and all of its deliveries, or neither (B1); with <see cref="Run.ReleasesCaptured"/>, what its earlier
-    /// segments captured becomes pending. Answers false when the workflow is deleted: then nothing is stored, or it goes with the
-    /// workflow's history, and nothing may be sent.</summary>
+    /// <summary>Commits a run's end and all of its deliveries, or neither (B1). With <see cref="Run.ReleasesCaptured"/>, captured
+    /// deliveries of its earlier segments become pending. Returns false if the workflow is deleted: then nothing may be sent.</summary>
     Task<bool> FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct);
 
-    /// <summary>Marks pending deliveries as sending, before their first byte (C7). Answers those that were pending and whose workflow
+    /// <summary>Marks pending deliveries as sending, before their first byte (C7). Returns those that were pending and whose workflow
     /// exists.</summary>
     Task<IReadOnlyList<DeliveryId>> MarkSendingAsync(IReadOnlyList<DeliveryId> deliveries, CancellationToken ct);
 
-    /// <summary>Stores an attempt, and its status and error as the delivery's.</summary>
+    /// <summary>Stores an attempt and copies its status and error to the delivery.</summary>
     Task RecordAttemptAsync(Attempt attempt, CancellationToken ct);
 
-    /// <summary>Makes a delivery that has ended pending again, and returns it; null when there is none, or its status is not one of
+    /// <summary>Makes a finished delivery pending again and returns it. Returns null if it does not exist or its status is not one of
     /// <paramref name="from"/>.</summary>
     Task<Delivery?> RequeueAsync(DeliveryId delivery, IReadOnlyList<DeliveryStatus> from, CancellationToken ct);
 
-    /// <summary>Ends a pending or sending delivery without an attempt: blocked before it was dialled.</summary>
+    /// <summary>Ends a pending or sending delivery without an attempt, because it was blocked before a connection was made.</summary>
     Task RecordBlockedAsync(DeliveryId delivery, AttemptError error, CancellationToken ct);
 
     // After a start.
 
-    /// <summary>Turns what an earlier server left as sending into interrupted (C7) and answers how many; call once, before any delivery
-    /// starts.</summary>
+    /// <summary>Marks deliveries that an earlier server left as sending as interrupted (C7), and returns their number. Call once, before
+    /// any delivery starts.</summary>
     Task<int> InterruptSendingAsync(CancellationToken ct);
 
     /// <summary>Runs that were accepted and have no end (E1), oldest first, flagged recovered.</summary>
     Task<IReadOnlyList<QueuedRun>> ListUnfinishedRunsAsync(int limit, RunId? after, CancellationToken ct);
 
-    /// <summary>Notes durably that a recovered run is about to start, and answers how often it has been noted, this time included (E1). 0
-    /// when its workflow is deleted.</summary>
+    /// <summary>Counts a start of a recovered run durably, before it starts, and returns the count (E1). Returns 0 if its workflow is
+    /// deleted.</summary>
     Task<int> StartRecoveredRunAsync(RunId run, CancellationToken ct);
 
-    /// <summary>Takes back a noted start of each run, as the server shuts down in order: only what a crash cuts off counts (E1).</summary>
+    /// <summary>Undoes one counted start of each run at an orderly shutdown, because only crashes count (E1).</summary>
     Task TakeBackStartsAsync(IReadOnlyList<RunId> runs, CancellationToken ct);
 
     /// <summary>Destinations that have pending deliveries.</summary>
@@ -59,7 +57,7 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     /// <summary>Pending deliveries of one destination in call order, from above <paramref name="after"/>.</summary>
     Task<IReadOnlyList<Delivery>> ListPendingAsync(string destination, DeliveryId? after, int limit, CancellationToken ct);
 
-    // Runs that are held over quota (E6). AcceptAsync stores them.
+    // Runs held over quota (E6). AcceptAsync stores them.
 
     /// <summary>Oldest first.</summary>
     Task<IReadOnlyList<RunId>> ListHeldAsync(int limit, CancellationToken ct);
@@ -67,7 +65,7 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     /// <summary>Queues a held run and returns it without its event's body. Returns null if it is not held.</summary>
     Task<QueuedRun?> ReleaseAsync(RunId run, CancellationToken ct);
 
-    // Runs that are suspended by their steps (B3). FinishRunAsync stores the suspension, AcceptAsync that the run is resumed.
+    // Runs suspended by their steps (B3). FinishRunAsync stores the suspension, AcceptAsync resumes it.
 
     /// <summary>Returns a run's suspension with its state sealed. Returns null if there is none, or the next segment has ended.</summary>
     Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct);
@@ -83,7 +81,7 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
 
     // A server on hold.
 
-    /// <summary>When the server was put on hold; null when it is not.</summary>
+    /// <summary>When the server was put on hold; null if it is not on hold.</summary>
     Task<DateTimeOffset?> GetHoldAsync(CancellationToken ct);
 
     /// <summary>Puts the server on hold, or releases it with null.</summary>
@@ -91,8 +89,8 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
 
     // Workflows.
 
-    /// <summary>Stores a new version, made the current one. Triggers without a key keep the one that they had, or get one; a key that
-    /// another workflow holds throws <see cref="TriggerKeyTakenException"/>.</summary>
+    /// <summary>Stores a new version and makes it the current one. Triggers without a key keep their previous key or get a new one; a key
+    /// of another workflow throws <see cref="TriggerKeyTakenException"/>.</summary>
     Task<Workflow> DeployAsync(
         string name,
         IReadOnlyDictionary<string, string> files,
@@ -102,24 +100,23 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     Task<IReadOnlyList<Workflow>> ListWorkflowsAsync(CancellationToken ct);
     Task<Workflow?> GetWorkflowAsync(string name, CancellationToken ct);
 
-    /// <summary>The files of a version with when it was deployed; null when there is none.</summary>
+    /// <summary>The files of a version and the time of its deployment; null if it does not exist.</summary>
     Task<StoredVersion?> GetVersionAsync(WorkflowId workflow, int version, CancellationToken ct);
 
-    /// <summary>The version of each workflow that new events start, in one read.</summary>
+    /// <summary>The current version of each workflow, in one read.</summary>
     Task<IReadOnlyList<StoredVersion>> ListCurrentVersionsAsync(CancellationToken ct);
 
-    /// <summary>The distinct texts that versions and drafts have of a file.</summary>
+    /// <summary>The distinct contents of a file over all versions and drafts.</summary>
     Task<IReadOnlyList<string>> ListFileTextsAsync(string file, CancellationToken ct);
 
-    /// <summary>Without drafts, newest first.</summary>
+    /// <summary>Lists versions without drafts, newest first.</summary>
     Task<IReadOnlyList<StoredVersion>> ListVersionsAsync(WorkflowId workflow, CancellationToken ct);
 
-    /// <summary>Stores files as the workflow's draft and returns it, or null if the workflow is deleted. It replaces a draft that is not
-    /// fixed, and is the newest draft if that has these files already. A number of old drafts is kept for the runs that they
-    /// made.</summary>
-    /// <param name="isFixed">A run is made of it: it does not change any more.</param>
-    /// <param name="since">When the files were read, where they are those of a test: another draft that was saved later stays the
-    /// newest.</param>
+    /// <summary>Stores files as the workflow's draft and returns it, or null if the workflow is deleted. It replaces the newest draft
+    /// unless that is fixed, and returns the newest draft if that already has these files. Some old drafts are kept for their
+    /// runs.</summary>
+    /// <param name="isFixed">A run uses the draft, so it must not change any more.</param>
+    /// <param name="since">For files of a test: the time at which they were read. A draft that was saved later stays the newest.</param>
     Task<StoredVersion?> SaveDraftAsync(
         WorkflowId workflow,
         IReadOnlyDictionary<string, string> files,
@@ -128,28 +125,28 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
         DateTimeOffset? since = null
     );
 
-    /// <summary>The newest draft, deployed or not; null when there is none. Its number is below 0.</summary>
+    /// <summary>The newest draft, deployed or not; null if there is none. Its number is below 0.</summary>
     Task<StoredVersion?> GetDraftAsync(WorkflowId workflow, CancellationToken ct);
 
-    /// <summary>Answers false when there is no such workflow.</summary>
+    /// <summary>Returns false if the workflow does not exist.</summary>
     Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct);
 
-    /// <summary>Removes a workflow. From its commit on, nothing of it is shown, stored or marked as sending any more; its versions and its
-    /// history are deleted by <see cref="PruneAsync"/>. Answers false when there is none.</summary>
+    /// <summary>Deletes a workflow. After the commit, its data is no longer shown, stored or sent; <see cref="PruneAsync"/> deletes its
+    /// versions and history. Returns false if it does not exist.</summary>
     Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct);
 
     // The workspace's variables and secrets.
 
-    /// <summary>All of them, those that were replaced too: they are masked still.</summary>
+    /// <summary>Lists all values, including replaced ones, which are still masked.</summary>
     Task<IReadOnlyList<StoredSecret>> ListSecretsAsync(CancellationToken ct);
 
-    /// <summary>Stores a value in place of the one of that name.</summary>
+    /// <summary>Stores a value and replaces the one with the same name.</summary>
     Task SaveSecretAsync(StoredSecret secret, CancellationToken ct);
 
-    /// <summary>Answers false when there is none of that name.</summary>
+    /// <summary>Returns false if the name does not exist.</summary>
     Task<bool> DeleteSecretAsync(WorkspaceId workspace, string name, CancellationToken ct);
 
-    /// <summary>Remembers which key this database is under, unless it knows already, and answers what it remembers.</summary>
+    /// <summary>Stores the fingerprint of the database's key if there is none yet, and returns the stored one.</summary>
     Task<long> KeepFingerprintAsync(long fingerprint, CancellationToken ct);
 
     // Tokens for the API.
@@ -157,7 +154,7 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     Task<IReadOnlyList<StoredToken>> ListTokensAsync(CancellationToken ct);
     Task SaveTokenAsync(StoredToken token, CancellationToken ct);
 
-    /// <summary>Answers false when there is none.</summary>
+    /// <summary>Returns false if it does not exist.</summary>
     Task<bool> DeleteTokenAsync(TokenId token, CancellationToken ct);
 
     // Browsers that are signed in.
@@ -165,82 +162,82 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     Task<IReadOnlyList<StoredSession>> ListSessionsAsync(CancellationToken ct);
     Task SaveSessionAsync(StoredSession session, CancellationToken ct);
 
-    /// <summary>Returns false if there is none.</summary>
+    /// <summary>Returns false if it does not exist.</summary>
     Task<bool> DeleteSessionAsync(SessionId session, CancellationToken ct);
 
     // Reads.
 
-    /// <summary>The workflow of a run, by one look at the run's own row; null when there is no such run.</summary>
+    /// <summary>The workflow of a run, read from the run's row only; null if the run does not exist.</summary>
     Task<WorkflowId?> FindWorkflowAsync(RunId run, CancellationToken ct);
 
-    /// <summary>What a run is, without its steps and deliveries; null when there is no such run.</summary>
+    /// <summary>A run without its steps and deliveries; null if it does not exist.</summary>
     Task<RunHead?> FindRunAsync(RunId run, CancellationToken ct);
 
-    /// <summary>Where a delivery belongs, without its content; null when there is no such delivery.</summary>
+    /// <summary>The run and workflow of a delivery, without its content; null if it does not exist.</summary>
     Task<DeliveryHead?> FindDeliveryAsync(DeliveryId delivery, CancellationToken ct);
 
-    /// <summary>A run with its deliveries. Bodies over <see cref="EngineLimits.DocumentBodyBytes"/>, and what is over
-    /// <see cref="EngineLimits.DocumentBytes"/> in all, are left out, and say so: <see cref="GetDeliveryAsync"/> has them.</summary>
+    /// <summary>A run with its deliveries. Bodies over <see cref="EngineLimits.DocumentBodyBytes"/>, and data beyond
+    /// <see cref="EngineLimits.DocumentBytes"/> in total, are omitted and marked: <see cref="GetDeliveryAsync"/> returns them.</summary>
     Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct);
 
-    /// <summary>A run with the heads of its sends, whatever their bodies weigh.</summary>
+    /// <summary>A run with the heads of its sends, without bodies.</summary>
     Task<RunOutline?> GetRunOutlineAsync(RunId run, CancellationToken ct);
 
-    /// <summary>A search looks through <see cref="RunFilter.Searched"/> runs at a time: a page with few or none may have a next
-    /// one.</summary>
+    /// <summary>A search reads <see cref="RunFilter.Searched"/> runs per page, so a page with few or no results may have a next
+    /// page.</summary>
     Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct);
 
     /// <summary>The newest run of each workflow, in one read.</summary>
     Task<IReadOnlyList<RunSummary>> ListLastRunsAsync(CancellationToken ct);
 
-    /// <summary>Deliveries as <see cref="GetDeliveryAsync"/> has them, in one read, in the order of <paramref name="deliveries"/>. Unknown
-    /// ones are left out.</summary>
+    /// <summary>Deliveries as returned by <see cref="GetDeliveryAsync"/>, in one read, in the order of <paramref name="deliveries"/>.
+    /// Unknown ones are omitted.</summary>
     Task<IReadOnlyList<StoredDelivery>> GetDeliveriesAsync(IReadOnlyList<DeliveryId> deliveries, CancellationToken ct);
 
-    /// <summary>A delivery with all that is kept of it.</summary>
+    /// <summary>A delivery with all of its stored data.</summary>
     Task<StoredDelivery?> GetDeliveryAsync(DeliveryId delivery, CancellationToken ct);
 
-    /// <summary>What is large is left out, as of <see cref="GetRunAsync"/>. A search looks through <see cref="DeliveryFilter.Searched"/>
-    /// deliveries at a time: a page with few or none may have a next one.</summary>
+    /// <summary>Large bodies are omitted, as in <see cref="GetRunAsync"/>. A search reads <see cref="DeliveryFilter.Searched"/> deliveries
+    /// per page, so a page with few or no results may have a next page.</summary>
     Task<Page<StoredDelivery>> ListDeliveriesAsync(DeliveryFilter filter, CancellationToken ct);
 
-    /// <summary>As <see cref="ListDeliveriesAsync"/>, the ids only: whatever their bodies weigh.</summary>
+    /// <summary>Like <see cref="ListDeliveriesAsync"/>, but only the ids.</summary>
     Task<Page<DeliveryId>> ListDeliveryIdsAsync(DeliveryFilter filter, CancellationToken ct);
 
-    /// <summary>How the newest deliveries ended that are no older than <paramref name="since"/>, newest first.</summary>
+    /// <summary>Outcomes of the deliveries since <paramref name="since"/>, newest first.</summary>
     Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct);
     Task<Event?> GetEventAsync(EventId id, CancellationToken ct);
     Task<Page<Event>> ListEventsAsync(EventFilter filter, CancellationToken ct);
 
-    /// <summary>As <see cref="ListEventsAsync"/>, with the beginning of each event only.</summary>
+    /// <summary>Like <see cref="ListEventsAsync"/>, but with only the beginning of each event.</summary>
     Task<Page<EventHead>> ListEventHeadsAsync(EventFilter filter, CancellationToken ct);
 
-    /// <summary>The newest runs of an event, replays included.</summary>
+    /// <summary>The newest runs of an event, including replays.</summary>
     Task<IReadOnlyList<RunSummary>> ListRunsOfEventAsync(EventId id, int limit, CancellationToken ct);
 
-    /// <summary>Compute and delivery time apart (E6), a row for each workflow and UTC day.</summary>
+    /// <summary>Compute and delivery time (E6), one row for each workflow and UTC day.</summary>
     Task<IReadOnlyList<UsageRow>> ListUsageAsync(DateOnly since, CancellationToken ct);
 
     /// <summary>Runs and deliveries by workflow and UTC hour.</summary>
     Task<IReadOnlyList<HourRow>> ListHoursAsync(DateTimeOffset since, CancellationToken ct);
 
-    // Keeping house.
+    // Maintenance.
 
-    /// <summary>Deletes a slice of the history that is older than <paramref name="before"/>, or the oldest when the database is larger than
-    /// <paramref name="maxBytes"/> (0: no limit), and gives disk space back; of what is not to be kept, all that has ended.
-    /// Unfinished work stays, except that of deleted workflows, whose history goes first. Call until it answers no more work
+    /// <summary>Deletes a slice of the history that is older than <paramref name="before"/>, or the oldest if the database is larger than
+    /// <paramref name="maxBytes"/> (0: no limit). Also deletes every finished run that was marked no-store, and returns free pages to the
+    /// disk. Keeps unfinished work, except that of deleted workflows, whose history is deleted first. Call until there is no more work
     /// (G2).</summary>
     Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct);
 
-    /// <summary>Sets times that have not come to now: the clock was ahead when they were stored. What was to last a while from then lasts
-    /// as long from now. Answers how many. Due times of schedules need none of this: one that is settled in the future counts as not
-    /// settled.</summary>
+    /// <summary>Sets times in the future to now: the clock was ahead when they were stored. Expiry times that depend on them move too, so
+    /// that durations are kept. Returns the number of corrected times. Due times of schedules need no correction: one that is settled in
+    /// the future counts as not settled.</summary>
     Task<long> CorrectTimesAsync(CancellationToken ct);
 
-    /// <summary>Completes when there is something to prune before the next round: a workflow was deleted.</summary>
+    /// <summary>Completes when a workflow was deleted, so that pruning starts before its next round.</summary>
     Task PruneWanted { get; }
 
-    /// <summary>Throws <see cref="StoreUnavailableException"/> unless the store can be read and written.</summary>
+    /// <summary>Throws <see cref="StoreUnavailableException"/> if the store cannot be read and written.</summary>
     Task CheckAsync(CancellationToken ct);
     Task<long> SizeBytesAsync(CancellationToken ct);
 
@@ -248,8 +245,8 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     Task<long> HighestIdAsync(CancellationToken ct);
 }
 
-/// <param name="Sealed">The value, sealed for the id.</param>
-/// <param name="IsSecret">Masked everywhere; else a variable that may be shown.</param>
+/// <param name="Sealed">The value, encrypted and bound to the id.</param>
+/// <param name="IsSecret">True for a secret, which is masked everywhere; false for a variable, which may be shown.</param>
 public sealed record StoredSecret(
     long Id,
     WorkspaceId WorkspaceId,
@@ -260,7 +257,7 @@ public sealed record StoredSecret(
     DateTimeOffset? ReplacedAt = null
 );
 
-/// <summary>What a token may do: look; change workflows, runs and deliveries; all, tokens and secrets included.</summary>
+/// <summary>Permissions of a token: read; change workflows, runs and deliveries; everything, including tokens and secrets.</summary>
 public enum TokenScope
 {
     Read = 2,
@@ -268,7 +265,7 @@ public enum TokenScope
     Admin = 4,
 }
 
-/// <param name="Hash">SHA-256 of the token, which nobody keeps.</param>
+/// <param name="Hash">SHA-256 of the token, which is not stored.</param>
 public sealed record StoredToken(
     TokenId Id,
     WorkspaceId WorkspaceId,
@@ -278,10 +275,10 @@ public sealed record StoredToken(
     DateTimeOffset CreatedAt
 );
 
-/// <summary>A browser that signed in.</summary>
-/// <param name="Client">What the browser said that it is.</param>
-/// <param name="Hash">SHA-256 of the cookie's value, which only the browser keeps.</param>
-/// <param name="Mark">Of the admin token that it signed in under: another token ends the session.</param>
+/// <summary>A browser session.</summary>
+/// <param name="Client">The browser's user agent.</param>
+/// <param name="Hash">SHA-256 of the cookie's value, which is not stored.</param>
+/// <param name="Mark">Identifies the admin token at sign-in: a new admin token ends the session.</param>
 public sealed record StoredSession(
     SessionId Id,
     WorkspaceId WorkspaceId,
@@ -300,7 +297,8 @@ public sealed record StoredVersion(
     IReadOnlyDictionary<string, string> Files
 );
 
-/// <summary>A run with all that belongs to it. Before its end, <paramref name="Run"/> has no steps and its status is queued.</summary>
+/// <summary>A run with its event, steps and deliveries. Before its end, <paramref name="Run"/> has no steps and its status is
+/// queued.</summary>
 public sealed record StoredRun(Run Run, string WorkflowName, IReadOnlyList<StoredDelivery> Deliveries);
 
 public sealed record RunHead(
@@ -318,7 +316,7 @@ public sealed record DeliveryHead(DeliveryId Id, RunId RunId, DeliveryStatus Sta
 
 public sealed record RunOutline(Run Run, string WorkflowName, IReadOnlyList<SendHead> Sends);
 
-/// <summary>A delivery as its tab shows it. <paramref name="Code"/> is the last response's status.</summary>
+/// <summary>A delivery as shown in its tab. <paramref name="Code"/> is the last response's status.</summary>
 public sealed record SendHead(
     DeliveryId Id,
     int Step,
@@ -330,11 +328,11 @@ public sealed record SendHead(
     double TotalMs
 )
 {
-    /// <summary>When it was first tried; null when it was not.</summary>
+    /// <summary>Time of the first attempt; null if there was none.</summary>
     public FirstAttempt? First { get; init; }
 }
 
-/// <param name="QueueMs">How long it waited before.</param>
+/// <param name="QueueMs">Time in the queue before.</param>
 public sealed record FirstAttempt(DateTimeOffset StartedAt, double QueueMs, double TotalMs)
 {
     public DateTimeOffset QueuedAt => StartedAt.AddMilliseconds(-QueueMs);
@@ -343,8 +341,7 @@ public sealed record FirstAttempt(DateTimeOffset StartedAt, double QueueMs, doub
 
 public sealed record StoredDelivery(Delivery Delivery, string WorkflowName, IReadOnlyList<Attempt> Attempts);
 
-/// <summary>A run in a list. Of its sends, failed ones are those that failed, were blocked or interrupted; the rest of the sum is under
-/// way.</summary>
+/// <summary>A run in a list. Its failed sends include blocked and interrupted ones; the remaining ones are in flight.</summary>
 public sealed record RunSummary(
     RunId Id,
     EventId EventId,
@@ -364,15 +361,14 @@ public sealed record RunSummary(
 /// <summary>Lists are newest first. <paramref name="Before"/> is a cursor: rows below it.</summary>
 public sealed record RunFilter(string? Workflow, RunStatus? Status, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit)
 {
-    /// <summary>How many runs one search looks through, and how many sends of them, so that none takes long however much is kept.</summary>
+    /// <summary>Number of runs, and of their sends, that one search reads, so that the size of the history does not matter.</summary>
     public const int Searched = 20_000;
 
-    /// <summary>How much of a request's or response's body a search looks through.</summary>
+    /// <summary>Bytes of a request or response body that a search reads.</summary>
     public const int SearchedBodyBytes = 8_192;
 
-    /// <summary>
-    /// Sought in the event's JSON, the run's message, and of its sends in URLs, the beginnings of requests' bodies, and of the first
-    /// attempts' responses; whatever the case of ASCII letters.
+    /// <summary> Text to find in the event's JSON, the run's message, and the URLs, the beginnings of request bodies and the first
+    /// attempt's response bodies of its sends. ASCII letters match in any case.
     /// </summary>
     public string? Text { get; init; }
 
@@ -382,7 +378,7 @@ public sealed record RunFilter(string? Workflow, RunStatus? Status, DateTimeOffs
     public bool IsSearch => Text is not null || HasFailedSends;
 }
 
-/// <summary><paramref name="Text"/> is sought in URL and destination.</summary>
+/// <summary><paramref name="Text"/> is searched in URL and destination.</summary>
 public sealed record DeliveryFilter(
     string? Workflow,
     DeliveryStatus? Status,
@@ -394,25 +390,25 @@ public sealed record DeliveryFilter(
     int Limit
 )
 {
-    /// <summary>How many deliveries one search looks through.</summary>
+    /// <summary>Number of deliveries that one search reads.</summary>
     public const int Searched = RunFilter.Searched;
 
-    /// <summary>How many deliveries this search looks through for one page.</summary>
+    /// <summary>Number of deliveries that this search reads for one page.</summary>
     public int SearchedAtOnce { get; init; } = Searched;
 
-    /// <summary>Any of these, where <see cref="Status"/> is null.</summary>
+    /// <summary>Any of these statuses; used if <see cref="Status"/> is null.</summary>
     public IReadOnlyList<DeliveryStatus>? AnyOf { get; init; }
 
     /// <summary>The status codes of the last attempt's response.</summary>
     public CodeRange? Code { get; init; }
 
-    /// <summary>Where the last attempt died, or the delivery before its first.</summary>
+    /// <summary>Phase in which the last attempt failed, or the delivery before its first attempt.</summary>
     public AttemptPhase? Phase { get; init; }
 
     public bool IsSearch => Host is not null || Text is not null || Code is not null || Phase is not null;
 }
 
-/// <summary>One status code, or a class of them: both ends belong to it.</summary>
+/// <summary>One status code or a class of status codes. Both ends are inclusive.</summary>
 public readonly record struct CodeRange(int First, int Last);
 
 public sealed record EventFilter(string? Workflow, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit);
@@ -430,8 +426,8 @@ public sealed record UsageRow(DateOnly Day, string Workflow, long Runs, double C
 
 public sealed record HourRow(string Workflow, DateTimeOffset Hour, long Runs, long RunsFailed, long Deliveries, long DeliveriesFailed);
 
-/// <summary>How a delivery ended, or that it has not. <paramref name="Error"/> and <paramref name="Code"/> are the last
-/// attempt's.</summary>
+/// <summary>The outcome of a delivery, if it has ended. <paramref name="Error"/> and <paramref name="Code"/> are from the last
+/// attempt.</summary>
 public sealed record Outcome(
     DeliveryId Id,
     RunId RunId,
@@ -446,10 +442,10 @@ public sealed record Outcome(
 
 public readonly record struct PruneResult(long Rows, bool More);
 
-/// <summary>The store cannot take a write now: the disk is full, the database locked or lost (G3). Nothing was changed.</summary>
+/// <summary>The store does not accept writes now: the disk is full, or the database is locked or lost (G3). Nothing was changed.</summary>
 public sealed class StoreUnavailableException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>An HTTP trigger asked for a key that another workflow holds.</summary>
+/// <summary>An HTTP trigger has a key that belongs to another workflow.</summary>
 public sealed class TriggerKeyTakenException(string key, string workflow)
     : Exception($"the trigger key '{key}' belongs to the workflow '{workflow}'; choose another key")
 {

@@ -58,7 +58,8 @@ static class ServerStart
                 );
             if (settings.HooksListen.Count == 0 && given.Host.Equals(settings.PublicUrl!.Host, StringComparison.OrdinalIgnoreCase))
                 throw new CommandException(
-                    "Hooks:PublicUrl and PublicUrl have the same host, but the host distinguishes triggers from the web UI. Use another host name, "
+                    "Hooks:PublicUrl and PublicUrl have the same host, but the host distinguishes triggers from the web UI. "
+                        + "Use another host name, "
                         + "or Hooks:Listen",
                     ExitCode.Usage
                 );

@@ -252,13 +252,13 @@ public sealed class CommandInputTests : IDisposable
     [Theory]
     [InlineData(
         "none",
-        "no token: there is no @/data/admin-token. Give one with --token or SENDOFF_TOKEN, "
-            + "or call the command in the folder where the server was started"
+        "no token: there is no @/data/admin-token. Set one with --token or SENDOFF_TOKEN, "
+            + "or run the command in the folder where the server was started"
     )]
-    [InlineData("unreadable", "no token: @/data/admin-token cannot be read by this user. Give one with --token or SENDOFF_TOKEN")]
+    [InlineData("unreadable", "no token: @/data/admin-token cannot be read by this user. Set one with --token or SENDOFF_TOKEN")]
     [InlineData(
         "another",
-        "the server does not accept the token in @/data/admin-token: it has another data directory, or Auth:Token is set. Give one"
+        "the server does not accept the token in @/data/admin-token: it has another data directory, or Auth:Token is set. Set one"
     )]
     [InlineData("variable", "the server does not accept the token of SENDOFF_TOKEN;")]
     [InlineData("option", "the server does not accept the token of --token;")]
@@ -362,7 +362,8 @@ public sealed class CommandInputTests : IDisposable
         Assert.Equal(
             (
                 2,
-                $"sendoff: cannot listen on {url}: {taken.LocalEndpoint} is in use by another program; stop that program, or choose another port\n"
+                $"sendoff: cannot listen on {url}: {taken.LocalEndpoint} is in use by another program; stop that program, "
+                    + "or choose another port\n"
             ),
             (result.ExitCode, result.Error)
         );

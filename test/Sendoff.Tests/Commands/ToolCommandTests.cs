@@ -202,7 +202,7 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
     [InlineData("resend --status broken", "'status' is 'broken'")]
     [InlineData("resend --since yesterday", "'since' is 'yesterday'")]
     [InlineData("resend nonsense", "is not the id of a delivery")]
-    [InlineData("resend --status captured", "no filter resends them")]
+    [InlineData("resend --status captured", "A filter cannot resend captured deliveries")]
     [InlineData("resend --captured --status failed", "--captured takes one id")]
     [InlineData("resend dlv_0000000000001 dlv_0000000000002 --captured", "--captured takes one id")]
     public async Task A_resend_that_is_unclear_sends_nothing_and_ends_with_2(string args, string says)

@@ -484,7 +484,7 @@ public sealed class ApiTests(SharedServer shared) : IClassFixture<SharedServer>,
         await AssertProblemAsync(
             await server.Http.PostAsync("/api/v1/deliveries/resend", Content("application/json", """{"status":"captured"}"""u8.ToArray())),
             HttpStatusCode.BadRequest,
-            "no filter resends them"
+            "A filter cannot resend captured deliveries"
         );
 
         Assert.Equal((2, 2), (well.Requests.Count, ill.Requests.Count));

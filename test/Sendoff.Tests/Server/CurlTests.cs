@@ -276,7 +276,7 @@ public sealed class CurlTests
             DeliveryDocument.From(new StoredDelivery(Sending.DeliveryOf(send, DeliveryStatus.Captured), "w", []))
         );
 
-        Assert.Equal("# Fill in what is masked as ••••••••: the URL, Authorization, x-key, the body", command.Split('\n')[1]);
+        Assert.Equal("# Fill in the values masked as ••••••••: the URL, Authorization, x-key, the body", command.Split('\n')[1]);
         Assert.Contains("-H 'Authorization: ••••••••'", command);
         Assert.Contains("-H 'x-key: ••••••••'", command);
         Assert.Contains("--data-raw '{\n\t\"token\": \"••••••••\"\n}'", command);

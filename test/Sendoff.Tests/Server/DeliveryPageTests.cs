@@ -125,7 +125,10 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
         await SendAsync("delivered", receiver, 2);
 
         Assert.Contains("No matching delivery is", await PageAsync("/deliveries/resend-all?workflow=delivered"));
-        Assert.Contains("no filter resends them", await PageAsync("/deliveries/resend-all?workflow=delivered&status=captured"));
+        Assert.Contains(
+            "A filter cannot resend captured deliveries",
+            await PageAsync("/deliveries/resend-all?workflow=delivered&status=captured")
+        );
         Assert.Contains("resent=0", await ResendAsync([("workflow", "delivered"), ("all", "true")]));
         Assert.DoesNotContain(" checked", await PageAsync("/deliveries?workflow=delivered&select=page"));
         string confirm = await PageAsync("/deliveries/resend-all?workflow=delivered&status=succeeded");

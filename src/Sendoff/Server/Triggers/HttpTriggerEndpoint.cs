@@ -195,7 +195,8 @@ internal sealed class HttpTriggerEndpoint(
         else if (ResponseHeaders.FindBadType(answer.Headers) is { } type)
         {
             string detail =
-                $"The workflow responded with the content type '{type}'; $.respond accepts one media type, such as text/html; charset=utf-8.";
+                $"The workflow responded with the content type '{type}'; $.respond accepts one media type, such as text/html; "
+                    + "charset=utf-8.";
             await new Problem(StatusCodes.Status500InternalServerError, "Bad answer", detail).ExecuteAsync(context);
         }
         else

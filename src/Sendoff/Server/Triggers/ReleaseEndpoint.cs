@@ -96,7 +96,8 @@ internal sealed class ReleaseEndpoint(
             var ended => new(
                 StatusCodes.Status410Gone,
                 "Not suspended any more",
-                $"The run '{id}' is not suspended: it {(ended == RunStatus.Succeeded ? "was resumed or has ended" : "has ended")}, and cannot {what}."
+                $"The run '{id}' is not suspended: it {(ended == RunStatus.Succeeded ? "was resumed or has ended" : "has ended")}, "
+                    + $"and cannot {what}."
             ),
         };
 }
