@@ -196,7 +196,7 @@ internal sealed class HttpTriggerEndpoint(
         {
             string detail =
                 $"The workflow responded with the content type '{type}'; $.respond accepts one media type, such as text/html; "
-                    + "charset=utf-8.";
+                + "charset=utf-8.";
             await new Problem(StatusCodes.Status500InternalServerError, "Bad answer", detail).ExecuteAsync(context);
         }
         else
