@@ -77,7 +77,7 @@ internal sealed class AlertWatch(
     {
         if (status == RunStatus.Succeeded)
             NoteOver(workflow, AlertCauses.RunFailed);
-        else if (status is RunStatus.Failed or RunStatus.TimedOut or RunStatus.OutOfMemory)
+        else if (status.IsFailure())
             NoteFailed(workflow, AlertCauses.RunFailed, run.Value);
     }
 

@@ -12,6 +12,15 @@ public enum RunStatus
     Held,
 }
 
+/// <summary>Groups of statuses.</summary>
+public static class RunStatuses
+{
+    /// <summary>The statuses that count as failed, in usage, alerts and the lists of failed runs.</summary>
+    public static IReadOnlyList<RunStatus> Failures { get; } = [RunStatus.Failed, RunStatus.TimedOut, RunStatus.OutOfMemory];
+
+    public static bool IsFailure(this RunStatus status) => status is RunStatus.Failed or RunStatus.TimedOut or RunStatus.OutOfMemory;
+}
+
 /// <summary>A due time of a schedule, identified by the trigger's key.</summary>
 public sealed record DueTime(string Key, DateTimeOffset At);
 

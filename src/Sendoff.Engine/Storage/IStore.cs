@@ -359,8 +359,18 @@ public sealed record RunSummary(
 );
 
 /// <summary>Lists are newest first. <paramref name="Before"/> is a cursor: rows below it.</summary>
-public sealed record RunFilter(string? Workflow, RunStatus? Status, DateTimeOffset? Since, DateTimeOffset? Until, long? Before, int Limit)
+/// <param name="Statuses">Any of these; null for all.</param>
+public sealed record RunFilter(
+    string? Workflow,
+    IReadOnlyList<RunStatus>? Statuses,
+    DateTimeOffset? Since,
+    DateTimeOffset? Until,
+    long? Before,
+    int Limit
+)
 {
+    public bool Has(RunStatus status) => Statuses is null || Statuses.Contains(status);
+
     /// <summary>Number of runs, and of their sends, that one search reads, so that the size of the history does not matter.</summary>
     public const int Searched = 20_000;
 

@@ -203,7 +203,7 @@ static class Lists
     public static Command List<T>(string path, JsonTypeInfo<ListDocument<T>> type, string[] columns, Func<T, string[]> row)
         where T : class
     {
-        var status = new Option<string?>("--status") { Description = "Only those in this state" };
+        var status = new Option<string?>("--status") { Description = "Only those in this status; for runs, several separated by commas" };
         var workflow = new Option<string?>("--workflow") { Description = "Only those of this workflow" };
         var limit = new Option<int?>("--limit") { Description = "How many, up to 200 (50)" };
         var follow = new Option<bool>("--follow") { Description = "Follow changes until Ctrl+C" };

@@ -48,10 +48,7 @@ public sealed record WorkflowRow(
     }
 
     /// <summary>A run or a send of it failed in the last 24 hours, or its last run did.</summary>
-    public bool IsFailing =>
-        Failing.Count > 0
-        || Hours.Any(static hour => hour.Failed > 0)
-        || Last?.Status is RunStatus.Failed or RunStatus.TimedOut or RunStatus.OutOfMemory;
+    public bool IsFailing => Failing.Count > 0 || Hours.Any(static hour => hour.Failed > 0) || Last?.Status.IsFailure() == true;
 
     /// <summary>The text is in the name, a tag or a trigger's key.</summary>
     public bool Matches(string text) =>

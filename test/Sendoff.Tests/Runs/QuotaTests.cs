@@ -44,9 +44,9 @@ public sealed class QuotaTests : IDisposable
         Assert.Equal(runs.Skip(2), await rig.Store.ListHeldAsync(10, Ct));
         Assert.Equal(
             [runs[4], runs[3], runs[2]],
-            (await rig.Store.ListRunsAsync(new(null, RunStatus.Held, null, null, null, 10), Ct)).Items.Select(run => run.Id)
+            (await rig.Store.ListRunsAsync(new(null, [RunStatus.Held], null, null, null, 10), Ct)).Items.Select(run => run.Id)
         );
-        Assert.Empty((await rig.Store.ListRunsAsync(new(null, RunStatus.Queued, null, null, null, 10), Ct)).Items);
+        Assert.Empty((await rig.Store.ListRunsAsync(new(null, [RunStatus.Queued], null, null, null, 10), Ct)).Items);
 
         clock.Advance(TimeSpan.FromHours(2));
         await Wait.UntilAsync(async () =>

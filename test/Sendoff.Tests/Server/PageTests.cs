@@ -115,6 +115,11 @@ public sealed class PageTests(SharedServer shared) : IClassFixture<SharedServer>
         Assert.Contains("rel=\"next\"", all);
         Assert.Contains("Cannot read properties of undefined", all);
         Assert.DoesNotContain("rel=\"next\"", await PageAsync("/?status=failed&workflow=listed"));
+        await SampleRuns.AddAsync(server, RunStatus.TimedOut, "listed");
+        Assert.Contains("href=\"/?status=failed%2Ctimed_out%2Cout_of_memory\"", await PageAsync("/"));
+        string failures = await PageAsync("/?status=failed%2Ctimed_out%2Cout_of_memory&workflow=listed");
+        Assert.Contains("<option value=\"failed,timed_out,out_of_memory\" selected", failures);
+        Assert.Equal(2, failures.Split("class=\"row\"").Length - 1);
         Assert.DoesNotContain("No run matches", await PageAsync("/?workflow=listed&sends=failed&q=ada"));
         Assert.Contains("No run matches", await PageAsync("/?q=nobody"));
         Assert.Contains("No run matches", await PageAsync("/?status=held"));

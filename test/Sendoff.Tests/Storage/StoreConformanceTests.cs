@@ -197,7 +197,7 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     }
 
     static RunFilter Runs(string? of = null, RunStatus? status = null, long? before = null, int limit = 50) =>
-        new(of, status, null, null, before, limit);
+        new(of, status is { } one ? [one] : null, null, null, before, limit);
 
     static DeliveryFilter Deliveries(
         string? of = null,
@@ -207,6 +207,30 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
         long? before = null,
         int limit = 50
     ) => new(of, status, host, text, null, null, before, limit);
+
+    [Fact]
+    public async Task Runs_of_several_statuses_are_one_list_also_page_by_page_and_in_a_search()
+    {
+        RunStatus[] made = [RunStatus.Failed, RunStatus.Succeeded, RunStatus.TimedOut, RunStatus.OutOfMemory, RunStatus.Failed];
+        List<RunId> failures = [];
+        foreach (var status in made)
+        {
+            var (run, _) = await FinishAsync(status: status);
+            if (status.IsFailure())
+                failures.Insert(0, run.Id);
+        }
+        var queued = await AcceptAsync();
+        var filter = Runs(limit: 3) with { Statuses = RunStatuses.Failures };
+
+        var first = await Store.ListRunsAsync(filter, Ct);
+        var second = await Store.ListRunsAsync(filter with { Before = first.Next }, Ct);
+        Assert.Equal(failures, first.Items.Concat(second.Items).Select(run => run.Id));
+        Assert.Null(second.Next);
+        Assert.Equal(failures, (await Store.ListRunsAsync(filter with { Limit = 10, Text = "n" }, Ct)).Items.Select(run => run.Id));
+        var waiting = filter with { Statuses = [RunStatus.Succeeded, RunStatus.Queued] };
+        Assert.Equal([RunStatus.Queued, RunStatus.Succeeded], (await Store.ListRunsAsync(waiting, Ct)).Items.Select(run => run.Status));
+        Assert.Equal(queued.Id, (await Store.ListRunsAsync(waiting, Ct)).Items[0].Id);
+    }
 
     // Acceptance and end.
 

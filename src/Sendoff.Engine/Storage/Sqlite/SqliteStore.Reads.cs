@@ -365,12 +365,10 @@ internal sealed partial class SqliteStore
 
     public Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct)
     {
-        bool noQueued = filter.IsSearch || filter.Status is { } status and not (RunStatus.Queued or RunStatus.Held);
-        var queued = noQueued
+        var queued = filter.IsSearch
             ? []
             : unfinished.Where(run =>
-                (filter.Before is null || run.RunId < filter.Before)
-                && (filter.Status is null || run.Held == (filter.Status == RunStatus.Held))
+                (filter.Before is null || run.RunId < filter.Before) && filter.Has(run.Held ? RunStatus.Held : RunStatus.Queued)
             );
         return readers.ReadAsync(session => ListRuns(session, filter, queued), ct);
     }
@@ -380,8 +378,15 @@ internal sealed partial class SqliteStore
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow))
             return new([], null);
         var span = IdsOf(session, filter.Since, filter.Until);
-        long? searchedTo = filter.IsSearch ? SearchedTo(session, filter, workflow, span) : null;
-        var ended = filter.Status is RunStatus.Queued or RunStatus.Held ? [] : ListEnded(session, filter, workflow, span, searchedTo);
+        // The index of runs that have not succeeded serves one status at a time.
+        SqliteFilter[] parts =
+        [
+            .. (filter.Statuses is { } statuses ? statuses.Distinct().Select(static status => (RunStatus?)status) : [null])
+                .Where(static status => status is not (RunStatus.Queued or RunStatus.Held))
+                .Select(status => EndedFilter(filter, status, workflow, span)),
+        ];
+        long? searchedTo = filter.IsSearch ? parts.Max(part => SearchedTo(session, part, filter, workflow, span)) : null;
+        var ended = parts.SelectMany(part => ListEnded(session, part, filter, span, searchedTo)).ToList();
         var known = ended.Select(static run => run.Id.Value).ToHashSet();
         var waiting = SummariesOf(
             session,
@@ -401,9 +406,8 @@ internal sealed partial class SqliteStore
     }
 
     /// <summary>The last run that a search looks at; null when it comes to the end.</summary>
-    static long? SearchedTo(SqliteSession session, RunFilter filter, long? workflow, (long First, long End) span)
+    static long? SearchedTo(SqliteSession session, SqliteFilter where, RunFilter filter, long? workflow, (long First, long End) span)
     {
-        var where = EndedFilter(filter, workflow, span);
         long? byRuns = where
             .Set(session.Sql($"SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}"))
             .Number();
@@ -417,13 +421,12 @@ internal sealed partial class SqliteStore
         return bySends > (byRuns ?? 0) ? bySends : byRuns;
     }
 
-    static SqliteFilter EndedFilter(RunFilter filter, long? workflow, (long First, long End) span)
+    static SqliteFilter EndedFilter(RunFilter filter, RunStatus? status, long? workflow, (long First, long End) span)
     {
         var where = new SqliteFilter().Ids(filter.Before, span).And("workflow_id = ?", workflow);
-        if (filter.Status is { } status and not RunStatus.Succeeded)
-            where.And($"status <> 2 AND status = {(int)status}");
-        else if (filter.Status is not null)
-            where.And("status = 2");
+        // A partial index serves only a query that repeats its condition.
+        if (status is not null)
+            where.And((status is RunStatus.Succeeded ? "" : "status <> 2 AND ") + $"status = {(int)status}");
         return where;
     }
 
@@ -454,14 +457,14 @@ internal sealed partial class SqliteStore
 
     static List<RunSummary> ListEnded(
         SqliteSession session,
+        SqliteFilter where,
         RunFilter filter,
-        long? workflow,
         (long First, long End) span,
         long? searchedTo
     )
     {
         // Walked from the newest on, and left at the page's end: the bound is an id, so that nothing is sorted.
-        var where = EndedFilter(filter, workflow, span).And("id >= ?", searchedTo);
+        where.And("id >= ?", searchedTo);
         if (filter.HasFailedSends && SinceWithFewFailures(session, searchedTo ?? span.First) is { } oldest)
             where.And("id IN (SELECT run_id FROM deliveries WHERE status > 4 AND status IN (5, 6, 7) AND id >= ?)", oldest);
         else if (filter.HasFailedSends)

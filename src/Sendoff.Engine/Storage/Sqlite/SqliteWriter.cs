@@ -291,7 +291,7 @@ internal sealed class SqliteWriter(
             return;
         ref var used = ref UsageOf(run.WorkflowId.Value, run.StartedAt);
         used.Runs++;
-        if (run.Status is RunStatus.Failed or RunStatus.TimedOut or RunStatus.OutOfMemory)
+        if (run.Status.IsFailure())
             used.RunsFailed++;
         used.ComputeUs += SqliteTime.From(run.Compute);
     }

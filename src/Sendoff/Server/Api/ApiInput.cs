@@ -86,6 +86,10 @@ internal sealed class ApiInput
         return null;
     }
 
+    /// <summary>One or more names, separated by commas.</summary>
+    public IReadOnlyList<T>? States<T>(string name, string? text)
+        where T : struct, Enum => string.IsNullOrEmpty(text) ? null : [.. text.Split(',').Select(one => State<T>(name, one)).OfType<T>()];
+
     public bool Switch(string name, string? text)
     {
         if (string.IsNullOrEmpty(text))

@@ -16,7 +16,8 @@ internal static class RunsApi
         runs.MapGet("/", ListAsync)
             .WithName("listRuns")
             .WithSummary(
-                "Runs, newest first; q is sought in event and message, sends=failed keeps runs with a failed send. "
+                "Runs, newest first; status takes several, separated by commas, q is sought in event and message, "
+                    + "sends=failed keeps runs with a failed send. "
                     + "A search looks through 20,000 runs a page"
             );
         runs.MapGet("/{id}", GetAsync)
@@ -65,7 +66,7 @@ internal static class RunsApi
             input.Wrong($"sends={sends}: expected 'failed', or leave it out.");
         var filter = new RunFilter(
             workflow,
-            input.State<RunStatus>("status", status),
+            input.States<RunStatus>("status", status),
             input.Time("since", since),
             input.Time("until", until),
             input.Cursor(cursor),

@@ -22,6 +22,13 @@ public sealed record RunQuery(
         ("7d", "Last 7 days", TimeSpan.FromDays(7)),
     ];
 
+    /// <summary>The statuses that count as failed, as <see cref="Status"/>.</summary>
+    public static string Failures { get; } = string.Join(',', RunStatuses.Failures.Select(Names.Of));
+
+    /// <summary>What can be chosen as <see cref="Status"/>.</summary>
+    public static IReadOnlyList<(string Value, string Text)> Statuses { get; } =
+    [(Failures, "Failed, any reason"), .. Names.All<RunStatus>().Select(static item => (item, Words.Status(item)))];
+
     public bool IsFiltered => new[] { Workflow, Status, Sends, Q, Since, Cursor }.Any(part => !string.IsNullOrEmpty(part));
 
     public string Url(string path) =>
@@ -45,7 +52,7 @@ public sealed record RunQuery(
             input.Wrong($"'sends' is '{Sends}'. It is 'failed', or left out.");
         var filter = new RunFilter(
             string.IsNullOrEmpty(Workflow) ? null : Workflow,
-            input.State<RunStatus>("status", Status),
+            input.States<RunStatus>("status", Status),
             since,
             input.Time("until", Until),
             input.Cursor(Cursor),
