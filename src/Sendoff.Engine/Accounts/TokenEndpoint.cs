@@ -98,8 +98,7 @@ public sealed class TokenEndpoint : IDisposable
 
     static TokenAnswer Read(OAuthClient client, AttemptResponse response, string? refreshToken, DateTimeOffset now)
     {
-        using var json = Parse(response);
-        if (json?.RootElement is not { ValueKind: JsonValueKind.Object } body)
+        if (Parse(response) is not { ValueKind: JsonValueKind.Object } body)
             return Failed($"{Host(client)} responded with {response.Status}, without a JSON object", false, now);
         if (response.Status is < 200 or >= 300 || Text(body, "access_token") is not { } accessToken)
             return Refused(client, response.Status, body, now);
@@ -148,11 +147,11 @@ public sealed class TokenEndpoint : IDisposable
         return line.Length <= LongestWords ? line : $"{line[..LongestWords]}…";
     }
 
-    static JsonDocument? Parse(AttemptResponse response)
+    static JsonElement? Parse(AttemptResponse response)
     {
         try
         {
-            return response.Truncated ? null : JsonDocument.Parse(response.Body);
+            return response.Truncated ? null : JsonSyntax.ParseForeign(Encoding.UTF8.GetString(response.Body.Span));
         }
         catch (JsonException)
         {

@@ -73,6 +73,7 @@ public sealed class TokenEndpointTests(TokenEndpointTests.Provider provider) : I
     [InlineData(500, """{"error":"invalid_grant"}""", "invalid_grant", false)]
     [InlineData(400, """{"error":{"code":7}}""", "127.0.0.1 responded with 400 and without an access token", false)]
     [InlineData(200, """{"access_token":7}""", "127.0.0.1 responded with 200 and without an access token", false)]
+    [InlineData(400, """{"error":"denied","error_description":"\ud800"}""", "denied: \ufffd", true)]
     [InlineData(200, """["access_token"]""", "127.0.0.1 responded with 200, without a JSON object", false)]
     [InlineData(200, "<html>", "127.0.0.1 responded with 200, without a JSON object", false)]
     public async Task Refusals_keep_the_providers_words_and_only_clear_ones_are_final(int status, string json, string words, bool isFinal)
