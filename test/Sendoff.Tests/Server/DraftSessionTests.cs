@@ -41,7 +41,7 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
             new() { ["workflow.yaml"] = "steps: [ { namespace: a, uses: ./a.js } ]", ["a.js"] = "return 1;" }
         );
         var before = session.Files.ToDictionary();
-        Assert.Contains("this form cannot change", session.AddStep("b"));
+        Assert.Contains("cannot be changed by this form", session.AddStep("b"));
         Assert.Contains("There is a step `a` already", session.AddStep("a"));
         Assert.Contains("cannot be a step’s name", session.AddStep("1 b"));
         Assert.Contains("one step at least", session.RemoveStep(0));

@@ -154,7 +154,7 @@ public sealed class TriggerWebTests(SharedServer shared) : IClassFixture<SharedS
 
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
         Assert.Contains(
-            $"The content encoding is '{coding}'. The API takes bodies as they are",
+            $"The content encoding is '{coding}'. The API does not accept compressed bodies",
             JsonElement.Parse(await response.Content.ReadAsByteArrayAsync(Ct)).GetProperty("detail").GetString()
         );
     }

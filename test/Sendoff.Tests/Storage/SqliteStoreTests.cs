@@ -370,7 +370,7 @@ public sealed class SqliteStoreTests : IDisposable
         await using (await OpenAsync())
         {
             var refused = await Assert.ThrowsAsync<StoreUnavailableException>(() => OpenAsync());
-            Assert.Contains("served by another Sendoff process", refused.Message);
+            Assert.Contains("in use by another Sendoff process", refused.Message);
             Assert.Contains(folder.Database, refused.Message);
         }
         await (await OpenAsync()).DisposeAsync();
