@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>How far an attempt has come: its phase, its clock, and what it has seen so far.</summary>
+/// <summary>The progress of an attempt: its phase, its times, and the results so far.</summary>
 internal sealed class AttemptProgress
 {
     readonly TimeProvider time;
@@ -26,14 +26,14 @@ internal sealed class AttemptProgress
 
     public DateTimeOffset StartedAt { get; }
 
-    /// <summary>What is being done, for the message: "timed out after 5,000 ms while …".</summary>
+    /// <summary>The current operation, for the message: "timed out after 5,000 ms while …".</summary>
     public string Doing { get; set; } = "starting";
 
-    /// <summary>Of the request that is being made.</summary>
+    /// <summary>The destination of the current request.</summary>
     public Header[] RequestHeaders { get; set; } = [];
     public string? LocalAddress { get; set; }
 
-    /// <summary>Of the delivery's own request.</summary>
+    /// <summary>The destination of the delivery's original request.</summary>
     public Header[] FirstHeaders => firstHeaders ?? RequestHeaders;
     public IReadOnlyList<RedirectHop> Redirects => (IReadOnlyList<RedirectHop>?)redirects ?? [];
     public string? RemoteAddress { get; set; }
@@ -42,33 +42,33 @@ internal sealed class AttemptProgress
     public ResponseHead? Head { get; set; }
     public ResponseBody? Body { get; set; }
 
-    /// <summary>What a destination other than HTTP answered.</summary>
+    /// <summary>The response of a destination other than HTTP.</summary>
     public AttemptResponse? Answer { get; set; }
 
-    /// <summary>The body as it is to be stored: decoded, where it is encoded.</summary>
+    /// <summary>The body to store, decoded if it was encoded.</summary>
     public BodyCapture? Captured { get; set; }
     public long RequestBytes { get; set; }
     public long RequestBytesWritten;
 
-    /// <summary>The request went out whole before the exchange ended.</summary>
+    /// <summary>The request was sent completely before the exchange ended.</summary>
     public bool IsWritten { get; set; }
     public required CancellationTokenSource Deadline { get; init; }
 
-    /// <summary>Set when the server stops, so that it is not taken for the deadline.</summary>
+    /// <summary>Set when the server stops, to distinguish this from the deadline.</summary>
     public volatile bool IsShutDown;
 
-    /// <summary>Writing and waiting overlap; the attempt waits when all is written.</summary>
+    /// <summary>Writing and waiting overlap; the phase changes to wait when everything is written.</summary>
     public AttemptPhase Phase => phase == AttemptPhase.Write && Volatile.Read(ref writtenTicks) != 0 ? AttemptPhase.Wait : phase;
 
     public void Enter(AttemptPhase next, string doing)
     {
-        // What comes before the first phase, such as a look into the pool, counts with it: the phases add up to the total.
+        // Time before the first phase, such as checking the pool, counts towards it, so that the phases add up to the total.
         if (phase != AttemptPhase.Queue)
             Leave();
         (phase, Doing) = (next, doing);
     }
 
-    /// <summary>The request is on its way. May come from another thread than the rest, while the response is being read.</summary>
+    /// <summary>Marks the request as sent. May be called from another thread, while the response is being read.</summary>
     public void SetWritten() => Volatile.Write(ref writtenTicks, time.GetTimestamp());
 
     void Leave()
@@ -99,13 +99,13 @@ internal sealed class AttemptProgress
         phaseTicks = now;
     }
 
-    /// <summary>Over redirects the phases add up.</summary>
+    /// <summary>Phases are summed over redirects.</summary>
     static void Add(ref double? sum, double ms) => sum = (sum ?? 0) + ms;
 
     double Ms(long from, long to) => time.GetElapsedTime(from, to).TotalMilliseconds;
 
-    /// <summary>Goes on with the request that a redirect asks for. What came stays the attempt's response until another one
-    /// comes.</summary>
+    /// <summary>Continues with the redirected request. The received response remains that of the attempt until the next one
+    /// arrives.</summary>
     public void Follow(HttpSend answered, HttpSend next)
     {
         (redirects ??= []).Add(new(answered.Method, answered.Url, Head!.Status, Connection!.RemoteAddress, next.Url));
@@ -115,7 +115,7 @@ internal sealed class AttemptProgress
         (RequestBytes, RequestBytesWritten, writtenTicks) = (0, 0, 0);
     }
 
-    /// <summary>Says behind which redirects an error happened, by destination: a URL may hold what a message should not.</summary>
+    /// <summary>Adds to an error the redirects before it, by destination only, because a URL may contain secrets.</summary>
     public AttemptError Located(AttemptError error)
     {
         if (redirects is null)
@@ -131,7 +131,7 @@ internal sealed class AttemptProgress
         return new(queueMs, dnsMs, connectMs, tlsMs, writeMs, waitMs, readMs, Ms(startedTicks, phaseTicks));
     }
 
-    /// <summary>What was being done when the attempt was cut off.</summary>
+    /// <summary>The operation during which the attempt was aborted.</summary>
     public string Describe() =>
         Phase switch
         {

@@ -11,12 +11,12 @@ internal sealed class BodyCapture(int limit, long? expected = null)
     byte[] bytes = expected is > 0 ? new byte[Math.Min(expected.Value, limit)] : [];
     int length;
 
-    /// <summary>Bytes that came, kept or not.</summary>
+    /// <summary>Bytes received, stored or not.</summary>
     public long Total { get; private set; }
 
     public bool IsCut => Total > length;
 
-    /// <summary>No more will be kept.</summary>
+    /// <summary>The capture is full.</summary>
     public bool IsFull => length == limit;
 
     public ReadOnlyMemory<byte> Kept => bytes.AsMemory(0, length);
@@ -33,9 +33,9 @@ internal sealed class BodyCapture(int limit, long? expected = null)
         length += kept.Length;
     }
 
-    /// <summary>The body as it is stored: UTF-8 when it is text in its declared charset, else as it is.</summary>
-    /// <param name="isPartial">The end is missing, so that the last character may be too.</param>
-    /// <returns>Also whether less of it is stored than came.</returns>
+    /// <summary>The body to store: as UTF-8 if it is text in its declared charset, otherwise unchanged.</summary>
+    /// <param name="isPartial">The end is missing, so the last character may be incomplete.</param>
+    /// <returns>The body, and whether it is truncated.</returns>
     public (ReadOnlyMemory<byte> Body, bool IsText, bool IsCut) ToStored(string? contentType, bool isPartial)
     {
         var kept = length < bytes.Length / 2 ? Kept.ToArray() : Kept;
@@ -47,14 +47,14 @@ internal sealed class BodyCapture(int limit, long? expected = null)
         return System.Text.Unicode.Utf8.IsValid(whole.Span) ? (whole, true, IsCut) : (kept, false, IsCut);
     }
 
-    /// <summary>Null when it is no text in that charset. UTF-8 may take more bytes, and is cut then.</summary>
+    /// <summary>Returns null if it is not text in that charset. As UTF-8 it may be longer, and is then truncated.</summary>
     (byte[] Utf8, bool IsCut)? Recode(ReadOnlyMemory<byte> kept, Encoding charset, bool isPartial)
     {
         char[] text = ArrayPool<char>.Shared.Rent(charset.GetMaxCharCount(kept.Length));
         try
         {
             var span = text.AsSpan(0, charset.GetDecoder().GetChars(kept.Span, text, flush: !isPartial));
-            // The mark says how the bytes were to be read; it is no part of the text.
+            // A byte order mark is not part of the text.
             if (span is ['\ufeff', ..])
                 span = span[1..];
             byte[] utf8 = new byte[strictUtf8.GetByteCount(span)];
@@ -63,7 +63,7 @@ internal sealed class BodyCapture(int limit, long? expected = null)
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            // Not text in that charset, or more than its decoder can bear: the receiver chose it.
+            // Not text in that charset, or its decoder fails.
             return null;
         }
         finally
@@ -72,7 +72,7 @@ internal sealed class BodyCapture(int limit, long? expected = null)
         }
     }
 
-    /// <summary>How much of it is left when a character that the cut has split is taken off.</summary>
+    /// <summary>The length without a character that was split by truncation.</summary>
     static int WholeCharacters(ReadOnlySpan<byte> utf8)
     {
         for (int back = 1; back <= Math.Min(3, utf8.Length); back++)

@@ -5,8 +5,7 @@ using ZstdSharp.Unsafe;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Decodes compressed bodies as they come, so that a small response that unfolds into a large one costs no more than any
-/// other.</summary>
+/// <summary>Decodes compressed bodies while they arrive, so that a decompression bomb costs no more than any other body.</summary>
 internal static class BodyDecoder
 {
     const int MaxLayers = 2;
@@ -14,11 +13,11 @@ internal static class BodyDecoder
     /// <summary>RFC 8878 3.1.1.1.2: no sender should ask for more than 8 MiB.</summary>
     const int ZstdWindowLog = 23;
 
-    /// <summary>Brotli and Zstandard look back over up to 16 and 8 MiB, and that much memory a body takes while it is decoded.</summary>
+    /// <summary>Windows of Brotli and Zstandard have up to 16 and 8 MiB, which decoding a body keeps in memory.</summary>
     static readonly SemaphoreSlim wholeBodies = new(2),
         longBodies = new(4);
 
-    /// <summary>The codings to undo, outermost last; null when one of them is unknown, and empty when there are none.</summary>
+    /// <summary>The codings to decode, outermost last; null if one is unknown, empty if there are none.</summary>
     public static string[]? CodingsOf(string? contentEncoding)
     {
         if (contentEncoding is null)
@@ -35,8 +34,8 @@ internal static class BodyDecoder
 
     static bool HasWindow(string coding) => coding is "br" or "zstd";
 
-    /// <summary>Decodes a body into <paramref name="decoded"/> until it ends, fails or has grown beyond <paramref name="most"/>.</summary>
-    /// <returns>False when it does not decode, or when there is no room to.</returns>
+    /// <summary>Decodes a body into <paramref name="decoded"/> until it ends, fails or exceeds <paramref name="most"/>.</summary>
+    /// <returns>False if it does not decode, or if there is no capacity to decode it.</returns>
     public static async Task<bool> DecodeAsync(
         string[] codings,
         ResponseBodyStream wire,
@@ -48,8 +47,9 @@ internal static class BodyDecoder
         if (!codings.Any(HasWindow))
             return await DecodeAsync(codings, wire, decoded, most).ConfigureAwait(false);
 
-        // A body that fits in the raw capture is read first, so that it holds a window for milliseconds, however slowly it came. Such a
-        // body waits for its turn; a longer one is kept raw when others have all the room, because they may hold it to their deadlines.
+        // A body that fits in the raw capture is read completely before decoding, so that it needs a window only for milliseconds, even if
+        // it arrives slowly. Such a body waits for capacity. A longer body is stored raw if there is no capacity, because others may use it
+        // until their deadlines.
         bool isWhole = await wire.PrefetchAsync().ConfigureAwait(false);
         var room = isWhole ? wholeBodies : longBodies;
         if (!room.Wait(0, CancellationToken.None) && !(isWhole && await WaitAsync(room, deadline).ConfigureAwait(false)))
@@ -89,7 +89,7 @@ internal static class BodyDecoder
         }
         catch (Exception e) when (e is InvalidDataException or InvalidOperationException or IOException or ZstdException)
         {
-            // Cut off by the wire is not the same as wrong: then what was decoded stands.
+            // A body that ended early is not invalid: the decoded part is kept.
             return wire.Fault is not null;
         }
         finally
@@ -120,7 +120,7 @@ internal static class BodyDecoder
         return plain;
     }
 
-    /// <summary>"deflate" means zlib (RFC 9110 8.4.1.2), but some send it bare; the first two bytes tell which.</summary>
+    /// <summary>"deflate" means zlib (RFC 9110 8.4.1.2), but some servers send raw deflate; the first two bytes tell which.</summary>
     static async Task<Stream> UndoDeflateAsync(Stream stream)
     {
         byte[] first = new byte[2];

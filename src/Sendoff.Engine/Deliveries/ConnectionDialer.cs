@@ -3,13 +3,13 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Opens connections: resolves, checks what was resolved (D1), and dials that very address, or has the proxy dial it. There is no
-/// other way out.</summary>
+/// <summary>Opens connections: resolves a name, checks the address (D1), and connects to exactly that address, directly or through the
+/// proxy. All deliveries connect here.</summary>
 internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, TlsHandshake tls, EngineLimits limits, TimeProvider time)
 {
     readonly ProxyTunnel? tunnel = proxy is null ? null : new(proxy, limits);
 
-    /// <exception cref="WireException">There is no connection, and why.</exception>
+    /// <exception cref="WireException">The connection failed; the error gives the reason.</exception>
     public async Task<HttpConnection> DialAsync(Route route, AttemptProgress progress, CancellationToken ct)
     {
         var to = route.To;
@@ -37,7 +37,7 @@ internal sealed class ConnectionDialer(NameResolver names, EgressProxy? proxy, T
 
     async Task<IPAddress[]> FindAddressesAsync(Destination to, AttemptProgress progress, CancellationToken ct)
     {
-        // A name is refused for what it resolved to, an address where a connection to it would begin.
+        // A blocked name fails in phase dns, a blocked address in phase connect.
         progress.Enter(to.Literal is null ? AttemptPhase.Dns : AttemptPhase.Connect, $"resolving {to.Host}");
         return to.Literal is { } literal ? [literal] : await names.ResolveAsync(to.Host, ct).ConfigureAwait(false);
     }

@@ -2,9 +2,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>
-/// Connections at rest, by who may use them, the last one used first. A connection is handed out only when the receiver is sure to keep it
-/// open still: nothing is ever sent again, so a stale one costs a delivery.
+/// <summary> Idle connections by their permitted users, most recently used first. A connection is reused only while the receiver surely
+/// keeps it open: nothing is ever resent, so a stale connection fails a delivery.
 /// </summary>
 internal sealed class ConnectionPool : IDisposable
 {
@@ -25,7 +24,7 @@ internal sealed class ConnectionPool : IDisposable
         sweep = Background.Timer(time, NullLogger.Instance, "The closing of idle connections", Sweep);
     }
 
-    /// <summary>An open connection that is ready for a request; null when there is none.</summary>
+    /// <summary>An open connection that is ready for a request; null if there is none.</summary>
     public HttpConnection? Take(Route route) =>
         route.From is { V4: { } v4, V6: { } v6 }
             ? Take(route.KeyOf(v4)) ?? Take(route.KeyOf(v6))
@@ -56,12 +55,12 @@ internal sealed class ConnectionPool : IDisposable
         }
     }
 
-    /// <summary>Keeps a connection whose exchange is complete, or closes it.</summary>
+    /// <summary>Keeps a connection after a complete exchange, or closes it.</summary>
     /// <param name="hintSeconds">The receiver's own <c>keep-alive: timeout=N</c>.</param>
     public void Return(HttpConnection connection, int? hintSeconds)
     {
         var idle = limits.ConnectionIdle;
-        // A second of air, so that our request does not meet the receiver's close.
+        // A margin of one second, so that a request does not race with the receiver's close.
         if (hintSeconds is { } hint && hint - 1 < idle.TotalSeconds)
             idle = TimeSpan.FromSeconds(hint - 1);
         if (idle <= TimeSpan.Zero || !connection.TryRest() || !TryKeep(connection, idle))

@@ -3,18 +3,18 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>
-/// Connects to one of several addresses (RFC 8305 in the small): by turns of the families, the next one when the one before has failed or
-/// has been silent for a quarter of a second, and the first connection wins. Nothing is written before that, so no request is made twice.
+/// <summary> Connects to one of several addresses (simplified RFC 8305): address families alternate, the next attempt starts when the
+/// previous one fails or after a quarter of a second, and the first connection is used. Nothing is written before, so no request is sent
+/// twice.
 /// </summary>
 internal static class ConnectionRace
 {
-    /// <summary>How long an address is waited for before the next is tried beside it (RFC 8305, section 5).</summary>
+    /// <summary>Time before the next address is tried in parallel (RFC 8305, section 5).</summary>
     public static readonly TimeSpan HeadStart = TimeSpan.FromMilliseconds(250);
 
     /// <param name="connect">Connects to one address; fails with <see cref="WireException"/>.</param>
-    /// <param name="starting">Is told of each address that is tried.</param>
-    /// <exception cref="WireException">No address took the connection, and why.</exception>
+    /// <param name="starting">Called for each address that is tried.</param>
+    /// <exception cref="WireException">No address accepted the connection; the error gives the reason.</exception>
     public static async Task<(Socket Socket, IPEndPoint To)> RunAsync(
         IReadOnlyList<IPEndPoint> addresses,
         Func<IPEndPoint, CancellationToken, Task<Socket>> connect,
@@ -64,7 +64,7 @@ internal static class ConnectionRace
         }
     }
 
-    /// <summary>The first to end; null when the last one that began has had its head start.</summary>
+    /// <summary>The first attempt to end; null if the head start of the latest one has passed.</summary>
     static async Task<Task<Socket>?> FirstAsync(
         IReadOnlyCollection<Task<Socket>> running,
         bool isLast,
@@ -86,7 +86,7 @@ internal static class ConnectionRace
             late.Result.Dispose();
     }
 
-    /// <summary>The error that came nearest to a connection, with what each address said.</summary>
+    /// <summary>The error of the attempt that got furthest, with the errors of all addresses.</summary>
     static WireException Sum(List<WireException> failures)
     {
         var nearest = failures.MaxBy(e =>
@@ -105,7 +105,7 @@ internal static class ConnectionRace
         );
     }
 
-    /// <summary>Families by turns, each in the resolver's order, and no more than <paramref name="most"/>.</summary>
+    /// <summary>Alternates address families, each in the resolver's order, up to <paramref name="most"/>.</summary>
     public static IPEndPoint[] Interleave(IEnumerable<IPAddress> addresses, int port, int most)
     {
         var byFamily = addresses

@@ -6,15 +6,15 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>One exchange of an attempt: fills in what it sees, and throws what goes wrong.</summary>
+/// <summary>One exchange of an attempt: records its results, and throws on errors.</summary>
 internal delegate Task AttemptExchange(Delivery delivery, AttemptProgress progress, CancellationToken ct);
 
-/// <summary>Makes one attempt at a delivery over HTTP and reports what happened. Never throws for what the network does.</summary>
+/// <summary>Makes one attempt of a delivery over HTTP and returns the result. Does not throw for network errors.</summary>
 /// <remarks>
-/// (1) resolve and check egress, (2) connect, or reuse a connection that was checked when it was dialled, (3) write the request,
-/// (4) read the head, (5) read the body, bounded, (6) classify and record. One absolute deadline is over all of it (C1): it closes the
-/// connection, and what is pending there fails. A request is written on one connection, once: there is no code that could write it again
-/// (C2). Where the setting allows redirects, (1) to (5) are gone through again for the request that a response asks for (C3).
+/// (1) resolve and check egress, (2) connect, or reuse a connection that was checked when it was opened, (3) write the request,
+/// (4) read the head, (5) read the body, bounded, (6) classify and record. One absolute deadline applies to all steps (C1): it closes the
+/// connection, so that pending operations fail. A request is written once, on one connection: no code writes it again (C2). If a setting
+/// allows redirects, (1) to (5) are repeated for the redirected request (C3).
 /// </remarks>
 public sealed class DeliverySender : IDisposable
 {
@@ -30,19 +30,19 @@ public sealed class DeliverySender : IDisposable
     readonly ConcurrentBag<CancellationTokenSource> deadlines = [];
     readonly AttemptExchange exchangeHttp;
 
-    /// <summary>The error of a delivery whose URL is not one that the harness lets through.</summary>
+    /// <summary>The error of a delivery with a URL that the harness does not accept.</summary>
     internal static readonly AttemptError UnusableUrl = new(
         AttemptErrorCode.Internal,
         AttemptPhase.Queue,
         "the URL is not one that can be sent; no connection was made"
     );
 
-    /// <param name="nameOf">A workflow's name, under which it may have own egress rules (D2); null when it is gone.</param>
+    /// <param name="nameOf">A workflow's name, for its own egress rules (D2); null if it is deleted.</param>
     public DeliverySender(EgressOptions egress, EngineLimits limits, TimeProvider time, Func<WorkflowId, string?>? nameOf = null)
         : this(egress, limits, time, roots: egress.Authorities, nameOf: nameOf) { }
 
-    /// <param name="roots">Certificates trusted besides the system's.</param>
-    /// <param name="names">Null asks the system's resolver.</param>
+    /// <param name="roots">Additional trusted certificates.</param>
+    /// <param name="names">Null uses the system's resolver.</param>
     internal DeliverySender(
         EgressOptions egress,
         EngineLimits limits,
@@ -59,16 +59,16 @@ public sealed class DeliverySender : IDisposable
         dialer = new ConnectionDialer(names ?? new NameResolver(limits), egress.Proxy, Tls, limits, time);
     }
 
-    /// <summary>How sessions are made, to whatever is dialled.</summary>
+    /// <summary>Creates TLS sessions.</summary>
     internal TlsHandshake Tls { get; }
 
     /// <param name="number">The attempt's number, from 1.</param>
-    /// <param name="queueMs">How long it waited for this call.</param>
-    /// <param name="shutdown">Cuts the attempt off: it ends as interrupted.</param>
+    /// <param name="queueMs">Time in the queue before this call.</param>
+    /// <param name="shutdown">Aborts the attempt, which ends as interrupted.</param>
     public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown) =>
         AttemptAsync(delivery, number, queueMs, exchangeHttp, shutdown);
 
-    /// <summary>What is around an exchange of any kind: the deadline, what went wrong, and the record.</summary>
+    /// <summary>The common part of all kinds of exchanges: deadline, errors and record.</summary>
     internal async Task<Attempt> AttemptAsync(
         Delivery delivery,
         int number,
@@ -96,7 +96,7 @@ public sealed class DeliverySender : IDisposable
         return Record(delivery, number, queueMs, progress, error);
     }
 
-    /// <summary>The attempt at a delivery whose original cannot be decrypted: no connection was made.</summary>
+    /// <summary>The attempt of a delivery whose original cannot be decrypted. No connection is made.</summary>
     public Attempt Unreadable(Delivery delivery, int number, double queueMs, SealedException reason)
     {
         using var none = new CancellationTokenSource();
@@ -130,7 +130,7 @@ public sealed class DeliverySender : IDisposable
         var connection = await ConnectAsync(destination, delivery.WorkflowId, progress, ct).ConfigureAwait(false);
         using var abort = ct.UnsafeRegister(static state => ((HttpConnection)state!).Abort(), connection);
 
-        // (3) Reading begins before writing has ended: a receiver may refuse a large body without reading it, and its answer counts.
+        // (3) Reading begins before writing has ended, because a receiver may reject a large body without reading it.
         progress.RequestHeaders = RequestWriter.BuildHeaders(send, destination);
         var (rented, head, length) = RequestWriter.Serialize(send, target, progress.RequestHeaders);
         progress.RequestBytes = head + send.Body.Length;
@@ -149,7 +149,7 @@ public sealed class DeliverySender : IDisposable
         }
         finally
         {
-            // An early answer ends the exchange; whatever of the request is not written by now never will be.
+            // An early response ends the exchange; the rest of the request is not written.
             progress.IsWritten = writing.IsCompletedSuccessfully && writing.Result is null;
             if (!writing.IsCompleted)
                 connection.Abort();
@@ -157,8 +157,7 @@ public sealed class DeliverySender : IDisposable
         }
     }
 
-    /// <summary>A connection to a destination, under the workflow's rules and from the address whose turn it is: one at rest, or a new
-    /// one.</summary>
+    /// <summary>A connection to a destination, with the workflow's rules and the next local address: an idle one or a new one.</summary>
     async ValueTask<HttpConnection> ConnectAsync(Destination to, WorkflowId workflow, AttemptProgress progress, CancellationToken ct)
     {
         var route = new Route(to, egress.Policies.Of(nameOf(workflow)), egress.Addresses.Next(to.Key));
@@ -167,14 +166,14 @@ public sealed class DeliverySender : IDisposable
         return progress.Connection = connection ?? await dialer.DialAsync(route, progress, ct).ConfigureAwait(false);
     }
 
-    /// <summary>A new connection, for an exchange that is not HTTP. It is closed at the end of the attempt.</summary>
+    /// <summary>A new connection for an exchange other than HTTP, closed at the end of the attempt.</summary>
     internal async Task<HttpConnection> DialAsync(Destination to, WorkflowId workflow, AttemptProgress progress, CancellationToken ct)
     {
         var route = new Route(to, egress.Policies.Of(nameOf(workflow)), egress.Addresses.Next(to.Key));
         return progress.Connection = await dialer.DialAsync(route, progress, ct).ConfigureAwait(false);
     }
 
-    /// <summary>C3: each hop is checked, dialled and recorded as the first request was, under the same deadline. The last 3xx is the
+    /// <summary>C3: each hop is checked, sent and recorded like the first request, with the same deadline. The last 3xx is the
     /// response.</summary>
     async Task FollowAsync(Delivery delivery, AttemptProgress progress, CancellationToken ct)
     {
@@ -187,7 +186,7 @@ public sealed class DeliverySender : IDisposable
         }
     }
 
-    /// <summary>Writes head and body. Answers what went wrong instead of throwing: whether it matters depends on the response.</summary>
+    /// <summary>Writes head and body. Returns an error instead of throwing, because a response may make it irrelevant.</summary>
     static async Task<Exception?> WriteAsync(
         HttpConnection connection,
         byte[] rented,
@@ -226,14 +225,14 @@ public sealed class DeliverySender : IDisposable
         }
         catch (Exception e)
         {
-            // An alert that follows the handshake (TLS 1.3) is the cause of all that fails after it.
+            // A TLS 1.3 alert after the handshake is the cause of all later errors.
             bool isRefused = TlsFault.ReasonOf(e) is not null;
             bool stillWriting = !writing.IsCompleted;
             if (stillWriting)
                 connection.Abort();
-            // That the response is missing follows from a write that failed first; then the write is what went wrong.
+            // If a write failed first, it is the cause of the missing response.
             bool isMissing = e is not WireException { Code: not AttemptErrorCode.ConnectionClosed };
-            // A reset is told to one of the two only, and the other sees an end.
+            // A reset is reported to only one of reader and writer; the other sees the end of the stream.
             if (await writing.ConfigureAwait(false) is { } fault && !isRefused && isMissing && (!stillWriting || IsReset(fault)))
                 throw fault;
             throw;
@@ -250,7 +249,7 @@ public sealed class DeliverySender : IDisposable
                 connection.Take(used);
                 if (head!.Status >= 200)
                     return head;
-                // 100, 102 and 103 announce the response; 101 would be another protocol, which nobody asked for.
+                // 100, 102 and 103 are interim responses; 101 would be another protocol, which was not requested.
                 if (head.Status == 101 || ++interim > MaxInterimResponses)
                     throw new WireException(
                         AttemptErrorCode.InvalidResponse,
@@ -277,7 +276,7 @@ public sealed class DeliverySender : IDisposable
         {
             var wire = new ResponseBodyStream(body, raw);
             progress.Captured = new BodyCapture(limits.DeliveryBodyCapture);
-            // C4: a body that does not decode is kept raw, and counted to its end all the same.
+            // C4: a body that does not decode is stored raw and still counted to its end.
             if (
                 !await BodyDecoder
                     .DecodeAsync(codings, wire, progress.Captured, limits.DeliveryBodyRead, progress.Deadline.Token)
@@ -301,7 +300,7 @@ public sealed class DeliverySender : IDisposable
         }
     }
 
-    /// <summary>Keeps the connection when the exchange on it is complete in both directions; closes it otherwise.</summary>
+    /// <summary>Keeps the connection if the exchange is complete in both directions; otherwise closes it.</summary>
     void Release(AttemptProgress progress, bool isWell)
     {
         if (progress.Connection is not { } connection)
@@ -375,11 +374,11 @@ public sealed class DeliverySender : IDisposable
         var response = ResponseOf(progress, error);
         var status = error?.Code switch
         {
-            // Blocked means that nothing was on the wire; behind a redirect something was.
+            // Blocked means that nothing was sent; after a redirect, a request was sent.
             AttemptErrorCode.BlockedByEgressPolicy when progress.Redirects.Count == 0 => DeliveryStatus.Blocked,
             AttemptErrorCode.NotConfigured => DeliveryStatus.Blocked,
             AttemptErrorCode.Interrupted => DeliveryStatus.Interrupted,
-            // C3: any other status than 2xx is a failure without an error.
+            // C3: a status other than 2xx is a failure without an error.
             null when response!.Status is >= 200 and < 300 => DeliveryStatus.Succeeded,
             _ => DeliveryStatus.Failed,
         };

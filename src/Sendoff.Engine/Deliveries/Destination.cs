@@ -3,29 +3,29 @@ using System.Net;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Where a URL leads: scheme, host and port. Connections, queues and bounds are kept by destination.</summary>
+/// <summary>The scheme, host and port of a URL. Connections, queues and limits are per destination.</summary>
 /// <param name="Host">Lower case; an IP address without brackets.</param>
-/// <param name="Literal">The address, when the host is one in any spelling.</param>
+/// <param name="Literal">The address, if the host is an IP address in any form.</param>
 internal sealed record Destination(bool IsTls, string Host, int Port, IPAddress? Literal)
 {
-    /// <summary>As it is stored: <c>https://example.com:443</c>.</summary>
+    /// <summary>The stored form: <c>https://example.com:443</c>.</summary>
     public string Key { get; } = $"{(IsTls ? "https" : "http")}://{Bracketed(Host)}:{Port}";
 
-    /// <summary>The <c>host</c> line: the port only where it is not the scheme's own (RFC 9110 7.2).</summary>
+    /// <summary>The <c>host</c> line: with the port only if it is not the default (RFC 9110 7.2).</summary>
     public string Authority { get; } = Port == (IsTls ? 443 : 80) ? Bracketed(Host) : $"{Bracketed(Host)}:{Port}";
 
-    /// <summary>What <see cref="Of"/> returns for a URL that cannot be sent.</summary>
+    /// <summary>The result of <see cref="Of"/> for a URL that cannot be sent.</summary>
     public const string None = "http:";
 
-    /// <summary>Where a send goes, as <see cref="Delivery.Destination"/> holds it.</summary>
+    /// <summary>The destination of a send, as in <see cref="Delivery.Destination"/>.</summary>
     public static string Of(string url, WorkflowId workflow = default) =>
         SendKinds.KindOf(url) is var kind and not SendKind.Http ? SendKinds.LaneOf(kind, workflow)
         : TryParse(url, out var destination, out _) ? destination.Key
         : None;
 
-    /// <summary>Reads an absolute URL (<see cref="HttpSyntax"/>). Path and query from <paramref name="target"/> on are left as they
-    /// are.</summary>
-    /// <param name="target">Where path and query begin; the length of the URL when it has neither.</param>
+    /// <summary>Reads an absolute URL (<see cref="HttpSyntax"/>). Path and query from <paramref name="target"/> on are not
+    /// changed.</summary>
+    /// <param name="target">The start of path and query; the length of the URL if it has neither.</param>
     public static bool TryParse(string url, [NotNullWhen(true)] out Destination? destination, out int target)
     {
         destination = null;

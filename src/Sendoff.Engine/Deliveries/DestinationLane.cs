@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>The deliveries of one destination: how many are on the wire, and which wait. Guarded by the dispatcher's gate.</summary>
+/// <summary>The deliveries of one destination: the number in flight, and the queue. Guarded by the dispatcher's lock.</summary>
 sealed class DestinationLane(string destination)
 {
     const double SlowMs = 500;
@@ -9,24 +9,24 @@ sealed class DestinationLane(string destination)
 
     public string Destination => destination;
 
-    /// <summary>One at a time, in order.</summary>
+    /// <summary>Sends one at a time, in order.</summary>
     public bool IsSerial { get; } = SendKinds.IsSerial(destination);
 
     public LaneBacklog Backlog { get; } = new();
 
-    /// <summary>Senders that it holds, from the grant to the end of the attempt.</summary>
+    /// <summary>Senders in use, from the grant to the end of the attempt.</summary>
     public int Senders { get; set; }
 
-    /// <summary>A group of granted deliveries is being marked; the next group gathers.</summary>
+    /// <summary>A group of granted deliveries is being marked while the next group is collected.</summary>
     public bool IsMarking { get; set; }
     public bool IsInTurn { get; set; }
 
-    /// <summary>Its part in the server's pace.</summary>
+    /// <summary>Its share in the server's pace.</summary>
     public PaceShare Pace { get; } = new(SlowMs);
 
     public bool IsIdle => Senders == 0 && Backlog.IsEmpty;
 
-    /// <summary>Gives the next delivery a sender. It is to be marked as sending.</summary>
+    /// <summary>Gives the next delivery a sender. The caller marks it as sending.</summary>
     public WaitingDelivery Grant()
     {
         var next = Backlog.Take();

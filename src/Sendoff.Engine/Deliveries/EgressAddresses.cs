@@ -3,16 +3,15 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>
-/// Where deliveries come from (D3): local addresses that each request takes in turn, by destination. Without any, the system chooses. With
-/// some, nothing is ever dialled from another one.
+/// <summary> The local addresses of deliveries (D3), used round-robin per destination. Without any, the system chooses. Otherwise no other
+/// address is ever used.
 /// </summary>
 public sealed class EgressAddresses
 {
-    // Destinations that share a place also share its turns; the table never grows.
+    // Destinations with the same counter share its turns; the table never grows.
     const int Places = 4_096;
 
-    // linux/in.h. The port is then chosen at connect, where only address, port and receiver together have to be unique.
+    // linux/in.h. The port is then chosen at connect, where only the combination of address, port and receiver must be unique.
     const int IpBindAddressNoPort = 24;
 
     readonly IPAddress[] v4,
@@ -22,7 +21,8 @@ public sealed class EgressAddresses
     /// <summary>The system chooses.</summary>
     public static readonly EgressAddresses Any = new([]);
 
-    /// <param name="addresses">Setting <c>Egress:Addresses</c>. Each is one of this machine; <see cref="FindFault"/> tells.</param>
+    /// <param name="addresses">Setting <c>Egress:Addresses</c>. Each must be an address of this machine; see
+    /// <see cref="FindFault"/>.</param>
     public EgressAddresses(IReadOnlyList<IPAddress> addresses)
     {
         All = [.. addresses.Distinct()];
@@ -33,8 +33,7 @@ public sealed class EgressAddresses
 
     public IReadOnlyList<IPAddress> All { get; }
 
-    /// <summary>Whose turn it is for a request to this destination: one address of each family, as it is not known yet where the name
-    /// leads.</summary>
+    /// <summary>The next addresses for a request to this destination: one of each family, because the name is not resolved yet.</summary>
     internal LocalChoice Next(string destination)
     {
         if (turns.Length == 0)
@@ -43,7 +42,7 @@ public sealed class EgressAddresses
         return new(v4.Length == 0 ? null : v4[turn % v4.Length], v6.Length == 0 ? null : v6[turn % v6.Length]);
     }
 
-    /// <summary>Why nothing can be sent from an address; null when it can.</summary>
+    /// <summary>The reason why an address cannot be used; null if it can.</summary>
     public static string? FindFault(IPAddress address)
     {
         try
@@ -66,7 +65,7 @@ public sealed class EgressAddresses
     }
 }
 
-/// <summary>The addresses that one request may come from, by family; the default lets the system choose.</summary>
+/// <summary>The local addresses of one request, by family; the default lets the system choose.</summary>
 internal readonly record struct LocalChoice(IPAddress? V4, IPAddress? V6)
 {
     public bool IsFree => V4 is null && V6 is null;
@@ -76,14 +75,13 @@ internal readonly record struct LocalChoice(IPAddress? V4, IPAddress? V6)
     public bool Covers(AddressFamily family) => IsFree || For(family) is not null;
 }
 
-/// <summary>A request's way to its destination: where to, under whose rules, and from which addresses.</summary>
+/// <summary>The route of a request: its destination, egress rules and local addresses.</summary>
 internal readonly record struct Route(Destination To, EgressPolicy Policy, LocalChoice From)
 {
     public ConnectionKey KeyOf(IPAddress? local) => new(To.Key, Policy, local);
 }
 
-/// <summary>
-/// Which requests may use a connection: those to its destination, from its address, under the rules that it was dialled under. What one
-/// workflow may reach is not open to another because a connection stands.
+/// <summary> Identifies requests that may use a connection: the same destination, local address and egress rules. So a workflow cannot use
+/// an open connection that its own rules would block.
 /// </summary>
 internal readonly record struct ConnectionKey(string Destination, EgressPolicy Policy, IPAddress? Local);

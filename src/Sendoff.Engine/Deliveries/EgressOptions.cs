@@ -2,7 +2,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Egress rules and source addresses of deliveries, as the operator set it (D2, D3).</summary>
+/// <summary>Egress rules and source addresses of deliveries, as set by the operator (D2, D3).</summary>
 public sealed record EgressOptions
 {
     public EgressPolicies Policies { get; init; } = new(EgressPolicy.Default);
@@ -13,18 +13,18 @@ public sealed record EgressOptions
     /// <summary>Setting <c>Egress:Proxy</c>.</summary>
     public EgressProxy? Proxy { get; init; }
 
-    /// <summary>Certificates that are trusted besides those of the system. Setting <c>Tls:Authorities</c>.</summary>
+    /// <summary>Additional trusted certificates. Setting <c>Tls:Authorities</c>.</summary>
     public X509Certificate2Collection? Authorities { get; init; }
 
-    /// <summary>What receivers are told to let in: addresses and ranges. Empty when deliveries have no fixed ones. Setting
+    /// <summary>Addresses and ranges that are published for receivers. Empty if deliveries have no fixed addresses. Setting
     /// <c>Egress:PublicAddresses</c>.</summary>
     public IReadOnlyList<string> PublicAddresses { get; init; } = [];
 
-    /// <summary>Rules, and nothing else said.</summary>
+    /// <summary>Only rules.</summary>
     public static implicit operator EgressOptions(EgressPolicy policy) => new() { Policies = new(policy) };
 }
 
-/// <summary>The rules in force for each workflow: the server's, and its own beside them where the operator set any (D2).</summary>
+/// <summary>The rules for each workflow: those of the server, and its own ones if the operator set any (D2).</summary>
 public sealed class EgressPolicies
 {
     readonly Dictionary<string, EgressPolicy> byWorkflow = new(StringComparer.OrdinalIgnoreCase);
@@ -33,7 +33,7 @@ public sealed class EgressPolicies
     public EgressPolicies(EgressPolicy server)
         : this(server, []) { }
 
-    /// <param name="server">The rules of all.</param>
+    /// <param name="server">The rules for all workflows.</param>
     /// <param name="workflows">Settings <c>Egress:Workflows:NAME:Allow</c> and <c>:Deny</c>.</param>
     public EgressPolicies(EgressPolicy server, IEnumerable<EgressLayer> workflows)
     {
@@ -47,12 +47,12 @@ public sealed class EgressPolicies
 
     public EgressPolicy Server { get; }
 
-    /// <summary>The workflows that have own rules, by name.</summary>
+    /// <summary>The workflows with their own rules, by name.</summary>
     public IEnumerable<EgressLayer> Workflows =>
         byWorkflow.Values.Select(policy => policy.Layers[0]).OrderBy(layer => layer.Workflow, StringComparer.Ordinal);
 
     /// <summary>The rules for a workflow's deliveries.</summary>
-    /// <param name="workflow">Its name, in any case; null when it is gone, which may be reached by no more than any workflow may.</param>
+    /// <param name="workflow">Its name, in any case; null if it is deleted: then the deny rules of all workflows apply.</param>
     public EgressPolicy Of(string? workflow) =>
         byWorkflow.Count == 0 ? Server
         : workflow is null ? unknown

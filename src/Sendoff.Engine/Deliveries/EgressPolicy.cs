@@ -3,37 +3,35 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>
-/// Where deliveries may go (D1, D2). Special ranges are denied unless an allow rule names the target; a deny rule wins over an allow rule,
-/// but for the rule <c>*</c>, which denies whatever no allow rule beside it names.
+/// <summary> The allowed targets of deliveries (D1, D2). Special ranges are denied unless an allow rule matches. A deny rule takes
+/// precedence over an allow rule, except the rule <c>*</c>, which denies everything that no allow rule of the same layer matches.
 /// </summary>
-/// <remarks>
-/// A rule is <c>10.1.0.0/16</c>, <c>10.1.2.3</c>, <c>fd00::/8</c>, <c>api.example.com</c>, <c>*.example.com</c> (names below it) or
-/// <c>*</c>, with <c>:443</c> or <c>:8000-8099</c> behind it if only those ports are meant; an IPv6 range stands in brackets then:
-/// <c>[fd00::/8]:443</c>. A workflow's rules lie before the server's: a deny rule of either wins over an allow rule of either, and <c>*</c>
-/// is judged in the order of the layers.
+/// <remarks> A rule is <c>10.1.0.0/16</c>, <c>10.1.2.3</c>, <c>fd00::/8</c>, <c>api.example.com</c>, <c>*.example.com</c> (names below it)
+/// or <c>*</c>, optionally followed by ports, <c>:443</c> or <c>:8000-8099</c>; an IPv6 range with ports has brackets:
+/// <c>[fd00::/8]:443</c>. A workflow's rules come before the server's: a deny rule of either takes precedence over an allow rule of either,
+/// and <c>*</c> is evaluated in the order of the layers.
 /// </remarks>
 public sealed class EgressPolicy
 {
     readonly EgressLayer[] layers;
 
-    /// <summary>Nothing but the default deny table.</summary>
+    /// <summary>Only the default deny table.</summary>
     public static readonly EgressPolicy Default = new([], []);
 
     /// <param name="allow">Setting <c>Egress:Allow</c>.</param>
     /// <param name="deny">Setting <c>Egress:Deny</c>.</param>
-    /// <exception cref="FormatException">A text is no rule; the message names the setting, the text and what is wrong.</exception>
+    /// <exception cref="FormatException">A text is not a valid rule; the message has the setting, the text and the error.</exception>
     public EgressPolicy(IEnumerable<string> allow, IEnumerable<string> deny) => layers = [new EgressLayer(null, allow, deny)];
 
     EgressPolicy(EgressLayer[] layers) => this.layers = layers;
 
-    /// <summary>The rules, the nearest first: a workflow's own, then the server's.</summary>
+    /// <summary>The layers in order: the workflow's rules, then the server's.</summary>
     public IReadOnlyList<EgressLayer> Layers => layers;
 
-    /// <summary>These rules and nearer ones before them.</summary>
+    /// <summary>Adds a layer before these rules.</summary>
     public EgressPolicy With(EgressLayer nearer) => new([nearer, .. layers]);
 
-    /// <summary>Why nothing may be dialled; null when every address may. One bad address among many blocks them all.</summary>
+    /// <summary>The reason for blocking a host; null if all of its addresses are allowed. One denied address blocks the host.</summary>
     /// <param name="host">The URL's host: a name, or the address itself.</param>
     internal string? FindBlock(string host, IReadOnlyList<IPAddress> addresses, int port)
     {
@@ -45,7 +43,7 @@ public sealed class EgressPolicy
 
     string? FindBlock(string host, IPAddress address, int port)
     {
-        // A mapped address is dialled as the IPv4 address that it is.
+        // A mapped address is connected to as IPv4.
         var dialled = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
         string what =
             host == dialled.ToString()
@@ -53,7 +51,7 @@ public sealed class EgressPolicy
                 : $"{host} {(IPAddress.TryParse(host, out _) ? "stands for" : "resolves to")} {dialled}, which";
         if (FindReason(host, dialled, port) is { } reason)
             return $"{what} {reason}";
-        // D1: an address that is routed to an IPv4 address is as good or bad as that one.
+        // D1: an address that is routed to an IPv4 address gets the result of that address.
         var inner = SpecialRanges.Embedded(dialled);
         return inner is not null && FindReason(host, inner, port) is { } innerReason
             ? $"{what} stands for {inner}, which {innerReason}"
@@ -80,7 +78,7 @@ public sealed class EgressPolicy
             : null;
     }
 
-    /// <summary>How to allow exactly this: in the layer that denies it, or in a nearer one.</summary>
+    /// <summary>How to allow exactly this target: in the layer that denies it, or in the workflow's.</summary>
     string Remedy(EgressLayer denying, IPAddress address, int port)
     {
         string target = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address}]:{port}" : $"{address}:{port}";
@@ -96,7 +94,7 @@ public sealed class EgressLayer
         deny;
 
     /// <param name="workflow">The workflow's name; null for the server's.</param>
-    /// <exception cref="FormatException">A text is no rule; the message names the setting, the text and what is wrong.</exception>
+    /// <exception cref="FormatException">A text is not a valid rule; the message has the setting, the text and the error.</exception>
     public EgressLayer(string? workflow, IEnumerable<string> allow, IEnumerable<string> deny)
     {
         Workflow = workflow;
@@ -213,7 +211,7 @@ internal sealed record EgressRule(string Text, IPNetwork? Network, string? Host,
             throw Bad(setting, text, $"the prefix is a number from 0 to {bytes.Length * 8}");
         for (int i = bits; i < bytes.Length * 8; i++)
             bytes[i / 8] &= (byte)~(0x80 >> (i % 8));
-        // 10.0.0.1/8 is either a slip or means one address: whoever wrote it has to say which.
+        // 10.0.0.1/8 is ambiguous: it could mean one address or the range.
         var first = new IPAddress(bytes);
         return first.Equals(address) ? new IPNetwork(first, bits) : throw Bad(setting, text, $"did you mean {first}/{bits}?");
     }

@@ -4,9 +4,8 @@ using System.Text;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>
-/// A proxy that all deliveries go through (D3): <c>http://[user:password@]host[:port]</c> (HTTP CONNECT, port 80) or <c>socks5://…</c> (RFC
-/// 1928 and 1929, port 1080). The operator names it, so the egress rules do not judge it; they judge where it is asked to go.
+/// <summary> The proxy for all deliveries (D3): <c>http://[user:password@]host[:port]</c> (HTTP CONNECT, port 80) or <c>socks5://…</c> (RFC
+/// 1928 and 1929, port 1080). The operator sets it, so the egress rules do not apply to its address, only to the targets.
 /// </summary>
 public sealed class EgressProxy
 {

@@ -10,7 +10,7 @@ using Header = Sendoff.Engine.Model.Header;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>How the session with the mail server is protected.</summary>
+/// <summary>Encryption of the session with the mail server.</summary>
 public enum SmtpSecurity
 {
     None,
@@ -18,8 +18,8 @@ public enum SmtpSecurity
     Tls,
 }
 
-/// <summary>The mail server, and whom mails come from and go to. Settings <c>Smtp:*</c>.</summary>
-/// <param name="Security">Null is TLS on port 465, else STARTTLS.</param>
+/// <summary>The mail server, the sender and the default recipient. Settings <c>Smtp:*</c>.</summary>
+/// <param name="Security">Null is TLS on port 465, otherwise STARTTLS.</param>
 public sealed record SmtpOptions(
     string? Host = null,
     int Port = 587,
@@ -33,10 +33,10 @@ public sealed record SmtpOptions(
     public override string ToString() => Host is null ? "no mail server" : $"{Host}:{Port}";
 }
 
-/// <summary>Makes one attempt at an email (F7) under the deadline of any attempt. The request's body is JSON: subject, text, html,
+/// <summary>Makes one attempt for an email (F7), with the same deadline as any attempt. The request's body is JSON: subject, text, html,
 /// to.</summary>
-/// <remarks>(1) the message and its receivers  (2) dial the address that was checked  (3) greeting, TLS, sign in  (4) hand the message over
-///  (5) the reply is the response. One session carries one message, once (C2): nothing here tries again.</remarks>
+/// <remarks>(1) create the message  (2) connect to the checked address  (3) greeting, TLS, sign in  (4) send the message  (5) the reply is
+/// the response. One session sends one message, once (C2), without retries.</remarks>
 public sealed class EmailSender(
     DeliverySender frame,
     SmtpOptions smtp,
@@ -55,7 +55,7 @@ public sealed class EmailSender(
     /// <inheritdoc cref="AttemptMaker"/>
     public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown)
     {
-        // C8: a server that repeats what it was shown must not bring the password into the record.
+        // C8: a server that repeats the credentials must not put the password into the record.
         if (smtp.Password.Length > 0)
             delivery = delivery with { Credentials = [.. delivery.Credentials, smtp.Password] };
         return frame.AttemptAsync(delivery, number, queueMs, ExchangeAsync, shutdown);
@@ -116,7 +116,7 @@ public sealed class EmailSender(
         }
         catch (SmtpCommandException e) when ((int)e.StatusCode >= 400)
         {
-            // As a status of HTTP, a refusal is an answer and no error (C3).
+            // Like a status of HTTP, a refusal is a response and not an error (C3).
             progress.Answer = Reply((int)e.StatusCode, e.Mailbox is { } mailbox ? $"{e.Message} ({mailbox.Address})" : e.Message);
             return;
         }
@@ -132,7 +132,7 @@ public sealed class EmailSender(
         await QuitAsync(client, ct).ConfigureAwait(false);
     }
 
-    // The message is the server's by now, whatever comes of the farewell.
+    // The server has accepted the message, so errors of QUIT are ignored.
     async Task QuitAsync(SmtpClient client, CancellationToken ct)
     {
         using var patience = new CancellationTokenSource(quitPatience, time);
@@ -208,13 +208,13 @@ public sealed class EmailSender(
         message.From.Add(from);
         foreach (var to in ReceiversOf(asked))
             message.To.Add(to);
-        // The same over attempts and resends, so that a receiver can tell.
+        // The same for all attempts, so that a receiver can detect duplicates.
         message.MessageId = $"{delivery.Id}@{DomainOf(from)}";
         message.Body = new BodyBuilder { TextBody = TextOf(asked, "text"), HtmlBody = TextOf(asked, "html") }.ToMessageBody();
         return message;
     }
 
-    /// <summary>What is wrong with the body of an email; null when nothing is.</summary>
+    /// <summary>The error in the body of an email; null if it is valid.</summary>
     internal static string? FaultOf(ReadOnlyMemory<byte> body)
     {
         const string fault = "an email that is not { subject, text, html, to }";
@@ -278,7 +278,7 @@ public sealed class EmailSender(
             $"{what}: set {setting} (docs/operating.md, Email) and resend this delivery; no connection was made"
         );
 
-    /// <summary>Checks certificates as deliveries over HTTP do.</summary>
+    /// <summary>Validates certificates like HTTP deliveries.</summary>
     sealed class StrictSmtpClient : SmtpClient
     {
         public StrictSmtpClient(TlsHandshake tls, string host)

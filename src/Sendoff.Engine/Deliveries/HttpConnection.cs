@@ -6,9 +6,8 @@ using System.Runtime.CompilerServices;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>
-/// One open connection and the bytes read from it that nobody took yet. It carries one exchange at a time. There are no tokens here: the
-/// deadline aborts the connection, and whatever is pending on it fails.
+/// <summary> One open connection with its unread bytes. It has one exchange at a time. Methods take no cancellation token: the deadline
+/// aborts the connection, and pending operations fail.
 /// </summary>
 internal sealed class HttpConnection : IDisposable
 {
@@ -25,7 +24,7 @@ internal sealed class HttpConnection : IDisposable
     int disposed;
 
     /// <param name="stream">The socket's bytes, or the TLS session on it. Owned, as is the socket.</param>
-    /// <param name="remote">Where the other end is; the socket's own word for it is the proxy's, where there is one.</param>
+    /// <param name="remote">The remote address; with a proxy, the socket's own remote address is that of the proxy.</param>
     public HttpConnection(ConnectionKey key, Socket socket, Stream stream, IPEndPoint remote)
     {
         (Key, this.socket, this.stream, buffer) = (key, socket, stream, small);
@@ -33,24 +32,24 @@ internal sealed class HttpConnection : IDisposable
         RemoteAddress = remote.ToString();
     }
 
-    /// <summary>Which requests may use it.</summary>
+    /// <summary>Identifies requests that may use it.</summary>
     public ConnectionKey Key { get; }
     public string? LocalAddress { get; }
     public string? RemoteAddress { get; }
 
-    /// <summary>For another protocol than HTTP, which reads and writes by itself.</summary>
+    /// <summary>For a protocol other than HTTP, which reads and writes the stream directly.</summary>
     public Stream Stream => stream;
 
-    /// <summary>Bytes read and not taken. Valid until the next read.</summary>
+    /// <summary>Bytes that were read and not consumed. Valid until the next read.</summary>
     public ReadOnlyMemory<byte> Unread => buffer.AsMemory(start, end - start);
 
-    /// <summary>Takes bytes off the front of <see cref="Unread"/>.</summary>
+    /// <summary>Consumes bytes at the start of <see cref="Unread"/>.</summary>
     public void Take(int count) => start += count;
 
     public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes) => stream.WriteAsync(bytes);
 
-    /// <summary>Reads more behind <see cref="Unread"/> and answers how much came: 0 at the end.</summary>
-    /// <param name="most">How much may be unread. The buffer never grows beyond it.</param>
+    /// <summary>Reads more bytes into <see cref="Unread"/> and returns their number: 0 at the end.</summary>
+    /// <param name="most">Maximum number of unread bytes, and maximum size of the buffer.</param>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<int> ReadAsync(int most)
     {
@@ -69,7 +68,7 @@ internal sealed class HttpConnection : IDisposable
 
     void Rewind(int most)
     {
-        // A read that filled the small buffer is the beginning of much.
+        // A read that fills the small buffer probably begins a large body.
         if (end == buffer.Length && buffer == small && most >= LargeBuffer)
             buffer = ArrayPool<byte>.Shared.Rent(LargeBuffer);
         start = end = 0;
@@ -90,8 +89,8 @@ internal sealed class HttpConnection : IDisposable
         buffer = larger;
     }
 
-    /// <summary>Makes ready to wait for the next exchange. False when the receiver sent more than its response: the connection is not to be
-    /// used again.</summary>
+    /// <summary>Prepares for the next exchange. Returns false if the receiver sent more than its response: then the connection must not be
+    /// reused.</summary>
     public bool TryRest()
     {
         if (start != end)
@@ -100,13 +99,13 @@ internal sealed class HttpConnection : IDisposable
         start = end = 0;
         if (stream is SslStream)
         {
-            // Bytes may wait inside the TLS session, where no look at the socket finds them. A read that stays open does.
+            // Bytes may be buffered inside the TLS session, where a check of the socket does not find them, but a pending read does.
             ahead = stream.ReadAsync(small).AsTask();
         }
         return true;
     }
 
-    /// <summary>Whether the receiver has neither closed the connection nor sent anything since it came to rest.</summary>
+    /// <summary>Whether the receiver has neither closed the idle connection nor sent data.</summary>
     public bool IsQuiet()
     {
         try
@@ -119,10 +118,11 @@ internal sealed class HttpConnection : IDisposable
         }
     }
 
-    /// <summary>Closes the socket at once, from any thread: what is pending on it fails. <see cref="Dispose"/> is still due.</summary>
+    /// <summary>Closes the socket immediately, from any thread, so that pending operations fail. <see cref="Dispose"/> must still be
+    /// called.</summary>
     public void Abort() => socket.Dispose();
 
-    /// <summary>Call when no read or write of an exchange is pending.</summary>
+    /// <summary>Call only if no read or write of an exchange is pending.</summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref disposed, 1) != 0)
@@ -143,7 +143,7 @@ internal sealed class HttpConnection : IDisposable
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or SocketException)
         {
-            // The socket was closed under it, as it should be.
+            // The socket was closed by Abort, as intended.
         }
         await stream.DisposeAsync().ConfigureAwait(false);
     }

@@ -6,8 +6,8 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>What the parts of a request may look like (RFC 9110, the WHATWG URL standard). The harness's httpSyntax.mjs says the same;
-/// test/cases/http-syntax.json holds the two together.</summary>
+/// <summary>Validates the parts of a request (RFC 9110, the WHATWG URL standard). The harness's httpSyntax.mjs has the same rules;
+/// test/cases/http-syntax.json tests both.</summary>
 public static class HttpSyntax
 {
     internal const int LongestMethod = 64;
@@ -22,7 +22,7 @@ public static class HttpSyntax
     ]);
     static readonly SearchValues<char> ipv6Characters = SearchValues.Create("0123456789abcdefABCDEF:.");
 
-    /// <summary>The bytes of a token, where it comes as ASCII.</summary>
+    /// <summary>A token as ASCII bytes.</summary>
     internal static readonly SearchValues<byte> TokenBytes = SearchValues.Create([
         .. Enumerable.Range(0, 128).Where(static c => IsTokenCharacter((char)c)).Select(static c => (byte)c),
     ]);
@@ -32,19 +32,18 @@ public static class HttpSyntax
     /// <summary>RFC 9110 5.6.2: a method or a header's name.</summary>
     public static bool IsToken(ReadOnlySpan<char> text) => !text.IsEmpty && !text.ContainsAnyExcept(tokenCharacters);
 
-    /// <summary>A token of up to 64 characters that asks for a response; <c>CONNECT</c> asks a proxy for a tunnel.</summary>
+    /// <summary>A token of up to 64 characters, except <c>CONNECT</c>, which requests a tunnel.</summary>
     internal static bool IsMethod(ReadOnlySpan<char> text) => text.Length <= LongestMethod && IsToken(text) && text is not "CONNECT";
 
-    /// <summary>RFC 9110 5.5: Latin-1 without control characters, but for the tab.</summary>
+    /// <summary>RFC 9110 5.5: Latin-1 without control characters except the tab.</summary>
     public static bool IsHeaderValue(ReadOnlySpan<char> text) => !text.ContainsAnyExcept(valueCharacters);
 
-    /// <summary>Whether a delivery can be made to a URL: absolute http or https in its normal form, without userinfo and
-    /// fragment.</summary>
+    /// <summary>Whether a URL is valid for a delivery: absolute http or https in normal form, without userinfo and fragment.</summary>
     internal static bool IsUrl(ReadOnlySpan<char> url) =>
         TrySplit(url, out _, out var host, out _, out int target) && IsHost(host) && !url[target..].Contains('#');
 
-    /// <summary>Splits an absolute URL strictly. The host is not looked at, path and query are left as they are.</summary>
-    /// <param name="target">Where path and query begin; the length of the URL when it has neither.</param>
+    /// <summary>Splits an absolute URL strictly. Does not validate the host, and does not change path and query.</summary>
+    /// <param name="target">The start of path and query; the length of the URL if it has neither.</param>
     internal static bool TrySplit(ReadOnlySpan<char> url, out bool isTls, out ReadOnlySpan<char> host, out int port, out int target)
     {
         int start = SchemeLength(url);
@@ -55,19 +54,19 @@ public static class HttpSyntax
         if (start == 0)
             return false;
         var authority = url[start..target];
-        // Userinfo has become a header by now; a second reading of it here could only go wrong.
+        // Userinfo has already been converted to a header, so it is not allowed here.
         return !authority.Contains('@')
             && !url[target..].ContainsAnyExceptInRange('!', '~')
             && TrySplitPort(authority, isTls ? 443 : 80, out host, out port);
     }
 
-    /// <summary>The length of <c>http://</c> or <c>https://</c> at the start; 0 when there is neither.</summary>
+    /// <summary>The length of <c>http://</c> or <c>https://</c> at the start; 0 if it has neither.</summary>
     internal static int SchemeLength(ReadOnlySpan<char> url) =>
         url.StartsWith("https://", StringComparison.OrdinalIgnoreCase) ? 8
         : url.StartsWith("http://", StringComparison.OrdinalIgnoreCase) ? 7
         : 0;
 
-    /// <summary>Where a URL's authority ends that begins at <paramref name="start"/>.</summary>
+    /// <summary>The end of a URL's authority that begins at <paramref name="start"/>.</summary>
     internal static int AuthorityEnd(ReadOnlySpan<char> url, int start) =>
         url[start..].IndexOfAny('/', '?', '#') is var length and >= 0 ? start + length : url.Length;
 
@@ -82,13 +81,12 @@ public static class HttpSyntax
         return text.IsEmpty || (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port) && port is > 0 and <= 65_535);
     }
 
-    /// <summary>An IP address in any spelling, or a name that could be in DNS.</summary>
+    /// <summary>An IP address in any form, or a valid DNS name.</summary>
     static bool IsHost(ReadOnlySpan<char> host) => TryParseAddress(host, out _) || (IsName(host) && !EndsInNumber(host));
 
-    /// <summary>Reads a host as the URL standard does after its percent-decoding and IDNA, except that a name must be one that could be in
-    /// DNS.</summary>
+    /// <summary>Reads a host like the URL standard after percent-decoding and IDNA, but requires a valid DNS name.</summary>
     /// <param name="name">In lower case; an IP address without brackets.</param>
-    /// <param name="literal">The address, when the host is one in any spelling.</param>
+    /// <param name="literal">The address, if the host is an IP address in any form.</param>
     internal static bool TryParseHost(ReadOnlySpan<char> host, [NotNullWhen(true)] out string? name, out IPAddress? literal)
     {
         name =
@@ -98,7 +96,7 @@ public static class HttpSyntax
         return name is not null;
     }
 
-    /// <summary>Letters, digits, hyphens and underscores between dots, with one dot at the end if need be.</summary>
+    /// <summary>Letters, digits, hyphens and underscores between dots, with an optional dot at the end.</summary>
     static bool IsName(ReadOnlySpan<char> host)
     {
         if (host is [.., '.'])
@@ -120,15 +118,15 @@ public static class HttpSyntax
     {
         if (host is not ['[', .. var inside, ']'])
             return TryParseIPv4(host, out address);
-        // A zone (fe80::1%eth0) is no part of a URL, and IPAddress would take one.
+        // A URL has no zone (fe80::1%eth0), but IPAddress accepts one.
         address = null;
         return !inside.ContainsAnyExcept(ipv6Characters)
             && IPAddress.TryParse(inside, out address)
             && address.AddressFamily == AddressFamily.InterNetworkV6;
     }
 
-    /// <summary>As the URL standard writes it: .NET writes the end of some addresses as an IPv4 one, and the <c>host</c> line is to be as
-    /// in the URL.</summary>
+    /// <summary>Formats an address like the URL standard: .NET writes the end of some addresses as IPv4, but the <c>host</c> line must
+    /// match the URL.</summary>
     static string Written(IPAddress address)
     {
         string text = address.ToString();
@@ -138,7 +136,7 @@ public static class HttpSyntax
         return $"{text[..(text.LastIndexOf(':') + 1)]}{(bytes[12] << 8) | bytes[13]:x}:{(bytes[14] << 8) | bytes[15]:x}";
     }
 
-    /// <summary>WHATWG "ends in a number": such a host is an IPv4 address or an error, never a name.</summary>
+    /// <summary>WHATWG "ends in a number": such a host is a valid IPv4 address or invalid, never a name.</summary>
     static bool EndsInNumber(ReadOnlySpan<char> host)
     {
         var rest = host.TrimEnd('.');
@@ -190,7 +188,7 @@ public static class HttpSyntax
                 : 16;
             if (digit >= radix)
                 return false;
-            // Anything above 32 bits is too large already; stop before it wraps.
+            // More than 32 bits is too large; stop before an overflow.
             if ((value = value * (ulong)radix + (ulong)digit) > uint.MaxValue)
                 value = 1UL << 33;
         }

@@ -1,15 +1,15 @@
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>A delivery that waits for a sender, since when, and what it counts in the server's pace.</summary>
+/// <summary>A queued delivery, with the start of its wait and its share in the pace.</summary>
 readonly record struct WaitingDelivery(Delivery Delivery, long Since, PaceTicket Pace)
 {
-    // What its objects take, about.
+    // Approximate size of its objects.
     const int Overhead = 1_024;
 
     public int Bytes { get; } = Overhead + Delivery.Request.Bytes;
 }
 
-/// <summary>Where the pending deliveries of a destination are.</summary>
+/// <summary>The location of a destination's pending deliveries.</summary>
 enum BacklogState
 {
     /// <summary>All are in memory.</summary>
@@ -21,13 +21,12 @@ enum BacklogState
     /// <summary>The next page is being read from the store.</summary>
     Reading,
 
-    /// <summary>A page is being read that may lack deliveries which were left to the store meanwhile.</summary>
+    /// <summary>A page is being read that may lack deliveries that were left in the store in the meantime.</summary>
     ReadingBehind,
 }
 
-/// <summary>
-/// The pending deliveries of one destination, in call order: the first of them in memory, the rest in the store. It reads nothing and holds
-/// no lock; the dispatcher does both.
+/// <summary> The pending deliveries of one destination, in call order: the first of them in memory, the rest in the store. The dispatcher
+/// reads the store and holds the lock.
 /// </summary>
 sealed class LaneBacklog
 {
@@ -37,29 +36,29 @@ sealed class LaneBacklog
 
     readonly Queue<WaitingDelivery> waiting = new();
 
-    // Those that wait, and those that were taken and are not marked yet: the store still has them as pending.
+    // Queued deliveries, and taken ones that are not marked yet: the store still has both as pending.
     readonly HashSet<DeliveryId> held = [];
 
-    // The page that is being read begins behind the first one. It may lack deliveries behind the second one, as they were left to the store
-    // meanwhile.
+    // The page that is being read begins after the first id. It may lack deliveries after the second id, which were left in the store in
+    // the meantime.
     DeliveryId readAfter,
         missedAfter;
 
     public BacklogState State { get; private set; }
 
-    /// <summary>How many wait in memory, and the bytes that they take.</summary>
+    /// <summary>The number and size of queued deliveries in memory.</summary>
     public int Count => waiting.Count;
     public long Bytes { get; private set; }
 
     public bool IsEmpty => State == BacklogState.InMemory && waiting.Count == 0;
 
-    /// <summary>The store's deliveries up to this one are in memory, or were. Reading continues behind it.</summary>
+    /// <summary>The store's deliveries up to this one are or were in memory. Reading continues after it.</summary>
     public DeliveryId Last { get; private set; }
 
     /// <summary>The size of a page. The size of the bodies is known only after the first page was read.</summary>
     public int PageSize { get; private set; } = 32;
 
-    /// <summary>Whether a committed delivery is to be added to memory. If not, it is there already, or it was left to the store.</summary>
+    /// <summary>Whether to add a committed delivery to memory. If not, it is already there or stays in the store.</summary>
     public bool Takes(DeliveryId delivery, bool hasRoom)
     {
         if (held.Contains(delivery))
@@ -68,7 +67,7 @@ sealed class LaneBacklog
                 PassOver(delivery);
             return false;
         }
-        // A delivery behind those in the store stays there too. An older one, such as a resend, is in front of them.
+        // A delivery after those in the store stays there too. An older one, such as a resend, comes before them.
         if (hasRoom && (State == BacklogState.InMemory || delivery.Value <= Last.Value))
             return true;
         LeaveFrom(delivery);
@@ -93,7 +92,7 @@ sealed class LaneBacklog
         State = State is BacklogState.InMemory or BacklogState.InStore ? BacklogState.InStore : BacklogState.ReadingBehind;
     }
 
-    /// <summary>Begins to read the next page, behind the delivery that is returned.</summary>
+    /// <summary>Begins to read the next page, after the returned delivery.</summary>
     public DeliveryId BeginRead()
     {
         if (State != BacklogState.InStore)
@@ -103,8 +102,8 @@ sealed class LaneBacklog
         return readAfter = Last;
     }
 
-    /// <summary>Ends reading. The page is offered one delivery at a time, unless reading went back meanwhile: then it does not begin where
-    /// it has to.</summary>
+    /// <summary>Ends reading. The page is offered one delivery at a time, unless reading was reset in the meantime, which makes the page
+    /// outdated.</summary>
     /// <param name="offer">Adds the delivery if <see cref="Takes"/> accepts it.</param>
     public void EndRead(IReadOnlyList<Delivery> page, Action<Delivery> offer)
     {
@@ -128,7 +127,7 @@ sealed class LaneBacklog
         return next;
     }
 
-    /// <summary>The store does not have these as pending any more.</summary>
+    /// <summary>The store no longer has these as pending.</summary>
     public void Forget(List<WaitingDelivery> taken)
     {
         foreach (var one in taken)

@@ -3,18 +3,17 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>
-/// Asks the system for the addresses of a name. A lookup cannot be cancelled (getaddrinfo), only abandoned, and it holds a thread as long
-/// as it lasts: so lookups in flight are bounded, each on a thread of its own, and all who ask for the same name share one.
+/// <summary> Resolves names with the system's resolver. A lookup cannot be cancelled (getaddrinfo) and blocks a thread. So the number of
+/// lookups in flight is limited, each has its own thread, and callers with the same name share one.
 /// </summary>
-/// <param name="lookup">What to ask; null is the system's resolver.</param>
+/// <param name="lookup">The resolver; null for the system's resolver.</param>
 internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddress[]>>? lookup = null)
 {
     readonly Func<string, Task<IPAddress[]>> lookup = lookup ?? (static name => OnOwnThread(() => Dns.GetHostAddresses(name)));
     readonly SemaphoreSlim slots = new(limits.DnsLookups);
     readonly Dictionary<string, Lookup> inFlight = [];
 
-    /// <summary>A name that is looked up, and how many wait for it.</summary>
+    /// <summary>A lookup, with the number of callers that wait for it.</summary>
     sealed class Lookup(string name)
     {
         public string Name => name;
@@ -22,11 +21,11 @@ internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddr
         public int Waiting;
         public bool HasBegun;
 
-        /// <summary>Ends the wait for a place when nobody waits for the answer any more.</summary>
+        /// <summary>Ends the wait for capacity when no caller waits any more.</summary>
         public readonly CancellationTokenSource Abandoned = new();
     }
 
-    /// <summary>Names that are looked up or wait for it.</summary>
+    /// <summary>Lookups in flight or waiting.</summary>
     public int InFlight
     {
         get
@@ -82,7 +81,7 @@ internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddr
             if (--shared.Waiting > 0 || shared.HasBegun || !inFlight.Remove(shared.Name))
                 return;
         }
-        // It has no place yet, and needs none now: names that hang must not gather others behind them.
+        // It has not started and is no longer needed: hanging names must not delay others.
         shared.Abandoned.Cancel();
     }
 
@@ -106,7 +105,7 @@ internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddr
         }
     }
 
-    /// <summary>Lookups that hang on the pool's threads, of which there are few, would keep every other delivery waiting.</summary>
+    /// <summary>Hanging lookups would block the few threads of the pool, and so all deliveries.</summary>
     internal static Task<IPAddress[]> OnOwnThread(Func<IPAddress[]> ask) =>
         Task.Factory.StartNew(
             ask,

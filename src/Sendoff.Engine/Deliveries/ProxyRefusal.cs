@@ -3,11 +3,10 @@ using System.Text;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>
-/// What a proxy's answer to CONNECT says, and of whom. RFC 9110 has no status for "the destination refused": Squid, Apache, Envoy and
-/// HAProxy answer 503, tinyproxy 500, most others 502 or 504. What tells more is a header: RFC 9209's <c>Proxy-Status</c>,
-/// <c>X-Squid-Error</c> with the number of the system's error, <c>X-Smokescreen-Error</c>. Nothing that the proxy says is repeated: it is
-/// anybody's text, and could hold the password.
+/// <summary> Interprets a proxy's response to CONNECT, which may concern the proxy or the destination. RFC 9110 has no status for "the
+/// destination refused": Squid, Apache, Envoy and HAProxy respond with 503, tinyproxy with 500, most others with 502 or 504. Some headers
+/// give more details: RFC 9209's <c>Proxy-Status</c>, <c>X-Squid-Error</c> with the number of the system's error,
+/// <c>X-Smokescreen-Error</c>. The proxy's text is not repeated: it is not trusted and could contain the password.
 /// </summary>
 internal static class ProxyRefusal
 {
@@ -29,7 +28,7 @@ internal static class ProxyRefusal
                 proxy,
                 to
             ),
-            // A proxy that is overloaded itself says when to come back.
+            // A proxy that is overloaded itself sends retry-after.
             503 when ValueOf(head, "retry-after") is not null => Failed(proxy, $"has no room for a connection to {to}: it answered 503"),
             502 or 503 or 504 => Of(Cause.Connect, answer, proxy, to),
             _ => Of(Cause.Proxy, answer, proxy, to),
@@ -101,7 +100,7 @@ internal static class ProxyRefusal
             _ => Cause.Proxy,
         };
 
-    // Its 407 is a refusal by its rules, not a question for a password.
+    // Its 407 is a refusal by its rules, not a request for a password.
     static Cause? FromSmokescreen(string value) =>
         value.StartsWith("Egress proxying is denied", StringComparison.Ordinal) ? Cause.Denied
         : value.Contains("connection refused", StringComparison.Ordinal) ? Cause.Refused
@@ -111,7 +110,7 @@ internal static class ProxyRefusal
         : value.StartsWith("Failed to connect", StringComparison.Ordinal) ? Cause.Connect
         : null;
 
-    /// <summary>The value of a header's first line; null when there is none.</summary>
+    /// <summary>The value of a header's first line; null if there is none.</summary>
     static string? ValueOf(ReadOnlySpan<byte> head, string name)
     {
         foreach (var range in head.Split("\r\n"u8))

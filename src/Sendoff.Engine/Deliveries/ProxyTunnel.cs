@@ -5,10 +5,9 @@ using System.Text;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>
-/// Asks a proxy for a way to an address that was checked here, and reads not a byte more than its answer: what follows is the
-/// destination's. A proxy's own failure is <see cref="AttemptErrorCode.ProxyFailed"/>; what it says of the destination is told as the
-/// destination's.
+/// <summary> Requests a tunnel to a checked address from a proxy, and reads only the proxy's response: later bytes belong to the
+/// destination. A failure of the proxy is <see cref="AttemptErrorCode.ProxyFailed"/>; an error of the destination gets the code for the
+/// destination.
 /// </summary>
 internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
 {
@@ -21,8 +20,8 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
         Name = 3,
         IPv6 = 4;
 
-    /// <param name="socket">Connected to the proxy. It is the destination's afterwards.</param>
-    /// <exception cref="WireException">There is no way, and whose fault it is.</exception>
+    /// <param name="socket">Connected to the proxy; afterwards to the destination.</param>
+    /// <exception cref="WireException">There is no tunnel; the error says whether the proxy or the destination is the cause.</exception>
     public async Task OpenAsync(Socket socket, IPEndPoint to, CancellationToken ct)
     {
         try
@@ -55,7 +54,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
             throw ProxyRefusal.Of(status, head.Span, proxy, to);
     }
 
-    /// <summary>Reads one head, and its status.</summary>
+    /// <summary>Reads one response head and its status.</summary>
     async Task<(int Status, ReadOnlyMemory<byte> Head)> ReadHeadAsync(Socket socket, int most, CancellationToken ct)
     {
         byte[] head = new byte[most];
@@ -64,7 +63,7 @@ internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
         {
             if (length == most)
                 throw Failed($"sent more than {limits.ProxyReplyBytes:N0} bytes of headers");
-            // Looked at first, then taken up to the end of the head: the destination may have spoken already.
+            // Peek first, then consume up to the end of the head: later bytes may be from the destination.
             int seen = await socket.ReceiveAsync(head.AsMemory(length), SocketFlags.Peek, ct).ConfigureAwait(false);
             if (seen == 0)
                 throw Failed("closed the connection before it answered");

@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>A stream that is only read, asynchronously and once: what a decompressor needs of one.</summary>
+/// <summary>A stream for decompressors, which is only read, asynchronously and once.</summary>
 abstract class ReadOnlyStream : Stream
 {
     public override bool CanRead => true;
@@ -14,7 +14,7 @@ abstract class ReadOnlyStream : Stream
     }
     public abstract override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default);
 
-    /// <summary>Some decompressors know this one only.</summary>
+    /// <summary>Some decompressors use only this overload.</summary>
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 

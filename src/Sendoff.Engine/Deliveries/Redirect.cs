@@ -2,10 +2,10 @@ using System.Collections.Frozen;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>What a response's redirect asks for (C3): RFC 9110 15.4, and the Fetch standard where that leaves a choice.</summary>
+/// <summary>The request for a redirect (C3), by RFC 9110 15.4, and by the Fetch standard where the RFC allows a choice.</summary>
 internal static class Redirect
 {
-    /// <summary>What was meant for one origin and goes to no other.</summary>
+    /// <summary>Headers that are not sent to another origin.</summary>
     static readonly FrozenSet<string> ofOrigin = FrozenSet.Create(
         StringComparer.OrdinalIgnoreCase,
         "authorization",
@@ -14,7 +14,7 @@ internal static class Redirect
         "proxy-authorization"
     );
 
-    /// <summary>The request that follows; null when the response is the answer.</summary>
+    /// <summary>The next request; null if the response is final.</summary>
     public static HttpSend? Next(HttpSend send, ResponseHead head)
     {
         if (head.Status is not (301 or 302 or 303 or 307 or 308) || LocationOf(head) is not { } location)
@@ -23,7 +23,7 @@ internal static class Redirect
             return null;
         if (!Destination.TryParse(url, out var to, out _) || !Destination.TryParse(send.Url, out var from, out _))
             return null;
-        // What went out encrypted is not sent in the clear because a receiver says so.
+        // A receiver cannot redirect encrypted data to an unencrypted URL.
         if (from.IsTls && !to.IsTls)
             return null;
 
@@ -34,7 +34,7 @@ internal static class Redirect
         return new HttpSend(method, url, [.. headers], isGet ? default : send.Body);
     }
 
-    /// <summary>Null when there is none, or more than one to choose from.</summary>
+    /// <summary>Null if there is none, or more than one.</summary>
     static string? LocationOf(ResponseHead head)
     {
         string? found = null;

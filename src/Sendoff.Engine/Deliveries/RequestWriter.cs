@@ -5,13 +5,13 @@ using System.Text;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Writes a request the way it was asked for: header lines keep their order, spelling and repetitions.</summary>
+/// <summary>Writes a request. Header lines keep their order, case and repetitions.</summary>
 internal static class RequestWriter
 {
-    /// <summary>The largest body that goes out together with its head, in one send.</summary>
+    /// <summary>The largest body that is sent together with its head.</summary>
     public const int BodyWithHead = 16 * 1024;
 
-    /// <summary>A7: framing and the connection are ours. The harness warns about these; here they are left out.</summary>
+    /// <summary>A7: Sendoff sets framing and connection headers. The harness warns about these; here they are dropped.</summary>
     static readonly FrozenSet<string> ours = FrozenSet.Create(
         StringComparer.OrdinalIgnoreCase,
         "connection",
@@ -33,11 +33,11 @@ internal static class RequestWriter
     static readonly Header userAgent = new("user-agent", $"sendoff/{version}");
     static readonly Header accept = new("accept", "*/*");
 
-    /// <summary>What <see cref="BodyDecoder"/> decodes, but for Brotli: its window costs 16 MiB, so it is taken only when the user asks for
+    /// <summary>The codings of <see cref="BodyDecoder"/> except Brotli: its window needs 16 MiB, so it is used only if the user requests
     /// it.</summary>
     static readonly Header acceptEncoding = new("accept-encoding", "gzip, deflate");
 
-    /// <summary>Every header line of the request, in the order in which they are written.</summary>
+    /// <summary>The header lines of the request, in order.</summary>
     public static Header[] BuildHeaders(HttpSend send, Destination destination)
     {
         var lines = new List<Header>(send.Headers.Count + 5) { new("host", destination.Authority) };
@@ -49,7 +49,7 @@ internal static class RequestWriter
         {
             if (Is(header, "host"))
             {
-                // RFC 9112 3.2: exactly one, and it goes first.
+                // RFC 9112 3.2: exactly one, as the first line.
                 if (!hasHost)
                     lines[0] = header;
                 hasHost = true;
@@ -68,7 +68,7 @@ internal static class RequestWriter
             lines.Add(acceptEncoding);
         if (!hasAgent)
             lines.Add(userAgent);
-        // RFC 9110 8.6: a method that means to carry a body says so when there is none.
+        // RFC 9110 8.6: a method with a body sends content-length: 0 if there is none.
         if (send.Body.Length > 0 || send.Method is "POST" or "PUT" or "PATCH")
             lines.Add(new Header("content-length", send.Body.Length.ToString()));
         return [.. lines];
@@ -76,8 +76,7 @@ internal static class RequestWriter
 
     static bool Is(Header header, string name) => header.Name.Equals(name, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Writes the head, and the body too when it is small, into a rented array. Answers how long the head is, and how long it all
-    /// is.</summary>
+    /// <summary>Writes the head, and a small body, into a rented array. Returns the length of the head and the total length.</summary>
     public static (byte[] Rented, int HeadLength, int Length) Serialize(HttpSend send, int target, Header[] headers)
     {
         Require(HttpSyntax.IsMethod(send.Method), "the method");
@@ -112,7 +111,7 @@ internal static class RequestWriter
 
     static void Require(bool condition, string what)
     {
-        // The harness has refused it already (A4). Once more here, because a line break would forge a request.
+        // The harness has already refused it (A4). Checked again, because a line break would forge a request.
         if (!condition)
             throw new WireException(AttemptErrorCode.Internal, $"{what} cannot be sent over HTTP/1.1; nothing was written");
     }
@@ -125,7 +124,7 @@ internal static class RequestWriter
 
         public void Ascii(ReadOnlySpan<char> text) => Length += Encoding.ASCII.GetBytes(text, span[Length..]);
 
-        /// <summary>Latin-1, as Node.js writes header values; UTF-8 where that is not enough.</summary>
+        /// <summary>Latin-1, as Node.js writes header values; or UTF-8 if necessary.</summary>
         public void Text(ReadOnlySpan<char> text) =>
             Length += (text.ContainsAnyExceptInRange('\0', '\u00ff') ? Encoding.UTF8 : Encoding.Latin1).GetBytes(text, span[Length..]);
 

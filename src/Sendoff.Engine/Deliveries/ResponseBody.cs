@@ -3,14 +3,14 @@ using System.Buffers.Text;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Takes a response's body out of its framing, piece by piece (RFC 9112 6 and 7).</summary>
-/// <param name="head">The head that it follows.</param>
+/// <summary>Reads a response's body in pieces, without its framing (RFC 9112 6 and 7).</summary>
+/// <param name="head">The head before the body.</param>
 internal sealed class ResponseBody(HttpConnection connection, ResponseHead head, string method, EngineLimits limits)
 {
-    /// <summary>How much is read at once.</summary>
+    /// <summary>Size of one read.</summary>
     const int ReadSize = 32 * 1024;
 
-    /// <summary>The longest chunk line, extensions included. They mean nothing to anybody.</summary>
+    /// <summary>The longest chunk line, including extensions, which are ignored.</summary>
     const int ChunkLine = 1024;
 
     static readonly SearchValues<byte> hexDigits = SearchValues.Create("0123456789abcdefABCDEF"u8);
@@ -25,7 +25,7 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
 
     readonly Framing framing = FramingOf(head, method);
 
-    /// <summary>What is left of the body, or of the current chunk.</summary>
+    /// <summary>Remaining bytes of the body or of the current chunk.</summary>
     long left = FramingOf(head, method) == Framing.Length ? head.ContentLength!.Value : 0;
     bool isFirstChunk = true;
     bool isLastChunk,
@@ -33,22 +33,22 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         isAbandoned;
     long framingBytes;
 
-    /// <summary>Bytes of the body so far, as they came: without chunk lines, not yet decoded.</summary>
+    /// <summary>Received bytes of the body, without chunk lines and not decoded.</summary>
     public long Received { get; private set; }
 
-    /// <summary>All of it was read.</summary>
+    /// <summary>The body was read completely.</summary>
     public bool IsComplete => !isAbandoned && (isEnded || framing == Framing.None || (framing == Framing.Length && left == 0));
 
-    /// <summary>As much came as is read of a body (C4), chunk lines included: they cost as much as what they frame.</summary>
+    /// <summary>The limit for reading a body has been reached (C4), including chunk lines.</summary>
     public bool IsSpent => Received + framingBytes >= limits.DeliveryBodyRead;
 
-    /// <summary>Nothing more is read of it, however much there is.</summary>
+    /// <summary>Stops reading.</summary>
     public void Abandon() => isAbandoned = true;
 
-    /// <summary>The connection ends with the body, because only its end says where the body ends.</summary>
+    /// <summary>The body ends with the connection.</summary>
     public bool EndsConnection => framing == Framing.Close;
 
-    /// <summary>Length of the body, when it was said.</summary>
+    /// <summary>Length of the body, if it is known.</summary>
     public long? DeclaredLength => framing == Framing.Length ? head.ContentLength : null;
 
     static Framing FramingOf(ResponseHead head, string method)
@@ -60,11 +60,11 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         return head.ContentLength is null ? Framing.Close : Framing.Length;
     }
 
-    /// <summary>The next piece, valid until the next call; empty at the end.</summary>
+    /// <summary>Reads the next piece, valid until the next call; empty at the end.</summary>
     /// <exception cref="WireException">The connection ended too early, or the chunks are not valid.</exception>
     public ValueTask<ReadOnlyMemory<byte>> NextAsync()
     {
-        // Mostly the whole body came with the head, or many chunks came at once; then nothing has to wait.
+        // Usually the whole body arrived with the head, or many chunks together; then no wait is needed.
         if (framing == Framing.Chunks && left == 0 && !isLastChunk)
             TryTakeChunkLine();
         if (left > 0 && !connection.Unread.IsEmpty)
@@ -110,8 +110,7 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         return piece;
     }
 
-    /// <summary>Takes what stands before the data of the next chunk. False when not all of it has come yet; then nothing is
-    /// taken.</summary>
+    /// <summary>Consumes the line before the data of the next chunk. Returns false and consumes nothing if it is incomplete.</summary>
     bool TryTakeChunkLine()
     {
         var unread = connection.Unread.Span;
@@ -139,7 +138,7 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         if (digits < 0)
             digits = line.Length;
         var rest = line[digits..].TrimStart(" \t"u8);
-        // 15 digits are more than any body has, and cannot wrap.
+        // 15 digits are enough for any body and cannot overflow.
         if (digits is 0 or > 15 || !(rest.IsEmpty || rest[0] == ';') || !Utf8Parser.TryParse(line[..digits], out long size, out _, 'x'))
             throw Invalid("a chunk has no valid size");
         return size;
@@ -159,7 +158,7 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         connection.Take(2);
     }
 
-    /// <summary>Reads until a line is there and answers its length without its end. Takes nothing.</summary>
+    /// <summary>Reads until a line is complete, and returns its length without its ending. Consumes nothing.</summary>
     async ValueTask<int> ReadLineLengthAsync(int most)
     {
         while (true)
@@ -172,7 +171,7 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
         }
     }
 
-    /// <summary>Length of the first line, without its end; -1 when that has not come yet.</summary>
+    /// <summary>Length of the first line without its ending; -1 if it is incomplete.</summary>
     static int LineLength(ReadOnlySpan<byte> unread, int most)
     {
         int end = unread.IndexOf((byte)'\n');
@@ -195,17 +194,17 @@ internal sealed class ResponseBody(HttpConnection connection, ResponseHead head,
     static WireException Invalid(string why) => new(AttemptErrorCode.InvalidResponse, $"the response body is not valid HTTP/1.1: {why}");
 }
 
-/// <summary>A body as the decompressors of .NET want it. It answers "end" when the body ends, fails or has been read far enough.</summary>
-/// <param name="raw">Gets every byte as it came, for a body that turns out not to decode.</param>
+/// <summary>A body as a stream for the decompressors of .NET. It ends if the body ends, fails or has reached its limit.</summary>
+/// <param name="raw">Captures the raw bytes, for a body that does not decode.</param>
 internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw) : ReadOnlyStream
 {
     ReadOnlyMemory<byte> prefetched,
         piece;
 
-    /// <summary>Why the body ended early.</summary>
+    /// <summary>The error that ended the body.</summary>
     public Exception? Fault { get; private set; }
 
-    /// <summary>Reads as much ahead as is kept of the raw body anyway. True when that is all of it.</summary>
+    /// <summary>Reads ahead up to the size of the raw capture. Returns true if that is the whole body.</summary>
     public async ValueTask<bool> PrefetchAsync()
     {
         bool isWhole = false;
@@ -243,7 +242,7 @@ internal sealed class ResponseBodyStream(ResponseBody body, BodyCapture raw) : R
         }
         catch (Exception e)
         {
-            // A decompressor must not see it: what has been decoded so far is kept.
+            // Hidden from the decompressor, so that the decoded part is kept.
             Fault = e;
             return false;
         }

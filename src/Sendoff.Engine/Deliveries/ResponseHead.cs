@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>A response's status line and headers, and what they say about the bytes that follow.</summary>
+/// <summary>A response's status line and headers, and the framing of its body.</summary>
 internal sealed class ResponseHead
 {
     public required int Status { get; init; }
@@ -11,7 +11,7 @@ internal sealed class ResponseHead
     /// <summary><c>1.1</c> or <c>1.0</c>.</summary>
     public required string HttpVersion { get; init; }
 
-    /// <summary>Names in lower case, one entry a line.</summary>
+    /// <summary>Names in lower case, one entry per line.</summary>
     public required Header[] Headers { get; init; }
     public long? ContentLength { get; private set; }
     public bool HasTransferEncoding { get; private set; }
@@ -52,10 +52,10 @@ internal sealed class ResponseHead
         "x-request-id",
     }.GetAlternateLookup<ReadOnlySpan<char>>();
 
-    /// <summary>Reads a head off the front of <paramref name="data"/>. Strict: what RFC 9112 does not allow is no response, but for one
+    /// <summary>Reads a head from the start of <paramref name="data"/>. Strict: a head that violates RFC 9112 is an error, except for one
     /// empty line before it.</summary>
-    /// <param name="used">Its length, with the empty line.</param>
-    /// <returns>False when more bytes are needed.</returns>
+    /// <param name="used">Its length, including the empty line.</param>
+    /// <returns>False if more bytes are needed.</returns>
     /// <exception cref="WireException">It is not HTTP/1.1, or too large.</exception>
     public static bool TryParse(ReadOnlySpan<byte> data, EngineLimits limits, out ResponseHead? head, out int used)
     {
@@ -66,7 +66,7 @@ internal sealed class ResponseHead
             return false;
         int before = data.StartsWith("\r\n"u8) ? 2 : 0;
         data = data[before..];
-        // Garbage is told from the first bytes on, not after the deadline.
+        // Invalid data is detected at the first bytes, not after the deadline.
         int known = Math.Min(data.Length, 7);
         if (!data[..known].SequenceEqual("HTTP/1."u8[..known]))
             throw Invalid(Foreign(data) ?? $"it does not begin with HTTP/1.1 but with {Show(data)}");
@@ -100,7 +100,7 @@ internal sealed class ResponseHead
         return true;
     }
 
-    /// <summary>The name of another protocol that begins like this.</summary>
+    /// <summary>The name of another protocol that begins with these bytes.</summary>
     static string? Foreign(ReadOnlySpan<byte> data) =>
         data switch
         {
@@ -130,7 +130,7 @@ internal sealed class ResponseHead
     static Header ParseHeader(ReadOnlySpan<byte> line)
     {
         int colon = line.IndexOf((byte)':');
-        // A folded line begins with white space, which is no name: refused with the rest (RFC 9112 5.2).
+        // A folded line begins with white space, which is not a valid name, so it is refused (RFC 9112 5.2).
         if (colon <= 0 || line[..colon].ContainsAnyExcept(HttpSyntax.TokenBytes) || HasControls(line))
             throw Invalid($"a header line is {Show(line)}");
         var value = line[(colon + 1)..].Trim(" \t"u8);
@@ -153,7 +153,7 @@ internal sealed class ResponseHead
         return commonNames.TryGetValue(lower, out string? common) ? common : new string(lower);
     }
 
-    /// <summary>What the headers say about framing and the connection (RFC 9112 6 and 9.3).</summary>
+    /// <summary>Reads framing and connection headers (RFC 9112 6 and 9.3).</summary>
     void Interpret()
     {
         bool close = false,
@@ -184,8 +184,8 @@ internal sealed class ResponseHead
                     break;
             }
         }
-        // Both lengths at once is what a smuggled response looks like: read the chunks, and use the connection no more (RFC 9112 6.3).
-        // A 204 has no length at all (RFC 9110 8.6): who says one may send the body after all, into the next exchange.
+        // Both lengths could be response smuggling: read the chunks, and do not reuse the connection (RFC 9112 6.3). A 204 has no length
+        // (RFC 9110 8.6): a receiver that sends one may send a body into the next exchange.
         bool doubtful = HasTransferEncoding ? ContentLength is not null || Status == 204 : Status == 204 && ContentLength > 0;
         KeepAlive = !close && !doubtful && (HttpVersion == "1.1" || (keep && !HasTransferEncoding));
     }
@@ -226,7 +226,7 @@ internal sealed class ResponseHead
 
     static string Cut(string text) => text.Length <= 40 ? text : text[..40] + "…";
 
-    /// <summary>The first bytes of something unexpected, printable.</summary>
+    /// <summary>The first bytes of unexpected data, in printable form.</summary>
     static string Show(ReadOnlySpan<byte> bytes)
     {
         var text = new StringBuilder("\"");

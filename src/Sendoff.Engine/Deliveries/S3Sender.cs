@@ -7,14 +7,14 @@ using Amazon.S3.Model;
 namespace Sendoff.Engine.Deliveries;
 
 /// <summary>An S3-compatible object store. Settings <c>S3:*</c>.</summary>
-/// <param name="Endpoint">Null is Amazon's own for the region.</param>
+/// <param name="Endpoint">Null is Amazon's endpoint for the region.</param>
 public sealed record S3Options(Uri? Endpoint = null, string Region = "us-east-1", string? AccessKey = null, string? SecretKey = null)
 {
     public override string ToString() => Endpoint?.ToString() ?? Region;
 }
 
-/// <summary>Makes one attempt at an object (F7): a PUT with a signed URL, made at the attempt and sent as any HTTP delivery is. A signature
-/// never gets into the record.</summary>
+/// <summary>Makes one attempt for an object (F7): a PUT with a URL that is signed at the attempt and sent like any HTTP delivery. The
+/// record never contains the signature.</summary>
 public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvider time) : IDisposable
 {
     static readonly TimeSpan validity = TimeSpan.FromMinutes(5);
@@ -54,7 +54,7 @@ public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvide
             );
         }
         var put = new HttpSend("PUT", url, [new("content-type", "application/gzip")], Compress(delivery.Request.Body.Span));
-        // C8: stores repeat the signature in their errors, and redirect with it.
+        // C8: stores repeat the signature in errors and redirects.
         string[] secrets = [SignatureIn(url), options.SecretKey];
         return http.SendAsync(
             delivery with
@@ -76,7 +76,7 @@ public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvide
         return end < 0 ? url[start..] : url[start..end];
     }
 
-    /// <summary>Nothing is dialled for it.</summary>
+    /// <summary>Opens no connection.</summary>
     string Sign(string url)
     {
         var (bucket, key) = S3Object.Read(url);
@@ -94,7 +94,7 @@ public sealed class S3Sender(DeliverySender http, S3Options options, TimeProvide
 
     static Uri EndpointOf(S3Options options) => options.Endpoint ?? new($"https://s3.{options.Region}.amazonaws.com");
 
-    /// <summary>The payload as one line, gzip.</summary>
+    /// <summary>The payload and a line break, as gzip.</summary>
     static byte[] Compress(ReadOnlySpan<byte> payload)
     {
         var output = new MemoryStream();
@@ -125,7 +125,7 @@ internal static class S3Object
 {
     const string Scheme = "s3://";
 
-    /// <summary>Whether it has a bucket's name, and a key without <c>.</c>, <c>..</c> and control characters.</summary>
+    /// <summary>Whether it has a valid bucket name, and a key without <c>.</c>, <c>..</c> and control characters.</summary>
     public static bool IsUrl(string url)
     {
         if (!url.StartsWith(Scheme, StringComparison.Ordinal) || url.IndexOf('/', Scheme.Length) <= Scheme.Length)
@@ -137,8 +137,8 @@ internal static class S3Object
             && !key.Split('/').Any(static segment => segment is "." or "..");
     }
 
-    /// <summary>Names the object that a prefix is given for: <c>PREFIX/YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-ID.gz</c>. It is part of the
-    /// request, so a resend writes the same object.</summary>
+    /// <summary>The name of the object for a prefix: <c>PREFIX/YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-ID.gz</c>. It is part of the request, so a
+    /// resend writes the same object.</summary>
     public static string Named(string prefix, DeliveryId delivery)
     {
         var at = IdSequence.MomentOf(delivery.Value);

@@ -2,11 +2,11 @@ using System.Text.Unicode;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>The last check of a send that a worker hands over, by the kind of its destination (A2 to A9, F7). The harness refuses the same
-/// at the caller's line; what fails here was written by a step itself.</summary>
+/// <summary>Validates a send from a worker, by the kind of its destination (A2 to A9, F7). The harness has the same checks at the caller's
+/// line; only a send that a step wrote to the socket itself fails here.</summary>
 internal static class SendCheck
 {
-    /// <summary>What is wrong with a send; null when it can be delivered.</summary>
+    /// <summary>The error in a send; null if it can be delivered.</summary>
     public static string? FaultOf(HttpSend send, EngineLimits limits) =>
         send.Body.Length > limits.SendBodyBytes
             ? $"a body of {send.Body.Length:N0} bytes, over the limit of {limits.SendBodyBytes:N0} (setting Sends:MaxBodyBytes)"
@@ -19,7 +19,7 @@ internal static class SendCheck
         : !HttpSyntax.IsUrl(send.Url) ? "a URL that is not an absolute http or https one to a host"
         : FaultOfHeaders(send.Headers);
 
-    /// <summary>What is wrong with header lines; null when nothing is.</summary>
+    /// <summary>The error in header lines; null if they are valid.</summary>
     public static string? FaultOfHeaders(IReadOnlyList<Header> headers)
     {
         foreach (var (name, value) in headers)

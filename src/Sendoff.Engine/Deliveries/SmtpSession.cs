@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>The bytes of a session with a mail server: bounded, whatever it says, and telling how far the attempt has come.</summary>
+/// <summary>The stream of a session with a mail server. It limits the bytes read and reports the progress of the attempt.</summary>
 /// <param name="most">Bytes that may be read, TLS included.</param>
 internal sealed class SmtpSession(Stream wire, AttemptProgress progress, string host, int most) : Stream
 {
@@ -10,7 +10,7 @@ internal sealed class SmtpSession(Stream wire, AttemptProgress progress, string 
     /// <summary>The server has closed the connection.</summary>
     public bool HasEnded { get; private set; }
 
-    /// <summary>From here on what is written is the message.</summary>
+    /// <summary>From now on the message is written.</summary>
     public void BeginMessage()
     {
         progress.Enter(AttemptPhase.Write, "");
@@ -62,7 +62,7 @@ internal sealed class SmtpSession(Stream wire, AttemptProgress progress, string 
 
     public override void Flush() => wire.Flush();
 
-    // Only what is called while a session is taken down comes here.
+    // Called only when a session is disposed.
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("a session is read asynchronously");
 
     public override void Write(byte[] buffer, int offset, int count) => wire.Write(buffer, offset, count);

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>A range of addresses that deliveries do not go to unless a rule allows it (D1).</summary>
+/// <summary>A range of addresses that is blocked unless a rule allows it (D1).</summary>
 internal sealed record SpecialRange(IPNetwork Network, string Meaning);
 
 /// <summary>
@@ -18,7 +18,7 @@ internal static class SpecialRanges
         Range("10.0.0.0/8", "private, RFC 1918"),
         Range("100.64.0.0/10", "carrier-grade NAT, RFC 6598"),
         Range("127.0.0.0/8", "loopback, RFC 1122"),
-        // Not in the registry: a public address that means the host's own platform.
+        // Not in the registry: a public address of the host's platform.
         Range("168.63.129.16/32", "platform services of Azure"),
         Range("169.254.0.0/16", "link-local and cloud metadata, RFC 3927"),
         Range("172.16.0.0/12", "private, RFC 1918"),
@@ -56,19 +56,19 @@ internal static class SpecialRanges
     static readonly IPNetwork nat64 = IPNetwork.Parse("64:ff9b::/96");
     static readonly SpecialRange reserved = Range("::/0", "not global unicast, RFC 4291");
 
-    /// <summary>The range that keeps an address from being dialled; null when none does.</summary>
+    /// <summary>The range that blocks an address; null if there is none.</summary>
     public static SpecialRange? Find(IPAddress address)
     {
         foreach (var range in table)
             if (range.Network.Contains(address))
                 return range;
-        // IANA has given out 2000::/3 only; what lies outside is no place on the Internet. NAT64 answers for the IPv4 address in it.
+        // IANA has allocated only 2000::/3; other addresses are not on the Internet. For NAT64, the IPv4 address in it is checked.
         bool outside =
             address.AddressFamily == AddressFamily.InterNetworkV6 && !globalUnicast.Contains(address) && !nat64.Contains(address);
         return outside ? reserved : null;
     }
 
-    /// <summary>The IPv4 address that an IPv6 address stands for or is routed to; null when there is none.</summary>
+    /// <summary>The IPv4 address that an IPv6 address contains or is routed to; null if there is none.</summary>
     public static IPAddress? Embedded(IPAddress address)
     {
         if (address.AddressFamily != AddressFamily.InterNetworkV6)

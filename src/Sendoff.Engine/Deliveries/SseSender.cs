@@ -3,7 +3,7 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Makes one attempt at a streamed event (F7): it is published, and whoever follows the workflow's stream reads it from the
+/// <summary>Makes one attempt for a streamed event (F7): publishes it, and readers of the workflow's stream read it from the
 /// store.</summary>
 internal sealed class SseSender(DeliverySender frame, IStore store, PublicationBell bell, EngineLimits limits)
 {
@@ -25,12 +25,12 @@ internal sealed class SseSender(DeliverySender frame, IStore store, PublicationB
         );
 }
 
-/// <summary>Wakes those who follow a workflow's stream.</summary>
+/// <summary>Wakes the readers of a workflow's stream.</summary>
 public sealed class PublicationBell
 {
     readonly ConcurrentDictionary<WorkflowId, TaskCompletionSource> waiting = [];
 
-    /// <summary>Completes at the next ring. Take it before looking into the store, or a ring in between is missed.</summary>
+    /// <summary>Completes at the next signal. Get it before reading the store, so that no signal is missed.</summary>
     public Task Next(WorkflowId workflow) =>
         waiting.GetOrAdd(workflow, static _ => new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 

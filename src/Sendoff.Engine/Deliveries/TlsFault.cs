@@ -2,20 +2,19 @@ using System.Security.Authentication;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>What OpenSSL says of a session that failed, in words (C5). On other systems nothing is recognised, and their own words are
-/// told.</summary>
+/// <summary>Describes OpenSSL errors of a failed session (C5). On other systems, the system's own message is used.</summary>
 internal static class TlsFault
 {
-    // An error of OpenSSL is its library in the bits above these, and the reason below. The alerts of the other end are reasons from 1000
-    // on (RFC 8446, section 6).
+    // An OpenSSL error has the library in the upper bits and the reason in these. Alerts of the peer are reasons from 1000 (RFC 8446,
+    // section 6).
     const int LibraryShift = 23,
         Ssl = 20,
         FirstAlert = 1_000;
 
-    /// <summary>Null when it is no fault of TLS.</summary>
+    /// <summary>Null if it is not a TLS error.</summary>
     public static string? ReasonOf(Exception? e)
     {
-        // .NET looks at the first bytes itself, and tells what it saw by its words only.
+        // .NET checks the first bytes itself, and reports them only in the message.
         if (e is AuthenticationException { InnerException: null } && e.Message.Contains("frame", StringComparison.Ordinal))
             return "protocol: the receiver does not speak TLS on this port; perhaps the URL should begin with http://";
         for (; e is not null; e = e.InnerException)

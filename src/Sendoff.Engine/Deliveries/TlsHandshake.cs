@@ -5,13 +5,13 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Makes a TLS session for HTTP/1.1 and says plainly why there is none: expired, wrong host, untrusted or protocol (C5).</summary>
-/// <param name="roots">Certificates that are trusted besides those of the system.</param>
+/// <summary>Creates a TLS session for HTTP/1.1. An error gives the reason: expired, wrong host, untrusted or protocol (C5).</summary>
+/// <param name="roots">Additional trusted certificates.</param>
 internal sealed class TlsHandshake(X509Certificate2Collection? roots)
 {
     static readonly List<SslApplicationProtocol> http11 = [SslApplicationProtocol.Http11];
 
-    /// <exception cref="WireException">There is no session, and why.</exception>
+    /// <exception cref="WireException">The handshake failed; the error gives the reason.</exception>
     public async Task<SslStream> MakeAsync(Socket socket, string host, CancellationToken ct)
     {
         string? refusal = null;
@@ -66,12 +66,11 @@ internal sealed class TlsHandshake(X509Certificate2Collection? roots)
             _ => new(AttemptErrorCode.TlsFailed, $"the TLS handshake with {host} failed: protocol: {e.Message}", e),
         };
 
-    /// <summary>A chain is judged by what the receiver sent: fetching what is missing would dial places that no egress rule has
-    /// seen.</summary>
+    /// <summary>A chain is validated with the certificates that the receiver sent: downloads would bypass the egress rules.</summary>
     internal static X509ChainPolicy ChainPolicy() =>
         new() { DisableCertificateDownloads = true, RevocationMode = X509RevocationMode.NoCheck };
 
-    /// <summary>Why a certificate is not accepted; null when it is.</summary>
+    /// <summary>The reason why a certificate is not accepted; null if it is.</summary>
     internal string? FindRefusal(string host, X509Certificate2? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
         if (errors == SslPolicyErrors.None)

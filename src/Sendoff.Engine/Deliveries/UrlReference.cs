@@ -3,12 +3,12 @@ using System.Text;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Resolves what a <c>location</c> header says (RFC 3986 5.2). Paths and queries keep their spelling.</summary>
+/// <summary>Resolves a <c>location</c> header (RFC 3986 5.2) without changing paths and queries.</summary>
 internal static class UrlReference
 {
-    /// <param name="url">Absolute, as <see cref="Destination.TryParse"/> takes it.</param>
-    /// <param name="reference">As it was received, one character a byte.</param>
-    /// <returns>Absolute, without fragment and userinfo; null when it is no http or https URL.</returns>
+    /// <param name="url">Absolute, valid for <see cref="Destination.TryParse"/>.</param>
+    /// <param name="reference">As received, one character per byte.</param>
+    /// <returns>Absolute, without fragment and userinfo; null if it is not an http or https URL.</returns>
     public static string? Resolve(string url, string reference)
     {
         var (origin, path, query) = Split(url);
@@ -27,7 +27,7 @@ internal static class UrlReference
         return origin + WithoutDots(whole) + givenQuery;
     }
 
-    /// <summary>Credentials in a <c>location</c> are the receiver's to choose, and not used.</summary>
+    /// <summary>Credentials in a <c>location</c> come from the receiver and are not used.</summary>
     static string Normal(string absolute)
     {
         var (origin, path, query) = Split(absolute);
@@ -35,7 +35,7 @@ internal static class UrlReference
         return origin[..start] + origin[(origin.LastIndexOf('@') is var at and > 0 ? at + 1 : start)..] + WithoutDots(path) + query;
     }
 
-    /// <summary>The query with its question mark. A path that is missing is the root.</summary>
+    /// <summary>The path and query with its question mark. A missing path is the root.</summary>
     static (string Origin, string Path, string Query) Split(string absolute)
     {
         string url = WithoutFragment(absolute);
@@ -72,7 +72,7 @@ internal static class UrlReference
         return "/" + string.Join('/', kept);
     }
 
-    /// <summary>Receivers send spaces and UTF-8 as they are; a request's target is visible ASCII.</summary>
+    /// <summary>Receivers send unescaped spaces and UTF-8; a request's target must be visible ASCII.</summary>
     static string Encode(string received)
     {
         if (!received.AsSpan().ContainsAnyExceptInRange('!', '~'))
