@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Workers;
 
-/// <summary>The arguments of <c>bwrap</c>: what there is of the machine inside of a worker's sandbox.</summary>
+/// <summary>The arguments of <c>bwrap</c>: the parts of the machine that are visible in a worker's sandbox.</summary>
 internal static class Bubblewrap
 {
     public const string Node = "/sendoff/node",
@@ -11,7 +11,7 @@ internal static class Bubblewrap
 
     static readonly string[] SystemFolders = ["/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin"];
 
-    // What looking up names, TLS and the loader read, and nothing that names a user or holds a key.
+    // Files for name resolution, TLS and the loader; none that contains users or keys.
     static readonly string[] Etc =
     [
         "resolv.conf",
@@ -39,7 +39,7 @@ internal static class Bubblewrap
         "crypto-policies",
     ];
 
-    /// <summary>What is the same for all workers.</summary>
+    /// <summary>The arguments that are the same for all workers.</summary>
     /// <param name="users">A folder with the <c>passwd</c> and <c>group</c> of the sandbox.</param>
     public static List<string> Common(SandboxOptions options, string node, string harness, string users)
     {
@@ -79,8 +79,8 @@ internal static class Bubblewrap
         foreach (string name in Etc)
             list.AddRange("--ro-bind-try", "/etc/" + name, "/etc/" + name);
         list.AddRange("--ro-bind", Path.Combine(users, "passwd"), "/etc/passwd", "--ro-bind", Path.Combine(users, "group"), "/etc/group");
-        // Root's own files in /proc (sys, sysrq-trigger) are writable without any capability, when the server runs as root; /dev and /
-        // would be memory without a bound.
+        // If the server runs as root, files of root in /proc (sys, sysrq-trigger) are writable without any capability; files in /dev and /
+        // would use unlimited memory.
         list.AddRange("--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--remount-ro", "/dev");
         list.AddRange("--perms", "1777", "--size", $"{options.TmpBytes}", "--tmpfs", "/tmp");
         foreach (string folder in options.Readable)
@@ -101,7 +101,7 @@ internal static class Bubblewrap
             list.Add(item);
     }
 
-    /// <summary>The user whom steps see themselves as.</summary>
+    /// <summary>The user of the steps.</summary>
     public static void WriteUsers(string folder)
     {
         File.WriteAllText(Path.Combine(folder, "passwd"), "step:x:1000:1000::/tmp:/usr/sbin/nologin\n");

@@ -2,10 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>A second name of a file.</summary>
+/// <summary>Creates hard links.</summary>
 static partial class HardLink
 {
-    /// <summary>Copies where the file cannot have a second name there, as on another disk.</summary>
+    /// <summary>Copies the file if it cannot be linked, for example to another disk.</summary>
     public static void CreateOrCopy(string existing, string name)
     {
         bool linked = OperatingSystem.IsWindows() ? CreateOnWindows(name, existing, 0) : Create(existing, name) == 0;

@@ -3,9 +3,8 @@ using System.Text.Unicode;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>
-/// The fields of one message, read in place. It trusts nothing: a step can write to the socket, so a field that is missing, of the wrong
-/// type or not UTF-8 is a <see cref="WorkerProtocolException"/>.
+/// <summary> The fields of one message, read in place. Messages are not trusted, because a step can write to the socket: a field that is
+/// missing, of the wrong type or not UTF-8 throws a <see cref="WorkerProtocolException"/>.
 /// </summary>
 internal ref struct MessageReader
 {
@@ -15,7 +14,7 @@ internal ref struct MessageReader
     readonly ReadOnlySpan<byte> payload;
     Utf8JsonReader reader;
 
-    /// <summary>Halves of surrogate pairs, which JavaScript strings may hold, become U+FFFD in <paramref name="payload"/> itself.</summary>
+    /// <summary>Replaces unpaired surrogates, which JavaScript strings may contain, by U+FFFD in <paramref name="payload"/>.</summary>
     public MessageReader(Span<byte> payload)
     {
         if (!Utf8.IsValid(payload))
@@ -26,7 +25,7 @@ internal ref struct MessageReader
         Expect(reader.Read() && reader.TokenType == JsonTokenType.StartObject, "an object");
     }
 
-    /// <summary>Goes on to the next field, or answers false at the end. The value must be read or skipped before the next call.</summary>
+    /// <summary>Moves to the next field. Returns false at the end. The value must be read or skipped before the next call.</summary>
     public bool NextField()
     {
         reader.Read();
@@ -88,14 +87,14 @@ internal ref struct MessageReader
         return reader.TokenType == JsonTokenType.Null ? null : CurrentText();
     }
 
-    /// <summary>Text that comes again and again, without a new string for each.</summary>
+    /// <summary>Reads repeated text without a new string each time.</summary>
     public string KnownText(TextCache known)
     {
         reader.Read();
         return CurrentKnownText(known);
     }
 
-    /// <summary>The value as it stands, as JSON.</summary>
+    /// <summary>The raw JSON of the value.</summary>
     public ReadOnlySpan<byte> Raw()
     {
         reader.Read();
@@ -104,7 +103,7 @@ internal ref struct MessageReader
         return payload[start..(int)reader.BytesConsumed];
     }
 
-    /// <summary>The object as it stands, as JSON.</summary>
+    /// <summary>The raw JSON of the object.</summary>
     public ReadOnlySpan<byte> RawObject()
     {
         var raw = Raw();
@@ -133,7 +132,7 @@ internal ref struct MessageReader
         Expect(reader.TokenType == JsonTokenType.StartObject, "an object");
     }
 
-    /// <summary>Opens the value when it is an object; null is none.</summary>
+    /// <summary>Opens the value if it is an object; returns false for null.</summary>
     public bool OptionalObject()
     {
         reader.Read();

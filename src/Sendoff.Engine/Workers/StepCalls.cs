@@ -1,25 +1,24 @@
 namespace Sendoff.Engine.Workers;
 
-/// <summary>What the steps of one run ask of the server and await, while the run executes. The seam between workers and what
-/// answers.</summary>
+/// <summary>Handles the calls of a run's steps to the server. The interface between workers and the implementation of the calls.</summary>
 public interface IStepCalls
 {
-    /// <summary>Answers with JSON; nothing is <c>undefined</c>. Called in the order in which the steps called, by one thread at a time, and
-    /// not awaited in between.</summary>
-    /// <param name="args">A JSON object, as the step's process wrote it: to be trusted in nothing.</param>
-    /// <exception cref="StepCallException">The step is refused, and told why.</exception>
+    /// <summary>Returns JSON; empty is <c>undefined</c>. Called in the order of the steps' calls, by one thread at a time, without awaiting
+    /// earlier calls.</summary>
+    /// <param name="args">A JSON object from the step's process, which is not trusted.</param>
+    /// <exception cref="StepCallException">The call is refused; the step gets the error.</exception>
     Task<ReadOnlyMemory<byte>> CallAsync(string method, ReadOnlyMemory<byte> args);
 }
 
-/// <summary>A call that is refused: the error that the step gets.</summary>
+/// <summary>The error of a refused call.</summary>
 public sealed class StepCallException(string code, string message, Exception? inner = null) : Exception(message, inner)
 {
     public string Code => code;
 }
 
-/// <summary>A call as the worker wrote it.</summary>
+/// <summary>A call of a worker.</summary>
 internal readonly record struct StepCall(int Run, int Id, string Method, byte[] Args);
 
-/// <summary>The answer to one.</summary>
-/// <param name="Value">JSON; nothing is <c>undefined</c>.</param>
+/// <summary>The answer to a call.</summary>
+/// <param name="Value">JSON; empty is <c>undefined</c>.</param>
 internal sealed record StepAnswer(int Run, int Id, ReadOnlyMemory<byte> Value, string? Code = null, string? Message = null);

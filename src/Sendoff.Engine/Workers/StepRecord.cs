@@ -3,30 +3,30 @@ using System.Text.Json;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>What a worker has reported of one step of a run, so far.</summary>
+/// <summary>The state of one step of a run, as reported by the worker.</summary>
 internal struct StepRecord
 {
     public StepStatus? Status;
     public double DurationMs;
 
-    /// <summary>The first send's index in this segment, the next one's, and those before it that are still to come: a body made of Blobs is
-    /// read after later sends are made.</summary>
+    /// <summary>The first index of a send in this segment, the next index, and earlier indexes that are still missing, because a body of
+    /// Blobs is sent after later sends.</summary>
     public int FirstSend,
         NextSend;
     public HashSet<int>? Skipped;
 
-    /// <summary>JSON object from the step's end; null is empty.</summary>
+    /// <summary>JSON object from the step's end; null if empty.</summary>
     public byte[]? Exports,
         Inputs;
 
-    /// <summary>Values of <c>export</c> frames as JSON; the last of a name counts.</summary>
+    /// <summary>Values of <c>export</c> frames as JSON; the last value of a name is used.</summary>
     public Dictionary<string, byte[]>? Named;
     public List<LogLine>? Logs;
     public List<StepWarning>? Warnings;
     public StepError? Error;
 
-    /// <summary>The index that a send gets: the one it names, or the next when that is given already or out of reach.</summary>
-    /// <param name="most">Sends of one run.</param>
+    /// <summary>The index for a send: its own, or the next free one if that is used or out of range.</summary>
+    /// <param name="most">Maximum sends of one run.</param>
     public int TakeSend(int index, int most)
     {
         if (Skipped?.Remove(index) == true)
@@ -45,7 +45,7 @@ internal struct StepRecord
         var output = new ArrayBufferWriter<byte>();
         using var json = new Utf8JsonWriter(output, new JsonWriterOptions { MaxDepth = MessageReader.MaxDepth, SkipValidation = true });
         json.WriteStartObject();
-        // The step's end reports what no export frame has; should a name be in both, the end's value is the later one.
+        // The step's end has values that no export frame has reported. If a name is in both, the value of the end is newer.
         var atEnd = new Dictionary<string, byte[]>();
         if (Exports is not null)
         {

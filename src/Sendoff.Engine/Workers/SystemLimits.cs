@@ -1,21 +1,21 @@
 namespace Sendoff.Engine.Workers;
 
-/// <summary>Limits of the system for a process and all that it starts, which <c>prlimit</c> of util-linux sets.</summary>
+/// <summary>Limits of the system for a process and its children, set with <c>prlimit</c> of util-linux.</summary>
 internal static class SystemLimits
 {
     const string Prlimit = "/usr/bin/prlimit"; // the sandbox sees it at the same place
     const int OpenFiles = 4096;
 
-    /// <summary>Processes and threads at once, in a sandbox where no children are allowed, and in one where they are.</summary>
+    /// <summary>Processes and threads in a sandbox without and with child processes.</summary>
     public const int Processes = 64,
         ProcessesWithChildren = 512;
 
-    /// <summary>Null where there is none.</summary>
+    /// <summary>Null if there is none.</summary>
     public static string? Command => File.Exists(Prlimit) ? Prlimit : null;
 
-    /// <param name="fileBytes">Of the largest file that is written.</param>
-    /// <param name="processes">They are counted by user, in a sandbox by user and sandbox; threads count too. Null sets no limit.</param>
-    /// <param name="memoryBytes">Of one process. Null sets no limit.</param>
+    /// <param name="fileBytes">Maximum size of a written file.</param>
+    /// <param name="processes">Counted per user, in a sandbox per user and sandbox, including threads. Null for no limit.</param>
+    /// <param name="memoryBytes">Memory of one process. Null for no limit.</param>
     public static IEnumerable<string> Arguments(long fileBytes, int? processes, long? memoryBytes)
     {
         yield return "--core=0";

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>Strings for UTF-8 text that comes again and again: methods, URLs, header lines. Bounded, for one thread.</summary>
+/// <summary>Caches strings for repeated UTF-8 text: methods, URLs, header lines. Bounded, for one thread.</summary>
 internal sealed class TextCache
 {
     const int Slots = 256,

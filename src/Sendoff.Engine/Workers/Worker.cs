@@ -19,13 +19,13 @@ internal enum WorkerCause
     Stopped,
 }
 
-/// <summary>A worker's end, with its process gone. <paramref name="Victim"/> is the run that it was killed for.</summary>
+/// <summary>The end of a worker, after its process has ended. <paramref name="Victim"/> is the run because of which it was
+/// killed.</summary>
 internal sealed record WorkerDeath(WorkerCause Cause, string Message, WorkerJob? Victim);
 
-/// <summary>One worker: a process, and the socket over which it is given runs and reports them.</summary>
-/// <remarks>
-/// One task reads its frames; <see cref="WorkerOutbox"/> writes to it. What schedules it (from <see cref="Program"/> on) belongs to the
-/// pool and is guarded by its gate.
+/// <summary>One worker: a process and its socket.</summary>
+/// <remarks> One task reads its frames; <see cref="WorkerOutbox"/> writes to it. Its scheduling state (from <see cref="Program"/> on)
+/// belongs to the pool and is guarded by its lock.
 /// </remarks>
 internal sealed class Worker
 {
@@ -59,32 +59,32 @@ internal sealed class Worker
     public int Id => process.Id;
     public int MemoryMb { get; }
 
-    /// <summary>Bytes of memory at which it is killed (E4).</summary>
+    /// <summary>Memory limit in bytes (E4).</summary>
     public long MemoryLimit => (MemoryMb + limits.WorkerBaseMemoryMb) * 1024L * 1024;
     public WorkerOutbox Outbox { get; private set; }
     public Task<WorkerDeath> Ended { get; private set; } = null!;
     public bool IsDoomed => Volatile.Read(ref cause) >= 0;
 
-    // Guarded by the pool's gate.
+    // Guarded by the pool's lock.
     public ProgramQueue? Program { get; set; }
     public bool Loaded { get; set; }
     public bool Retiring { get; set; }
     public bool Revoking { get; set; }
     public bool Warm { get; set; }
 
-    /// <summary>Runs that it was given; the first executes.</summary>
+    /// <summary>Its runs; the first one executes.</summary>
     public List<WorkerJob> Assigned { get; } = [];
 
-    /// <summary>Numbers of runs that were taken from it without its knowledge: it will say that their time to start had passed.</summary>
+    /// <summary>Numbers of runs that were given to other workers; it will report them as expired.</summary>
     public HashSet<int> TakenBack { get; } = [];
 
-    /// <summary>Timestamp of the load's, or the executing run's, beginning.</summary>
+    /// <summary>Start time of loading, or of the executing run.</summary>
     public long BeganAt { get; set; }
     public long LastUsed { get; set; }
     public long BoundAt { get; set; }
     public int LastNumber { get; set; }
 
-    /// <summary>The run that executes, for the reading side.</summary>
+    /// <summary>The executing run, for the reader task.</summary>
     public WorkerJob? Executing
     {
         get => Volatile.Read(ref executing);
@@ -92,8 +92,8 @@ internal sealed class Worker
     }
     WorkerJob? executing;
 
-    /// <summary>Starts a worker and waits until it says that it is ready.</summary>
-    /// <exception cref="WorkerUnavailableException">It does not start.</exception>
+    /// <summary>Starts a worker and waits until it is ready.</summary>
+    /// <exception cref="WorkerUnavailableException">It cannot start.</exception>
     public static async Task<Worker> StartAsync(WorkerPool pool, NodeBinary node, Sandbox sandbox, int memoryMb, CancellationToken ct)
     {
         using var limit = new CancellationTokenSource(pool.Limits.WorkerStart, pool.Time);
@@ -103,7 +103,7 @@ internal sealed class Worker
         var worker = new Worker(pool, await StartProcessAsync(pool, node, sandbox, room, door.Address, memoryMb), room, memoryMb);
         try
         {
-            // E4: without a sandbox, a step sees the door of a worker that starts, and would be given its program and secrets.
+            // E4: without a sandbox, a step could connect to the socket of a starting worker and receive its program and secrets.
             var accept = door.AcceptAsync(sandbox.HasBubblewrap ? null : worker.process.Id, either.Token);
             if (await Task.WhenAny(accept, worker.process.Ended) == accept)
                 worker.Connect(await accept);
@@ -161,18 +161,17 @@ internal sealed class Worker
         Outbox = new(stream, room, limits);
     }
 
-    /// <summary>
-    /// The worker's clock in <paramref name="after"/> from <paramref name="now"/> on, in ms; null when its silence cannot be proved. Rather
-    /// too early than too late: its clock went on while its word that it is ready was on the way.
+    /// <summary> The worker's clock at <paramref name="after"/> from <paramref name="now"/>, in ms; null if unread data cannot be detected.
+    /// The estimate is never too late, because the clock advanced while the ready frame was sent.
     /// </summary>
     public long? ClockAfter(long now, TimeSpan after) =>
         stream is NetworkStream ? (long)(readyClock + time.GetElapsedTime(readyAt, now).TotalMilliseconds + after.TotalMilliseconds) : null;
 
-    /// <summary>Has the reader look whether the worker has said anything that was not read yet. If not, it tells the pool
+    /// <summary>Makes the reader check for unread data of the worker. If there is none, it calls the pool
     /// (<see cref="WorkerPool.OnSilent"/>).</summary>
     public void AskSilence() => _ = silence.CancelAsync();
 
-    /// <summary>Reads frames until the worker is gone, whatever ends it, and answers why.</summary>
+    /// <summary>Reads frames until the worker ends, and returns the reason.</summary>
     async Task<WorkerDeath> ReadAsync()
     {
         _ = CloseLaterAsync();
@@ -217,7 +216,7 @@ internal sealed class Worker
         }
         catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException)
         {
-            // The same as an end of the stream.
+            // Same as the end of the stream.
         }
         catch (Exception e)
         {
@@ -228,15 +227,14 @@ internal sealed class Worker
         ArrayPool<byte>.Shared.Return(buffer);
         readerDone.TrySetResult();
 
-        // A worker that closes its socket and lives on is of no use.
+        // A worker without a socket is useless, so it is killed.
         if (await Task.WhenAny(process.Ended, Task.Delay(ExitGrace, time)) != process.Ended)
             Kill(WorkerCause.Exited);
         await process.Ended;
         return Autopsy(broke);
     }
 
-    /// <summary>The reading was given up, so that all that was read is taken in; what is neither read nor there to be read was not written
-    /// before now.</summary>
+    /// <summary>The read was cancelled, so everything that was read is processed; the worker had written nothing else by now.</summary>
     void TellSilence()
     {
         silence = new();
@@ -313,7 +311,7 @@ internal sealed class Worker
         ready.SetResult();
     }
 
-    /// <summary>A call is dropped when its run has ended: nobody awaits the answer.</summary>
+    /// <summary>A call of a run that has ended is dropped.</summary>
     void OnCall(Span<byte> payload)
     {
         var call = WorkerMessages.ReadCall(payload);
@@ -327,20 +325,20 @@ internal sealed class Worker
     WorkerJob MustExecute(FrameKind kind) =>
         Executing ?? throw new WorkerProtocolException($"a frame of kind {(byte)kind} while it had no run");
 
-    /// <summary>Kills the process and all that it started. The first cause counts.</summary>
+    /// <summary>Kills the process and its children. The first cause is kept.</summary>
     public void Kill(WorkerCause why, WorkerJob? forRun = null)
     {
         if (Interlocked.CompareExchange(ref cause, (int)why, -1) != -1)
             return;
         victim = forRun;
-        // Finding its children takes a while, and who kills holds the pool's gate.
+        // Finding its children takes time, and the caller holds the pool's lock.
         Background.Queue(log, "The end of a worker", process, static process => process.Kill());
     }
 
-    /// <summary>Bytes of memory that the process holds now; 0 when it is gone.</summary>
+    /// <summary>Current memory of the process in bytes; 0 if it has ended.</summary>
     public long ReadMemory() => process.ReadMemory();
 
-    /// <summary>Its room goes with it. Whatever still holds the socket when the process is gone must not keep its reader.</summary>
+    /// <summary>Also removes its folder. If another process still has the socket open, reading is cancelled.</summary>
     async Task CloseLaterAsync()
     {
         await process.Ended;

@@ -4,8 +4,8 @@ using System.Text;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>Where a worker connects: a Unix socket in a folder that only this user can enter, or a named pipe on Windows. Gone when it is
-/// disposed.</summary>
+/// <summary>The endpoint for a worker's connection: a Unix socket in a folder that only this user can enter, or a named pipe on Windows.
+/// Removed on dispose.</summary>
 internal sealed class WorkerDoor : IDisposable
 {
     const int LongestPath = 100; // of the 108 bytes that a Unix socket's path may have, and the 104 of macOS
@@ -46,7 +46,7 @@ internal sealed class WorkerDoor : IDisposable
 
     public string Address { get; }
 
-    /// <summary>Removes what a server that was killed while a worker started has left behind. A door is open for seconds.</summary>
+    /// <summary>Removes endpoints that a killed server left. An endpoint is used for seconds.</summary>
     public static void Sweep(string parent, TimeProvider time)
     {
         if (OperatingSystem.IsWindows())
@@ -62,11 +62,11 @@ internal sealed class WorkerDoor : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Somebody else's, or swept by another server at the same time.
+            // Of another user, or removed by another server at the same time.
         }
     }
 
-    /// <summary>The process at the other end, as this machine numbers it; null where the system does not say.</summary>
+    /// <summary>The id of the connected process; null if the system does not provide it.</summary>
     public static int? PeerOf(Stream stream)
     {
         if (!OperatingSystem.IsLinux() || stream is not NetworkStream { Socket: var socket })
@@ -77,7 +77,7 @@ internal sealed class WorkerDoor : IDisposable
         return socket.GetRawSocketOption(solSocket, soPeerCred, credentials) < 4 ? null : BitConverter.ToInt32(credentials);
     }
 
-    /// <param name="only">The one process that may come in, where the system says who comes; null for any.</param>
+    /// <param name="only">The only process that may connect, if the system provides its id; null for any.</param>
     public async Task<Stream> AcceptAsync(int? only, CancellationToken ct)
     {
         if (socket is null)

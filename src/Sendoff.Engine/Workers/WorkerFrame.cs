@@ -26,14 +26,15 @@ internal enum FrameKind : byte
     Call = 27,
 }
 
-/// <summary>The worker broke the protocol. It ends, and its run with it.</summary>
+/// <summary>The worker violated the protocol. It is killed, and its run fails.</summary>
 internal sealed class WorkerProtocolException(string message) : Exception(message);
 
-/// <summary>The run went over a limit that only the server can watch. Its worker ends.</summary>
+/// <summary>The run exceeded a limit that only the server checks. Its worker is killed.</summary>
 internal sealed class WorkerLimitException(string message) : Exception(message);
 
-/// <summary>A run as one worker is given it.</summary>
-/// <param name="StartBy">The worker's clock in ms, from which on it must not be started any more; null for one that starts at once.</param>
+/// <summary>A run as sent to a worker.</summary>
+/// <param name="StartBy">Time on the worker's clock in ms after which it must not be started; null for a run that starts
+/// immediately.</param>
 internal readonly record struct RunFrame(int Number, WorkerRun Run, long? StartBy);
 
 /// <summary>Writes the server's frames and splits what a worker wrote: <c>u32 length | u8 kind | payload</c>.</summary>
@@ -131,7 +132,7 @@ internal static class WorkerFrame
         if (run.Resume is { } resume)
         {
             json.WritePropertyName("resume"u8);
-            // written by the server, of what workers and triggers gave as JSON
+            // valid JSON: written by the server from the JSON of workers and triggers
             json.WriteRawValue(resume.Json.Span, skipInputValidation: true);
         }
         if (!run.EventRaw.IsEmpty)
@@ -176,7 +177,7 @@ internal static class WorkerFrame
         Close(output, json, start);
     }
 
-    /// <summary>Takes the next whole frame off <paramref name="input"/>. Answers false when more bytes are needed.</summary>
+    /// <summary>Reads the next complete frame from <paramref name="input"/>. Returns false if more bytes are needed.</summary>
     public static bool TryRead(ref Span<byte> input, int maxBytes, out FrameKind kind, out Span<byte> payload)
     {
         kind = default;
@@ -195,11 +196,11 @@ internal static class WorkerFrame
         return true;
     }
 
-    /// <summary>Bytes that the frame at the start of <paramref name="input"/> takes in all; 0 while that is not known.</summary>
+    /// <summary>Total size of the frame at the start of <paramref name="input"/>; 0 if it is not known yet.</summary>
     public static int WholeBytes(ReadOnlySpan<byte> input) =>
         input.Length < LengthBytes ? 0 : LengthBytes + (int)BinaryPrimitives.ReadUInt32LittleEndian(input);
 
-    /// <summary>Splits the payload of a frame that carries a body into its JSON head and its body.</summary>
+    /// <summary>Splits the payload of a frame with a body into its JSON head and its body.</summary>
     public static (int HeadStart, int BodyStart) SplitBody(ReadOnlySpan<byte> payload)
     {
         if (payload.Length >= LengthBytes)
@@ -224,7 +225,7 @@ internal static class WorkerFrame
     static void Close(ArrayBufferWriter<byte> output, Utf8JsonWriter json, int start)
     {
         json.Flush();
-        // The buffer is our own: its written part may be changed in place.
+        // The buffer is ours, so its written part can be changed in place.
         var written = MemoryMarshal.AsMemory(output.WrittenMemory);
         BinaryPrimitives.WriteUInt32LittleEndian(written.Span[start..], (uint)(output.WrittenCount - start - LengthBytes));
     }

@@ -4,14 +4,13 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>A shell beside the server that kills what workers there are when the server is gone, also when it was killed.</summary>
-/// <remarks>
-/// A worker sees the end of its socket by itself, unless it is in a synchronous loop. The system closes the pipe to the shell however the
-/// server ends; the shell knows the workers by then. One for all of them: it costs a worker nothing. Windows has no such shell.
+/// <summary>A shell process that kills the workers when the server ends, also if the server was killed.</summary>
+/// <remarks> A worker detects the end of its socket, except in a synchronous loop. The system closes the pipe to the shell when the server
+/// ends for any reason; the shell then kills the workers that it knows. There is one shell for all workers. Windows has none.
 /// </remarks>
 internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
 {
-    // Ctrl+C and the end of a session reach the whole group: the guard stays until the server is gone.
+    // Ctrl+C and the end of a terminal session signal the whole group: the guard ignores them until the server has ended.
     const string Script = """
         trap '' HUP INT TERM
         exec >/dev/null 2>&1
@@ -43,7 +42,7 @@ internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
         }
     }
 
-    /// <summary>Kills the process, should the server be gone before it.</summary>
+    /// <summary>Kills the process if the server ends first.</summary>
     public void Watch(WorkerProcess process)
     {
         lock (gate)
@@ -77,7 +76,7 @@ internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
         }
         catch (IOException)
         {
-            // Somebody has killed it: the next one knows all.
+            // It was killed: the next one gets all workers.
             shell!.Dispose();
             shell = null;
             if (watched.Count > 0)
@@ -118,7 +117,7 @@ internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
         }
         catch (IOException)
         {
-            // It is gone.
+            // It has ended.
         }
         await last.WaitForExitAsync(CancellationToken.None);
         last.Dispose();

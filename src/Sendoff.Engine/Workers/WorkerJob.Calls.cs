@@ -1,16 +1,15 @@
 namespace Sendoff.Engine.Workers;
 
-/// <remarks>What its steps ask, and await, while it executes.</remarks>
+/// <remarks>Calls of its steps while it executes.</remarks>
 internal sealed partial class WorkerJob
 {
-    /// <summary>Calls of a run that are not answered yet; the harness holds back what is more.</summary>
+    /// <summary>Maximum unanswered calls of a run; the harness queues further ones.</summary>
     public const int MostCalls = 64;
 
     IStepCalls? calls;
     int unanswered;
 
-    /// <summary>Has a call answered. What it began goes on when the worker is gone; the answer to a run that has ended is
-    /// dropped.</summary>
+    /// <summary>Handles a call. A write continues if the worker ends; the answer to a run that has ended is dropped.</summary>
     public void Ask(Worker worker, in StepCall call)
     {
         Heard = true;

@@ -4,14 +4,14 @@ using Sendoff.Engine.Deliveries;
 
 namespace Sendoff.Engine.Workers;
 
-/// <remarks>The messages that a worker writes about the run that it executes.</remarks>
+/// <remarks>Messages of a worker about its executing run.</remarks>
 internal sealed partial class WorkerJob
 {
     const int LineOverhead = 16,
         LongestWarning = 16 * 1024,
         MostWarnings = 1_000;
 
-    /// <summary>Takes in one message about this run.</summary>
+    /// <summary>Processes one message about this run.</summary>
     public void Accept(FrameKind kind, Span<byte> payload, TextCache known)
     {
         Heard = true;
@@ -41,7 +41,7 @@ internal sealed partial class WorkerJob
         }
     }
 
-    /// <summary>Reads the fields that say whom a message is about.</summary>
+    /// <summary>Reads the run and step of a message.</summary>
     bool Common(ref MessageReader message, ref int step)
     {
         if (message.Is("run"u8))
@@ -69,7 +69,7 @@ internal sealed partial class WorkerJob
             throw new WorkerProtocolException("a message that does not name its step");
     }
 
-    /// <summary>Takes in a send. One that cannot be delivered costs no other: it is refused, and its step has a warning.</summary>
+    /// <summary>Processes a send. An invalid send is refused with a warning, and other sends are not affected.</summary>
     void OnSend(Span<byte> payload, TextCache known)
     {
         int step = -1;
@@ -241,7 +241,7 @@ internal sealed partial class WorkerJob
         Warn(step, new(code, text, line, column));
     }
 
-    /// <param name="step">-1 is the one that executes.</param>
+    /// <param name="step">-1 for the executing step.</param>
     void Warn(int step, StepWarning warning)
     {
         if (step < 0)
@@ -277,7 +277,7 @@ internal sealed partial class WorkerJob
             throw new WorkerProtocolException("a response without a status");
         if (headers is not null && SendCheck.FaultOfHeaders(headers) is { } fault)
             throw new WorkerProtocolException(fault);
-        // The first one counts; what follows cannot take back what may be on the wire.
+        // The first response is used; it may have been sent already.
         if (run.Response is not null)
             return;
         run.Response = new(status, headers ?? [], payload[bodyStart..].ToArray());

@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Workers;
 
-/// <summary>What a worker says at a run's end.</summary>
+/// <summary>The content of a runEnd frame.</summary>
 internal readonly record struct RunEndMessage(
     bool Succeeded,
     string? Message,
@@ -10,8 +10,7 @@ internal readonly record struct RunEndMessage(
     bool Tainted
 );
 
-/// <summary>One run on its way: waiting, handed to a worker, executing, done. Gathers what the worker reports and checks every word of
-/// it.</summary>
+/// <summary>One run in the pool: queued, sent to a worker, executing, or finished. Collects and validates the worker's messages.</summary>
 internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long sequence, EngineLimits limits)
 {
     static readonly byte[] Nothing = "{}"u8.ToArray();
@@ -27,26 +26,26 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
     public ProgramQueue Queue => queue;
     public WorkerRun Run => run;
 
-    /// <summary>Its place in the order of arrival.</summary>
+    /// <summary>Its position in the order of arrival.</summary>
     public long Sequence => sequence;
 
-    /// <summary>Its number in the worker that has it.</summary>
+    /// <summary>Its number in its worker.</summary>
     public int Number { get; set; }
     public Worker? Worker { get; set; }
 
-    /// <summary>Timestamp of when that worker was given it.</summary>
+    /// <summary>Time at which it was sent to that worker.</summary>
     public long HandedAt { get; set; }
 
-    /// <summary>Set when its caller has given it up.</summary>
+    /// <summary>Set when its caller has cancelled it.</summary>
     public CancellationToken? CancelToken { get; set; }
 
-    /// <summary>It was handed to its worker behind other runs.</summary>
+    /// <summary>It was sent to its worker behind other runs.</summary>
     public bool IsAhead { get; set; }
 
-    /// <summary>A worker gave it back although its turn had come.</summary>
+    /// <summary>A worker returned it although its turn had come.</summary>
     public bool WasGivenBack { get; set; }
 
-    /// <summary>Time in workers that gave it back.</summary>
+    /// <summary>Time in workers that returned it.</summary>
     public TimeSpan Spent { get; set; }
     public Task Done => done.Task;
 
@@ -56,7 +55,7 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
 
     public void Cancel(CancellationToken ct) => done.TrySetCanceled(ct);
 
-    /// <summary>The worker begins it, as far as the server can know.</summary>
+    /// <summary>Marks it as executing, as far as the server knows.</summary>
     public void Begin(DateTimeOffset at)
     {
         run.StartedAt = at;
@@ -69,10 +68,10 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
             steps[resume.From].FirstSend = steps[resume.From].NextSend = resume.Sends;
     }
 
-    /// <summary>The worker has said something about it, so that it has started.</summary>
+    /// <summary>The worker has sent a message about it, so it has started.</summary>
     public bool Heard { get; private set; }
 
-    /// <summary>Fills in the run when the worker brought it to its end itself.</summary>
+    /// <summary>Completes the run after the worker ended it.</summary>
     public void Finish(in RunEndMessage end, TimeSpan mostCompute)
     {
         var compute = TimeSpan.FromMilliseconds(end.DurationMs);
@@ -83,8 +82,7 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
         Seal();
     }
 
-    /// <summary>Fills in the run when it was cut off. The step that executed gets <paramref name="error"/>, later ones are skipped
-    /// (B2).</summary>
+    /// <summary>Completes an aborted run. The executing step gets <paramref name="error"/>, later ones are skipped (B2).</summary>
     public void CutOff(WorkerEnd end, StepError error, TimeSpan compute)
     {
         run.End = end;
@@ -105,7 +103,7 @@ internal sealed partial class WorkerJob(ProgramQueue queue, WorkerRun run, long 
         Seal();
     }
 
-    /// <summary>Fills in the run when its program does not load: the problem is the step's error.</summary>
+    /// <summary>Completes a run whose program does not load: the problem is the step's error.</summary>
     public void Refuse(StepProblem problem, DateTimeOffset at)
     {
         Begin(at);

@@ -3,9 +3,8 @@ using System.Diagnostics;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>
-/// The one thread that starts workers. A sandbox ends with the thread that started it, as that is what the system takes for its parent;
-/// threads of the pool come and go.
+/// <summary> The thread that starts all workers. A sandbox ends together with the thread that started it, and threads of the pool may end
+/// at any time.
 /// </summary>
 static class WorkerLauncher
 {

@@ -2,10 +2,10 @@ using System.Text.Json;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>What a worker says besides what it says of the run that it executes.</summary>
+/// <summary>Messages of a worker that do not concern its executing run.</summary>
 internal static class WorkerMessages
 {
-    /// <summary>The worker's clock, in ms, when it said that it was ready.</summary>
+    /// <summary>The worker's clock in the ready frame, in ms.</summary>
     public static double ReadClock(Span<byte> payload)
     {
         double? clock = null;
@@ -63,7 +63,7 @@ internal static class WorkerMessages
         return new(run, id, method, args);
     }
 
-    /// <param name="isTrial">Nobody else asks what the steps' props are.</param>
+    /// <param name="isTrial">Only a trial needs the steps' props.</param>
     public static ProgramCheck ReadLoaded(Span<byte> payload, IReadOnlyList<ProgramStep> steps, bool isTrial)
     {
         var problems = new List<StepProblem>();

@@ -4,8 +4,8 @@ using System.Text.Json;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>The frames for one worker. Whoever flushes while nobody writes becomes the writer, so that frames that wait together are
-/// written together.</summary>
+/// <summary>The queued frames for one worker. A caller that flushes while no write is in progress becomes the writer, so that queued frames
+/// are written together.</summary>
 internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits limits)
 {
     const int FirstBuffer = 64 * 1024,
@@ -20,8 +20,7 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
     bool writing;
     volatile int lastWritten;
 
-    /// <summary>The number of the last run whose frame was, at least in part, given to the system. One that comes after it cannot have
-    /// started.</summary>
+    /// <summary>The number of the last run whose frame was at least partly written. Later runs cannot have started.</summary>
     public int LastWritten => lastWritten;
 
     public void PostLoad(WorkerProgram program) => Post(new(program, null, null, null));
@@ -38,7 +37,7 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
             waiting.Enqueue(frame);
     }
 
-    /// <summary>Writes what was posted, unless somebody is at it. Call it without the pool's gate.</summary>
+    /// <summary>Writes the queued frames, unless a write is in progress. Call it without the pool's lock.</summary>
     public void Flush()
     {
         lock (gate)
@@ -95,10 +94,10 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
         else if (frame.Answer is { } answer)
             WorkerFrame.WriteAnswer(output, json, answer);
         else
-            // here, as whoever posts holds the pool's gate
+            // here, because the caller of Post holds the pool's lock
             WorkerFrame.WriteLoad(output, json, frame.Load! with { Root = room.Lay(frame.Load.Root) }, limits);
     }
 
-    /// <summary>One of the four.</summary>
+    /// <summary>Only one of the fields is set.</summary>
     readonly record struct OutFrame(WorkerProgram? Load, RunFrame? Run, List<int>? Revoke, StepAnswer? Answer);
 }

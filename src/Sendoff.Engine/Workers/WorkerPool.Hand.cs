@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Workers;
 
-/// <remarks>(2) handing runs to workers, and what these report of them.</remarks>
+/// <remarks>(2) sending runs to workers, and their reports.</remarks>
 public sealed partial class WorkerPool
 {
     void Schedule(ProgramQueue queue, ref TouchedWorkers touched)
@@ -21,7 +21,7 @@ public sealed partial class WorkerPool
             StartTicking();
     }
 
-    /// <summary>An idle worker, or the least busy one that may be handed runs ahead.</summary>
+    /// <summary>An idle worker, or the least busy one that can get runs in advance.</summary>
     Worker? FreeWorker(ProgramQueue queue)
     {
         int depth = queue.IsShort && !queue.NextStartsAlone ? Math.Max(1, Limits.WorkerDepth) : 1;
@@ -75,11 +75,11 @@ public sealed partial class WorkerPool
             worker.Assigned.RemoveAt(0);
             worker.LastUsed = queue.LastUsed = Time.GetTimestamp();
             worker.Executing = null;
-            // The first run in a new process is slow for reasons of its own.
+            // The first run in a new process is always slower.
             if (worker.Warm)
                 queue.Measure(job.Run.Compute.TotalMilliseconds, end.IdleMs);
             worker.Warm = true;
-            // After a run that taints it, a worker starts nothing more.
+            // A tainted worker starts no more runs.
             if (end.Tainted)
                 Retire(worker);
             else
@@ -89,7 +89,7 @@ public sealed partial class WorkerPool
         job.Complete();
     }
 
-    /// <summary>Takes a worker out of service; what it has not started goes to others.</summary>
+    /// <summary>Takes a worker out of service; runs that it has not started go to others.</summary>
     void Retire(Worker worker)
     {
         worker.Retiring = true;
@@ -98,7 +98,7 @@ public sealed partial class WorkerPool
         worker.Kill(WorkerCause.Retired);
     }
 
-    /// <summary>The last <paramref name="count"/> runs of a worker were never started: they get in line again.</summary>
+    /// <summary>The last <paramref name="count"/> runs of a worker were not started: they are queued again.</summary>
     static void GiveBack(Worker worker, int count)
     {
         for (; count > 0; count--)
@@ -138,7 +138,7 @@ public sealed partial class WorkerPool
                 throw new WorkerProtocolException("a frame that returns runs, before it had any");
             if (worker.IsDoomed)
                 return; // what it had is given back already, or will be when it is gone
-            // A worker that gives back unasked is one that takes no more runs.
+            // A worker that returns runs without a request takes no more runs.
             bool asked = worker.Revoking;
             worker.Revoking = false;
             foreach (int number in runs)
@@ -153,7 +153,7 @@ public sealed partial class WorkerPool
         }
     }
 
-    /// <summary>Runs whose time to start had passed when their turn came.</summary>
+    /// <summary>Runs that expired before they started.</summary>
     internal void OnExpired(Worker worker, List<int> runs, ref TouchedWorkers touched)
     {
         lock (gate)
@@ -162,7 +162,7 @@ public sealed partial class WorkerPool
                 throw new WorkerProtocolException("a frame that returns runs, before it had any");
             if (worker.IsDoomed)
                 return;
-            // Its clock has run ahead of ours, as it may over a machine's sleep. That of a new worker does not.
+            // Its clock is ahead of ours, for example after the machine slept. The clock of a new worker is not.
             long now = Time.GetTimestamp();
             if (worker.Assigned.Exists(job => !IsLate(job, now) && runs.Contains(job.Number)))
                 worker.Retiring = true;
@@ -174,7 +174,7 @@ public sealed partial class WorkerPool
         }
     }
 
-    /// <summary>A worker reports that it has not started a run and never will.</summary>
+    /// <summary>A worker reports that it will not start a run.</summary>
     void TakeBack(Worker worker, int number)
     {
         if (worker.TakenBack.Remove(number))
@@ -184,9 +184,9 @@ public sealed partial class WorkerPool
             ?? throw new WorkerProtocolException($"run {number} returned, which it does not have");
         if (job == worker.Executing)
         {
-            // The worker was asked for it, or it was late, before its turn came. That only happens to a run that was handed ahead, and none
-            // is handed ahead twice: a step that writes such a frame about its own run is started once more at most, and the time until
-            // then counts (E6).
+            // The run was revoked or expired before its turn. That happens only to a run that was sent in advance, and each is sent in
+            // advance only once. So a step that forges such a frame about its own run is started at most once more, and the time until then
+            // counts (E6).
             if (job.Heard || !job.IsAhead)
                 throw new WorkerProtocolException($"run {number} returned after it had started");
             job.WasGivenBack = true;
@@ -197,10 +197,9 @@ public sealed partial class WorkerPool
         GiveBack(job);
     }
 
-    /// <summary>
-    /// The worker had written nothing that was not taken in at <paramref name="now"/>, so that the run that executes had not ended. It
-    /// looks at its clock before it starts one of those behind it, which is later than now: those whose time has passed it will not start,
-    /// and others may have them (E1: no run starts twice).
+    /// <summary> At <paramref name="now"/> all data of the worker had been read, and the executing run had not ended. The worker will check
+    /// its clock before it starts a later run, so it will not start expired runs, and other workers can have them (E1: no run starts
+    /// twice).
     /// </summary>
     internal void OnSilent(Worker worker, long now, ref TouchedWorkers touched)
     {

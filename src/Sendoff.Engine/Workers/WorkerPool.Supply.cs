@@ -1,9 +1,9 @@
 namespace Sendoff.Engine.Workers;
 
-/// <remarks>(3) and (4): giving workers to programs.</remarks>
+/// <remarks>(3) and (4): assigning workers to programs.</remarks>
 public sealed partial class WorkerPool
 {
-    /// <summary>Above this wait another worker is worth its start; a blank one is worth it sooner.</summary>
+    /// <summary>Waiting time that justifies starting another worker; a prewarmed one is assigned earlier.</summary>
     const double LongWaitMs = 50,
         LongWaitForBlankMs = 15;
     static readonly TimeSpan FailurePause = TimeSpan.FromSeconds(10);
@@ -25,8 +25,7 @@ public sealed partial class WorkerPool
             executingMs = 0;
         if (able == 0)
             return true;
-        // Runs that wait for somebody else are worth a worker each. Others are bound by the processors, which have the server's own work to
-        // do as well.
+        // Runs that mostly wait get one worker each. Other runs are limited by the processors, which also do the server's work.
         bool isStuck = executingMs >= (queue.IsKnown ? Stuck.TotalMilliseconds : LongWaitMs);
         int most =
             isStuck || queue.Waits ? max
@@ -59,7 +58,7 @@ public sealed partial class WorkerPool
                 break; // those that were killed are slow to go
             else if (living < max || MakeRoom(LeastUsed(queue)))
             {
-                // Its start goes on beside the end of the one whose place it takes.
+                // It starts while the worker that it replaces ends.
                 living = Math.Min(living + 1, max);
                 StartWorker(queue.MemoryMb);
             }
@@ -74,7 +73,7 @@ public sealed partial class WorkerPool
         return idle is not null;
     }
 
-    /// <summary>Starts blank workers ahead of need, but never beside a first run that waits for the processor.</summary>
+    /// <summary>Starts prewarmed workers, but not while a first run needs the processor.</summary>
     void Refill()
     {
         if (line.Count > 0 || workers.Exists(worker => worker.Program is not null && !worker.Loaded))
@@ -136,7 +135,7 @@ public sealed partial class WorkerPool
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            // The server stops.
+            // The server is stopping.
         }
         catch (Exception e)
         {
@@ -144,7 +143,7 @@ public sealed partial class WorkerPool
         }
     }
 
-    /// <summary>What works here is found out once, and said in the log.</summary>
+    /// <summary>The available isolation is determined once and logged.</summary>
     async Task<Sandbox> SandboxAsync(NodeBinary binary)
     {
         await oneSandbox.WaitAsync(stop.Token);
@@ -183,7 +182,7 @@ public sealed partial class WorkerPool
         _ = BuryAsync(worker);
     }
 
-    /// <summary>Nobody waits for a worker that does not come; those that have others go on with them.</summary>
+    /// <summary>Runs do not wait for a worker that cannot start; programs with other workers continue with them.</summary>
     void OnUnavailable(int memoryMb, WorkerUnavailableException e)
     {
         lock (gate)

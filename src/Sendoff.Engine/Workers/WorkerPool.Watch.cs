@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Workers;
 
-/// <remarks>The ends of workers, and (5) the watch.</remarks>
+/// <remarks>Ends of workers, and (5) the watch.</remarks>
 public sealed partial class WorkerPool
 {
     const int MostDeadLoads = 2;
@@ -24,7 +24,7 @@ public sealed partial class WorkerPool
                 job = worker.Assigned[0];
                 GiveBack(worker, worker.Assigned.Count - 1);
                 worker.Assigned.Clear();
-                // A run whose frame was never written cannot have started.
+                // A run whose frame was not written cannot have started.
                 if (job.Number > worker.Outbox.LastWritten)
                 {
                     GiveBack(job);
@@ -53,7 +53,7 @@ public sealed partial class WorkerPool
         await gone;
     }
 
-    /// <summary>Null while runs of the workflow wait for a worker, or one is on its way: those come first.</summary>
+    /// <summary>Null while runs of the workflow wait for a worker or one is starting: those have priority.</summary>
     Task? TryRetire(string workflowId)
     {
         lock (gate)
@@ -75,7 +75,7 @@ public sealed partial class WorkerPool
         }
     }
 
-    /// <summary>A program whose loading kills its worker is tried again once; then that is its problem.</summary>
+    /// <summary>If a worker dies while it loads a program, loading is retried once; then it is a problem of the program.</summary>
     void DeadInLoad(Worker worker, ProgramQueue queue, WorkerDeath death)
     {
         queue.Coming--;
@@ -153,7 +153,7 @@ public sealed partial class WorkerPool
         {
             if (disposed)
                 return;
-            // First, so that a fault of one tick is not the last one.
+            // First, so that an error in one tick does not stop the timer.
             timer.Change(Tick, Timeout.InfiniteTimeSpan);
             bool busy = line.Count > 0;
             foreach (var worker in workers)
@@ -210,7 +210,7 @@ public sealed partial class WorkerPool
             Retire(worker);
     }
 
-    /// <summary>All workers are busy and a program has none: one that had its turn makes room, of the program that has most.</summary>
+    /// <summary>All workers are busy and a program has none: a worker of the program with the most workers is replaced.</summary>
     void YieldTurn(ref TouchedWorkers touched)
     {
         Supply(ref touched);

@@ -2,19 +2,20 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>Keeps warm workers and hands runs to them: one program a worker, one run at a time in it (E4).</summary>
+/// <summary>Keeps warm workers and sends runs to them: one program per worker, with one run at a time (E4).</summary>
 /// <remarks>
-/// (1) A run waits in its program's queue.  (2) <see cref="Schedule"/> hands it to an idle worker of the program, or ahead to a busy one
-/// while runs are short.
-/// (3) When the wait would be long, the program gets in line for another worker.  (4) <see cref="Supply"/> serves that line: blank workers,
-/// new ones, or the place of the worker that was idle longest.  (5) A timer watches timeouts, memory and runs that hold others up.
-/// Everything that schedules is guarded by one gate; frames are written and results built outside of it.
-/// (2) is in WorkerPool.Hand.cs with what workers say of their runs, (3) and (4) in WorkerPool.Supply.cs, (5) in WorkerPool.Watch.cs with
-/// the ends of workers.
+/// (1) A run waits in its program's queue.  (2) <see cref="Schedule"/> sends it to an idle worker of the program, or in advance to a busy
+/// one while runs are short.
+/// (3) If the wait would be long, the program requests another worker.  (4) <see cref="Supply"/> serves these requests with prewarmed or
+/// new workers, or by replacing the worker that was idle longest.  (5) A timer checks timeouts, memory and runs that block others. One lock
+/// guards the scheduling state; frames are written and results built outside of it.
+/// (2) is in WorkerPool.Hand.cs with the workers' reports, (3) and (4) in WorkerPool.Supply.cs, (5) in WorkerPool.Watch.cs with the ends of
+/// workers.
 /// </remarks>
 public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
 {
-    /// <summary>A run of a program whose runs are short is stuck after this; on a busy machine any run may last this long once.</summary>
+    /// <summary>A run of a program with short runs that takes longer than this is considered stuck; on a busy machine any run may take this
+    /// long.</summary>
     static readonly TimeSpan Stuck = TimeSpan.FromMilliseconds(250);
 
     readonly Lock gate = new();
@@ -24,14 +25,14 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     readonly ITimer timer;
     readonly Dictionary<string, ProgramQueue> programs = [];
 
-    /// <summary>Every process that is ready and not yet known to be gone.</summary>
+    /// <summary>All processes that are ready and have not ended.</summary>
     readonly List<Worker> workers = [];
     readonly List<Task> starts = [];
 
     /// <summary>Memory of each worker that is starting.</summary>
     readonly List<int> starting = [];
 
-    /// <summary>Programs in line for a worker, each once for every worker that it wants.</summary>
+    /// <summary>Programs that wait for a worker, once for each requested worker.</summary>
     readonly List<ProgramQueue> line = [];
     readonly SemaphoreSlim oneSandbox = new(1);
     Sandbox? sandbox;
@@ -49,7 +50,7 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         timer = Background.Timer(time, log, "The watch of the workers", OnTick);
     }
 
-    /// <summary>Answers what the steps of a run ask; made at the run's first call. Without it every call is refused.</summary>
+    /// <summary>Creates the handler of a run's calls, at its first call. If null, every call is refused.</summary>
     public Func<WorkerProgram, IStepCalls>? Calls { get; init; }
 
     internal EngineLimits Limits { get; }
@@ -57,15 +58,15 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     internal ILogger Log { get; }
     internal WorkerGuard Guard { get; }
 
-    /// <summary>The harness's entry.</summary>
+    /// <summary>The entry file of the harness.</summary>
     internal string Harness { get; init; } = Path.Combine(AppContext.BaseDirectory, "harness", "main.mjs");
 
-    /// <summary>What steps may see and do.</summary>
+    /// <summary>The isolation of workers.</summary>
     public SandboxOptions Isolation { get; init; } = new();
 
     public IsolationState? InForce { get; private set; }
 
-    /// <summary>Where the sockets' folders are made.</summary>
+    /// <summary>Parent folder of the sockets' folders.</summary>
     internal string Sockets { get; init; } = Path.GetTempPath();
 
     internal IReadOnlyList<int> ProcessIds
@@ -77,7 +78,7 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         }
     }
 
-    /// <summary>Starts the blank workers (<see cref="EngineLimits.WorkersWarm"/>) ahead of the first run.</summary>
+    /// <summary>Starts the prewarmed workers (<see cref="EngineLimits.WorkersWarm"/>) before the first run.</summary>
     public void Warm()
     {
         lock (gate)
@@ -156,7 +157,7 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         touched.Flush();
     }
 
-    /// <summary>Kills all workers, waits until they are gone, and cancels the runs that had no end.</summary>
+    /// <summary>Kills all workers, waits for their end, and cancels unfinished runs.</summary>
     public async ValueTask DisposeAsync()
     {
         Task[] coming,
@@ -190,7 +191,7 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
         }
     }
 
-    /// <summary>A process that the system itself cannot end, because it waits for a disk, must not keep the server from ending.</summary>
+    /// <summary>A process that cannot be killed, because it waits for a disk, must not block the shutdown.</summary>
     async Task EndAsync(Task[] ends)
     {
         var ended = Task.WhenAll(ends);
@@ -200,7 +201,7 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     }
 }
 
-/// <summary>The workers that were given frames under the pool's gate, to be flushed when it is left.</summary>
+/// <summary>Workers that got frames under the pool's lock, to be flushed after the lock is released.</summary>
 internal struct TouchedWorkers
 {
     Worker? one;

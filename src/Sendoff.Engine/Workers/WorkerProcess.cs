@@ -5,7 +5,7 @@ using System.Text;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>The Node.js process of one worker: its start, its memory, its end and its last words.</summary>
+/// <summary>The Node.js process of one worker: its start, memory, end and error output.</summary>
 internal sealed partial class WorkerProcess
 {
     const int TailBytes = 4096;
@@ -24,8 +24,8 @@ internal sealed partial class WorkerProcess
     bool gone,
         connected;
 
-    /// <param name="endsWhole">Nothing outlives the process: nothing has to be looked for when it is killed.</param>
-    /// <param name="isGroup">It leads a process group.</param>
+    /// <param name="endsWhole">No child process survives the process, so a kill needs no search.</param>
+    /// <param name="isGroup">It is the leader of a process group.</param>
     WorkerProcess(Process process, bool endsWhole, bool isGroup, TimeProvider time)
     {
         (this.process, this.endsWhole, this.isGroup, this.time) = (process, endsWhole, isGroup, time);
@@ -40,10 +40,10 @@ internal sealed partial class WorkerProcess
 
     public int Id { get; }
 
-    /// <summary>The process is gone and its last words are read.</summary>
+    /// <summary>Completes when the process has ended and its output has been read.</summary>
     public Task Ended { get; }
 
-    /// <exception cref="Win32Exception">It does not start.</exception>
+    /// <exception cref="Win32Exception">It cannot start.</exception>
     public static async Task<WorkerProcess> StartAsync(
         Sandbox sandbox,
         NodeBinary node,
@@ -56,11 +56,11 @@ internal sealed partial class WorkerProcess
         List<string> flags =
         [
             $"--max-old-space-size={memoryMb}",
-            // Steps make short-lived objects: a young generation of 24 MiB serves them as well as V8's own, which costs a busy worker 60 MB
-            // more.
+            // Steps create short-lived objects: a young generation of 24 MiB is as fast as V8's default, which needs 60 MB more in a busy
+            // worker.
             "--max-semi-space-size=8",
         ];
-        // A step without package.json beside it is a module if it reads like one; since 22.7 Node.js does so by itself.
+        // A step without package.json is a module if it has module syntax; the default since Node.js 22.7.
         if (node.Version < new Version(22, 7) && node.Version >= new Version(20, 10))
             flags.Add("--experimental-detect-module");
         var process = await WorkerLauncher.StartAsync(sandbox.Command(room, address, flags));
@@ -68,8 +68,7 @@ internal sealed partial class WorkerProcess
         return new(process, sandbox.EndsWhole, sandbox.IsGroup, time);
     }
 
-    /// <summary>The process that connected is the one whose memory counts: in a sandbox it is a child of the one that was
-    /// started.</summary>
+    /// <summary>Memory is measured for the process that connected: in a sandbox, it is a child of the started process.</summary>
     public void Measure(int pid)
     {
         lock (ending)
@@ -82,15 +81,14 @@ internal sealed partial class WorkerProcess
         }
     }
 
-    /// <summary>Kills it and all that it started. Takes a while where its children have to be found: each process of the machine is looked
-    /// at.</summary>
+    /// <summary>Kills it and its children. Slow if its children must be found, because all processes of the machine are checked.</summary>
     public void Kill()
     {
         lock (ending)
         {
             if (gone)
                 return;
-            // While bubblewrap starts, its inner process is not bound to the outer one yet, and would wait for it for ever.
+            // While bubblewrap starts, its inner process is not tied to the outer one and would wait forever.
             if (endsWhole && (connected || isGroup))
                 KillAlone(process);
             else
@@ -99,7 +97,7 @@ internal sealed partial class WorkerProcess
         }
     }
 
-    /// <summary>What the process started as its group. A process that was killed starts none, so that none is missed after it.</summary>
+    /// <summary>The processes of its group. A killed process starts no others, so none is missed.</summary>
     void KillGroup()
     {
         if (isGroup)
@@ -111,8 +109,8 @@ internal sealed partial class WorkerProcess
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Signal(int process, int signal);
 
-    /// <summary>Kills a process and all that it started. Never throws: where its children cannot be looked for, as without a file
-    /// descriptor left, it goes alone.</summary>
+    /// <summary>Kills a process and its children. Never throws: if its children cannot be found, for example without file descriptors, only
+    /// the process is killed.</summary>
     public static void KillAll(Process process)
     {
         try
@@ -137,18 +135,17 @@ internal sealed partial class WorkerProcess
         }
     }
 
-    /// <summary>Bytes of memory that it holds now; 0 when it is gone.</summary>
+    /// <summary>Current memory in bytes; 0 if it has ended.</summary>
     public long ReadMemory() => memory.Read();
 
-    /// <summary>
-    /// The one wait for the process's exit. <see cref="Process"/> adds and removes the handlers of its waits unguarded: a second wait that
-    /// is given up at the moment at which another begins can take the other's handler with it, and that one then never ends.
+    /// <summary> The only wait for the process's exit. <see cref="Process"/> adds and removes wait handlers without a lock: cancelling one
+    /// wait while another begins can remove the other's handler, which then never completes.
     /// </summary>
     async Task WatchAsync()
     {
         await process.WaitForExitAsync(CancellationToken.None);
         KillGroup(); // somebody else may have killed it alone
-        // What the pipes still hold are its last words; a child of its own may keep them open.
+        // Read the remaining output; a child process may keep the pipes open.
         await Task.WhenAny(drained, Task.Delay(PipeGrace, time));
         process.StandardOutput.Dispose();
         process.StandardError.Dispose();
@@ -196,19 +193,19 @@ internal sealed partial class WorkerProcess
     public string LastWords()
     {
         string[] lines = Stderr().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        // The line that names an error says most; it may stand far above the last.
+        // The most useful line is the one with the error, which may be far above the last.
         string? named = lines.LastOrDefault(line =>
             line.Contains("Error: ", StringComparison.Ordinal) || line.Contains("FATAL ERROR", StringComparison.Ordinal)
         );
         return lines.Length == 0 ? "" : ": " + (named ?? string.Join(" | ", lines.TakeLast(5)));
     }
 
-    /// <summary>Why it ended, when nobody killed it.</summary>
+    /// <summary>The reason for its end, if it was not killed.</summary>
     public WorkerDeath Autopsy()
     {
         if (exitCode != 0 && Stderr().Contains("JavaScript heap out of memory", StringComparison.Ordinal))
             return new(WorkerCause.OutOfMemory, "", null);
-        // The reason of a fatal error stands in its first lines, those of a crash in the last.
+        // The reason of a fatal error is in the first lines, that of a crash in the last.
         string how = exitCode switch
         {
             > 128 and < 160 when !OperatingSystem.IsWindows() => $"its process was killed by signal {exitCode - 128}",

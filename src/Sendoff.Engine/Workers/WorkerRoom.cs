@@ -1,14 +1,13 @@
 namespace Sendoff.Engine.Workers;
 
-/// <summary>The folder of one worker, which no other sees: the files of its program are laid there when it is bound to one. Gone when it is
-/// disposed.</summary>
-/// <param name="folder">Where it is on this machine.</param>
-/// <param name="seenAs">Where the worker sees it.</param>
-/// <param name="readable">Folders that workers see as they are: a program there stays where it is.</param>
-/// <param name="packages">Holds a folder of installed packages for each lock; null has none.</param>
+/// <summary>The private folder of one worker. Its program's files are copied there when it is assigned. Removed on dispose.</summary>
+/// <param name="folder">Its path on this machine.</param>
+/// <param name="seenAs">Its path in the worker.</param>
+/// <param name="readable">Folders that workers see at their own paths: programs there are not copied.</param>
+/// <param name="packages">The folder of installed packages, one for each lock; null if there are none.</param>
 internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<string> readable, string? packages) : IDisposable
 {
-    /// <summary>Where the room has the packages of its program.</summary>
+    /// <summary>The subfolder for the packages of its program.</summary>
     const string Packages = ".packages";
 
     public string Folder => folder;
@@ -21,8 +20,8 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
             Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
-    /// <summary>Lays the program's files there and answers where the worker finds them. What cannot be laid is missing when the worker
-    /// loads, and named then.</summary>
+    /// <summary>Copies the program's files and returns their path in the worker. If a file cannot be copied, loading reports it as
+    /// missing.</summary>
     public string Lay(string root)
     {
         if (readable.Any(open => IsIn(open, root)))
@@ -33,7 +32,7 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The worker says which file is not there.
+            // The worker reports the missing file.
         }
         return seenAs;
     }
@@ -44,7 +43,7 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
             StringComparison.Ordinal
         );
 
-    // Copies, not links: a version's own files are out of reach then, whatever a worker finds to do with its folder.
+    // Copies instead of links, so that changes in a worker's folder cannot change a version.
     void Copy(DirectoryInfo from, string to, int depth)
     {
         foreach (var entry in from.EnumerateFileSystemInfos())
@@ -64,7 +63,7 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
 
     static bool IsLink(FileSystemInfo entry) => (entry.Attributes & FileAttributes.ReparsePoint) != 0;
 
-    /// <param name="depth">Folders between the room and the link.</param>
+    /// <param name="depth">Number of folders between this folder and the link.</param>
     void Link(FileSystemInfo entry, string target, int depth)
     {
         string points = entry.ResolveLinkTarget(returnFinalTarget: false)!.FullName;
@@ -80,8 +79,8 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
             File.CreateSymbolicLink(target, points);
     }
 
-    // Second names of the same files: they may be thousands, of which a run reads some. The worker cannot write them: its sandbox, or the
-    // permission model, keeps it from that.
+    // Hard links, because there may be thousands of files, of which a run reads a few. The sandbox or the permission model prevents the
+    // worker from writing to them.
     void LayPackages(string name)
     {
         string target = Path.Combine(folder, Packages, name);

@@ -3,11 +3,11 @@ using System.Text.Json;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary>What a worker is bound to: one version of one workflow, its files in <paramref name="Root"/>.</summary>
-/// <param name="Key">Names this version among all; workers are shared by key.</param>
-/// <param name="Environment">What the steps see as <c>process.env</c>, and nothing else.</param>
-/// <param name="Concurrency">Runs at once, in as many workers; null is as many as the pool gives.</param>
-/// <param name="IsTrial">It is checked and never run: its worker goes after the check.</param>
+/// <summary>The program of a worker: one version of one workflow, with its files in <paramref name="Root"/>.</summary>
+/// <param name="Key">Identifies this version; workers are shared by key.</param>
+/// <param name="Environment">The complete <c>process.env</c> of the steps.</param>
+/// <param name="Concurrency">Maximum concurrent runs and workers; null for the limit of the pool.</param>
+/// <param name="IsTrial">Only checked, not run: its worker ends after the check.</param>
 public sealed record WorkerProgram(
     string Key,
     string WorkflowId,
@@ -21,17 +21,17 @@ public sealed record WorkerProgram(
     bool IsTrial = false
 )
 {
-    /// <summary>What steps see as <c>auths</c> and <c>this.app.$auth</c>: fields by app.</summary>
+    /// <summary>Accounts for <c>auths</c> and <c>this.app.$auth</c>: fields by app.</summary>
     public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts { get; init; } =
         FrozenDictionary<string, IReadOnlyDictionary<string, string>>.Empty;
 
     /// <summary>Whether what answers the steps' calls knows of further accounts.</summary>
     public bool AsksAccounts { get; init; }
 
-    /// <summary>Whether a trigger answers with the run's own response (E7): a run that only returns one is warned of.</summary>
+    /// <summary>Whether a trigger responds with the run's response (E7): a run that only returns one gets a warning.</summary>
     public bool CustomResponse { get; init; }
 
-    /// <summary>What the URLs of its held runs are made of; null where none can be held.</summary>
+    /// <summary>Data for the URLs of its suspended runs; null if runs cannot be suspended.</summary>
     public FlowAddress? Flow { get; init; }
 }
 
@@ -40,15 +40,15 @@ public sealed record FlowAddress(string Origin, ReadOnlyMemory<byte> Key);
 
 public sealed record ProgramStep(string Name, string File, JsonElement? Props, bool Disabled)
 {
-    /// <summary>What its code looks like: <c>imports</c>, <c>component</c> or <c>module</c>; null for a function body (E2).</summary>
+    /// <summary>The form of its code: <c>imports</c>, <c>component</c> or <c>module</c>; null for a function body (E2).</summary>
     public string? Shape { get; init; }
 }
 
-/// <summary>A mistake that the worker found while it loaded a step, at the user's own line and column, both from 1.</summary>
+/// <summary>An error that the worker found while it loaded a step, with the user's line and column, both from 1.</summary>
 public sealed record StepProblem(string Step, string File, string Name, string Message, int? Line, int? Column, string? SourceLine);
 
-/// <summary>What came of loading a program.</summary>
-/// <param name="Props">Of a trial, each step's props as its component defines them: a JSON list, or null.</param>
+/// <summary>The result of loading a program.</summary>
+/// <param name="Props">For a trial, the props of each step's component: a JSON list, or null.</param>
 public sealed record ProgramCheck(IReadOnlyList<StepProblem> Problems, IReadOnlyList<JsonElement?> Props)
 {
     /// <summary>Of a trial, what its runs would be warned of (A8), as far as the source shows it.</summary>

@@ -44,7 +44,7 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
         Assert.Contains("cannot be changed by this form", session.AddStep("b"));
         Assert.Contains("There is a step `a` already", session.AddStep("a"));
         Assert.Contains("cannot be a step’s name", session.AddStep("1 b"));
-        Assert.Contains("one step at least", session.RemoveStep(0));
+        Assert.Contains("at least one step", session.RemoveStep(0));
         Assert.Contains("uses `a.js`", session.Delete("a.js"));
         Assert.Contains("There is a file `a.js` already", session.Create("a.js"));
         Assert.Contains("is not a workflow file", session.Create("a.exe"));
