@@ -37,10 +37,10 @@ public static partial class AccountRules
             if ((FaultOf("fields", name, value) ?? ShortnessOf(name, value)) is { } fault)
                 faults.Add(fault);
         foreach (var (name, value) in account.PlainFields)
-            if (FaultOf("plain_fields", name, value) is { } fault)
+            if (FaultOf("plainFields", name, value) is { } fault)
                 faults.Add(fault);
         foreach (string name in account.Fields.Keys.Intersect(account.PlainFields.Keys))
-            faults.Add($"'{name}' is in 'fields' and in 'plain_fields'. Give it once.");
+            faults.Add($"'{name}' is in 'fields' and in 'plainFields'. Give it once.");
         if (account.Fields.Count + account.PlainFields.Count > MostFields)
             faults.Add($"there are more than {MostFields} fields.");
         if (account.Kind == AccountKind.Keys && account.Fields.Count + account.PlainFields.Count == 0)
@@ -53,23 +53,23 @@ public static partial class AccountRules
     static IEnumerable<string> FaultsOf(OAuthClient client, AccountKind kind)
     {
         if (client.ClientId.Length is 0 or > 1_024)
-            yield return "'client_id' is missing. It is the id of the client that you registered at the provider.";
+            yield return "'clientId' is missing. It is the id of the client that you registered at the provider.";
         if (client.ClientSecret is { } secret && secret.Length is < SecretMask.Shortest or > 4_096)
-            yield return $"'client_secret' must have {SecretMask.Shortest} to 4,096 characters. Leave it out for a public client.";
+            yield return $"'clientSecret' must have {SecretMask.Shortest} to 4,096 characters. Leave it out for a public client.";
         if (kind == AccountKind.ClientCredentials && client.ClientSecret is null)
-            yield return "'client_secret' is missing. Client credentials need one.";
-        if (kind == AccountKind.AuthorizationCode && UrlFault("authorize_url", client.AuthorizeUrl) is { } authorize)
+            yield return "'clientSecret' is missing. Client credentials need one.";
+        if (kind == AccountKind.AuthorizationCode && UrlFault("authorizeUrl", client.AuthorizeUrl) is { } authorize)
             yield return authorize;
-        if (UrlFault("token_url", client.TokenUrl) is { } token)
+        if (UrlFault("tokenUrl", client.TokenUrl) is { } token)
             yield return token;
         if (client.Scope.Length > 8_192 || client.Scope.Any(static c => c is < ' ' or > '~' or '"' or '\\'))
             yield return "'scope' must be ASCII text without quotes, separated by spaces, up to 8,192 characters.";
         foreach (string name in client.AuthorizeParameters.Keys.Intersect(ownParameters, StringComparer.Ordinal))
-            yield return $"'authorize_parameters' cannot have '{name}': it is set by the server.";
+            yield return $"'authorizeParameters' cannot have '{name}': it is set by the server.";
         if (client.AuthorizeParameters.Count > MostFields || client.AuthorizeParameters.Any(static one => one.Value.Length > 2_048))
-            yield return $"'authorize_parameters' has up to {MostFields} values of up to 2,048 characters.";
+            yield return $"'authorizeParameters' has up to {MostFields} values of up to 2,048 characters.";
         if (client.Lifetime is { } lifetime && (lifetime < TimeSpan.FromSeconds(1) || lifetime > TimeSpan.FromDays(3_650)))
-            yield return "'lifetime_seconds' must be between 1 and 315360000.";
+            yield return "'lifetimeSeconds' must be between 1 and 315360000.";
     }
 
     /// <summary>OAuth 2.0 requires TLS (RFC 6749, section 3.1); a server on this computer may do without.</summary>
@@ -94,7 +94,7 @@ public static partial class AccountRules
     static string? ShortnessOf(string name, string value) =>
         value.Length < SecretMask.Shortest
             ? $"'fields.{name}' is shorter than {SecretMask.Shortest} characters: masking it would hide parts of any text. "
-                + "If it is not secret, give it in 'plain_fields'."
+                + "If it is not secret, give it in 'plainFields'."
             : null;
 
     [GeneratedRegex("^[a-z0-9][a-z0-9_-]{0,127}\\z")]

@@ -8,8 +8,8 @@ public sealed record AccountAnswer(Account Account, IReadOnlyDictionary<string, 
 
 /// <summary>Gives accounts with valid tokens to steps (I3, I4). A token that expires soon is refreshed first, once for all
 /// callers.</summary>
-/// <remarks>(1) check the token  (2) join the refresh in progress, or start one  (3) ask the provider  (4) store the tokens  (5)
-/// return.</remarks>
+/// <remarks>(1) check the token, (2) join the refresh in progress, or start one, (3) ask the provider, (4) store the tokens,
+/// (5) return.</remarks>
 public sealed class AccountTokens(
     AccountCatalog catalog,
     TokenEndpoint endpoint,

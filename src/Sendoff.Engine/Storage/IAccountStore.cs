@@ -7,10 +7,9 @@ public interface IAccountStore
     Task<IReadOnlyList<StoredAccount>> ListAccountsAsync(CancellationToken ct);
 
     /// <summary>Stores an account in place of the one with its id.</summary>
-    /// <param name="replaced">Values that it does not have any more: they stay masked until the history that may hold them is
+    /// <param name="replaced">Values that it no longer has. They stay masked until the history that may contain them is
     /// pruned.</param>
-    /// <param name="untilDurable">Goes on until the store can take it: a refresh token that replaces another is not to be had
-    /// again.</param>
+    /// <param name="untilDurable">Retries until the store accepts it: a new refresh token cannot be requested again.</param>
     Task SaveAccountAsync(StoredAccount account, IReadOnlyList<StoredSecret> replaced, bool untilDurable, CancellationToken ct);
 
     /// <summary>Returns false if there is none.</summary>

@@ -24,6 +24,7 @@ static class CommandTree
             SecretsCommand.Build(),
             TokensCommand.Build(),
             AlertsCommand.Build(),
+            AccountsCommand.Build(),
             ExportCommand.Build(),
             StoresCommand.Build(),
             HoldCommand.Build(),

@@ -48,6 +48,15 @@ static class InputText
         }
     }
 
+    /// <summary>A value from standard input, without the line end that a shell adds.</summary>
+    public static async Task<string> ReadValueAsync(CancellationToken ct)
+    {
+        string text = await ReadStandardInputAsync(ct);
+        return text.EndsWith("\r\n", StringComparison.Ordinal) ? text[..^2]
+            : text.EndsWith('\n') ? text[..^1]
+            : text;
+    }
+
     public static Task<string> ReadStandardInputAsync(CancellationToken ct) => ReadAsync(Console.OpenStandardInput(), "standard input", ct);
 
     static async Task<string> ReadAsync(Stream stream, string name, CancellationToken ct)

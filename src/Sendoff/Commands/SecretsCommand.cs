@@ -49,7 +49,7 @@ static class SecretsCommand
             async (parsed, ct) =>
             {
                 using var api = ApiClient.From(parsed);
-                string text = parsed.GetValue(value) ?? WithoutLineEnd(await InputText.ReadStandardInputAsync(ct));
+                string text = parsed.GetValue(value) ?? await InputText.ReadValueAsync(ct);
                 var body = JsonContent.Create(
                     new SecretRequestDocument(text, !parsed.GetValue(variable)),
                     ApiJson.Default.SecretRequestDocument
@@ -62,9 +62,4 @@ static class SecretsCommand
         );
         return command;
     }
-
-    static string WithoutLineEnd(string text) =>
-        text.EndsWith("\r\n", StringComparison.Ordinal) ? text[..^2]
-        : text.EndsWith('\n') ? text[..^1]
-        : text;
 }

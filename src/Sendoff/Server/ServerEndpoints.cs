@@ -138,6 +138,7 @@ public static class ServerEndpoints
         SessionsApi.Map(api);
         StoresApi.Map(api);
         AlertsApi.Map(api);
+        AccountsApi.Map(api);
         UsageApi.Map(api);
         EgressApi.Map(api);
         StreamApi.Map(api);

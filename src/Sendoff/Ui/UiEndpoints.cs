@@ -40,6 +40,7 @@ internal static class UiEndpoints
         DeliveryActions.Map(app);
         WorkflowActions.Map(app);
         AlertActions.Map(app);
+        AccountActions.Map(app);
         StoreActions.Map(app);
         SettingsActions.Map(app);
         app.MapStaticAssets(Path.Combine(AppContext.BaseDirectory, "sendoff.staticwebassets.endpoints.json"));

@@ -42,6 +42,8 @@ public sealed class PageTests(Site site)
             { "store-value", "/stores/counters?key=last%2Frun" },
             { "api", "/docs" },
             { "alerts", "/alerts" },
+            { "accounts", "/accounts" },
+            { "account-new", "/accounts?app=google_sheets" },
             { "settings", "/settings" },
             { "no-such-page", "/nowhere" },
         };

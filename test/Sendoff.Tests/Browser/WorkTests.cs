@@ -181,7 +181,19 @@ public sealed class WorkTests(Site site)
         await window.Page.Keyboard.PressAsync("Tab");
         await Expect(window.Page.GetByText("Skip to content")).ToBeFocusedAsync();
         foreach (
-            string place in new[] { "Sendoff", "Runs", "Deliveries", "Events", "Workflows", "Data stores", "Usage", "Alerts", "Settings" }
+            string place in new[]
+            {
+                "Sendoff",
+                "Runs",
+                "Deliveries",
+                "Events",
+                "Workflows",
+                "Data stores",
+                "Accounts",
+                "Usage",
+                "Alerts",
+                "Settings",
+            }
         )
         {
             await window.Page.Keyboard.PressAsync("Tab");

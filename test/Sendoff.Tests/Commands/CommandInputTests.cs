@@ -73,6 +73,10 @@ public sealed class CommandInputTests : IDisposable
         "alerts set alr_1 --name b",
         "alerts remove alr_1",
         "alerts test alr_1",
+        "accounts list",
+        "accounts show apn_1",
+        "accounts connect slack --field oauth_access_token=token",
+        "accounts remove apn_1",
     ];
 
     /// <summary>Commands that print what the server says, whatever it is.</summary>
@@ -95,6 +99,7 @@ public sealed class CommandInputTests : IDisposable
         "stores delete a k",
         "hold show",
         "hold release",
+        "accounts remove apn_1",
     ];
 
     /// <summary>Input that is not well, and what the line says.</summary>

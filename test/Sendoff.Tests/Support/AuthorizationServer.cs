@@ -12,8 +12,8 @@ using Microsoft.Extensions.Primitives;
 
 namespace Sendoff.Tests.Support;
 
-/// <summary>An OAuth 2.0 authorization server on loopback (RFC 6749, with PKCE, RFC 7636), as strict as the standard allows: one
-/// confidential client, codes and refresh tokens that work once, and a page on which a person allows the access.</summary>
+/// <summary>A strict OAuth 2.0 authorization server on loopback (RFC 6749, with PKCE, RFC 7636): one confidential client, codes and
+/// refresh tokens that work once, and a page on which a person allows the access.</summary>
 sealed class AuthorizationServer : IAsyncDisposable
 {
     public const string ClientId = "sendoff-tests",

@@ -30,6 +30,8 @@ namespace Sendoff.Server.Api;
 [JsonSerializable(typeof(ListDocument<TokenDocument>))]
 [JsonSerializable(typeof(ListDocument<SessionDocument>))]
 [JsonSerializable(typeof(TokenRequestDocument))]
+[JsonSerializable(typeof(ListDocument<AccountDocument>))]
+[JsonSerializable(typeof(AccountRequestDocument))]
 [JsonSerializable(typeof(ListDocument<AlertDocument>))]
 [JsonSerializable(typeof(AlertRequestDocument))]
 [JsonSerializable(typeof(AlertTestDocument))]
