@@ -100,7 +100,8 @@ public sealed class ImportCommandTests : ImportRig
         string remarks = Remarks(asked[0]);
 
         Assert.Contains("the trigger ti_abc is a timer", remarks);
-        Assert.Contains("sendoff secrets set SLACK_V2__OAUTH_ACCESS_TOKEN", remarks);
+        Assert.Contains("sendoff accounts connect slack_v2", remarks);
+        Assert.Contains("--field oauth_access_token, a bot token (xoxb-…) of your own Slack app", remarks);
         Assert.Contains("sendoff secrets set TEAM", remarks);
         Assert.Contains("the data store ds_1 begins empty", remarks);
         Assert.Contains("the step uses the registry action google_sheets-add-single-row@2.1.2, whose code no source has", remarks);

@@ -91,7 +91,7 @@ public sealed class ImportRegistryTests : ImportRig
         Assert.Contains("send: the registry action chat-send-text@1.2.3 is copied from the folder ", said);
         Assert.Contains("to registry/chat, with the files that it imports (version 1.2.3); not in npm: --no-npm was given", said);
         Assert.Contains("under its source-available license: it is copied from your own source, and is not part of Sendoff", said);
-        Assert.Contains("sendoff secrets set CHAT__BOT_TOKEN", said);
+        Assert.Contains("sendoff accounts connect chat --id apn_1 --field bot_token", said);
     }
 
     [Fact]

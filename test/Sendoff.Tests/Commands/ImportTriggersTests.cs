@@ -134,11 +134,12 @@ public sealed class ImportTriggersTests : ImportRig
         var report = await ReportAsync();
 
         Assert.Contains(
-            "set what it holds, once for all workflows: sendoff secrets set GOOGLE_SHEETS__OAUTH_ACCESS_TOKEN",
+            "connect it once for all workflows: sendoff accounts connect google_sheets --id apn_A --client-id ID --client-secret -, "
+                + "with an OAuth client of your own at Google",
             Remarks(report[0])
         );
         Assert.Contains("asked for with a: ", Remarks(report[1]));
-        Assert.Contains("sendoff secrets set GOOGLE_SHEETS__API_KEY", Remarks(report[2]));
+        Assert.Contains("sendoff accounts connect google_sheets --id apn_B --field api_key", Remarks(report[2]));
         Assert.DoesNotContain("FIELD", Remarks(report[2]));
     }
 

@@ -56,24 +56,11 @@ sealed partial class WorkflowImport
                     .Select(static m => m.Groups[2].Value)
                     .Distinct(),
             ];
-        string start = app.Replace('-', '_').ToUpperInvariant() + "__";
-        string set = string.Join(
-            ", ",
-            (fields.Length > 0 ? fields : ["oauth_access_token"]).Select(field => $"sendoff secrets set {start}{field.ToUpperInvariant()}")
-        );
-        string guess =
-            fields.Length > 0
-                ? ""
-                : $" for an app with OAuth, {start}API_KEY for one with a key; the app's component names the field as `this.$auth.FIELD`";
-        string once = accounts.FirstToNeed($"{account} {set}", source.Folder) is { } first
-            ? $"set once for all workflows, asked for with {first}: "
-            : "set what it holds, once for all workflows: ";
-        Note(
-            ImportVerdict.NeedsAnswer,
-            step,
-            $"the prop {prop} is the account {account} of the app {app} on Pipedream",
-            once + set + guess
-        );
+        string advice = AccountAdvice.Of(app, account, fields);
+        string once = accounts.FirstToNeed($"{account} {advice}", source.Folder) is { } first
+            ? $"connect it once for all workflows, asked for with {first}: "
+            : "connect it once for all workflows: ";
+        Note(ImportVerdict.NeedsAnswer, step, $"the prop {prop} is the account {account} of the app {app} on Pipedream", once + advice);
     }
 
     /// <summary>The app of an account: what a definition of the prop says, else the app of the registry action.</summary>
