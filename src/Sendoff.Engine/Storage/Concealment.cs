@@ -5,9 +5,8 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary>
-/// Stands between records and the database (C8): what is written is masked, and what sending and running again need of the original goes
-/// beside it, sealed. Every driver writes through it; <see cref="Open(Event)"/> and <see cref="Open(Delivery)"/> are the only ways back.
+/// <summary> Masks records before they are written (C8), and encrypts the originals that sending and replaying need beside them. Every
+/// driver writes through it. Only <see cref="Open(Event)"/> and <see cref="Open(Delivery)"/> decrypt.
 /// </summary>
 public sealed class Concealment(SecretCipher cipher)
 {
@@ -16,7 +15,7 @@ public sealed class Concealment(SecretCipher cipher)
     SecretMask ofSecrets = SecretMask.None;
     IReadOnlyCollection<string> ofAccounts = [];
 
-    /// <summary>The workspace's secrets and the values of its accounts. What is set is the secrets.</summary>
+    /// <summary>Masks the workspace's secrets and the values of its accounts. The setter sets the secrets.</summary>
     public SecretMask Mask
     {
         get => mask;
@@ -27,7 +26,7 @@ public sealed class Concealment(SecretCipher cipher)
         }
     }
 
-    /// <summary>The values of accounts that are masked, whatever the secrets are.</summary>
+    /// <summary>The masked values of accounts.</summary>
     public void MaskAccounts(IReadOnlyCollection<string> values)
     {
         lock (changing)
@@ -44,7 +43,7 @@ public sealed class Concealment(SecretCipher cipher)
 
     internal SecretMask MaskOf(Run run, IReadOnlyList<Delivery> deliveries) => MaskedRecords.MaskOf(run, deliveries, mask);
 
-    /// <param name="mask">That of its run.</param>
+    /// <param name="mask">The mask of its run.</param>
     internal Delivery Conceal(Delivery delivery, SecretMask mask)
     {
         var masked = delivery.Masked(mask);
@@ -60,25 +59,25 @@ public sealed class Concealment(SecretCipher cipher)
 
     internal AttemptError Conceal(AttemptError error) => error.Masked(mask);
 
-    /// <summary>The event as it was received.</summary>
-    /// <exception cref="SealedException">The key is not the one that it was sealed under.</exception>
+    /// <summary>Decrypts the original of an event.</summary>
+    /// <exception cref="SealedException">It was encrypted with another key.</exception>
     public Event Open(Event stored) =>
         stored.Sealed.IsEmpty ? stored : WithOriginal(stored with { Sealed = default }, cipher.Open(stored.Sealed.Span, stored.Id.Value));
 
-    /// <summary>The delivery as it was asked for.</summary>
-    /// <exception cref="SealedException">The key is not the one that it was sealed under.</exception>
+    /// <summary>Decrypts the original of a delivery.</summary>
+    /// <exception cref="SealedException">It was encrypted with another key.</exception>
     public Delivery Open(Delivery stored) =>
         stored.Sealed.IsEmpty ? stored : WithOriginal(stored with { Sealed = default }, cipher.Open(stored.Sealed.Span, stored.Id.Value));
 
-    /// <summary>What the next segment of a held run begins with.</summary>
-    /// <exception cref="SealedException">The key is not the one that it was sealed under.</exception>
+    /// <summary>Decrypts the state for the next segment of a suspended run.</summary>
+    /// <exception cref="SealedException">It was encrypted with another key.</exception>
     public Resumption Open(Suspension stored) =>
         StoredResumption.Read(
             cipher.Open(stored.State.Span, stored.RunId.Value),
             stored is { Callback.IsEmpty: false, ContinuedBy: { } next } ? cipher.Open(stored.Callback.Span, next.Value) : default
         );
 
-    // The JSON alone, which never begins with 0; or 0, length and bytes of the JSON, and the body as it came.
+    // Either only the JSON, which never begins with 0; or 0, the length and bytes of the JSON, and the raw body.
     static ReadOnlySpan<byte> Original(Event received)
     {
         if (received.Raw.IsEmpty)
@@ -99,8 +98,8 @@ public sealed class Concealment(SecretCipher cipher)
         return stored with { Json = both[..length], Raw = both[length..] };
     }
 
-    // Length and bytes of the URL, of the headers, of the body, of the credentials, of the method; a length of -1 says that the record has
-    // it as it is.
+    // Length and bytes of the URL, of the headers, of the body, of the credentials, of the method; a length of -1 means that the record has
+    // the original.
     static ReadOnlySpan<byte> Original(Delivery delivery, HttpSend masked)
     {
         var original = delivery.Request;

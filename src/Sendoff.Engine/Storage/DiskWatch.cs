@@ -3,14 +3,13 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary>Watches the disk under a database file (G3), and refuses what would grow it before the disk is full.</summary>
-/// <remarks>
-/// Below <see cref="EngineLimits.DiskMinFree"/> nothing new is accepted; what is under way has the rest. When the disk is full all the
-/// same, the reserve file is deleted, so that pruning and work in flight go on. Both recover by themselves.
+/// <summary>Watches the disk of a database file (G3), and refuses new data before the disk is full.</summary>
+/// <remarks> Below <see cref="EngineLimits.DiskMinFree"/> nothing new is accepted; the rest is for work in flight. If the disk is full
+/// anyway, the reserve file is deleted, so that pruning and work in flight continue. Both recover automatically.
 /// </remarks>
 internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvider time, ILogger log) : IDisposable
 {
-    /// <summary>A start needs this much: the database's log, and the files of deployed versions.</summary>
+    /// <summary>Space needed for a start: the database's log, and the files of deployed versions.</summary>
     const long StartBytes = 4L * 1024 * 1024;
     const long Megabyte = 1024 * 1024;
     static readonly TimeSpan every = TimeSpan.FromSeconds(1);
@@ -25,7 +24,7 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
     /// <summary>Bytes in the database's file that new rows can use.</summary>
     public long Reusable { get; set; }
 
-    /// <summary>Frees space for a start on a full disk; else makes the reserve. Call once, before the database is opened.</summary>
+    /// <summary>Frees space for a start on a full disk; otherwise creates the reserve. Call once, before the database is opened.</summary>
     public void Start()
     {
         if (FreeBytes() < StartBytes)
@@ -34,14 +33,14 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
             MakeReserve();
     }
 
-    /// <summary>Holds on to the file that is served. Call once it is open; dispose after it is closed, as closing any handle of a file
-    /// drops SQLite's locks.</summary>
+    /// <summary>Keeps a handle of the database file. Call after it is opened; dispose after it is closed, because closing any handle of a
+    /// file releases SQLite's locks.</summary>
     public void Follow() => served = File.OpenHandle(database, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
 
     public void Dispose() => served?.Dispose();
 
-    /// <exception cref="StoreUnavailableException">Nothing may grow now; the message says why and how to mend it.</exception>
-    /// <param name="anew">Looks now; else what was seen within a second counts.</param>
+    /// <exception cref="StoreUnavailableException">No new data is accepted now; the message gives the reason and the remedy.</exception>
+    /// <param name="anew">Checks now; otherwise a result of the last second is used.</param>
     public void EnsureRoom(bool anew = false)
     {
         if (anew)
@@ -73,7 +72,7 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
         }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
-            // Then the disk stays full until somebody frees space on it.
+            // Otherwise the disk stays full until space is freed.
         }
     }
 
@@ -86,7 +85,7 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
             string? before = refusal;
             long now = time.GetTimestamp();
             Volatile.Write(ref refusal, Refusal());
-            // Last: whoever reads outside of the lock that this look was made finds its result.
+            // Last, so that readers outside the lock see the result.
             Volatile.Write(ref lookedAt, now);
             hasLooked = true;
             if (refusal is not null && before is null)
@@ -100,7 +99,7 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
 
     string? Refusal()
     {
-        // Connections that are open do not notice, and what they write would be lost with them.
+        // Open connections do not notice, and their writes would be lost.
         if (new FileInfo(database) is not { Exists: true, Length: > 0 })
             return $"the database {database} was deleted or emptied while the server was running; "
                 + "stop Sendoff and restore it from a backup";
@@ -115,7 +114,7 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
                 + "(setting Disk:MinFree); free space on it, and events are accepted again";
     }
 
-    // Where a file system does not know when a file was made, the time of its last change is taken, and that may be changing now.
+    // If the file system has no creation times, the time of the last change is used, which may change now.
     bool IsServedFile()
     {
         for (int i = 0; i < 3; i++)
@@ -147,7 +146,7 @@ internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvid
         }
     }
 
-    // What cannot be measured is not refused: the database itself says when it is full.
+    // If the space cannot be measured, nothing is refused: the database reports a full disk.
     long FreeBytes()
     {
         try

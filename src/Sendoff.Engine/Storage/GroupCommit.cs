@@ -4,31 +4,30 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary>What becomes of a write while the store cannot take any (G3).</summary>
+/// <summary>The handling of a write during an outage of the store (G3).</summary>
 internal enum OutageRule
 {
-    /// <summary>Tried again until it is durable: the end of a run, an attempt.</summary>
+    /// <summary>Retried until it is durable: the end of a run, an attempt.</summary>
     Keep,
 
-    /// <summary>Fails at once: nobody was told yet that it is durable.</summary>
+    /// <summary>Fails immediately, because it has not been acknowledged.</summary>
     Refuse,
 
-    /// <summary>Tried once even then, before all others: a check, or what gives space back.</summary>
+    /// <summary>Tried once during an outage, before all others: a check, or a write that frees space.</summary>
     Probe,
 }
 
-/// <summary>One write and the task of who waits for it, in one object.</summary>
+/// <summary>A write and the task of its caller, in one object.</summary>
 internal abstract class StoreWrite(OutageRule outage) : TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
 {
     public OutageRule Outage { get; } = outage;
 }
 
-/// <summary>
-/// Group commit: callers write singly, one thread takes all that waits into one transaction. While it commits, the next group gathers,
-/// so the group grows with the load and an idle store answers at once.
+/// <summary> Group commit: callers submit single writes, and one thread commits all waiting writes in one transaction. During a commit the
+/// next group is collected, so groups grow with the load, and an idle store commits immediately.
 /// </summary>
-/// <param name="commit">Commits all of the writes or none, and throws when it is none. Called by one thread only.</param>
-/// <param name="explain">The error as an outage, or null when it is the fault of one of the writes.</param>
+/// <param name="commit">Commits all writes or none, and throws if none. Called by one thread only.</param>
+/// <param name="explain">Converts an error to an outage; null if one of the writes caused it.</param>
 internal sealed class GroupCommit(
     GroupCommit.CommitAll commit,
     Func<Exception, StoreUnavailableException?> explain,
@@ -47,23 +46,23 @@ internal sealed class GroupCommit(
     volatile StoreUnavailableException? outage;
     bool outageLogged;
 
-    /// <summary>How long the writer was committing, in how many transactions, how many writes. Exact while it stands still.</summary>
+    /// <summary>Total time of commits, and number of transactions and writes. Exact while the writer is idle.</summary>
     public (TimeSpan Busy, long Batches, long Writes) Measured { get; private set; }
 
-    /// <summary>Why the store takes no new events now; null when it does.</summary>
+    /// <summary>The reason why the store does not accept new events now; null if it does.</summary>
     public StoreUnavailableException? Outage => outage is { } known ? Again(known) : null;
 
     public void Start() => new Thread(Loop) { IsBackground = true, Name = "store writer" }.Start();
 
     /// <summary>Completes when the write is durable.</summary>
-    /// <param name="ct">Gives up while the write waits for room; once queued it is not taken back.</param>
+    /// <param name="ct">Cancels the wait for space in the queue; a queued write is not cancelled.</param>
     public Task WriteAsync(StoreWrite write, CancellationToken ct)
     {
         if (ct.IsCancellationRequested)
             return Task.FromCanceled(ct);
         if (write.Outage == OutageRule.Refuse && Outage is { } known)
             return Task.FromException(known);
-        // What ends an outage must not wait behind what the outage holds up.
+        // A write that ends an outage must not wait behind writes that the outage blocks.
         if (write.Outage == OutageRule.Probe || room.Wait(0, CancellationToken.None))
             return Enqueue(write);
         return WaitForRoomAsync(write, ct);
@@ -129,8 +128,8 @@ internal sealed class GroupCommit(
         }
     }
 
-    /// <summary>Commits a batch; one bad write fails alone.</summary>
-    /// <returns>The outage, when there is one: then what is not completed stays to be done.</returns>
+    /// <summary>Commits a batch; an invalid write fails alone.</summary>
+    /// <returns>The outage, if there is one: then uncompleted writes remain to be done.</returns>
     StoreUnavailableException? CommitBatch(ReadOnlySpan<StoreWrite> batch)
     {
         long start = Stopwatch.GetTimestamp();
@@ -145,12 +144,11 @@ internal sealed class GroupCommit(
                 return reason;
             if (batch.Length == 1)
                 return Fail(batch[0], error);
-            // One bad write must not fail its neighbours. Halving finds it in a few commits, and keeps the order.
+            // An invalid write must not fail others. Bisection finds it in a few commits and keeps the order.
             int half = batch.Length / 2;
             return CommitBatch(batch[..half]) ?? CommitBatch(batch[half..]);
         }
-        // Before anybody learns of it: who was told that a write is durable may offer the next one at once. A probe proves nothing for the
-        // others.
+        // Before callers are notified, because they may submit the next write immediately. A probe proves nothing for other writes.
         if (outage is not null && batch[0].Outage != OutageRule.Probe)
             outage = null;
         foreach (var write in batch)
@@ -160,8 +158,7 @@ internal sealed class GroupCommit(
         return null;
     }
 
-    /// <summary>Waits and tries again until all that must be kept is durable (G3). Of the others, nothing was changed, and they are
-    /// told.</summary>
+    /// <summary>Waits and retries until all writes that must be kept are durable (G3). The others fail without changes.</summary>
     void SitOut(StoreUnavailableException reason, List<StoreWrite> left)
     {
         outage = reason;
@@ -174,7 +171,7 @@ internal sealed class GroupCommit(
         {
             bool last = !WaitToRetry(ref left);
             Sort(left, kept, reason);
-            // With nothing kept, accepts try again, and the next commit says whether the outage is over.
+            // If no write is kept, new writes are accepted, and the next commit shows whether the outage is over.
             if (kept.Count == 0)
                 break;
             if (RetryKept(kept) is not { } again)
@@ -214,8 +211,8 @@ internal sealed class GroupCommit(
         return reason;
     }
 
-    /// <summary>Waits a little, less when a probe comes, and takes what came meanwhile.</summary>
-    /// <returns>False when the store closes and has tried long enough.</returns>
+    /// <summary>Waits before a retry, less if a probe arrives, and collects new writes.</summary>
+    /// <returns>False if the store is closing and has retried for long enough.</returns>
     bool WaitToRetry(ref List<StoreWrite> taken)
     {
         lock (gate)
@@ -243,7 +240,7 @@ internal sealed class GroupCommit(
         return null;
     }
 
-    /// <summary>An exception for each caller: a thrown one keeps where it was thrown.</summary>
+    /// <summary>A separate exception for each caller, because a thrown exception has the stack trace of its caller.</summary>
     static StoreUnavailableException Again(StoreUnavailableException reason) => new(reason.Message, reason.InnerException);
 
     void Restored()
@@ -254,8 +251,7 @@ internal sealed class GroupCommit(
         log.StoreRestored();
     }
 
-    /// <summary>Commits what is queued, then ends. During an outage it gives up after a while, and the tasks of what is left
-    /// fail.</summary>
+    /// <summary>Commits queued writes and ends. During an outage it stops after a time limit, and the remaining tasks fail.</summary>
     public async ValueTask DisposeAsync()
     {
         lock (gate)

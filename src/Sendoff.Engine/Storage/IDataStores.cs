@@ -4,35 +4,34 @@ using System.Text;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary>
-/// What steps keep between runs: stores of keys with JSON values. A store is made with its first key. A write completes when it is durable;
-/// a key whose time is over is gone at once. One suite, DataStoreConformanceTests, states what every driver does.
+/// <summary> Data stores, in which steps keep keys with JSON values between runs. A store is created with its first key. A write completes
+/// when it is durable. Expired keys are hidden immediately. DataStoreConformanceTests specifies the behaviour of all drivers.
 /// </summary>
 public interface IDataStores
 {
-    /// <summary>Null when there is no such key.</summary>
+    /// <summary>Returns null if the key does not exist.</summary>
     Task<StoredValue?> GetValueAsync(StoreName store, string key, CancellationToken ct);
 
-    /// <summary>Sets a key's value, and when it expires, in place of what they were.</summary>
-    /// <param name="mostKeys">A key that is new is refused when the store has as many.</param>
+    /// <summary>Sets a key's value and expiry.</summary>
+    /// <param name="mostKeys">A new key is refused if the store already has this many.</param>
     Task<SetOutcome> SetValueAsync(StoreName store, StoredValue value, int mostKeys, CancellationToken ct);
 
-    /// <summary>Changes when a key expires; null is never. Answers false when there is no such key.</summary>
+    /// <summary>Changes the expiry of a key; null for never. Returns false if the key does not exist.</summary>
     Task<bool> ExpireValueAsync(StoreName store, string key, DateTimeOffset? at, CancellationToken ct);
 
-    /// <summary>Answers false when there is no such key.</summary>
+    /// <summary>Returns false if the key does not exist.</summary>
     Task<bool> DeleteValueAsync(StoreName store, string key, CancellationToken ct);
 
     Task ClearValuesAsync(StoreName store, CancellationToken ct);
 
-    /// <summary>In the order of their UTF-8 bytes, from above <paramref name="after"/>.</summary>
+    /// <summary>Lists keys after <paramref name="after"/>, in the order of their UTF-8 bytes.</summary>
     Task<IReadOnlyList<string>> ListKeysAsync(StoreName store, string? after, int limit, CancellationToken ct);
 
-    /// <summary>In the same order, with their values; no more than come to <paramref name="mostBytes"/>, and one in any case.</summary>
+    /// <summary>Lists entries in the same order, up to <paramref name="mostBytes"/> in total, but at least one.</summary>
     Task<IReadOnlyList<StoredValue>> ListValuesAsync(StoreName store, string? after, int limit, long mostBytes, CancellationToken ct);
 
-    /// <summary>In the same order, without their values.</summary>
-    /// <param name="contains">Only keys with this text in them; empty for all.</param>
+    /// <summary>Lists keys in the same order, without values.</summary>
+    /// <param name="contains">Only keys that contain this text; empty for all.</param>
     Task<IReadOnlyList<StoredKey>> ListKeysAsync(StoreName store, string contains, string? after, int limit, CancellationToken ct);
 
     Task<long> CountKeysAsync(StoreName store, CancellationToken ct);
@@ -40,24 +39,24 @@ public interface IDataStores
     /// <summary>The workspace's stores by name.</summary>
     Task<IReadOnlyList<StoreSummary>> ListStoresAsync(CancellationToken ct);
 
-    /// <summary>Deletes up to <paramref name="limit"/> keys whose time is over, and stores without any. Answers how many keys.</summary>
+    /// <summary>Deletes up to <paramref name="limit"/> expired keys, and empty stores. Returns the number of keys.</summary>
     Task<int> PruneValuesAsync(int limit, CancellationToken ct);
 }
 
-/// <param name="Owner">The workflow whose own it is, and with which it goes; default for the workspace's.</param>
+/// <param name="Owner">The workflow that owns the store; default for a store of the workspace.</param>
 public readonly record struct StoreName(WorkflowId Owner, string Name)
 {
-    /// <summary>A value is sealed for the place that it is kept at, so that it opens at no other.</summary>
+    /// <summary>A value is encrypted for its store and key, and cannot be decrypted for another.</summary>
     internal long Seal(string key) =>
         BinaryPrimitives.ReadInt64LittleEndian(
             SHA256.HashData(Encoding.UTF8.GetBytes($"store\0{WorkspaceId.Default.Value}\0{Owner.Value}\0{Name}\0{key}"))
         );
 }
 
-/// <param name="Json">As the step gave it.</param>
+/// <param name="Json">The value from the step.</param>
 public sealed record StoredValue(string Key, ReadOnlyMemory<byte> Json, DateTimeOffset ChangedAt, DateTimeOffset? ExpiresAt = null);
 
-/// <param name="Bytes">Of the value, as it is kept.</param>
+/// <param name="Bytes">Size of the stored value.</param>
 public sealed record StoredKey(string Key, long Bytes, DateTimeOffset ChangedAt, DateTimeOffset? ExpiresAt);
 
 public sealed record StoreSummary(string Name, long Keys);
@@ -66,12 +65,12 @@ public enum SetOutcome
 {
     Set,
 
-    /// <summary>The store has as many keys as it may.</summary>
+    /// <summary>The store has its maximum number of keys.</summary>
     Full,
 
-    /// <summary>There are as many stores as there may be.</summary>
+    /// <summary>The maximum number of stores is reached.</summary>
     TooManyStores,
 
-    /// <summary>The workflow whose own it is was deleted.</summary>
+    /// <summary>The workflow that owns the store was deleted.</summary>
     Gone,
 }

@@ -2,11 +2,10 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary>Records as they are written down and shown (C8): credentials and secrets are covered. What has none comes back as it
-/// is.</summary>
+/// <summary>Masks credentials and secrets in records (C8). Records without any are returned unchanged.</summary>
 public static class MaskedRecords
 {
-    /// <summary>What came as its body is left out when anything of the event is covered: the original has it.</summary>
+    /// <summary>If anything in the event is masked, its raw body is omitted; the original has it.</summary>
     public static Event Masked(this Event e, SecretMask mask)
     {
         if (e.Credentials.Count > 0)
@@ -15,7 +14,7 @@ public static class MaskedRecords
         return json.Equals(e.Json) && !mask.Finds(e.Raw.Span) ? e : e with { Json = json, Raw = default };
     }
 
-    /// <summary>The mask of a run: the workspace's secrets, the credentials that its event carried, and those of its own sends.</summary>
+    /// <summary>The mask of a run: the workspace's secrets, the credentials of its event, and those of its sends.</summary>
     public static SecretMask MaskOf(Run run, IReadOnlyList<Delivery> deliveries, SecretMask workspace)
     {
         List<string>? credentials = run.Credentials.Count > 0 ? [.. run.Credentials] : null;
@@ -24,7 +23,7 @@ public static class MaskedRecords
         return credentials is null ? workspace : workspace.With(credentials);
     }
 
-    /// <param name="withSteps">False when it is known that the steps hold nothing to cover.</param>
+    /// <param name="withSteps">False if the steps have nothing to mask.</param>
     public static Run Masked(this Run run, SecretMask mask, bool withSteps = true)
     {
         var error = run.Error?.Masked(mask);
@@ -68,7 +67,7 @@ public static class MaskedRecords
         return masked.Equals(error) ? error : masked;
     }
 
-    // Its destination is covered when it is made: queues go by it, before the restart and after.
+    // Its destination was masked when it was created, because queues use it before and after a restart.
     public static Delivery Masked(this Delivery delivery, SecretMask mask)
     {
         var request = delivery.Request.Masked(mask);
@@ -100,7 +99,7 @@ public static class MaskedRecords
     {
         List<string>? own = attempt.Credentials.Count > 0 ? [.. attempt.Credentials] : null;
         Collect(attempt.RequestHeaders, ref own);
-        // A receiver that echoes what it was sent must not bring the credentials into the record.
+        // A receiver that repeats the credentials must not put them into the record.
         var mask = own is null ? workspace : workspace.With(own);
         return attempt with
         {
@@ -134,7 +133,7 @@ public static class MaskedRecords
     public static AttemptError Masked(this AttemptError error, SecretMask mask) =>
         mask.Message(error.Message) is var message && ReferenceEquals(message, error.Message) ? error : error with { Message = message };
 
-    /// <summary>The same list when there is nothing to cover.</summary>
+    /// <summary>Returns the same list if there is nothing to mask.</summary>
     static IReadOnlyList<Header> Masked(IReadOnlyList<Header> lines, SecretMask mask)
     {
         Header[]? masked = null;

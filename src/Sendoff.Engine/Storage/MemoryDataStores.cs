@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Storage;
 
-/// <summary>Data stores that end with the process: those of a run without a server.</summary>
+/// <summary>Data stores in memory, for a run without a server.</summary>
 public sealed class MemoryDataStores(TimeProvider time) : IDataStores
 {
     readonly Lock gate = new();

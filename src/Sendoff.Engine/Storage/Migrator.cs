@@ -4,16 +4,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary>
-/// Brings a database to this program's schema: numbered SQL files, forward only, each in its own transaction, noted in the table
-/// <c>migrations</c>. Every number is compared, as a program from another branch may have applied a higher one and not a lower one.
+/// <summary> Upgrades a database to this program's schema, with numbered SQL files, forward only, each in its own transaction and recorded
+/// in the table <c>migrations</c>. Every number is compared, because a program from another branch may have applied a higher number without
+/// a lower one.
 /// </summary>
 internal static class Migrator
 {
-    /// <param name="folder">Where the files are among the embedded resources, as <c>Storage/Sqlite/Migrations/</c>.</param>
+    /// <param name="folder">The folder of the embedded resources, such as <c>Storage/Sqlite/Migrations/</c>.</param>
     /// <returns>The schema's number.</returns>
-    /// <exception cref="StoreUnavailableException">The database was written by a newer program, or by one with other
-    /// migrations.</exception>
+    /// <exception cref="StoreUnavailableException">The database has migrations that this program does not know.</exception>
     public static int Run(DbConnection connection, string folder, ILogger log)
     {
         var migrations = Read(folder);

@@ -1,24 +1,23 @@
 namespace Sendoff.Engine.Storage;
 
-/// <summary>
-/// Keeps a server that was started on a restored backup from repeating what was done after the backup: nothing is delivered, and no
-/// schedule, suspended run, run over quota or run left by an earlier server starts by itself. New events are accepted and run. It lasts
-/// over restarts, until somebody releases it.
+/// <summary> Prevents a server with a restored backup from repeating work that was done after the backup: deliveries, schedules, suspended
+/// runs, runs over quota and unfinished runs of an earlier server do not start. New events are accepted and run. The hold persists across
+/// restarts until it is released.
 /// </summary>
 public sealed class ServerHold
 {
     readonly TaskCompletionSource released = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>When the server was put on hold; null when it is not.</summary>
+    /// <summary>When the server was put on hold; null if it is not on hold.</summary>
     public DateTimeOffset? Since { get; private set; }
 
     public bool IsOn => Since is not null && !released.Task.IsCompleted;
 
-    /// <summary>Completes when the hold is released; at once when there is none.</summary>
+    /// <summary>Completes when the hold is released, or immediately if there is none.</summary>
     public Task Released => Since is null ? Task.CompletedTask : released.Task;
 
-    /// <summary>Begins, or continues what the store says. Call once, before anything starts by itself.</summary>
-    /// <param name="asked">The start asks for a hold.</param>
+    /// <summary>Starts a hold, or continues the one in the store. Call once, before anything is started.</summary>
+    /// <param name="asked">The start requests a hold.</param>
     public async Task StartAsync(IStore store, bool asked, TimeProvider time, CancellationToken ct)
     {
         Since = await store.GetHoldAsync(ct).ConfigureAwait(false);
@@ -29,7 +28,7 @@ public sealed class ServerHold
         Since = now;
     }
 
-    /// <summary>Lets everything start that waits. Returns false if there was no hold.</summary>
+    /// <summary>Releases the hold. Returns false if there was none.</summary>
     public async Task<bool> ReleaseAsync(IStore store, CancellationToken ct)
     {
         if (!IsOn)

@@ -1,11 +1,10 @@
 namespace Sendoff.Engine.Storage;
 
-// The writes of the straight line, as every driver gets them: masked (C8), and made into JSON by the caller's thread, not by the one
-// writer.
+// The writes of runs and deliveries for every driver: masked (C8), and serialized by the caller's thread instead of the writer.
 
 internal sealed class AcceptWrite(QueuedRun run, Concealment concealment) : StoreWrite(OutageRule.Refuse)
 {
-    // The event of a replay, or of a run that goes on, is stored already.
+    // The event of a replay or of a resumed run is already stored.
     public QueuedRun Run { get; } =
         run.Replay || run.Continues is not null || concealment.Conceal(run.Event) is var received && ReferenceEquals(received, run.Event)
             ? run
@@ -14,14 +13,14 @@ internal sealed class AcceptWrite(QueuedRun run, Concealment concealment) : Stor
                 Event = received,
             };
 
-    /// <summary>The request that lets a held run go on, sealed.</summary>
+    /// <summary>The encrypted resume request.</summary>
     public byte[]? Callback { get; } =
         run.Continues is { Callback.IsEmpty: false } link ? concealment.Cipher.Seal(link.Callback.Span, run.Id.Value) : null;
 
-    /// <summary>False when the workflow is deleted or the due time taken; made anew when a batch is tried again.</summary>
+    /// <summary>False if the workflow is deleted or the due time is claimed; set again when a batch is retried.</summary>
     public bool IsClaimed { get; set; }
 
-    /// <summary>False when the workflow is deleted or the due time taken; known after the commit.</summary>
+    /// <summary>False if the workflow is deleted or the due time is claimed; valid after the commit.</summary>
     public bool IsStored { get; set; }
 }
 
@@ -53,7 +52,7 @@ internal sealed class FinishRunWrite : StoreWrite
     public byte[]? Error { get; }
     public byte[]? Response { get; }
 
-    /// <summary>Of a run that is held, sealed.</summary>
+    /// <summary>The encrypted state of a suspended run.</summary>
     public byte[]? State { get; }
     public byte[]?[] Headers { get; }
 }
@@ -62,7 +61,7 @@ internal sealed class MarkSendingWrite(IReadOnlyList<DeliveryId> deliveries) : S
 {
     public IReadOnlyList<DeliveryId> Deliveries => deliveries;
 
-    /// <summary>Those that were pending; made anew when a batch is tried again.</summary>
+    /// <summary>The deliveries that were pending; set again when a batch is retried.</summary>
     public IReadOnlyList<DeliveryId> Marked { get; set; } = [];
 }
 

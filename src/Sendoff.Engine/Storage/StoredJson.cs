@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary>The parts of a row that are kept as JSON. The same in every database.</summary>
+/// <summary>JSON columns, which are the same in every database.</summary>
 internal static class StoredJson
 {
     public static byte[] Steps(IReadOnlyList<StepResult> steps) =>
@@ -31,7 +31,7 @@ internal static class StoredJson
     public static AttemptError? ReadAttemptError(ReadOnlySpan<byte> json) =>
         json.IsEmpty ? null : JsonSerializer.Deserialize(json, RowJsonContext.Default.AttemptError);
 
-    /// <summary>Header lines in their order, as <c>[["name","value"],…]</c>; null when there are none.</summary>
+    /// <summary>Header lines in their order, as <c>[["name","value"],…]</c>; null if there are none.</summary>
     public static byte[]? Headers(IReadOnlyList<Header> headers) =>
         headers.Count == 0 ? null : JsonSerializer.SerializeToUtf8Bytes(headers, RowJsonContext.Default.IReadOnlyListHeader);
 
@@ -52,7 +52,7 @@ internal static class StoredJson
         JsonSerializer.Deserialize(json, RowJsonContext.Default.IReadOnlyDictionaryStringString)!;
 }
 
-/// <summary>What steps gave is JSON already, and as deep as users make it.</summary>
+/// <summary>Values from steps are already JSON, of any depth.</summary>
 [JsonSourceGenerationOptions(
     MaxDepth = StepJsonContext.Depth,
     UseStringEnumConverter = true,
@@ -78,7 +78,7 @@ internal sealed partial class StepJsonContext : JsonSerializerContext
 [JsonSerializable(typeof(IReadOnlyDictionary<string, string>))]
 internal sealed partial class RowJsonContext : JsonSerializerContext;
 
-/// <summary>Bytes that are JSON: written as they are, empty as null.</summary>
+/// <summary>JSON bytes, written unchanged; empty as null.</summary>
 internal sealed class RawJsonConverter : JsonConverter<ReadOnlyMemory<byte>>
 {
     public override ReadOnlyMemory<byte> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
@@ -95,7 +95,7 @@ internal sealed class RawJsonConverter : JsonConverter<ReadOnlyMemory<byte>>
             writer.WriteNullValue();
         else if (IsReadable(value.Span))
             writer.WriteRawValue(value.Span, skipInputValidation: true);
-        // A run must come to its end whatever its steps gave: what could not be read back is kept as text.
+        // Every run must be able to end, so values that could not be read back are stored as text.
         else
             writer.WriteStringValue(value.Span);
     }

@@ -4,7 +4,7 @@ using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary>What a suspended run keeps for its next segment, as JSON. The store seals it (C8).</summary>
+/// <summary>The state of a suspended run for its next segment, as JSON. The store encrypts it (C8).</summary>
 public static class StoredResumption
 {
     /// <param name="sends">Sends of the suspending step, over all segments.</param>

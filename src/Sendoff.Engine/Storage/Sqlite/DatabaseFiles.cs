@@ -3,17 +3,16 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>The database as files: who may read them, and what is there before it is served.</summary>
+/// <summary>The files of the database: their permissions, and checks before the server opens it.</summary>
 internal static class DatabaseFiles
 {
     const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    /// <summary>Bytes of the header that every database of SQLite begins with. SQLite takes a file of some bytes for an empty database, and
-    /// a history that was cut off would be forgotten.</summary>
+    /// <summary>Size of the SQLite header. SQLite treats a shorter file as an empty database, so a truncated history would be
+    /// lost.</summary>
     const int HeaderBytes = 100;
 
-    /// <summary>What stands where the database should be, and is none; null when there is nothing, or something that SQLite is to look
-    /// at.</summary>
+    /// <summary>The error if the path is not a database; null if there is no file, or a file that SQLite must check.</summary>
     static string? FindForeign(string path) =>
         Directory.Exists(path) ? $"{path} is a folder but must be the database file; move the folder"
         : new FileInfo(path) is { Exists: true, Length: > 0 and < HeaderBytes } file
@@ -21,15 +20,15 @@ internal static class DatabaseFiles
                 + "or move the file so that a new one is created"
         : null;
 
-    /// <exception cref="StoreUnavailableException">What is there is no database.</exception>
+    /// <exception cref="StoreUnavailableException">The file is not a database.</exception>
     public static void Check(string path)
     {
         if (FindForeign(path) is { } foreign)
             throw new StoreUnavailableException(foreign);
     }
 
-    /// <summary>Makes the database and everything beside it that begins with its name (its log, copies of it) readable by the server's user
-    /// only. SQLite gives the files that it makes later the database's mode.</summary>
+    /// <summary>Makes the database and files that begin with its name (log, copies) readable only by the server's user. SQLite creates
+    /// later files with the database's mode.</summary>
     public static void Protect(string path, ILogger log)
     {
         if (OperatingSystem.IsWindows())
@@ -58,7 +57,7 @@ internal static class DatabaseFiles
         }
     }
 
-    /// <summary>Looks at a database without serving it, also while another process does.</summary>
+    /// <summary>Reads a database without opening it as a server, also while another process uses it.</summary>
     public static DatabaseState Look(string path)
     {
         if (FindForeign(path) is { } foreign)

@@ -1,8 +1,7 @@
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>
-/// The workflows that exist, known to the writer without asking the database: deployments and deletions pass through the same writer. What
-/// a batch changes counts within it at once, and for good when it is committed.
+/// <summary> The existing workflows, cached by the writer, which executes all deployments and deletions. Changes apply immediately within a
+/// batch, and permanently when it is committed.
 /// </summary>
 internal sealed class LiveWorkflows
 {

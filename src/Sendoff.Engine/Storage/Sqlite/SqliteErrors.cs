@@ -3,10 +3,10 @@ using SQLitePCL;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>Tells an outage from a bad write, and says what, where and how to mend it (G3).</summary>
+/// <summary>Distinguishes an outage from an invalid write, and describes the outage and its remedy (G3).</summary>
 internal static class SqliteErrors
 {
-    /// <summary>Null when the error is not the store's but of what was written.</summary>
+    /// <summary>Null if the error is caused by the written data.</summary>
     public static StoreUnavailableException? Explain(Exception error, string path) =>
         error is SqliteException sqlite && Reason(sqlite) is { } reason ? new($"the database {path} {reason}", error) : null;
 

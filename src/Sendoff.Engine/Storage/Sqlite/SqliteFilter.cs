@@ -8,7 +8,7 @@ internal sealed class SqliteFilter
     readonly StringBuilder sql = new("id < ? AND id >= ?");
     readonly List<object> values = [long.MaxValue, 0L];
 
-    /// <summary>Ids grow with time, so a span of time is a range of ids, and needs no index of its own.</summary>
+    /// <summary>Ids grow with time, so a time range is a range of ids and needs no index.</summary>
     public SqliteFilter Ids(long? before, (long First, long End) span)
     {
         values[0] = Math.Min(before ?? long.MaxValue, span.End);
@@ -22,7 +22,7 @@ internal sealed class SqliteFilter
         return this;
     }
 
-    /// <summary>Adds nothing when there is no value.</summary>
+    /// <summary>Adds nothing if there is no value.</summary>
     public SqliteFilter And(string condition, object? value)
     {
         if (value is null)
@@ -37,7 +37,7 @@ internal sealed class SqliteFilter
         return And(condition);
     }
 
-    /// <summary>A pattern for LIKE with <c>ESCAPE '\'</c> that finds <paramref name="text"/> as it is.</summary>
+    /// <summary>A pattern for LIKE with <c>ESCAPE '\'</c> that matches <paramref name="text"/> literally.</summary>
     public static string Like(string before, string text, string after) =>
         before + text.Replace("\\", "\\\\").Replace("%", "\\%").Replace("_", "\\_") + after;
 

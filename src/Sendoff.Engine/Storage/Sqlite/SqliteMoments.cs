@@ -1,17 +1,16 @@
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>A span of time as a range of ids, also where a clock that was ahead made ids of times that had not come: those made after it
-/// was set right are above them.</summary>
+/// <summary>A time range as a range of ids, also if ids were created while the clock was ahead: later ids are above them.</summary>
 internal static class SqliteMoments
 {
-    /// <summary>No row made at this moment or later has a lower id.</summary>
-    /// <param name="tolerance">How far the times of a row and of its id may differ while the clock is right.</param>
+    /// <summary>The lowest id that a row created at this time or later can have.</summary>
+    /// <param name="tolerance">How far the times of a row and its id may differ with a correct clock.</param>
     public static long LowestAt(SqliteSession session, DateTimeOffset moment, TimeSpan tolerance)
     {
         long lowest = IdSequence.LowestAt(moment);
         if (From(session, lowest) is not { } first || !IsAhead(first, tolerance))
             return lowest;
-        // Ids there do not say when they were made, but grow with the time that the runs do have.
+        // Ids there do not contain the right time, but grow with the times of the runs.
         long low = first.Id,
             high = session.Sql("SELECT max(id) FROM runs").Number()!.Value + 1,
             sought = SqliteTime.From(moment);
@@ -40,7 +39,7 @@ internal static class SqliteMoments
 
     static long OfId(RunTime run) => SqliteTime.From(IdSequence.MomentOf(run.Id));
 
-    /// <summary>Above all that the last run made.</summary>
+    /// <summary>Above all ids of the last run.</summary>
     static long After(SqliteSession session, long run) =>
         session
             .Sql(

@@ -2,26 +2,25 @@ using SQLitePCL;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>
-/// Deletes history in slices, and gives the pages back to the disk (G2). Runs on the writer's thread, in the batches of serving.
+/// <summary> Deletes history in slices, and returns the pages to the disk (G2). Runs on the writer's thread, as part of its batches.
 /// </summary>
 internal sealed class SqlitePruner(EngineLimits limits)
 {
-    /// <summary>Free pages that are left for the next rows: fewer are not worth moving others for.</summary>
+    /// <summary>Free pages to keep for new rows.</summary>
     const int SparePages = 64;
 
     /// <summary>Rows of other tables deleted in one slice; versions are few and wide.</summary>
     const int SliceRows = 1_000,
         SliceVersions = 10;
 
-    /// <summary>Where the slice before ended, among all runs and among those that are not to be kept: what cannot be deleted yet is passed
-    /// once a round.</summary>
+    /// <summary>The end of the previous slice, among all runs and among no-store runs: rows that cannot be deleted yet are skipped once per
+    /// round.</summary>
     long passed,
         passedUnkept;
 
     public PruneResult Slice(SqliteSession session, long before, long maxBytes)
     {
-        // A deleted workflow's history goes first.
+        // The history of deleted workflows is deleted first.
         if (session.Sql("SELECT workflow_id FROM deletions LIMIT 1").Number() is { } deleted)
         {
             DeleteHistory(session, deleted);
@@ -44,8 +43,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return new(rows, GiveBack(session, maxBytes) || more || moreUnkept || moreAlone);
     }
 
-    /// <summary>Looks at a slice of the runs that are not to be kept. The outer join forces SQLite to begin with those: left to itself it
-    /// begins with all runs.</summary>
+    /// <summary>Prunes a slice of no-store runs. The outer join forces SQLite to start with those instead of all runs.</summary>
     bool DeleteUnkept(SqliteSession session)
     {
         var slice = session
@@ -79,7 +77,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
             .Set(limits.PruneRuns)
             .Run() == limits.PruneRuns;
 
-    /// <summary>Deletes a slice of what a deleted workflow left, finished or not.</summary>
+    /// <summary>Deletes a slice of a deleted workflow's data, finished or not.</summary>
     void DeleteHistory(SqliteSession session, long workflow)
     {
         if (DeleteRuns(session, workflow) || DeleteEvents(session, workflow) || DeleteRest(session, workflow))
@@ -99,7 +97,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return runs.Count > 0;
     }
 
-    /// <summary>The events whose runs have not ended, with what belongs to those.</summary>
+    /// <summary>Events with unfinished runs, and the data of those.</summary>
     bool DeleteEvents(SqliteSession session, long workflow)
     {
         var events = session
@@ -156,7 +154,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return new(row.Long(0), row.Long(1), first, first + (row.Long(3) - 1) * IdSequence.Stride, row.Long(4));
     }
 
-    /// <summary>A delivery that is under way, or a next segment that has not ended.</summary>
+    /// <summary>A delivery in flight, or an unfinished next segment.</summary>
     static bool HasUnfinished(SqliteSession session, in PrunedRun run) =>
         session
             .Sql("SELECT 1 FROM deliveries WHERE id BETWEEN ? AND ? AND status < 4 LIMIT 1")
@@ -186,8 +184,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return rows + DeleteEvent(session, run);
     }
 
-    /// <summary>
-    /// An event goes with the last of its runs. When its first one goes before, it says so, or a start would take it for unfinished.
+    /// <summary> An event is deleted with its last run. If its first run is deleted earlier, the event is marked, because a start would
+    /// consider it unfinished.
     /// </summary>
     static long DeleteEvent(SqliteSession session, in PrunedRun run)
     {
@@ -209,7 +207,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
     static long UsedBytes(SqliteSession session) =>
         (session.Number("PRAGMA page_count") - session.Number("PRAGMA freelist_count")) * session.Number("PRAGMA page_size");
 
-    /// <summary>Moves pages from the end of the file into free ones and cuts the file, by a bounded number of pages.</summary>
+    /// <summary>Moves pages from the end of the file to free ones and truncates the file, by a limited number of pages.</summary>
     /// <returns>Whether there is more.</returns>
     bool GiveBack(SqliteSession session, long maxBytes)
     {
@@ -217,7 +215,7 @@ internal sealed class SqlitePruner(EngineLimits limits)
             return false;
         long free = session.Number("PRAGMA freelist_count");
         session.Execute($"PRAGMA incremental_vacuum({limits.PrunePages})");
-        // A file that another program made without auto_vacuum never shrinks, and must not be tried for ever.
+        // A file that was created without auto_vacuum never shrinks and must not be retried forever.
         return session.Number("PRAGMA freelist_count") < free && IsWorthwhile(session, maxBytes);
     }
 
@@ -230,9 +228,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return free > pages / 20 || (maxBytes > 0 && pages * session.Number("PRAGMA page_size") > maxBytes);
     }
 
-    /// <summary>
-    /// The file itself gets shorter when the log is copied into it. Waits for nobody: what a reader holds, or a fault keeps, is left to
-    /// the next time.
+    /// <summary> The file shrinks when the log is copied into it. Does not wait: if a reader or an error prevents it, the next call does
+    /// it.
     /// </summary>
     public static void Checkpoint(SqliteSession session)
     {

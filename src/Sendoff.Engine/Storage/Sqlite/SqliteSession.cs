@@ -37,7 +37,7 @@ internal sealed class SqliteSession : IDisposable
         }
     }
 
-    /// <summary>The statement, prepared at its first use and kept.</summary>
+    /// <summary>The cached statement, prepared at its first use.</summary>
     public SqliteStatement Sql(string sql)
     {
         if (!statements.TryGetValue(sql, out var statement))
@@ -45,10 +45,10 @@ internal sealed class SqliteSession : IDisposable
         return statement;
     }
 
-    /// <summary>What was prepared so far.</summary>
+    /// <summary>The prepared statements.</summary>
     public IEnumerable<string> Statements => statements.Keys;
 
-    /// <summary>Runs a statement that is not kept.</summary>
+    /// <summary>Runs a statement without caching it.</summary>
     public void Execute(string sql)
     {
         using var statement = new SqliteStatement(Connection.Handle!, sql);
@@ -67,7 +67,7 @@ internal sealed class SqliteSession : IDisposable
     }
 }
 
-/// <summary>Connections that read, while the writer writes. In WAL mode neither waits for the other.</summary>
+/// <summary>The read connections. In WAL mode, readers and the writer do not block each other.</summary>
 internal sealed class SqliteReaders(string path, int count) : IAsyncDisposable
 {
     readonly SemaphoreSlim free = new(count);
@@ -121,7 +121,7 @@ internal sealed class SqliteReaders(string path, int count) : IAsyncDisposable
         }
     }
 
-    /// <summary>What idle connections have prepared.</summary>
+    /// <summary>The prepared statements of idle connections.</summary>
     public IReadOnlyList<string> Statements
     {
         get
@@ -131,7 +131,7 @@ internal sealed class SqliteReaders(string path, int count) : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits for who still reads.</summary>
+    /// <summary>Waits for readers.</summary>
     public async ValueTask DisposeAsync()
     {
         for (int i = 0; i < count; i++)

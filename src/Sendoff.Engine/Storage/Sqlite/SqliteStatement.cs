@@ -4,9 +4,8 @@ using SQLitePCL;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>
-/// A prepared statement, used again and again by one thread at a time. Parameters are set in their order. Straight on SQLite's own calls:
-/// a command and its parameter objects cost more than SQLite itself does for a small row.
+/// <summary> A reusable prepared statement, for one thread at a time. Parameters are set in order. It calls SQLite directly, because
+/// command and parameter objects cost more than SQLite itself for a small row.
 /// </summary>
 internal sealed class SqliteStatement : IDisposable
 {
@@ -45,7 +44,7 @@ internal sealed class SqliteStatement : IDisposable
         return this;
     }
 
-    /// <summary>Empty is stored as null, which takes no byte.</summary>
+    /// <summary>Empty is stored as null, which needs no byte.</summary>
     public SqliteStatement Set(ReadOnlySpan<byte> value)
     {
         if (value.IsEmpty)
@@ -60,7 +59,7 @@ internal sealed class SqliteStatement : IDisposable
         return this;
     }
 
-    /// <summary>Runs to the end and answers how many rows changed.</summary>
+    /// <summary>Runs the statement and returns the number of changed rows.</summary>
     public int Run()
     {
         try
@@ -102,7 +101,7 @@ internal sealed class SqliteStatement : IDisposable
         }
     }
 
-    /// <summary>The first column of the first row; null when there is no row, or it is null.</summary>
+    /// <summary>The first column of the first row; null if there is no row or the value is null.</summary>
     public long? Number() => FirstOrDefault(static row => row.LongOrNull(0));
 
     public long Long(int column) => raw.sqlite3_column_int64(statement, column);
@@ -132,7 +131,7 @@ internal sealed class SqliteStatement : IDisposable
         return false;
     }
 
-    // The code of a failed step comes back from the reset too; it was thrown already.
+    // Reset returns the code of a failed step again; it was already thrown.
     void Reset()
     {
         set = 0;

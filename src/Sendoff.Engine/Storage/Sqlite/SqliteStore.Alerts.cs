@@ -102,7 +102,7 @@ internal sealed partial class SqliteStore
     public Task SaveAlertStatesAsync(IReadOnlyList<AlertState> states, CancellationToken ct) =>
         WriteAsync(OutageRule.Refuse, session => states.Count(state => Save(session, state)), ct);
 
-    // Of a rule or a workflow that is deleted nothing is kept.
+    // Deleting a rule or a workflow deletes its state.
     bool Save(SqliteSession session, AlertState state) =>
         workflows.Has(state.Workflow.Value)
         && session

@@ -71,7 +71,7 @@ internal sealed partial class SqliteStore
         return session.Sql(count).Set(store).Number() < mostKeys;
     }
 
-    // Those of a deleted workflow are there until they are pruned.
+    // Stores of a deleted workflow exist until they are pruned.
     static long? FindStore(SqliteSession session, StoreName store) =>
         session
             .Sql(
@@ -206,13 +206,13 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    // Every key is above a single byte 0; that alone cannot be a key.
+    // A single byte 0 is below every key and is not a valid key.
     static byte[] After(string? key) => string.IsNullOrEmpty(key) ? [0] : Encoding.UTF8.GetBytes(key);
 
     public Task<long> CountKeysAsync(StoreName store, CancellationToken ct) =>
         readers.ReadAsync(session => FindStore(session, store) is { } id ? CountAlive(session, id) : 0, ct);
 
-    // What has expired is soon deleted, so that it is few.
+    // Expired keys are deleted soon, so there are few.
     long CountAlive(SqliteSession session, long store) =>
         session
             .Sql(

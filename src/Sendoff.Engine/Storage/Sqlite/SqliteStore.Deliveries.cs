@@ -23,8 +23,8 @@ internal sealed partial class SqliteStore
             StoredJson.ReadAttemptError(row.Blob(12))
         );
 
-    /// <summary>The columns of <see cref="ReadDelivery"/>, without a body that the budget leaves out in any case: SQLite does not read it
-    /// then. Behind them is its length.</summary>
+    /// <summary>The columns of <see cref="ReadDelivery"/>, without a body that the budget always omits, so that SQLite does not read it.
+    /// The last column is its length.</summary>
     const string BriefColumns = """
         d.id, d.run_id, d.workspace_id, d.workflow_id, d.step, d.idx, d.destination, d.method, d.url, d.headers,
         CASE WHEN length(d.body) <= ? THEN d.body END, d.status, d.error, coalesce(length(d.body), 0)
@@ -118,7 +118,7 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    /// <summary>The index of failed deliveries is walked from the newest on, status by status, and left at the limit.</summary>
+    /// <summary>Reads the index of failed deliveries from the newest, status by status, up to the limit.</summary>
     static readonly string newestFailed =
         "SELECT id FROM ("
         + string.Join(
@@ -144,7 +144,7 @@ internal sealed partial class SqliteStore
     }
 
     /// <summary>The attempts of a block of deliveries: the first ones have their ids, the later ones an index.</summary>
-    /// <param name="budget">Null reads all that is kept.</param>
+    /// <param name="budget">Null reads all stored data.</param>
     static ILookup<DeliveryId, Attempt> ReadAttempts(SqliteSession session, long first, long last, ContentBudget? budget)
     {
         const string columns = """
@@ -239,13 +239,13 @@ internal sealed partial class SqliteStore
 
     static string Numbers(IReadOnlyList<DeliveryStatus> statuses) => string.Join(", ", statuses.Select(static status => (int)status));
 
-    /// <summary>What the filter asks of a row of deliveries, and how far a search looks; null when there is no such workflow.</summary>
+    /// <summary>The conditions of a filter for deliveries, and the range of a search; null if the workflow does not exist.</summary>
     (SqliteFilter Where, long? SearchedTo)? WhereOf(SqliteSession session, DeliveryFilter filter)
     {
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow))
             return null;
         var where = new SqliteFilter().Ids(filter.Before, IdsOf(session, filter.Since, filter.Until)).And("workflow_id = ?", workflow);
-        // A partial index serves only a query that repeats its condition.
+        // SQLite uses a partial index only if the query repeats its condition.
         if (filter.Status is { } status)
             where.And((status > DeliveryStatus.Succeeded ? "status > 4 AND " : "") + $"status = {(int)status}");
         else if (filter.AnyOf is { } any)
@@ -299,7 +299,7 @@ internal sealed partial class SqliteStore
         return page with { Next = page.Next ?? searchedTo };
     }
 
-    /// <summary>Left to itself SQLite walks all rows backwards, which is slow just when few are unfinished.</summary>
+    /// <summary>Otherwise SQLite scans all rows backwards, which is slow if few are unfinished.</summary>
     static string IndexFor(DeliveryStatus? status) =>
         status switch
         {

@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>Reads of a few columns, for those who need no more.</summary>
+/// <summary>Reads of few columns.</summary>
 internal sealed partial class SqliteStore
 {
     public async Task<WorkflowId?> FindWorkflowAsync(RunId run, CancellationToken ct)
@@ -19,7 +19,7 @@ internal sealed partial class SqliteStore
 
     public async Task<RunHead?> FindRunAsync(RunId run, CancellationToken ct)
     {
-        // Memory first: a run that ends in between is then found in the database.
+        // Memory first, because a run that ends in between is then found in the database.
         var queued = unfinished.Find(run.Value);
         return await readers
             .ReadAsync(

@@ -4,8 +4,8 @@ internal sealed partial class SqliteStore
 {
     // After a start.
 
-    /// <summary>Events from the low-water mark on whose run has no row, and replays likewise. Without its workflow nothing can
-    /// run.</summary>
+    /// <summary>Events from the low-water mark on whose run has no row, and replays likewise. Without its workflow, a run cannot
+    /// start.</summary>
     static List<UnfinishedRun> ReadUnfinished(SqliteSession session)
     {
         long mark = session.Number(LowWater.Read);
@@ -35,7 +35,7 @@ internal sealed partial class SqliteStore
             ));
     }
 
-    /// <summary>Only what an earlier server left: a run that this one accepted is in its queue already, and must not start twice.</summary>
+    /// <summary>Only runs of an earlier server: runs that this server accepted are already in its queue and must not start twice.</summary>
     public Task<IReadOnlyList<QueuedRun>> ListUnfinishedRunsAsync(int limit, RunId? after, CancellationToken ct)
     {
         var left = unfinished.Left(after?.Value ?? 0, limit);
@@ -60,7 +60,7 @@ internal sealed partial class SqliteStore
         );
     }
 
-    /// <summary>Jumps from one destination to the next in the index of pending deliveries, however many each has.</summary>
+    /// <summary>Skips from one destination to the next in the index of pending deliveries.</summary>
     public Task<IReadOnlyList<string>> ListPendingDestinationsAsync(CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<string>>(
             static session =>
@@ -107,7 +107,7 @@ internal sealed partial class SqliteStore
 
     public Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct)
     {
-        // Memory first: a run that ends in between is then found in the database.
+        // Memory first, because a run that ends in between is then found in the database.
         var queued = unfinished.Find(run.Value);
         var budget = new ContentBudget(limits);
         return readers.ReadAsync(
@@ -192,7 +192,7 @@ internal sealed partial class SqliteStore
 
     const string SuspensionColumns = "run_id, workflow_id, kind, step, until, state, callback, continued_by";
 
-    /// <summary>A run that was held more often shows the deliveries of its last segments.</summary>
+    /// <summary>A run with more segments shows the deliveries of its last segments.</summary>
     const int SegmentsShown = 100;
 
     static Suspension ReadSuspension(SqliteStatement row) =>
@@ -202,7 +202,7 @@ internal sealed partial class SqliteStore
             ContinuedBy = row.Long(7) is var next and not 0 ? new RunId(next) : null,
         };
 
-    // B3: what holds it, and the deliveries of the segments before.
+    // B3: its suspension, and the deliveries of earlier segments.
     static (Run, string, List<Block>) WithSegments(SqliteSession session, Run run, string name, Block own)
     {
         var held = session
@@ -378,7 +378,7 @@ internal sealed partial class SqliteStore
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow))
             return new([], null);
         var span = IdsOf(session, filter.Since, filter.Until);
-        // The index of runs that have not succeeded serves one status at a time.
+        // The index of unsuccessful runs can be used for one status at a time.
         SqliteFilter[] parts =
         [
             .. (filter.Statuses is { } statuses ? statuses.Distinct().Select(static status => (RunStatus?)status) : [null])
@@ -405,7 +405,7 @@ internal sealed partial class SqliteStore
         return page with { Next = page.Next ?? searchedTo };
     }
 
-    /// <summary>The last run that a search looks at; null when it comes to the end.</summary>
+    /// <summary>The last run of a search; null if it reaches the end.</summary>
     static long? SearchedTo(SqliteSession session, SqliteFilter where, RunFilter filter, long? workflow, (long First, long End) span)
     {
         long? byRuns = where
@@ -413,7 +413,7 @@ internal sealed partial class SqliteStore
             .Number();
         if (filter.Text is null)
             return byRuns;
-        // A run may have a thousand sends, which are looked through as well.
+        // A run may have a thousand sends, which are searched too.
         var sends = new SqliteFilter().Ids(filter.Before, span).And("workflow_id = ?", workflow);
         long? bySends = sends
             .Set(session.Sql($"SELECT run_id FROM deliveries WHERE {sends} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}"))
@@ -424,13 +424,13 @@ internal sealed partial class SqliteStore
     static SqliteFilter EndedFilter(RunFilter filter, RunStatus? status, long? workflow, (long First, long End) span)
     {
         var where = new SqliteFilter().Ids(filter.Before, span).And("workflow_id = ?", workflow);
-        // A partial index serves only a query that repeats its condition.
+        // SQLite uses a partial index only if the query repeats its condition.
         if (status is not null)
             where.And((status is RunStatus.Succeeded ? "" : "status <> 2 AND ") + $"status = {(int)status}");
         return where;
     }
 
-    /// <summary>Of runs that have not ended. Those of a deleted workflow are left out.</summary>
+    /// <summary>Lists unfinished runs, without those of deleted workflows.</summary>
     static IEnumerable<RunSummary> SummariesOf(SqliteSession session, IEnumerable<UnfinishedRun> runs) =>
         runs.Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>();
 
@@ -463,7 +463,7 @@ internal sealed partial class SqliteStore
         long? searchedTo
     )
     {
-        // Walked from the newest on, and left at the page's end: the bound is an id, so that nothing is sorted.
+        // Reads from the newest to the end of the page, with an id as the bound, so that no sorting is needed.
         where.And("id >= ?", searchedTo);
         if (filter.HasFailedSends && SinceWithFewFailures(session, searchedTo ?? span.First) is { } oldest)
             where.And("id IN (SELECT run_id FROM deliveries WHERE status > 4 AND status IN (5, 6, 7) AND id >= ?)", oldest);
@@ -520,9 +520,8 @@ internal sealed partial class SqliteStore
 
     const int FewFailures = 2_000;
 
-    /// <summary>
-    /// The oldest id to look at when so few deliveries failed since then that their runs can be read from them. Else null: a walk through
-    /// the runs then fills a page soon. A delivery's id is above its run's.
+    /// <summary> The oldest id to read if few deliveries have failed since, so that their runs are read from them. Otherwise null: reading
+    /// the runs fills a page soon. A delivery's id is above that of its run.
     /// </summary>
     static long? SinceWithFewFailures(SqliteSession session, long since) =>
         session
@@ -572,9 +571,9 @@ internal sealed partial class SqliteStore
         return PageOf(rows, filter.Limit, static one => one.Id.Value);
     }
 
-    // What lists have in common.
+    // Common parts of lists.
 
-    /// <summary>The ids of what was made in a span of time.</summary>
+    /// <summary>The ids of a time range.</summary>
     (long First, long End) IdsOf(SqliteSession session, DateTimeOffset? since, DateTimeOffset? until) =>
         (
             since is { } early ? SqliteMoments.LowestAt(session, early, limits.ClockTolerance) : 0,
@@ -589,7 +588,7 @@ internal sealed partial class SqliteStore
         return new(rows, id(rows[^1]));
     }
 
-    /// <summary>False when a workflow is named and there is none of that name.</summary>
+    /// <summary>Returns false if the workflow does not exist.</summary>
     static bool TryFindWorkflow(SqliteSession session, string? name, out long? id)
     {
         id = name is null ? null : session.Sql("SELECT id FROM workflows WHERE name = ?").Set(name).Number();
@@ -645,7 +644,7 @@ internal sealed partial class SqliteStore
 
     static readonly int epochDay = new DateOnly(1970, 1, 1).DayNumber;
 
-    // Keeping house.
+    // Maintenance.
 
     public Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct) =>
         WriteAsync(

@@ -99,7 +99,7 @@ internal sealed partial class SqliteStore
     public Task<bool> DeleteTokenAsync(TokenId token, CancellationToken ct) =>
         WriteAsync(OutageRule.Refuse, session => session.Sql("DELETE FROM tokens WHERE id = ?").Set(token.Value).Run() == 1, ct);
 
-    // What was no secret is not needed any more.
+    // Old values of variables are not needed.
     static int Replace(SqliteSession session, WorkspaceId workspace, string name, DateTimeOffset at)
     {
         int removed = session

@@ -1,7 +1,7 @@
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>Times that were stored while the clock was ahead. Left alone, they would hold up pruning, suspended runs and expiry until they
-/// come.</summary>
+/// <summary>Corrects times that were stored while the clock was ahead. Otherwise they would delay pruning, suspended runs and
+/// expiry.</summary>
 internal sealed partial class SqliteStore
 {
     const int TimesAtOnce = 1_000;
@@ -9,8 +9,7 @@ internal sealed partial class SqliteStore
     public async Task<long> CorrectTimesAsync(CancellationToken ct)
     {
         long corrected = await WriteAsync(OutageRule.Probe, CorrectFew, ct);
-        // Ids are made of the time too, so only what has an id of the future can have such a time. What was looked at once is not looked at
-        // again.
+        // Ids contain the time too, so only rows with ids of the future can have such times. Rows are checked only once.
         long? after = Math.Max(
             IdSequence.LowestAt(time.GetUtcNow() + limits.ClockTolerance) - 1,
             await readers.ReadAsync(static session => session.Number(CorrectedTo), ct)
@@ -41,7 +40,7 @@ internal sealed partial class SqliteStore
         int corrected = 0;
         foreach (var (id, startedAt) in runs.Where(run => run.StartedAt > ahead))
         {
-            // What is left of a suspension stays as long as it was.
+            // The remaining time of a suspension does not change.
             session
                 .Sql("UPDATE suspensions SET until = until - ? WHERE run_id = ? AND continued_by IS NULL")
                 .Set(startedAt - now)
@@ -56,7 +55,7 @@ internal sealed partial class SqliteStore
         return (runs[^1].Id, corrected);
     }
 
-    /// <summary>Those of which there are few, or which have an index.</summary>
+    /// <summary>Tables that are small or have an index.</summary>
     long CorrectFew(SqliteSession session)
     {
         long now = Now,
@@ -78,7 +77,7 @@ internal sealed partial class SqliteStore
             + CorrectUsage(session, SqliteTime.Hour(time.GetUtcNow() + limits.ClockTolerance));
     }
 
-    // What was used in hours that have not come was used until now, and counts for the day's quota.
+    // Usage in future hours is moved to now, and counts towards the daily quota.
     static long CorrectUsage(SqliteSession session, long hour)
     {
         session

@@ -42,7 +42,7 @@ internal sealed partial class SqliteStore
 
     void DeployTriggers(SqliteSession session, long workflow, IReadOnlyList<Trigger> triggers)
     {
-        // A key is kept by its trigger's place among those of its type and identity, so that another trigger before it changes nothing.
+        // A trigger keeps its key by its position among triggers of the same type and identity, so that other triggers do not affect it.
         var kept = session
             .Sql("SELECT type, identity, key, settled_at FROM triggers WHERE workflow_id = ? ORDER BY position")
             .Set(workflow)
@@ -81,7 +81,7 @@ internal sealed partial class SqliteStore
             .Set(key)
             .FirstOrDefault(static row => row.Text(0));
 
-    /// <summary>120 random bits: whoever has the key may start the workflow, so nobody guesses one.</summary>
+    /// <summary>120 random bits, because the key gives permission to start the workflow and must not be guessable.</summary>
     static string NewKey() => RandomNumberGenerator.GetString("abcdefghijklmnopqrstuvwxyz234567", 24);
 
     public Task<IReadOnlyList<Workflow>> ListWorkflowsAsync(CancellationToken ct) =>
@@ -189,7 +189,7 @@ internal sealed partial class SqliteStore
             {
                 var before = since is null ? null : ReadDraft(session, workflow.Value);
                 var saved = SaveDraft(session, workflow.Value, json, isFixed);
-                // Somebody saved another draft while the test was prepared: it stays the newest.
+                // A draft that was saved while the test was prepared stays the newest.
                 if (saved is not null && before is not null && before.DeployedAt > since)
                     SaveDraft(session, workflow.Value, StoredJson.Files(before.Files), isFixed: false);
                 return saved;
@@ -221,7 +221,7 @@ internal sealed partial class SqliteStore
             .Set(files)
             .Set(isFixed ? 1 : 0)
             .Run();
-        // A suspended run goes on with the draft that it began with.
+        // A suspended run continues with its draft.
         session
             .Sql(
                 """
@@ -257,7 +257,7 @@ internal sealed partial class SqliteStore
             OutageRule.Refuse,
             session =>
             {
-                // A schedule that was off missed nothing.
+                // A disabled schedule has no missed due times.
                 if (enabled)
                     session
                         .Sql(
@@ -273,8 +273,7 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    /// <summary>The workflow is gone at once, and nothing of it is shown any more; its history goes in slices of pruning, so that the
-    /// others are served meanwhile.</summary>
+    /// <summary>Hides the workflow immediately; pruning deletes its history in slices, so that other writes proceed.</summary>
     public async Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct)
     {
         long workflow = 0;
@@ -308,7 +307,7 @@ internal sealed partial class SqliteStore
         foreach (long run in session.Sql("SELECT run_id FROM recoveries").All(static row => row.Long(0)))
             if (unfinished.Find(run)?.WorkflowId == workflow)
                 session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run).Run();
-        // A key may be used by another workflow from now on.
+        // Another workflow can use its keys from now on.
         session.Sql("DELETE FROM triggers WHERE workflow_id = ?").Set(workflow).Run();
         session.Sql("DELETE FROM alert_states WHERE workflow_id = ?").Set(workflow).Run();
         session.Sql("INSERT INTO deletions(workflow_id) VALUES (?)").Set(workflow).Run();

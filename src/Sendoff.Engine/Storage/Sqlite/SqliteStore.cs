@@ -3,11 +3,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>
-/// The store in one file, for one process (G1). One thread writes, in group commits with <c>synchronous=FULL</c>; a few connections
-/// read beside it. Rows and lists are read in SqliteStore.Reads.cs, deploys are in SqliteStore.Workflows.cs, the hot writes in
-/// SqliteWriter.cs, pruning in SqlitePruner.cs, data stores in
-/// SqliteStore.DataStores.cs. The layout is docs/decisions/0006.
+/// <summary> The store in one file, for one process (G1). One thread writes, in group commits with <c>synchronous=FULL</c>; a few
+/// connections read concurrently. Rows and lists are read in SqliteStore.Reads.cs, deploys are in SqliteStore.Workflows.cs, the hot writes
+/// in SqliteWriter.cs, pruning in SqlitePruner.cs, data stores in SqliteStore.DataStores.cs. The layout is docs/decisions/0006.
 /// </summary>
 internal sealed partial class SqliteStore : IStore
 {
@@ -59,9 +57,9 @@ internal sealed partial class SqliteStore : IStore
         commits.Start();
     }
 
-    /// <summary>Opens the database, makes it when there is none, and brings its schema up to date.</summary>
-    /// <param name="ids">Set above all ids that the database holds.</param>
-    /// <exception cref="StoreUnavailableException">It cannot be served; the message says why and how to mend it.</exception>
+    /// <summary>Opens the database, creates it if necessary, and upgrades its schema.</summary>
+    /// <param name="ids">Continues above all ids in the database.</param>
+    /// <exception cref="StoreUnavailableException">It cannot be opened; the message gives the reason and the remedy.</exception>
     public static async Task<SqliteStore> OpenAsync(
         string path,
         Concealment concealment,
@@ -124,7 +122,7 @@ internal sealed partial class SqliteStore : IStore
         return reason;
     }
 
-    /// <summary>An exclusive handle: the system lets go of it when the process ends, however it ends.</summary>
+    /// <summary>An exclusive handle, which the system releases when the process ends for any reason.</summary>
     static FileStream TakeLock(string path)
     {
         string folder = Path.GetDirectoryName(path)!,
@@ -149,7 +147,7 @@ internal sealed partial class SqliteStore : IStore
         }
     }
 
-    // auto_vacuum counts only before the first page is written, so before WAL.
+    // auto_vacuum has an effect only before the first page is written, so before WAL.
     static SqliteSession OpenWriter(string path) =>
         SqliteSession.Open(
             path,
@@ -180,7 +178,7 @@ internal sealed partial class SqliteStore : IStore
 
     public async Task<bool> FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct)
     {
-        // The run's row says where its deliveries begin and how many they are, and nothing else leads to them.
+        // Only the run's row has the range of its deliveries.
         for (int i = 1; i < deliveries.Count; i++)
             if (deliveries[i].Id.Value != deliveries[0].Id.Value + i * IdSequence.Stride)
                 throw new ArgumentException("the ids of a run's deliveries are one block, in call order", nameof(deliveries));
@@ -233,7 +231,7 @@ internal sealed partial class SqliteStore : IStore
             OutageRule.Keep,
             session =>
             {
-                // Emitted and streamed events stay in this server, and are published once however often it is tried: they go on.
+                // Emitted and streamed events stay in this server and are published only once, so they continue.
                 session
                     .Sql("UPDATE deliveries SET status = 2 WHERE status = 3 AND (destination LIKE 'emit:%' OR destination LIKE 'sse:%')")
                     .Run();
@@ -272,7 +270,7 @@ internal sealed partial class SqliteStore : IStore
 
     bool IsLeft(RunId run) => unfinished.Find(run.Value) is { } left && workflows.Has(left.WorkflowId);
 
-    /// <summary>A write that makes the database larger, and is refused while the disk has too little space for it.</summary>
+    /// <summary>A write that grows the database, and is refused while the disk has too little space.</summary>
     async Task<T> GrowAsync<T>(Func<SqliteSession, T> apply, CancellationToken ct)
     {
         disk.EnsureRoom();
@@ -308,16 +306,16 @@ internal sealed partial class SqliteStore : IStore
                     .Run(),
             ct
         );
-        // So small a write may fit where an event does not.
+        // Such a small write may succeed when an event does not fit.
         if (commits.Outage is { } known)
             throw known;
         await readers.ReadAsync(static session => session.Number("SELECT value FROM meta WHERE name = 'checked_at'"), ct);
     }
 
-    /// <summary>What the database takes on the disk, its log included.</summary>
+    /// <summary>Size of the database on the disk, including its log.</summary>
     public Task<long> SizeBytesAsync(CancellationToken ct) => Task.FromResult(FileBytes(path) + FileBytes(path + "-wal"));
 
-    /// <summary>Every statement that was used so far.</summary>
+    /// <summary>All statements that were used.</summary>
     internal async Task<IReadOnlySet<string>> ListStatementsAsync(CancellationToken ct) =>
         (await WriteAsync(OutageRule.Probe, static session => session.Statements.ToList(), ct)).Concat(readers.Statements).ToHashSet();
 
@@ -326,7 +324,7 @@ internal sealed partial class SqliteStore : IStore
 
     static long FileBytes(string file) => new FileInfo(file) is { Exists: true, Length: var length } ? length : 0;
 
-    /// <summary>Commits what is queued, then closes the file.</summary>
+    /// <summary>Commits queued writes and closes the file.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref closed, 1) == 1)

@@ -2,8 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>Any other write: what it does to the database, and what it answers.</summary>
-/// <param name="committed">What is done after the commit, outside of any transaction. It must not throw.</param>
+/// <summary>Any other write: its action on the database, and its result.</summary>
+/// <param name="committed">Called after the commit, outside of any transaction. Must not throw.</param>
 internal sealed class SqliteWrite<T>(OutageRule outage, Func<SqliteSession, T> apply, Action<SqliteSession>? committed = null)
     : SqliteWrite(outage)
 {
@@ -20,9 +20,9 @@ internal abstract class SqliteWrite(OutageRule outage) : StoreWrite(outage)
     public abstract void Committed(SqliteSession session);
 }
 
-/// <summary>The one connection that writes, used by the writer's thread only.</summary>
-/// <remarks>A batch: (1) begin  (2) apply each write  (3) add up the usage  (4) note the low-water mark  (5) commit  (6) tell
-/// memory.</remarks>
+/// <summary>The write connection, used only by the writer's thread.</summary>
+/// <remarks>A batch: (1) begin  (2) apply each write  (3) write the usage  (4) write the low-water mark  (5) commit  (6) update the state
+/// in memory.</remarks>
 internal sealed class SqliteWriter(
     SqliteSession session,
     UnfinishedRuns unfinished,
@@ -57,7 +57,7 @@ internal sealed class SqliteWriter(
         {
             usage.Clear();
             workflows.Rollback();
-            // SQLite has rolled back by itself after a full disk and the like.
+            // After errors such as a full disk, SQLite has already rolled back.
             if (session.InTransaction)
                 session.Sql("ROLLBACK").Run();
             throw;
@@ -97,8 +97,7 @@ internal sealed class SqliteWriter(
     {
         if (write is FinishRunWrite finish)
         {
-            // As it stands after the batch: a deletion behind it in the same batch takes its rows along, and nobody may send what they
-            // hold.
+            // The state after the batch: a later deletion in the same batch deletes its rows, and its sends must not start.
             finish.IsStored = workflows.Has(finish.Run.WorkflowId.Value);
             unfinished.Remove(finish.Run.Id.Value);
         }
@@ -153,7 +152,7 @@ internal sealed class SqliteWriter(
         return true;
     }
 
-    /// <param name="run">What it queues; 0 is none.</param>
+    /// <param name="run">The queued run; 0 for none.</param>
     public bool Insert(Event received, RunId run, int version) =>
         session
             .Sql(
@@ -173,8 +172,8 @@ internal sealed class SqliteWriter(
             .Set(OrNull(received.Raw))
             .Run() == 1;
 
-    /// <summary>Whoever moves the mark over a due time has it; a schedule that is gone or off gives none. A mark in the future was set by a
-    /// clock that was ahead, and settles nothing.</summary>
+    /// <summary>The caller that moves the mark past a due time has claimed it. A deleted or disabled schedule has no due times. A mark in
+    /// the future was set while the clock was ahead and is ignored.</summary>
     bool Claim(WorkflowId workflow, DueTime due) =>
         session
             .Sql(
@@ -189,7 +188,7 @@ internal sealed class SqliteWriter(
             .Set(SqliteTime.From(time.GetUtcNow() + limits.ClockTolerance))
             .Run() == 1;
 
-    /// <summary>An emitted event starts one run of a workflow, however often it is tried.</summary>
+    /// <summary>An emitted event starts one run of a workflow, even if the attempt is repeated.</summary>
     bool Claim(Event received, Emission emitted) =>
         session
             .Sql("INSERT OR IGNORE INTO emissions(delivery_id, workflow_id, event_id, hops) VALUES (?, ?, ?, ?)")
@@ -199,7 +198,7 @@ internal sealed class SqliteWriter(
             .Set(emitted.Hops)
             .Run() == 1;
 
-    /// <summary>Whoever comes first lets a held run go on. It is kept no longer than the one before.</summary>
+    /// <summary>The first caller resumes a suspended run. The new run is kept no longer than the previous one.</summary>
     bool Continue(RunId next, RunId held, byte[]? callback)
     {
         if (
@@ -286,7 +285,7 @@ internal sealed class SqliteWriter(
                 .Set(SqliteTime.From(held.Until))
                 .Set(write.State)
                 .Run();
-        // A message of Sendoff itself is no invocation.
+        // A message of Sendoff itself does not count as an invocation.
         if (run.WorkflowId == SystemWorkflow.Alerts)
             return;
         ref var used = ref UsageOf(run.WorkflowId.Value, run.StartedAt);
@@ -335,7 +334,7 @@ internal sealed class SqliteWriter(
     void Record(RecordAttemptWrite write)
     {
         var attempt = write.Attempt;
-        // Nothing is recorded of a delivery that was deleted with its workflow while it was on its way.
+        // A delivery that was deleted with its workflow while it was in flight is not recorded.
         var (workflow, hadError) = session
             .Sql("SELECT workflow_id, error IS NOT NULL FROM deliveries WHERE id = ?")
             .Set(attempt.DeliveryId.Value)
@@ -343,7 +342,7 @@ internal sealed class SqliteWriter(
         if (!workflows.Has(workflow))
             return;
         InsertAttempt(write);
-        // A status alone keeps the row's size, and is written in place. A resend may have an earlier error to clear.
+        // An update of only the status keeps the row's size and is written in place. A resend may have to clear an earlier error.
         if (write.Error is null && !hadError)
             session.Sql("UPDATE deliveries SET status = ? WHERE id = ?").Set((int)attempt.Status).Set(attempt.DeliveryId.Value).Run();
         else
@@ -420,7 +419,8 @@ internal sealed class SqliteWriter(
     ref Usage UsageOf(long workflow, DateTimeOffset at) =>
         ref CollectionsMarshal.GetValueRefOrAddDefault(usage, (workflow, SqliteTime.Hour(at)), out _);
 
-    /// <summary>E6: exact, as it is part of the batch's transaction, and one statement a workflow and batch, not one an event.</summary>
+    /// <summary>E6: exact, because it is part of the batch's transaction, with one statement per workflow and batch instead of one per
+    /// event.</summary>
     void AddUsage()
     {
         foreach (var ((workflow, hour), used) in usage)
@@ -449,9 +449,8 @@ internal sealed class SqliteWriter(
         usage.Clear();
     }
 
-    /// <summary>
-    /// The low-water mark: no unfinished run has a lower one, so a start looks from there only. It goes up lazily. It goes down in the
-    /// very batch that stores an event below it, as ids are given before their events reach the writer.
+    /// <summary> The low-water mark: unfinished runs are not below it, so a start searches from there. It is raised lazily, and lowered in
+    /// the batch that stores an event below it, because ids are created before their events reach the writer.
     /// </summary>
     long Mark()
     {
@@ -477,7 +476,7 @@ internal static class LowWater
     public const string Write = "INSERT INTO meta(name, value) VALUES ('low_water', ?) ON CONFLICT DO UPDATE SET value = excluded.value";
 }
 
-/// <summary>Times as they are stored: microseconds, since 1970 UTC where they are moments.</summary>
+/// <summary>Stored times: durations in microseconds, and moments in microseconds since 1970 UTC.</summary>
 internal static class SqliteTime
 {
     public static long From(DateTimeOffset moment) => (moment.UtcTicks - DateTimeOffset.UnixEpoch.Ticks) / TimeSpan.TicksPerMicrosecond;

@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>A run that is accepted and has no end, as narrow as it can be held. Its event's body stays in the database.</summary>
+/// <summary>An accepted, unfinished run, as small as possible. Its event's body stays in the database.</summary>
 /// <param name="Left">An earlier server accepted it.</param>
 internal readonly record struct UnfinishedRun(
     long RunId,
@@ -16,13 +16,12 @@ internal readonly record struct UnfinishedRun(
     bool Left
 )
 {
-    /// <summary>Where the search after a start must begin to find it.</summary>
+    /// <summary>The id from which a search after a start finds it.</summary>
     public long Mark => Replay || Continues != 0 ? RunId : EventId;
 }
 
-/// <summary>
-/// The runs between acceptance and end, known without asking the database: runs are written at their end only.
-/// The writer adds and removes after its commit; readers look.
+/// <summary> The unfinished runs, kept in memory, because runs are written only at their end. The writer adds and removes them after its
+/// commit.
 /// </summary>
 internal sealed class UnfinishedRuns
 {
@@ -69,7 +68,7 @@ internal sealed class UnfinishedRuns
             return [.. runs.Values.Where(matches)];
     }
 
-    /// <summary>What an earlier server left, oldest first.</summary>
+    /// <summary>Runs of an earlier server, oldest first.</summary>
     public List<UnfinishedRun> Left(long after, int limit)
     {
         int start = Array.BinarySearch(left, after + 1);
@@ -77,7 +76,7 @@ internal sealed class UnfinishedRuns
             return [.. left.Skip(start < 0 ? ~start : start).Where(IsLeft).Take(limit).Select(id => runs[id])];
     }
 
-    // One that is held is queued by who releases it, and is not left any more then.
+    // A held run is queued when it is released; it is then no longer a run of an earlier server.
     bool IsLeft(long run) => runs.TryGetValue(run, out var found) && found is { Left: true, Held: false };
 
     public long HighestRun()
@@ -86,7 +85,7 @@ internal sealed class UnfinishedRuns
             return runs.Count == 0 ? 0 : runs.Keys.Max();
     }
 
-    /// <summary>The lowest mark of any; null when there is none.</summary>
+    /// <summary>The lowest mark of all runs; null if there are none.</summary>
     public long? LowestMark()
     {
         lock (runs)
