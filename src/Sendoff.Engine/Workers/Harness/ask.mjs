@@ -1,5 +1,5 @@
 // @ts-check
-// What a step asks of the server and awaits: `call` frames and their answers.
+// Calls of a step to the server: `call` frames and their answers.
 import { captureStackTrace, indexOf, later, slice, toJson } from './globals.mjs';
 import { CALL, coded } from './frames.mjs';
 import { mustBeLive, worker } from './step.mjs';
@@ -14,8 +14,8 @@ const Promised = Promise;
 /** @type {Question[]} */ let held = [];
 let heldFrom = 0, unanswered = 0, lastId = 0;
 
-/** The frame is written before it returns (B2), unless too many calls wait for their answers.
- *  @param {import('./step.mjs').Call} call @param {string} what its name for the user @param {string} method
+/** Writes the frame before it returns (B2), unless too many calls are unanswered.
+ *  @param {import('./step.mjs').Call} call @param {string} what its name in errors @param {string} method
  *  @param {string} args JSON of an object
  *  @returns {Promise<any>} */
 export function ask(call, what, method, args) {
@@ -52,7 +52,7 @@ export function answered(answer) {
   call.asking--;
   if (answer.error === undefined) question.ok(answer.value); else question.bad(refusal(answer.error, question.trace));
   writeHeld();
-  // After what awaited it had its turn, and perhaps asked again.
+  // After the awaiting code has continued and may have made another call.
   if (call.waiting) later(() => worker.afterReading(call, false));
 }
 
@@ -69,7 +69,7 @@ function writeHeld() {
   if (heldFrom === held.length && heldFrom > 0) { held = []; heldFrom = 0; }
 }
 
-/** At the run's end: nobody answers any more. */
+/** At the end of the run, no more answers arrive. */
 export function forgetAsked() {
   if (unanswered === 0 && held.length === 0) return;
   asked = /** @type {any} */ ({ __proto__: null });
@@ -77,7 +77,7 @@ export function forgetAsked() {
   heldFrom = unanswered = 0;
 }
 
-/** Thrown where the step called. @param {{ code: string, message: string }} error @param {{ stack?: string }} trace */
+/** The error is thrown at the caller. @param {{ code: string, message: string }} error @param {{ stack?: string }} trace */
 function refusal(error, trace) {
   const made = coded(new Error(error.message), error.code);
   const frames = `${trace.stack}`, at = indexOf(frames, '\n');

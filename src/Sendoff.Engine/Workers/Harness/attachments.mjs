@@ -41,7 +41,8 @@ export function attachmentsOf(call) {
   return found;
 }
 
-/** A file is in the request's body, or in a data URL. @param {any} part @param {import('./step.mjs').Call} call @returns {Buffer | null} */
+/** The content of a file, from the request's body or a data URL. @param {any} part @param {import('./step.mjs').Call} call
+ *  @returns {Buffer | null} */
 function contentOf(part, call) {
   if (typeof part?.filename !== 'string' || typeof part.url !== 'string') return null;
   const marker = ';base64,', at = indexOf(part.url, marker);
@@ -50,13 +51,13 @@ function contentOf(part, call) {
   return number === null ? null : partAt(+number[1], call);
 }
 
-/** The content of a part of the form, which the server has read as one. @param {number} number @param {import('./step.mjs').Call} call
+/** The content of a part of the form, with the server's numbering. @param {number} number @param {import('./step.mjs').Call} call
  *  @returns {Buffer | null} */
 function partAt(number, call) {
   const boundary = exec(/boundary=(?:"([^"]+)"|([^;\s]+))/i, call.run.frame.event?.headers?.['content-type'] ?? '');
   if (boundary === null) return null;
   const body = rawBodyOf(call), delimiter = bufferFrom(`\r\n--${boundary[1] ?? boundary[2]}`);
-  const first = partOf(delimiter, 2); // no line end is needed before the first
+  const first = partOf(delimiter, 2); // the first one needs no line ending before it
   let start = indexOfBytes(body, first);
   if (start < 0) return null;
   start += first.length;

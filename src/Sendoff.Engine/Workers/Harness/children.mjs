@@ -1,6 +1,6 @@
 // @ts-check
-// Child processes and threads are refused (E9). Node's permission model does so as well; this says how to allow them, and does so where
-// Node has no such model.
+// Child processes and threads are refused (E9). Node's permission model does so as well; this error says how to allow
+// them, and applies to versions without that model.
 import children from 'node:child_process';
 import threads from 'node:worker_threads';
 import { syncBuiltinESMExports } from 'node:module';

@@ -1,5 +1,5 @@
 // @ts-check
-// console and direct writes to stdout and stderr, as log lines of the step that writes them (E5).
+// Converts console calls and writes to stdout and stderr to log lines of the calling step (E5).
 import { Console } from 'node:console';
 import { apply, bufferFrom, decode, defineProperty, slice } from './globals.mjs';
 

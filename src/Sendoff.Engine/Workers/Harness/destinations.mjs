@@ -1,5 +1,5 @@
 // @ts-check
-// $send.email, .emit, .sse and .s3 (F7): what is asked becomes a request whose URL says which it is, with the payload as its body.
+// $send.email, .emit, .sse and .s3 (F7): converts a call to a request with the kind in the URL and the payload as the body.
 import { coded } from './frames.mjs';
 import { codeAt, encodeComponent, exec, hasOwn, indexOf, isArray, join, keys, split, toJson, trim, wellFormed } from './globals.mjs';
 import { invalid, refuse, show } from './send.mjs';
@@ -11,10 +11,10 @@ import { invalid, refuse, show } from './send.mjs';
 const ADDRESS = /^[^\s@<>,;"]+@[^\s@<>,;"]+$/;
 const TEXTS = ['subject', 'text', 'html'];
 const CONTROL = /[\x00-\x1f\x7f]/;
-/** Levels of JSON that a workflow which listens can be given. */
+/** Maximum JSON depth of an event for a listening workflow. */
 const MAX_DEPTH = 1000;
 
-/** What code asks of email that it does not have (A8). @type {Record<string, string>} */
+/** Options of email that do not exist (A8). @type {Record<string, string>} */
 const EMAIL = /** @type {any} */ ({
   __proto__: null, body: 'did you mean `text` or `html`?', message: 'did you mean `text`?', content: 'did you mean `text` or `html`?',
   title: 'did you mean `subject`?', from: 'mails come from the address in the setting Smtp:From',

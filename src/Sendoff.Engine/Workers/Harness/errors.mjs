@@ -1,9 +1,9 @@
 // @ts-check
-// Errors as the user should see them: their own frames, their own line and column, and what a common mistake means.
+// Converts errors for the user: only user frames, with line and column in user code, and hints for common mistakes.
 import { Pattern, exec, hasOwn, indexOf, inspect, isArray, join, slice, split, text, toJson, types, upper } from './globals.mjs';
 import { NO_RESPONSE, failsOnResponse } from './responses.mjs';
 
-/** @typedef {{ file: string, root: string, source: string, style?: string }} Code where a step's code lives; absolute paths */
+/** @typedef {{ file: string, root: string, source: string, style?: string }} Code the location of a step's code; absolute paths */
 /** @typedef {{ line: number | null, column: number | null }} Position */
 /** @typedef {{ name: string, message: string, code?: string, stack: string, line: number | null, column: number | null }} Described */
 
@@ -11,7 +11,7 @@ const HARNESS = new URL('.', import.meta.url).href;
 const MAX_TEXT = 16 * 1024;
 const NOWHERE = { line: null, column: null };
 
-/** A mistake in what a step is configured with. A global in steps, as in Pipedream. */
+/** An error in the configuration of a step. A global in steps, as in Pipedream. */
 export class ConfigurationError extends Error {
   /** @param {string} [message] */
   constructor(message) {
@@ -20,7 +20,7 @@ export class ConfigurationError extends Error {
   }
 }
 
-/** Reads what a hostile getter may refuse. @param {() => any} get */
+/** Reads a value whose getter may throw. @param {() => any} get */
 function attempt(get) {
   try { return get(); } catch { return undefined; }
 }
@@ -28,7 +28,7 @@ function attempt(get) {
 /** @param {string} value */
 const cut = value => value.length > MAX_TEXT ? `${slice(value, 0, MAX_TEXT)}…` : value;
 
-/** @param {any} error whatever was thrown @param {Code} code @returns {Described} */
+/** @param {any} error any thrown value @param {Code} code @returns {Described} */
 export function describe(error, code) {
   if (error === null || (typeof error !== 'object' && typeof error !== 'function')) {
     return { name: 'Error', message: cut(typeof error === 'string' ? error : `${text(error)} was thrown`), stack: '', ...NOWHERE };
@@ -52,7 +52,7 @@ export function describe(error, code) {
 
 const MOST_REASONS = 10, DEEPEST = 8;
 
-/** What an error says, with what it was caused by: `fetch failed: connect ECONNREFUSED 127.0.0.1:1`. @param {any} error
+/** The message of an error with its causes: `fetch failed: connect ECONNREFUSED 127.0.0.1:1`. @param {any} error
  *  @param {number} depth @returns {string} */
 function withReasons(error, depth) {
   if (error === null || (typeof error !== 'object' && typeof error !== 'function')) return text(error);
@@ -61,7 +61,7 @@ function withReasons(error, depth) {
   const reasons = depth < DEEPEST ? reasonsOf(error) : [];
   for (let i = 0, separator = own === '' ? '' : ': '; i < reasons.length; i++) {
     const reason = attempt(() => withReasons(reasons[i], depth + 1)) ?? '';
-    if (reason === '' || indexOf(all, reason) >= 0) continue; // many packages repeat it in their own message
+    if (reason === '' || indexOf(all, reason) >= 0) continue; // many packages repeat the cause in their message
     all += separator + reason;
     separator = '; ';
     if (all.length > MAX_TEXT) break;
@@ -75,14 +75,14 @@ function withReasons(error, depth) {
 function reasonsOf(error) {
   /** @type {any[]} */ const found = [];
   const errors = attempt(() => error.errors), cause = attempt(() => error.cause);
-  // Other lists of this name, such as a validator's, are not of errors.
+  // Lists of the same name in other errors, such as those of validators, are not errors.
   if (isArray(errors)) for (let i = 0; i < errors.length && i < MOST_REASONS; i++)
     if (attempt(() => types.isNativeError(errors[i])) === true) found[found.length] = errors[i];
   if (cause !== undefined && cause !== null && cause !== error) found[found.length] = cause;
   return found;
 }
 
-/** Adds the stacks of the causes, as Node.js prints them. @param {string[]} lines @param {any} error */
+/** Adds the stacks of the causes, in the format of Node.js. @param {string[]} lines @param {any} error */
 function addCauses(lines, error) {
   let cause = attempt(() => error.cause);
   for (let depth = 0; depth < DEEPEST && cause !== undefined && cause !== null; depth++) {
@@ -93,7 +93,7 @@ function addCauses(lines, error) {
   }
 }
 
-/** Built by hand, as a step may have given Object.prototype a toJSON. @param {Described} error */
+/** Built manually, because a step may have added toJSON to Object.prototype. @param {Described} error */
 export function describedJson(error) {
   const code = error.code === undefined ? '' : `,"code":${toJson(error.code)}`;
   return `{"name":${toJson(error.name)},"message":${toJson(error.message)}${code},"stack":${toJson(error.stack)},`
@@ -141,7 +141,7 @@ const INSTEAD = /** @type {any} */ ({
   snowflake: 'write rows with the package snowflake-sdk, or objects that Snowpipe takes in with $send.s3({ bucket, prefix, payload })',
 });
 
-/** Packages by the names that code calls them by. @type {Record<string, string>} */
+/** Packages by their usual variable names. @type {Record<string, string>} */
 const PACKAGES = /** @type {any} */ ({
   __proto__: null, axios: 'axios', _: 'lodash', lodash: 'lodash', got: 'got', moment: 'moment', dayjs: 'dayjs', cheerio: 'cheerio',
   uuid: 'uuid', uuidv4: 'uuid', nodemailer: 'nodemailer',
@@ -152,7 +152,7 @@ const PACKAGES = /** @type {any} */ ({
   fs: 'fs', path: 'path', crypto: 'crypto', os: 'os', util: 'util', https: 'https', http: 'http', zlib: 'zlib', stream: 'stream',
   querystring: 'querystring', child_process: 'child_process',
 });
-/** Those that are not the default export of their package. @type {Record<string, string>} */
+/** Names that are not the default export of their package. @type {Record<string, string>} */
 const NAMED = /** @type {any} */ ({ __proto__: null, uuidv4: '{ v4 as uuidv4 }', google: '{ google }' });
 
 /** @param {string} name @param {Code} code */
@@ -162,7 +162,7 @@ function importOf(name, code) {
   return module ? `import ${named} from "${source}"` : `const ${join(split(named, ' as '), ': ')} = require("${source}")`;
 }
 
-/** What a failure of a step means, where it is one of the mistakes of A8. @param {Described} error @param {Code} code @param {boolean} sent
+/** The warning for a failure that is one of the mistakes of A8. @param {Described} error @param {Code} code @param {boolean} sent
  *  @returns {{ code: string, message: string } | null} */
 export function explain(error, code, sent) {
   if (error.name === 'ReferenceError') {
@@ -191,7 +191,7 @@ export function explain(error, code, sent) {
   return sent && error.line !== null && failsOnResponse(error, code.source) ? { code: 'send_has_no_response', message: NO_RESPONSE } : null;
 }
 
-/** The app in `auths.<app>.<field>` where there is no such app. @param {Described} error @param {Code} code @returns {string | null} */
+/** The app in `auths.<app>.<field>` if it has no account. @param {Described} error @param {Code} code @returns {string | null} */
 function missingAccount(error, code) {
   if (error.line === null || exec(/^Cannot read properties of undefined/, error.message) === null) return null;
   const before = slice(split(code.source, '\n')[error.line - 1] ?? '', 0, /** @type {number} */ (error.column) - 1);

@@ -1,5 +1,5 @@
 // @ts-check
-// `$.files`: files below the temporary folder, which is the worker's own.
+// `$.files`: files in the worker's temporary folder.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { pathToFileURL } from 'node:url';
 
-/** Taken before the environment is the steps' own. */
+/** Read before steps can change the environment. */
 export const TEMP = os.tmpdir();
 
 /** @param {string} [folder] relative to the temporary folder */
@@ -30,12 +30,12 @@ export class Directory {
     return this.open(descriptor.path);
   }
 
-  /** Everything in it. @param {string} [name] */
+  /** Lists all files in it. @param {string} [name] */
   async * dir(name = '') {
     const folder = path.resolve(this.#root, name);
     for (const entry of await fs.promises.readdir(folder, { withFileTypes: true })) {
       const file = path.join(folder, entry.name), stat = await fs.promises.stat(file).catch(() => null);
-      if (stat === null) continue; // a file that went meanwhile, or a dead link
+      if (stat === null) continue; // deleted in the meantime, or a broken link
       yield {
         name: entry.name, path: file, size: stat.size, modifiedAt: stat.mtime, isFile: () => stat.isFile(),
         isDirectory: () => stat.isDirectory(),
@@ -44,7 +44,7 @@ export class Directory {
   }
 }
 
-/** A file that may not be there yet. As JSON it is `{ path, name }`. */
+/** A file, which may not exist yet. As JSON it is `{ path, name }`. */
 class StoredFile {
   /** @param {string} file */
   constructor(file) { this.path = file; this.name = path.basename(file); }

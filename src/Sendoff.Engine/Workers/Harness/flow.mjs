@@ -1,6 +1,6 @@
 // @ts-check
-// $.flow: how a run goes on after a step, or whether (B3). A step that holds its run gets the URLs that let it go on at once: their key
-// came with the load frame.
+// $.flow (B3): suspends, delays, repeats or ends a run after a step. The resume and cancel URLs are signed here, with the key of the
+// load frame.
 import { createRequire } from 'node:module';
 import { captureStackTrace, text, toJson } from './globals.mjs';
 import { coded } from './frames.mjs';
@@ -8,7 +8,7 @@ import { show } from './send.mjs';
 import { mustBeLive, worker } from './step.mjs';
 
 /** @typedef {import('./step.mjs').Call} Call */
-/** What a step asked for: its last call counts.
+/** The request of a step; its last call is used.
  *  @typedef {{ kind: 'suspend' | 'delay' | 'rerun', ms: number, context: string, most: number }} Hold */
 
 const DAY_MS = 24 * 60 * 60 * 1000, YEAR_MS = 365 * DAY_MS;
@@ -58,7 +58,7 @@ function address(call, what) {
   return `${origin}/${what}/${id}/${sign}`;
 }
 
-/** What holds the run after this step, as it is told to the server; empty is nothing. @param {Call} call */
+/** The suspension of the run after this step, for the server; empty if there is none. @param {Call} call */
 export function holdJson(call) {
   const { hold, run, step } = call;
   if (hold === null || run.exited) return '';
@@ -68,7 +68,7 @@ export function holdJson(call) {
   return `,"hold":{"kind":"${hold.kind}","step":${step.index},"ms":${hold.ms},"runs":${hold.kind === 'rerun' ? runs + 1 : 1}${context}}`;
 }
 
-/** How often the step has been started, this time included. @param {Call} call */
+/** Number of starts of the step, including this one. @param {Call} call */
 const runsOf = ({ run, step }) => run.resume !== null && run.resume.from === step.index ? run.resume.runs : 1;
 
 /** `$.context.run`. @param {Call} call */

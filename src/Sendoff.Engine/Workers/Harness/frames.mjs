@@ -7,11 +7,11 @@ export const READY = 16, LOADED = 17, REVOKED = 18, EXPIRED = 19;
 export const SEND = 20, LOG = 21, EXPORT = 22, WARNING = 23, RESPOND = 24, STEP_END = 25, RUN_END = 26, CALL = 27;
 
 const MAX_FRAME_BYTES = 16 * 1024 * 1024;
-/** An event's largest body, each byte of it escaped, and once more as it came. */
+/** The largest body of an event, with all bytes escaped, plus the raw body. */
 const MAX_READ_BYTES = 128 * 1024 * 1024;
 const KEPT_BYTES = 1024 * 1024;
 
-/** Writes frames into one growing buffer; `flush` hands them to the socket before it returns (B2). */
+/** Writes frames into one growing buffer; `flush` writes them to the socket before it returns (B2). */
 export class FrameWriter {
   #buffer = own(allocate(64 * 1024));
   #length = 0;
@@ -29,7 +29,7 @@ export class FrameWriter {
 
   /** @param {number} kind @param {string} head JSON text @param {string | Uint8Array | null} body
    *  @param {number} [limit] of the body, in bytes
-   *  @returns {number} the body's bytes; over the limit nothing is written */
+   *  @returns {number} size of the body in bytes; nothing is written if it exceeds the limit */
   withBody(kind, head, body, limit = MAX_FRAME_BYTES) {
     const size = body === null ? 0 : body.length;
     if (size > limit) return size;
@@ -79,7 +79,7 @@ export class FrameWriter {
   }
 }
 
-/** Its methods become its own, out of reach of a patched prototype. @param {Buffer} buffer @returns {Buffer} */
+/** Copies the methods to the buffer, so that patched prototypes have no effect. @param {Buffer} buffer @returns {Buffer} */
 function own(buffer) {
   buffer.write = Buffer.prototype.write;
   buffer.writeUInt32LE = Buffer.prototype.writeUInt32LE;
@@ -105,13 +105,13 @@ export function socketSink(socket) {
         at += writeSync(fd, buffer, at, length - at);
       } catch (error) {
         if (/** @type {any} */ (error).code === 'EAGAIN') pause();
-        else if (/** @type {any} */ (error).code !== 'EINTR') reallyExit(0); // the server is gone
+        else if (/** @type {any} */ (error).code !== 'EINTR') reallyExit(0); // the server has ended
       }
     }
   };
 }
 
-/** Splits what the socket delivers into frames. @param {(kind: number, payload: any, json: string) => void} onFrame
+/** Splits the data of the socket into frames. @param {(kind: number, payload: any, json: string) => void} onFrame
  *  @returns {(chunk: Buffer) => void} */
 export function frameReader(onFrame) {
   /** @type {Buffer[]} */ let parts = [];

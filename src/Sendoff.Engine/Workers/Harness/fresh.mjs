@@ -1,18 +1,17 @@
 // @ts-check
-// The globals that every step starts with (E9): those that the modules left when they were loaded. What a step changes is undone when the
-// step ends. A module keeps its state, and what it does to globals while it is loaded is part of that, also when a step loads it with
-// `require`.
+// The globals that every step starts with (E9): their state after the modules were loaded. Changes by a step are undone when the
+// step ends. Modules keep their state, including changes to globals while they are loaded, also if a step loads them with `require`.
 import diagnostics from 'node:diagnostics_channel';
 import process from 'node:process'; // a step may delete the global
 import vm from 'node:vm';
 import Module, { syncBuiltinESMExports } from 'node:module';
 import { apply, defineProperty, getPrototypeOf, hasOwn, isArray, join, toJson, whenWebIsLoaded } from './globals.mjs';
 
-/** An object whose own properties are restored: those of `names`, or all of them, and then added ones are removed.
+/** An object whose own properties are restored: those of `names`, or all of them, in which case added ones are removed.
  *  @typedef {{ object: any, names?: PropertyKey[] }} Place */
 /** @typedef {{ object: any, whole: boolean, names: PropertyKey[], kept: Record<PropertyKey, PropertyDescriptor | undefined> }} Snapshot
- *  `kept` has undefined for what is inherited */
-/** The listeners of an event, as Node.js holds them (a function or a list) and as a copy.
+ *  `kept` is undefined for inherited properties */
+/** The listeners of an event, as stored by Node.js (a function or a list) and as a copy.
  *  @typedef {{ name: PropertyKey, held: any, list: Function[] }} Listeners */
 
 const { ownKeys, deleteProperty, set: assignTo, defineProperty: define, setPrototypeOf } = Reflect;
@@ -21,7 +20,7 @@ const getterOf = Function.prototype.call.bind(/** @type {any} */ (Object.prototy
 const cwd = process.cwd.bind(process), chdir = process.chdir.bind(process);
 /** @type {((...args: any[]) => any)[]} */
 const [on, off, rawListeners] = ['on', 'removeListener', 'rawListeners'].map(name => /** @type {any} */ (process)[name].bind(process));
-/** Of the process itself: time zones and child processes read them there. */ const variables = process.env;
+/** The real variables, which time zones and child processes use. */ const variables = process.env;
 
 const DISPATCHER = Symbol.for('undici.globalDispatcher.1');
 const prototype = getPrototypeOf(globalThis), theConsole = console;
@@ -39,18 +38,18 @@ const places = [
   { object: process.stdout, names: ['write'] }, { object: process.stderr, names: ['write'] },
 ];
 
-/** Global variables of Node.js itself. @type {Record<PropertyKey, true>} */
+/** Global variables of Node.js. @type {Record<PropertyKey, true>} */
 const variablesOfNode = Object.fromEntries(ownKeys(globalThis).map(name => [name, true]));
 
 /** @type {Snapshot[]} */ let snapshots = [];
 /** `process.env` @type {Record<string, string>} */ let variablesKept = {};
 /** @type {Listeners[]} */ let listenersKept = [];
 let folderKept = '', variablesTouched = false, enumerableKept = 0, symbolsKept = 0;
-/** A property may have been defined that is not enumerable, which nothing tells cheaply. */ let touched = false;
-/** Something changed that cannot be undone: the worker is not to be reused. */ let beyond = false;
+/** A non-enumerable property may have been defined, which is expensive to detect. */ let touched = false;
+/** A change cannot be undone: the worker must not be reused. */ let beyond = false;
 let valuesChanged = () => false, isExecuting = () => false;
 
-/** Before any user code. @param {() => boolean} executing whether a step executes */
+/** Call before any user code. @param {() => boolean} executing whether a step executes */
 export function watchGlobals(executing) {
   isExecuting = executing;
   watchVariables();
@@ -59,24 +58,24 @@ export function watchGlobals(executing) {
     watchCalls(owner, name,
       target => { if (target === globalThis || target === prototype || target === theConsole || target === process) touched = true; });
   }
-  // A script may declare names that no object shows and nothing can remove.
+  // A script may declare names that are not visible on any object and cannot be removed.
   for (const owner of [vm, vm.Script.prototype]) watchCalls(owner, 'runInThisContext', () => { if (isExecuting()) beyond = true; });
   watchModules();
   whenWebIsLoaded(acceptDispatcher);
   syncBuiltinESMExports();
 }
 
-/** Node.js keeps what makes the connections of fetch in a property that cannot be deleted. */
+/** Node.js keeps the dispatcher of fetch in a property that cannot be deleted. */
 function acceptDispatcher() {
   const { object, names, kept } = snapshots[0] ?? {};
   if (object === undefined || DISPATCHER in kept || !hasOwn(object, DISPATCHER)) return;
   kept[DISPATCHER] = ownProperty(object, DISPATCHER);
   names[names.length] = DISPATCHER;
   symbolsKept++;
-  try { valuesChanged = comparison(); } catch { beyond = true; } // a step replaced what this needs
+  try { valuesChanged = comparison(); } catch { beyond = true; } // a step has replaced required built-ins
 }
 
-/** `process.env` is too slow to be compared. */
+/** Wraps `process.env`, which is too slow to compare. */
 function watchVariables() {
   const value = new Proxy(variables, {
     set(target, name, text) { variablesTouched = true; return assignTo(target, name, text); },
@@ -108,19 +107,19 @@ function watchModules() {
     const name = `${parentURL} ${url}`;
     if (imported[name]) return;
     imported[name] = true;
-    if (isExecuting()) moduleLoaded(true); // the step may have done something meanwhile
+    if (isExecuting()) moduleLoaded(true); // the step may have changed globals in the meantime
   });
 }
 
-/** What a module changed stays. Where the step itself may have changed it, it stays for the rest of the run only.
+/** Keeps changes of a module. If the step may have made them, they are kept only for the rest of the run.
  *  @param {boolean} unclear */
 function moduleLoaded(unclear) {
   if (!globalsChanged()) return;
   if (unclear) beyond = true;
-  try { acceptGlobals(); } catch { beyond = true; } // a step replaced what this needs
+  try { acceptGlobals(); } catch { beyond = true; } // a step has replaced required built-ins
 }
 
-/** Takes the globals as they are for those that every step starts with. */
+/** Makes the current globals those that every step starts with. */
 export function acceptGlobals() {
   snapshots = places.map(({ object, names: chosen }) => {
     const kept = /** @type {any} */ ({ __proto__: null }), names = chosen ?? ownKeys(object);
@@ -136,8 +135,8 @@ export function acceptGlobals() {
   touched = variablesTouched = false;
 }
 
-/** Compared as a text, one property after another, as in acceptBuiltins. Global variables are named as such: V8 then watches them, where it
- *  would read some hundred properties.
+/** Generates code that compares properties, as in acceptBuiltins. Global variables are compared by name, which V8 optimises to a check
+ *  without reads.
  *  @returns {() => boolean} */
 function comparison() {
   /** @type {string[]} */ const terms = [], declared = snapshots.map((_, o) => `o${o} = objects[${o}]`);
@@ -157,14 +156,14 @@ function comparison() {
       keys.push(name);
     }
   });
-  // A variable that was deleted throws.
+  // A deleted variable throws.
   const make = new Function(
     'objects', 'values', 'keys', 'getterOf',
     `const ${join(declared, ', ')}; return () => { try { return ${join(terms, ' || ')} } catch { return true } }`);
   return make(snapshots.map(({ object }) => object), values, keys, getterOf);
 }
 
-/** With what it inherits. @param {any} object */
+/** Including inherited ones. @param {any} object */
 function countIn(object) {
   let found = 0;
   for (const _ in object) found++;
@@ -174,21 +173,21 @@ function countIn(object) {
 /** @param {any} object @param {PropertyKey} name @returns {any} */
 function ownProperty(object, name) {
   const descriptor = getOwnPropertyDescriptor(object, name);
-  if (descriptor !== undefined) setPrototypeOf(descriptor, null); // a step may have given Object.prototype a `get`
+  if (descriptor !== undefined) setPrototypeOf(descriptor, null); // a step may have added `get` to Object.prototype
   return descriptor;
 }
 
 const globalsChanged = () => touched || variablesTouched || valuesChanged() || namesChanged() || listenersChanged() || cwd() !== folderKept;
 
-/** Only those that a plain assignment makes, and symbols: to list all names takes ten times as long. */
+/** Only enumerable names and symbols: listing all names takes ten times as long. */
 const namesChanged = () => countIn(globalThis) !== enumerableKept || getOwnPropertySymbols(globalThis).length !== symbolsKept
   || !isExtensible(globalThis) || getPrototypeOf(globalThis) !== prototype;
 
-/** At a step's end. @returns {boolean} whether all that was changed is undone, so far */
+/** At a step's end. @returns {boolean} whether all changes were undone */
 export function restoreGlobals() {
   if (!globalsChanged()) return !beyond;
   try {
-    restoreListeners(); // first, as listeners to listeners may change more
+    restoreListeners(); // first, because listeners for new listeners may change more
     if (!setPrototypeOf(globalThis, prototype)) beyond = true;
     for (let i = 0; i < snapshots.length; i++) restoreProperties(snapshots[i]);
     restoreVariables();
@@ -269,9 +268,9 @@ function contains(list, value) {
   return false;
 }
 
-/** What a step assigned to names of Sendoff's own. @typedef {Record<string, any>} Assigned */
+/** Values that a step assigned to names of Sendoff. @typedef {Record<string, any>} Assigned */
 
-/** Lays a name that can neither be deleted nor redefined. What a step assigns to it is for that step.
+/** Defines a name that can neither be deleted nor redefined. A value that a step assigns to it applies only to that step.
  *  @param {string} name @param {() => any} get @param {() => Assigned | null} assigned
  *  @param {(name: string, value: any) => void} assign */
 export function layGlobal(name, get, assigned, assign) {

@@ -1,5 +1,5 @@
 // @ts-check
-// What the harness uses of the built-ins, captured before any user code can replace it (E9).
+// Built-ins that the harness uses, captured before user code can replace them (E9).
 import fs from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
@@ -30,7 +30,7 @@ export const { writeSync } = fs;
 export const { inspect, format, types } = util;
 export const later = setImmediate;
 const { wait } = Atomics, neverWoken = new Int32Array(new SharedArrayBuffer(4));
-/** Holds up this thread for a millisecond, in which others get on. */
+/** Blocks this thread for a millisecond, so that other threads proceed. */
 export const pause = () => wait(neverWoken, 0, 0, 1);
 export const encodeComponent = encodeURIComponent;
 export const text = String;
@@ -108,7 +108,7 @@ export const activeResources = process.getActiveResourcesInfo.bind(process);
 export const reallyExit = /** @type {any} */ (process).reallyExit.bind(process);
 
 /** The classes of fetch. @typedef {{ FormData: typeof FormData, Headers: typeof Headers, Response: typeof Response }} Web */
-/** Node.js takes 20 ms to load them, so they are captured when the first one is used, which is still before any code can change them.
+/** Node.js takes 20 ms to load them, so they are captured at the first use, before any code can change them.
  *  @type {Web | null} */
 let web = null;
 /** @type {() => void} */ let webLoaded = () => {};
@@ -123,7 +123,7 @@ function loadWeb() {
   if (web !== null) return web;
   /** @type {any} */ const loaded = { __proto__: null };
   for (let i = 0; i < webNames.length; i++) {
-    // Node.js replaces the global variable when it loads its value: what is there now stays, also what a step put there.
+    // Node.js replaces the global variable when it loads the value: keep the current value, also one set by a step.
     const name = webNames[i], { get, value } = webOfNode[i], now = getOwnPropertyDescriptor(globalThis, name);
     loaded[name] = get === undefined ? value : apply(get, globalThis, []);
     if (now !== undefined) defineProperty(globalThis, name, now);
@@ -154,7 +154,7 @@ globalThis.fetch = function fetch(input, init = undefined) {
   return fetchOfNode(input, init);
 };
 
-/** Nothing is one while the classes are not loaded. @param {any} value */
+/** Always false before the classes are loaded. @param {any} value */
 export const isForm = value => web !== null && value instanceof web.FormData;
 /** @param {any} value */
 export const isHeaderList = value => web !== null && value instanceof web.Headers;
@@ -169,7 +169,7 @@ export let eachHeader;
 /** @type {Record<'status' | 'statusText' | 'url' | 'headers', (self: Response) => any>} */
 export let response;
 
-/** Whose functions a step may replace: a worker in which one differs is not reused (E9). @type {any[]} */
+/** Objects whose functions a step may replace: then the worker is not reused (E9). @type {any[]} */
 const watched = [
   Object, Object.prototype, Function.prototype, Array, Array.prototype, getPrototypeOf([][Symbol.iterator]()), String.prototype,
   Number.prototype, RegExp.prototype, Promise, Promise.prototype, Map.prototype,
@@ -182,12 +182,12 @@ const watchedNames = new Map(/** @type {[any, string[]][]} */ ([
   [http, ['request', 'get']], [https, ['request', 'get']],
 ]));
 
-/** Whether a built-in was replaced, or something added to all objects or arrays. */
+/** Whether a built-in was replaced, or a property added to all objects or arrays. */
 export let builtinsChanged = () => false;
 
 let webReplaced = () => false;
 
-/** Takes what the loaded modules changed (polyfills, instrumentation) as the new normal. */
+/** Accepts changes of the loaded modules (polyfills, instrumentation). */
 export function acceptBuiltins() {
   const { ownKeys } = Reflect, { prototype } = Object, all = ownKeys(prototype).length, inLists = countIn([]);
   const replaced = comparison([...watched, ...watchedNames.keys()], [...watched.map(getOwnPropertyNames), ...watchedNames.values()]);
@@ -200,9 +200,8 @@ function acceptWeb() {
 }
 
 /**
- * Whether a function of these objects was replaced since now. It is a text, one property after another, as it is evaluated after each run:
- * some 400 loads from known places take less than a microsecond, where a loop over names takes ten. It is made without methods of lists,
- * which a step may have replaced.
+ * Returns a check whether a function of these objects has been replaced. It is generated code, because it runs after each run: 400
+ * property loads take less than a microsecond, a loop over names takes ten. It uses no array methods, which a step may have replaced.
  * @param {any[]} objects @param {string[][]} names of the functions of each
  * @returns {() => boolean}
  */
@@ -221,7 +220,7 @@ function comparison(objects, names) {
   return new Compiled('o', 'v', `${owners} return () => ${differs}`)(objects, values);
 }
 
-/** What is enumerable in a list is also what was added to all of them. @param {any} list */
+/** Enumerable names of a list include properties added to Array.prototype. @param {any} list */
 function countIn(list) {
   let found = 0;
   for (const _ in list) found++;

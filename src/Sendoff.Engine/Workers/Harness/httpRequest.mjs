@@ -1,5 +1,5 @@
 // @ts-check
-// A prop of the type http_request: a request put together in a form, which the step makes with execute().
+// A prop of the type http_request: a configured request, which the step sends with execute().
 import { coded } from './frames.mjs';
 
 /** @typedef {{ name?: string, key?: string, value?: any, disabled?: boolean }} Pair */
@@ -9,7 +9,7 @@ export function httpRequest(config) {
   return { ...config, async execute() { return await execute(this); } };
 }
 
-/** Answers the response's body, parsed where it is JSON; throws on a status from 400. @param {any} config */
+/** Returns the response's body, parsed if it is JSON; throws for a status from 400. @param {any} config */
 async function execute(config) {
   const url = new URL(config.url);
   for (const [name, value] of pairs(config.params)) url.searchParams.append(name, value);

@@ -1,5 +1,5 @@
 // @ts-check
-// What the parts of a request may look like. Deliveries/HttpSyntax.cs says the same; test/cases/http-syntax.json holds the two together.
+// Validates the parts of a request. Deliveries/HttpSyntax.cs has the same rules; test/cases/http-syntax.json tests both.
 import { bufferFrom, codeAt, exec, slice } from './globals.mjs';
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -7,11 +7,11 @@ const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 const NAME = /^[0-9A-Za-z_-]{1,63}(?:\.[0-9A-Za-z_-]{1,63})*$/;
 const LONGEST_NAME = 253, LONGEST_METHOD = 64;
 
-/** What a host must be. */
+/** The rule for hosts, for error messages. */
 export const HOST_RULE = 'a host is an IP address, or letters, digits, hyphens and underscores with dots between: '
   + 'up to 63 characters between two dots, 253 in all';
 
-/** What a method of too many characters is told. */
+/** The rule for methods, for error messages. */
 export const METHOD_RULE = 'a method has up to 64 characters';
 
 /** RFC 9110 5.6.2. @param {string} text */
@@ -20,18 +20,18 @@ export const isToken = text => exec(TOKEN, text) !== null;
 /** A token of up to 64 characters. @param {string} text */
 export const isMethod = text => text.length <= LONGEST_METHOD && isToken(text);
 
-/** RFC 9110 5.5: Latin-1 without control characters, but for the tab. @param {string} text */
+/** RFC 9110 5.5: Latin-1 without control characters except the tab. @param {string} text */
 export const isHeaderValue = text => exec(BAD_VALUE, text) === null;
 
-/** Whether a name could be in DNS, or the host is an IPv6 address. One dot at the end is allowed.
- *  @param {string} host as the URL standard writes it: in lower case, an IP address in its usual form */
+/** Whether a host is a valid DNS name, with an optional dot at the end, or an IPv6 address.
+ *  @param {string} host normalised by the URL standard: in lower case, IP addresses in standard form */
 export function isHost(host) {
   if (codeAt(host, 0) === 0x5b) return true; // `[`: the URL parser has read an IPv6 address
   const name = codeAt(host, host.length - 1) === 0x2e ? slice(host, 0, -1) : host;
   return name.length <= LONGEST_NAME && exec(NAME, name) !== null;
 }
 
-/** Blanks around a value are no part of it (RFC 9110 5.5); other white space is: a no-break space may stay, a line break is refused.
+/** Removes spaces and tabs around a value (RFC 9110 5.5). Other white space is kept; line breaks are refused.
  *  @param {string} value */
 export function withoutBlanks(value) {
   let start = 0, end = value.length;
@@ -40,7 +40,7 @@ export function withoutBlanks(value) {
   return slice(value, start, end);
 }
 
-/** As the URL standard decodes: what is no escape stands for itself, and bytes need not be text. @param {string} value ASCII */
+/** Decodes like the URL standard: invalid escapes are kept, and the bytes need not be text. @param {string} value ASCII */
 export function percentDecoded(value) {
   /** @type {number[]} */ const bytes = [];
   for (let i = 0; i < value.length; i++) {

@@ -1,5 +1,5 @@
 // @ts-check
-// Loads the steps of one workflow version: chooses each one's style by its content (E2) and compiles it once.
+// Loads the steps of one workflow version: detects the style of each step (E2) and compiles it once.
 import fs from 'node:fs';
 import path from 'node:path';
 import vm from 'node:vm';
@@ -12,7 +12,7 @@ import { accountsAskedBy } from './accounts.mjs';
 import { NO_RESPONSE, positionOf, responseRead } from './responses.mjs';
 import { orderOf } from './signature.mjs';
 
-/** `shape` is what the code looks like by its tokens: none is a function body.
+/** `shape` is the form of the code by its tokens; a function body if missing.
  *  @typedef {{ name: string, file: string, shape?: 'imports' | 'component' | 'module', props?: Record<string, any>,
  *  disabled?: boolean }} StepConfig */
 /** @typedef {{ step: number, file: string, name: string, message: string, line: number | null, column: number | null,
@@ -23,15 +23,15 @@ import { orderOf } from './signature.mjs';
  *  inputs: import('./props.mjs').Inputs, asks: import('./accounts.mjs').Asked | null, problem: Problem | null,
  *  keeps?: { db: boolean, checkpoint: boolean } }} Step */
 
-// Outer parameters, so that user code may declare variables of these names itself.
+// Outer parameters, so that user code can declare variables of these names.
 const OUTER = '(function (event, steps, params, auths, $send, $respond, $end) { return (async function () {';
 
-/** What `defineComponent` was last called with, for snippets that leave out `export default`. @type {any} */
+/** The last argument of `defineComponent`, for code without `export default`. @type {any} */
 let lastDefined;
 /** @param {any} component */
 export function defineComponent(component) { lastDefined = component; return component; }
 
-/** @param {{ root: string, steps: StepConfig[] }} load @param {(step: number) => void} onStep the step being loaded, at last -1
+/** @param {{ root: string, steps: StepConfig[] }} load @param {(step: number) => void} onStep the step that is loaded; -1 at the end
  *  @returns {Promise<{ steps: Step[], problems: Problem[] }>} */
 export async function loadSteps(load, onStep) {
   const root = realPath(load.root);
@@ -51,7 +51,7 @@ export async function loadSteps(load, onStep) {
   return { steps, problems };
 }
 
-/** Stack traces carry real paths. Of a folder that is gone, every step's file is the problem. @param {string} folder */
+/** Stack traces have real paths. If the folder is missing, the problem is reported for every step's file. @param {string} folder */
 function realPath(folder) {
   try { return fs.realpathSync(folder); } catch { return folder; }
 }
@@ -77,7 +77,7 @@ async function loadStep(config, index, root) {
   return step;
 }
 
-/** A component of a package is where the package is installed, and its errors name the package's own files. @param {string} file
+/** A component of a package is in the package's folder, and its errors name the files of the package. @param {string} file
  *  @param {string} root */
 function placeOf(file, root) {
   const name = /^node_modules\/(?:@[^/]+\/)?[^/]+\//.exec(file);
@@ -86,7 +86,7 @@ function placeOf(file, root) {
   return { file: real, root: real.slice(0, name[0].length - file.length - 1) };
 }
 
-/** What parses as a function body is one, unless it defines a component. @param {Step} step @param {StepConfig['shape']} shape */
+/** Code that parses as a function body is one, unless it defines a component. @param {Step} step @param {StepConfig['shape']} shape */
 async function chooseStyle(step, shape) {
   if (/\.[cm]?ts$/.test(step.file)) return loadModule(step);
   const wrapper = loneFunction(step);
@@ -106,7 +106,7 @@ async function chooseStyle(step, shape) {
 
 const STATIC_IMPORT = /^(.*[;}])?([ \t]*)import\b(?!\s*[(.:=])/m;
 
-/** Throws for an import statement in a step of the older style, which as a module would do its work while it is loaded.
+/** Throws for an import statement in a body step, which would run while it is loaded if it were a module.
  *  @param {string} source */
 function refuseImport(source) {
   const found = STATIC_IMPORT.exec(source);
@@ -143,7 +143,7 @@ function compile(source, file) {
   });
 }
 
-/** What code finds as in a CommonJS module: `require`, `__filename`, `__dirname`. @param {Step} step */
+/** The variables of a CommonJS module: `require`, `__filename`, `__dirname`. @param {Step} step */
 const scopeOf = step => [createRequire(step.file), step.file, path.dirname(step.file)];
 
 /** @param {string} source */
@@ -156,17 +156,17 @@ function bodyProblem(source, file) {
   try { compile(`${OUTER}\n${source}\n}).call(this); })`, file); return null; } catch (error) { return error; }
 }
 
-/** The function that is the whole file: `async (event, steps) => {...}` or `async function (event, steps) {...}`. It is made for each call,
- *  as an arrow function takes its `this` from where it is made (E9). @param {Step} step
+/** The function that is the whole file: `async (event, steps) => {...}` or `async function (event, steps) {...}`. It is created for each
+ *  call, because an arrow function has the `this` of its creation (E9). @param {Step} step
  *  @returns {[Body, number[] | null] | null} with the order of its parameters */
 function loneFunction(step) {
   const source = step.source.replace(/;((?:\s|\/\/[^\n]*|\/\*[^]*?\*\/)*)$/, ' $1');
   const code = source.replace(/^(?:\s|\/\/[^\n]*\n|\/\*[^]*?\*\/|(['"])use strict\1;?)*/, '');
   const named = /^(async\s+)?function\b\s*\*?\s*[\w$]*/.exec(code);
   const alone = named !== null
-    // A call of it is no declaration.
+    // A call of it is not a declaration.
     ? compiles(`(${code}\n)`) && compiles(`${named[1] ?? ''}function __step${code.slice(named[0].length)}`)
-    // An arrow function is no operand; a call of it is.
+    // An arrow function is not an operand; a call of it is.
     : /^(?:async\b|\(|[\w$]+\s*=>)/.test(code) && compiles(`(${code}\n)`) && !compiles(`(0 || ${code}\n)`);
   if (!alone) return null;
   const make = compile(`(function (require, __filename, __dirname) { return (\n${source}\n) })`, step.file).runInThisContext(),
@@ -174,7 +174,7 @@ function loneFunction(step) {
   return [function (...given) { return apply(apply(make, this, scope), this, given); }, orderOf(make())];
 }
 
-/** A labelled option counts as its value, and where its prop says `withLabel` as `{ label, value }` (E9). @param {any} props
+/** Unwraps labelled options to their value, or to `{ label, value }` for a prop with `withLabel` (E9). @param {any} props
  *  @param {import('./props.mjs').Definitions | null} definitions */
 function labelsOf(props, definitions) {
   if (props === null || typeof props !== 'object') return props;
@@ -199,7 +199,7 @@ function unwrapLabels(value) {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, unwrapLabels(inner)]));
 }
 
-/** A4: what a deploy can tell before the step runs. @param {Step[]} steps @returns {Problem[]} */
+/** Problems that a deploy can detect before the step runs (A4). @param {Step[]} steps @returns {Problem[]} */
 export function warningsOf(steps) {
   return steps.flatMap(step => {
     const at = step.problem === null ? responseRead(step.source) : -1;
@@ -220,7 +220,7 @@ function problemOf(step, at) {
   };
 }
 
-/** Where a step that does not load is at fault. @param {Step} step @param {any} error @returns {Located} */
+/** The position of the error of a step that does not load. @param {Step} step @param {any} error @returns {Located} */
 function locate(step, error) {
   if (error?.located !== undefined && error instanceof SyntaxError) return error.located;
   const described = describe(error, step);
@@ -256,7 +256,7 @@ function findSpecifier(source, target) {
   return { line: null, column: null };
 }
 
-/** V8 keeps a module's syntax error's position to itself: find it by compiling the module's text as a script of the same shape.
+/** V8 does not expose the position of a module's syntax error: find it by compiling the module's text as a similar script.
  *  @param {string} file @param {string} message @param {Set<string>} seen @returns {Located | null} */
 function searchModules(file, message, seen) {
   if (seen.has(file) || seen.size > 100) return null;

@@ -1,6 +1,6 @@
 // @ts-check
-// A worker: executes the runs that the server sends over the socket whose path is its argument (docs/worker-protocol.md). With `alone`
-// behind it, steps start no processes.
+// A worker: executes runs that the server sends over a socket, whose path is the first argument (docs/worker-protocol.md). If the second
+// argument is `alone`, steps cannot start processes.
 import net from 'node:net';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -18,7 +18,7 @@ import { described } from './props.mjs';
 import { begin, configure, enqueue, exiting, revoke, uncaught } from './run.mjs';
 import { defineGlobals, log, worker } from './step.mjs';
 
-// A shutdown of the server waits for runs; it ends its workers itself.
+// During a shutdown the server waits for runs and then ends its workers.
 for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) process.on(signal, () => {});
 if (process.argv[3] === 'alone') {
   refuseChildren();
@@ -83,7 +83,7 @@ function guardProcess() {
   const target = /** @type {any} */ (process);
   target.exit = (/** @type {any} */ code) => { exiting(`process.exit(${code ?? ''})`); reallyExit(code ?? process.exitCode ?? 0); };
   target.reallyExit = target.exit;
-  // It is set, which Node.js takes for an error; only to reset it is allowed there.
+  // Node.js throws if the callback is already set, and only allows resetting it.
   target.setUncaughtExceptionCaptureCallback = (/** @type {any} */ callback) => {
     if (callback !== null)
       throw coded(

@@ -1,6 +1,6 @@
 // @ts-check
-// Runs npm in a sandbox that has no network: `npm.mjs SOCKET COMMAND…`. A port on the sandbox's own loopback leads to the server's proxy
-// behind the socket (Packages/RegistryProxy.cs).
+// Runs npm in a sandbox without a network: `npm.mjs SOCKET COMMAND…`. Forwards a port on the sandbox's loopback to the socket of the
+// server's proxy (Packages/RegistryProxy.cs).
 import net from 'node:net';
 import { spawn } from 'node:child_process';
 

@@ -1,12 +1,12 @@
 // @ts-check
-// Values that JSON does not hold as they are: what of them is plain data, and what is left out.
+// Extracts the plain data of values that are not JSON.
 import {
   defineProperty, eachEntry, eachHeader, eachMember, getPrototypeOf, hasOwn, isArray, isFetchResponse, keys, response, text, types,
 } from './globals.mjs';
 
 const MAX_DEPTH = 100, NAMED = 5;
 
-/** A Map is an object of its keys, a Set a list; of a response of `fetch`, what is known before its body is read. Anything else is itself.
+/** Converts a Map to an object, a Set to a list, and a response of `fetch` to its data without the body. Returns other values unchanged.
  *  @param {any} value @returns {any} */
 export function asData(value) {
   if (value === null || typeof value !== 'object') return value;
@@ -26,8 +26,8 @@ export function asData(value) {
   return { status: response.status(value), statusText: response.statusText(value), url: response.url(value), headers };
 }
 
-/** A copy that JSON holds: without functions, instances of classes and what contains itself, such as the request of a library's response.
- *  @param {any} value @returns {{ copy: any, left: string }} the fields that were left out */
+/** Copies JSON data, without functions, class instances and circular references, such as the request in a library's response.
+ *  @param {any} value @returns {{ copy: any, left: string }} the omitted fields */
 export function plainPartOf(value) {
   /** @type {string[]} */ const left = [];
   let count = 0;

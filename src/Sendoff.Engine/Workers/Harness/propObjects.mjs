@@ -1,5 +1,5 @@
 // @ts-check
-// Props that are more than a value: apps, triggers' interfaces, requests, files.
+// Props with objects as values: apps, triggers' interfaces, requests, files.
 import { appOf } from './accounts.mjs';
 import { ConfigurationError } from './errors.mjs';
 import { coded } from './frames.mjs';
@@ -11,7 +11,7 @@ import { storeProp } from './stores.mjs';
 /** @typedef {import('./step.mjs').Call} Call */
 /** @typedef {(name: string, definition: import('./props.mjs').Definition, value: any, call: Call) => any} Make */
 
-/** By type. A type that is not here is a plain value. @type {Record<string, Make>} */
+/** By type. Other types have plain values. @type {Record<string, Make>} */
 export const objectTypes = {
   app: appOf,
   alert: () => undefined,
@@ -24,7 +24,7 @@ export const objectTypes = {
   '$.interface.timer': (_, __, value) => value,
 };
 
-/** A query with its parameters, as an app's `executeQueryAdapter` takes it. @type {Make} */
+/** A query with its parameters, for an app's `executeQueryAdapter`. @type {Make} */
 function queryOf(name, definition, value) {
   if (typeof value === 'string') return { query: value, params: [] };
   if (value !== null && typeof value === 'object') return { params: [], ...value };

@@ -1,5 +1,5 @@
 // @ts-check
-// What a step is configured with: the values of its props, their definitions, and what stands on a component's `this`.
+// The configuration of a step: the values of its props, their definitions, and a component's `this`.
 import { assign, bind, byteLength, hasOwn, keys, parseJson, text, toJson } from './globals.mjs';
 import { ConfigurationError } from './errors.mjs';
 import { coded } from './frames.mjs';
@@ -12,15 +12,15 @@ import { objectTypes } from './propObjects.mjs';
  *  [other: string]: any }} Definition */
 /** @typedef {{ name: string, json: string, secret: boolean, evaluate: import('./templates.mjs').Evaluate | null }} Prop `json` is its value
  *  where nothing is evaluated */
-/** `fixed` is the props' JSON where nothing is evaluated, `fixedShown` what is recorded of it; null is no props at all.
+/** `fixed` is the JSON of props without templates, `fixedShown` is its recorded form; null if there are no props.
  *  @typedef {{ props: Prop[], fixed: string | null, fixedShown: string | null } | null} Inputs */
 /** @typedef {Record<string, Definition>} Definitions */
 
-/** The types whose value is just a value; with `[]` too. */
+/** Types with plain values, also with `[]`. */
 const VALUE = /^(?:string|boolean|integer|number|object|any)(?:\[\])?$/;
 const COVER = '"••••••••"';
 
-/** The definitions of a component's props, those from an app filled in. @param {any} component @returns {Definitions | null} */
+/** The definitions of a component's props, with those of the app resolved. @param {any} component @returns {Definitions | null} */
 export function definitionsOf(component) {
   const defined = component?.props;
   if (defined === null || typeof defined !== 'object' || Object.keys(defined).length === 0) return null;
@@ -41,12 +41,12 @@ function definitionOf(name, given, depth = 0) {
   return normal({ ...definitionOf(name, base, depth + 1), ...own });
 }
 
-/** People write `*number` and `Integer`. @param {any} definition @returns {Definition} */
+/** Normalises types such as `*number` and `Integer`. @param {any} definition @returns {Definition} */
 const normal = definition => typeof definition.type === 'string' ? { ...definition, type: definition.type.replace(/^\*/, '') } : definition;
 
 const MOST_DESCRIBED = 64 * 1024;
 
-/** What people who fill the props in have to know of them; undefined when it cannot be said. @param {Definitions | null} definitions
+/** The description of props for forms; undefined if it is not JSON. @param {Definitions | null} definitions
  *  @returns {object[] | undefined} */
 export function described(definitions) {
   if (definitions === null) return undefined;
@@ -58,7 +58,7 @@ export function described(definitions) {
   } catch { return undefined; }
 }
 
-/** Those that are found by a function are asked for by nobody here. @param {Definition} definition */
+/** Options from a function are not supported. @param {Definition} definition */
 const optionsOf = ({ options }) => !Array.isArray(options) ? undefined
   : options.map(option => option !== null && typeof option === 'object' && 'value' in option
     ? { label: String(option.label ?? option.value), value: option.value } : { label: String(option), value: option });
@@ -79,7 +79,7 @@ export function inputsOf(configured, definitions) {
   return { props, fixed: fixed ? object(false) : null, fixedShown: fixed ? object(true) : null };
 }
 
-/** The values at a step's start; what is recorded of them (E5) is left at the call. @param {Call} call @param {any} seen @returns {any} */
+/** The values at a step's start; the recorded form (E5) is stored in the call. @param {Call} call @param {any} seen @returns {any} */
 export function evaluateProps(call, seen) {
   const inputs = /** @type {NonNullable<Inputs>} */ (call.step.inputs);
   if (inputs.fixed !== null) {
@@ -91,7 +91,7 @@ export function evaluateProps(call, seen) {
   for (let i = 0; i < inputs.props.length; i++) {
     const prop = inputs.props[i];
     const json = prop.evaluate === null ? prop.json : evaluated(prop, prop.evaluate, call, seen);
-    if (json === undefined) continue; // undefined is no value
+    if (json === undefined) continue; // undefined is not a value
     const key = `${values === '' ? '' : ','}${toJson(prop.name)}:`;
     values += key + json;
     shown += key + (prop.secret ? COVER : json);
@@ -148,7 +148,7 @@ function fillIn(self, definitions, values, call) {
   }
 }
 
-/** A template that came to undefined is a value that was given. @param {string} name @param {Definition} definition @param {Call} call */
+/** A template that evaluates to undefined counts as a value. @param {string} name @param {Definition} definition @param {Call} call */
 function isMissing(name, definition, call) {
   if (definition.optional === true || definition.hidden === true || definition.disabled === true) return false;
   const given = call.step.inputs?.props ?? [];
@@ -167,13 +167,13 @@ function missing(name) {
 /** @param {any} value @returns {any} a default, which a step may change */
 const copyOf = value => value !== null && typeof value === 'object' ? parseJson(toJson(value)) : value;
 
-/** Bound, so that they may be handed on as callbacks. @param {any} self @param {any} methods */
+/** Bound, so that they can be used as callbacks. @param {any} self @param {any} methods */
 export function bindMethods(self, methods) {
   for (const name in methods) self[name] = typeof methods[name] === 'function' ? bind(methods[name], self) : methods[name];
   return self;
 }
 
-/** Whether the step is configured with props that its component adds: whoever configured it has called `additionalProps` already.
+/** Whether the step has values for props that its component adds: then an editor has already called `additionalProps`.
  *  @param {Call} call */
 export function hasAddedProps(call) {
   const { inputs, definitions } = call.step, given = inputs?.props ?? [];
@@ -181,7 +181,7 @@ export function hasAddedProps(call) {
   return false;
 }
 
-/** The props that a component adds by what it is configured with: their defaults reach `this`. @param {any} self @param {Call} call */
+/** Adds the defaults of props that a component adds depending on its configuration. @param {any} self @param {Call} call */
 export async function addProps(self, call) {
   const { component, definitions } = call.step;
   const added = await component.additionalProps.call(self, { ...definitions });

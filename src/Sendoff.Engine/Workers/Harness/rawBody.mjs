@@ -1,11 +1,11 @@
 // @ts-check
-// The request as it came: `steps.trigger.raw_event`, and `event.bodyRaw`.
+// The raw request: `steps.trigger.raw_event`, and `event.bodyRaw`.
 import { Pattern, bufferFrom, decode, defineProperty, exec, indexOf, isUtf8, parseJson, slice } from './globals.mjs';
 
 /** @typedef {import('./step.mjs').Call} Call */
 
-/** `event.bodyRaw`: text where the bytes are UTF-8, so that it hashes and encodes to them again, else a Buffer. Not among the fields that a
- *  step sees when it sends or returns them all. @param {Call} call */
+/** `event.bodyRaw`: a string if the bytes are UTF-8, which encodes to the same bytes, otherwise a Buffer. Not enumerable.
+ *  @param {Call} call */
 export function addRawBody(call) {
   const { event } = call;
   if (event === null || typeof event !== 'object' || event.inferred_body_type === undefined || event.bodyRaw !== undefined) return;
@@ -22,7 +22,7 @@ export function rawEventOf(call) {
   let uri, scheme;
   try {
     const parsed = new URL(url);
-    // The path behind the key: a key is part of the host elsewhere.
+    // The path after the key: in Pipedream the key is part of the host.
     const behind = exec(/^\/hooks\/[^/]+(.*)$/, parsed.pathname);
     uri = (behind === null ? parsed.pathname : behind[1] === '' ? '/' : behind[1]) + parsed.search;
     scheme = slice(parsed.protocol, 0, -1);
@@ -33,15 +33,15 @@ export function rawEventOf(call) {
   };
 }
 
-/** The bytes of the body. The server sends them where `body` does not tell them: JSON is in the frame as it came, text and Base64 are in
- *  the body.
+/** The bytes of the body. The server sends them if they cannot be derived from `body`: JSON is unchanged in the frame, text and Base64
+ *  are in the body.
  *  @param {Call} call @returns {Buffer} */
 export function rawBodyOf(call) {
   const { frame } = call.run;
   if (frame.raw !== undefined) return bufferFrom(frame.raw, 'base64');
   const body = frame.event?.body, type = frame.event?.inferred_body_type;
   if (body === undefined || body === null) return bufferFrom('');
-  // An event that was given by hand may have a body without a type.
+  // An event that was created manually may have a body without a type.
   if (typeof body === 'string' && type !== 'JSON') return bufferFrom(body, type === 'BASE64' ? 'base64' : 'utf8');
   return bufferFrom(member(member(frame.json, 'event'), 'body'));
 }
@@ -55,7 +55,7 @@ function find(pattern, json, at) {
   return exec(pattern, json);
 }
 
-/** The text of a member of an object, with the white space around it. Of several of one name, the last counts. @param {string} json
+/** The text of a member of an object, with the white space around it. If a name is repeated, the last one is used. @param {string} json
  *  @param {string} name */
 function member(json, name) {
   let at = find(OPEN, json, 0)?.[0].length ?? json.length, found = '';
@@ -67,7 +67,7 @@ function member(json, name) {
   return found;
 }
 
-/** The index behind the value that begins at `at`. @param {string} json @param {number} at */
+/** The index after the value that begins at `at`. @param {string} json @param {number} at */
 function endOfValue(json, at) {
   let depth = 0;
   for (let mark = find(MARK, json, at); mark !== null; mark = find(MARK, json, at)) {
@@ -80,7 +80,7 @@ function endOfValue(json, at) {
   return json.length;
 }
 
-/** The index behind the string that begins at `at`. @param {string} json @param {number} at */
+/** The index after the string that begins at `at`. @param {string} json @param {number} at */
 function endOfString(json, at) {
   for (let end = indexOf(json, '"', at + 1); end >= 0; end = indexOf(json, '"', end + 1)) {
     let escapes = 0;

@@ -1,7 +1,7 @@
 // @ts-check
-// What Node's permission model leaves open and a step has no use for: signals and priorities of other processes, and V8's flags, which
-// write files at any path. The originals stay in these closures; `process.binding`, the other way to them, is refused by the permission
-// model.
+// Disables functions that Node's permission model does not restrict: signals and priorities of other processes, and V8's flags, which
+// can write files at any path. The originals are only in these closures; the permission model denies `process.binding`, the other access
+// to them.
 import os from 'node:os';
 import v8 from 'node:v8';
 import { syncBuiltinESMExports } from 'node:module';

@@ -8,7 +8,7 @@ import { headersJson, mustBeLive, warn, worker } from './step.mjs';
 
 /** @typedef {import('./step.mjs').Call} Call */
 
-/** What people write instead. @type {Record<string, string>} */
+/** Common wrong names. @type {Record<string, string>} */
 const MEANT = {
   __proto__: /** @type {any} */ (null), statusCode: 'status', code: 'status', bodyContent: 'body', data: 'body', content: 'body',
   text: 'body', json: 'body', header: 'headers',
@@ -66,7 +66,7 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
   return resolve(undefined);
 };
 
-/** The header lines that a response can carry; what is left out is warned of, and is not in the record. @param {[string, string][]} lines
+/** The valid header lines of a response. Others are dropped with a warning and are not recorded. @param {[string, string][]} lines
  *  @param {Call} call */
 function sendable(lines, call) {
   /** @type {[string, string][]} */ const kept = [];
@@ -83,7 +83,7 @@ function sendable(lines, call) {
 const isStream = body => body !== null && typeof body === 'object' && typeof body[Symbol.asyncIterator] === 'function'
   && (typeof body.pipe === 'function' || typeof body.getReader === 'function');
 
-/** The step does not end before its stream has. @param {Call} call @param {string} head @param {AsyncIterable<any>} stream */
+/** The step does not end before its stream. @param {Call} call @param {string} head @param {AsyncIterable<any>} stream */
 async function respondWith(call, head, stream) {
   call.reading++;
   try {
@@ -91,7 +91,7 @@ async function respondWith(call, head, stream) {
     worker.writer.withBody(RESPOND, head, body);
     worker.writer.flush();
   } finally {
-    later(() => { // a rejection that nobody handles surfaces before
+    later(() => { // unhandled rejections are reported before
       call.reading--;
       worker.afterReading(call, false);
     });

@@ -1,9 +1,9 @@
 // @ts-check
-// Which header lines of a run's response reach the caller. Server/Triggers/ResponseHeaders.cs, which writes them, says the same;
-// test/cases/response-headers.json holds the two together. Here the step is told of it.
+// Checks the header lines of a run's response, to warn the step. Server/Triggers/ResponseHeaders.cs, which writes them, has the same
+// rules; test/cases/response-headers.json tests both.
 import { exec, hasOwn, indexOf, lower } from './globals.mjs';
 
-/** Of the connection, or for the whole origin, which triggers may share with the web UI. @type {Record<string, 1>} */
+/** Headers of the connection, and headers for the whole origin, which triggers may share with the web UI. @type {Record<string, 1>} */
 const OF_THE_SERVER = /** @type {any} */ ({
   __proto__: null,
   connection: 1, 'keep-alive': 1, 'proxy-connection': 1, 'transfer-encoding': 1, te: 1, trailer: 1, upgrade: 1, 'content-length': 1,
@@ -13,13 +13,13 @@ const OF_THE_SERVER = /** @type {any} */ ({
   'service-worker-allowed': 1, 'set-cookie2': 1,
   'set-login': 1, 'speculation-rules': 1, 'strict-transport-security': 1, 'use-as-dictionary': 1,
 });
-/** A cookie without a name is sent as its value alone. */
+/** A cookie without a name is sent as only its value. */
 const OWN_COOKIE = /^[= \t]*sendoff_session/i;
 const MEDIA_TYPE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*;(?:[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*"))?)*[ \t]*$/;
-/** Its parts have headers of their own. */
+/** Its parts have separate headers. */
 const REPLACED = /^multipart\/x-mixed-replace[ \t]*(?:;|$)/i;
 
-/** Why a line is left out; null when it is sent. @param {string} name a token @param {string} value */
+/** The reason why a line is dropped; null if it is sent. @param {string} name a token @param {string} value */
 export function whyLeftOut(name, value) {
   const key = lower(name);
   if (hasOwn(OF_THE_SERVER, key)) return 'a response of a workflow cannot set it';
@@ -27,7 +27,8 @@ export function whyLeftOut(name, value) {
   return key === 'set-cookie' && exec(OWN_COOKIE, value) !== null ? 'the cookie is that of the web UI; choose another name' : null;
 }
 
-/** What browsers could take for another type; null when all is well. Of a list they take the last. @param {[string, string][]} list */
+/** A content type that browsers could interpret differently; null if there is none. Browsers use the last of a list.
+ *  @param {[string, string][]} list */
 export function findBadType(list) {
   /** @type {string | null} */ let found = null;
   for (let i = 0; i < list.length; i++) {

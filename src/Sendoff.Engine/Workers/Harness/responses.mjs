@@ -1,21 +1,21 @@
 // @ts-check
-// Code that reads the response of a send, which does not exist yet (A8): in its failure, and in its source.
+// Detects code that reads the response of a send, which does not exist yet (A8), from its error and its source.
 import { Pattern, exec, join, slice, split } from './globals.mjs';
 
 export const NO_RESPONSE = 'the response does not exist yet: $send sends after the run and returns undefined. '
   + 'Use axios or fetch where you need the response';
 const SENT = String.raw`(?:await\s+)?\$\.?send\.(?:http|email|emit|sse|s3)\b`;
-/** A function that returns what a send returns, so that the reader is elsewhere. */
+/** A function that returns the result of a send, so that the reader is elsewhere. */
 const HANDED_ON = new Pattern(String.raw`(?:=>\s*\(?\s*|\breturn\s+\(?\s*)${SENT}`);
 const CALL = new Pattern(String.raw`${SENT}\s*\(`, 'g');
 
-/** Of a bundle, and of one that sends in hundreds of places, nothing is told: it would take as long as the rest of the load. */
+/** Bundles and sources with hundreds of sends are not analysed, because this would take as long as the rest of the load. */
 const LONGEST_SOURCE = 256 * 1024, MOST_CALLS = 100;
 
-/** Whether a failure names a field that responses have. @param {string} message */
+/** Whether an error names a field of responses. @param {string} message */
 const isOfResponse = message => exec(/\(reading '(?:status|statusCode|statusText|data|body|headers|ok|json|text)'\)$/, message) !== null;
 
-/** Where the source reads what a send returned: from a variable, or from the call itself. @param {string} source
+/** The position where the source reads the result of a send: from a variable, or from the call. @param {string} source
  *  @returns {number} the index of the reader, or -1 */
 export function responseRead(source) {
   if (source.length > LONGEST_SOURCE || exec(/\$\.?send\s*\./, source) === null) return -1;
@@ -34,14 +34,15 @@ export function responseRead(source) {
   return -1;
 }
 
-/** Whether each parenthesis that closes behind a call opened right before it: `(await $send.http(…)).data`, but not
+/** Whether each parenthesis that closes after a call was opened directly before it: `(await $send.http(…)).data`, but not
  *  `f($send.http(…)).data`. @param {string} before @param {string} behind */
 function isItsOwn(before, behind) {
   const opened = exec(/(?:^|[^\w$\s)\]]|(?:^|[^\w$])(?:return|await|of|in))\s*((?:\(\s*(?:await\s+)?)*)$/, before);
   return split(behind, ')').length <= split(opened?.[1] ?? '', '(').length;
 }
 
-/** Where a variable is read: its field, or returned. @param {string} name @param {string} code @param {number} from @returns {number} */
+/** The position where a field of a variable is read, or the variable is returned. @param {string} name @param {string} code
+ *  @param {number} from @returns {number} */
 function readerOf(name, code, from) {
   const escapedName = join(split(name, '$'), '\\$');
   const found = exec(
@@ -49,7 +50,7 @@ function readerOf(name, code, from) {
   return found === null ? -1 : from + found.index + (exec(/^return/, found[0]) === null ? 1 : 7);
 }
 
-/** The index of the parenthesis that closes the one at `open`; -1 when none does. @param {string} code @param {number} open */
+/** The index of the parenthesis that closes the one at `open`; -1 if there is none. @param {string} code @param {number} open */
 function closing(code, open) {
   for (let i = open, depth = 0; i < code.length; i++) {
     if (code[i] === '(') depth++;
@@ -58,7 +59,7 @@ function closing(code, open) {
   return -1;
 }
 
-/** The source with spaces in place of comments and of what is in quotes, at the same length. @param {string} source */
+/** The source with comments and strings replaced by spaces, with the same length. @param {string} source */
 function withoutTexts(source) {
   let code = '', at = 0;
   for (let rest = source; ; rest = slice(source, at)) {
@@ -76,7 +77,7 @@ export function positionOf(source, at) {
   return { line: lines.length, column: lines[lines.length - 1].length + 1 };
 }
 
-/** Whether the `undefined` that the error complains of is what a send returned. @param {import('./errors.mjs').Described} error
+/** Whether the `undefined` in the error is the result of a send. @param {import('./errors.mjs').Described} error
  *  @param {string} source */
 export function failsOnResponse(error, source) {
   const { message } = error;

@@ -1,5 +1,5 @@
 // @ts-check
-// Executes runs strictly one after another. A step: (1) call it in its own async context  (2) take what it returned
+// Executes runs strictly one after another. A step: (1) call it in its own async context  (2) read its return value
 // (3) one turn of the event loop, in which unhandled rejections surface  (4) look for pending work  (5) write stepEnd.
 import {
   activeResources, apply, builtinsChanged, clock, defineProperty, hasOwn, isInteger, later, loop, now, parseJson, pause, resolve, round,
@@ -20,10 +20,10 @@ import { respondOf } from './respond.mjs';
 import { Call, calls, dollarOf, endOf, exportJson, lazily, newSend, triggerOf, warn, worker, writeEarly } from './step.mjs';
 
 /** @typedef {import('./load.mjs').Step} Step */
-/** `raw` is the event's body as it came, in Base64, where its `body` does not tell the bytes; `json` is the frame's text.
+/** `raw` is the event's raw body in Base64, if it cannot be derived from its `body`; `json` is the text of the frame.
  *  @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, startBy?: number, replay?: boolean, raw?: string,
  *  json: string, event: any, context?: any, resume?: Resume }} RunFrame */
-/** Where a run goes on that was held: from this step, which has been started before `runs` - 1 times and made `sends`.
+/** Where a suspended run resumes: at the step `from`, which has been started `runs` - 1 times and has made `sends`.
  *  @typedef {{ from: number, runs: number, sends: number, trace: string, context?: any, callback?: any, exports: (object |
  *  null)[] }} Resume */
 
@@ -31,8 +31,7 @@ const PENDING = 'This step was still trying to run code when the step ended. '
   + 'Make sure you await all Promises, or promisify callback functions.';
 const UNSENT = 'what a step returns is no response: await $.respond({ status, headers, body }) answers the request';
 const NOWHERE = { line: null, column: null };
-// Sockets and files that are closing get so many looks: counted, not timed, as a busy machine keeps the threads that close them waiting for
-// as long as this one.
+// Number of checks for closing sockets and files. Counted instead of timed, because on a busy machine the threads that close them wait too.
 const LOOKS_AT_ONCE = 200, LOOKS_1_MS_APART = 50;
 
 /** One run. */
@@ -43,16 +42,16 @@ export class Run {
   over = false;
   tainted = false;
   failed = false;
-  /** What $end or $.flow.exit was given. @type {string | null} */ message = null;
+  /** The argument of $end or $.flow.exit. @type {string | null} */ message = null;
   exited = false;
   responded = false;
   /** A step that returned what looks like a response. @type {Call | null} */ unsent = null;
-  /** `$attachments`, once asked for. @type {any} */ attachments = null;
+  /** `$attachments`, after its first use. @type {any} */ attachments = null;
   /** The workflow's `$checkpoint`. @type {any} */ checkpoint = undefined;
-  /** As it was loaded or last saved. @type {string | undefined} */ checkpointJson = undefined;
+  /** As loaded or last saved. @type {string | undefined} */ checkpointJson = undefined;
   hasCheckpoint = false;
   /** @type {Resume | null} */ resume = null;
-  /** What holds it after its last step, JSON. */ hold = '';
+  /** Its suspension, JSON. */ hold = '';
   started = clock();
   idleBefore = loop.idleTime;
   startedAt = now();
@@ -74,7 +73,7 @@ let ready = false, tainted = false, baseline = 0, looks = 0;
 /** @type {RunFrame[]} */ let queue = [];
 let head = 0; // of the queue
 /** @type {Run | null} */ let currentRun = null;
-/** From a module, while no run executed: fails the next one. @type {{ error: any } | null} */ let orphan = null;
+/** An error of a module while no run executed: it fails the next run. @type {{ error: any } | null} */ let orphan = null;
 let endOfRun = () => {};
 /** @type {(runs: number[]) => void} */ let giveBack = () => {};
 /** @type {(runs: number[]) => void} */ let expire = () => {};
@@ -93,7 +92,7 @@ export function begin(loaded) {
   steps = loaded;
   baseline = activeResources().length;
   ready = true;
-  later(next); // files that loading had open are closed by then
+  later(next); // files that were opened by loading are closed then
 }
 
 /** @param {RunFrame} frame @param {string} json */
@@ -136,14 +135,14 @@ function next() {
   startStep(currentRun.resume === null ? 0 : currentRun.resume.from);
 }
 
-/** @param {RunFrame[]} list @param {number} first how many to leave out */
+/** @param {RunFrame[]} list @param {number} first number to skip */
 function without(list, first) {
   const rest = [];
   for (let i = first; i < list.length; i++) rest[rest.length] = list[i];
   return rest;
 }
 
-/** Runs whose time to start has passed: the server may have given them to another worker, and counts on their not being started here. */
+/** Runs that have expired: they must not start here, because the server may have given them to another worker. */
 function skipLate() {
   const late = [];
   for (; head < queue.length; head++) {
@@ -185,7 +184,7 @@ function invoke(call) {
     if (step.problem !== null) throw problemError(step);
     if (orphan !== null) throw takeOrphan();
     call.$send = newSend(call);
-    // The event as it came: an earlier step may have changed its own copy.
+    // The original event: an earlier step may have changed its copy.
     call.event = step.index === 0 || steps.length === 1 ? run.frame.event : parseJson(run.eventJson);
     addRawBody(call);
     const seen = stepsSeenBy(call);
@@ -257,7 +256,7 @@ function stepsSeenBy(call) {
   return seen;
 }
 
-/** (2) What it returned is taken as JSON at once. @param {Call} call @param {boolean} failed @param {any} value */
+/** (2) Converts the return value to JSON immediately. @param {Call} call @param {boolean} failed @param {any} value */
 function settle(call, failed, value) {
   if (call.settled) {
     if (failed && !call.failed && !call.finished) { call.failed = true; call.error = value; }
@@ -275,14 +274,14 @@ function settle(call, failed, value) {
   later(afterTurn);
 }
 
-/** `return { status, body }` instead of a call of $.respond. @param {any} value */
+/** `return { status, body }` instead of calling $.respond. @param {any} value */
 function looksLikeResponse(value) {
   try {
     return value !== null && typeof value === 'object' && hasOwn(value, 'body') && isInteger(+(value.status ?? value.statusCode));
   } catch { return false; }
 }
 
-/** Fields that a body put on `this`. @param {Call} call */
+/** Fields that a body step set on `this`. @param {Call} call */
 function takeThis(call) {
   try {
     for (const name in call.self) if (name !== '$checkpoint') call.own += exportJson(call, name, call.self[name]);
@@ -302,7 +301,7 @@ function afterTurn() {
   }
   call.waiting = false;
   if (call.kept !== null && keep(call)) { call.waiting = true; return; }
-  // (4) Timers that are left would fire too late; sockets and files get a moment to close.
+  // (4) Remaining timers would fire too late; sockets and files get a short time to close.
   if (activeResources().length > baseline) {
     const left = activeResources();
     let timers = 0;
@@ -318,7 +317,7 @@ function afterTurn() {
   finishStep(call);
 }
 
-/** @param {Call} call @returns {boolean} whether it has to wait */
+/** @param {Call} call @returns {boolean} whether it must wait */
 function keep(call) {
   try { return saveKept(call); } catch (error) { settle(call, true, error); return call.asking > 0; }
 }
@@ -363,16 +362,16 @@ function failureJson(call) {
   return `,"error":${describedJson(described)}`;
 }
 
-/** By step, where its source reads a response; -1 is nowhere. @type {number[]} */
+/** The position at which each step's source reads a response; -1 if it does not. @type {number[]} */
 const reads = [];
 
-/** A8: code that catches the failure, or asks with `?.`, goes on with what it never got. @param {Call} call */
+/** A8: code that catches the error, or uses `?.`, continues without a response. @param {Call} call */
 function warnOfReadResponse(call) {
   const { index, source } = call.step, at = reads[index] ??= responseRead(source);
   if (at >= 0) warn(call, 'send_has_no_response', NO_RESPONSE, positionOf(source, at));
 }
 
-/** @param {any} error whether `$end` threw it, ours or that of the package @pipedreamhq/platform */
+/** @param {any} error whether `$end` of Sendoff or of the package @pipedreamhq/platform threw it */
 function endsRun(error) {
   try { return error !== null && typeof error === 'object' && error.__pd_end !== undefined; } catch { return false; }
 }
@@ -402,12 +401,12 @@ const ms = value => value < 0 ? 0 : round(value * 1000) / 1000;
 /** An uncaught exception or unhandled rejection fails the step that is executing. @param {any} error */
 export function uncaught(error) {
   const origin = storeOf(calls);
-  if (origin !== undefined && origin.run.over) return; // the worker is tainted by it already
+  if (origin !== undefined && origin.run.over) return; // the worker is already tainted
   if (worker.current !== null) settle(worker.current, true, error);
   else orphan = { error };
 }
 
-/** The run fails, with its record complete, before the process ends. @param {string} what */
+/** Fails the run and completes its record before the process ends. @param {string} what */
 export function exiting(what) {
   if (worker.loading >= 0) throw coded(new Error(`${what} was called while the module was loading`), 'SENDOFF_EXIT');
   const call = worker.current;

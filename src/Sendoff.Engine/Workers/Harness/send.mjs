@@ -1,5 +1,5 @@
 // @ts-check
-// From the options of $send.http to the request that a delivery makes: rules A2 to A7.
+// Converts the options of $send.http to the request of a delivery: rules A2 to A7.
 import {
   Bytes, QueryParams, Url, blob, bufferFrom, decode, eachField, eachHeader, encodeComponent, exec,
   getPrototypeOf, hasOwn, indexOf, inspect, isArray, isForm, isHeaderList, isoDate, join, joinBuffers, keys, lower, parseJson, slice, split,
@@ -15,7 +15,7 @@ import { HOST_RULE, METHOD_RULE, isHeaderValue, isHost, isMethod, isToken, perce
 
 const USUAL_METHODS = { __proto__: null, GET: 1, HEAD: 1, POST: 1, PUT: 1, PATCH: 1, DELETE: 1, OPTIONS: 1 };
 const OPTIONS = { __proto__: null, method: 1, url: 1, data: 1, headers: 1, params: 1, auth: 1 };
-/** What other clients know and $send.http does not (A8). @type {Record<string, string>} */
+/** Options of other clients that $send.http does not have (A8). @type {Record<string, string>} */
 const FOREIGN = /** @type {any} */ ({
   __proto__: null,
   body: 'did you mean `data`?', json: 'did you mean `data`? An object is sent as JSON', form: 'pass a URLSearchParams as `data`',
@@ -60,10 +60,11 @@ export function invalid(value, path, hint, name = '$send.http') {
   return coded(new Error(`${name}: invalid value ${shown} for ${path}${hint === undefined ? '' : `: ${hint}`}`), 'SENDOFF_INVALID_SEND');
 }
 
-/** Only own properties count (A6). @param {any} object @param {string} key */
+/** Only own properties are read (A6). @param {any} object @param {string} key */
 const own = (object, key) => hasOwn(object, key) ? object[key] : undefined;
 
-/** Checks in the order method, url, data, headers, params, auth: the first offender is named (A4). @param {any} options @param {Warn} warn
+/** Checks in the order method, url, data, headers, params, auth: the error names the first invalid one (A4). @param {any} options
+ *  @param {Warn} warn
  *  @returns {Send} */
 export function encodeSend(options, warn) {
   if (options === null || typeof options !== 'object') throw invalid(options, '');
@@ -105,7 +106,7 @@ function warnOfUnknownOptions(options, warn) {
   }
 }
 
-/** Scheme, host and port of the last URL that could be sent: most sends go where the one before went. */
+/** Scheme, host and port of the last valid URL: most sends go to the same destination as the previous one. */
 let sendable = '';
 
 /** @param {any} value @returns {{ href: string, credentials: Uint8Array | undefined }} */
@@ -165,7 +166,7 @@ export function readHeaders(headers, warn, fail) {
     eachHeader(headers, (value, name) => { plain[name] = value; });
     headers = plain;
   }
-  /** Of names that differ in case only, the last wins (A6). @type {Record<string, string>} */
+  /** Of names that differ only in case, the last one is used (A6). @type {Record<string, string>} */
   const lastOf = /** @type {any} */ ({ __proto__: null });
   const names = keys(headers);
   for (let i = 0; i < names.length; i++) {
@@ -213,7 +214,7 @@ function setHeader(list, name, value) {
 /** @param {string | Uint8Array | null} body @param {string} type @param {string | undefined} chosen @returns {Content} */
 const content = (body, type, chosen) => ({ body, type: chosen ?? type, parts: null });
 
-/** @param {any} data @param {string | undefined} chosen the user's own content-type, which always wins @returns {Content} */
+/** @param {any} data @param {string | undefined} chosen the content-type set by the user, which takes precedence @returns {Content} */
 function encodeData(data, chosen) {
   if (data === undefined || data === null) return content(null, '', chosen);
   switch (typeof data) {
@@ -245,7 +246,7 @@ function encodeData(data, chosen) {
   return content(json, JSON_TYPE, chosen);
 }
 
-/** What JSON would turn into `{}` without a word. @param {any} data @param {string} path @param {string} [name] */
+/** A value that JSON would silently convert to `{}`. @param {any} data @param {string} path @param {string} [name] */
 export function refuse(data, path, name) {
   if (types.isPromise(data) || typeof data.then === 'function') throw invalid(data, path, 'a Promise: await it first', name);
   if (types.isMap(data)) throw invalid(data, path, 'a Map: use Object.fromEntries(map)', name);
@@ -255,7 +256,7 @@ export function refuse(data, path, name) {
     throw invalid(data, path, 'a stream: read it into a string or Buffer first', name);
 }
 
-/** An object that stands for one text, and has no fields to spread. @param {any} value */
+/** An object that represents one text and has no fields. @param {any} value */
 const hasText = value => types.isDate(value) || types.isBoxedPrimitive(value) || value instanceof Url;
 
 /** An object without a text, and without fields. @param {any} value */
@@ -313,7 +314,7 @@ const crlf = value => join(split(join(split(join(split(value, '\r\n'), '\n'), '\
 /** @param {string} value */
 const quoted = value => join(split(join(split(join(split(value, '"'), '%22'), '\r'), '%0D'), '\n'), '%0A');
 
-/** The sum of what `parts` will take. @param {(string | Blob)[]} parts */
+/** The total size of `parts`. @param {(string | Blob)[]} parts */
 export function partsBytes(parts) {
   let bytes = 0;
   for (let i = 0; i < parts.length; i++) {
@@ -335,7 +336,7 @@ export async function readParts(parts) {
 
 /** @typedef {[key: string, value: any][]} Pairs values are text, or a Blob */
 
-/** Arrays become `key[]`, objects `key[sub]`, null and undefined nothing (A6). At depth 0 is what holds the keys.
+/** Arrays become `key[]`, objects `key[sub]`, null and undefined nothing (A6). Depth 0 is the object with the keys.
  *  @param {any} value @param {string} key @param {Pairs} pairs @param {number} depth @param {string} path
  *  @param {boolean} blobs whether a Blob can be a value @returns {Pairs} */
 function flatten(value, key, pairs, depth, path, blobs) {
@@ -362,7 +363,7 @@ function flatten(value, key, pairs, depth, path, blobs) {
   return pairs;
 }
 
-/** Brackets stay readable, as axios writes them. @param {string} value @param {string} space */
+/** Brackets are not encoded, as in axios. @param {string} value @param {string} space */
 function escaped(value, space) {
   const encoded = encodeComponent(wellFormed(value));
   return indexOf(encoded, '%') < 0 ? encoded : join(split(join(split(join(split(encoded, '%5B'), '['), '%5D'), ']'), '%20'), space);
@@ -385,14 +386,14 @@ function withParams(href, params) {
   const mark = indexOf(href, '?');
   if (mark < 0) return `${href}?${queryText(pairs, '%20')}`;
 
-  // `params` wins over a key of the same name in the URL, also with brackets behind it there.
+  // `params` replaces a key of the same name in the URL, also one followed by brackets.
   const kept = split(slice(href, mark + 1), '&');
   let query = '';
   for (let i = 0; i < kept.length; i++) if (kept[i] !== '' && !isNamed(keyOf(kept[i]), names)) query += `${kept[i]}&`;
   return `${slice(href, 0, mark)}?${query}${queryText(pairs, '%20')}`;
 }
 
-/** Fills in the pairs, and answers the names that have any. @param {any} params @param {Pairs} pairs */
+/** Adds the pairs, and returns their names. @param {any} params @param {Pairs} pairs */
 function namesOf(params, pairs) {
   /** @type {Record<string, number>} */ const names = /** @type {any} */ ({ __proto__: null });
   if (params instanceof QueryParams) {

@@ -22,13 +22,13 @@ import { encodeSend, partsBytes, readParts } from './send.mjs';
 /** @typedef {{ sends: number, bodyBytes: number, urlBytes: number, headerBytes: number, sendBytes: number, logBytes: number,
  *  valueBytes: number, emailTo?: boolean }} Limits `sendBytes` is over all sends of a run */
 
-/** What the steps of this worker share.
+/** The shared state of this worker's steps.
  *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string,
  *  customResponse?: boolean }, limits: Limits, accountsJson: string, asksAccounts: boolean,
  *  attachments: Record<string, string>, current: Call | null, loading: number, flow: { origin: string, key: Buffer },
  *  afterReading: (call: Call, failed: boolean, error?: any) => void
- *  }} `loading` is the step whose file is being loaded, or -1; `accountsJson` is by app and field, empty when there are none;
- *  `asksAccounts` is whether the server knows of others */
+ *  }} `loading` is the step whose file is being loaded, or -1; `accountsJson` is by app and field, empty if there are none;
+ *  `asksAccounts` is true if the server has more accounts */
 export const worker = {
   writer: /** @type {any} */ (null), workflow: {},
   limits: {
@@ -51,16 +51,16 @@ export class Call {
   waiting = false;
   failed = false;
   /** @type {any} */ error = undefined;
-  /** `,"name":json` of what export frames reported, and of what stepEnd will. */
+  /** `,"name":json` of values reported in export frames, and of values for stepEnd. */
   reported = '';
   own = '';
   sends;
-  /** What it asked $.flow for. @type {import('./flow.mjs').Hold | null} */ hold = null;
+  /** The request to $.flow. @type {import('./flow.mjs').Hold | null} */ hold = null;
   /** Bodies whose Blobs are being read. */
   reading = 0;
-  /** Calls of the server that are not answered. */
+  /** Unanswered calls to the server. */
   asking = 0;
-  /** What it keeps between runs, while it executes. @type {import('./stores.mjs').Kept | null} */ kept = null;
+  /** Data kept between runs. @type {import('./stores.mjs').Kept | null} */ kept = null;
   started = clock();
   ended = 0;
   /** @type {Record<string, number> | null} */ warned = null;
@@ -68,11 +68,11 @@ export class Call {
   /** @type {any} */ dollar = null;
   /** @type {any} */ event = undefined;
   /** @type {any} */ $send = null;
-  /** The props' values as they are recorded, JSON; empty is none. */
+  /** The recorded values of the props, JSON; empty if there are none. */
   inputs = '';
   /** Accounts whose fields are secrets. @type {Record<string, Record<string, string>> | null} */ accounts = null;
-  /** Accounts that the server gave. @type {{ accounts: import('./accounts.mjs').Given[], all: any[] } | null} */ given = null;
-  /** Why the server did not answer. @type {any} */ notGiven = null;
+  /** Accounts from the server. @type {{ accounts: import('./accounts.mjs').Given[], all: any[] } | null} */ given = null;
+  /** The error of the server. @type {any} */ notGiven = null;
   /** @type {import('./fresh.mjs').Assigned | null} */ assigned;
 
   /** @param {Run} run @param {Step} step */
@@ -107,13 +107,13 @@ export function lazily(object, key, value) {
 /** `steps.trigger`. @param {Call} call */
 export function triggerOf(call) {
   const trigger = { event: call.event, get context() { return lazily(this, 'context', triggerContext(call.run)); } };
-  // Not among the fields that a step sees when it sends or returns them all: it repeats the event.
+  // Not enumerable: it repeats the event in steps that send or return the whole trigger.
   return defineProperty(trigger, 'raw_event', {
     __proto__: null, configurable: true, get() { return lazily(this, 'raw_event', rawEventOf(call)); },
   });
 }
 
-/** The call that the code executing now belongs to. A callback that lost its context belongs to the run at hand. @returns {Call | null} */
+/** The call of the executing code. A callback without a context belongs to the current run. @returns {Call | null} */
 const callingNow = () => storeOf(calls) ?? worker.current;
 
 /** @param {Call | null} call @param {string} what @returns {asserts call is Call} */
@@ -124,7 +124,7 @@ export function mustBeLive(call, what) {
       new Error(`${what} was called after its run had ended: nothing was sent. Await all promises in the step`), 'SENDOFF_RUN_ENDED');
 }
 
-/** Every step gets its own (E9). @param {Call | null} call */
+/** Each step gets a new one (E9). @param {Call | null} call */
 export function newSend(call) {
   return {
     http: sender(call, '$send.http', (args, warn) => encodeSend(args[0], warn)),
@@ -146,7 +146,8 @@ const sender = (call, name, encode) => function send(/** @type {any[]} */ ...arg
   }
 };
 
-/** A3: synchronous, a snapshot, and in the server's hands when it returns (B2). @param {Call} call @param {string} name @param {any[]} args
+/** A3: copies the arguments, and writes the send to the server before it returns (B2). @param {Call} call @param {string} name
+ *  @param {any[]} args
  *  @param {import('./destinations.mjs').Encoder} encode */
 function write(call, name, args, encode) {
   const { run } = call, { limits } = worker;
@@ -162,8 +163,8 @@ function write(call, name, args, encode) {
   if (bytes > limits.bodyBytes)
     throw overLimit(name, 'BODY_TOO_LARGE', `the body has ${bytes} bytes or more, over the limit of ${limits.bodyBytes}`, 'MaxBodyBytes');
   if (bytes > most) throw sendsTooLarge(name);
-  // The one exception to B2: a Blob's bytes are immutable but only to be had asynchronously. The send has its index,
-  // and the step does not end before it is handed over.
+  // The exception to B2: the immutable bytes of a Blob can only be read asynchronously. The send keeps its index,
+  // and the step does not end before the send is written.
   if (parts === null) worker.writer.flush(); else readThenSend(call, `${start}${call.sends}${end}`, parts);
   call.sends++;
   run.sends++;
@@ -171,7 +172,7 @@ function write(call, name, args, encode) {
 }
 
 /** A9: URL and headers. @param {string} name @param {import('./send.mjs').Send} request
- *  @returns {number} bytes of all but the body, as `HttpSend.Bytes` counts them */
+ *  @returns {number} bytes of all but the body, counted like `HttpSend.Bytes` */
 function checkHead(name, request) {
   const { limits } = worker, url = request.url.length, headers = headerBytes(request.headers);
   if (url > limits.urlBytes)
@@ -189,7 +190,7 @@ const sendsTooLarge = name =>
   overLimit(name, 'SENDS_TOO_LARGE', `with this one, the run's sends have more than ${worker.limits.sendBytes} bytes in all`,
     'MaxBytesPerRun');
 
-/** Built by hand, as a step may have given Array.prototype a toJSON. @param {[string, string][]} headers */
+/** Built manually, because a step may have added toJSON to Array.prototype. @param {[string, string][]} headers */
 export function headersJson(headers) {
   let json = '[';
   for (let i = 0; i < headers.length; i++) json += `${i === 0 ? '' : ','}[${toJson(headers[i][0])},${toJson(headers[i][1])}]`;
@@ -236,7 +237,7 @@ export function exportJson(call, name, value) {
   return `,${toJson(name)}:${json}`;
 }
 
-/** What is plain data in a value that JSON does not hold whole, such as a response of axios. @param {Call} call @param {string} name
+/** The plain data in a value that is not completely JSON, such as a response of axios. @param {Call} call @param {string} name
  *  @param {any} value */
 function plainJson(call, name, value) {
   try {
@@ -271,7 +272,7 @@ export const endOf = call => function $end(/** @type {any} */ message) {
   throw error;
 };
 
-/** `$`, made when it is first asked for. @param {Call} call */
+/** `$`, created at its first use. @param {Call} call */
 export function dollarOf(call) {
   return call.dollar ??= {
     export: (/** @type {any} */ name, /** @type {any} */ value) => exportValue(call, name, value),
@@ -288,12 +289,12 @@ export function dollarOf(call) {
 }
 
 /** @param {Call} call @param {string} code @param {string} message
- *  @param {{ line: number | null, column: number | null }} [position] of the code that runs now, if not given */
+ *  @param {{ line: number | null, column: number | null }} [position] default: the position of the executing code */
 export function warn(call, code, message, position) {
   const key = `${code} ${message}`;
   call.warned ??= /** @type {any} */ ({ __proto__: null });
   const warned = /** @type {Record<string, number>} */ (call.warned);
-  if (key in warned || call.run.over) return; // once a step, however often a loop does it
+  if (key in warned || call.run.over) return; // once per step, also in a loop
   warned[key] = 1;
   const { line, column } = position ?? userPosition(call.step);
   worker.writer.json(WARNING, `{"run":${call.run.number},"step":${call.step.index},"code":"${code}",`
@@ -325,7 +326,7 @@ export function writeEarly(call) {
   runWith(calls, call, () => { for (const [, level, line] of mine) log(level, line); });
 }
 
-/** The names that every style of step may use (A1), resolved to the step that asks. @param {Record<string, any>} constants by name */
+/** Global names for all styles of steps (A1), resolved for the calling step. @param {Record<string, any>} constants by name */
 export function defineGlobals(constants) {
   const orphan = { send: newSend(null) };
   const lay = (/** @type {string} */ name, /** @type {(call: Call) => any} */ get, /** @type {any} */ without = undefined) =>
@@ -342,7 +343,7 @@ export function defineGlobals(constants) {
     (_, value) => { const call = callingNow(); if (call !== null) call.run.checkpoint = value; });
 }
 
-/** What a module assigns while it is loaded is for the step that loads it. @param {string} name @param {any} value */
+/** A value that a module assigns while it is loaded belongs to the loading step. @param {string} name @param {any} value */
 function assignGlobal(name, value) {
   const call = callingNow();
   if (call !== null) call.assigned = /** @type {any} */ ({ __proto__: null, ...call.assigned, [name]: value });

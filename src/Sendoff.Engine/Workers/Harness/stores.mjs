@@ -1,19 +1,19 @@
 // @ts-check
-// What a step keeps between runs: data_store props, $.service.db props, $checkpoint and this.$checkpoint.
+// Data of a step that is kept between runs: data_store props, $.service.db props, $checkpoint and this.$checkpoint.
 import { byteLength, keys as namesOf, parseJson, slice, text, then, toJson, types } from './globals.mjs';
 import { coded } from './frames.mjs';
 import { ask } from './ask.mjs';
 import { worker } from './step.mjs';
 
 /** @typedef {import('./step.mjs').Call} Call */
-/** What the step began with, as JSON, to see what it changed. `db` has a JSON text for each key.
+/** The initial values of the step as JSON, to detect changes. `db` has a JSON text for each key.
  *  @typedef {{ db: Record<string, string> | null, dbJson: string | undefined, hasCheckpoint: boolean, own: any, ownJson: string |
  *  undefined }} Kept */
 
 const KEPT_BYTES = 64 * 1024;
 const NOTHING = { db: false, checkpoint: false };
 
-/** The value of a prop that is a store; undefined when the prop is none. @param {any} definition @param {any} value @param {Call} call
+/** The value of a prop that is a store; undefined if the prop is not a store. @param {any} definition @param {any} value @param {Call} call
  *  @param {string} name */
 export function storeProp(definition, value, call, name) {
   switch (typeof definition === 'string' ? definition : definition?.type) {
@@ -43,7 +43,7 @@ class DataStore {
   /** @param {string} key @param {any} value JSON @param {{ ttl?: number }} [options] seconds */
   async set(key, value, options) { return this.#ask('set', `${keyOf(key)},"value":${valueOf(key, value)}${ttlOf(options?.ttl)}`); }
   /** @param {string} key @param {number | null} ttl seconds; null is for ever
-   *  @returns {Promise<boolean>} false when there is no such key */
+   *  @returns {Promise<boolean>} false if the key does not exist */
   async setTtl(key, ttl) { return this.#ask('setTtl', keyOf(key) + ttlOf(ttl)); }
   /** @param {string} key @returns {Promise<boolean>} */
   async has(key) { return this.#ask('has', keyOf(key)); }
@@ -99,7 +99,7 @@ function ttlOf(ttl) {
   return `,"ttl":${typeof ttl === 'number' ? toJson(ttl) ?? 0 : toJson(text(ttl))}`;
 }
 
-/** As on Pipedream, reading and writing do not wait: the server has the whole before the step and gets it after. */
+/** As on Pipedream, reads and writes are synchronous: the data is loaded before the step and saved after it. */
 class StepDb {
   #call;
 
@@ -126,7 +126,7 @@ class StepDb {
   }
 }
 
-/** What a step keeps, by its text and its props. @param {import('./load.mjs').Step} step */
+/** The data that a step keeps, by its source and its props. @param {import('./load.mjs').Step} step */
 function needsOf(step) {
   const props = step.component?.props;
   let db = false;
@@ -135,7 +135,7 @@ function needsOf(step) {
   return db || checkpoint ? { db, checkpoint } : NOTHING;
 }
 
-/** Before a step: null when it keeps nothing, as most do. @param {Call} call @returns {Promise<void> | null} */
+/** Loads the data before a step; null if it keeps none. @param {Call} call @returns {Promise<void> | null} */
 export function loadKept(call) {
   const needs = call.step.keeps ??= needsOf(call.step);
   return needs === NOTHING ? null : load(call, needs);
@@ -164,8 +164,8 @@ async function load(call, needs) {
   call.kept = kept;
 }
 
-/** After a step, however it ended: what it changed goes to the server, and the step waits for it. @param {Call} call
- *  @returns {boolean} whether there was anything */
+/** Saves changes after a step, whatever its result; the step waits for it. @param {Call} call
+ *  @returns {boolean} whether there were changes */
 export function saveKept(call) {
   const { kept, run, step } = call;
   if (kept === null) return false;

@@ -5,13 +5,13 @@ import { text, toJson } from './globals.mjs';
 
 /** @typedef {(steps: any, event: any) => any} Evaluate */
 
-/** Nothing but line breaks and indentation, as a YAML block has around its text. */
+/** Only line breaks and indentation, as around the text of a YAML block. */
 const MARGIN = /^(?:\s*\n\s*)?$/;
 const WORD = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 const VALUE_WORDS = /^(?:true|false|null|undefined|event|steps|NaN|Infinity)$/;
 
 /** @param {any} value of a prop @param {boolean} [bare] whether its text may be an expression without braces
- *  @returns {Evaluate | null} null when there is nothing to evaluate in it */
+ *  @returns {Evaluate | null} null if it has no expression */
 export function compileValue(value, bare = false) {
   if (typeof value === 'string') return compileText(value) ?? (bare ? compileBare(value) : null);
   if (value === null || typeof value !== 'object') return null;
@@ -41,7 +41,7 @@ function compileText(source) {
   }
   if (expressions === 0) return null;
   parts.push(source.slice(from));
-  // One expression alone keeps its type.
+  // An expression on its own keeps its type.
   if (expressions === 1 && MARGIN.test(/** @type {string} */ (parts[0])) && MARGIN.test(/** @type {string} */ (parts[2])))
     return /** @type {Evaluate} */ (parts[1]);
   return (steps, event) => {
@@ -54,7 +54,8 @@ function compileText(source) {
   };
 }
 
-/** The expression ends at the first `}}` up to which it compiles: so strings, templates, regular expressions and objects may hold braces.
+/** The expression ends at the first `}}` that leaves valid JavaScript before it, so strings, templates, regular expressions and objects
+ *  may contain braces.
  *  @param {string} source @param {number} start */
 function expressionAt(source, start) {
   let failure = null;
@@ -68,7 +69,8 @@ function expressionAt(source, start) {
   return failure;
 }
 
-/** A prop of the type `any` may be an expression as a whole; what is none, and a lone word, is text. @param {string} source
+/** A prop of the type `any` may be an expression without braces; anything that is not valid JavaScript, and a single word, is text.
+ *  @param {string} source
  *  @returns {Evaluate | null} */
 function compileBare(source) {
   const code = source.trim();
