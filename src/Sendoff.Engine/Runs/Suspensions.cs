@@ -176,7 +176,7 @@ public sealed class Suspensions(
     }
 
     // Returns false if it must be retried.
-    async Task<bool> TryResumeAsync(Suspension suspension)
+    async Task<bool> TryResumeAsync(SuspensionHead suspension)
     {
         try
         {

@@ -71,7 +71,7 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     Task<Suspension?> GetSuspensionAsync(RunId run, CancellationToken ct);
 
     /// <summary>Lists suspended runs, earliest due first, without those of the workflows in <paramref name="except"/>.</summary>
-    Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, IReadOnlyCollection<WorkflowId> except, CancellationToken ct);
+    Task<IReadOnlyList<SuspensionHead>> ListSuspendedAsync(int limit, IReadOnlyCollection<WorkflowId> except, CancellationToken ct);
 
     /// <summary>Destinations of the pending deliveries of a run and its earlier segments (B2, B3), each with the oldest of them.</summary>
     Task<IReadOnlyDictionary<string, DeliveryId>> ListReleasedAsync(RunId run, CancellationToken ct);
@@ -311,6 +311,9 @@ public sealed record RunHead(
     string Trigger,
     RunStatus Status
 );
+
+/// <summary>A suspension without its state, which may have megabytes.</summary>
+public sealed record SuspensionHead(RunId RunId, WorkflowId WorkflowId, HoldKind Kind, DateTimeOffset Until);
 
 public sealed record DeliveryHead(DeliveryId Id, RunId RunId, DeliveryStatus Status);
 

@@ -257,19 +257,28 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    public Task<IReadOnlyList<Suspension>> ListSuspendedAsync(int limit, IReadOnlyCollection<WorkflowId> except, CancellationToken ct) =>
-        readers.ReadAsync<IReadOnlyList<Suspension>>(
+    public Task<IReadOnlyList<SuspensionHead>> ListSuspendedAsync(
+        int limit,
+        IReadOnlyCollection<WorkflowId> except,
+        CancellationToken ct
+    ) =>
+        readers.ReadAsync<IReadOnlyList<SuspensionHead>>(
             session =>
                 session
                     .Sql(
-                        $"""
-                        SELECT {SuspensionColumns} FROM suspensions INDEXED BY suspensions_due
+                        """
+                        SELECT run_id, workflow_id, kind, until FROM suspensions INDEXED BY suspensions_due
                         WHERE continued_by IS NULL AND workflow_id IN (SELECT id FROM workflows) AND workflow_id NOT IN (SELECT value FROM json_each(?)) ORDER BY until LIMIT ?
                         """
                     )
                     .Set($"[{string.Join(',', except.Select(static workflow => workflow.Value))}]")
                     .Set(limit)
-                    .All(ReadSuspension),
+                    .All(static row => new SuspensionHead(
+                        new(row.Long(0)),
+                        new(row.Long(1)),
+                        (HoldKind)row.Int(2),
+                        SqliteTime.Moment(row.Long(3))
+                    )),
             ct
         );
 

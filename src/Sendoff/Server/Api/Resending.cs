@@ -59,7 +59,7 @@ internal static class Resending
     }
 
     static async Task<string> ReasonAsync(DeliveryId id, IStore store, CancellationToken ct) =>
-        (await store.GetDeliveryAsync(id, ct))?.Delivery.Status switch
+        (await store.FindDeliveryAsync(id, ct))?.Status switch
         {
             null => "unknown",
             DeliveryStatus.Pending or DeliveryStatus.Sending => "under_way",
