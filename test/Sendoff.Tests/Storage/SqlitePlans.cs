@@ -18,6 +18,7 @@ static class SqlitePlans
         "t",
         "tokens",
         "secrets",
+        "accounts",
         "deletions",
         "recoveries",
         "stores",
