@@ -1,7 +1,9 @@
+using Microsoft.Extensions.Primitives;
+
 namespace Sendoff.Server;
 
 /// <summary>Pages run only their own script, load nothing from elsewhere, and are framed by none but themselves. The API's answers are
-/// never taken for pages.</summary>
+/// never taken for pages. Neither is kept by a cache, where somebody could find it after a sign-out.</summary>
 internal sealed class PageHeaders(RequestDelegate next)
 {
     const string Pages =
@@ -34,6 +36,9 @@ internal sealed class PageHeaders(RequestDelegate next)
         headers.XContentTypeOptions = "nosniff";
         headers["Referrer-Policy"] = "no-referrer";
         headers.ContentSecurityPolicy = PolicyOf(context.Request.Path);
+        // Styles and scripts say themselves that they may be kept.
+        if (StringValues.IsNullOrEmpty(headers.CacheControl))
+            headers.CacheControl = "no-store";
         return Task.CompletedTask;
     }
 

@@ -25,6 +25,28 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
         Assert.Equal("Bearer", response.Headers.WwwAuthenticate.Single().Scheme);
     }
 
+    /// <summary>After a sign-out, nothing of it is found in a cache.</summary>
+    [Theory]
+    [InlineData("/")]
+    [InlineData("/deliveries")]
+    [InlineData("/workflows")]
+    [InlineData("/workflows/new")]
+    [InlineData("/stores")]
+    [InlineData("/alerts")]
+    [InlineData("/usage")]
+    [InlineData("/settings")]
+    [InlineData("/nowhere")]
+    [InlineData("/openapi/v1.json")]
+    [InlineData("/api/v1/runs")]
+    [InlineData("/api/v1/secrets")]
+    [InlineData("/api/v1/nowhere")]
+    public async Task No_cache_keeps_what_only_a_caller_may_see(string path)
+    {
+        using var response = await server.Http.GetAsync(path, TestContext.Current.CancellationToken);
+
+        Assert.True(response.Headers.CacheControl?.NoStore);
+    }
+
     [Fact]
     public async Task A_sign_in_link_works_once()
     {

@@ -48,6 +48,34 @@ public sealed class FileTests(SharedServer shared) : IClassFixture<SharedServer>
         posted.Dispose();
     }
 
+    public static TheoryData<string, string> Names =>
+        new()
+        {
+            { "", "file" },
+            { ".", "file" },
+            { "a/..", "file" },
+            { "a\0b\u0085.png", "ab.png" },
+            { new string('n', 9_000), new string('n', 100) },
+            { "%2e%2e%2f?#", "%252e%252e%252f%3F%23" },
+        };
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public async Task The_URL_of_a_file_works_whatever_its_name(string name, string shown)
+    {
+        string hook = await server.DeployAsync("files", "export default async () => {};");
+        string form = $"--B\r\ncontent-disposition: form-data; name=photo; filename=\"{name}\"\r\n\r\nx\r\n--B--\r\n";
+        using var content = new StringContent(form);
+        content.Headers.ContentType = MediaTypeHeaderValue.Parse("multipart/form-data; boundary=B");
+        using var posted = await client.PostAsync(hook, content, Ct);
+        var photo = (await server.EventOfAsync(posted)).GetProperty("body").GetProperty("photo");
+        using var response = await client.GetAsync(photo.GetProperty("url").GetString()!, Ct);
+
+        Assert.EndsWith($"/0/{shown}", photo.GetProperty("url").GetString(), StringComparison.Ordinal);
+        Assert.Equal(name, photo.GetProperty("filename").GetString());
+        Assert.Equal("x", await response.Content.ReadAsStringAsync(Ct));
+    }
+
     [Fact]
     public async Task Only_the_signed_URL_of_a_file_is_answered()
     {
@@ -60,9 +88,11 @@ public sealed class FileTests(SharedServer shared) : IClassFixture<SharedServer>
         );
         string cut = string.Join('/', (string[])[.. parts[..5], parts[5][..^1], .. parts[6..]]);
         string field = string.Join('/', (string[])[.. parts[..6], "0", parts[7]]);
-        string none = string.Join('/', (string[])[.. parts[..6], "7", parts[7]]);
+        string none = string.Join('/', (string[])[.. parts[..6], "7", parts[7]]),
+            many = string.Join('/', (string[])[.. parts[..6], "99999999999", parts[7]]),
+            word = string.Join('/', (string[])[.. parts[..6], "x", parts[7]]);
 
-        foreach (string wrong in (string[])[forged, cut, field, none])
+        foreach (string wrong in (string[])[forged, cut, field, none, many, word])
         {
             using var response = await client.GetAsync(wrong, Ct);
             Assert.Equal((wrong, HttpStatusCode.NotFound), (wrong, response.StatusCode));

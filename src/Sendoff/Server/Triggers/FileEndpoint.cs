@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.Net.Http.Headers;
 using Sendoff.Engine;
@@ -21,7 +22,7 @@ internal sealed class FileEndpoint(
     ILogger<FileEndpoint> log
 )
 {
-    public const string Pattern = "/files/{event}/{sign}/{number:int}/{**name}";
+    public const string Pattern = "/files/{event}/{sign}/{number}/{**name}";
     const string AnyType = "application/octet-stream";
     static readonly Problem missing = Problem.NotFound("There is no file at this address.");
     static readonly Problem expired = new(
@@ -51,9 +52,9 @@ internal sealed class FileEndpoint(
             return expired;
         // (4)
         var received = concealment.Open(stored);
-        int number = int.Parse((string)values["number"]!, System.Globalization.CultureInfo.InvariantCulture);
         if (
-            TypeOf(received) is not { } type
+            !int.TryParse((string)values["number"]!, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            || TypeOf(received) is not { } type
             || Multipart.TryRead(type, received.Raw.Span)?.FileAt(number) is not var (name, mimeType, content)
         )
             return missing;

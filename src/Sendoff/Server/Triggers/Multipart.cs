@@ -11,7 +11,8 @@ namespace Sendoff.Server.Triggers;
 internal sealed class Multipart
 {
     const int MaxParts = 1_000,
-        MaxBoundaryLength = 128;
+        MaxBoundaryLength = 128,
+        LongestNameInUrl = 100;
 
     /// <summary>Names are case-sensitive.</summary>
     readonly OrderedDictionary<string, List<Part>> parts = new(StringComparer.Ordinal);
@@ -113,8 +114,13 @@ internal sealed class Multipart
             return (charset is null ? null : BodyText.Decode(Content, charset)) ?? Encoding.UTF8.GetString(Content);
         }
 
-        // Without the path that some browsers send with it.
-        string NameInUrl() => Uri.EscapeDataString(FileName!.Split('/', '\\')[^1]);
+        // Without the path that some browsers send with it, and what a URL cannot hold: clients leave out dots, and servers refuse control
+        // characters and long URLs.
+        string NameInUrl()
+        {
+            string name = new([.. FileName!.Split('/', '\\')[^1].Where(static c => !char.IsControl(c)).Take(LongestNameInUrl)]);
+            return name.All(static c => c == '.') ? "file" : Uri.EscapeDataString(name);
+        }
 
         // What a URL cannot hold as it stands is left to `mimetype`.
         string UrlType() =>
