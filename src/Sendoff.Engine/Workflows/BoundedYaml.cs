@@ -22,7 +22,7 @@ public static class BoundedYaml
     /// <summary>Values, keys, lists and mappings.</summary>
     public const int MaxNodes = 50_000;
 
-    /// <summary>The root of the first document; null when there is none, or a <paramref name="fault"/>.</summary>
+    /// <summary>The root of the document; null when there is none, or a <paramref name="fault"/>.</summary>
     public static YamlNode? Read(string yaml, out YamlFault? fault)
     {
         fault = null;
@@ -85,7 +85,8 @@ public static class BoundedYaml
         }
 
         readonly Stack<Expects> open = new();
-        int nodes;
+        int nodes,
+            documents;
 
         public ParsingEvent? Current => inner.Current;
 
@@ -95,6 +96,8 @@ public static class BoundedYaml
                 return false;
             switch (inner.Current)
             {
+                case DocumentStart start when ++documents > 1:
+                    throw Refused(start, "the YAML has a second document", "remove the line `---` and what follows it");
                 case AnchorAlias alias:
                     throw Refused(alias, $"the alias *{alias.Value} is not supported", "write the value out at each place");
                 case NodeEvent node:

@@ -76,6 +76,23 @@ public sealed class ForeignInputTests(SharedServer shared) : IClassFixture<Share
         );
     }
 
+    [Theory]
+    [InlineData("application/json")]
+    [InlineData("application/zip")]
+    public async Task The_mark_of_UTF8_in_front_of_a_file_is_no_part_of_it(string type)
+    {
+        const string step = "\ufeffreturn 1",
+            yaml = "\ufefftriggers: [ { type: http, key: marked } ]\nsteps: [ { namespace: s, uses: ./s.js } ]";
+        using HttpContent content =
+            type == "application/json"
+                ? Files(new() { ["s.js"] = step, ["workflow.yaml"] = yaml })
+                : new ByteArrayContent(Zip(("s.js", step, 0), ("workflow.yaml", yaml, 0)));
+        content.Headers.ContentType = new MediaTypeHeaderValue(type);
+        using var response = await PutAsync("workflows/marked", content);
+
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
     [Fact]
     public async Task Json_that_is_nested_too_deeply_says_so()
     {

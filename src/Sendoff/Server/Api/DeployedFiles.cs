@@ -37,7 +37,8 @@ internal static class DeployedFiles
         }
         if (FilePath.FindFolder(files) is { } both)
             input.Wrong($"'{both}' is a file, and the folder of another one. Rename one of them.");
-        return input.Problem is null ? files : null;
+        // Editors of Windows mark UTF-8. The commands leave the mark out as well.
+        return input.Problem is null ? files.ToDictionary(static file => file.Key, static file => file.Value.TrimStart('\uFEFF')) : null;
     }
 
     static Dictionary<string, string>? FromJson(ApiInput input, byte[] body)
