@@ -2,13 +2,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine;
 
-/// <summary>Timers and work items that nobody awaits. An exception that leaves one ends the process: here it is logged, and the rest goes
-/// on.</summary>
+/// <summary>Timers and work items that are not awaited. An unhandled exception in one would end the process; here it is logged.</summary>
 internal static class Background
 {
 #pragma warning disable RS0030 // banned everywhere else
     /// <summary>A timer that is not started yet.</summary>
-    /// <param name="work">What it does, for the log.</param>
+    /// <param name="work">Name of the work, for the log.</param>
     public static ITimer Timer(TimeProvider time, ILogger log, string work, Action tick) =>
         time.CreateTimer(_ => Try(log, work, tick), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
 

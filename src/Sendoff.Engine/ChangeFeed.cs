@@ -3,27 +3,27 @@ using System.Threading.Channels;
 
 namespace Sendoff.Engine;
 
-/// <summary>A run that came to be or changed, or a delivery of it.</summary>
+/// <summary>A new or changed run or delivery.</summary>
 public abstract record Change(RunId Run);
 
 public sealed record RunChange(RunId Run, RunStatus Status) : Change(Run);
 
 public sealed record DeliveryChange(RunId Run, DeliveryId Delivery, DeliveryStatus Status) : Change(Run);
 
-/// <summary>Is told how runs and deliveries end, by the threads that end them: it takes a note and returns.</summary>
+/// <summary>Receives ends of runs and deliveries, on the threads that end them. Must return quickly.</summary>
 internal interface IEndWatch
 {
     void Ended(WorkflowId workflow, RunId run, RunStatus status);
     void Ended(WorkflowId workflow, DeliveryId delivery, DeliveryStatus status);
 }
 
-/// <summary>Tells who listens what changed in the store. Costs nothing while nobody does; a listener that is too slow loses the
-/// oldest.</summary>
+/// <summary>Notifies subscribers of changes in the store. Costs nothing without subscribers; a slow subscriber loses the oldest
+/// changes.</summary>
 public sealed class ChangeFeed
 {
     ImmutableArray<Channel<Change>> listeners = [];
 
-    /// <summary>Is told of ends; null while nobody wants to know.</summary>
+    /// <summary>Receives ends; null if there is no receiver.</summary>
     internal IEndWatch? Ends { get; set; }
 
     internal int Listeners => listeners.Length;
@@ -61,7 +61,7 @@ public sealed class ChangeFeed
             listener.Writer.TryWrite(change);
     }
 
-    /// <summary>Changes from now on, until <paramref name="ct"/>.</summary>
+    /// <summary>Subscribes to changes until <paramref name="ct"/>.</summary>
     public async IAsyncEnumerable<Change> ListenAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct)
     {
         var mine = Channel.CreateBounded<Change>(

@@ -2,17 +2,17 @@ using System.Text;
 
 namespace Sendoff.Engine;
 
-/// <summary>The charsets that text may be declared in, of responses and of events alike.</summary>
+/// <summary>Charsets of responses and events.</summary>
 public static class Charset
 {
-    /// <summary>The encoding of a charset's name, quoted or not, which throws at bytes that it does not define. Null for none, for UTF-8,
-    /// for ASCII (which is UTF-8, or not what it says), and for those that .NET does not decode, such as UTF-7.</summary>
+    /// <summary>The encoding for a charset name, quoted or not, which throws on invalid bytes. Null for none, for UTF-8 and ASCII (a subset
+    /// of UTF-8), and for charsets that .NET does not decode, such as UTF-7.</summary>
     public static Encoding? Find(ReadOnlySpan<char> label)
     {
         string name = label.Trim().Trim("\"'").Trim().ToString().ToLowerInvariant();
         if (name is "" or "utf-8" or "utf8")
             return null;
-        // What says Latin-1 means Windows-1252 on the web (WHATWG Encoding 4.2).
+        // On the web, Latin-1 means Windows-1252 (WHATWG Encoding 4.2).
         if (name is "iso-8859-1" or "latin1" or "iso8859-1")
             name = "windows-1252";
         try
@@ -24,7 +24,7 @@ public static class Charset
         }
         catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
-            // Unknown, or one that .NET refuses (UTF-7).
+            // Unknown, or not supported by .NET (UTF-7).
             return null;
         }
     }

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Sendoff.Engine;
 
-/// <summary>JSON objects of which some values are JSON already.</summary>
+/// <summary>JSON objects with values that are already JSON.</summary>
 static class ComposedJson
 {
     public static byte[] Object(Action<Utf8JsonWriter> write)

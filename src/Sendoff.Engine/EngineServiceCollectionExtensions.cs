@@ -13,32 +13,32 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine;
 
-/// <summary>What the engine is told at its start.</summary>
-/// <param name="DataDirectory">Holds the database and the versions' files.</param>
-/// <param name="Node">Gets the Node.js that workers run on.</param>
-/// <param name="Cipher">Seals what the database must not show.</param>
+/// <summary>Options of the engine.</summary>
+/// <param name="DataDirectory">The folder of the database and the files of versions.</param>
+/// <param name="Node">Provides the Node.js for workers.</param>
+/// <param name="Cipher">Encrypts originals of masked records.</param>
 public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, EngineLimits Limits, EgressOptions Egress, SecretCipher Cipher)
 {
-    /// <summary>What steps may see and do. Workers' rooms are in the data directory unless it says otherwise.</summary>
+    /// <summary>Isolation of workers. By default, their folders are in the data directory.</summary>
     public SandboxOptions Isolation { get; init; } = new();
 
-    /// <summary>Where emails are handed over.</summary>
+    /// <summary>The mail server.</summary>
     public SmtpOptions Smtp { get; init; } = new();
 
-    /// <summary>Where objects are put.</summary>
+    /// <summary>The object store.</summary>
     public S3Options S3 { get; init; } = new();
 
-    /// <summary>Nothing starts by itself until somebody releases the server (<see cref="ServerHold"/>).</summary>
+    /// <summary>Starts the server on hold (<see cref="ServerHold"/>).</summary>
     public bool Hold { get; init; }
 
-    /// <summary>Where the pages are, without a slash at the end: the links of alerts begin with it.</summary>
+    /// <summary>URL of the web UI without a trailing slash, for links in alerts.</summary>
     public string PagesOrigin { get; init; } = "http://localhost:5180";
 
-    /// <summary>Where callers reach the server, without a slash at the end: the addresses of held runs begin with it.</summary>
+    /// <summary>URL of the server for callers without a trailing slash, for URLs of suspended runs.</summary>
     public string Origin { get; init; } = "http://localhost:5180";
 }
 
-/// <summary>The one registration list, in the order in which data walks.</summary>
+/// <summary>Registers all services, in the order of the data flow.</summary>
 public static class EngineServiceCollectionExtensions
 {
     public static IServiceCollection AddSendoffEngine(this IServiceCollection services, EngineOptions options)
@@ -212,7 +212,7 @@ sealed class EngineService(
     ILogger<EngineService> log
 ) : IHostedService
 {
-    // An attempt ends by itself shortly after its deadline.
+    // An attempt ends shortly after its deadline.
     static readonly TimeSpan attemptEnd = TimeSpan.FromSeconds(1);
 
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -231,8 +231,8 @@ sealed class EngineService(
         schedule.Start();
     }
 
-    /// <summary>Waits for the runs in flight until <paramref name="cancellationToken"/>, then for the deliveries in flight, which end by
-    /// their own deadline.</summary>
+    /// <summary>Waits for the runs in flight until <paramref name="cancellationToken"/>, then for deliveries in flight, until their
+    /// deadline.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         lanes.Close();

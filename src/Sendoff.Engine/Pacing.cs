@@ -1,26 +1,23 @@
 namespace Sendoff.Engine;
 
-/// <summary>
-/// Back-pressure from the senders to the triggers: while more is under way than the server can complete soon, the next answers wait for
-/// their turn, for a bounded time. What waits for somebody else, a slow workflow or a slow destination, is not counted: it must not hold up
-/// the others.
-/// </summary>
+/// <summary>Back-pressure from deliveries to triggers: while more work is in flight than the server can complete soon, trigger responses
+/// are delayed, for a limited time. Work of slow workflows and destinations is not counted, so that it does not delay others.</summary>
 public sealed class Pacing(EngineLimits limits, TimeProvider time)
 {
     static readonly TimeSpan lookEvery = TimeSpan.FromMilliseconds(10);
 
     readonly Lock gate = new();
 
-    /// <summary>Those that have something counted.</summary>
+    /// <summary>Shares with counted work.</summary>
     readonly HashSet<PaceShare> shares = [];
     readonly LinkedList<TaskCompletionSource> held = [];
     int load;
     long lookedAt;
 
-    /// <summary>What is under way and counted.</summary>
+    /// <summary>Counted work in flight.</summary>
     internal int Load => Volatile.Read(ref load);
 
-    /// <summary>Answers that wait for their turn.</summary>
+    /// <summary>Delayed responses.</summary>
     internal int Held
     {
         get
@@ -30,7 +27,7 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>Something began: a run, a delivery. The ticket is given back with <see cref="End"/>.</summary>
+    /// <summary>Counts the start of a run or delivery. Pass the ticket to <see cref="End"/>.</summary>
     internal PaceTicket Begin(PaceShare share)
     {
         lock (gate)
@@ -47,7 +44,7 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>It ended; one answer that was held back may go.</summary>
+    /// <summary>Counts an end and releases one delayed response.</summary>
     internal void End(PaceTicket ticket)
     {
         if (ticket.Share is not { } share)
@@ -64,7 +61,7 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>Notes how long something of a share took. Once it is known to be slow, nothing of it is counted.</summary>
+    /// <summary>Records a duration of a share. Work of a slow share is not counted.</summary>
     internal void Measure(PaceShare share, double ms)
     {
         lock (gate)
@@ -77,7 +74,7 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>Completes at once, or when it is this caller's turn, or after <see cref="EngineLimits.PacingMax"/>.</summary>
+    /// <summary>Completes immediately, at this caller's turn, or after <see cref="EngineLimits.PacingMax"/>.</summary>
     public ValueTask WaitAsync(CancellationToken ct) => Load < limits.PacingLoad ? ValueTask.CompletedTask : WaitTurnAsync(ct);
 
     async ValueTask WaitTurnAsync(CancellationToken ct)
@@ -106,7 +103,7 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
         }
     }
 
-    // Who was cancelled when its turn had just come hands it on.
+    // A caller that was cancelled at its turn passes the turn on.
     void Leave(LinkedListNode<TaskCompletionSource> turn, bool isGone)
     {
         lock (gate)
@@ -118,8 +115,8 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>What has begun and of which nothing has come back for so long is slow, although nothing was measured yet: a destination
-    /// that never answers.</summary>
+    /// <summary>A share with work in flight and no completion for this time is slow, even before its first measurement, such as a
+    /// destination that never responds.</summary>
     void WithdrawStalled()
     {
         if (lookedAt != 0 && time.GetElapsedTime(lookedAt) < lookEvery)
@@ -150,7 +147,7 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
         shares.Remove(share);
     }
 
-    // When nothing is left that could end, nobody is left that could let the others go.
+    // If no work is in flight, no end would release the delayed responses.
     void LetGo(int most)
     {
         if (load >= limits.PacingLoad)
@@ -163,8 +160,8 @@ public sealed class Pacing(EngineLimits limits, TimeProvider time)
     }
 }
 
-/// <summary>What one workflow or one destination has under way. Guarded by the pace's gate.</summary>
-/// <param name="slowMs">From here on, on average, the server's pace does not depend on it.</param>
+/// <summary>The work in flight of one workflow or destination. Guarded by the lock of the pace.</summary>
+/// <param name="slowMs">Average duration from which it counts as slow.</param>
 sealed class PaceShare(double slowMs)
 {
     const double Weight = 0.1;
@@ -174,10 +171,10 @@ sealed class PaceShare(double slowMs)
     public bool IsSlow => averageMs > slowMs;
     public int Count { get; set; }
 
-    /// <summary>Goes up when all that was counted is withdrawn; what began before is not counted any more.</summary>
+    /// <summary>Increases when all counted work is withdrawn; earlier work is no longer counted.</summary>
     public int Round { get; set; }
 
-    /// <summary>When something of it last ended, or the first began.</summary>
+    /// <summary>Time of the last end, or of the first start.</summary>
     public long MovedAt { get; set; }
 
     public void Measure(double ms) => averageMs += Weight * (ms - averageMs);
@@ -185,5 +182,5 @@ sealed class PaceShare(double slowMs)
     public void AtLeast(double ms) => averageMs = Math.Max(averageMs, ms);
 }
 
-/// <summary>Something that is under way, and counted in a share or, by default, not at all.</summary>
+/// <summary>Work in flight, counted in a share; the default is not counted.</summary>
 readonly record struct PaceTicket(PaceShare? Share, int Round);

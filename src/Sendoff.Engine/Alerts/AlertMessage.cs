@@ -4,13 +4,13 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Alerts;
 
-/// <summary>What an alert says. Its text comes from records, which are masked (C8).</summary>
-/// <param name="State">What it tells; null is a test.</param>
+/// <summary>A message of an alert. Its text comes from masked records (C8).</summary>
+/// <param name="State">The reported state; null for a test.</param>
 internal sealed record AlertMessage(AlertRule Rule, string Workflow, AlertState? State, string Subject, string Text, string Link)
 {
     const int LongestReason = 500;
 
-    /// <param name="origin">Where the pages are.</param>
+    /// <param name="origin">URL of the web UI.</param>
     public static AlertMessage Test(AlertRule rule, string origin) =>
         new(
             rule,
@@ -21,8 +21,8 @@ internal sealed record AlertMessage(AlertRule Rule, string Workflow, AlertState?
             origin + "/alerts"
         );
 
-    /// <summary>A message of all that a state has counted, and of what is over.</summary>
-    /// <param name="backlog">What waits now.</param>
+    /// <summary>A message with all counts of a state and its recoveries.</summary>
+    /// <param name="backlog">The current backlog.</param>
     public static async Task<AlertMessage> OfAsync(
         AlertRule rule,
         string workflow,
@@ -102,7 +102,7 @@ internal sealed record AlertMessage(AlertRule Rule, string Workflow, AlertState?
         return $"/?workflow={name}";
     }
 
-    /// <summary>What is sent: fields of an email, <c>{ "text": … }</c>, or all of it.</summary>
+    /// <summary>The payload: the fields of an email, <c>{ "text": … }</c>, or the complete JSON.</summary>
     public byte[] Body(DateTimeOffset at) =>
         Rule.Kind switch
         {
@@ -121,7 +121,7 @@ internal sealed record AlertMessage(AlertRule Rule, string Workflow, AlertState?
             _ => Fields(at),
         };
 
-    /// <summary>All of it as JSON: what a webhook gets, and the record's event.</summary>
+    /// <summary>The complete JSON, for a webhook and for the record's event.</summary>
     public byte[] Fields(DateTimeOffset at) =>
         Json(json =>
         {
@@ -138,7 +138,7 @@ internal sealed record AlertMessage(AlertRule Rule, string Workflow, AlertState?
             json.WriteString("at", at.UtcDateTime);
         });
 
-    // What a step's error says must not call a channel, or look like a link.
+    // A step's error must not mention a channel or look like a link.
     static string Plain(string text) =>
         text.Replace("&", "&amp;", StringComparison.Ordinal)
             .Replace("<", "&lt;", StringComparison.Ordinal)

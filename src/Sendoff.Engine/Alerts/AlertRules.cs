@@ -6,7 +6,7 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Alerts;
 
-/// <summary>The rules of whom to tell what goes wrong, in memory as they stand in the store.</summary>
+/// <summary>The alert rules, cached from the store.</summary>
 public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOptions smtp, EngineLimits limits) : IDisposable
 {
     public const int LongestName = 100,
@@ -21,7 +21,7 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
     /// <summary>By name.</summary>
     public IReadOnlyList<AlertRule> Current { get; private set; } = [];
 
-    /// <summary>Completes when <see cref="Current"/> has become others.</summary>
+    /// <summary>Completes when <see cref="Current"/> has changed.</summary>
     internal Task Change => Volatile.Read(ref change).Task;
 
     public AlertRule? Find(AlertId id) => Current.FirstOrDefault(rule => rule.Id == id);
@@ -33,8 +33,7 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
         Interlocked.Exchange(ref change, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
     }
 
-    /// <summary>Stores a new rule, or another text of one. Returns what is wrong with it and changes nothing; null if nothing is
-    /// wrong.</summary>
+    /// <summary>Stores a new or changed rule. Returns null, or the error if it is invalid, and then changes nothing.</summary>
     public async Task<string?> SaveAsync(AlertRule rule, CancellationToken ct)
     {
         await changing.WaitAsync(ct).ConfigureAwait(false);
@@ -52,7 +51,7 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
         }
     }
 
-    /// <summary>Returns false if there is none.</summary>
+    /// <summary>Returns false if it does not exist.</summary>
     public async Task<bool> DeleteAsync(AlertId id, CancellationToken ct)
     {
         await changing.WaitAsync(ct).ConfigureAwait(false);
@@ -108,7 +107,7 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
             return $"'to' has {target.Count} addresses. The most is {MostAddresses}.";
         if (target.FirstOrDefault(static one => !EmailSender.IsAddress(one) || one.Any(char.IsControl)) is { } wrong)
             return $"'to' has '{wrong}', which is not an email address.";
-        // AllowTo rules for these emails as for those of steps; without it all emails go to Smtp:To.
+        // AllowTo applies to these emails as to those of steps; without it all emails go to Smtp:To.
         if (limits.EmailAllowTo.Count == 0)
             return target is [var only] && only == smtp.To
                 ? null
@@ -121,7 +120,7 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
             : null;
     }
 
-    /// <summary>When a rule has told something last; null is never.</summary>
+    /// <summary>The time of a rule's last message; null if there was none.</summary>
     public static DateTimeOffset? LastTold(IEnumerable<AlertState> states, AlertId rule) =>
         states
             .Where(state => state.Alert == rule && state.ToldAt > DateTimeOffset.UnixEpoch)

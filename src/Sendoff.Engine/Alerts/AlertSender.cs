@@ -4,18 +4,18 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Alerts;
 
-/// <summary>Sends the messages of alerts: each is a delivery of a run of <see cref="SystemWorkflow.Alerts"/>, recorded and sent as any
+/// <summary>Sends the messages of alerts: each is a delivery of a run of <see cref="SystemWorkflow.Alerts"/>, recorded and sent like any
 /// other.</summary>
 public sealed class AlertSender(IStore store, DeliveryDispatcher dispatcher, EngineContext engine, Concealment concealment, string origin)
 {
     internal string Origin => origin;
 
-    /// <summary>Sends a message to a rule's target, whatever was told. Returns the run that it is recorded as.</summary>
+    /// <summary>Sends a message to a rule's target regardless of its state. Returns the run of the message.</summary>
     public async Task<RunId> TestAsync(AlertRule rule, CancellationToken ct) =>
         (await SendAsync(AlertMessage.Test(rule, origin), null, ct).ConfigureAwait(false))!.Value;
 
-    /// <summary>Commits a message with what its rule has told by it, and sends it. Null if the rule is gone; then nothing is
-    /// sent.</summary>
+    /// <summary>Commits a message with the new state of its rule, and sends it. Returns null and sends nothing if the rule is
+    /// deleted.</summary>
     internal async Task<RunId?> SendAsync(AlertMessage message, AlertState? told, CancellationToken ct)
     {
         var now = engine.Time.GetUtcNow();
@@ -70,7 +70,7 @@ public sealed class AlertSender(IStore store, DeliveryDispatcher dispatcher, Eng
         };
     }
 
-    // C8: whoever has such a URL may post there. The path of Slack's, and the query of any.
+    // C8: such a URL gives permission to post: the path of a Slack URL, and the query of any.
     static IReadOnlyList<string> CredentialsOf(AlertRule rule)
     {
         if (rule.Kind == AlertKind.Email)

@@ -4,11 +4,11 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Alerts;
 
-/// <summary>Watches how runs and deliveries end, and tells whom it concerns.</summary>
+/// <summary>Watches ends of runs and deliveries, and sends alerts.</summary>
 /// <remarks>
-/// (1) those who end a run or a delivery note it in memory: one count by workflow and cause  (2) the loop takes the notes, and adds them to
-/// the state of each rule  (3) what is due is told: the message, its delivery and the state are committed together  (4) counts that are not
-/// due are taken and stored once a second, so that a restart keeps them. What alerts send is never noted, so none can cause another.
+/// (1) ends of runs and deliveries are counted in memory, by workflow and cause  (2) the loop adds the counts to the state of each rule
+/// (3) due messages are sent: the message, its delivery and the state are committed together  (4) other counts are stored once a second, so
+/// that a restart keeps them. Messages of alerts are never counted, so they cannot cause a loop.
 /// </remarks>
 internal sealed class AlertWatch(
     IStore store,
@@ -25,14 +25,14 @@ internal sealed class AlertWatch(
         longestWait = TimeSpan.FromMinutes(1),
         betweenSaves = TimeSpan.FromSeconds(1);
 
-    /// <summary>What ended of a workflow since the last look.</summary>
+    /// <summary>Ends of a workflow since the last check.</summary>
     record struct Note(int Failed, long Last, bool IsOver);
 
     readonly CancellationTokenSource stop = new();
     readonly Lock gate = new();
     Dictionary<(WorkflowId Workflow, AlertCauses Cause), Note> notes = [];
 
-    // Of these a success counts.
+    // Workflows whose successes are counted.
     readonly HashSet<(WorkflowId Workflow, AlertCauses Cause)> failing = [];
     volatile bool isAnyFailing;
     TaskCompletionSource noted = NewSignal();
@@ -44,7 +44,7 @@ internal sealed class AlertWatch(
         backlogAt;
     Task running = Task.CompletedTask;
 
-    /// <summary>Begins with what an earlier server has told. Call once, before the first event.</summary>
+    /// <summary>Starts with the state of an earlier server. Call once, before the first event.</summary>
     public async Task StartAsync(CancellationToken ct)
     {
         foreach (var state in await store.ListAlertStatesAsync(ct).ConfigureAwait(false))
@@ -55,7 +55,7 @@ internal sealed class AlertWatch(
         running = RunAsync();
     }
 
-    /// <summary>Looks once more, and stores what was counted.</summary>
+    /// <summary>Checks once more and stores the counts.</summary>
     public async Task StopAsync()
     {
         await stop.CancelAsync().ConfigureAwait(false);
@@ -92,7 +92,7 @@ internal sealed class AlertWatch(
     // (1)
     void NoteFailed(WorkflowId workflow, AlertCauses cause, long id)
     {
-        // Never in a loop: what alerts send concerns no alert.
+        // Prevents loops: alerts ignore messages of alerts.
         if (workflow == SystemWorkflow.Alerts)
             return;
         lock (gate)
@@ -100,7 +100,7 @@ internal sealed class AlertWatch(
             var note = notes.GetValueOrDefault((workflow, cause));
             notes[(workflow, cause)] = new(note.Failed + 1, id, false);
             isAnyFailing = true;
-            // Of what fails again and again the loop takes note once a second.
+            // Repeated failures are processed once a second.
             if (!failing.Add((workflow, cause)))
                 return;
         }
@@ -145,7 +145,7 @@ internal sealed class AlertWatch(
         }
     }
 
-    /// <summary>(2) to (4). Returns when to look again.</summary>
+    /// <summary>(2) to (4). Returns the time until the next check.</summary>
     async Task<TimeSpan> LookAsync(bool isLast)
     {
         TakeNotes();
@@ -160,8 +160,7 @@ internal sealed class AlertWatch(
         return WaitFrom(engine.Time.GetUtcNow());
     }
 
-    /// <summary>Forgets what concerns no rule any more, as it was deleted or changed. A clock that was ahead keeps nobody quiet for longer
-    /// than the rule says.</summary>
+    /// <summary>Removes states of deleted or changed rules. Limits quiet times that were set while the clock was ahead.</summary>
     void Settle(DateTimeOffset now)
     {
         var known = rules.Current.ToDictionary(static rule => rule.Id);
@@ -195,7 +194,7 @@ internal sealed class AlertWatch(
         }
     }
 
-    /// <summary>Changes the states of the rules that a cause concerns.</summary>
+    /// <summary>Changes the states of the rules for a cause.</summary>
     void Change(WorkflowId workflow, AlertCauses cause, Func<AlertRule, AlertState, AlertState> change, bool isOver = false)
     {
         if (catalog.NameOf(workflow) is not { } name)
@@ -316,7 +315,7 @@ internal sealed class AlertWatch(
         savedAt = engine.Time.GetTimestamp();
     }
 
-    /// <summary>From here on a success counts of what is failing.</summary>
+    /// <summary>From now on, successes of failing workflows are counted.</summary>
     void Watch()
     {
         lock (gate)

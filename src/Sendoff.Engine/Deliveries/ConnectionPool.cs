@@ -2,9 +2,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary> Idle connections by their permitted users, most recently used first. A connection is reused only while the receiver surely
-/// keeps it open: nothing is ever resent, so a stale connection fails a delivery.
-/// </summary>
+/// <summary>Idle connections by their permitted users, most recently used first. A connection is reused only while the receiver surely
+/// keeps it open: nothing is ever resent, so a stale connection fails a delivery.</summary>
 internal sealed class ConnectionPool : IDisposable
 {
     readonly record struct Resting(HttpConnection Connection, long Until);

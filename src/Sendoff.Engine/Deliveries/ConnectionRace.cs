@@ -3,10 +3,9 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary> Connects to one of several addresses (simplified RFC 8305): address families alternate, the next attempt starts when the
+/// <summary>Connects to one of several addresses (simplified RFC 8305): address families alternate, the next attempt starts when the
 /// previous one fails or after a quarter of a second, and the first connection is used. Nothing is written before, so no request is sent
-/// twice.
-/// </summary>
+/// twice.</summary>
 internal static class ConnectionRace
 {
     /// <summary>Time before the next address is tried in parallel (RFC 8305, section 5).</summary>

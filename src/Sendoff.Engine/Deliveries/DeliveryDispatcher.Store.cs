@@ -1,10 +1,10 @@
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>What waits in the store: taken up at a start, and read back as memory has room for it.</summary>
+/// <summary>Pending deliveries in the store: loaded at a start, and read back when memory is free.</summary>
 public sealed partial class DeliveryDispatcher
 {
-    /// <summary>Takes up what an earlier server left: what was in mid-flight is interrupted (C7), what was not started goes out, or waits
-    /// while the server is on hold. Call once, first.</summary>
+    /// <summary>Loads deliveries of an earlier server: those in flight become interrupted (C7), pending ones are sent, or wait while the
+    /// server is on hold. Call once, first.</summary>
     public async Task StartAsync(CancellationToken ct)
     {
         int interrupted = await store.InterruptSendingAsync(ct).ConfigureAwait(false);
@@ -48,7 +48,7 @@ public sealed partial class DeliveryDispatcher
 
     async Task StartReleasedAsync(RunId run)
     {
-        // On hold they are taken up with all others when it ends.
+        // On hold, they are loaded with all others when the hold ends.
         while (!Volatile.Read(ref stopping) && !hold.IsOn)
         {
             try

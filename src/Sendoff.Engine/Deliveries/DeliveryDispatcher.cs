@@ -4,11 +4,12 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary>Takes committed deliveries to their attempts: fairly by destination, bounded in each and in total (B5).</summary>
+/// <summary>Starts the attempts of committed deliveries, with fair queueing by destination and limits per destination and in total
+/// (B5).</summary>
 /// <remarks>
-/// (1) where a sender is free, the delivery is committed as sending at once, which saves a write  (2) after the commit those are sent, and
-/// the others wait in their destination's lane  (3) a sender that becomes free takes from the next lane in turn, and marks what it takes as
-/// sending first (C7)  (4) the attempt  (5) its record. When a destination is slow, more waits in the store than in memory
+/// (1) if a sender is free, the delivery is committed as sending, which saves a write  (2) after the commit those are sent, and the others
+/// wait in their destination's lane  (3) a sender that becomes free takes from the next lane in turn, and marks what it takes as sending
+/// first (C7)  (4) the attempt  (5) its record. When a destination is slow, more waits in the store than in memory
 /// (<see cref="LaneBacklog"/>).
 /// </remarks>
 public sealed partial class DeliveryDispatcher : IDisposable
@@ -45,7 +46,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
         readers = new(engine.Limits.DeliveryReaders);
     }
 
-    /// <summary>What waits in memory, over all destinations.</summary>
+    /// <summary>Queued deliveries in memory, over all destinations.</summary>
     internal (int Count, long Bytes) Waiting
     {
         get
@@ -55,7 +56,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
         }
     }
 
-    /// <summary>Deliveries on the wire, or about to be.</summary>
+    /// <summary>Deliveries in flight, or about to start.</summary>
     internal int InFlight
     {
         get
@@ -85,7 +86,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
             .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    /// <summary>Commits deliveries with what they belong to, then sends them. If nothing was stored, nothing is sent.</summary>
+    /// <summary>Commits deliveries with their run, then sends them. If nothing was stored, nothing is sent.</summary>
     /// <param name="deliveries">The pending ones for which a sender is free become sending before the commit.</param>
     /// <param name="commit">Returns false if it has stored nothing.</param>
     /// <returns>The result of <paramref name="commit"/>.</returns>
@@ -154,7 +155,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
             else
                 anyWaits |= delivery.Status == DeliveryStatus.Pending;
         }
-        // On hold they wait in the store, and are taken up from there.
+        // On hold, they wait in the store and are loaded from there.
         if (!anyWaits || hold.IsOn)
             return;
         lock (gate)
@@ -168,8 +169,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
         }
     }
 
-    /// <summary>Sends a delivery again by hand: a new attempt of the same delivery. Returns false if it does not exist or its status is not
-    /// one of <paramref name="from"/>.</summary>
+    /// <summary>Resends a delivery, as a new attempt of the same delivery. Returns false if it does not exist or its status is not one of
+    /// <paramref name="from"/>.</summary>
     public async Task<bool> ResendAsync(DeliveryId delivery, IReadOnlyList<DeliveryStatus> from, CancellationToken ct)
     {
         if (await store.RequeueAsync(delivery, from, ct).ConfigureAwait(false) is not { } queued)
@@ -204,10 +205,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
         Queue(lane);
     }
 
-    /// <summary>
-    /// B5: bounded in each and in total. A lane's bytes are bounded by an eighth of those that are left, so that what piles up for some
-    /// leaves room for others; one may wait in any case, so that every lane goes on.
-    /// </summary>
+    /// <summary>B5: a limit per lane and in total. A lane can use an eighth of the remaining bytes, so that others have space, but always
+    /// one delivery, so that every lane continues.</summary>
     bool HasRoom(DestinationLane lane, int part) =>
         lane.Backlog.Count == 0
         || (
@@ -225,10 +224,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
 
     int MostOf(DestinationLane lane) => lane.IsSerial ? 1 : engine.Limits.DeliveryMaxPerDestination;
 
-    /// <summary>
-    /// B5: a lane's bound shrinks as senders run out, to an eighth of those that are left: dozens of destinations that never answer
-    /// leave a place for one that does.
-    /// </summary>
+    /// <summary>B5: a lane can use an eighth of the free senders, so that dozens of unresponsive destinations leave capacity for
+    /// others.</summary>
     bool HasPlace(DestinationLane lane)
     {
         int free = engine.Limits.DeliveryMaxConcurrent - senders;
@@ -285,14 +282,14 @@ public sealed partial class DeliveryDispatcher : IDisposable
                     _ = AttemptAsync(delivery, since, pace);
                     continue;
                 }
-                // It was sent already, or deleted; or the server stops, and it stays pending.
+                // It was already sent or deleted, or the server is stopping and it stays pending.
                 engine.Pacing.End(pace);
                 Free(lane.Destination, null);
             }
         }
     }
 
-    // Tried until it succeeds: nothing else would come back to them before the next start.
+    // Retried until it succeeds, because nothing else would process them before the next start.
     async Task<HashSet<DeliveryId>> MarkAsync(string destination, List<WaitingDelivery> granted)
     {
         while (!Volatile.Read(ref stopping))
@@ -321,7 +318,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
         engine.Pacing.End(pace);
         bool isBehind = Interlocked.Increment(ref recording) > engine.Limits.DeliveryRecordsOutstanding;
         var record = RecordAsync(attempt);
-        // The sender is free once the record is on its way, unless the store has fallen behind.
+        // The sender is free once the record is queued, unless the store is slow.
         if (!isBehind)
             Free(delivery.Destination, attempt);
         try
@@ -339,7 +336,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
         EndIfIdle();
     }
 
-    // What was read back from the store is masked; its original lives from here to the end of the attempt (C8).
+    // Deliveries from the store are masked; the original is decrypted for the attempt (C8).
     Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs)
     {
         try
@@ -352,7 +349,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
         }
     }
 
-    // Async, so that a store that throws at once fails the record and not the sender's place.
+    // Async, so that a store that throws synchronously fails only the record.
     async Task RecordAsync(Attempt attempt)
     {
         if (attempt.Status == DeliveryStatus.Blocked)

@@ -3,9 +3,8 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary> The local addresses of deliveries (D3), used round-robin per destination. Without any, the system chooses. Otherwise no other
-/// address is ever used.
-/// </summary>
+/// <summary>The local addresses of deliveries (D3), used round-robin per destination. Without any, the system chooses. Otherwise no other
+/// address is ever used.</summary>
 public sealed class EgressAddresses
 {
     // Destinations with the same counter share its turns; the table never grows.
@@ -81,7 +80,6 @@ internal readonly record struct Route(Destination To, EgressPolicy Policy, Local
     public ConnectionKey KeyOf(IPAddress? local) => new(To.Key, Policy, local);
 }
 
-/// <summary> Identifies requests that may use a connection: the same destination, local address and egress rules. So a workflow cannot use
-/// an open connection that its own rules would block.
-/// </summary>
+/// <summary>Identifies requests that may use a connection: the same destination, local address and egress rules. So a workflow cannot use
+/// an open connection that its own rules would block.</summary>
 internal readonly record struct ConnectionKey(string Destination, EgressPolicy Policy, IPAddress? Local);

@@ -3,14 +3,12 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary> The allowed targets of deliveries (D1, D2). Special ranges are denied unless an allow rule matches. A deny rule takes
-/// precedence over an allow rule, except the rule <c>*</c>, which denies everything that no allow rule of the same layer matches.
-/// </summary>
-/// <remarks> A rule is <c>10.1.0.0/16</c>, <c>10.1.2.3</c>, <c>fd00::/8</c>, <c>api.example.com</c>, <c>*.example.com</c> (names below it)
+/// <summary>The allowed targets of deliveries (D1, D2). Special ranges are denied unless an allow rule matches. A deny rule takes
+/// precedence over an allow rule, except the rule <c>*</c>, which denies everything that no allow rule of the same layer matches.</summary>
+/// <remarks>A rule is <c>10.1.0.0/16</c>, <c>10.1.2.3</c>, <c>fd00::/8</c>, <c>api.example.com</c>, <c>*.example.com</c> (names below it)
 /// or <c>*</c>, optionally followed by ports, <c>:443</c> or <c>:8000-8099</c>; an IPv6 range with ports has brackets:
 /// <c>[fd00::/8]:443</c>. A workflow's rules come before the server's: a deny rule of either takes precedence over an allow rule of either,
-/// and <c>*</c> is evaluated in the order of the layers.
-/// </remarks>
+/// and <c>*</c> is evaluated in the order of the layers.</remarks>
 public sealed class EgressPolicy
 {
     readonly EgressLayer[] layers;

@@ -4,9 +4,8 @@ using System.Text;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary> The proxy for all deliveries (D3): <c>http://[user:password@]host[:port]</c> (HTTP CONNECT, port 80) or <c>socks5://…</c> (RFC
-/// 1928 and 1929, port 1080). The operator sets it, so the egress rules do not apply to its address, only to the targets.
-/// </summary>
+/// <summary>The proxy for all deliveries (D3): <c>http://[user:password@]host[:port]</c> (HTTP CONNECT, port 80) or <c>socks5://…</c> (RFC
+/// 1928 and 1929, port 1080). The operator sets it, so the egress rules do not apply to its address, only to the targets.</summary>
 public sealed class EgressProxy
 {
     const int SocksPort = 1_080,

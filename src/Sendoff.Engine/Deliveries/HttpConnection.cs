@@ -6,9 +6,8 @@ using System.Runtime.CompilerServices;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary> One open connection with its unread bytes. It has one exchange at a time. Methods take no cancellation token: the deadline
-/// aborts the connection, and pending operations fail.
-/// </summary>
+/// <summary>One open connection with its unread bytes. It has one exchange at a time. Methods take no cancellation token: the deadline
+/// aborts the connection, and pending operations fail.</summary>
 internal sealed class HttpConnection : IDisposable
 {
     const int SmallBuffer = 4 * 1024,

@@ -25,9 +25,8 @@ enum BacklogState
     ReadingBehind,
 }
 
-/// <summary> The pending deliveries of one destination, in call order: the first of them in memory, the rest in the store. The dispatcher
-/// reads the store and holds the lock.
-/// </summary>
+/// <summary>The pending deliveries of one destination, in call order: the first of them in memory, the rest in the store. The dispatcher
+/// reads the store and holds the lock.</summary>
 sealed class LaneBacklog
 {
     const int ReadMost = 500,

@@ -3,9 +3,8 @@ using System.Net.Sockets;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary> Resolves names with the system's resolver. A lookup cannot be cancelled (getaddrinfo) and blocks a thread. So the number of
-/// lookups in flight is limited, each has its own thread, and callers with the same name share one.
-/// </summary>
+/// <summary>Resolves names with the system's resolver. A lookup cannot be cancelled (getaddrinfo) and blocks a thread. So the number of
+/// lookups in flight is limited, each has its own thread, and callers with the same name share one.</summary>
 /// <param name="lookup">The resolver; null for the system's resolver.</param>
 internal sealed class NameResolver(EngineLimits limits, Func<string, Task<IPAddress[]>>? lookup = null)
 {

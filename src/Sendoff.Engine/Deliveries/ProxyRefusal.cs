@@ -3,11 +3,10 @@ using System.Text;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary> Interprets a proxy's response to CONNECT, which may concern the proxy or the destination. RFC 9110 has no status for "the
+/// <summary>Interprets a proxy's response to CONNECT, which may concern the proxy or the destination. RFC 9110 has no status for "the
 /// destination refused": Squid, Apache, Envoy and HAProxy respond with 503, tinyproxy with 500, most others with 502 or 504. Some headers
 /// give more details: RFC 9209's <c>Proxy-Status</c>, <c>X-Squid-Error</c> with the number of the system's error,
-/// <c>X-Smokescreen-Error</c>. The proxy's text is not repeated: it is not trusted and could contain the password.
-/// </summary>
+/// <c>X-Smokescreen-Error</c>. The proxy's text is not repeated: it is not trusted and could contain the password.</summary>
 internal static class ProxyRefusal
 {
     public static WireException Of(int status, ReadOnlySpan<byte> head, EgressProxy proxy, IPEndPoint to)

@@ -5,10 +5,9 @@ using System.Text;
 
 namespace Sendoff.Engine.Deliveries;
 
-/// <summary> Requests a tunnel to a checked address from a proxy, and reads only the proxy's response: later bytes belong to the
+/// <summary>Requests a tunnel to a checked address from a proxy, and reads only the proxy's response: later bytes belong to the
 /// destination. A failure of the proxy is <see cref="AttemptErrorCode.ProxyFailed"/>; an error of the destination gets the code for the
-/// destination.
-/// </summary>
+/// destination.</summary>
 internal sealed class ProxyTunnel(EgressProxy proxy, EngineLimits limits)
 {
     const byte SocksVersion = 5,

@@ -1,8 +1,7 @@
 namespace Sendoff.Engine.Model;
 
-/// <summary> pending -> sending -> succeeded | failed | interrupted; pending -> blocked. Captured deliveries are recorded and not sent:
-/// those of a dry run, or of a failed run of a workflow that delivers only on success.
-/// </summary>
+/// <summary>pending -> sending -> succeeded | failed | interrupted; pending -> blocked. Captured deliveries are recorded and not sent:
+/// those of a dry run, or of a failed run of a workflow that delivers only on success.</summary>
 /// <remarks>The numbers are stored. They start at 2 because SQLite stores 0 and 1 without a byte, and rows of the same size are updated in
 /// place.</remarks>
 public enum DeliveryStatus
@@ -19,9 +18,8 @@ public enum DeliveryStatus
 /// <summary>A header line. Names keep their original case.</summary>
 public readonly record struct Header(string Name, string Value);
 
-/// <summary> A validated send with the final method, URL, headers and body from the harness (A4-A7). <paramref name="Url"/> is absolute
-/// http or https, without userinfo and fragment, or names another kind of destination (<see cref="SendKind"/>).
-/// </summary>
+/// <summary>A validated send with the final method, URL, headers and body from the harness (A4-A7). <paramref name="Url"/> is absolute http
+/// or https, without userinfo and fragment, or names another kind of destination (<see cref="SendKind"/>).</summary>
 public sealed record HttpSend(string Method, string Url, IReadOnlyList<Header> Headers, ReadOnlyMemory<byte> Body)
 {
     /// <summary>Size of the body, if this copy of the record omits it.</summary>

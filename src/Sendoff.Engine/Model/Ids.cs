@@ -99,9 +99,8 @@ public readonly record struct WorkspaceId(int Value)
     public static readonly WorkspaceId Default = new(1);
 }
 
-/// <summary> Creates 64-bit ids that grow with time: milliseconds since 2026, then a sequence, then the server's slot. They are the primary
-/// keys of the hot tables, so that rows are appended and never inserted in between (docs/decisions/0002).
-/// </summary>
+/// <summary>Creates 64-bit ids that grow with time: milliseconds since 2026, then a sequence, then the server's slot. They are the primary
+/// keys of the hot tables, so that rows are appended and never inserted in between (docs/decisions/0002).</summary>
 /// <param name="time">The clock. Ids still grow when it is set back.</param>
 /// <param name="slot">This server's slot in the cluster, 0 to 1,023. Two servers never share a slot.</param>
 public sealed class IdSequence(TimeProvider time, int slot = 0)

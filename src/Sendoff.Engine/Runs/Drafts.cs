@@ -12,9 +12,8 @@ public sealed record Draft(Workflow Workflow, IReadOnlyDictionary<string, string
 /// <summary>A run of a draft, or the problems that prevent it.</summary>
 public sealed record DraftRun(AcceptedRun? Run, IReadOnlyList<WorkflowProblem> Problems);
 
-/// <summary> Drafts of workflows. A tested draft is stored as a version with a number below 0, so that its runs are recorded, shown and
-/// recovered like all runs. A deploy makes a draft the next version.
-/// </summary>
+/// <summary>Drafts of workflows. A tested draft is stored as a version with a number below 0, so that its runs are recorded, shown and
+/// recovered like all runs. A deploy makes a draft the next version.</summary>
 public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunAcceptance runs)
 {
     /// <summary>Returns null if the workflow does not exist.</summary>
@@ -72,9 +71,8 @@ public sealed class Drafts(IStore store, WorkflowCatalog catalog, RunAcceptance 
         : await runs.ReplayAsync(run, ready.Version, captured, ct).ConfigureAwait(false) is { } accepted ? new(accepted, [])
         : null;
 
-    /// <summary> Runs one step of the draft for the event of a past run, with the exports of the steps before it in that run. The draft is
-    /// not changed. Returns null if the workflow or the run does not exist.
-    /// </summary>
+    /// <summary>Runs one step of the draft for the event of a past run, with the exports of the steps before it in that run. The draft is
+    /// not changed. Returns null if the workflow or the run does not exist.</summary>
     /// <inheritdoc cref="TestAsync" path="/param"/>
     public async Task<DraftRun?> TestStepAsync(string name, string step, RunId past, bool captured, CancellationToken ct)
     {

@@ -25,9 +25,8 @@ sealed class EventMemory(long most)
     public void Give(int bytes) => Interlocked.Add(ref taken, -bytes);
 }
 
-/// <summary> The unfinished runs of one workflow: a limited number executes, the others wait in order. Runs of an earlier server have a
-/// separate limit, so that neither blocks the other.
-/// </summary>
+/// <summary>The unfinished runs of one workflow: a limited number executes, the others wait in order. Runs of an earlier server have a
+/// separate limit, so that neither blocks the other.</summary>
 sealed class RunLane(WorkflowId workflow, EventMemory memory)
 {
     const double SlowMs = 100;

@@ -4,9 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Sendoff.Engine.Storage;
 
 /// <summary>Watches the disk of a database file (G3), and refuses new data before the disk is full.</summary>
-/// <remarks> Below <see cref="EngineLimits.DiskMinFree"/> nothing new is accepted; the rest is for work in flight. If the disk is full
-/// anyway, the reserve file is deleted, so that pruning and work in flight continue. Both recover automatically.
-/// </remarks>
+/// <remarks>Below <see cref="EngineLimits.DiskMinFree"/> nothing new is accepted; the rest is for work in flight. If the disk is full
+/// anyway, the reserve file is deleted, so that pruning and work in flight continue. Both recover automatically.</remarks>
 internal sealed class DiskWatch(string database, EngineLimits limits, TimeProvider time, ILogger log) : IDisposable
 {
     /// <summary>Space needed for a start: the database's log, and the files of deployed versions.</summary>

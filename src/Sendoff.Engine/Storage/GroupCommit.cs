@@ -23,9 +23,8 @@ internal abstract class StoreWrite(OutageRule outage) : TaskCompletionSource(Tas
     public OutageRule Outage { get; } = outage;
 }
 
-/// <summary> Group commit: callers submit single writes, and one thread commits all waiting writes in one transaction. During a commit the
-/// next group is collected, so groups grow with the load, and an idle store commits immediately.
-/// </summary>
+/// <summary>Group commit: callers submit single writes, and one thread commits all waiting writes in one transaction. During a commit the
+/// next group is collected, so groups grow with the load, and an idle store commits immediately.</summary>
 /// <param name="commit">Commits all writes or none, and throws if none. Called by one thread only.</param>
 /// <param name="explain">Converts an error to an outage; null if one of the writes caused it.</param>
 internal sealed class GroupCommit(

@@ -4,9 +4,8 @@ using System.Text;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary> Data stores, in which steps keep keys with JSON values between runs. A store is created with its first key. A write completes
-/// when it is durable. Expired keys are hidden immediately. DataStoreConformanceTests specifies the behaviour of all drivers.
-/// </summary>
+/// <summary>Data stores, in which steps keep keys with JSON values between runs. A store is created with its first key. A write completes
+/// when it is durable. Expired keys are hidden immediately. DataStoreConformanceTests specifies the behaviour of all drivers.</summary>
 public interface IDataStores
 {
     /// <summary>Returns null if the key does not exist.</summary>

@@ -1,9 +1,8 @@
 namespace Sendoff.Engine.Storage;
 
-/// <summary> The interface to a database. Every write completes when it is durable. Callers write single items; a driver commits all
-/// waiting writes in one transaction (group commit). Records are written and returned masked; <see cref="Concealment"/> decrypts the
-/// originals (C8). StoreConformanceTests specifies the behaviour of all drivers.
-/// </summary>
+/// <summary>The interface to a database. Every write completes when it is durable. Callers write single items; a driver commits all waiting
+/// writes in one transaction (group commit). Records are written and returned masked; <see cref="Concealment"/> decrypts the originals
+/// (C8). StoreConformanceTests specifies the behaviour of all drivers.</summary>
 public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore, IAsyncDisposable
 {
     // From accepted event to recorded attempt, in this order.
@@ -380,9 +379,8 @@ public sealed record RunFilter(
     /// <summary>Bytes of a request or response body that a search reads.</summary>
     public const int SearchedBodyBytes = 8_192;
 
-    /// <summary> Text to find in the event's JSON, the run's message, and the URLs, the beginnings of request bodies and the first
-    /// attempt's response bodies of its sends. ASCII letters match in any case.
-    /// </summary>
+    /// <summary>Text to find in the event's JSON, the run's message, and the URLs, the beginnings of request bodies and the first attempt's
+    /// response bodies of its sends. ASCII letters match in any case.</summary>
     public string? Text { get; init; }
 
     /// <summary>Only runs with a send that failed, was blocked or interrupted.</summary>

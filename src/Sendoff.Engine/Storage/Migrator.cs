@@ -4,10 +4,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine.Storage;
 
-/// <summary> Upgrades a database to this program's schema, with numbered SQL files, forward only, each in its own transaction and recorded
+/// <summary>Upgrades a database to this program's schema, with numbered SQL files, forward only, each in its own transaction and recorded
 /// in the table <c>migrations</c>. Every number is compared, because a program from another branch may have applied a higher number without
-/// a lower one.
-/// </summary>
+/// a lower one.</summary>
 internal static class Migrator
 {
     /// <param name="folder">The folder of the embedded resources, such as <c>Storage/Sqlite/Migrations/</c>.</param>

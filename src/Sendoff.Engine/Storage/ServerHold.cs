@@ -1,9 +1,8 @@
 namespace Sendoff.Engine.Storage;
 
-/// <summary> Prevents a server with a restored backup from repeating work that was done after the backup: deliveries, schedules, suspended
+/// <summary>Prevents a server with a restored backup from repeating work that was done after the backup: deliveries, schedules, suspended
 /// runs, runs over quota and unfinished runs of an earlier server do not start. New events are accepted and run. The hold persists across
-/// restarts until it is released.
-/// </summary>
+/// restarts until it is released.</summary>
 public sealed class ServerHold
 {
     readonly TaskCompletionSource released = new(TaskCreationOptions.RunContinuationsAsynchronously);

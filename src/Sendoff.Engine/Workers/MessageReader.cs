@@ -3,9 +3,8 @@ using System.Text.Unicode;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary> The fields of one message, read in place. Messages are not trusted, because a step can write to the socket: a field that is
-/// missing, of the wrong type or not UTF-8 throws a <see cref="WorkerProtocolException"/>.
-/// </summary>
+/// <summary>The fields of one message, read in place. Messages are not trusted, because a step can write to the socket: a field that is
+/// missing, of the wrong type or not UTF-8 throws a <see cref="WorkerProtocolException"/>.</summary>
 internal ref struct MessageReader
 {
     /// <inheritdoc cref="JsonSyntax.MaxDepth"/>

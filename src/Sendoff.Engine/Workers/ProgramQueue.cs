@@ -50,7 +50,8 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
 
     public bool IsShort => measured >= Enough && averageMs < ShortMs && sinceLong >= Recent;
 
-    /// <summary> Estimates how long a new run would wait for one of <paramref name="workers"/>, whose latest run has executed for
+    /// <summary>
+    /// Estimates how long a new run would wait for one of <paramref name="workers"/>, whose latest run has executed for
     /// <paramref name="executingMs"/>: the same time again, plus the queued runs. Runs without statistics are assumed to be like the
     /// executing one.
     /// </summary>

@@ -5,9 +5,8 @@ using System.Diagnostics;
 namespace Sendoff.Engine.Workers;
 
 /// <summary>Isolates steps from the machine: with bubblewrap if it works, Node.js's permission model, and limits of the system.</summary>
-/// <remarks> A worker starts before its program is known. So each has a folder from its start (with bubblewrap at <c>/workflow</c>), and
-/// its program's files are copied there when it is assigned (docs/decisions/0015).
-/// </remarks>
+/// <remarks>A worker starts before its program is known. So each has a folder from its start (with bubblewrap at <c>/workflow</c>), and its
+/// program's files are copied there when it is assigned (docs/decisions/0015).</remarks>
 public sealed class Sandbox : IDisposable
 {
     /// <summary>A part of util-linux.</summary>
@@ -197,10 +196,9 @@ public sealed class Sandbox : IDisposable
         return room;
     }
 
-    /// <summary> Ctrl+C reaches every process of the terminal, and systemd signals every process of a service: workers stay until the
-    /// server ends them, so that a shutdown can wait for their runs. The harness does the same for Node.js, which resets what it inherits.
-    /// A shell adds environment variables, which steps must not see.
-    /// </summary>
+    /// <summary>Ctrl+C reaches every process of the terminal, and systemd signals every process of a service: workers stay until the server
+    /// ends them, so that a shutdown can wait for their runs. The harness does the same for Node.js, which resets what it inherits. A shell
+    /// adds environment variables, which steps must not see.</summary>
     static readonly string[] KeptFromSignals = OperatingSystem.IsWindows()
         ? []
         : ["/bin/sh", "-c", "trap '' HUP INT TERM; exec /usr/bin/env -i \"$@\"", "sendoff-worker"];

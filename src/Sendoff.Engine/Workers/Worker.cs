@@ -24,9 +24,8 @@ internal enum WorkerCause
 internal sealed record WorkerDeath(WorkerCause Cause, string Message, WorkerJob? Victim);
 
 /// <summary>One worker: a process and its socket.</summary>
-/// <remarks> One task reads its frames; <see cref="WorkerOutbox"/> writes to it. Its scheduling state (from <see cref="Program"/> on)
-/// belongs to the pool and is guarded by its lock.
-/// </remarks>
+/// <remarks>One task reads its frames; <see cref="WorkerOutbox"/> writes to it. Its scheduling state (from <see cref="Program"/> on)
+/// belongs to the pool and is guarded by its lock.</remarks>
 internal sealed class Worker
 {
     const int FirstBuffer = 64 * 1024,
@@ -161,9 +160,8 @@ internal sealed class Worker
         Outbox = new(stream, room, limits);
     }
 
-    /// <summary> The worker's clock at <paramref name="after"/> from <paramref name="now"/>, in ms; null if unread data cannot be detected.
-    /// The estimate is never too late, because the clock advanced while the ready frame was sent.
-    /// </summary>
+    /// <summary>The worker's clock at <paramref name="after"/> from <paramref name="now"/>, in ms; null if unread data cannot be detected.
+    /// The estimate is never too late, because the clock advanced while the ready frame was sent.</summary>
     public long? ClockAfter(long now, TimeSpan after) =>
         stream is NetworkStream ? (long)(readyClock + time.GetElapsedTime(readyAt, now).TotalMilliseconds + after.TotalMilliseconds) : null;
 

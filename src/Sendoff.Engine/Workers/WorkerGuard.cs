@@ -5,9 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Sendoff.Engine.Workers;
 
 /// <summary>A shell process that kills the workers when the server ends, also if the server was killed.</summary>
-/// <remarks> A worker detects the end of its socket, except in a synchronous loop. The system closes the pipe to the shell when the server
-/// ends for any reason; the shell then kills the workers that it knows. There is one shell for all workers. Windows has none.
-/// </remarks>
+/// <remarks>A worker detects the end of its socket, except in a synchronous loop. The system closes the pipe to the shell when the server
+/// ends for any reason; the shell then kills the workers that it knows. There is one shell for all workers. Windows has none.</remarks>
 internal sealed class WorkerGuard(ILogger log) : IAsyncDisposable
 {
     // Ctrl+C and the end of a terminal session signal the whole group: the guard ignores them until the server has ended.

@@ -3,9 +3,8 @@ using System.Diagnostics;
 
 namespace Sendoff.Engine.Workers;
 
-/// <summary> The thread that starts all workers. A sandbox ends together with the thread that started it, and threads of the pool may end
-/// at any time.
-/// </summary>
+/// <summary>The thread that starts all workers. A sandbox ends together with the thread that started it, and threads of the pool may end at
+/// any time.</summary>
 static class WorkerLauncher
 {
     const int MostWaiting = 1_000;

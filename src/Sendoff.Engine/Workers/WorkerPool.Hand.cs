@@ -197,10 +197,9 @@ public sealed partial class WorkerPool
         GiveBack(job);
     }
 
-    /// <summary> At <paramref name="now"/> all data of the worker had been read, and the executing run had not ended. The worker will check
+    /// <summary>At <paramref name="now"/> all data of the worker had been read, and the executing run had not ended. The worker will check
     /// its clock before it starts a later run, so it will not start expired runs, and other workers can have them (E1: no run starts
-    /// twice).
-    /// </summary>
+    /// twice).</summary>
     internal void OnSilent(Worker worker, long now, ref TouchedWorkers touched)
     {
         lock (gate)

@@ -138,9 +138,8 @@ internal sealed partial class WorkerProcess
     /// <summary>Current memory in bytes; 0 if it has ended.</summary>
     public long ReadMemory() => memory.Read();
 
-    /// <summary> The only wait for the process's exit. <see cref="Process"/> adds and removes wait handlers without a lock: cancelling one
-    /// wait while another begins can remove the other's handler, which then never completes.
-    /// </summary>
+    /// <summary>The only wait for the process's exit. <see cref="Process"/> adds and removes wait handlers without a lock: cancelling one
+    /// wait while another begins can remove the other's handler, which then never completes.</summary>
     async Task WatchAsync()
     {
         await process.WaitForExitAsync(CancellationToken.None);

@@ -3,35 +3,35 @@ using Cronos;
 
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>Starts runs by the clock: at the times of a cron expression in a time zone, or every so often, counted from 1970 in UTC so that
-/// every server comes to the same times.</summary>
+/// <summary>Starts runs at the times of a cron expression in a time zone, or at an interval, counted from 1970 in UTC so that all servers
+/// compute the same times.</summary>
 public sealed record ScheduleTrigger : Trigger
 {
     public const string TypeName = "schedule";
     public static readonly TimeSpan Shortest = TimeSpan.FromMinutes(1),
         Longest = TimeSpan.FromDays(366);
 
-    /// <summary>It is due when any of them is; empty when it is <see cref="Every"/>.</summary>
+    /// <summary>The schedule is due if any of them is; empty for an interval.</summary>
     readonly CronExpression[] expressions = [];
 
     /// <exception cref="CronFormatException">It is not a cron expression of five fields.</exception>
-    /// <exception cref="MissingSeedException">It has an H, which would be another time on each server.</exception>
+    /// <exception cref="MissingSeedException">It has an H, which would be a different time on each server.</exception>
     public ScheduleTrigger(string cron, TimeZoneInfo zone)
         : base(TypeName) => (expressions, Cron, Zone) = (Parse(cron), cron, zone);
 
     public ScheduleTrigger(TimeSpan every, TimeZoneInfo zone)
         : base(TypeName) => (Every, Zone) = (every, zone);
 
-    /// <summary>Five fields; null when it is <see cref="Every"/>.</summary>
+    /// <summary>Five fields; null for an interval.</summary>
     public string? Cron { get; }
 
-    /// <summary>Whole seconds; null when it is <see cref="Cron"/>.</summary>
+    /// <summary>Whole seconds; null for a cron expression.</summary>
     public TimeSpan? Every { get; }
     public TimeZoneInfo Zone { get; }
 
     public override string Identity => (Cron ?? Every!.Value.TotalSeconds.ToString(CultureInfo.InvariantCulture)) + " " + Zone.Id;
 
-    /// <summary>For people: <c>0 7 * * *, Europe/Berlin</c> or <c>every 15m</c>.</summary>
+    /// <summary>Display text: <c>0 7 * * *, Europe/Berlin</c> or <c>every 15m</c>.</summary>
     public override string ToString() =>
         Cron is not null
             ? $"{Cron}, {Zone.Id}"
@@ -44,7 +44,7 @@ public sealed record ScheduleTrigger : Trigger
                     _ => "",
                 };
 
-    /// <summary>The first due time after a moment; null when there is none any more.</summary>
+    /// <summary>The first due time after a moment; null if there is none.</summary>
     public DateTimeOffset? NextAfter(DateTimeOffset moment)
     {
         if (expressions.Length > 0)
@@ -54,15 +54,15 @@ public sealed record ScheduleTrigger : Trigger
         return DateTimeOffset.UnixEpoch.AddTicks((since / interval + 1) * interval);
     }
 
-    /// <summary>The first due times after a moment, as many as there are.</summary>
+    /// <summary>The first due times after a moment.</summary>
     public IEnumerable<DateTimeOffset> TimesAfter(DateTimeOffset moment, int count)
     {
         for (int i = 0; i < count && NextAfter(moment) is { } due; i++)
             yield return moment = due;
     }
 
-    // crontab(5): of two day fields that both restrict the days, either is enough. A field that begins with a star restricts none, whatever
-    // step it has.
+    // crontab(5): if both day fields restrict the days, either may match. A field that begins with a star does not restrict them, whatever
+    // its step.
     static CronExpression[] Parse(string cron)
     {
         string[] fields = cron.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);

@@ -11,17 +11,17 @@ internal enum TokenKind
     Other,
 }
 
-/// <summary>A piece of JavaScript or TypeScript. <paramref name="Value"/> of a text is what is between its quotes.</summary>
+/// <summary>A token of JavaScript or TypeScript. <paramref name="Value"/> of a string is its content without quotes.</summary>
 internal readonly record struct Token(TokenKind Kind, string Value, int Start)
 {
     public bool Is(string value) => Kind is TokenKind.Word or TokenKind.Punctuation && Value == value;
 }
 
-/// <summary>Cuts JavaScript into tokens, so that nothing in a comment, a string, a template or a regular expression is taken for code.
-/// TypeScript has the same tokens. What follows a mistake is not read: Node.js reports it.</summary>
+/// <summary>Splits JavaScript into tokens, so that comments, strings, templates and regular expressions are not read as code. TypeScript
+/// has the same tokens. Stops at a syntax error, which Node.js reports.</summary>
 internal static class ScriptTokens
 {
-    // Regular expressions are not looked into.
+    // The content of regular expressions is skipped.
     static readonly TokenizerOptions options = new()
     {
         OnRegExp = static (in _) => RegExpParseResult.ForSuccess(null, null),
@@ -39,7 +39,7 @@ internal static class ScriptTokens
         }
         catch (SyntaxErrorException)
         {
-            // Not JavaScript from here on.
+            // A syntax error.
         }
         return tokens;
     }
@@ -56,7 +56,7 @@ internal static class ScriptTokens
                 when text == "`"
                     && tokens is [.., { Kind: TokenKind.Punctuation, Value: "`" } open, { Kind: TokenKind.Other } inside]
                     && IsPlain(inside.Value):
-                // A template without anything to fill in is a string.
+                // A template without expressions is a string.
                 tokens.RemoveRange(tokens.Count - 2, 2);
                 tokens.Add(new(TokenKind.Text, inside.Value, open.Start));
                 break;

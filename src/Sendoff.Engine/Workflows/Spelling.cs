@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>Finds the word that a mistyped one was meant to be.</summary>
+/// <summary>Suggests the closest known word.</summary>
 public static class Spelling
 {
     /// <summary>Returns the known word closest to <paramref name="typed"/>, or null if none is close: up to one mistake in three
@@ -19,14 +19,14 @@ public static class Spelling
         return closest;
     }
 
-    /// <summary>The hint of an unknown word.</summary>
+    /// <summary>The hint for an unknown word.</summary>
     public static string Hint(string typed, IReadOnlyCollection<string> known) =>
         Closest(typed, known) is { } meant ? $"did you mean `{meant}`?" : $"use one of {string.Join(", ", known)}";
 
     // lambdaTimeout is lambda_timeout.
     static string Plain(string word) => string.Concat(word.Where(char.IsAsciiLetterOrDigit)).ToLowerInvariant();
 
-    /// <summary>Letters that are missing, added, changed or exchanged with the next one.</summary>
+    /// <summary>The number of missing, added, changed or transposed letters.</summary>
     static int Mistakes(string a, string b)
     {
         var rows = new int[a.Length + 1, b.Length + 1];

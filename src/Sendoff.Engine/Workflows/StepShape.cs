@@ -1,10 +1,10 @@
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>What a step's code looks like, by its tokens (E2). Node.js then decides with its own parser: a function body that parses as one
-/// is a body.</summary>
+/// <summary>The form of a step's code, by its tokens (E2). Node.js makes the final decision with its parser: code that parses as a function
+/// body is a body.</summary>
 internal enum StepShape
 {
-    /// <summary>Nothing of the others: a function body, or a function that is pasted with its wrapper.</summary>
+    /// <summary>None of the others: a function body, or a pasted function.</summary>
     Body,
 
     /// <summary>It has import statements and exports nothing.</summary>

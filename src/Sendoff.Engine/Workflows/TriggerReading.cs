@@ -25,7 +25,7 @@ public static partial class WorkflowReader
                 return new(secret.Groups[1].Value, null);
             if (text.Length >= ShortestToken && text.All(static c => c is > ' ' and <= '~' and not ('{' or '}')))
                 return new(null, text);
-            // The token itself stays out of the problem.
+            // The error does not contain the token.
             return Problem<TriggerToken>(
                 Child(map, "bearer")!,
                 "this cannot be a bearer token",

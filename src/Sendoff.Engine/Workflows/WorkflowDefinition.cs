@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>An immutable deployed snapshot of a workflow: its files, and what they say.</summary>
+/// <summary>An immutable deployed snapshot of a workflow: its files and their definition.</summary>
 public sealed record WorkflowVersion(
     WorkflowId WorkflowId,
     string Name,
@@ -12,33 +12,32 @@ public sealed record WorkflowVersion(
     WorkflowDefinition Definition
 );
 
-/// <summary>What a workflow folder says. Made by <see cref="WorkflowReader"/> only.</summary>
+/// <summary>The definition in a workflow folder, created by <see cref="WorkflowReader"/>.</summary>
 public sealed record WorkflowDefinition(string Name, IReadOnlyList<Trigger> Triggers, WorkflowSettings Settings, IReadOnlyList<Step> Steps)
 {
-    /// <summary>What people group workflows by.</summary>
+    /// <summary>Tags for grouping workflows.</summary>
     public IReadOnlyList<string> Tags { get; init; } = [];
 }
 
-/// <summary>One code step. <paramref name="File"/> is relative to the folder; its style is chosen by its content, in the worker
-/// (E2).</summary>
+/// <summary>One code step. <paramref name="File"/> is relative to the folder; the worker detects its style (E2).</summary>
 public sealed record Step(string Name, string File, JsonElement? Props, bool Disabled)
 {
-    /// <summary>What <c>uses</c> says of a component in an npm package, such as <c>npm:@scope/name@1.2.3/actions/x/x.mjs</c>; else
+    /// <summary>The <c>uses</c> of a component in an npm package, such as <c>npm:@scope/name@1.2.3/actions/x/x.mjs</c>; otherwise
     /// null.</summary>
     public string? Component { get; init; }
 }
 
-/// <summary>Settings of a workflow; null is the server's default.</summary>
+/// <summary>Settings of a workflow; null for the server's default.</summary>
 public sealed record WorkflowSettings(TimeSpan? Timeout, int? MemoryMb, int? Concurrency, bool DeliverOnlyOnSuccess)
 {
     public static readonly WorkflowSettings Default = new(null, null, null, DeliverOnlyOnSuccess: false);
 
-    /// <summary>Deliveries carry an <c>idempotency-key</c> (F1).</summary>
+    /// <summary>Deliveries have an <c>idempotency-key</c> (F1).</summary>
     public bool? IdempotencyKey { get; init; }
 }
 
-/// <summary>A mistake in a workflow's files: what, where, and how to mend it.</summary>
-/// <param name="SourceLine">Null when the line is longer than is worth showing.</param>
+/// <summary>An error in a workflow's files, with its position and a hint.</summary>
+/// <param name="SourceLine">Null if the line is too long to show.</param>
 public sealed record WorkflowProblem(
     string Message,
     string? File = null,
@@ -51,7 +50,7 @@ public sealed record WorkflowProblem(
     const int MaxMessageChars = 1_000,
         MaxSourceChars = 1_000;
 
-    // Both repeat what the file says, which may be a megabyte on one line.
+    // Both repeat text of the file, which may have a megabyte on one line.
     public string Message { get; init; } = Message.Length <= MaxMessageChars ? Message : Message[..MaxMessageChars] + "…";
     public string? SourceLine { get; init; } = SourceLine?.Length > MaxSourceChars ? null : SourceLine;
 }

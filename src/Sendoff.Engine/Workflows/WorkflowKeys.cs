@@ -1,9 +1,7 @@
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>
-/// Keys of <c>workflow.yaml</c>. Those of <c>…Elsewhere</c> are Pipedream's own: they are accepted without effect, so that a synced folder
-/// deploys as it is.
-/// </summary>
+/// <summary>Keys of <c>workflow.yaml</c>. Keys in <c>…Elsewhere</c> are Pipedream's: they are accepted but ignored, so that a synced folder
+/// deploys unchanged.</summary>
 public static class WorkflowKeys
 {
     public static readonly IReadOnlyList<string> Workflow = ["name", "tags", "triggers", "settings", "steps"];
@@ -28,7 +26,7 @@ public static class WorkflowKeys
     public static readonly IReadOnlyList<string> Step = ["namespace", "uses", "props", "disabled", "runtime"];
     public static readonly IReadOnlyList<string> StepElsewhere = ["note", "notes", "_props_cursor", "lang", "auth"];
 
-    /// <summary>Languages of steps that do not run here, by the start of a runtime's name or by the file's extension.</summary>
+    /// <summary>Unsupported languages of steps, by the start of a runtime's name or by the file's extension.</summary>
     internal static readonly IReadOnlyList<(string Start, string Name)> Languages =
     [
         ("python", "Python"),

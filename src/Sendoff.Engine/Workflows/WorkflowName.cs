@@ -1,6 +1,6 @@
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>The one rule for names of workflows: commands, API, pages and <c>workflow.yaml</c> use it.</summary>
+/// <summary>The rule for names of workflows: commands, API, pages and <c>workflow.yaml</c> use it.</summary>
 public static class WorkflowName
 {
     public const int MaxLength = 100;

@@ -7,22 +7,20 @@ using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>What a reading gave: the definition, or what is wrong and where.</summary>
+/// <summary>The result of reading a folder: the definition, or its problems.</summary>
 public sealed record WorkflowReading(WorkflowDefinition? Definition, IReadOnlyList<WorkflowProblem> Problems);
 
-/// <summary>
-/// Reads a workflow folder: <c>workflow.yaml</c> in Pipedream's GitHub-sync layout plus explicit triggers, or, without one, every step file
-/// of the folder in file-name order behind an HTTP trigger.
-/// </summary>
+/// <summary>Reads a workflow folder: <c>workflow.yaml</c> in Pipedream's GitHub-sync layout plus explicit triggers, or, without it, all
+/// step files of the folder in file-name order with an HTTP trigger.</summary>
 public static partial class WorkflowReader
 {
     public const string YamlFile = "workflow.yaml";
 
-    /// <summary>Problems that are listed of one file.</summary>
+    /// <summary>Maximum problems listed for one file.</summary>
     const int MaxProblems = 100;
     static readonly string[] stepExtensions = [".js", ".mjs", ".cjs", ".ts"];
 
-    /// <summary>Files that a workflow is made of, out of all in a folder: what a deploy sends.</summary>
+    /// <summary>Selects the files of a workflow in a folder, which a deploy sends.</summary>
     public static bool Belongs(string path) =>
         !path.Split('/').Any(part => part.StartsWith('.') || part == "node_modules")
         && (
@@ -31,7 +29,7 @@ public static partial class WorkflowReader
             || Path.GetExtension(path) is ".json" or ".yaml" or ".yml" or ".md" or ".txt"
         );
 
-    /// <summary>A file that steps read as <c>steps.trigger.context.attachments["name"]</c>: text, whatever its name ends in.</summary>
+    /// <summary>A file that steps read as <c>steps.trigger.context.attachments["name"]</c>: text with any extension.</summary>
     public static bool IsAttachment(string path) => path.StartsWith("attachments/", StringComparison.Ordinal);
 
     public static bool IsStepName(string name) => NamePattern().IsMatch(name);
@@ -66,7 +64,7 @@ public static partial class WorkflowReader
         && !path.EndsWith(".d.ts", StringComparison.Ordinal)
         && !path.Contains(".test.", StringComparison.Ordinal);
 
-    // 01-fetch.js and 2_notify.mjs are ordered by their numbers and named without them.
+    // 01-fetch.js and 2_notify.mjs are ordered by number and named without it.
     static string StepName(string file) =>
         OrderPrefix().Replace(Path.GetFileNameWithoutExtension(file), "") is { Length: > 0 } name
             ? name
@@ -120,7 +118,7 @@ public static partial class WorkflowReader
             Math.Min(int.MaxValue, match.Groups[2].Value.StartsWith("g", StringComparison.OrdinalIgnoreCase) ? number * 1024 : number);
     }
 
-    /// <summary>One reading, which gathers every problem instead of stopping at the first.</summary>
+    /// <summary>Reads one folder and collects all problems.</summary>
     sealed partial class Reading(string name, IReadOnlyDictionary<string, string> files, string yamlFile)
     {
         string[]? lines;
@@ -161,7 +159,7 @@ public static partial class WorkflowReader
             var steps = Items(root, "steps").Select(ReadStep).OfType<Step>().ToList();
             foreach (var twins in steps.GroupBy(s => s.Name).Where(g => g.Count() > 1))
                 Problem(Child(root, "steps")!, $"two steps have the namespace '{twins.Key}'", "rename one of them");
-            // A synced folder names its triggers by id only: the workflow is reached by HTTP until it says otherwise.
+            // A synced folder has only ids of triggers: by default the workflow gets an HTTP trigger.
             var fires = triggers.Count > 0 || hasDisabledTrigger ? triggers : [new HttpTrigger(null, TriggerResponse.Default)];
             return new(title, fires, settings, steps) { Tags = ReadTags(root) };
         }
@@ -334,7 +332,7 @@ public static partial class WorkflowReader
             return WorkflowKeys.Languages.FirstOrDefault(one => name.StartsWith(one.Start, StringComparison.Ordinal)).Name ?? runtime;
         }
 
-        /// <summary>Refuses keys that are neither read here nor written by Pipedream's synchronisation.</summary>
+        /// <summary>Refuses keys that neither Sendoff nor Pipedream's synchronisation uses.</summary>
         void CheckKeys(YamlMappingNode map, string what, IReadOnlyList<string> known, IReadOnlyList<string> elsewhere)
         {
             foreach (var key in map.Children.Keys)
@@ -345,7 +343,7 @@ public static partial class WorkflowReader
         static JsonElement? ReadProps(YamlMappingNode map) =>
             Child(map, "props") is { } given ? JsonSerializer.SerializeToElement(ToJson(given)) : null;
 
-        // Installed packages stand in the folder's node_modules under what is asked for (docs/decisions/0013).
+        // Installed packages are in the folder's node_modules under the name of the import (docs/decisions/0013).
         Step? ReadComponent(YamlMappingNode map, string stepName, string uses)
         {
             if (ComponentPattern().IsMatch(uses) && !uses.Split('/').Contains(".."))

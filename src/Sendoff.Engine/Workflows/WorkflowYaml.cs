@@ -5,15 +5,13 @@ using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>
-/// Changes of <c>workflow.yaml</c> that leave the rest as people wrote it, comments too. Each answers null where it cannot be made: when
-/// the file is malformed, or its steps are not a list with one dash a line.
-/// </summary>
+/// <summary>Changes <c>workflow.yaml</c> and preserves the rest, including comments. Methods return null if the change is not possible: if
+/// the file is malformed, or its steps are not a list with one dash per line.</summary>
 public static partial class WorkflowYaml
 {
     static readonly JsonSerializerOptions readable = new() { Encoder = PlainJsonEncoder.Instance };
 
-    /// <summary>What a folder without <c>workflow.yaml</c> means, as one.</summary>
+    /// <summary>The <c>workflow.yaml</c> for a folder without one.</summary>
     public static string Write(string name, IEnumerable<Step> steps) =>
         string.Join(
             '\n',
@@ -34,7 +32,7 @@ public static partial class WorkflowYaml
 
     public static string? RemoveStep(string yaml, int step) => Remove(yaml, "steps", step);
 
-    /// <summary>Switches a step off, or on again.</summary>
+    /// <summary>Disables or enables a step.</summary>
     public static string? SetDisabled(string yaml, int step, bool disabled) =>
         YamlList.Find(yaml, "steps") is { } list && list.FieldsOf(step) is { } fields
             ? list.Text.Set(fields, "disabled", disabled ? "true" : null)
@@ -51,7 +49,7 @@ public static partial class WorkflowYaml
             return line is null
                 ? yaml
                 : text.Replace(fields.ContentEnd, fields.ContentEnd, [$"{fields.Indent}props:", $"{fields.Indent}  {line}"]);
-        // Between braces, or empty: the field is written anew.
+        // In braces or empty: the field is rewritten.
         if (props.Node is not YamlMappingNode { Style: MappingStyle.Block, Children.Count: > 0 } map)
             return Rewrite(yaml, text, fields.Indent, props, prop, line);
         var inner = text.FieldsOf(map, props.End);
@@ -64,12 +62,11 @@ public static partial class WorkflowYaml
         };
     }
 
-    /// <param name="fields">In their order; a null value leaves its key out.</param>
+    /// <param name="fields">In order; a null value omits its key.</param>
     public static string? AddTrigger(string yaml, IEnumerable<(string Name, JsonElement? Value)> fields) =>
         Add(InLines(yaml, "triggers"), "triggers", indent => ItemLines(indent, fields));
 
-    /// <summary>Writes a trigger anew.</summary>
-    /// <inheritdoc cref="AddTrigger" path="/param"/>
+    /// <summary>Rewrites a trigger.</summary> <inheritdoc cref="AddTrigger" path="/param"/>
     public static string? ReplaceTrigger(string yaml, int trigger, IEnumerable<(string Name, JsonElement? Value)> fields) =>
         YamlList.Find(InLines(yaml, "triggers"), "triggers") is { } list && list.Has(trigger)
             ? list.With(
@@ -102,7 +99,7 @@ public static partial class WorkflowYaml
         return Rewrite(yaml, text, root.Indent, settings, name, line is null ? null : $"{name}: {line}", "settings");
     }
 
-    /// <summary>The steps that use a file use it under its new name.</summary>
+    /// <summary>Renames a file in the steps that use it.</summary>
     public static string RenameFile(string yaml, string from, string to) =>
         Regex.Replace(
             yaml,
@@ -111,7 +108,7 @@ public static partial class WorkflowYaml
             RegexOptions.Multiline
         );
 
-    /// <summary>The triggers as they are written: their fields as text, those of a mapping as <c>response.status</c>.</summary>
+    /// <summary>The fields of the triggers as text; fields of a mapping as <c>response.status</c>.</summary>
     public static IReadOnlyList<IReadOnlyDictionary<string, string>> TriggersOf(string yaml) =>
         Find(yaml, "triggers") is YamlSequenceNode list ? [.. list.Select(TextsOf)] : [];
 
@@ -162,7 +159,7 @@ public static partial class WorkflowYaml
     static string? Remove(string yaml, string key, int item) =>
         YamlList.Find(yaml, key) is { Count: > 1 } list && list.Has(item) ? list.With(list.Blocks.Where((_, i) => i != item)) : null;
 
-    /// <summary>With a list between brackets, or items between braces, written in lines: only so can a part of it be changed.</summary>
+    /// <summary>Converts a list in brackets, or items in braces, to lines, so that a part can be changed.</summary>
     static string InLines(string yaml, string key)
     {
         if (YamlLines.Of(yaml) is not { RootFields: { } root } text || text.Find(root, key) is not { Node: YamlSequenceNode list } field)
@@ -190,7 +187,7 @@ public static partial class WorkflowYaml
     static string[] StepLines(string indent, string name, string file) =>
         Dashed(indent, [$"namespace: {Scalar(name)}", $"uses: {Scalar("./" + file)}"]);
 
-    /// <summary>JSON is YAML; a text that needs no quotes has none.</summary>
+    /// <summary>JSON is YAML; strings are quoted only if necessary.</summary>
     static string Value(JsonElement value) =>
         value.ValueKind == JsonValueKind.String ? Scalar(value.GetString()!) : JsonSerializer.Serialize(value, readable);
 

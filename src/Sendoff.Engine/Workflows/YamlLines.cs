@@ -3,17 +3,17 @@ using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Engine.Workflows;
 
-/// <summary>The lines of a key with its value: from, and up to.</summary>
+/// <summary>The lines of a key and its value: start and end.</summary>
 sealed record YamlField(int Start, int End, YamlNode Node);
 
-/// <summary>A mapping with one key a line.</summary>
-/// <param name="ContentEnd">Behind its last line that is neither empty nor a comment.</param>
+/// <summary>A mapping with one key per line.</summary>
+/// <param name="ContentEnd">The line after its last content.</param>
 sealed record YamlFields(YamlMappingNode Map, int ContentEnd, string Indent);
 
-/// <summary>A YAML file as its lines, so that a change leaves all others as people wrote them.</summary>
+/// <summary>A YAML file as lines, so that changes preserve all other lines.</summary>
 sealed record YamlLines(string[] Lines, string NewLine, YamlMappingNode Root)
 {
-    /// <summary>Null when the file is malformed, or is not a mapping.</summary>
+    /// <summary>Null if the file is malformed or not a mapping.</summary>
     public static YamlLines? Of(string yaml) =>
         BoundedYaml.Read(yaml, out var fault) switch
         {
@@ -29,7 +29,7 @@ sealed record YamlLines(string[] Lines, string NewLine, YamlMappingNode Root)
     public string Replace(int start, int end, IEnumerable<string> lines) =>
         string.Join(NewLine, [.. Lines[..start], .. lines, .. Lines[end..]]);
 
-    /// <summary>The keys of the file itself. Null when they stand between braces.</summary>
+    /// <summary>The top-level keys; null if they are in braces.</summary>
     public YamlFields? RootFields => Root is { Style: not MappingStyle.Flow, Children.Count: > 0 } ? FieldsOf(Root, Lines.Length) : null;
 
     public YamlFields FieldsOf(YamlMappingNode map, int end)
@@ -48,8 +48,8 @@ sealed record YamlLines(string[] Lines, string NewLine, YamlMappingNode Root)
         return new((int)keys[at].Start.Line - 1, ContentEnd((int)keys[at].Start.Line, end), fields.Map.Children[keys[at]]);
     }
 
-    /// <summary>Writes a key of a mapping, or removes it. Null where it cannot be removed: with its line a list would lose a
-    /// dash.</summary>
+    /// <summary>Sets or removes a key of a mapping. Returns null if it cannot be removed, because its line has the dash of a
+    /// list.</summary>
     /// <param name="value">The value as YAML on one line; null removes the key.</param>
     public string? Set(YamlFields fields, string name, string? value) =>
         Find(fields, name) switch
@@ -67,7 +67,7 @@ sealed record YamlLines(string[] Lines, string NewLine, YamlMappingNode Root)
 
     public string? Remove(YamlField field) => Lines[field.Start].TrimStart().StartsWith('-') ? null : Replace(field.Start, field.End, []);
 
-    // A comment belongs to what stands below it.
+    // A comment belongs to the line below.
     int ContentEnd(int start, int end)
     {
         while (end > start && (string.IsNullOrWhiteSpace(Lines[end - 1]) || IsComment(Lines[end - 1])))
@@ -78,13 +78,12 @@ sealed record YamlLines(string[] Lines, string NewLine, YamlMappingNode Root)
     public static bool IsComment(string line) => line.TrimStart().StartsWith('#');
 }
 
-/// <summary>A list of the file with one dash a line, and the lines that each item has: the comment above, the dash, and what is indented
-/// below.</summary>
+/// <summary>A list with one dash per line, and the lines of each item: the comment above, the dash, and the indented lines below.</summary>
 sealed record YamlList(YamlLines Text, YamlSequenceNode Items, IReadOnlyList<int> Starts, int End, string Indent)
 {
     public int Count => Starts.Count;
 
-    /// <summary>Without the empty lines below: these stay at their place, whatever is put there.</summary>
+    /// <summary>Without the empty lines below, which are kept.</summary>
     public IEnumerable<string[]> Blocks => Starts.Select((start, i) => Text.Lines[start..LastOf(i)]);
 
     public static YamlList? Find(string yaml, string key)
@@ -124,7 +123,7 @@ sealed record YamlList(YamlLines Text, YamlSequenceNode Items, IReadOnlyList<int
             blocks.SelectMany((block, i) => i == 0 ? block : [.. i < Count ? Text.Lines[LastOf(i - 1)..Starts[i]] : [], .. block])
         );
 
-    /// <summary>Null when the item is not a mapping with one key a line.</summary>
+    /// <summary>Null if the item is not a mapping with one key per line.</summary>
     public YamlFields? FieldsOf(int item) =>
         Has(item) && Items.Children[item] is YamlMappingNode { Style: not MappingStyle.Flow } map ? Text.FieldsOf(map, EndOf(item)) : null;
 

@@ -1,8 +1,7 @@
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary> The existing workflows, cached by the writer, which executes all deployments and deletions. Changes apply immediately within a
-/// batch, and permanently when it is committed.
-/// </summary>
+/// <summary>The existing workflows, cached by the writer, which executes all deployments and deletions. Changes apply immediately within a
+/// batch, and permanently when it is committed.</summary>
 internal sealed class LiveWorkflows
 {
     readonly HashSet<long> committed = [];

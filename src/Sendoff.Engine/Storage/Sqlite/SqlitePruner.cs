@@ -2,8 +2,8 @@ using SQLitePCL;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary> Deletes history in slices, and returns the pages to the disk (G2). Runs on the writer's thread, as part of its batches.
-/// </summary>
+/// <summary>Deletes history in slices, and returns the pages to the disk (G2). Runs on the writer's thread, as part of its
+/// batches.</summary>
 internal sealed class SqlitePruner(EngineLimits limits)
 {
     /// <summary>Free pages to keep for new rows.</summary>
@@ -184,9 +184,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return rows + DeleteEvent(session, run);
     }
 
-    /// <summary> An event is deleted with its last run. If its first run is deleted earlier, the event is marked, because a start would
-    /// consider it unfinished.
-    /// </summary>
+    /// <summary>An event is deleted with its last run. If its first run is deleted earlier, the event is marked, because a start would
+    /// consider it unfinished.</summary>
     static long DeleteEvent(SqliteSession session, in PrunedRun run)
     {
         session.Sql("UPDATE events SET run_id = 0 WHERE id = ? AND run_id = ?").Set(run.EventId).Set(run.Id).Run();
@@ -228,9 +227,8 @@ internal sealed class SqlitePruner(EngineLimits limits)
         return free > pages / 20 || (maxBytes > 0 && pages * session.Number("PRAGMA page_size") > maxBytes);
     }
 
-    /// <summary> The file shrinks when the log is copied into it. Does not wait: if a reader or an error prevents it, the next call does
-    /// it.
-    /// </summary>
+    /// <summary>The file shrinks when the log is copied into it. Does not wait: if a reader or an error prevents it, the next call does
+    /// it.</summary>
     public static void Checkpoint(SqliteSession session)
     {
         var database = session.Connection.Handle!;

@@ -4,9 +4,8 @@ using SQLitePCL;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary> A reusable prepared statement, for one thread at a time. Parameters are set in order. It calls SQLite directly, because
-/// command and parameter objects cost more than SQLite itself for a small row.
-/// </summary>
+/// <summary>A reusable prepared statement, for one thread at a time. Parameters are set in order. It calls SQLite directly, because command
+/// and parameter objects cost more than SQLite itself for a small row.</summary>
 internal sealed class SqliteStatement : IDisposable
 {
     const int Persistent = 1;

@@ -529,9 +529,8 @@ internal sealed partial class SqliteStore
 
     const int FewFailures = 2_000;
 
-    /// <summary> The oldest id to read if few deliveries have failed since, so that their runs are read from them. Otherwise null: reading
-    /// the runs fills a page soon. A delivery's id is above that of its run.
-    /// </summary>
+    /// <summary>The oldest id to read if few deliveries have failed since, so that their runs are read from them. Otherwise null: reading
+    /// the runs fills a page soon. A delivery's id is above that of its run.</summary>
     static long? SinceWithFewFailures(SqliteSession session, long since) =>
         session
             .Sql(

@@ -3,10 +3,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary> The store in one file, for one process (G1). One thread writes, in group commits with <c>synchronous=FULL</c>; a few
+/// <summary>The store in one file, for one process (G1). One thread writes, in group commits with <c>synchronous=FULL</c>; a few
 /// connections read concurrently. Rows and lists are read in SqliteStore.Reads.cs, deploys are in SqliteStore.Workflows.cs, the hot writes
-/// in SqliteWriter.cs, pruning in SqlitePruner.cs, data stores in SqliteStore.DataStores.cs. The layout is docs/decisions/0006.
-/// </summary>
+/// in SqliteWriter.cs, pruning in SqlitePruner.cs, data stores in SqliteStore.DataStores.cs. The layout is docs/decisions/0006.</summary>
 internal sealed partial class SqliteStore : IStore
 {
     readonly string path;

@@ -449,9 +449,8 @@ internal sealed class SqliteWriter(
         usage.Clear();
     }
 
-    /// <summary> The low-water mark: unfinished runs are not below it, so a start searches from there. It is raised lazily, and lowered in
-    /// the batch that stores an event below it, because ids are created before their events reach the writer.
-    /// </summary>
+    /// <summary>The low-water mark: unfinished runs are not below it, so a start searches from there. It is raised lazily, and lowered in
+    /// the batch that stores an event below it, because ids are created before their events reach the writer.</summary>
     long Mark()
     {
         if (batchMark < mark)

@@ -20,9 +20,8 @@ internal readonly record struct UnfinishedRun(
     public long Mark => Replay || Continues != 0 ? RunId : EventId;
 }
 
-/// <summary> The unfinished runs, kept in memory, because runs are written only at their end. The writer adds and removes them after its
-/// commit.
-/// </summary>
+/// <summary>The unfinished runs, kept in memory, because runs are written only at their end. The writer adds and removes them after its
+/// commit.</summary>
 internal sealed class UnfinishedRuns
 {
     readonly Dictionary<long, UnfinishedRun> runs = [];
