@@ -18,7 +18,7 @@ namespace Sendoff;
 sealed class SettingsException(string key, string value, string expected)
     : Exception($"the setting {key} is '{value}'; expected {expected}");
 
-/// <summary>A workflow's own rules beside the server's.</summary>
+/// <summary>A workflow's own rules, in addition to the server's.</summary>
 sealed record WorkflowEgress(IReadOnlyList<string> Allow, IReadOnlyList<string> Deny);
 
 /// <summary>All settings, read once at start. Sources, later ones winning: <c>appsettings.json</c>, <c>SENDOFF_Section__Key</c>,
@@ -68,10 +68,10 @@ sealed record Settings
     /// <c>:TmpSize</c>.</summary>
     public SandboxOptions Isolation { get; init; } = new();
 
-    /// <summary>Rules of where deliveries may go beside public addresses (D2). Setting <c>Egress:Allow</c>.</summary>
+    /// <summary>Rules for allowed destinations besides public addresses (D2). Setting <c>Egress:Allow</c>.</summary>
     public IReadOnlyList<string> EgressAllow { get; init; } = [];
 
-    /// <summary>Rules of where they may not go, which win. Setting <c>Egress:Deny</c>.</summary>
+    /// <summary>Rules for denied destinations, which take precedence. Setting <c>Egress:Deny</c>.</summary>
     public IReadOnlyList<string> EgressDeny { get; init; } = [];
 
     /// <summary>Own rules of workflows beside those, by name. Settings <c>Egress:Workflows:NAME:Allow</c> and <c>:Deny</c>.</summary>

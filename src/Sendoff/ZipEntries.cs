@@ -3,7 +3,7 @@ using System.IO.Hashing;
 
 namespace Sendoff;
 
-/// <summary>What an archive says about its entries, beyond their names.</summary>
+/// <summary>Data of an archive's entries besides their names.</summary>
 internal static class ZipEntries
 {
     // The upper half of the attributes is the mode of Unix: the type of the file is in its first four bits.
@@ -14,7 +14,7 @@ internal static class ZipEntries
     /// <summary>The entry is a symbolic link: its content is the path that it points to.</summary>
     public static bool IsLink(ZipArchiveEntry entry) => ((entry.ExternalAttributes >> UnixMode) & TypeOfFile) == SymbolicLink;
 
-    /// <summary>Reads an entry, and stops one piece over the limit: what an archive says about its sizes is not to be believed.</summary>
+    /// <summary>Reads an entry and stops above the limit, because sizes in an archive cannot be trusted.</summary>
     /// <exception cref="InvalidDataException">The content is not the one that was packed. .NET does not look: a damaged archive would be
     /// taken for whole, and one with a password is noise.</exception>
     public static byte[] Read(ZipArchiveEntry entry, long most)

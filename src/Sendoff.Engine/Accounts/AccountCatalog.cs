@@ -78,7 +78,7 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
         }
     }
 
-    /// <summary>Returns false if there is none. Its values stay masked as long as there is history that may hold them.</summary>
+    /// <summary>Returns false if it does not exist. Its values stay masked as long as there is history that may hold them.</summary>
     public async Task<bool> RemoveAsync(AccountId id, CancellationToken ct)
     {
         await changing.WaitAsync(ct).ConfigureAwait(false);

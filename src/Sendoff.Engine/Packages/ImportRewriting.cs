@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>Changes what a file imports. The rest of its text is left as it is, and nothing of it is executed.</summary>
+/// <summary>Rewrites the imports of a file. The rest is not changed, and no code is executed.</summary>
 public static class ImportRewriting
 {
     /// <param name="replace">Is given each specifier in the order of the text, and returns the one to write.</param>

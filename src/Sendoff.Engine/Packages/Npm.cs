@@ -4,12 +4,12 @@ using Sendoff.Engine.Workers;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>The npm of the PATH, and how it installs.</summary>
+/// <summary>The npm on the PATH, and its isolation.</summary>
 /// <param name="Command">Null where there is none.</param>
-/// <param name="WithoutSandbox">Why it installs without a sandbox; null where it installs in one.</param>
+/// <param name="WithoutSandbox">The reason why it installs without a sandbox; null if it uses one.</param>
 public sealed record NpmState(string? Command, string? WithoutSandbox);
 
-/// <summary>Runs npm: in a sandbox where bubblewrap works, else with the server's own rights, which the log says once.</summary>
+/// <summary>Runs npm in a sandbox if bubblewrap works, otherwise with the server's permissions and a warning in the log.</summary>
 internal sealed class Npm(NodeRuntime node, SandboxOptions isolation, EngineLimits limits, ILogger log)
 {
     static readonly TimeSpan shortLimit = TimeSpan.FromSeconds(30);
@@ -123,15 +123,15 @@ internal sealed record NpmEnclosure(NpmSandbox Sandbox, NpmConfig Config, Regist
 /// <param name="bounds">Makes the bounds of one call that may take so long.</param>
 internal sealed class NpmSession(NodeRuntime node, NpmEnclosure? enclosure, Func<TimeSpan, NpmBounds> bounds) : IAsyncDisposable
 {
-    /// <summary>Why there is no sandbox; null where there is one.</summary>
+    /// <summary>The reason why there is no sandbox; null if there is one.</summary>
     public string? WithoutSandbox { get; init; }
     public NpmSandbox? Sandbox => enclosure?.Sandbox;
 
     /// <summary>The last connection out of the sandbox that was not made.</summary>
     public ProxyFault? Fault => enclosure?.Proxy.Fault;
 
-    /// <summary>Runs npm in a folder. Null when there is no npm on the PATH.</summary>
-    /// <param name="hasCredentials">npm itself runs, and no code of packages.</param>
+    /// <summary>Runs npm in a folder. Returns null if there is no npm on the PATH.</summary>
+    /// <param name="hasCredentials">True if npm itself runs, and no code of packages.</param>
     public Task<NpmResult?> RunAsync(string[] arguments, string folder, bool hasCredentials, TimeSpan longest, CancellationToken ct) =>
         node.NpmAsync(
             arguments,

@@ -65,7 +65,7 @@ internal sealed partial record NpmConfig
         };
     }
 
-    /// <summary>The environment wins over the user's file, and that over the machine's.</summary>
+    /// <summary>The environment takes precedence over the user's file, and that over the machine's.</summary>
     static string? Hidden(string name, IEnumerable<string?> files, Func<string, string?> variable) =>
         variable("npm_config_" + name.Replace('-', '_'))
         ?? variable(("npm_config_" + name.Replace('-', '_')).ToUpperInvariant())

@@ -5,7 +5,7 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Packages;
 
-/// <summary>Why npm did not install, in its own code and words.</summary>
+/// <summary>The error of npm, with its code and message.</summary>
 internal sealed record NpmError(string Code, string Summary, string Detail)
 {
     /// <summary>What npm is told that git is. It does not exist.</summary>

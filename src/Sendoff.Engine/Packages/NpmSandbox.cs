@@ -15,7 +15,7 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
         UserFile = "/sendoff/npmrc",
         GlobalFile = "/sendoff/npmrc-global";
 
-    /// <summary>Variables that reach npm beside its own.</summary>
+    /// <summary>Additional variables for npm.</summary>
     static readonly string[] plain = ["LANG", "LC_ALL", "TZ", "NODE_EXTRA_CA_CERTS"];
 
     /// <summary>What sets limits of the system; null for none.</summary>
@@ -50,7 +50,7 @@ internal sealed class NpmSandbox(string bwrap, SandboxOptions isolation, NodeBin
         }
     }
 
-    /// <summary>The command that runs npm, with what it is to find in its environment.</summary>
+    /// <summary>The command that runs npm, with its environment.</summary>
     /// <param name="folder">Where it installs.</param>
     /// <param name="users">Has the <c>passwd</c> and <c>group</c> of the sandbox.</param>
     /// <param name="hasCredentials">npm itself runs; else code of packages does, and finds neither credentials nor the cache.</param>

@@ -26,7 +26,7 @@ public sealed record InstalledPackages(IReadOnlyDictionary<string, string> Folde
         Lock is null ? files : new Dictionary<string, string>(files) { [PackageFolder.LockFile] = Lock };
 }
 
-/// <summary>Installs what steps import from npm, once for all versions that need the very same (E3).</summary>
+/// <summary>Installs npm packages for steps, once for all versions with the same lock (E3).</summary>
 /// <remarks>(1) find the imports  (2) look for a folder of the stored lock  (3) else npm installs into a fresh one  (4) which gets its name
 /// by its content.</remarks>
 /// <param name="root">Holds one folder for each content, and what is being installed.</param>
@@ -39,11 +39,11 @@ public sealed partial class PackageFolder(
     ILogger<PackageFolder> log
 )
 {
-    /// <summary>The lock among a version's files.</summary>
+    /// <summary>The lock in a version's files.</summary>
     public const string LockFile = "sendoff-lock.json";
     const string Fresh = "new-";
 
-    /// <summary>What file systems give out at once.</summary>
+    /// <summary>The allocation unit of file systems.</summary>
     const int BlockBytes = 4096;
     static readonly TimeSpan sizeEvery = TimeSpan.FromMilliseconds(250);
 
@@ -77,8 +77,8 @@ public sealed partial class PackageFolder(
         };
     }
 
-    /// <summary>Finds or installs what a workflow's steps import.</summary>
-    /// <param name="progress">Told once, when npm is needed.</param>
+    /// <summary>Finds or installs the packages of a workflow's steps.</summary>
+    /// <param name="progress">Called once if npm is needed.</param>
     public async Task<InstalledPackages> InstallAsync(
         WorkflowDefinition definition,
         IReadOnlyDictionary<string, string> files,
@@ -167,7 +167,7 @@ public sealed partial class PackageFolder(
     /// <exception cref="WorkerUnavailableException">It would not, as the settings demand a sandbox.</exception>
     public Task<NpmState> LookAtNpmAsync(CancellationToken ct) => npm.LookAsync(ct);
 
-    /// <summary>Whether npm could have a package of this name.</summary>
+    /// <summary>Whether the name is a valid npm package name.</summary>
     public static bool IsName(string name) => PackageSpecifier.IsName(name);
 
     /// <summary>Removes what none of these locks needs, and what was never finished. Call it at the start.</summary>
@@ -230,7 +230,7 @@ public sealed partial class PackageFolder(
         return installed;
     }
 
-    /// <summary>Answers what went wrong, or null.</summary>
+    /// <summary>Returns the error, or null.</summary>
     async Task<WorkflowProblem?> NpmAsync(
         NpmSession session,
         string folder,

@@ -61,7 +61,7 @@ internal sealed partial record PackageSpecifier(string Name, string? Range, stri
 
     static bool IsBuiltin(string specifier) => builtins.Contains(specifier.Split('/')[0]) && !specifier.EndsWith('/');
 
-    /// <summary>Answers what is wrong with it, or null.</summary>
+    /// <summary>Returns the error, or null.</summary>
     public static string? Read(string specifier, out PackageSpecifier package)
     {
         var match = Pattern().Match(specifier);
@@ -79,7 +79,7 @@ internal sealed partial record PackageSpecifier(string Name, string? Range, stri
             : null;
     }
 
-    /// <summary>Whether npm could have a package of this name.</summary>
+    /// <summary>Whether the name is a valid npm package name.</summary>
     public static bool IsName(string? name) => name is { Length: <= 214 } && NamePattern().IsMatch(name);
 
     /// <summary>Whether a dependency is a version, a range or a tag of the registry's, or an alias of one (<c>npm:name@1.2.3</c>): no URL,

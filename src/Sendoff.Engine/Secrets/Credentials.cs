@@ -7,7 +7,7 @@ namespace Sendoff.Engine.Secrets;
 /// <summary>The headers that hold credentials, and what in them must not be seen elsewhere in a record either (C8).</summary>
 public static class Credentials
 {
-    /// <summary>Shorter values of headers are part of any text.</summary>
+    /// <summary>Shorter values of headers occur in any text.</summary>
     const int Shortest = 8;
 
     static readonly FrozenSet<string> names = FrozenSet.Create(

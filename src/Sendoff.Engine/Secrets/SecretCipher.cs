@@ -4,13 +4,12 @@ using System.Text;
 
 namespace Sendoff.Engine.Secrets;
 
-/// <summary>Encrypts what records must not show and sending still needs (C8), under a key that is not in the database.
-/// AES-256-GCM.</summary>
+/// <summary>Encrypts the originals of masked records that sending needs (C8), with a key outside the database. AES-256-GCM.</summary>
 public sealed class SecretCipher
 {
     public const int KeyBytes = 32;
 
-    /// <summary>Where a server has its key from.</summary>
+    /// <summary>The sources of a server's key.</summary>
     public const string KeySources = "the file secret-key in the data directory, or the setting Secrets:Key";
     const int NonceBytes = 12,
         TagBytes = 16;
@@ -24,13 +23,13 @@ public sealed class SecretCipher
         this.key = key.ToArray();
     }
 
-    /// <summary>A number that tells keys apart and nothing about them: a database remembers with it which key it is under.</summary>
+    /// <summary>A fingerprint that identifies a key without revealing it: a database stores the fingerprint of its key.</summary>
     public long Fingerprint => BinaryPrimitives.ReadInt64LittleEndian(HMACSHA256.HashData(key, "sendoff key fingerprint 1"u8));
 
-    /// <summary>A key for something else, which tells nothing about this one.</summary>
+    /// <summary>Derives a key for another purpose, which does not reveal this one.</summary>
     public byte[] Derive(string purpose) => HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(purpose));
 
-    /// <param name="record">The id of the row that it belongs to: it opens nowhere else.</param>
+    /// <param name="record">The id of its row: it cannot be decrypted for another one.</param>
     public byte[] Seal(ReadOnlySpan<byte> plain, long record)
     {
         byte[] box = new byte[NonceBytes + plain.Length + TagBytes];
@@ -41,7 +40,7 @@ public sealed class SecretCipher
         return box;
     }
 
-    /// <exception cref="SealedException">It was sealed under another key or for another record, or is damaged.</exception>
+    /// <exception cref="SealedException">It was encrypted with another key or for another record, or is damaged.</exception>
     public byte[] Open(ReadOnlySpan<byte> box, long record)
     {
         if (box.Length < NonceBytes + TagBytes)
@@ -67,6 +66,6 @@ public sealed class SecretCipher
     }
 }
 
-/// <summary>What was sealed cannot be opened.</summary>
+/// <summary>Encrypted data cannot be decrypted.</summary>
 public sealed class SealedException(Exception? inner)
     : Exception($"it cannot be decrypted with the key that this server has ({SecretCipher.KeySources}); restore the key", inner);

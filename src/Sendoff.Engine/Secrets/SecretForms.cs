@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Sendoff.Engine.Secrets;
 
-/// <summary>A spelling to search for, as Latin-1, and the Base64 digits beside it that hold bits of the secret too.</summary>
+/// <summary>A pattern to search for, as Latin-1, and the adjacent Base64 digits that contain bits of the secret.</summary>
 internal readonly record struct SecretPattern(string Text, int Before, int After);
 
 /// <summary>The texts that a secret becomes before it is encoded, and the patterns that find them (C8). What is undone in the searched text

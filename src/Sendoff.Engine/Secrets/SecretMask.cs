@@ -4,8 +4,7 @@ using System.Text.Json;
 
 namespace Sendoff.Engine.Secrets;
 
-/// <summary>Finds secrets in what is about to be written down, in every spelling in which they walk through HTTP, and covers them
-/// (C8).</summary>
+/// <summary>Masks secrets in data before it is written, in all encodings used in HTTP (C8).</summary>
 /// <remarks>
 /// A value is searched for in the forms that <see cref="SecretForms"/> lists: as it is, in Base64 from each of the three places at which it
 /// can begin there (Basic credentials, tokens), in hexadecimal. Percent-encoding, JSON escapes and character references are undone for the
@@ -14,10 +13,10 @@ namespace Sendoff.Engine.Secrets;
 /// </remarks>
 public sealed class SecretMask
 {
-    /// <summary>What stands in a record in place of a secret.</summary>
+    /// <summary>The mask that replaces a secret in records.</summary>
     public const string Cover = "••••••••";
 
-    /// <summary>Characters of the shortest value that is looked for: shorter ones are part of any text.</summary>
+    /// <summary>Characters of the shortest value to search for; shorter values occur in any text.</summary>
     public const int Shortest = 4;
     const int DeepestEscapes = 3;
 

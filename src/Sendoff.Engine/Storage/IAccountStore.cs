@@ -12,7 +12,7 @@ public interface IAccountStore
     /// <param name="untilDurable">Retries until the store accepts it: a new refresh token cannot be requested again.</param>
     Task SaveAccountAsync(StoredAccount account, IReadOnlyList<StoredSecret> replaced, bool untilDurable, CancellationToken ct);
 
-    /// <summary>Returns false if there is none.</summary>
+    /// <summary>Returns false if it does not exist.</summary>
     Task<bool> DeleteAccountAsync(AccountId account, IReadOnlyList<StoredSecret> replaced, CancellationToken ct);
 }
 

@@ -72,7 +72,7 @@ sealed class ApiClient : IDisposable
         return new(address, found, parsed.GetValue(json));
     }
 
-    /// <summary>The caller wants the API's answer as it is.</summary>
+    /// <summary>The caller wants the unchanged response of the API.</summary>
     public bool AsJson => asJson;
 
     public void Dispose() => http.Dispose();
@@ -92,7 +92,7 @@ sealed class ApiClient : IDisposable
         return null;
     }
 
-    /// <summary>An answer of the API. One that is not ends the command.</summary>
+    /// <summary>A response of the API. Any other response ends the command.</summary>
     public T Read<T>(string body, JsonTypeInfo<T> type)
         where T : class
     {
@@ -144,7 +144,7 @@ sealed class ApiClient : IDisposable
         }
     }
 
-    /// <summary>Copies what the API answers with, whatever its size.</summary>
+    /// <summary>Copies the response of the API, of any size.</summary>
     public async Task CopyAsync(string path, Stream output, CancellationToken ct)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);

@@ -17,7 +17,7 @@ enum CheckStatus
     Failed,
 }
 
-/// <summary>One thing that was looked at, and how to mend it where it is not well.</summary>
+/// <summary>The result of one check, with a remedy if it failed.</summary>
 sealed record Check(string Name, CheckStatus Status, string Text)
 {
     public static Check Ok(string name, string text) => new(name, CheckStatus.Ok, text);
@@ -259,7 +259,7 @@ static class Diagnosis
         }
     }
 
-    /// <summary>A clock that stands before what was written already makes ids and times run backwards.</summary>
+    /// <summary>If the clock is earlier than stored times, ids and times would go backwards.</summary>
     static Check Clock(string database, TimeProvider time)
     {
         const string name = "clock";

@@ -14,14 +14,14 @@ static class ExitCode
         DeliveryFailed = 3,
         NoServer = 4;
 
-    /// <summary>Whoever read the output has closed it: 128 and SIGPIPE, as shells have it.</summary>
+    /// <summary>The reader closed the output: 128 plus SIGPIPE, as in shells.</summary>
     public const int OutputClosed = 141;
 
     /// <summary>A fault of Sendoff: EX_SOFTWARE of sysexits.h.</summary>
     public const int Fault = 70;
 }
 
-/// <summary>A command cannot go on: one line that says what, where and how to mend it.</summary>
+/// <summary>Ends a command with one line: what is wrong, where, and how to fix it.</summary>
 sealed class CommandException(string message, int exitCode) : Exception(message)
 {
     public int ExitCode { get; } = exitCode;
@@ -33,7 +33,7 @@ sealed class CommandException(string message, int exitCode) : Exception(message)
 /// </summary>
 static class Output
 {
-    /// <summary>What a write says when nobody reads any more: EPIPE.</summary>
+    /// <summary>The error of a write without a reader: EPIPE.</summary>
     public const int BrokenPipe = 32;
 
     static readonly TextWriter results = Results();
@@ -49,10 +49,10 @@ static class Output
 
     public static void Warning(string message) => Progress.MarkupLineInterpolated($"[yellow]sendoff:[/] {message}");
 
-    /// <summary>A line, or JSON, as it is.</summary>
+    /// <summary>A line, or unchanged JSON.</summary>
     public static void Result(string line) => results.WriteLine(TerminalText.Clean(line));
 
-    /// <summary>Content for other programs: as it is, unless it goes to a terminal.</summary>
+    /// <summary>Content for other programs: unchanged, unless it is written to a terminal.</summary>
     public static void Content(string text)
     {
         if (!text.EndsWith('\n'))

@@ -53,7 +53,7 @@ static class ServeCommand
         return command;
     }
 
-    /// <summary>Serving is what <c>sendoff</c> does when it is told nothing else.</summary>
+    /// <summary>Without a command, <c>sendoff</c> runs the server.</summary>
     public static void MakeDefault(RootCommand root)
     {
         root.Add(Development);

@@ -74,7 +74,7 @@ sealed class Termination : IDisposable
         Environment.Exit(exitCode);
     }
 
-    /// <summary>What an interrupted command says.</summary>
+    /// <summary>The message of an interrupted command.</summary>
     public const string Interrupted = "interrupted";
 
     static int NumberOf(PosixSignal signal) =>

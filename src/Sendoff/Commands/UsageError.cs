@@ -22,7 +22,7 @@ static class UsageError
             + $"{string.Concat(Path(parsed.CommandResult).Select(static name => name + " "))}--help`.";
     }
 
-    /// <summary>What may stand in the unknown word's place.</summary>
+    /// <summary>The known words.</summary>
     static IEnumerable<string> Words(CommandResult at, bool isOption) =>
         isOption
             ? Commands(at)

@@ -107,7 +107,7 @@ sealed class Listeners
         }
     }
 
-    /// <summary>A socket that nobody answers on is what a killed server left: it is removed.</summary>
+    /// <summary>A socket without a listener was left by a killed server and is removed.</summary>
     static bool IsSocketFree(ListenAddress address)
     {
         string path = address.SocketPath!;

@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Http.Extensions;
 
 namespace Sendoff.Server;
 
-/// <summary>Where the server is reached, without a slash at the end: the public URL, else what the request says.</summary>
+/// <summary>URL of the server without a trailing slash: the public URL, or that of the request.</summary>
 internal static class Origin
 {
     public static string Of(HttpRequest request, ServerOptions options) =>

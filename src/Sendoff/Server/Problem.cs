@@ -6,7 +6,7 @@ using Sendoff.Server.Api;
 
 namespace Sendoff.Server;
 
-/// <summary>An answer that says what is wrong, where, and how to mend it (RFC 9457).</summary>
+/// <summary>An error response with what is wrong, where, and how to fix it (RFC 9457).</summary>
 internal sealed class Problem(int status, string title, string detail) : IResult
 {
     public int Status => status;

@@ -1,6 +1,6 @@
 namespace Sendoff.Server;
 
-/// <summary>Whom an answer is for. It decides how a refusal looks, never who may come.</summary>
+/// <summary>The kind of caller. It determines the form of a refusal, not the permission.</summary>
 internal static class RequestKind
 {
     static readonly PathString[] machines = ["/hooks", "/api", "/openapi", "/healthz", "/.well-known", "/metrics"];

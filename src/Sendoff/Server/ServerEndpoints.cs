@@ -10,7 +10,7 @@ using Sendoff.Ui.Editor;
 
 namespace Sendoff.Server;
 
-/// <summary>The server in two calls: what it needs, and what it answers.</summary>
+/// <summary>The server in two parts: its services, and its endpoints.</summary>
 public static class ServerEndpoints
 {
     /// <summary>A builder that finds the pages' scripts beside the program, wherever it is called.</summary>
@@ -24,7 +24,7 @@ public static class ServerEndpoints
         return builder;
     }
 
-    /// <summary>Registers the server. It stands on the engine, which the caller registers.</summary>
+    /// <summary>Registers the server. The caller registers the engine.</summary>
     public static IServiceCollection AddSendoffServer(this IServiceCollection services, ServerOptions options)
     {
         services.AddSingleton(options);

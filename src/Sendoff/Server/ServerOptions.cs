@@ -1,6 +1,6 @@
 namespace Sendoff.Server;
 
-/// <summary>What the server is told at its start.</summary>
+/// <summary>Options of the server.</summary>
 public sealed record ServerOptions
 {
     /// <summary>Holds the file <c>admin-token</c>. Setting <c>Data</c>.</summary>
@@ -20,7 +20,7 @@ public sealed record ServerOptions
     /// <summary>Triggers have listeners of their own, and the others serve none. Setting <c>Hooks:Listen</c>.</summary>
     public bool HasHooksListener { get; init; }
 
-    /// <summary>Reverse proxies whose <c>x-forwarded-for</c> says who a caller is. Setting <c>TrustedProxies</c>.</summary>
+    /// <summary>Reverse proxies whose <c>x-forwarded-for</c> is trusted. Setting <c>TrustedProxies</c>.</summary>
     public Triggers.TrustedProxies TrustedProxies { get; init; } = Triggers.TrustedProxies.None;
 
     /// <summary>How long a sign-in lasts. Setting <c>Auth:SessionAge</c>.</summary>
@@ -29,7 +29,7 @@ public sealed record ServerOptions
     /// <summary>Browsers that are signed in at once; one more ends the oldest session. Setting <c>Auth:MaxSessions</c>.</summary>
     public int SessionsMax { get; init; } = 1_000;
 
-    /// <summary>The development profile, in which deliveries reach loopback. Told on the API.</summary>
+    /// <summary>The development profile, which allows deliveries to loopback. Shown in the API.</summary>
     public bool Development { get; init; }
 
     /// <summary>Bytes of a deployed folder, packed or not, and of any other body that the API takes.</summary>

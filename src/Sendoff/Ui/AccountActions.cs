@@ -14,7 +14,7 @@ namespace Sendoff.Ui;
 /// <param name="Provider">Null if its app is not well known.</param>
 public sealed record AccountForm(AccountFields Typed, AccountKind Kind, Account? Edited, Provider? Provider);
 
-/// <summary>The page of accounts, what its buttons do, and the sign-in at a provider.</summary>
+/// <summary>The page of accounts, the actions of its buttons, and the sign-in at a provider.</summary>
 internal static class AccountActions
 {
     /// <summary>Where the callback leads: a page of this origin, for which the browser sends its session.</summary>

@@ -8,7 +8,7 @@ using Sendoff.Ui.Pages;
 
 namespace Sendoff.Ui;
 
-/// <summary>The page of alerts, and what its buttons do.</summary>
+/// <summary>The page of alerts and the actions of its buttons.</summary>
 internal static class AlertActions
 {
     static readonly AlertFields blank = new(

@@ -16,7 +16,7 @@ public enum BodyKind
     Hex,
 }
 
-/// <summary>How a body is looked at, by what it is rather than by what it says it is.</summary>
+/// <summary>How a body is shown, by its content instead of its declared type.</summary>
 public static class BodyShape
 {
     const int ImageBytes = 1024 * 1024,

@@ -14,7 +14,7 @@ internal static class DeliveryActions
         app.MapPost("/deliveries/resend", ResendAsync).ExcludeFromDescription();
     }
 
-    /// <summary>Back to the same list, which says what came of it.</summary>
+    /// <summary>Redirects to the same list, which shows the result.</summary>
     static async Task<IResult> ResendAsync(
         HttpRequest request,
         IStore store,

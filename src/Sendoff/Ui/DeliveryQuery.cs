@@ -5,7 +5,7 @@ using Sendoff.Ui.Live;
 
 namespace Sendoff.Ui;
 
-/// <summary>Which deliveries are listed, as the page's address says it.</summary>
+/// <summary>The filter of deliveries in the page's URL.</summary>
 public sealed record DeliveryQuery(
     string? Host,
     string? Workflow,

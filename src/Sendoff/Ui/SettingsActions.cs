@@ -13,7 +13,7 @@ namespace Sendoff.Ui;
 /// <summary>Something that is answered once and not to be had again.</summary>
 public sealed record MadeOnce(string What, string Value);
 
-/// <summary>What the page of settings shows besides limits and tokens.</summary>
+/// <summary>Further data of the settings page.</summary>
 public sealed class SettingsView(SecretCatalog secrets, IStepRunner runner, EgressOptions egress, ServerOptions options)
 {
     public IsolationState? Isolation => runner.InForce;

@@ -11,7 +11,7 @@ public sealed record SourceLine(string File, int Line, string Text, string Url)
 {
     const int ShownChars = 200;
 
-    /// <summary>Null when the version has no such line.</summary>
+    /// <summary>Null if the version does not have this line.</summary>
     /// <param name="stack">Names the file, when the line is not in the step's own.</param>
     public static SourceLine? Find(StoredVersion version, string step, int? line, int? column, string? stack)
     {

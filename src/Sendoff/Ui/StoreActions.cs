@@ -22,7 +22,7 @@ internal static class StoreActions
         app.MapPost("/stores/{name}/delete", DeleteAsync).ExcludeFromDescription();
     }
 
-    /// <summary>To the value as it is now; back to what was typed when it is refused.</summary>
+    /// <summary>Redirects to the current value, or back to the input if it is refused.</summary>
     static async Task<IResult> SetAsync(
         string name,
         HttpRequest request,

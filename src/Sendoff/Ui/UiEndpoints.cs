@@ -48,7 +48,7 @@ internal static class UiEndpoints
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode(server => server.ContentSecurityFrameAncestorsPolicy = null);
     }
 
-    /// <summary>To the new run; to the page that says so when there is none.</summary>
+    /// <summary>Redirects to the new run, or to a page with the reason why there is none.</summary>
     static async Task<IResult> ReplayAsync(string id, RunAcceptance runs, CancellationToken ct)
     {
         var replay = RunId.TryParse(id, out var run) ? await runs.ReplayAsync(run, null, captured: false, ct) : null;
@@ -78,7 +78,7 @@ internal static class UiEndpoints
         return Results.LocalRedirect($"/runs/{Uri.EscapeDataString(id)}");
     }
 
-    /// <summary>To the run that goes on; to the page that says why there is none.</summary>
+    /// <summary>Redirects to the resumed run, or to a page with the reason why there is none.</summary>
     static async Task<IResult> ResumeAsync(string id, Suspensions suspensions, CancellationToken ct)
     {
         var released = RunId.TryParse(id, out var run) ? await suspensions.ResumeAsync(run, "{}"u8.ToArray(), ct) : null;

@@ -40,7 +40,7 @@ internal static class WorkflowActions
             await store.GetWorkflowAsync(name, ct) is null ? StatusCodes.Status404NotFound : StatusCodes.Status200OK
         );
 
-    /// <summary>As a version of its own, so that what was deployed when stays true.</summary>
+    /// <summary>Deploys as a new version, so that the history of deploys stays correct.</summary>
     static async Task<IResult> RollBackAsync(string name, int version, IStore store, WorkflowCatalog catalog, CancellationToken ct)
     {
         if (

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace Sendoff.Commands.Hostile;
 
-/// <summary>What Sendoff says of a delivery that met a behaviour.</summary>
+/// <summary>The expected record of a delivery to a behaviour.</summary>
 /// <param name="Response">The status that is on record; null when there is none.</param>
 sealed record HostileReport(DeliveryStatus Status, int? Response, AttemptErrorCode? Code = null, AttemptPhase? Phase = null)
 {
@@ -26,7 +26,7 @@ sealed record HostileReport(DeliveryStatus Status, int? Response, AttemptErrorCo
     public static HostileReport Fails(AttemptErrorCode code, AttemptPhase phase, int? response = null, string? says = null) =>
         new(DeliveryStatus.Failed, response, code, phase) { Says = says };
 
-    /// <summary>An answer by whose status the delivery has succeeded or failed.</summary>
+    /// <summary>A response whose status determines the result of the delivery.</summary>
     public static HostileReport Answered(int status, bool keeps = true) =>
         new(status is >= 200 and < 300 ? DeliveryStatus.Succeeded : DeliveryStatus.Failed, status) { KeepsConnection = keeps };
 
@@ -76,7 +76,7 @@ sealed record HostileBehaviour(string Name, string Does, HostileReport Reports, 
     /// <summary>The receiver reads no more, so that it does not see the connection's end either.</summary>
     public bool IsDeaf { get; init; }
 
-    /// <summary>A port of its own; null is the one that most share.</summary>
+    /// <summary>A separate port; null for the shared one.</summary>
     public HostileListener? Listener { get; init; }
 
     /// <summary>A name instead of the receiver's address. It takes a resolver that knows it.</summary>

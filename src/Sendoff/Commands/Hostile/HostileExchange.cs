@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Sendoff.Commands.Hostile;
 
-/// <summary>A request that has arrived, and the ways to answer it badly.</summary>
+/// <summary>A received request, and ways to misbehave in response.</summary>
 /// <param name="number">Of the request on its connection, from 1.</param>
 sealed class HostileExchange(ReceiverConnection connection, string head, int number)
 {
@@ -27,7 +27,7 @@ sealed class HostileExchange(ReceiverConnection connection, string head, int num
         await connection.WriteAsync(response);
     }
 
-    /// <summary>Answers as any receiver would.</summary>
+    /// <summary>Responds like a normal receiver.</summary>
     public Task RespondOrdinarilyAsync() => RespondAsync(Ordinary);
 
     public async Task RespondAndCloseAsync(string response)
@@ -42,7 +42,7 @@ sealed class HostileExchange(ReceiverConnection connection, string head, int num
         Reset();
     }
 
-    /// <summary>Begins an answer and goes on with the same bytes until nobody takes them any more.</summary>
+    /// <summary>Begins a response and repeats the same bytes until the receiver stops reading.</summary>
     public async Task RespondEndlesslyAsync(string beginning, byte[] piece)
     {
         await RespondAsync(beginning);
@@ -51,7 +51,7 @@ sealed class HostileExchange(ReceiverConnection connection, string head, int num
         Close();
     }
 
-    /// <summary>Begins an answer and goes on ten times a second.</summary>
+    /// <summary>Begins a response and continues ten times a second.</summary>
     public async Task DripAsync(string beginning, string piece)
     {
         await RespondAsync(beginning);
@@ -62,7 +62,7 @@ sealed class HostileExchange(ReceiverConnection connection, string head, int num
         }
     }
 
-    /// <summary>Reads no more and says no more.</summary>
+    /// <summary>Stops reading and writing.</summary>
     public Task IgnoreAsync() => connection.HoldAsync();
 
     public void Close() => IsClosed = true;

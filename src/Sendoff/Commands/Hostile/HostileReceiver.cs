@@ -43,7 +43,7 @@ sealed class HostileReceiver : IAsyncDisposable
     public static HostileReceiver Start(IReadOnlyList<HostileBehaviour> behaviours, int port = 0, Action<string>? onRequest = null) =>
         new(behaviours, port, onRequest);
 
-    /// <summary>The authority behind the certificates, for those who choose to trust it.</summary>
+    /// <summary>The authority of the certificates, so that it can be trusted.</summary>
     public X509Certificate2Collection Roots => certificates.Roots;
     public string AuthorityPem => certificates.AuthorityPem;
 

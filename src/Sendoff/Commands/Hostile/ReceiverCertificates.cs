@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Sendoff.Commands.Hostile;
 
-/// <summary>An authority that lives in memory, and certificates from it. Nobody trusts it who was not told to.</summary>
+/// <summary>An authority in memory, and its certificates. It is trusted only where it is configured.</summary>
 sealed class ReceiverCertificates
 {
     static readonly DateTimeOffset now = TimeProvider.System.GetUtcNow();
@@ -34,7 +34,7 @@ sealed class ReceiverCertificates
         return Reload(withKey);
     }
 
-    /// <summary>A server's certificate that nobody vouches for but itself.</summary>
+    /// <summary>A self-signed server certificate.</summary>
     public static X509Certificate2 SelfSigned(string host)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);

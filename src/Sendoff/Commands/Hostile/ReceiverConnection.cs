@@ -102,7 +102,7 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
         await stream.FlushAsync(stop);
     }
 
-    /// <summary>Answers every request with the same bytes.</summary>
+    /// <summary>Responds to every request with the same bytes.</summary>
     public async Task AnswerAllAsync(string response)
     {
         while (await ReadRequestAsync() is not null)
@@ -119,6 +119,6 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
     /// <summary>Closes at once, with a FIN where nothing is left unread.</summary>
     public void Drop() => socket.Dispose();
 
-    /// <summary>Keeps the connection open, reads nothing and says nothing.</summary>
+    /// <summary>Keeps the connection open without reading or writing.</summary>
     public Task HoldAsync() => Task.Delay(Timeout.Infinite, stop);
 }

@@ -31,10 +31,10 @@ static class ComponentLimits
     /// <summary>Characters of a path in an app's folder.</summary>
     public const int PathChars = 300;
 
-    /// <summary>Bytes of an answer of Pipedream's API.</summary>
+    /// <summary>Bytes of a response of Pipedream's API.</summary>
     public const int ApiBytes = 4 * 1024 * 1024;
 
-    /// <summary>How long Pipedream's API may take to answer.</summary>
+    /// <summary>Timeout of Pipedream's API.</summary>
     public static readonly TimeSpan ApiTimeout = TimeSpan.FromSeconds(30);
 }
 
@@ -146,7 +146,7 @@ sealed partial class ComponentFolder
             .ThenBy(static path => path, StringComparer.Ordinal);
     }
 
-    /// <summary>The version that a component's code says.</summary>
+    /// <summary>The version in a component's code.</summary>
     public static string? VersionOf(string code) =>
         VersionPattern().Match(code) is { Success: true } match ? match.Groups["version"].Value : null;
 

@@ -2,7 +2,7 @@ using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>What was given to an import and is not a project: what it is instead, and what to give.</summary>
+/// <summary>The error for an input of an import that is not a project.</summary>
 static class NoProject
 {
     const string Expected =

@@ -8,7 +8,7 @@ namespace Sendoff.Commands.Import;
 /// <summary>A workflow as Pipedream keeps it: the name of its folder and its files, among them <c>workflow.yaml</c>.</summary>
 sealed record SyncedWorkflow(string Folder, IReadOnlyDictionary<string, string> Files)
 {
-    /// <summary>What the export says of the workflow, such as a secret that it leaves out.</summary>
+    /// <summary>Warnings in the export, such as an omitted secret.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <summary>Why the project does not hold the workflow, and how to get it; null for one that it holds.</summary>

@@ -6,7 +6,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Commands.Import;
 
-/// <summary>How a workflow stands after an import, the worst of its findings.</summary>
+/// <summary>The verdict for an imported workflow: its worst finding.</summary>
 enum ImportVerdict
 {
     RunsUnchanged,
@@ -14,12 +14,12 @@ enum ImportVerdict
     CannotRun,
 }
 
-/// <summary>One thing that whoever imports has to know: where, what, and what to do about it.</summary>
+/// <summary>A finding of an import: its position, the text, and what to do.</summary>
 /// <param name="Verdict">What it means for the workflow; a mere remark leaves it running unchanged.</param>
 /// <param name="Question">What would settle it, when that is an answer.</param>
 sealed record ImportFinding(ImportVerdict Verdict, string Where, string What, string Remedy, ImportQuestion? Question = null);
 
-/// <summary>An answer that is missing: the trigger when <paramref name="Step"/> is null, else what that step uses.</summary>
+/// <summary>A missing answer: for the trigger if <paramref name="Step"/> is null, otherwise for the code of that step.</summary>
 sealed record ImportQuestion(string? Step, string Example)
 {
     /// <summary>The id of the trigger that is asked for.</summary>

@@ -6,7 +6,7 @@ using Sendoff.Server.Auth;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>An alert: whom to tell what goes wrong.</summary>
+/// <summary>An alert rule.</summary>
 /// <param name="Workflow">The workflow that it watches; null for all.</param>
 /// <param name="On">Any of <c>run_failed</c>, <c>delivery_failed</c>, <c>backlog</c>.</param>
 /// <param name="Type"><c>email</c>, <c>webhook</c> or <c>slack</c>.</param>

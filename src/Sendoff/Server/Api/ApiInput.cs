@@ -6,7 +6,7 @@ using EventId = Sendoff.Engine.Model.EventId;
 
 namespace Sendoff.Server.Api;
 
-/// <summary>Reads what a caller gave, and keeps the first mistake as an answer: what is wrong, where, and what is expected.</summary>
+/// <summary>Reads the input of a caller, and keeps the first error as the response: what is wrong, where, and what is expected.</summary>
 internal sealed class ApiInput
 {
     public const int LimitDefault = 50,
@@ -237,7 +237,7 @@ internal sealed class ApiInput
         return null;
     }
 
-    /// <summary>False as well where there is no body, or no such field.</summary>
+    /// <summary>Also false if there is no body or the field does not exist.</summary>
     public bool IsSet(JsonElement body, string name) => body.ValueKind == JsonValueKind.Object && (Flag(body, name) ?? false);
 
     public static string Kind(JsonElement value) =>

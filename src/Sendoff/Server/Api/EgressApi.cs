@@ -9,7 +9,7 @@ namespace Sendoff.Server.Api;
 /// <param name="Addresses">IP addresses and ranges.</param>
 public sealed record EgressAddressesDocument(bool Fixed, IReadOnlyList<string> Addresses);
 
-/// <summary>A workflow's own rules, in force beside the server's.</summary>
+/// <summary>A workflow's own rules, in addition to the server's.</summary>
 public sealed record WorkflowRulesDocument(string Workflow, IReadOnlyList<string> Allow, IReadOnlyList<string> Deny);
 
 /// <summary>Egress rules and source addresses of deliveries: what is in force.</summary>

@@ -1,6 +1,6 @@
 namespace Sendoff.Server.Api;
 
-/// <summary>An answer that goes on: server-sent events.</summary>
+/// <summary>A streamed response: server-sent events.</summary>
 internal static class EventStream
 {
     /// <summary>Its headers. A proxy such as nginx would keep what is written until its buffer is full, and with a stream that is

@@ -17,7 +17,7 @@ public sealed record ListDocument<T>(IReadOnlyList<T> Items, string? NextCursor)
         new([.. page.Items.Select(map)], page.Next?.ToString("x", CultureInfo.InvariantCulture));
 }
 
-/// <summary>A run in a list, with how its sends stand. Those that are in none of the three counts are under way.</summary>
+/// <summary>A run in a list, with counts of its sends. Sends in none of the three counts are in flight.</summary>
 /// <param name="SendsDelivered">Sends that were answered with a 2xx status.</param>
 /// <param name="SendsFailed">Sends that failed, were blocked or interrupted.</param>
 /// <param name="SendsCaptured">Sends that were never meant to go.</param>
@@ -168,7 +168,7 @@ public sealed record CheckDocument(IReadOnlyList<WorkflowProblemDocument> Proble
         };
 }
 
-/// <summary>A mistake in a workflow's files: what, where, and how to mend it.</summary>
+/// <summary>An error in a workflow's files, with its position and a hint.</summary>
 public sealed record WorkflowProblemDocument(string Message, string? File, int? Line, int? Column, string? Source, string? Hint)
 {
     internal static WorkflowProblemDocument From(WorkflowProblem p) => new(p.Message, p.File, p.Line, p.Column, p.SourceLine, p.Hint);

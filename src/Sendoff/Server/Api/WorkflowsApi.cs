@@ -139,7 +139,7 @@ internal static class WorkflowsApi
             Problems = [.. problems.Select(WorkflowProblemDocument.From)],
         };
 
-    /// <summary>As a version of its own, so that what was deployed when stays true.</summary>
+    /// <summary>Deploys as a new version, so that the history of deploys stays correct.</summary>
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAgainAsync(
         string name,
         string version,

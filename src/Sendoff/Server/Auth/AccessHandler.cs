@@ -36,7 +36,7 @@ internal sealed class AccessHandler(
         "A request that changes something must come from this server's own pages, or carry a bearer token."
     );
 
-    /// <summary>Why a credential that was shown was not taken.</summary>
+    /// <summary>The reason why a credential was refused.</summary>
     Problem? refusal;
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
@@ -98,7 +98,7 @@ internal sealed class AccessHandler(
 
     static string Scope(TokenScope? scope) => scope is { } one ? Api.Names.Of(one) : "none";
 
-    /// <summary>Browsers say where a request comes from; one that says nothing is not trusted with a cookie.</summary>
+    /// <summary>Browsers send the origin of a request; a request without it cannot use a cookie.</summary>
     bool IsSameOrigin()
     {
         string? site = Request.Headers["Sec-Fetch-Site"];

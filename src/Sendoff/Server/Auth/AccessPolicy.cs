@@ -8,7 +8,7 @@ namespace Sendoff.Server.Auth;
 /// else.</summary>
 internal static class AccessPolicy
 {
-    /// <summary>For endpoints with secrets, tokens and sessions, also to look at them.</summary>
+    /// <summary>Required for endpoints with secrets, tokens and sessions, also for reading.</summary>
     public const string Admin = "admin";
     const string ScopeClaim = "scope";
 

@@ -23,7 +23,7 @@ public sealed class AdminToken
 
     public string Value { get; }
 
-    /// <summary>What sessions are marked with: they end with the token under which they began. It tells nothing of the token.</summary>
+    /// <summary>Identifies the token of a session without revealing it: the session ends with the token.</summary>
     internal byte[] Mark { get; }
 
     /// <exception cref="InvalidDataException">The token is too short to be one; the message says where it came from.</exception>

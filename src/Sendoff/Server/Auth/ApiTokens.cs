@@ -5,7 +5,7 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>A token for the API, as long as it is one.</summary>
+/// <summary>A valid token for the API.</summary>
 /// <param name="Revoked">Fires when it is revoked.</param>
 internal sealed record ApiToken(StoredToken Stored, CancellationTokenSource Revoked);
 
@@ -20,7 +20,7 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
     readonly SemaphoreSlim changing = new(1);
     FrozenDictionary<string, ApiToken>? byHash;
 
-    /// <summary>The one who presents it; null when nobody does, or it was revoked.</summary>
+    /// <summary>The owner of the credential; null if it is unknown or revoked.</summary>
     public async ValueTask<ApiToken?> FindAsync(string presented, CancellationToken ct)
     {
         var known = byHash ?? await ReadAsync(ct);
@@ -29,7 +29,7 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
 
     public async Task<IReadOnlyList<StoredToken>> ListAsync(CancellationToken ct) => await store.ListTokensAsync(ct);
 
-    /// <summary>Answers the token itself, which is not to be had again.</summary>
+    /// <summary>Returns the token, which is shown only once.</summary>
     public async Task<(StoredToken Token, string Value)> CreateAsync(string name, TokenScope scope, CancellationToken ct)
     {
         string value = Prefix + RandomNumberGenerator.GetString(Characters, RandomCharacters);
@@ -39,8 +39,8 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
         return (token, value);
     }
 
-    /// <summary>From its completion on, the token is refused, and what was open under it is closed. Returns false if there is
-    /// none.</summary>
+    /// <summary>From its completion on, the token is refused, and what was open under it is closed. Returns false if it does not
+    /// exist.</summary>
     public async Task<bool> RevokeAsync(TokenId token, CancellationToken ct)
     {
         bool isThere = await store.DeleteTokenAsync(token, ct);

@@ -2,13 +2,13 @@ using System.Net;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>On an endpoint that machines ask under whatever name they know the server by; it tells nothing that is secret.</summary>
+/// <summary>Marks an endpoint that can be called with any host name, because it has no secrets.</summary>
 internal sealed class AnyHost
 {
     public static readonly AnyHost Mark = new();
 }
 
-/// <summary>Answers for the server's own names only, and keeps pages and API off the addresses of hooks.</summary>
+/// <summary>Accepts only the server's own host names, and separates the web UI and API from the addresses of hooks.</summary>
 internal sealed class HostGate(RequestDelegate next, ServerSides sides, ServerOptions options)
 {
     static readonly Problem elsewhere = Problem.NotFound(
@@ -36,7 +36,7 @@ internal sealed class HostGate(RequestDelegate next, ServerSides sides, ServerOp
         ).ExecuteAsync(context);
     }
 
-    /// <summary>On a loopback listener a foreign Host is a page of somebody else whose name now leads here (DNS rebinding).</summary>
+    /// <summary>On a loopback listener, an unknown Host is a foreign page that uses DNS rebinding.</summary>
     bool IsOwnHost(HttpContext context)
     {
         if (

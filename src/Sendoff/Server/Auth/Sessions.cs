@@ -5,7 +5,7 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Auth;
 
-/// <summary>A signed-in browser, as long as it is one.</summary>
+/// <summary>A valid browser session.</summary>
 /// <param name="Ended">Fires when the session is ended by hand; not when its time is over.</param>
 internal sealed record Session(StoredSession Stored, CancellationTokenSource Ended);
 
@@ -66,8 +66,8 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
         return value;
     }
 
-    /// <summary>Ends a session: its cookie is refused from now on, and its open sockets and streams are closed. Returns false if there is
-    /// none.</summary>
+    /// <summary>Ends a session: its cookie is refused from now on, and its open sockets and streams are closed. Returns false if it does
+    /// not exist.</summary>
     public async Task<bool> EndAsync(SessionId id, CancellationToken ct)
     {
         var known = byHash ?? await LoadAsync(ct);

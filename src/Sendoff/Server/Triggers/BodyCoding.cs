@@ -29,7 +29,7 @@ internal static class BodyCoding
     public static Problem TooLarge(int limit) =>
         Problem.TooLarge($"The body is over {limit:N0} bytes, the limit of a trigger (setting Triggers:MaxBodyBytes).");
 
-    /// <summary>The body as it was before it was coded.</summary>
+    /// <summary>Decodes the body.</summary>
     /// <param name="problem">What is answered instead; null when all is well.</param>
     public static byte[] Decode(HttpRequest request, ReadOnlySequence<byte> body, int limit, out Problem? problem)
     {

@@ -21,7 +21,7 @@ internal static class EventWriter
     [ThreadStatic]
     static Scratch? scratch;
 
-    /// <summary>The event of a request whose body has arrived. The answer is the caller's own.</summary>
+    /// <summary>Creates the event of a request with its complete body. The caller writes the response.</summary>
     /// <param name="files">Gives URLs to the files of a form; without it they are <c>data:</c> URLs.</param>
     /// <param name="proxies">Whose <c>x-forwarded-for</c> is believed.</param>
     /// <param name="withAuthorization">False when that header was for the trigger, not for the workflow.</param>
@@ -190,7 +190,7 @@ internal static class EventWriter
         }
     }
 
-    /// <summary>Text from its charset; what is no text is Base64, and says so.</summary>
+    /// <summary>Text in its charset; other bytes as Base64 with a flag.</summary>
     static void WriteText(
         Utf8JsonWriter json,
         ReadOnlySpan<byte> bytes,

@@ -23,10 +23,10 @@ internal sealed class HttpTriggerEndpoint(
 {
     public const string Pattern = "/hooks/{key}/{**path}";
 
-    /// <summary>Tells the caller which run its event became.</summary>
+    /// <summary>Sends the id of the event's run to the caller.</summary>
     const string RunHeader = "sendoff-run";
 
-    /// <summary>Tells the caller which event was kept without a run.</summary>
+    /// <summary>Sends the id of an event without a run to the caller.</summary>
     const string EventHeader = "sendoff-event";
 
     /// <summary>Pipedream's flags, as a header or in the query: history is not kept; the event is kept and starts no run.</summary>

@@ -24,7 +24,7 @@ internal sealed class Multipart
     public (string Name, string? MimeType, byte[] Content)? FileAt(int number) =>
         number >= 0 && number < all.Count && all[number] is { FileName: { } name } part ? (name, part.MimeType, part.Content) : null;
 
-    /// <summary>Null when the body is not what its content type says.</summary>
+    /// <summary>Null if the body does not match its content type.</summary>
     public static Multipart? TryRead(MediaTypeHeaderValue type, ReadOnlySpan<byte> body)
     {
         string? boundary = HeaderUtilities.RemoveQuotes(type.Boundary).Value;

@@ -8,7 +8,7 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Triggers;
 
-/// <summary>The keys of workflows' streams: whoever has a workflow's may read what it sends with <c>$send.sse</c>.</summary>
+/// <summary>The keys of workflows' streams. A key gives permission to read the workflow's <c>$send.sse</c> events.</summary>
 internal sealed class StreamKeys(Concealment concealment)
 {
     public string PathOf(WorkflowId workflow) => $"/sse/{workflow}/{KeyOf(workflow)}";

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Components.Rendering;
 
 namespace Sendoff.Ui.Controls;
 
-/// <summary>A sentence in which what stands between backticks is code.</summary>
+/// <summary>Text with code between backticks.</summary>
 public sealed class Ticks : ComponentBase
 {
     [Parameter, EditorRequired]

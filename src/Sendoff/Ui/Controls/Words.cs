@@ -22,7 +22,7 @@ public static class Words
     public static bool IsFailure(DeliveryStatus status) =>
         status is DeliveryStatus.Failed or DeliveryStatus.Blocked or DeliveryStatus.Interrupted;
 
-    /// <summary>A delivery's state as one sign, beside its colour.</summary>
+    /// <summary>The sign for a delivery's state, besides its colour.</summary>
     public static string Mark(string status) =>
         status switch
         {

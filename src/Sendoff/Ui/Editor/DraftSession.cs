@@ -8,7 +8,7 @@ using Sendoff.Ui.Controls;
 
 namespace Sendoff.Ui.Editor;
 
-/// <summary>A workflow's draft in the hands of one reader. What changes it answers why it did not, or null.</summary>
+/// <summary>A workflow's draft in one editor session. Methods that change it return the error, or null.</summary>
 public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerOptions options)
 {
     readonly SemaphoreSlim saving = new(1);
@@ -39,7 +39,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
 
     string? YamlFile => new[] { WorkflowReader.YamlFile, "workflow.yml" }.FirstOrDefault(Files.ContainsKey);
 
-    /// <summary>Reads the draft from the store; what was not saved is gone. False when there is no such workflow.</summary>
+    /// <summary>Reads the draft from the store and discards unsaved changes. Returns false if the workflow does not exist.</summary>
     public async Task<bool> OpenAsync(string name, CancellationToken ct)
     {
         if (await drafts.FindAsync(name, ct) is not { } draft)
@@ -135,7 +135,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         return Files.Count < options.DeployFiles ? null : $"A workflow has at most {options.DeployFiles:N0} files.";
     }
 
-    /// <summary>A new last step with a file of its own.</summary>
+    /// <summary>Adds a last step with a new file.</summary>
     public string? AddStep(string name)
     {
         string file = name + "/entry.mjs";
@@ -189,7 +189,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
     /// <summary>The text of <c>workflow.yaml</c>, or what the folder of step files means as one.</summary>
     public string Yaml => Files.GetValueOrDefault(YamlFile ?? "") ?? WorkflowYaml.Write(Workflow!.Name, Definition?.Steps ?? []);
 
-    /// <summary>A folder of step files gets a <c>workflow.yaml</c> that says what it meant.</summary>
+    /// <summary>Creates a <c>workflow.yaml</c> for a folder of step files.</summary>
     /// <param name="isForm">The change is refused when the file could be read before it and cannot be read after it.</param>
     string? ChangeYaml(Func<string, string?> change, bool isForm = false)
     {
@@ -245,7 +245,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         }
     }
 
-    /// <summary>What stands here counts, whatever others saved.</summary>
+    /// <summary>Overwrites drafts that others have saved.</summary>
     public async Task<string?> InsistAsync(CancellationToken ct)
     {
         if (await drafts.FindAsync(Workflow!.Name, ct) is { } found)
@@ -261,7 +261,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         return null;
     }
 
-    /// <summary>The run of the draft; or why there is none, unless the check says it.</summary>
+    /// <summary>The run of the draft, or the reason why there is none, unless the check reports it.</summary>
     /// <param name="isDry">Its sends are captured.</param>
     public async Task<(RunId? Run, string? Mistake)> TestAsync(string eventJson, bool isDry, CancellationToken ct)
     {
@@ -306,7 +306,7 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
         }
     }
 
-    /// <summary>Deployed, unless the check says why not.</summary>
+    /// <summary>Deploys, unless the check has problems.</summary>
     public async Task<string?> DeployAsync(CancellationToken ct)
     {
         if (await SaveAsync(ct) is { } mistake)

@@ -30,7 +30,7 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
         /// <summary>One of the values that the component names.</summary>
         Choice,
 
-        /// <summary>Nothing to fill in: what it is comes from elsewhere.</summary>
+        /// <summary>No input: the value comes from another source.</summary>
         None,
     }
 

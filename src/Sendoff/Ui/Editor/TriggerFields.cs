@@ -41,7 +41,7 @@ static class TriggerFields
             _ => [],
         };
 
-    /// <summary>A trigger that a deploy takes as it is.</summary>
+    /// <summary>A trigger that a deploy accepts unchanged.</summary>
     public static IReadOnlyList<(string Name, JsonElement? Value)> New(string type) =>
         type switch
         {

@@ -138,7 +138,7 @@ public sealed partial class WorkflowEditor : IDisposable
         return isSaved;
     }
 
-    /// <summary>Saves what was changed, or says why it was not. Returns whether it is saved.</summary>
+    /// <summary>Saves changes or shows the error. Returns whether they are saved.</summary>
     async Task<bool> ChangeAsync(string? mistake)
     {
         int turn = ++turns;
