@@ -119,6 +119,9 @@ public sealed record EngineLimits
     /// <summary>Time to sign in at a provider. Setting <c>Accounts:ConnectTimeout</c>.</summary>
     public TimeSpan AccountConnect { get; init; } = TimeSpan.FromMinutes(15);
 
+    /// <summary>How long a token that a refresh replaced stays masked after it has expired.</summary>
+    public TimeSpan AccountTokenMasked { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>Sign-ins at providers in progress; above it the oldest is dropped.</summary>
     public int AccountsConnecting { get; init; } = 100;
 

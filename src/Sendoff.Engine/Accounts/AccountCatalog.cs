@@ -10,8 +10,8 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
     readonly SemaphoreSlim changing = new(1);
     ImmutableDictionary<AccountId, Row> rows = ImmutableDictionary<AccountId, Row>.Empty;
 
-    /// <summary>Values that accounts had, until the history that may hold them is pruned.</summary>
-    ImmutableList<(string Value, DateTimeOffset At)> replaced = [];
+    /// <summary>Values that accounts had, and until when they are masked.</summary>
+    ImmutableList<(string Value, DateTimeOffset Until)> replaced = [];
 
     /// <param name="Number">Of its row in the store: the order in which accounts were made.</param>
     sealed record Row(long Number, Account Account);
@@ -34,7 +34,7 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
             static stored => stored.Id,
             stored => new Row(stored.Row, AccountContent.Read(concealment.Cipher.Open(stored.Sealed.Span, stored.Row)))
         );
-        Mask([]);
+        concealment.MaskAccounts([.. Masked()]);
     }
 
     /// <summary>What is wrong with an account, in sentences that say how to correct it.</summary>
@@ -47,11 +47,20 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
     public AccountId NewId() => AccountId.From(ids.Next());
 
     /// <summary>Stores an account in which <see cref="FindFaults"/> finds nothing, in place of the one with its id.</summary>
-    public Task SaveAsync(Account account, CancellationToken ct) => ChangeAsync(account.Id, _ => account, untilDurable: false, ct);
+    public Task SaveAsync(Account account, CancellationToken ct) =>
+        ChangeAsync(account.Id, _ => account, untilDurable: false, maskedUntil: null, ct);
 
     /// <summary>Changes an account durably, and returns it as it is then; null if <paramref name="change"/> returns null.</summary>
     /// <param name="untilDurable">See <see cref="IAccountStore.SaveAccountAsync"/>.</param>
-    internal async Task<Account?> ChangeAsync(AccountId id, Func<Account?, Account?> change, bool untilDurable, CancellationToken ct)
+    /// <param name="maskedUntil">When the values that it loses are worth nothing; null keeps them masked until history is
+    /// pruned.</param>
+    internal async Task<Account?> ChangeAsync(
+        AccountId id,
+        Func<Account?, Account?> change,
+        bool untilDurable,
+        DateTimeOffset? maskedUntil,
+        CancellationToken ct
+    )
     {
         await changing.WaitAsync(ct).ConfigureAwait(false);
         try
@@ -63,13 +72,11 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
             string[] gone = before is null
                 ? []
                 : [.. AccountContent.SecretsOf(before.Account).Except(AccountContent.SecretsOf(after), StringComparer.Ordinal)];
-            // Masked before any step can see them.
-            concealment.MaskAccounts([.. Masked(), .. AccountContent.SecretsOf(after)]);
-            byte[] sealed_ = concealment.Cipher.Seal(AccountContent.Write(after), row.Number);
-            var stored = new StoredAccount(id, row.Number, WorkspaceId.Default, time.GetUtcNow(), sealed_);
-            await store.SaveAccountAsync(stored, Sealed(id, gone), untilDurable, ct).ConfigureAwait(false);
+            Mask(gone, maskedUntil, AccountContent.SecretsOf(after));
+            byte[] content = concealment.Cipher.Seal(AccountContent.Write(after), row.Number);
+            var stored = new StoredAccount(id, row.Number, WorkspaceId.Default, time.GetUtcNow(), content);
+            await store.SaveAccountAsync(stored, Sealed(id, gone, maskedUntil), untilDurable, ct).ConfigureAwait(false);
             rows = rows.SetItem(id, row);
-            Mask(gone);
             return after;
         }
         finally
@@ -87,9 +94,9 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
             if (Find(id) is not { } account)
                 return false;
             string[] gone = [.. AccountContent.SecretsOf(account)];
-            await store.DeleteAccountAsync(id, Sealed(id, gone), ct).ConfigureAwait(false);
+            Mask(gone, null, []);
+            await store.DeleteAccountAsync(id, Sealed(id, gone, null), ct).ConfigureAwait(false);
             rows = rows.Remove(id);
-            Mask(gone);
             return true;
         }
         finally
@@ -98,25 +105,30 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
         }
     }
 
-    StoredSecret[] Sealed(AccountId id, string[] values)
+    // Pruning deletes a replaced secret when it is older than the history: one that is worth nothing earlier is dated back.
+    StoredSecret[] Sealed(AccountId id, string[] values, DateTimeOffset? maskedUntil)
     {
         var now = time.GetUtcNow();
+        var replacedAt = maskedUntil is { } until && until < now + limits.RetentionAge ? until - limits.RetentionAge : now;
         return
         [
             .. values.Select(value =>
             {
                 long row = ids.Next();
                 byte[] box = concealment.Cipher.Seal(Encoding.UTF8.GetBytes(value), row);
-                return new StoredSecret(row, WorkspaceId.Default, id.Value, true, box, now, now);
+                return new StoredSecret(row, WorkspaceId.Default, id.Value, true, box, now, replacedAt);
             }),
         ];
     }
 
-    void Mask(string[] gone)
+    /// <summary>Before a step can see the new values, and before the store has them.</summary>
+    void Mask(string[] gone, DateTimeOffset? maskedUntil, IEnumerable<string> added)
     {
         var now = time.GetUtcNow();
-        replaced = replaced.RemoveAll(one => one.At < now - limits.RetentionAge).AddRange(gone.Select(value => (value, now)));
-        concealment.MaskAccounts([.. Masked()]);
+        replaced = replaced
+            .RemoveAll(one => one.Until <= now)
+            .AddRange(gone.Select(value => (value, maskedUntil ?? now + limits.RetentionAge)));
+        concealment.MaskAccounts([.. Masked(), .. added]);
     }
 
     IEnumerable<string> Masked() =>

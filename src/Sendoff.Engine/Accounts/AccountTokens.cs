@@ -102,6 +102,7 @@ public sealed class AccountTokens(
                             Fault = fault,
                         },
                 untilDurable: answer.Tokens is not null,
+                maskedUntil: MaskedUntil(asked),
                 CancellationToken.None
             )
             .ConfigureAwait(false);
@@ -110,6 +111,13 @@ public sealed class AccountTokens(
         else
             log.AccountRefreshed(asked.Id);
         return kept ?? catalog.Find(asked.Id);
+    }
+
+    // Hourly tokens would pile up over the days of the history, and a mask with thousands of values is slow.
+    DateTimeOffset? MaskedUntil(Account asked)
+    {
+        var now = time.GetUtcNow();
+        return asked.Tokens?.ExpiresAt is { } end ? (end > now ? end : now) + limits.AccountTokenMasked : null;
     }
 
     /// <summary>Null if there is nothing to ask with.</summary>

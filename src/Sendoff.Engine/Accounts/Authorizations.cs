@@ -95,6 +95,7 @@ public sealed class Authorizations(
                 began.Account,
                 now => now?.Client != began.Client ? null : now with { Tokens = answer.Tokens, Fault = null },
                 untilDurable: true,
+                maskedUntil: null,
                 CancellationToken.None
             )
             .ConfigureAwait(false);

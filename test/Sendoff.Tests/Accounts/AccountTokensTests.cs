@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Time.Testing;
+using Sendoff.Engine;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
 using Sendoff.Tests.Runs;
@@ -171,6 +172,29 @@ public sealed class AccountTokensTests : IAsyncLifetime
         clock.Advance(TimeSpan.FromHours(2));
         string next = (await rig.Tokens.FindAsync(["apn_sheet1"]))!.Fields!["oauth_access_token"];
         Assert.Equal((provider.LastAccessToken, 2), (next, provider.Refreshes));
+    }
+
+    [Fact]
+    public async Task Token_that_a_refresh_replaced_is_masked_until_an_hour_after_it_has_ended_also_over_a_restart()
+    {
+        await ConnectAsync(minutes: 0);
+        var said = await rig.DeployAsync("said", "return 'at-first-apn_sheet1'");
+        async Task<string?> SaidAsync() => Returned(await RunAsync(said), 0).GetString();
+        for (int minutes = 0; minutes <= 59; minutes += 59, clock.Advance(TimeSpan.FromMinutes(59)))
+        {
+            Assert.NotNull((await rig.Tokens.FindAsync(["apn_sheet1"]))!.Fields);
+            Assert.Equal("••••••••", await SaidAsync());
+        }
+        await rig.DisposeAsync();
+        rig = await StartAsync();
+        said = rig.Catalog.FindTrigger("said")!.Version;
+        Assert.Equal("••••••••", await SaidAsync());
+
+        while ((await rig.Store.PruneAsync(clock.GetUtcNow() - new EngineLimits().RetentionAge, 0, default)).More) { }
+        await rig.Secrets.LoadAsync(default);
+        Assert.Equal("at-first-apn_sheet1", await SaidAsync());
+        // The access token and the refresh token of the second refresh; those of the first are gone.
+        Assert.Equal(2, (await rig.Store.ListSecretsAsync(default)).Count);
     }
 
     [Fact]

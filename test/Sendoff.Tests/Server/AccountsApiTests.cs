@@ -134,6 +134,37 @@ public sealed class AccountsApiTests(SharedServer shared) : IClassFixture<Shared
     }
 
     [Fact]
+    public async Task Sign_in_goes_by_the_public_url_and_begins_only_there()
+    {
+        await using var behind = await TestServer.StartAsync(publicUrl: new Uri("https://flows.example"));
+        using var created = await behind.Http.PostAsync(
+            "/api/v1/accounts",
+            new StringContent(
+                """{"id":"apn_1","app":"spotify","kind":"authorization_code","clientId":"me"}""",
+                Encoding.UTF8,
+                "application/json"
+            ),
+            Ct
+        );
+        Assert.Equal(HttpStatusCode.OK, created.StatusCode);
+        using var browser = behind.NewClient();
+        async Task<HttpResponseMessage> ConnectAsync(string host)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/accounts/apn_1/connect");
+            request.Headers.Authorization = behind.Http.DefaultRequestHeaders.Authorization;
+            request.Headers.Host = host;
+            return await browser.SendAsync(request, Ct);
+        }
+
+        using var led = await ConnectAsync("flows.example");
+        Assert.StartsWith("https://accounts.spotify.com/authorize?response_type=code&client_id=me", led.Headers.Location!.AbsoluteUri);
+        Assert.Contains("redirect_uri=https%3A%2F%2Fflows.example%2Faccounts%2Fcallback", led.Headers.Location.AbsoluteUri);
+        using var elsewhere = await ConnectAsync("localhost");
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, elsewhere.StatusCode);
+        Assert.Contains("Open this page there", await elsewhere.Content.ReadAsStringAsync(Ct));
+    }
+
+    [Fact]
     public async Task A_callback_that_nobody_began_connects_nothing()
     {
         using var stranger = server.NewClient();

@@ -176,7 +176,8 @@ export function explain(error, code, sent) {
   if (account !== null) {
     return {
       code: 'missing_account',
-      message: `there is no account of the app ${account}: set its fields as secrets named ${upper(account)}__ and the field, `
+      message: `there is no account of the app ${account}: connect one on the page Accounts or with \`sendoff accounts connect\`, `
+        + `or set its fields as secrets named ${upper(account)}__ and the field, `
         + `such as ${upper(account)}__API_KEY or ${upper(account)}__OAUTH_ACCESS_TOKEN`,
     };
   }
