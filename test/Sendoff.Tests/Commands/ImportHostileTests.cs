@@ -96,6 +96,20 @@ public sealed class ImportHostileTests : ImportRig
     }
 
     [Fact]
+    public async Task Names_of_an_export_do_nothing_to_the_terminal_that_shows_the_report()
+    {
+        AddExport(
+            """{ "name": "W\u001b]0;x\u0007", "triggers": [ { "type": "x\u001b[2J", "id": "ti_\u202e" } ], "steps": [ { "namespace": "s", "lang": "python\u001b" } ] }"""
+        );
+
+        await ReportAsync();
+
+        string report = File.ReadAllText(Path.Combine(Target, "import-report.md"));
+        Assert.Contains("\\u001b", report, StringComparison.Ordinal);
+        Assert.False(TerminalText.IsActive(report), report);
+    }
+
+    [Fact]
     public async Task A_name_that_an_export_has_twice_counts_once()
     {
         AddExport(

@@ -218,7 +218,8 @@ static class ImportReport
             foreach (var finding in workflow.Findings)
                 text.Append($"- **{finding.Where}** ({Words(finding.Verdict)}): {finding.What}. {finding.Remedy}\n");
         }
-        return text.ToString();
+        // It is read with cat and less as well.
+        return TerminalText.Clean(text.ToString());
     }
 }
 
