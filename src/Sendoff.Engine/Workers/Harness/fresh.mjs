@@ -5,7 +5,7 @@ import diagnostics from 'node:diagnostics_channel';
 import process from 'node:process'; // a step may delete the global
 import vm from 'node:vm';
 import Module, { syncBuiltinESMExports } from 'node:module';
-import { apply, defineProperty, getPrototypeOf, hasOwn, isArray, join, toJson, whenWebIsLoaded } from './globals.mjs';
+import { apply, defineProperty, getPrototypeOf, hasOwn, isArray, join, toJson } from './globals.mjs';
 
 /** An object whose own properties are restored: those of `names`, or all of them, in which case added ones are removed.
  *  @typedef {{ object: any, names?: PropertyKey[] }} Place */
@@ -22,7 +22,6 @@ const cwd = process.cwd.bind(process), chdir = process.chdir.bind(process);
 const [on, off, rawListeners] = ['on', 'removeListener', 'rawListeners'].map(name => /** @type {any} */ (process)[name].bind(process));
 /** The real variables, which time zones and child processes use. */ const variables = process.env;
 
-const DISPATCHER = Symbol.for('undici.globalDispatcher.1');
 const prototype = getPrototypeOf(globalThis), theConsole = console;
 
 /** @type {Place[]} */
@@ -61,18 +60,7 @@ export function watchGlobals(executing) {
   // A script may declare names that are not visible on any object and cannot be removed.
   for (const owner of [vm, vm.Script.prototype]) watchCalls(owner, 'runInThisContext', () => { if (isExecuting()) beyond = true; });
   watchModules();
-  whenWebIsLoaded(acceptDispatcher);
   syncBuiltinESMExports();
-}
-
-/** Node.js keeps the dispatcher of fetch in a property that cannot be deleted. */
-function acceptDispatcher() {
-  const { object, names, kept } = snapshots[0] ?? {};
-  if (object === undefined || DISPATCHER in kept || !hasOwn(object, DISPATCHER)) return;
-  kept[DISPATCHER] = ownProperty(object, DISPATCHER);
-  names[names.length] = DISPATCHER;
-  symbolsKept++;
-  try { valuesChanged = comparison(); } catch { beyond = true; } // a step has replaced required built-ins
 }
 
 /** Wraps `process.env`, which is too slow to compare. */

@@ -77,6 +77,23 @@ export const url = {
   each: uncurry(URLSearchParams.prototype.forEach),
 };
 export const QueryParams = URLSearchParams;
+const { FormData: Form, Headers: HeaderList, Response: FetchResponse } = globalThis;
+/** @param {any} value */
+export const isForm = value => value instanceof Form;
+/** @type {(self: FormData, each: (value: any, key: string) => void) => void} */
+export const eachField = uncurry(Form.prototype.forEach);
+/** @param {any} value */
+export const isHeaderList = value => value instanceof HeaderList;
+/** @type {(self: Headers, each: (value: string, name: string) => void) => void} */
+export const eachHeader = uncurry(HeaderList.prototype.forEach);
+/** @param {any} value */
+export function isFetchResponse(value) {
+  try { return value !== null && typeof value === 'object' && value instanceof FetchResponse; } catch { return false; }
+}
+export const response = {
+  status: getter(FetchResponse, 'status'), statusText: getter(FetchResponse, 'statusText'), url: getter(FetchResponse, 'url'),
+  headers: getter(FetchResponse, 'headers'),
+};
 /** @type {(self: Map<any, any>, each: (value: any, key: any) => void) => void} */
 export const eachEntry = uncurry(Map.prototype.forEach);
 /** @type {(self: Set<any>, each: (value: any) => void) => void} */
@@ -107,68 +124,6 @@ export const runWith = uncurry(Als.prototype.run);
 export const activeResources = process.getActiveResourcesInfo.bind(process);
 export const reallyExit = /** @type {any} */ (process).reallyExit.bind(process);
 
-/** The classes of fetch. @typedef {{ FormData: typeof FormData, Headers: typeof Headers, Response: typeof Response }} Web */
-/** Node.js takes 20 ms to load them, so they are captured at the first use, before any code can change them.
- *  @type {Web | null} */
-let web = null;
-/** @type {() => void} */ let webLoaded = () => {};
-/** @param {() => void} call once they are loaded, which lays a symbol at globalThis */
-export function whenWebIsLoaded(call) { webLoaded = call; }
-const webNames = ['FormData', 'Headers', 'Request', 'Response'];
-/** @type {PropertyDescriptor[]} */
-const webOfNode = webNames.map(name => /** @type {any} */ (getOwnPropertyDescriptor(globalThis, name)));
-
-/** @returns {Web} */
-function loadWeb() {
-  if (web !== null) return web;
-  /** @type {any} */ const loaded = { __proto__: null };
-  for (let i = 0; i < webNames.length; i++) {
-    // Node.js replaces the global variable when it loads the value: keep the current value, also one set by a step.
-    const name = webNames[i], { get, value } = webOfNode[i], now = getOwnPropertyDescriptor(globalThis, name);
-    loaded[name] = get === undefined ? value : apply(get, globalThis, []);
-    if (now !== undefined) defineProperty(globalThis, name, now);
-  }
-  const { FormData, Headers, Response } = web = loaded;
-  eachField = uncurry(FormData.prototype.forEach);
-  eachHeader = uncurry(Headers.prototype.forEach);
-  response = {
-    status: getter(Response, 'status'), statusText: getter(Response, 'statusText'), url: getter(Response, 'url'),
-    headers: getter(Response, 'headers'),
-  };
-  acceptWeb();
-  webLoaded();
-  return loaded;
-}
-
-for (let i = 0; i < webNames.length; i++) {
-  const name = webNames[i], { configurable, enumerable } = webOfNode[i];
-  defineProperty(globalThis, name, {
-    configurable, enumerable,
-    get() { return /** @type {any} */ (loadWeb())[name]; },
-    set(value) { defineProperty(globalThis, name, { configurable, enumerable, writable: true, value }); },
-  });
-}
-const { fetch: fetchOfNode } = globalThis;
-globalThis.fetch = function fetch(input, init = undefined) {
-  loadWeb();
-  return fetchOfNode(input, init);
-};
-
-/** Always false before the classes are loaded. @param {any} value */
-export const isForm = value => web !== null && value instanceof web.FormData;
-/** @param {any} value */
-export const isHeaderList = value => web !== null && value instanceof web.Headers;
-/** @param {any} value */
-export function isFetchResponse(value) {
-  try { return web !== null && value !== null && typeof value === 'object' && value instanceof web.Response; } catch { return false; }
-}
-/** @type {(self: FormData, each: (value: any, key: string) => void) => void} */
-export let eachField;
-/** @type {(self: Headers, each: (value: string, name: string) => void) => void} */
-export let eachHeader;
-/** @type {Record<'status' | 'statusText' | 'url' | 'headers', (self: Response) => any>} */
-export let response;
-
 /** Objects whose functions a step may replace: then the worker is not reused (E9). @type {any[]} */
 const watched = [
   Object, Object.prototype, Function.prototype, Array, Array.prototype, getPrototypeOf([][Symbol.iterator]()), String.prototype,
@@ -176,6 +131,7 @@ const watched = [
   Set.prototype, Date, Date.prototype, Error, JSON, Math, Reflect, URL.prototype, URLSearchParams.prototype, Buffer, Buffer.prototype,
   getPrototypeOf(Uint8Array.prototype),
   EventEmitter.prototype, Readable.prototype, Writable.prototype, net.Socket.prototype, Als, Als.prototype, Symbol.prototype,
+  HeaderList.prototype,
 ];
 const watchedNames = new Map(/** @type {[any, string[]][]} */ ([
   [fs, ['writeSync', 'readFileSync', 'writeFileSync', 'createReadStream']], [net, ['connect', 'createConnection']],
@@ -185,18 +141,11 @@ const watchedNames = new Map(/** @type {[any, string[]][]} */ ([
 /** Whether a built-in was replaced, or a property added to all objects or arrays. */
 export let builtinsChanged = () => false;
 
-let webReplaced = () => false;
-
 /** Accepts changes of the loaded modules (polyfills, instrumentation). */
 export function acceptBuiltins() {
   const { ownKeys } = Reflect, { prototype } = Object, all = ownKeys(prototype).length, inLists = countIn([]);
   const replaced = comparison([...watched, ...watchedNames.keys()], [...watched.map(getOwnPropertyNames), ...watchedNames.values()]);
-  acceptWeb();
-  builtinsChanged = () => replaced() || webReplaced() || ownKeys(prototype).length !== all || countIn([]) !== inLists;
-}
-
-function acceptWeb() {
-  if (web !== null) webReplaced = comparison([web.Headers.prototype], [getOwnPropertyNames(web.Headers.prototype)]);
+  builtinsChanged = () => replaced() || ownKeys(prototype).length !== all || countIn([]) !== inLists;
 }
 
 /**

@@ -27,7 +27,7 @@ public sealed record RunQuery(
 
     /// <summary>What can be chosen as <see cref="Status"/>.</summary>
     public static IReadOnlyList<(string Value, string Text)> Statuses { get; } =
-    [(Failures, "Failed, any reason"), .. Names.All<RunStatus>().Select(static item => (item, Words.Status(item)))];
+    [(Failures, "Any failure"), .. Names.All<RunStatus>().Select(static item => (item, Words.Status(item)))];
 
     public bool IsFiltered => new[] { Workflow, Status, Sends, Q, Since, Cursor }.Any(part => !string.IsNullOrEmpty(part));
 
