@@ -274,6 +274,12 @@ public sealed record EngineLimits
     /// <summary>Keys of one data store. Setting <c>Stores:MaxKeys</c>.</summary>
     public int DataStoreKeys { get; init; } = 100_000;
 
+    /// <summary>Bytes of the stored values of one data store. Setting <c>Stores:MaxBytes</c>.</summary>
+    public long DataStoreBytes { get; init; } = 256L * 1024 * 1024;
+
+    /// <summary>Bytes of the stored values of all data stores. Setting <c>Stores:MaxBytesInAll</c>.</summary>
+    public long DataStoreBytesInAll { get; init; } = 1024L * 1024 * 1024;
+
     /// <summary>Expired keys of data stores deleted in one slice of pruning.</summary>
     public int PruneKeys { get; init; } = 1_000;
 

@@ -447,6 +447,8 @@ sealed record Settings
         ["Shutdown:Timeout"] = Duration((l, v) => l with { ShutdownTimeout = v }),
         ["Stores:MaxValueBytes"] = Bytes((l, v) => v <= 8 * 1024 * 1024 ? l with { DataStoreValueBytes = (int)v } : null),
         ["Stores:MaxKeys"] = Count((l, v) => l with { DataStoreKeys = v }),
+        ["Stores:MaxBytes"] = Bytes((l, v) => l with { DataStoreBytes = v }),
+        ["Stores:MaxBytesInAll"] = Bytes((l, v) => l with { DataStoreBytesInAll = v }),
         ["Secrets:Key"] = new(
             "32 bytes in Base64, such as `openssl rand -base64 32` prints",
             (s, v) => SecretKey.Read(v) is not null ? s with { SecretsKey = v } : null,

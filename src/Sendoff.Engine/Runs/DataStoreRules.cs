@@ -55,12 +55,24 @@ public static class DataStoreRules
                 "a time to live is a number of seconds above 0; omit it, or pass null, for a key that does not expire."
             );
 
+    public static StoreRoom RoomOf(EngineLimits limits) => new(limits.DataStoreKeys, limits.DataStoreBytes, limits.DataStoreBytesInAll);
+
     public static DataStoreFault? FaultOf(SetOutcome outcome, string store, EngineLimits limits) =>
         outcome switch
         {
             SetOutcome.Full => new(
                 "SENDOFF_STORE_FULL",
                 $"the data store '{store}' has {limits.DataStoreKeys:N0} keys, which is the limit (setting Stores:MaxKeys)."
+            ),
+            SetOutcome.TooManyBytes => new(
+                "SENDOFF_STORE_FULL",
+                $"the values of the data store '{store}' would have more than {limits.DataStoreBytes:N0} bytes, which is the limit "
+                    + "(setting Stores:MaxBytes). Delete keys, or set a time to live."
+            ),
+            SetOutcome.TooManyBytesInAll => new(
+                "SENDOFF_STORE_FULL",
+                $"the values of all data stores would have more than {limits.DataStoreBytesInAll:N0} bytes, which is the limit "
+                    + "(setting Stores:MaxBytesInAll). Delete keys, or set a time to live."
             ),
             SetOutcome.TooManyStores => new("SENDOFF_STORE_FULL", $"there are too many data stores to make '{store}'."),
             _ => null,

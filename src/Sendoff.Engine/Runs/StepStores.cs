@@ -83,8 +83,10 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
         byte[] json = JsonMarshal.GetRawUtf8Value(value).ToArray();
         Check(DataStoreRules.FaultOfKey(key, concealment.Mask) ?? DataStoreRules.FaultOfValue(json, limits));
         var stored = new StoredValue(key, json, time.GetUtcNow(), ExpiryOf(given));
-        bool isOwn = store.Name == Own;
-        var outcome = await stores.SetValueAsync(store, stored, isOwn ? OwnKeys : limits.DataStoreKeys, default).ConfigureAwait(false);
+        var room = DataStoreRules.RoomOf(limits);
+        if (store.Name == Own)
+            room = room with { Keys = OwnKeys };
+        var outcome = await stores.SetValueAsync(store, stored, room, default).ConfigureAwait(false);
         Check(DataStoreRules.FaultOf(outcome, store.Name, limits));
         return default;
     }

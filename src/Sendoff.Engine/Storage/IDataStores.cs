@@ -11,9 +11,8 @@ public interface IDataStores
     /// <summary>Returns null if the key does not exist.</summary>
     Task<StoredValue?> GetValueAsync(StoreName store, string key, CancellationToken ct);
 
-    /// <summary>Sets a key's value and expiry.</summary>
-    /// <param name="mostKeys">A new key is refused if the store already has this many.</param>
-    Task<SetOutcome> SetValueAsync(StoreName store, StoredValue value, int mostKeys, CancellationToken ct);
+    /// <summary>Sets a key's value and expiry. A full store still accepts changes that need no more room.</summary>
+    Task<SetOutcome> SetValueAsync(StoreName store, StoredValue value, StoreRoom room, CancellationToken ct);
 
     /// <summary>Changes the expiry of a key; null for never. Returns false if the key does not exist.</summary>
     Task<bool> ExpireValueAsync(StoreName store, string key, DateTimeOffset? at, CancellationToken ct);
@@ -60,12 +59,23 @@ public sealed record StoredKey(string Key, long Bytes, DateTimeOffset ChangedAt,
 
 public sealed record StoreSummary(string Name, long Keys);
 
+/// <summary>The limits of a data store.</summary>
+/// <param name="Bytes">Size of the stored values of the store.</param>
+/// <param name="BytesInAll">Size of the stored values of all stores.</param>
+public readonly record struct StoreRoom(int Keys, long Bytes, long BytesInAll);
+
 public enum SetOutcome
 {
     Set,
 
     /// <summary>The store has its maximum number of keys.</summary>
     Full,
+
+    /// <summary>The values of the store have their maximum size.</summary>
+    TooManyBytes,
+
+    /// <summary>The values of all stores have their maximum size.</summary>
+    TooManyBytesInAll,
 
     /// <summary>The maximum number of stores is reached.</summary>
     TooManyStores,

@@ -10,17 +10,25 @@ public sealed class MemoryDataStores(TimeProvider time) : IDataStores
     public Task<StoredValue?> GetValueAsync(StoreName store, string key, CancellationToken ct) =>
         Do(store, values => values.GetValueOrDefault(key));
 
-    public Task<SetOutcome> SetValueAsync(StoreName store, StoredValue value, int mostKeys, CancellationToken ct) =>
+    public Task<SetOutcome> SetValueAsync(StoreName store, StoredValue value, StoreRoom room, CancellationToken ct) =>
         Do(
             store,
             values =>
             {
-                if (values.Count >= mostKeys && !values.ContainsKey(value.Key))
+                var replaced = values.GetValueOrDefault(value.Key);
+                if (replaced is null && values.Count >= room.Keys)
                     return SetOutcome.Full;
+                int growth = value.Json.Length - (replaced?.Json.Length ?? 0);
+                if (growth > 0 && BytesOf(values) + growth > room.Bytes)
+                    return SetOutcome.TooManyBytes;
+                if (growth > 0 && workspace.Values.Concat(owned.Values).Sum(BytesOf) + growth > room.BytesInAll)
+                    return SetOutcome.TooManyBytesInAll;
                 values[value.Key] = value;
                 return SetOutcome.Set;
             }
         );
+
+    static long BytesOf(SortedDictionary<string, StoredValue> values) => values.Values.Sum(static value => (long)value.Json.Length);
 
     public Task<bool> ExpireValueAsync(StoreName store, string key, DateTimeOffset? at, CancellationToken ct) =>
         Do(

@@ -53,7 +53,7 @@ internal static class StoreActions
             var outcome = await store.SetValueAsync(
                 new(default, name),
                 new(typed.Key, json, now, ttl is { } life ? now.AddSeconds(life) : null),
-                engine.Limits.DataStoreKeys,
+                DataStoreRules.RoomOf(engine.Limits),
                 ct
             );
             fault = DataStoreRules.FaultOf(outcome, name, engine.Limits)?.Message;

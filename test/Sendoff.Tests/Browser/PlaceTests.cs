@@ -49,7 +49,7 @@ public sealed class PlaceTests(Site site)
             await site.Server.Store.SetValueAsync(
                 new(default, "all orders"),
                 new($"order/{i:00}", "{\"paid\":false}"u8.ToArray(), DateTimeOffset.UtcNow),
-                1_000,
+                new(1_000, 1_000_000, 1_000_000),
                 default
             );
         await using var window = await site.OpenAsync();

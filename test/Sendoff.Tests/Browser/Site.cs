@@ -171,7 +171,7 @@ public sealed class Site : IAsyncLifetime
             await server.Store.SetValueAsync(
                 new(default, "counters"),
                 new(key, """{"count":41,"of":["orders","invoices"],"at":"2026-11-27T08:00:00Z"}"""u8.ToArray(), DateTimeOffset.UtcNow),
-                100,
+                new(100, 1_000_000, 1_000_000),
                 default
             );
         await server.RunAsync("/hooks/notify", """{"names":["Luke","Han","Leia"]}""");

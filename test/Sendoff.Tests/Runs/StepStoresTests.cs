@@ -178,6 +178,27 @@ public sealed class StepStoresTests : IDisposable
         );
     }
 
+    [Theory]
+    [InlineData(10_000, 1_000_000, "Stores:MaxBytes)")]
+    [InlineData(1_000_000, 10_000, "Stores:MaxBytesInAll)")]
+    public async Task A_step_cannot_fill_the_disk_through_a_store(int most, int mostInAll, string setting)
+    {
+        await using var server = await TestServer.StartAsync(new EngineLimits { DataStoreBytes = most, DataStoreBytesInAll = mostInAll });
+        string hook = await DeployAsync(
+            server,
+            "filling",
+            """
+            for (let i = 0; i < 50; i++) {
+              try { await this.data.set('k' + i, 'x'.repeat(900)); } catch (e) { return [i, e.code, e.message]; }
+            }
+            """
+        );
+
+        var said = Value(await server.RunAsync(hook));
+        Assert.Equal((10, "SENDOFF_STORE_FULL"), (said[0].GetInt32(), said[1].GetString()));
+        Assert.Contains($"10,000 bytes, which is the limit (setting {setting}", said[2].GetString());
+    }
+
     [Fact]
     public async Task A_store_that_cannot_be_written_fails_the_call_and_not_the_server()
     {

@@ -17,11 +17,19 @@ public abstract class DataStoreConformanceTests
     protected abstract IDataStores Stores { get; }
     protected static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    protected Task<SetOutcome> SetAsync(string key, string json, double? ttl = null, int most = 100, StoreName? store = null) =>
+    protected Task<SetOutcome> SetAsync(
+        string key,
+        string json,
+        double? ttl = null,
+        int most = 100,
+        StoreName? store = null,
+        long bytes = 1_000_000,
+        long inAll = 1_000_000
+    ) =>
         Stores.SetValueAsync(
             store ?? Orders,
             new(key, Encoding.UTF8.GetBytes(json), Clock.GetUtcNow(), ttl is { } seconds ? Clock.GetUtcNow().AddSeconds(seconds) : null),
-            most,
+            new(most, bytes, inAll),
             Ct
         );
 
@@ -121,6 +129,38 @@ public abstract class DataStoreConformanceTests
         Assert.Equal(SetOutcome.Full, await SetAsync("d", "1", most: 2));
         Assert.True(await Stores.DeleteValueAsync(Orders, "a", Ct));
         Assert.Equal(SetOutcome.Set, await SetAsync("d", "1", most: 2));
+    }
+
+    // A driver may add a few bytes to each value.
+    static string Text(int length) => $"\"{new string('x', length)}\"";
+
+    [Fact]
+    public async Task A_store_whose_values_have_their_size_takes_no_larger_ones_until_some_go()
+    {
+        Assert.Equal(SetOutcome.Set, await SetAsync("a", Text(10_000), bytes: 25_000));
+        Assert.Equal(SetOutcome.Set, await SetAsync("b", Text(10_000), ttl: 10, bytes: 25_000));
+        Assert.Equal(SetOutcome.TooManyBytes, await SetAsync("c", Text(10_000), bytes: 25_000));
+        Assert.Equal(SetOutcome.TooManyBytes, await SetAsync("a", Text(20_000), bytes: 25_000));
+        Assert.Equal(SetOutcome.Set, await SetAsync("a", Text(9_000), bytes: 100));
+        Assert.Equal(Text(9_000), await GetAsync("a"));
+        Clock.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(SetOutcome.Set, await SetAsync("c", Text(10_000), bytes: 25_000));
+        Assert.Equal(SetOutcome.TooManyBytes, await SetAsync("d", Text(10_000), bytes: 25_000));
+        Assert.True(await Stores.DeleteValueAsync(Orders, "a", Ct));
+        Assert.Equal(SetOutcome.Set, await SetAsync("d", Text(10_000), bytes: 25_000));
+        await Stores.ClearValuesAsync(Orders, Ct);
+        Assert.Equal(SetOutcome.Set, await SetAsync("e", Text(20_000), bytes: 25_000));
+    }
+
+    [Fact]
+    public async Task All_stores_together_have_a_size()
+    {
+        StoreName other = new(default, "other");
+        Assert.Equal(SetOutcome.Set, await SetAsync("a", Text(10_000), inAll: 25_000));
+        Assert.Equal(SetOutcome.Set, await SetAsync("a", Text(10_000), store: other, inAll: 25_000));
+        Assert.Equal(SetOutcome.TooManyBytesInAll, await SetAsync("b", Text(10_000), store: other, inAll: 25_000));
+        Assert.True(await Stores.DeleteValueAsync(Orders, "a", Ct));
+        Assert.Equal(SetOutcome.Set, await SetAsync("b", Text(10_000), store: other, inAll: 25_000));
     }
 
     [Fact]

@@ -140,7 +140,7 @@ public sealed class SqliteDiskTests : IDisposable
             store.SaveDraftAsync(workflow.Id, new Dictionary<string, string> { ["a"] = "c" }, false, Ct)
         );
         await Assert.ThrowsAsync<StoreUnavailableException>(() =>
-            store.SetValueAsync(new(default, "data"), new("k", "1"u8.ToArray(), clock.GetUtcNow()), 10, Ct)
+            store.SetValueAsync(new(default, "data"), new("k", "1"u8.ToArray(), clock.GetUtcNow()), new(10, 1_000, 1_000), Ct)
         );
         await Assert.ThrowsAsync<StoreUnavailableException>(() => store.CheckAsync(Ct));
         Assert.True(await FinishAsync(store, running));

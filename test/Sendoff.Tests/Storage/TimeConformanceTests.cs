@@ -134,10 +134,20 @@ public abstract partial class StoreConformanceTests
         await Store.SaveSecretAsync(new(1, WorkspaceId.Default, "A", true, new byte[] { 1 }, Clock.GetUtcNow()), Ct);
         SetAhead();
         await DeliverAsync();
-        await Store.SetValueAsync(store, new("short", "1"u8.ToArray(), Clock.GetUtcNow(), Clock.GetUtcNow().AddMinutes(10)), 10, Ct);
+        await Store.SetValueAsync(
+            store,
+            new("short", "1"u8.ToArray(), Clock.GetUtcNow(), Clock.GetUtcNow().AddMinutes(10)),
+            new(10, 1_000, 1_000),
+            Ct
+        );
         await Store.SaveSecretAsync(new(2, WorkspaceId.Default, "A", true, new byte[] { 2 }, Clock.GetUtcNow()), Ct);
         SetRight();
-        await Store.SetValueAsync(store, new("long", "1"u8.ToArray(), Clock.GetUtcNow(), Clock.GetUtcNow().AddDays(400)), 10, Ct);
+        await Store.SetValueAsync(
+            store,
+            new("long", "1"u8.ToArray(), Clock.GetUtcNow(), Clock.GetUtcNow().AddDays(400)),
+            new(10, 1_000, 1_000),
+            Ct
+        );
 
         await Store.CorrectTimesAsync(Ct);
 

@@ -23,7 +23,7 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    public Task<SetOutcome> SetValueAsync(StoreName store, StoredValue value, int mostKeys, CancellationToken ct)
+    public Task<SetOutcome> SetValueAsync(StoreName store, StoredValue value, StoreRoom room, CancellationToken ct)
     {
         byte[] key = Encoding.UTF8.GetBytes(value.Key),
             box = concealment.Cipher.Seal(value.Json.Span, store.Seal(value.Key));
@@ -36,6 +36,8 @@ internal sealed partial class SqliteStore
                     return SetOutcome.Gone;
                 if ((FindStore(session, store) ?? MakeStore(session, store)) is not { } id)
                     return SetOutcome.TooManyStores;
+                if (FullOf(session, id, key, box.Length, room) is not SetOutcome.Set and var full)
+                    return full;
                 int replaced = session
                     .Sql("UPDATE store_values SET changed_at = ?, expires_at = ?, value = ? WHERE store_id = ? AND key = ?")
                     .Set(changed)
@@ -46,8 +48,6 @@ internal sealed partial class SqliteStore
                     .Run();
                 if (replaced > 0)
                     return SetOutcome.Set;
-                if (!HasRoom(session, id, mostKeys))
-                    return SetOutcome.Full;
                 session
                     .Sql("INSERT INTO store_values(store_id, changed_at, expires_at, key, value) VALUES (?, ?, ?, ?, ?)")
                     .Set(id)
@@ -62,13 +62,32 @@ internal sealed partial class SqliteStore
         );
     }
 
-    bool HasRoom(SqliteSession session, long store, int mostKeys)
+    // Set if the value fits. Expired values of the store make room for it; those of other stores are pruned soon.
+    SetOutcome FullOf(SqliteSession session, long store, byte[] key, long bytes, StoreRoom room)
     {
-        const string count = "SELECT keys FROM stores WHERE id = ?";
-        if (session.Sql(count).Set(store).Number() < mostKeys)
-            return true;
+        if (FullOf() is SetOutcome.Set)
+            return SetOutcome.Set;
         session.Sql("DELETE FROM store_values WHERE expires_at <= ? AND store_id = ?").Set(Now).Set(store).Run();
-        return session.Sql(count).Set(store).Number() < mostKeys;
+        return FullOf();
+
+        SetOutcome FullOf()
+        {
+            const string replacing = "SELECT length(value) FROM store_values WHERE store_id = ? AND key = ?";
+            long? replaced = session.Sql(replacing).Set(store).Set(key).Number();
+            var (keys, used) = session
+                .Sql("SELECT keys, bytes FROM stores WHERE id = ?")
+                .Set(store)
+                .FirstOrDefault(static row => (row.Long(0), row.Long(1)));
+            if (replaced is null && keys >= room.Keys)
+                return SetOutcome.Full;
+            long growth = bytes - (replaced ?? 0);
+            if (growth <= 0)
+                return SetOutcome.Set;
+            if (used + growth > room.Bytes)
+                return SetOutcome.TooManyBytes;
+            bool fits = session.Number("SELECT sum(bytes) FROM stores") + growth <= room.BytesInAll;
+            return fits ? SetOutcome.Set : SetOutcome.TooManyBytesInAll;
+        }
     }
 
     // Stores of a deleted workflow exist until they are pruned.

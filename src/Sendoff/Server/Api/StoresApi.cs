@@ -115,7 +115,7 @@ internal static class StoresApi
             Fault(
                 input,
                 DataStoreRules.FaultOf(
-                    await store.SetValueAsync(new(default, name), value, engine.Limits.DataStoreKeys, ct),
+                    await store.SetValueAsync(new(default, name), value, DataStoreRules.RoomOf(engine.Limits), ct),
                     name,
                     engine.Limits
                 )
