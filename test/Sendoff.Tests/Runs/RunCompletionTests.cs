@@ -202,6 +202,11 @@ public sealed class RunCompletionTests : IDisposable
         var end = await next.EndOfAsync(id);
         Assert.Equal((RunStatus.Succeeded, true), (end.Run.Status, end.Run.Recovered));
         Assert.Single(sink.Requests);
+
+        // It has ended: a shutdown has no start of it to take back.
+        await Wait.UntilAsync(() => next.Completion.InFlight == 0);
+        await next.StopAsync(default);
+        Assert.Equal(0, next.Failing.CallsOf(nameof(IStore.TakeBackStartsAsync)));
     }
 
     [Fact]
@@ -413,6 +418,25 @@ public sealed class RunCompletionTests : IDisposable
         await gate.WaitForRequestsAsync(1);
         await rig.StopAsync(new CancellationToken(true));
         var told = await Assert.ThrowsAsync<StoreUnavailableException>(() => run.Response.WithinLimitAsync());
+        Assert.Contains("runs again after the next start", told.Message);
+    }
+
+    [Fact]
+    public async Task Caller_whose_run_is_stored_while_the_server_shuts_down_is_told_so()
+    {
+        await using var gate = Sink.Start(hold: true);
+        await using var rig = await RunRig.StartAsync(folder.Path, Sending.Patient with { WorkersWarm = 0, RunsExecuting = 1 });
+        var version = await rig.DeployAsync("orders", $"await fetch('{gate.Url}')", response: "custom");
+        await rig.AcceptAsync(version);
+        await gate.WaitForRequestsAsync(1);
+        var (isStored, letGo) = rig.Failing.HoldAnswer(nameof(IStore.AcceptAsync));
+        var accepting = rig.AcceptAsync(version);
+        await isStored.WithinLimitAsync();
+        rig.Lanes.Close();
+        letGo.SetResult();
+        var run = await accepting.WithinLimitAsync();
+        Assert.True(run.Response.IsFaulted, "the caller waits for the end of the run before");
+        var told = await Assert.ThrowsAsync<StoreUnavailableException>(() => run.Response);
         Assert.Contains("runs again after the next start", told.Message);
     }
 
