@@ -414,6 +414,7 @@ public sealed class WorkflowCatalog(
             definition.Settings.Concurrency
         )
         {
+            Content = ProgramSteps.ContentOf(name, files, given.Revision),
             Accounts = given.Accounts,
             AsksAccounts = true,
             Flow = links.For(id),

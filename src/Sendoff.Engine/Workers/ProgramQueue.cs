@@ -37,6 +37,9 @@ internal sealed class ProgramQueue(WorkerPool pool, WorkerProgram program, int m
     /// <summary>The result of loading; null before it was loaded.</summary>
     public IReadOnlyList<StepProblem>? Problems { get; set; }
 
+    /// <summary>Of a trial whose worker is left for the program that is deployed.</summary>
+    public ProgramCheck? Found { get; set; }
+
     /// <summary>Consecutive loads during which the worker died.</summary>
     public int DeadLoads { get; set; }
     public long LastUsed { get; set; }

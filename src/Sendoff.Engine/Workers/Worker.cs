@@ -62,6 +62,9 @@ internal sealed class Worker
     public long MemoryLimit => (MemoryMb + limits.WorkerBaseMemoryMb) * 1024L * 1024;
     public WorkerOutbox Outbox { get; private set; }
     public Task<WorkerDeath> Ended { get; private set; } = null!;
+
+    /// <summary>Its program's files are its own copies.</summary>
+    public bool HasOwnFiles => room.HasFiles;
     public bool IsDoomed => Volatile.Read(ref cause) >= 0;
 
     // Guarded by the pool's lock.

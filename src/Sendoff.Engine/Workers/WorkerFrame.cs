@@ -12,6 +12,7 @@ internal enum FrameKind : byte
     Run = 2,
     Revoke = 3,
     Answer = 4,
+    Adopt = 5,
     Ready = 16,
     Loaded = 17,
     Revoked = 18,
@@ -46,13 +47,7 @@ internal static class WorkerFrame
     {
         int start = Open(output, json, FrameKind.Load);
         json.WriteStartObject();
-        json.WriteStartObject("workflow"u8);
-        json.WriteString("id"u8, program.WorkflowId);
-        json.WriteString("name"u8, program.Name);
-        json.WriteNumber("version"u8, program.Version);
-        if (program.CustomResponse)
-            json.WriteBoolean("customResponse"u8, true);
-        json.WriteEndObject();
+        WriteWorkflow(json, program);
         json.WriteString("root"u8, program.Root);
         json.WriteStartArray("steps"u8);
         foreach (var step in program.Steps)
@@ -76,13 +71,6 @@ internal static class WorkerFrame
         foreach (var (name, value) in program.Environment)
             json.WriteString(name, value);
         json.WriteEndObject();
-        if (program.Flow is { } flow)
-        {
-            json.WriteStartObject("flow"u8);
-            json.WriteString("origin"u8, flow.Origin);
-            json.WriteBase64String("key"u8, flow.Key.Span);
-            json.WriteEndObject();
-        }
         if (program.Accounts.Count > 0)
             WriteAccounts(json, program.Accounts);
         if (program.AsksAccounts)
@@ -98,6 +86,33 @@ internal static class WorkerFrame
         if (limits.EmailAllowTo.Count > 0)
             json.WriteBoolean("emailTo"u8, true);
         json.WriteEndObject();
+        json.WriteEndObject();
+        Close(output, json, start);
+    }
+
+    /// <summary>What tells a program from others of the same content.</summary>
+    static void WriteWorkflow(Utf8JsonWriter json, WorkerProgram program)
+    {
+        json.WriteStartObject("workflow"u8);
+        json.WriteString("id"u8, program.WorkflowId);
+        json.WriteString("name"u8, program.Name);
+        json.WriteNumber("version"u8, program.Version);
+        if (program.CustomResponse)
+            json.WriteBoolean("customResponse"u8, true);
+        json.WriteEndObject();
+        if (program.Flow is not { } flow)
+            return;
+        json.WriteStartObject("flow"u8);
+        json.WriteString("origin"u8, flow.Origin);
+        json.WriteBase64String("key"u8, flow.Key.Span);
+        json.WriteEndObject();
+    }
+
+    public static void WriteAdopt(ArrayBufferWriter<byte> output, Utf8JsonWriter json, WorkerProgram program)
+    {
+        int start = Open(output, json, FrameKind.Adopt);
+        json.WriteStartObject();
+        WriteWorkflow(json, program);
         json.WriteEndObject();
         Close(output, json, start);
     }

@@ -23,13 +23,15 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
     /// <summary>The number of the last run whose frame was at least partly written. Later runs cannot have started.</summary>
     public int LastWritten => lastWritten;
 
-    public void PostLoad(WorkerProgram program) => Post(new(program, null, null, null));
+    public void PostLoad(WorkerProgram program) => Post(new(Load: program));
 
-    public void PostRun(in RunFrame run) => Post(new(null, run, null, null));
+    public void PostAdopt(WorkerProgram program) => Post(new(Adopt: program));
 
-    public void PostRevoke(List<int> runs) => Post(new(null, null, runs, null));
+    public void PostRun(in RunFrame run) => Post(new(Run: run));
 
-    public void PostAnswer(StepAnswer answer) => Post(new(null, null, null, answer));
+    public void PostRevoke(List<int> runs) => Post(new(Revoke: runs));
+
+    public void PostAnswer(StepAnswer answer) => Post(new(Answer: answer));
 
     void Post(in OutFrame frame)
     {
@@ -93,11 +95,19 @@ internal sealed class WorkerOutbox(Stream stream, WorkerRoom room, EngineLimits 
             WorkerFrame.WriteRevoke(output, json, runs);
         else if (frame.Answer is { } answer)
             WorkerFrame.WriteAnswer(output, json, answer);
+        else if (frame.Adopt is { } program)
+            WorkerFrame.WriteAdopt(output, json, program);
         else
             // here, because the caller of Post holds the pool's lock
             WorkerFrame.WriteLoad(output, json, frame.Load! with { Root = room.Lay(frame.Load.Root) }, limits);
     }
 
     /// <summary>Only one of the fields is set.</summary>
-    readonly record struct OutFrame(WorkerProgram? Load, RunFrame? Run, List<int>? Revoke, StepAnswer? Answer);
+    readonly record struct OutFrame(
+        WorkerProgram? Load = null,
+        WorkerProgram? Adopt = null,
+        RunFrame? Run = null,
+        List<int>? Revoke = null,
+        StepAnswer? Answer = null
+    );
 }

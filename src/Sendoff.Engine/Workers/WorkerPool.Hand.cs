@@ -13,6 +13,11 @@ public sealed partial class WorkerPool
         }
         if (WantsWorker(queue))
         {
+            if (TakeOver(queue, ref touched))
+            {
+                Schedule(queue, ref touched);
+                return;
+            }
             queue.Coming++;
             line.Add(queue);
             Supply(ref touched);

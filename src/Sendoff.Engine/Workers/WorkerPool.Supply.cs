@@ -219,7 +219,7 @@ public sealed partial class WorkerPool
             foreach (var check in queue.Checks)
                 check.TrySetResult(loaded);
             queue.Checks.Clear();
-            if (problems.Count == 0 && !queue.Program.IsTrial)
+            if (problems.Count == 0 && (!queue.Program.IsTrial || Leaves(worker, queue, loaded)))
             {
                 queue.Workers.Add(worker);
                 Schedule(queue, ref touched);

@@ -64,7 +64,11 @@ public sealed partial class WorkerPool
                 )
             )
                 return null;
-            var gone = workers.FindAll(worker => worker.Program?.Program.WorkflowId == workflowId);
+            // A worker that a trial has left may be of any workflow.
+            var gone = workers.FindAll(worker =>
+                worker.Program is { } queue
+                && (queue.Program.WorkflowId == workflowId || queue is { Program.IsTrial: true, Found: not null })
+            );
             foreach (var worker in gone)
             {
                 worker.Retiring = true;

@@ -10,7 +10,7 @@ namespace Sendoff.Engine.Workers;
 /// new workers, or by replacing the worker that was idle longest.  (5) A timer checks timeouts, memory and runs that block others. One lock
 /// guards the scheduling state; frames are written and results built outside of it.
 /// (2) is in WorkerPool.Hand.cs with the workers' reports, (3) and (4) in WorkerPool.Supply.cs, (5) in WorkerPool.Watch.cs with the ends of
-/// workers.
+/// workers, and checks are in WorkerPool.Checks.cs.
 /// </remarks>
 public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
 {
@@ -83,22 +83,6 @@ public sealed partial class WorkerPool : IStepRunner, IAsyncDisposable
     {
         lock (gate)
             Refill();
-    }
-
-    public async Task<ProgramCheck> CheckAsync(WorkerProgram program, CancellationToken ct)
-    {
-        var check = new TaskCompletionSource<ProgramCheck>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var touched = new TouchedWorkers();
-        lock (gate)
-        {
-            var queue = QueueOf(program);
-            if (queue.Problems is { } known)
-                return new(known, []);
-            queue.Checks.Add(check);
-            Schedule(queue, ref touched);
-        }
-        touched.Flush();
-        return await check.Task.WaitAsync(ct);
     }
 
     public async Task RunAsync(WorkerProgram program, WorkerRun run, CancellationToken ct)

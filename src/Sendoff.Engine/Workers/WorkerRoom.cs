@@ -12,6 +12,9 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
 
     public string Folder => folder;
 
+    /// <summary>It has a copy of the program's files.</summary>
+    public bool HasFiles { get; private set; }
+
     public void Create()
     {
         if (OperatingSystem.IsWindows())
@@ -29,6 +32,7 @@ internal sealed class WorkerRoom(string folder, string seenAs, IReadOnlyList<str
         try
         {
             Copy(new DirectoryInfo(root), folder, depth: 0);
+            HasFiles = true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -7,7 +7,7 @@ namespace Sendoff.Engine.Workers;
 /// <param name="Key">Identifies this version; workers are shared by key.</param>
 /// <param name="Environment">The complete <c>process.env</c> of the steps.</param>
 /// <param name="Concurrency">Maximum concurrent runs and workers; null for the limit of the pool.</param>
-/// <param name="IsTrial">Only checked, not run: its worker ends after the check.</param>
+/// <param name="IsTrial">Only checked, not run.</param>
 public sealed record WorkerProgram(
     string Key,
     string WorkflowId,
@@ -21,6 +21,10 @@ public sealed record WorkerProgram(
     bool IsTrial = false
 )
 {
+    /// <summary>Identifies all that loading it depends on: programs of the same content load alike. The worker in which a trial was loaded
+    /// then serves the program that is deployed. If null, the worker of a trial ends after the check.</summary>
+    public string? Content { get; init; }
+
     /// <summary>Accounts for <c>auths</c> and <c>this.app.$auth</c>: fields by app.</summary>
     public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Accounts { get; init; } =
         FrozenDictionary<string, IReadOnlyDictionary<string, string>>.Empty;

@@ -29,7 +29,7 @@ public sealed class WorkerFrameTests
     );
 
     [Fact]
-    public void Load_run_and_revoke_are_written_to_the_byte()
+    public void Load_adopt_run_and_revoke_are_written_to_the_byte()
     {
         var run = new WorkerRun
         {
@@ -42,6 +42,8 @@ public sealed class WorkerFrameTests
         Assert.Equal(Frames["load"].Frame, Written((output, json) => WorkerFrame.WriteLoad(output, json, Program, new())));
         Assert.Equal(Frames["run"].Frame, Written((output, json) => WorkerFrame.WriteRun(output, json, new(1, run, null))));
         Assert.Equal(Frames["run handed ahead"].Frame, Written((output, json) => WorkerFrame.WriteRun(output, json, new(2, run, 1250))));
+        var flowing = Program with { Flow = new("https://a.example", new byte[] { 1, 2 }) };
+        Assert.Equal(Frames["adopt"].Frame, Written((output, json) => WorkerFrame.WriteAdopt(output, json, flowing)));
         Assert.Equal(Frames["revoke"].Frame, Written((output, json) => WorkerFrame.WriteRevoke(output, json, [2, 3])));
     }
 

@@ -2,7 +2,7 @@
 // The frames of docs/worker-protocol.md: u32 length | u8 kind | payload.
 import { allocate, bufferFrom, decode, joinBuffers, parseJson, pause, reallyExit, writeSync } from './globals.mjs';
 
-export const LOAD = 1, RUN = 2, REVOKE = 3, ANSWER = 4;
+export const LOAD = 1, RUN = 2, REVOKE = 3, ANSWER = 4, ADOPT = 5;
 export const READY = 16, LOADED = 17, REVOKED = 18, EXPIRED = 19;
 export const SEND = 20, LOG = 21, EXPORT = 22, WARNING = 23, RESPOND = 24, STEP_END = 25, RUN_END = 26, CALL = 27;
 

@@ -4,10 +4,12 @@
 import net from 'node:net';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { acceptBuiltins, clock, reallyExit, toJson } from './globals.mjs';
+import { acceptBuiltins, bufferFrom, clock, reallyExit, toJson } from './globals.mjs';
 import { answered } from './ask.mjs';
 import { ownAttachments } from './attachments.mjs';
-import { ANSWER, EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, coded, frameReader, socketSink } from './frames.mjs';
+import {
+  ADOPT, ANSWER, EXPIRED, FrameWriter, LOAD, LOADED, READY, REVOKE, REVOKED, RUN, coded, frameReader, socketSink,
+} from './frames.mjs';
 import { refuseChildren } from './children.mjs';
 import { keepToItself } from './reach.mjs';
 import { captureConsole } from './console.mjs';
@@ -45,17 +47,23 @@ function onFrame(kind, payload, json) {
     case ANSWER: return answered(payload);
     case REVOKE: return write(REVOKED, { runs: revoke(payload.runs) });
     case LOAD: return void load(payload);
+    case ADOPT: return belongTo(payload);
     default: throw new Error(`unknown frame ${kind}`);
   }
+}
+
+/** Names the workflow that its runs are of. Loading does not depend on it. @param {any} frame */
+function belongTo(frame) {
+  worker.workflow = frame.workflow ?? {};
+  if (frame.flow !== undefined) worker.flow = { origin: frame.flow.origin, key: bufferFrom(frame.flow.key, 'base64') };
 }
 
 /** @param {any} frame */
 async function load(frame) {
   const endOfRun = captureConsole(log);
   configure({ endOfRun, giveBack: runs => write(REVOKED, { runs }), expire: runs => write(EXPIRED, { runs }) });
-  worker.workflow = frame.workflow ?? {};
+  belongTo(frame);
   Object.assign(worker.limits, frame.limits);
-  if (frame.flow !== undefined) worker.flow = { origin: frame.flow.origin, key: Buffer.from(frame.flow.key, 'base64') };
   worker.asksAccounts = frame.asksAccounts === true;
   worker.accountsJson = frame.accounts === undefined ? '' : toJson(frame.accounts);
   worker.attachments = ownAttachments(frame.root);
