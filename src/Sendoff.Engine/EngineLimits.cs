@@ -299,6 +299,9 @@ public sealed record EngineLimits
     /// <c>Shutdown:Timeout</c>.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>With PostgreSQL: how long a server that does not answer keeps its work, before the others take it over.</summary>
+    public TimeSpan ServerLease { get; init; } = TimeSpan.FromSeconds(15);
+
     /// <summary>Concurrent read connections.</summary>
     public int StoreReaders { get; init; } = 4;
 

@@ -118,6 +118,9 @@ static partial class LogMessages
     [LoggerMessage(3002, LogLevel.Information, "Opened {Path}: schema {Schema}, {Unfinished} unfinished runs.")]
     public static partial void StoreOpened(this ILogger log, string path, int schema, int unfinished);
 
+    [LoggerMessage(3003, LogLevel.Information, "Joined {Database}: schema {Schema}, slot {Slot}, epoch {Epoch}")]
+    public static partial void ServerJoined(this ILogger log, string database, int schema, int slot, long epoch);
+
     [LoggerMessage(
         3010,
         LogLevel.Information,

@@ -21,13 +21,28 @@ public sealed class IdTests
     public void Ids_keep_growing_when_the_clock_steps_back_or_the_store_is_ahead()
     {
         var clock = new FakeTimeProvider(DateTimeOffset.Parse("2026-11-23T00:00:00Z")) { };
-        var ids = new IdSequence(clock, slot: 7);
+        var ids = new IdSequence(clock);
+        ids.UseSlot(7);
         long before = ids.NextBlock(1000);
-        var restarted = new IdSequence(new FakeTimeProvider(DateTimeOffset.Parse("2026-01-23T00:00:00Z")), slot: 7);
+        var restarted = new IdSequence(new FakeTimeProvider(DateTimeOffset.Parse("2026-01-23T00:00:00Z")));
+        restarted.UseSlot(7);
         restarted.StartAfter(before + 999 * IdSequence.Stride);
 
         Assert.True(ids.Next() > before + 999 * IdSequence.Stride);
         Assert.True(restarted.Next() > before + 999 * IdSequence.Stride);
         Assert.Equal(7, restarted.Next() & (IdSequence.Stride - 1));
+    }
+
+    [Fact]
+    public void Ids_of_a_new_slot_are_above_those_of_the_one_before()
+    {
+        var ids = new IdSequence(new FakeTimeProvider(DateTimeOffset.Parse("2026-11-23T00:00:00Z")));
+        ids.UseSlot(7);
+        long before = ids.Next();
+        ids.UseSlot(2);
+        long after = ids.Next();
+
+        Assert.True(after > before);
+        Assert.Equal(2, after & (IdSequence.Stride - 1));
     }
 }

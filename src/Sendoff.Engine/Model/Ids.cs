@@ -102,14 +102,14 @@ public readonly record struct WorkspaceId(int Value)
 /// <summary>Creates 64-bit ids that grow with time: milliseconds since 2026, then a sequence, then the server's slot. They are the primary
 /// keys of the hot tables, so that rows are appended and never inserted in between (docs/decisions/0002).</summary>
 /// <param name="time">The clock. Ids still grow when it is set back.</param>
-/// <param name="slot">This server's slot in the cluster, 0 to 1,023. Two servers never share a slot.</param>
-public sealed class IdSequence(TimeProvider time, int slot = 0)
+public sealed class IdSequence(TimeProvider time)
 {
     const int SlotBits = 10,
         SequenceBits = 12;
     static readonly long epochMs = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero).ToUnixTimeMilliseconds();
 
-    long last = slot;
+    volatile int slot;
+    long last;
 
     /// <summary>The next id.</summary>
     public long Next() => NextBlock(1);
@@ -136,6 +136,15 @@ public sealed class IdSequence(TimeProvider time, int slot = 0)
 
     /// <summary>The time at which an id was created, in milliseconds, unless the clock had been set back before.</summary>
     public static DateTimeOffset MomentOf(long id) => DateTimeOffset.FromUnixTimeMilliseconds((id >> (SequenceBits + SlotBits)) + epochMs);
+
+    /// <summary>This server's slot in the cluster, 0 to 1,023; 0 by default. Two servers never share a slot.</summary>
+    public void UseSlot(int slot)
+    {
+        this.slot = slot;
+        long seen = Volatile.Read(ref last);
+        while (Interlocked.CompareExchange(ref last, (((seen >> SlotBits) + 1) << SlotBits) | (long)slot, seen) is var now && now != seen)
+            seen = now;
+    }
 
     /// <summary>Makes all new ids greater than this one, the highest in the store.</summary>
     public void StartAfter(long highest)

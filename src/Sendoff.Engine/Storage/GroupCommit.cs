@@ -21,6 +21,9 @@ internal enum OutageRule
 internal abstract class StoreWrite(OutageRule outage) : TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
 {
     public OutageRule Outage { get; } = outage;
+
+    /// <summary>An earlier commit of it failed by an outage, which may have lost only the answer.</summary>
+    public bool IsRepeated { get; set; }
 }
 
 /// <summary>Group commit: callers submit single writes, and one thread commits all waiting writes in one transaction. During a commit the
@@ -140,7 +143,11 @@ internal sealed class GroupCommit(
         catch (Exception error)
         {
             if (explain(error) is { } reason)
+            {
+                foreach (var write in batch)
+                    write.IsRepeated = true;
                 return reason;
+            }
             if (batch.Length == 1)
                 return Fail(batch[0], error);
             // An invalid write must not fail others. Bisection finds it in a few commits and keeps the order.

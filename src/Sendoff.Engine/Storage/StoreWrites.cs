@@ -45,6 +45,9 @@ internal sealed class FinishRunWrite : StoreWrite
 
     public Run Run { get; }
 
+    /// <summary>False if the workflow is deleted or another server has taken the run over; set again when a batch is retried.</summary>
+    public bool IsApplied { get; set; }
+
     /// <inheritdoc cref="AcceptWrite.IsStored"/>
     public bool IsStored { get; set; }
     public Delivery[] Deliveries { get; }

@@ -1,14 +1,13 @@
 using Microsoft.Data.Sqlite;
+using Sendoff.Engine.Storage.Sql;
 using SQLitePCL;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>A connection with its prepared statements, for one thread at a time.</summary>
-internal sealed class SqliteSession : IDisposable
+internal sealed class SqliteSession : SqlSession
 {
-    readonly Dictionary<string, SqliteStatement> statements = [];
-
-    SqliteSession(SqliteConnection connection) => Connection = connection;
+    SqliteSession(SqliteConnection connection)
+        : base(SqliteDialect.Instance) => Connection = connection;
 
     public SqliteConnection Connection { get; }
 
@@ -37,16 +36,7 @@ internal sealed class SqliteSession : IDisposable
         }
     }
 
-    /// <summary>The cached statement, prepared at its first use.</summary>
-    public SqliteStatement Sql(string sql)
-    {
-        if (!statements.TryGetValue(sql, out var statement))
-            statements[sql] = statement = new(Connection.Handle!, sql);
-        return statement;
-    }
-
-    /// <summary>The prepared statements.</summary>
-    public IEnumerable<string> Statements => statements.Keys;
+    protected override SqlStatement Prepare(string sql) => new SqliteStatement(Connection.Handle!, sql);
 
     /// <summary>Runs a statement without caching it.</summary>
     public void Execute(string sql)
@@ -55,88 +45,22 @@ internal sealed class SqliteSession : IDisposable
         statement.Run();
     }
 
-    public long Number(string sql) => Sql(sql).Number() ?? 0;
+    public override void Begin() => Sql("BEGIN IMMEDIATE").Run();
 
-    public bool InTransaction => raw.sqlite3_get_autocommit(Connection.Handle!) == 0;
+    public override void BeginRead() => Sql("BEGIN").Run();
 
-    public void Dispose()
+    public override void Commit() => Sql("COMMIT").Run();
+
+    /// <summary>After errors such as a full disk, SQLite has already rolled back.</summary>
+    public override void Rollback()
     {
-        foreach (var statement in statements.Values)
-            statement.Dispose();
+        if (raw.sqlite3_get_autocommit(Connection.Handle!) == 0)
+            Sql("ROLLBACK").Run();
+    }
+
+    public override void Dispose()
+    {
+        Forget();
         Connection.Dispose();
-    }
-}
-
-/// <summary>The read connections. In WAL mode, readers and the writer do not block each other.</summary>
-internal sealed class SqliteReaders(string path, int count) : IAsyncDisposable
-{
-    readonly SemaphoreSlim free = new(count);
-    readonly Stack<SqliteSession> idle = new();
-
-    /// <summary>Reads in one transaction, so that all of its statements see the same state.</summary>
-    public async Task<T> ReadAsync<T>(Func<SqliteSession, T> read, CancellationToken ct)
-    {
-        await free.WaitAsync(ct);
-        try
-        {
-            var session = Take();
-            try
-            {
-                return InTransaction(session, read);
-            }
-            finally
-            {
-                lock (idle)
-                    idle.Push(session);
-            }
-        }
-        catch (SqliteException error) when (SqliteErrors.Explain(error, path) is { } unavailable)
-        {
-            throw unavailable;
-        }
-        finally
-        {
-            free.Release();
-        }
-    }
-
-    SqliteSession Take()
-    {
-        lock (idle)
-            if (idle.TryPop(out var session))
-                return session;
-        return SqliteSession.Open(path, SqliteOpenMode.ReadOnly, "busy_timeout=2000", "temp_store=MEMORY", "cache_size=-8192");
-    }
-
-    static T InTransaction<T>(SqliteSession session, Func<SqliteSession, T> read)
-    {
-        session.Sql("BEGIN").Run();
-        try
-        {
-            return read(session);
-        }
-        finally
-        {
-            session.Sql("COMMIT").Run();
-        }
-    }
-
-    /// <summary>The prepared statements of idle connections.</summary>
-    public IReadOnlyList<string> Statements
-    {
-        get
-        {
-            lock (idle)
-                return [.. idle.SelectMany(static session => session.Statements)];
-        }
-    }
-
-    /// <summary>Waits for readers.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        for (int i = 0; i < count; i++)
-            await free.WaitAsync();
-        while (idle.TryPop(out var session))
-            session.Dispose();
     }
 }

@@ -1,12 +1,13 @@
 using System.Text;
 using Microsoft.Data.Sqlite;
+using Sendoff.Engine.Storage.Sql;
 using SQLitePCL;
 
 namespace Sendoff.Engine.Storage.Sqlite;
 
-/// <summary>A reusable prepared statement, for one thread at a time. Parameters are set in order. It calls SQLite directly, because command
-/// and parameter objects cost more than SQLite itself for a small row.</summary>
-internal sealed class SqliteStatement : IDisposable
+/// <summary>A prepared statement. It calls SQLite directly, because command and parameter objects cost more than SQLite itself for a small
+/// row.</summary>
+internal sealed class SqliteStatement : SqlStatement
 {
     const int Persistent = 1;
 
@@ -21,17 +22,15 @@ internal sealed class SqliteStatement : IDisposable
         Check(raw.sqlite3_prepare_v3(database, sql, Persistent, out statement));
     }
 
-    public SqliteStatement Set(long value)
+    public override SqlStatement Set(long value)
     {
         Check(raw.sqlite3_bind_int64(statement, ++set, value));
         return this;
     }
 
-    public SqliteStatement Set(long? value) => value is { } some ? Set(some) : SetNull();
+    public override SqlStatement Set(long? value) => value is { } some ? Set(some) : SetNull();
 
-    public SqliteStatement Set(bool value) => Set(value ? 1 : 0);
-
-    public SqliteStatement Set(string? value)
+    public override SqlStatement Set(string? value)
     {
         if (value is null)
             return SetNull();
@@ -43,8 +42,7 @@ internal sealed class SqliteStatement : IDisposable
         return this;
     }
 
-    /// <summary>Empty is stored as null, which needs no byte.</summary>
-    public SqliteStatement Set(ReadOnlySpan<byte> value)
+    public override SqlStatement Set(ReadOnlySpan<byte> value)
     {
         if (value.IsEmpty)
             return SetNull();
@@ -58,8 +56,7 @@ internal sealed class SqliteStatement : IDisposable
         return this;
     }
 
-    /// <summary>Runs the statement and returns the number of changed rows.</summary>
-    public int Run()
+    public override int Run()
     {
         try
         {
@@ -72,8 +69,9 @@ internal sealed class SqliteStatement : IDisposable
         }
     }
 
-    /// <summary>All rows. <paramref name="read"/> must not use this statement.</summary>
-    public List<T> All<T>(Func<SqliteStatement, T> read)
+    public override void Post() => Run();
+
+    public override List<T> All<T>(Func<SqlStatement, T> read)
     {
         var rows = new List<T>();
         try
@@ -88,7 +86,8 @@ internal sealed class SqliteStatement : IDisposable
         }
     }
 
-    public T? FirstOrDefault<T>(Func<SqliteStatement, T> read)
+    public override T? FirstOrDefault<T>(Func<SqlStatement, T> read)
+        where T : default
     {
         try
         {
@@ -100,25 +99,15 @@ internal sealed class SqliteStatement : IDisposable
         }
     }
 
-    /// <summary>The first column of the first row; null if there is no row or the value is null.</summary>
-    public long? Number() => FirstOrDefault(static row => row.LongOrNull(0));
+    public override long Long(int column) => raw.sqlite3_column_int64(statement, column);
 
-    public long Long(int column) => raw.sqlite3_column_int64(statement, column);
+    public override int Int(int column) => raw.sqlite3_column_int(statement, column);
 
-    public int Int(int column) => raw.sqlite3_column_int(statement, column);
+    public override string Text(int column) => raw.sqlite3_column_text(statement, column).utf8_to_string();
 
-    public long? LongOrNull(int column) => IsNull(column) ? null : Long(column);
+    public override ReadOnlySpan<byte> Blob(int column) => raw.sqlite3_column_blob(statement, column);
 
-    public string Text(int column) => raw.sqlite3_column_text(statement, column).utf8_to_string();
-
-    public string? TextOrNull(int column) => IsNull(column) ? null : Text(column);
-
-    /// <summary>Valid until the next row.</summary>
-    public ReadOnlyMemory<byte> Bytes(int column) => IsNull(column) ? default : Blob(column).ToArray();
-
-    public ReadOnlySpan<byte> Blob(int column) => raw.sqlite3_column_blob(statement, column);
-
-    bool IsNull(int column) => raw.sqlite3_column_type(statement, column) == raw.SQLITE_NULL;
+    protected override bool IsNull(int column) => raw.sqlite3_column_type(statement, column) == raw.SQLITE_NULL;
 
     bool Step()
     {
@@ -150,5 +139,5 @@ internal sealed class SqliteStatement : IDisposable
         throw new SqliteException($"SQLite error {code}: {message}", code, raw.sqlite3_extended_errcode(database));
     }
 
-    public void Dispose() => statement?.Dispose();
+    public override void Dispose() => statement?.Dispose();
 }

@@ -1,4 +1,4 @@
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
 /// <summary>The remaining bytes of headers and bodies for one document, which limits its memory.</summary>
 internal sealed class ContentBudget(EngineLimits limits)

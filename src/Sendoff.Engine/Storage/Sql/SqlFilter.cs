@@ -1,29 +1,29 @@
 using System.Text;
 
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
 /// <summary>The conditions of a list, with their values in order. Values are always bound, never part of the text.</summary>
-internal sealed class SqliteFilter
+internal sealed class SqlFilter
 {
     readonly StringBuilder sql = new("id < ? AND id >= ?");
     readonly List<object> values = [long.MaxValue, 0L];
 
     /// <summary>Ids grow with time, so a time range is a range of ids and needs no index.</summary>
-    public SqliteFilter Ids(long? before, (long First, long End) span)
+    public SqlFilter Ids(long? before, (long First, long End) span)
     {
         values[0] = Math.Min(before ?? long.MaxValue, span.End);
         values[1] = span.First;
         return this;
     }
 
-    public SqliteFilter And(string condition)
+    public SqlFilter And(string condition)
     {
         sql.Append(" AND ").Append(condition);
         return this;
     }
 
     /// <summary>Adds nothing if there is no value.</summary>
-    public SqliteFilter And(string condition, object? value)
+    public SqlFilter And(string condition, object? value)
     {
         if (value is null)
             return this;
@@ -31,7 +31,7 @@ internal sealed class SqliteFilter
         return And(condition);
     }
 
-    public SqliteFilter And(string condition, object first, object second, params object[] more)
+    public SqlFilter And(string condition, object first, object second, params object[] more)
     {
         values.AddRange([first, second, .. more]);
         return And(condition);
@@ -41,7 +41,7 @@ internal sealed class SqliteFilter
     public static string Like(string before, string text, string after) =>
         before + text.Replace("\\", "\\\\").Replace("%", "\\%").Replace("_", "\\_") + after;
 
-    public SqliteStatement Set(SqliteStatement statement)
+    public SqlStatement Set(SqlStatement statement)
     {
         foreach (object value in values)
             if (value is long number)

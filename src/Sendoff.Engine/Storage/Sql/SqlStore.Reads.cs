@@ -1,48 +1,16 @@
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
-internal sealed partial class SqliteStore
+internal abstract partial class SqlStore
 {
     // After a start.
 
-    /// <summary>Events from the low-water mark on whose run has no row, and replays likewise. Without its workflow, a run cannot
-    /// start.</summary>
-    static List<UnfinishedRun> ReadUnfinished(SqliteSession session)
-    {
-        long mark = session.Number(LowWater.Read);
-        return session
-            .Sql(
-                """
-                SELECT run_id, id, workflow_id, run_version, trigger, received_at, 0, 0, 0, EXISTS (SELECT 1 FROM held WHERE run_id = e.run_id) FROM events e
-                WHERE id >= ?1 AND run_id <> 0 AND workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = e.run_id)
-                UNION ALL
-                SELECT p.run_id, e.id, e.workflow_id, p.version, e.trigger, e.received_at, p.continues = 0, p.captured, p.continues, 0 FROM replays p JOIN events e ON e.id = p.event_id
-                WHERE p.run_id >= ?1 AND e.workflow_id IN (SELECT id FROM workflows) AND NOT EXISTS (SELECT 1 FROM runs WHERE id = p.run_id)
-                """
-            )
-            .Set(mark)
-            .All(static row => new UnfinishedRun(
-                row.Long(0),
-                row.Long(1),
-                row.Long(2),
-                row.Int(3),
-                row.Text(4),
-                row.Long(5),
-                Replay: row.Int(6) != 0,
-                Captured: row.Int(7) != 0,
-                Continues: row.Long(8),
-                Held: row.Int(9) != 0,
-                Left: true
-            ));
-    }
-
-    /// <summary>Only runs of an earlier server: runs that this server accepted are already in its queue and must not start twice.</summary>
-    public Task<IReadOnlyList<QueuedRun>> ListUnfinishedRunsAsync(int limit, RunId? after, CancellationToken ct)
-    {
-        var left = unfinished.Left(after?.Value ?? 0, limit);
-        return readers.ReadAsync<IReadOnlyList<QueuedRun>>(
+    public Task<IReadOnlyList<QueuedRun>> ListUnfinishedRunsAsync(int limit, RunId? after, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<QueuedRun>>(
             session =>
                 [
-                    .. left.Select(run => (Run: run, Event: ReadEvent(session, run.EventId)))
+                    .. unfinished
+                        .ListLeft(session, after?.Value ?? 0, limit)
+                        .Select(run => (Run: run, Event: ReadEvent(session, run.EventId)))
                         .Where(static found => found.Event is not null)
                         .Select(static found => new QueuedRun(
                             new(found.Run.RunId),
@@ -58,7 +26,6 @@ internal sealed partial class SqliteStore
                 ],
             ct
         );
-    }
 
     /// <summary>Skips from one destination to the next in the index of pending deliveries.</summary>
     public Task<IReadOnlyList<string>> ListPendingDestinationsAsync(CancellationToken ct) =>
@@ -66,11 +33,11 @@ internal sealed partial class SqliteStore
             static session =>
                 session
                     .Sql(
-                        """
+                        $"""
                         WITH RECURSIVE found(destination) AS (
-                            SELECT min(destination) FROM deliveries WHERE status = 2
+                            SELECT min(destination) FROM deliveries WHERE status = 2{session.Dialect.Own}
                             UNION ALL
-                            SELECT (SELECT min(destination) FROM deliveries WHERE status = 2 AND destination > found.destination) FROM found
+                            SELECT (SELECT min(destination) FROM deliveries WHERE status = 2{session.Dialect.Own} AND destination > found.destination) FROM found
                             WHERE found.destination IS NOT NULL)
                         SELECT destination FROM found WHERE destination IS NOT NULL
                         """
@@ -86,7 +53,7 @@ internal sealed partial class SqliteStore
                     .Sql(
                         $"""
                         SELECT {DeliveryColumns}, {LastAttempt}, sealed FROM deliveries d
-                        WHERE status = 2 AND destination = ? AND id > ? AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id LIMIT ?
+                        WHERE status = 2{session.Dialect.Own} AND destination = ? AND id > ? AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id LIMIT ?
                         """
                     )
                     .Set(destination)
@@ -98,47 +65,49 @@ internal sealed partial class SqliteStore
 
     const string LastAttempt = """
         (SELECT coalesce(max(number), 0) FROM (
-            SELECT number FROM attempts WHERE id = d.id UNION ALL SELECT number FROM attempts WHERE delivery_id = d.id AND number > 1))
+            SELECT number FROM attempts WHERE id = d.id UNION ALL SELECT number FROM attempts WHERE delivery_id = d.id AND number > 1) AS numbers)
         """;
 
-    static Delivery ReadPending(SqliteStatement row) => ReadDelivery(row) with { Attempts = row.Int(13), Sealed = row.Bytes(14) };
+    static Delivery ReadPending(SqlStatement row) => ReadDelivery(row) with { Attempts = row.Int(13), Sealed = row.Bytes(14) };
 
     // Runs.
 
+    // The unfinished runs first, because a run that ends in between is then found among the others.
     public Task<StoredRun?> GetRunAsync(RunId run, CancellationToken ct)
     {
-        // Memory first, because a run that ends in between is then found in the database.
-        var queued = unfinished.Find(run.Value);
         var budget = new ContentBudget(limits);
         return readers.ReadAsync(
             session =>
-                ReadRun(session, run) is { } ended
+            {
+                var queued = unfinished.Find(session, run.Value);
+                return ReadRun(session, run) is { } ended
                     ? new StoredRun(
                         ended.Run,
                         ended.Name,
                         [.. ended.Blocks.SelectMany(block => ReadDeliveries(session, ended.Name, block, budget))]
                     )
-                : queued is { } found && ReadQueued(session, found) is { } waiting ? new StoredRun(waiting.Run, waiting.Name, [])
-                : null,
+                    : queued is { } found && ReadQueued(session, found) is { } waiting ? new StoredRun(waiting.Run, waiting.Name, [])
+                    : null;
+            },
             ct
         );
     }
 
-    public Task<RunOutline?> GetRunOutlineAsync(RunId run, CancellationToken ct)
-    {
-        var queued = unfinished.Find(run.Value);
-        return readers.ReadAsync(
+    public Task<RunOutline?> GetRunOutlineAsync(RunId run, CancellationToken ct) =>
+        readers.ReadAsync(
             session =>
-                ReadRun(session, run) is { } ended
+            {
+                var queued = unfinished.Find(session, run.Value);
+                return ReadRun(session, run) is { } ended
                     ? new RunOutline(ended.Run, ended.Name, [.. ended.Blocks.SelectMany(block => ReadHeads(session, block))])
-                : queued is { } found && ReadQueued(session, found) is { } waiting ? new RunOutline(waiting.Run, waiting.Name, [])
-                : null,
+                    : queued is { } found && ReadQueued(session, found) is { } waiting ? new RunOutline(waiting.Run, waiting.Name, [])
+                    : null;
+            },
             ct
         );
-    }
 
     /// <summary>A run's end with the blocks of its deliveries' ids: its own and those of the segments before.</summary>
-    static (Run Run, string Name, List<Block> Blocks)? ReadRun(SqliteSession session, RunId id)
+    static (Run Run, string Name, List<Block> Blocks)? ReadRun(SqlSession session, RunId id)
     {
         var (run, name, first, count) = session
             .Sql(
@@ -154,37 +123,35 @@ internal sealed partial class SqliteStore
     }
 
     public Task<IReadOnlyList<RunId>> ListHeldAsync(int limit, CancellationToken ct) =>
-        Task.FromResult<IReadOnlyList<RunId>>([
-            .. unfinished
-                .Where(static run => run.Held)
-                .Select(static run => new RunId(run.RunId))
-                .OrderBy(static run => run.Value)
-                .Take(limit),
-        ]);
+        readers.ReadAsync<IReadOnlyList<RunId>>(
+            session => [.. unfinished.ListHeld(session, limit).Select(static run => new RunId(run))],
+            ct
+        );
 
     public async Task<QueuedRun?> ReleaseAsync(RunId run, CancellationToken ct)
     {
-        if (unfinished.Find(run.Value) is not { Held: true } held)
-            return null;
-        bool isReleased = false;
-        await WriteAsync(
+        UnfinishedRun? released = null;
+        bool isReleased = await WriteAsync(
             OutageRule.Refuse,
-            session => isReleased = session.Sql("DELETE FROM held WHERE run_id = ?").Set(run.Value).Run() == 1,
-            ct,
-            _ =>
+            session =>
             {
-                if (isReleased && unfinished.Find(run.Value) is not null)
-                    unfinished.Add(held with { Held = false, Left = false });
-            }
+                released = unfinished.Find(session, run.Value);
+                if (released is not { Held: true } || session.Sql("DELETE FROM held WHERE run_id = ?").Set(run.Value).Run() == 0)
+                    return false;
+                unfinished.Release(session, released.Value);
+                return true;
+            },
+            ct,
+            session => released = released is { } one && workflows.Has(session, one.WorkflowId) ? one : null
         );
-        if (!isReleased || unfinished.Find(run.Value) is null)
+        if (!isReleased || released is not { } held)
             return null;
         var received = new Event(
             new(held.EventId),
             WorkspaceId.Default,
             new(held.WorkflowId),
             held.Trigger,
-            SqliteTime.Moment(held.ReceivedAt),
+            SqlTime.Moment(held.ReceivedAt),
             default
         );
         return new(run, received, held.Version);
@@ -195,15 +162,15 @@ internal sealed partial class SqliteStore
     /// <summary>A run with more segments shows the deliveries of its last segments.</summary>
     const int SegmentsShown = 100;
 
-    static Suspension ReadSuspension(SqliteStatement row) =>
-        new(new(row.Long(0)), new(row.Long(1)), (HoldKind)row.Int(2), row.Int(3), SqliteTime.Moment(row.Long(4)), row.Bytes(5))
+    static Suspension ReadSuspension(SqlStatement row) =>
+        new(new(row.Long(0)), new(row.Long(1)), (HoldKind)row.Int(2), row.Int(3), SqlTime.Moment(row.Long(4)), row.Bytes(5))
         {
             Callback = row.Bytes(6),
             ContinuedBy = row.Long(7) is var next and not 0 ? new RunId(next) : null,
         };
 
     // B3: its suspension, and the deliveries of earlier segments.
-    static (Run, string, List<Block>) WithSegments(SqliteSession session, Run run, string name, Block own)
+    static (Run, string, List<Block>) WithSegments(SqlSession session, Run run, string name, Block own)
     {
         var held = session
             .Sql($"SELECT {SuspensionColumns} FROM suspensions WHERE run_id = ?")
@@ -266,18 +233,19 @@ internal sealed partial class SqliteStore
             session =>
                 session
                     .Sql(
-                        """
-                        SELECT run_id, workflow_id, kind, until FROM suspensions INDEXED BY suspensions_due
-                        WHERE continued_by IS NULL AND workflow_id IN (SELECT id FROM workflows) AND workflow_id NOT IN (SELECT value FROM json_each(?)) ORDER BY until LIMIT ?
+                        $"""
+                        SELECT run_id, workflow_id, kind, until FROM suspensions {session.Dialect.Index("suspensions_due")}
+                        WHERE continued_by IS NULL AND workflow_id IN (SELECT id FROM workflows) AND NOT ({session.Dialect.IsIn("workflow_id", "?")})
+                        ORDER BY until LIMIT ?
                         """
                     )
-                    .Set($"[{string.Join(',', except.Select(static workflow => workflow.Value))}]")
+                    .Set(string.Join(',', except.Select(static workflow => workflow.Value)))
                     .Set(limit)
                     .All(static row => new SuspensionHead(
                         new(row.Long(0)),
                         new(row.Long(1)),
                         (HoldKind)row.Int(2),
-                        SqliteTime.Moment(row.Long(3))
+                        SqlTime.Moment(row.Long(3))
                     )),
             ct
         );
@@ -324,7 +292,7 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    static Run ReadRun(SqliteStatement row) =>
+    static Run ReadRun(SqlStatement row) =>
         new(
             new(row.Long(0)),
             new(row.Long(1)),
@@ -333,9 +301,9 @@ internal sealed partial class SqliteStore
             row.Int(4),
             row.Text(5),
             (RunStatus)row.Int(6),
-            SqliteTime.Moment(row.Long(7)),
-            SqliteTime.Span(row.Long(8)),
-            SqliteTime.Span(row.Long(9)),
+            SqlTime.Moment(row.Long(7)),
+            SqlTime.Span(row.Long(8)),
+            SqlTime.Span(row.Long(9)),
             Recovered: (row.Int(10) & 1) != 0,
             Replay: (row.Int(10) & 2) != 0,
             StoredJson.ReadStepError(row.Blob(11)),
@@ -347,7 +315,7 @@ internal sealed partial class SqliteStore
             IsContinuation = (row.Int(10) & 4) != 0,
         };
 
-    static (Run Run, string Name)? ReadQueued(SqliteSession session, UnfinishedRun queued)
+    static (Run Run, string Name)? ReadQueued(SqlSession session, UnfinishedRun queued)
     {
         if (WorkflowName(session, queued.WorkflowId) is not { } name || ReadEvent(session, queued.EventId) is not { } received)
             return null;
@@ -358,7 +326,7 @@ internal sealed partial class SqliteStore
             received.WorkflowId,
             queued.Version,
             received.Trigger,
-            queued.Held ? RunStatus.Held : RunStatus.Queued,
+            queued.Status,
             received.ReceivedAt,
             TimeSpan.Zero,
             TimeSpan.Zero,
@@ -372,23 +340,17 @@ internal sealed partial class SqliteStore
         return (run, name);
     }
 
-    public Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct)
-    {
-        var queued = filter.IsSearch
-            ? []
-            : unfinished.Where(run =>
-                (filter.Before is null || run.RunId < filter.Before) && filter.Has(run.Held ? RunStatus.Held : RunStatus.Queued)
-            );
-        return readers.ReadAsync(session => ListRuns(session, filter, queued), ct);
-    }
+    public Task<Page<RunSummary>> ListRunsAsync(RunFilter filter, CancellationToken ct) =>
+        readers.ReadAsync(session => ListRuns(session, filter), ct);
 
-    Page<RunSummary> ListRuns(SqliteSession session, RunFilter filter, List<UnfinishedRun> queued)
+    Page<RunSummary> ListRuns(SqlSession session, RunFilter filter)
     {
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow))
             return new([], null);
         var span = IdsOf(session, filter.Since, filter.Until);
+        var queued = ListQueued(session, filter, workflow, span);
         // The index of unsuccessful runs can be used for one status at a time.
-        SqliteFilter[] parts =
+        SqlFilter[] parts =
         [
             .. (filter.Statuses is { } statuses ? statuses.Distinct().Select(static status => (RunStatus?)status) : [null])
                 .Where(static status => status is not (RunStatus.Queued or RunStatus.Held))
@@ -397,25 +359,24 @@ internal sealed partial class SqliteStore
         long? searchedTo = filter.IsSearch ? parts.Max(part => SearchedTo(session, part, filter, workflow, span)) : null;
         var ended = parts.SelectMany(part => ListEnded(session, part, filter, span, searchedTo)).ToList();
         var known = ended.Select(static run => run.Id.Value).ToHashSet();
-        var waiting = SummariesOf(
-            session,
-            queued
-                .Where(run =>
-                    !known.Contains(run.RunId)
-                    && (workflow is null || run.WorkflowId == workflow)
-                    && run.RunId >= span.First
-                    && run.RunId < span.End
-                )
-                .OrderByDescending(static run => run.RunId)
-                .Take(filter.Limit + 1)
-        );
+        var waiting = SummariesOf(session, queued.Where(run => !known.Contains(run.RunId)));
         var newest = ended.Concat(waiting).OrderByDescending(static run => run.Id.Value).Take(filter.Limit + 1).ToList();
         var page = PageOf(newest, filter.Limit, static run => run.Id.Value);
         return page with { Next = page.Next ?? searchedTo };
     }
 
+    List<UnfinishedRun> ListQueued(SqlSession session, RunFilter filter, long? workflow, (long First, long End) span)
+    {
+        bool queued = filter.Has(RunStatus.Queued),
+            held = filter.Has(RunStatus.Held);
+        if (filter.IsSearch || !queued && !held)
+            return [];
+        long end = Math.Min(filter.Before ?? long.MaxValue, span.End);
+        return unfinished.List(session, new(span.First, end, workflow, Held: queued && held ? null : held, Limit: filter.Limit + 1));
+    }
+
     /// <summary>The last run of a search; null if it reaches the end.</summary>
-    static long? SearchedTo(SqliteSession session, SqliteFilter where, RunFilter filter, long? workflow, (long First, long End) span)
+    static long? SearchedTo(SqlSession session, SqlFilter where, RunFilter filter, long? workflow, (long First, long End) span)
     {
         long? byRuns = where
             .Set(session.Sql($"SELECT id FROM runs WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}"))
@@ -423,16 +384,16 @@ internal sealed partial class SqliteStore
         if (filter.Text is null)
             return byRuns;
         // A run may have a thousand sends, which are searched too.
-        var sends = new SqliteFilter().Ids(filter.Before, span).And("workflow_id = ?", workflow);
+        var sends = new SqlFilter().Ids(filter.Before, span).And("workflow_id = ?", workflow);
         long? bySends = sends
             .Set(session.Sql($"SELECT run_id FROM deliveries WHERE {sends} ORDER BY id DESC LIMIT 1 OFFSET {RunFilter.Searched - 1}"))
             .Number();
         return bySends > (byRuns ?? 0) ? bySends : byRuns;
     }
 
-    static SqliteFilter EndedFilter(RunFilter filter, RunStatus? status, long? workflow, (long First, long End) span)
+    static SqlFilter EndedFilter(RunFilter filter, RunStatus? status, long? workflow, (long First, long End) span)
     {
-        var where = new SqliteFilter().Ids(filter.Before, span).And("workflow_id = ?", workflow);
+        var where = new SqlFilter().Ids(filter.Before, span).And("workflow_id = ?", workflow);
         // SQLite uses a partial index only if the query repeats its condition.
         if (status is not null)
             where.And((status is RunStatus.Succeeded ? "" : "status <> 2 AND ") + $"status = {(int)status}");
@@ -440,7 +401,7 @@ internal sealed partial class SqliteStore
     }
 
     /// <summary>Lists unfinished runs, without those of deleted workflows.</summary>
-    static IEnumerable<RunSummary> SummariesOf(SqliteSession session, IEnumerable<UnfinishedRun> runs) =>
+    static IEnumerable<RunSummary> SummariesOf(SqlSession session, IEnumerable<UnfinishedRun> runs) =>
         runs.Select(run => Summary(run, WorkflowName(session, run.WorkflowId))).OfType<RunSummary>();
 
     static RunSummary? Summary(UnfinishedRun run, string? name) =>
@@ -452,8 +413,8 @@ internal sealed partial class SqliteStore
                 name,
                 run.Version,
                 run.Trigger,
-                run.Held ? RunStatus.Held : RunStatus.Queued,
-                SqliteTime.Moment(run.ReceivedAt),
+                run.Status,
+                SqlTime.Moment(run.ReceivedAt),
                 TimeSpan.Zero,
                 Message: null,
                 Sends: 0,
@@ -465,8 +426,8 @@ internal sealed partial class SqliteStore
     static readonly string lastDelivery = $"r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride}";
 
     static List<RunSummary> ListEnded(
-        SqliteSession session,
-        SqliteFilter where,
+        SqlSession session,
+        SqlFilter where,
         RunFilter filter,
         (long First, long End) span,
         long? searchedTo
@@ -483,13 +444,16 @@ internal sealed partial class SqliteStore
             );
         if (filter.Text is { } text)
         {
-            string like = SqliteFilter.Like("%", text, "%");
+            string like = SqlFilter.Like("%", text, "%");
+            var (finds, body) = (session.Dialect.Like, session.Dialect.Text("e.body"));
+            string sent = session.Dialect.Text($"substr(d.body, 1, {RunFilter.SearchedBodyBytes})"),
+                received = session.Dialect.Text($"substr(a.body, 1, {RunFilter.SearchedBodyBytes})");
             where.And(
                 $"""
-                (message LIKE ? ESCAPE '\' OR EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id AND CAST(e.body AS TEXT) LIKE ? ESCAPE '\')
+                (message {finds} ? ESCAPE '\' OR EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id AND {body} {finds} ? ESCAPE '\')
                 OR delivery_count > 0 AND EXISTS (SELECT 1 FROM deliveries d LEFT JOIN attempts a ON a.id = d.id WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND (
-                    d.url LIKE ? ESCAPE '\' OR CAST(substr(d.body, 1, {RunFilter.SearchedBodyBytes}) AS TEXT) LIKE ? ESCAPE '\'
-                    OR CAST(substr(a.body, 1, {RunFilter.SearchedBodyBytes}) AS TEXT) LIKE ? ESCAPE '\')))
+                    d.url {finds} ? ESCAPE '\' OR {sent} {finds} ? ESCAPE '\'
+                    OR {received} {finds} ? ESCAPE '\')))
                 """,
                 like,
                 like,
@@ -499,18 +463,19 @@ internal sealed partial class SqliteStore
             );
         }
         string ids = $"SELECT id FROM runs r WHERE {where} ORDER BY id DESC LIMIT ?";
-        return where.Set(session.Sql($"{selectSummaries} WHERE r.id IN ({ids}) ORDER BY r.id DESC")).Set(filter.Limit + 1).All(ReadSummary);
+        return where.Set(session.Sql($"{SelectSummaries(session)} WHERE r.id IN ({ids}) ORDER BY r.id DESC")).Set(filter.Limit + 1).All(ReadSummary);
     }
 
-    static readonly string selectSummaries = $"""
+    static string SelectSummaries(SqlSession session) =>
+        $"""
         SELECT r.id, r.event_id, w.name, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.message, r.delivery_count,
             (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 4),
             (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7)),
             (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 8)
-        FROM runs r CROSS JOIN workflows w ON w.id = r.workflow_id
+        FROM runs r {session.Dialect.Join} workflows w ON w.id = r.workflow_id
         """;
 
-    static RunSummary ReadSummary(SqliteStatement row) =>
+    static RunSummary ReadSummary(SqlStatement row) =>
         new(
             new(row.Long(0)),
             new(row.Long(1)),
@@ -518,8 +483,8 @@ internal sealed partial class SqliteStore
             row.Int(3),
             row.Text(4),
             (RunStatus)row.Int(5),
-            SqliteTime.Moment(row.Long(6)),
-            SqliteTime.Span(row.Long(7)),
+            SqlTime.Moment(row.Long(6)),
+            SqlTime.Span(row.Long(7)),
             row.TextOrNull(8),
             row.Int(9),
             row.Int(10),
@@ -531,11 +496,11 @@ internal sealed partial class SqliteStore
 
     /// <summary>The oldest id to read if few deliveries have failed since, so that their runs are read from them. Otherwise null: reading
     /// the runs fills a page soon. A delivery's id is above that of its run.</summary>
-    static long? SinceWithFewFailures(SqliteSession session, long since) =>
+    static long? SinceWithFewFailures(SqlSession session, long since) =>
         session
             .Sql(
                 $"""
-                SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE status > 4 AND status IN (5, 6, 7) AND id >= ? LIMIT {FewFailures})
+                SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE status > 4 AND status IN (5, 6, 7) AND id >= ? LIMIT {FewFailures}) AS found
                 """
             )
             .Set(since)
@@ -547,10 +512,10 @@ internal sealed partial class SqliteStore
 
     const string EventColumns = "id, workspace_id, workflow_id, trigger, received_at, body";
 
-    static Event ReadEvent(SqliteStatement row) =>
-        new(new(row.Long(0)), new(row.Int(1)), new(row.Long(2)), row.Text(3), SqliteTime.Moment(row.Long(4)), row.Blob(5).ToArray());
+    static Event ReadEvent(SqlStatement row) =>
+        new(new(row.Long(0)), new(row.Int(1)), new(row.Long(2)), row.Text(3), SqlTime.Moment(row.Long(4)), row.Blob(5).ToArray());
 
-    static Event? ReadEvent(SqliteSession session, long id) =>
+    static Event? ReadEvent(SqlSession session, long id) =>
         session
             .Sql($"SELECT {EventColumns}, sealed, raw FROM events WHERE id = ? AND workflow_id IN (SELECT id FROM workflows)")
             .Set(id)
@@ -561,11 +526,11 @@ internal sealed partial class SqliteStore
     public Task<Page<Event>> ListEventsAsync(EventFilter filter, CancellationToken ct) =>
         readers.ReadAsync(session => ListEvents(session, filter), ct);
 
-    Page<Event> ListEvents(SqliteSession session, EventFilter filter)
+    Page<Event> ListEvents(SqlSession session, EventFilter filter)
     {
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow))
             return new([], null);
-        var where = new SqliteFilter().Ids(filter.Before, IdsOf(session, filter.Since, filter.Until)).And("workflow_id = ?", workflow);
+        var where = new SqlFilter().Ids(filter.Before, IdsOf(session, filter.Since, filter.Until)).And("workflow_id = ?", workflow);
         var rows = where
             .Set(
                 session.Sql(
@@ -582,10 +547,10 @@ internal sealed partial class SqliteStore
     // Common parts of lists.
 
     /// <summary>The ids of a time range.</summary>
-    (long First, long End) IdsOf(SqliteSession session, DateTimeOffset? since, DateTimeOffset? until) =>
+    (long First, long End) IdsOf(SqlSession session, DateTimeOffset? since, DateTimeOffset? until) =>
         (
-            since is { } early ? SqliteMoments.LowestAt(session, early, limits.ClockTolerance) : 0,
-            until is { } late ? SqliteMoments.LowestAt(session, late, limits.ClockTolerance) : long.MaxValue
+            since is { } early ? SqlMoments.LowestAt(session, early, limits.ClockTolerance) : 0,
+            until is { } late ? SqlMoments.LowestAt(session, late, limits.ClockTolerance) : long.MaxValue
         );
 
     static Page<T> PageOf<T>(List<T> rows, int limit, Func<T, long> id)
@@ -597,13 +562,13 @@ internal sealed partial class SqliteStore
     }
 
     /// <summary>Returns false if the workflow does not exist.</summary>
-    static bool TryFindWorkflow(SqliteSession session, string? name, out long? id)
+    static bool TryFindWorkflow(SqlSession session, string? name, out long? id)
     {
         id = name is null ? null : session.Sql("SELECT id FROM workflows WHERE name = ?").Set(name).Number();
         return name is null || id is not null;
     }
 
-    static string? WorkflowName(SqliteSession session, long id) =>
+    static string? WorkflowName(SqlSession session, long id) =>
         session.Sql("SELECT name FROM workflows WHERE id = ?").Set(id).FirstOrDefault(static row => row.Text(0));
 
     public Task<IReadOnlyList<UsageRow>> ListUsageAsync(DateOnly since, CancellationToken ct) =>
@@ -611,8 +576,9 @@ internal sealed partial class SqliteStore
             session =>
                 session
                     .Sql(
-                        """
-                        SELECT u.hour / 24 AS day, w.name, sum(u.runs), sum(u.compute_us), sum(u.deliveries), sum(u.delivery_us) FROM workflows w CROSS JOIN usage u ON u.workflow_id = w.id
+                        $"""
+                        SELECT u.hour / 24 AS day, w.name, sum(u.runs), sum(u.compute_us), sum(u.deliveries), sum(u.delivery_us)
+                        FROM workflows w {session.Dialect.Join} usage u ON u.workflow_id = w.id
                         WHERE u.hour >= ? GROUP BY day, w.name ORDER BY day, w.name
                         """
                     )
@@ -633,12 +599,13 @@ internal sealed partial class SqliteStore
             session =>
                 session
                     .Sql(
-                        """
-                        SELECT w.name, u.hour, u.runs, u.runs_failed, u.deliveries, u.deliveries_failed FROM workflows w CROSS JOIN usage u ON u.workflow_id = w.id
-                        WHERE u.hour >= ? ORDER BY u.hour, w.name
+                        $"""
+                        SELECT w.name, u.hour, sum(u.runs), sum(u.runs_failed), sum(u.deliveries), sum(u.deliveries_failed)
+                        FROM workflows w {session.Dialect.Join} usage u ON u.workflow_id = w.id
+                        WHERE u.hour >= ? GROUP BY u.hour, w.name ORDER BY u.hour, w.name
                         """
                     )
-                    .Set(SqliteTime.Hour(since))
+                    .Set(SqlTime.Hour(since))
                     .All(static row => new HourRow(
                         row.Text(0),
                         DateTimeOffset.UnixEpoch.AddHours(row.Long(1)),
@@ -657,26 +624,15 @@ internal sealed partial class SqliteStore
     public Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct) =>
         WriteAsync(
             OutageRule.Probe,
-            session => pruner.Slice(session, SqliteTime.From(before), maxBytes),
+            session => pruner.Slice(session, SqlTime.From(before), maxBytes),
             ct,
-            session =>
-            {
-                SqlitePruner.Checkpoint(session);
-                disk.Reusable = SqlitePruner.FreeBytes(session);
-            }
+            Pruned
         );
 
-    public Task<long> HighestIdAsync(CancellationToken ct) => readers.ReadAsync(session => ReadHighestId(session, unfinished), ct);
+    public Task<long> HighestIdAsync(CancellationToken ct) => readers.ReadAsync(HighestId, ct);
 
-    static long ReadHighestId(SqliteSession session, UnfinishedRuns unfinished) =>
-        Math.Max(
-            unfinished.HighestRun(),
-            session.Number(
-                """
-                SELECT max(
-                    (SELECT coalesce(max(id), 0) FROM events), (SELECT coalesce(max(id), 0) FROM runs), (SELECT coalesce(max(id), 0) FROM deliveries),
-                    (SELECT coalesce(max(id), 0) FROM attempts), (SELECT coalesce(max(run_id), 0) FROM replays), (SELECT coalesce(max(id), 0) FROM workflows))
-                """
-            )
+    protected static long HighestId(SqlSession session) =>
+        new[] { "id) FROM events", "run_id) FROM events", "id) FROM runs", "id) FROM deliveries", "id) FROM attempts", "run_id) FROM replays", "id) FROM workflows" }.Max(
+            part => session.Number("SELECT max(" + part)
         );
 }

@@ -1,6 +1,6 @@
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
-internal sealed partial class SqliteStore
+internal abstract partial class SqlStore
 {
     public Task<IReadOnlyList<StoredAccount>> ListAccountsAsync(CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<StoredAccount>>(
@@ -11,7 +11,7 @@ internal sealed partial class SqliteStore
                         new(row.Text(3)),
                         row.Long(0),
                         new(row.Int(1)),
-                        SqliteTime.Moment(row.Long(2)),
+                        SqlTime.Moment(row.Long(2)),
                         row.Blob(4).ToArray()
                     )),
             ct
@@ -24,10 +24,10 @@ internal sealed partial class SqliteStore
             {
                 Insert(session, replaced);
                 return session
-                    .Sql("INSERT OR REPLACE INTO accounts(id, workspace_id, changed_at, account, content) VALUES (?, ?, ?, ?, ?)")
+                    .Sql("INSERT INTO accounts(id, workspace_id, changed_at, account, content) VALUES (?, ?, ?, ?, ?) ON CONFLICT(account) DO UPDATE SET id = excluded.id, changed_at = excluded.changed_at, content = excluded.content")
                     .Set(account.Row)
                     .Set(account.WorkspaceId.Value)
-                    .Set(SqliteTime.From(account.ChangedAt))
+                    .Set(SqlTime.From(account.ChangedAt))
                     .Set(account.Id.Value)
                     .Set(account.Sealed.Span)
                     .Run();
@@ -47,15 +47,15 @@ internal sealed partial class SqliteStore
         );
 
     // They are rows of secrets that were replaced: read with them at a start, and pruned with them.
-    static void Insert(SqliteSession session, IReadOnlyList<StoredSecret> replaced)
+    static void Insert(SqlSession session, IReadOnlyList<StoredSecret> replaced)
     {
         foreach (var secret in replaced)
             session
-                .Sql("INSERT INTO secrets(id, workspace_id, changed_at, replaced_at, is_secret, name, value) VALUES (?, ?, ?, ?, 1, ?, ?)")
+                .Sql("INSERT INTO secrets(id, workspace_id, changed_at, replaced_at, is_secret, name, value) VALUES (?, ?, ?, ?, 1, ?, ?) ON CONFLICT DO NOTHING")
                 .Set(secret.Id)
                 .Set(secret.WorkspaceId.Value)
-                .Set(SqliteTime.From(secret.ChangedAt))
-                .Set(SqliteTime.From(secret.ReplacedAt ?? secret.ChangedAt))
+                .Set(SqlTime.From(secret.ChangedAt))
+                .Set(SqlTime.From(secret.ReplacedAt ?? secret.ChangedAt))
                 .Set(secret.Name)
                 .Set(secret.Sealed.Span)
                 .Run();

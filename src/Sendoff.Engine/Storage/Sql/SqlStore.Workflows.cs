@@ -1,8 +1,9 @@
 using System.Security.Cryptography;
+using System.Text;
 
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
-internal sealed partial class SqliteStore
+internal abstract partial class SqlStore
 {
     public Task<Workflow> DeployAsync(
         string name,
@@ -15,13 +16,13 @@ internal sealed partial class SqliteStore
         return GrowAsync(session => Deploy(session, name, json, triggers), ct);
     }
 
-    Workflow Deploy(SqliteSession session, string name, byte[] files, IReadOnlyList<Trigger> triggers)
+    Workflow Deploy(SqlSession session, string name, byte[] files, IReadOnlyList<Trigger> triggers)
     {
         long workflow = session
             .Sql(
                 """
                 INSERT INTO workflows(id, workspace_id, version, enabled, name) VALUES (?, ?, 1, 1, ?)
-                ON CONFLICT(name) DO UPDATE SET version = version + 1 RETURNING id
+                ON CONFLICT(name) DO UPDATE SET version = workflows.version + 1 RETURNING id
                 """
             )
             .Set(ids.Next())
@@ -32,7 +33,7 @@ internal sealed partial class SqliteStore
         workflows.Add(workflow);
         session
             .Sql("INSERT INTO versions(workflow_id, number, deployed_at, files) SELECT id, version, ?, ? FROM workflows WHERE id = ?")
-            .Set(SqliteTime.From(time.GetUtcNow()))
+            .Set(SqlTime.From(time.GetUtcNow()))
             .Set(files)
             .Set(workflow)
             .Run();
@@ -40,7 +41,7 @@ internal sealed partial class SqliteStore
         return ReadWorkflows(session, name)[0];
     }
 
-    void DeployTriggers(SqliteSession session, long workflow, IReadOnlyList<Trigger> triggers)
+    void DeployTriggers(SqlSession session, long workflow, IReadOnlyList<Trigger> triggers)
     {
         // A trigger keeps its key by its position among triggers of the same type and identity, so that other triggers do not affect it.
         var kept = session
@@ -56,7 +57,7 @@ internal sealed partial class SqliteStore
             int place = triggers.Take(position).Count(before => before.Type == trigger.Type && before.Identity == trigger.Identity);
             var (_, oldKey, oldSettledAt) = kept[(trigger.Type, trigger.Identity)].ElementAtOrDefault(place);
             string key = AskedKey(trigger) ?? (oldKey is null || asked.Contains(oldKey) ? NewKey() : oldKey);
-            long settledAt = oldKey is null ? SqliteTime.From(time.GetUtcNow()) : oldSettledAt;
+            long settledAt = oldKey is null ? SqlTime.From(time.GetUtcNow()) : oldSettledAt;
             if (KeyOwner(session, key) is { } owner)
                 throw new TriggerKeyTakenException(key, owner);
             session
@@ -75,7 +76,7 @@ internal sealed partial class SqliteStore
 
     static string? AskedKey(Trigger trigger) => (trigger as HttpTrigger)?.Key;
 
-    static string? KeyOwner(SqliteSession session, string key) =>
+    static string? KeyOwner(SqlSession session, string key) =>
         session
             .Sql("SELECT w.name FROM triggers t JOIN workflows w ON w.id = t.workflow_id WHERE t.key = ?")
             .Set(key)
@@ -90,12 +91,12 @@ internal sealed partial class SqliteStore
     public Task<Workflow?> GetWorkflowAsync(string name, CancellationToken ct) =>
         readers.ReadAsync(session => ReadWorkflows(session, name) is [var found, ..] ? found : null, ct);
 
-    static IReadOnlyList<Workflow> ReadWorkflows(SqliteSession session, string? name)
+    static IReadOnlyList<Workflow> ReadWorkflows(SqlSession session, string? name)
     {
         var triggers = session
             .Sql("SELECT workflow_id, type, key, settled_at FROM triggers ORDER BY workflow_id, position")
             .All(static row =>
-                (Workflow: row.Long(0), Address: new TriggerAddress(row.Text(1), row.Text(2), SqliteTime.Moment(row.Long(3))))
+                (Workflow: row.Long(0), Address: new TriggerAddress(row.Text(1), row.Text(2), SqlTime.Moment(row.Long(3))))
             )
             .ToLookup(static trigger => trigger.Workflow, static trigger => trigger.Address);
         return session
@@ -112,7 +113,7 @@ internal sealed partial class SqliteStore
                 row.Text(1),
                 row.Int(2),
                 row.Int(3) != 0,
-                SqliteTime.Moment(row.Long(4)),
+                SqlTime.Moment(row.Long(4)),
                 [.. triggers[row.Long(0)]]
             ));
     }
@@ -138,8 +139,8 @@ internal sealed partial class SqliteStore
             session =>
                 session
                     .Sql(
-                        """
-                        SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM workflows w CROSS JOIN versions v ON v.workflow_id = w.id AND v.number = w.version
+                        $"""
+                        SELECT w.id, w.name, v.number, v.deployed_at, v.files FROM workflows w {session.Dialect.Join} versions v ON v.workflow_id = w.id AND v.number = w.version
                         """
                     )
                     .All(ReadVersion),
@@ -150,13 +151,12 @@ internal sealed partial class SqliteStore
         readers.ReadAsync<IReadOnlyList<string>>(
             session =>
                 session
-                    .Sql(
-                        """
-                        SELECT DISTINCT json_extract(CAST(files AS TEXT), '$."' || ?1 || '"') AS text FROM versions WHERE instr(files, CAST(?1 AS BLOB)) > 0 AND text IS NOT NULL
-                        """
-                    )
-                    .Set(file)
-                    .All(static row => row.Text(0)),
+                    .Sql($"SELECT files FROM versions WHERE {session.Dialect.Contains("files", "?")}")
+                    .Set(Encoding.UTF8.GetBytes(file))
+                    .All(row => StoredJson.ReadFiles(row.Blob(0)).GetValueOrDefault(file))
+                    .OfType<string>()
+                    .Distinct()
+                    .ToList(),
             ct
         );
 
@@ -198,9 +198,9 @@ internal sealed partial class SqliteStore
         );
     }
 
-    StoredVersion? SaveDraft(SqliteSession session, long workflow, byte[] files, bool isFixed)
+    StoredVersion? SaveDraft(SqlSession session, long workflow, byte[] files, bool isFixed)
     {
-        if (!workflows.Has(workflow))
+        if (!workflows.Has(session, workflow))
             return null;
         var (newest, isNewestFixed, isSame) = session
             .Sql("SELECT number, fixed, files = ? FROM versions WHERE workflow_id = ? AND number < 0 ORDER BY number LIMIT 1")
@@ -210,23 +210,23 @@ internal sealed partial class SqliteStore
         int number = newest < 0 && (isSame || !isNewestFixed) ? newest : newest - 1;
         session
             .Sql(
-                """
+                $"""
                 INSERT INTO versions(workflow_id, number, deployed_at, files, fixed) VALUES (?, ?, ?, ?, ?)
-                ON CONFLICT(workflow_id, number) DO UPDATE SET deployed_at = excluded.deployed_at, files = excluded.files, fixed = max(fixed, excluded.fixed)
+                ON CONFLICT(workflow_id, number) DO UPDATE SET deployed_at = excluded.deployed_at, files = excluded.files, fixed = {session.Dialect.Greatest("versions.fixed", "excluded.fixed")}
                 """
             )
             .Set(workflow)
             .Set(number)
-            .Set(SqliteTime.From(time.GetUtcNow()))
+            .Set(SqlTime.From(time.GetUtcNow()))
             .Set(files)
             .Set(isFixed ? 1 : 0)
             .Run();
         // A suspended run continues with its draft.
         session
             .Sql(
-                """
+                $"""
                 DELETE FROM versions AS v WHERE workflow_id = ? AND number < 0 AND number >= ? AND NOT EXISTS (
-                    SELECT 1 FROM suspensions s INDEXED BY suspensions_open CROSS JOIN runs r ON r.id = s.run_id WHERE s.workflow_id = v.workflow_id AND s.state IS NOT NULL AND r.version = v.number)
+                    SELECT 1 FROM suspensions s {session.Dialect.Index("suspensions_open")} {session.Dialect.Join} runs r ON r.id = s.run_id WHERE s.workflow_id = v.workflow_id AND s.state IS NOT NULL AND r.version = v.number)
                 """
             )
             .Set(workflow)
@@ -238,7 +238,7 @@ internal sealed partial class SqliteStore
     public Task<StoredVersion?> GetDraftAsync(WorkflowId workflow, CancellationToken ct) =>
         readers.ReadAsync(session => ReadDraft(session, workflow.Value), ct);
 
-    static StoredVersion? ReadDraft(SqliteSession session, long workflow) =>
+    static StoredVersion? ReadDraft(SqlSession session, long workflow) =>
         session
             .Sql(
                 """
@@ -249,8 +249,8 @@ internal sealed partial class SqliteStore
             .Set(workflow)
             .FirstOrDefault(ReadVersion);
 
-    static StoredVersion ReadVersion(SqliteStatement row) =>
-        new(new(row.Long(0)), row.Text(1), row.Int(2), SqliteTime.Moment(row.Long(3)), StoredJson.ReadFiles(row.Blob(4)));
+    static StoredVersion ReadVersion(SqlStatement row) =>
+        new(new(row.Long(0)), row.Text(1), row.Int(2), SqlTime.Moment(row.Long(3)), StoredJson.ReadFiles(row.Blob(4)));
 
     public Task<bool> SetEnabledAsync(string name, bool enabled, CancellationToken ct) =>
         WriteAsync(
@@ -261,11 +261,12 @@ internal sealed partial class SqliteStore
                 if (enabled)
                     session
                         .Sql(
-                            """
-                            UPDATE triggers SET settled_at = max(settled_at, ?) WHERE workflow_id = (SELECT id FROM workflows WHERE name = ? AND NOT enabled)
+                            $"""
+                            UPDATE triggers SET settled_at = {session.Dialect.Greatest("settled_at", "?")}
+                            WHERE workflow_id = (SELECT id FROM workflows WHERE name = ? AND enabled = 0)
                             """
                         )
-                        .Set(SqliteTime.From(time.GetUtcNow()))
+                        .Set(SqlTime.From(time.GetUtcNow()))
                         .Set(name)
                         .Run();
                 return session.Sql("UPDATE workflows SET enabled = ? WHERE name = ? AND version > 0").Set(enabled).Set(name).Run() == 1;
@@ -277,7 +278,7 @@ internal sealed partial class SqliteStore
     public async Task<bool> DeleteWorkflowAsync(string name, CancellationToken ct)
     {
         long workflow = 0;
-        await WriteAsync(OutageRule.Refuse, session => workflow = DeleteWorkflow(session, name), ct, _ => ForgetRuns(workflow));
+        await WriteAsync(OutageRule.Refuse, session => workflow = DeleteWorkflow(session, name), ct);
         if (workflow == 0)
             return false;
         Interlocked.Exchange(ref pruneWanted, NewSignal()).SetResult();
@@ -290,23 +291,13 @@ internal sealed partial class SqliteStore
 
     static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    void ForgetRuns(long workflow)
-    {
-        if (workflow == 0)
-            return;
-        foreach (var run in unfinished.Where(run => run.WorkflowId == workflow))
-            unfinished.Remove(run.RunId);
-    }
-
-    long DeleteWorkflow(SqliteSession session, string name)
+    long DeleteWorkflow(SqlSession session, string name)
     {
         long workflow = session.Sql("DELETE FROM workflows WHERE name = ? AND version > 0 RETURNING id").Set(name).Number() ?? 0;
         if (workflow == 0)
             return 0;
         workflows.Remove(workflow);
-        foreach (long run in session.Sql("SELECT run_id FROM recoveries").All(static row => row.Long(0)))
-            if (unfinished.Find(run)?.WorkflowId == workflow)
-                session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run).Run();
+        unfinished.Forget(session, workflow);
         // Another workflow can use its keys from now on.
         session.Sql("DELETE FROM triggers WHERE workflow_id = ?").Set(workflow).Run();
         session.Sql("DELETE FROM alert_states WHERE workflow_id = ?").Set(workflow).Run();

@@ -1,6 +1,6 @@
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
-internal sealed partial class SqliteStore
+internal abstract partial class SqlStore
 {
     public Task<IReadOnlyList<StoredSession>> ListSessionsAsync(CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<StoredSession>>(
@@ -13,8 +13,8 @@ internal sealed partial class SqliteStore
                         row.Text(2),
                         row.Bytes(3),
                         row.Bytes(4),
-                        SqliteTime.Moment(row.Long(5)),
-                        SqliteTime.Moment(row.Long(6))
+                        SqlTime.Moment(row.Long(5)),
+                        SqlTime.Moment(row.Long(6))
                     )),
             ct
         );
@@ -27,8 +27,8 @@ internal sealed partial class SqliteStore
                     .Sql("INSERT INTO sessions(id, workspace_id, created_at, expires_at, client, hash, mark) VALUES (?, ?, ?, ?, ?, ?, ?)")
                     .Set(signedIn.Id.Value)
                     .Set(signedIn.WorkspaceId.Value)
-                    .Set(SqliteTime.From(signedIn.CreatedAt))
-                    .Set(SqliteTime.From(signedIn.ExpiresAt))
+                    .Set(SqlTime.From(signedIn.CreatedAt))
+                    .Set(SqlTime.From(signedIn.ExpiresAt))
                     .Set(signedIn.Client)
                     .Set(signedIn.Hash.Span)
                     .Set(signedIn.Mark.Span)

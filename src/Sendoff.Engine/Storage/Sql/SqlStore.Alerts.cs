@@ -1,8 +1,8 @@
 using System.Text;
 
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
-internal sealed partial class SqliteStore
+internal abstract partial class SqlStore
 {
     public Task<IReadOnlyList<AlertRule>> ListAlertsAsync(CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<AlertRule>>(
@@ -16,7 +16,7 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    AlertRule ReadAlert(SqliteStatement row)
+    AlertRule ReadAlert(SqlStatement row)
     {
         long id = row.Long(0);
         string target = Encoding.UTF8.GetString(concealment.Cipher.Open(row.Blob(5), id));
@@ -27,9 +27,9 @@ internal sealed partial class SqliteStore
             (AlertCauses)row.Int(3),
             (AlertKind)row.Int(4),
             target.Length == 0 ? [] : target.Split('\n'),
-            SqliteTime.Span(row.Long(6)),
+            SqlTime.Span(row.Long(6)),
             row.Int(7) != 0,
-            row.LongOrNull(8) is { } age ? SqliteTime.Span(age) : null,
+            row.LongOrNull(8) is { } age ? SqlTime.Span(age) : null,
             (int?)row.LongOrNull(9)
         );
     }
@@ -42,17 +42,20 @@ internal sealed partial class SqliteStore
                 session
                     .Sql(
                         """
-                        INSERT OR REPLACE INTO alerts(id, workspace_id, causes, kind, quiet_us, recovered, backlog_us, backlog_runs, workflow, name, target)
+                        INSERT INTO alerts(id, workspace_id, causes, kind, quiet_us, recovered, backlog_us, backlog_runs, workflow, name, target)
                         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                        ON CONFLICT(id) DO UPDATE SET causes = excluded.causes, kind = excluded.kind, quiet_us = excluded.quiet_us,
+                            recovered = excluded.recovered, backlog_us = excluded.backlog_us, backlog_runs = excluded.backlog_runs,
+                            workflow = excluded.workflow, name = excluded.name, target = excluded.target
                         """
                     )
                     .Set(rule.Id.Value)
                     .Set(WorkspaceId.Default.Value)
                     .Set((int)rule.Causes)
                     .Set((int)rule.Kind)
-                    .Set(SqliteTime.From(rule.Quiet))
+                    .Set(SqlTime.From(rule.Quiet))
                     .Set(rule.Recovered)
-                    .Set(rule.BacklogAge is { } age ? SqliteTime.From(age) : null)
+                    .Set(rule.BacklogAge is { } age ? SqlTime.From(age) : null)
                     .Set(rule.BacklogRuns)
                     .Set(rule.Workflow)
                     .Set(rule.Name)
@@ -86,8 +89,8 @@ internal sealed partial class SqliteStore
                     .All(static row => new AlertState(
                         new(row.Long(0)),
                         new(row.Long(1)),
-                        SqliteTime.Moment(row.Long(2)),
-                        SqliteTime.Moment(row.Long(3)),
+                        SqlTime.Moment(row.Long(2)),
+                        SqlTime.Moment(row.Long(3)),
                         (AlertCauses)row.Int(4),
                         (AlertCauses)row.Int(5),
                         row.Int(6),
@@ -103,18 +106,21 @@ internal sealed partial class SqliteStore
         WriteAsync(OutageRule.Refuse, session => states.Count(state => Save(session, state)), ct);
 
     // Deleting a rule or a workflow deletes its state.
-    bool Save(SqliteSession session, AlertState state) =>
-        workflows.Has(state.Workflow.Value)
+    bool Save(SqlSession session, AlertState state) =>
+        workflows.Has(session, state.Workflow.Value)
         && session
             .Sql(
                 """
-                INSERT OR REPLACE INTO alert_states(alert_id, workflow_id, quiet_until, told_at, failing, recovered, runs, deliveries, backlogs, run_id, delivery_id)
+                INSERT INTO alert_states(alert_id, workflow_id, quiet_until, told_at, failing, recovered, runs, deliveries, backlogs, run_id, delivery_id)
                 SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM alerts WHERE id = ?
+                ON CONFLICT(alert_id, workflow_id) DO UPDATE SET quiet_until = excluded.quiet_until, told_at = excluded.told_at,
+                    failing = excluded.failing, recovered = excluded.recovered, runs = excluded.runs, deliveries = excluded.deliveries,
+                    backlogs = excluded.backlogs, run_id = excluded.run_id, delivery_id = excluded.delivery_id
                 """
             )
             .Set(state.Workflow.Value)
-            .Set(SqliteTime.From(state.QuietUntil))
-            .Set(SqliteTime.From(state.ToldAt))
+            .Set(SqlTime.From(state.QuietUntil))
+            .Set(SqlTime.From(state.ToldAt))
             .Set((int)state.Failing)
             .Set((int)state.Over)
             .Set(state.Runs)
@@ -148,7 +154,7 @@ internal sealed partial class SqliteStore
                 session
                     .Sql(
                         """
-                        SELECT workflow_id, count(*), min(id) FROM (SELECT id, workflow_id FROM deliveries WHERE status = 2 AND +id < ? LIMIT ?)
+                        SELECT workflow_id, count(*), min(id) FROM (SELECT id, workflow_id FROM deliveries WHERE status = 2 AND +id < ? LIMIT ?) AS found
                         WHERE workflow_id <> ? AND workflow_id IN (SELECT id FROM workflows) GROUP BY workflow_id
                         """
                     )

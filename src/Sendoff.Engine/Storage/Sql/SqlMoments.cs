@@ -1,11 +1,11 @@
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
 /// <summary>A time range as a range of ids, also if ids were created while the clock was ahead: later ids are above them.</summary>
-internal static class SqliteMoments
+internal static class SqlMoments
 {
     /// <summary>The lowest id that a row created at this time or later can have.</summary>
     /// <param name="tolerance">How far the times of a row and its id may differ with a correct clock.</param>
-    public static long LowestAt(SqliteSession session, DateTimeOffset moment, TimeSpan tolerance)
+    public static long LowestAt(SqlSession session, DateTimeOffset moment, TimeSpan tolerance)
     {
         long lowest = IdSequence.LowestAt(moment);
         if (From(session, lowest) is not { } first || !IsAhead(first, tolerance))
@@ -13,7 +13,7 @@ internal static class SqliteMoments
         // Ids there do not contain the right time, but grow with the times of the runs.
         long low = first.Id,
             high = session.Sql("SELECT max(id) FROM runs").Number()!.Value + 1,
-            sought = SqliteTime.From(moment);
+            sought = SqlTime.From(moment);
         while (low < high)
         {
             long middle = low + (high - low) / 2;
@@ -27,24 +27,24 @@ internal static class SqliteMoments
 
     readonly record struct RunTime(long Id, long StartedAt);
 
-    static RunTime? From(SqliteSession session, long id) =>
+    static RunTime? From(SqlSession session, long id) =>
         session
             .Sql("SELECT id, started_at FROM runs WHERE id >= ? ORDER BY id LIMIT 1")
             .Set(id)
             .FirstOrDefault(static row => (RunTime?)new RunTime(row.Long(0), row.Long(1)));
 
-    static bool IsAhead(RunTime run, TimeSpan tolerance) => run.StartedAt < OfId(run) - SqliteTime.From(tolerance);
+    static bool IsAhead(RunTime run, TimeSpan tolerance) => run.StartedAt < OfId(run) - SqlTime.From(tolerance);
 
     static long Made(RunTime run, TimeSpan tolerance) => IsAhead(run, tolerance) ? run.StartedAt : OfId(run);
 
-    static long OfId(RunTime run) => SqliteTime.From(IdSequence.MomentOf(run.Id));
+    static long OfId(RunTime run) => SqlTime.From(IdSequence.MomentOf(run.Id));
 
     /// <summary>Above all ids of the last run.</summary>
-    static long After(SqliteSession session, long run) =>
+    static long After(SqlSession session, long run) =>
         session
             .Sql(
                 $"""
-                SELECT max(id, first_delivery + (delivery_count - 1) * {IdSequence.Stride}) + 1 FROM runs WHERE id <= ? ORDER BY id DESC LIMIT 1
+                SELECT {session.Dialect.Greatest("id", $"first_delivery + (delivery_count - 1) * {IdSequence.Stride}")} + 1 FROM runs WHERE id <= ? ORDER BY id DESC LIMIT 1
                 """
             )
             .Set(run)

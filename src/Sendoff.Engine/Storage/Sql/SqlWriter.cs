@@ -1,30 +1,28 @@
 using System.Runtime.InteropServices;
 
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
 /// <summary>Any other write: its action on the database, and its result.</summary>
 /// <param name="committed">Called after the commit, outside of any transaction. Must not throw.</param>
-internal sealed class SqliteWrite<T>(OutageRule outage, Func<SqliteSession, T> apply, Action<SqliteSession>? committed = null)
-    : SqliteWrite(outage)
+internal sealed class SqlWrite<T>(OutageRule outage, Func<SqlSession, T> apply, Action<SqlSession>? committed = null) : SqlWrite(outage)
 {
     public T Result { get; private set; } = default!;
 
-    public override void Apply(SqliteSession session) => Result = apply(session);
+    public override void Apply(SqlSession session) => Result = apply(session);
 
-    public override void Committed(SqliteSession session) => committed?.Invoke(session);
+    public override void Committed(SqlSession session) => committed?.Invoke(session);
 }
 
-internal abstract class SqliteWrite(OutageRule outage) : StoreWrite(outage)
+internal abstract class SqlWrite(OutageRule outage) : StoreWrite(outage)
 {
-    public abstract void Apply(SqliteSession session);
-    public abstract void Committed(SqliteSession session);
+    public abstract void Apply(SqlSession session);
+    public abstract void Committed(SqlSession session);
 }
 
 /// <summary>The write connection, used only by the writer's thread.</summary>
-/// <remarks>A batch: (1) begin  (2) apply each write  (3) write the usage  (4) write the low-water mark  (5) commit  (6) update the state
-/// in memory.</remarks>
-internal sealed class SqliteWriter(
-    SqliteSession session,
+/// <remarks>A batch: (1) begin  (2) apply each write  (3) write the usage  (4) commit  (5) update the state in memory.</remarks>
+internal sealed class SqlWriter(
+    SqlSession session,
     UnfinishedRuns unfinished,
     LiveWorkflows workflows,
     IdSequence ids,
@@ -32,40 +30,36 @@ internal sealed class SqliteWriter(
     EngineLimits limits
 )
 {
-    static readonly TimeSpan markEvery = TimeSpan.FromSeconds(1);
-
     readonly Dictionary<(long Workflow, long Hour), Usage> usage = [];
-    long mark = session.Number(LowWater.Read),
-        highestMark,
-        batchMark,
-        markedAt;
+    readonly string mark = Mark("status = 2", session.Dialect),
+        markAgain = Mark("status IN (2, 3)", session.Dialect),
+        readRecorded = $"SELECT workflow_id, error IS NOT NULL FROM deliveries WHERE id = ?{session.Dialect.Own}",
+        block = $"UPDATE deliveries SET status = 6, error = ? WHERE id = ? AND status IN (2, 3){session.Dialect.Own}",
+        addUsage = $"INSERT INTO usage({SqlStore.UsageColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) {SqlStore.AddToUsage(session.Dialect)}";
 
     public void Commit(ReadOnlySpan<StoreWrite> writes)
     {
-        session.Sql("BEGIN IMMEDIATE").Run();
-        long newMark;
         try
         {
-            batchMark = long.MaxValue;
+            session.Begin();
             foreach (var write in writes)
                 Apply(write);
             AddUsage();
-            newMark = Mark();
-            session.Sql("COMMIT").Run();
+            unfinished.BeforeCommit(session);
+            session.Commit();
         }
         catch
         {
             usage.Clear();
-            workflows.Rollback();
-            // After errors such as a full disk, SQLite has already rolled back.
-            if (session.InTransaction)
-                session.Sql("ROLLBACK").Run();
+            unfinished.RolledBack();
+            workflows.RolledBack();
+            session.Rollback();
             throw;
         }
-        mark = newMark;
-        workflows.Commit();
+        unfinished.Committed();
         foreach (var write in writes)
             Remember(write);
+        workflows.Committed();
     }
 
     void Apply(StoreWrite write)
@@ -76,10 +70,10 @@ internal sealed class SqliteWriter(
                 accept.IsClaimed = TryAccept(accept);
                 break;
             case FinishRunWrite finish:
-                Finish(finish);
+                finish.IsApplied = FinishOnce(finish);
                 break;
             case MarkSendingWrite mark:
-                mark.Marked = [.. mark.Deliveries.Where(MarkSending)];
+                mark.Marked = MarkSending(mark);
                 break;
             case RecordAttemptWrite record:
                 Record(record);
@@ -87,73 +81,63 @@ internal sealed class SqliteWriter(
             case RecordBlockedWrite blocked:
                 Block(blocked);
                 break;
-            case SqliteWrite other:
+            case SqlWrite other:
                 other.Apply(session);
                 break;
         }
     }
 
+    // The state after the batch: a later deletion in the same batch deletes the rows of a run, and its sends must not start.
     void Remember(StoreWrite write)
     {
         if (write is FinishRunWrite finish)
-        {
-            // The state after the batch: a later deletion in the same batch deletes its rows, and its sends must not start.
-            finish.IsStored = workflows.Has(finish.Run.WorkflowId.Value);
-            unfinished.Remove(finish.Run.Id.Value);
-        }
-        else if (write is AcceptWrite { Run: var run } accept)
-        {
-            accept.IsStored = accept.IsClaimed && workflows.Has(run.Event.WorkflowId.Value);
-            if (!accept.IsStored)
-                return;
-            var accepted = new UnfinishedRun(
-                run.Id.Value,
-                run.Event.Id.Value,
-                run.Event.WorkflowId.Value,
-                run.Version,
-                run.Event.Trigger,
-                SqliteTime.From(run.Event.ReceivedAt),
-                run.Replay,
-                run.Captured,
-                run.Continues?.Run.Value ?? 0,
-                run.IsHeld,
-                Left: false
-            );
-            unfinished.Add(accepted);
-            highestMark = Math.Max(highestMark, accepted.Mark);
-        }
-        else if (write is SqliteWrite other)
-        {
+            finish.IsStored = finish.IsApplied && workflows.Has(session, finish.Run.WorkflowId.Value);
+        else if (write is AcceptWrite accept)
+            accept.IsStored = accept.IsClaimed && workflows.Has(session, accept.Run.Event.WorkflowId.Value);
+        else if (write is SqlWrite other)
             other.Committed(session);
-        }
     }
 
     bool TryAccept(AcceptWrite write)
     {
         var run = write.Run;
         if (
-            !workflows.Has(run.Event.WorkflowId.Value)
+            !workflows.Has(session, run.Event.WorkflowId.Value)
             || run.Due is { } due && !Claim(run.Event.WorkflowId, due)
             || run.Emitted is { } emitted && !Claim(run.Event, emitted)
         )
             return false;
         if (run.Continues is { } held && !Continue(run.Id, held.Run, write.Callback))
             return false;
-        bool isFurther = run.Replay || run.Continues is not null;
-        batchMark = Math.Min(batchMark, isFurther ? run.Id.Value : run.Event.Id.Value);
-        if (isFurther)
+        if (run.Replay || run.Continues is not null)
             AcceptFurther(run);
         else
             Insert(run.Event, run.Id, run.Version);
         if (run.IsHeld)
-            session.Sql("INSERT INTO held(run_id) VALUES (?)").Set(run.Id.Value).Run();
+            session.Sql("INSERT INTO held(run_id) VALUES (?)").Set(run.Id.Value).Post();
         if (!run.Keep)
-            session.Sql("INSERT INTO unkept(run_id) VALUES (?)").Set(run.Id.Value).Run();
+            session.Sql("INSERT INTO unkept(run_id) VALUES (?)").Set(run.Id.Value).Post();
+        unfinished.Accept(
+            session,
+            new(
+                run.Id.Value,
+                run.Event.Id.Value,
+                run.Event.WorkflowId.Value,
+                run.Version,
+                run.Event.Trigger,
+                SqlTime.From(run.Event.ReceivedAt),
+                run.Replay,
+                run.Captured,
+                run.Continues?.Run.Value ?? 0,
+                run.IsHeld,
+                Left: false
+            )
+        );
         return true;
     }
 
     /// <param name="run">The queued run; 0 for none.</param>
-    public bool Insert(Event received, RunId run, int version) =>
+    public void Insert(Event received, RunId run, int version) =>
         session
             .Sql(
                 """
@@ -165,12 +149,12 @@ internal sealed class SqliteWriter(
             .Set(received.WorkflowId.Value)
             .Set(run.Value)
             .Set(version)
-            .Set(SqliteTime.From(received.ReceivedAt))
+            .Set(SqlTime.From(received.ReceivedAt))
             .Set(received.Trigger)
             .Set(received.Json.Span)
             .Set(OrNull(received.Sealed))
             .Set(OrNull(received.Raw))
-            .Run() == 1;
+            .Post();
 
     /// <summary>The caller that moves the mark past a due time has claimed it. A deleted or disabled schedule has no due times. A mark in
     /// the future was set while the clock was ahead and is ignored.</summary>
@@ -179,19 +163,19 @@ internal sealed class SqliteWriter(
             .Sql(
                 """
                 UPDATE triggers SET settled_at = ?1 WHERE workflow_id = ?2 AND key = ?3 AND (settled_at < ?1 OR settled_at > ?4 AND settled_at <> ?1)
-                    AND EXISTS (SELECT 1 FROM workflows WHERE id = ?2 AND enabled)
+                    AND EXISTS (SELECT 1 FROM workflows WHERE id = ?2 AND enabled = 1)
                 """
             )
-            .Set(SqliteTime.From(due.At))
+            .Set(SqlTime.From(due.At))
             .Set(workflow.Value)
             .Set(due.Key)
-            .Set(SqliteTime.From(time.GetUtcNow() + limits.ClockTolerance))
+            .Set(SqlTime.From(time.GetUtcNow() + limits.ClockTolerance))
             .Run() == 1;
 
     /// <summary>An emitted event starts one run of a workflow, even if the attempt is repeated.</summary>
     bool Claim(Event received, Emission emitted) =>
         session
-            .Sql("INSERT OR IGNORE INTO emissions(delivery_id, workflow_id, event_id, hops) VALUES (?, ?, ?, ?)")
+            .Sql("INSERT INTO emissions(delivery_id, workflow_id, event_id, hops) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")
             .Set(emitted.Delivery.Value)
             .Set(received.WorkflowId.Value)
             .Set(received.Id.Value)
@@ -210,8 +194,8 @@ internal sealed class SqliteWriter(
                 .Run() == 0
         )
             return false;
-        session.Sql("UPDATE runs SET status = ? WHERE id = ?").Set((int)RunStatus.Succeeded).Set(held.Value).Run();
-        session.Sql("INSERT INTO unkept(run_id) SELECT ? FROM unkept WHERE run_id = ?").Set(next.Value).Set(held.Value).Run();
+        session.Sql("UPDATE runs SET status = ? WHERE id = ?").Set((int)RunStatus.Succeeded).Set(held.Value).Post();
+        session.Sql("INSERT INTO unkept(run_id) SELECT ? FROM unkept WHERE run_id = ?").Set(next.Value).Set(held.Value).Post();
         return true;
     }
 
@@ -229,10 +213,31 @@ internal sealed class SqliteWriter(
             throw new InvalidOperationException($"the event {run.Event.Id} is not stored any more, so it cannot be replayed");
     }
 
+    /// <summary>Stores a run's end once, also if the answer to an earlier commit was lost. Returns false if another server has taken the
+    /// run over.</summary>
+    bool FinishOnce(FinishRunWrite write)
+    {
+        bool isOwn = unfinished.Finish(session, write.Run.Id.Value);
+        if ((!isOwn || write.IsRepeated) && HasEnded(write))
+            return true;
+        if (isOwn)
+            Finish(write);
+        return isOwn;
+    }
+
+    // The ids of the deliveries tell this server's commit from that of another one.
+    bool HasEnded(FinishRunWrite write) =>
+        session
+            .Sql("SELECT 1 FROM runs WHERE id = ? AND first_delivery IS NOT DISTINCT FROM ?")
+            .Set(write.Run.Id.Value)
+            .Set(write.Deliveries.Length == 0 ? null : write.Deliveries[0].Id.Value)
+            .Number()
+            is not null;
+
     public void Finish(FinishRunWrite write)
     {
         var (run, deliveries) = (write.Run, write.Deliveries);
-        if (!workflows.Has(run.WorkflowId.Value))
+        if (!workflows.Has(session, run.WorkflowId.Value))
             return;
         session
             .Sql(
@@ -249,9 +254,9 @@ internal sealed class SqliteWriter(
             .Set(run.Version)
             .Set((int)run.Status)
             .Set((run.Recovered ? 1 : 0) + (run.Replay ? 2 : 0) + (run.IsContinuation ? 4 : 0))
-            .Set(SqliteTime.From(run.StartedAt))
-            .Set(SqliteTime.From(run.Duration))
-            .Set(SqliteTime.From(run.Compute))
+            .Set(SqlTime.From(run.StartedAt))
+            .Set(SqlTime.From(run.Duration))
+            .Set(SqlTime.From(run.Compute))
             .Set(deliveries.Length == 0 ? null : deliveries[0].Id.Value)
             .Set(deliveries.Length)
             .Set(run.Trigger)
@@ -259,22 +264,22 @@ internal sealed class SqliteWriter(
             .Set(write.Error)
             .Set(write.Response)
             .Set(write.Steps)
-            .Run();
+            .Post();
         for (int i = 0; i < deliveries.Length; i++)
             Insert(deliveries[i], write.Headers[i]);
         if (run.Recovered)
-            session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run.Id.Value).Run();
+            session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run.Id.Value).Post();
         if (run.IsContinuation)
-            session.Sql("UPDATE suspensions SET state = NULL, callback = NULL WHERE continued_by = ?").Set(run.Id.Value).Run();
+            session.Sql("UPDATE suspensions SET state = NULL, callback = NULL WHERE continued_by = ?").Set(run.Id.Value).Post();
         if (run.ReleasesCaptured)
             session
                 .Sql(
                     $"""
-                    {SqliteStore.Segments} UPDATE deliveries SET status = 2 WHERE id IN (SELECT d.id FROM {SqliteStore.DeliveriesOfSegments} WHERE d.status = 8)
+                    {SqlStore.Segments} UPDATE deliveries SET status = 2{session.Dialect.Take} WHERE id IN (SELECT d.id FROM {SqlStore.DeliveriesOfSegments} WHERE d.status = 8)
                     """
                 )
                 .Set(run.Id.Value)
-                .Run();
+                .Post();
         if (run.Suspension is { } held)
             session
                 .Sql("INSERT INTO suspensions(run_id, workflow_id, kind, step, until, state) VALUES (?, ?, ?, ?, ?, ?)")
@@ -282,9 +287,9 @@ internal sealed class SqliteWriter(
                 .Set(run.WorkflowId.Value)
                 .Set((int)held.Kind)
                 .Set(held.Step)
-                .Set(SqliteTime.From(held.Until))
+                .Set(SqlTime.From(held.Until))
                 .Set(write.State)
-                .Run();
+                .Post();
         // A message of Sendoff itself does not count as an invocation.
         if (run.WorkflowId == SystemWorkflow.Alerts)
             return;
@@ -292,7 +297,7 @@ internal sealed class SqliteWriter(
         used.Runs++;
         if (run.Status.IsFailure())
             used.RunsFailed++;
-        used.ComputeUs += SqliteTime.From(run.Compute);
+        used.ComputeUs += SqlTime.From(run.Compute);
     }
 
     void Insert(Delivery delivery, byte[]? headers) =>
@@ -317,47 +322,60 @@ internal sealed class SqliteWriter(
             .Set(headers)
             .Set(delivery.Request.Body.Span)
             .Set(OrNull(delivery.Sealed))
-            .Run();
+            .Post();
 
     static byte[]? OrNull(ReadOnlyMemory<byte> bytes) => bytes.IsEmpty ? null : bytes.ToArray();
 
-    bool MarkSending(DeliveryId delivery) =>
-        session
-            .Sql(
-                """
-                UPDATE deliveries SET status = 3 WHERE id = ? AND status = 2 AND NOT EXISTS (SELECT 1 FROM deletions WHERE workflow_id = deliveries.workflow_id)
-                """
-            )
-            .Set(delivery.Value)
-            .Run() == 1;
+    // If the answer to an earlier commit was lost, the deliveries may be marked already.
+    IReadOnlyList<DeliveryId> MarkSending(MarkSendingWrite write)
+    {
+        string sql = write.IsRepeated ? markAgain : mark;
+        return [.. write.Deliveries.Where(delivery => session.Sql(sql).Set(delivery.Value).Run() == 1)];
+    }
+
+    static string Mark(string when, SqlDialect dialect) =>
+        $"""
+            UPDATE deliveries SET status = 3 WHERE id = ? AND {when}{dialect.Own}
+                AND NOT EXISTS (SELECT 1 FROM deletions WHERE workflow_id = deliveries.workflow_id)
+            """;
 
     void Record(RecordAttemptWrite write)
     {
         var attempt = write.Attempt;
         // A delivery that was deleted with its workflow while it was in flight is not recorded.
         var (workflow, hadError) = session
-            .Sql("SELECT workflow_id, error IS NOT NULL FROM deliveries WHERE id = ?")
+            .Sql(readRecorded)
             .Set(attempt.DeliveryId.Value)
             .FirstOrDefault(static row => (row.Long(0), row.Int(1) != 0));
-        if (!workflows.Has(workflow))
+        if (!workflows.Has(session, workflow))
+            return;
+        if (write.IsRepeated && IsRecorded(attempt))
             return;
         InsertAttempt(write);
         // An update of only the status keeps the row's size and is written in place. A resend may have to clear an earlier error.
         if (write.Error is null && !hadError)
-            session.Sql("UPDATE deliveries SET status = ? WHERE id = ?").Set((int)attempt.Status).Set(attempt.DeliveryId.Value).Run();
+            session.Sql("UPDATE deliveries SET status = ? WHERE id = ?").Set((int)attempt.Status).Set(attempt.DeliveryId.Value).Post();
         else
             session
                 .Sql("UPDATE deliveries SET status = ?, error = ? WHERE id = ?")
                 .Set((int)attempt.Status)
                 .Set(write.Error)
                 .Set(attempt.DeliveryId.Value)
-                .Run();
+                .Post();
         ref var used = ref UsageOf(workflow, attempt.StartedAt);
         used.Deliveries++;
         if (attempt.Status != DeliveryStatus.Succeeded)
             used.DeliveriesFailed++;
-        used.DeliveryUs += SqliteTime.From(attempt.Timing.TotalMs);
+        used.DeliveryUs += SqlTime.From(attempt.Timing.TotalMs);
     }
+
+    bool IsRecorded(Attempt attempt) =>
+        session
+            .Sql("SELECT 1 FROM attempts WHERE (id = ?1 AND number = 1 OR delivery_id = ?1 AND number > 1) AND number = ?2")
+            .Set(attempt.DeliveryId.Value)
+            .Set(attempt.Number)
+            .Number()
+            is not null;
 
     void InsertAttempt(RecordAttemptWrite write)
     {
@@ -375,15 +393,15 @@ internal sealed class SqliteWriter(
             .Set(attempt.DeliveryId.Value)
             .Set(attempt.Number)
             .Set((int)attempt.Status)
-            .Set(SqliteTime.From(attempt.StartedAt))
-            .Set(SqliteTime.From(timing.QueueMs))
-            .Set(SqliteTime.From(timing.DnsMs))
-            .Set(SqliteTime.From(timing.ConnectMs))
-            .Set(SqliteTime.From(timing.TlsMs))
-            .Set(SqliteTime.From(timing.WriteMs))
-            .Set(SqliteTime.From(timing.WaitMs))
-            .Set(SqliteTime.From(timing.ReadMs))
-            .Set(SqliteTime.From(timing.TotalMs))
+            .Set(SqlTime.From(attempt.StartedAt))
+            .Set(SqlTime.From(timing.QueueMs))
+            .Set(SqlTime.From(timing.DnsMs))
+            .Set(SqlTime.From(timing.ConnectMs))
+            .Set(SqlTime.From(timing.TlsMs))
+            .Set(SqlTime.From(timing.WriteMs))
+            .Set(SqlTime.From(timing.WaitMs))
+            .Set(SqlTime.From(timing.ReadMs))
+            .Set(SqlTime.From(timing.TotalMs))
             .Set(attempt.ConnectionReused)
             .Set(attempt.LocalAddress)
             .Set(attempt.RemoteAddress)
@@ -396,15 +414,15 @@ internal sealed class SqliteWriter(
             .Set(write.ResponseHeaders)
             .Set(response is null ? default : response.Body.Span)
             .Set(write.Redirects)
-            .Run();
+            .Post();
     }
 
     void Block(RecordBlockedWrite write) =>
         session
-            .Sql("UPDATE deliveries SET status = 6, error = ? WHERE id = ? AND status IN (2, 3)")
+            .Sql(block)
             .Set(write.Error)
             .Set(write.Delivery.Value)
-            .Run();
+            .Post();
 
     struct Usage
     {
@@ -417,7 +435,7 @@ internal sealed class SqliteWriter(
     }
 
     ref Usage UsageOf(long workflow, DateTimeOffset at) =>
-        ref CollectionsMarshal.GetValueRefOrAddDefault(usage, (workflow, SqliteTime.Hour(at)), out _);
+        ref CollectionsMarshal.GetValueRefOrAddDefault(usage, (workflow, SqlTime.Hour(at)), out _);
 
     /// <summary>E6: exact, because it is part of the batch's transaction, with one statement per workflow and batch instead of one per
     /// event.</summary>
@@ -425,17 +443,10 @@ internal sealed class SqliteWriter(
     {
         foreach (var ((workflow, hour), used) in usage)
         {
-            if (!workflows.Has(workflow))
+            if (!workflows.Has(session, workflow))
                 continue;
             session
-                .Sql(
-                    """
-                    INSERT INTO usage(workflow_id, hour, runs, runs_failed, compute_us, deliveries, deliveries_failed, delivery_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                    ON CONFLICT DO UPDATE SET runs = runs + excluded.runs, runs_failed = runs_failed + excluded.runs_failed,
-                        compute_us = compute_us + excluded.compute_us, deliveries = deliveries + excluded.deliveries,
-                        deliveries_failed = deliveries_failed + excluded.deliveries_failed, delivery_us = delivery_us + excluded.delivery_us
-                    """
-                )
+                .Sql(addUsage)
                 .Set(workflow)
                 .Set(hour)
                 .Set(used.Runs)
@@ -444,39 +455,14 @@ internal sealed class SqliteWriter(
                 .Set(used.Deliveries)
                 .Set(used.DeliveriesFailed)
                 .Set(used.DeliveryUs)
-                .Run();
+                .Post();
         }
         usage.Clear();
     }
-
-    /// <summary>The low-water mark: unfinished runs are not below it, so a start searches from there. It is raised lazily, and lowered in
-    /// the batch that stores an event below it, because ids are created before their events reach the writer.</summary>
-    long Mark()
-    {
-        if (batchMark < mark)
-            return Save(batchMark);
-        if (time.GetElapsedTime(markedAt) < markEvery)
-            return mark;
-        markedAt = time.GetTimestamp();
-        long lowest = Math.Min(unfinished.LowestMark() ?? highestMark + 1, batchMark);
-        return lowest > mark ? Save(lowest) : mark;
-    }
-
-    long Save(long to)
-    {
-        session.Sql(LowWater.Write).Set(to).Run();
-        return to;
-    }
-}
-
-internal static class LowWater
-{
-    public const string Read = "SELECT value FROM meta WHERE name = 'low_water'";
-    public const string Write = "INSERT INTO meta(name, value) VALUES ('low_water', ?) ON CONFLICT DO UPDATE SET value = excluded.value";
 }
 
 /// <summary>Stored times: durations in microseconds, and moments in microseconds since 1970 UTC.</summary>
-internal static class SqliteTime
+internal static class SqlTime
 {
     public static long From(DateTimeOffset moment) => (moment.UtcTicks - DateTimeOffset.UnixEpoch.Ticks) / TimeSpan.TicksPerMicrosecond;
 

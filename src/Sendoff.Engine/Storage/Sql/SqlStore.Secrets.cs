@@ -1,6 +1,6 @@
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
-internal sealed partial class SqliteStore
+internal abstract partial class SqlStore
 {
     public Task<IReadOnlyList<StoredSecret>> ListSecretsAsync(CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<StoredSecret>>(
@@ -21,7 +21,7 @@ internal sealed partial class SqliteStore
                     .Sql("INSERT INTO secrets(id, workspace_id, changed_at, is_secret, name, value) VALUES (?, ?, ?, ?, ?, ?)")
                     .Set(secret.Id)
                     .Set(secret.WorkspaceId.Value)
-                    .Set(SqliteTime.From(secret.ChangedAt))
+                    .Set(SqlTime.From(secret.ChangedAt))
                     .Set(secret.IsSecret)
                     .Set(secret.Name)
                     .Set(secret.Sealed.Span)
@@ -47,7 +47,7 @@ internal sealed partial class SqliteStore
     public Task<DateTimeOffset?> GetHoldAsync(CancellationToken ct) =>
         readers.ReadAsync<DateTimeOffset?>(
             static session =>
-                session.Sql("SELECT value FROM meta WHERE name = 'held_since'").Number() is { } since ? SqliteTime.Moment(since) : null,
+                session.Sql("SELECT value FROM meta WHERE name = 'held_since'").Number() is { } since ? SqlTime.Moment(since) : null,
             ct
         );
 
@@ -57,8 +57,8 @@ internal sealed partial class SqliteStore
             session =>
                 since is { } moment
                     ? session
-                        .Sql("INSERT INTO meta(name, value) VALUES ('held_since', ?) ON CONFLICT DO UPDATE SET value = excluded.value")
-                        .Set(SqliteTime.From(moment))
+                        .Sql("INSERT INTO meta(name, value) VALUES ('held_since', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value")
+                        .Set(SqlTime.From(moment))
                         .Run()
                     : session.Sql("DELETE FROM meta WHERE name = 'held_since'").Run(),
             ct
@@ -75,7 +75,7 @@ internal sealed partial class SqliteStore
                         row.Text(2),
                         (TokenScope)row.Int(3),
                         row.Bytes(4),
-                        SqliteTime.Moment(row.Long(5))
+                        SqlTime.Moment(row.Long(5))
                     )),
             ct
         );
@@ -89,7 +89,7 @@ internal sealed partial class SqliteStore
                     .Set(token.Id.Value)
                     .Set(token.WorkspaceId.Value)
                     .Set((int)token.Scope)
-                    .Set(SqliteTime.From(token.CreatedAt))
+                    .Set(SqlTime.From(token.CreatedAt))
                     .Set(token.Name)
                     .Set(token.Hash.Span)
                     .Run(),
@@ -100,30 +100,30 @@ internal sealed partial class SqliteStore
         WriteAsync(OutageRule.Refuse, session => session.Sql("DELETE FROM tokens WHERE id = ?").Set(token.Value).Run() == 1, ct);
 
     // Old values of variables are not needed.
-    static int Replace(SqliteSession session, WorkspaceId workspace, string name, DateTimeOffset at)
+    static int Replace(SqlSession session, WorkspaceId workspace, string name, DateTimeOffset at)
     {
         int removed = session
-            .Sql("DELETE FROM secrets WHERE workspace_id = ? AND name = ? AND replaced_at IS NULL AND NOT is_secret")
+            .Sql("DELETE FROM secrets WHERE workspace_id = ? AND name = ? AND replaced_at IS NULL AND is_secret = 0")
             .Set(workspace.Value)
             .Set(name)
             .Run();
         return removed
             + session
                 .Sql("UPDATE secrets SET replaced_at = ? WHERE workspace_id = ? AND name = ? AND replaced_at IS NULL")
-                .Set(SqliteTime.From(at))
+                .Set(SqlTime.From(at))
                 .Set(workspace.Value)
                 .Set(name)
                 .Run();
     }
 
-    static StoredSecret ReadSecret(SqliteStatement row) =>
+    static StoredSecret ReadSecret(SqlStatement row) =>
         new(
             row.Long(0),
             new(row.Int(1)),
             row.Text(5),
             row.Int(4) != 0,
             row.Blob(6).ToArray(),
-            SqliteTime.Moment(row.Long(2)),
-            row.LongOrNull(3) is { } replaced ? SqliteTime.Moment(replaced) : null
+            SqlTime.Moment(row.Long(2)),
+            row.LongOrNull(3) is { } replaced ? SqlTime.Moment(replaced) : null
         );
 }

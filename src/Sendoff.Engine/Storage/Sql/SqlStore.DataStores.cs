@@ -1,13 +1,13 @@
 using System.Text;
 
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
-internal sealed partial class SqliteStore
+internal abstract partial class SqlStore
 {
     const int MostStores = 1_000;
     const string IsAlive = "(expires_at IS NULL OR expires_at > ?)";
 
-    long Now => SqliteTime.From(time.GetUtcNow());
+    long Now => SqlTime.From(time.GetUtcNow());
 
     public Task<StoredValue?> GetValueAsync(StoreName store, string key, CancellationToken ct) =>
         readers.ReadAsync(
@@ -27,12 +27,12 @@ internal sealed partial class SqliteStore
     {
         byte[] key = Encoding.UTF8.GetBytes(value.Key),
             box = concealment.Cipher.Seal(value.Json.Span, store.Seal(value.Key));
-        long changed = SqliteTime.From(value.ChangedAt);
-        long? expires = value.ExpiresAt is { } at ? SqliteTime.From(at) : null;
+        long changed = SqlTime.From(value.ChangedAt);
+        long? expires = value.ExpiresAt is { } at ? SqlTime.From(at) : null;
         return GrowAsync(
             session =>
             {
-                if (store.Owner != default && !workflows.Has(store.Owner.Value))
+                if (store.Owner != default && !workflows.Has(session, store.Owner.Value))
                     return SetOutcome.Gone;
                 if ((FindStore(session, store) ?? MakeStore(session, store)) is not { } id)
                     return SetOutcome.TooManyStores;
@@ -63,7 +63,7 @@ internal sealed partial class SqliteStore
     }
 
     // Set if the value fits. Expired values of the store make room for it; those of other stores are pruned soon.
-    SetOutcome FullOf(SqliteSession session, long store, byte[] key, long bytes, StoreRoom room)
+    SetOutcome FullOf(SqlSession session, long store, byte[] key, long bytes, StoreRoom room)
     {
         if (FullOf() is SetOutcome.Set)
             return SetOutcome.Set;
@@ -91,7 +91,7 @@ internal sealed partial class SqliteStore
     }
 
     // Stores of a deleted workflow exist until they are pruned.
-    static long? FindStore(SqliteSession session, StoreName store) =>
+    static long? FindStore(SqlSession session, StoreName store) =>
         session
             .Sql(
                 """
@@ -103,7 +103,7 @@ internal sealed partial class SqliteStore
             .Set(store.Name)
             .Number();
 
-    static long? MakeStore(SqliteSession session, StoreName store)
+    static long? MakeStore(SqlSession session, StoreName store)
     {
         if (store.Owner == default && session.Number("SELECT count(*) FROM stores WHERE workflow_id = 0") >= MostStores)
             return null;
@@ -122,7 +122,7 @@ internal sealed partial class SqliteStore
                 FindStore(session, store) is { } id
                 && session
                     .Sql($"UPDATE store_values SET expires_at = ? WHERE store_id = ? AND key = ? AND {IsAlive}")
-                    .Set(at is { } some ? SqliteTime.From(some) : null)
+                    .Set(at is { } some ? SqlTime.From(some) : null)
                     .Set(id)
                     .Set(Encoding.UTF8.GetBytes(key))
                     .Set(Now)
@@ -182,7 +182,7 @@ internal sealed partial class SqliteStore
                             $"""
                             SELECT key, changed_at, expires_at, value FROM (
                                 SELECT key, changed_at, expires_at, value, sum(length(value)) OVER (ORDER BY key ROWS UNBOUNDED PRECEDING) AS bytes, row_number() OVER (ORDER BY key) AS place
-                                FROM (SELECT * FROM store_values WHERE store_id = ? AND key > ? AND {IsAlive} ORDER BY key LIMIT ?))
+                                FROM (SELECT * FROM store_values WHERE store_id = ? AND key > ? AND {IsAlive} ORDER BY key LIMIT ?) AS page) AS summed
                             WHERE bytes <= ? OR place = 1 ORDER BY key
                             """
                         )
@@ -206,7 +206,7 @@ internal sealed partial class SqliteStore
                     .Sql(
                         $"""
                         SELECT key, length(value), changed_at, expires_at FROM store_values
-                        WHERE store_id = ? AND key > ? AND {IsAlive}{(isAll ? "" : " AND instr(key, ?) > 0")} ORDER BY key LIMIT ?
+                        WHERE store_id = ? AND key > ? AND {IsAlive}{(isAll ? "" : $" AND {session.Dialect.Contains("key", "?")}")} ORDER BY key LIMIT ?
                         """
                     )
                     .Set(id)
@@ -218,8 +218,8 @@ internal sealed partial class SqliteStore
                     .All(static row => new StoredKey(
                         Encoding.UTF8.GetString(row.Blob(0)),
                         row.Long(1),
-                        SqliteTime.Moment(row.Long(2)),
-                        row.LongOrNull(3) is { } expires ? SqliteTime.Moment(expires) : null
+                        SqlTime.Moment(row.Long(2)),
+                        row.LongOrNull(3) is { } expires ? SqlTime.Moment(expires) : null
                     ));
             },
             ct
@@ -232,7 +232,7 @@ internal sealed partial class SqliteStore
         readers.ReadAsync(session => FindStore(session, store) is { } id ? CountAlive(session, id) : 0, ct);
 
     // Expired keys are deleted soon, so there are few.
-    long CountAlive(SqliteSession session, long store) =>
+    long CountAlive(SqlSession session, long store) =>
         session
             .Sql(
                 """
@@ -272,14 +272,14 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    StoredValue ReadValue(SqliteStatement row, StoreName store)
+    StoredValue ReadValue(SqlStatement row, StoreName store)
     {
         string key = Encoding.UTF8.GetString(row.Blob(0));
         return new(
             key,
             concealment.Cipher.Open(row.Blob(3), store.Seal(key)),
-            SqliteTime.Moment(row.Long(1)),
-            row.LongOrNull(2) is { } expires ? SqliteTime.Moment(expires) : null
+            SqlTime.Moment(row.Long(1)),
+            row.LongOrNull(2) is { } expires ? SqlTime.Moment(expires) : null
         );
     }
 }

@@ -1,15 +1,15 @@
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
-internal sealed partial class SqliteStore
+internal abstract partial class SqlStore
 {
     const string DeliveryColumns = """
         d.id, d.run_id, d.workspace_id, d.workflow_id, d.step, d.idx, d.destination, d.method, d.url, d.headers, d.body, d.status, d.error
         """;
 
-    static Delivery ReadDelivery(SqliteStatement row) =>
+    static Delivery ReadDelivery(SqlStatement row) =>
         ReadDelivery(row, new HttpSend(row.Text(7), row.Text(8), StoredJson.ReadHeaders(row.Blob(9)), row.Blob(10).ToArray()));
 
-    static Delivery ReadDelivery(SqliteStatement row, HttpSend request) =>
+    static Delivery ReadDelivery(SqlStatement row, HttpSend request) =>
         new(
             new(row.Long(0)),
             new(row.Long(1)),
@@ -23,14 +23,14 @@ internal sealed partial class SqliteStore
             StoredJson.ReadAttemptError(row.Blob(12))
         );
 
-    /// <summary>The columns of <see cref="ReadDelivery"/>, without a body that the budget always omits, so that SQLite does not read it.
+    /// <summary>The columns of <see cref="ReadDelivery"/>, without a body that the budget always omits, so that the database does not read it.
     /// The last column is its length.</summary>
     const string BriefColumns = """
         d.id, d.run_id, d.workspace_id, d.workflow_id, d.step, d.idx, d.destination, d.method, d.url, d.headers,
         CASE WHEN length(d.body) <= ? THEN d.body END, d.status, d.error, coalesce(length(d.body), 0)
         """;
 
-    static Delivery ReadBrief(SqliteStatement row, ContentBudget budget)
+    static Delivery ReadBrief(SqlStatement row, ContentBudget budget)
     {
         int bodyBytes = row.Int(13);
         if (!budget.TryTake(row.Blob(9).Length, bodyBytes))
@@ -51,7 +51,7 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    static StoredDelivery? ReadWhole(SqliteSession session, DeliveryId delivery) =>
+    static StoredDelivery? ReadWhole(SqlSession session, DeliveryId delivery) =>
         session
             .Sql($"SELECT {DeliveryColumns}, w.name FROM deliveries d JOIN workflows w ON w.id = d.workflow_id WHERE d.id = ?")
             .Set(delivery.Value)
@@ -60,7 +60,7 @@ internal sealed partial class SqliteStore
             ? new StoredDelivery(found, one.Name, [.. ReadAttempts(session, delivery.Value, delivery.Value, budget: null)[delivery]])
             : null;
 
-    static List<SendHead> ReadHeads(SqliteSession session, Block block) =>
+    static List<SendHead> ReadHeads(SqlSession session, Block block) =>
         block.Count == 0
             ? []
             : session
@@ -85,7 +85,7 @@ internal sealed partial class SqliteStore
                 )
                 {
                     First = row.LongOrNull(8) is { } started
-                        ? new(SqliteTime.Moment(started), SqliteTime.Ms(row.Long(9))!.Value, SqliteTime.Ms(row.Long(10))!.Value)
+                        ? new(SqlTime.Moment(started), SqlTime.Ms(row.Long(9))!.Value, SqlTime.Ms(row.Long(10))!.Value)
                         : null,
                 });
 
@@ -96,7 +96,7 @@ internal sealed partial class SqliteStore
                     .Sql(
                         $"""
                         SELECT d.id, d.run_id, w.name, d.destination, d.status, a.started_at, a.total_us, a.response_status, d.error
-                        FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
+                        FROM deliveries d {session.Dialect.Join} workflows w ON w.id = d.workflow_id
                             LEFT JOIN attempts a ON a.id = {LastAttemptId}
                         WHERE d.id IN ({(onlyFailed ? newestFailed : "SELECT id FROM deliveries WHERE id >= ?1 ORDER BY id DESC LIMIT ?2")})
                         ORDER BY d.id DESC
@@ -110,8 +110,8 @@ internal sealed partial class SqliteStore
                         row.Text(2),
                         row.Text(3),
                         (DeliveryStatus)row.Int(4),
-                        row.LongOrNull(5) is { } at ? SqliteTime.Moment(at) : null,
-                        SqliteTime.Ms(row.LongOrNull(6)),
+                        row.LongOrNull(5) is { } at ? SqlTime.Moment(at) : null,
+                        SqlTime.Ms(row.LongOrNull(6)),
                         (int?)row.LongOrNull(7),
                         StoredJson.ReadAttemptError(row.Blob(8))
                     )),
@@ -124,12 +124,12 @@ internal sealed partial class SqliteStore
         + string.Join(
             " UNION ALL ",
             new[] { 5, 6, 7 }.Select(static status =>
-                $"SELECT * FROM (SELECT id FROM deliveries WHERE status > 4 AND status = {status} AND id >= ?1 ORDER BY id DESC LIMIT ?2)"
+                $"SELECT * FROM (SELECT id FROM deliveries WHERE status > 4 AND status = {status} AND id >= ?1 ORDER BY id DESC LIMIT ?2) AS newest{status}"
             )
         )
-        + ") ORDER BY id DESC LIMIT ?2";
+        + ") AS newest ORDER BY id DESC LIMIT ?2";
 
-    static IReadOnlyList<StoredDelivery> ReadDeliveries(SqliteSession session, string workflow, Block block, ContentBudget budget)
+    static IReadOnlyList<StoredDelivery> ReadDeliveries(SqlSession session, string workflow, Block block, ContentBudget budget)
     {
         if (block.Count == 0)
             return [];
@@ -145,7 +145,7 @@ internal sealed partial class SqliteStore
 
     /// <summary>The attempts of a block of deliveries: the first ones have their ids, the later ones an index.</summary>
     /// <param name="budget">Null reads all stored data.</param>
-    static ILookup<DeliveryId, Attempt> ReadAttempts(SqliteSession session, long first, long last, ContentBudget? budget)
+    static ILookup<DeliveryId, Attempt> ReadAttempts(SqlSession session, long first, long last, ContentBudget? budget)
     {
         const string columns = """
             delivery_id, number, status, started_at, queue_us, dns_us, connect_us, tls_us, write_us, wait_us, read_us, total_us, reused, local_address,
@@ -166,7 +166,7 @@ internal sealed partial class SqliteStore
             .ToLookup(static attempt => attempt.DeliveryId);
     }
 
-    static Attempt ReadAttempt(SqliteStatement row, ContentBudget? budget)
+    static Attempt ReadAttempt(SqlStatement row, ContentBudget? budget)
     {
         int body = row.Blob(22).Length;
         bool isKept = budget is null || budget.TryTake(row.Blob(20).Length + row.Blob(21).Length + row.Blob(23).Length, body);
@@ -178,31 +178,31 @@ internal sealed partial class SqliteStore
         };
     }
 
-    static Attempt ReadAttempt(SqliteStatement row, IReadOnlyList<Header> requestHeaders, AttemptResponse? response) =>
+    static Attempt ReadAttempt(SqlStatement row, IReadOnlyList<Header> requestHeaders, AttemptResponse? response) =>
         new(
             new(row.Long(0)),
             row.Int(1),
-            SqliteTime.Moment(row.Long(3)),
+            SqlTime.Moment(row.Long(3)),
             (DeliveryStatus)row.Int(2),
             requestHeaders,
             response,
             StoredJson.ReadAttemptError(row.Blob(19)),
             new(
-                SqliteTime.Ms(row.Long(4))!.Value,
-                SqliteTime.Ms(row.LongOrNull(5)),
-                SqliteTime.Ms(row.LongOrNull(6)),
-                SqliteTime.Ms(row.LongOrNull(7)),
-                SqliteTime.Ms(row.LongOrNull(8)),
-                SqliteTime.Ms(row.LongOrNull(9)),
-                SqliteTime.Ms(row.LongOrNull(10)),
-                SqliteTime.Ms(row.Long(11))!.Value
+                SqlTime.Ms(row.Long(4))!.Value,
+                SqlTime.Ms(row.LongOrNull(5)),
+                SqlTime.Ms(row.LongOrNull(6)),
+                SqlTime.Ms(row.LongOrNull(7)),
+                SqlTime.Ms(row.LongOrNull(8)),
+                SqlTime.Ms(row.LongOrNull(9)),
+                SqlTime.Ms(row.LongOrNull(10)),
+                SqlTime.Ms(row.Long(11))!.Value
             ),
             row.TextOrNull(13),
             row.TextOrNull(14),
             row.Int(12) != 0
         );
 
-    static AttemptResponse? ReadResponse(SqliteStatement row, bool withHeaders, bool withBody) =>
+    static AttemptResponse? ReadResponse(SqlStatement row, bool withHeaders, bool withBody) =>
         row.LongOrNull(15) is not { } status
             ? null
             : new(
@@ -228,7 +228,7 @@ internal sealed partial class SqliteStore
                 if (WhereOf(session, filter) is not var (where, searchedTo))
                     return new([], null);
                 var ids = where
-                    .Set(session.Sql($"SELECT id FROM deliveries d {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT ?"))
+                    .Set(session.Sql($"SELECT id FROM deliveries d {IndexFor(session, filter.Status)} WHERE {where} ORDER BY id DESC LIMIT ?"))
                     .Set(filter.Limit + 1)
                     .All(static row => new DeliveryId(row.Long(0)));
                 var page = PageOf(ids, filter.Limit, static id => id.Value);
@@ -240,11 +240,11 @@ internal sealed partial class SqliteStore
     static string Numbers(IReadOnlyList<DeliveryStatus> statuses) => string.Join(", ", statuses.Select(static status => (int)status));
 
     /// <summary>The conditions of a filter for deliveries, and the range of a search; null if the workflow does not exist.</summary>
-    (SqliteFilter Where, long? SearchedTo)? WhereOf(SqliteSession session, DeliveryFilter filter)
+    (SqlFilter Where, long? SearchedTo)? WhereOf(SqlSession session, DeliveryFilter filter)
     {
         if (!TryFindWorkflow(session, filter.Workflow, out long? workflow))
             return null;
-        var where = new SqliteFilter().Ids(filter.Before, IdsOf(session, filter.Since, filter.Until)).And("workflow_id = ?", workflow);
+        var where = new SqlFilter().Ids(filter.Before, IdsOf(session, filter.Since, filter.Until)).And("workflow_id = ?", workflow);
         // SQLite uses a partial index only if the query repeats its condition.
         if (filter.Status is { } status)
             where.And((status > DeliveryStatus.Succeeded ? "status > 4 AND " : "") + $"status = {(int)status}");
@@ -252,16 +252,16 @@ internal sealed partial class SqliteStore
             where.And((any.All(static one => one > DeliveryStatus.Succeeded) ? "status > 4 AND " : "") + $"status IN ({Numbers(any)})");
         long? searchedTo = filter.IsSearch
             ? where
-                .Set(session.Sql($"SELECT id FROM deliveries {IndexFor(filter.Status)} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET ?"))
+                .Set(session.Sql($"SELECT id FROM deliveries {IndexFor(session, filter.Status)} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET ?"))
                 .Set(filter.SearchedAtOnce - 1)
                 .Number()
             : null;
         where.And("id >= ?", searchedTo);
         if (filter.Host is { } host)
-            where.And("destination LIKE ? ESCAPE '\\'", SqliteFilter.Like("%://", host, host.Contains(':') ? "" : ":%"));
+            where.And($"destination {session.Dialect.Like} ? ESCAPE '\\'", SqlFilter.Like("%://", host, host.Contains(':') ? "" : ":%"));
         if (filter.Text is { } text)
-            where.And("(url || ' ' || destination) LIKE ? ESCAPE '\\'", SqliteFilter.Like("%", text, "%"));
-        where.And("json_extract(CAST(error AS TEXT), '$.phase') = ?", filter.Phase?.ToString());
+            where.And($"(url || ' ' || destination) {session.Dialect.Like} ? ESCAPE '\\'", SqlFilter.Like("%", text, "%"));
+        where.And($"{session.Dialect.JsonText("error", "phase")} = ?", filter.Phase?.ToString());
         if (filter.Code is { } code)
             where.And(
                 $"(SELECT response_status FROM attempts WHERE id = {LastAttemptId}) BETWEEN ? AND ?",
@@ -271,7 +271,7 @@ internal sealed partial class SqliteStore
         return (where, searchedTo);
     }
 
-    Page<StoredDelivery> ListDeliveries(SqliteSession session, DeliveryFilter filter, ContentBudget budget)
+    Page<StoredDelivery> ListDeliveries(SqlSession session, DeliveryFilter filter, ContentBudget budget)
     {
         if (WhereOf(session, filter) is not var (where, searchedTo))
             return new([], null);
@@ -280,10 +280,8 @@ internal sealed partial class SqliteStore
                 session
                     .Sql(
                         $"""
-                        SELECT {BriefColumns}, w.name FROM deliveries d CROSS JOIN workflows w ON w.id = d.workflow_id
-                        WHERE d.id IN (SELECT id FROM deliveries d {IndexFor(
-                            filter.Status
-                        )} WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY d.id DESC
+                        SELECT {BriefColumns}, w.name FROM deliveries d {session.Dialect.Join} workflows w ON w.id = d.workflow_id
+                        WHERE d.id IN (SELECT id FROM deliveries d {IndexFor(session, filter.Status)} WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY d.id DESC
                         """
                     )
                     .Set(budget.MaxBodyBytes)
@@ -300,11 +298,11 @@ internal sealed partial class SqliteStore
     }
 
     /// <summary>Otherwise SQLite scans all rows backwards, which is slow if few are unfinished.</summary>
-    static string IndexFor(DeliveryStatus? status) =>
+    static string IndexFor(SqlSession session, DeliveryStatus? status) =>
         status switch
         {
-            DeliveryStatus.Pending => "INDEXED BY deliveries_pending",
-            DeliveryStatus.Sending => "INDEXED BY deliveries_sending",
+            DeliveryStatus.Pending => session.Dialect.Index("deliveries_pending"),
+            DeliveryStatus.Sending => session.Dialect.Index("deliveries_sending"),
             _ => "",
         };
 

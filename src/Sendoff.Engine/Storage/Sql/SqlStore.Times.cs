@@ -1,8 +1,8 @@
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
 /// <summary>Corrects times that were stored while the clock was ahead. Otherwise they would delay pruning, suspended runs and
 /// expiry.</summary>
-internal sealed partial class SqliteStore
+internal abstract partial class SqlStore
 {
     const int TimesAtOnce = 1_000;
 
@@ -26,10 +26,10 @@ internal sealed partial class SqliteStore
 
     const string CorrectedTo = "SELECT value FROM meta WHERE name = 'times_corrected_to'";
 
-    (long? Last, int Corrected) CorrectRuns(SqliteSession session, long after)
+    (long? Last, int Corrected) CorrectRuns(SqlSession session, long after)
     {
         long now = Now,
-            ahead = now + SqliteTime.From(limits.ClockTolerance);
+            ahead = now + SqlTime.From(limits.ClockTolerance);
         var runs = session
             .Sql("SELECT id, started_at FROM runs WHERE id > ? ORDER BY id LIMIT ?")
             .Set(after)
@@ -49,20 +49,20 @@ internal sealed partial class SqliteStore
             corrected += session.Sql("UPDATE runs SET started_at = ? WHERE id = ?").Set(now).Set(id).Run();
         }
         session
-            .Sql("INSERT INTO meta(name, value) VALUES ('times_corrected_to', ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+            .Sql("INSERT INTO meta(name, value) VALUES ('times_corrected_to', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value")
             .Set(runs[^1].Id)
             .Run();
         return (runs[^1].Id, corrected);
     }
 
     /// <summary>Tables that are small or have an index.</summary>
-    long CorrectFew(SqliteSession session)
+    long CorrectFew(SqlSession session)
     {
         long now = Now,
-            ahead = now + SqliteTime.From(limits.ClockTolerance);
+            ahead = now + SqlTime.From(limits.ClockTolerance);
         return session.Sql("UPDATE secrets SET replaced_at = ? WHERE replaced_at > ?").Set(now).Set(ahead).Run()
             + session
-                .Sql("UPDATE events INDEXED BY events_alone SET received_at = ? WHERE run_id = 0 AND received_at > ?")
+                .Sql($"UPDATE events {session.Dialect.Index("events_alone")} SET received_at = ? WHERE run_id = 0 AND received_at > ?")
                 .Set(now)
                 .Set(ahead)
                 .Run()
@@ -74,21 +74,27 @@ internal sealed partial class SqliteStore
                 .Set(now)
                 .Set(ahead)
                 .Run()
-            + CorrectUsage(session, SqliteTime.Hour(time.GetUtcNow() + limits.ClockTolerance));
+            + CorrectUsage(session, SqlTime.Hour(time.GetUtcNow() + limits.ClockTolerance));
     }
 
+    public const string UsageColumns = "workflow_id, hour, runs, runs_failed, compute_us, deliveries, deliveries_failed, delivery_us";
+
+    public static string AddToUsage(SqlDialect dialect) =>
+        $"""
+            ON CONFLICT{dialect.UsageKey} DO UPDATE SET runs = usage.runs + excluded.runs, runs_failed = usage.runs_failed + excluded.runs_failed,
+                compute_us = usage.compute_us + excluded.compute_us, deliveries = usage.deliveries + excluded.deliveries,
+                deliveries_failed = usage.deliveries_failed + excluded.deliveries_failed, delivery_us = usage.delivery_us + excluded.delivery_us
+            """;
+
     // Usage in future hours is moved to now, and counts towards the daily quota.
-    static long CorrectUsage(SqliteSession session, long hour)
+    static long CorrectUsage(SqlSession session, long hour)
     {
         session
             .Sql(
-                """
-                INSERT INTO usage(workflow_id, hour, runs, runs_failed, compute_us, deliveries, deliveries_failed, delivery_us)
+                $"""
+                INSERT INTO usage({UsageColumns})
                 SELECT w.id, ?1, sum(u.runs), sum(u.runs_failed), sum(u.compute_us), sum(u.deliveries), sum(u.deliveries_failed), sum(u.delivery_us)
-                FROM workflows w CROSS JOIN usage u ON u.workflow_id = w.id WHERE u.hour > ?1 GROUP BY w.id
-                ON CONFLICT DO UPDATE SET runs = runs + excluded.runs, runs_failed = runs_failed + excluded.runs_failed,
-                    compute_us = compute_us + excluded.compute_us, deliveries = deliveries + excluded.deliveries,
-                    deliveries_failed = deliveries_failed + excluded.deliveries_failed, delivery_us = delivery_us + excluded.delivery_us
+                FROM workflows w {session.Dialect.Join} usage u ON u.workflow_id = w.id WHERE u.hour > ?1 GROUP BY w.id {AddToUsage(session.Dialect)}
                 """
             )
             .Set(hour)

@@ -1,30 +1,24 @@
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
 /// <summary>Reads of few columns.</summary>
-internal sealed partial class SqliteStore
+internal abstract partial class SqlStore
 {
-    public async Task<WorkflowId?> FindWorkflowAsync(RunId run, CancellationToken ct)
-    {
-        if (unfinished.Find(run.Value) is { } queued)
-            return new WorkflowId(queued.WorkflowId);
-        long found = await readers
-            .ReadAsync(
-                session =>
-                    session.Sql("SELECT workflow_id FROM runs WHERE id = ?").Set(run.Value).FirstOrDefault(static row => row.Long(0)),
-                ct
-            )
-            .ConfigureAwait(false);
-        return found == 0 ? null : new WorkflowId(found);
-    }
+    // A run that ends in between is then found among the ended ones.
+    public Task<WorkflowId?> FindWorkflowAsync(RunId run, CancellationToken ct) =>
+        readers.ReadAsync<WorkflowId?>(
+            session =>
+                unfinished.Find(session, run.Value) is { } queued ? new WorkflowId(queued.WorkflowId)
+                : session.Sql("SELECT workflow_id FROM runs WHERE id = ?").Set(run.Value).Number() is { } found ? new WorkflowId(found)
+                : null,
+            ct
+        );
 
-    public async Task<RunHead?> FindRunAsync(RunId run, CancellationToken ct)
-    {
-        // Memory first, because a run that ends in between is then found in the database.
-        var queued = unfinished.Find(run.Value);
-        return await readers
-            .ReadAsync(
-                session =>
-                    session
+    public Task<RunHead?> FindRunAsync(RunId run, CancellationToken ct) =>
+        readers.ReadAsync(
+            session =>
+            {
+                var queued = unfinished.Find(session, run.Value);
+                return session
                         .Sql(
                             """
                             SELECT r.id, r.event_id, r.workspace_id, r.workflow_id, w.name, r.version, r.trigger, r.status FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?
@@ -41,11 +35,10 @@ internal sealed partial class SqliteStore
                             row.Text(6),
                             (RunStatus)row.Int(7)
                         ))
-                    ?? (queued is { } found && WorkflowName(session, found.WorkflowId) is { } name ? HeadOf(found, name) : null),
-                ct
-            )
-            .ConfigureAwait(false);
-    }
+                    ?? (queued is { } found && WorkflowName(session, found.WorkflowId) is { } name ? HeadOf(found, name) : null);
+            },
+            ct
+        );
 
     static RunHead HeadOf(UnfinishedRun run, string name) =>
         new(
@@ -56,7 +49,7 @@ internal sealed partial class SqliteStore
             name,
             run.Version,
             run.Trigger,
-            run.Held ? RunStatus.Held : RunStatus.Queued
+            run.Status
         );
 
     public Task<DeliveryHead?> FindDeliveryAsync(DeliveryId delivery, CancellationToken ct) =>
@@ -75,16 +68,15 @@ internal sealed partial class SqliteStore
             {
                 if (!TryFindWorkflow(session, filter.Workflow, out long? workflow))
                     return new([], null);
-                var where = new SqliteFilter()
+                var where = new SqlFilter()
                     .Ids(filter.Before, IdsOf(session, filter.Since, filter.Until))
                     .And("workflow_id = ?", workflow);
                 var rows = where
                     .Set(
                         session.Sql(
                             $"""
-                            SELECT e.id, w.name, e.trigger, e.received_at, length(e.body), substr(CAST(substr(e.body, 1, {4
-                                * EventHead.BeginningChars}) AS TEXT), 1, {EventHead.BeginningChars})
-                            FROM events e CROSS JOIN workflows w ON w.id = e.workflow_id
+                            SELECT e.id, w.name, e.trigger, e.received_at, length(e.body), substr({session.Dialect.Text($"substr(e.body, 1, {4 * EventHead.BeginningChars})")}, 1, {EventHead.BeginningChars})
+                            FROM events e {session.Dialect.Join} workflows w ON w.id = e.workflow_id
                             WHERE e.id IN (SELECT id FROM events WHERE {where} AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id DESC LIMIT ?) ORDER BY e.id DESC
                             """
                         )
@@ -94,7 +86,7 @@ internal sealed partial class SqliteStore
                         new(row.Long(0)),
                         row.Text(1),
                         row.Text(2),
-                        SqliteTime.Moment(row.Long(3)),
+                        SqlTime.Moment(row.Long(3)),
                         row.LongOrNull(4) ?? 0,
                         row.TextOrNull(5) ?? ""
                     ));
@@ -103,16 +95,17 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    public Task<IReadOnlyList<RunSummary>> ListRunsOfEventAsync(EventId id, int limit, CancellationToken ct)
-    {
-        var queued = unfinished.Where(run => run.EventId == id.Value);
-        return readers.ReadAsync<IReadOnlyList<RunSummary>>(
+    public Task<IReadOnlyList<RunSummary>> ListRunsOfEventAsync(EventId id, int limit, CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<RunSummary>>(
             session =>
+            {
+                var queued = unfinished.List(session, new(Event: id.Value, Limit: limit));
+                return
                 [
                     .. session
                         .Sql(
                             $"""
-                            {selectSummaries} WHERE r.id IN (SELECT run_id FROM events WHERE id = ?1 UNION SELECT run_id FROM replays WHERE event_id = ?1) ORDER BY r.id DESC LIMIT ?2
+                            {SelectSummaries(session)} WHERE r.id IN (SELECT run_id FROM events WHERE id = ?1 UNION SELECT run_id FROM replays WHERE event_id = ?1) ORDER BY r.id DESC LIMIT ?2
                             """
                         )
                         .Set(id.Value)
@@ -122,31 +115,29 @@ internal sealed partial class SqliteStore
                         .DistinctBy(static run => run.Id)
                         .OrderByDescending(static run => run.Id.Value)
                         .Take(limit),
-                ],
+                ];
+            },
             ct
         );
-    }
 
-    public Task<IReadOnlyList<RunSummary>> ListLastRunsAsync(CancellationToken ct)
-    {
-        var queued = unfinished
-            .Where(static _ => true)
-            .GroupBy(static run => run.WorkflowId)
-            .Select(static runs => runs.MaxBy(static run => run.RunId));
-        return readers.ReadAsync<IReadOnlyList<RunSummary>>(
+    public Task<IReadOnlyList<RunSummary>> ListLastRunsAsync(CancellationToken ct) =>
+        readers.ReadAsync<IReadOnlyList<RunSummary>>(
             session =>
+            {
+                var queued = unfinished.ListLast(session);
+                return
                 [
                     .. session
                         .Sql(
-                            $"{selectSummaries} WHERE r.id IN (SELECT (SELECT id FROM runs WHERE workflow_id = workflows.id ORDER BY id "
+                            $"{SelectSummaries(session)} WHERE r.id IN (SELECT (SELECT id FROM runs WHERE workflow_id = workflows.id ORDER BY id "
                                 + "DESC LIMIT 1) FROM workflows)"
                         )
                         .All(ReadSummary)
                         .Concat(SummariesOf(session, queued))
                         .GroupBy(static run => run.WorkflowName)
                         .Select(static runs => runs.MaxBy(static run => run.Id.Value)!),
-                ],
+                ];
+            },
             ct
         );
-    }
 }

@@ -1,7 +1,9 @@
-namespace Sendoff.Engine.Storage.Sqlite;
+namespace Sendoff.Engine.Storage.Sql;
 
-internal sealed partial class SqliteStore
+internal abstract partial class SqlStore
 {
+    const long PublicationOrder = 7_367_646_603;
+
     public Task<bool> PublishAsync(DeliveryId delivery, int attempt, int most, CancellationToken ct) =>
         WriteAsync(
             OutageRule.Keep,
@@ -14,11 +16,14 @@ internal sealed partial class SqliteStore
                 if (url is null)
                     return false;
                 int kind = (int)SendKinds.KindOf(url);
+                // A reader that has seen a number must not find a lower one later.
+                session.Serialize(PublicationOrder);
                 session
                     .Sql(
                         """
-                        INSERT OR IGNORE INTO publications(workflow_id, kind, delivery_id, attempt, run_id, published_at, url, body, sealed)
+                        INSERT INTO publications(workflow_id, kind, delivery_id, attempt, run_id, published_at, url, body, sealed)
                         SELECT workflow_id, ?, id, ?, run_id, ?, url, body, sealed FROM deliveries WHERE id = ?
+                        ON CONFLICT DO NOTHING
                         """
                     )
                     .Set(kind)
@@ -67,13 +72,13 @@ internal sealed partial class SqliteStore
             ct
         );
 
-    static Publication ReadPublication(SqliteStatement row)
+    static Publication ReadPublication(SqlStatement row)
     {
         string url = row.Text(5);
         var workflow = new WorkflowId(row.Long(4));
         return new(
             row.Long(0),
-            SqliteTime.Moment(row.Long(1)),
+            SqlTime.Moment(row.Long(1)),
             new(
                 new(row.Long(2)),
                 new(row.Long(3)),

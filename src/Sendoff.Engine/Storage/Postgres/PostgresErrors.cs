@@ -1,0 +1,59 @@
+using System.Net.Sockets;
+using Npgsql;
+
+namespace Sendoff.Engine.Storage.Postgres;
+
+/// <summary>Distinguishes an outage from an invalid write, and describes the outage and its remedy (G3).</summary>
+internal static class PostgresErrors
+{
+    /// <summary>Another server has taken over the work of this one.</summary>
+    public const string Fenced = "SD001";
+
+    /// <summary>Two transactions were in each other's way; one of them succeeds when it is repeated.</summary>
+    public static bool IsConflict(Exception error) =>
+        error
+            is PostgresException
+            {
+                SqlState: PostgresErrorCodes.SerializationFailure
+                    or PostgresErrorCodes.DeadlockDetected
+                    or PostgresErrorCodes.UniqueViolation
+                    or PostgresErrorCodes.LockNotAvailable
+            };
+
+    /// <summary>Null if the error is caused by the written data.</summary>
+    /// <param name="where">The database, without its password.</param>
+    public static StoreUnavailableException? Explain(Exception error, string where) =>
+        error switch
+        {
+            StoreUnavailableException known => known,
+            PostgresException server => Reason(server) is { } reason ? new($"the database {where} {reason}", error) : null,
+            NpgsqlException or SocketException or TimeoutException or IOException or ObjectDisposedException => new(
+                $"the database {where} cannot be reached ({Innermost(error)}); check that PostgreSQL runs there and accepts connections from here",
+                error
+            ),
+            _ => null,
+        };
+
+    static string Innermost(Exception error) => error.InnerException is { } inner ? Innermost(inner) : error.Message;
+
+    static string? Reason(PostgresException error) =>
+        error.SqlState switch
+        {
+            Fenced => "lists this server no more: its lease ended, and another one has taken its work over; it joins again by itself",
+            PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
+                $"refuses the user ({error.MessageText}); check Username and Password",
+            PostgresErrorCodes.InvalidCatalogName => $"does not exist; create it with: createdb {error.MessageText.Split('"').ElementAtOrDefault(1)}",
+            PostgresErrorCodes.InsufficientPrivilege =>
+                $"does not permit this ({error.MessageText}); make the user its owner with: ALTER DATABASE … OWNER TO …",
+            PostgresErrorCodes.DiskFull or PostgresErrorCodes.OutOfMemory or PostgresErrorCodes.InsufficientResources =>
+                $"has no room ({error.MessageText}); free space, and Sendoff continues by itself",
+            PostgresErrorCodes.TooManyConnections => "has no free connection; raise max_connections, or set StoreReaders lower",
+            PostgresErrorCodes.ReadOnlySqlTransaction => "is a standby that cannot be written; connect to the primary",
+            PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow =>
+                $"is not available now ({error.MessageText}); Sendoff tries again by itself",
+            "25P03" or PostgresErrorCodes.QueryCanceled =>
+                $"took too long ({error.MessageText}); Sendoff tries again by itself",
+            ['0', '8', ..] or ['5', '7', ..] or ['5', '3', ..] or ['5', '8', ..] => $"is not available now ({error.MessageText})",
+            _ => null,
+        };
+}

@@ -1,0 +1,119 @@
+using Npgsql;
+using Sendoff.Engine.Storage.Sql;
+
+namespace Sendoff.Engine.Storage.Postgres;
+
+/// <summary>A connection that is opened anew by the first transaction after it was lost. Statements without a result are sent together with
+/// the next one that has a result, so that a transaction of many inserts needs few round trips.</summary>
+internal sealed class PostgresSession(string connectionString, ServerLease lease) : SqlSession(PostgresDialect.Instance)
+{
+    /// <summary>More statements are not collected, so that their parameters do not take too much memory.</summary>
+    const int MostPosted = 200;
+
+    readonly List<NpgsqlBatchCommand> posted = [];
+    NpgsqlConnection? connection;
+    long epoch = -1;
+
+    /// <summary>Begins a transaction of this server's writes. It fails if another server has taken this one's work over, and prevents that
+    /// until it ends.</summary>
+    public override void Begin()
+    {
+        Open();
+        Post(new("BEGIN"));
+        Post(new("SELECT sendoff_alive()"));
+    }
+
+    public override void BeginRead()
+    {
+        Open();
+        Post(new("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+    }
+
+    public override void Commit() => Run(new("COMMIT"));
+
+    public override void Rollback()
+    {
+        posted.Clear();
+        try
+        {
+            if (connection is { FullState: System.Data.ConnectionState.Open })
+                Run(new("ROLLBACK"));
+        }
+        catch (NpgsqlException)
+        {
+            // The connection is lost, and its transaction with it.
+            Close();
+        }
+    }
+
+    public override void Serialize(long key) => Sql("SELECT pg_advisory_xact_lock(?)").Set(key).Post();
+
+    protected override SqlStatement Prepare(string sql) => new PostgresStatement(this, sql);
+
+    /// <summary>Opens the connection if there is none, and names the server's current epoch.</summary>
+    public void Open()
+    {
+        if (connection is not { FullState: System.Data.ConnectionState.Open })
+        {
+            Close();
+            connection = new(connectionString);
+            connection.Open();
+            // A server that is frozen in a transaction must not hold its locks longer than its lease.
+            Run(new("SELECT set_config('idle_in_transaction_session_timeout', '10s', false), set_config('lock_timeout', '20s', false)"));
+        }
+        if (epoch == lease.Epoch)
+            return;
+        epoch = lease.Epoch;
+        Run(new($"SELECT set_config('sendoff.epoch', '{epoch}', false), set_config('sendoff.slot', '{lease.Slot}', false)"));
+    }
+
+    public NpgsqlConnection Connection => connection!;
+
+    public void Post(NpgsqlBatchCommand command)
+    {
+        posted.Add(command);
+        if (posted.Count >= MostPosted)
+            Flush(null).Dispose();
+    }
+
+    public int Run(NpgsqlBatchCommand command)
+    {
+        Flush(command).Dispose();
+        return command.RecordsAffected;
+    }
+
+    /// <summary>Sends what was posted, and <paramref name="last"/>, whose rows are returned.</summary>
+    public NpgsqlDataReader Flush(NpgsqlBatchCommand? last)
+    {
+        using var batch = new NpgsqlBatch(connection);
+        // A statement with rows has a result, even if there are none.
+        int results = posted.Count(static command => command.CommandText.StartsWith("SELECT", StringComparison.Ordinal));
+        foreach (var command in posted)
+            batch.BatchCommands.Add(command);
+        if (last is not null)
+            batch.BatchCommands.Add(last);
+        posted.Clear();
+        var reader = batch.ExecuteReader();
+        try
+        {
+            for (int i = 0; i < results; i++)
+                reader.NextResult();
+            return reader;
+        }
+        catch
+        {
+            reader.Dispose();
+            throw;
+        }
+    }
+
+    void Close()
+    {
+        posted.Clear();
+        epoch = -1;
+        connection?.Dispose();
+        connection = null;
+    }
+
+    public override void Dispose() => Close();
+}

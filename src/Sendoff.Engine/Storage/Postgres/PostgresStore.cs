@@ -1,0 +1,107 @@
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Sendoff.Engine.Storage.Sql;
+
+namespace Sendoff.Engine.Storage.Postgres;
+
+/// <summary>The store in a PostgreSQL database, for any number of servers. All work has an owner: the epoch of a server. The first statement
+/// of each writing transaction requires that its server is still listed, and locks its row until the transaction ends; work is taken over
+/// only after the row was removed. Each statement that advances work names its owner too, as a server that has joined again must not
+/// advance the work of its former epoch (docs/decisions/0036).</summary>
+internal sealed class PostgresStore : SqlStore
+{
+    const int MostConflicts = 5;
+
+    readonly PostgresSession session;
+    readonly Membership membership;
+    readonly string where;
+
+    PostgresStore(string connection, string where, Membership membership, PostgresSession session, StoreParts parts)
+        : base(
+            parts,
+            session,
+            () => new PostgresSession(connection, membership.Lease),
+            new PostgresPruner(parts.Limits),
+            new QueuedRuns(),
+            new LockedWorkflows()
+        ) => (this.where, this.membership, this.session) = (where, membership, session);
+
+    /// <summary>Connects, upgrades the schema if necessary, and joins the other servers.</summary>
+    /// <exception cref="StoreUnavailableException">It cannot be used; the message gives the reason and the remedy.</exception>
+    public static PostgresStore Open(string connection, ServerIdentity identity, StoreParts parts)
+    {
+        var settings = ConnectionSettings.Of(connection);
+        string where = ConnectionSettings.Describe(settings);
+        var membership = new Membership(settings.ConnectionString, identity, parts.Limits);
+        PostgresSession? session = null;
+        try
+        {
+            int schema = Upgrade(settings.ConnectionString, where, parts.Log);
+            membership.Join();
+            session = new(settings.ConnectionString, membership.Lease);
+            session.Open();
+            parts.Ids.UseSlot(membership.Lease.Slot);
+            var store = new PostgresStore(settings.ConnectionString, where, membership, session, parts);
+            parts.Log.ServerJoined(where, schema, membership.Lease.Slot, membership.Lease.Epoch);
+            return store;
+        }
+        catch (Exception error)
+        {
+            session?.Dispose();
+            membership.Dispose();
+            if (PostgresErrors.Explain(error, where) is { } unavailable)
+                throw unavailable;
+            throw;
+        }
+    }
+
+    // Two servers that start together must not both upgrade.
+    static int Upgrade(string connectionString, string where, ILogger log)
+    {
+        using var connection = new NpgsqlConnection(connectionString);
+        connection.Open();
+        if (connection.PostgreSqlVersion.Major < 15)
+            throw new StoreUnavailableException($"the database {where} is PostgreSQL {connection.PostgreSqlVersion}; Sendoff needs 15 or later");
+        Execute(connection, "SELECT pg_advisory_lock(7367646601)");
+        return Migrator.Run(connection, "Storage/Postgres/Migrations/", log);
+    }
+
+    static void Execute(NpgsqlConnection connection, string sql)
+    {
+        using var command = new NpgsqlCommand(sql, connection);
+        command.ExecuteNonQuery();
+    }
+
+    protected override StoreUnavailableException? Explain(Exception error) => PostgresErrors.Explain(error, where);
+
+    // A conflict with another server's transaction fails the batch without changes.
+    protected override void Commit(SqlWriter writer, ReadOnlySpan<StoreWrite> writes)
+    {
+        for (int i = 1; ; i++)
+            try
+            {
+                writer.Commit(writes);
+                return;
+            }
+            catch (Exception error) when (i < MostConflicts && PostgresErrors.IsConflict(error)) { }
+    }
+
+    /// <summary>Size of the database on the disk of its server.</summary>
+    public override Task<long> SizeBytesAsync(CancellationToken ct) =>
+        ReadAsync(static session => session.Number("SELECT pg_database_size(current_database())"), ct);
+
+    protected override ValueTask CloseAsync()
+    {
+        session.Dispose();
+        membership.Dispose();
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>PostgreSQL reuses the space of deleted rows by itself.</summary>
+internal sealed class PostgresPruner(EngineLimits limits) : SqlPruner(limits)
+{
+    protected override long UsedBytes(SqlSession session) => 0;
+
+    protected override bool GiveBack(SqlSession session, long maxBytes) => false;
+}
