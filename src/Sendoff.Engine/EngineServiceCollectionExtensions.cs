@@ -3,11 +3,13 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Sendoff.Engine.Accounts;
 using Sendoff.Engine.Alerts;
+using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Packages;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
+using Sendoff.Engine.Storage.Postgres;
 using Sendoff.Engine.Storage.Sqlite;
 using Sendoff.Engine.Workers;
 
@@ -27,6 +29,9 @@ public sealed record EngineOptions(string DataDirectory, NodeRuntime Node, Engin
 
     /// <summary>The object store.</summary>
     public S3Options S3 { get; init; } = new();
+
+    /// <summary>The connection string of a PostgreSQL database; null for a SQLite file in the data directory.</summary>
+    public string? Database { get; init; }
 
     /// <summary>Starts the server on hold (<see cref="ServerHold"/>).</summary>
     public bool Hold { get; init; }
@@ -52,16 +57,7 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<EngineContext>();
         services.AddSingleton<ServerHold>();
 
-        services.AddSingleton<IStore>(s =>
-            SqliteStore.Open(
-                Path.Combine(Path.GetFullPath(options.DataDirectory), "sendoff.db"),
-                s.GetRequiredService<Concealment>(),
-                s.GetRequiredService<IdSequence>(),
-                options.Limits,
-                s.GetRequiredService<TimeProvider>(),
-                s.GetRequiredService<ILogger<SqliteStore>>()
-            )
-        );
+        services.AddSingleton(s => OpenStore(s, options));
         services.AddSingleton(new ProgramFolder(Path.Combine(options.DataDirectory, "versions")));
         services.AddSingleton(s => new PackageFolder(
             Path.Combine(options.DataDirectory, "packages"),
@@ -181,11 +177,34 @@ public static class EngineServiceCollectionExtensions
             options.PagesOrigin
         ));
         services.AddSingleton<AlertWatch>();
+        services.AddSingleton<ClusterWatch>();
+        services.AddSingleton<IStoreCache>(static s => s.GetRequiredService<SecretCatalog>());
+        services.AddSingleton<IStoreCache>(static s => s.GetRequiredService<AccountCatalog>());
+        services.AddSingleton<IStoreCache>(static s => s.GetRequiredService<WorkflowCatalog>());
+        services.AddSingleton<IStoreCache>(static s => s.GetRequiredService<AlertRules>());
+        services.AddSingleton<IStoreCache, SharedHold>();
 
         services.AddSingleton(options);
         services.AddHostedService<EngineService>();
         services.AddHostedService<Retention>();
         return services;
+    }
+
+    static IStore OpenStore(IServiceProvider services, EngineOptions options)
+    {
+        var (concealment, ids) = (services.GetRequiredService<Concealment>(), services.GetRequiredService<IdSequence>());
+        var time = services.GetRequiredService<TimeProvider>();
+        if (options.Database is not { } database)
+            return SqliteStore.Open(
+                DatabaseState.PathIn(options.DataDirectory),
+                concealment,
+                ids,
+                options.Limits,
+                time,
+                services.GetRequiredService<ILogger<SqliteStore>>()
+            );
+        var log = services.GetRequiredService<ILogger<PostgresStore>>();
+        return PostgresStore.Open(database, DataInstance.Take(options.DataDirectory), new(concealment, ids, options.Limits, time, log));
     }
 }
 
@@ -205,6 +224,7 @@ sealed class EngineService(
     Schedule schedule,
     AlertRules alerts,
     AlertWatch watch,
+    ClusterWatch cluster,
     IStore store,
     ServerHold hold,
     EngineContext engine,
@@ -218,6 +238,7 @@ sealed class EngineService(
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         workers.Warm();
+        await cluster.StartAsync(cancellationToken).ConfigureAwait(false);
         await secrets.LoadAsync(cancellationToken).ConfigureAwait(false);
         await accounts.LoadAsync(cancellationToken).ConfigureAwait(false);
         await hold.StartAsync(store, options.Hold, engine.Time, cancellationToken).ConfigureAwait(false);
@@ -236,13 +257,17 @@ sealed class EngineService(
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         lanes.Close();
+        if (cluster.IsRemoved)
+            cancellationToken = new(canceled: true);
         log.ShuttingDown(runs.InFlight, dispatcher.InFlight, (engine.Limits.ShutdownTimeout + engine.Limits.DeliveryDeadline).TotalSeconds);
         await schedule.StopAsync().ConfigureAwait(false);
         await suspensions.StopAsync().ConfigureAwait(false);
         await quota.StopAsync().ConfigureAwait(false);
         await runs.StopAsync(cancellationToken).ConfigureAwait(false);
         await tokens.StopAsync().ConfigureAwait(false);
-        using var attempts = new CancellationTokenSource(engine.Limits.DeliveryDeadline + attemptEnd, engine.Time);
+        await cluster.StopAsync().ConfigureAwait(false);
+        var deadline = cluster.IsRemoved ? TimeSpan.Zero : engine.Limits.DeliveryDeadline + attemptEnd;
+        using var attempts = new CancellationTokenSource(deadline, engine.Time);
         await dispatcher.StopAsync(attempts.Token).ConfigureAwait(false);
         await watch.StopAsync().ConfigureAwait(false);
     }

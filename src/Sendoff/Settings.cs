@@ -28,6 +28,9 @@ sealed record Settings
     /// <summary>The data directory. Setting <c>Data</c>.</summary>
     public string Data { get; init; } = ".sendoff";
 
+    /// <summary>The connection string of PostgreSQL; null for SQLite. Setting <c>Database</c>.</summary>
+    public string? Database { get; init; }
+
     /// <summary>Where the server listens. Setting <c>Listen</c>.</summary>
     public IReadOnlyList<ListenAddress> Listen { get; init; } = ListenAddress.ReadList("http://localhost:5180")!;
 
@@ -238,7 +241,14 @@ sealed record Settings
             (s, v) =>
                 int.TryParse(v, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0 ? s with { SessionsMax = n } : null
         ),
-        ["Database"] = new("sqlite", (s, v) => v == "sqlite" ? s : null),
+        ["Database"] = new(
+            "sqlite, or a connection string of PostgreSQL such as Host=…;Database=…;Username=…;Password=…",
+            (s, v) =>
+                v == "sqlite" ? s with { Database = null }
+                : v.Contains("Host=", StringComparison.OrdinalIgnoreCase) ? s with { Database = v }
+                : null,
+            IsSecret: true
+        ),
         ["Delivery:Deadline"] = Duration((l, v) => l with { DeliveryDeadline = v }),
         ["Delivery:MaxConcurrent"] = Count((l, v) => l with { DeliveryMaxConcurrent = v }),
         ["Delivery:MaxPerDestination"] = Count((l, v) => l with { DeliveryMaxPerDestination = v }),

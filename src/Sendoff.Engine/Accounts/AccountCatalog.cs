@@ -6,6 +6,7 @@ namespace Sendoff.Engine.Accounts;
 
 /// <summary>The workspace's accounts, in memory as they are in the store. Values are masked before a step can see them (C8).</summary>
 public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequence ids, EngineLimits limits, TimeProvider time)
+    : IStoreCache
 {
     readonly SemaphoreSlim changing = new(1);
     ImmutableDictionary<AccountId, Row> rows = ImmutableDictionary<AccountId, Row>.Empty;
@@ -35,6 +36,21 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
             stored => new Row(stored.Row, AccountContent.Read(concealment.Cipher.Open(stored.Sealed.Span, stored.Row)))
         );
         concealment.MaskAccounts([.. Masked()]);
+    }
+
+    Cached IStoreCache.Content => Cached.Accounts;
+
+    async Task IStoreCache.RefreshAsync(CancellationToken ct)
+    {
+        await changing.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            await LoadAsync(ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            changing.Release();
+        }
     }
 
     /// <summary>What is wrong with an account, in sentences that say how to correct it.</summary>

@@ -7,7 +7,7 @@ using Sendoff.Engine.Workflows;
 namespace Sendoff.Engine.Alerts;
 
 /// <summary>The alert rules, cached from the store.</summary>
-public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOptions smtp, EngineLimits limits) : IDisposable
+public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOptions smtp, EngineLimits limits) : IStoreCache, IDisposable
 {
     public const int LongestName = 100,
         MostAddresses = 20;
@@ -31,6 +31,21 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
     {
         Current = await store.ListAlertsAsync(ct).ConfigureAwait(false);
         Interlocked.Exchange(ref change, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
+    }
+
+    Cached IStoreCache.Content => Cached.Alerts;
+
+    async Task IStoreCache.RefreshAsync(CancellationToken ct)
+    {
+        await changing.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            await LoadAsync(ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            changing.Release();
+        }
     }
 
     /// <summary>Stores a new or changed rule. Returns null, or the error if it is invalid, and then changes nothing.</summary>

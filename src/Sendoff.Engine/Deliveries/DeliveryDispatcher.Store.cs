@@ -16,12 +16,27 @@ public sealed partial class DeliveryDispatcher
             await TakeUpAsync(ct).ConfigureAwait(false);
     }
 
-    async Task TakeUpAsync(CancellationToken ct)
+    /// <summary>Loads all pending deliveries that are not in memory.</summary>
+    internal async Task TakeUpAsync(CancellationToken ct)
     {
         foreach (string destination in await store.ListPendingDestinationsAsync(ct).ConfigureAwait(false))
         {
             lock (gate)
                 ReadFrom(LaneOf(destination), default);
+        }
+    }
+
+    /// <summary>Loads pending deliveries that this server did not have before.</summary>
+    /// <param name="pending">Their destinations, each with the oldest of them.</param>
+    internal void TakeUp(IReadOnlyDictionary<string, DeliveryId> pending)
+    {
+        // On hold, they are loaded with all others when the hold ends.
+        if (hold.IsOn)
+            return;
+        lock (gate)
+        {
+            foreach (var (destination, first) in pending)
+                ReadFrom(LaneOf(destination), first);
         }
     }
 
@@ -54,11 +69,7 @@ public sealed partial class DeliveryDispatcher
             try
             {
                 var released = await store.ListReleasedAsync(run, CancellationToken.None).ConfigureAwait(false);
-                lock (gate)
-                {
-                    foreach (var (destination, first) in released)
-                        ReadFrom(LaneOf(destination), first);
-                }
+                TakeUp(released);
                 return;
             }
             catch (Exception x)

@@ -14,7 +14,8 @@ namespace Sendoff.Engine.Deliveries;
 /// </remarks>
 public sealed partial class DeliveryDispatcher : IDisposable
 {
-    static readonly TimeSpan rest = TimeSpan.FromSeconds(1);
+    static readonly TimeSpan rest = TimeSpan.FromSeconds(1),
+        leaseRest = TimeSpan.FromMilliseconds(50);
 
     readonly IStore store;
     readonly DeliverySenders sender;
@@ -313,6 +314,8 @@ public sealed partial class DeliveryDispatcher : IDisposable
     // (4) and (5)
     async Task AttemptAsync(Delivery delivery, long since, PaceTicket pace)
     {
+        if (!store.MayBegin)
+            await BeginAsync().ConfigureAwait(false);
         double queueMs = engine.Time.GetElapsedTime(since).TotalMilliseconds;
         var attempt = await SendAsync(delivery, delivery.Attempts + 1, queueMs).ConfigureAwait(false);
         engine.Pacing.End(pace);
@@ -334,6 +337,13 @@ public sealed partial class DeliveryDispatcher : IDisposable
         if (isBehind)
             Free(delivery.Destination, attempt);
         EndIfIdle();
+    }
+
+    // Without a lease, another server may have taken the delivery over, and recorded it as interrupted.
+    async Task BeginAsync()
+    {
+        while (!store.MayBegin && !cutOff.IsCancellationRequested)
+            await Task.Delay(leaseRest, engine.Time, cutOff.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     // Deliveries from the store are masked; the original is decrypted for the attempt (C8).

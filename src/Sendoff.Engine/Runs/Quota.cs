@@ -30,6 +30,21 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
         }
     }
 
+    public DateOnly Today => DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
+
+    /// <summary>Takes over today's usage in the store, if that is more: other servers add to it too.</summary>
+    public void Follow(IReadOnlyList<UsageRow> usage)
+    {
+        lock (gate)
+        {
+            Turn();
+            var today = usage.Where(row => row.Day == day).ToList();
+            var stored = TimeSpan.FromMilliseconds(today.Sum(static row => row.ComputeMs));
+            compute = stored > compute ? stored : compute;
+            invocations = Math.Max(invocations, today.Sum(static row => row.Runs));
+        }
+    }
+
     /// <summary>Counts an invocation. Returns false and counts nothing if the daily quota is used up.</summary>
     public bool TryTake()
     {

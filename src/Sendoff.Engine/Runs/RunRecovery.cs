@@ -14,10 +14,17 @@ public sealed class RunRecovery(IStore store, RunLanes lanes, ServerHold hold, E
 
     // Recovered runs in flight: if the server crashes now, each start counts.
     readonly ConcurrentDictionary<RunId, bool> started = [];
+
+    // Runs that were queued and have not ended.
+    readonly ConcurrentDictionary<RunId, bool> queued = [];
+    readonly SemaphoreSlim look = new(1);
     Task queueing = Task.CompletedTask;
 
     /// <summary>Begins to queue the runs, while new events are served. Call once, before the first event.</summary>
     public void Start() => queueing = Task.Run(QueueAsync);
+
+    /// <summary>Looks for further runs, which this server has taken over.</summary>
+    internal void Look() => look.Release();
 
     /// <summary>Counts a start of a recovered run. Returns how often it has started, 0 if it was deleted with its workflow.</summary>
     /// <exception cref="OperationCanceledException">The server is shutting down; the start does not count.</exception>
@@ -36,7 +43,11 @@ public sealed class RunRecovery(IStore store, RunLanes lanes, ServerHold hold, E
     }
 
     /// <summary>A run has ended: its start cannot be cut off by a crash any more.</summary>
-    internal void EndRun(RunId run) => started.TryRemove(run, out _);
+    internal void EndRun(RunId run)
+    {
+        started.TryRemove(run, out _);
+        queued.TryRemove(run, out _);
+    }
 
     /// <summary>Queues no further run. What is in flight now may be cut off, and this does not count as a crash.</summary>
     internal async Task StopAsync()
@@ -51,6 +62,15 @@ public sealed class RunRecovery(IStore store, RunLanes lanes, ServerHold hold, E
     async Task QueueAsync()
     {
         await hold.Released.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        while (!stop.IsCancellationRequested)
+        {
+            await look.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await QueueLeftAsync().ConfigureAwait(false);
+        }
+    }
+
+    async Task QueueLeftAsync()
+    {
         RunId? after = null;
         for (int found = 0; !stop.IsCancellationRequested; )
         {
@@ -58,8 +78,12 @@ public sealed class RunRecovery(IStore store, RunLanes lanes, ServerHold hold, E
             {
                 var page = await store.ListUnfinishedRunsAsync(ReadAtOnce, after, stop.Token).ConfigureAwait(false);
                 foreach (var run in page)
+                {
+                    if (!queued.TryAdd(run.Id, true))
+                        continue;
                     lanes.QueueLeft(run);
-                found += page.Count;
+                    found++;
+                }
                 if (page is [.., var last])
                 {
                     after = last.Id;

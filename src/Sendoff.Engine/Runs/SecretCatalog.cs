@@ -20,7 +20,7 @@ public sealed record SecretSet(
 
 /// <summary>The workspace's variables and secrets, cached from the store: the <c>process.env</c> of steps, and the values to mask
 /// (C8).</summary>
-public sealed partial class SecretCatalog(IStore store, Concealment concealment, IdSequence ids, TimeProvider time)
+public sealed partial class SecretCatalog(IStore store, Concealment concealment, IdSequence ids, TimeProvider time) : IStoreCache
 {
     const int LongestName = 128,
         MostBytes = 64 * 1024,
@@ -60,7 +60,27 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
             )),
         ];
         var environment = inForce.ToFrozenDictionary(static v => v.Secret.Name, static v => v.Value, StringComparer.Ordinal);
-        Volatile.Write(ref current, new(current.Revision + 1, environment, AppAccounts.From(environment)));
+        // Workers keep their environment, so an equal one must stay the same.
+        if (!IsEqual(environment, current.Environment) || current.Revision == 0)
+            Volatile.Write(ref current, new(current.Revision + 1, environment, AppAccounts.From(environment)));
+    }
+
+    static bool IsEqual(FrozenDictionary<string, string> one, FrozenDictionary<string, string> other) =>
+        one.Count == other.Count && one.All(pair => other.TryGetValue(pair.Key, out string? value) && value == pair.Value);
+
+    Cached IStoreCache.Content => Cached.Secrets;
+
+    async Task IStoreCache.RefreshAsync(CancellationToken ct)
+    {
+        await changing.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            await LoadAsync(ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            changing.Release();
+        }
     }
 
     /// <summary>The error in a variable or secret, and how to fix it; null if it is valid.</summary>

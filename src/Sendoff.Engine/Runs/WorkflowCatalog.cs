@@ -51,7 +51,7 @@ public sealed class WorkflowCatalog(
     FlowLinks links,
     EngineLimits limits,
     ILogger<WorkflowCatalog> log
-)
+) : IStoreCache
 {
     /// <summary>Parsed versions, which never change.</summary>
     readonly ConcurrentDictionary<(WorkflowId, int), WorkflowVersion> versions = [];
@@ -94,6 +94,21 @@ public sealed class WorkflowCatalog(
         packages.Sweep(await store.ListFileTextsAsync(PackageFolder.LockFile, ct).ConfigureAwait(false));
         Parallel.ForEach(await store.ListCurrentVersionsAsync(ct).ConfigureAwait(false), stored => Read(stored));
         await ReadAsync(ct).ConfigureAwait(false);
+    }
+
+    Cached IStoreCache.Content => Cached.Workflows;
+
+    async Task IStoreCache.RefreshAsync(CancellationToken ct)
+    {
+        await changing.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            await ReadAsync(ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            changing.Release();
+        }
     }
 
     async Task ReadAsync(CancellationToken ct)

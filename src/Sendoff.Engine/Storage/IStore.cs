@@ -3,7 +3,7 @@ namespace Sendoff.Engine.Storage;
 /// <summary>The interface to a database. Every write completes when it is durable. Callers write single items; a driver commits all waiting
 /// writes in one transaction (group commit). Records are written and returned masked; <see cref="Concealment"/> decrypts the originals
 /// (C8). StoreConformanceTests specifies the behaviour of all drivers.</summary>
-public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore, IAsyncDisposable
+public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore, IServers, IAsyncDisposable
 {
     // From accepted event to recorded attempt, in this order.
 
@@ -17,7 +17,8 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     Task<bool> KeepEventAsync(Event received, CancellationToken ct);
 
     /// <summary>Commits a run's end and all of its deliveries, or neither (B1). With <see cref="Run.ReleasesCaptured"/>, captured
-    /// deliveries of its earlier segments become pending. Returns false if the workflow is deleted: then nothing may be sent.</summary>
+    /// deliveries of its earlier segments become pending. Returns false if the workflow is deleted, or the run has ended or belongs to
+    /// another server: then nothing may be sent.</summary>
     Task<bool> FinishRunAsync(Run run, IReadOnlyList<Delivery> deliveries, CancellationToken ct);
 
     /// <summary>Marks pending deliveries as sending, before their first byte (C7). Returns those that were pending and whose workflow

@@ -27,6 +27,13 @@ public sealed class ServerHold
         Since = now;
     }
 
+    /// <summary>Ends the hold if another server has released it.</summary>
+    public async Task FollowAsync(IStore store, CancellationToken ct)
+    {
+        if (IsOn && await store.GetHoldAsync(ct).ConfigureAwait(false) is null)
+            released.TrySetResult();
+    }
+
     /// <summary>Releases the hold. Returns false if there was none.</summary>
     public async Task<bool> ReleaseAsync(IStore store, CancellationToken ct)
     {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Sendoff.Engine;
+using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Server;
@@ -68,8 +69,13 @@ static class ServeCommand
     {
         try
         {
-            var (settings, listening, engine) = await PrepareAsync(parsed, ct);
-            await ServeAsync(settings, listening, engine, ct);
+            // A server whose work others have taken over drops what it holds and joins again.
+            bool isRemoved;
+            do
+            {
+                var (settings, listening, engine) = await PrepareAsync(parsed, ct);
+                isRemoved = await ServeAsync(settings, listening, engine, ct);
+            } while (isRemoved && !ct.IsCancellationRequested);
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
@@ -97,7 +103,9 @@ static class ServeCommand
             Output.Warning(open);
         var egress = EgressSetup.Create(settings);
         string folder = DataDirectory.Prepare(settings.Data);
-        if (DataDirectory.LostDatabase(folder) is { } lost)
+        if (settings.Database is not null)
+            RequireSharedKeys(settings);
+        else if (DataDirectory.LostDatabase(folder) is { } lost)
             Output.Warning(lost);
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
         var listening = await ServerStart.PrepareAsync(settings, ct);
@@ -108,6 +116,7 @@ static class ServeCommand
             listening,
             new EngineOptions(folder, node, settings.Limits with { DeliveryMaxConcurrent = settings.OpenFiles.Deliveries }, egress, cipher)
             {
+                Database = settings.Database,
                 Hold = parsed.GetValue(hold),
                 Isolation = settings.Isolation,
                 Smtp = settings.Smtp,
@@ -118,7 +127,8 @@ static class ServeCommand
         );
     }
 
-    static async Task ServeAsync(Settings settings, Listening listening, EngineOptions engine, CancellationToken ct)
+    /// <returns>Whether other servers have taken over the work of this one.</returns>
+    static async Task<bool> ServeAsync(Settings settings, Listening listening, EngineOptions engine, CancellationToken ct)
     {
         var builder = ServerEndpoints.CreateBuilder();
         builder
@@ -155,7 +165,7 @@ static class ServeCommand
                 TrustedProxies = settings.TrustedProxies,
             }
         );
-        if (DatabaseState.In(engine.DataDirectory).IsEmpty)
+        if (engine.Database is null && DatabaseState.In(engine.DataDirectory).IsEmpty)
             Output.Progress.MarkupLine("sendoff: creating the database");
         await using var app = builder.Build();
         app.MapSendoff();
@@ -167,6 +177,18 @@ static class ServeCommand
         Termination.ReloadsBy(() => Reload(app, listening.Certificate));
         string addresses = string.Join(", ", settings.Listen.Concat(settings.HooksListen).Select(one => one.Text));
         await ServerStart.RunAsync(app, addresses, () => _ = GreetAsync(app, settings, listening, ct), ct);
+        return app.Services.GetRequiredService<ClusterWatch>().IsRemoved;
+    }
+
+    // All servers of a database use the same key and token, so they cannot be made in a data folder.
+    static void RequireSharedKeys(Settings settings)
+    {
+        foreach (var (name, value) in new[] { ("Secrets:Key", settings.SecretsKey), ("Auth:Token", settings.AuthToken) })
+            if (value is null)
+                throw new CommandException(
+                    $"with PostgreSQL, set {name} to the same value on every server (docs/cluster.md)",
+                    ExitCode.Usage
+                );
     }
 
     static void Reload(WebApplication app, ServerCertificate? certificate)

@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.DataProtection;
 using Scalar.AspNetCore;
 using Sendoff.Engine;
+using Sendoff.Engine.Storage;
 using Sendoff.Server.Api;
 using Sendoff.Server.Auth;
 using Sendoff.Server.Triggers;
@@ -32,7 +33,9 @@ public static class ServerEndpoints
         services.AddSingleton<SignInLinks>();
         services.AddSingleton<SettingsView>();
         services.AddSingleton<ApiTokens>();
+        services.AddSingleton<IStoreCache>(static s => s.GetRequiredService<ApiTokens>());
         services.AddSingleton<Sessions>();
+        services.AddSingleton<IStoreCache>(static s => s.GetRequiredService<Sessions>());
         services.AddSingleton<ServerSides>();
         AccessPolicy.Add(services);
         services.AddSingleton<TriggerGate>();

@@ -386,7 +386,7 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     {
         var (run, _) = await FinishAsync();
 
-        await Assert.ThrowsAnyAsync<Exception>(() => Store.FinishRunAsync(End(run), [], Ct));
+        Assert.False(await Store.FinishRunAsync(End(run), [], Ct));
 
         Assert.Single((await Store.GetRunAsync(run.Id, Ct))!.Deliveries);
     }
@@ -1268,7 +1268,7 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     public async Task Usage_is_not_counted_for_what_was_not_stored()
     {
         var (run, _) = await FinishAsync();
-        await Assert.ThrowsAnyAsync<Exception>(() => Store.FinishRunAsync(End(run), [], Ct));
+        Assert.False(await Store.FinishRunAsync(End(run), [], Ct));
 
         Assert.Equal(1, Assert.Single(await Store.ListUsageAsync(new(2026, 11, 23), Ct)).Runs);
     }

@@ -9,7 +9,7 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
     readonly object gate = new();
     NpgsqlConnection? connection;
 
-    public ServerLease Lease { get; } = new();
+    public ServerLease Lease { get; } = new(limits);
 
     /// <summary>Adds the server with the lowest free slot and a new epoch. An earlier process of the same instance has ended, so its work
     /// becomes free.</summary>
@@ -32,6 +32,7 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
                 identity.Version,
                 limits.ServerLease
             );
+            var start = BootClock.Now;
             long epoch;
             int slot;
             using (var row = command.ExecuteReader())
@@ -42,6 +43,7 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
             Claim(epoch);
             transaction.Commit();
             Lease.Take(epoch, slot);
+            Lease.Renewed(start);
         }
     }
 
@@ -51,6 +53,96 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
         Execute("UPDATE queue SET owner = $1, is_left = 1 WHERE owner NOT IN (SELECT epoch FROM servers)", epoch);
         Execute("UPDATE deliveries SET owner = $1 WHERE status = 2 AND owner NOT IN (SELECT epoch FROM servers)", epoch);
         Execute("UPDATE deliveries SET owner = $1 WHERE status = 3 AND owner NOT IN (SELECT epoch FROM servers)", epoch);
+    }
+
+    /// <summary>Renews the lease, and returns the revisions; null if the server is no longer listed.</summary>
+    public Dictionary<Cached, long>? Renew(ServerLoad load)
+    {
+        lock (gate)
+        {
+            // From before the request on, as the database sets the end of the lease later.
+            var start = BootClock.Now;
+            using var command = Command(
+                """
+                WITH renewed AS (
+                    UPDATE servers SET lease_until = clock_timestamp() + $2, runs = $3, deliveries = $4,
+                        steady_since = CASE WHEN lease_until >= clock_timestamp() THEN steady_since ELSE clock_timestamp() END
+                    WHERE epoch = $1 RETURNING epoch)
+                SELECT name, value FROM revisions WHERE EXISTS (SELECT 1 FROM renewed)
+                """,
+                Lease.Epoch,
+                limits.ServerLease,
+                (long)load.Runs,
+                (long)load.Deliveries
+            );
+            var revisions = new Dictionary<Cached, long>();
+            using (var row = command.ExecuteReader())
+                while (row.Read())
+                    revisions.Add((Cached)row.GetInt64(0), row.GetInt64(1));
+            if (revisions.Count == 0)
+                return null;
+            Lease.Renewed(start);
+            return revisions;
+        }
+    }
+
+    /// <summary>Removes servers whose lease has ended, and returns their names. An outage of the database ends all leases, so this server
+    /// must have renewed its own for the time of a whole lease. A server that is in a transaction is alive.</summary>
+    public List<string> RemoveEnded()
+    {
+        lock (gate)
+        {
+            using var command = Command(
+                """
+                DELETE FROM servers WHERE epoch IN (
+                    SELECT ended.epoch FROM servers AS ended WHERE ended.epoch <> $1 AND ended.lease_until < clock_timestamp()
+                        AND EXISTS (SELECT 1 FROM servers AS own WHERE own.epoch = $1 AND own.lease_until > clock_timestamp()
+                            AND own.steady_since < clock_timestamp() - $2)
+                    FOR UPDATE OF ended SKIP LOCKED)
+                RETURNING name
+                """,
+                Lease.Epoch,
+                limits.ServerLease
+            );
+            var names = new List<string>();
+            using var row = command.ExecuteReader();
+            while (row.Read())
+                names.Add(row.GetString(0));
+            return names;
+        }
+    }
+
+    public List<ListedServer> List()
+    {
+        lock (gate)
+        {
+            using var command = Command(
+                "SELECT epoch, slot, name, version, joined_at, lease_until - clock_timestamp(), runs, deliveries FROM servers ORDER BY slot"
+            );
+            var servers = new List<ListedServer>();
+            using var row = command.ExecuteReader();
+            while (row.Read())
+                servers.Add(
+                    new(
+                        row.GetInt64(0),
+                        (int)row.GetInt64(1),
+                        row.GetString(2),
+                        row.GetString(3),
+                        row.GetFieldValue<DateTimeOffset>(4),
+                        row.GetTimeSpan(5),
+                        new((int)row.GetInt64(6), (int)row.GetInt64(7)),
+                        row.GetInt64(0) == Lease.Epoch
+                    )
+                );
+            return servers;
+        }
+    }
+
+    /// <summary>Makes this server's work free for the others.</summary>
+    public void Leave()
+    {
+        lock (gate)
+            Execute("DELETE FROM servers WHERE epoch = $1", Lease.Epoch);
     }
 
     NpgsqlConnection Open()
@@ -83,7 +175,3 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
             connection?.Dispose();
     }
 }
-
-/// <param name="Instance">The data folder, which one process at a time uses.</param>
-/// <param name="Name">The name of the machine.</param>
-internal sealed record ServerIdentity(string Instance, string Name, string Version);

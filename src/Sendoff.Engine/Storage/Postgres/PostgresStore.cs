@@ -90,8 +90,46 @@ internal sealed class PostgresStore : SqlStore
     public override Task<long> SizeBytesAsync(CancellationToken ct) =>
         ReadAsync(static session => session.Number("SELECT pg_database_size(current_database())"), ct);
 
+    public override bool IsShared => true;
+
+    public override bool MayBegin => membership.Lease.MayBegin;
+
+    public override Task<IReadOnlyDictionary<Cached, long>?> RenewAsync(ServerLoad load, CancellationToken ct) =>
+        ExplainAsync<IReadOnlyDictionary<Cached, long>?>(() => membership.Renew(load), ct);
+
+    public override Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) =>
+        ExplainAsync<IReadOnlyList<ListedServer>>(membership.List, ct);
+
+    public override async Task<Takeover> TakeOverAsync(CancellationToken ct)
+    {
+        var ended = await ExplainAsync(membership.RemoveEnded, ct);
+        var claimed = await WriteAsync(OutageRule.Refuse, FreeWork.Claim, ct);
+        return claimed with { Ended = ended };
+    }
+
+    async Task<T> ExplainAsync<T>(Func<T> action, CancellationToken ct)
+    {
+        try
+        {
+            return await Task.Run(action, ct);
+        }
+        catch (Exception error) when (Explain(error) is { } unavailable)
+        {
+            throw unavailable;
+        }
+    }
+
+    // What this server has not ended is free for the others now, instead of after its lease.
     protected override ValueTask CloseAsync()
     {
+        try
+        {
+            membership.Leave();
+        }
+        catch (Exception error) when (Explain(error) is not null)
+        {
+            // Then they wait for the end of the lease.
+        }
         session.Dispose();
         membership.Dispose();
         return ValueTask.CompletedTask;

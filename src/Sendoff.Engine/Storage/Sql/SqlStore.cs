@@ -50,6 +50,16 @@ internal abstract partial class SqlStore : IStore
 
     public abstract Task<long> SizeBytesAsync(CancellationToken ct);
 
+    public abstract bool IsShared { get; }
+
+    public abstract bool MayBegin { get; }
+
+    public abstract Task<IReadOnlyDictionary<Cached, long>?> RenewAsync(ServerLoad load, CancellationToken ct);
+
+    public abstract Task<Takeover> TakeOverAsync(CancellationToken ct);
+
+    public abstract Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct);
+
     public async Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct)
     {
         EnsureRoom();
@@ -119,24 +129,22 @@ internal abstract partial class SqlStore : IStore
             ct
         );
 
+    /// <summary>Emitted and streamed events stay in the store and are published only once, so they continue after an interruption.</summary>
+    public const string IsPublished = "(destination LIKE 'emit:%' OR destination LIKE 'sse:%')";
+
+    public static AttemptError Interruption { get; } =
+        new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped during the attempt; it may have been sent");
+
     public Task<int> InterruptSendingAsync(CancellationToken ct)
     {
-        var error = StoredJson.AttemptError(
-            new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped during the attempt; it may have been sent")
-        );
+        var error = StoredJson.AttemptError(Interruption);
         return WriteAsync(
             OutageRule.Keep,
             session =>
             {
-                // Emitted and streamed events stay in this server and are published only once, so they continue.
-                session
-                    .Sql(
-                        $"""
-                        UPDATE deliveries SET status = 2 WHERE status = 3{session.Dialect.Own} AND (destination LIKE 'emit:%' OR destination LIKE 'sse:%')
-                        """
-                    )
-                    .Run();
-                return session.Sql($"UPDATE deliveries SET status = 7, error = ? WHERE status = 3{session.Dialect.Own}").Set(error).Run();
+                string own = session.Dialect.Own;
+                session.Sql($"UPDATE deliveries SET status = 2 WHERE status = 3{own} AND {IsPublished}").Run();
+                return session.Sql($"UPDATE deliveries SET status = 7, error = ? WHERE status = 3{own}").Set(error).Run();
             },
             ct
         );

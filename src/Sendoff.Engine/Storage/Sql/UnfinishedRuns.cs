@@ -34,7 +34,7 @@ internal abstract class UnfinishedRuns
 {
     public abstract void Accept(SqlSession session, in UnfinishedRun run);
 
-    /// <summary>Returns false if the run is not this server's.</summary>
+    /// <summary>Returns false if the run has ended, or belongs to another server.</summary>
     public abstract bool Finish(SqlSession session, long run);
 
     /// <summary>Queues a held run.</summary>

@@ -78,6 +78,8 @@ internal sealed class MemoryRuns(TimeProvider time) : UnfinishedRuns
 
     public override bool Finish(SqlSession session, long run)
     {
+        if (Find(session, run) is null)
+            return false;
         batch.Add(new(ChangeKind.Finished, new() { RunId = run }));
         return true;
     }

@@ -11,10 +11,11 @@ internal sealed class SqliteStore : SqlStore
     readonly FileStream processLock;
     readonly SqliteSession session;
     readonly DiskWatch disk;
+    readonly OnlyServer only;
 
     SqliteStore(string path, FileStream processLock, DiskWatch disk, SqliteSession session, StoreParts parts, MemoryRuns unfinished, MemoryWorkflows workflows)
         : base(parts, session, () => OpenReader(path), new SqlitePruner(parts.Limits), unfinished, workflows) =>
-        (this.path, this.processLock, this.disk, this.session) = (path, processLock, disk, session);
+        (this.path, this.processLock, this.disk, this.session, only) = (path, processLock, disk, session, new(parts.Time));
 
     /// <summary>Opens the database, creates it if necessary, and upgrades its schema.</summary>
     /// <param name="ids">Continues above all ids in the database.</param>
@@ -139,6 +140,16 @@ internal sealed class SqliteStore : SqlStore
     public override Task<long> SizeBytesAsync(CancellationToken ct) => Task.FromResult(FileBytes(path) + FileBytes(path + "-wal"));
 
     static long FileBytes(string file) => new FileInfo(file) is { Exists: true, Length: var length } ? length : 0;
+
+    public override bool IsShared => only.IsShared;
+
+    public override bool MayBegin => true;
+
+    public override Task<IReadOnlyDictionary<Cached, long>?> RenewAsync(ServerLoad load, CancellationToken ct) => only.RenewAsync(load, ct);
+
+    public override Task<Takeover> TakeOverAsync(CancellationToken ct) => only.TakeOverAsync(ct);
+
+    public override Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) => only.ListServersAsync(ct);
 
     protected override ValueTask CloseAsync()
     {

@@ -11,7 +11,7 @@ internal sealed record ApiToken(StoredToken Stored, CancellationTokenSource Revo
 
 /// <summary>Tokens for the API besides the admin token: scoped, revocable, kept as hashes, and known in memory so that a request costs one
 /// look.</summary>
-internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
+internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time) : IStoreCache
 {
     const int RandomCharacters = 40; // 206 bits
     const string Prefix = "sendoff_",
@@ -44,11 +44,20 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
     public async Task<bool> RevokeAsync(TokenId token, CancellationToken ct)
     {
         bool isThere = await store.DeleteTokenAsync(token, ct);
-        var before = byHash;
-        await ReadAsync(CancellationToken.None);
-        foreach (var revoked in before?.Values.Where(one => one.Stored.Id == token) ?? [])
-            await revoked.Revoked.CancelAsync();
+        await RefreshAsync(CancellationToken.None);
         return isThere;
+    }
+
+    public Cached Content => Cached.Tokens;
+
+    /// <summary>Reads the tokens again, and closes what is open under those that are revoked.</summary>
+    public async Task RefreshAsync(CancellationToken ct)
+    {
+        var before = byHash;
+        var now = await ReadAsync(ct);
+        foreach (var (hash, revoked) in before ?? FrozenDictionary<string, ApiToken>.Empty)
+            if (!now.ContainsKey(hash))
+                await revoked.Revoked.CancelAsync();
     }
 
     // One after the other, so that an older list never takes a newer one's place.

@@ -12,6 +12,7 @@ internal sealed record Session(StoredSession Stored, CancellationTokenSource End
 /// <summary>Browsers that are signed in: each has a random value in its cookie, of which the store keeps the hash. Known in memory, so that
 /// a request costs one look.</summary>
 internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, TimeProvider time, ServerOptions options)
+    : IStoreCache
 {
     const int RandomBytes = 32,
         LongestClient = 200;
@@ -78,6 +79,24 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
             await session.Ended.CancelAsync();
         }
         return isEnded;
+    }
+
+    public Cached Content => Cached.Sessions;
+
+    /// <summary>Reads the sessions again, and closes what is open under those that have ended.</summary>
+    public async Task RefreshAsync(CancellationToken ct)
+    {
+        if (byHash is not { } known)
+            return;
+        // A session that begins meanwhile is not in the list.
+        string[] before = [.. known.Keys];
+        var stored = (await store.ListSessionsAsync(ct)).ToDictionary(static one => KeyOf(one.Hash));
+        foreach (var (key, one) in stored)
+            if (one.Mark.Span.SequenceEqual(token.Mark))
+                known.TryAdd(key, new(one, new()));
+        foreach (string key in before)
+            if (!stored.ContainsKey(key) && known.TryRemove(key, out var session))
+                await session.Ended.CancelAsync();
     }
 
     async Task<ConcurrentDictionary<string, Session>> LoadAsync(CancellationToken ct)

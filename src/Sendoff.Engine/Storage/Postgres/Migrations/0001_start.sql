@@ -155,3 +155,30 @@ INSERT INTO workflows(id, workspace_id, version, enabled, name) VALUES (1, 1, 0,
 
 CREATE TABLE accounts(
     id BIGINT PRIMARY KEY, workspace_id BIGINT NOT NULL, changed_at BIGINT NOT NULL, account TEXT COLLATE "C" NOT NULL UNIQUE, content BYTEA NOT NULL);
+
+-- What servers cache: see Cached. A change of a table increases the revision of its content, in the same transaction.
+CREATE TABLE revisions(name BIGINT PRIMARY KEY, value BIGINT NOT NULL) WITH (fillfactor = 20);
+INSERT INTO revisions(name, value) SELECT name, 1 FROM generate_series(1, 7) AS name;
+CREATE FUNCTION sendoff_revise() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE revisions SET value = value + 1 WHERE name = TG_ARGV[0]::bigint;
+    PERFORM pg_notify('sendoff', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER workflows_revised AFTER INSERT OR DELETE OR UPDATE ON workflows FOR EACH STATEMENT EXECUTE FUNCTION sendoff_revise('1');
+CREATE TRIGGER triggers_revised AFTER INSERT OR DELETE OR UPDATE OF key, type ON triggers FOR EACH STATEMENT EXECUTE FUNCTION sendoff_revise('1');
+CREATE TRIGGER secrets_revised AFTER INSERT OR UPDATE ON secrets FOR EACH STATEMENT EXECUTE FUNCTION sendoff_revise('2');
+CREATE TRIGGER secrets_removed AFTER DELETE ON secrets FOR EACH ROW WHEN (OLD.replaced_at IS NULL) EXECUTE FUNCTION sendoff_revise('2');
+CREATE TRIGGER accounts_revised AFTER INSERT OR DELETE OR UPDATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION sendoff_revise('3');
+CREATE TRIGGER alerts_revised AFTER INSERT OR DELETE OR UPDATE ON alerts FOR EACH STATEMENT EXECUTE FUNCTION sendoff_revise('4');
+CREATE TRIGGER tokens_revised AFTER INSERT OR DELETE OR UPDATE ON tokens FOR EACH STATEMENT EXECUTE FUNCTION sendoff_revise('5');
+CREATE TRIGGER sessions_revised AFTER INSERT OR DELETE OR UPDATE ON sessions FOR EACH STATEMENT EXECUTE FUNCTION sendoff_revise('6');
+CREATE FUNCTION sendoff_held() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF coalesce(NEW.name, OLD.name) = 'held_since' THEN
+        UPDATE revisions SET value = value + 1 WHERE name = 7;
+        PERFORM pg_notify('sendoff', '');
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER meta_revised AFTER INSERT OR DELETE OR UPDATE ON meta FOR EACH ROW EXECUTE FUNCTION sendoff_held();

@@ -1,0 +1,70 @@
+namespace Sendoff.Engine.Storage;
+
+/// <summary>The servers that share the database, and the work of those that have ended. With SQLite there is one server.</summary>
+public interface IServers
+{
+    /// <summary>Whether other servers can use the database too.</summary>
+    bool IsShared { get; }
+
+    /// <summary>Whether this server may begin something that must have ended before another one takes its work over. False if the lease was
+    /// not renewed in time.</summary>
+    bool MayBegin { get; }
+
+    /// <summary>Renews this server's lease. Returns the revisions of what servers cache, or null if the server is no longer listed: others
+    /// have its work.</summary>
+    Task<IReadOnlyDictionary<Cached, long>?> RenewAsync(ServerLoad load, CancellationToken ct);
+
+    /// <summary>Removes servers whose lease has ended, and makes a limited part of the work without a server this server's. Call again
+    /// while it returns some.</summary>
+    Task<Takeover> TakeOverAsync(CancellationToken ct);
+
+    Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct);
+}
+
+/// <summary>What servers cache from the store. A change of it increases its revision.</summary>
+public enum Cached
+{
+    Workflows = 1,
+    Secrets = 2,
+    Accounts = 3,
+    Alerts = 4,
+    Tokens = 5,
+    Sessions = 6,
+    Hold = 7,
+}
+
+/// <summary>A cache that follows the revisions of the store.</summary>
+public interface IStoreCache
+{
+    Cached Content { get; }
+
+    /// <summary>Reads the content again, after another server may have changed it.</summary>
+    Task RefreshAsync(CancellationToken ct);
+}
+
+/// <param name="Runs">Runs that are queued or execute.</param>
+/// <param name="Deliveries">Deliveries that wait in memory or are in flight.</param>
+public readonly record struct ServerLoad(int Runs, int Deliveries);
+
+/// <summary>What was taken over from servers that have ended.</summary>
+/// <param name="Ended">The names of servers whose lease has ended.</param>
+/// <param name="Interrupted">Deliveries that were in flight (C7).</param>
+/// <param name="Pending">The destinations of pending deliveries, each with the oldest of them.</param>
+public sealed record Takeover(IReadOnlyList<string> Ended, int Runs, int Interrupted, IReadOnlyDictionary<string, DeliveryId> Pending)
+{
+    public static readonly Takeover None = new([], 0, 0, new Dictionary<string, DeliveryId>());
+
+    public bool IsEmpty => Runs == 0 && Interrupted == 0 && Pending.Count == 0;
+}
+
+/// <param name="LeaseEndsIn">Negative if it has ended.</param>
+public sealed record ListedServer(
+    long Epoch,
+    int Slot,
+    string Name,
+    string Version,
+    DateTimeOffset JoinedAt,
+    TimeSpan LeaseEndsIn,
+    ServerLoad Load,
+    bool IsThis
+);
