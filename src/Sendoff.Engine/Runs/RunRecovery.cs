@@ -52,8 +52,9 @@ public sealed class RunRecovery(IStore store, RunLanes lanes, ServerHold hold, E
     /// <summary>Queues no further run. What is in flight now may be cut off, and this does not count as a crash.</summary>
     internal async Task StopAsync()
     {
+        var takingBack = TakeBackStartsAsync();
         await stop.CancelAsync().ConfigureAwait(false);
-        await TakeBackStartsAsync().ConfigureAwait(false);
+        await takingBack.ConfigureAwait(false);
         await queueing.ConfigureAwait(false);
     }
 

@@ -158,7 +158,9 @@ public sealed class SendUrlTests : IAsyncLifetime
 
         Assert.Equal([DeliveryStatus.Failed, DeliveryStatus.Pending], executed.Deliveries.Select(d => d.Status));
         Assert.Equal(AttemptErrorCode.Internal, executed.Deliveries[0].Error!.Code);
-        Assert.True(await rig.Store.FinishRunAsync(executed.Run with { Id = new(rig.Ids.Next()) }, executed.Deliveries, default));
+        var again = accepted.Run with { Id = new(rig.Ids.Next()), Replay = true };
+        Assert.True(await rig.Store.AcceptAsync(again, default));
+        Assert.True(await rig.Store.FinishRunAsync(executed.Run with { Id = again.Id }, executed.Deliveries, default));
     }
 
     /// <summary>Hands over what no harness lets through.</summary>

@@ -228,7 +228,7 @@ public sealed class SqliteDeletionTests : IAsyncLifetime
         var run = await AcceptAsync();
 
         var (_, stored) = await TogetherAsync(
-            () => Assert.ThrowsAnyAsync<Exception>(() => FinishAsync(finished, DeliveryStatus.Captured)),
+            () => Assert.ThrowsAnyAsync<Exception>(() => store.AcceptAsync(finished, Ct)),
             async () =>
             {
                 var (deleted, ended, accepted) = (DeleteAsync(), FinishAsync(run), store.AcceptAsync(NewRun(kept), Ct));

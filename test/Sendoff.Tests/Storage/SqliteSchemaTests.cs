@@ -129,7 +129,7 @@ public sealed class SqliteSchemaTests : IDisposable
     [Fact]
     public void There_is_a_database_of_every_schema_but_the_newest()
     {
-        int[] numbers = [.. MigrationFiles().Select(static file => file.Number).Order()];
+        int[] numbers = [.. MigrationFiles("Sqlite").Select(static file => file.Number).Order()];
         Assert.Equal(
             numbers[..^1],
             Resources.Select(static name => int.Parse(name.Split('.')[^3][..4])).Distinct().Order().Where(n => n < numbers[^1])
@@ -143,22 +143,25 @@ public sealed class SqliteSchemaTests : IDisposable
         var known = File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Storage", "Schemas", "migrations.sha256"))
             .Select(static line => line.Split("  "))
             .ToDictionary(static line => line[1], static line => line[0]);
-        foreach (var (_, name, sql) in MigrationFiles())
+        foreach (var (_, name, sql) in MigrationFiles("Sqlite").Concat(MigrationFiles("Postgres")))
             Assert.Equal(
                 (name, Convert.ToHexStringLower(SHA256.HashData(sql))),
                 (name, known.GetValueOrDefault(name, "add it to Storage/Schemas/migrations.sha256"))
             );
     }
 
-    static IEnumerable<(int Number, string Name, byte[] Sql)> MigrationFiles()
+    static IEnumerable<(int Number, string Name, byte[] Sql)> MigrationFiles(string database)
     {
         var engine = typeof(IStore).Assembly;
-        foreach (string resource in engine.GetManifestResourceNames().Where(static name => name.EndsWith(".sql", StringComparison.Ordinal)))
+        foreach (string resource in engine.GetManifestResourceNames())
         {
+            if (!resource.Replace('\\', '/').StartsWith($"Storage/{database}/Migrations/", StringComparison.Ordinal))
+                continue;
             using var content = new MemoryStream();
             engine.GetManifestResourceStream(resource)!.CopyTo(content);
             string name = Path.GetFileName(resource.Replace('\\', '/'));
-            yield return (int.Parse(name.AsSpan(0, 4)), name, content.ToArray());
+            string listed = database == "Sqlite" ? name : $"{database}/{name}";
+            yield return (int.Parse(name.AsSpan(0, 4)), listed, content.ToArray());
         }
     }
 

@@ -93,7 +93,8 @@ internal sealed class PostgresSession(string connectionString, ServerLease lease
         if (last is not null)
             batch.BatchCommands.Add(last);
         posted.Clear();
-        var reader = batch.ExecuteReader();
+        // A synchronous call of many statements would use a thread that keeps the process alive for seconds.
+        var reader = batch.BatchCommands.Count > 2 ? batch.ExecuteReaderAsync().GetAwaiter().GetResult() : batch.ExecuteReader();
         try
         {
             for (int i = 0; i < results; i++)

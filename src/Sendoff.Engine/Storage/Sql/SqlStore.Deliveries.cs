@@ -124,10 +124,10 @@ internal abstract partial class SqlStore
         + string.Join(
             " UNION ALL ",
             new[] { 5, 6, 7 }.Select(static status =>
-                $"SELECT * FROM (SELECT id FROM deliveries WHERE status > 4 AND status = {status} AND id >= ?1 ORDER BY id DESC LIMIT ?2) AS newest{status}"
+                $"SELECT * FROM (SELECT id FROM deliveries WHERE status > 4 AND status = {status} AND id >= ?1 ORDER BY id DESC LIMIT ?2) AS found{status}"
             )
         )
-        + ") AS newest ORDER BY id DESC LIMIT ?2";
+        + ") AS found ORDER BY id DESC LIMIT ?2";
 
     static IReadOnlyList<StoredDelivery> ReadDeliveries(SqlSession session, string workflow, Block block, ContentBudget budget)
     {
