@@ -118,23 +118,23 @@ static partial class LogMessages
     [LoggerMessage(3002, LogLevel.Information, "Opened {Path}: schema {Schema}, {Unfinished} unfinished runs.")]
     public static partial void StoreOpened(this ILogger log, string path, int schema, int unfinished);
 
-    [LoggerMessage(3003, LogLevel.Information, "Joined {Database}: schema {Schema}, slot {Slot}, epoch {Epoch}")]
+    [LoggerMessage(3050, LogLevel.Information, "Joined {Database}: schema {Schema}, slot {Slot}, epoch {Epoch}")]
     public static partial void ServerJoined(this ILogger log, string database, int schema, int slot, long epoch);
 
-    [LoggerMessage(3004, LogLevel.Warning, "Server {Name} has ended: it did not renew its lease. Its work is taken over")]
+    [LoggerMessage(3051, LogLevel.Warning, "Server {Name} has ended: it did not renew its lease. Its work is taken over")]
     public static partial void ServerEnded(this ILogger log, string name);
 
     [LoggerMessage(
-        3005,
+        3052,
         LogLevel.Information,
         "Took over {Runs} runs, pending deliveries to {Destinations} destinations, and {Interrupted} interrupted deliveries"
     )]
     public static partial void WorkTakenOver(this ILogger log, int runs, int destinations, int interrupted);
 
-    [LoggerMessage(3006, LogLevel.Warning, "The lease of this server cannot be renewed now: {Reason}")]
+    [LoggerMessage(3053, LogLevel.Warning, "The lease of this server cannot be renewed now: {Reason}")]
     public static partial void ClusterUnreachable(this ILogger log, string reason);
 
-    [LoggerMessage(3007, LogLevel.Error, "Other servers have taken over the work of this one, because its lease ended. It joins again")]
+    [LoggerMessage(3054, LogLevel.Error, "Other servers have taken over the work of this one, because its lease ended. It joins again")]
     public static partial void ServerRemoved(this ILogger log);
 
     [LoggerMessage(

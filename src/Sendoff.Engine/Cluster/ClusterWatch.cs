@@ -6,11 +6,11 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Cluster;
 
-/// <summary>Keeps this server among the servers of a database, takes over the work of those that have ended, and follows what others change.
-/// With SQLite it does nothing.</summary>
+/// <summary>Keeps this server among the servers of a database, takes over the work of those that have ended, and follows what others
+/// change. With SQLite it does nothing.</summary>
 /// <remarks>
-/// Each second: (1) renew the lease  (2) refresh the caches whose revision has changed  (3) take over work without a server  (4) after an
-/// outage, take up own work that memory lacks, because the answer to its commit was lost.
+/// Each second: (1) renew the lease  (2) follow the others: caches whose revision has changed, streams, the quota  (3) take over work without
+/// a server  (4) after an outage, take up own work that memory lacks, because the answer to its commit was lost.
 /// </remarks>
 public sealed class ClusterWatch(
     IStore store,
@@ -19,6 +19,7 @@ public sealed class ClusterWatch(
     RunRecovery recovery,
     DeliveryDispatcher dispatcher,
     Quota quota,
+    PublicationBell bell,
     IEnumerable<IStoreCache> caches,
     EngineContext engine,
     IHostApplicationLifetime lifetime,
@@ -89,6 +90,7 @@ public sealed class ClusterWatch(
             if (revisions.GetValueOrDefault(cache.Content) != known.GetValueOrDefault(cache.Content))
                 await cache.RefreshAsync(stop.Token).ConfigureAwait(false);
         known = revisions;
+        bell.RingAll();
         if (quota.IsLimited)
             quota.Follow(await store.ListUsageAsync(quota.Today, stop.Token).ConfigureAwait(false));
         // (3)
@@ -108,6 +110,7 @@ public sealed class ClusterWatch(
             var taken = await store.TakeOverAsync(stop.Token).ConfigureAwait(false);
             foreach (string name in taken.Ended)
                 log.ServerEnded(name);
+            isBehind |= taken.MayLack;
             if (taken.IsEmpty)
                 return;
             log.WorkTakenOver(taken.Runs, taken.Pending.Count, taken.Interrupted);

@@ -34,6 +34,13 @@ public sealed class PublicationBell
     public Task Next(WorkflowId workflow) =>
         waiting.GetOrAdd(workflow, static _ => new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
+    /// <summary>Wakes all readers: other servers may have published events.</summary>
+    internal void RingAll()
+    {
+        foreach (var workflow in waiting.Keys)
+            Ring(workflow);
+    }
+
     internal void Ring(WorkflowId workflow)
     {
         if (waiting.TryRemove(workflow, out var next))

@@ -47,9 +47,13 @@ internal sealed class GroupCommit(
     long closingUntil;
     volatile StoreUnavailableException? outage;
     bool outageLogged;
+    int outages;
 
     /// <summary>Total time of commits, and number of transactions and writes. Exact while the writer is idle.</summary>
     public (TimeSpan Busy, long Batches, long Writes) Measured { get; private set; }
+
+    /// <summary>The number of outages so far.</summary>
+    public int Outages => Volatile.Read(ref outages);
 
     /// <summary>The reason why the store does not accept new events now; null if it does.</summary>
     public StoreUnavailableException? Outage => outage is { } known ? Again(known) : null;
@@ -168,6 +172,7 @@ internal sealed class GroupCommit(
     void SitOut(StoreUnavailableException reason, List<StoreWrite> left)
     {
         outage = reason;
+        Interlocked.Increment(ref outages);
         if (!outageLogged)
             log.StoreUnavailable(reason.Message);
         outageLogged = true;

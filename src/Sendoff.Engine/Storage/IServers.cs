@@ -52,6 +52,9 @@ public readonly record struct ServerLoad(int Runs, int Deliveries);
 /// <param name="Pending">The destinations of pending deliveries, each with the oldest of them.</param>
 public sealed record Takeover(IReadOnlyList<string> Ended, int Runs, int Interrupted, IReadOnlyDictionary<string, DeliveryId> Pending)
 {
+    /// <summary>Writes of this server may have been stored although it got no answer: it has work that it does not know of.</summary>
+    public bool MayLack { get; init; }
+
     public static readonly Takeover None = new([], 0, 0, new Dictionary<string, DeliveryId>());
 
     public bool IsEmpty => Runs == 0 && Interrupted == 0 && Pending.Count == 0;

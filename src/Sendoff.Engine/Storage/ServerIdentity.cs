@@ -8,5 +8,6 @@ namespace Sendoff.Engine.Storage;
 public sealed record ServerIdentity(string Instance, string Name, string Version)
 {
     public static string ProgramVersion { get; } =
-        typeof(ServerIdentity).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+        typeof(ServerIdentity).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0]
+        ?? "0";
 }

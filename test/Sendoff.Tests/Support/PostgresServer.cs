@@ -38,7 +38,11 @@ internal sealed class PostgresServer
         Start();
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Remove();
         string template = Create(Template);
-        PostgresStore.Open(template, new("template", "template", "0"), TestSecrets.Parts(new(TimeProvider.System), TimeProvider.System)).DisposeAsync().AsTask().Wait();
+        PostgresStore
+            .Open(template, new("template", "template", "0"), TestSecrets.Parts(new(TimeProvider.System), TimeProvider.System))
+            .DisposeAsync()
+            .AsTask()
+            .Wait();
     }
 
     public static bool IsInstalled => ToolFolder is not null;
@@ -99,7 +103,10 @@ internal sealed class PostgresServer
 
     static void RunTool(string tool, params string[] arguments)
     {
-        string path = Path.Combine(ToolFolder ?? throw new InvalidOperationException("PostgreSQL is not installed: apt-get install postgresql"), tool);
+        string path = Path.Combine(
+            ToolFolder ?? throw new InvalidOperationException("PostgreSQL is not installed: apt-get install postgresql"),
+            tool
+        );
         if (Environment.IsPrivilegedProcess)
             Run("setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", path, .. arguments]);
         else
@@ -110,7 +117,11 @@ internal sealed class PostgresServer
     static void Run(string program, params string[] arguments)
     {
         string output = Path.GetTempFileName();
-        var start = new ProcessStartInfo("/bin/sh") { WorkingDirectory = "/", ArgumentList = { "-c", "out=$1; shift; exec \"$@\" >\"$out\" 2>&1 </dev/null", "sh", output, program } };
+        var start = new ProcessStartInfo("/bin/sh")
+        {
+            WorkingDirectory = "/",
+            ArgumentList = { "-c", "out=$1; shift; exec \"$@\" >\"$out\" 2>&1 </dev/null", "sh", output, program },
+        };
         foreach (string argument in arguments)
             start.ArgumentList.Add(argument);
         using var process = Process.Start(start)!;

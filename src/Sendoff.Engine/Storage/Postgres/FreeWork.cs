@@ -11,9 +11,13 @@ internal static class FreeWork
     const string IsFree = "owner NOT IN (SELECT epoch FROM servers)";
 
     /// <summary>Runs before deliveries, because a run's end may make deliveries of its earlier segments pending.</summary>
-    public static Takeover Claim(SqlSession session)
+    /// <param name="doubtful">Runs that this server may have stored without an answer: nobody else starts them.</param>
+    public static Takeover Claim(SqlSession session, IReadOnlyCollection<long> doubtful)
     {
-        int runs = session
+        int runs = doubtful.Sum(run =>
+            session.Sql("UPDATE queue SET is_left = 1 WHERE run_id = ? AND owner = sendoff_epoch()").Set(run).Run()
+        );
+        runs += session
             .Sql(
                 $"""
                 UPDATE queue SET owner = sendoff_epoch(), is_left = 1 WHERE run_id IN (

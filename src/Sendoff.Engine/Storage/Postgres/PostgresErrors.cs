@@ -28,7 +28,8 @@ internal static class PostgresErrors
             StoreUnavailableException known => known,
             PostgresException server => Reason(server) is { } reason ? new($"the database {where} {reason}", error) : null,
             NpgsqlException or SocketException or TimeoutException or IOException or ObjectDisposedException => new(
-                $"the database {where} cannot be reached ({Innermost(error)}); check that PostgreSQL runs there and accepts connections from here",
+                $"the database {where} cannot be reached ({Innermost(error)}); "
+                    + "check that PostgreSQL runs there and accepts connections from here",
                 error
             ),
             _ => null,
@@ -42,7 +43,8 @@ internal static class PostgresErrors
             Fenced => "lists this server no more: its lease ended, and another one has taken its work over; it joins again by itself",
             PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
                 $"refuses the user ({error.MessageText}); check Username and Password",
-            PostgresErrorCodes.InvalidCatalogName => $"does not exist; create it with: createdb {error.MessageText.Split('"').ElementAtOrDefault(1)}",
+            PostgresErrorCodes.InvalidCatalogName =>
+                $"does not exist; create it with: createdb {error.MessageText.Split('"').ElementAtOrDefault(1)}",
             PostgresErrorCodes.InsufficientPrivilege =>
                 $"does not permit this ({error.MessageText}); make the user its owner with: ALTER DATABASE … OWNER TO …",
             PostgresErrorCodes.DiskFull or PostgresErrorCodes.OutOfMemory or PostgresErrorCodes.InsufficientResources =>
@@ -51,8 +53,7 @@ internal static class PostgresErrors
             PostgresErrorCodes.ReadOnlySqlTransaction => "is a standby that cannot be written; connect to the primary",
             PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow =>
                 $"is not available now ({error.MessageText}); Sendoff tries again by itself",
-            "25P03" or PostgresErrorCodes.QueryCanceled =>
-                $"took too long ({error.MessageText}); Sendoff tries again by itself",
+            "25P03" or PostgresErrorCodes.QueryCanceled => $"took too long ({error.MessageText}); Sendoff tries again by itself",
             ['0', '8', ..] or ['5', '7', ..] or ['5', '3', ..] or ['5', '8', ..] => $"is not available now ({error.MessageText})",
             _ => null,
         };

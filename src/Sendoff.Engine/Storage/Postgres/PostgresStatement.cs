@@ -94,6 +94,8 @@ internal sealed partial class PostgresStatement(PostgresSession session, string 
 
     protected override bool IsNull(int column) => row!.IsDBNull(column);
 
+    public override void Dispose() { }
+
     // Half of a surrogate pair has no UTF-8; it becomes the replacement character, as in SQLite.
     static string Storable(string value)
     {

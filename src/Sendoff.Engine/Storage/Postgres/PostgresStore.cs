@@ -1,13 +1,14 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Sendoff.Engine.Storage.Sql;
 
 namespace Sendoff.Engine.Storage.Postgres;
 
-/// <summary>The store in a PostgreSQL database, for any number of servers. All work has an owner: the epoch of a server. The first statement
-/// of each writing transaction requires that its server is still listed, and locks its row until the transaction ends; work is taken over
-/// only after the row was removed. Each statement that advances work names its owner too, as a server that has joined again must not
-/// advance the work of its former epoch (docs/decisions/0036).</summary>
+/// <summary>The store in a PostgreSQL database, for any number of servers. All work has an owner: the epoch of a server. The first
+/// statement of each writing transaction requires that its server is still listed, and locks its row until the transaction ends; work is
+/// taken over only after the row was removed. Each statement that advances work names its owner too, as a server that has joined again must
+/// not advance the work of its former epoch (docs/decisions/0036).</summary>
 internal sealed class PostgresStore : SqlStore
 {
     const int MostConflicts = 5;
@@ -15,6 +16,10 @@ internal sealed class PostgresStore : SqlStore
     readonly PostgresSession session;
     readonly Membership membership;
     readonly string where;
+
+    // Runs whose commit got no answer.
+    readonly ConcurrentDictionary<long, bool> doubtful = [];
+    int seenOutages;
 
     PostgresStore(string connection, string where, Membership membership, PostgresSession session, StoreParts parts)
         : base(
@@ -61,7 +66,9 @@ internal sealed class PostgresStore : SqlStore
         using var connection = new NpgsqlConnection(connectionString);
         connection.Open();
         if (connection.PostgreSqlVersion.Major < 15)
-            throw new StoreUnavailableException($"the database {where} is PostgreSQL {connection.PostgreSqlVersion}; Sendoff needs 15 or later");
+            throw new StoreUnavailableException(
+                $"the database {where} is PostgreSQL {connection.PostgreSqlVersion}; Sendoff needs 15 or later"
+            );
         Execute(connection, "SELECT pg_advisory_lock(7367646601)");
         return Migrator.Run(connection, "Storage/Postgres/Migrations/", log);
     }
@@ -102,10 +109,18 @@ internal sealed class PostgresStore : SqlStore
 
     public override async Task<Takeover> TakeOverAsync(CancellationToken ct)
     {
+        int outages = Outages;
+        bool mayLack = outages != seenOutages;
+        long[] doubted = [.. doubtful.Keys];
         var ended = await ExplainAsync(membership.RemoveEnded, ct);
-        var claimed = await WriteAsync(OutageRule.Refuse, FreeWork.Claim, ct);
-        return claimed with { Ended = ended };
+        var claimed = await WriteAsync(OutageRule.Refuse, session => FreeWork.Claim(session, doubted), ct);
+        foreach (long run in doubted)
+            doubtful.TryRemove(run, out _);
+        seenOutages = outages;
+        return claimed with { Ended = ended, MayLack = mayLack };
     }
+
+    protected override void Doubt(RunId run) => doubtful[run.Value] = true;
 
     async Task<T> ExplainAsync<T>(Func<T> action, CancellationToken ct)
     {

@@ -84,9 +84,7 @@ internal sealed class QueuedRuns : UnfinishedRuns
     }
 
     public override List<UnfinishedRun> ListLast(SqlSession session) =>
-        session
-            .Sql($"SELECT {Columns} FROM queue q WHERE q.run_id IN (SELECT max(run_id) FROM queue GROUP BY workflow_id)")
-            .All(Read);
+        session.Sql($"SELECT {Columns} FROM queue q WHERE q.run_id IN (SELECT max(run_id) FROM queue GROUP BY workflow_id)").All(Read);
 
     public override List<long> ListHeld(SqlSession session, int limit) =>
         session

@@ -44,7 +44,10 @@ internal static class SqlMoments
         session
             .Sql(
                 $"""
-                SELECT {session.Dialect.Greatest("id", $"first_delivery + (delivery_count - 1) * {IdSequence.Stride}")} + 1 FROM runs WHERE id <= ? ORDER BY id DESC LIMIT 1
+                SELECT {session.Dialect.Greatest(
+                    "id",
+                    $"first_delivery + (delivery_count - 1) * {IdSequence.Stride}"
+                )} + 1 FROM runs WHERE id <= ? ORDER BY id DESC LIMIT 1
                 """
             )
             .Set(run)

@@ -117,7 +117,12 @@ internal abstract class SqlPruner(EngineLimits limits)
     {
         long rows =
             session
-                .Sql("DELETE FROM versions WHERE workflow_id = ?1 AND number IN (SELECT number FROM versions WHERE workflow_id = ?1 LIMIT ?2)")
+                .Sql(
+                    """
+                    DELETE FROM versions WHERE workflow_id = ?1 AND number IN (
+                        SELECT number FROM versions WHERE workflow_id = ?1 LIMIT ?2)
+                    """
+                )
                 .Set(workflow)
                 .Set(SliceVersions)
                 .Run()

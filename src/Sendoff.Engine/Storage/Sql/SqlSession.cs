@@ -92,7 +92,7 @@ internal abstract class SqlStatement : IDisposable
 
     protected abstract bool IsNull(int column);
 
-    public virtual void Dispose() { }
+    public abstract void Dispose();
 }
 
 /// <summary>What databases write differently.</summary>

@@ -24,7 +24,12 @@ internal abstract partial class SqlStore
             {
                 Insert(session, replaced);
                 return session
-                    .Sql("INSERT INTO accounts(id, workspace_id, changed_at, account, content) VALUES (?, ?, ?, ?, ?) ON CONFLICT(account) DO UPDATE SET id = excluded.id, changed_at = excluded.changed_at, content = excluded.content")
+                    .Sql(
+                        """
+                        INSERT INTO accounts(id, workspace_id, changed_at, account, content) VALUES (?, ?, ?, ?, ?)
+                        ON CONFLICT(account) DO UPDATE SET id = excluded.id, changed_at = excluded.changed_at, content = excluded.content
+                        """
+                    )
                     .Set(account.Row)
                     .Set(account.WorkspaceId.Value)
                     .Set(SqlTime.From(account.ChangedAt))
@@ -51,7 +56,12 @@ internal abstract partial class SqlStore
     {
         foreach (var secret in replaced)
             session
-                .Sql("INSERT INTO secrets(id, workspace_id, changed_at, replaced_at, is_secret, name, value) VALUES (?, ?, ?, ?, 1, ?, ?) ON CONFLICT DO NOTHING")
+                .Sql(
+                    """
+                    INSERT INTO secrets(id, workspace_id, changed_at, replaced_at, is_secret, name, value) VALUES (?, ?, ?, ?, 1, ?, ?)
+                    ON CONFLICT DO NOTHING
+                    """
+                )
                 .Set(secret.Id)
                 .Set(secret.WorkspaceId.Value)
                 .Set(SqlTime.From(secret.ChangedAt))

@@ -206,7 +206,9 @@ internal abstract partial class SqlStore
                     .Sql(
                         $"""
                         SELECT key, length(value), changed_at, expires_at FROM store_values
-                        WHERE store_id = ? AND key > ? AND {IsAlive}{(isAll ? "" : $" AND {session.Dialect.Contains("key", "?")}")} ORDER BY key LIMIT ?
+                        WHERE store_id = ? AND key > ? AND {IsAlive}{(
+                            isAll ? "" : $" AND {session.Dialect.Contains("key", "?")}"
+                        )} ORDER BY key LIMIT ?
                         """
                     )
                     .Set(id)

@@ -23,8 +23,8 @@ internal abstract partial class SqlStore
             StoredJson.ReadAttemptError(row.Blob(12))
         );
 
-    /// <summary>The columns of <see cref="ReadDelivery"/>, without a body that the budget always omits, so that the database does not read it.
-    /// The last column is its length.</summary>
+    /// <summary>The columns of <see cref="ReadDelivery"/>, without a body that the budget always omits, so that the database does not read
+    /// it. The last column is its length.</summary>
     const string BriefColumns = """
         d.id, d.run_id, d.workspace_id, d.workflow_id, d.step, d.idx, d.destination, d.method, d.url, d.headers,
         CASE WHEN length(d.body) <= ? THEN d.body END, d.status, d.error, coalesce(length(d.body), 0)
@@ -124,7 +124,10 @@ internal abstract partial class SqlStore
         + string.Join(
             " UNION ALL ",
             new[] { 5, 6, 7 }.Select(static status =>
-                $"SELECT * FROM (SELECT id FROM deliveries WHERE status > 4 AND status = {status} AND id >= ?1 ORDER BY id DESC LIMIT ?2) AS found{status}"
+                $"""
+                    SELECT * FROM (
+                        SELECT id FROM deliveries WHERE status > 4 AND status = {status} AND id >= ?1 ORDER BY id DESC LIMIT ?2) AS found{status}
+                    """
             )
         )
         + ") AS found ORDER BY id DESC LIMIT ?2";
@@ -228,7 +231,11 @@ internal abstract partial class SqlStore
                 if (WhereOf(session, filter) is not var (where, searchedTo))
                     return new([], null);
                 var ids = where
-                    .Set(session.Sql($"SELECT id FROM deliveries d {IndexFor(session, filter.Status)} WHERE {where} ORDER BY id DESC LIMIT ?"))
+                    .Set(
+                        session.Sql(
+                            $"SELECT id FROM deliveries d {IndexFor(session, filter.Status)} WHERE {where} ORDER BY id DESC LIMIT ?"
+                        )
+                    )
                     .Set(filter.Limit + 1)
                     .All(static row => new DeliveryId(row.Long(0)));
                 var page = PageOf(ids, filter.Limit, static id => id.Value);
@@ -252,7 +259,11 @@ internal abstract partial class SqlStore
             where.And((any.All(static one => one > DeliveryStatus.Succeeded) ? "status > 4 AND " : "") + $"status IN ({Numbers(any)})");
         long? searchedTo = filter.IsSearch
             ? where
-                .Set(session.Sql($"SELECT id FROM deliveries {IndexFor(session, filter.Status)} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET ?"))
+                .Set(
+                    session.Sql(
+                        $"SELECT id FROM deliveries {IndexFor(session, filter.Status)} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET ?"
+                    )
+                )
                 .Set(filter.SearchedAtOnce - 1)
                 .Number()
             : null;
@@ -281,7 +292,10 @@ internal abstract partial class SqlStore
                     .Sql(
                         $"""
                         SELECT {BriefColumns}, w.name FROM deliveries d {session.Dialect.Join} workflows w ON w.id = d.workflow_id
-                        WHERE d.id IN (SELECT id FROM deliveries d {IndexFor(session, filter.Status)} WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY d.id DESC
+                        WHERE d.id IN (SELECT id FROM deliveries d {IndexFor(
+                            session,
+                            filter.Status
+                        )} WHERE {where} ORDER BY id DESC LIMIT ?) ORDER BY d.id DESC
                         """
                     )
                     .Set(budget.MaxBodyBytes)

@@ -41,16 +41,7 @@ internal abstract partial class SqlStore
         );
 
     static RunHead HeadOf(UnfinishedRun run, string name) =>
-        new(
-            new(run.RunId),
-            new(run.EventId),
-            WorkspaceId.Default,
-            new(run.WorkflowId),
-            name,
-            run.Version,
-            run.Trigger,
-            run.Status
-        );
+        new(new(run.RunId), new(run.EventId), WorkspaceId.Default, new(run.WorkflowId), name, run.Version, run.Trigger, run.Status);
 
     public Task<DeliveryHead?> FindDeliveryAsync(DeliveryId delivery, CancellationToken ct) =>
         readers.ReadAsync(
@@ -68,14 +59,14 @@ internal abstract partial class SqlStore
             {
                 if (!TryFindWorkflow(session, filter.Workflow, out long? workflow))
                     return new([], null);
-                var where = new SqlFilter()
-                    .Ids(filter.Before, IdsOf(session, filter.Since, filter.Until))
-                    .And("workflow_id = ?", workflow);
+                var where = new SqlFilter().Ids(filter.Before, IdsOf(session, filter.Since, filter.Until)).And("workflow_id = ?", workflow);
                 var rows = where
                     .Set(
                         session.Sql(
                             $"""
-                            SELECT e.id, w.name, e.trigger, e.received_at, length(e.body), substr({session.Dialect.Text($"substr(e.body, 1, {4 * EventHead.BeginningChars})")}, 1, {EventHead.BeginningChars})
+                            SELECT e.id, w.name, e.trigger, e.received_at, length(e.body), substr({session.Dialect.Text(
+                                $"substr(e.body, 1, {4 * EventHead.BeginningChars})"
+                            )}, 1, {EventHead.BeginningChars})
                             FROM events e {session.Dialect.Join} workflows w ON w.id = e.workflow_id
                             WHERE e.id IN (SELECT id FROM events WHERE {where} AND +workflow_id IN (SELECT id FROM workflows) ORDER BY id DESC LIMIT ?) ORDER BY e.id DESC
                             """
@@ -105,7 +96,9 @@ internal abstract partial class SqlStore
                     .. session
                         .Sql(
                             $"""
-                            {SelectSummaries(session)} WHERE r.id IN (SELECT run_id FROM events WHERE id = ?1 UNION SELECT run_id FROM replays WHERE event_id = ?1) ORDER BY r.id DESC LIMIT ?2
+                            {SelectSummaries(
+                                session
+                            )} WHERE r.id IN (SELECT run_id FROM events WHERE id = ?1 UNION SELECT run_id FROM replays WHERE event_id = ?1) ORDER BY r.id DESC LIMIT ?2
                             """
                         )
                         .Set(id.Value)
@@ -129,8 +122,10 @@ internal abstract partial class SqlStore
                 [
                     .. session
                         .Sql(
-                            $"{SelectSummaries(session)} WHERE r.id IN (SELECT (SELECT id FROM runs WHERE workflow_id = workflows.id ORDER BY id "
-                                + "DESC LIMIT 1) FROM workflows)"
+                            $"""
+                            {SelectSummaries(session)} WHERE r.id IN (
+                                SELECT (SELECT id FROM runs WHERE workflow_id = workflows.id ORDER BY id DESC LIMIT 1) FROM workflows)
+                            """
                         )
                         .All(ReadSummary)
                         .Concat(SummariesOf(session, queued))

@@ -81,11 +81,11 @@ internal abstract partial class SqlStore
             {
                 var queued = unfinished.Find(session, run.Value);
                 return ReadRun(session, run) is { } ended
-                    ? new StoredRun(
-                        ended.Run,
-                        ended.Name,
-                        [.. ended.Blocks.SelectMany(block => ReadDeliveries(session, ended.Name, block, budget))]
-                    )
+                        ? new StoredRun(
+                            ended.Run,
+                            ended.Name,
+                            [.. ended.Blocks.SelectMany(block => ReadDeliveries(session, ended.Name, block, budget))]
+                        )
                     : queued is { } found && ReadQueued(session, found) is { } waiting ? new StoredRun(waiting.Run, waiting.Name, [])
                     : null;
             },
@@ -99,7 +99,7 @@ internal abstract partial class SqlStore
             {
                 var queued = unfinished.Find(session, run.Value);
                 return ReadRun(session, run) is { } ended
-                    ? new RunOutline(ended.Run, ended.Name, [.. ended.Blocks.SelectMany(block => ReadHeads(session, block))])
+                        ? new RunOutline(ended.Run, ended.Name, [.. ended.Blocks.SelectMany(block => ReadHeads(session, block))])
                     : queued is { } found && ReadQueued(session, found) is { } waiting ? new RunOutline(waiting.Run, waiting.Name, [])
                     : null;
             },
@@ -131,19 +131,28 @@ internal abstract partial class SqlStore
     public async Task<QueuedRun?> ReleaseAsync(RunId run, CancellationToken ct)
     {
         UnfinishedRun? released = null;
-        bool isReleased = await WriteAsync(
-            OutageRule.Refuse,
-            session =>
-            {
-                released = unfinished.Find(session, run.Value);
-                if (released is not { Held: true } || session.Sql("DELETE FROM held WHERE run_id = ?").Set(run.Value).Run() == 0)
-                    return false;
-                unfinished.Release(session, released.Value);
-                return true;
-            },
-            ct,
-            session => released = released is { } one && workflows.Has(session, one.WorkflowId) ? one : null
-        );
+        bool isReleased;
+        try
+        {
+            isReleased = await WriteAsync(
+                OutageRule.Refuse,
+                session =>
+                {
+                    released = unfinished.Find(session, run.Value);
+                    if (released is not { Held: true } || session.Sql("DELETE FROM held WHERE run_id = ?").Set(run.Value).Run() == 0)
+                        return false;
+                    unfinished.Release(session, released.Value);
+                    return true;
+                },
+                ct,
+                session => released = released is { } one && workflows.Has(session, one.WorkflowId) ? one : null
+            );
+        }
+        catch (StoreUnavailableException)
+        {
+            Doubt(run);
+            throw;
+        }
         if (!isReleased || released is not { } held)
             return null;
         var received = new Event(
@@ -235,7 +244,10 @@ internal abstract partial class SqlStore
                     .Sql(
                         $"""
                         SELECT run_id, workflow_id, kind, until FROM suspensions {session.Dialect.Index("suspensions_due")}
-                        WHERE continued_by IS NULL AND workflow_id IN (SELECT id FROM workflows) AND NOT ({session.Dialect.IsIn("workflow_id", "?")})
+                        WHERE continued_by IS NULL AND workflow_id IN (SELECT id FROM workflows) AND NOT ({session.Dialect.IsIn(
+                            "workflow_id",
+                            "?"
+                        )})
                         ORDER BY until LIMIT ?
                         """
                     )
@@ -425,13 +437,7 @@ internal abstract partial class SqlStore
 
     static readonly string lastDelivery = $"r.first_delivery + (r.delivery_count - 1) * {IdSequence.Stride}";
 
-    static List<RunSummary> ListEnded(
-        SqlSession session,
-        SqlFilter where,
-        RunFilter filter,
-        (long First, long End) span,
-        long? searchedTo
-    )
+    static List<RunSummary> ListEnded(SqlSession session, SqlFilter where, RunFilter filter, (long First, long End) span, long? searchedTo)
     {
         // Reads from the newest to the end of the page, with an id as the bound, so that no sorting is needed.
         where.And("id >= ?", searchedTo);
@@ -463,17 +469,20 @@ internal abstract partial class SqlStore
             );
         }
         string ids = $"SELECT id FROM runs r WHERE {where} ORDER BY id DESC LIMIT ?";
-        return where.Set(session.Sql($"{SelectSummaries(session)} WHERE r.id IN ({ids}) ORDER BY r.id DESC")).Set(filter.Limit + 1).All(ReadSummary);
+        return where
+            .Set(session.Sql($"{SelectSummaries(session)} WHERE r.id IN ({ids}) ORDER BY r.id DESC"))
+            .Set(filter.Limit + 1)
+            .All(ReadSummary);
     }
 
     static string SelectSummaries(SqlSession session) =>
         $"""
-        SELECT r.id, r.event_id, w.name, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.message, r.delivery_count,
-            (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 4),
-            (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7)),
-            (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 8)
-        FROM runs r {session.Dialect.Join} workflows w ON w.id = r.workflow_id
-        """;
+            SELECT r.id, r.event_id, w.name, r.version, r.trigger, r.status, r.started_at, r.duration_us, r.message, r.delivery_count,
+                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 4),
+                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status IN (5, 6, 7)),
+                (SELECT count(*) FROM deliveries d WHERE d.id BETWEEN r.first_delivery AND {lastDelivery} AND +d.status = 8)
+            FROM runs r {session.Dialect.Join} workflows w ON w.id = r.workflow_id
+            """;
 
     static RunSummary ReadSummary(SqlStatement row) =>
         new(
@@ -622,17 +631,19 @@ internal abstract partial class SqlStore
     // Maintenance.
 
     public Task<PruneResult> PruneAsync(DateTimeOffset before, long maxBytes, CancellationToken ct) =>
-        WriteAsync(
-            OutageRule.Probe,
-            session => pruner.Slice(session, SqlTime.From(before), maxBytes),
-            ct,
-            Pruned
-        );
+        WriteAsync(OutageRule.Probe, session => pruner.Slice(session, SqlTime.From(before), maxBytes), ct, Pruned);
 
     public Task<long> HighestIdAsync(CancellationToken ct) => readers.ReadAsync(HighestId, ct);
 
     protected static long HighestId(SqlSession session) =>
-        new[] { "id) FROM events", "run_id) FROM events", "id) FROM runs", "id) FROM deliveries", "id) FROM attempts", "run_id) FROM replays", "id) FROM workflows" }.Max(
-            part => session.Number("SELECT max(" + part)
-        );
+        new[]
+        {
+            "id) FROM events",
+            "run_id) FROM events",
+            "id) FROM runs",
+            "id) FROM deliveries",
+            "id) FROM attempts",
+            "run_id) FROM replays",
+            "id) FROM workflows",
+        }.Max(part => session.Number("SELECT max(" + part));
 }

@@ -57,7 +57,9 @@ internal abstract partial class SqlStore
             session =>
                 since is { } moment
                     ? session
-                        .Sql("INSERT INTO meta(name, value) VALUES ('held_since', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value")
+                        .Sql(
+                            "INSERT INTO meta(name, value) VALUES ('held_since', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value"
+                        )
                         .Set(SqlTime.From(moment))
                         .Run()
                     : session.Sql("DELETE FROM meta WHERE name = 'held_since'").Run(),

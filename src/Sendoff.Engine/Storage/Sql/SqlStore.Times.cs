@@ -94,7 +94,9 @@ internal abstract partial class SqlStore
                 $"""
                 INSERT INTO usage({UsageColumns})
                 SELECT w.id, ?1, sum(u.runs), sum(u.runs_failed), sum(u.compute_us), sum(u.deliveries), sum(u.deliveries_failed), sum(u.delivery_us)
-                FROM workflows w {session.Dialect.Join} usage u ON u.workflow_id = w.id WHERE u.hour > ?1 GROUP BY w.id {AddToUsage(session.Dialect)}
+                FROM workflows w {session.Dialect.Join} usage u ON u.workflow_id = w.id WHERE u.hour > ?1 GROUP BY w.id {AddToUsage(
+                    session.Dialect
+                )}
                 """
             )
             .Set(hour)

@@ -95,9 +95,7 @@ internal abstract partial class SqlStore
     {
         var triggers = session
             .Sql("SELECT workflow_id, type, key, settled_at FROM triggers ORDER BY workflow_id, position")
-            .All(static row =>
-                (Workflow: row.Long(0), Address: new TriggerAddress(row.Text(1), row.Text(2), SqlTime.Moment(row.Long(3))))
-            )
+            .All(static row => (Workflow: row.Long(0), Address: new TriggerAddress(row.Text(1), row.Text(2), SqlTime.Moment(row.Long(3)))))
             .ToLookup(static trigger => trigger.Workflow, static trigger => trigger.Address);
         return session
             .Sql(
@@ -212,7 +210,10 @@ internal abstract partial class SqlStore
             .Sql(
                 $"""
                 INSERT INTO versions(workflow_id, number, deployed_at, files, fixed) VALUES (?, ?, ?, ?, ?)
-                ON CONFLICT(workflow_id, number) DO UPDATE SET deployed_at = excluded.deployed_at, files = excluded.files, fixed = {session.Dialect.Greatest("versions.fixed", "excluded.fixed")}
+                ON CONFLICT(workflow_id, number) DO UPDATE SET deployed_at = excluded.deployed_at, files = excluded.files, fixed = {session.Dialect.Greatest(
+                    "versions.fixed",
+                    "excluded.fixed"
+                )}
                 """
             )
             .Set(workflow)
@@ -226,7 +227,9 @@ internal abstract partial class SqlStore
             .Sql(
                 $"""
                 DELETE FROM versions AS v WHERE workflow_id = ? AND number < 0 AND number >= ? AND NOT EXISTS (
-                    SELECT 1 FROM suspensions s {session.Dialect.Index("suspensions_open")} {session.Dialect.Join} runs r ON r.id = s.run_id WHERE s.workflow_id = v.workflow_id AND s.state IS NOT NULL AND r.version = v.number)
+                    SELECT 1 FROM suspensions s {session.Dialect.Index(
+                    "suspensions_open"
+                )} {session.Dialect.Join} runs r ON r.id = s.run_id WHERE s.workflow_id = v.workflow_id AND s.state IS NOT NULL AND r.version = v.number)
                 """
             )
             .Set(workflow)

@@ -22,7 +22,14 @@ internal abstract partial class SqlStore : IStore
     int closed;
 
     /// <param name="session">Used by the writer only.</param>
-    protected SqlStore(StoreParts parts, SqlSession session, Func<SqlSession> openReader, SqlPruner pruner, UnfinishedRuns unfinished, LiveWorkflows workflows)
+    protected SqlStore(
+        StoreParts parts,
+        SqlSession session,
+        Func<SqlSession> openReader,
+        SqlPruner pruner,
+        UnfinishedRuns unfinished,
+        LiveWorkflows workflows
+    )
     {
         (concealment, ids, limits, time, log) = parts;
         (this.pruner, this.unfinished, this.workflows) = (pruner, unfinished, workflows);
@@ -40,6 +47,12 @@ internal abstract partial class SqlStore : IStore
     protected virtual void Commit(SqlWriter writer, ReadOnlySpan<StoreWrite> writes) => writer.Commit(writes);
 
     protected Task<T> ReadAsync<T>(Func<SqlSession, T> read, CancellationToken ct) => readers.ReadAsync(read, ct);
+
+    /// <summary>A run may have been stored as this server's, although the answer was lost.</summary>
+    protected virtual void Doubt(RunId run) { }
+
+    /// <summary>The number of outages so far.</summary>
+    protected int Outages => commits.Outages;
 
     /// <summary>Throws if the database must not grow.</summary>
     /// <param name="anew">Looks again, instead of using the last result.</param>
@@ -64,8 +77,16 @@ internal abstract partial class SqlStore : IStore
     {
         EnsureRoom();
         var write = new AcceptWrite(run, concealment);
-        await commits.WriteAsync(write, ct);
-        return write.IsStored;
+        try
+        {
+            await commits.WriteAsync(write, ct);
+            return write.IsStored;
+        }
+        catch (StoreUnavailableException)
+        {
+            Doubt(run.Id);
+            throw;
+        }
     }
 
     public Task<bool> KeepEventAsync(Event received, CancellationToken ct)
@@ -129,7 +150,8 @@ internal abstract partial class SqlStore : IStore
             ct
         );
 
-    /// <summary>Emitted and streamed events stay in the store and are published only once, so they continue after an interruption.</summary>
+    /// <summary>Emitted and streamed events stay in the store and are published only once, so they continue after an
+    /// interruption.</summary>
     public const string IsPublished = "(destination LIKE 'emit:%' OR destination LIKE 'sse:%')";
 
     public static AttemptError Interruption { get; } =

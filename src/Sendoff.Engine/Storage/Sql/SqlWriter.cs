@@ -417,12 +417,7 @@ internal sealed class SqlWriter(
             .Post();
     }
 
-    void Block(RecordBlockedWrite write) =>
-        session
-            .Sql(block)
-            .Set(write.Error)
-            .Set(write.Delivery.Value)
-            .Post();
+    void Block(RecordBlockedWrite write) => session.Sql(block).Set(write.Error).Set(write.Delivery.Value).Post();
 
     struct Usage
     {

@@ -177,10 +177,7 @@ internal sealed class MemoryRuns(TimeProvider time) : UnfinishedRuns
     public override List<UnfinishedRun> ListLast(SqlSession session)
     {
         lock (runs)
-            return
-            [
-                .. runs.Values.GroupBy(static run => run.WorkflowId).Select(static runs => runs.MaxBy(static run => run.RunId)),
-            ];
+            return [.. runs.Values.GroupBy(static run => run.WorkflowId).Select(static runs => runs.MaxBy(static run => run.RunId))];
     }
 
     public override List<long> ListHeld(SqlSession session, int limit)
@@ -219,5 +216,6 @@ internal sealed class MemoryRuns(TimeProvider time) : UnfinishedRuns
 internal static class LowWater
 {
     public const string Read = "SELECT value FROM meta WHERE name = 'low_water'";
-    public const string Write = "INSERT INTO meta(name, value) VALUES ('low_water', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value";
+    public const string Write =
+        "INSERT INTO meta(name, value) VALUES ('low_water', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value";
 }

@@ -13,7 +13,15 @@ internal sealed class SqliteStore : SqlStore
     readonly DiskWatch disk;
     readonly OnlyServer only;
 
-    SqliteStore(string path, FileStream processLock, DiskWatch disk, SqliteSession session, StoreParts parts, MemoryRuns unfinished, MemoryWorkflows workflows)
+    SqliteStore(
+        string path,
+        FileStream processLock,
+        DiskWatch disk,
+        SqliteSession session,
+        StoreParts parts,
+        MemoryRuns unfinished,
+        MemoryWorkflows workflows
+    )
         : base(parts, session, () => OpenReader(path), new SqlitePruner(parts.Limits), unfinished, workflows) =>
         (this.path, this.processLock, this.disk, this.session, only) = (path, processLock, disk, session, new(parts.Time));
 

@@ -11,8 +11,7 @@ internal sealed record Session(StoredSession Stored, CancellationTokenSource End
 
 /// <summary>Browsers that are signed in: each has a random value in its cookie, of which the store keeps the hash. Known in memory, so that
 /// a request costs one look.</summary>
-internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, TimeProvider time, ServerOptions options)
-    : IStoreCache
+internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, TimeProvider time, ServerOptions options) : IStoreCache
 {
     const int RandomBytes = 32,
         LongestClient = 200;
