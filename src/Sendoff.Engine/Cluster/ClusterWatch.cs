@@ -9,8 +9,9 @@ namespace Sendoff.Engine.Cluster;
 /// <summary>Keeps this server among the servers of a database, takes over the work of those that have ended, and follows what others
 /// change. With SQLite it does nothing.</summary>
 /// <remarks>
-/// Each second: (1) renew the lease  (2) follow the others: caches whose revision has changed, streams, the quota  (3) take over work without
-/// a server  (4) after an outage, take up own work that memory lacks, because the answer to its commit was lost.
+/// Each second: (1) renew the lease  (2) follow the others: caches whose revision has changed, streams, the quota
+/// (3) take over work without a server  (4) after an outage, take up own work that memory lacks, because the answer to its commit was
+/// lost.
 /// </remarks>
 public sealed class ClusterWatch(
     IStore store,

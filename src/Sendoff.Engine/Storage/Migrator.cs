@@ -57,7 +57,8 @@ internal static class Migrator
         using var command = connection.CreateCommand();
         command.Transaction = transaction;
         command.CommandText = sql;
-        command.ExecuteNonQuery();
+        // A synchronous call of many statements of PostgreSQL uses a thread that keeps the process alive for seconds.
+        command.ExecuteNonQueryAsync().GetAwaiter().GetResult();
     }
 
     static List<Migration> Read(string folder)
