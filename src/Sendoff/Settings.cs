@@ -249,6 +249,7 @@ sealed record Settings
                 : null,
             IsSecret: true
         ),
+        ["Servers:Lease"] = Duration((l, v) => l with { ServerLease = v }),
         ["Delivery:Deadline"] = Duration((l, v) => l with { DeliveryDeadline = v }),
         ["Delivery:MaxConcurrent"] = Count((l, v) => l with { DeliveryMaxConcurrent = v }),
         ["Delivery:MaxPerDestination"] = Count((l, v) => l with { DeliveryMaxPerDestination = v }),

@@ -21,6 +21,7 @@ public sealed class ClusterWatch(
     DeliveryDispatcher dispatcher,
     Quota quota,
     PublicationBell bell,
+    WorkflowTurns turns,
     IEnumerable<IStoreCache> caches,
     EngineContext engine,
     IHostApplicationLifetime lifetime,
@@ -43,7 +44,8 @@ public sealed class ClusterWatch(
         if (!store.IsShared)
             return;
         // What changes from now on is noticed, even while the caches are loaded.
-        known = await store.RenewAsync(default, ct).ConfigureAwait(false) ?? known;
+        if (await store.RenewAsync(default, ct).ConfigureAwait(false) is { } first)
+            Follow(first);
         running = RunAsync();
     }
 
@@ -81,17 +83,18 @@ public sealed class ClusterWatch(
     async Task LookAsync()
     {
         // (1)
-        if (await store.RenewAsync(Load, stop.Token).ConfigureAwait(false) is not { } revisions)
+        if (await store.RenewAsync(Load, stop.Token).ConfigureAwait(false) is not { } renewal)
         {
             IsRemoved = true;
             return;
         }
         // (2)
         foreach (var cache in caches)
-            if (revisions.GetValueOrDefault(cache.Content) != known.GetValueOrDefault(cache.Content))
+            if (renewal.Revisions.GetValueOrDefault(cache.Content) != known.GetValueOrDefault(cache.Content))
                 await cache.RefreshAsync(stop.Token).ConfigureAwait(false);
-        known = revisions;
+        Follow(renewal);
         bell.RingAll();
+        await turns.PassWantedAsync(stop.Token).ConfigureAwait(false);
         if (quota.IsLimited)
             quota.Follow(await store.ListUsageAsync(quota.Today, stop.Token).ConfigureAwait(false));
         // (3)
@@ -102,6 +105,12 @@ public sealed class ClusterWatch(
         recovery.Look();
         await dispatcher.TakeUpAsync(stop.Token).ConfigureAwait(false);
         isBehind = false;
+    }
+
+    void Follow(Renewal renewal)
+    {
+        known = renewal.Revisions;
+        dispatcher.ShareWith(renewal.Servers);
     }
 
     async Task TakeOverAsync()

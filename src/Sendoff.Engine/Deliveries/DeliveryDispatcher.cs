@@ -33,6 +33,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
     int senders,
         recording;
     bool stopping;
+    volatile int mostPerDestination;
 
     internal DeliveryDispatcher(
         IStore store,
@@ -45,6 +46,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
     {
         (this.store, this.sender, this.engine, this.concealment, this.hold, this.log) = (store, sender, engine, concealment, hold, log);
         readers = new(engine.Limits.DeliveryReaders);
+        mostPerDestination = engine.Limits.DeliveryMaxPerDestination;
     }
 
     /// <summary>Queued deliveries in memory, over all destinations.</summary>
@@ -223,7 +225,11 @@ public sealed partial class DeliveryDispatcher : IDisposable
         turn.Enqueue(lane);
     }
 
-    int MostOf(DestinationLane lane) => lane.IsSerial ? 1 : engine.Limits.DeliveryMaxPerDestination;
+    int MostOf(DestinationLane lane) => lane.IsSerial ? 1 : mostPerDestination;
+
+    /// <summary>Several servers share the limit of a destination; each has an equal part, rounded up.</summary>
+    internal void ShareWith(int servers) =>
+        mostPerDestination = (engine.Limits.DeliveryMaxPerDestination + Math.Max(1, servers) - 1) / Math.Max(1, servers);
 
     /// <summary>B5: a lane can use an eighth of the free senders, so that dozens of unresponsive destinations leave capacity for
     /// others.</summary>

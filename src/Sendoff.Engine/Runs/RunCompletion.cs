@@ -98,8 +98,9 @@ public sealed class RunCompletion : IAsyncDisposable
     async Task CompleteAsync(RunLane lane, Waiting waiting)
     {
         // (1)
-        if (await PrepareAsync(waiting.Run).ConfigureAwait(false) is not var (queued, deployment, ended))
+        if (await PrepareAsync(waiting.Run).ConfigureAwait(false) is not var (queued, deployment, ended, turn))
             return;
+        using var part = turn;
         if (ended is not null)
         {
             await EndAsync(ended).ConfigureAwait(false);
@@ -136,7 +137,7 @@ public sealed class RunCompletion : IAsyncDisposable
         {
             try
             {
-                return await preparation.PrepareAsync(queued).ConfigureAwait(false);
+                return await preparation.PrepareAsync(queued, cutOff.Token).ConfigureAwait(false);
             }
             catch (Exception x) when (!lanes.IsClosed && x is StoreUnavailableException or IOException or UnauthorizedAccessException)
             {

@@ -1,3 +1,4 @@
+using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
 
@@ -6,7 +7,8 @@ namespace Sendoff.Engine.Runs;
 /// <summary>A run that can be executed, or that has ended before it could start.</summary>
 /// <param name="Deployment">What it executes; null if it has ended.</param>
 /// <param name="Ended">Its end; null if it can be executed.</param>
-readonly record struct PreparedRun(QueuedRun Queued, Deployment? Deployment, Run? Ended);
+/// <param name="Turn">Disposed of at its end.</param>
+readonly record struct PreparedRun(QueuedRun Queued, Deployment? Deployment, Run? Ended, TurnPart Turn);
 
 /// <summary>Reads what a queued run needs: its event, the suspended run that it continues, and its version.</summary>
 sealed class RunPreparation(
@@ -14,12 +16,13 @@ sealed class RunPreparation(
     WorkflowCatalog catalog,
     RunExecutor executor,
     RunRecovery recovery,
+    WorkflowTurns turns,
     Concealment concealment,
     EngineLimits limits
 )
 {
     /// <summary>Returns null if the run was deleted with its workflow.</summary>
-    public async ValueTask<PreparedRun?> PrepareAsync(QueuedRun queued)
+    public async ValueTask<PreparedRun?> PrepareAsync(QueuedRun queued, CancellationToken ct)
     {
         try
         {
@@ -47,17 +50,25 @@ sealed class RunPreparation(
                 ? Gone(queued, version < 0 ? "its draft" : $"version {version} of the workflow")
                 : Ended(queued, executor.Unreadable(queued));
         }
-        if (!queued.Recovered)
-            return new(queued, deployment, null);
-        // Last, so that a start counts only if the run does start.
-        int starts = await recovery.StartRunAsync(queued.Id).ConfigureAwait(false);
-        if (starts > limits.RunRecoveries)
-            return Ended(queued, executor.GiveUp(queued, starts));
-        return starts == 0 ? null : new(queued, deployment, null);
+        var turn = await turns.EnterAsync(workflow, deployment.Version.Definition.Settings.Concurrency, ct).ConfigureAwait(false);
+        try
+        {
+            // Last, so that a start counts only if the run does start.
+            int starts = queued.Recovered ? await recovery.StartRunAsync(queued.Id).ConfigureAwait(false) : 1;
+            if (starts > 0 && starts <= limits.RunRecoveries)
+                return new(queued, deployment, null, turn);
+            turn.Dispose();
+            return starts == 0 ? null : Ended(queued, executor.GiveUp(queued, starts));
+        }
+        catch
+        {
+            turn.Dispose();
+            throw;
+        }
     }
 
     // The store takes no end of a run that was deleted with its workflow.
     PreparedRun Gone(QueuedRun queued, string what) => Ended(queued, executor.Gone(queued, what));
 
-    static PreparedRun Ended(QueuedRun queued, Run run) => new(queued, null, run);
+    static PreparedRun Ended(QueuedRun queued, Run run) => new(queued, null, run, default);
 }

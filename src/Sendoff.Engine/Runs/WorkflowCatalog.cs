@@ -127,7 +127,7 @@ public sealed class WorkflowCatalog(
             AddTriggers(found, scheduled, listening, workflow, version);
             // Others are written to disk when they run for the first time.
             if (version.Files.ContainsKey(PackageFolder.LockFile))
-                await FindAsync(workflow.Id, workflow.Version, true, ct).ConfigureAwait(false);
+                await FindAsync(workflow.Id, workflow.Version, Installing.IfPossible, ct).ConfigureAwait(false);
         }
         Schedules = scheduled;
         listeners = listening;
@@ -145,9 +145,9 @@ public sealed class WorkflowCatalog(
 
     /// <summary>A version of a workflow, ready to run; null if it is deleted.</summary>
     public ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, CancellationToken ct) =>
-        FindAsync(workflow, version, false, ct);
+        FindAsync(workflow, version, store.IsShared ? Installing.Required : Installing.No, ct);
 
-    async ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, bool mayInstall, CancellationToken ct)
+    async ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, Installing installing, CancellationToken ct)
     {
         // Prepared again after a change of the secrets, because workers keep the old ones.
         var given = secrets.Current;
@@ -155,7 +155,7 @@ public sealed class WorkflowCatalog(
             return known;
         if (await FindVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } read)
             return null;
-        return deployments[(workflow, version)] = new(read, await PrepareAsync(read, given, mayInstall, ct).ConfigureAwait(false));
+        return deployments[(workflow, version)] = new(read, await PrepareAsync(read, given, installing, ct).ConfigureAwait(false));
     }
 
     async ValueTask<WorkflowVersion?> FindVersionAsync(WorkflowId workflow, int version, CancellationToken ct) =>
@@ -386,12 +386,25 @@ public sealed class WorkflowCatalog(
         }
     }
 
-    // The packages exist unless their folder was lost. Then a start or a deploy installs them again; a run never does (E3).
-    async Task<WorkerProgram> PrepareAsync(WorkflowVersion version, SecretSet given, bool mayInstall, CancellationToken ct)
+    enum Installing
     {
-        var installed = mayInstall
-            ? await packages.InstallAsync(version.Definition, version.Files, null, ct).ConfigureAwait(false)
-            : packages.Find(version.Definition, version.Files);
+        No,
+        IfPossible,
+
+        /// <summary>Without the packages it is not ready yet.</summary>
+        Required,
+    }
+
+    // The packages exist unless their folder was lost. Then a start or a deploy installs them again; a run never does (E3), unless another
+    // server has deployed the version.
+    async Task<WorkerProgram> PrepareAsync(WorkflowVersion version, SecretSet given, Installing installing, CancellationToken ct)
+    {
+        var installed =
+            installing != Installing.No
+                ? await packages.InstallAsync(version.Definition, version.Files, null, ct).ConfigureAwait(false)
+                : packages.Find(version.Definition, version.Files);
+        if (installed.Problems is [var missing, ..] && installing == Installing.Required)
+            throw new IOException($"the packages of {version.Name} version {version.Number} cannot be installed yet: {missing.Message}");
         if (installed.Problems is [var problem, ..])
             log.PackagesMissing(version.Name, version.Number, problem.Message);
         string root = folder.Keep(version, installed.Folders);

@@ -10,15 +10,23 @@ public interface IServers
     /// not renewed in time.</summary>
     bool MayBegin { get; }
 
-    /// <summary>Renews this server's lease. Returns the revisions of what servers cache, or null if the server is no longer listed: others
-    /// have its work.</summary>
-    Task<IReadOnlyDictionary<Cached, long>?> RenewAsync(ServerLoad load, CancellationToken ct);
+    /// <summary>Renews this server's lease. Returns null if the server is no longer listed: others have its work.</summary>
+    Task<Renewal?> RenewAsync(ServerLoad load, CancellationToken ct);
 
     /// <summary>Removes servers whose lease has ended, and makes a limited part of the work without a server this server's. Call again
     /// while it returns some.</summary>
     Task<Takeover> TakeOverAsync(CancellationToken ct);
 
     Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct);
+
+    /// <summary>Takes the right to execute a workflow's runs, which one server at a time has. Returns false if another one has it, which
+    /// then learns that it is wanted.</summary>
+    Task<bool> TryTakeTurnAsync(WorkflowId workflow, CancellationToken ct);
+
+    /// <summary>The workflows whose turn this server has and others want.</summary>
+    Task<IReadOnlyList<WorkflowId>> ListWantedTurnsAsync(CancellationToken ct);
+
+    Task PassTurnAsync(WorkflowId workflow, CancellationToken ct);
 }
 
 /// <summary>What servers cache from the store. A change of it increases its revision.</summary>
@@ -41,6 +49,10 @@ public interface IStoreCache
     /// <summary>Reads the content again, after another server may have changed it.</summary>
     Task RefreshAsync(CancellationToken ct);
 }
+
+/// <param name="Servers">The number of servers that are alive.</param>
+/// <param name="Revisions">Of what servers cache.</param>
+public sealed record Renewal(int Servers, IReadOnlyDictionary<Cached, long> Revisions);
 
 /// <param name="Runs">Runs that are queued or execute.</param>
 /// <param name="Deliveries">Deliveries that wait in memory or are in flight.</param>

@@ -3,7 +3,7 @@ namespace Sendoff.Engine.Storage;
 /// <summary>The servers of a database that one server uses.</summary>
 internal sealed class OnlyServer(TimeProvider time) : IServers
 {
-    static readonly Dictionary<Cached, long> unchanged = [];
+    static readonly Renewal alone = new(1, new Dictionary<Cached, long>());
 
     readonly DateTimeOffset startedAt = time.GetUtcNow();
     ServerLoad load;
@@ -12,13 +12,19 @@ internal sealed class OnlyServer(TimeProvider time) : IServers
 
     public bool MayBegin => true;
 
-    public Task<IReadOnlyDictionary<Cached, long>?> RenewAsync(ServerLoad load, CancellationToken ct)
+    public Task<Renewal?> RenewAsync(ServerLoad load, CancellationToken ct)
     {
         this.load = load;
-        return Task.FromResult<IReadOnlyDictionary<Cached, long>?>(unchanged);
+        return Task.FromResult<Renewal?>(alone);
     }
 
     public Task<Takeover> TakeOverAsync(CancellationToken ct) => Task.FromResult(Takeover.None);
+
+    public Task<bool> TryTakeTurnAsync(WorkflowId workflow, CancellationToken ct) => Task.FromResult(true);
+
+    public Task<IReadOnlyList<WorkflowId>> ListWantedTurnsAsync(CancellationToken ct) => Task.FromResult<IReadOnlyList<WorkflowId>>([]);
+
+    public Task PassTurnAsync(WorkflowId workflow, CancellationToken ct) => Task.CompletedTask;
 
     public Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) =>
         Task.FromResult<IReadOnlyList<ListedServer>>([

@@ -104,7 +104,7 @@ static class ServeCommand
         var egress = EgressSetup.Create(settings);
         string folder = DataDirectory.Prepare(settings.Data);
         if (settings.Database is not null)
-            RequireSharedKeys(settings);
+            RequireForServers(settings);
         else if (DataDirectory.LostDatabase(folder) is { } lost)
             Output.Warning(lost);
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
@@ -180,9 +180,18 @@ static class ServeCommand
         return app.Services.GetRequiredService<ClusterWatch>().IsRemoved;
     }
 
+    static readonly TimeSpan leaseMargin = TimeSpan.FromSeconds(4);
+
     // All servers of a database use the same key and token, so they cannot be made in a data folder.
-    static void RequireSharedKeys(Settings settings)
+    static void RequireForServers(Settings settings)
     {
+        var (lease, deadline) = (settings.Limits.ServerLease, settings.Limits.DeliveryDeadline);
+        if (lease < deadline + leaseMargin)
+            throw new CommandException(
+                $"Servers:Lease is {lease.TotalSeconds:0.#} s; it must be at least 4 s longer than Delivery:Deadline, "
+                    + $"which is {deadline.TotalSeconds:0.#} s",
+                ExitCode.Usage
+            );
         foreach (var (name, value) in new[] { ("Secrets:Key", settings.SecretsKey), ("Auth:Token", settings.AuthToken) })
             if (value is null)
                 throw new CommandException(

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Accounts;
 using Sendoff.Engine.Alerts;
+using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Packages;
 using Sendoff.Engine.Runs;
@@ -70,7 +71,15 @@ sealed class RunRig : IAsyncDisposable
         var executor = new RunExecutor(workers, concealment, ids, limits, time);
         Completion = new RunCompletion(
             Store,
-            new RunPreparation(Store, Catalog, executor, recovery, concealment, limits),
+            new RunPreparation(
+                Store,
+                Catalog,
+                executor,
+                recovery,
+                new(Store, engine, NullLogger<WorkflowTurns>.Instance),
+                concealment,
+                limits
+            ),
             executor,
             Dispatcher,
             Lanes,

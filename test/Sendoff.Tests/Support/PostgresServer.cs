@@ -1,21 +1,23 @@
 using System.Diagnostics;
 using Npgsql;
+using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Postgres;
 
 namespace Sendoff.Tests.Support;
 
 /// <summary>A PostgreSQL server in a temporary folder, started by the first test that needs one and shared by all. Each test has a database
 /// of its own.</summary>
-internal sealed class PostgresServer
+internal sealed class PostgresServer : IDisposable
 {
     const string Template = "sendoff_template";
 
-    static readonly Lazy<PostgresServer> shared = new(static () => new());
+    static readonly Lazy<PostgresServer> shared = new(static () => StartShared());
     static int databases;
 
     readonly string folder = Directory.CreateTempSubdirectory("sendoff-pg-").FullName;
 
-    PostgresServer()
+    /// <param name="isDurable">What it has committed survives its end.</param>
+    PostgresServer(bool isDurable)
     {
         // It does not run as root.
         if (Environment.IsPrivilegedProcess)
@@ -28,24 +30,35 @@ internal sealed class PostgresServer
                 "listen_addresses = ''",
                 $"unix_socket_directories = '{folder}'",
                 "max_connections = 400",
-                "fsync = off",
-                "synchronous_commit = off",
-                "full_page_writes = off",
+                isDurable ? "" : "fsync = off",
+                isDurable ? "" : "synchronous_commit = off",
+                isDurable ? "" : "full_page_writes = off",
                 "autovacuum_naptime = 60",
                 "shared_buffers = 64MB",
             ]
         );
         Start();
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => Remove();
-        string template = Create(Template);
+    }
+
+    static PostgresServer StartShared()
+    {
+        var server = new PostgresServer(isDurable: false);
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => server.RemoveSoon();
+        var identity = new ServerIdentity("template", "template", "0");
         PostgresStore
-            .Open(template, new("template", "template", "0"), TestSecrets.Parts(new(TimeProvider.System), TimeProvider.System))
+            .Open(server.Create(Template), identity, TestSecrets.Parts(new(TimeProvider.System), TimeProvider.System))
             .DisposeAsync()
             .AsTask()
             .Wait();
+        return server;
     }
 
-    public static bool IsInstalled => ToolFolder is not null;
+    /// <summary>A server for one test, which stops and starts it.</summary>
+    public static PostgresServer StartOwn()
+    {
+        SkipIfMissing();
+        return new(isDurable: true);
+    }
 
     static string? ToolFolder =>
         Directory.Exists("/usr/lib/postgresql")
@@ -61,10 +74,15 @@ internal sealed class PostgresServer
     {
         get
         {
-            if (!IsInstalled && Environment.GetEnvironmentVariable("CI") != "true")
-                Assert.Skip("PostgreSQL is not installed: apt-get install postgresql");
+            SkipIfMissing();
             return shared.Value;
         }
+    }
+
+    static void SkipIfMissing()
+    {
+        if (ToolFolder is null && Environment.GetEnvironmentVariable("CI") != "true")
+            Assert.Skip("PostgreSQL is not installed: apt-get install postgresql");
     }
 
     /// <summary>The connection string of a new database with the current schema.</summary>
@@ -95,7 +113,19 @@ internal sealed class PostgresServer
 
     public void Stop(string mode) => RunTool("pg_ctl", "-D", Path.Combine(folder, "data"), "-m", mode, "-w", "stop");
 
-    void Remove()
+    // The end of the process does not wait for it.
+    void RemoveSoon()
+    {
+        int pid = int.Parse(File.ReadLines(Path.Combine(folder, "data", "postmaster.pid")).First());
+        using (
+            Process.Start(
+                "/bin/sh",
+                ["-c", $"exec >/dev/null 2>&1 </dev/null; (kill -QUIT {pid}; while kill -0 {pid}; do sleep 0.1; done; rm -rf '{folder}') &"]
+            )
+        ) { }
+    }
+
+    public void Dispose()
     {
         Stop("immediate");
         Directory.Delete(folder, recursive: true);

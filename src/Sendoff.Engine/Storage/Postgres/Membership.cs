@@ -55,8 +55,8 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
         Execute("UPDATE deliveries SET owner = $1 WHERE status = 3 AND owner NOT IN (SELECT epoch FROM servers)", epoch);
     }
 
-    /// <summary>Renews the lease, and returns the revisions; null if the server is no longer listed.</summary>
-    public Dictionary<Cached, long>? Renew(ServerLoad load)
+    /// <summary>Returns null if the server is no longer listed.</summary>
+    public Renewal? Renew(ServerLoad load)
     {
         lock (gate)
         {
@@ -68,7 +68,7 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
                     UPDATE servers SET lease_until = clock_timestamp() + $2, runs = $3, deliveries = $4,
                         steady_since = CASE WHEN lease_until >= clock_timestamp() THEN steady_since ELSE clock_timestamp() END
                     WHERE epoch = $1 RETURNING epoch)
-                SELECT name, value FROM revisions WHERE EXISTS (SELECT 1 FROM renewed)
+                SELECT name, value, (SELECT count(*) FROM servers) FROM revisions WHERE EXISTS (SELECT 1 FROM renewed)
                 """,
                 Lease.Epoch,
                 limits.ServerLease,
@@ -76,13 +76,14 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
                 (long)load.Deliveries
             );
             var revisions = new Dictionary<Cached, long>();
+            int servers = 0;
             using (var row = command.ExecuteReader())
-                while (row.Read())
+                for (; row.Read(); servers = (int)row.GetInt64(2))
                     revisions.Add((Cached)row.GetInt64(0), row.GetInt64(1));
             if (revisions.Count == 0)
                 return null;
             Lease.Renewed(start);
-            return revisions;
+            return new(servers, revisions);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Sendoff.Engine.Storage.Sql;
@@ -16,10 +15,7 @@ internal sealed class PostgresStore : SqlStore
     readonly PostgresSession session;
     readonly Membership membership;
     readonly string where;
-
-    // Runs whose commit got no answer.
-    readonly ConcurrentDictionary<long, bool> doubtful = [];
-    int seenOutages;
+    readonly PostgresServers servers;
 
     PostgresStore(string connection, string where, Membership membership, PostgresSession session, StoreParts parts)
         : base(
@@ -29,7 +25,7 @@ internal sealed class PostgresStore : SqlStore
             new PostgresPruner(parts.Limits),
             new QueuedRuns(),
             new LockedWorkflows()
-        ) => (this.where, this.membership, this.session) = (where, membership, session);
+        ) => (this.where, this.membership, this.session, servers) = (where, membership, session, new(this, membership));
 
     /// <summary>Connects, upgrades the schema if necessary, and joins the other servers.</summary>
     /// <exception cref="StoreUnavailableException">It cannot be used; the message gives the reason and the remedy.</exception>
@@ -97,32 +93,15 @@ internal sealed class PostgresStore : SqlStore
     public override Task<long> SizeBytesAsync(CancellationToken ct) =>
         ReadAsync(static session => session.Number("SELECT pg_database_size(current_database())"), ct);
 
-    public override bool IsShared => true;
+    protected override IServers Servers => servers;
 
-    public override bool MayBegin => membership.Lease.MayBegin;
+    protected override void Doubt(RunId run) => servers.Doubt(run);
 
-    public override Task<IReadOnlyDictionary<Cached, long>?> RenewAsync(ServerLoad load, CancellationToken ct) =>
-        ExplainAsync<IReadOnlyDictionary<Cached, long>?>(() => membership.Renew(load), ct);
+    internal Task<T> WriteSoonAsync<T>(Func<SqlSession, T> apply, CancellationToken ct) => WriteAsync(OutageRule.Refuse, apply, ct);
 
-    public override Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) =>
-        ExplainAsync<IReadOnlyList<ListedServer>>(membership.List, ct);
+    internal new int Outages => base.Outages;
 
-    public override async Task<Takeover> TakeOverAsync(CancellationToken ct)
-    {
-        int outages = Outages;
-        bool mayLack = outages != seenOutages;
-        long[] doubted = [.. doubtful.Keys];
-        var ended = await ExplainAsync(membership.RemoveEnded, ct);
-        var claimed = await WriteAsync(OutageRule.Refuse, session => FreeWork.Claim(session, doubted), ct);
-        foreach (long run in doubted)
-            doubtful.TryRemove(run, out _);
-        seenOutages = outages;
-        return claimed with { Ended = ended, MayLack = mayLack };
-    }
-
-    protected override void Doubt(RunId run) => doubtful[run.Value] = true;
-
-    async Task<T> ExplainAsync<T>(Func<T> action, CancellationToken ct)
+    internal async Task<T> ExplainAsync<T>(Func<T> action, CancellationToken ct)
     {
         try
         {

@@ -63,15 +63,24 @@ internal abstract partial class SqlStore : IStore
 
     public abstract Task<long> SizeBytesAsync(CancellationToken ct);
 
-    public abstract bool IsShared { get; }
+    /// <summary>The servers of the database.</summary>
+    protected abstract IServers Servers { get; }
 
-    public abstract bool MayBegin { get; }
+    public bool IsShared => Servers.IsShared;
 
-    public abstract Task<IReadOnlyDictionary<Cached, long>?> RenewAsync(ServerLoad load, CancellationToken ct);
+    public bool MayBegin => Servers.MayBegin;
 
-    public abstract Task<Takeover> TakeOverAsync(CancellationToken ct);
+    public Task<Renewal?> RenewAsync(ServerLoad load, CancellationToken ct) => Servers.RenewAsync(load, ct);
 
-    public abstract Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct);
+    public Task<Takeover> TakeOverAsync(CancellationToken ct) => Servers.TakeOverAsync(ct);
+
+    public Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) => Servers.ListServersAsync(ct);
+
+    public Task<bool> TryTakeTurnAsync(WorkflowId workflow, CancellationToken ct) => Servers.TryTakeTurnAsync(workflow, ct);
+
+    public Task<IReadOnlyList<WorkflowId>> ListWantedTurnsAsync(CancellationToken ct) => Servers.ListWantedTurnsAsync(ct);
+
+    public Task PassTurnAsync(WorkflowId workflow, CancellationToken ct) => Servers.PassTurnAsync(workflow, ct);
 
     public async Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct)
     {

@@ -11,7 +11,6 @@ internal sealed class SqliteStore : SqlStore
     readonly FileStream processLock;
     readonly SqliteSession session;
     readonly DiskWatch disk;
-    readonly OnlyServer only;
 
     SqliteStore(
         string path,
@@ -23,7 +22,7 @@ internal sealed class SqliteStore : SqlStore
         MemoryWorkflows workflows
     )
         : base(parts, session, () => OpenReader(path), new SqlitePruner(parts.Limits), unfinished, workflows) =>
-        (this.path, this.processLock, this.disk, this.session, only) = (path, processLock, disk, session, new(parts.Time));
+        (this.path, this.processLock, this.disk, this.session, Servers) = (path, processLock, disk, session, new OnlyServer(parts.Time));
 
     /// <summary>Opens the database, creates it if necessary, and upgrades its schema.</summary>
     /// <param name="ids">Continues above all ids in the database.</param>
@@ -149,15 +148,7 @@ internal sealed class SqliteStore : SqlStore
 
     static long FileBytes(string file) => new FileInfo(file) is { Exists: true, Length: var length } ? length : 0;
 
-    public override bool IsShared => only.IsShared;
-
-    public override bool MayBegin => true;
-
-    public override Task<IReadOnlyDictionary<Cached, long>?> RenewAsync(ServerLoad load, CancellationToken ct) => only.RenewAsync(load, ct);
-
-    public override Task<Takeover> TakeOverAsync(CancellationToken ct) => only.TakeOverAsync(ct);
-
-    public override Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) => only.ListServersAsync(ct);
+    protected override IServers Servers { get; }
 
     protected override ValueTask CloseAsync()
     {

@@ -42,6 +42,9 @@ CREATE TABLE triggers(
     identity TEXT NOT NULL DEFAULT '', PRIMARY KEY(workflow_id, position));
 CREATE TABLE deletions(workflow_id BIGINT PRIMARY KEY);
 
+-- The right to execute the runs of a workflow with a limited concurrency. Epoch 0 is nobody.
+CREATE TABLE turns(workflow_id BIGINT PRIMARY KEY, owner BIGINT NOT NULL, wanted BIGINT NOT NULL DEFAULT 0) WITH (fillfactor = 20);
+
 -- The unfinished runs. is_left: its server has not started it, because it took it over.
 CREATE TABLE queue(
     run_id BIGINT PRIMARY KEY, owner BIGINT NOT NULL DEFAULT sendoff_epoch(), event_id BIGINT NOT NULL, workflow_id BIGINT NOT NULL, version BIGINT NOT NULL,

@@ -1,0 +1,72 @@
+using System.Collections.Concurrent;
+
+namespace Sendoff.Engine.Storage.Postgres;
+
+/// <summary>The servers that share a database.</summary>
+internal sealed class PostgresServers(PostgresStore store, Membership membership) : IServers
+{
+    // Runs whose commit got no answer.
+    readonly ConcurrentDictionary<long, bool> doubtful = [];
+    int seenOutages;
+
+    public bool IsShared => true;
+
+    public bool MayBegin => membership.Lease.MayBegin;
+
+    public Task<Renewal?> RenewAsync(ServerLoad load, CancellationToken ct) => store.ExplainAsync(() => membership.Renew(load), ct);
+
+    public Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) =>
+        store.ExplainAsync<IReadOnlyList<ListedServer>>(membership.List, ct);
+
+    public async Task<Takeover> TakeOverAsync(CancellationToken ct)
+    {
+        int outages = store.Outages;
+        bool mayLack = outages != seenOutages;
+        long[] doubted = [.. doubtful.Keys];
+        var ended = await store.ExplainAsync(membership.RemoveEnded, ct);
+        var claimed = await store.WriteSoonAsync(session => FreeWork.Claim(session, doubted), ct);
+        foreach (long run in doubted)
+            doubtful.TryRemove(run, out _);
+        seenOutages = outages;
+        return claimed with { Ended = ended, MayLack = mayLack };
+    }
+
+    /// <summary>A run may have been stored as this server's, although the answer was lost.</summary>
+    public void Doubt(RunId run) => doubtful[run.Value] = true;
+
+    public Task<bool> TryTakeTurnAsync(WorkflowId workflow, CancellationToken ct) =>
+        store.WriteSoonAsync(
+            session =>
+                session
+                    .Sql(
+                        """
+                        INSERT INTO turns(workflow_id, owner, wanted) VALUES (?, sendoff_epoch(), 0) ON CONFLICT (workflow_id) DO UPDATE SET
+                            wanted = CASE WHEN turns.owner <> sendoff_epoch() AND turns.owner IN (SELECT epoch FROM servers) THEN 1 ELSE 0 END,
+                            owner = CASE WHEN turns.owner IN (SELECT epoch FROM servers) THEN turns.owner ELSE sendoff_epoch() END
+                        RETURNING owner = sendoff_epoch()
+                        """
+                    )
+                    .Set(workflow.Value)
+                    .Number() == 1,
+            ct
+        );
+
+    public Task<IReadOnlyList<WorkflowId>> ListWantedTurnsAsync(CancellationToken ct) =>
+        store.WriteSoonAsync<IReadOnlyList<WorkflowId>>(
+            static session =>
+                session
+                    .Sql("SELECT workflow_id FROM turns WHERE owner = sendoff_epoch() AND wanted = 1")
+                    .All(static row => new WorkflowId(row.Long(0))),
+            ct
+        );
+
+    public Task PassTurnAsync(WorkflowId workflow, CancellationToken ct) =>
+        store.WriteSoonAsync(
+            session =>
+                session
+                    .Sql("UPDATE turns SET owner = 0, wanted = 0 WHERE workflow_id = ? AND owner = sendoff_epoch()")
+                    .Set(workflow.Value)
+                    .Run(),
+            ct
+        );
+}
