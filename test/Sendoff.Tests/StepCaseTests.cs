@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
 using Sendoff.Engine.Runs;
@@ -11,7 +10,6 @@ using Sendoff.Engine.Workers;
 using Sendoff.Engine.Workflows;
 using Sendoff.Server.Api;
 using Sendoff.Tests.Support;
-using YamlDotNet.RepresentationModel;
 
 namespace Sendoff.Tests;
 
@@ -22,8 +20,7 @@ namespace Sendoff.Tests;
 public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture<StepCaseTests.Workers>
 {
     const string Step = "step";
-    static readonly JsonSerializerOptions plain = new(ApiJson.Default.Options);
-    static readonly Dictionary<string, JsonObject> cases = Read().ToDictionary(found => (string)found["name"]!);
+    static readonly Dictionary<string, JsonObject> cases = StepCases.Read("cases").ToDictionary(found => (string)found["name"]!);
 
     /// <summary>One pool for all cases.</summary>
     public sealed class Workers : IAsyncDisposable
@@ -50,34 +47,6 @@ public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture
 
     public static TheoryData<string> Names => [.. cases.Keys];
 
-    static IEnumerable<JsonObject> Read()
-    {
-        foreach (string file in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "cases"), "*.yaml").Order())
-        {
-            var yaml = new YamlStream();
-            yaml.Load(new StringReader(File.ReadAllText(file)));
-            foreach (var found in ((YamlSequenceNode)yaml.Documents[0].RootNode).Children)
-                yield return (JsonObject)ToJson(found)!;
-        }
-    }
-
-    static JsonNode? ToJson(YamlNode node) =>
-        node switch
-        {
-            YamlMappingNode map => new JsonObject(
-                map.Children.Select(pair => KeyValuePair.Create(((YamlScalarNode)pair.Key).Value!, ToJson(pair.Value)))
-            ),
-            YamlSequenceNode list => new JsonArray([.. list.Children.Select(ToJson)]),
-            YamlScalarNode { Style: YamlDotNet.Core.ScalarStyle.Plain, Value: var text } => text switch
-            {
-                "null" or "" or null => null,
-                "true" or "false" => JsonValue.Create(text == "true"),
-                _ => double.TryParse(text, out double number) ? JsonValue.Create(number) : JsonValue.Create(text),
-            },
-            YamlScalarNode { Value: var text } => JsonValue.Create(text),
-            _ => throw new NotSupportedException(),
-        };
-
     [Theory]
     [MemberData(nameof(Names))]
     public async Task The_run_is_as_the_case_says(string name)
@@ -85,7 +54,7 @@ public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture
         var found = cases[name];
         var document = await RunAsync(found);
         var differences = new List<string>();
-        Compare(found["expect"], JsonSerializer.SerializeToNode(document, ApiJson.Default.RunDocument), "run", differences);
+        StepCases.Compare(found["expect"], JsonSerializer.SerializeToNode(document, ApiJson.Default.RunDocument), "run", differences);
         Assert.True(
             differences.Count == 0,
             string.Join('\n', differences) + "\n" + JsonSerializer.Serialize(document, ApiJson.Default.RunDocument)
@@ -183,39 +152,4 @@ public sealed class StepCaseTests(StepCaseTests.Workers workers) : IClassFixture
             files["workflow.yaml"] = $"steps: [ {{ namespace: {Step}, uses: ./{file} }} ]";
         return files;
     }
-
-    static void Compare(JsonNode? expected, JsonNode? actual, string path, List<string> differences)
-    {
-        if (expected is JsonObject fields)
-        {
-            if (actual is not JsonObject found)
-                differences.Add($"{path} is {Text(actual)}");
-            else if (fields.Count == 0 && path.EndsWith("exports", StringComparison.Ordinal) && found.Count > 0)
-                differences.Add($"{path} is {Text(actual)}");
-            else
-                foreach (var (name, value) in fields)
-                    Compare(value, found[name], $"{path}.{name}", differences);
-        }
-        else if (expected is JsonArray items)
-        {
-            if (actual is not JsonArray found || found.Count != items.Count)
-                differences.Add($"{path} is {Text(actual)}");
-            else
-                for (int i = 0; i < items.Count; i++)
-                    Compare(items[i], found[i], $"{path}[{i}]", differences);
-        }
-        else if (!Matches(expected, actual))
-            differences.Add($"{path} is {Text(actual)}, not {Text(expected)}");
-    }
-
-    static bool Matches(JsonNode? expected, JsonNode? actual) =>
-        expected?.GetValueKind() == JsonValueKind.String && actual?.GetValueKind() == JsonValueKind.String
-            ? (string)expected! is ['~', .. var pattern]
-                ? Regex.IsMatch((string)actual!, pattern)
-                : (string)expected! == (string)actual!
-            : expected?.GetValueKind() == JsonValueKind.Number && actual?.GetValueKind() == JsonValueKind.Number
-                ? (double)expected == (double)actual
-                : JsonNode.DeepEquals(expected, actual);
-
-    static string Text(JsonNode? node) => node?.ToJsonString(plain) ?? "null";
 }

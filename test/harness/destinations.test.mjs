@@ -50,7 +50,9 @@ test('What is asked is taken as it is at the call', async () => {
 });
 
 for (const [code, message] of /** @type {[string, string][]} */ ([
-  ['$send.email()', '$send.email: invalid value undefined for '],
+  ['$send.email()', '$send.email: invalid value undefined for options: pass an object, such as { subject, text }'],
+  ['$send.sse("news")', '$send.sse: invalid value news for options: pass an object, such as { channel, payload }'],
+  ['$send.s3([])', '$send.s3: invalid value [] for options: pass an object, such as { bucket, prefix, payload }'],
   ['$send.email({ subject: 1 })', '$send.email: invalid value 1 for subject'],
   ['$send.email({ html: null })', '$send.email: invalid value null for html'],
   ['$send.email({ to: "nobody" })', '$send.email: invalid value nobody for to: nobody is no address: write it as name@example.com'],

@@ -75,7 +75,7 @@ test('A URL, headers and the sum of all sends are bounded, and what was sent bef
     ],
     [
       { urlBytes: 100 }, '$send.emit({}, "x".repeat(100))', 'SENDOFF_URL_TOO_LARGE',
-      '$send.emit: the URL has 105 bytes, over the limit of 100 (setting Sends:MaxUrlBytes)',
+      '$send.emit: the URL of the channel has 105 bytes, over the limit of 100 (setting Sends:MaxUrlBytes)',
     ],
     [
       { headerBytes: 100 }, '$send.http({ method: "GET", url: "https://a.example/", headers: { a: "x".repeat(45), b: "x".repeat(46) } })',

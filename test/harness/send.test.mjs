@@ -24,7 +24,7 @@ const refuses = (options, message) => assert.throws(() => encodeSend(options, ()
 const base = { method: 'POST', url: 'https://a.example/' };
 
 test('A missing or bad option is named with its value and path', () => {
-  refuses(undefined, '$send.http: invalid value undefined for ');
+  refuses(undefined, '$send.http: invalid value undefined for options: pass an object, such as { method, url, data }');
   refuses({}, '$send.http: invalid value undefined for method');
   refuses({ method: 1 }, '$send.http: invalid value 1 for method');
   refuses({ method: 'NO WAY', url: base.url }, '$send.http: invalid value NO WAY for method');

@@ -73,7 +73,7 @@ public static partial class WorkflowReader
     [GeneratedRegex(@"^\d+[-_. ]+")]
     private static partial Regex OrderPrefix();
 
-    [GeneratedRegex(@"^[A-Za-z_$][A-Za-z0-9_$-]*\z")]
+    [GeneratedRegex(@"^[A-Za-z_$][A-Za-z0-9_$-]{0,99}\z")]
     private static partial Regex NamePattern();
 
     [GeneratedRegex(@"^npm:(?:@[^/@\s]+/)?[^/@\s]+(?:@[^/\s]+)?/[^\s\\]+\.[cm]?js\z")]
@@ -297,8 +297,8 @@ public static partial class WorkflowReader
             if (!NamePattern().IsMatch(stepName))
                 return Problem<Step>(
                     Child(map, "namespace")!,
-                    $"'{stepName}' cannot be a step's namespace",
-                    "use letters, digits, _ $ and -, not starting with a digit"
+                    $"'{(stepName.Length > 100 ? stepName[..100] + "…" : stepName)}' cannot be a step's namespace",
+                    "use 1 to 100 letters, digits, _ $ and -, not starting with a digit"
                 );
             if (uses is null)
                 return Problem<Step>(map, $"the step '{stepName}' needs `uses`", "write `uses: ./notify/entry.js`");

@@ -106,6 +106,8 @@ public static class ServerEndpoints
                 scalar
                     .WithTitle("Sendoff API")
                     .WithCustomCss(referenceColours)
+                    .AddHeadContent(referenceTheme)
+                    .HideDarkModeToggle()
                     .DisableDefaultFonts()
                     .DisableTelemetry()
                     .DisableAgent()
@@ -121,6 +123,23 @@ public static class ServerEndpoints
         .light-mode { --scalar-color-2: #4a4a4a; --scalar-color-3: #555; --scalar-color-accent: #0059b3; --scalar-color-green: #05663f; --scalar-color-orange: #a33a00; --scalar-color-yellow: #7a5c00 }
         .dark-mode { --scalar-color-2: #c8c8c8; --scalar-color-3: #b4b4b4 }
         .sidebar-search-placeholder, .client-libraries-text { color: var(--scalar-color-1) }
+        """;
+
+    /// <summary>The theme of the page around the frame. Scalar keeps its own under <c>colorMode</c> and shows it as a class.</summary>
+    const string referenceTheme = """
+        <script>
+          (() => {
+            const dark = matchMedia('(prefers-color-scheme: dark)');
+            const show = () => {
+              const theme = localStorage.getItem('theme') ?? (dark.matches ? 'dark' : 'light');
+              localStorage.setItem('colorMode', theme);
+              for (const mode of ['dark', 'light']) document.body?.classList.toggle(`${mode}-mode`, mode === theme);
+            };
+            show();
+            addEventListener('theme', show);
+            dark.addEventListener('change', show);
+          })();
+        </script>
         """;
 
     static void MapApi(WebApplication app)

@@ -96,6 +96,28 @@ public sealed class ImportHostileTests : ImportRig
     }
 
     [Fact]
+    public async Task A_namespace_or_a_file_name_that_is_too_long_is_named()
+    {
+        AddExport($$"""{ "name": "W", "steps": [ { "namespace": "{{new string('n', 300)}}", "code": "return 1" } ] }""");
+        string remarks = Remarks((await ReportAsync())[0]);
+        Assert.Contains($"'{new string('n', 100)}…' cannot be a step's namespace; use 1 to 100 letters", remarks, StringComparison.Ordinal);
+
+        using (var archive = ZipFile.Open(Source, ZipArchiveMode.Update))
+        {
+            archive.Entries[0].Delete();
+            foreach (string file in new[] { "w-p_1/workflow.yaml", $"w-p_1/{new string('f', 300)}.js" })
+            {
+                using var writer = new StreamWriter(archive.CreateEntry(file).Open());
+                writer.Write(file.EndsWith("yaml", StringComparison.Ordinal) ? "name: W\ntriggers: [ { id: hi_1 } ]\nsteps: []\n" : "// x");
+            }
+        }
+        Directory.Delete(Target, recursive: true);
+        var (result, _) = await ImportAsync();
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("w-p_1: a file name is too long for this file system: fff", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Names_of_an_export_do_nothing_to_the_terminal_that_shows_the_report()
     {
         AddExport(

@@ -188,7 +188,16 @@ sealed class TestServer : IAsyncDisposable
     public async Task<RunDocument> RunAsync(string hook, string json = "{}") => await EndOfAsync(await PostAsync(hook, json));
 
     /// <summary>The run once it and every delivery of it have ended.</summary>
-    public async Task<RunDocument> EndOfAsync(string run)
+    public Task<RunDocument> EndOfAsync(string run) =>
+        UntilAsync(
+            run,
+            static document =>
+                document.Status is not ("queued" or "running")
+                && document.Steps.SelectMany(s => s.Deliveries).All(d => d.Status is not ("pending" or "sending"))
+        );
+
+    /// <summary>The run once it is as wanted.</summary>
+    public async Task<RunDocument> UntilAsync(string run, Func<RunDocument, bool> isWanted)
     {
         // Listening begins before the first look, so that no change falls between the two.
         using var listening = CancellationTokenSource.CreateLinkedTokenSource(Wait.Token);
@@ -197,10 +206,7 @@ sealed class TestServer : IAsyncDisposable
         while (true)
         {
             var document = await GetRunAsync(run);
-            if (
-                document.Status is not ("queued" or "running")
-                && document.Steps.SelectMany(s => s.Deliveries).All(d => d.Status is not ("pending" or "sending"))
-            )
+            if (isWanted(document))
             {
                 await listening.CancelAsync();
                 return document;

@@ -4,6 +4,8 @@ namespace Sendoff.Tests.Workflows;
 
 public sealed class WorkflowReaderTests
 {
+    const string Long = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
     static WorkflowReading Read(string yaml, params string[] otherFiles) =>
         WorkflowReader.Read("test", otherFiles.ToDictionary(f => f, _ => "").Append(new("workflow.yaml", yaml)).ToDictionary());
 
@@ -110,6 +112,7 @@ public sealed class WorkflowReaderTests
     [InlineData("name: a/b\nsteps:\n  - namespace: a\n    uses: ./a.js", "'a/b' cannot be a workflow's name", 1)]
     [InlineData("name: x\nsteps:\n  - namespace: a\n    uses: ./a.js\n    disabled: yes", "`disabled` is 'yes'", 5)]
     [InlineData("name: x\nsteps:\n  - namespace: 9a\n    uses: ./a.js", "cannot be a step's namespace", 3)]
+    [InlineData("name: x\nsteps:\n  - namespace: " + Long + "\n    uses: ./a.js", "x…' cannot be a step's namespace", 3)]
     [InlineData("name: x\nsettings: { timeout: soon }\nsteps:\n  - namespace: a\n    uses: ./a.js", "'soon' is not a valid timeout", 2)]
     [InlineData(
         "name: x\nsettings: { idempotency_key: maybe }\nsteps:\n  - namespace: a\n    uses: ./a.js",

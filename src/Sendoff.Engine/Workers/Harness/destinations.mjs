@@ -26,6 +26,10 @@ const S3 = /** @type {any} */ ({
   __proto__: null, key: 'objects get their names from `prefix`, the time and the send', data: 'did you mean `payload`?',
   body: 'did you mean `payload`?',
 });
+/** @type {Record<string, string>} */
+const OPTIONS = /** @type {any} */ ({
+  __proto__: null, email: '{ subject, text }', sse: '{ channel, payload }', s3: '{ bucket, prefix, payload }',
+});
 const TO = 'mails go to the address in the setting Smtp:To. The setting Smtp:AllowTo lets steps choose others, such as *@example.com';
 
 /** @type {Record<string, Encoder>} */
@@ -93,7 +97,7 @@ const fail = (name, value, path, hint) => invalid(value, path, hint, `$send.${na
 
 /** A copy of the own properties. @param {any} options @param {string} name @returns {Record<string, any>} */
 function record(options, name) {
-  if (options === null || typeof options !== 'object' || isArray(options)) throw fail(name, options, '');
+  if (options === null || typeof options !== 'object' || isArray(options)) throw fail(name, options, 'options', `pass an object, such as ${OPTIONS[name]}`);
   /** @type {any} */ const copy = { __proto__: null };
   const names = keys(options);
   for (let i = 0; i < names.length; i++) copy[names[i]] = options[names[i]];

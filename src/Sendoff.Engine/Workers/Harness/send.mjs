@@ -67,7 +67,7 @@ const own = (object, key) => hasOwn(object, key) ? object[key] : undefined;
  *  @param {Warn} warn
  *  @returns {Send} */
 export function encodeSend(options, warn) {
-  if (options === null || typeof options !== 'object') throw invalid(options, '');
+  if (options === null || typeof options !== 'object') throw invalid(options, 'options', 'pass an object, such as { method, url, data }');
   const method = own(options, 'method');
   if (typeof method !== 'string' || !(method in USUAL_METHODS)) checkMethod(method);
   const address = parseUrl(own(options, 'url'));

@@ -171,12 +171,18 @@ function write(call, name, args, encode) {
   run.sendBytes += headBytes + bytes;
 }
 
+/** What makes the URL of other destinations long. @type {Record<string, string>} */
+const URL_PARTS = /** @type {any} */ ({
+  __proto__: null, '$send.emit': 'the URL of the channel has', '$send.sse': 'the URL of the channel has',
+  '$send.s3': 'the URL of the bucket and the prefix has',
+});
+
 /** A9: URL and headers. @param {string} name @param {import('./send.mjs').Send} request
  *  @returns {number} bytes of all but the body, counted like `HttpSend.Bytes` */
 function checkHead(name, request) {
   const { limits } = worker, url = request.url.length, headers = headerBytes(request.headers);
   if (url > limits.urlBytes)
-    throw overLimit(name, 'URL_TOO_LARGE', `the URL has ${url} bytes, over the limit of ${limits.urlBytes}`, 'MaxUrlBytes');
+    throw overLimit(name, 'URL_TOO_LARGE', `${URL_PARTS[name] ?? 'the URL has'} ${url} bytes, over the limit of ${limits.urlBytes}`, 'MaxUrlBytes');
   if (headers > limits.headerBytes)
     throw overLimit(
       name, 'HEADERS_TOO_LARGE', `the headers have ${headers} bytes in all, over the limit of ${limits.headerBytes}`, 'MaxHeaderBytes');

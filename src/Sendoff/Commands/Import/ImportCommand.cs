@@ -145,6 +145,13 @@ static class ImportCommand
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
             File.WriteAllText(file, text);
         }
+        catch (PathTooLongException)
+        {
+            throw new CommandException(
+                $"{folder}: a file name is too long for this file system: {(name.Length > 100 ? name[..100] + "…" : name)}",
+                ExitCode.Usage
+            );
+        }
         catch (Exception x) when (x is IOException or UnauthorizedAccessException)
         {
             throw new CommandException($"{root} cannot be written: {x.Message}", ExitCode.Usage);

@@ -209,10 +209,10 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
             Note(
                 ImportVerdict.CannotRun,
                 $"{name}, line {line}",
-                $"{call.Value} is not supported in this version",
+                $"{call.Value} is not supported",
                 call.Value.Contains("send", StringComparison.Ordinal)
                     ? "write rows with a package such as pg or snowflake-sdk, or objects with $send.s3"
-                    : "take it out, or wait for it"
+                    : "remove it; there is no equivalent (see docs/pipedream.md)"
             );
         }
     }
