@@ -160,7 +160,7 @@ public sealed class EditorTests(Site site)
                 + "\"./one.mjs\";\nexport async function close(file: AsyncDisposable) { await using it = file; }\nlet wrong = ;"
         );
         await Expect(Code(window).Locator(".squiggly-error")).ToHaveCountAsync(1);
-        await Button(window, "Next mistake").ClickAsync();
+        await Button(window, "Next error").ClickAsync();
         await Expect(Code(window).Locator(".marker-widget")).ToContainTextAsync("Expression expected");
         Assert.Empty(window.Faults);
     }
@@ -334,7 +334,7 @@ public sealed class EditorTests(Site site)
             await window.Page.Keyboard.PressAsync("Tab");
             await Expect(Said(window)).ToHaveTextAsync("Draft saved.Undo");
             await Expect(trigger.Locator(".ed-next")).ToContainTextAsync($"05:0{round}, ");
-            await window.Page.GetByLabel("Timeout of a run").FillAsync($"{round}0s");
+            await window.Page.GetByLabel("Run timeout").FillAsync($"{round}0s");
             await window.Page.GetByLabel("Sends of a failed run").SelectOptionAsync("success");
             await window.Page.GetByLabel("Response").First.SelectOptionAsync("fixed");
             await window.Page.GetByLabel("Status").FillAsync($"20{round}");

@@ -71,7 +71,7 @@ public sealed class PageTests(Site site)
             await Expect(EditorTests.Code(window).Locator(".squiggly-inline-unnecessary").First).ToBeVisibleAsync();
         // The reference shows bars until it has read the description.
         if (name == "api")
-            await Expect(Reference(window.Page).GetByRole(AriaRole.Heading, new() { Name = "Sendoff API" })).ToBeVisibleAsync();
+            await Expect(Reference(window.Page).GetByRole(AriaRole.Heading, new() { Name = "Sendoff", Exact = true })).ToBeVisibleAsync();
         foreach (var scheme in schemes)
         {
             await window.Page.EmulateMediaAsync(new() { ColorScheme = scheme });
@@ -96,7 +96,7 @@ public sealed class PageTests(Site site)
         await using var window = await site.OpenAsync(ColorScheme.Light);
         await window.Page.GotoAsync("/docs");
         var body = Reference(window.Page).Locator("body");
-        await Expect(Reference(window.Page).GetByRole(AriaRole.Heading, new() { Name = "Sendoff API" })).ToBeVisibleAsync();
+        await Expect(Reference(window.Page).GetByRole(AriaRole.Heading, new() { Name = "Sendoff", Exact = true })).ToBeVisibleAsync();
         var theme = window.Page.Locator("#theme");
         for (int round = 0; round < 2; round++)
             foreach (var (chosen, shown) in new[] { ("light", "light"), ("dark", "dark"), ("system", "light") })

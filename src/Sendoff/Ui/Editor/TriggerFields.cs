@@ -17,7 +17,7 @@ static class TriggerFields
         new(
             "response",
             "Response",
-            Choices: [("default", "Default: 200 at once"), ("custom", "Custom: by $.respond"), ("fixed", "Fixed: status and body")]
+            Choices: [("default", "Default: 200 immediately"), ("custom", "Custom: from $.respond"), ("fixed", "Fixed: status and body")]
         ),
         new("bearer", "Bearer token", "${HOOK_TOKEN}"),
         new("rate", "Rate limit", "10/s"),
