@@ -136,6 +136,8 @@ public static class ServerEndpoints
               for (const mode of ['dark', 'light']) document.body?.classList.toggle(`${mode}-mode`, mode === theme);
             };
             show();
+            // Scalar sets its own theme again whenever the system's changes.
+            addEventListener('DOMContentLoaded', () => new MutationObserver(show).observe(document.body, { attributeFilter: ['class'] }));
             addEventListener('theme', show);
             dark.addEventListener('change', show);
           })();
