@@ -125,7 +125,8 @@ public static class ServerEndpoints
         .sidebar-search-placeholder, .client-libraries-text { color: var(--scalar-color-1) }
         """;
 
-    /// <summary>The theme of the page around the frame, which does not learn itself when the system's changes. Scalar keeps its own under <c>colorMode</c> and shows it as a class.</summary>
+    /// <summary>The theme of the page around the frame, which does not learn itself when the system's changes.
+    /// Scalar keeps its own under <c>colorMode</c> and shows it as a class.</summary>
     const string referenceTheme = """
         <script>
           (() => {

@@ -48,7 +48,8 @@ public sealed class CrossOriginTests(Site site)
               const call = async () => {
                 const response = await fetch(url, { method: "PUT", credentials: "include",
                   headers: { "content-type": "application/json", "x-token": "abc" }, body: JSON.stringify({ n: 1 }) });
-                return { status: response.status, own: response.headers.get("x-own"), run: response.headers.get("sendoff-run"), ...await response.json() };
+                const { status } = response;
+                return { status, own: response.headers.get("x-own"), run: response.headers.get("sendoff-run"), ...await response.json() };
               };
               return [await call(), await call()];
             }
@@ -71,7 +72,7 @@ public sealed class CrossOriginTests(Site site)
     {
         string hook = await site.Server.DeployAsync(
             "beacon",
-            "export default defineComponent({ async run({ steps, $ }) { $.send.sse({ channel: 'seen', payload: steps.trigger.event.body }); } });"
+            "export default { async run({ steps, $ }) { $.send.sse({ channel: 'seen', payload: steps.trigger.event.body }); } };"
         );
         string url = Address(hook);
         var (window, shop) = await OpenShopAsync("127.0.0.1");
@@ -94,7 +95,7 @@ public sealed class CrossOriginTests(Site site)
     {
         string hook = await site.Server.DeployAsync(
             "streamed",
-            "export default defineComponent({ async run({ steps, $ }) { $.send.sse({ channel: 'news', payload: steps.trigger.event.body }); } });"
+            "export default { async run({ steps, $ }) { $.send.sse({ channel: 'news', payload: steps.trigger.event.body }); } };"
         );
         await site.Server.RunAsync(hook, """{"n":1}""");
         var workflow = JsonElement.Parse(

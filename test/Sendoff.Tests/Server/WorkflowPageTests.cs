@@ -102,7 +102,7 @@ public sealed class WorkflowPageTests(SharedServer shared) : IClassFixture<Share
     public async Task A_workflow_is_deleted_once_its_name_is_typed_in()
     {
         var run = await SampleRuns.AddAsync(server, workflow: "doomed");
-        Assert.Contains("whole history", await PageAsync("/workflows/doomed/delete"));
+        Assert.Contains("permanently deletes", await PageAsync("/workflows/doomed/delete"));
 
         using var wrong = await PostAsync("/workflows/doomed/delete", ("name", "dooned"));
         string page = WebUtility.HtmlDecode(await wrong.Content.ReadAsStringAsync());

@@ -97,7 +97,8 @@ const fail = (name, value, path, hint) => invalid(value, path, hint, `$send.${na
 
 /** A copy of the own properties. @param {any} options @param {string} name @returns {Record<string, any>} */
 function record(options, name) {
-  if (options === null || typeof options !== 'object' || isArray(options)) throw fail(name, options, 'options', `pass an object, such as ${OPTIONS[name]}`);
+  if (options === null || typeof options !== 'object' || isArray(options))
+    throw fail(name, options, 'options', `pass an object, such as ${OPTIONS[name]}`);
   /** @type {any} */ const copy = { __proto__: null };
   const names = keys(options);
   for (let i = 0; i < names.length; i++) copy[names[i]] = options[names[i]];

@@ -182,7 +182,8 @@ const URL_PARTS = /** @type {any} */ ({
 function checkHead(name, request) {
   const { limits } = worker, url = request.url.length, headers = headerBytes(request.headers);
   if (url > limits.urlBytes)
-    throw overLimit(name, 'URL_TOO_LARGE', `${URL_PARTS[name] ?? 'the URL has'} ${url} bytes, over the limit of ${limits.urlBytes}`, 'MaxUrlBytes');
+    throw overLimit(
+      name, 'URL_TOO_LARGE', `${URL_PARTS[name] ?? 'the URL has'} ${url} bytes, over the limit of ${limits.urlBytes}`, 'MaxUrlBytes');
   if (headers > limits.headerBytes)
     throw overLimit(
       name, 'HEADERS_TOO_LARGE', `the headers have ${headers} bytes in all, over the limit of ${limits.headerBytes}`, 'MaxHeaderBytes');
