@@ -129,7 +129,7 @@ sealed class RunRig : IAsyncDisposable
 
     public static async Task<RunRig> StartAsync(string folder, EngineLimits? limits = null, TimeProvider? time = null, bool hold = false)
     {
-        var rig = new RunRig(folder, limits ?? Sending.Patient with { WorkersWarm = 0 }, time ?? TimeProvider.System);
+        var rig = new RunRig(folder, (limits ?? Sending.Patient) with { WorkersWarm = 0 }, time ?? TimeProvider.System);
         await rig.Secrets.LoadAsync(default);
         await rig.Accounts.LoadAsync(default);
         await rig.Hold.StartAsync(rig.Store, hold, time ?? TimeProvider.System, default);
