@@ -130,5 +130,13 @@ public sealed class ClusterWatch(
         }
     }
 
+    /// <summary>The servers of the database, this one with its load of now.</summary>
+    public async Task<IReadOnlyList<ListedServer>> ListAsync(CancellationToken ct) =>
+        [
+            .. (await store.ListServersAsync(ct).ConfigureAwait(false)).Select(server =>
+                server.IsThis ? server with { Load = Load } : server
+            ),
+        ];
+
     ServerLoad Load => new(runs.InFlight + lanes.Unstarted.Sum(static lane => lane.Runs), dispatcher.InFlight + dispatcher.Waiting.Count);
 }

@@ -72,14 +72,13 @@ public sealed record Takeover(IReadOnlyList<string> Ended, int Runs, int Interru
     public bool IsEmpty => Runs == 0 && Interrupted == 0 && Pending.Count == 0;
 }
 
-/// <param name="LeaseEndsIn">Negative if it has ended.</param>
+/// <param name="LeaseEndsIn">Negative if it has ended; null if it has none, because the server is the only one.</param>
 public sealed record ListedServer(
-    long Epoch,
     int Slot,
     string Name,
     string Version,
     DateTimeOffset JoinedAt,
-    TimeSpan LeaseEndsIn,
+    TimeSpan? LeaseEndsIn,
     ServerLoad Load,
     bool IsThis
 );

@@ -6,17 +6,12 @@ internal sealed class OnlyServer(TimeProvider time) : IServers
     static readonly Renewal alone = new(1, new Dictionary<Cached, long>());
 
     readonly DateTimeOffset startedAt = time.GetUtcNow();
-    ServerLoad load;
 
     public bool IsShared => false;
 
     public bool MayBegin => true;
 
-    public Task<Renewal?> RenewAsync(ServerLoad load, CancellationToken ct)
-    {
-        this.load = load;
-        return Task.FromResult<Renewal?>(alone);
-    }
+    public Task<Renewal?> RenewAsync(ServerLoad load, CancellationToken ct) => Task.FromResult<Renewal?>(alone);
 
     public Task<Takeover> TakeOverAsync(CancellationToken ct) => Task.FromResult(Takeover.None);
 
@@ -28,6 +23,6 @@ internal sealed class OnlyServer(TimeProvider time) : IServers
 
     public Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) =>
         Task.FromResult<IReadOnlyList<ListedServer>>([
-            new(1, 0, Environment.MachineName, ServerIdentity.ProgramVersion, startedAt, Timeout.InfiniteTimeSpan, load, IsThis: true),
+            new(0, Environment.MachineName, ServerIdentity.ProgramVersion, startedAt, null, default, IsThis: true),
         ]);
 }

@@ -27,7 +27,9 @@ static class CommandTree
             AccountsCommand.Build(),
             ExportCommand.Build(),
             StoresCommand.Build(),
+            ServersCommand.Build(),
             HoldCommand.Build(),
+            MigrateCommand.Build(),
             ReceiveCommand.Build(),
             DoctorCommand.Build(),
         };

@@ -192,6 +192,11 @@ static class ServeCommand
                     + $"which is {deadline.TotalSeconds:0.#} s",
                 ExitCode.Usage
             );
+        if (settings.Limits.RetentionBytes > 0)
+            throw new CommandException(
+                "Retention:Size is for SQLite, whose file gives its space back. With PostgreSQL, use Retention:Age",
+                ExitCode.Usage
+            );
         foreach (var (name, value) in new[] { ("Secrets:Key", settings.SecretsKey), ("Auth:Token", settings.AuthToken) })
             if (value is null)
                 throw new CommandException(

@@ -168,6 +168,7 @@ public static class ServerEndpoints
         EgressApi.Map(api);
         StreamApi.Map(api);
         HoldApi.Map(api);
+        ServersApi.Map(api);
         app.Map(
                 "/api/{**path}",
                 (HttpRequest request) => Problem.NotFound($"There is nothing at {request.Path}. The API is described at /openapi/v1.json.")

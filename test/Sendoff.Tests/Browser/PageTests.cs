@@ -44,6 +44,7 @@ public sealed class PageTests(Site site)
             { "alerts", "/alerts" },
             { "accounts", "/accounts" },
             { "account-new", "/accounts?app=google_sheets" },
+            { "servers", "/servers" },
             { "settings", "/settings" },
             { "no-such-page", "/nowhere" },
         };

@@ -34,6 +34,7 @@ public sealed class AccessTests(SharedServer shared) : IClassFixture<SharedServe
     [InlineData("/stores")]
     [InlineData("/alerts")]
     [InlineData("/usage")]
+    [InlineData("/servers")]
     [InlineData("/settings")]
     [InlineData("/nowhere")]
     [InlineData("/openapi/v1.json")]

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Time.Testing;
+using Npgsql;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Postgres;
 using Sendoff.Tests.Support;
@@ -13,4 +15,253 @@ public sealed class PostgresStoreConformanceTests : StoreConformanceTests
 
     // The earlier process is still connected, and its data folder in use by the new one.
     protected override Task<IStore> OpenAfterCrashAsync(IdSequence ids) => OpenAsync(ids);
+}
+
+/// <summary>What only a database that several servers use can do.</summary>
+public sealed class PostgresStoreTests
+{
+    readonly string database = PostgresServer.Shared.NewDatabase();
+    readonly FakeTimeProvider clock = new(DateTimeOffset.Parse("2026-11-23T08:00:00Z"));
+
+    static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    PostgresStore Open(string instance, string? connection = null) =>
+        PostgresStore.Open(connection ?? database, new(instance, instance, "0"), TestSecrets.Parts(new(clock), clock));
+
+    async Task<QueuedRun> AcceptAsync(PostgresStore store, WorkflowId workflow)
+    {
+        var ids = new IdSequence(clock);
+        ids.UseSlot(500 + Interlocked.Increment(ref slots));
+        var run = new QueuedRun(
+            new(ids.Next()),
+            new(new(ids.Next()), WorkspaceId.Default, workflow, "http", clock.GetUtcNow(), "{}"u8.ToArray()),
+            1
+        );
+        Assert.True(await store.AcceptAsync(run, Ct));
+        return run;
+    }
+
+    int slots;
+
+    Run End(QueuedRun run) =>
+        new(
+            run.Id,
+            run.Event.Id,
+            WorkspaceId.Default,
+            run.Event.WorkflowId,
+            run.Version,
+            run.Event.Trigger,
+            RunStatus.Succeeded,
+            clock.GetUtcNow(),
+            TimeSpan.Zero,
+            TimeSpan.Zero,
+            Recovered: false,
+            Replay: false,
+            Error: null,
+            Message: null,
+            Response: null,
+            Steps: []
+        );
+
+    Delivery Send(QueuedRun run, DeliveryStatus status, string destination = "https://a.example:443") =>
+        new(
+            new(run.Id.Value + 2 * IdSequence.Stride),
+            run.Id,
+            WorkspaceId.Default,
+            run.Event.WorkflowId,
+            0,
+            0,
+            destination,
+            new("POST", "https://a.example/", [], default),
+            status
+        );
+
+    static Task<Workflow> DeployAsync(PostgresStore store) =>
+        store.DeployAsync("orders", new Dictionary<string, string> { ["workflow.yaml"] = "" }, [], Ct);
+
+    void Remove(int slot)
+    {
+        using var connection = new NpgsqlConnection(database + ";Pooling=false");
+        connection.Open();
+        using var command = new NpgsqlCommand($"DELETE FROM servers WHERE slot = {slot}", connection);
+        Assert.Equal(1, command.ExecuteNonQuery());
+    }
+
+    [Fact]
+    public async Task A_server_that_is_no_longer_listed_stores_nothing()
+    {
+        await using var first = Open("first");
+        await using var second = Open("second");
+        var workflow = await DeployAsync(first);
+        var run = await AcceptAsync(first, workflow.Id);
+        Remove(slot: 0);
+
+        var error = await Assert.ThrowsAsync<StoreUnavailableException>(() => AcceptAsync(first, workflow.Id));
+        Assert.Contains("its lease ended, and another one has taken its work over", error.Message);
+        Assert.Null(await first.RenewAsync(default, Ct));
+        var taken = await second.TakeOverAsync(Ct);
+        Assert.Equal(1, taken.Runs);
+        Assert.Equal([run.Id], (await second.ListUnfinishedRunsAsync(10, null, Ct)).Select(static left => left.Id));
+        Assert.True(await second.FinishRunAsync(End(run), [], Ct));
+    }
+
+    [Fact]
+    public async Task Work_of_another_server_is_not_ended_marked_or_recorded()
+    {
+        await using var first = Open("first");
+        await using var second = Open("second");
+        var workflow = await DeployAsync(first);
+        var (run, sent) = (await AcceptAsync(first, workflow.Id), await AcceptAsync(first, workflow.Id));
+        var delivery = Send(sent, DeliveryStatus.Pending);
+        Assert.True(await first.FinishRunAsync(End(sent), [delivery], Ct));
+
+        Assert.False(await second.FinishRunAsync(End(run), [], Ct));
+        Assert.Empty(await second.MarkSendingAsync([delivery.Id], Ct));
+        Assert.Empty(await second.ListPendingDestinationsAsync(Ct));
+        await second.RecordBlockedAsync(delivery.Id, new(AttemptErrorCode.Internal, AttemptPhase.Dns, "no"), Ct);
+        Assert.Equal(DeliveryStatus.Pending, (await first.GetDeliveryAsync(delivery.Id, Ct))!.Delivery.Status);
+        Assert.True((await second.TakeOverAsync(Ct)).IsEmpty);
+        Assert.Equal([delivery.Id], await first.MarkSendingAsync([delivery.Id], Ct));
+        Assert.True(await first.FinishRunAsync(End(run), [], Ct));
+    }
+
+    [Fact]
+    public async Task Deliveries_in_flight_of_a_removed_server_become_interrupted_and_the_others_are_taken()
+    {
+        await using var first = Open("first");
+        await using var second = Open("second");
+        var workflow = await DeployAsync(first);
+        var sends = new List<Delivery>();
+        foreach (
+            var (status, destination) in new[]
+            {
+                (DeliveryStatus.Sending, "https://a.example:443"),
+                (DeliveryStatus.Pending, "https://b.example:443"),
+                (DeliveryStatus.Sending, "emit:1"),
+            }
+        )
+        {
+            var run = await AcceptAsync(first, workflow.Id);
+            sends.Add(Send(run, status, destination));
+            Assert.True(await first.FinishRunAsync(End(run), [sends[^1]], Ct));
+        }
+        Remove(slot: 0);
+
+        var taken = await second.TakeOverAsync(Ct);
+        Assert.Equal((0, 1), (taken.Runs, taken.Interrupted));
+        Assert.Equal(
+            [KeyValuePair.Create("emit:1", sends[2].Id), KeyValuePair.Create("https://b.example:443", sends[1].Id)],
+            taken.Pending.OrderBy(static one => one.Key, StringComparer.Ordinal)
+        );
+        Assert.Equal(DeliveryStatus.Interrupted, (await second.GetDeliveryAsync(sends[0].Id, Ct))!.Delivery.Status);
+        Assert.Equal([sends[1].Id], await second.MarkSendingAsync([sends[1].Id], Ct));
+    }
+
+    [Fact]
+    public async Task An_instance_takes_the_work_of_its_earlier_process_at_once()
+    {
+        var first = Open("same");
+        var workflow = await DeployAsync(first);
+        var run = await AcceptAsync(first, workflow.Id);
+        await using var second = Open("same");
+
+        Assert.Equal([run.Id], (await second.ListUnfinishedRunsAsync(10, null, Ct)).Select(static left => left.Id));
+        Assert.Single(await second.ListServersAsync(Ct));
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => DeployAsync(first));
+        await first.DisposeAsync();
+        Assert.Single(await second.ListServersAsync(Ct));
+    }
+
+    [Fact]
+    public async Task A_turn_belongs_to_one_server_until_it_is_passed_on()
+    {
+        await using var first = Open("first");
+        await using var second = Open("second");
+        var workflow = (await DeployAsync(first)).Id;
+
+        Assert.True(await first.TryTakeTurnAsync(workflow, Ct));
+        Assert.Empty(await first.ListWantedTurnsAsync(Ct));
+        Assert.False(await second.TryTakeTurnAsync(workflow, Ct));
+        Assert.Equal([workflow], await first.ListWantedTurnsAsync(Ct));
+        await first.PassTurnAsync(workflow, Ct);
+        Assert.True(await second.TryTakeTurnAsync(workflow, Ct));
+        Remove(slot: 1);
+        Assert.True(await first.TryTakeTurnAsync(workflow, Ct));
+    }
+
+    [Fact]
+    public async Task A_change_increases_the_revision_of_its_content_only()
+    {
+        await using var first = Open("first");
+        await using var second = Open("second");
+        var before = (await second.RenewAsync(default, Ct))!;
+        await DeployAsync(first);
+        await first.SaveTokenAsync(new(new(1), WorkspaceId.Default, "t", TokenScope.Read, new byte[32], clock.GetUtcNow()), Ct);
+        var after = (await second.RenewAsync(default, Ct))!;
+
+        Assert.Equal(2, after.Servers);
+        Assert.Equal(
+            [Cached.Workflows, Cached.Tokens],
+            after.Revisions.Where(one => before.Revisions[one.Key] != one.Value).Select(static one => one.Key).Order()
+        );
+    }
+
+    [Theory]
+    [InlineData("Database=sendoff", "Database lacks Host or Database; write: Host=")]
+    [InlineData("Host=/nowhere;Database=a;Colour=blue", "Database is not a connection string of PostgreSQL: ")]
+    [InlineData(
+        "Host=127.0.0.1;Port=1;Database=a;Username=b",
+        "the database a on 127.0.0.1:1 cannot be reached (Connection refused); check that"
+    )]
+    public void A_connection_string_that_cannot_be_used_is_one_clear_line(string connection, string says)
+    {
+        var error = Assert.Throws<StoreUnavailableException>(() => Open("one", connection));
+        Assert.Contains(says, error.Message);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Theory]
+    [InlineData("Database", "missing", " does not exist; create it with: createdb missing")]
+    [InlineData("Username", "nobody", " refuses the user (role \"nobody\" does not exist); check Username and Password")]
+    public void A_database_or_user_that_does_not_exist_is_named_with_the_remedy(string part, string value, string says)
+    {
+        var connection = new NpgsqlConnectionStringBuilder(database) { [part] = value }.ConnectionString;
+        var error = Assert.Throws<StoreUnavailableException>(() => Open("one", connection));
+        Assert.Contains(says, error.Message);
+    }
+
+    [Fact]
+    public void Missing_rights_are_named_with_the_remedy()
+    {
+        Execute("CREATE ROLE poor LOGIN");
+        try
+        {
+            var connection = new NpgsqlConnectionStringBuilder(PostgresServer.Shared.NewEmptyDatabase())
+            {
+                Username = "poor",
+            }.ConnectionString;
+            var error = Assert.Throws<StoreUnavailableException>(() => Open("one", connection));
+            Assert.Contains("does not permit this (permission denied for schema public)", error.Message);
+        }
+        finally
+        {
+            Execute("DROP ROLE poor");
+        }
+    }
+
+    [Fact]
+    public void A_database_that_is_newer_is_refused()
+    {
+        Execute("INSERT INTO migrations(number, name) VALUES (99, '0099_later')");
+        var error = Assert.Throws<StoreUnavailableException>(() => Open("one"));
+        Assert.Contains("has schema 99 of a newer Sendoff", error.Message);
+    }
+
+    void Execute(string sql)
+    {
+        using var connection = new NpgsqlConnection(database + ";Pooling=false");
+        connection.Open();
+        using var command = new NpgsqlCommand(sql, connection);
+        command.ExecuteNonQuery();
+    }
 }

@@ -125,7 +125,6 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
             while (row.Read())
                 servers.Add(
                     new(
-                        row.GetInt64(0),
                         (int)row.GetInt64(1),
                         row.GetString(2),
                         row.GetString(3),

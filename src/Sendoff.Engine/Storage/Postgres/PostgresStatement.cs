@@ -97,7 +97,7 @@ internal sealed partial class PostgresStatement(PostgresSession session, string 
     public override void Dispose() { }
 
     // Half of a surrogate pair has no UTF-8; it becomes the replacement character, as in SQLite.
-    static string Storable(string value)
+    internal static string Storable(string value)
     {
         if (value.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
             value = Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(value));

@@ -37,7 +37,7 @@ internal sealed class PostgresStore : SqlStore
         PostgresSession? session = null;
         try
         {
-            int schema = Upgrade(settings.ConnectionString, where, parts.Log);
+            int schema = Upgrade(settings, parts.Log);
             membership.Join();
             session = new(settings.ConnectionString, membership.Lease);
             session.Open();
@@ -56,23 +56,35 @@ internal sealed class PostgresStore : SqlStore
         }
     }
 
-    // Two servers that start together must not both upgrade.
-    static int Upgrade(string connectionString, string where, ILogger log)
+    static int Upgrade(NpgsqlConnectionStringBuilder settings, ILogger log)
     {
-        using var connection = new NpgsqlConnection(connectionString);
-        connection.Open();
-        if (connection.PostgreSqlVersion.Major < 15)
-            throw new StoreUnavailableException(
-                $"the database {where} is PostgreSQL {connection.PostgreSqlVersion}; Sendoff needs 15 or later"
-            );
-        Execute(connection, "SELECT pg_advisory_lock(7367646601)");
-        return Migrator.Run(connection, "Storage/Postgres/Migrations/", log);
+        using var connection = Prepare(settings, log);
+        using var command = new NpgsqlCommand("SELECT max(number) FROM migrations", connection);
+        return (int)command.ExecuteScalar()!;
     }
 
-    static void Execute(NpgsqlConnection connection, string sql)
+    /// <summary>Connects, and upgrades the schema if necessary. Until the connection is closed, no other server does so.</summary>
+    internal static NpgsqlConnection Prepare(NpgsqlConnectionStringBuilder settings, ILogger log)
     {
-        using var command = new NpgsqlCommand(sql, connection);
-        command.ExecuteNonQuery();
+        var connection = new NpgsqlConnection(settings.ConnectionString);
+        try
+        {
+            connection.Open();
+            if (connection.PostgreSqlVersion.Major < 15)
+                throw new StoreUnavailableException(
+                    $"the database {ConnectionSettings.Describe(settings)} is PostgreSQL {connection.PostgreSqlVersion}; "
+                        + "Sendoff needs 15 or later"
+                );
+            using (var command = new NpgsqlCommand("SELECT pg_advisory_lock(7367646601)", connection))
+                command.ExecuteNonQuery();
+            Migrator.Run(connection, "Storage/Postgres/Migrations/", log);
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
     }
 
     protected override StoreUnavailableException? Explain(Exception error) => PostgresErrors.Explain(error, where);

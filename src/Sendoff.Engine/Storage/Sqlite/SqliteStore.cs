@@ -93,7 +93,7 @@ internal sealed class SqliteStore : SqlStore
     }
 
     /// <summary>An exclusive handle, which the system releases when the process ends for any reason.</summary>
-    static FileStream TakeLock(string path)
+    internal static FileStream TakeLock(string path)
     {
         string folder = Path.GetDirectoryName(path)!,
             file = path + ".lock";
@@ -118,7 +118,7 @@ internal sealed class SqliteStore : SqlStore
     }
 
     // auto_vacuum has an effect only before the first page is written, so before WAL.
-    static SqliteSession OpenWriter(string path) =>
+    internal static SqliteSession OpenWriter(string path) =>
         SqliteSession.Open(
             path,
             SqliteOpenMode.ReadWriteCreate,

@@ -52,6 +52,7 @@ namespace Sendoff.Server.Api;
 [JsonSerializable(typeof(ChangeDocument))]
 [JsonSerializable(typeof(HealthDocument))]
 [JsonSerializable(typeof(HoldDocument))]
+[JsonSerializable(typeof(ListDocument<ServerDocument>))]
 [JsonSerializable(typeof(EgressAddressesDocument))]
 [JsonSerializable(typeof(EgressDocument))]
 [JsonSerializable(typeof(ProblemDocument))]

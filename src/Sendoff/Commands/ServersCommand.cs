@@ -1,0 +1,38 @@
+using System.CommandLine;
+using System.Globalization;
+using Sendoff.Server.Api;
+
+namespace Sendoff.Commands;
+
+/// <summary><c>sendoff servers</c>: the servers that share the database.</summary>
+static class ServersCommand
+{
+    static readonly string[] columns = ["slot", "name", "version", "since", "lease", "runs", "deliveries", "answers"];
+
+    public static Command Build()
+    {
+        var command = new Command("servers", "List the servers that share the database, with their work");
+        command.SetAction(
+            async (parsed, ct) =>
+            {
+                using var api = ApiClient.From(parsed);
+                if (await api.GetAsync("/api/v1/servers", ApiJson.Default.ListDocumentServerDocument, ct) is { } servers)
+                    Lists.PrintTable(servers.Items, columns, Row);
+                return ExitCode.Ok;
+            }
+        );
+        return ApiClient.With(command);
+    }
+
+    static string[] Row(ServerDocument server) =>
+        [
+            server.Slot.ToString(CultureInfo.InvariantCulture),
+            server.Name,
+            server.Version,
+            Lists.Time(server.Since),
+            server.LeaseSeconds is { } left ? string.Create(CultureInfo.InvariantCulture, $"{left:0.#} s") : "none",
+            server.Runs.ToString(CultureInfo.InvariantCulture),
+            server.Deliveries.ToString(CultureInfo.InvariantCulture),
+            server.IsThis ? "yes" : "",
+        ];
+}
