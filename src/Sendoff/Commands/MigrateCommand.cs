@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Sendoff.Engine;
+using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Storage;
 using Sendoff.Server.Auth;
 

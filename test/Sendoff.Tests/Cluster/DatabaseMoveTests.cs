@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using Npgsql;
 using Sendoff.Engine;
+using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Sqlite;
 using Sendoff.Server.Auth;

@@ -5,7 +5,7 @@ using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Postgres;
 using Sendoff.Engine.Storage.Sqlite;
 
-namespace Sendoff.Engine;
+namespace Sendoff.Engine.Cluster;
 
 /// <summary>Copies a SQLite database to PostgreSQL, with its history, in one transaction. Can be repeated until a server uses the target:
 /// an earlier copy is replaced.</summary>
@@ -69,7 +69,10 @@ public static class DatabaseMove
     {
         var columns = Read(
             connection,
-            $"SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = '{table}'",
+            $"""
+            SELECT column_name, data_type FROM information_schema.columns
+            WHERE table_schema = current_schema() AND table_name = '{table}'
+            """,
             static row => (Name: row.GetString(0), Type: row.GetString(1))
         );
         var shared = columns.Where(column => source.Columns(table).Contains(column.Name)).ToList();
