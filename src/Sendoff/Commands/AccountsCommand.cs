@@ -40,13 +40,13 @@ static class AccountsCommand
                 BuildList(),
                 BuildShow(),
                 BuildConnect(),
-                Lists.Act("remove", "Delete one", HttpMethod.Delete, static account => $"/api/v1/accounts/{account}", "removed"),
+                Lists.Act("remove", "Delete an account", HttpMethod.Delete, static account => $"/api/v1/accounts/{account}", "removed"),
             }
         );
 
     static Command BuildList()
     {
-        var command = new Command("list", "List them, with their status");
+        var command = new Command("list", "List accounts with their status");
         command.SetAction(
             async (parsed, ct) =>
             {
@@ -73,7 +73,7 @@ static class AccountsCommand
     static Command BuildShow()
     {
         var account = new Argument<string>("id");
-        var command = new Command("show", "Show one, without its values") { account };
+        var command = new Command("show", "Show an account, without its values") { account };
         command.SetAction(
             async (parsed, ct) =>
             {

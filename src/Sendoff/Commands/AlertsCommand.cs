@@ -156,7 +156,7 @@ static class AlertsCommand
     static Command BuildRemove()
     {
         var alert = AlertArgument();
-        var command = new Command("remove", "Delete one") { alert };
+        var command = new Command("remove", "Delete an alert") { alert };
         command.SetAction(
             async (parsed, ct) =>
             {

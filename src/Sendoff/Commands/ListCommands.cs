@@ -14,6 +14,7 @@ static class WorkflowsCommand
         var command = new Command("workflows", "The deployed workflows")
         {
             Lists.List(
+                "workflows",
                 "/api/v1/workflows",
                 ApiJson.Default.ListDocumentWorkflowDocument,
                 ["name", "version", "enabled", "triggers"],
@@ -25,10 +26,31 @@ static class WorkflowsCommand
                         string.Join("; ", w.Triggers.Select(Describe)),
                     ]
             ),
-            Lists.Act("show", "Show one as JSON", HttpMethod.Get, id => $"/api/v1/workflows/{id}", null),
-            Lists.Act("enable", "Let its triggers start runs", HttpMethod.Post, id => $"/api/v1/workflows/{id}/enable", "enabled"),
-            Lists.Act("disable", "Let its triggers answer 404", HttpMethod.Post, id => $"/api/v1/workflows/{id}/disable", "disabled"),
-            Lists.Act("delete", "Remove it with its history", HttpMethod.Delete, id => $"/api/v1/workflows/{id}", "deleted"),
+            Lists.Act("show", "Show a workflow as JSON", HttpMethod.Get, name => $"/api/v1/workflows/{name}", null, "name"),
+            Lists.Act(
+                "enable",
+                "Enable a workflow: its triggers start runs",
+                HttpMethod.Post,
+                name => $"/api/v1/workflows/{name}/enable",
+                "enabled",
+                "name"
+            ),
+            Lists.Act(
+                "disable",
+                "Disable a workflow: its triggers respond with 404",
+                HttpMethod.Post,
+                name => $"/api/v1/workflows/{name}/disable",
+                "disabled",
+                "name"
+            ),
+            Lists.Act(
+                "delete",
+                "Delete a workflow and its history permanently",
+                HttpMethod.Delete,
+                name => $"/api/v1/workflows/{name}",
+                "deleted",
+                "name"
+            ),
         };
         return ApiClient.With(command);
     }
@@ -45,13 +67,18 @@ static class RunsCommand
         var command = new Command("runs", "Runs, newest first")
         {
             Lists.List(
+                "runs",
                 "/api/v1/runs",
                 ApiJson.Default.ListDocumentRunSummaryDocument,
                 ["run", "status", "workflow", "trigger", "started", "took", "sends"],
-                Row
+                Row,
+                "--status",
+                "--workflow",
+                "--limit",
+                "--follow"
             ),
             Lists.Show(
-                "Show one with its steps, requests and responses",
+                "Show a run with its steps, requests and responses",
                 "/api/v1/runs",
                 ApiJson.Default.ListDocumentRunSummaryDocument,
                 run => run.Id,
@@ -60,12 +87,12 @@ static class RunsCommand
             ),
             Lists.Act(
                 "replay",
-                "Run its event again on the current version",
+                "Start a new run for the event of a run, on the current version",
                 HttpMethod.Post,
                 id => $"/api/v1/runs/{id}/replay",
                 "queued again"
             ),
-            Lists.Act("release", "Start one that is held over quota", HttpMethod.Post, id => $"/api/v1/runs/{id}/release", "released"),
+            Lists.Act("release", "Start a run that is held over quota", HttpMethod.Post, id => $"/api/v1/runs/{id}/release", "released"),
             Lists.Act("resume", "Resume a suspended run now", HttpMethod.Post, id => $"/api/v1/runs/{id}/resume", "is resumed"),
             Lists.Act("cancel", "End a suspended run as failed", HttpMethod.Post, id => $"/api/v1/runs/{id}/cancel", "canceled"),
         };
@@ -94,13 +121,18 @@ static class DeliveriesCommand
         var command = new Command("deliveries", "Deliveries, newest first")
         {
             Lists.List(
+                "deliveries",
                 "/api/v1/deliveries",
                 ApiJson.Default.ListDocumentDeliveryDocument,
                 ["delivery", "status", "workflow", "request", "outcome"],
-                Row
+                Row,
+                "--status",
+                "--workflow",
+                "--limit",
+                "--follow"
             ),
             Lists.Show(
-                "Show one with its attempts",
+                "Show a delivery with its attempts",
                 "/api/v1/deliveries",
                 ApiJson.Default.ListDocumentDeliveryDocument,
                 delivery => delivery.Id,
@@ -131,12 +163,15 @@ static class EventsCommand
         var command = new Command("events", "What triggers received, newest first")
         {
             Lists.List(
+                "events",
                 "/api/v1/events",
                 ApiJson.Default.ListDocumentEventDocument,
                 ["event", "workflow", "trigger", "received"],
-                e => [e.Id, e.Workflow ?? e.WorkflowId, e.Trigger, Lists.Time(e.ReceivedAt)]
+                e => [e.Id, e.Workflow ?? e.WorkflowId, e.Trigger, Lists.Time(e.ReceivedAt)],
+                "--workflow",
+                "--limit"
             ),
-            Lists.Act("show", "Show one as JSON", HttpMethod.Get, id => $"/api/v1/events/{id}", null),
+            Lists.Act("show", "Show an event as JSON", HttpMethod.Get, id => $"/api/v1/events/{id}", null),
             BuildSend(),
         };
         return ApiClient.With(command);
@@ -200,14 +235,25 @@ static class EventsCommand
 /// <summary>What the commands over the API have in common: a list, one item, an act upon one.</summary>
 static class Lists
 {
-    public static Command List<T>(string path, JsonTypeInfo<ListDocument<T>> type, string[] columns, Func<T, string[]> row)
+    /// <param name="what">Named in the help.</param>
+    /// <param name="options">Those that the path of the API has.</param>
+    public static Command List<T>(
+        string what,
+        string path,
+        JsonTypeInfo<ListDocument<T>> type,
+        string[] columns,
+        Func<T, string[]> row,
+        params string[] options
+    )
         where T : class
     {
         var status = new Option<string?>("--status") { Description = "Only those in this status; for runs, several separated by commas" };
         var workflow = new Option<string?>("--workflow") { Description = "Only those of this workflow" };
         var limit = new Option<int?>("--limit") { Description = "How many, up to 200 (50)" };
         var follow = new Option<bool>("--follow") { Description = "Follow changes until Ctrl+C" };
-        var command = new Command("list", "List them") { status, workflow, limit, follow };
+        var command = new Command("list", $"List {what}");
+        foreach (var option in new Option[] { status, workflow, limit, follow }.Where(option => options.Contains(option.Name)))
+            command.Add(option);
         command.SetAction(
             async (parsed, ct) =>
             {
@@ -281,9 +327,17 @@ static class Lists
     }
 
     /// <param name="done">What is printed behind the id; null prints the API's answer.</param>
-    public static Command Act(string verb, string description, HttpMethod method, Func<string, string> path, string? done)
+    /// <param name="argument">What the command calls the item by, in the help.</param>
+    public static Command Act(
+        string verb,
+        string description,
+        HttpMethod method,
+        Func<string, string> path,
+        string? done,
+        string argument = "id"
+    )
     {
-        var id = new Argument<string>("id");
+        var id = new Argument<string>(argument);
         var command = new Command(verb, description) { id };
         command.SetAction(
             async (parsed, ct) =>

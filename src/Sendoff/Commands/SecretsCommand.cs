@@ -12,7 +12,7 @@ static class SecretsCommand
         {
             BuildList(),
             BuildSet(),
-            Lists.Act("delete", "Remove one", HttpMethod.Delete, name => $"/api/v1/secrets/{name}", "deleted"),
+            Lists.Act("delete", "Delete a variable or secret", HttpMethod.Delete, name => $"/api/v1/secrets/{name}", "deleted", "name"),
         };
         return ApiClient.With(command);
     }

@@ -11,6 +11,7 @@ static class TokensCommand
             new Command("tokens", "Tokens for the API, besides the admin token")
             {
                 Lists.List(
+                    "tokens",
                     "/api/v1/tokens",
                     ApiJson.Default.ListDocumentTokenDocument,
                     ["token", "name", "scope", "created"],

@@ -17,10 +17,22 @@ static class UsageError
                 .Errors.FirstOrDefault(error => unknown is not null && error.Message.Contains($"'{unknown}'", StringComparison.Ordinal))
                 ?.Message
             ?? parsed.Errors[0].Message;
-        string? meant = unknown is null ? null : Spelling.Closest(unknown, Words(parsed.CommandResult, isOption: unknown.StartsWith('-')));
+        string? meant = unknown is null
+            ? null
+            : Below(parsed.CommandResult.Command, unknown)
+                ?? Spelling.Closest(unknown, Words(parsed.CommandResult, isOption: unknown.StartsWith('-')));
         return $"{message}{(meant is null ? "" : $" Did you mean `{meant}`?")} Try `sendoff "
             + $"{string.Concat(Path(parsed.CommandResult).Select(static name => name + " "))}--help`.";
     }
+
+    /// <summary>The one command a level below that has this name: <c>deliveries resend</c> for <c>resend</c>.</summary>
+    static string? Below(Command at, string name) =>
+        at
+            .Subcommands.SelectMany(group => group.Subcommands.Where(one => one.Name == name).Select(one => $"{group.Name} {one.Name}"))
+            .ToList()
+            is [var only]
+            ? only
+            : null;
 
     /// <summary>The known words.</summary>
     static IEnumerable<string> Words(CommandResult at, bool isOption) =>

@@ -291,6 +291,7 @@ public sealed class CommandInputTests : IDisposable
     [InlineData("rnus list", "'rnus'. Did you mean `runs`? Try `sendoff --help`.")]
     [InlineData("deploi a", "'deploi'. Did you mean `deploy`? Try `sendoff --help`.")]
     [InlineData("runs lst", "'lst'. Did you mean `list`? Try `sendoff runs --help`.")]
+    [InlineData("resend --status failed", "Did you mean `deliveries resend`? Try `sendoff --help`.")]
     [InlineData("runs list --folow", "'--folow'. Did you mean `--follow`? Try `sendoff runs list --help`.")]
     [InlineData("runs list --tokn a", "'--tokn'. Did you mean `--token`? Try `sendoff runs list --help`.")]
     [InlineData("serve --developement", "'--developement'. Did you mean `--development`? Try `sendoff serve --help`.")]

@@ -59,6 +59,21 @@ public sealed class ToolCommandTests(SharedServer shared) : IClassFixture<Shared
         );
     }
 
+    [Theory]
+    [
+        InlineData("workflows", "--status"),
+        InlineData("tokens", "--workflow"),
+        InlineData("events", "--status"),
+        InlineData("tokens", "--limit")
+    ]
+    public async Task A_list_refuses_an_option_that_would_change_nothing(string list, string option)
+    {
+        var result = await CallAsync(list, "list", option, "1");
+
+        Assert.Equal((2, ""), (result.ExitCode, result.Output));
+        Assert.Contains(option, result.Error);
+    }
+
     [Fact]
     public async Task A_deploy_says_each_problem_once()
     {
