@@ -79,6 +79,9 @@ function launch(server) {
     },
   });
   fs.closeSync(out);
+  // Started while the database is away, it ends with one line; a service manager starts it again.
+  const started = server.process;
+  started.once('exit', code => { if (code === 2 && server.process === started) setTimeout(() => launch(server), 500); });
 }
 const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
 const ask = (server, method, url, body) => new Promise(done => {
@@ -100,7 +103,8 @@ async function ready(server) {
 for (const server of all) launch(server);
 for (const server of all) await ready(server);
 
-const step = `for (let i = 0; i < 3; i++) $send.http({ method: 'POST', url: '${target}/' + event.body.id + '/' + i, data: event.body });`;
+const step =
+  `for (let i = 0; i < 3; i++) $send.http({ method: 'POST', url: '${target}/' + event.body.id + '/' + i, data: event.body });`;
 const files = (key, extra, code) => ({
   'workflow.yaml': `${extra}triggers: [ { type: http, key: ${key} } ]\nsteps: [ { namespace: step, uses: ./step.js } ]`,
   'step.js': code,
@@ -109,12 +113,17 @@ const workflows = {
   plain: files('plain', '', step),
   single: files('single', 'settings: { concurrency: 1 }\n', step),
   waits: {
-    'workflow.yaml': 'triggers: [ { type: http, key: waits } ]\nsteps: [ { namespace: wait, uses: ./wait.mjs }, { namespace: step, uses: ./step.js } ]',
+    'workflow.yaml':
+      'triggers: [ { type: http, key: waits } ]\n' +
+      'steps: [ { namespace: wait, uses: ./wait.mjs }, { namespace: step, uses: ./step.js } ]',
     'wait.mjs': 'export default { async run({ $ }) { return $.flow.delay(3000); } };',
     'step.js': step,
   },
   emits: files('emits', '', "$send.emit(event.body, 'things');"),
-  hears: { 'workflow.yaml': 'triggers: [ { type: emit, workflow: emits } ]\nsteps: [ { namespace: step, uses: ./step.js } ]', 'step.js': step },
+  hears: {
+    'workflow.yaml': 'triggers: [ { type: emit, workflow: emits } ]\nsteps: [ { namespace: step, uses: ./step.js } ]',
+    'step.js': step.replaceAll('event.body', 'event'),
+  },
 };
 for (const [name, content] of Object.entries(workflows)) {
   const answer = await ask(all[0], 'PUT', `/api/v1/workflows/${name}`, { files: content });
@@ -187,7 +196,8 @@ const unfinished = () => sql(`SELECT (SELECT count(*) FROM queue) + (SELECT coun
 for (let i = 0; i < 180 && unfinished() !== '0'; i++) await sleep(1_000);
 
 const twice = [...seen].filter(([, count]) => count > 1).map(([url]) => url);
-const interrupted = new Set(sql("SELECT url FROM deliveries WHERE status = 7").split('\n').filter(Boolean).map(url => url.slice(target.length)));
+const urls = sql('SELECT url FROM deliveries WHERE status = 7').split('\n').filter(Boolean);
+const interrupted = new Set(urls.map(url => url.slice(target.length)));
 const failed = sql('SELECT count(*) FROM deliveries WHERE status IN (5, 6)');
 const lost = [];
 for (const id of acknowledged)

@@ -149,7 +149,7 @@ public static class EngineServiceCollectionExtensions
             s.GetRequiredService<WorkflowCatalog>(),
             s.GetRequiredService<RunExecutor>(),
             s.GetRequiredService<RunRecovery>(),
-            s.GetRequiredService<WorkflowTurns>(),
+            s.GetRequiredService<Turns>(),
             s.GetRequiredService<Concealment>(),
             options.Limits
         ));
@@ -178,7 +178,7 @@ public static class EngineServiceCollectionExtensions
             options.PagesOrigin
         ));
         services.AddSingleton<AlertWatch>();
-        services.AddSingleton<WorkflowTurns>();
+        services.AddSingleton<Turns>();
         services.AddSingleton<ClusterWatch>();
         services.AddSingleton<IStoreCache>(static s => s.GetRequiredService<SecretCatalog>());
         services.AddSingleton<IStoreCache>(static s => s.GetRequiredService<AccountCatalog>());

@@ -134,8 +134,8 @@ static partial class LogMessages
     [LoggerMessage(3053, LogLevel.Warning, "The lease of this server cannot be renewed now: {Reason}")]
     public static partial void ClusterUnreachable(this ILogger log, string reason);
 
-    [LoggerMessage(3055, LogLevel.Warning, "The turn of workflow {Workflow} could not be passed on yet: {Reason}")]
-    public static partial void TurnNotPassed(this ILogger log, WorkflowId workflow, string reason);
+    [LoggerMessage(3055, LogLevel.Warning, "The turn {Turn} could not be passed on yet: {Reason}")]
+    public static partial void TurnNotPassed(this ILogger log, long turn, string reason);
 
     [LoggerMessage(3054, LogLevel.Error, "Other servers have taken over the work of this one, because its lease ended. It joins again")]
     public static partial void ServerRemoved(this ILogger log);

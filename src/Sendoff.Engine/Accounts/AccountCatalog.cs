@@ -40,7 +40,11 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
 
     Cached IStoreCache.Content => Cached.Accounts;
 
-    async Task IStoreCache.RefreshAsync(CancellationToken ct)
+    /// <summary>Reads the accounts again, if other servers can have changed them.</summary>
+    internal Task FollowAsync(CancellationToken ct) => store.IsShared ? RefreshAsync(ct) : Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public async Task RefreshAsync(CancellationToken ct)
     {
         await changing.WaitAsync(ct).ConfigureAwait(false);
         try

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Accounts;
@@ -14,6 +15,7 @@ public sealed class AccountTokens(
     AccountCatalog catalog,
     TokenEndpoint endpoint,
     Concealment concealment,
+    Turns turns,
     EngineLimits limits,
     TimeProvider time,
     ILogger<AccountTokens> log
@@ -64,7 +66,11 @@ public sealed class AccountTokens(
     {
         try
         {
-            if (catalog.Find(id) is not { Client: { } client } account)
+            var before = catalog.Find(id)?.Tokens;
+            using var turn = await turns.EnterAsync(id, CancellationToken.None).ConfigureAwait(false);
+            // Another server may have used the refresh token meanwhile, which may be valid only once.
+            await catalog.FollowAsync(CancellationToken.None).ConfigureAwait(false);
+            if (catalog.Find(id) is not { Client: { } client } account || !IsSame(account.Tokens, before))
                 return catalog.Find(id);
             if (GrantOf(account) is not { } grant)
                 return account;
@@ -94,7 +100,7 @@ public sealed class AccountTokens(
             .ChangeAsync(
                 asked.Id,
                 now =>
-                    now is null || now.Tokens != asked.Tokens || now.Client != asked.Client
+                    now is null || !IsSame(now.Tokens, asked.Tokens) || !IsSame(now.Client, asked.Client)
                         ? null
                         : now with
                         {
@@ -112,6 +118,14 @@ public sealed class AccountTokens(
             log.AccountRefreshed(asked.Id);
         return kept ?? catalog.Find(asked.Id);
     }
+
+    // The account may have been read again from the store.
+    static bool IsSame(OAuthTokens? one, OAuthTokens? other) =>
+        one?.AccessToken == other?.AccessToken && one?.RefreshToken == other?.RefreshToken;
+
+    static bool IsSame(OAuthClient? one, OAuthClient? other) =>
+        (one?.ClientId, one?.ClientSecret, one?.TokenUrl, one?.Scope)
+        == (other?.ClientId, other?.ClientSecret, other?.TokenUrl, other?.Scope);
 
     // Hourly tokens would pile up over the days of the history, and a mask with thousands of values is slow.
     DateTimeOffset? MaskedUntil(Account asked)

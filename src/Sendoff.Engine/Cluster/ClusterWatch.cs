@@ -21,7 +21,7 @@ public sealed class ClusterWatch(
     DeliveryDispatcher dispatcher,
     Quota quota,
     PublicationBell bell,
-    WorkflowTurns turns,
+    Turns turns,
     IEnumerable<IStoreCache> caches,
     EngineContext engine,
     IHostApplicationLifetime lifetime,

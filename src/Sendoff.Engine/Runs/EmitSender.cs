@@ -14,7 +14,9 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
     const int Ok = 200,
         TooManyRequests = 429,
         Unavailable = 503,
-        LoopDetected = 508;
+        LoopDetected = 508,
+        MostTries = 20;
+    static readonly TimeSpan rest = TimeSpan.FromMilliseconds(150);
 
     /// <inheritdoc cref="AttemptMaker"/>
     public Task<Attempt> SendAsync(Delivery delivery, int number, double queueMs, CancellationToken shutdown) =>
@@ -30,7 +32,7 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
         progress.SetWritten();
         string channel = SendKinds.ChannelOf(delivery.Request.Url);
         var listeners = catalog.ListenersTo(delivery.WorkflowId, channel);
-        int hops = 1 + await store.CountHopsAsync(delivery.RunId, CancellationToken.None).ConfigureAwait(false);
+        int hops = 1 + await RetryAsync(() => store.CountHopsAsync(delivery.RunId, CancellationToken.None), ct).ConfigureAwait(false);
         var starts = new List<EmitStart>();
         int status = Ok;
         foreach (var listener in listeners)
@@ -44,7 +46,7 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
                         $"{limits.EmitHops:N0} workflows have started one another by emitting, "
                             + "which looks like a loop, so it ends here (setting Emit:MaxHops)"
                     )
-                    : await StartAsync(listener, delivery, hops).ConfigureAwait(false);
+                    : await StartAsync(listener, delivery, hops, ct).ConfigureAwait(false);
             starts.Add(start);
             status = Math.Max(status, start.Status);
         }
@@ -52,16 +54,36 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
         progress.Answer = new(status, "", [new("content-type", "application/json")], body, BodyIsText: true, body.Length, Truncated: false);
     }
 
-    async Task<EmitStart> StartAsync(WorkflowVersion listener, Delivery delivery, int hops)
+    // A short outage of the store fails no emitted event. Each event starts its run once, however often it is tried.
+    static async Task<T> RetryAsync<T>(Func<Task<T>> call, CancellationToken ct)
+    {
+        for (int i = 1; ; i++)
+        {
+            try
+            {
+                return await call().ConfigureAwait(false);
+            }
+            catch (StoreUnavailableException) when (i < MostTries && !ct.IsCancellationRequested)
+            {
+                await Task.Delay(rest, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    async Task<EmitStart> StartAsync(WorkflowVersion listener, Delivery delivery, int hops, CancellationToken ct)
     {
         try
         {
-            var accepted = await runs.AcceptAsync(
-                    listener,
-                    EmitTrigger.TypeName,
-                    delivery.Request.Body,
-                    CancellationToken.None,
-                    emitted: new(delivery.Id, hops)
+            var accepted = await RetryAsync(
+                    () =>
+                        runs.AcceptAsync(
+                            listener,
+                            EmitTrigger.TypeName,
+                            delivery.Request.Body,
+                            CancellationToken.None,
+                            emitted: new(delivery.Id, hops)
+                        ),
+                    ct
                 )
                 .ConfigureAwait(false);
             return new(

@@ -16,7 +16,7 @@ sealed class RunPreparation(
     WorkflowCatalog catalog,
     RunExecutor executor,
     RunRecovery recovery,
-    WorkflowTurns turns,
+    Turns turns,
     Concealment concealment,
     EngineLimits limits
 )

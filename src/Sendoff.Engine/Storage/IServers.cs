@@ -19,14 +19,15 @@ public interface IServers
 
     Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct);
 
-    /// <summary>Takes the right to execute a workflow's runs, which one server at a time has. Returns false if another one has it, which
-    /// then learns that it is wanted.</summary>
-    Task<bool> TryTakeTurnAsync(WorkflowId workflow, CancellationToken ct);
+    /// <summary>Takes a right that one server at a time has. Returns false if another one has it, which then learns that it is
+    /// wanted.</summary>
+    /// <param name="key">The id of a workflow, for the right to execute its runs; other rights have numbers below 0.</param>
+    Task<bool> TryTakeTurnAsync(long key, CancellationToken ct);
 
-    /// <summary>The workflows whose turn this server has and others want.</summary>
-    Task<IReadOnlyList<WorkflowId>> ListWantedTurnsAsync(CancellationToken ct);
+    /// <summary>The turns that this server has and others want.</summary>
+    Task<IReadOnlyList<long>> ListWantedTurnsAsync(CancellationToken ct);
 
-    Task PassTurnAsync(WorkflowId workflow, CancellationToken ct);
+    Task PassTurnAsync(long key, CancellationToken ct);
 }
 
 /// <summary>What servers cache from the store. A change of it increases its revision.</summary>

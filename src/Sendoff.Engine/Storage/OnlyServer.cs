@@ -15,11 +15,11 @@ internal sealed class OnlyServer(TimeProvider time) : IServers
 
     public Task<Takeover> TakeOverAsync(CancellationToken ct) => Task.FromResult(Takeover.None);
 
-    public Task<bool> TryTakeTurnAsync(WorkflowId workflow, CancellationToken ct) => Task.FromResult(true);
+    public Task<bool> TryTakeTurnAsync(long key, CancellationToken ct) => Task.FromResult(true);
 
-    public Task<IReadOnlyList<WorkflowId>> ListWantedTurnsAsync(CancellationToken ct) => Task.FromResult<IReadOnlyList<WorkflowId>>([]);
+    public Task<IReadOnlyList<long>> ListWantedTurnsAsync(CancellationToken ct) => Task.FromResult<IReadOnlyList<long>>([]);
 
-    public Task PassTurnAsync(WorkflowId workflow, CancellationToken ct) => Task.CompletedTask;
+    public Task PassTurnAsync(long key, CancellationToken ct) => Task.CompletedTask;
 
     public Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) =>
         Task.FromResult<IReadOnlyList<ListedServer>>([

@@ -44,7 +44,8 @@ sealed class RunRig : IAsyncDisposable
         Secrets = new SecretCatalog(Store, concealment, ids, time);
         Accounts = new AccountCatalog(Store, concealment, ids, limits, time);
         endpoint = new TokenEndpoint(Sending.Loopback, limits, time);
-        Tokens = new AccountTokens(Accounts, endpoint, concealment, limits, time, NullLogger<AccountTokens>.Instance);
+        var turns = new Turns(Store, engine, NullLogger<Turns>.Instance);
+        Tokens = new AccountTokens(Accounts, endpoint, concealment, turns, limits, time, NullLogger<AccountTokens>.Instance);
         Authorizations = new Authorizations(Accounts, endpoint, concealment, limits, time);
         var packages = new PackageFolder(
             Path.Combine(folder, "packages"),
@@ -71,15 +72,7 @@ sealed class RunRig : IAsyncDisposable
         var executor = new RunExecutor(workers, concealment, ids, limits, time);
         Completion = new RunCompletion(
             Store,
-            new RunPreparation(
-                Store,
-                Catalog,
-                executor,
-                recovery,
-                new(Store, engine, NullLogger<WorkflowTurns>.Instance),
-                concealment,
-                limits
-            ),
+            new RunPreparation(Store, Catalog, executor, recovery, new(Store, engine, NullLogger<Turns>.Instance), concealment, limits),
             executor,
             Dispatcher,
             Lanes,

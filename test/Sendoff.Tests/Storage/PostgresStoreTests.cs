@@ -173,11 +173,76 @@ public sealed class PostgresStoreTests
     }
 
     [Fact]
+    public async Task A_delivery_of_another_server_can_be_sent_again_by_this_one()
+    {
+        await using var first = Open("first");
+        await using var second = Open("second");
+        var run = await AcceptAsync(first, (await DeployAsync(first)).Id);
+        var delivery = Send(run, DeliveryStatus.Captured);
+        Assert.True(await first.FinishRunAsync(End(run), [delivery], Ct));
+
+        Assert.NotNull(await second.RequeueAsync(delivery.Id, [DeliveryStatus.Captured], Ct));
+        Assert.Empty(await first.MarkSendingAsync([delivery.Id], Ct));
+        Assert.Equal([delivery.Id], await second.MarkSendingAsync([delivery.Id], Ct));
+    }
+
+    /// <summary>Whatever a call was doing when its connection was cut, it fails as an outage, and the next one succeeds.</summary>
+    [Fact]
+    public async Task Connections_that_are_cut_are_an_outage_and_are_opened_again()
+    {
+        await using var store = Open("one");
+        var workflow = (await DeployAsync(store)).Id;
+        var run = await AcceptAsync(store, workflow);
+        using var done = new CancellationTokenSource();
+        var calls = new Func<Task>[]
+        {
+            () => store.GetRunAsync(run.Id, Ct),
+            () => store.ListRunsAsync(new(null, null, null, null, null, 10) { Text = "a" }, Ct),
+            () => store.ListPendingDestinationsAsync(Ct),
+            () => store.RenewAsync(default, Ct),
+            () => store.TakeOverAsync(Ct),
+            () => store.SetHoldAsync(null, Ct),
+        };
+        var users = calls.Select(call => Task.Run(() => CallAsync(call, done.Token), Ct)).ToList();
+        for (int i = 0; i < 40; i++)
+        {
+            Execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            );
+            await Task.Yield();
+        }
+        await done.CancelAsync();
+        await Task.WhenAll(users).WithinLimitAsync();
+
+        await Wait.UntilAsync(async () => await TryAsync(() => store.CheckAsync(Ct)));
+        Assert.Equal(RunStatus.Queued, (await store.GetRunAsync(run.Id, Ct))!.Run.Status);
+    }
+
+    static async Task CallAsync(Func<Task> call, CancellationToken until)
+    {
+        while (!until.IsCancellationRequested)
+            await TryAsync(call);
+    }
+
+    static async Task<bool> TryAsync(Func<Task> call)
+    {
+        try
+        {
+            await call();
+            return true;
+        }
+        catch (StoreUnavailableException)
+        {
+            return false;
+        }
+    }
+
+    [Fact]
     public async Task A_turn_belongs_to_one_server_until_it_is_passed_on()
     {
         await using var first = Open("first");
         await using var second = Open("second");
-        var workflow = (await DeployAsync(first)).Id;
+        long workflow = (await DeployAsync(first)).Id.Value;
 
         Assert.True(await first.TryTakeTurnAsync(workflow, Ct));
         Assert.Empty(await first.ListWantedTurnsAsync(Ct));

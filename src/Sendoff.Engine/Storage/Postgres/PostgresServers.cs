@@ -34,39 +34,33 @@ internal sealed class PostgresServers(PostgresStore store, Membership membership
     /// <summary>A run may have been stored as this server's, although the answer was lost.</summary>
     public void Doubt(RunId run) => doubtful[run.Value] = true;
 
-    public Task<bool> TryTakeTurnAsync(WorkflowId workflow, CancellationToken ct) =>
+    public Task<bool> TryTakeTurnAsync(long key, CancellationToken ct) =>
         store.WriteSoonAsync(
             session =>
                 session
                     .Sql(
                         """
-                        INSERT INTO turns(workflow_id, owner, wanted) VALUES (?, sendoff_epoch(), 0) ON CONFLICT (workflow_id) DO UPDATE SET
+                        INSERT INTO turns(key, owner, wanted) VALUES (?, sendoff_epoch(), 0) ON CONFLICT (key) DO UPDATE SET
                             wanted = CASE WHEN turns.owner <> sendoff_epoch() AND turns.owner IN (SELECT epoch FROM servers) THEN 1 ELSE 0 END,
                             owner = CASE WHEN turns.owner IN (SELECT epoch FROM servers) THEN turns.owner ELSE sendoff_epoch() END
                         RETURNING owner = sendoff_epoch()
                         """
                     )
-                    .Set(workflow.Value)
+                    .Set(key)
                     .Number() == 1,
             ct
         );
 
-    public Task<IReadOnlyList<WorkflowId>> ListWantedTurnsAsync(CancellationToken ct) =>
-        store.WriteSoonAsync<IReadOnlyList<WorkflowId>>(
+    public Task<IReadOnlyList<long>> ListWantedTurnsAsync(CancellationToken ct) =>
+        store.WriteSoonAsync<IReadOnlyList<long>>(
             static session =>
-                session
-                    .Sql("SELECT workflow_id FROM turns WHERE owner = sendoff_epoch() AND wanted = 1")
-                    .All(static row => new WorkflowId(row.Long(0))),
+                session.Sql("SELECT key FROM turns WHERE owner = sendoff_epoch() AND wanted = 1").All(static row => row.Long(0)),
             ct
         );
 
-    public Task PassTurnAsync(WorkflowId workflow, CancellationToken ct) =>
+    public Task PassTurnAsync(long key, CancellationToken ct) =>
         store.WriteSoonAsync(
-            session =>
-                session
-                    .Sql("UPDATE turns SET owner = 0, wanted = 0 WHERE workflow_id = ? AND owner = sendoff_epoch()")
-                    .Set(workflow.Value)
-                    .Run(),
+            session => session.Sql("UPDATE turns SET owner = 0, wanted = 0 WHERE key = ? AND owner = sendoff_epoch()").Set(key).Run(),
             ct
         );
 }

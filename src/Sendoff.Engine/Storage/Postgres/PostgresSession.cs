@@ -36,7 +36,7 @@ internal sealed class PostgresSession(string connectionString, ServerLease lease
         posted.Clear();
         try
         {
-            if (connection is { FullState: System.Data.ConnectionState.Open })
+            if (IsOpen)
                 Run(new("ROLLBACK"));
         }
         catch (NpgsqlException)
@@ -53,7 +53,7 @@ internal sealed class PostgresSession(string connectionString, ServerLease lease
     /// <summary>Opens the connection if there is none, and names the server's current epoch.</summary>
     public void Open()
     {
-        if (connection is not { FullState: System.Data.ConnectionState.Open })
+        if (!IsOpen)
         {
             Close();
             connection = new(connectionString);
@@ -67,7 +67,7 @@ internal sealed class PostgresSession(string connectionString, ServerLease lease
         Run(new($"SELECT set_config('sendoff.epoch', '{epoch}', false), set_config('sendoff.slot', '{lease.Slot}', false)"));
     }
 
-    public NpgsqlConnection Connection => connection!;
+    bool IsOpen => connection is { FullState: System.Data.ConnectionState.Open };
 
     public void Post(NpgsqlBatchCommand command)
     {
@@ -85,6 +85,8 @@ internal sealed class PostgresSession(string connectionString, ServerLease lease
     /// <summary>Sends what was posted, and <paramref name="last"/>, whose rows are returned.</summary>
     public NpgsqlDataReader Flush(NpgsqlBatchCommand? last)
     {
+        if (!IsOpen)
+            throw new NpgsqlException("the connection was lost in the transaction");
         using var batch = new NpgsqlBatch(connection);
         // A statement with rows has a result, even if there are none.
         int results = posted.Count(static command => command.CommandText.StartsWith("SELECT", StringComparison.Ordinal));

@@ -54,7 +54,7 @@ internal sealed class QueuedRuns : UnfinishedRuns
     {
         session.Sql("DELETE FROM recoveries WHERE run_id IN (SELECT run_id FROM queue WHERE workflow_id = ?)").Set(workflow).Post();
         session.Sql("DELETE FROM queue WHERE workflow_id = ?").Set(workflow).Post();
-        session.Sql("DELETE FROM turns WHERE workflow_id = ?").Set(workflow).Post();
+        session.Sql("DELETE FROM turns WHERE key = ?").Set(workflow).Post();
     }
 
     public override UnfinishedRun? Find(SqlSession session, long run) =>

@@ -45,14 +45,18 @@ internal sealed class SqlReaders(Func<SqlSession> open, int count, Func<Exceptio
     static T InTransaction<T>(SqlSession session, Func<SqlSession, T> read)
     {
         session.BeginRead();
+        T result;
         try
         {
-            return read(session);
+            result = read(session);
         }
-        finally
+        catch
         {
-            session.Commit();
+            session.Rollback();
+            throw;
         }
+        session.Commit();
+        return result;
     }
 
     /// <summary>The statements of idle connections.</summary>

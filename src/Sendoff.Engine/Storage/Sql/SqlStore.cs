@@ -76,11 +76,11 @@ internal abstract partial class SqlStore : IStore
 
     public Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) => Servers.ListServersAsync(ct);
 
-    public Task<bool> TryTakeTurnAsync(WorkflowId workflow, CancellationToken ct) => Servers.TryTakeTurnAsync(workflow, ct);
+    public Task<bool> TryTakeTurnAsync(long key, CancellationToken ct) => Servers.TryTakeTurnAsync(key, ct);
 
-    public Task<IReadOnlyList<WorkflowId>> ListWantedTurnsAsync(CancellationToken ct) => Servers.ListWantedTurnsAsync(ct);
+    public Task<IReadOnlyList<long>> ListWantedTurnsAsync(CancellationToken ct) => Servers.ListWantedTurnsAsync(ct);
 
-    public Task PassTurnAsync(WorkflowId workflow, CancellationToken ct) => Servers.PassTurnAsync(workflow, ct);
+    public Task PassTurnAsync(long key, CancellationToken ct) => Servers.PassTurnAsync(key, ct);
 
     public async Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct)
     {

@@ -42,8 +42,8 @@ CREATE TABLE triggers(
     identity TEXT NOT NULL DEFAULT '', PRIMARY KEY(workflow_id, position));
 CREATE TABLE deletions(workflow_id BIGINT PRIMARY KEY);
 
--- The right to execute the runs of a workflow with a limited concurrency. Epoch 0 is nobody.
-CREATE TABLE turns(workflow_id BIGINT PRIMARY KEY, owner BIGINT NOT NULL, wanted BIGINT NOT NULL DEFAULT 0) WITH (fillfactor = 20);
+-- What one server at a time may do. The key is the id of a workflow with a limited concurrency, or below 0. Epoch 0 is nobody.
+CREATE TABLE turns(key BIGINT PRIMARY KEY, owner BIGINT NOT NULL, wanted BIGINT NOT NULL DEFAULT 0) WITH (fillfactor = 20);
 
 -- The unfinished runs. is_left: its server has not started it, because it took it over.
 CREATE TABLE queue(

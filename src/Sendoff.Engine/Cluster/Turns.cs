@@ -1,17 +1,20 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.Extensions.Logging;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Cluster;
 
-/// <summary>Workflows with a limited concurrency: one server at a time executes their runs. A server that has the turn passes it on after a
-/// second if another one wants it. With SQLite there is nothing to wait for.</summary>
-public sealed class WorkflowTurns(IStore store, EngineContext engine, ILogger<WorkflowTurns> log)
+/// <summary>What one server at a time may do: execute the runs of a workflow with a limited concurrency, refresh the token of an account. A
+/// server that has the turn passes it on after a second if another one wants it. With SQLite there is nothing to wait for.</summary>
+public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log)
 {
     static readonly TimeSpan between = TimeSpan.FromMilliseconds(200),
         courtesy = TimeSpan.FromMilliseconds(500);
 
-    readonly ConcurrentDictionary<WorkflowId, Turn> turns = [];
+    readonly ConcurrentDictionary<long, Turn> turns = [];
 
     sealed class Turn
     {
@@ -38,37 +41,48 @@ public sealed class WorkflowTurns(IStore store, EngineContext engine, ILogger<Wo
         }
     }
 
-    /// <summary>Waits until this server has the turn of a workflow.</summary>
-    /// <returns>Ends the run's part in the turn.</returns>
-    public async ValueTask<TurnPart> EnterAsync(WorkflowId workflow, int? concurrency, CancellationToken ct)
+    /// <summary>Waits until this server may execute a run of a workflow.</summary>
+    /// <param name="concurrency">Null if it is not limited.</param>
+    /// <returns>Dispose of it at the end of the run.</returns>
+    public ValueTask<TurnPart> EnterAsync(WorkflowId workflow, int? concurrency, CancellationToken ct) =>
+        concurrency is null || !store.IsShared ? default : EnterAsync(workflow.Value, ct);
+
+    /// <summary>Waits until this server may refresh the token of an account.</summary>
+    /// <inheritdoc cref="EnterAsync(WorkflowId, int?, CancellationToken)" path="/returns"/>
+    public ValueTask<TurnPart> EnterAsync(AccountId account, CancellationToken ct) =>
+        store.IsShared ? EnterAsync(KeyOf(account), ct) : default;
+
+    // Below zero, as the ids of workflows are above it.
+    static long KeyOf(AccountId account) =>
+        BinaryPrimitives.ReadInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(account.Value))) | long.MinValue;
+
+    async ValueTask<TurnPart> EnterAsync(long key, CancellationToken ct)
     {
-        if (concurrency is null || !store.IsShared)
-            return default;
-        var turn = turns.GetOrAdd(workflow, static _ => new());
+        var turn = turns.GetOrAdd(key, static _ => new());
         if (!turn.TryEnter())
         {
             await turn.Asking.WaitAsync(ct).ConfigureAwait(false);
             try
             {
                 while (!turn.TryEnter())
-                    await AskAsync(workflow, turn, ct).ConfigureAwait(false);
+                    await AskAsync(key, turn, ct).ConfigureAwait(false);
             }
             finally
             {
                 turn.Asking.Release();
             }
         }
-        return new(this, workflow);
+        return new(this, key);
     }
 
-    async Task AskAsync(WorkflowId workflow, Turn turn, CancellationToken ct)
+    async Task AskAsync(long key, Turn turn, CancellationToken ct)
     {
         bool mayAsk;
         lock (turn.Gate)
             mayAsk = !turn.IsOwn && engine.Time.GetTimestamp() >= turn.NotBefore;
         try
         {
-            if (mayAsk && await store.TryTakeTurnAsync(workflow, ct).ConfigureAwait(false))
+            if (mayAsk && await store.TryTakeTurnAsync(key, ct).ConfigureAwait(false))
             {
                 lock (turn.Gate)
                     (turn.IsOwn, turn.IsWanted) = (true, false);
@@ -82,14 +96,14 @@ public sealed class WorkflowTurns(IStore store, EngineContext engine, ILogger<Wo
         await Task.Delay(between, engine.Time, ct).ConfigureAwait(false);
     }
 
-    internal void Leave(WorkflowId workflow)
+    internal void Leave(long key)
     {
-        var turn = turns[workflow];
+        var turn = turns[key];
         bool mustPass;
         lock (turn.Gate)
             mustPass = --turn.Runs == 0 && turn.IsWanted;
         if (mustPass)
-            _ = PassAsync(workflow, turn);
+            _ = PassAsync(key, turn);
     }
 
     /// <summary>Passes on the turns that others want. Call each second.</summary>
@@ -97,9 +111,9 @@ public sealed class WorkflowTurns(IStore store, EngineContext engine, ILogger<Wo
     {
         if (turns.IsEmpty)
             return;
-        foreach (var workflow in await store.ListWantedTurnsAsync(ct).ConfigureAwait(false))
+        foreach (long key in await store.ListWantedTurnsAsync(ct).ConfigureAwait(false))
         {
-            var turn = turns.GetOrAdd(workflow, static _ => new());
+            var turn = turns.GetOrAdd(key, static _ => new());
             bool mayPass;
             lock (turn.Gate)
             {
@@ -107,11 +121,11 @@ public sealed class WorkflowTurns(IStore store, EngineContext engine, ILogger<Wo
                 mayPass = turn.Runs == 0;
             }
             if (mayPass)
-                await PassAsync(workflow, turn).ConfigureAwait(false);
+                await PassAsync(key, turn).ConfigureAwait(false);
         }
     }
 
-    async Task PassAsync(WorkflowId workflow, Turn turn)
+    async Task PassAsync(long key, Turn turn)
     {
         lock (turn.Gate)
         {
@@ -122,18 +136,18 @@ public sealed class WorkflowTurns(IStore store, EngineContext engine, ILogger<Wo
         }
         try
         {
-            await store.PassTurnAsync(workflow, CancellationToken.None).ConfigureAwait(false);
+            await store.PassTurnAsync(key, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception x)
         {
             // It is still listed as wanted, and is passed on a second later.
-            log.TurnNotPassed(workflow, x.Message);
+            log.TurnNotPassed(key, x.Message);
         }
     }
 }
 
-/// <summary>The part of one run in its workflow's turn.</summary>
-public readonly struct TurnPart(WorkflowTurns turns, WorkflowId workflow) : IDisposable
+/// <summary>The part of one run or refresh in a turn.</summary>
+public readonly struct TurnPart(Turns turns, long key) : IDisposable
 {
-    public void Dispose() => turns?.Leave(workflow);
+    public void Dispose() => turns?.Leave(key);
 }
