@@ -13,7 +13,7 @@ if (parsed.Errors.Count > 0)
 using var termination = new Termination();
 try
 {
-    // Without a timeout of its own, System.CommandLine leaves signals alone.
+    // Without a termination timeout, System.CommandLine does not handle signals.
     return await parsed.InvokeAsync(
         new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null },
         termination.Requested

@@ -60,7 +60,7 @@ sealed record Settings
     /// <summary>How long a sign-in lasts. Setting <c>Auth:SessionAge</c>.</summary>
     public TimeSpan SessionAge { get; init; } = TimeSpan.FromDays(30);
 
-    /// <summary>Browsers that are signed in at once. Setting <c>Auth:MaxSessions</c>.</summary>
+    /// <summary>Maximum number of sessions. Setting <c>Auth:MaxSessions</c>.</summary>
     public int SessionsMax { get; init; } = 1_000;
     public EngineLimits Limits { get; init; } = new();
 
@@ -99,7 +99,7 @@ sealed record Settings
     /// <summary>The admin token; null for the one in the data directory. Setting <c>Auth:Token</c>.</summary>
     public string? AuthToken { get; init; }
 
-    /// <summary>Connections at once; null is what the limit of open files allows.</summary>
+    /// <summary>Maximum number of connections; null derives it from the limit of open files.</summary>
     public int? MaxConnections { get; init; }
 
     /// <summary>How the file descriptors of this process are shared out.</summary>

@@ -107,7 +107,7 @@ sealed class ApiClient : IDisposable
         }
     }
 
-    /// <summary>As the API writes, and what it always writes has to be there.</summary>
+    /// <summary>Reads the API's JSON; required fields must be present.</summary>
     static readonly JsonSerializerOptions strict = new(ApiJson.Default.Options)
     {
         RespectNullableAnnotations = true,

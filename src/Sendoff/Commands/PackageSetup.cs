@@ -25,7 +25,7 @@ sealed class PreparedFolder(string root, IDisposable? laidOut) : IDisposable
 /// <summary>Installs what the steps import into the user's cache.</summary>
 static class PackageSetup
 {
-    // What a folder imports without a version is looked up again after this time, as each deploy does at once.
+    // Imports without a version are resolved again after this time; a deploy always resolves them.
     static readonly TimeSpan lockAge = TimeSpan.FromDays(1);
 
     public static async Task<PreparedFolder> PrepareAsync(

@@ -27,7 +27,7 @@ static class ProblemPrinter
         Output.Progress.MarkupLineInterpolated($"[grey]{margin}[/]{source}");
         if (column is not { } at || at < 1 || at > source.Length + 1)
             return;
-        // Tabs are kept, so that the caret stands under its character whatever their width.
+        // Keeps tabs, so that the caret is under its character at any tab width.
         string indent = string.Concat(source.Take(at - 1).Select(c => c == '\t' ? '\t' : ' '));
         Output.Progress.MarkupLineInterpolated($"{new string(' ', margin.Length)}{indent}[red]^[/]");
     }

@@ -10,7 +10,7 @@ static class UsageError
 {
     public static string Of(ParseResult parsed)
     {
-        // An unknown word is the cause of what is missing behind it.
+        // An unknown word also causes the errors about missing arguments after it.
         string? unknown = parsed.UnmatchedTokens is [var first, ..] ? first : null;
         string message =
             parsed

@@ -39,7 +39,7 @@ internal sealed class Problem(int status, string title, string detail) : IResult
             SealedException e => new(StatusCodes.Status409Conflict, "Sealed", e.Message),
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } e => TooLarge(e.Message),
             BadHttpRequestException e => new(e.StatusCode, "Bad request", e.Message),
-            // Kestrel's word for a chunk whose size is no number that it can hold.
+            // Kestrel throws this for a chunk size that overflows.
             IOException { InnerException: OverflowException } e => new(StatusCodes.Status400BadRequest, "Bad request", e.Message),
             _ => null,
         };

@@ -91,7 +91,7 @@ sealed class ServerCertificate(string certificate, string? key, string? password
         }
         catch (IOException)
         {
-            return default; // it leads nowhere now
+            return default; // a broken link
         }
     }
 

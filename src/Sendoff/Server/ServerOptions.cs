@@ -26,7 +26,7 @@ public sealed record ServerOptions
     /// <summary>How long a sign-in lasts. Setting <c>Auth:SessionAge</c>.</summary>
     public TimeSpan SessionAge { get; init; } = TimeSpan.FromDays(30);
 
-    /// <summary>Browsers that are signed in at once; one more ends the oldest session. Setting <c>Auth:MaxSessions</c>.</summary>
+    /// <summary>Maximum number of sessions; a further sign-in ends the oldest. Setting <c>Auth:MaxSessions</c>.</summary>
     public int SessionsMax { get; init; } = 1_000;
 
     /// <summary>The development profile, which allows deliveries to loopback. Shown in the API.</summary>

@@ -10,7 +10,7 @@ internal sealed class Asset
     readonly bool isOpen;
 
     /// <param name="prefix">Of the resources that it is made of, in the order of their names.</param>
-    /// <param name="isOpen">It is served to whoever asks.</param>
+    /// <param name="isOpen">Served without authentication.</param>
     public Asset(string name, string prefix, string type, bool isOpen = false)
     {
         (content, this.type, this.isOpen) = (Read(prefix), type, isOpen);

@@ -14,7 +14,7 @@ sealed record HostileReport(DeliveryStatus Status, int? Response, AttemptErrorCo
     /// <summary>Less is kept of the body than there was.</summary>
     public bool Truncated { get; init; }
 
-    /// <summary>The body is no text, and is stored as bytes.</summary>
+    /// <summary>The body is not text, so it is stored as bytes.</summary>
     public bool AsBytes { get; init; }
 
     /// <summary>The connection is used for the next delivery.</summary>
@@ -86,7 +86,7 @@ sealed record HostileBehaviour(string Name, string Does, HostileReport Reports, 
 /// <summary>What listens on a port that has one behaviour.</summary>
 /// <param name="Scheme">Of the URL.</param>
 /// <param name="Raw">Does it before any request is read; then the behaviour's script is not used.</param>
-/// <param name="Certificate">Makes the certificate of a TLS session; null is no TLS.</param>
+/// <param name="Certificate">Creates the certificate of a TLS session; null for no TLS.</param>
 /// <param name="Protocol">The only protocol that the session takes; null takes none and leaves it to the sender.</param>
 sealed record HostileListener(
     string Scheme,

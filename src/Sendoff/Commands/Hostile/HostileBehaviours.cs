@@ -4,7 +4,7 @@ namespace Sendoff.Commands.Hostile;
 
 sealed record HostileGroup(string Title, IReadOnlyList<HostileBehaviour> Behaviours);
 
-/// <summary>The one list of what receivers may do.</summary>
+/// <summary>All misbehaviours of receivers.</summary>
 static partial class HostileBehaviours
 {
     const string Json = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";

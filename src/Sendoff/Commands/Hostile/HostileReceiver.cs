@@ -6,7 +6,7 @@ namespace Sendoff.Commands.Hostile;
 
 /// <summary>A receiver that does each of the things that receivers should not do: one path each, and a port for what is decided before
 /// there is a path.</summary>
-/// <remarks>Its own spending is bounded too: connections at once, their lifetime, and the bytes that one sends.</remarks>
+/// <remarks>Its resources are bounded: open connections, their lifetime, and the bytes sent on each.</remarks>
 sealed class HostileReceiver : IAsyncDisposable
 {
     const int MaxConnections = 512;

@@ -116,7 +116,7 @@ sealed class ReceiverConnection(Socket socket, Stream stream, Action<string>? on
         socket.Close();
     }
 
-    /// <summary>Closes at once, with a FIN where nothing is left unread.</summary>
+    /// <summary>Closes immediately, with a FIN if nothing is left unread.</summary>
     public void Drop() => socket.Dispose();
 
     /// <summary>Keeps the connection open without reading or writing.</summary>

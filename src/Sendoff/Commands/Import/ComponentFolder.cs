@@ -10,7 +10,7 @@ namespace Sendoff.Commands.Import;
 /// <summary>A component cannot be copied: why.</summary>
 sealed class ComponentException(string message) : Exception(message);
 
-/// <summary>The bounds of what is read of a source of components, which is foreign input. They are in docs/import.md.</summary>
+/// <summary>Limits for reading a source of components, which is untrusted input (docs/import.md).</summary>
 static class ComponentLimits
 {
     /// <summary>Files that one action may need, its own and those that it imports.</summary>
@@ -73,7 +73,7 @@ sealed partial class ComponentFolder
     /// <summary>Ranges by the names of packages.</summary>
     public IReadOnlyDictionary<string, string> Dependencies { get; } = new Dictionary<string, string>();
 
-    /// <summary>The file of the app itself; null for a package that is no app.</summary>
+    /// <summary>The app file; null for a package that is not an app.</summary>
     public string? AppFile =>
         ((string?[])[Main, $"{App}.app.mjs", $"app/{App}.app.ts", $"{App}.app.js", $"{App}.app.ts"]).FirstOrDefault(file =>
             file is not null && IsAppFile(file) && Has(file)

@@ -28,7 +28,7 @@ sealed class NpmComponents(Func<Settings> readSettings) : IComponentSource
         return (new ComponentCopier(app => app == key.App ? package : Open(root, app)).Copy(package, path), from);
     }
 
-    // A package is installed into a folder of its own, with the apps that it depends on beside it or below it.
+    // A package is installed into its own folder, with the apps that it depends on beside or below it.
     static ComponentFolder? Open(string packages, string app)
     {
         string folder = Path.Combine(packages, "node_modules", "@pipedream", app);

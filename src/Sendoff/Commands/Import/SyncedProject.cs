@@ -138,7 +138,7 @@ static partial class SyncedProject
         }
     }
 
-    // Hidden folders such as .git and installed packages are no part of a workflow; Python and shell steps are, to be named in the report.
+    // Hidden folders such as .git and installed packages do not belong to a workflow; Python and shell steps do, so that the report names them.
     static bool IsWanted(string path) =>
         !path.Split('/').Any(static part => part.StartsWith('.') || part is "node_modules" or "")
         && (
@@ -163,7 +163,7 @@ static partial class SyncedProject
         bytes += content.Length;
         if (bytes > MostBytes || files.Count >= MostFiles)
             throw new InvalidDataException($"it has more than {MostFiles:N0} files or {MostBytes / 1024 / 1024} MB; is it the right one?");
-        // What is no text is no step.
+        // Steps are text files.
         if (System.Text.Unicode.Utf8.IsValid(content) && !files.TryAdd(path, Encoding.UTF8.GetString(content).TrimStart('\uFEFF')))
             throw new InvalidDataException($"it has '{path}' more than once");
     }

@@ -6,7 +6,7 @@ namespace Sendoff.Commands.Import;
 
 sealed partial class WorkflowImport
 {
-    /// <summary>Where an exported step that has neither code nor a component stands as a whole.</summary>
+    /// <summary>Key of an exported step that has neither code nor a component, as exported.</summary>
     internal const string FlowKey = "control_flow";
     const int MaxFlowDepth = 20;
 

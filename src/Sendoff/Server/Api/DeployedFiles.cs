@@ -82,7 +82,7 @@ internal static class DeployedFiles
                     input.Wrong($"The zip unpacks to more than {options.DeployBytes:N0} bytes.");
                     return null;
                 }
-                // Pictures and the like are no part of what runs, unless a step is to read them.
+                // Binary files are ignored unless they are attachments that steps read.
                 if (!Utf8.IsValid(content) && entry.FullName.Contains("attachments/", StringComparison.Ordinal))
                     input.Wrong(
                         $"The attachment '{entry.FullName}' is not UTF-8 text, and a workflow's files are text. "

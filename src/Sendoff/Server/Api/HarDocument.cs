@@ -39,7 +39,7 @@ public sealed record HarRequest(
 );
 
 /// <param name="Params">Always empty: the format takes either parameters or text.</param>
-/// <param name="Encoding"><c>base64</c> for a body that is no text; the format knows that of responses only.</param>
+/// <param name="Encoding"><c>base64</c> for a body that is not text; the format defines it for responses only.</param>
 public sealed record HarPostData(
     string MimeType,
     IReadOnlyList<HarPair> Params,
@@ -48,7 +48,7 @@ public sealed record HarPostData(
 );
 
 /// <param name="Status">0 when there is no response, as browsers write it.</param>
-/// <param name="Error">Code and message of what went wrong; null when nothing did.</param>
+/// <param name="Error">Code and message of the error; null without one.</param>
 public sealed record HarResponse(
     int Status,
     string StatusText,

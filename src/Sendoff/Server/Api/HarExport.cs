@@ -177,7 +177,7 @@ internal static class HarExport
         return pairs;
     }
 
-    /// <summary>As it was written; not known where a mask stands for something of another length.</summary>
+    /// <summary>As recorded; unknown if a mask replaced text of another length.</summary>
     static int HeadBytes(RequestDocument request)
     {
         if (request.Url.Contains(SecretMask.Cover, StringComparison.Ordinal))

@@ -78,7 +78,7 @@ public sealed record TriggerDocument(
     }
 }
 
-/// <param name="StreamUrl">Where what it sends with <c>$send.sse</c> is read. The key in it lets in whoever has it.</param>
+/// <param name="StreamUrl">URL of the <c>$send.sse</c> stream. It contains the key, so anyone with the URL can read the stream.</param>
 public sealed record WorkflowDocument(
     string Id,
     string Name,

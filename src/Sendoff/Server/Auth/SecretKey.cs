@@ -15,7 +15,7 @@ static class SecretKey
     public static SecretCipher Load(string? setting, string dataDirectory)
     {
         string path = Path.Combine(dataDirectory, FileName);
-        // A new key would open nothing of what is there, and look like the right one in the next backup.
+        // A new key could not decrypt the existing data, and would look valid in the next backup.
         if (setting is null && !File.Exists(path) && DatabaseState.In(dataDirectory) is { KeyFingerprint: not null })
             throw new InvalidDataException(
                 $"{path} is missing, and the database {DatabaseState.PathIn(dataDirectory)} is encrypted with that key. "

@@ -16,7 +16,7 @@ internal static class BodyText
         try
         {
             string text = charset.GetString(bytes);
-            // The mark says how the bytes are to be read; it is no part of the text.
+            // The byte order mark is not part of the text.
             return text is ['\ufeff', ..] ? text[1..] : text;
         }
         catch (ArgumentException)

@@ -122,7 +122,7 @@ internal sealed class Multipart
             return name.All(static c => c == '.') ? "file" : Uri.EscapeDataString(name);
         }
 
-        // What a URL cannot hold as it stands is left to `mimetype`.
+        // Types that a URL cannot contain unescaped are only in `mimetype`.
         string UrlType() =>
             MimeType?.Replace(" ", "", StringComparison.Ordinal) is { Length: > 0 } type
             && type.All(static c => char.IsAsciiLetterOrDigit(c) || "/.+-_;=".Contains(c))

@@ -66,7 +66,7 @@ internal static partial class ResponseHeaders
                 isExposure = Is(line, HeaderNames.AccessControlExposeHeaders);
             hasOrigin |= isOrigin;
             hasCredentials |= Is(line, HeaderNames.AccessControlAllowCredentials);
-            // What a run says of these takes the place of what the server says.
+            // A run's values replace the server's.
             if (isOrigin || isExposure || Is(line, HeaderNames.AccessControlAllowCredentials))
                 headers[line.Name] = line.Value;
             else
@@ -112,7 +112,7 @@ internal static partial class ResponseHeaders
         return found is null || IsOneType(found) ? null : found;
     }
 
-    // A multipart/x-mixed-replace document is replaced by its parts, each with headers of its own.
+    // The parts of multipart/x-mixed-replace replace the document, each with its own headers.
     static bool IsOneType(string type) => !type.Contains(',') && MediaType().IsMatch(type) && !Replaced().IsMatch(type);
 
     const string Token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";

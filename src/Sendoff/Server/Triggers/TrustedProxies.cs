@@ -69,7 +69,7 @@ public sealed record TrustedProxies(IReadOnlyList<IPNetwork> Networks, bool HasU
             && IsAddress(text[..port].Trim('[', ']'), out address);
     }
 
-    // 010.0.0.1 and 0x7f.1 are addresses to .NET: to whoever wrote them perhaps others.
+    // .NET reads 010.0.0.1 and 0x7f.1 as addresses, perhaps not the ones that the writer meant.
     static bool IsAddress(string text, out IPAddress address)
     {
         bool isRead = IPAddress.TryParse(text, out var read) && (text.Contains(':') || text == read.ToString());

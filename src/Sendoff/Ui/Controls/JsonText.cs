@@ -80,7 +80,7 @@ public sealed class JsonText : ComponentBase
         Close(builder, ']', separator, items.Count);
     }
 
-    /// <summary>Answers what stands between two members: a space, or a new line with its indent.</summary>
+    /// <summary>Returns the separator of two members: a space, or a line break with indent.</summary>
     static string Open(RenderTreeBuilder builder, char bracket, JsonElement value, int depth, int count, string member)
     {
         bool inline = count == 0 || depth > 0 && (IsShort(value, LineLength) || IsListOfShort(value));

@@ -109,7 +109,7 @@ public sealed record PropInput(PropDefinition Prop, PropInput.Control Kind, stri
             : (JsonSerializer.SerializeToElement(items.Select(static item => item.Value)), null);
     }
 
-    // Over several lines, each may have templates of its own.
+    // Each line can have its own templates.
     static bool IsTemplate(string text) =>
         text.Contains("{{", StringComparison.Ordinal)
         && (!text.Contains('\n') || text.Trim() is ['{', '{', .., '}', '}'] only && only.LastIndexOf("{{", StringComparison.Ordinal) == 0);

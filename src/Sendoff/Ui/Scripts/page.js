@@ -195,7 +195,7 @@ document.addEventListener('click', event => {
 document.addEventListener('keydown', event => {
   const palette = document.getElementById('palette');
   if (!palette?.open || event.ctrlKey || event.metaKey) return pressed(event);
-  // A page that is loaded meanwhile takes the focus: what is typed goes on where it began.
+  // A page that loads meanwhile takes the focus: return it to where the reader types.
   if (!palette.contains(event.target)) palette.querySelector('input').focus();
   inPalette(event);
 });
