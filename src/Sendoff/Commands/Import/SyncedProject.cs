@@ -138,7 +138,8 @@ static partial class SyncedProject
         }
     }
 
-    // Hidden folders such as .git and installed packages do not belong to a workflow; Python and shell steps do, so that the report names them.
+    // Hidden folders such as .git and installed packages do not belong to a workflow. Python and shell steps do, so that the report
+    // names them.
     static bool IsWanted(string path) =>
         !path.Split('/').Any(static part => part.StartsWith('.') || part is "node_modules" or "")
         && (
