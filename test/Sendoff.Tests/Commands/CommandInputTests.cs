@@ -66,6 +66,7 @@ public sealed class CommandInputTests : IDisposable
         "stores get a k",
         "stores set a k 1",
         "stores delete a k",
+        "servers",
         "hold show",
         "hold release",
         "alerts list",
@@ -107,6 +108,7 @@ public sealed class CommandInputTests : IDisposable
         new()
         {
             { "deploy @/nothing", "there is no such file or folder" },
+            { "migrate --data @/nothing --to Host=localhost", "does not exist or is empty; name the data folder with --data" },
             { "deploy @/latin.js", "is not UTF-8 text" },
             { "deploy @/event.json", "is not a step file" },
             { "deploy ~", "the path is empty" },
