@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sendoff.Engine;
+using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Packages;
 using Sendoff.Engine.Secrets;
@@ -41,8 +42,9 @@ static class Diagnosis
             database = DatabaseState.PathIn(folder);
         List<Check> checks = [.. await WorkersAsync(settings, ct)];
         checks.Add(Folder(folder));
-        var state = DatabaseState.In(folder);
-        checks.Add(Database(folder, database, state));
+        var shared = settings.Database is { } connection ? SharedDatabase.Look(connection) : null;
+        var state = shared?.State ?? DatabaseState.In(folder);
+        checks.Add(shared is null ? Database(folder, database, state) : Database(shared));
         checks.Add(Key(settings.SecretsKey, Path.Combine(folder, SecretKey.FileName), state));
         checks.Add(Files(settings.OpenFiles));
         checks.Add(Addresses(settings));
@@ -156,6 +158,9 @@ static class Diagnosis
             ? Check.Warning(name, $"{text}, can be read by other users; the next start makes it private")
             : Check.Ok(name, text);
     }
+
+    static Check Database(SharedDatabase shared) =>
+        shared.State.Fault is null ? Check.Ok("database", shared.Text) : Check.Failed("database", shared.Text);
 
     static bool IsServed(string lockFile)
     {

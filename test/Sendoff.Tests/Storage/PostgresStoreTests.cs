@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 using Npgsql;
+using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Storage.Postgres;
 using Sendoff.Tests.Support;
@@ -312,6 +313,24 @@ public sealed class PostgresStoreTests
         {
             Execute("DROP ROLE poor");
         }
+    }
+
+    [Fact]
+    public async Task Doctor_says_what_it_finds_and_joins_nothing()
+    {
+        Assert.EndsWith(", 0 servers", SharedDatabase.Look(database).Text, StringComparison.Ordinal);
+        await using var store = Open("one");
+        await store.KeepFingerprintAsync(7, Ct);
+        var found = SharedDatabase.Look(database);
+        Assert.Equal((7, null), (found.State.KeyFingerprint, found.State.Fault));
+        Assert.EndsWith(", 1 servers", found.Text, StringComparison.Ordinal);
+        Assert.Single(await store.ListServersAsync(Ct));
+        Assert.EndsWith(
+            "the first start creates its tables",
+            SharedDatabase.Look(PostgresServer.Shared.NewEmptyDatabase()).Text,
+            StringComparison.Ordinal
+        );
+        Assert.Contains("Database lacks Host", SharedDatabase.Look("Database=a").State.Fault);
     }
 
     [Fact]

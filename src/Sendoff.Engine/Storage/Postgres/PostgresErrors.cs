@@ -17,7 +17,6 @@ internal static class PostgresErrors
                 SqlState: PostgresErrorCodes.SerializationFailure
                     or PostgresErrorCodes.DeadlockDetected
                     or PostgresErrorCodes.UniqueViolation
-                    or PostgresErrorCodes.LockNotAvailable
             };
 
     /// <summary>Null if the error is caused by the written data.</summary>
@@ -49,11 +48,12 @@ internal static class PostgresErrors
                 $"does not permit this ({error.MessageText}); make the user its owner with: ALTER DATABASE … OWNER TO …",
             PostgresErrorCodes.DiskFull or PostgresErrorCodes.OutOfMemory or PostgresErrorCodes.InsufficientResources =>
                 $"has no room ({error.MessageText}); free space, and Sendoff continues by itself",
-            PostgresErrorCodes.TooManyConnections => "has no free connection; raise max_connections, or set StoreReaders lower",
+            PostgresErrorCodes.TooManyConnections => "has no free connection; raise max_connections: a server uses up to 7",
             PostgresErrorCodes.ReadOnlySqlTransaction => "is a standby that cannot be written; connect to the primary",
             PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow =>
                 $"is not available now ({error.MessageText}); Sendoff tries again by itself",
-            "25P03" or PostgresErrorCodes.QueryCanceled => $"took too long ({error.MessageText}); Sendoff tries again by itself",
+            "25P03" or PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.QueryCanceled =>
+                $"took too long ({error.MessageText}); Sendoff tries again by itself",
             ['0', '8', ..] or ['5', '7', ..] or ['5', '3', ..] or ['5', '8', ..] => $"is not available now ({error.MessageText})",
             _ => null,
         };

@@ -33,7 +33,12 @@ internal sealed class PostgresStore : SqlStore
     {
         var settings = ConnectionSettings.Of(connection);
         string where = ConnectionSettings.Describe(settings);
-        var membership = new Membership(settings.ConnectionString, identity, parts.Limits);
+        // Its calls end well before the lease does.
+        var brief = new NpgsqlConnectionStringBuilder(settings.ConnectionString)
+        {
+            CommandTimeout = Math.Max(1, (int)(parts.Limits.ServerLease.TotalSeconds / 3)),
+        };
+        var membership = new Membership(brief.ConnectionString, identity, parts.Limits);
         PostgresSession? session = null;
         try
         {
