@@ -315,6 +315,16 @@ public sealed class PostgresStoreTests
         }
     }
 
+    /// <summary>As a pooler in transaction mode does it.</summary>
+    [Fact]
+    public async Task A_connection_that_loses_its_settings_is_named()
+    {
+        await using var store = Open("one");
+        await store.WriteSoonAsync(static session => session.Sql("RESET ALL").Run(), Ct);
+        var error = await Assert.ThrowsAsync<StoreUnavailableException>(() => store.SetHoldAsync(null, Ct));
+        Assert.Contains("not to a pooler in transaction mode", error.Message);
+    }
+
     [Fact]
     public async Task Doctor_says_what_it_finds_and_joins_nothing()
     {

@@ -9,6 +9,9 @@ internal static class PostgresErrors
     /// <summary>Another server has taken over the work of this one.</summary>
     public const string Fenced = "SD001";
 
+    /// <summary>The connection has not got the settings that were made when it was opened.</summary>
+    const string NoSettings = "SD002";
+
     /// <summary>Two transactions were in each other's way; one of them succeeds when it is repeated.</summary>
     public static bool IsConflict(Exception error) =>
         error
@@ -40,6 +43,7 @@ internal static class PostgresErrors
         error.SqlState switch
         {
             Fenced => "lists this server no more: its lease ended, and another one has taken its work over; it joins again by itself",
+            NoSettings => "loses the settings of a connection: connect to PostgreSQL itself, not to a pooler in transaction mode",
             PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
                 $"refuses the user ({error.MessageText}); check Username and Password",
             PostgresErrorCodes.InvalidCatalogName =>

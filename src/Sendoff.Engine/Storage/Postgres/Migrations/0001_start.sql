@@ -17,6 +17,9 @@ CREATE FUNCTION sendoff_slot() RETURNS BIGINT LANGUAGE sql STABLE AS $$ SELECT c
 -- The first statement of each transaction that writes. It keeps others from taking this server's work over until the transaction ends.
 CREATE FUNCTION sendoff_alive() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    IF coalesce(current_setting('sendoff.epoch', true), '') = '' THEN
+        RAISE EXCEPTION 'the settings of the connection are gone' USING ERRCODE = 'SD002';
+    END IF;
     PERFORM 1 FROM servers WHERE epoch = sendoff_epoch() FOR KEY SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'another server has taken over the work of this one' USING ERRCODE = 'SD001';
