@@ -192,6 +192,7 @@ public sealed class WorkTests(Site site)
                 "Accounts",
                 "Usage",
                 "Alerts",
+                "Servers",
                 "Settings",
             }
         )
