@@ -84,12 +84,12 @@ public sealed class PageScriptTests(Site site)
             await window.Page.Keyboard.PressAsync("Enter");
             await Expect(window.Page).ToHaveURLAsync(new Regex("/workflows/contact$"));
             // Keys belong to a page once it has loaded its scripts.
-            await window.Page.WaitForLoadStateAsync();
+            await window.Page.WaitForFunctionAsync("document.readyState === 'complete'");
             await window.Page.Keyboard.PressAsync("Control+k");
             await window.Page.Keyboard.TypeAsync(site.Sample);
             await window.Page.Keyboard.PressAsync("Enter");
             await Expect(window.Page).ToHaveURLAsync(new Regex($"/runs/{site.Sample}$"));
-            await window.Page.WaitForLoadStateAsync();
+            await window.Page.WaitForFunctionAsync("document.readyState === 'complete'");
             await window.Page.GetByRole(AriaRole.Link, new() { Name = "Sendoff", Exact = true }).ClickAsync();
             await Expect(window.Page.Locator(".overview h1")).ToHaveTextAsync("Today");
         }
