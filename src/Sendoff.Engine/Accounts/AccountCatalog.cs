@@ -46,15 +46,8 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
     /// <inheritdoc/>
     public async Task RefreshAsync(CancellationToken ct)
     {
-        await changing.WaitAsync(ct).ConfigureAwait(false);
-        try
-        {
-            await LoadAsync(ct).ConfigureAwait(false);
-        }
-        finally
-        {
-            changing.Release();
-        }
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
+        await LoadAsync(ct).ConfigureAwait(false);
     }
 
     /// <summary>What is wrong with an account, in sentences that say how to correct it.</summary>
@@ -82,47 +75,33 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
         CancellationToken ct
     )
     {
-        await changing.WaitAsync(ct).ConfigureAwait(false);
-        try
-        {
-            var before = rows.GetValueOrDefault(id);
-            if (change(before?.Account) is not { } after)
-                return null;
-            var row = new Row(before?.Number ?? ids.Next(), after);
-            string[] gone = before is null
-                ? []
-                : [.. AccountContent.SecretsOf(before.Account).Except(AccountContent.SecretsOf(after), StringComparer.Ordinal)];
-            Mask(gone, maskedUntil, AccountContent.SecretsOf(after));
-            byte[] content = concealment.Cipher.Seal(AccountContent.Write(after), row.Number);
-            var stored = new StoredAccount(id, row.Number, WorkspaceId.Default, time.GetUtcNow(), content);
-            await store.SaveAccountAsync(stored, Sealed(id, gone, maskedUntil), untilDurable, ct).ConfigureAwait(false);
-            rows = rows.SetItem(id, row);
-            return after;
-        }
-        finally
-        {
-            changing.Release();
-        }
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
+        var before = rows.GetValueOrDefault(id);
+        if (change(before?.Account) is not { } after)
+            return null;
+        var row = new Row(before?.Number ?? ids.Next(), after);
+        string[] gone = before is null
+            ? []
+            : [.. AccountContent.SecretsOf(before.Account).Except(AccountContent.SecretsOf(after), StringComparer.Ordinal)];
+        Mask(gone, maskedUntil, AccountContent.SecretsOf(after));
+        byte[] content = concealment.Cipher.Seal(AccountContent.Write(after), row.Number);
+        var stored = new StoredAccount(id, row.Number, WorkspaceId.Default, time.GetUtcNow(), content);
+        await store.SaveAccountAsync(stored, Sealed(id, gone, maskedUntil), untilDurable, ct).ConfigureAwait(false);
+        rows = rows.SetItem(id, row);
+        return after;
     }
 
     /// <summary>Returns false if it does not exist. Its values stay masked as long as there is history that may hold them.</summary>
     public async Task<bool> RemoveAsync(AccountId id, CancellationToken ct)
     {
-        await changing.WaitAsync(ct).ConfigureAwait(false);
-        try
-        {
-            if (Find(id) is not { } account)
-                return false;
-            string[] gone = [.. AccountContent.SecretsOf(account)];
-            Mask(gone, null, []);
-            await store.DeleteAccountAsync(id, Sealed(id, gone, null), ct).ConfigureAwait(false);
-            rows = rows.Remove(id);
-            return true;
-        }
-        finally
-        {
-            changing.Release();
-        }
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
+        if (Find(id) is not { } account)
+            return false;
+        string[] gone = [.. AccountContent.SecretsOf(account)];
+        Mask(gone, null, []);
+        await store.DeleteAccountAsync(id, Sealed(id, gone, null), ct).ConfigureAwait(false);
+        rows = rows.Remove(id);
+        return true;
     }
 
     // Pruning deletes a replaced secret when it is older than the history: one that is worth nothing earlier is dated back.

@@ -37,49 +37,28 @@ public sealed class AlertRules(IStore store, WorkflowCatalog catalog, SmtpOption
 
     async Task IStoreCache.RefreshAsync(CancellationToken ct)
     {
-        await changing.WaitAsync(ct).ConfigureAwait(false);
-        try
-        {
-            await LoadAsync(ct).ConfigureAwait(false);
-        }
-        finally
-        {
-            changing.Release();
-        }
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
+        await LoadAsync(ct).ConfigureAwait(false);
     }
 
     /// <summary>Stores a new or changed rule. Returns null, or the error if it is invalid, and then changes nothing.</summary>
     public async Task<string?> SaveAsync(AlertRule rule, CancellationToken ct)
     {
-        await changing.WaitAsync(ct).ConfigureAwait(false);
-        try
-        {
-            if (FindFault(rule) is { } fault)
-                return fault;
-            await store.SaveAlertAsync(rule, ct).ConfigureAwait(false);
-            await LoadAsync(CancellationToken.None).ConfigureAwait(false);
-            return null;
-        }
-        finally
-        {
-            changing.Release();
-        }
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
+        if (FindFault(rule) is { } fault)
+            return fault;
+        await store.SaveAlertAsync(rule, ct).ConfigureAwait(false);
+        await LoadAsync(CancellationToken.None).ConfigureAwait(false);
+        return null;
     }
 
     /// <summary>Returns false if it does not exist.</summary>
     public async Task<bool> DeleteAsync(AlertId id, CancellationToken ct)
     {
-        await changing.WaitAsync(ct).ConfigureAwait(false);
-        try
-        {
-            bool isDeleted = await store.DeleteAlertAsync(id, ct).ConfigureAwait(false);
-            await LoadAsync(CancellationToken.None).ConfigureAwait(false);
-            return isDeleted;
-        }
-        finally
-        {
-            changing.Release();
-        }
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
+        bool isDeleted = await store.DeleteAlertAsync(id, ct).ConfigureAwait(false);
+        await LoadAsync(CancellationToken.None).ConfigureAwait(false);
+        return isDeleted;
     }
 
     string? FindFault(AlertRule rule) =>

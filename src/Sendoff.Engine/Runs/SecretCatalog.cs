@@ -72,15 +72,8 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
 
     async Task IStoreCache.RefreshAsync(CancellationToken ct)
     {
-        await changing.WaitAsync(ct).ConfigureAwait(false);
-        try
-        {
-            await LoadAsync(ct).ConfigureAwait(false);
-        }
-        finally
-        {
-            changing.Release();
-        }
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
+        await LoadAsync(ct).ConfigureAwait(false);
     }
 
     /// <summary>The error in a variable or secret, and how to fix it; null if it is valid.</summary>
@@ -111,36 +104,22 @@ public sealed partial class SecretCatalog(IStore store, Concealment concealment,
             concealment.Cipher.Seal(Encoding.UTF8.GetBytes(value), id),
             time.GetUtcNow()
         );
-        await changing.WaitAsync(ct).ConfigureAwait(false);
-        try
-        {
-            // Masked before any step can read it.
-            if (isSecret)
-                concealment.Mask = concealment.Mask.With([value]);
-            await store.SaveSecretAsync(secret, ct).ConfigureAwait(false);
-            await LoadAsync(CancellationToken.None).ConfigureAwait(false);
-        }
-        finally
-        {
-            changing.Release();
-        }
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
+        // Masked before any step can read it.
+        if (isSecret)
+            concealment.Mask = concealment.Mask.With([value]);
+        await store.SaveSecretAsync(secret, ct).ConfigureAwait(false);
+        await LoadAsync(CancellationToken.None).ConfigureAwait(false);
     }
 
     /// <summary>Returns false if the name does not exist. A deleted secret stays masked as long as the history may contain it.</summary>
     public async Task<bool> DeleteAsync(string name, CancellationToken ct)
     {
-        await changing.WaitAsync(ct).ConfigureAwait(false);
-        try
-        {
-            if (!await store.DeleteSecretAsync(WorkspaceId.Default, name, ct).ConfigureAwait(false))
-                return false;
-            await LoadAsync(CancellationToken.None).ConfigureAwait(false);
-            return true;
-        }
-        finally
-        {
-            changing.Release();
-        }
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
+        if (!await store.DeleteSecretAsync(WorkspaceId.Default, name, ct).ConfigureAwait(false))
+            return false;
+        await LoadAsync(CancellationToken.None).ConfigureAwait(false);
+        return true;
     }
 
     [GeneratedRegex("^[A-Za-z_][A-Za-z0-9_]*\\z")]

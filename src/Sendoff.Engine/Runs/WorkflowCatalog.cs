@@ -100,15 +100,8 @@ public sealed class WorkflowCatalog(
 
     async Task IStoreCache.RefreshAsync(CancellationToken ct)
     {
-        await changing.WaitAsync(ct).ConfigureAwait(false);
-        try
-        {
-            await ReadAsync(ct).ConfigureAwait(false);
-        }
-        finally
-        {
-            changing.Release();
-        }
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
+        await ReadAsync(ct).ConfigureAwait(false);
     }
 
     async Task ReadAsync(CancellationToken ct)
@@ -196,7 +189,7 @@ public sealed class WorkflowCatalog(
         var (definition, installed) = (read.Definition!, read.Installed!);
         files = installed.AddLock(files);
 
-        await changing.WaitAsync(ct).ConfigureAwait(false);
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
         try
         {
             var workflow = await store.DeployAsync(name, files, definition.Triggers, ct).ConfigureAwait(false);
@@ -206,10 +199,6 @@ public sealed class WorkflowCatalog(
         catch (TriggerKeyTakenException x)
         {
             return new(null, [new(x.Message, WorkflowReader.YamlFile)]);
-        }
-        finally
-        {
-            changing.Release();
         }
     }
 
@@ -347,22 +336,15 @@ public sealed class WorkflowCatalog(
 
     async Task<bool> ChangeAsync(Func<Task<bool>> change, CancellationToken ct)
     {
-        await changing.WaitAsync(ct).ConfigureAwait(false);
+        using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
         try
         {
             return await change().ConfigureAwait(false);
         }
         finally
         {
-            try
-            {
-                // Also if it was cancelled: a workflow that is deleted in the store accepts no more events.
-                await ReadAsync(CancellationToken.None).ConfigureAwait(false);
-            }
-            finally
-            {
-                changing.Release();
-            }
+            // Also if it was cancelled: a workflow that is deleted in the store accepts no more events.
+            await ReadAsync(CancellationToken.None).ConfigureAwait(false);
         }
     }
 

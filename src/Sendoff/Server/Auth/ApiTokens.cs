@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Security.Cryptography;
 using System.Text;
+using Sendoff.Engine;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Auth;
@@ -63,19 +64,12 @@ internal sealed class ApiTokens(IStore store, IdSequence ids, TimeProvider time)
     // One after the other, so that an older list never takes a newer one's place.
     async Task<FrozenDictionary<string, ApiToken>> ReadAsync(CancellationToken ct)
     {
-        await changing.WaitAsync(ct);
-        try
-        {
-            var before = byHash ?? FrozenDictionary<string, ApiToken>.Empty;
-            return byHash = (await store.ListTokensAsync(ct)).ToFrozenDictionary(
-                static token => Convert.ToHexString(token.Hash.Span),
-                token => before.GetValueOrDefault(Convert.ToHexString(token.Hash.Span)) ?? new(token, new())
-            );
-        }
-        finally
-        {
-            changing.Release();
-        }
+        using var entry = await changing.EnterAsync(ct);
+        var before = byHash ?? FrozenDictionary<string, ApiToken>.Empty;
+        return byHash = (await store.ListTokensAsync(ct)).ToFrozenDictionary(
+            static token => Convert.ToHexString(token.Hash.Span),
+            token => before.GetValueOrDefault(Convert.ToHexString(token.Hash.Span)) ?? new(token, new())
+        );
     }
 
     static byte[] HashOf(string value) => SHA256.HashData(Encoding.UTF8.GetBytes(value));

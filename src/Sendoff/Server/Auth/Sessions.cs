@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
+using Sendoff.Engine;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Server.Auth;
@@ -100,25 +101,18 @@ internal sealed class Sessions(IStore store, AdminToken token, IdSequence ids, T
 
     async Task<ConcurrentDictionary<string, Session>> LoadAsync(CancellationToken ct)
     {
-        await changing.WaitAsync(ct);
-        try
+        using var entry = await changing.EnterAsync(ct);
+        if (byHash is { } loaded)
+            return loaded;
+        var known = new ConcurrentDictionary<string, Session>(StringComparer.Ordinal);
+        foreach (var stored in await store.ListSessionsAsync(ct))
         {
-            if (byHash is { } loaded)
-                return loaded;
-            var known = new ConcurrentDictionary<string, Session>(StringComparer.Ordinal);
-            foreach (var stored in await store.ListSessionsAsync(ct))
-            {
-                if (stored.Mark.Span.SequenceEqual(token.Mark) && time.GetUtcNow() < stored.ExpiresAt)
-                    known[KeyOf(stored.Hash)] = new(stored, new());
-                else
-                    await store.DeleteSessionAsync(stored.Id, ct);
-            }
-            return byHash = known;
+            if (stored.Mark.Span.SequenceEqual(token.Mark) && time.GetUtcNow() < stored.ExpiresAt)
+                known[KeyOf(stored.Hash)] = new(stored, new());
+            else
+                await store.DeleteSessionAsync(stored.Id, ct);
         }
-        finally
-        {
-            changing.Release();
-        }
+        return byHash = known;
     }
 
     static string Short(string client)
