@@ -108,11 +108,11 @@ public sealed class Quota(EngineLimits limits, TimeProvider time)
     }
 
     /// <summary>The next midnight, UTC.</summary>
-    public DateTimeOffset ResetAt => new(DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime).AddDays(1), TimeOnly.MinValue, TimeSpan.Zero);
+    public DateTimeOffset ResetAt => new(Today.AddDays(1), TimeOnly.MinValue, TimeSpan.Zero);
 
     void Turn()
     {
-        var today = DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
+        var today = Today;
         if (day == today)
             return;
         // The clock was set back: later usage belongs to the same day.
@@ -139,7 +139,7 @@ public sealed class QuotaReset(IStore store, RunAcceptance runs, Quota quota, Se
     {
         if (!quota.IsLimited && (await store.ListHeldAsync(1, ct).ConfigureAwait(false)).Count == 0)
             return;
-        quota.Load(await store.ListUsageAsync(DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime), ct).ConfigureAwait(false));
+        quota.Load(await store.ListUsageAsync(quota.Today, ct).ConfigureAwait(false));
         running = RunAsync();
     }
 

@@ -72,6 +72,7 @@ public sealed class RunCompletion : IAsyncDisposable
             try
             {
                 await CompleteAsync(place.Lane, next).ConfigureAwait(false);
+                recovery.EndRun(next.Run.Id);
                 next.Response?.TrySetResult(null);
             }
             catch (Exception x) when (lanes.IsClosed || x is StoreUnavailableException)
@@ -84,6 +85,7 @@ public sealed class RunCompletion : IAsyncDisposable
             {
                 log.RunFaulted(x, next.Run.Id);
                 await EndFaultedAsync(next.Run, x).ConfigureAwait(false);
+                recovery.EndRun(next.Run.Id);
                 next.Response?.TrySetException(x);
             }
             Interlocked.Decrement(ref inFlight);
@@ -126,7 +128,6 @@ public sealed class RunCompletion : IAsyncDisposable
             if (run.Suspension is not null)
                 Interlocked.Exchange(ref nextSuspended, new(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
         }
-        recovery.EndRun(queued.Id);
         waiting.Response?.TrySetResult(run.Response);
     }
 

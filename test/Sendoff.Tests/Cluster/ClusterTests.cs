@@ -94,6 +94,10 @@ public sealed class ClusterTests : IAsyncDisposable
         }
     }
 
+    /// <summary>Deploys a step that waits for the gate and sends to the sink.</summary>
+    static Task<string> DeploySlowAsync(ServerProcess server, Sink gate, Sink sink) =>
+        server.DeployAsync("slow", $"await fetch('{gate.Url}step'); $send.http({{ method: 'POST', url: '{sink.Url}slow' }})");
+
     [Fact]
     public async Task Work_of_a_killed_server_is_done_by_another_one()
     {
@@ -101,10 +105,7 @@ public sealed class ClusterTests : IAsyncDisposable
         await using var sink = Sink.Start();
         var (first, second) = (await StartAsync(), await StartAsync());
         // One run waits in a step; one delivery is in flight, and one waits behind it for the same destination.
-        string slow = await first.DeployAsync(
-            "slow",
-            $"await fetch('{gate.Url}step'); $send.http({{ method: 'POST', url: '{sink.Url}slow' }})"
-        );
+        string slow = await DeploySlowAsync(first, gate, sink);
         string sends = await first.DeployAsync(
             "sends",
             $"for (const id of [1, 2]) $send.http({{ method: 'POST', url: '{gate.Url}' + id }})"
@@ -151,10 +152,7 @@ public sealed class ClusterTests : IAsyncDisposable
         await using var gate = Sink.Start(hold: true);
         await using var sink = Sink.Start();
         var (first, second) = (await StartAsync(), await StartAsync());
-        string slow = await first.DeployAsync(
-            "slow",
-            $"await fetch('{gate.Url}step'); $send.http({{ method: 'POST', url: '{sink.Url}slow' }})"
-        );
+        string slow = await DeploySlowAsync(first, gate, sink);
         Assert.Equal(200, await PostAsync(first, slow, new { }));
         await gate.WaitForRequestsAsync(1);
         first.Signal("STOP");

@@ -8,7 +8,7 @@ internal static class FreeWork
     /// <summary>Rows taken at once, so that several servers share them.</summary>
     const int Most = 500;
 
-    const string IsFree = "owner NOT IN (SELECT epoch FROM servers)";
+    public const string IsFree = "owner NOT IN (SELECT epoch FROM servers)";
 
     /// <summary>Runs before deliveries, because a run's end may make deliveries of its earlier segments pending.</summary>
     /// <param name="doubtful">Runs that this server may have stored without an answer: nobody else starts them.</param>

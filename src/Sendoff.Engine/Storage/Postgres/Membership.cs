@@ -24,7 +24,8 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
             using var command = Command(
                 """
                 INSERT INTO servers(epoch, slot, instance, name, version, lease_until)
-                SELECT nextval('epochs'), (SELECT min(slot) FROM generate_series(0, 1023) AS slot WHERE slot NOT IN (SELECT slot FROM servers)), $1, $2, $3, now() + $4
+                SELECT nextval('epochs'), min(free), $1, $2, $3, now() + $4
+                FROM generate_series(0, 1023) AS free WHERE free NOT IN (SELECT slot FROM servers)
                 RETURNING epoch, slot
                 """,
                 identity.Instance,
@@ -47,12 +48,12 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
         }
     }
 
-    // Work whose owner is not listed belongs to nobody. Runs before deliveries.
+    // Runs before deliveries.
     void Claim(long epoch)
     {
-        Execute("UPDATE queue SET owner = $1, is_left = 1 WHERE owner NOT IN (SELECT epoch FROM servers)", epoch);
-        Execute("UPDATE deliveries SET owner = $1 WHERE status = 2 AND owner NOT IN (SELECT epoch FROM servers)", epoch);
-        Execute("UPDATE deliveries SET owner = $1 WHERE status = 3 AND owner NOT IN (SELECT epoch FROM servers)", epoch);
+        Execute($"UPDATE queue SET owner = $1, is_left = 1 WHERE {FreeWork.IsFree}", epoch);
+        foreach (int status in new[] { (int)DeliveryStatus.Pending, (int)DeliveryStatus.Sending })
+            Execute($"UPDATE deliveries SET owner = $1 WHERE status = {status} AND {FreeWork.IsFree}", epoch);
     }
 
     /// <summary>Returns null if the server is no longer listed.</summary>

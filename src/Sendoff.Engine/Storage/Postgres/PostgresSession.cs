@@ -12,7 +12,6 @@ internal sealed class PostgresSession(string connectionString, ServerLease lease
 
     readonly List<NpgsqlBatchCommand> posted = [];
     NpgsqlConnection? connection;
-    long epoch = -1;
 
     /// <summary>Begins a transaction of this server's writes. It fails if another server has taken this one's work over, and prevents that
     /// until it ends.</summary>
@@ -50,21 +49,17 @@ internal sealed class PostgresSession(string connectionString, ServerLease lease
 
     protected override SqlStatement Prepare(string sql) => new PostgresStatement(this, sql);
 
-    /// <summary>Opens the connection if there is none, and names the server's current epoch.</summary>
+    /// <summary>Opens the connection if there is none.</summary>
     public void Open()
     {
-        if (!IsOpen)
-        {
-            Close();
-            connection = new(connectionString);
-            connection.Open();
-            // A server that is frozen in a transaction must not hold its locks longer than its lease.
-            Run(new("SELECT set_config('idle_in_transaction_session_timeout', '10s', false), set_config('lock_timeout', '20s', false)"));
-        }
-        if (epoch == lease.Epoch)
+        if (IsOpen)
             return;
-        epoch = lease.Epoch;
-        Run(new($"SELECT set_config('sendoff.epoch', '{epoch}', false), set_config('sendoff.slot', '{lease.Slot}', false)"));
+        Close();
+        connection = new(connectionString);
+        connection.Open();
+        // A server that is frozen in a transaction must not hold its locks longer than its lease.
+        Run(new("SELECT set_config('idle_in_transaction_session_timeout', '10s', false), set_config('lock_timeout', '20s', false)"));
+        Run(new($"SELECT set_config('sendoff.epoch', '{lease.Epoch}', false), set_config('sendoff.slot', '{lease.Slot}', false)"));
     }
 
     bool IsOpen => connection is { FullState: System.Data.ConnectionState.Open };
@@ -113,7 +108,6 @@ internal sealed class PostgresSession(string connectionString, ServerLease lease
     void Close()
     {
         posted.Clear();
-        epoch = -1;
         connection?.Dispose();
         connection = null;
     }

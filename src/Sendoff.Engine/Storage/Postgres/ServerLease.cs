@@ -5,21 +5,16 @@ internal sealed class ServerLease(EngineLimits limits)
 {
     // What begins must have ended before the lease has: an attempt, its record, and the difference of two clocks.
     readonly TimeSpan margin = limits.DeliveryDeadline + TimeSpan.FromSeconds(2);
-    long epoch,
-        renewedAt;
-    int slot;
+    long renewedAt;
 
-    public long Epoch => Volatile.Read(ref epoch);
+    public long Epoch { get; private set; }
 
-    public int Slot => slot;
+    public int Slot { get; private set; }
 
     public bool MayBegin => BootClock.Now - new TimeSpan(Volatile.Read(ref renewedAt)) < limits.ServerLease - margin;
 
-    public void Take(long epoch, int slot)
-    {
-        this.slot = slot;
-        Volatile.Write(ref this.epoch, epoch);
-    }
+    /// <summary>Call once, before any transaction: a server that joins again is a new one.</summary>
+    public void Take(long epoch, int slot) => (Epoch, Slot) = (epoch, slot);
 
     /// <param name="start">When the renewal was requested, by <see cref="BootClock"/>.</param>
     public void Renewed(TimeSpan start) => Volatile.Write(ref renewedAt, start.Ticks);
