@@ -4,6 +4,9 @@ namespace Sendoff.Engine;
 /// (docs/operating.md).</summary>
 public sealed record EngineLimits
 {
+    /// <summary>The work that this server takes, if several share a database (J8). Setting <c>Servers:Roles</c>.</summary>
+    public ServerRoles ServerRoles { get; init; } = ServerRoles.All;
+
     /// <summary>One attempt, from DNS to the last byte of the response (C1). Setting <c>Delivery:Deadline</c>.</summary>
     public TimeSpan DeliveryDeadline { get; init; } = TimeSpan.FromSeconds(5);
 

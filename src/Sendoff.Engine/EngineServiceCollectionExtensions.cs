@@ -179,6 +179,8 @@ public static class EngineServiceCollectionExtensions
         ));
         services.AddSingleton<AlertWatch>();
         services.AddSingleton<Turns>();
+        services.AddSingleton<SharedWork>();
+        services.AddSingleton<SharedState>();
         services.AddSingleton<ClusterWatch>();
         services.AddSingleton<IStoreCache>(static s => s.GetRequiredService<SecretCatalog>());
         services.AddSingleton<IStoreCache>(static s => s.GetRequiredService<AccountCatalog>());
@@ -206,7 +208,12 @@ public static class EngineServiceCollectionExtensions
                 services.GetRequiredService<ILogger<SqliteStore>>()
             );
         var log = services.GetRequiredService<ILogger<PostgresStore>>();
-        return PostgresStore.Open(database, DataInstance.Take(options.DataDirectory), new(concealment, ids, options.Limits, time, log));
+        var identity = DataInstance.Take(options.DataDirectory) with
+        {
+            Roles = options.Limits.ServerRoles,
+            Egress = options.Egress.PublicAddresses,
+        };
+        return PostgresStore.Open(database, identity, new(concealment, ids, options.Limits, time, log));
     }
 }
 
@@ -239,19 +246,25 @@ sealed class EngineService(
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        workers.Warm();
+        var roles = engine.Limits.ServerRoles;
+        if (roles.HasFlag(ServerRoles.Run))
+            workers.Warm();
         await cluster.StartAsync(cancellationToken).ConfigureAwait(false);
         await secrets.LoadAsync(cancellationToken).ConfigureAwait(false);
         await accounts.LoadAsync(cancellationToken).ConfigureAwait(false);
         await hold.StartAsync(store, options.Hold, engine.Time, cancellationToken).ConfigureAwait(false);
         await catalog.LoadAsync(cancellationToken).ConfigureAwait(false);
         await dispatcher.StartAsync(cancellationToken).ConfigureAwait(false);
-        await quota.StartAsync(cancellationToken).ConfigureAwait(false);
+        await quota.StartAsync(releases: roles.HasFlag(ServerRoles.Run), cancellationToken).ConfigureAwait(false);
         await alerts.LoadAsync(cancellationToken).ConfigureAwait(false);
         await watch.StartAsync(cancellationToken).ConfigureAwait(false);
-        recovery.Start();
-        suspensions.Start();
-        schedule.Start();
+        if (roles.HasFlag(ServerRoles.Run))
+        {
+            recovery.Start();
+            suspensions.Start();
+        }
+        if (roles.HasFlag(ServerRoles.Ingest))
+            schedule.Start();
     }
 
     /// <summary>Waits for the runs in flight until <paramref name="cancellationToken"/>, then for deliveries in flight, until their

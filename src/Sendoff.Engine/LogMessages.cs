@@ -137,6 +137,9 @@ static partial class LogMessages
     [LoggerMessage(3055, LogLevel.Warning, "The turn {Turn} could not be passed on yet: {Reason}")]
     public static partial void TurnNotPassed(this ILogger log, long turn, string reason);
 
+    [LoggerMessage(3056, LogLevel.Warning, "Work waits: {Reason}")]
+    public static partial void WorkWaits(this ILogger log, string reason);
+
     [LoggerMessage(3054, LogLevel.Error, "Other servers have taken over the work of this one, because its lease ended. It joins again")]
     public static partial void ServerRemoved(this ILogger log);
 

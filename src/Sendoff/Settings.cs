@@ -4,6 +4,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Sendoff.Engine;
+using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Packages;
 using Sendoff.Engine.Secrets;
@@ -248,6 +249,10 @@ sealed record Settings
                 : v.Contains("Host=", StringComparison.OrdinalIgnoreCase) ? s with { Database = v }
                 : null,
             IsSecret: true
+        ),
+        ["Servers:Roles"] = new(
+            RoleNames.Expected,
+            (s, v) => RoleNames.Read(v) is { } roles ? s with { Limits = s.Limits with { ServerRoles = roles } } : null
         ),
         ["Servers:Lease"] = Duration((l, v) => l with { ServerLease = v }),
         ["Delivery:Deadline"] = Duration((l, v) => l with { DeliveryDeadline = v }),

@@ -41,7 +41,7 @@ public sealed class AccountCatalog(IStore store, Concealment concealment, IdSequ
     Cached IStoreCache.Content => Cached.Accounts;
 
     /// <summary>Reads the accounts again, if other servers can have changed them.</summary>
-    internal Task FollowAsync(CancellationToken ct) => store.IsShared ? RefreshAsync(ct) : Task.CompletedTask;
+    internal Task FollowAsync(CancellationToken ct) => store.Servers.IsShared ? RefreshAsync(ct) : Task.CompletedTask;
 
     /// <inheritdoc/>
     public async Task RefreshAsync(CancellationToken ct)

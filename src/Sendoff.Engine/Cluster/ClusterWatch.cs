@@ -1,7 +1,5 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Sendoff.Engine.Deliveries;
-using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Cluster;
@@ -9,43 +7,42 @@ namespace Sendoff.Engine.Cluster;
 /// <summary>Keeps this server among the servers of a database, takes over the work of those that have ended, and follows what others
 /// change. With SQLite it does nothing.</summary>
 /// <remarks>
-/// Each second: (1) renew the lease  (2) follow the others: caches whose revision has changed, streams, the quota
-/// (3) take over work without a server  (4) after an outage, take up own work that memory lacks, because the answer to its commit was
-/// lost.
+/// Each second: (1) renew the lease  (2) follow the others  (3) take work without a server  (4) after an outage, take up own work that
+/// memory lacks.
 /// </remarks>
 public sealed class ClusterWatch(
     IStore store,
-    RunLanes lanes,
-    RunCompletion runs,
-    RunRecovery recovery,
-    DeliveryDispatcher dispatcher,
-    Quota quota,
-    PublicationBell bell,
-    Turns turns,
-    IEnumerable<IStoreCache> caches,
+    SharedWork work,
+    SharedState state,
     EngineContext engine,
     IHostApplicationLifetime lifetime,
     ILogger<ClusterWatch> log
 )
 {
-    static readonly TimeSpan rest = TimeSpan.FromSeconds(1);
+    static readonly TimeSpan rest = TimeSpan.FromSeconds(1),
+        shortRest = TimeSpan.FromMilliseconds(100);
 
     readonly CancellationTokenSource stop = new();
     Task running = Task.CompletedTask;
-    IReadOnlyDictionary<Cached, long> known = new Dictionary<Cached, long>();
     bool isBehind;
 
     /// <summary>Others have this server's work, because its lease ended. It has to stop everything and join again.</summary>
     public bool IsRemoved { get; private set; }
 
+    /// <summary>The work that waits because no server takes it; null if there is none.</summary>
+    public string? WhatWaits { get; private set; }
+
     /// <summary>Starts. Call once, before the first event.</summary>
     public async Task StartAsync(CancellationToken ct)
     {
-        if (!store.IsShared)
+        if (!store.Servers.IsShared)
             return;
         // What changes from now on is noticed, even while the caches are loaded.
-        if (await store.RenewAsync(default, ct).ConfigureAwait(false) is { } first)
+        if (await store.Servers.RenewAsync(default, ct).ConfigureAwait(false) is { } first)
+        {
+            state.Begin(first.Revisions);
             Follow(first);
+        }
         running = RunAsync();
     }
 
@@ -59,7 +56,7 @@ public sealed class ClusterWatch(
     {
         while (!stop.IsCancellationRequested)
         {
-            await Task.Delay(rest, engine.Time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(work.IsFull ? shortRest : rest, engine.Time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (stop.IsCancellationRequested)
                 return;
             try
@@ -83,60 +80,35 @@ public sealed class ClusterWatch(
     async Task LookAsync()
     {
         // (1)
-        if (await store.RenewAsync(Load, stop.Token).ConfigureAwait(false) is not { } renewal)
+        if (await store.Servers.RenewAsync(work.Load, stop.Token).ConfigureAwait(false) is not { } renewal)
         {
             IsRemoved = true;
             return;
         }
         // (2)
-        foreach (var cache in caches)
-            if (renewal.Revisions.GetValueOrDefault(cache.Content) != known.GetValueOrDefault(cache.Content))
-                await cache.RefreshAsync(stop.Token).ConfigureAwait(false);
+        await state.FollowAsync(renewal.Revisions, stop.Token).ConfigureAwait(false);
         Follow(renewal);
-        bell.RingAll();
-        await turns.PassWantedAsync(stop.Token).ConfigureAwait(false);
-        if (quota.IsLimited)
-            quota.Follow(await store.ListUsageAsync(quota.Today, stop.Token).ConfigureAwait(false));
         // (3)
-        await TakeOverAsync().ConfigureAwait(false);
+        await work.TakeOverAsync(stop.Token).ConfigureAwait(false);
         // (4)
-        if (!isBehind)
-            return;
-        recovery.Look();
-        await dispatcher.TakeUpAsync(stop.Token).ConfigureAwait(false);
+        await work.TakeUpAsync(isBehind, stop.Token).ConfigureAwait(false);
         isBehind = false;
     }
 
     void Follow(Renewal renewal)
     {
-        known = renewal.Revisions;
-        dispatcher.ShareWith(renewal.Servers);
-    }
-
-    async Task TakeOverAsync()
-    {
-        while (true)
-        {
-            var taken = await store.TakeOverAsync(stop.Token).ConfigureAwait(false);
-            foreach (string name in taken.Ended)
-                log.ServerEnded(name);
-            isBehind |= taken.MayLack;
-            if (taken.IsEmpty)
-                return;
-            log.WorkTakenOver(taken.Runs, taken.Pending.Count, taken.Interrupted);
-            if (taken.Runs > 0)
-                recovery.Look();
-            dispatcher.TakeUp(taken.Pending);
-        }
+        work.ShareWith(renewal.Senders);
+        string? before = WhatWaits;
+        WhatWaits = RoleNames.WhatWaits(renewal.Roles);
+        if (WhatWaits is { } waits && waits != before)
+            log.WorkWaits(waits);
     }
 
     /// <summary>The servers of the database, this one with its load of now.</summary>
     public async Task<IReadOnlyList<ListedServer>> ListAsync(CancellationToken ct) =>
         [
-            .. (await store.ListServersAsync(ct).ConfigureAwait(false)).Select(server =>
-                server.IsThis ? server with { Load = Load } : server
+            .. (await store.Servers.ListServersAsync(ct).ConfigureAwait(false)).Select(server =>
+                server.IsThis ? server with { Load = work.Load } : server
             ),
         ];
-
-    ServerLoad Load => new(runs.InFlight + lanes.Unstarted.Sum(static lane => lane.Runs), dispatcher.InFlight + dispatcher.Waiting.Count);
 }

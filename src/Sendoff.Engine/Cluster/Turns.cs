@@ -45,12 +45,12 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
     /// <param name="concurrency">Null if it is not limited.</param>
     /// <returns>Dispose of it at the end of the run.</returns>
     public ValueTask<TurnPart> EnterAsync(WorkflowId workflow, int? concurrency, CancellationToken ct) =>
-        concurrency is null || !store.IsShared ? default : EnterAsync(workflow.Value, ct);
+        concurrency is null || !store.Servers.IsShared ? default : EnterAsync(workflow.Value, ct);
 
     /// <summary>Waits until this server may refresh the token of an account.</summary>
     /// <inheritdoc cref="EnterAsync(WorkflowId, int?, CancellationToken)" path="/returns"/>
     public ValueTask<TurnPart> EnterAsync(AccountId account, CancellationToken ct) =>
-        store.IsShared ? EnterAsync(KeyOf(account), ct) : default;
+        store.Servers.IsShared ? EnterAsync(KeyOf(account), ct) : default;
 
     // Below zero, as the ids of workflows are above it.
     static long KeyOf(AccountId account) =>
@@ -82,7 +82,7 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
             mayAsk = !turn.IsOwn && engine.Time.GetTimestamp() >= turn.NotBefore;
         try
         {
-            if (mayAsk && await store.TryTakeTurnAsync(key, ct).ConfigureAwait(false))
+            if (mayAsk && await store.Servers.TryTakeTurnAsync(key, ct).ConfigureAwait(false))
             {
                 lock (turn.Gate)
                     (turn.IsOwn, turn.IsWanted) = (true, false);
@@ -111,7 +111,7 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
     {
         if (turns.IsEmpty)
             return;
-        foreach (long key in await store.ListWantedTurnsAsync(ct).ConfigureAwait(false))
+        foreach (long key in await store.Servers.ListWantedTurnsAsync(ct).ConfigureAwait(false))
         {
             var turn = turns.GetOrAdd(key, static _ => new());
             bool mayPass;
@@ -136,7 +136,7 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
         }
         try
         {
-            await store.PassTurnAsync(key, CancellationToken.None).ConfigureAwait(false);
+            await store.Servers.PassTurnAsync(key, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception x)
         {

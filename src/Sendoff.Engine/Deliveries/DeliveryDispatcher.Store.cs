@@ -7,6 +7,8 @@ public sealed partial class DeliveryDispatcher
     /// server is on hold. Call once, first.</summary>
     public async Task StartAsync(CancellationToken ct)
     {
+        if (!sends)
+            return;
         int interrupted = await store.InterruptSendingAsync(ct).ConfigureAwait(false);
         if (interrupted > 0)
             log.DeliveriesInterrupted(interrupted);
@@ -19,6 +21,8 @@ public sealed partial class DeliveryDispatcher
     /// <summary>Loads all pending deliveries that are not in memory.</summary>
     internal async Task TakeUpAsync(CancellationToken ct)
     {
+        if (!sends)
+            return;
         foreach (string destination in await store.ListPendingDestinationsAsync(ct).ConfigureAwait(false))
         {
             lock (gate)
@@ -30,8 +34,7 @@ public sealed partial class DeliveryDispatcher
     /// <param name="pending">Their destinations, each with the oldest of them.</param>
     internal void TakeUp(IReadOnlyDictionary<string, DeliveryId> pending)
     {
-        // On hold, they are loaded with all others when the hold ends.
-        if (hold.IsOn)
+        if (StaysInStore)
             return;
         lock (gate)
         {
@@ -63,8 +66,7 @@ public sealed partial class DeliveryDispatcher
 
     async Task StartReleasedAsync(RunId run)
     {
-        // On hold, they are loaded with all others when the hold ends.
-        while (!Volatile.Read(ref stopping) && !hold.IsOn)
+        while (!Volatile.Read(ref stopping) && !StaysInStore)
         {
             try
             {

@@ -34,6 +34,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
         recording;
     bool stopping;
     volatile int mostPerDestination;
+    readonly bool sends;
 
     internal DeliveryDispatcher(
         IStore store,
@@ -47,6 +48,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
         (this.store, this.sender, this.engine, this.concealment, this.hold, this.log) = (store, sender, engine, concealment, hold, log);
         readers = new(engine.Limits.DeliveryReaders);
         mostPerDestination = engine.Limits.DeliveryMaxPerDestination;
+        sends = engine.Limits.ServerRoles.HasFlag(ServerRoles.Deliver);
     }
 
     /// <summary>Queued deliveries in memory, over all destinations.</summary>
@@ -111,12 +113,15 @@ public sealed partial class DeliveryDispatcher : IDisposable
         return isStored;
     }
 
+    // On hold, deliveries are loaded when the hold ends. A server that makes none leaves them to others (J8).
+    bool StaysInStore => !sends || hold.IsOn;
+
     // (1)
     void Reserve(Delivery[] deliveries)
     {
         lock (gate)
         {
-            if (stopping || hold.IsOn)
+            if (stopping || StaysInStore)
                 return;
             for (int i = 0; i < deliveries.Length; i++)
             {
@@ -158,8 +163,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
             else
                 anyWaits |= delivery.Status == DeliveryStatus.Pending;
         }
-        // On hold, they wait in the store and are loaded from there.
-        if (!anyWaits || hold.IsOn)
+        if (!anyWaits || StaysInStore)
             return;
         lock (gate)
         {
@@ -320,7 +324,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
     // (4) and (5)
     async Task AttemptAsync(Delivery delivery, long since, PaceTicket pace)
     {
-        if (!store.MayBegin)
+        if (!store.Servers.MayBegin)
             await BeginAsync().ConfigureAwait(false);
         double queueMs = engine.Time.GetElapsedTime(since).TotalMilliseconds;
         var attempt = await SendAsync(delivery, delivery.Attempts + 1, queueMs).ConfigureAwait(false);
@@ -348,7 +352,7 @@ public sealed partial class DeliveryDispatcher : IDisposable
     // Without a lease, another server may have taken the delivery over, and recorded it as interrupted.
     async Task BeginAsync()
     {
-        while (!store.MayBegin && !cutOff.IsCancellationRequested)
+        while (!store.Servers.MayBegin && !cutOff.IsCancellationRequested)
             await Task.Delay(leaseRest, engine.Time, cutOff.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 

@@ -135,12 +135,14 @@ public sealed class QuotaReset(IStore store, RunAcceptance runs, Quota quota, Se
     Task running = Task.CompletedTask;
 
     /// <summary>Starts. Call once, before the first event.</summary>
-    public async Task StartAsync(CancellationToken ct)
+    /// <param name="releases">Whether this server executes the runs that it releases.</param>
+    public async Task StartAsync(bool releases, CancellationToken ct)
     {
         if (!quota.IsLimited && (await store.ListHeldAsync(1, ct).ConfigureAwait(false)).Count == 0)
             return;
         quota.Load(await store.ListUsageAsync(quota.Today, ct).ConfigureAwait(false));
-        running = RunAsync();
+        if (releases)
+            running = RunAsync();
     }
 
     public async Task StopAsync()

@@ -60,6 +60,13 @@ sealed class RunLane(WorkflowId workflow, EventMemory memory)
             open--;
     }
 
+    /// <summary>Sets the number of unfinished runs, which another server executes.</summary>
+    public void SetOpen(int runs)
+    {
+        lock (gate)
+            open = runs;
+    }
+
     /// <summary>Returns true if the run can execute now; otherwise it waits in the lane.</summary>
     public bool TryStart(Waiting run, int most)
     {

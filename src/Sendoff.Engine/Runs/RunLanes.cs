@@ -15,6 +15,9 @@ public sealed class RunLanes(EngineContext engine)
     Action<LanePlace> execute = static _ => throw new InvalidOperationException("nothing executes the runs of these lanes yet");
     volatile bool isClosed;
 
+    /// <summary>Whether this server executes runs. If not, another one takes what this one has stored (J8).</summary>
+    internal bool Execute => engine.Limits.ServerRoles.HasFlag(ServerRoles.Run);
+
     /// <summary>The server is shutting down: no run is accepted or started any more.</summary>
     internal bool IsClosed => isClosed;
 
@@ -47,6 +50,9 @@ public sealed class RunLanes(EngineContext engine)
     internal void Queue(RunLane lane, Waiting waiting)
     {
         engine.Changes.Publish(waiting.Run.Id, RunStatus.Queued);
+        // Its place is taken until another server has taken the run.
+        if (!Execute)
+            return;
         waiting = waiting with { Pace = engine.Pacing.Begin(lane.Pace) };
         if (lane.TryStart(waiting, engine.Limits.RunsExecuting))
             execute(new(lane, waiting, IsForLeft: false));
@@ -54,9 +60,23 @@ public sealed class RunLanes(EngineContext engine)
             waiting.Response?.TrySetException(Stopped());
     }
 
-    /// <summary>Queues a run that an earlier server left.</summary>
+    /// <summary>Sets how many runs of each workflow wait for a server that executes them.</summary>
+    internal void Follow(IReadOnlyDictionary<WorkflowId, int> untaken)
+    {
+        foreach (var (workflow, lane) in lanes)
+            lane.SetOpen(untaken.GetValueOrDefault(workflow));
+    }
+
+    /// <summary>Queues a run that an earlier server left, or that no server has started yet.</summary>
     internal void QueueLeft(QueuedRun run)
     {
+        if (!run.Recovered)
+        {
+            // Its event is read when its turn comes.
+            var received = run.Event with { Json = default, Raw = default };
+            Queue(AdmitAlways(run.Event.WorkflowId), new(run with { Event = received }, null));
+            return;
+        }
         var lane = Of(run.Event.WorkflowId);
         var left = new LeftRun(run.Id, run.Event.Id, run.Version, run.Replay, run.Captured, run.Continues?.Run);
         if (lane.AddLeft(left, engine.Limits.RunsRecovering) is { } first)

@@ -4,7 +4,8 @@ using Sendoff.Engine.Storage;
 
 namespace Sendoff.Engine.Runs;
 
-/// <summary>Queues what an earlier server accepted and did not end, and counts how often each of these runs has started (E1).</summary>
+/// <summary>Queues runs that an earlier server accepted and did not end, and counts how often each of them has started (E1). Also queues
+/// runs that this server has taken from one that does not execute any.</summary>
 public sealed class RunRecovery(IStore store, RunLanes lanes, ServerHold hold, EngineContext engine, ILogger<RunRecovery> log) : IDisposable
 {
     const int ReadAtOnce = 100;

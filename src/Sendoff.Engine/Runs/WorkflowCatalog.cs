@@ -138,7 +138,7 @@ public sealed class WorkflowCatalog(
 
     /// <summary>A version of a workflow, ready to run; null if it is deleted.</summary>
     public ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, CancellationToken ct) =>
-        FindAsync(workflow, version, store.IsShared ? Installing.Required : Installing.No, ct);
+        FindAsync(workflow, version, store.Servers.IsShared ? Installing.Required : Installing.No, ct);
 
     async ValueTask<Deployment?> FindAsync(WorkflowId workflow, int version, Installing installing, CancellationToken ct)
     {

@@ -13,9 +13,13 @@ public interface IServers
     /// <summary>Renews this server's lease. Returns null if the server is no longer listed: others have its work.</summary>
     Task<Renewal?> RenewAsync(ServerLoad load, CancellationToken ct);
 
-    /// <summary>Removes servers whose lease has ended, and makes a limited part of the work without a server this server's. Call again
-    /// while it returns some.</summary>
-    Task<Takeover> TakeOverAsync(CancellationToken ct);
+    /// <summary>Removes servers whose lease has ended, and makes a limited part of the work without a server this server's, as far as it
+    /// has its roles. Call again while it returns some.</summary>
+    /// <param name="full">Workflows of which this server has enough runs.</param>
+    Task<Takeover> TakeOverAsync(IReadOnlyCollection<WorkflowId> full, CancellationToken ct);
+
+    /// <summary>The number of unfinished runs that no server has taken yet, for each workflow.</summary>
+    Task<IReadOnlyDictionary<WorkflowId, int>> CountUntakenAsync(CancellationToken ct);
 
     Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct);
 
@@ -51,26 +55,29 @@ public interface IStoreCache
     Task RefreshAsync(CancellationToken ct);
 }
 
-/// <param name="Servers">The number of servers that are alive.</param>
+/// <param name="Senders">The number of servers that make deliveries.</param>
+/// <param name="Roles">The roles of all servers together.</param>
 /// <param name="Revisions">Of what servers cache.</param>
-public sealed record Renewal(int Servers, IReadOnlyDictionary<Cached, long> Revisions);
+public sealed record Renewal(int Senders, ServerRoles Roles, IReadOnlyDictionary<Cached, long> Revisions);
 
 /// <param name="Runs">Runs that are queued or execute.</param>
 /// <param name="Deliveries">Deliveries that wait in memory or are in flight.</param>
 public readonly record struct ServerLoad(int Runs, int Deliveries);
 
-/// <summary>What was taken over from servers that have ended.</summary>
+/// <summary>The work without a server that this server has taken.</summary>
 /// <param name="Ended">The names of servers whose lease has ended.</param>
+/// <param name="Runs">Runs of servers that have ended. They start again, flagged recovered (E1).</param>
+/// <param name="New">Runs that no server has started yet.</param>
 /// <param name="Interrupted">Deliveries that were in flight (C7).</param>
 /// <param name="Pending">The destinations of pending deliveries, each with the oldest of them.</param>
-public sealed record Takeover(IReadOnlyList<string> Ended, int Runs, int Interrupted, IReadOnlyDictionary<string, DeliveryId> Pending)
+public sealed record Takeover(IReadOnlyList<string> Ended, int Runs, int New, int Interrupted, IReadOnlyDictionary<string, DeliveryId> Pending)
 {
     /// <summary>Writes of this server may have been stored although it got no answer: it has work that it does not know of.</summary>
     public bool MayLack { get; init; }
 
-    public static readonly Takeover None = new([], 0, 0, new Dictionary<string, DeliveryId>());
+    public static readonly Takeover None = new([], 0, 0, 0, new Dictionary<string, DeliveryId>());
 
-    public bool IsEmpty => Runs == 0 && Interrupted == 0 && Pending.Count == 0;
+    public bool IsEmpty => Runs + New == 0 && Interrupted == 0 && Pending.Count == 0;
 }
 
 /// <param name="LeaseEndsIn">Negative if it has ended; null if it has none, because the server is the only one.</param>
@@ -80,6 +87,7 @@ public sealed record ListedServer(
     string Version,
     DateTimeOffset JoinedAt,
     TimeSpan? LeaseEndsIn,
+    ServerRoles Roles,
     ServerLoad Load,
     bool IsThis
 );

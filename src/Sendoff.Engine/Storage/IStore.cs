@@ -3,8 +3,11 @@ namespace Sendoff.Engine.Storage;
 /// <summary>The interface to a database. Every write completes when it is durable. Callers write single items; a driver commits all waiting
 /// writes in one transaction (group commit). Records are written and returned masked; <see cref="Concealment"/> decrypts the originals
 /// (C8). StoreConformanceTests specifies the behaviour of all drivers.</summary>
-public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore, IServers, IAsyncDisposable
+public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore, IAsyncDisposable
 {
+    /// <summary>The servers that share the database.</summary>
+    IServers Servers { get; }
+
     // From accepted event to recorded attempt, in this order.
 
     /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores only the run. Returns false

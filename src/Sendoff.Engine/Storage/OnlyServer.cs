@@ -3,7 +3,7 @@ namespace Sendoff.Engine.Storage;
 /// <summary>The servers of a database that one server uses.</summary>
 internal sealed class OnlyServer(TimeProvider time) : IServers
 {
-    static readonly Renewal alone = new(1, new Dictionary<Cached, long>());
+    static readonly Renewal alone = new(1, ServerRoles.All, new Dictionary<Cached, long>());
 
     readonly DateTimeOffset startedAt = time.GetUtcNow();
 
@@ -13,7 +13,10 @@ internal sealed class OnlyServer(TimeProvider time) : IServers
 
     public Task<Renewal?> RenewAsync(ServerLoad load, CancellationToken ct) => Task.FromResult<Renewal?>(alone);
 
-    public Task<Takeover> TakeOverAsync(CancellationToken ct) => Task.FromResult(Takeover.None);
+    public Task<Takeover> TakeOverAsync(IReadOnlyCollection<WorkflowId> full, CancellationToken ct) => Task.FromResult(Takeover.None);
+
+    public Task<IReadOnlyDictionary<WorkflowId, int>> CountUntakenAsync(CancellationToken ct) =>
+        Task.FromResult<IReadOnlyDictionary<WorkflowId, int>>(new Dictionary<WorkflowId, int>());
 
     public Task<bool> TryTakeTurnAsync(long key, CancellationToken ct) => Task.FromResult(true);
 
@@ -23,6 +26,6 @@ internal sealed class OnlyServer(TimeProvider time) : IServers
 
     public Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) =>
         Task.FromResult<IReadOnlyList<ListedServer>>([
-            new(0, Environment.MachineName, ServerIdentity.ProgramVersion, startedAt, null, default, IsThis: true),
+            new(0, Environment.MachineName, ServerIdentity.ProgramVersion, startedAt, null, ServerRoles.All, default, IsThis: true),
         ]);
 }

@@ -160,7 +160,9 @@ static class Diagnosis
     }
 
     static Check Database(SharedDatabase shared) =>
-        shared.State.Fault is null ? Check.Ok("database", shared.Text) : Check.Failed("database", shared.Text);
+        shared.State.Fault is not null ? Check.Failed("database", shared.Text)
+        : shared.Warning is { } warning ? Check.Warning("database", $"{shared.Text}; {warning}")
+        : Check.Ok("database", shared.Text);
 
     static bool IsServed(string lockFile)
     {

@@ -103,9 +103,8 @@ static class ServeCommand
             Output.Warning(open);
         var egress = EgressSetup.Create(settings);
         string folder = DataDirectory.Prepare(settings.Data);
-        if (settings.Database is not null)
-            RequireForServers(settings);
-        else if (DataDirectory.LostDatabase(folder) is { } lost)
+        RequireForDatabase(settings);
+                if (settings.Database is null && DataDirectory.LostDatabase(folder) is { } lost)
             Output.Warning(lost);
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
         var listening = await ServerStart.PrepareAsync(settings, ct);
@@ -181,6 +180,18 @@ static class ServeCommand
     }
 
     static readonly TimeSpan leaseMargin = TimeSpan.FromSeconds(4);
+
+    internal static void RequireForDatabase(Settings settings)
+    {
+        if (settings.Database is not null)
+            RequireForServers(settings);
+        else if (settings.Limits.ServerRoles != ServerRoles.All)
+            throw new CommandException(
+                "Servers:Roles divides the work among servers that share a PostgreSQL database (setting Database); "
+                    + "with SQLite there is one server, which has all roles",
+                ExitCode.Usage
+            );
+    }
 
     // All servers of a database use the same key and token, so they cannot be made in a data folder.
     static void RequireForServers(Settings settings)
@@ -258,6 +269,8 @@ static class ServeCommand
         if (settings.HooksListen.Count > 0)
             console.MarkupLineInterpolated($"  triggers     {string.Join(", ", settings.HooksListen.Select(one => one.Text))}");
         console.MarkupLineInterpolated($"  sign in      {app.Services.GetRequiredService<SignInLinks>().Create(reached)} (once)");
+        if (settings.Limits.ServerRoles != ServerRoles.All)
+            console.MarkupLineInterpolated($"  roles        {string.Join(", ", RoleNames.Of(settings.Limits.ServerRoles))}");
         string tooFew = settings.OpenFiles.Limit < OpenFiles.Enough ? ". Raise the limit (ulimit -n, LimitNOFILE=)" : "";
         console.MarkupLineInterpolated($"  open files   {settings.OpenFiles}{tooFew}");
         if (settings.Development)

@@ -20,7 +20,7 @@ public sealed class QuotaTests : IDisposable
     async Task<RunRig> StartAsync(EngineLimits limits)
     {
         var rig = await RunRig.StartAsync(folder.Path, limits, clock);
-        await rig.QuotaReset.StartAsync(Ct);
+        await rig.QuotaReset.StartAsync(releases: true, Ct);
         return rig;
     }
 
@@ -112,7 +112,7 @@ public sealed class QuotaTests : IDisposable
             );
             Assert.True(await rig.Store.AcceptAsync(new(new(rig.Ids.Next()), received, 1) { IsHeld = true }, Ct));
         }
-        await rig.QuotaReset.StartAsync(Ct);
+        await rig.QuotaReset.StartAsync(releases: true, Ct);
 
         await Wait.UntilAsync(async () => (await rig.Store.ListHeldAsync(1, Ct)).Count == 0);
         Assert.Equal(205, rig.Quota.Use.Invocations);

@@ -99,8 +99,8 @@ public sealed class PostgresStoreTests
 
         var error = await Assert.ThrowsAsync<StoreUnavailableException>(() => AcceptAsync(first, workflow.Id));
         Assert.Contains("its lease ended, and another one has taken its work over", error.Message);
-        Assert.Null(await first.RenewAsync(default, Ct));
-        var taken = await second.TakeOverAsync(Ct);
+        Assert.Null(await first.Servers.RenewAsync(default, Ct));
+        var taken = await second.Servers.TakeOverAsync([], Ct);
         Assert.Equal(1, taken.Runs);
         Assert.Equal([run.Id], (await second.ListUnfinishedRunsAsync(10, null, Ct)).Select(static left => left.Id));
         Assert.True(await second.FinishRunAsync(End(run), [], Ct));
@@ -121,7 +121,7 @@ public sealed class PostgresStoreTests
         Assert.Empty(await second.ListPendingDestinationsAsync(Ct));
         await second.RecordBlockedAsync(delivery.Id, new(AttemptErrorCode.Internal, AttemptPhase.Dns, "no"), Ct);
         Assert.Equal(DeliveryStatus.Pending, (await first.GetDeliveryAsync(delivery.Id, Ct))!.Delivery.Status);
-        Assert.True((await second.TakeOverAsync(Ct)).IsEmpty);
+        Assert.True((await second.Servers.TakeOverAsync([], Ct)).IsEmpty);
         Assert.Equal([delivery.Id], await first.MarkSendingAsync([delivery.Id], Ct));
         Assert.True(await first.FinishRunAsync(End(run), [], Ct));
     }
@@ -148,7 +148,7 @@ public sealed class PostgresStoreTests
         }
         Remove(slot: 0);
 
-        var taken = await second.TakeOverAsync(Ct);
+        var taken = await second.Servers.TakeOverAsync([], Ct);
         Assert.Equal((0, 1), (taken.Runs, taken.Interrupted));
         Assert.Equal(
             [KeyValuePair.Create("emit:1", sends[2].Id), KeyValuePair.Create("https://b.example:443", sends[1].Id)],
@@ -167,10 +167,10 @@ public sealed class PostgresStoreTests
         await using var second = Open("same");
 
         Assert.Equal([run.Id], (await second.ListUnfinishedRunsAsync(10, null, Ct)).Select(static left => left.Id));
-        Assert.Single(await second.ListServersAsync(Ct));
+        Assert.Single(await second.Servers.ListServersAsync(Ct));
         await Assert.ThrowsAsync<StoreUnavailableException>(() => DeployAsync(first));
         await first.DisposeAsync();
-        Assert.Single(await second.ListServersAsync(Ct));
+        Assert.Single(await second.Servers.ListServersAsync(Ct));
     }
 
     [Fact]
@@ -200,8 +200,8 @@ public sealed class PostgresStoreTests
             () => store.GetRunAsync(run.Id, Ct),
             () => store.ListRunsAsync(new(null, null, null, null, null, 10) { Text = "a" }, Ct),
             () => store.ListPendingDestinationsAsync(Ct),
-            () => store.RenewAsync(default, Ct),
-            () => store.TakeOverAsync(Ct),
+            () => store.Servers.RenewAsync(default, Ct),
+            () => store.Servers.TakeOverAsync([], Ct),
             () => store.SetHoldAsync(null, Ct),
         };
         var users = calls.Select(call => Task.Run(() => CallAsync(call, done.Token), Ct)).ToList();
@@ -245,14 +245,14 @@ public sealed class PostgresStoreTests
         await using var second = Open("second");
         long workflow = (await DeployAsync(first)).Id.Value;
 
-        Assert.True(await first.TryTakeTurnAsync(workflow, Ct));
-        Assert.Empty(await first.ListWantedTurnsAsync(Ct));
-        Assert.False(await second.TryTakeTurnAsync(workflow, Ct));
-        Assert.Equal([workflow], await first.ListWantedTurnsAsync(Ct));
-        await first.PassTurnAsync(workflow, Ct);
-        Assert.True(await second.TryTakeTurnAsync(workflow, Ct));
+        Assert.True(await first.Servers.TryTakeTurnAsync(workflow, Ct));
+        Assert.Empty(await first.Servers.ListWantedTurnsAsync(Ct));
+        Assert.False(await second.Servers.TryTakeTurnAsync(workflow, Ct));
+        Assert.Equal([workflow], await first.Servers.ListWantedTurnsAsync(Ct));
+        await first.Servers.PassTurnAsync(workflow, Ct);
+        Assert.True(await second.Servers.TryTakeTurnAsync(workflow, Ct));
         Remove(slot: 1);
-        Assert.True(await first.TryTakeTurnAsync(workflow, Ct));
+        Assert.True(await first.Servers.TryTakeTurnAsync(workflow, Ct));
     }
 
     [Fact]
@@ -260,12 +260,12 @@ public sealed class PostgresStoreTests
     {
         await using var first = Open("first");
         await using var second = Open("second");
-        var before = (await second.RenewAsync(default, Ct))!;
+        var before = (await second.Servers.RenewAsync(default, Ct))!;
         await DeployAsync(first);
         await first.SaveTokenAsync(new(new(1), WorkspaceId.Default, "t", TokenScope.Read, new byte[32], clock.GetUtcNow()), Ct);
-        var after = (await second.RenewAsync(default, Ct))!;
+        var after = (await second.Servers.RenewAsync(default, Ct))!;
 
-        Assert.Equal(2, after.Servers);
+        Assert.Equal(2, after.Senders);
         Assert.Equal(
             [Cached.Workflows, Cached.Tokens],
             after.Revisions.Where(one => before.Revisions[one.Key] != one.Value).Select(static one => one.Key).Order()
@@ -334,7 +334,7 @@ public sealed class PostgresStoreTests
         var found = SharedDatabase.Look(database);
         Assert.Equal((7, null), (found.State.KeyFingerprint, found.State.Fault));
         Assert.EndsWith(", 1 servers", found.Text, StringComparison.Ordinal);
-        Assert.Single(await store.ListServersAsync(Ct));
+        Assert.Single(await store.Servers.ListServersAsync(Ct));
         Assert.EndsWith(
             "the first start creates its tables",
             SharedDatabase.Look(PostgresServer.Shared.NewEmptyDatabase()).Text,

@@ -10,21 +10,46 @@ internal static class FreeWork
 
     public const string IsFree = "owner NOT IN (SELECT epoch FROM servers)";
 
+    /// <summary>A run that had no owner was not started by a server that has ended.</summary>
+    public const string Left = "CASE WHEN owner = 0 THEN is_left ELSE 1 END";
+
     /// <summary>Runs before deliveries, because a run's end may make deliveries of its earlier segments pending.</summary>
     /// <param name="doubtful">Runs that this server may have stored without an answer: nobody else starts them.</param>
-    public static Takeover Claim(SqlSession session, IReadOnlyCollection<long> doubtful)
+    /// <param name="full">Workflows of which this server has enough runs.</param>
+    public static Takeover Claim(
+        SqlSession session,
+        ServerRoles roles,
+        IReadOnlyCollection<long> doubtful,
+        IReadOnlyCollection<WorkflowId> full
+    )
     {
-        int runs = doubtful.Sum(run =>
-            session.Sql("UPDATE queue SET is_left = 1 WHERE run_id = ? AND owner = sendoff_epoch()").Set(run).Run()
+        var (runs, added) = roles.HasFlag(ServerRoles.Run) ? ClaimRuns(session, doubtful, full) : (0, 0);
+        var taken = new Takeover([], runs, added, 0, Takeover.None.Pending);
+        return roles.HasFlag(ServerRoles.Deliver) ? ClaimDeliveries(session, taken) : taken;
+    }
+
+    static (int Left, int New) ClaimRuns(SqlSession session, IReadOnlyCollection<long> doubtful, IReadOnlyCollection<WorkflowId> full)
+    {
+        int added = doubtful.Sum(run =>
+            session.Sql("UPDATE queue SET is_left = 2 WHERE run_id = ? AND owner = sendoff_epoch()").Set(run).Run()
         );
-        runs += session
+        var left = session
             .Sql(
                 $"""
-                UPDATE queue SET owner = sendoff_epoch(), is_left = 1 WHERE run_id IN (
-                    SELECT run_id FROM queue WHERE {IsFree} ORDER BY run_id LIMIT {Most} FOR UPDATE SKIP LOCKED)
+                UPDATE queue SET owner = sendoff_epoch(), is_left = {Left} WHERE run_id IN (
+                    SELECT run_id FROM queue WHERE {IsFree} AND NOT {session.Dialect.IsIn("workflow_id", "?")}
+                    ORDER BY run_id LIMIT {Most} FOR UPDATE SKIP LOCKED)
+                RETURNING is_left
                 """
             )
-            .Run();
+            .Set(string.Join(',', full.Select(static workflow => workflow.Value)))
+            .All(static row => row.Int(0) == 1);
+        int recovered = left.Count(static isLeft => isLeft);
+        return (recovered, added + left.Count - recovered);
+    }
+
+    static Takeover ClaimDeliveries(SqlSession session, Takeover taken)
+    {
         var error = StoredJson.AttemptError(SqlStore.Interruption);
         // Emitted and streamed events are published only once, however often they are sent.
         var sending = session
@@ -47,15 +72,14 @@ internal static class FreeWork
                 """
             )
             .All(static row => (Id: row.Long(0), Destination: row.Text(1), Status: row.Int(2)));
-        return new(
-            [],
-            runs,
-            sending.Count(static one => one.Status == (int)DeliveryStatus.Interrupted),
-            sending
+        return taken with
+        {
+            Interrupted = sending.Count(static one => one.Status == (int)DeliveryStatus.Interrupted),
+            Pending = sending
                 .Concat(pending)
                 .Where(static one => one.Status == (int)DeliveryStatus.Pending)
                 .GroupBy(static one => one.Destination, static one => one.Id)
-                .ToDictionary(static one => one.Key, static one => new DeliveryId(one.Min()))
-        );
+                .ToDictionary(static one => one.Key, static one => new DeliveryId(one.Min())),
+        };
     }
 }

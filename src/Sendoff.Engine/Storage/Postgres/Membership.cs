@@ -23,15 +23,17 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
             Execute("DELETE FROM servers WHERE instance = $1", identity.Instance);
             using var command = Command(
                 """
-                INSERT INTO servers(epoch, slot, instance, name, version, lease_until)
-                SELECT nextval('epochs'), min(free), $1, $2, $3, now() + $4
+                INSERT INTO servers(epoch, slot, instance, name, version, lease_until, roles, egress)
+                SELECT nextval('epochs'), min(free), $1, $2, $3, now() + $4, $5, $6
                 FROM generate_series(0, 1023) AS free WHERE free NOT IN (SELECT slot FROM servers)
                 RETURNING epoch, slot
                 """,
                 identity.Instance,
                 identity.Name,
                 identity.Version,
-                limits.ServerLease
+                limits.ServerLease,
+                (long)identity.Roles,
+                string.Join(',', identity.Egress)
             );
             var start = BootClock.Now;
             long epoch;
@@ -51,7 +53,10 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
     // Runs before deliveries.
     void Claim(long epoch)
     {
-        Execute($"UPDATE queue SET owner = $1, is_left = 1 WHERE {FreeWork.IsFree}", epoch);
+        if (identity.Roles.HasFlag(ServerRoles.Run))
+            Execute($"UPDATE queue SET owner = $1, is_left = {FreeWork.Left} WHERE {FreeWork.IsFree}", epoch);
+        if (!identity.Roles.HasFlag(ServerRoles.Deliver))
+            return;
         foreach (int status in new[] { (int)DeliveryStatus.Pending, (int)DeliveryStatus.Sending })
             Execute($"UPDATE deliveries SET owner = $1 WHERE status = {status} AND {FreeWork.IsFree}", epoch);
     }
@@ -69,7 +74,8 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
                     UPDATE servers SET lease_until = clock_timestamp() + $2, runs = $3, deliveries = $4,
                         steady_since = CASE WHEN lease_until >= clock_timestamp() THEN steady_since ELSE clock_timestamp() END
                     WHERE epoch = $1 RETURNING epoch)
-                SELECT name, value, (SELECT count(*) FROM servers) FROM revisions WHERE EXISTS (SELECT 1 FROM renewed)
+                SELECT name, value, (SELECT count(*) FROM servers WHERE roles & 4 <> 0), (SELECT bit_or(roles) FROM servers)
+                FROM revisions WHERE EXISTS (SELECT 1 FROM renewed)
                 """,
                 Lease.Epoch,
                 limits.ServerLease,
@@ -77,14 +83,14 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
                 (long)load.Deliveries
             );
             var revisions = new Dictionary<Cached, long>();
-            int servers = 0;
+            var (senders, roles) = (0, ServerRoles.None);
             using (var row = command.ExecuteReader())
-                for (; row.Read(); servers = (int)row.GetInt64(2))
+                for (; row.Read(); (senders, roles) = ((int)row.GetInt64(2), (ServerRoles)row.GetInt64(3)))
                     revisions.Add((Cached)row.GetInt64(0), row.GetInt64(1));
             if (revisions.Count == 0)
                 return null;
             Lease.Renewed(start);
-            return new(servers, revisions);
+            return new(senders, roles, revisions);
         }
     }
 
@@ -119,7 +125,7 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
         lock (gate)
         {
             using var command = Command(
-                "SELECT epoch, slot, name, version, joined_at, lease_until - clock_timestamp(), runs, deliveries FROM servers ORDER BY slot"
+                "SELECT epoch, slot, name, version, joined_at, lease_until - clock_timestamp(), runs, deliveries, roles FROM servers ORDER BY slot"
             );
             var servers = new List<ListedServer>();
             using var row = command.ExecuteReader();
@@ -131,6 +137,7 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
                         row.GetString(3),
                         row.GetFieldValue<DateTimeOffset>(4),
                         row.GetTimeSpan(5),
+                        (ServerRoles)row.GetInt64(8),
                         new((int)row.GetInt64(6), (int)row.GetInt64(7)),
                         row.GetInt64(0) == Lease.Epoch
                     )

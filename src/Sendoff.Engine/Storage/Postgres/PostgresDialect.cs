@@ -2,9 +2,10 @@ using Sendoff.Engine.Storage.Sql;
 
 namespace Sendoff.Engine.Storage.Postgres;
 
-internal sealed class PostgresDialect : SqlDialect
+/// <param name="roles">Of this server. New work that it does not take belongs to nobody.</param>
+internal sealed class PostgresDialect(ServerRoles roles) : SqlDialect
 {
-    public static readonly PostgresDialect Instance = new();
+    public ServerRoles Roles => roles;
 
     public override string Join => "JOIN";
 
@@ -27,5 +28,7 @@ internal sealed class PostgresDialect : SqlDialect
 
     public override string Own => " AND owner = sendoff_epoch()";
 
-    public override string Take => ", owner = sendoff_epoch()";
+    public override (string Column, string Value) Owner { get; } = (", owner", roles.HasFlag(ServerRoles.Deliver) ? ", sendoff_epoch()" : ", 0");
+
+    public override string Take { get; } = roles.HasFlag(ServerRoles.Deliver) ? ", owner = sendoff_epoch()" : ", owner = 0";
 }

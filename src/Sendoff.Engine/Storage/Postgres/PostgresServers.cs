@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace Sendoff.Engine.Storage.Postgres;
 
 /// <summary>The servers that share a database.</summary>
-internal sealed class PostgresServers(PostgresStore store, Membership membership) : IServers
+internal sealed class PostgresServers(PostgresStore store, Membership membership, ServerRoles roles) : IServers
 {
     // Runs whose commit got no answer.
     readonly ConcurrentDictionary<long, bool> doubtful = [];
@@ -18,18 +18,28 @@ internal sealed class PostgresServers(PostgresStore store, Membership membership
     public Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) =>
         store.ExplainAsync<IReadOnlyList<ListedServer>>(membership.List, ct);
 
-    public async Task<Takeover> TakeOverAsync(CancellationToken ct)
+    public async Task<Takeover> TakeOverAsync(IReadOnlyCollection<WorkflowId> full, CancellationToken ct)
     {
         int outages = store.Outages;
         bool mayLack = outages != seenOutages;
         long[] doubted = [.. doubtful.Keys];
         var ended = await store.ExplainAsync(membership.RemoveEnded, ct);
-        var claimed = await store.WriteSoonAsync(session => FreeWork.Claim(session, doubted), ct);
+        var claimed = await store.WriteSoonAsync(session => FreeWork.Claim(session, roles, doubted, full), ct);
         foreach (long run in doubted)
             doubtful.TryRemove(run, out _);
         seenOutages = outages;
         return claimed with { Ended = ended, MayLack = mayLack };
     }
+
+    public Task<IReadOnlyDictionary<WorkflowId, int>> CountUntakenAsync(CancellationToken ct) =>
+        store.ReadAsync<IReadOnlyDictionary<WorkflowId, int>>(
+            static session =>
+                session
+                    .Sql("SELECT workflow_id, count(*) FROM queue WHERE owner = 0 GROUP BY workflow_id")
+                    .All(static row => (Workflow: new WorkflowId(row.Long(0)), Runs: row.Int(1)))
+                    .ToDictionary(static one => one.Workflow, static one => one.Runs),
+            ct
+        );
 
     /// <summary>A run may have been stored as this server's, although the answer was lost.</summary>
     public void Doubt(RunId run) => doubtful[run.Value] = true;

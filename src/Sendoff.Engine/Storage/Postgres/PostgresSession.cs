@@ -5,7 +5,7 @@ namespace Sendoff.Engine.Storage.Postgres;
 
 /// <summary>A connection that is opened anew by the first transaction after it was lost. Statements without a result are sent together with
 /// the next one that has a result, so that a transaction of many inserts needs few round trips.</summary>
-internal sealed class PostgresSession(string connectionString, ServerLease lease) : SqlSession(PostgresDialect.Instance)
+internal sealed class PostgresSession(string connectionString, PostgresDialect dialect, ServerLease lease) : SqlSession(dialect)
 {
     /// <summary>More statements are not collected, so that their parameters do not take too much memory.</summary>
     const int MostPosted = 200;

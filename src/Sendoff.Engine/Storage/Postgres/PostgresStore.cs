@@ -17,15 +17,22 @@ internal sealed class PostgresStore : SqlStore
     readonly string where;
     readonly PostgresServers servers;
 
-    PostgresStore(string connection, string where, Membership membership, PostgresSession session, StoreParts parts)
+    PostgresStore(
+        string connection,
+        string where,
+        Membership membership,
+        PostgresDialect dialect,
+        PostgresSession session,
+        StoreParts parts
+    )
         : base(
             parts,
             session,
-            () => new PostgresSession(connection, membership.Lease),
+            () => new PostgresSession(connection, dialect, membership.Lease),
             new PostgresPruner(parts.Limits),
-            new QueuedRuns(),
+            new QueuedRuns(dialect.Roles),
             new LockedWorkflows()
-        ) => (this.where, this.membership, this.session, servers) = (where, membership, session, new(this, membership));
+        ) => (this.where, this.membership, this.session, servers) = (where, membership, session, new(this, membership, dialect.Roles));
 
     /// <summary>Connects, upgrades the schema if necessary, and joins the other servers.</summary>
     /// <exception cref="StoreUnavailableException">It cannot be used; the message gives the reason and the remedy.</exception>
@@ -44,10 +51,11 @@ internal sealed class PostgresStore : SqlStore
         {
             int schema = Upgrade(settings, parts.Log);
             membership.Join();
-            session = new(settings.ConnectionString, membership.Lease);
+            var dialect = new PostgresDialect(identity.Roles);
+            session = new(settings.ConnectionString, dialect, membership.Lease);
             session.Open();
             parts.Ids.UseSlot(membership.Lease.Slot);
-            var store = new PostgresStore(settings.ConnectionString, where, membership, session, parts);
+            var store = new PostgresStore(settings.ConnectionString, where, membership, dialect, session, parts);
             parts.Log.ServerJoined(where, schema, membership.Lease.Slot, membership.Lease.Epoch);
             return store;
         }
@@ -110,11 +118,13 @@ internal sealed class PostgresStore : SqlStore
     public override Task<long> SizeBytesAsync(CancellationToken ct) =>
         ReadAsync(static session => session.Number("SELECT pg_database_size(current_database())"), ct);
 
-    protected override IServers Servers => servers;
+    public override IServers Servers => servers;
 
     protected override void Doubt(RunId run) => servers.Doubt(run);
 
     internal Task<T> WriteSoonAsync<T>(Func<SqlSession, T> apply, CancellationToken ct) => WriteAsync(OutageRule.Refuse, apply, ct);
+
+    internal new Task<T> ReadAsync<T>(Func<SqlSession, T> read, CancellationToken ct) => base.ReadAsync(read, ct);
 
     internal new int Outages => base.Outages;
 

@@ -3,8 +3,15 @@ using Sendoff.Engine.Storage.Sql;
 namespace Sendoff.Engine.Storage.Postgres;
 
 /// <summary>The unfinished runs as rows, each with the server that owns it.</summary>
-internal sealed class QueuedRuns : UnfinishedRuns
+/// <param name="roles">Of this server. Without the role to run them, new runs belong to nobody.</param>
+internal sealed class QueuedRuns(ServerRoles roles) : UnfinishedRuns
 {
+    const int LeftByOther = 1,
+        NotStarted = 2;
+
+    readonly string owner = roles.HasFlag(ServerRoles.Run) ? "sendoff_epoch()" : "0";
+    readonly int left = roles.HasFlag(ServerRoles.Run) ? 0 : NotStarted;
+
     const string Columns = """
         q.run_id, q.event_id, q.workflow_id, q.version, q.trigger, q.received_at, q.replay, q.captured, q.continues,
         EXISTS (SELECT 1 FROM held h WHERE h.run_id = q.run_id), q.is_left
@@ -22,15 +29,15 @@ internal sealed class QueuedRuns : UnfinishedRuns
             row.Int(7) != 0,
             row.Long(8),
             row.Int(9) != 0,
-            row.Int(10) != 0
+            row.Int(10) == LeftByOther
         );
 
     public override void Accept(SqlSession session, in UnfinishedRun run) =>
         session
             .Sql(
-                """
-                INSERT INTO queue(run_id, event_id, workflow_id, version, trigger, received_at, replay, captured, continues)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                $"""
+                INSERT INTO queue(run_id, event_id, workflow_id, version, trigger, received_at, replay, captured, continues, owner, is_left)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {owner}, {left})
                 """
             )
             .Set(run.RunId)
@@ -48,7 +55,7 @@ internal sealed class QueuedRuns : UnfinishedRuns
         session.Sql($"DELETE FROM queue WHERE run_id = ?{session.Dialect.Own}").Set(run).Run() == 1;
 
     public override void Release(SqlSession session, in UnfinishedRun run) =>
-        session.Sql("UPDATE queue SET owner = sendoff_epoch(), is_left = 0 WHERE run_id = ?").Set(run.RunId).Post();
+        session.Sql($"UPDATE queue SET owner = {owner}, is_left = {left} WHERE run_id = ?").Set(run.RunId).Post();
 
     public override void Forget(SqlSession session, long workflow)
     {
@@ -97,7 +104,7 @@ internal sealed class QueuedRuns : UnfinishedRuns
         session
             .Sql(
                 $"""
-                SELECT {Columns} FROM queue q WHERE q.run_id > ?{session.Dialect.Own} AND q.is_left = 1
+                SELECT {Columns} FROM queue q WHERE q.run_id > ?{session.Dialect.Own} AND q.is_left > 0
                     AND NOT EXISTS (SELECT 1 FROM held h WHERE h.run_id = q.run_id) ORDER BY q.run_id LIMIT ?
                 """
             )

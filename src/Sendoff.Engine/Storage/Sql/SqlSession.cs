@@ -127,6 +127,9 @@ internal abstract class SqlDialect
     /// <summary>Restricts deliveries to those of this server, with a leading <c>AND</c>; empty if all are.</summary>
     public abstract string Own { get; }
 
-    /// <summary>Makes a delivery this server's, as a further assignment with a leading comma; empty if all are.</summary>
+    /// <summary>The owner of a new delivery, as a further column with a leading comma; empty if all are this server's.</summary>
+    public abstract (string Column, string Value) Owner { get; }
+
+    /// <summary>Makes a delivery this server's, or nobody's if it makes none, as a further assignment with a leading comma; empty if all are.</summary>
     public abstract string Take { get; }
 }

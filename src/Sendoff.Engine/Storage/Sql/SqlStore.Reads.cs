@@ -17,7 +17,7 @@ internal abstract partial class SqlStore
                             found.Event!,
                             found.Run.Version,
                             found.Run.Replay,
-                            Recovered: true,
+                            Recovered: found.Run.Left,
                             Captured: found.Run.Captured
                         )
                         {

@@ -63,24 +63,7 @@ internal abstract partial class SqlStore : IStore
 
     public abstract Task<long> SizeBytesAsync(CancellationToken ct);
 
-    /// <summary>The servers of the database.</summary>
-    protected abstract IServers Servers { get; }
-
-    public bool IsShared => Servers.IsShared;
-
-    public bool MayBegin => Servers.MayBegin;
-
-    public Task<Renewal?> RenewAsync(ServerLoad load, CancellationToken ct) => Servers.RenewAsync(load, ct);
-
-    public Task<Takeover> TakeOverAsync(CancellationToken ct) => Servers.TakeOverAsync(ct);
-
-    public Task<IReadOnlyList<ListedServer>> ListServersAsync(CancellationToken ct) => Servers.ListServersAsync(ct);
-
-    public Task<bool> TryTakeTurnAsync(long key, CancellationToken ct) => Servers.TryTakeTurnAsync(key, ct);
-
-    public Task<IReadOnlyList<long>> ListWantedTurnsAsync(CancellationToken ct) => Servers.ListWantedTurnsAsync(ct);
-
-    public Task PassTurnAsync(long key, CancellationToken ct) => Servers.PassTurnAsync(key, ct);
+    public abstract IServers Servers { get; }
 
     public async Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct)
     {

@@ -27,5 +27,7 @@ internal sealed class SqliteDialect : SqlDialect
 
     public override string Own => "";
 
+    public override (string Column, string Value) Owner => ("", "");
+
     public override string Take => "";
 }

@@ -148,7 +148,7 @@ internal sealed class SqliteStore : SqlStore
 
     static long FileBytes(string file) => new FileInfo(file) is { Exists: true, Length: var length } ? length : 0;
 
-    protected override IServers Servers { get; }
+    public override IServers Servers { get; }
 
     protected override ValueTask CloseAsync()
     {

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http.HttpResults;
+using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Storage;
 using Sendoff.Server.Auth;
 
@@ -17,12 +18,12 @@ internal static class HealthApi
         health.MapGet("/ready", ReadyAsync).WithName("getReadiness").WithSummary("The store can be read and written");
     }
 
-    static async Task<Results<Ok<HealthDocument>, Problem>> ReadyAsync(IStore store, CancellationToken ct)
+    static async Task<Results<Ok<HealthDocument>, Problem>> ReadyAsync(IStore store, ClusterWatch cluster, CancellationToken ct)
     {
         try
         {
             await store.CheckAsync(ct);
-            return TypedResults.Ok(new HealthDocument("ready"));
+            return TypedResults.Ok(new HealthDocument("ready", cluster.WhatWaits));
         }
         catch (StoreUnavailableException e)
         {

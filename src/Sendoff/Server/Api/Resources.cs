@@ -254,7 +254,8 @@ public sealed record ChangeDocument(string Type, string Id, string RunId, string
         };
 }
 
-public sealed record HealthDocument(string Status);
+/// <param name="Warning">Work that waits, and why; null if there is none.</param>
+public sealed record HealthDocument(string Status, string? Warning = null);
 
 /// <summary>The body of a PUT of a workflow: path to text, relative to the folder.</summary>
 public sealed record DeployDocument(IReadOnlyDictionary<string, string> Files);

@@ -7,6 +7,7 @@ namespace Sendoff.Server.Api;
 /// <param name="Slot">Part of the ids that the server makes.</param>
 /// <param name="Since">When it joined.</param>
 /// <param name="LeaseSeconds">Until others take over its work, unless it renews its lease; null if it is the only server.</param>
+/// <param name="Roles">The work that it takes: ingest, run, deliver.</param>
 /// <param name="Runs">Runs that are queued or execute.</param>
 /// <param name="Deliveries">Deliveries that wait in memory or are in flight.</param>
 /// <param name="IsThis">The server that answers.</param>
@@ -16,6 +17,7 @@ public sealed record ServerDocument(
     string Version,
     DateTimeOffset Since,
     double? LeaseSeconds,
+    IReadOnlyList<string> Roles,
     int Runs,
     int Deliveries,
     bool IsThis
@@ -28,6 +30,7 @@ public sealed record ServerDocument(
             server.Version,
             server.JoinedAt,
             server.LeaseEndsIn is { } left ? Math.Round(left.TotalSeconds, 1) : null,
+            RoleNames.Of(server.Roles),
             server.Load.Runs,
             server.Load.Deliveries,
             server.IsThis

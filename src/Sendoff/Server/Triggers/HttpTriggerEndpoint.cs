@@ -66,6 +66,11 @@ internal sealed class HttpTriggerEndpoint(
             await noTunnel.ExecuteAsync(context);
             return;
         }
+        if (RefuseByRole(target.Trigger) is { } other)
+        {
+            await other.ExecuteAsync(context);
+            return;
+        }
         if (gate.Refuse(context, key, target.Trigger) is { } refusal)
         {
             await refusal.ExecuteAsync(context);
@@ -124,6 +129,23 @@ internal sealed class HttpTriggerEndpoint(
         else
             await AnswerFixedAsync(context.Response, answer);
     }
+
+    // J8: another server can take the same request, so a load balancer may try it there.
+    Problem? RefuseByRole(HttpTrigger trigger) =>
+        !limits.ServerRoles.HasFlag(ServerRoles.Ingest)
+            ? new(
+                StatusCodes.Status503ServiceUnavailable,
+                "No events here",
+                "This server does not accept events; send them to a server with the role ingest (setting Servers:Roles)."
+            )
+        : trigger.Response.FromRun && !limits.ServerRoles.HasFlag(ServerRoles.Run)
+            ? new(
+                StatusCodes.Status503ServiceUnavailable,
+                "No runs here",
+                "This workflow responds with $.respond, but this server does not execute runs; send the request to a server with the "
+                    + "roles ingest and run (setting Servers:Roles)."
+            )
+        : null;
 
     async Task KeepAsync(HttpContext context, WorkflowVersion version, EventContent content)
     {
