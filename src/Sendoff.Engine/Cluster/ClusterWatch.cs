@@ -56,7 +56,8 @@ public sealed class ClusterWatch(
     {
         while (!stop.IsCancellationRequested)
         {
-            await Task.Delay(work.IsFull ? shortRest : rest, engine.Time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(work.IsFull ? shortRest : rest, engine.Time, stop.Token)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (stop.IsCancellationRequested)
                 return;
             try

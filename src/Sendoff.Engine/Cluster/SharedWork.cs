@@ -24,7 +24,8 @@ public sealed class SharedWork(
     /// <summary>This server had enough runs of a workflow, so that others of it may wait for a server.</summary>
     public bool IsFull { get; private set; }
 
-    public ServerLoad Load => new(runs.InFlight + lanes.Unstarted.Sum(static lane => lane.Runs), dispatcher.InFlight + dispatcher.Waiting.Count);
+    public ServerLoad Load =>
+        new(runs.InFlight + lanes.Unstarted.Sum(static lane => lane.Runs), dispatcher.InFlight + dispatcher.Waiting.Count);
 
     /// <summary>The limit of a destination is divided among the servers that make deliveries.</summary>
     public void ShareWith(int senders) => dispatcher.ShareWith(senders);

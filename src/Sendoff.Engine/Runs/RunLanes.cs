@@ -73,7 +73,11 @@ public sealed class RunLanes(EngineContext engine)
         if (!run.Recovered)
         {
             // Its event is read when its turn comes.
-            var received = run.Event with { Json = default, Raw = default };
+            var received = run.Event with
+            {
+                Json = default,
+                Raw = default,
+            };
             Queue(AdmitAlways(run.Event.WorkflowId), new(run with { Event = received }, null));
             return;
         }

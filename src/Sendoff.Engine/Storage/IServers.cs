@@ -70,7 +70,13 @@ public readonly record struct ServerLoad(int Runs, int Deliveries);
 /// <param name="New">Runs that no server has started yet.</param>
 /// <param name="Interrupted">Deliveries that were in flight (C7).</param>
 /// <param name="Pending">The destinations of pending deliveries, each with the oldest of them.</param>
-public sealed record Takeover(IReadOnlyList<string> Ended, int Runs, int New, int Interrupted, IReadOnlyDictionary<string, DeliveryId> Pending)
+public sealed record Takeover(
+    IReadOnlyList<string> Ended,
+    int Runs,
+    int New,
+    int Interrupted,
+    IReadOnlyDictionary<string, DeliveryId> Pending
+)
 {
     /// <summary>Writes of this server may have been stored although it got no answer: it has work that it does not know of.</summary>
     public bool MayLack { get; init; }

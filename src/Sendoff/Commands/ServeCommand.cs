@@ -104,7 +104,7 @@ static class ServeCommand
         var egress = EgressSetup.Create(settings);
         string folder = DataDirectory.Prepare(settings.Data);
         RequireForDatabase(settings);
-                if (settings.Database is null && DataDirectory.LostDatabase(folder) is { } lost)
+        if (settings.Database is null && DataDirectory.LostDatabase(folder) is { } lost)
             Output.Warning(lost);
         var cipher = SecretKey.Load(settings.SecretsKey, folder);
         var listening = await ServerStart.PrepareAsync(settings, ct);

@@ -26,7 +26,8 @@ public sealed class RoleTests : IAsyncDisposable
         return server;
     }
 
-    static string Sending(Sink sink) => $"export default {{ async run({{ $ }}) {{ $.send.http({{ method: 'POST', url: '{sink.Url}' }}); }} }};";
+    static string Sending(Sink sink) =>
+        $"export default {{ async run({{ $ }}) {{ $.send.http({{ method: 'POST', url: '{sink.Url}' }}); }} }};";
 
     static async Task<HttpStatusCode> PostAsync(TestServer server, string hook)
     {

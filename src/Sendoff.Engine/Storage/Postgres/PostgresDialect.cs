@@ -28,7 +28,8 @@ internal sealed class PostgresDialect(ServerRoles roles) : SqlDialect
 
     public override string Own => " AND owner = sendoff_epoch()";
 
-    public override (string Column, string Value) Owner { get; } = (", owner", roles.HasFlag(ServerRoles.Deliver) ? ", sendoff_epoch()" : ", 0");
+    public override (string Column, string Value) Owner { get; } =
+        (", owner", roles.HasFlag(ServerRoles.Deliver) ? ", sendoff_epoch()" : ", 0");
 
     public override string Take { get; } = roles.HasFlag(ServerRoles.Deliver) ? ", owner = sendoff_epoch()" : ", owner = 0";
 }

@@ -34,10 +34,11 @@ internal sealed class SqlWriter(
     readonly string mark = Mark("status = 2", session.Dialect),
         markAgain = Mark("status IN (2, 3)", session.Dialect),
         readRecorded = $"SELECT workflow_id, error IS NOT NULL FROM deliveries WHERE id = ?{session.Dialect.Own}",
-        insertDelivery = $"""
-            INSERT INTO deliveries(id, run_id, workspace_id, workflow_id, step, idx, status, destination, method, url, error, headers, body, sealed{session.Dialect.Owner.Column})
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{session.Dialect.Owner.Value})
-            """,
+        insertDelivery =
+            $"""
+                INSERT INTO deliveries(id, run_id, workspace_id, workflow_id, step, idx, status, destination, method, url, error, headers, body, sealed{session.Dialect.Owner.Column})
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{session.Dialect.Owner.Value})
+                """,
         block = $"UPDATE deliveries SET status = 6, error = ? WHERE id = ? AND status IN (2, 3){session.Dialect.Own}",
         addUsage = $"INSERT INTO usage({SqlStore.UsageColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) {SqlStore.AddToUsage(session.Dialect)}";
 
