@@ -125,7 +125,10 @@ internal sealed class Membership(string connectionString, ServerIdentity identit
         lock (gate)
         {
             using var command = Command(
-                "SELECT epoch, slot, name, version, joined_at, lease_until - clock_timestamp(), runs, deliveries, roles FROM servers ORDER BY slot"
+                """
+                SELECT epoch, slot, name, version, joined_at, lease_until - clock_timestamp(), runs, deliveries, roles FROM servers
+                ORDER BY slot
+                """
             );
             var servers = new List<ListedServer>();
             using var row = command.ExecuteReader();

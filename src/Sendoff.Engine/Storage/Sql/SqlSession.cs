@@ -130,6 +130,7 @@ internal abstract class SqlDialect
     /// <summary>The owner of a new delivery, as a further column with a leading comma; empty if all are this server's.</summary>
     public abstract (string Column, string Value) Owner { get; }
 
-    /// <summary>Makes a delivery this server's, or nobody's if it makes none, as a further assignment with a leading comma; empty if all are.</summary>
+    /// <summary>Makes a delivery this server's, or nobody's if it makes none, as a further assignment with a leading comma; empty if all
+    /// are.</summary>
     public abstract string Take { get; }
 }
