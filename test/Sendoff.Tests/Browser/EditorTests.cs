@@ -27,15 +27,20 @@ public sealed class EditorTests(Site site)
 
     async Task<Window> EditAsync(string name, params (string Step, string Code)[] steps)
     {
+        await DeployAsync(name, steps);
+        var window = await site.OpenAsync();
+        await window.Page.GotoAsync($"/workflows/{name}");
+        await ReadyAsync(window);
+        return window;
+    }
+
+    async Task DeployAsync(string name, params (string Step, string Code)[] steps)
+    {
         var files = steps.ToDictionary(step => step.Step + ".mjs", step => step.Code);
         files["workflow.yaml"] =
             $"name: {name}\ntriggers:\n  - type: http\n    key: {name}\nsteps:\n"
             + string.Concat(steps.Select(step => $"  - namespace: {step.Step}\n    uses: ./{step.Step}.mjs\n"));
         await site.Server.DeployAsync(name, files);
-        var window = await site.OpenAsync();
-        await window.Page.GotoAsync($"/workflows/{name}");
-        await ReadyAsync(window);
-        return window;
     }
 
     /// <summary>The editor is drawn, and the first check has ended.</summary>
@@ -50,7 +55,7 @@ public sealed class EditorTests(Site site)
     [InlineData("**/frame.js*"), InlineData("**/code"), InlineData("**/monaco/loader.js")]
     public async Task The_editor_can_be_left_while_it_loads(string late)
     {
-        await using var before = await EditAsync("left", ("first", "return 1"));
+        await DeployAsync("left", ("first", "return 1"));
         int logged = site.Server.Logs.Count;
         await using var window = await site.OpenAsync();
         TaskCompletionSource isAsked = new(),

@@ -3,11 +3,21 @@
 const TYPING_MS = 300, RETRY_MS = 1_000, MOST_CHARS = 1024 * 1024;
 const SEVERITY = 8; // MarkerSeverity.Error
 
+// TypeScript is 7 MB of code: it is loaded when the reader first points at the code, enters it, or presses a button that needs it.
+let use;
+const used = new Promise(resolve => { use = resolve; });
+for (const kind of ['pointermove', 'focusin', 'keydown']) addEventListener(kind, use, { once: true });
+
 async function load() {
   const monaco = await new Promise((resolve, reject) => {
     window.require.config({ paths: { vs: '/monaco' } });
     window.require(['vs/editor/editor.main'], () => resolve(window.monaco), reject);
   });
+  const { getWorker } = window.MonacoEnvironment;
+  window.MonacoEnvironment.getWorker = async (module, label) => {
+    if (label === 'javascript' || label === 'typescript') await used;
+    return getWorker(module, label);
+  };
   const { javascriptDefaults, typescriptDefaults, ScriptTarget, ModuleKind, ModuleResolutionKind } = monaco.languages.typescript;
   const types = await (await fetch('/assets/sendoff.d.ts')).text();
   for (const language of [javascriptDefaults, typescriptDefaults]) {
@@ -143,8 +153,12 @@ window.createEditor = async (workflow, names, dotnet) => {
     forget() {
       for (const key of Object.keys(localStorage)) if (key.startsWith(keyOf(''))) localStorage.removeItem(key);
     },
-    format: () => editor.getAction('editor.action.formatDocument').run(),
+    format() {
+      use();
+      return editor.getAction('editor.action.formatDocument').run();
+    },
     nextMistake() {
+      use();
       editor.focus();
       editor.trigger('sendoff', 'editor.action.marker.next');
     },
