@@ -130,9 +130,12 @@ public sealed class EditorTests(Site site)
     public async Task The_code_looks_right_after_every_click()
     {
         const string code =
-            "// one\nexport default defineComponent({\n  async run({ steps }) {\n    return steps.trigger.event.x ?? \"none\";\n  },\n});";
+            "// one\nexport default defineComponent({\n  async run({steps}) {\n    return steps.trigger.event.x ?? \"none\";\n  },\n});";
         await using var window = await EditAsync("clicked", ("one", code), ("two", "// two\n" + code));
         await LooksRightAsync(window, 6);
+        // The code has not been touched: TypeScript is loaded for the button.
+        await Button(window, "Format").ClickAsync();
+        await Expect(Code(window).Locator(".view-lines")).ToContainTextAsync("run({ steps })");
         for (int round = 0; round < 2; round++)
         {
             await Steps(window).Nth(1).ClickAsync();
