@@ -58,12 +58,18 @@ internal static class ListBenchmark
         await Measure(
             "the failed of a day: 5 sends",
             async () =>
-                (await load.Store.ListOutcomesAsync(TimeProvider.System.GetUtcNow().AddDays(-1), true, 5, CancellationToken.None)).Count
+                (await load.Store.ListFailuresAsync(TimeProvider.System.GetUtcNow().AddDays(-1), 5, CancellationToken.None)).Count
         );
         await Measure("the last run of each workflow", async () => (await load.Store.ListLastRunsAsync(CancellationToken.None)).Count);
         await Measure(
-            "outcomes of 50,000 deliveries",
-            async () => (await load.Store.ListOutcomesAsync(DateTimeOffset.MinValue, false, 50_000, CancellationToken.None)).Count
+            "destinations of 200,000 deliveries",
+            async () =>
+                (
+                    await load.Store.SummarizeDestinationsAsync(
+                        new(TimeProvider.System.GetUtcNow().AddDays(-7), TimeProvider.System.GetUtcNow(), null, 48),
+                        CancellationToken.None
+                    )
+                ).Destinations.Count
         );
         foreach (string? name in (string?[])[null, "orders", "rare"])
         foreach (

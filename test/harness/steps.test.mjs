@@ -217,6 +217,13 @@ for (const [what, code, expected, warning] of values) test(`Of ${what} a step ex
   else { assert.match(result.warnings[0].message, warning); assert.equal(result.warnings[0].code, 'export_not_serialisable'); }
 });
 
+test('A charset that a string is not sent in is replaced, with a warning', async () => {
+  const result = await once('await $respond({ body: "é", headers: { "content-type": \'text/plain; charset="iso-8859-1"; x=1\' } })');
+  assert.deepEqual(result.responses[0].headers, [['content-type', 'text/plain; charset=utf-8; x=1']]);
+  assert.deepEqual(result.warnings.map(warning => warning.code), ['ignored_header']);
+  assert.match(result.warnings[0].message, /charset iso-8859-1 was replaced by utf-8/);
+});
+
 test('An option that $respond does not have is warned of, with the one that was meant', async () => {
   const result = await once('await $respond({ statusCode: 201, bodyContent: "x", headers: {}, other: 1, immediate: undefined })');
   assert.deepEqual(

@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Sendoff.Engine.Deliveries;
 using Sendoff.Engine.Storage;
@@ -108,7 +107,7 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
     static byte[] Describe(string channel, List<EmitStart> starts)
     {
         var output = new System.Buffers.ArrayBufferWriter<byte>();
-        using var json = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        using var json = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = PlainJsonEncoder.Instance });
         json.WriteStartObject();
         json.WriteString("channel", channel);
         json.WriteStartArray("listeners");

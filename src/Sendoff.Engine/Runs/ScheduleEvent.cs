@@ -11,7 +11,7 @@ public static class ScheduleEvent
     public static ReadOnlyMemory<byte> Write(ScheduleTrigger trigger, DateTimeOffset due, int missed)
     {
         var output = new ArrayBufferWriter<byte>(512);
-        using var json = new Utf8JsonWriter(output);
+        using var json = new Utf8JsonWriter(output, new() { Encoder = PlainJsonEncoder.Instance });
         json.WriteStartObject();
         if (trigger.Cron is { } cron)
             json.WriteString("cron"u8, cron);

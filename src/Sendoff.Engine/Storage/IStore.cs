@@ -207,8 +207,11 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
     /// <summary>Like <see cref="ListDeliveriesAsync"/>, but only the ids.</summary>
     Task<Page<DeliveryId>> ListDeliveryIdsAsync(DeliveryFilter filter, CancellationToken ct);
 
-    /// <summary>Outcomes of the deliveries since <paramref name="since"/>, newest first.</summary>
-    Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct);
+    /// <summary>Deliveries since <paramref name="since"/> that failed, were blocked or interrupted, newest first.</summary>
+    Task<IReadOnlyList<Outcome>> ListFailuresAsync(DateTimeOffset since, int limit, CancellationToken ct);
+
+    /// <summary>Counts, times and errors of deliveries by destination, computed by the database.</summary>
+    Task<DestinationSummary> SummarizeDestinationsAsync(DestinationFilter filter, CancellationToken ct);
     Task<Event?> GetEventAsync(EventId id, CancellationToken ct);
     Task<Page<Event>> ListEventsAsync(EventFilter filter, CancellationToken ct);
 
@@ -432,7 +435,7 @@ public sealed record EventFilter(string? Workflow, DateTimeOffset? Since, DateTi
 /// <param name="Beginning">The first <see cref="BeginningChars"/> characters of it.</param>
 public sealed record EventHead(EventId Id, string WorkflowName, string Trigger, DateTimeOffset ReceivedAt, long Bytes, string Beginning)
 {
-    public const int BeginningChars = 200;
+    public const int BeginningChars = 2_000;
 }
 
 public sealed record Page<T>(IReadOnlyList<T> Items, long? Next);

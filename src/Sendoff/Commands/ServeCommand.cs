@@ -62,6 +62,8 @@ static class ServeCommand
         root.Add(listen);
         root.Add(hold);
         root.Add(Set);
+        // `dotnet run -- --version` is `sendoff --development --version`.
+        root.Options.OfType<VersionOption>().Single().Validators.Clear();
         root.SetAction(ServeAsync);
     }
 

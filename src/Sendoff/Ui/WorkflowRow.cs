@@ -34,7 +34,7 @@ public sealed record WorkflowRow(
             return ([], false);
         var first = new DateTimeOffset(now.UtcDateTime.Date.AddHours(now.UtcDateTime.Hour + 1 - HoursShown), TimeSpan.Zero);
         var hours = (await store.ListHoursAsync(first, ct)).ToLookup(static hour => hour.Workflow);
-        var failures = await store.ListOutcomesAsync(now.AddHours(-HoursShown), onlyFailed: true, FailuresLimit, ct);
+        var failures = await store.ListFailuresAsync(now.AddHours(-HoursShown), FailuresLimit, ct);
         var failing = failures.ToLookup(static failure => failure.Workflow);
         var last = (await store.ListLastRunsAsync(ct)).ToDictionary(static run => run.WorkflowName);
         var rows = workflows.Select(workflow => new WorkflowRow(

@@ -178,49 +178,24 @@ public sealed partial class DeliveryPageTests(SharedServer shared) : IClassFixtu
     }
 
     [Fact]
-    public void Figures_count_what_ended_and_name_its_errors()
+    public void Figures_name_a_destination_and_its_errors_as_people_do()
     {
-        var late = new AttemptError(AttemptErrorCode.Timeout, AttemptPhase.Wait, "late");
-        var figures = DestinationFigures.From([
-            Of(DeliveryStatus.Succeeded, 10, 200),
-            Of(DeliveryStatus.Succeeded, 20, 200),
-            Of(DeliveryStatus.Failed, 5000, null, late),
-            Of(DeliveryStatus.Failed, 30, 503),
-            Of(DeliveryStatus.Failed, 5000, null, late),
-            Of(DeliveryStatus.Pending, null, null),
-            Of(DeliveryStatus.Captured, null, null),
-            Of(DeliveryStatus.Succeeded, 1, 200, to: "email:"),
-        ]);
-
-        Assert.Equal(["https://a.example", "Email"], figures.Select(one => one.Name));
-        Assert.Equal(
-            (7, 2, 3, 40.0, 30.0, 5000.0),
-            (figures[0].Deliveries, figures[0].Succeeded, figures[0].Failed, figures[0].SuccessPercent, figures[0].P50Ms, figures[0].P99Ms)
+        var figures = Of(
+            "https://a.example:443",
+            new(null, null, 5, DeliveryStatus.Failed, 1),
+            new(AttemptErrorCode.Timeout, AttemptPhase.Wait, null, DeliveryStatus.Failed, 1),
+            new(AttemptErrorCode.Timeout, AttemptPhase.Read, null, DeliveryStatus.Failed, 1),
+            new(null, null, null, DeliveryStatus.Interrupted, 1)
         );
-        Assert.Equal([new("timeout", "wait", 2), new("5xx", null, 1)], figures[0].Errors);
-        Assert.Equal("timeout 2, 5xx 1", figures[0].ErrorText);
+
+        Assert.Equal("timeout 2, 5xx 1, interrupted 1", figures.ErrorText);
+        Assert.Equal(("https://a.example", 40.0), (figures.Name, figures.SuccessPercent));
+        Assert.Equal(["Email", "Emitted by orders"], new[] { "email:", "emit:7" }.Select(one => Of(one).Name));
         Assert.Equal("99.9 %", DestinationFigures.Percent(99.99));
-        Assert.Equal(
-            (4, 3),
-            DestinationFigures.Parts(figures[0].Outcomes, IdSequence.MomentOf(1), IdSequence.MomentOf(1).AddHours(1), 4)[0]
-        );
     }
 
-    [Theory]
-    [InlineData(0.5, 50.0)]
-    [InlineData(0.99, 99.0)]
-    [InlineData(1.0, 100.0)]
-    [InlineData(0.0, 1.0)]
-    public void A_percentile_is_the_nearest_rank(double share, double expected)
-    {
-        double[] sorted = [.. Enumerable.Range(1, 100).Select(i => (double)i)];
-        Assert.Equal(expected, DestinationFigures.Percentile(sorted, share));
-        Assert.Equal(7.0, DestinationFigures.Percentile([7], share));
-        Assert.Null(DestinationFigures.Percentile([], share));
-    }
-
-    static Outcome Of(DeliveryStatus status, double? ms, int? code, AttemptError? error = null, string to = "https://a.example:443") =>
-        new(new(1), new(1), "orders", to, status, null, ms, code, error);
+    static DestinationFigures Of(string destination, params ErrorTotals[] errors) =>
+        new(new(destination, "orders", 7, 2, 3, 30, 5000, errors, null));
 
     /// <summary>The run of a step that sends so often, once all have ended.</summary>
     async Task<RunDocument> SendAsync(string workflow, Sink receiver, int sends) =>

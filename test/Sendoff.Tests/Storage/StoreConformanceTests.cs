@@ -1089,23 +1089,21 @@ public abstract partial class StoreConformanceTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Outcomes_tell_how_the_newest_deliveries_ended()
+    public async Task Failures_are_listed_newest_first_with_their_reasons()
     {
         var (_, sends) = await FinishAsync(sends: 3);
         await Store.RecordAttemptAsync(AttemptOf(sends[0]), Ct);
         var late = new AttemptError(AttemptErrorCode.Timeout, AttemptPhase.Wait, "late");
         await Store.RecordAttemptAsync(AttemptOf(sends[1], DeliveryStatus.Failed, error: late), Ct);
 
-        var all = await Store.ListOutcomesAsync(Start, onlyFailed: false, 10, Ct);
+        var failure = Assert.Single(await Store.ListFailuresAsync(Start, 10, Ct));
 
-        Assert.Equal([DeliveryStatus.Pending, DeliveryStatus.Failed, DeliveryStatus.Succeeded], all.Select(one => one.Status));
-        Assert.Equal((sends[1].Destination, late, 7.3, (int?)null), (all[1].Destination, all[1].Error, all[1].TotalMs, all[1].Code));
-        Assert.Equal([sends[1].Id], (await Store.ListOutcomesAsync(Start, onlyFailed: true, 10, Ct)).Select(one => one.Id));
+        Assert.Equal((sends[1].Id, sends[1].Destination, late, 7.3), (failure.Id, failure.Destination, failure.Error, failure.TotalMs));
+        Assert.Null(failure.Code);
         await Store.RecordBlockedAsync(sends[2].Id, new(AttemptErrorCode.BlockedByEgressPolicy, AttemptPhase.Connect, "refused"), Ct);
-        Assert.Equal([sends[2].Id, sends[1].Id], (await Store.ListOutcomesAsync(Start, onlyFailed: true, 10, Ct)).Select(one => one.Id));
-        Assert.Equal([sends[2].Id], (await Store.ListOutcomesAsync(Start, onlyFailed: true, 1, Ct)).Select(one => one.Id));
-        Assert.Empty(await Store.ListOutcomesAsync(Start.AddHours(1), onlyFailed: false, 10, Ct));
-        Assert.Single(await Store.ListOutcomesAsync(Start, onlyFailed: false, 1, Ct));
+        Assert.Equal([sends[2].Id, sends[1].Id], (await Store.ListFailuresAsync(Start, 10, Ct)).Select(one => one.Id));
+        Assert.Equal([sends[2].Id], (await Store.ListFailuresAsync(Start, 1, Ct)).Select(one => one.Id));
+        Assert.Empty(await Store.ListFailuresAsync(Start.AddHours(1), 10, Ct));
     }
 
     [Fact]

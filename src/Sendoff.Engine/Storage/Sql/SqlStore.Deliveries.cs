@@ -89,33 +89,37 @@ internal abstract partial class SqlStore
                         : null,
                 });
 
-    public Task<IReadOnlyList<Outcome>> ListOutcomesAsync(DateTimeOffset since, bool onlyFailed, int limit, CancellationToken ct) =>
+    public Task<IReadOnlyList<Outcome>> ListFailuresAsync(DateTimeOffset since, int limit, CancellationToken ct) =>
         readers.ReadAsync<IReadOnlyList<Outcome>>(
             session =>
                 session
-                    .Sql(
-                        $"""
-                        SELECT d.id, d.run_id, w.name, d.destination, d.status, a.started_at, a.total_us, a.response_status, d.error
-                        FROM deliveries d {session.Dialect.Join} workflows w ON w.id = d.workflow_id
-                            LEFT JOIN attempts a ON a.id = {LastAttemptId}
-                        WHERE d.id IN ({(onlyFailed ? newestFailed : "SELECT id FROM deliveries WHERE id >= ?1 ORDER BY id DESC LIMIT ?2")})
-                        ORDER BY d.id DESC
-                        """
-                    )
+                    .Sql($"{SelectOutcomes(session)} WHERE d.id IN ({newestFailed}) ORDER BY d.id DESC")
                     .Set(IdSequence.LowestAt(since))
                     .Set(limit)
-                    .All(static row => new Outcome(
-                        new(row.Long(0)),
-                        new(row.Long(1)),
-                        row.Text(2),
-                        row.Text(3),
-                        (DeliveryStatus)row.Int(4),
-                        row.LongOrNull(5) is { } at ? SqlTime.Moment(at) : null,
-                        SqlTime.Ms(row.LongOrNull(6)),
-                        (int?)row.LongOrNull(7),
-                        StoredJson.ReadAttemptError(row.Blob(8))
-                    )),
+                    .All(ReadOutcome),
             ct
+        );
+
+    static string SelectOutcomes(SqlSession session) =>
+        $"""
+            SELECT d.id, d.run_id, w.name, d.destination, d.status, a.started_at, a.total_us, a.response_status, d.error
+            FROM deliveries d {session.Dialect.Join} workflows w ON w.id = d.workflow_id LEFT JOIN attempts a ON a.id = {LastAttemptId}
+            """;
+
+    static Outcome? ReadOutcome(SqlSession session, long delivery) =>
+        session.Sql($"{SelectOutcomes(session)} WHERE d.id = ?").Set(delivery).FirstOrDefault(ReadOutcome);
+
+    static Outcome ReadOutcome(SqlStatement row) =>
+        new(
+            new(row.Long(0)),
+            new(row.Long(1)),
+            row.Text(2),
+            row.Text(3),
+            (DeliveryStatus)row.Int(4),
+            row.LongOrNull(5) is { } at ? SqlTime.Moment(at) : null,
+            SqlTime.Ms(row.LongOrNull(6)),
+            (int?)row.LongOrNull(7),
+            StoredJson.ReadAttemptError(row.Blob(8))
         );
 
     /// <summary>Reads the index of failed deliveries from the newest, status by status, up to the limit.</summary>

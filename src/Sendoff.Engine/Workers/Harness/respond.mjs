@@ -1,8 +1,9 @@
 // @ts-check
 // $respond (E7): checks the response that a step gives and writes it to the server.
-import { bufferFrom, captureStackTrace, isInteger, joinBuffers, keys, later, resolve, toJson, types } from './globals.mjs';
+import { bufferFrom, captureStackTrace, isInteger, joinBuffers, keys, later, lower, resolve, toJson, types } from './globals.mjs';
 import { RESPOND, coded } from './frames.mjs';
-import { findBadType, whyLeftOut } from './responseHeaders.mjs';
+import { asData } from './plain.mjs';
+import { findBadType, inUtf8, whyLeftOut } from './responseHeaders.mjs';
 import { holdsJson, invalid, readHeaders, show } from './send.mjs';
 import { headersJson, mustBeLive, warn, worker } from './step.mjs';
 
@@ -42,7 +43,7 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
   else if (types.isAnyArrayBuffer(body)) body = bufferFrom(body);
   else if (isStream(body)) type = 'application/octet-stream';
   else if (typeof body === 'object' && typeof body.pipe !== 'function' && !types.isPromise(body)) {
-    try { body = toJson(body); } catch (error) { return refused(`its body has no JSON form`); }
+    try { body = toJson(body, (/** @type {string} */ _, /** @type {any} */ value) => asData(value)); } catch (error) { return refused(`its body has no JSON form`); }
     type = 'application/json';
   } else if (typeof body === 'string')
     type = body === '' ? '' : holdsJson(body) ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8';
@@ -58,6 +59,7 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
   const bad = findBadType(list);
   if (bad !== null) return refused(`the content type ${show(bad)} is not one media type such as text/html; charset=utf-8`);
   if (type !== '' && headers.contentType === undefined) list[list.length] = ['content-type', type];
+  if (typeof options.body === 'string') nameUtf8(list, call);
   const head = `{"run":${call.run.number},"status":${status},"headers":${headersJson(list)},"immediate":${options.immediate === true}}`;
   call.run.responded = true;
   if (stream !== null) return respondWith(call, head, stream);
@@ -77,6 +79,17 @@ function sendable(lines, call) {
     else warn(call, 'ignored_header', `$respond: the header \`${name}\` was ignored: ${why}`);
   }
   return kept;
+}
+
+/** A string is sent as UTF-8, and its content type says so, as in Express. @param {[string, string][]} lines @param {Call} call */
+function nameUtf8(lines, call) {
+  for (let i = 0; i < lines.length; i++) {
+    if (lower(lines[i][0]) !== 'content-type') continue;
+    const { type, replaced } = inUtf8(lines[i][1]);
+    lines[i][1] = type;
+    if (replaced !== null)
+      warn(call, 'ignored_header', `$respond: the charset ${replaced} was replaced by utf-8, in which a string is sent. Give a Buffer for another charset`);
+  }
 }
 
 /** @param {any} body a Readable of Node or a ReadableStream of the web */

@@ -1,7 +1,7 @@
 // @ts-check
 // Checks the header lines of a run's response, to warn the step. Server/Triggers/ResponseHeaders.cs, which writes them, has the same
 // rules; test/cases/response-headers.json tests both.
-import { exec, hasOwn, indexOf, lower } from './globals.mjs';
+import { exec, hasOwn, indexOf, lower, slice } from './globals.mjs';
 
 /** Headers of the connection, and headers for the whole origin, which triggers may share with the web UI. @type {Record<string, 1>} */
 const OF_THE_SERVER = /** @type {any} */ ({
@@ -16,6 +16,7 @@ const OF_THE_SERVER = /** @type {any} */ ({
 /** A cookie without a name is sent as only its value. */
 const OWN_COOKIE = /^[= \t]*sendoff_session/i;
 const MEDIA_TYPE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*;(?:[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*"))?)*[ \t]*$/;
+const CHARSET = /(;[ \t]*charset=)("([^"]*)"|[^;"\s]+)/i;
 /** Its parts have separate headers. */
 const REPLACED = /^multipart\/x-mixed-replace[ \t]*(?:;|$)/i;
 
@@ -25,6 +26,17 @@ export function whyLeftOut(name, value) {
   if (hasOwn(OF_THE_SERVER, key)) return 'a response of a workflow cannot set it';
   if (exec(/[^\t -~]/, value) !== null) return 'its value has characters other than ASCII. Encode it, for example with encodeURIComponent';
   return key === 'set-cookie' && exec(OWN_COOKIE, value) !== null ? 'the cookie is that of the web UI; choose another name' : null;
+}
+
+/** The type of a string, with the charset utf-8, and the charset that it named instead; null if it named none or UTF-8. Types other than
+ *  text get no charset that they do not have. @param {string} type a media type */
+export function inUtf8(type) {
+  const found = exec(CHARSET, type);
+  if (found === null) return { type: exec(/^text\//i, type) === null ? type : `${type}; charset=utf-8`, replaced: null };
+  const named = found[3] ?? found[2];
+  return exec(/^(?:utf-?8|us-ascii)$/i, named) !== null
+    ? { type, replaced: null }
+    : { type: `${slice(type, 0, found.index)}${found[1]}utf-8${slice(type, found.index + found[0].length)}`, replaced: named };
 }
 
 /** A content type that browsers could interpret differently; null if there is none. Browsers use the last of a list.

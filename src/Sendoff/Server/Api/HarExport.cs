@@ -4,6 +4,7 @@ using System.Reflection;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.WebUtilities;
+using Sendoff.Engine;
 using Sendoff.Engine.Secrets;
 
 namespace Sendoff.Server.Api;
@@ -24,7 +25,7 @@ internal static class HarExport
     public static async Task WriteAsync(Stream output, IAsyncEnumerable<DeliveryDocument> deliveries, CancellationToken ct)
     {
         var pipe = PipeWriter.Create(output, new(leaveOpen: true));
-        await using var writer = new Utf8JsonWriter(pipe);
+        await using var writer = new Utf8JsonWriter(pipe, new() { Encoder = PlainJsonEncoder.Instance });
         writer.WriteStartObject();
         writer.WriteStartObject("log");
         writer.WriteString("version", "1.2");

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.Net.Http.Headers;
@@ -243,7 +242,7 @@ internal static class EventWriter
         public Scratch() =>
             Writer = new Utf8JsonWriter(
                 Buffer,
-                new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true }
+                new JsonWriterOptions { Encoder = PlainJsonEncoder.Instance, SkipValidation = true }
             );
     }
 }
