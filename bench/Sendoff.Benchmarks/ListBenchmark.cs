@@ -57,8 +57,7 @@ internal static class ListBenchmark
         );
         await Measure(
             "the failed of a day: 5 sends",
-            async () =>
-                (await load.Store.ListFailuresAsync(TimeProvider.System.GetUtcNow().AddDays(-1), 5, CancellationToken.None)).Count
+            async () => (await load.Store.ListFailuresAsync(TimeProvider.System.GetUtcNow().AddDays(-1), 5, CancellationToken.None)).Count
         );
         await Measure("the last run of each workflow", async () => (await load.Store.ListLastRunsAsync(CancellationToken.None)).Count);
         await Measure(
@@ -69,7 +68,9 @@ internal static class ListBenchmark
                         new(TimeProvider.System.GetUtcNow().AddDays(-7), TimeProvider.System.GetUtcNow(), null, 48),
                         CancellationToken.None
                     )
-                ).Destinations.Count
+                )
+                    .Destinations
+                    .Count
         );
         foreach (string? name in (string?[])[null, "orders", "rare"])
         foreach (

@@ -130,7 +130,10 @@ const responses = /** @type {[string, string, any[] | null][]} */ ([
   ],
   ['a stream of the web', '{ body: new Blob(["web"]).stream() }', [200, 'web', 'application/octet-stream']],
   ['a string of a text type', '{ body: "é", headers: { "content-type": "text/html" } }', [200, 'é', 'text/html; charset=utf-8']],
-  ['a string that names UTF-8', '{ body: "é", headers: { "content-type": "text/html;charset=UTF-8" } }', [200, 'é', 'text/html;charset=UTF-8']],
+  [
+    'a string that names UTF-8', '{ body: "é", headers: { "content-type": "text/html;charset=UTF-8" } }',
+    [200, 'é', 'text/html;charset=UTF-8'],
+  ],
   ['a string of another type', '{ body: "{}", headers: { "content-type": "application/xml" } }', [200, '{}', 'application/xml']],
   ['a Map with a Set', '{ body: new Map([["a", new Set([1])]]) }', [200, '{"a":[1]}', 'application/json']],
   ['a number', '{ body: parseInt("1") }', null],

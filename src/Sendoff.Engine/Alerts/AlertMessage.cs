@@ -41,7 +41,10 @@ internal sealed record AlertMessage(AlertRule Rule, string Workflow, AlertState?
         if (state.Backlogs > 0)
             failed.Add("backlog");
         var over = (state.Failing | state.Counted) & state.Over;
-        string subject = $"{workflow}: {string.Join(", ", [.. failed, .. over == 0 ? Array.Empty<string>() : ["recovered"]])}";
+        failed.AddRange(
+            IsRecovered(state) ? ["recovered"] : overWords.Where(one => over.HasFlag(one.Cause)).Select(static one => one.Word)
+        );
+        string subject = $"{workflow}: {string.Join(", ", failed)}";
         var lines = new List<string>();
         if (state.Runs > 0 && await ReasonOfRunAsync(state.Run, store, ct).ConfigureAwait(false) is { } run)
             lines.Add($"Last failed run: {run}");
@@ -58,6 +61,21 @@ internal sealed record AlertMessage(AlertRule Rule, string Workflow, AlertState?
         string link = origin + await PathOfAsync(workflow, state, store, ct).ConfigureAwait(false);
         return new(rule, workflow, state, subject, string.Join('\n', lines), link);
     }
+
+    /// <summary>Whether all causes that were reported or counted have ended.</summary>
+    static bool IsRecovered(AlertState state)
+    {
+        var reported = state.Failing | state.Counted;
+        return (reported & state.Over) != 0 && (reported & ~state.Over) == 0;
+    }
+
+    /// <summary>For a cause that has ended while another one has not.</summary>
+    static readonly (AlertCauses Cause, string Word)[] overWords =
+    [
+        (AlertCauses.RunFailed, "runs recovered"),
+        (AlertCauses.DeliveryFailed, "deliveries recovered"),
+        (AlertCauses.Backlog, "backlog ended"),
+    ];
 
     static string Count(int count, string one, string many) => count == 1 ? $"1 {one}" : $"{count:N0} {many}";
 
@@ -133,7 +151,7 @@ internal sealed record AlertMessage(AlertRule Rule, string Workflow, AlertState?
             json.WriteNumber("failedRuns", State?.Runs ?? 0);
             json.WriteNumber("failedDeliveries", State?.Deliveries ?? 0);
             json.WriteBoolean("backlog", State?.Backlogs > 0 && !State.Over.HasFlag(AlertCauses.Backlog));
-            json.WriteBoolean("recovered", State is { } state && state.Over != 0 && ((state.Failing | state.Counted) & ~state.Over) == 0);
+            json.WriteBoolean("recovered", State is { } state && IsRecovered(state));
             json.WriteBoolean("test", State is null);
             json.WriteString("at", at.UtcDateTime);
         });

@@ -337,8 +337,9 @@ internal sealed class AlertWatch(
         var wait = longestWait;
         if (unsaved.Count > 0 || isAnyFailing)
             wait = betweenSaves;
-        if (rules.Current.Any(static rule => rule.Causes.HasFlag(AlertCauses.Backlog)) && engine.Limits.AlertBacklogEvery < wait)
-            wait = engine.Limits.AlertBacklogEvery;
+        var check = engine.Limits.AlertBacklogEvery - engine.Time.GetElapsedTime(backlogAt);
+        if (check < wait && rules.Current.Any(static rule => rule.Causes.HasFlag(AlertCauses.Backlog)))
+            wait = check > TimeSpan.Zero ? check : TimeSpan.Zero;
         foreach (var state in states.Values)
             if (state.IsDue(now))
                 wait = TimeSpan.Zero;

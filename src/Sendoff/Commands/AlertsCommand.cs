@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Sendoff.Server.Api;
 
 namespace Sendoff.Commands;
@@ -9,13 +10,15 @@ static class AlertsCommand
     static readonly Option<string?> type = new("--type") { Description = "email, webhook or slack" };
     static readonly Option<string[]> on = new("--on")
     {
-        Description = "run_failed, delivery_failed, backlog",
+        Description = "A comma-separated list of run_failed, delivery_failed and backlog",
+        CustomParser = CommaSeparated,
         AllowMultipleArgumentsPerToken = true,
     };
     static readonly Option<string?> workflow = new("--workflow") { Description = "Watch only this workflow (default: all)" };
     static readonly Option<string[]> to = new("--to")
     {
-        Description = "Addresses of an email (Smtp:To)",
+        Description = "Comma-separated addresses of an email (Smtp:To)",
+        CustomParser = CommaSeparated,
         AllowMultipleArgumentsPerToken = true,
     };
     static readonly Option<string?> url = new("--url") { Description = "URL of a webhook or Slack" };
@@ -37,6 +40,13 @@ static class AlertsCommand
     {
         Description = "How many runs of a workflow may be queued (Alerts:BacklogRuns)",
     };
+
+    static string[] CommaSeparated(ArgumentResult given) =>
+        [
+            .. given.Tokens.SelectMany(static token =>
+                token.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            ),
+        ];
 
     public static Command Build() =>
         ApiClient.With(

@@ -252,6 +252,22 @@ public sealed class AlertWatchTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Runs_that_recover_while_a_delivery_fails_recover_alone()
+    {
+        await AddAsync(AlertCauses.RunFailed | AlertCauses.DeliveryFailed);
+        await using var broken = Sink.Start(status: 503);
+        var orders = await rig.DeployAsync("orders", """$send.http({ method: "GET", url: event.url })""");
+        await RunAsync(orders);
+        await MessagesAsync(1);
+        await RunAsync(orders);
+        await RunAsync(orders, $$"""{"url":"{{broken.Url}}"}""");
+        clock.Advance(quiet);
+        var message = (await MessagesAsync(2))[1];
+        Assert.Equal("orders: 1 run failed, 1 delivery failed, runs recovered", Text(message, "subject"));
+        Assert.False(message.GetProperty("recovered").GetBoolean());
+    }
+
+    [Fact]
     public async Task A_message_that_fails_causes_none()
     {
         await using var refusing = Sink.Start(status: 500);

@@ -22,8 +22,7 @@ public sealed class AlertsCommandTests(SharedServer shared) : IClassFixture<Shar
             "--url",
             receiver.Url + "alerts",
             "--on",
-            "run_failed",
-            "backlog",
+            "run_failed,backlog",
             "--quiet-seconds",
             "60"
         );

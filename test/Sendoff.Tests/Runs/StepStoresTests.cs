@@ -271,6 +271,7 @@ public sealed class StepStoresTests : IDisposable
         Assert.NotNull(page.Items[0].ExpiresAt);
         string rest = await server.Http.GetStringAsync($"/api/v1/stores/data?cursor={page.NextCursor}", Ct);
         Assert.Contains("\"z\"", rest, StringComparison.Ordinal);
+        Assert.EndsWith("\"nextCursor\":null}", rest, StringComparison.Ordinal);
         Assert.DoesNotContain("s3cret-value", rest, StringComparison.Ordinal);
         Assert.DoesNotContain("s3cret-value", await server.Http.GetStringAsync("/api/v1/stores/data/z", Ct), StringComparison.Ordinal);
 

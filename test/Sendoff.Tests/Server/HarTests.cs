@@ -22,6 +22,7 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
         string text = await GetAsync($"/api/v1/runs/{run}/har");
 
         Assert.Empty((await JsonSchema.FromFileAsync(SchemaPath())).Validate(text));
+        Assert.DoesNotContain("\\u0022", text);
         var entries = Entries(text);
         Assert.Equal(3, entries.Count);
         foreach (var entry in entries)
@@ -75,7 +76,7 @@ public sealed class HarTests(SharedServer shared) : IClassFixture<SharedServer>
             )
         );
         Assert.Equal(
-            """{"size":15,"mimeType":"application/json","text":"{\u0022stored\u0022:true}"}""",
+            """{"size":15,"mimeType":"application/json","text":"{\"stored\":true}"}""",
             response.GetProperty("content").GetRawText()
         );
         Assert.False(response.TryGetProperty("_error", out _));

@@ -7,7 +7,12 @@ public abstract partial class StoreConformanceTests
 {
     Task<DestinationSummary> SummarizeAsync(string? destination = null, int most = 1_000, int mostDestinations = 10) =>
         Store.SummarizeDestinationsAsync(
-            new(Start, Start.AddHours(4), destination, 4) { Most = most, MostDestinations = mostDestinations, LastFailures = 2 },
+            new(Start, Start.AddHours(4), destination, 4)
+            {
+                Most = most,
+                MostDestinations = mostDestinations,
+                LastFailures = 2,
+            },
             Ct
         );
 
@@ -40,7 +45,10 @@ public abstract partial class StoreConformanceTests
 
         Assert.Equal(["https://a.example:443", "https://b.example:443"], all.Destinations.Select(one => one.Destination));
         var first = all.Destinations[0];
-        Assert.Equal(("orders", 8, 2, 4, 30.0, 5_000.0), (first.Workflow, first.Deliveries, first.Succeeded, first.Failed, first.P50Ms, first.P99Ms));
+        Assert.Equal(
+            ("orders", 8, 2, 4, 30.0, 5_000.0),
+            (first.Workflow, first.Deliveries, first.Succeeded, first.Failed, first.P50Ms, first.P99Ms)
+        );
         Assert.Equal(
             [
                 new(AttemptErrorCode.Timeout, AttemptPhase.Wait, null, DeliveryStatus.Failed, 2),

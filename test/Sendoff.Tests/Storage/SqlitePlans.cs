@@ -7,7 +7,8 @@ namespace Sendoff.Tests.Storage;
 static class SqlitePlans
 {
     /// <summary>Tables that stay small, under the names that statements give them: versions grow with deploys, segments are those of one
-    /// run, json_each has the values that the caller gave, states of alerts are one an alert and workflow.</summary>
+    /// run, found, ranked and totals have no more rows than the statement's limit, json_each has the values that the caller gave, states of
+    /// alerts are one an alert and workflow.</summary>
     static readonly HashSet<string> small =
     [
         "workflows",
@@ -25,6 +26,8 @@ static class SqlitePlans
         "s",
         "CONSTANT",
         "found",
+        "ranked",
+        "totals",
         "versions",
         "segments",
         "json_each",

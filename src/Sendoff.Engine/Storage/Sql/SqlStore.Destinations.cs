@@ -108,13 +108,13 @@ internal abstract partial class SqlStore
                 UNION ALL
                 SELECT 2, NULL, NULL, NULL, part, count(*), count(failed), 0 FROM found GROUP BY part
                 UNION ALL
-                SELECT 3, f.destination, f.code, f.phase, count(*), coalesce(f.class, 0), max(f.status), 0
-                FROM found f JOIN totals t ON t.destination = f.destination
-                WHERE f.failed IS NOT NULL GROUP BY f.destination, f.code, f.phase, f.class
+                SELECT 3, destination, code, phase, count(*), coalesce(class, 0), max(status), 0
+                FROM found WHERE failed IS NOT NULL AND destination IN (SELECT destination FROM totals)
+                GROUP BY destination, code, phase, class
                 UNION ALL
-                SELECT 4, t.destination, NULL, NULL, max(CASE WHEN r.place = (t.timed + 1) / 2 THEN r.total_us END), max(r.total_us), 0, 0
-                FROM totals t JOIN ranked r ON r.destination = t.destination AND r.place IN ((t.timed + 1) / 2, (99 * t.timed + 99) / 100)
-                GROUP BY t.destination
+                SELECT 4, totals.destination, NULL, NULL, max(CASE WHEN place = (timed + 1) / 2 THEN total_us END), max(total_us), 0, 0
+                FROM totals JOIN ranked ON ranked.destination = totals.destination
+                WHERE place IN ((timed + 1) / 2, (99 * timed + 99) / 100) GROUP BY totals.destination
                 """
             )
             .Set(start)
@@ -136,17 +136,17 @@ internal abstract partial class SqlStore
     static List<Outcome> ListFailures(SqlSession session, string destination, long first, int limit) =>
         [
             .. session
-            .Sql(
-                """
-                SELECT id FROM deliveries WHERE id >= ? AND destination = ? AND status > 4 AND status IN (5, 6, 7)
-                ORDER BY id DESC LIMIT ?
-                """
-            )
-            .Set(first)
-            .Set(destination)
-            .Set(limit)
-            .All(static row => row.Long(0))
-            .Select(id => ReadOutcome(session, id))
-            .OfType<Outcome>(),
+                .Sql(
+                    """
+                    SELECT id FROM deliveries WHERE id >= ? AND destination = ? AND status > 4 AND status IN (5, 6, 7)
+                    ORDER BY id DESC LIMIT ?
+                    """
+                )
+                .Set(first)
+                .Set(destination)
+                .Set(limit)
+                .All(static row => row.Long(0))
+                .Select(id => ReadOutcome(session, id))
+                .OfType<Outcome>(),
         ];
 }

@@ -43,7 +43,8 @@ export const respondOf = call => function $respond(/** @type {any} */ options) {
   else if (types.isAnyArrayBuffer(body)) body = bufferFrom(body);
   else if (isStream(body)) type = 'application/octet-stream';
   else if (typeof body === 'object' && typeof body.pipe !== 'function' && !types.isPromise(body)) {
-    try { body = toJson(body, (/** @type {string} */ _, /** @type {any} */ value) => asData(value)); } catch (error) { return refused(`its body has no JSON form`); }
+    try { body = toJson(body, (/** @type {string} */ _, /** @type {any} */ value) => asData(value)); }
+    catch (error) { return refused(`its body has no JSON form`); }
     type = 'application/json';
   } else if (typeof body === 'string')
     type = body === '' ? '' : holdsJson(body) ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8';
@@ -87,8 +88,8 @@ function nameUtf8(lines, call) {
     if (lower(lines[i][0]) !== 'content-type') continue;
     const { type, replaced } = inUtf8(lines[i][1]);
     lines[i][1] = type;
-    if (replaced !== null)
-      warn(call, 'ignored_header', `$respond: the charset ${replaced} was replaced by utf-8, in which a string is sent. Give a Buffer for another charset`);
+    const why = 'in which a string is sent. Give a Buffer for another charset';
+    if (replaced !== null) warn(call, 'ignored_header', `$respond: the charset ${replaced} was replaced by utf-8, ${why}`);
   }
 }
 

@@ -75,8 +75,9 @@ internal static class StoresApi
         if (input.Problem is { } problem)
             return problem;
         var values = await store.ListValuesAsync(new(default, name), after, most, engine.Limits.DataStoreValueBytes, ct);
-        // A page may be cut short by its bytes, so only an empty one is sure to be the end.
-        string? next = values.Count == 0 ? null : Base64Url.EncodeToString(Encoding.UTF8.GetBytes(values[^1].Key));
+        // A page may be cut short by its bytes, so its length does not say whether it is the last.
+        bool areMore = values.Count > 0 && (await store.ListKeysAsync(new(default, name), values[^1].Key, 1, ct)).Count > 0;
+        string? next = areMore ? Base64Url.EncodeToString(Encoding.UTF8.GetBytes(values[^1].Key)) : null;
         return TypedResults.Ok(new ListDocument<StoredValueDocument>([.. values.Select(value => From(value, concealment))], next));
     }
 

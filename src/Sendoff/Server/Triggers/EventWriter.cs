@@ -240,9 +240,6 @@ internal static class EventWriter
         public Utf8JsonWriter Writer { get; }
 
         public Scratch() =>
-            Writer = new Utf8JsonWriter(
-                Buffer,
-                new JsonWriterOptions { Encoder = PlainJsonEncoder.Instance, SkipValidation = true }
-            );
+            Writer = new Utf8JsonWriter(Buffer, new JsonWriterOptions { Encoder = PlainJsonEncoder.Instance, SkipValidation = true });
     }
 }
