@@ -137,6 +137,23 @@ public sealed record EngineLimits
     /// <summary>Newest emitted and streamed events kept for each workflow and kind.</summary>
     public int PublishedKept { get; init; } = 100;
 
+    /// <summary>Ids of emitted events that are kept for each event source with dedupe <c>unique</c> (K3). Setting
+    /// <c>Sources:MaxIds</c>.</summary>
+    public int SourceIdsKept { get; init; } = 10_000;
+
+    /// <summary>How long a deploy, an enabling, a disabling or a deletion waits for the hooks of event sources; they continue
+    /// afterwards (K4).</summary>
+    public TimeSpan HookWait { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Time until a failed hook is retried; doubled after each failure, up to <see cref="HookRetryMost"/>.</summary>
+    public TimeSpan HookRetry { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <inheritdoc cref="HookRetry"/>
+    public TimeSpan HookRetryMost { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>Failures after which <c>deactivate</c> is given up.</summary>
+    public int HookDeactivations { get; init; } = 8;
+
     /// <summary>Concurrent readers of streams. Setting <c>Sse:MaxReaders</c>.</summary>
     public int SseReaders { get; init; } = 1_000;
 

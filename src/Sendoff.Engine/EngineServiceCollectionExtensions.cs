@@ -133,6 +133,7 @@ public static class EngineServiceCollectionExtensions
                 [SendKind.S3] = s.GetRequiredService<S3Sender>().SendAsync,
                 [SendKind.Sse] = s.GetRequiredService<SseSender>().SendAsync,
                 [SendKind.Emit] = s.GetRequiredService<EmitSender>().SendAsync,
+                [SendKind.Source] = s.GetRequiredService<EmitSender>().SendAsync,
             }
         ));
         services.AddSingleton(s => new DeliveryDispatcher(
@@ -168,6 +169,8 @@ public static class EngineServiceCollectionExtensions
         services.AddSingleton<Suspensions>();
         services.AddSingleton<Drafts>();
         services.AddSingleton<Schedule>();
+        services.AddSingleton<SourceHooks>();
+        services.AddSingleton<WorkflowChanges>();
         services.AddSingleton(options.Smtp);
         services.AddSingleton<AlertRules>();
         services.AddSingleton(s => new AlertSender(
@@ -231,6 +234,7 @@ sealed class EngineService(
     QuotaReset quota,
     Suspensions suspensions,
     Schedule schedule,
+    SourceHooks hooks,
     AlertRules alerts,
     AlertWatch watch,
     ClusterWatch cluster,
@@ -262,6 +266,7 @@ sealed class EngineService(
         {
             recovery.Start();
             suspensions.Start();
+            hooks.Start();
         }
         if (roles.HasFlag(ServerRoles.Ingest))
             schedule.Start();
@@ -276,6 +281,7 @@ sealed class EngineService(
             cancellationToken = new(canceled: true);
         log.ShuttingDown(runs.InFlight, dispatcher.InFlight, (engine.Limits.ShutdownTimeout + engine.Limits.DeliveryDeadline).TotalSeconds);
         await schedule.StopAsync().ConfigureAwait(false);
+        await hooks.StopAsync().ConfigureAwait(false);
         await suspensions.StopAsync().ConfigureAwait(false);
         await quota.StopAsync().ConfigureAwait(false);
         await runs.StopAsync(cancellationToken).ConfigureAwait(false);

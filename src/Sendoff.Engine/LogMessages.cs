@@ -66,6 +66,12 @@ static partial class LogMessages
     [LoggerMessage(1021, LogLevel.Warning, "The run of {Workflow} due at {Due:u} cannot start yet and will be retried: {Reason}")]
     public static partial void DueTimePutOff(this ILogger log, string workflow, DateTimeOffset due, string reason);
 
+    [LoggerMessage(1030, LogLevel.Warning, "The hook {Hook} of the source {Source} of {Workflow} failed: {Reason}")]
+    public static partial void HookFailed(this ILogger log, string workflow, string hook, string source, string reason);
+
+    [LoggerMessage(1031, LogLevel.Error, "The hooks of the sources of {Workflow} cannot be called; retrying: {Reason}")]
+    public static partial void HooksPutOff(this ILogger log, WorkflowId workflow, string reason);
+
     [LoggerMessage(1022, LogLevel.Warning, "Suspended or held runs cannot be continued yet; retrying: {Reason}")]
     public static partial void HeldRunsPutOff(this ILogger log, string reason);
 

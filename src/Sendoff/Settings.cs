@@ -372,6 +372,7 @@ sealed record Settings
         ["Accounts:RefreshBefore"] = Duration((l, v) => l with { AccountRefreshBefore = v }),
         ["Accounts:Timeout"] = Duration((l, v) => l with { AccountTimeout = v }),
         ["Accounts:ConnectTimeout"] = Duration((l, v) => l with { AccountConnect = v }),
+        ["Sources:MaxIds"] = Count((l, v) => l with { SourceIdsKept = v }),
         ["Emit:MaxHops"] = Count((l, v) => l with { EmitHops = v }),
         ["Sse:MaxReaders"] = Count((l, v) => l with { SseReaders = v }),
         ["Quota:ComputePerDay"] = Duration((l, v) => l with { QuotaCompute = v }),

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const MAIN = fileURLToPath(new URL('../../src/Sendoff.Engine/Workers/Harness/main.mjs', import.meta.url));
 const KINDS = {
   16: 'ready', 17: 'loaded', 18: 'revoked', 19: 'expired', 20: 'send', 21: 'log', 22: 'export', 23: 'warning', 24: 'respond', 25: 'stepEnd',
-  26: 'runEnd', 27: 'call',
+  26: 'runEnd', 27: 'call', 28: 'keep',
 };
 /** How long a test waits for a frame: far more than any takes on a busy machine. */
 const LIMIT_MS = 120_000;

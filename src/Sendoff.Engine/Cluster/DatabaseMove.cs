@@ -168,7 +168,7 @@ public static class DatabaseMove
     // New rows get numbers above those that were copied.
     static void Continue(NpgsqlConnection connection)
     {
-        foreach (string table in new[] { "stores", "store_values", "publications" })
+        foreach (string table in new[] { "stores", "store_values", "publications", "source_ids" })
             Execute(
                 connection,
                 $"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM {table}), false)"

@@ -16,6 +16,9 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
 
     readonly ConcurrentDictionary<long, Turn> turns = [];
 
+    /// <summary>For each event source whose runs execute one at a time.</summary>
+    readonly ConcurrentDictionary<long, SemaphoreSlim> sources = [];
+
     sealed class Turn
     {
         public Lock Gate { get; } = new();
@@ -52,9 +55,31 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
     public ValueTask<TurnPart> EnterAsync(AccountId account, CancellationToken ct) =>
         store.Servers.IsShared ? EnterAsync(KeyOf(account), ct) : default;
 
+    /// <summary>Waits until no other run of an event source executes, here or on another server.</summary>
+    /// <inheritdoc cref="EnterAsync(WorkflowId, int?, CancellationToken)" path="/returns"/>
+    public async ValueTask<TurnPart> EnterAloneAsync(WorkflowId workflow, string source, CancellationToken ct)
+    {
+        long key = KeyOf($"{workflow} {source}");
+        var alone = sources.GetOrAdd(key, static _ => new(1));
+        await alone.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            if (!store.Servers.IsShared)
+                return new(null, key, alone);
+            await EnterAsync(key, ct).ConfigureAwait(false);
+            return new(this, key, alone);
+        }
+        catch
+        {
+            alone.Release();
+            throw;
+        }
+    }
+
+    static long KeyOf(AccountId account) => KeyOf(account.Value);
+
     // Below zero, as the ids of workflows are above it.
-    static long KeyOf(AccountId account) =>
-        BinaryPrimitives.ReadInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(account.Value))) | long.MinValue;
+    static long KeyOf(string text) => BinaryPrimitives.ReadInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(text))) | long.MinValue;
 
     async ValueTask<TurnPart> EnterAsync(long key, CancellationToken ct)
     {
@@ -147,7 +172,11 @@ public sealed class Turns(IStore store, EngineContext engine, ILogger<Turns> log
 }
 
 /// <summary>The part of one run or refresh in a turn.</summary>
-public readonly struct TurnPart(Turns turns, long key) : IDisposable
+public readonly struct TurnPart(Turns? turns, long key, SemaphoreSlim? alone = null) : IDisposable
 {
-    public void Dispose() => turns?.Leave(key);
+    public void Dispose()
+    {
+        alone?.Release();
+        turns?.Leave(key);
+    }
 }

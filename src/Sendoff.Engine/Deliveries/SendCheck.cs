@@ -43,6 +43,7 @@ internal static class SendCheck
             {
                 SendKind.Email => send.Url == "email:" ? EmailSender.FaultOf(send.Body) : "an email with another URL than email:",
                 SendKind.Emit => JsonSyntax.IsValue(send.Body.Span) ? null : "an emitted event that is not JSON",
+                SendKind.Source => SourceEvents.IsEvent(send.Body) ? null : "an event of a source that is not JSON",
                 SendKind.Sse => SendKinds.ChannelOf(send.Url).Any(char.IsControl) ? "a channel with control characters"
                 : Utf8.IsValid(send.Body.Span) ? null
                 : "a payload that is not UTF-8",

@@ -53,6 +53,9 @@ public sealed record QueuedRun(
     /// <summary>The state that it resumes with; set before it executes.</summary>
     public Resumption? Resumption { get; init; }
 
+    /// <summary>The hook of an event source that it calls (K4); null for other runs, and for a replay.</summary>
+    public SourceCall? Hook => !Replay && SourceCall.Of(Event.Trigger) is { Hook: not null } call ? call : null;
+
     /// <summary>The trigger of tests: their sends are captured, also in replays and after a crash.</summary>
     public const string TestTrigger = "test";
 
@@ -98,6 +101,9 @@ public sealed record Run(
 
     /// <summary>The run that continues this one.</summary>
     public RunId? ContinuedBy { get; init; }
+
+    /// <summary>Set for the run of an event source whose effects are stored. Written with the run, but not read with it.</summary>
+    public SourceCommit? Source { get; init; }
 
     /// <summary>The suspension of the run. Its state is written with the run, but not read with it.</summary>
     public Suspension? Suspension { get; init; }

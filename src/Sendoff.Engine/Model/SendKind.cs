@@ -1,7 +1,7 @@
 namespace Sendoff.Engine.Model;
 
 /// <summary>The kinds of destinations (F7), given by a send's URL: <c>email:</c>, <c>emit:CHANNEL</c>, <c>sse:CHANNEL</c>,
-/// <c>s3://BUCKET/PREFIX</c>; else http.</summary>
+/// <c>s3://BUCKET/PREFIX</c>, <c>source:NAME</c> for the events of an event source; else http.</summary>
 public enum SendKind
 {
     Http,
@@ -9,6 +9,7 @@ public enum SendKind
     Emit,
     Sse,
     S3,
+    Source,
 }
 
 public static class SendKinds
@@ -22,6 +23,7 @@ public static class SendKinds
             ['e', 'm', 'i', 't', ':', ..] => SendKind.Emit,
             ['s', 's', 'e', ':', ..] => SendKind.Sse,
             ['s', '3', ':', ..] => SendKind.S3,
+            ['s', 'o', 'u', 'r', 'c', 'e', ':', ..] => SendKind.Source,
             _ => SendKind.Http,
         };
 
@@ -34,10 +36,11 @@ public static class SendKinds
             SendKind.Emit => $"emit:{workflow}",
             SendKind.Sse => $"sse:{workflow}",
             SendKind.S3 => "s3:",
+            SendKind.Source => $"source:{workflow}",
             _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "deliveries over HTTP queue by their own destination"),
         };
 
-    internal static bool IsSerial(string lane) => KindOf(lane) is SendKind.Emit or SendKind.Sse;
+    internal static bool IsSerial(string lane) => KindOf(lane) is SendKind.Emit or SendKind.Sse or SendKind.Source;
 
     /// <summary>The channel in the URL of an emitted or streamed event; empty if there is none.</summary>
     public static string ChannelOf(string url) => Uri.UnescapeDataString(url[(url.IndexOf(':') + 1)..]);

@@ -17,8 +17,14 @@ public sealed record TriggerAddress(string Type, string Key, DateTimeOffset Sett
 /// <summary>A trigger of a workflow.</summary>
 public abstract record Trigger(string Type)
 {
+    /// <summary>The event source whose interface it is (K); null for a trigger that starts the steps.</summary>
+    public string? Source { get; init; }
+
     /// <summary>Identifies it among triggers of its type: a trigger with the same value after a redeploy keeps its key.</summary>
-    public virtual string Identity => "";
+    public virtual string Identity => Source is null ? "" : $"source {Source}";
+
+    /// <summary>The trigger in the records of its events and runs.</summary>
+    public string RecordedAs => Source is null ? Type : new SourceCall(Source).ToString();
 }
 
 /// <summary>Any HTTP request to <c>/hooks/{key}</c> (E7). Without a key, one is created at the first deploy and kept.</summary>

@@ -28,7 +28,7 @@ internal sealed class PackagePlan
     {
         var plan = new PackagePlan(files, most);
         var waiting = new Queue<string>();
-        foreach (var step in definition.Steps.Where(s => !s.Disabled))
+        foreach (var step in definition.Code.Where(s => !s.Disabled))
         {
             if (step.Component is { } component)
                 plan.Ask(plan.InYaml(component));

@@ -27,10 +27,13 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
         if (!JsonSyntax.IsValue(delivery.Request.Body.Span))
             throw new WireException(AttemptErrorCode.Internal, "the emitted event is not JSON; no workflow was started");
         progress.Enter(AttemptPhase.Write, "");
-        await store.PublishAsync(delivery.Id, 0, limits.PublishedKept, CancellationToken.None).ConfigureAwait(false);
+        bool isOfSource = SendKinds.KindOf(delivery.Request.Url) == SendKind.Source;
+        if (!isOfSource)
+            await store.PublishAsync(delivery.Id, 0, limits.PublishedKept, CancellationToken.None).ConfigureAwait(false);
         progress.SetWritten();
         string channel = SendKinds.ChannelOf(delivery.Request.Url);
-        var listeners = catalog.ListenersTo(delivery.WorkflowId, channel);
+        var listeners = isOfSource ? await OwnAsync(delivery, ct).ConfigureAwait(false) : catalog.ListenersTo(delivery.WorkflowId, channel);
+        var content = isOfSource ? SourceEvents.EventOf(delivery.Request.Body) : delivery.Request.Body;
         int hops = 1 + await RetryAsync(() => store.CountHopsAsync(delivery.RunId, CancellationToken.None), ct).ConfigureAwait(false);
         var starts = new List<EmitStart>();
         int status = Ok;
@@ -45,7 +48,7 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
                         $"{limits.EmitHops:N0} workflows have started one another by emitting, "
                             + "which looks like a loop, so it ends here (setting Emit:MaxHops)"
                     )
-                    : await StartAsync(listener, delivery, hops, ct).ConfigureAwait(false);
+                    : await StartAsync(listener, delivery, content, hops, ct).ConfigureAwait(false);
             starts.Add(start);
             status = Math.Max(status, start.Status);
         }
@@ -69,19 +72,26 @@ internal sealed class EmitSender(DeliverySender frame, IStore store, WorkflowCat
         }
     }
 
-    async Task<EmitStart> StartAsync(WorkflowVersion listener, Delivery delivery, int hops, CancellationToken ct)
+    // K2: an event of a source starts the source's workflow, also if it is disabled meanwhile.
+    async Task<IReadOnlyList<WorkflowVersion>> OwnAsync(Delivery delivery, CancellationToken ct) =>
+        await RetryAsync(() => catalog.FindCurrentAsync(delivery.WorkflowId, CancellationToken.None).AsTask(), ct).ConfigureAwait(false)
+            is { } current
+            ? [current.Version]
+            : [];
+
+    async Task<EmitStart> StartAsync(
+        WorkflowVersion listener,
+        Delivery delivery,
+        ReadOnlyMemory<byte> content,
+        int hops,
+        CancellationToken ct
+    )
     {
         try
         {
             var accepted = await RetryAsync(
                     () =>
-                        runs.AcceptAsync(
-                            listener,
-                            EmitTrigger.TypeName,
-                            delivery.Request.Body,
-                            CancellationToken.None,
-                            emitted: new(delivery.Id, hops)
-                        ),
+                        runs.AcceptAsync(listener, EmitTrigger.TypeName, content, CancellationToken.None, emitted: new(delivery.Id, hops)),
                     ct
                 )
                 .ConfigureAwait(false);

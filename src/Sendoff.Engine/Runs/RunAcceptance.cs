@@ -41,9 +41,10 @@ public sealed class RunAcceptance(
             RefuseIfClosed();
         var lane = lanes.Admit(version.WorkflowId, version.Name);
         var received = NewEvent(version, trigger, content);
-        var response = version.Definition.Triggers.Any(t => t is HttpTrigger { Response.FromRun: true })
-            ? new TaskCompletionSource<RunResponse?>(TaskCreationOptions.RunContinuationsAsynchronously)
-            : null;
+        bool isAwaited =
+            SourceCall.Of(trigger) is { Hook: not null }
+            || version.Definition.Triggers.Any(t => t is HttpTrigger { Response.FromRun: true });
+        var response = isAwaited ? new TaskCompletionSource<RunResponse?>(TaskCreationOptions.RunContinuationsAsynchronously) : null;
         var run = new QueuedRun(new(engine.Ids.Next()), received, version.Number, Due: due, Keep: keep, Emitted: emitted)
         {
             IsHeld = IsOverQuota(trigger),
@@ -51,10 +52,10 @@ public sealed class RunAcceptance(
         return await StoreAndQueueAsync(lane, new(run, response)).ConfigureAwait(false);
     }
 
-    // E6: a run that somebody starts by hand counts, and is not held.
+    // E6: a run that somebody starts by hand, or by a deploy, counts and is not held.
     bool IsOverQuota(string trigger)
     {
-        if (trigger is not (QueuedRun.ManualTrigger or QueuedRun.TestTrigger))
+        if (trigger is not (QueuedRun.ManualTrigger or QueuedRun.TestTrigger) && SourceCall.Of(trigger) is not { Hook: not null })
             return !quota.TryTake();
         quota.Take();
         return false;

@@ -115,13 +115,9 @@ public sealed class RunCompletion : IAsyncDisposable
         quota.AddCompute(run.Compute);
 
         // (3) If the workflow was deleted meanwhile, its history is gone and nothing is sent.
-        if (
-            await dispatcher
-                .CommitAsync(deliveries, () => store.FinishRunAsync(run, deliveries, CancellationToken.None))
-                .ConfigureAwait(false)
-        )
+        if (await CommitAsync(run, deliveries).ConfigureAwait(false))
         {
-            if (run.ReleasesCaptured)
+            if (run.ReleasesCaptured || run.Source is not null && deliveries.Length > 0)
                 dispatcher.StartReleased(run.Id);
             // (4)
             engine.Changes.Publish(run);
@@ -130,6 +126,12 @@ public sealed class RunCompletion : IAsyncDisposable
         }
         waiting.Response?.TrySetResult(run.Response);
     }
+
+    // K3: which events of a source are sent is decided by the commit, so they are read back after it.
+    Task<bool> CommitAsync(Run run, Delivery[] deliveries) =>
+        run.Source is null
+            ? dispatcher.CommitAsync(deliveries, () => store.FinishRunAsync(run, deliveries, CancellationToken.None))
+            : store.FinishRunAsync(run, deliveries, CancellationToken.None);
 
     // Nothing has started yet, so what the disk or the store refuses is tried again.
     async ValueTask<PreparedRun?> PrepareAsync(QueuedRun queued)
@@ -172,7 +174,7 @@ public sealed class RunCompletion : IAsyncDisposable
             try
             {
                 return await executor
-                    .ExecuteAsync(queued, deployment.Version, deployment.Program, onImmediate, cutOff.Token)
+                    .ExecuteAsync(queued, deployment.Version, deployment.ProgramOf(queued.Event.Trigger)!, onImmediate, cutOff.Token)
                     .ConfigureAwait(false);
             }
             catch (WorkerUnavailableException x) when (!lanes.IsClosed)

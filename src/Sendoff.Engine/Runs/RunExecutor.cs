@@ -35,6 +35,7 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             ReceivedAt = queued.Event.ReceivedAt,
             Timeout = settings.Timeout ?? DefaultTimeout(queued.Event.Trigger, version.Definition),
             Replay = queued.Replay,
+            Hook = SourceCall.Of(queued.Event.Trigger)?.Hook,
             Resume = resume,
             OnImmediateResponse = onImmediateResponse,
         };
@@ -48,12 +49,28 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
                 settings.DeliverOnlyOnSuccess
                 && run is { IsContinuation: true, Status: RunStatus.Succeeded, Trigger: not QueuedRun.TestTrigger },
         };
-        return new(run, ToDeliveries(run, work.Sends, settings));
+        var deliveries = ToDeliveries(run, work.Sends, settings);
+        return new(run with { Source = CommitOf(queued, version.Definition, program, work) }, deliveries);
     }
+
+    // K2: a test stores nothing, so that it does not drop the events of the source's next run.
+    static SourceCommit? CommitOf(QueuedRun queued, WorkflowDefinition definition, WorkerProgram program, WorkerRun work) =>
+        program.Source is not { } source || queued.Trigger == QueuedRun.TestTrigger
+            ? null
+            : new(
+                queued.Hook ?? new(source.Name),
+                definition.FindSource(source.Name)?.Facts?.Dedupe ?? SourceDedupe.None,
+                [
+                    .. work.Sends.Select(static send =>
+                        SendKinds.KindOf(send.Send.Url) == SendKind.Source ? SourceEvents.IdOf(send.Send.Body) : null
+                    ),
+                ],
+                work.Kept
+            );
 
     // E4: a caller waits for the response of an HTTP trigger.
     TimeSpan DefaultTimeout(string trigger, WorkflowDefinition definition) =>
-        trigger != ScheduleTrigger.TypeName && definition.Triggers.Any(static t => t is HttpTrigger)
+        trigger != ScheduleTrigger.TypeName && SourceCall.Of(trigger) is null && definition.Triggers.Any(static t => t is HttpTrigger)
             ? limits.RunTimeout
             : limits.ScheduleTimeout;
 
@@ -85,6 +102,15 @@ public sealed class RunExecutor(IStepRunner runner, Concealment concealment, IdS
             "not_stored",
             $"{what} is not stored any more, so the run cannot start; none of its sends were delivered. "
                 + "Start it again on the current version"
+        );
+
+    /// <summary>The end of a run of an event source that its version does not have.</summary>
+    public Run NoSource(QueuedRun queued) =>
+        Failed(
+            queued,
+            "VersionError",
+            "no_such_source",
+            $"version {queued.Version} of the workflow has no event source that '{queued.Event.Trigger}' could call"
         );
 
     /// <summary>The end of a run whose stored event is encrypted with another key (C8).</summary>

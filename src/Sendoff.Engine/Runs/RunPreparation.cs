@@ -1,6 +1,8 @@
 using Sendoff.Engine.Cluster;
 using Sendoff.Engine.Secrets;
 using Sendoff.Engine.Storage;
+using Sendoff.Engine.Workers;
+using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Engine.Runs;
 
@@ -50,7 +52,12 @@ sealed class RunPreparation(
                 ? Gone(queued, version < 0 ? "its draft" : $"version {version} of the workflow")
                 : Ended(queued, executor.Unreadable(queued));
         }
-        var turn = await turns.EnterAsync(workflow, deployment.Version.Definition.Settings.Concurrency, ct).ConfigureAwait(false);
+        if (deployment.ProgramOf(queued.Event.Trigger) is not { } program)
+            return Ended(queued, executor.NoSource(queued));
+        // K2: what a timer's run reads must be what the run before it has committed.
+        var turn = program is { Source.Endpoint: null }
+            ? await turns.EnterAloneAsync(workflow, program.Source.Name, ct).ConfigureAwait(false)
+            : await turns.EnterAsync(workflow, ConcurrencyOf(program, deployment.Version), ct).ConfigureAwait(false);
         try
         {
             // Last, so that a start counts only if the run does start.
@@ -66,6 +73,10 @@ sealed class RunPreparation(
             throw;
         }
     }
+
+    // The hook of a source may call a service that calls the source before it answers.
+    static int? ConcurrencyOf(WorkerProgram program, WorkflowVersion version) =>
+        program.Source is null ? version.Definition.Settings.Concurrency : null;
 
     // The store takes no end of a run that was deleted with its workflow.
     PreparedRun Gone(QueuedRun queued, string what) => Ended(queued, executor.Gone(queued, what));

@@ -119,8 +119,7 @@ public sealed class Schedule(WorkflowCatalog catalog, RunAcceptance runs, Engine
         {
             var json = ScheduleEvent.Write(target.Trigger, due, missed);
             // Null: another server has claimed it, or the schedule has changed.
-            await runs.AcceptAsync(target.Version, Workflows.ScheduleTrigger.TypeName, json, stop.Token, new(target.Key, due))
-                .ConfigureAwait(false);
+            await runs.AcceptAsync(target.Version, target.Trigger.RecordedAs, json, stop.Token, new(target.Key, due)).ConfigureAwait(false);
             return true;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

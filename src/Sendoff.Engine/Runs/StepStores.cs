@@ -13,14 +13,13 @@ namespace Sendoff.Engine.Runs;
 public sealed class StepStores(IDataStores stores, WorkerProgram program, Concealment concealment, EngineLimits limits, TimeProvider time)
     : IStepCalls
 {
-    const string Own = "$own";
     const int MostKeys = 1_000,
         MostEntries = 100,
         OwnKeys = 10_000;
     static readonly byte[] True = "true"u8.ToArray(),
         False = "false"u8.ToArray();
 
-    readonly WorkflowId workflow = WorkflowId.TryParse(program.WorkflowId, out var id) ? id : default;
+    readonly StoreName own = OwnOf(program);
     Task written = Task.CompletedTask;
 
     public async Task<ReadOnlyMemory<byte>> CallAsync(string method, ReadOnlyMemory<byte> args)
@@ -84,7 +83,7 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
         Check(DataStoreRules.FaultOfKey(key, concealment.Mask) ?? DataStoreRules.FaultOfValue(json, limits));
         var stored = new StoredValue(key, json, time.GetUtcNow(), ExpiryOf(given));
         var room = DataStoreRules.RoomOf(limits);
-        if (store.Name == Own)
+        if (store == own)
             room = room with { Keys = OwnKeys };
         var outcome = await stores.SetValueAsync(store, stored, room, default).ConfigureAwait(false);
         Check(DataStoreRules.FaultOf(outcome, store.Name, limits));
@@ -100,10 +99,16 @@ public sealed class StepStores(IDataStores stores, WorkerProgram program, Concea
     StoreName StoreOf(JsonElement given)
     {
         if (!given.TryGetProperty("store", out var name))
-            return new(workflow, Own);
+            return own;
         string text = Text(name);
         Check(DataStoreRules.FaultOfName(text));
         return new(default, text);
+    }
+
+    static StoreName OwnOf(WorkerProgram program)
+    {
+        var workflow = WorkflowId.TryParse(program.WorkflowId, out var id) ? id : default;
+        return program.Source is { } source ? StoreName.OfSource(workflow, source.Name) : new(workflow, "$own");
     }
 
     static string KeyOf(JsonElement given) =>

@@ -202,6 +202,9 @@ public sealed class Suspensions(
 /// <summary>The URLs that resume or cancel a suspended run. They are signed and do not disclose the key.</summary>
 public sealed class FlowLinks(Concealment concealment, string origin)
 {
+    /// <summary>The origin of all URLs for callers.</summary>
+    public string Origin => origin;
+
     public const string Resume = "resume",
         Cancel = "cancel";
 

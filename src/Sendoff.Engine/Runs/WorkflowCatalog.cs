@@ -36,10 +36,22 @@ public sealed record WorkflowCheck(
 {
     /// <inheritdoc cref="DeployResult.Warnings"/>
     public IReadOnlyList<WorkflowProblem> Warnings { get; init; } = [];
+
+    /// <summary>What the code of the event sources says, by source.</summary>
+    internal IReadOnlyDictionary<string, SourceFacts> Facts { get; init; } = FrozenDictionary<string, SourceFacts>.Empty;
 }
 
 /// <summary>A version that is ready to run.</summary>
-public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program);
+/// <param name="Program">Its steps.</param>
+public sealed record Deployment(WorkflowVersion Version, WorkerProgram Program)
+{
+    /// <summary>Its event sources, by name.</summary>
+    public IReadOnlyDictionary<string, WorkerProgram> Sources { get; init; } = FrozenDictionary<string, WorkerProgram>.Empty;
+
+    /// <summary>What an event with this trigger executes; null if the version does not have the source.</summary>
+    public WorkerProgram? ProgramOf(string trigger) =>
+        SourceCall.Of(trigger) is { } call ? Sources.GetValueOrDefault(call.Source) : Program;
+}
 
 /// <summary>The deployed workflows, cached from the store.</summary>
 public sealed class WorkflowCatalog(
@@ -58,6 +70,9 @@ public sealed class WorkflowCatalog(
 
     /// <summary>Versions that have run, written to disk for workers.</summary>
     readonly ConcurrentDictionary<(WorkflowId, int), Deployment> deployments = [];
+
+    /// <summary>The keys of the HTTP interfaces of event sources.</summary>
+    readonly ConcurrentDictionary<(WorkflowId, string), string> endpoints = [];
     readonly SemaphoreSlim changing = new(1);
     FrozenDictionary<WorkflowId, string> names = FrozenDictionary<WorkflowId, string>.Empty;
     FrozenDictionary<string, TriggerTarget> triggers = FrozenDictionary<string, TriggerTarget>.Empty;
@@ -73,6 +88,12 @@ public sealed class WorkflowCatalog(
 
     /// <summary>The trigger with a key; null if the key is unknown.</summary>
     public TriggerTarget? FindTrigger(string key) => triggers.GetValueOrDefault(key);
+
+    /// <summary>The workflows that have event sources.</summary>
+    internal IEnumerable<WorkflowId> WithSources =>
+        versions
+            .Values.Where(static version => version.Definition.Sources.Count > 0 && version.Number > 0)
+            .Select(static v => v.WorkflowId);
 
     /// <summary>A workflow's name; null if it is deleted.</summary>
     public string? NameOf(WorkflowId workflow) => names.GetValueOrDefault(workflow);
@@ -118,6 +139,9 @@ public sealed class WorkflowCatalog(
             if (await FindVersionAsync(workflow.Id, workflow.Version, ct).ConfigureAwait(false) is not { } version)
                 continue;
             AddTriggers(found, scheduled, listening, workflow, version);
+            foreach (var (trigger, address) in version.Definition.Triggers.Zip(workflow.Triggers))
+                if (trigger is HttpTrigger { Source: { } source })
+                    endpoints[(workflow.Id, source)] = address.Key;
             // Others are written to disk when they run for the first time.
             if (version.Files.ContainsKey(PackageFolder.LockFile))
                 await FindAsync(workflow.Id, workflow.Version, Installing.IfPossible, ct).ConfigureAwait(false);
@@ -148,10 +172,11 @@ public sealed class WorkflowCatalog(
             return known;
         if (await FindVersionAsync(workflow, version, ct).ConfigureAwait(false) is not { } read)
             return null;
-        return deployments[(workflow, version)] = new(read, await PrepareAsync(read, given, installing, ct).ConfigureAwait(false));
+        return deployments[(workflow, version)] = await PrepareAsync(read, given, installing, ct).ConfigureAwait(false);
     }
 
-    async ValueTask<WorkflowVersion?> FindVersionAsync(WorkflowId workflow, int version, CancellationToken ct) =>
+    /// <summary>A version's definition and files; null if it does not exist, or cannot be read.</summary>
+    internal async ValueTask<WorkflowVersion?> FindVersionAsync(WorkflowId workflow, int version, CancellationToken ct) =>
         versions.TryGetValue((workflow, version), out var known) ? known
         : await store.GetVersionAsync(workflow, version, ct).ConfigureAwait(false) is { } stored ? Read(stored)
         : null;
@@ -187,7 +212,7 @@ public sealed class WorkflowCatalog(
         if (read.Problems.Count > 0)
             return new(null, read.Problems);
         var (definition, installed) = (read.Definition!, read.Installed!);
-        files = installed.AddLock(files);
+        files = SourceFacts.AddTo(installed.AddLock(files), read.Facts);
 
         using var entry = await changing.EnterAsync(ct).ConfigureAwait(false);
         try
@@ -235,10 +260,13 @@ public sealed class WorkflowCatalog(
         public IReadOnlyDictionary<string, IReadOnlyList<PropDefinition>> Props { get; init; } =
             FrozenDictionary<string, IReadOnlyList<PropDefinition>>.Empty;
         public IReadOnlyList<WorkflowProblem> Warnings { get; init; } = [];
+        public IReadOnlyDictionary<string, SourceFacts> Facts { get; init; } = FrozenDictionary<string, SourceFacts>.Empty;
     }
 
     async Task<ReadFiles> ReadAsync(string name, IReadOnlyDictionary<string, string> files, CancellationToken ct)
     {
+        // What an earlier deploy found in the code of the sources is found again.
+        files = SourceFacts.AddTo(files, FrozenDictionary<string, SourceFacts>.Empty);
         var read = WorkflowReader.Read(name, files);
         if (read.Definition is not { } definition)
             return new(null, null, read.Problems);
@@ -264,7 +292,13 @@ public sealed class WorkflowCatalog(
         if (installed.Problems.Count > 0)
             return new(null, null, installed.Problems);
         var check = await LoadAsync(name, definition, installed.AddLock(files), installed.Folders, ct).ConfigureAwait(false);
-        return new(definition, installed, check.Problems) { Props = check.Props, Warnings = check.Warnings };
+        definition = WorkflowReader.Read(name, SourceFacts.AddTo(files, check.Facts)).Definition!;
+        return new(definition, installed, check.Problems)
+        {
+            Props = check.Props,
+            Warnings = check.Warnings,
+            Facts = check.Facts,
+        };
     }
 
     /// <summary>Returns false if the workflow does not exist.</summary>
@@ -313,23 +347,24 @@ public sealed class WorkflowCatalog(
     )
     {
         using var trial = folder.Trial(files, installed);
-        var found = await runner
-            .CheckAsync(
-                ToProgram("check " + trial.Root, default, name, 0, definition, files, secrets.Current, trial.Root) with
-                {
-                    IsTrial = true,
-                },
-                ct
-            )
-            .ConfigureAwait(false);
+        var program = ToProgram("check " + trial.Root, default, name, 0, definition, files, secrets.Current, trial.Root) with
+        {
+            IsTrial = true,
+        };
+        var found = await runner.CheckAsync(program, ct).ConfigureAwait(false);
+        var sources = await runner.CheckSourcesAsync(program, definition, ct).ConfigureAwait(false);
         return new(
-            [.. found.Problems.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine))],
+            [
+                .. found.Problems.Select(p => new WorkflowProblem($"{p.Name}: {p.Message}", p.File, p.Line, p.Column, p.SourceLine)),
+                .. sources.Problems,
+            ],
             definition
                 .Steps.Zip(found.Props, static (step, props) => (step.Name, Props: PropDefinition.ReadAll(props)))
                 .DistinctBy(static step => step.Name)
                 .ToDictionary(static step => step.Name, static step => step.Props)
         )
         {
+            Facts = sources.Facts,
             Warnings = [.. found.Warnings.Select(static w => new WorkflowProblem(w.Message, w.File, w.Line, w.Column, w.SourceLine))],
         };
     }
@@ -379,7 +414,7 @@ public sealed class WorkflowCatalog(
 
     // The packages exist unless their folder was lost. Then a start or a deploy installs them again; a run never does (E3), unless another
     // server has deployed the version.
-    async Task<WorkerProgram> PrepareAsync(WorkflowVersion version, SecretSet given, Installing installing, CancellationToken ct)
+    async Task<Deployment> PrepareAsync(WorkflowVersion version, SecretSet given, Installing installing, CancellationToken ct)
     {
         var installed =
             installing != Installing.No
@@ -390,7 +425,7 @@ public sealed class WorkflowCatalog(
         if (installed.Problems is [var problem, ..])
             log.PackagesMissing(version.Name, version.Number, problem.Message);
         string root = folder.Keep(version, installed.Folders);
-        return ToProgram(
+        var program = ToProgram(
             $"{version.WorkflowId}/{version.Number}/{given.Revision}",
             version.WorkflowId,
             version.Name,
@@ -400,7 +435,20 @@ public sealed class WorkflowCatalog(
             given,
             root
         );
+        return new(version, program)
+        {
+            Sources = version.Definition.Sources.ToDictionary(
+                static source => source.Name,
+                source => program.OfSource(source, EndpointOf(version.WorkflowId, source))
+            ),
+        };
     }
+
+    // The key of a source's HTTP interface is kept at redeploys, so a version that is not current has the same.
+    string? EndpointOf(WorkflowId workflow, Source source) =>
+        source.Facts is not { Http: true } ? null
+        : endpoints.GetValueOrDefault((workflow, source.Name)) is { } key ? $"{links.Origin}/hooks/{key}"
+        : "";
 
     WorkerProgram ToProgram(
         string key,

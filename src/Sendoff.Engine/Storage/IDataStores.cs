@@ -44,6 +44,9 @@ public interface IDataStores
 /// <param name="Owner">The workflow that owns the store; default for a store of the workspace.</param>
 public readonly record struct StoreName(WorkflowId Owner, string Name)
 {
+    /// <summary>The <c>$.service.db</c> of an event source.</summary>
+    public static StoreName OfSource(WorkflowId workflow, string source) => new(workflow, $"$source/{source}");
+
     /// <summary>A value is encrypted for its store and key, and cannot be decrypted for another.</summary>
     internal long Seal(string key) =>
         BinaryPrimitives.ReadInt64LittleEndian(

@@ -3,7 +3,7 @@ namespace Sendoff.Engine.Storage;
 /// <summary>The interface to a database. Every write completes when it is durable. Callers write single items; a driver commits all waiting
 /// writes in one transaction (group commit). Records are written and returned masked; <see cref="Concealment"/> decrypts the originals
 /// (C8). StoreConformanceTests specifies the behaviour of all drivers.</summary>
-public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore, IAsyncDisposable
+public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore, ISourceStore, IAsyncDisposable
 {
     /// <summary>The servers that share the database.</summary>
     IServers Servers { get; }
@@ -12,8 +12,8 @@ public interface IStore : IDataStores, IPublications, IAlertStore, IAccountStore
 
     /// <summary>Stores an event and its queued run. The event is durable on completion (E1). A replay stores only the run. Returns false
     /// and stores nothing if the workflow is deleted, the run's due time is settled, its schedule is removed or disabled, or the emitted
-    /// event has already started a run of the workflow. The same transaction settles the due time, so that it starts only one
-    /// run.</summary>
+    /// event has already started a run of the workflow, or another hook of its source runs. The same transaction settles the due time, so
+    /// that it starts only one run.</summary>
     Task<bool> AcceptAsync(QueuedRun run, CancellationToken ct);
 
     /// <summary>Stores an event that starts no run. Returns false and stores nothing if the workflow is deleted.</summary>

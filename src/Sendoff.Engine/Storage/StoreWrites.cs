@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Sendoff.Engine.Storage;
 
 // The writes of runs and deliveries for every driver: masked (C8), and serialized by the caller's thread instead of the writer.
@@ -37,13 +39,26 @@ internal sealed class FinishRunWrite : StoreWrite
             Steps = StoredJson.Steps(Run.Steps);
         Error = StoredJson.StepError(Run.Error);
         Response = StoredJson.Response(Run.Response);
+        if (run.Source is { } source)
+            Kept =
+            [
+                .. source.Kept.Select(kept =>
+                    Seal(StoreName.OfSource(run.WorkflowId, source.Call.Source), kept.Key, kept.Value, concealment)
+                ),
+            ];
         if (run.Suspension is { } held)
             State = concealment.Cipher.Seal(held.State.Span, held.RunId.Value);
         Deliveries = [.. deliveries.Select(delivery => concealment.Conceal(delivery, mask))];
         Headers = [.. Deliveries.Select(static delivery => StoredJson.Headers(delivery.Request.Headers))];
     }
 
+    static (byte[], byte[]?) Seal(StoreName store, string key, ReadOnlyMemory<byte> json, Concealment concealment) =>
+        (Encoding.UTF8.GetBytes(key), json.IsEmpty ? null : concealment.Cipher.Seal(json.Span, store.Seal(key)));
+
     public Run Run { get; }
+
+    /// <summary>The changed keys of a source's <c>$.service.db</c>, with their encrypted values; null for a deleted key.</summary>
+    public (byte[] Key, byte[]? Box)[] Kept { get; } = [];
 
     /// <summary>False if the workflow is deleted or another server has taken the run over; set again when a batch is retried.</summary>
     public bool IsApplied { get; set; }

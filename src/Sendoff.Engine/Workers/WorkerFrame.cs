@@ -25,6 +25,7 @@ internal enum FrameKind : byte
     StepEnd = 25,
     RunEnd = 26,
     Call = 27,
+    Keep = 28,
 }
 
 /// <summary>The worker violated the protocol. It is killed, and its run fails.</summary>
@@ -64,6 +65,8 @@ internal static class WorkerFrame
             }
             if (step.Disabled)
                 json.WriteBoolean("disabled"u8, true);
+            if (program.Source is not null)
+                json.WriteBoolean("source"u8, true);
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -99,6 +102,8 @@ internal static class WorkerFrame
         json.WriteNumber("version"u8, program.Version);
         if (program.CustomResponse)
             json.WriteBoolean("customResponse"u8, true);
+        if (program.Source?.Endpoint is { } endpoint)
+            json.WriteString("endpoint"u8, endpoint);
         json.WriteEndObject();
         if (program.Flow is not { } flow)
             return;
@@ -150,6 +155,8 @@ internal static class WorkerFrame
             // valid JSON: written by the server from the JSON of workers and triggers
             json.WriteRawValue(resume.Json.Span, skipInputValidation: true);
         }
+        if (run.Hook is { } hook)
+            json.WriteString("hook"u8, hook);
         if (!run.EventRaw.IsEmpty)
             json.WriteBase64String("raw"u8, run.EventRaw.Span);
         json.WritePropertyName("event"u8);

@@ -36,6 +36,9 @@ internal sealed partial class WorkerJob
             case FrameKind.StepEnd:
                 OnStepEnd(payload);
                 break;
+            case FrameKind.Keep:
+                OnKeep(payload);
+                break;
             default:
                 throw new WorkerProtocolException($"a frame of kind {(byte)kind}, which workers do not write");
         }
@@ -116,6 +119,8 @@ internal sealed partial class WorkerJob
             return "a message without its index, method or URL";
         if (run.Sends.Count >= limits.SendsPerRun)
             return $"more than {limits.SendsPerRun:N0} sends in the run (setting Sends:MaxPerRun)";
+        if (SendKinds.KindOf(url) == SendKind.Source && url != SourceEvents.UrlOf(queue.Program.Source?.Name))
+            return "an event of a source that does not execute here";
         if (SendKinds.KindOf(url) != SendKind.Http)
             JsonSyntax.MendSurrogates(body);
         var send = new HttpSend(method, url, headers ?? [], body.ToArray());
@@ -203,6 +208,30 @@ internal sealed partial class WorkerJob
             throw new WorkerProtocolException("an export without its name or value");
         AddExportBytes(name.Length + value.Length);
         (steps[step].Named ??= [])[name] = value.ToArray();
+    }
+
+    void OnKeep(Span<byte> payload)
+    {
+        int step = -1;
+        string? key = null;
+        ReadOnlySpan<byte> value = default;
+        var message = new MessageReader(payload);
+        while (message.NextField())
+        {
+            if (Common(ref message, ref step))
+                continue;
+            if (message.Is("key"u8))
+                key = message.Text();
+            else if (message.Is("value"u8))
+                value = message.Raw();
+            else
+                message.Skip();
+        }
+        RequireStep(step);
+        if (key is null || queue.Program.Source is null)
+            throw new WorkerProtocolException("a kept value without its key, or of a step that is no event source");
+        AddExportBytes(key.Length + value.Length);
+        run.Kept[key] = value.ToArray();
     }
 
     void AddExportBytes(int bytes)

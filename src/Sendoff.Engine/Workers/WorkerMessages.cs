@@ -69,6 +69,7 @@ internal static class WorkerMessages
         var problems = new List<StepProblem>();
         var warnings = new List<StepProblem>();
         var props = new List<JsonElement?>();
+        JsonElement? source = null;
         var message = new MessageReader(payload);
         while (message.NextField())
         {
@@ -80,12 +81,12 @@ internal static class WorkerMessages
             {
                 message.Array();
                 while (message.NextElement())
-                    props.Add(ReadProps(ref message));
+                    props.Add(ReadProps(ref message, ref source));
             }
             else
                 message.Skip();
         }
-        return new(problems, props) { Warnings = warnings };
+        return new(problems, props) { Warnings = warnings, Source = source };
     }
 
     static void ReadProblems(ref MessageReader message, IReadOnlyList<ProgramStep> steps, List<StepProblem> into)
@@ -95,7 +96,7 @@ internal static class WorkerMessages
             into.Add(ReadProblem(ref message, steps));
     }
 
-    static JsonElement? ReadProps(ref MessageReader message)
+    static JsonElement? ReadProps(ref MessageReader message, ref JsonElement? source)
     {
         message.Object();
         JsonElement? props = null;
@@ -103,6 +104,8 @@ internal static class WorkerMessages
         {
             if (message.Is("props"u8))
                 props = JsonElement.Parse(message.Raw());
+            else if (message.Is("source"u8))
+                source = JsonElement.Parse(message.Raw());
             else
                 message.Skip();
         }

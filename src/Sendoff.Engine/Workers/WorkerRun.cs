@@ -35,9 +35,16 @@ public sealed record WorkerProgram(
     /// <summary>Whether a trigger responds with the run's response (E7): a run that only returns one gets a warning.</summary>
     public bool CustomResponse { get; init; }
 
+    /// <summary>The event source that is its only step (K); null for the steps of a workflow.</summary>
+    public ProgramSource? Source { get; init; }
+
     /// <summary>Data for the URLs of its suspended runs; null if runs cannot be suspended.</summary>
     public FlowAddress? Flow { get; init; }
 }
+
+/// <summary>An event source as a program.</summary>
+/// <param name="Endpoint">The URL of its HTTP interface; null if it has none.</param>
+public sealed record ProgramSource(string Name, string? Endpoint);
 
 /// <summary>The origin of the URLs that resume and cancel suspended runs, and the key that signs them.</summary>
 public sealed record FlowAddress(string Origin, ReadOnlyMemory<byte> Key);
@@ -55,6 +62,9 @@ public sealed record StepProblem(string Step, string File, string Name, string M
 /// <param name="Props">For a trial, the props of each step's component: a JSON list, or null.</param>
 public sealed record ProgramCheck(IReadOnlyList<StepProblem> Problems, IReadOnlyList<JsonElement?> Props)
 {
+    /// <summary>For the trial of an event source, what its code says (docs/worker-protocol.md).</summary>
+    public JsonElement? Source { get; init; }
+
     /// <summary>Of a trial, what its runs would be warned of (A8), as far as the source shows it.</summary>
     public IReadOnlyList<StepProblem> Warnings { get; init; } = [];
 }
@@ -94,6 +104,9 @@ public sealed class WorkerRun
     public required TimeSpan Timeout { get; init; }
     public bool Replay { get; init; }
 
+    /// <summary>The hook of an event source that it calls; null for its <c>run</c>, and for steps.</summary>
+    public string? Hook { get; init; }
+
     /// <summary>Null for a run that starts with its first step.</summary>
     public RunResume? Resume { get; init; }
 
@@ -118,6 +131,9 @@ public sealed class WorkerRun
     /// <summary>Every step in order; those never reached are skipped.</summary>
     public IReadOnlyList<StepResult> Steps { get; internal set; } = [];
     public List<StepSend> Sends { get; } = [];
+
+    /// <summary>The keys of a source's <c>$.service.db</c> that it changed, JSON; empty for a deleted key.</summary>
+    public Dictionary<string, ReadOnlyMemory<byte>> Kept { get; } = [];
 }
 
 /// <summary>What stands between steps and the rest of the machine.</summary>

@@ -29,7 +29,11 @@ public sealed record ScheduleTrigger : Trigger
     public TimeSpan? Every { get; }
     public TimeZoneInfo Zone { get; }
 
-    public override string Identity => (Cron ?? Every!.Value.TotalSeconds.ToString(CultureInfo.InvariantCulture)) + " " + Zone.Id;
+    public override string Identity =>
+        (Cron ?? Every!.Value.TotalSeconds.ToString(CultureInfo.InvariantCulture))
+        + " "
+        + Zone.Id
+        + (Source is null ? "" : " " + base.Identity);
 
     /// <summary>Display text: <c>0 7 * * *, Europe/Berlin</c> or <c>every 15m</c>.</summary>
     public override string ToString() =>

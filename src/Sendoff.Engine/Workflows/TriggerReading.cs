@@ -51,6 +51,47 @@ public static partial class WorkflowReader
             );
         }
 
+        IEnumerable<Trigger> ReadSource(YamlMappingNode map)
+        {
+            CheckKeys(map, "an event source", WorkflowKeys.Source, WorkflowKeys.TriggerElsewhere);
+            if (Text(map, "uses") is not { Length: > 0 } uses)
+                return [];
+            string given = Text(map, "name") ?? SourceName(uses);
+            if (!NamePattern().IsMatch(given))
+            {
+                Problem(
+                    Child(map, "name") ?? Child(map, "uses")!,
+                    $"'{given}' cannot be the name of an event source",
+                    "write `name:` with 1 to 100 letters, digits, _ $ and -, not starting with a digit"
+                );
+                return [];
+            }
+            if (sources.Any(other => other.Name == given))
+            {
+                Problem(map, $"two event sources are named '{given}'", "give one of them another `name:`");
+                return [];
+            }
+            if (ReadSourceCode(map, given, uses) is not { } code)
+                return [];
+            var source = new Source(code, facts.GetValueOrDefault(given));
+            sources.Add(source);
+            return source.Facts?.TriggersOf(given) ?? [];
+        }
+
+        Step? ReadSourceCode(YamlMappingNode map, string given, string uses)
+        {
+            if (uses.StartsWith("npm:", StringComparison.Ordinal))
+                return ReadComponent(map, given, uses);
+            return ResolveFile(map, given, uses, disabled: false, "sources") is { } file ? new(given, file, ReadProps(map), false) : null;
+        }
+
+        // ./rss/new-item.mjs is new-item.
+        static string SourceName(string uses)
+        {
+            string file = Path.GetFileName(uses);
+            return file.LastIndexOf('.') is > 0 and var end ? file[..end] : file;
+        }
+
         Trigger? ReadSchedule(YamlMappingNode map)
         {
             CheckKeys(map, "a schedule", WorkflowKeys.Schedule, WorkflowKeys.TriggerElsewhere);

@@ -17,6 +17,21 @@ public sealed record WorkflowDefinition(string Name, IReadOnlyList<Trigger> Trig
 {
     /// <summary>Tags for grouping workflows.</summary>
     public IReadOnlyList<string> Tags { get; init; } = [];
+
+    /// <summary>Its event sources (K).</summary>
+    public IReadOnlyList<Source> Sources { get; init; } = [];
+
+    /// <summary>All code: its steps and its event sources.</summary>
+    public IEnumerable<Step> Code => Steps.Concat(Sources.Select(static source => source.Code));
+
+    public Source? FindSource(string name) => Sources.FirstOrDefault(source => source.Name == name);
+}
+
+/// <summary>An event source: a component that emits events, which start the workflow.</summary>
+/// <param name="Facts">What its code says; null before it was loaded.</param>
+public sealed record Source(Step Code, SourceFacts? Facts)
+{
+    public string Name => Code.Name;
 }
 
 /// <summary>One code step. <paramref name="File"/> is relative to the folder; the worker detects its style (E2).</summary>

@@ -10,6 +10,7 @@ public static class WorkflowKeys
     public static readonly IReadOnlyList<string> HttpTrigger = ["type", "key", "response", "bearer", "rate"];
     public static readonly IReadOnlyList<string> Schedule = ["type", "cron", "every", "timezone"];
     public static readonly IReadOnlyList<string> Emit = ["type", "workflow", "channel"];
+    public static readonly IReadOnlyList<string> Source = ["uses", "name", "props"];
     public static readonly IReadOnlyList<string> TriggerElsewhere = ["id", "disabled"];
     public static readonly IReadOnlyList<string> Response = ["status", "body"];
     public static readonly IReadOnlyList<string> Settings =

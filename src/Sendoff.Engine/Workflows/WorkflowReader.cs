@@ -123,6 +123,8 @@ public static partial class WorkflowReader
     {
         string[]? lines;
         bool hasDisabledTrigger;
+        readonly List<Source> sources = [];
+        readonly IReadOnlyDictionary<string, SourceFacts> facts = SourceFacts.ReadAll(files);
 
         public List<WorkflowProblem> Problems { get; } = [];
 
@@ -155,13 +157,17 @@ public static partial class WorkflowReader
             if (!WorkflowName.IsValid(title))
                 Problem(Child(root, "name") ?? root, $"'{title}' cannot be a workflow's name", Lower(WorkflowName.Rule.TrimEnd('.')));
             var settings = Child(root, "settings") is YamlMappingNode map ? ReadSettings(map) : WorkflowSettings.Default;
-            var triggers = Items(root, "triggers").Select(ReadTrigger).OfType<Trigger>().ToList();
+            var triggers = Items(root, "triggers").SelectMany(ReadTriggers).ToList();
             var steps = Items(root, "steps").Select(ReadStep).OfType<Step>().ToList();
             foreach (var twins in steps.GroupBy(s => s.Name).Where(g => g.Count() > 1))
                 Problem(Child(root, "steps")!, $"two steps have the namespace '{twins.Key}'", "rename one of them");
             // A synced folder has only ids of triggers: by default the workflow gets an HTTP trigger.
-            var fires = triggers.Count > 0 || hasDisabledTrigger ? triggers : [new HttpTrigger(null, TriggerResponse.Default)];
-            return new(title, fires, settings, steps) { Tags = ReadTags(root) };
+            bool isGiven = triggers.Count > 0 || sources.Count > 0 || hasDisabledTrigger;
+            return new(title, isGiven ? triggers : [new HttpTrigger(null, TriggerResponse.Default)], settings, steps)
+            {
+                Tags = ReadTags(root),
+                Sources = sources,
+            };
         }
 
         YamlMappingNode? ParseRoot(string yaml)
@@ -173,15 +179,25 @@ public static partial class WorkflowReader
             return null;
         }
 
-        Trigger? ReadTrigger(YamlNode node)
+        IEnumerable<Trigger> ReadTriggers(YamlNode node)
         {
             if (node is not YamlMappingNode map)
-                return Problem<Trigger>(node, "a trigger is a mapping", "write `- type: http`");
+            {
+                Problem(node, "a trigger is a mapping", "write `- type: http`");
+                return [];
+            }
             if (IsOn(map, "disabled"))
             {
                 hasDisabledTrigger = true;
-                return null;
+                return [];
             }
+            if (Child(map, "uses") is not null)
+                return ReadSource(map);
+            return ReadTrigger(map) is { } trigger ? [trigger] : [];
+        }
+
+        Trigger? ReadTrigger(YamlMappingNode map)
+        {
             string? type = Text(map, "type");
             if (type == "http")
                 CheckKeys(map, "an HTTP trigger", WorkflowKeys.HttpTrigger, WorkflowKeys.TriggerElsewhere);
@@ -197,7 +213,11 @@ public static partial class WorkflowReader
                 "http" => new HttpTrigger(ReadKey(map), ReadResponse(map)) { Bearer = ReadBearer(map), Rate = ReadRate(map) },
                 ScheduleTrigger.TypeName => ReadSchedule(map),
                 EmitTrigger.TypeName => ReadEmit(map),
-                null => Problem<Trigger>(map, "a trigger needs a `type`", "write `type: http`, `type: schedule` or `type: emit`"),
+                null => Problem<Trigger>(
+                    map,
+                    "a trigger needs a `type`",
+                    "write `type: http`, `type: schedule`, `type: emit`, or `uses: ./source.mjs`"
+                ),
                 _ => Problem<Trigger>(
                     Child(map, "type")!,
                     $"there is no trigger type '{type}' in this version",
@@ -355,7 +375,8 @@ public static partial class WorkflowReader
             );
         }
 
-        string? ResolveFile(YamlMappingNode map, string stepName, string uses, bool disabled)
+        /// <param name="folder">Where packages of Pipedream have components of this kind.</param>
+        string? ResolveFile(YamlMappingNode map, string stepName, string uses, bool disabled, string folder = "actions")
         {
             var node = Child(map, "uses")!;
             bool isFile = uses.StartsWith("./", StringComparison.Ordinal) || stepExtensions.Contains(Path.GetExtension(uses));
@@ -369,7 +390,7 @@ public static partial class WorkflowReader
                         node,
                         $"the step '{stepName}' uses '{uses}', a key of Pipedream's registry, which is not a file of this folder",
                         "the component is in an npm package: try `uses: "
-                            + $"npm:@pipedream/{key.Groups[1]}/actions/{key.Groups[2]}/{key.Groups[2]}.mjs`"
+                            + $"npm:@pipedream/{key.Groups[1]}/{folder}/{key.Groups[2]}/{key.Groups[2]}.mjs`"
                     );
                 }
                 return Problem<string>(

@@ -39,7 +39,11 @@ static class DeployCommand
                 Output.Console.WriteLine($"    next due {string.Join(", ", times.Select(Lists.Minute))}, local time");
         }
         foreach (var warning in deployed.Warnings)
-            Output.Warning($"{warning.File}:{warning.Line}:{warning.Column}: {warning.Message}");
+            Output.Warning(
+                warning.File is null
+                    ? $"{warning.Message}; {warning.Hint}"
+                    : $"{warning.File}:{warning.Line}:{warning.Column}: {warning.Message}"
+            );
         if (deployed.ScriptsLeftOut.Count > 0)
             Output.Warning(
                 $"the install scripts of {string.Join(", ", deployed.ScriptsLeftOut)} were not run; if they are needed, "

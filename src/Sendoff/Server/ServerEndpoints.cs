@@ -41,6 +41,7 @@ public static class ServerEndpoints
         services.AddSingleton<TriggerGate>();
         services.AddSingleton<HttpTriggerEndpoint>();
         services.AddSingleton<StreamKeys>();
+        services.AddSingleton<WorkflowDocuments>();
         services.AddSingleton<StreamEndpoint>();
         services.AddSingleton<ReleaseEndpoint>();
         services.AddSingleton<FileEndpoint>();

@@ -18,6 +18,7 @@ public sealed record DestinationFigures(DestinationTotals Of)
             SendKind.Email => "Email",
             SendKind.S3 => "S3",
             SendKind.Emit => $"Emitted by {Of.Workflow}",
+            SendKind.Source => $"Source of {Of.Workflow}",
             SendKind.Sse => $"Streamed by {Of.Workflow}",
             _ => Of.Destination.StartsWith("https:", StringComparison.Ordinal) ? WithoutPort(":443") : WithoutPort(":80"),
         };

@@ -19,12 +19,12 @@ internal static class WorkflowActions
         app.MapPost("/workflows/{name}/delete", DeleteAsync).ExcludeFromDescription();
         app.MapPost(
                 "/workflows/{name}/enable",
-                (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, true, catalog, ct)
+                (string name, WorkflowChanges changes, CancellationToken ct) => SetEnabledAsync(name, true, changes, ct)
             )
             .ExcludeFromDescription();
         app.MapPost(
                 "/workflows/{name}/disable",
-                (string name, WorkflowCatalog catalog, CancellationToken ct) => SetEnabledAsync(name, false, catalog, ct)
+                (string name, WorkflowChanges changes, CancellationToken ct) => SetEnabledAsync(name, false, changes, ct)
             )
             .ExcludeFromDescription();
         app.MapGet("/workflows/{name}/versions", VersionsPageAsync).ExcludeFromDescription();
@@ -41,14 +41,14 @@ internal static class WorkflowActions
         );
 
     /// <summary>Deploys as a new version, so that the history of deploys stays correct.</summary>
-    static async Task<IResult> RollBackAsync(string name, int version, IStore store, WorkflowCatalog catalog, CancellationToken ct)
+    static async Task<IResult> RollBackAsync(string name, int version, IStore store, WorkflowChanges changes, CancellationToken ct)
     {
         if (
             await store.GetWorkflowAsync(name, ct) is not { } workflow
             || await store.GetVersionAsync(workflow.Id, version, ct) is not { } old
         )
             return VersionsPage(name, null, null, [new($"There is no version {version} of this workflow.")], StatusCodes.Status404NotFound);
-        var result = await catalog.DeployAsync(name, old.Files, ct);
+        var result = await changes.DeployAsync(name, old.Files, ct);
         return result.Workflow is null
             ? VersionsPage(name, null, null, result.Problems, StatusOf(true))
             : Results.LocalRedirect($"/workflows/{Uri.EscapeDataString(name)}/versions");
@@ -69,13 +69,13 @@ internal static class WorkflowActions
         };
 
     /// <summary>Back to the list, also when the workflow is gone: then it is not in it.</summary>
-    static async Task<IResult> SetEnabledAsync(string name, bool enabled, WorkflowCatalog catalog, CancellationToken ct)
+    static async Task<IResult> SetEnabledAsync(string name, bool enabled, WorkflowChanges changes, CancellationToken ct)
     {
-        await catalog.SetEnabledAsync(name, enabled, ct);
+        await changes.SetEnabledAsync(name, enabled, ct);
         return Results.LocalRedirect("/workflows");
     }
 
-    static async Task<IResult> DeleteAsync(string name, HttpRequest request, WorkflowCatalog catalog, CancellationToken ct)
+    static async Task<IResult> DeleteAsync(string name, HttpRequest request, WorkflowChanges changes, CancellationToken ct)
     {
         string typed = await FieldAsync(request, "name", ct);
         if (typed.Trim() != name)
@@ -86,11 +86,12 @@ internal static class WorkflowActions
                     ? "Type the workflow’s name to delete it."
                     : $"“{typed}” is not this workflow’s name. Nothing was deleted."
             );
-        await catalog.DeleteAsync(name, ct);
-        return Results.LocalRedirect("/workflows");
+        return await changes.DeleteAsync(name, ct) is { Failed: not [] } deletion
+            ? DeletePage(name, typed, deletion.Reason)
+            : Results.LocalRedirect("/workflows");
     }
 
-    static async Task<IResult> CreateAsync(HttpRequest request, IStore store, WorkflowCatalog catalog, CancellationToken ct)
+    static async Task<IResult> CreateAsync(HttpRequest request, IStore store, WorkflowChanges changes, CancellationToken ct)
     {
         string name = (await FieldAsync(request, "name", ct)).Trim(),
             id = await FieldAsync(request, "template", ct);
@@ -98,7 +99,7 @@ internal static class WorkflowActions
             return NewPage(name, WorkflowTemplate.Default, [new("There is no such template. Choose one of these.")]);
         if (await FindMistakeAsync(name, store, ct) is { } mistake)
             return NewPage(name, id, [new(mistake)]);
-        var result = await catalog.DeployAsync(name, template.FilesFor(name), ct);
+        var result = await changes.DeployAsync(name, template.FilesFor(name), ct);
         return result.Workflow is null
             ? NewPage(name, id, result.Problems)
             : Results.LocalRedirect($"/workflows/{Uri.EscapeDataString(name)}");

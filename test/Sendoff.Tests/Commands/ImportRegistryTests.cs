@@ -317,4 +317,50 @@ public sealed class ImportRegistryTests : ImportRig
         Assert.Equal(2, result.ExitCode);
         Assert.Contains(says, result.Error);
     }
+
+    const string NewMessage =
+        "export default { key: \"chat-new-message\", version: \"0.0.4\", type: \"source\", props: { chat }, run() {} };";
+
+    void AddSource(string trigger) =>
+        Add("w-p_1/workflow.yaml", $"name: W\ntriggers: [ {trigger} ]\nsteps: [ {{ namespace: code, uses: ./code/entry.js }} ]");
+
+    [Theory]
+    [InlineData("{ id: dc_1, component_key: chat-new-message@0.0.4, configured_props: { timer: { intervalSeconds: 900 } } }", null)]
+    [InlineData("{ id: dc_1, component_key: chat-new-message, configured_props_json: '{\"timer\":{\"intervalSeconds\":900}}' }", null)]
+    [InlineData("{ id: dc_1 }", "{ uses: chat-new-message@0.0.4, props: { timer: { intervalSeconds: 900 } } }")]
+    public async Task An_event_source_is_copied_like_an_action_from_an_export_or_an_answer(string trigger, string? answer)
+    {
+        AddSource(trigger);
+        Add("w-p_1/code/entry.js", "return 1");
+        AddChat();
+        AddComponent("chat/sources/new-message/new-message.mjs", "import chat from \"../../chat.app.mjs\";\n" + NewMessage);
+        string answers = Path.Combine(folder.Path, "answers.yaml");
+        File.WriteAllText(answers, answer is null ? "{}" : $"w-p_1: {{ trigger: {answer} }}");
+
+        var report = await ReportAsync("--components", Checkout, "--answers", answers);
+
+        var source = Assert.Single(ReadImported("w-p_1").Definition!.Sources);
+        Assert.Equal(("new-message", "registry/chat/sources/new-message/new-message.mjs"), (source.Name, source.Code.File));
+        Assert.Equal(900, source.Code.Props!.Value.GetProperty("timer").GetProperty("intervalSeconds").GetInt32());
+        Assert.Contains("trigger dc_1: the registry source chat-new-message", Remarks(report));
+        Assert.Equal("runs_unchanged", report.GetProperty("verdict").GetString());
+    }
+
+    [Fact]
+    public async Task A_source_that_only_Pipedreams_app_can_serve_is_written_as_disabled_with_the_alternative()
+    {
+        AddSource("{ id: dc_1, component_key: chat-new-message }");
+        Add("w-p_1/code/entry.js", "return 1");
+        AddChat();
+        AddComponent(
+            "chat/sources/new-message/new-message.mjs",
+            "import chat from \"../../chat.app.mjs\";\n" + NewMessage.Replace("{ chat }", "{ chat, hook: \"$.interface.apphook\" }")
+        );
+
+        var report = await ReportAsync("--components", Checkout);
+
+        Assert.Contains("the trigger dc_1 is the event source chat-new-message", Remarks(report));
+        Assert.Contains("register an app of your own with the service, and let it call `{ type: http }`", Remarks(report));
+        Assert.Empty(ReadImported("w-p_1").Definition!.Sources);
+    }
 }

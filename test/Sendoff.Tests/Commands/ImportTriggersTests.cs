@@ -43,17 +43,18 @@ public sealed class ImportTriggersTests : ImportRig
     }
 
     [Fact]
-    public async Task An_event_source_of_the_project_is_named_and_written_as_disabled()
+    public async Task An_event_source_of_the_project_is_imported_with_its_props()
     {
-        Add("w-p_1/workflow.yaml", $"name: W\ntriggers: [ {{ uses: ./source.mjs }} ]\n{Code}");
-        Add("w-p_1/source.mjs", "export default { type: 'source', async run() {} };");
+        Add("w-p_1/workflow.yaml", $"name: W\ntriggers: [ {{ uses: ./source.mjs, props: {{ n: 1 }} }} ]\n{Code}");
+        Add("w-p_1/source.mjs", "export default { type: 'source', async run() { process.env.FEED } };");
         Add("w-p_1/code/entry.js", "return 1");
 
         var report = await ReportAsync();
 
         Assert.Equal("needs_answer", Verdict(report[0]));
-        Assert.Contains("is the event source ./source.mjs, and the project does not say more", Remarks(report[0]));
-        Assert.Empty(ReadImported("w-p_1").Definition!.Triggers);
+        Assert.Contains("trigger: the code reads process.env: FEED", Remarks(report[0]));
+        var source = Assert.Single(ReadImported("w-p_1").Definition!.Sources);
+        Assert.Equal(("source", "source.mjs", 1), (source.Name, source.Code.File, source.Code.Props!.Value.GetProperty("n").GetInt32()));
     }
 
     [Fact]

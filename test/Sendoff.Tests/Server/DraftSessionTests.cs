@@ -14,7 +14,12 @@ public sealed class DraftSessionTests(SharedServer shared) : IClassFixture<Share
     {
         await server.DeployAsync(name, files);
         var options = server.Get<ServerOptions>();
-        var session = new DraftSession(server.Get<Drafts>(), server.Get<WorkflowCatalog>(), with?.Invoke(options) ?? options);
+        var session = new DraftSession(
+            server.Get<Drafts>(),
+            server.Get<WorkflowCatalog>(),
+            server.Get<WorkflowChanges>(),
+            with?.Invoke(options) ?? options
+        );
         Assert.True(await session.OpenAsync(name, Ct));
         return session;
     }

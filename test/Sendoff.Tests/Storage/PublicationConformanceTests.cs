@@ -74,12 +74,17 @@ public abstract partial class StoreConformanceTests
     {
         var emitted = Assert.Single(await PublishAsync("emit:", status: DeliveryStatus.Sending));
         var streamed = Assert.Single(await PublishAsync("sse:c", status: DeliveryStatus.Sending));
+        var ofSource = Assert.Single(await PublishAsync("source:feed", status: DeliveryStatus.Sending));
         var mailed = Assert.Single(await PublishAsync("email:", status: DeliveryStatus.Sending));
         await CrashAsync();
         Assert.Equal(1, await Store.InterruptSendingAsync(Ct));
-        Assert.Equal([$"emit:{workflow.Id}", $"sse:{workflow.Id}"], (await Store.ListPendingDestinationsAsync(Ct)).Order());
+        Assert.Equal(
+            [$"emit:{workflow.Id}", $"source:{workflow.Id}", $"sse:{workflow.Id}"],
+            (await Store.ListPendingDestinationsAsync(Ct)).Order()
+        );
         Assert.Equal(emitted.Id, Assert.Single(await Store.ListPendingAsync(emitted.Destination, null, 10, Ct)).Id);
         Assert.Equal(streamed.Id, Assert.Single(await Store.ListPendingAsync(streamed.Destination, null, 10, Ct)).Id);
+        Assert.Equal(ofSource.Id, Assert.Single(await Store.ListPendingAsync(ofSource.Destination, null, 10, Ct)).Id);
         Assert.Equal(DeliveryStatus.Interrupted, (await Store.GetDeliveryAsync(mailed.Id, Ct))!.Delivery.Status);
     }
 }

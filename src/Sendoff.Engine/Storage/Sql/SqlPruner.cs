@@ -140,9 +140,15 @@ internal abstract class SqlPruner(EngineLimits limits)
                 )
                 .Set(workflow)
                 .Set(SliceRows)
+                .Run()
+            + session
+                .Sql("DELETE FROM source_ids WHERE id IN (SELECT id FROM source_ids WHERE workflow_id = ? LIMIT ?)")
+                .Set(workflow)
+                .Set(SliceRows)
                 .Run();
         if (rows > 0)
             return true;
+        session.Sql("DELETE FROM sources WHERE workflow_id = ?").Set(workflow).Run();
         session.Sql("DELETE FROM stores WHERE workflow_id = ?").Set(workflow).Run();
         session.Sql("DELETE FROM usage WHERE workflow_id = ?").Set(workflow).Run();
         return false;

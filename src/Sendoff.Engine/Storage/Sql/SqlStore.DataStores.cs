@@ -38,28 +38,33 @@ internal abstract partial class SqlStore
                     return SetOutcome.TooManyStores;
                 if (FullOf(session, id, key, box.Length, room) is not SetOutcome.Set and var full)
                     return full;
-                int replaced = session
-                    .Sql("UPDATE store_values SET changed_at = ?, expires_at = ?, value = ? WHERE store_id = ? AND key = ?")
-                    .Set(changed)
-                    .Set(expires)
-                    .Set(box)
-                    .Set(id)
-                    .Set(key)
-                    .Run();
-                if (replaced > 0)
-                    return SetOutcome.Set;
-                session
-                    .Sql("INSERT INTO store_values(store_id, changed_at, expires_at, key, value) VALUES (?, ?, ?, ?, ?)")
-                    .Set(id)
-                    .Set(changed)
-                    .Set(expires)
-                    .Set(key)
-                    .Set(box)
-                    .Run();
+                Put(session, id, key, changed, expires, box);
                 return SetOutcome.Set;
             },
             ct
         );
+    }
+
+    internal static void Put(SqlSession session, long store, byte[] key, long changed, long? expires, byte[] box)
+    {
+        int replaced = session
+            .Sql("UPDATE store_values SET changed_at = ?, expires_at = ?, value = ? WHERE store_id = ? AND key = ?")
+            .Set(changed)
+            .Set(expires)
+            .Set(box)
+            .Set(store)
+            .Set(key)
+            .Run();
+        if (replaced > 0)
+            return;
+        session
+            .Sql("INSERT INTO store_values(store_id, changed_at, expires_at, key, value) VALUES (?, ?, ?, ?, ?)")
+            .Set(store)
+            .Set(changed)
+            .Set(expires)
+            .Set(key)
+            .Set(box)
+            .Run();
     }
 
     // Set if the value fits. Expired values of the store make room for it; those of other stores are pruned soon.
@@ -91,7 +96,7 @@ internal abstract partial class SqlStore
     }
 
     // Stores of a deleted workflow exist until they are pruned.
-    static long? FindStore(SqlSession session, StoreName store) =>
+    internal static long? FindStore(SqlSession session, StoreName store) =>
         session
             .Sql(
                 """
@@ -103,7 +108,7 @@ internal abstract partial class SqlStore
             .Set(store.Name)
             .Number();
 
-    static long? MakeStore(SqlSession session, StoreName store)
+    internal static long? MakeStore(SqlSession session, StoreName store)
     {
         if (store.Owner == default && session.Number("SELECT count(*) FROM stores WHERE workflow_id = 0") >= MostStores)
             return null;

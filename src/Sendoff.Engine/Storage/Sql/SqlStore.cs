@@ -144,7 +144,7 @@ internal abstract partial class SqlStore : IStore
 
     /// <summary>Emitted and streamed events stay in the store and are published only once, so they continue after an
     /// interruption.</summary>
-    public const string IsPublished = "(destination LIKE 'emit:%' OR destination LIKE 'sse:%')";
+    public const string IsPublished = "(destination LIKE 'emit:%' OR destination LIKE 'sse:%' OR destination LIKE 'source:%')";
 
     public static AttemptError Interruption { get; } =
         new(AttemptErrorCode.Interrupted, AttemptPhase.Write, "the server stopped during the attempt; it may have been sent");

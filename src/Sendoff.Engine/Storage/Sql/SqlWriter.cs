@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Sendoff.Engine.Storage.Sql;
@@ -110,6 +111,7 @@ internal sealed class SqlWriter(
             !workflows.Has(session, run.Event.WorkflowId.Value)
             || run.Due is { } due && !Claim(run.Event.WorkflowId, due)
             || run.Emitted is { } emitted && !Claim(run.Event, emitted)
+            || run.Hook is { Source: var source } && !SourceCommits.Claim(session, run.Event.WorkflowId, source, run.Id)
         )
             return false;
         if (run.Continues is { } held && !Continue(run.Id, held.Run, write.Callback))
@@ -232,18 +234,22 @@ internal sealed class SqlWriter(
 
     // The ids of the deliveries tell this server's commit from that of another one.
     bool HasEnded(FinishRunWrite write) =>
-        session
-            .Sql("SELECT 1 FROM runs WHERE id = ? AND first_delivery IS NOT DISTINCT FROM ?")
-            .Set(write.Run.Id.Value)
-            .Set(write.Deliveries.Length == 0 ? null : write.Deliveries[0].Id.Value)
-            .Number()
-            is not null;
+        write.Run.Source is not null
+            ? session.Sql("SELECT 1 FROM runs WHERE id = ?").Set(write.Run.Id.Value).Number() is not null
+            : session
+                .Sql("SELECT 1 FROM runs WHERE id = ? AND first_delivery IS NOT DISTINCT FROM ?")
+                .Set(write.Run.Id.Value)
+                .Set(write.Deliveries.Length == 0 ? null : write.Deliveries[0].Id.Value)
+                .Number()
+                is not null;
 
     public void Finish(FinishRunWrite write)
     {
         var (run, deliveries) = (write.Run, write.Deliveries);
         if (!workflows.Has(session, run.WorkflowId.Value))
             return;
+        bool[]? isNew = run.Source is { } source ? SourceCommits.Commit(session, write, source, limits) : null;
+        var (first, last) = isNew is null ? (0, deliveries.Length - 1) : (Array.IndexOf(isNew, true), Array.LastIndexOf(isNew, true));
         session
             .Sql(
                 """
@@ -262,16 +268,17 @@ internal sealed class SqlWriter(
             .Set(SqlTime.From(run.StartedAt))
             .Set(SqlTime.From(run.Duration))
             .Set(SqlTime.From(run.Compute))
-            .Set(deliveries.Length == 0 ? null : deliveries[0].Id.Value)
-            .Set(deliveries.Length)
+            .Set(last < 0 ? null : deliveries[first].Id.Value)
+            .Set(last < 0 ? 0 : last - first + 1)
             .Set(run.Trigger)
-            .Set(run.Message)
+            .Set(run.Message ?? DroppedOf(isNew))
             .Set(write.Error)
             .Set(write.Response)
             .Set(write.Steps)
             .Post();
         for (int i = 0; i < deliveries.Length; i++)
-            Insert(deliveries[i], write.Headers[i]);
+            if (isNew is null || isNew[i])
+                Insert(deliveries[i], write.Headers[i]);
         if (run.Recovered)
             session.Sql("DELETE FROM recoveries WHERE run_id = ?").Set(run.Id.Value).Post();
         if (run.IsContinuation)
@@ -304,6 +311,12 @@ internal sealed class SqlWriter(
             used.RunsFailed++;
         used.ComputeUs += SqlTime.From(run.Compute);
     }
+
+    /// <summary>The message of a run that emitted events again.</summary>
+    static string? DroppedOf(bool[]? isNew) =>
+        isNew?.Count(static one => !one) is > 0 and var dropped
+            ? string.Create(CultureInfo.InvariantCulture, $"{dropped:N0} of {isNew.Length:N0} events were emitted before and are left out")
+            : null;
 
     void Insert(Delivery delivery, byte[]? headers) =>
         session

@@ -1,7 +1,9 @@
 // @ts-check
 // $send.email, .emit, .sse and .s3 (F7): converts a call to a request with the kind in the URL and the payload as the body.
 import { coded } from './frames.mjs';
-import { codeAt, encodeComponent, exec, hasOwn, indexOf, isArray, join, keys, split, toJson, trim, wellFormed } from './globals.mjs';
+import {
+  codeAt, encodeComponent, exec, hasOwn, indexOf, isArray, join, keys, now, slice, split, text, toJson, trim, wellFormed,
+} from './globals.mjs';
 import { invalid, refuse, show } from './send.mjs';
 
 /** @typedef {import('./send.mjs').Send} Send */
@@ -92,8 +94,24 @@ export const DESTINATIONS = {
   },
 };
 
+/** An event of a source, with its id, summary and time. @param {string} source @param {any[]} args @returns {Send} */
+export function encodeEvent(source, args) {
+  const [event, given] = args;
+  if (event === null) throw fail('$emit', event, 'event');
+  const json = jsonOf('$emit', event, 'event', true);
+  const { id, summary, ts } = given !== null && typeof given === 'object' ? given : /** @type {any} */ ({});
+  const time = +ts, meta = {
+    id: id === undefined || id === null ? undefined : typeof id === 'number' ? id : wellFormed(text(id)),
+    summary: summary === undefined || summary === null ? undefined : wellFormed(text(summary)),
+    ts: time === time && time !== Infinity && time !== -Infinity ? time : now(),
+  };
+  return request(`source:${encodeComponent(source)}`, `{"event":${json},${slice(toJson(meta), 1)}`, true);
+}
+
 /** @param {string} name @param {any} value @param {string} path @param {string} [hint] */
-const fail = (name, value, path, hint) => invalid(value, path, hint, `$send.${name}`);
+const fail = (name, value, path, hint) => invalid(value, path, hint, callOf(name));
+/** @param {string} name */
+const callOf = name => name === '$emit' ? name : `$send.${name}`;
 
 /** A copy of the own properties. @param {any} options @param {string} name @returns {Record<string, any>} */
 function record(options, name) {
@@ -139,7 +157,7 @@ const payloadOf = (name, payload, isRead) => typeof payload === 'string' ? wellF
 /** @param {string} name @param {any} value @param {string} path @param {boolean} [isRead] by the server, which bounds its depth
  *  @returns {string} */
 function jsonOf(name, value, path, isRead = false) {
-  if (value !== null && typeof value === 'object') refuse(value, path, `$send.${name}`);
+  if (value !== null && typeof value === 'object') refuse(value, path, callOf(name));
   let json;
   try { json = toJson(value); } catch (error) { throw fail(name, value, path, `it has no JSON form: ${reason(error)}`); }
   if (json === undefined) throw fail(name, value, path);

@@ -4,7 +4,7 @@ import { allocate, bufferFrom, decode, joinBuffers, parseJson, pause, reallyExit
 
 export const LOAD = 1, RUN = 2, REVOKE = 3, ANSWER = 4, ADOPT = 5;
 export const READY = 16, LOADED = 17, REVOKED = 18, EXPIRED = 19;
-export const SEND = 20, LOG = 21, EXPORT = 22, WARNING = 23, RESPOND = 24, STEP_END = 25, RUN_END = 26, CALL = 27;
+export const SEND = 20, LOG = 21, EXPORT = 22, WARNING = 23, RESPOND = 24, STEP_END = 25, RUN_END = 26, CALL = 27, KEEP = 28;
 
 const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 /** The largest body of an event, with all bytes escaped, plus the raw body. */

@@ -9,19 +9,20 @@ import { apply } from './globals.mjs';
 import { describe } from './errors.mjs';
 import { definitionsOf, inputsOf } from './props.mjs';
 import { accountsAskedBy } from './accounts.mjs';
+import { factsOf, loadSource } from './source.mjs';
 import { NO_RESPONSE, positionOf, responseRead } from './responses.mjs';
 import { orderOf } from './signature.mjs';
 
 /** `shape` is the form of the code by its tokens; a function body if missing.
  *  @typedef {{ name: string, file: string, shape?: 'imports' | 'component' | 'module', props?: Record<string, any>,
- *  disabled?: boolean }} StepConfig */
+ *  disabled?: boolean, source?: boolean }} StepConfig `source` is true for an event source */
 /** @typedef {{ step: number, file: string, name: string, message: string, line: number | null, column: number | null,
  *  source: string }} Problem */
 /** @typedef {(this: any, event: any, steps: any, params: any, auths: any, $send: any, $respond: any, $end: any) => any} Body */
 /** @typedef {{ index: number, name: string, json: string, file: string, root: string, source: string, disabled: boolean, style: 'module' |
  *  'body' | 'wrapper', body: Body | null, order: number[] | null, component: any, definitions: import('./props.mjs').Definitions | null,
  *  inputs: import('./props.mjs').Inputs, asks: import('./accounts.mjs').Asked | null, problem: Problem | null,
- *  keeps?: { db: boolean, checkpoint: boolean } }} Step */
+ *  keeps?: { db: boolean, checkpoint: boolean }, isSource: boolean, facts?: object }} Step */
 
 // Outer parameters, so that user code can declare variables of these names.
 const OUTER = '(function (event, steps, params, auths, $send, $respond, $end) { return (async function () {';
@@ -62,15 +63,16 @@ async function loadStep(config, index, root) {
   const step = {
     index, name: config.name, json: JSON.stringify(config.name), ...placeOf(config.file, root), source: '',
     disabled: config.disabled === true,
-    style: 'module', body: null, order: null, component: null, definitions: null, inputs: null, asks: null, problem: null,
+    isSource: config.source === true, style: 'module', body: null, order: null, component: null, definitions: null, inputs: null, asks: null, problem: null,
   };
   if (step.disabled) return step;
   try {
     step.source = fs.readFileSync(step.file, 'utf8').replace(/^\uFEFF/, '');
-    await chooseStyle(step, config.shape);
+    if (step.isSource) await loadSource(step); else await chooseStyle(step, config.shape);
     step.definitions = definitionsOf(step.component);
     step.inputs = inputsOf(labelsOf(config.props, step.definitions), step.definitions);
     step.asks = accountsAskedBy(step, config.props);
+    if (step.isSource) step.facts = factsOf(step, config.props);
   } catch (error) {
     step.problem = problemOf(step, locate(step, error));
   }

@@ -80,7 +80,7 @@ async function load(frame) {
   acceptBuiltins();
   acceptGlobals();
   write(LOADED, {
-    steps: steps.map(({ name, style, definitions }) => ({ name, style, props: described(definitions) })),
+    steps: steps.map(({ name, style, definitions, facts }) => ({ name, style, props: described(definitions), source: facts })),
     problems, warnings: warningsOf(steps),
   });
   begin(steps);

@@ -6,6 +6,8 @@ import { coded } from './frames.mjs';
 import { directory } from './files.mjs';
 import { httpRequest } from './httpRequest.mjs';
 import { respondOf } from './respond.mjs';
+import { SourceDb } from './source.mjs';
+import { worker } from './step.mjs';
 import { storeProp } from './stores.mjs';
 
 /** @typedef {import('./step.mjs').Call} Call */
@@ -19,8 +21,8 @@ export const objectTypes = {
   http_request: (_, __, value) => httpRequest(value),
   sql: queryOf,
   data_store: (name, definition, value, call) => storeProp(definition, value, call, name),
-  '$.service.db': (name, definition, value, call) => storeProp(definition, value, call, name),
-  '$.interface.http': (_, __, ___, call) => ({ endpoint: call.event?.url, respond: respondOf(call) }),
+  '$.service.db': (name, definition, value, call) => call.step.isSource ? new SourceDb(call) : storeProp(definition, value, call, name),
+  '$.interface.http': (_, __, ___, call) => ({ endpoint: worker.workflow.endpoint ?? call.event?.url, respond: respondOf(call) }),
   '$.interface.timer': (_, __, value) => value,
 };
 

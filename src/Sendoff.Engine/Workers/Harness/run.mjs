@@ -15,6 +15,7 @@ import { forgetAsked } from './ask.mjs';
 import { holdJson } from './flow.mjs';
 import { authsOf, loadAccounts } from './accounts.mjs';
 import { addProps, hasAddedProps, evaluateProps, thisOf } from './props.mjs';
+import { callSource } from './source.mjs';
 import { loadKept, saveKept } from './stores.mjs';
 import { respondOf } from './respond.mjs';
 import { Call, calls, dollarOf, endOf, exportJson, lazily, newSend, triggerOf, warn, worker, writeEarly } from './step.mjs';
@@ -22,7 +23,7 @@ import { Call, calls, dollarOf, endOf, exportJson, lazily, newSend, triggerOf, w
 /** @typedef {import('./load.mjs').Step} Step */
 /** `raw` is the event's raw body in Base64, if it cannot be derived from its `body`; `json` is the text of the frame.
  *  @typedef {{ run: number, id: string, ts: number | string, deadlineMs: number, startBy?: number, replay?: boolean, raw?: string,
- *  json: string, event: any, context?: any, resume?: Resume }} RunFrame */
+ *  json: string, event: any, context?: any, resume?: Resume, hook?: string }} RunFrame `hook` is the hook of an event source */
 /** Where a suspended run resumes: at the step `from`, which has been started `runs` - 1 times and has made `sends`.
  *  @typedef {{ from: number, runs: number, sends: number, trace: string, context?: any, callback?: any, exports: (object |
  *  null)[] }} Resume */
@@ -221,7 +222,7 @@ function ordered(given, order) {
 /** @param {Call} call @param {any} seen @param {any} props */
 function callComponent(call, seen, props) {
   const { component } = call.step, self = thisOf(call, props);
-  const start = () => apply(component.run, self, [{ steps: seen, $: dollarOf(call) }]);
+  const start = () => call.step.isSource ? callSource(call, self) : apply(component.run, self, [{ steps: seen, $: dollarOf(call) }]);
   return typeof component.additionalProps !== 'function' || hasAddedProps(call) ? start() : then(addProps(self, call), start, error => {
     if (error?.code === 'SENDOFF_PROP') throw error;
     warn(call, 'additional_props_failed',
@@ -345,7 +346,7 @@ function finishStep(call) {
     finishRun();
     return;
   }
-  run.hold = holdJson(call);
+  run.hold = step.isSource ? '' : holdJson(call);
   if (run.hold !== '') return finishRun();
   if (step.index + 1 < steps.length) worker.writer.flush();
   startStep(step.index + 1);

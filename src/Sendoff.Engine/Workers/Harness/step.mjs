@@ -24,10 +24,11 @@ import { encodeSend, partsBytes, readParts } from './send.mjs';
 
 /** The shared state of this worker's steps.
  *  @type {{ writer: import('./frames.mjs').FrameWriter, workflow: { id?: string, name?: string, version?: any, owner?: string,
- *  customResponse?: boolean }, limits: Limits, accountsJson: string, asksAccounts: boolean,
+ *  customResponse?: boolean, endpoint?: string }, limits: Limits, accountsJson: string, asksAccounts: boolean,
  *  attachments: Record<string, string>, current: Call | null, loading: number, flow: { origin: string, key: Buffer },
  *  afterReading: (call: Call, failed: boolean, error?: any) => void
- *  }} `loading` is the step whose file is being loaded, or -1; `accountsJson` is by app and field, empty if there are none;
+ *  }} `endpoint` is the URL of an event source
+ *  `loading` is the step whose file is being loaded, or -1; `accountsJson` is by app and field, empty if there are none;
  *  `asksAccounts` is true if the server has more accounts */
 export const worker = {
   writer: /** @type {any} */ (null), workflow: {},
@@ -136,7 +137,7 @@ export function newSend(call) {
 }
 
 /** @param {Call | null} call @param {string} name @param {import('./destinations.mjs').Encoder} encode */
-const sender = (call, name, encode) => function send(/** @type {any[]} */ ...args) {
+export const sender = (call, name, encode) => function send(/** @type {any[]} */ ...args) {
   try {
     mustBeLive(call, name);
     write(call, name, args, encode);

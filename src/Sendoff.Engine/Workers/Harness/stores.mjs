@@ -3,6 +3,7 @@
 import { byteLength, keys as namesOf, parseJson, slice, text, then, toJson, types } from './globals.mjs';
 import { coded } from './frames.mjs';
 import { ask } from './ask.mjs';
+import { loadDb } from './source.mjs';
 import { worker } from './step.mjs';
 
 /** @typedef {import('./step.mjs').Call} Call */
@@ -84,7 +85,7 @@ function keyOf(key) {
 }
 
 /** @param {any} key @param {any} value */
-function valueOf(key, value) {
+export function valueOf(key, value) {
   const json = types.isPromise(value) ? undefined : toJson(value);
   if (json === undefined)
     throw coded(
@@ -131,7 +132,7 @@ function needsOf(step) {
   const props = step.component?.props;
   let db = false;
   for (const name in props) if (props[name] === '$.service.db' || props[name]?.type === '$.service.db') db = true;
-  const checkpoint = step.source.includes('$checkpoint');
+  const checkpoint = !step.isSource && step.source.includes('$checkpoint');
   return db || checkpoint ? { db, checkpoint } : NOTHING;
 }
 
@@ -144,6 +145,10 @@ export function loadKept(call) {
 /** @param {Call} call @param {typeof NOTHING} needs */
 async function load(call, needs) {
   const { run, step } = call;
+  if (step.isSource) {
+    call.kept = { db: await loadDb(call), dbJson: undefined, hasCheckpoint: false, own: undefined, ownJson: undefined };
+    return;
+  }
   const read = (/** @type {string} */ key) => ask(call, 'what the step keeps', 'get', `{"key":${toJson(key)}}`);
   const db = needs.db ? read(`db:${step.name}`) : undefined;
   const shared = needs.checkpoint && !run.hasCheckpoint ? read('checkpoint') : undefined;
@@ -183,7 +188,7 @@ export function saveKept(call) {
     then(json === undefined ? ask(call, what, 'delete', `${args}}`) : ask(call, what, 'set', `${args},"value":${json}}`), () => {},
       error => worker.afterReading(call, true, error));
   };
-  if (kept.db !== null) save(`db:${step.name}`, '$.service.db', dbJson(kept.db), kept.dbJson);
+  if (kept.db !== null && !step.isSource) save(`db:${step.name}`, '$.service.db', dbJson(kept.db), kept.dbJson);
   if (kept.hasCheckpoint) {
     if (call.self !== null) save(`checkpoint:${step.name}`, 'this.$checkpoint', toJson(call.self.$checkpoint), kept.ownJson);
     const json = toJson(run.checkpoint), before = run.checkpointJson;

@@ -107,15 +107,15 @@ sealed partial class ComponentFolder
         }
     }
 
-    /// <summary>The file of an action: where it usually is, else any whose <c>key</c> is the asked one.</summary>
-    public string? FindAction(RegistryKey key) =>
-        Guesses(key.Action).Concat(StepFiles()).FirstOrDefault(path => Read(path) is { } code && HasKey(code, key.Name));
+    /// <summary>The file of an action or source: where it usually is, else any whose <c>key</c> is the asked one.</summary>
+    public string? Find(RegistryKey key) =>
+        Guesses(key).Concat(StepFiles()).FirstOrDefault(path => Read(path) is { } code && HasKey(code, key.Name));
 
     // TypeScript is compiled into dist/; a checkout has its source.
-    static IEnumerable<string> Guesses(string action) =>
+    static IEnumerable<string> Guesses(RegistryKey key) =>
         from ending in (string[])[".mjs", ".js", ".ts"]
         from folder in (string[])["", "dist/"]
-        select $"{folder}actions/{action}/{action}{ending}";
+        select $"{folder}{key.Folder}/{key.Action}/{key.Action}{ending}";
 
     IEnumerable<string> StepFiles()
     {

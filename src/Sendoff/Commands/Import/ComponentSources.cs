@@ -70,7 +70,7 @@ sealed class CheckoutComponents : IComponentSource
     public Task<(CopiedComponent Component, string From)> FindAsync(RegistryKey key, CancellationToken ct)
     {
         var app = Open(key.App) ?? throw new ComponentException($"{given} has no folder {key.App}");
-        string path = app.FindAction(key) ?? throw new ComponentException($"{given} has no component with the key {key.Name} in {key.App}");
+        string path = app.Find(key) ?? throw new ComponentException($"{given} has no component with the key {key.Name} in {key.App}");
         return Task.FromResult((new ComponentCopier(Open).Copy(app, path), $"the folder {given}"));
     }
 

@@ -23,8 +23,7 @@ sealed class NpmComponents(Func<Settings> readSettings) : IComponentSource
         var package = Open(root, key.App)!;
         string from = $"the npm package @pipedream/{key.App} {package.Version}";
         string path =
-            package.FindAction(key)
-            ?? throw new ComponentException($"{from["the npm ".Length..]} has no component with the key {key.Name}");
+            package.Find(key) ?? throw new ComponentException($"{from["the npm ".Length..]} has no component with the key {key.Name}");
         return (new ComponentCopier(app => app == key.App ? package : Open(root, app)).Copy(package, path), from);
     }
 

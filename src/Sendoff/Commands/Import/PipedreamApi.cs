@@ -55,7 +55,7 @@ sealed class PipedreamApi : IComponentSource, IDisposable
             throw new ComponentException("its answer has no code");
         if (code.Length > ComponentLimits.FileBytes)
             throw new ComponentException($"its code has more than {ComponentLimits.FileBytes:N0} characters");
-        string path = $"{key.App}/actions/{key.Action}/{key.Action}.mjs";
+        string path = $"{key.App}/{key.Folder}/{key.Action}/{key.Action}.mjs";
         ImportRewriting.Rewrite(
             path,
             code,

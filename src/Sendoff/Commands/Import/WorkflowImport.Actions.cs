@@ -44,7 +44,12 @@ sealed partial class WorkflowImport
             : $"; the copy has version {has}, the workflow asks for {key.Version}";
         string tried = found.Tried.Count > 0 ? $"; not in {string.Join("; ", found.Tried)}" : "";
         string to = $"{folder}/{key.App}, with the files that it imports";
-        Note(ImportVerdict.RunsUnchanged, name, $"the registry action {uses} is copied from {found.From} to {to}{version}{tried}", License);
+        Note(
+            ImportVerdict.RunsUnchanged,
+            name,
+            $"the registry {(key.IsSource ? "source" : "action")} {uses} is copied from {found.From} to {to}{version}{tried}",
+            License
+        );
     }
 
     /// <summary>A folder of that name may be the project's own.</summary>

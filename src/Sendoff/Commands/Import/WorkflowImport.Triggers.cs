@@ -11,16 +11,18 @@ sealed partial class WorkflowImport
 
     // hi_ HTTP, ti_ timer, ei_ email, dc_ event source, sub_ another workflow's events: a synced file has the id only, an export also the
     // fields of the REST API.
-    void ImportTriggers(YamlMappingNode root)
+    async Task ImportTriggersAsync(YamlMappingNode root, CancellationToken ct)
     {
-        var triggers = Items(root, "triggers").OfType<YamlMappingNode>().ToList();
-        var imported = new YamlSequenceNode(triggers.Select(ImportTrigger).OrderBy(static one => Text(one, "disabled") == "true"));
+        var triggers = new List<YamlMappingNode>();
+        foreach (var trigger in Items(root, "triggers").OfType<YamlMappingNode>())
+            triggers.Add(await ImportTriggerAsync(trigger, ct));
+        var imported = new YamlSequenceNode(triggers.OrderBy(static one => Text(one, "disabled") == "true"));
         if (imported.Children.Count == 0)
-            imported.Add(AnswerTo("") ?? new YamlMappingNode("type", "http"));
+            imported.Add(AnswerTo("") is { } given ? await AnsweredAsync("", given, ct) : new YamlMappingNode("type", "http"));
         root.Children[new YamlScalarNode("triggers")] = imported;
     }
 
-    YamlMappingNode ImportTrigger(YamlMappingNode trigger)
+    async Task<YamlMappingNode> ImportTriggerAsync(YamlMappingNode trigger, CancellationToken ct)
     {
         string id = Text(trigger, "id") ?? "",
             type = Text(trigger, "type") ?? "",
@@ -32,8 +34,9 @@ sealed partial class WorkflowImport
                 $"the trigger {id} is disabled on Pipedream",
                 "it is enabled here: remove it from workflow.yaml, or write `disabled: true`"
             );
+        (sourceTried, sourceNeedsApp) = (null, false);
         if (AnswerTo(id, only: true) is { } given)
-            return given;
+            return await AnsweredAsync(id, given, ct);
         if (Value(trigger, "cron", "cron_expression") is { } cron)
             return Schedule(trigger, "cron", cron);
         if (
@@ -44,8 +47,16 @@ sealed partial class WorkflowImport
             return Schedule(trigger, "every", $"{seconds}s");
         if (prefix == "hi" || type == "http")
             return Http(id, trigger);
-        return id.Length == 0 && WorkflowKeys.Triggers.Contains(type) ? trigger : AskForTrigger(id, prefix, trigger);
+        if (id.Length == 0 && WorkflowKeys.Triggers.Contains(type))
+            return trigger;
+        if (await ImportSourceAsync(id, trigger, ct) is { } imported)
+            return imported;
+        return AnswerTo(id) is { } only ? await AnsweredAsync(id, only, ct) : AskForTrigger(id, prefix, trigger);
     }
+
+    /// <summary>An answer may name an event source by its key.</summary>
+    async Task<YamlMappingNode> AnsweredAsync(string id, YamlMappingNode given, CancellationToken ct) =>
+        Value(given, "uses") is null ? given : await ImportSourceAsync(id, given, ct) ?? AskForTrigger(id, "dc", given);
 
     YamlMappingNode Http(string id, YamlMappingNode given)
     {
@@ -84,8 +95,6 @@ sealed partial class WorkflowImport
     /// URL.</summary>
     YamlMappingNode AskForTrigger(string id, string prefix, YamlMappingNode trigger)
     {
-        if (AnswerTo(id) is { } given)
-            return given;
         var (what, type, example, hint) = (Value(trigger, "uses") is null ? prefix : "uses") switch
         {
             "ti" => ("a timer", ScheduleTrigger.TypeName, "{ type: schedule, cron: \"0 9 * * *\", timezone: Europe/Berlin }", ""),
@@ -99,8 +108,14 @@ sealed partial class WorkflowImport
             "dc" or "uses" => (
                 Value(trigger, "component_key", "name_slug", "uses") is { } component ? $"the event source {component}" : "an event source",
                 "http",
-                "{ type: http }",
-                "; the app's own webhook, or a schedule with a step that asks for what is new, can replace it"
+                "{ uses: APP-NAME, props: {} }",
+                sourceNeedsApp
+                    ? "; its events come through Pipedream's own app ($.interface.apphook): register an app of your own with the "
+                        + "service, and let it call `{ type: http }`"
+                : sourceTried is { } tried
+                    ? $"; no source has its code ({tried}): clone Pipedream's repository and give its folder "
+                        + "with --components, or use another trigger"
+                : "; APP-NAME is the source's key, such as rss-new-item-in-feed, and props is its configuration; or use another trigger"
             ),
             _ => ("of an unknown kind", "http", "{ type: http }", ""),
         };

@@ -72,7 +72,7 @@ sealed partial class WorkflowImport(SyncedWorkflow source, ImportAnswers answers
             );
         LeaveOut(root, WorkflowKeys.Workflow, "workflow.yaml");
         respondsByAction = Items(root, "steps").OfType<YamlMappingNode>().Any(IsResponseAction);
-        ImportTriggers(root);
+        await ImportTriggersAsync(root, ct);
         foreach (var step in Items(root, "steps").OfType<YamlMappingNode>())
             await ImportStepAsync(step, ct);
         files.Remove("workflow.yml");

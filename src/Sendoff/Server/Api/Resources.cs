@@ -99,15 +99,27 @@ public sealed record WorkflowDocument(
     /// send.</summary>
     public IReadOnlyList<WorkflowProblemDocument> Warnings { get; init; } = [];
 
-    /// <param name="origin">Where the server is reached, without a slash at the end.</param>
-    internal static WorkflowDocument From(
-        Workflow workflow,
-        string origin,
-        Schedule schedule,
-        StreamKeys streams,
-        WorkflowCatalog catalog
-    ) =>
-        new(
+    /// <summary>The hooks of its event sources that failed last.</summary>
+    public IReadOnlyList<HookFailureDocument> FailedHooks { get; init; } = [];
+}
+
+/// <summary>A hook of an event source that failed.</summary>
+/// <param name="RetryAt">When it is called again; null if it is not.</param>
+public sealed record HookFailureDocument(string Source, string Hook, string Message, string? RunId, DateTimeOffset? RetryAt);
+
+/// <summary>Describes workflows.</summary>
+internal sealed class WorkflowDocuments(
+    ServerOptions options,
+    Schedule schedule,
+    StreamKeys streams,
+    WorkflowCatalog catalog,
+    SourceHooks hooks
+)
+{
+    public WorkflowDocument Of(Workflow workflow, HttpRequest request)
+    {
+        string origin = Origin.OfHooks(request, options);
+        return new(
             workflow.Id.ToString(),
             workflow.Name,
             workflow.Version,
@@ -118,7 +130,20 @@ public sealed record WorkflowDocument(
         )
         {
             Tags = catalog.TagsOf(workflow),
+            FailedHooks =
+            [
+                .. hooks
+                    .FailuresOf(workflow.Id)
+                    .Select(static one => new HookFailureDocument(
+                        one.Call.Source,
+                        one.Call.Hook!,
+                        one.Message,
+                        one.Run?.ToString(),
+                        one.RetryAt
+                    )),
+            ],
         };
+    }
 }
 
 /// <summary>An event that a workflow emitted.</summary>

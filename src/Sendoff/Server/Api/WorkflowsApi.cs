@@ -6,7 +6,6 @@ using Sendoff.Engine;
 using Sendoff.Engine.Runs;
 using Sendoff.Engine.Storage;
 using Sendoff.Engine.Workflows;
-using Sendoff.Server.Triggers;
 
 namespace Sendoff.Server.Api;
 
@@ -28,7 +27,8 @@ internal static class WorkflowsApi
         workflows
             .MapDelete("/{name}", DeleteAsync)
             .WithName("deleteWorkflow")
-            .WithSummary("Remove a workflow, its versions and its history");
+            .WithSummary("Remove a workflow, its versions and its history")
+            .ProducesProblem(StatusCodes.Status409Conflict);
         workflows
             .MapGet("/{name}/versions", ListVersionsAsync)
             .WithName("listVersions")
@@ -59,22 +59,15 @@ internal static class WorkflowsApi
     static async Task<Results<Ok<ListDocument<WorkflowDocument>>, Problem>> ListAsync(
         HttpRequest request,
         IStore store,
-        ServerOptions options,
-        Schedule schedule,
-        StreamKeys streams,
-        WorkflowCatalog catalog,
+        WorkflowDocuments documents,
         CancellationToken ct
     )
     {
         var input = ApiInput.Of(request);
         if (input.Problem is { } problem)
             return problem;
-        string origin = Origin.OfHooks(request, options);
         return TypedResults.Ok(
-            new ListDocument<WorkflowDocument>(
-                [.. (await store.ListWorkflowsAsync(ct)).Select(w => WorkflowDocument.From(w, origin, schedule, streams, catalog))],
-                null
-            )
+            new ListDocument<WorkflowDocument>([.. (await store.ListWorkflowsAsync(ct)).Select(w => documents.Of(w, request))], null)
         );
     }
 
@@ -82,24 +75,17 @@ internal static class WorkflowsApi
         string name,
         HttpRequest request,
         IStore store,
-        ServerOptions options,
-        Schedule schedule,
-        StreamKeys streams,
-        WorkflowCatalog catalog,
+        WorkflowDocuments documents,
         CancellationToken ct
-    ) =>
-        await store.GetWorkflowAsync(name, ct) is { } found
-            ? TypedResults.Ok(WorkflowDocument.From(found, Origin.OfHooks(request, options), schedule, streams, catalog))
-            : Missing(name);
+    ) => await store.GetWorkflowAsync(name, ct) is { } found ? TypedResults.Ok(documents.Of(found, request)) : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DeployAsync(
         string name,
         [FromQuery] string? file,
         HttpRequest request,
-        WorkflowCatalog catalog,
+        WorkflowChanges changes,
         ServerOptions options,
-        Schedule schedule,
-        StreamKeys streams,
+        WorkflowDocuments documents,
         CancellationToken ct
     )
     {
@@ -111,21 +97,13 @@ internal static class WorkflowsApi
             return Problem.TooLarge($"The body is over {options.DeployBytes:N0} bytes, the limit of a deploy.");
         if (DeployedFiles.Read(input, request.ContentType, file, body, options) is not { } files)
             return input.Problem!;
-        var result = await catalog.DeployAsync(name, files, ct);
-        return Answer(result, request, options, schedule, streams, catalog);
+        return Answer(await changes.DeployAsync(name, files, ct), request, documents);
     }
 
-    static Results<Ok<WorkflowDocument>, Problem> Answer(
-        DeployResult result,
-        HttpRequest request,
-        ServerOptions options,
-        Schedule schedule,
-        StreamKeys streams,
-        WorkflowCatalog catalog
-    ) =>
+    static Results<Ok<WorkflowDocument>, Problem> Answer(DeployResult result, HttpRequest request, WorkflowDocuments documents) =>
         result.Workflow is { } workflow
             ? TypedResults.Ok(
-                WorkflowDocument.From(workflow, Origin.OfHooks(request, options), schedule, streams, catalog) with
+                documents.Of(workflow, request) with
                 {
                     ScriptsLeftOut = result.ScriptsLeftOut,
                     Warnings = [.. result.Warnings.Select(WorkflowProblemDocument.From)],
@@ -145,17 +123,15 @@ internal static class WorkflowsApi
         string version,
         HttpRequest request,
         IStore store,
-        WorkflowCatalog catalog,
-        ServerOptions options,
-        Schedule schedule,
-        StreamKeys streams,
+        WorkflowChanges changes,
+        WorkflowDocuments documents,
         CancellationToken ct
     )
     {
         var found = await GetVersionAsync(name, version, store, ct);
         if (found.Result is not Ok<VersionDocument> { Value.Files: { } files })
             return (Problem)found.Result;
-        return Answer(await catalog.DeployAsync(name, files, ct), request, options, schedule, streams, catalog);
+        return Answer(await changes.DeployAsync(name, files, ct), request, documents);
     }
 
     /// <summary>The first problem in one line; all of them are in <c>problems</c>.</summary>
@@ -168,8 +144,13 @@ internal static class WorkflowsApi
         return (first.File is null ? "" : place + ": ") + first.Message + (problems.Count > 1 ? $" (and {problems.Count - 1} more)" : "");
     }
 
-    static async Task<Results<NoContent, Problem>> DeleteAsync(string name, WorkflowCatalog catalog, CancellationToken ct) =>
-        await catalog.DeleteAsync(name, ct) ? TypedResults.NoContent() : Missing(name);
+    static async Task<Results<NoContent, Problem>> DeleteAsync(string name, WorkflowChanges changes, CancellationToken ct) =>
+        await changes.DeleteAsync(name, ct) switch
+        {
+            { IsFound: false } => Missing(name),
+            { Failed: [] } => TypedResults.NoContent(),
+            var deletion => new Problem(StatusCodes.Status409Conflict, "Not deleted", deletion.Reason),
+        };
 
     static async Task<Results<Ok<ListDocument<EmitDocument>>, Problem>> ListEmitsAsync(
         string name,
@@ -225,29 +206,19 @@ internal static class WorkflowsApi
         string name,
         HttpRequest request,
         IStore store,
-        WorkflowCatalog catalog,
-        ServerOptions options,
-        Schedule schedule,
-        StreamKeys streams,
+        WorkflowChanges changes,
+        WorkflowDocuments documents,
         CancellationToken ct
-    ) =>
-        await catalog.SetEnabledAsync(name, true, ct)
-            ? await GetAsync(name, request, store, options, schedule, streams, catalog, ct)
-            : Missing(name);
+    ) => await changes.SetEnabledAsync(name, true, ct) ? await GetAsync(name, request, store, documents, ct) : Missing(name);
 
     static async Task<Results<Ok<WorkflowDocument>, Problem>> DisableAsync(
         string name,
         HttpRequest request,
         IStore store,
-        WorkflowCatalog catalog,
-        ServerOptions options,
-        Schedule schedule,
-        StreamKeys streams,
+        WorkflowChanges changes,
+        WorkflowDocuments documents,
         CancellationToken ct
-    ) =>
-        await catalog.SetEnabledAsync(name, false, ct)
-            ? await GetAsync(name, request, store, options, schedule, streams, catalog, ct)
-            : Missing(name);
+    ) => await changes.SetEnabledAsync(name, false, ct) ? await GetAsync(name, request, store, documents, ct) : Missing(name);
 
     /// <summary>Works on a workflow that is switched off as well: it is its triggers that are.</summary>
     static async Task<Results<Accepted<ReplayDocument>, Problem>> StartAsync(

@@ -3,7 +3,6 @@ using System.IO.Pipelines;
 using System.Text;
 using Sendoff.Engine;
 using Sendoff.Engine.Runs;
-using Sendoff.Engine.Workflows;
 
 namespace Sendoff.Server.Triggers;
 
@@ -107,11 +106,11 @@ internal sealed class HttpTriggerEndpoint(
         // (4) An event that has arrived whole is taken in even if its sender hangs up now.
         if (IsFlagged(context.Request, NoTrigger))
         {
-            await KeepAsync(context, target.Version, content);
+            await KeepAsync(context, target, content);
             return;
         }
         bool keep = !IsFlagged(context.Request, NoStore);
-        if (await runs.AcceptAsync(target.Version, "http", content, CancellationToken.None, keep: keep) is not { } run)
+        if (await runs.AcceptAsync(target.Version, target.Trigger.RecordedAs, content, CancellationToken.None, keep: keep) is not { } run)
         {
             await missing.ExecuteAsync(context);
             return;
@@ -123,7 +122,7 @@ internal sealed class HttpTriggerEndpoint(
         if (run.Run.IsHeld && answer.FromRun)
             await WriteAsync(context.Response, StatusCodes.Status202Accepted, Text, overQuota);
         else if (answer.FromRun)
-            await AnswerFromRunAsync(context, run);
+            await AnswerFromRunAsync(context, run, target.Trigger);
         else if (answer.Body is null)
             await WriteAsync(context.Response, answer.Status, Text, answer.Status == 200 ? accepted : default(ReadOnlyMemory<byte>));
         else
@@ -147,9 +146,9 @@ internal sealed class HttpTriggerEndpoint(
             )
         : null;
 
-    async Task KeepAsync(HttpContext context, WorkflowVersion version, EventContent content)
+    async Task KeepAsync(HttpContext context, TriggerTarget target, EventContent content)
     {
-        if (await runs.KeepEventAsync(version, "http", content) is not { } kept)
+        if (await runs.KeepEventAsync(target.Version, target.Trigger.RecordedAs, content) is not { } kept)
         {
             await missing.ExecuteAsync(context);
             return;
@@ -196,7 +195,7 @@ internal sealed class HttpTriggerEndpoint(
     }
 
     /// <summary>Waits for <c>$.respond</c>; a caller that hangs up ends the waiting, not the run.</summary>
-    static async Task AnswerFromRunAsync(HttpContext context, AcceptedRun run)
+    static async Task AnswerFromRunAsync(HttpContext context, AcceptedRun run, HttpTrigger trigger)
     {
         RunResponse? answer;
         try
@@ -207,7 +206,10 @@ internal sealed class HttpTriggerEndpoint(
         {
             return;
         }
-        if (answer is null)
+        // An event source responds only if it has something to say.
+        if (answer is null && trigger.Source is not null)
+            await WriteAsync(context.Response, StatusCodes.Status200OK, Text, accepted);
+        else if (answer is null)
             await WriteAsync(context.Response, StatusCodes.Status400BadRequest, Text, neverResponded);
         else if (answer.Status is < 200 or > 599)
         {

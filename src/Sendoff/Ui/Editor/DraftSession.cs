@@ -9,7 +9,7 @@ using Sendoff.Ui.Controls;
 namespace Sendoff.Ui.Editor;
 
 /// <summary>A workflow's draft in one editor session. Methods that change it return the error, or null.</summary>
-public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerOptions options)
+public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, WorkflowChanges changes, ServerOptions options)
 {
     readonly SemaphoreSlim saving = new(1);
 
@@ -313,11 +313,15 @@ public sealed class DraftSession(Drafts drafts, WorkflowCatalog catalog, ServerO
             return mistake;
         if (!IsDraft)
             return "There is nothing to deploy: the files are those of the current version.";
-        var result = await catalog.DeployAsync(Workflow!.Name, Files.ToDictionary(), ct);
+        var result = await changes.DeployAsync(Workflow!.Name, Files.ToDictionary(), ct);
         if (result.Workflow is null)
             Found(new(result.Problems, Props));
         else
+        {
             await OpenAsync(Workflow.Name, ct);
+            if (result.Warnings.Count > 0)
+                Found(new([], Props) { Warnings = result.Warnings });
+        }
         return null;
     }
 

@@ -41,6 +41,9 @@ public sealed partial class WorkflowEditor : IDisposable
     public WorkflowCatalog Catalog { get; set; } = null!;
 
     [Inject]
+    public WorkflowChanges Changes { get; set; } = null!;
+
+    [Inject]
     public ServerOptions Options { get; set; } = null!;
 
     [Inject]
@@ -79,7 +82,7 @@ public sealed partial class WorkflowEditor : IDisposable
 
     protected override async Task OnInitializedAsync()
     {
-        session = new(Drafts, Catalog, Options);
+        session = new(Drafts, Catalog, Changes, Options);
         path = "/workflows/" + Uri.EscapeDataString(Name);
         await session.OpenAsync(Name, end.Token);
         names = [.. Secrets.Entries.Select(static entry => entry.Name).Order(StringComparer.Ordinal)];
